@@ -1,0 +1,1 @@
+"""Operations with a fast version: one folder each, with its reference and its benchmark."""

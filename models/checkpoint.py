@@ -1,0 +1,79 @@
+"""Weights as safetensors with their configuration as JSON beside them; nothing is unpickled."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from data.errors import MissingModelError
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+Config = TypeVar("Config")
+
+
+def read_config(kind: type[Config], values: dict[str, object]) -> Config:
+    """A configuration dataclass from JSON values.
+
+    Raises:
+        ValueError: a key that the dataclass does not know, which means that the weights are of
+            another version of the program.
+    """
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it knows {sorted(known)}")
+    tupled = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    return kind(**tupled)
+
+
+def save_model(folder: Path, name: str, model: nn.Module, config: object, half: bool) -> None:
+    """Writes `name.safetensors` and `name.json`; `half` stores floats as float16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for key, value in model.state_dict().items():
+        stored = value.detach().cpu().contiguous()
+        tensors[key] = stored.half() if half and stored.is_floating_point() else stored
+    _replace(folder / f"{name}.safetensors", lambda path: save_file(tensors, path))
+    text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"  # type: ignore[call-overload]
+    _replace(folder / f"{name}.json", lambda path: path.write_text(text))
+
+
+def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
+    """The configuration beside the weights called `name`.
+
+    Raises:
+        MissingModelError: there is none.
+    """
+    path = folder / f"{name}.json"
+    if not path.is_file() or not (folder / f"{name}.safetensors").is_file():
+        raise MissingModelError(
+            f"the weights {name}.safetensors with {name}.json are not in {folder}; "
+            f"make them with: python3 launch.py train {name} --data DIR"
+        )
+    return read_config(kind, json.loads(path.read_text()))
+
+
+def load_weights(folder: Path, name: str, model: nn.Module) -> nn.Module:
+    """Fills `model` from `name.safetensors`, strictly, as float32 and in evaluation mode."""
+    stored = load_file(folder / f"{name}.safetensors")
+    wide = {k: v.float() if v.dtype == torch.float16 else v for k, v in stored.items()}
+    model.load_state_dict(wide, strict=True)
+    return model.eval().requires_grad_(False)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _replace(path: Path, write) -> None:  # noqa: ANN001 - a writer of one path
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    partial.replace(path)

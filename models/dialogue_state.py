@@ -1,0 +1,51 @@
+"""What a running dialogue remembers: its turns, and the predictor's cache of them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models.predictors.gpt_talker import PredictorState
+
+AGENT = 1
+
+
+@dataclass
+class HeardTurn:
+    """A turn as it was heard: who (0 the user, 1 the agent), text, samples `[T]` or None."""
+
+    who: int
+    text: str
+    samples: np.ndarray | None
+
+
+@dataclass
+class Mark:
+    """Where the predictor's cache stood, so that it can go back."""
+
+    length: int
+    next_position: int
+    turn_ends: list[int]
+
+
+@dataclass
+class DialogueState:
+    """One conversation. It belongs to one caller at a time; `Speaker` serves many.
+
+    `turns` is what was heard. `open_reply` is set while a reply has been started and not committed.
+    """
+
+    predictor: PredictorState
+    turns: list[HeardTurn] = field(default_factory=list)
+    open_reply: object | None = None
+
+    def mark(self) -> Mark:
+        """Where the cache stands now."""
+        state = self.predictor
+        return Mark(state.length, state.next_position, list(state.turn_ends))
+
+    def return_to(self, mark: Mark) -> None:
+        """Forgets what entered the cache since `mark`."""
+        for cache in self.predictor.past:
+            cache.truncate(mark.length)
+        self.predictor.next_position = mark.next_position
+        self.predictor.turn_ends = list(mark.turn_ends)

@@ -1,0 +1,56 @@
+"""Log-mel features, the input of everything that listens."""
+
+import torch
+import torch.nn.functional as F
+import torchaudio
+from torch import Tensor, nn
+
+SAMPLE_RATE = 24_000
+HOP_SAMPLES = 240  # 100 Hz
+FRAME_SAMPLES = 960  # 25 Hz: one token, one latent
+MELS_PER_FRAME = FRAME_SAMPLES // HOP_SAMPLES
+NUM_MELS = 80
+WINDOW_SAMPLES = 1024
+FLOOR = 1e-5
+
+# Log-mel values of speech lie between about -11.5 (the floor) and 2; models see them centred.
+_CENTRE, _SCALE = -5.0, 3.0
+
+
+class LogMel(nn.Module):
+    """Samples `[B, T]` at 24 kHz to centred log-mels `[B, 4 * ceil(T / 960), 80]` at 100 Hz.
+
+    Frame `j` is centred on sample `240 j + 120`, so it looks 392 samples (16 ms) ahead of its hop.
+    The end is padded with silence to a whole number of 40 ms frames.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(WINDOW_SAMPLES), persistent=False)
+        filters = torchaudio.functional.melscale_fbanks(
+            WINDOW_SAMPLES // 2 + 1, 0.0, SAMPLE_RATE / 2, NUM_MELS, SAMPLE_RATE, "slaney", "slaney"
+        )
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        missing = -samples.shape[1] % FRAME_SAMPLES
+        side = (WINDOW_SAMPLES - HOP_SAMPLES) // 2
+        padded = F.pad(samples.float(), (side, side + missing))
+        spectrum = torch.stft(
+            padded,
+            WINDOW_SAMPLES,
+            HOP_SAMPLES,
+            window=self.window,
+            center=False,
+            return_complex=True,
+        ).abs()
+        mel = spectrum.transpose(1, 2) @ self.filters * 40.0
+        return (mel.clamp_min(FLOOR).log() - _CENTRE) / _SCALE
+
+
+def num_frames(num_samples: int) -> int:
+    """How many 40 ms frames cover `num_samples` samples."""
+    return -(-num_samples // FRAME_SAMPLES)

@@ -1,0 +1,1 @@
+"""Models that predict the answer's speech from the dialogue."""

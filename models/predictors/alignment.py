@@ -1,0 +1,40 @@
+"""Where in the text each frame of a sound is: a monotonic path through the phone probabilities."""
+
+import torch
+from torch import Tensor
+
+from models.predictors.sequence import MAX_ADVANCE
+from models.predictors.units import Units
+
+_SKIP_PENALTY = 0.5  # nats for each unit beyond the first that an advance leaps over
+
+
+def align_units(phones: Tensor, units: Units) -> Tensor:
+    """The unit under the pointer at each frame, `[T]`, by Viterbi.
+
+    Args:
+        phones: log-probabilities of each frame's symbol, `[T, num_symbols]`, as the semantic
+            tokenizer's phone head gives them.
+        units: the text. It starts at unit 0; if the sound is too short for the text, the path ends
+            where it can.
+    """
+    scores = phones[:, torch.tensor(units.symbols)].float().cpu()
+    length, count = scores.shape
+    steps = min(MAX_ADVANCE, count - 1)
+    best = torch.full((count,), -torch.inf)
+    best[0] = scores[0, 0]
+    came_from = torch.zeros(length, count, dtype=torch.long)
+    for frame in range(1, length):
+        options = torch.full((steps + 1, count), -torch.inf)
+        for step in range(steps + 1):
+            options[step, step:] = best[: count - step] - _SKIP_PENALTY * max(0, step - 1)
+        best, came_from[frame] = options.max(0)
+        best = best + scores[frame]
+    # Marks at the end may have no frame of their own.
+    reachable = best.isfinite().nonzero()[:, 0]
+    unit = int(reachable[-1])
+    path = torch.zeros(length, dtype=torch.long)
+    for frame in range(length - 1, -1, -1):
+        path[frame] = unit
+        unit -= int(came_from[frame, unit])
+    return path

@@ -1,0 +1,86 @@
+"""One sentence, frame by frame: the manner first, then codes while the pointer moves on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from models.predictors.gpt_talker import GPTTalker, PredictorState
+from models.predictors.plan import NUM_BINS, PLAN_FIELDS
+from models.predictors.sampling import SamplingOptions, draw
+from models.predictors.sequence import MAX_ADVANCE, Segment
+from models.predictors.units import PUNCTUATION
+from models.text import SYMBOLS
+
+_MARKS = frozenset(i for i, s in enumerate(SYMBOLS) if s in PUNCTUATION or s.startswith("<"))
+MAX_PHONE_FRAMES = 12  # 480 ms: no phone of a sane reply is longer
+MAX_PAUSE_FRAMES = 25
+MIN_FRAMES_A_UNIT = 0.6  # fewer is a reply that ran through its text
+_PLAN_TEMPERATURE = 0.5
+
+
+@dataclass
+class Sentence:
+    """What is being said: the segment, and what has come of it so far."""
+
+    segment: Segment
+    codes: list[int] = field(default_factory=list)
+    pointer: list[int] = field(default_factory=list)
+    forced: int = 0  # how often a guard moved a standing pointer on
+
+    @property
+    def ran_through(self) -> bool:
+        """Whether it ended long before its text could be said."""
+        return len(self.codes) < MIN_FRAMES_A_UNIT * (len(self.segment.units) - 2)
+
+
+def generate(
+    model: GPTTalker,
+    state: PredictorState,
+    sentence: Sentence,
+    options: SamplingOptions,
+    generator: torch.Generator,
+) -> Iterator[tuple[int, int]]:
+    """Speaks one sentence on top of the dialogue in `state`, which it extends.
+
+    Yields:
+        (code, unit under the pointer) of each frame of 40 ms. It ends when the pointer leaves the
+        text, which it must: a pointer that stands too long is moved on.
+    """
+    segment = sentence.segment
+    hidden = model.prefill(state, [segment])
+    segment.plan = _draw_plan(model, state, hidden, generator)
+    at_pointer = model.encode_units(segment.units)
+    manner = model.manner(segment.plan)
+    unit, age, code = 0, 0, model.num_codes
+    count = len(segment.units)
+    symbols = segment.units[:, 0].tolist()
+    while unit < count:
+        hidden = model.code_step(state, code, at_pointer[unit], age, manner)
+        code = draw(model.code_head(hidden), options, generator, sentence.codes)
+        sentence.codes.append(code)
+        sentence.pointer.append(unit)
+        yield code, unit
+        advance = int(
+            torch.multinomial(model.advance_head(hidden).float().softmax(-1), 1, generator=generator)
+        )
+        limit = MAX_PAUSE_FRAMES if symbols[unit] in _MARKS else MAX_PHONE_FRAMES
+        if advance == 0 and age + 1 >= limit:
+            advance = 1
+            sentence.forced += 1
+        assert advance <= MAX_ADVANCE
+        age = age + 1 if advance == 0 else 0
+        unit += advance
+
+
+def _draw_plan(
+    model: GPTTalker, state: PredictorState, hidden: Tensor, generator: torch.Generator
+) -> Tensor:
+    bins = []
+    for index in range(len(PLAN_FIELDS)):
+        logits = model.plan_head(hidden).view(len(PLAN_FIELDS), NUM_BINS)[index]
+        chances = (logits.float() / _PLAN_TEMPERATURE).softmax(-1)
+        bins.append(int(torch.multinomial(chances, 1, generator=generator)))
+        hidden = model.plan_step(state, index, bins[-1])
+    return torch.tensor(bins)

@@ -1,0 +1,54 @@
+"""The manner of a turn as a few tokens: mean pitch, pitch range, level and rate.
+
+They stand between a turn's text and its codes, as the style tokens of Chain-Talker do (see
+`models/predictors/gpt_talker.py`): the model says how it will speak before it speaks, from the
+dialogue so far, and the manner of past turns is plain to it. They are measured from a turn's codes
+by one function, in training and at inference.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.tokenizers.semantic import Prosody
+
+PLAN_FIELDS = ("pitch", "range", "level", "rate")
+NUM_BINS = 16
+UNKNOWN = NUM_BINS  # a turn without sound
+
+
+@dataclass(frozen=True)
+class PlanScale:
+    """Where the bins lie: for each field the value in the middle of the first and last bin."""
+
+    low: tuple[float, ...] = (-1.0, 0.0, -1.0, 4.0)
+    high: tuple[float, ...] = (1.0, 1.2, 0.6, 20.0)
+
+    def bins(self, values: Tensor) -> Tensor:
+        """Values `[..., 4]` to bins `[..., 4]` in 0 to 15."""
+        low, high = torch.tensor(self.low), torch.tensor(self.high)
+        return ((values - low) / (high - low) * (NUM_BINS - 1)).round().clamp(0, NUM_BINS - 1).long()
+
+
+def measure_plan(prosody: Prosody, num_phones: int) -> Tensor:
+    """The plan `[4]` of one turn from the prosody `[1, T]` that its codes tell.
+
+    Pitch and range are the mean and the standard deviation of the relative log-F0 over voiced
+    frames, level the mean energy over speech, rate the phones in a second of speech.
+    """
+    log_f0, energy = prosody.log_f0[0].float(), prosody.energy[0].float()
+    voiced = prosody.voicing[0] > 0
+    if voiced.sum() < 2:
+        return torch.tensor([0.0, 0.0, -1.0, 4.0])
+    active = energy > energy[voiced].mean() - 2.0
+    pitch = log_f0[voiced]
+    seconds = max(float(active.sum()) * 0.04, 0.04)
+    return torch.stack(
+        [
+            pitch.mean(),
+            pitch.std(),
+            energy[voiced].mean(),
+            torch.tensor(num_phones / seconds),
+        ]
+    )

@@ -1,0 +1,78 @@
+"""How the next code is drawn."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """Each filter is off at its neutral value.
+
+    Attributes:
+        temperature: divides the logits; 0 takes the most likely code.
+        top_k: keep the k most likely codes (0: all).
+        top_p: keep the most likely codes whose probabilities sum to this (1: all).
+        typical_p: keep the codes whose information is nearest the entropy, up to this mass (1: all;
+            locally typical sampling, arXiv 2202.00666, section 3).
+        repetition_window: a code that fills more than `repetition_share` of the last codes is drawn
+            again without filters (repetition-aware sampling, arXiv 2406.05370, section 3.3; 0: off).
+        repetition_share: see above.
+    """
+
+    temperature: float = 0.7
+    top_k: int = 0
+    top_p: float = 0.9
+    typical_p: float = 1.0
+    repetition_window: int = 25
+    repetition_share: float = 0.4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 2:
+            raise ValueError(f"temperature is {self.temperature}; it must be from 0 to 2")
+        for name in ("top_p", "typical_p"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be over 0, at most 1")
+        if self.top_k < 0:
+            raise ValueError(f"top_k is {self.top_k}; it must be 0 (off) or more")
+
+
+def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
+    """Probabilities `[K]` after temperature and filters of logits `[K]`."""
+    probabilities = (logits.float() / max(options.temperature, 1e-4)).softmax(-1)
+    if options.top_k and options.top_k < len(probabilities):
+        threshold = probabilities.topk(options.top_k).values[-1]
+        probabilities = torch.where(probabilities >= threshold, probabilities, 0.0)
+    if options.top_p < 1:
+        order = probabilities.argsort(descending=True)
+        probabilities = _keep(probabilities, order, options.top_p)
+    if options.typical_p < 1:
+        information = -probabilities.clamp_min(1e-12).log()
+        entropy = (probabilities * information).sum()
+        order = (information - entropy).abs().argsort()
+        probabilities = _keep(probabilities, order, options.typical_p)
+    return probabilities / probabilities.sum()
+
+
+def draw(
+    logits: Tensor, options: SamplingOptions, generator: torch.Generator, recent: list[int]
+) -> int:
+    """One code from logits `[K]`; `recent` are the codes before it, newest last."""
+    if options.temperature == 0:
+        return int(logits.argmax())
+    code = int(torch.multinomial(filtered(logits, options), 1, generator=generator))
+    window = recent[-options.repetition_window :] if options.repetition_window else []
+    if len(window) >= options.repetition_window > 0:
+        if window.count(code) > options.repetition_share * len(window):
+            everything = (logits.float() / max(options.temperature, 0.7)).softmax(-1)
+            code = int(torch.multinomial(everything, 1, generator=generator))
+    return code
+
+
+def _keep(probabilities: Tensor, order: Tensor, mass: float) -> Tensor:
+    """The first of `order` until they hold `mass` of what there is; at least one."""
+    sorted_ = probabilities[order]
+    before = sorted_.cumsum(0) - sorted_
+    kept = sorted_ * (before < mass * probabilities.sum())
+    return torch.zeros_like(probabilities).scatter(0, order, kept)

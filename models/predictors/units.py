@@ -1,0 +1,86 @@
+"""Pointer units: what the phoneme pointer moves over.
+
+The frontend's symbols carry stress marks and word boundaries as symbols of their own; they have no
+duration. A unit is a symbol that can have one: a phone with its stress and whether it starts a
+word, a punctuation mark (its pause), or the language mark (the silence before speech).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.text import SYMBOLS, Phonemes
+
+_INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
+_STRESS = {"ˈ": 1, "ˌ": 2}
+_LANGUAGE_MARK = "<en-us>"
+PUNCTUATION = frozenset(",.?!;:—")
+NUM_UNIT_FIELDS = 3
+
+
+@dataclass(frozen=True)
+class Units:
+    """A text as units.
+
+    `symbols`, `stress` (0 none, 1 primary, 2 secondary) and `starts` (1: first of a word) have one
+    entry a unit; `words` are (written word, first unit, one past its last unit).
+    """
+
+    symbols: tuple[int, ...]
+    stress: tuple[int, ...]
+    starts: tuple[int, ...]
+    words: tuple[tuple[str, int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def fields(self) -> Tensor:
+        """`[N, 3]`: symbol, stress, word start."""
+        return torch.tensor([self.symbols, self.stress, self.starts]).T.contiguous()
+
+
+def units_of(phonemes: Phonemes) -> Units:
+    """Phonemes as units: the language mark first, a closing mark last."""
+    symbols, stress, starts = [_INDEX[_LANGUAGE_MARK]], [0], [0]
+    position = [0] * (len(phonemes.symbols) + 1)  # first unit at or after each symbol
+    pending_stress, pending_start = 0, 1
+    for index, symbol in enumerate(phonemes.symbols):
+        position[index] = len(symbols)
+        if symbol in _STRESS:
+            pending_stress = _STRESS[symbol]
+        elif symbol == " ":
+            pending_start = 1
+        elif symbol != _LANGUAGE_MARK and symbol != "<pad>":
+            mark = symbol in PUNCTUATION
+            symbols.append(_INDEX[symbol])
+            stress.append(0 if mark else pending_stress)
+            starts.append(0 if mark else pending_start)
+            pending_stress, pending_start = 0, int(mark)
+    position[len(phonemes.symbols)] = len(symbols)
+    if SYMBOLS[symbols[-1]] not in PUNCTUATION:
+        symbols.append(_INDEX["."])
+        stress.append(0)
+        starts.append(0)
+    words = tuple((word, position[a], position[b]) for word, a, b in phonemes.words)
+    return Units(tuple(symbols), tuple(stress), tuple(starts), words)
+
+
+def no_text() -> Units:
+    """What stands for a turn whose words are not known."""
+    return Units((_INDEX[_LANGUAGE_MARK],), (0,), (0,), ())
+
+
+def neighbours(symbols: Tensor, pointer: Tensor) -> Tensor:
+    """The symbols before, under and after the pointer at each frame.
+
+    Args:
+        symbols: `[N]`.
+        pointer: `[T]`.
+
+    Returns:
+        `[T, 3]`; 0, the padding symbol, beyond the text.
+    """
+    padded = torch.nn.functional.pad(symbols, (1, 1))
+    return torch.stack([padded[pointer], padded[pointer + 1], padded[pointer + 2]], dim=-1)

@@ -1,0 +1,323 @@
+"""A reply while it is being spoken: a predictor thread, a decoder thread, and who listens."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from data.errors import InputError
+from models.dialogue_state import AGENT, DialogueState
+from models.mel import FRAME_SAMPLES, SAMPLE_RATE
+from models.predictors.generation import Sentence, generate
+from models.predictors.sequence import Segment
+from models.predictors.units import Units, neighbours, units_of
+from models.text import SentenceStream, normalise, phonemize
+from models.voice import Voice
+
+if TYPE_CHECKING:
+    from models.speaker import SpeakOptions, Speaker
+
+logger = logging.getLogger(__name__)
+
+MAX_RETRIES = 2
+MAX_UNITS = 160
+FIRST_FRAMES, MAX_FRAMES = 2, 16  # latents in the first chunk, and in later ones
+_QUEUED_FRAMES = 250  # the predictor runs at most 10 s ahead of the decoder
+_QUEUED_CHUNKS = 64
+
+Word = tuple[str, float, float]
+_Frame = tuple[int, torch.Tensor]
+
+
+class Reply:
+    """An iterator over chunks of samples, float32 `[n]` at 24 kHz, whole frames but for the last.
+
+    Attributes:
+        text: what is spoken, as far as it is known.
+        words: (word, start, end) in seconds from the first sample, of what has been predicted.
+        retries: sentences that were begun again because they ran through their text.
+        first_audio_ms: from the call of `speak` to the first chunk.
+        complete: whether everything was spoken.
+    """
+
+    def __init__(
+        self,
+        speaker: "Speaker",
+        dialogue: DialogueState,
+        text: str | Iterable[str],
+        voice: Voice,
+        options: "SpeakOptions",
+    ) -> None:
+        self.text = ""
+        self.words: list[Word] = []
+        self.retries = 0
+        self.first_audio_ms: float | None = None
+        self.complete = False
+        self.mark = dialogue.mark()
+        self._speaker, self._dialogue, self._voice, self._options = speaker, dialogue, voice, options
+        self._source = text
+        seed = options.seed if options.seed is not None else int(torch.seed() % 2**31)
+        self.seed = seed
+        self._generator = torch.Generator().manual_seed(seed)
+        self._cancelled = threading.Event()
+        self._frames: queue.Queue[list[_Frame] | None] = queue.Queue(_QUEUED_FRAMES)
+        self._chunks: queue.Queue[np.ndarray | None] = queue.Queue(_QUEUED_CHUNKS)
+        self._given: list[np.ndarray] = []
+        self._error: BaseException | None = None
+        self._num_frames = 0
+        self._busy_s = 0.0
+        self._started = time.perf_counter()
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,), daemon=True)
+            for work in (self._predict, self._decode)
+        ]
+
+    def start(self) -> None:
+        """Starts both threads; `Speaker.speak` does."""
+        self._started = time.perf_counter()
+        for thread in self._threads:
+            thread.start()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        while True:
+            chunk = self._chunks.get()
+            if chunk is None:
+                break
+            self._given.append(chunk)
+            yield chunk
+        self._chunks.put(None)  # another iteration ends as well
+        if self._error is not None and not self._cancelled.is_set():
+            raise self._error
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds given so far."""
+        return sum(len(chunk) for chunk in self._given) / SAMPLE_RATE
+
+    @property
+    def rtf(self) -> float | None:
+        """Seconds that the work took for a second of sound, once it is done."""
+        return self._busy_s / self.duration_s if self._busy_s and self._given else None
+
+    def samples(self) -> np.ndarray:
+        """What has been given so far, `[T]`."""
+        return np.concatenate(self._given) if self._given else np.zeros(0, np.float32)
+
+    def cancel(self) -> None:
+        """Stops between chunks; the iteration ends. Returns when both threads have ended."""
+        self._cancelled.set()
+        _drain(self._frames)
+        while any(thread.is_alive() for thread in self._threads):
+            _drain(self._chunks)
+            for thread in self._threads:
+                thread.join(0.005)
+        _drain(self._chunks)
+        self._chunks.put(None)
+
+    def commit(self, played_s: float | None = None) -> None:
+        """The turn enters the dialogue as it was heard.
+
+        Args:
+            played_s: how much of it was played, in seconds; text and sound are cut there. None: all
+                that was given.
+        """
+        if self._dialogue.open_reply is not self:
+            return
+        if not self.complete or played_s is not None:
+            self.cancel()
+        if played_s is not None and self.complete and played_s >= self.duration_s:
+            played_s = None
+        self._speaker.commit(self._dialogue, self, played_s)
+
+    def drop(self) -> None:
+        """The turn was never heard: the dialogue goes back to where it was."""
+        self.cancel()
+        self._dialogue.return_to(self.mark)
+
+    def _guarded(self, work) -> None:  # noqa: ANN001 - a bound method without arguments
+        try:
+            work()
+        except _Cancelled:
+            pass
+        except BaseException as error:  # noqa: BLE001 - it is raised where the reply is read
+            self._error = error
+            self._cancel_quietly()
+
+    def _cancel_quietly(self) -> None:
+        # The listener learns of the error when the chunks end.
+        _drain(self._chunks)
+        self._chunks.put(None)
+        _drain(self._frames)
+        self._frames.put(None)
+
+    def _predict(self) -> None:
+        continues = False
+        for sentence in self._sentences():
+            for units in _within_limit(units_of(phonemize([sentence])[0])):
+                self._say(units, continues)
+                continues = True
+        if not continues:
+            raise InputError("there is nothing to speak in the text: give words")
+        self._put(self._frames, None)
+
+    def _sentences(self) -> Iterator[str]:
+        """Sentences to speak, normalised, as they become whole."""
+        if isinstance(self._source, str):
+            pieces: Iterable[str] = [self._source]
+        else:
+            pieces = self._source
+        stream = SentenceStream()
+        for piece in pieces:
+            self._check()
+            yield from self._spoken(stream.push(piece))
+        yield from self._spoken(stream.flush())
+
+    def _spoken(self, sentences: list[str]) -> Iterator[str]:
+        for sentence in sentences:
+            words = normalise(sentence)
+            if words:
+                self.text = f"{self.text} {sentence}".strip()
+                yield words
+
+    def _say(self, units: Units, continues: bool) -> None:
+        """One sentence: frames go to the decoder as they come."""
+        dialogue, talker = self._dialogue, self._speaker.talker
+        mark = dialogue.mark()
+        symbols = torch.tensor(units.symbols)
+        for attempt in range(MAX_RETRIES + 1):
+            segment = Segment(AGENT, continues, units.fields, self._voice.style)
+            sentence = Sentence(segment)
+            options = self._options.sampling
+            first_frame = self._num_frames
+            sent = 0
+            frames = generate(talker, dialogue.predictor, sentence, options, self._generator)
+            for _, unit in frames:
+                self._check()
+                # Words that are already spoken may be told while the next ones are predicted.
+                if len(sentence.codes) - sent >= FIRST_FRAMES:
+                    sent = self._send(sentence, symbols, sent)
+                del unit
+            if sentence.ran_through and attempt < MAX_RETRIES and sent <= FIRST_FRAMES:
+                self.retries += 1
+                dialogue.return_to(mark)
+                self._num_frames = first_frame
+                continue
+            self._send(sentence, symbols, sent)
+            if sentence.forced:
+                logger.info("the pointer was moved on %d times", sentence.forced)
+            self._tell_words(units, sentence.pointer, first_frame)
+            return
+
+    def _send(self, sentence: Sentence, symbols: torch.Tensor, sent: int) -> int:
+        count = len(sentence.codes)
+        if count > sent:
+            pointer = torch.tensor(sentence.pointer[sent:count])
+            phones = neighbours(symbols, pointer)
+            frames = list(zip(sentence.codes[sent:count], phones, strict=True))
+            self._put(self._frames, frames)
+            self._num_frames += count - sent
+        return count
+
+    def _tell_words(self, units: Units, pointer: list[int], first_frame: int) -> None:
+        where = torch.tensor(pointer)
+        frame_s = FRAME_SAMPLES / SAMPLE_RATE / self._options.rate
+        for word, first, end in units.words:
+            inside = ((where >= first) & (where < end)).nonzero()[:, 0]
+            if len(inside):
+                start_s = (first_frame + int(inside[0])) * frame_s
+                end_s = (first_frame + int(inside[-1]) + 1) * frame_s
+                self.words.append((word, round(start_s, 3), round(end_s, 3)))
+
+    def _decode(self) -> None:
+        stream = self._speaker.stream(self._voice, self._options)
+        waiting: list[_Frame] = []
+        rest = np.zeros(0, np.float32)
+        want, last = FIRST_FRAMES, False
+        while not last:
+            batch = self._get()
+            last = batch is None
+            waiting += batch or []
+            if len(waiting) < want and not last:
+                continue
+            codes = torch.tensor([code for code, _ in waiting], dtype=torch.long)
+            phones = torch.stack([p for _, p in waiting]) if waiting else codes.new_zeros(0, 3)
+            waiting = []
+            made = stream.push(codes, phones, last).cpu().numpy()
+            rest = np.concatenate([rest, made])
+            whole = len(rest) if last else len(rest) // FRAME_SAMPLES * FRAME_SAMPLES
+            if whole:
+                if self.first_audio_ms is None:
+                    self.first_audio_ms = 1000 * (time.perf_counter() - self._started)
+                    want = FIRST_FRAMES
+                else:
+                    want = min(MAX_FRAMES, 2 * want)
+                self._put(self._chunks, rest[:whole])
+                rest = rest[whole:]
+        self._busy_s = time.perf_counter() - self._started
+        self.complete = True
+        self._put(self._chunks, None)
+
+    def _get(self) -> list[_Frame] | None:
+        while True:
+            self._check()
+            try:
+                return self._frames.get(timeout=0.1)
+            except queue.Empty:
+                continue
+
+    def _put(self, target: queue.Queue, item: object) -> None:
+        while True:
+            self._check()
+            try:
+                return target.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def _check(self) -> None:
+        if self._cancelled.is_set() or self._error is not None:
+            raise _Cancelled
+
+
+class _Cancelled(Exception):
+    """Ends a thread of a reply; never leaves this file."""
+
+
+def _drain(items: queue.Queue) -> None:
+    while True:
+        try:
+            items.get_nowait()
+        except queue.Empty:
+            return
+
+
+def _within_limit(units: Units) -> list[Units]:
+    """Units of a long sentence in pieces that fit the predictor, cut at word starts."""
+    if len(units) <= MAX_UNITS:
+        return [units]
+    pieces, start = [], 1
+    while start < len(units):
+        end = min(len(units), start + MAX_UNITS)
+        while end < len(units) and end > start + 1 and not units.starts[end]:
+            end -= 1
+        words = tuple(
+            (word, first - start + 1, last - start + 1)
+            for word, first, last in units.words
+            if start <= first < end
+        )
+        pieces.append(
+            Units(
+                units.symbols[:1] + units.symbols[start:end],
+                units.stress[:1] + units.stress[start:end],
+                units.starts[:1] + units.starts[start:end],
+                words,
+            )
+        )
+        start = end
+    return pieces
+
+

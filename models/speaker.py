@@ -1,0 +1,300 @@
+"""The face of the folder: a voice, a dialogue and a text to a stream of samples."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.errors import InputError
+from models.checkpoint import WEIGHTS, load_config, load_weights
+from models.dialogue_state import DialogueState, HeardTurn
+from models.mel import SAMPLE_RATE
+from models.predictors.alignment import align_units
+from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
+from models.predictors.plan import measure_plan
+from models.predictors.sampling import SamplingOptions
+from models.predictors.segments import split_turn
+from models.predictors.sequence import Segment
+from models.predictors.units import Units, no_text, units_of
+from models.reply import Reply
+from models.text import normalise, phonemize
+from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
+from models.vocoder.decoder import Decoder, DecoderConfig, decode_whole
+from models.vocoder.posterior import Posterior, PosteriorConfig
+from models.vocoder.prior import Prior, PriorConfig
+from models.vocoder.style import StyleConfig, StyleEncoder
+from models.vocoder.synthesis import Manner, Synthesis
+from models.voice import Voice, load_voices
+
+MAX_HEARD_SECONDS = 30  # of a longer turn, the end is heard
+MIN_CLONE_SECONDS = 1.0
+MAX_CLONE_SECONDS = 20
+_SILENCE_RMS = 1e-3
+
+
+@dataclass(frozen=True)
+class SpeakOptions:
+    """How to speak.
+
+    Attributes:
+        seed: the same seed, dialogue and text give the same speech; None draws one.
+        temperature, top_k, top_p, typical_p: see `SamplingOptions`.
+        pitch, rate, energy: factors on what the dialogue asks for.
+        latent_temperature: of the prior's noise.
+    """
+
+    seed: int | None = None
+    temperature: float = SamplingOptions.temperature
+    top_k: int = SamplingOptions.top_k
+    top_p: float = SamplingOptions.top_p
+    typical_p: float = SamplingOptions.typical_p
+    pitch: float = 1.0
+    rate: float = 1.0
+    energy: float = 1.0
+    latent_temperature: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("pitch", 0.4, 2.5), ("rate", 0.4, 2.5), ("energy", 0.05, 8.0)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"{name} is {value}; it must be from {low} to {high}")
+        try:
+            _ = self.sampling
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+    @property
+    def sampling(self) -> SamplingOptions:
+        return SamplingOptions(self.temperature, self.top_k, self.top_p, self.typical_p)
+
+    @property
+    def manner(self) -> Manner:
+        return Manner(self.pitch, self.rate, self.energy)
+
+
+class Speaker:
+    """All models, loaded once; serves many dialogues, each from one thread at a time.
+
+    24 kHz mono in and out; replies stream in whole frames of 40 ms.
+    """
+
+    sample_rate = SAMPLE_RATE
+    predictors = ("gpt-talker",)
+
+    def __init__(
+        self,
+        tokenizer: SemanticTokenizer,
+        style: StyleEncoder,
+        posterior: Posterior,
+        prior: Prior,
+        decoder: Decoder,
+        talker: GPTTalker,
+        voices: dict[str, Voice],
+        device: torch.device,
+    ) -> None:
+        self.tokenizer = tokenizer.to(device)
+        self.style = style.to(device)
+        self.posterior = posterior.to(device)
+        self.prior = prior.to(device)
+        self.decoder = decoder.to(device)
+        self.talker = talker.to(device)
+        self.voices = voices
+        self.device = device
+
+    @classmethod
+    def load(cls, weights: Path | None = None, device: str = "cpu") -> "Speaker":
+        """Loads the models of a folder, by default the bundled ones.
+
+        On the CPU the program then uses one thread an operation: predictor and decoder run side by
+        side in two threads, which is faster than two threads in each.
+
+        Raises:
+            MissingModelError: a model is not in the folder.
+        """
+        folder = WEIGHTS if weights is None else Path(weights)
+        if device == "cpu":
+            torch.set_num_threads(1)
+        tokenizer = SemanticTokenizer(load_config(folder, "semantic", SemanticConfig))
+        style = StyleEncoder(load_config(folder, "style", StyleConfig))
+        posterior = Posterior(load_config(folder, "posterior", PosteriorConfig))
+        prior = Prior(load_config(folder, "prior", PriorConfig))
+        decoder = Decoder(load_config(folder, "decoder", DecoderConfig))
+        talker = GPTTalker(load_config(folder, "gpt-talker", GPTTalkerConfig))
+        models = {
+            "semantic": tokenizer,
+            "style": style,
+            "posterior": posterior,
+            "prior": prior,
+            "decoder": decoder,
+            "gpt-talker": talker,
+        }
+        for name, model in models.items():
+            load_weights(folder, name, model)
+        voices = load_voices(folder)
+        return cls(
+            tokenizer, style, posterior, prior, decoder, talker, voices, torch.device(device)
+        )
+
+    def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice:
+        """The voice of samples `[T]`, float32 at 24 kHz.
+
+        Raises:
+            InputError: they are too short, silent or not finite.
+        """
+        checked = _checked(samples)
+        seconds = len(checked) / SAMPLE_RATE
+        if seconds < MIN_CLONE_SECONDS:
+            raise InputError(
+                f"the voice sample is {seconds:.2f} s long; give at least {MIN_CLONE_SECONDS:.0f} s, "
+                "better 5 s, of one person speaking"
+            )
+        if np.sqrt(np.square(checked).mean()) < _SILENCE_RMS:
+            raise InputError("the voice sample is silent; give a recording of one person speaking")
+        style = self._style_of(checked[: MAX_CLONE_SECONDS * SAMPLE_RATE])
+        return Voice(name, f"cloned from {seconds:.1f} s", style)
+
+    def open_dialogue(self) -> DialogueState:
+        """A dialogue in which nothing has been said."""
+        return DialogueState(self.talker.init_state(1, self.device, torch.float32))
+
+    def hear(
+        self, dialogue: DialogueState, who: int, text: str, samples: np.ndarray | None
+    ) -> None:
+        """A turn enters the history.
+
+        Args:
+            dialogue: which; a reply that was started and not committed is dropped.
+            who: 0 the user, 1 the agent.
+            text: what was said; empty if it is not known.
+            samples: `[T]` at 24 kHz, or None for a typed turn. Of more than 30 s the end is heard.
+
+        Raises:
+            InputError: neither text nor sound, or samples that are not finite.
+        """
+        if who not in (0, 1):
+            raise InputError(f"the speaker is {who!r}; it must be 0 (the user) or 1 (the agent)")
+        spoken = normalise(text)
+        sound = None if samples is None or len(samples) == 0 else _checked(samples)
+        if sound is None and not spoken:
+            raise InputError("a turn needs text or sound; this one has neither")
+        self.drop_reply(dialogue)
+        self._enter(dialogue, who, spoken, sound)
+        dialogue.turns.append(HeardTurn(who, text, sound))
+
+    def speak(
+        self,
+        dialogue: DialogueState,
+        text: str | Iterable[str],
+        voice: Voice,
+        options: SpeakOptions | None = None,
+    ) -> Reply:
+        """Begins to speak `text` as the agent's next turn and returns at once.
+
+        Args:
+            dialogue: which; it holds the turn only after `Reply.commit`.
+            text: whole, or pieces in the order in which they are written.
+            voice: one of `voices`, or a clone.
+            options: how.
+
+        Raises:
+            InputError: there is nothing in `text` that can be spoken (at once when it is a string,
+                from the iteration when it comes in pieces).
+        """
+        if isinstance(text, str) and not normalise(text):
+            raise InputError(
+                "there is nothing to speak in the text: give words, not only signs or emoji"
+            )
+        self.drop_reply(dialogue)
+        options = options or SpeakOptions()
+        reply = Reply(self, dialogue, text, voice, options)
+        dialogue.open_reply = reply
+        reply.start()
+        return reply
+
+    def reconstruct(self, samples: np.ndarray) -> np.ndarray:
+        """Samples `[T]` through posterior and decoder, `[T]`."""
+        checked = _checked(samples)
+        with torch.inference_mode():
+            latents = self.posterior.encode(self._tensor(checked))
+            made = decode_whole(self.decoder, latents, self._style_of(checked)[None])
+        return made[0, : len(checked)].cpu().numpy()
+
+    def drop_reply(self, dialogue: DialogueState) -> None:
+        """Ends a reply that nobody committed and takes it out of the cache."""
+        reply = dialogue.open_reply
+        if isinstance(reply, Reply):
+            reply.drop()
+        dialogue.open_reply = None
+
+    def commit(self, dialogue: DialogueState, reply: Reply, played_s: float | None) -> None:
+        """Called by `Reply.commit`."""
+        samples = reply.samples()
+        if played_s is None and reply.complete:
+            self.talker.end_turn(dialogue.predictor)
+            dialogue.turns.append(HeardTurn(1, reply.text, samples))
+        else:
+            heard_s = reply.duration_s if played_s is None else played_s
+            text = " ".join(word for word, start, _ in reply.words if start < heard_s)
+            cut = samples[: max(0, round(heard_s * SAMPLE_RATE))]
+            dialogue.return_to(reply.mark)
+            if text and len(cut) >= SAMPLE_RATE // 25:
+                self._enter(dialogue, 1, normalise(text), cut)
+                dialogue.turns.append(HeardTurn(1, text, cut))
+        dialogue.open_reply = None
+
+    def stream(self, voice: Voice, options: SpeakOptions) -> Synthesis:
+        """A stream of speech in `voice`."""
+        style = voice.style.to(self.device)
+        return Synthesis(
+            self.prior, self.decoder, style, options.manner, options.latent_temperature
+        )
+
+    def _enter(
+        self, dialogue: DialogueState, who: int, text: str, sound: np.ndarray | None
+    ) -> None:
+        segments = self.segments_of(who, text, sound)
+        self.talker.prefill(dialogue.predictor, segments)
+        self.talker.end_turn(dialogue.predictor)
+
+    @torch.inference_mode()
+    def segments_of(self, who: int, text: str, sound: np.ndarray | None) -> list[Segment]:
+        """A turn as the predictor reads it; `text` is normalised."""
+        units: Units = units_of(phonemize([text])[0]) if text else no_text()
+        if sound is None:
+            return split_turn(who, units, torch.zeros(self.style.config.style_dim), None, None)
+        if len(sound) > MAX_HEARD_SECONDS * SAMPLE_RATE:
+            share = MAX_HEARD_SECONDS * SAMPLE_RATE / len(sound)
+            words = text.split()
+            kept = " ".join(words[len(words) - round(share * len(words)) :])
+            units = units_of(phonemize([kept])[0]) if kept else no_text()
+            sound = sound[-MAX_HEARD_SECONDS * SAMPLE_RATE :]
+        codes = self.tokenizer.encode(self._tensor(sound))
+        phones, _ = self.tokenizer.inspect(codes)
+        pointer = align_units(phones[0], units)
+        segments = split_turn(who, units, self._style_of(sound), codes[0].cpu(), pointer)
+        for segment in segments:
+            assert segment.codes is not None
+            prosody = self.tokenizer.inspect(segment.codes[None].to(self.device))[1]
+            plan = measure_plan(prosody, len(segment.units))
+            segment.plan = self.talker.config.plan_scale.bins(plan.cpu())
+        return segments
+
+    def _style_of(self, samples: np.ndarray) -> Tensor:
+        return self.style.encode(self._tensor(samples))[0].clone()
+
+    def _tensor(self, samples: np.ndarray) -> Tensor:
+        return torch.from_numpy(samples)[None].to(self.device)
+
+
+def _checked(samples: np.ndarray) -> np.ndarray:
+    array = np.ascontiguousarray(samples, dtype=np.float32)
+    if array.ndim != 1:
+        raise InputError(f"samples have shape {array.shape}; they must be one channel, [T]")
+    if not np.isfinite(array).all():
+        raise InputError("the samples hold NaN or infinity; the recording is damaged")
+    return array
+
+

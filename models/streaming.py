@@ -1,0 +1,119 @@
+"""Causal building blocks whose streaming and offline paths are the same code.
+
+A module's `forward(x, state=None)` works offline when `state` is None: the past is silence. With a
+state, which `init_state` makes, it continues where the last call ended and updates the state in
+place, so that the outputs of successive chunks, joined, equal the output for the whole.
+Sequences are `[B, T, C]`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass
+class ConvState:
+    """The inputs that a causal convolution still needs: `[B, pad, C]`."""
+
+    past: Tensor
+
+
+class CausalConv1d(nn.Module):
+    """A convolution over time that sees its own frame and the past.
+
+    `[B, T, C_in]` to `[B, T, C_out]`; no delay, no look-ahead.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, kernel: int, groups: int = 1) -> None:
+        super().__init__()
+        self.pad = kernel - 1
+        self.conv = nn.Conv1d(in_dim, out_dim, kernel, groups=groups)
+
+    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> ConvState:
+        channels = self.conv.in_channels
+        return ConvState(torch.zeros(batch, self.pad, channels, device=device, dtype=dtype))
+
+    def forward(self, x: Tensor, state: ConvState | None = None) -> Tensor:
+        if state is None:
+            padded = F.pad(x, (0, 0, self.pad, 0))
+        else:
+            padded = torch.cat([state.past, x], dim=1)
+            state.past = padded[:, padded.shape[1] - self.pad :]
+        return self.conv(padded.transpose(1, 2)).transpose(1, 2)
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise causal convolution, then a pointwise network, with a residual.
+
+    After "A ConvNet for the 2020s" (arXiv 2201.03545, section 2) in the one-dimensional form of
+    Vocos (arXiv 2306.00814, section 3.2). With `condition_dim`, the normalised input is scaled and
+    shifted by the condition `[B, condition_dim]`.
+    """
+
+    def __init__(
+        self, dim: int, kernel: int = 7, expansion: int = 3, condition_dim: int = 0
+    ) -> None:
+        super().__init__()
+        self.depthwise = CausalConv1d(dim, dim, kernel, groups=dim)
+        self.norm = nn.LayerNorm(dim, elementwise_affine=condition_dim == 0)
+        self.modulate = nn.Linear(condition_dim, 2 * dim) if condition_dim else None
+        self.expand = nn.Linear(dim, expansion * dim)
+        self.reduce = nn.Linear(expansion * dim, dim)
+        nn.init.zeros_(self.reduce.bias)
+        if self.modulate is not None:
+            nn.init.zeros_(self.modulate.weight)
+            nn.init.zeros_(self.modulate.bias)
+
+    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> ConvState:
+        return self.depthwise.init_state(batch, device, dtype)
+
+    def forward(
+        self, x: Tensor, state: ConvState | None = None, condition: Tensor | None = None
+    ) -> Tensor:
+        h = self.norm(self.depthwise(x, state))
+        if self.modulate is not None:
+            assert condition is not None, "this block was built with a condition"
+            scale, shift = self.modulate(condition)[:, None].chunk(2, dim=-1)
+            h = h * (1 + scale) + shift
+        return x + self.reduce(F.gelu(self.expand(h), approximate="tanh"))
+
+
+class ConvNeXtStack(nn.Module):
+    """`depth` blocks in a row; its state is the list of theirs."""
+
+    def __init__(
+        self, dim: int, depth: int, kernel: int = 7, expansion: int = 3, condition_dim: int = 0
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            ConvNeXtBlock(dim, kernel, expansion, condition_dim) for _ in range(depth)
+        )
+
+    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> list[ConvState]:
+        return [block.init_state(batch, device, dtype) for block in self.blocks]
+
+    def forward(
+        self, x: Tensor, state: list[ConvState] | None = None, condition: Tensor | None = None
+    ) -> Tensor:
+        for index, block in enumerate(self.blocks):
+            x = block(x, None if state is None else state[index], condition)
+        return x
+
+
+class Downsample(nn.Module):
+    """A stride-2 convolution `[B, T, C_in]` to `[B, ceil(T / 2), C_out]`.
+
+    It sees one frame before the pair that it joins and nothing after it. Offline only: analysis
+    runs on whole turns.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(in_dim, out_dim, kernel_size=4, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        odd = x.shape[1] % 2
+        padded = F.pad(x, (0, 0, 2, odd))
+        return self.conv(padded.transpose(1, 2)).transpose(1, 2)

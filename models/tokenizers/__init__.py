@@ -1,0 +1,1 @@
+"""Discrete speech tokens."""

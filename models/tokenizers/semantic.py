@@ -1,0 +1,106 @@
+"""The semantic tokenizer: what is said and in which manner, one code every 40 ms."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.mel import NUM_MELS, LogMel
+from models.streaming import ConvNeXtStack, Downsample
+from models.tokenizers.fsq import FSQ
+from models.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class SemanticConfig:
+    """Sizes of the semantic tokenizer."""
+
+    num_symbols: int  # phone symbols of the text frontend
+    dim: int = 256
+    depth: int = 4
+    num_heads: int = 4
+    ffn_dim: int = 704
+    chunk_frames: int = 16  # attention sees its own chunk of 640 ms and all before it
+    levels: tuple[int, ...] = (8, 8, 8, 8)
+    probe_depth: int = 2
+
+
+@dataclass
+class Prosody:
+    """What a code says of the manner, each `[B, T]` at 25 Hz.
+
+    `log_f0` is relative to the speaker's mean, in natural units divided by 0.25; `voicing` is a
+    logit; `energy` is the level relative to the speaker's mean, in units of 10 dB.
+    """
+
+    log_f0: Tensor
+    voicing: Tensor
+    energy: Tensor
+
+
+class SemanticTokenizer(nn.Module):
+    """Log-mels to codes at 25 Hz that carry content and manner, not the voice.
+
+    A convolution stem, a chunk-causal transformer and FSQ. What a code must carry is taught by
+    probes that read the quantised values alone: phonemes (CTC, and the phone of each frame where
+    its time is known) and speaker-normalised log-F0, voicing and energy. Takes the place of HuBERT
+    with vector quantisation in GPT-Talker (section 3.2), after the FSQ speech tokenizer of
+    CosyVoice 2 (arXiv 2412.10117, section 2.2). 24 kHz in, 25 Hz out; looks ahead to the end of
+    its chunk of 16 frames. A turn is encoded as a whole.
+    """
+
+    def __init__(self, config: SemanticConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.mel = LogMel()
+        self.stem = nn.Sequential(Downsample(NUM_MELS, dim), nn.GELU(), Downsample(dim, dim))
+        self.local = ConvNeXtStack(dim, 1)
+        self.transformer = Transformer(dim, config.depth, config.num_heads, config.ffn_dim)
+        self.project = nn.Linear(dim, len(config.levels))
+        self.quantiser = FSQ(config.levels)
+        self.embed = nn.Linear(len(config.levels), dim)
+        self.probe = ConvNeXtStack(dim, config.probe_depth, kernel=5)
+        self.phone_head = nn.Linear(dim, config.num_symbols)
+        self.ctc_head = nn.Linear(dim, config.num_symbols + 1)  # the last one is the blank
+        self.prosody_head = nn.Linear(dim, 3)
+
+    @property
+    def num_codes(self) -> int:
+        return self.quantiser.num_codes
+
+    def features(self, mel: Tensor) -> Tensor:
+        """Log-mels `[B, 4 T, 80]` to the transformer's output `[B, T, dim]`."""
+        h = self.local(self.stem(mel))
+        frames = torch.arange(h.shape[1], device=h.device)
+        chunk = frames // self.config.chunk_frames
+        return self.transformer(h, frames, (chunk[:, None] >= chunk[None, :])[None, None])
+
+    def quantise(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-mels `[B, 4 T, 80]` to quantised values `[B, T, D]` and codes `[B, T]`."""
+        return self.quantiser(self.project(self.features(mel)))
+
+    def read(self, values: Tensor) -> tuple[Tensor, Tensor, Prosody]:
+        """What the probes read from quantised values `[B, T, D]`.
+
+        Returns:
+            Logits of each frame's phone `[B, T, num_symbols]`, CTC logits
+            `[B, T, num_symbols + 1]`, and the prosody.
+        """
+        # The probes look two frames ahead, so that one code may lean on its neighbours.
+        shifted = F.pad(self.embed(values), (0, 0, 0, 2))
+        h = self.probe(shifted)[:, 2:]
+        log_f0, voicing, energy = self.prosody_head(h).unbind(-1)
+        return self.phone_head(h), self.ctc_head(h), Prosody(log_f0, voicing, energy)
+
+    @torch.inference_mode()
+    def encode(self, samples: Tensor) -> Tensor:
+        """Samples `[B, T]` at 24 kHz to codes `[B, ceil(T / 960)]`."""
+        return self.quantise(self.mel(samples))[1]
+
+    @torch.inference_mode()
+    def inspect(self, codes: Tensor) -> tuple[Tensor, Prosody]:
+        """Log-probabilities of each frame's phone `[B, T, num_symbols]` and prosody, from codes."""
+        phones, _, prosody = self.read(self.quantiser.decode(codes))
+        return phones.log_softmax(-1), prosody

@@ -1,0 +1,1 @@
+"""Recipes: one readable file a model. Nothing outside this folder imports it."""

@@ -1,0 +1,70 @@
+"""`launch.py train`: the recipes by name."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import torch
+
+from models.checkpoint import WEIGHTS
+from models.training.corpus import Corpus, prepare
+from models.training.loop import Budget
+
+# Voices of the synthetic corpus that are bundled by name.
+NAMED_VOICES = {
+    "flite-kal16": ("kal", "a plain man, American, diphones (flite kal16)"),
+}
+STEPS = {"style": 1500, "tokenizer": 6000, "vocoder": 12_000, "prior": 8000, "gpt-talker": 8000}
+
+
+def main(argv: list[str]) -> int:
+    """Trains one model, or all in order (`bundle`)."""
+    parser = argparse.ArgumentParser(prog="launch.py train", description=main.__doc__)
+    parser.add_argument("model", choices=[*STEPS, "voices", "bundle"])
+    parser.add_argument("--data", type=Path, required=True, help="a folder in NCSSD layout")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="where weights are written")
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="checkpoints and logs")
+    parser.add_argument("--steps", type=int, help="how long (default: by model)")
+    parser.add_argument("--minutes", type=float, help="how long by the clock, instead of --steps")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--threads", type=int, help="processor threads (default: all)")
+    parser.add_argument("--limit", type=int, help="use only the first dialogues of the data")
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    corpus = Corpus(prepare(args.data, limit=args.limit))
+    logging.info(
+        "%.1f hours, %d utterances, %d voices",
+        corpus.hours,
+        len(corpus.utterances),
+        len(corpus.voices),
+    )
+    for name in [*STEPS, "voices"] if args.model == "bundle" else [args.model]:
+        budget = Budget(args.steps or STEPS.get(name, 0), args.minutes)
+        _train_one(name, args, corpus, budget)
+    return 0
+
+
+def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budget) -> None:
+    from models.training.gpt_talker import train_gpt_talker
+    from models.training.prior import train_prior
+    from models.training.style import train_style
+    from models.training.tokenizer import train_tokenizer
+    from models.training.vocoder import train_vocoder
+    from models.training.voices import make_voices
+
+    rest = (args.out, args.work, args.seed, budget, args.resume)
+    if name == "style":
+        train_style(corpus, *rest)
+    elif name == "tokenizer":
+        train_tokenizer(corpus, *rest)
+    elif name == "vocoder":
+        train_vocoder(corpus, *rest)
+    elif name == "prior":
+        train_prior(args.data, corpus, *rest)
+    elif name == "voices":
+        make_voices(args.data, corpus, args.out, NAMED_VOICES)
+    else:
+        train_gpt_talker(args.data, corpus, *rest)

@@ -1,0 +1,202 @@
+"""What all recipes share: the step, the schedule, the log, checkpoints that resume, DDP."""
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Budget:
+    """How long to train: `steps`, or `minutes` of wall time when given (a run then depends on the
+    machine's speed as well as on the seed)."""
+
+    steps: int
+    minutes: float | None = None
+
+
+@dataclass
+class Run:
+    """One training run.
+
+    Attributes:
+        folder: where the checkpoint and the log lie.
+        seed: of everything random.
+        budget: when it ends.
+        learning_rate: at its highest, after `warmup` steps; it falls along a cosine to a twentieth.
+        resume: go on from the checkpoint in `folder`.
+    """
+
+    folder: Path
+    seed: int
+    budget: Budget
+    learning_rate: float
+    weight_decay: float = 0.01
+    warmup: int = 100
+    clip: float = 1.0
+    resume: bool = False
+    log_every: int = 20
+    save_minutes: float = 3.0
+
+
+def device() -> torch.device:
+    """The GPU of this process where there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    return torch.device("cpu")
+
+
+def join_processes() -> tuple[int, int]:
+    """Joins the group that torchrun made, if it did; returns rank and world size."""
+    if "RANK" in os.environ and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def train(
+    run: Run,
+    model: nn.Module,
+    loss_of_batch: Callable[[np.random.Generator], dict[str, Tensor]],
+) -> nn.Module:
+    """Trains `model` in place until the budget is spent.
+
+    Args:
+        run: how.
+        model: what; every parameter that requires a gradient is trained.
+        loss_of_batch: draws a batch with the generator it is given and returns named losses, of
+            which `total` is minimised. Called under bf16 autocast.
+    """
+    rank, world = join_processes()
+    where = device()
+    torch.manual_seed(run.seed + rank)
+    model.to(where).train()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=run.weight_decay
+    )
+    step, spent = 0, 0.0
+    if run.resume:
+        step, spent = _restore(run.folder, model, optimizer)
+    elif rank == 0:
+        (run.folder / "log.jsonl").unlink(missing_ok=True)
+    started = saved = time.monotonic()
+    sums: dict[str, float] = {}
+    while (progress := _progress(run.budget, step, spent + time.monotonic() - started)) < 1.0:
+        rate = run.learning_rate * min(1.0, (step + 1) / run.warmup)
+        rate *= 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        # One generator a step: a resumed run draws the batches that it would have drawn.
+        generator = np.random.default_rng([run.seed, step, rank])
+        with torch.autocast(where.type, torch.bfloat16):
+            losses = loss_of_batch(generator)
+        optimizer.zero_grad(set_to_none=True)
+        losses["total"].backward()
+        if world > 1:
+            _average_gradients(parameters, world)
+        norm = nn.utils.clip_grad_norm_(parameters, run.clip)
+        if torch.isfinite(norm):
+            optimizer.step()
+        else:
+            logger.warning("step %d: the gradient is not finite; the step is left out", step)
+        step += 1
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + float(value.detach())
+        if step % run.log_every == 0 and rank == 0:
+            _log(run, step, rate, float(norm), sums, time.monotonic() - started)
+        if step % run.log_every == 0:
+            sums = {}
+        if rank == 0 and time.monotonic() - saved > 60 * run.save_minutes:
+            saved = time.monotonic()
+            _save(run.folder, model, optimizer, step, spent + saved - started)
+    if rank == 0:
+        _save(run.folder, model, optimizer, step, spent + time.monotonic() - started)
+    return model.eval()
+
+
+def _progress(budget: Budget, step: int, seconds: float) -> float:
+    by_step = step / max(1, budget.steps)
+    return by_step if budget.minutes is None else seconds / (60 * budget.minutes)
+
+
+def _average_gradients(parameters: list[nn.Parameter], world: int) -> None:
+    grads = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in grads])
+    dist.all_reduce(flat)
+    flat /= world
+    at = 0
+    for grad in grads:
+        grad.copy_(flat[at : at + grad.numel()].view_as(grad))
+        at += grad.numel()
+
+
+def _log(
+    run: Run, step: int, rate: float, norm: float, sums: dict[str, float], seconds: float
+) -> None:
+    means = {name: round(total / run.log_every, 4) for name, total in sums.items()}
+    row = {"step": step, "seconds": round(seconds, 1), "rate": rate, "norm": round(norm, 3)} | means
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with (run.folder / "log.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    logger.info("%s step %d %s", run.folder.name, step, means)
+
+
+def _save(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, seconds: float
+) -> None:
+    tensors = {f"model.{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).contiguous()
+    tensors["progress"] = torch.tensor([step, seconds], dtype=torch.float64)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / "checkpoint.partial"
+    save_file({k: v.cpu().clone() for k, v in tensors.items()}, partial)
+    partial.replace(folder / "checkpoint.safetensors")
+
+
+def _restore(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, float]:
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        logger.warning("%s: no checkpoint to resume from; starting at step 0", folder)
+        return 0, 0.0
+    tensors = load_file(path)
+    model.load_state_dict(
+        {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    )
+    state = optimizer.state_dict()
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".", 2)
+            state["state"].setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict(state)
+    step, seconds = tensors["progress"].tolist()
+    return int(step), seconds
+
+
+def restore_model(folder: Path, model: nn.Module) -> nn.Module:
+    """The weights of a run's checkpoint, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: the run has no checkpoint yet.
+    """
+    tensors = load_file(folder / "checkpoint.safetensors")
+    kept = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    model.load_state_dict(kept)
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,69 @@
+"""Recipe: the style encoder."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.checkpoint import save_model
+from models.training.corpus import Corpus
+from models.training.crops import Crop, random_crop, stack
+from models.training.loop import Budget, Run, device, train
+from models.vocoder.style import StyleConfig, StyleEncoder
+
+BATCH = 48
+CROP_FRAMES = 50  # 2 s
+MARGIN = 0.2
+SCALE = 20.0
+
+
+class _Task(nn.Module):
+    """What teaches the style encoder: which voice it is, and its mean pitch."""
+
+    def __init__(self, encoder: StyleEncoder, num_voices: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.voices = nn.Parameter(torch.randn(num_voices, encoder.config.style_dim))
+        self.pitch = nn.Linear(encoder.config.style_dim, 1)
+
+    def losses(self, mel: Tensor, voice: Tensor, log_f0: Tensor) -> dict[str, Tensor]:
+        style = self.encoder(mel)
+        cosine = F.normalize(style, dim=-1) @ F.normalize(self.voices, dim=-1).T
+        # Additive margin softmax (arXiv 1801.05599).
+        margin = MARGIN * F.one_hot(voice, len(self.voices))
+        voice_loss = F.cross_entropy(SCALE * (cosine - margin).float(), voice)
+        pitch_loss = F.smooth_l1_loss(self.pitch(style)[:, 0].float(), log_f0, beta=0.05)
+        accuracy = (cosine.argmax(-1) == voice).float().mean()
+        total = voice_loss + 5.0 * pitch_loss
+        return {"total": total, "voice": voice_loss, "pitch": pitch_loss, "accuracy": accuracy}
+
+
+def train_style(corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool) -> None:
+    """Trains the style encoder and writes `style.safetensors` to `out`."""
+    config = StyleConfig()
+    encoder = StyleEncoder(config)
+    torch.manual_seed(seed)
+    task = _Task(encoder, len(corpus.voices))
+    statistics = corpus.voice_statistics()
+    where = device()
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        crops: list[Crop] = []
+        while len(crops) < BATCH:
+            voice = corpus.voices[int(generator.integers(len(corpus.voices)))]
+            index = generator.choice(corpus.by_voice[voice])
+            crops.append(random_crop(generator, corpus.utterances[index], CROP_FRAMES))
+        names = [crop.utterance.voice for crop in crops]
+        voice = torch.tensor([corpus.voice_index[name] for name in names], device=where)
+        log_f0 = torch.tensor([statistics[name][0] - 5.0 for name in names], device=where)
+        samples = stack(crops).to(where)
+        # A microphone's level is not the voice.
+        gains = torch.from_numpy(10 ** (generator.uniform(-0.4, 0.2, (BATCH, 1)))).float()
+        with torch.no_grad(), torch.autocast(where.type, enabled=False):
+            mel = encoder.mel(samples * gains.to(where))
+        return task.losses(mel, voice, log_f0)
+
+    train(Run(work / "style", seed, budget, 2e-3, resume=resume), task, draw)
+    save_model(out, "style", encoder, config, half=True)

@@ -1,0 +1,121 @@
+"""Recipe: the semantic tokenizer."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.checkpoint import save_model
+from models.mel import MELS_PER_FRAME
+from models.text import SYMBOLS
+from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
+from models.training.corpus import Corpus, frame_levels
+from models.training.crops import Crop, random_crop, stack
+from models.training.loop import Budget, Run, device, train
+
+BATCH = 16
+CROP_FRAMES = 80  # 3.2 s
+LOG_F0_UNIT = 0.25
+ENERGY_UNIT = 10.0
+
+
+def prosody_targets(crop: Crop, statistics: tuple[float, float]) -> np.ndarray:
+    """Relative log-F0, voicing (0 or 1) and relative energy of each frame, `[3, frames]`."""
+    f0 = crop.f0.reshape(-1, MELS_PER_FRAME)
+    voiced = f0 > 0
+    count = voiced.sum(1)
+    logs = np.where(voiced, np.log(np.maximum(f0, 1.0)), 0.0).sum(1) / np.maximum(count, 1)
+    relative = np.where(count > 0, (logs - statistics[0]) / LOG_F0_UNIT, 0.0)
+    energy = np.maximum((frame_levels(crop.samples) - statistics[1]) / ENERGY_UNIT, -4.0)
+    return np.stack([relative, (count >= MELS_PER_FRAME // 2).astype(float), energy])
+
+
+def train_tokenizer(
+    corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+) -> None:
+    """Trains the tokenizer and writes `semantic.safetensors` to `out`.
+
+    Where phone times are known, each frame's phone is taught; whole utterances are taught by CTC in
+    any case, so that data without times can be aligned afterwards.
+    """
+    config = SemanticConfig(num_symbols=len(SYMBOLS))
+    torch.manual_seed(seed)
+    model = SemanticTokenizer(config)
+    statistics = corpus.voice_statistics()
+    where = device()
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        crops = []
+        for index in generator.integers(len(corpus.utterances), size=BATCH):
+            crops.append(random_crop(generator, corpus.utterances[index], CROP_FRAMES))
+        samples = stack(crops).to(where)
+        # A room's noise and a microphone's level are not content.
+        level = torch.from_numpy(10 ** generator.uniform(-4.5, -2.3, (BATCH, 1))).float().to(where)
+        gain = torch.from_numpy(10 ** generator.uniform(-0.1, 0.1, (BATCH, 1))).float().to(where)
+        quiet = torch.from_numpy(generator.random((BATCH, 1)) < 0.5).to(where)
+        samples = samples * gain + torch.where(quiet, 0.0, level) * torch.randn_like(samples)
+        with torch.no_grad(), torch.autocast(where.type, enabled=False):
+            mel = model.mel(samples)
+        values, codes = model.quantise(mel)
+        phones, ctc, prosody = model.read(values)
+        targets = np.stack(
+            [prosody_targets(crop, statistics[crop.utterance.voice]) for crop in crops]
+        )
+        log_f0, voiced, energy = torch.from_numpy(targets).float().to(where).unbind(1)
+        losses = {
+            "phone": _phone_loss(phones, crops, where),
+            "ctc": _ctc_loss(ctc, crops, where),
+            "f0": (F.smooth_l1_loss(prosody.log_f0.float(), log_f0, reduction="none") * voiced)
+            .sum()
+            .div(voiced.sum().clamp_min(1)),
+            "voicing": F.binary_cross_entropy_with_logits(prosody.voicing.float(), voiced),
+            "energy": F.smooth_l1_loss(prosody.energy.float(), energy),
+        }
+        losses["total"] = (
+            losses["phone"]
+            + 0.1 * losses["ctc"]
+            + 2.0 * losses["f0"]
+            + 0.5 * losses["voicing"]
+            + losses["energy"]
+        )
+        losses["used"] = torch.tensor(len(codes.unique()) / model.num_codes)
+        return losses
+
+    train(Run(work / "tokenizer", seed, budget, 1e-3, resume=resume), model, draw)
+    save_model(out, "semantic", model, config, half=True)
+
+
+def _phone_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:
+    target = np.full((len(crops), CROP_FRAMES), -1)
+    for row, crop in enumerate(crops):
+        utterance = crop.utterance
+        if utterance.pointer is not None:
+            pointer = utterance.pointer[crop.first_frame : crop.first_frame + CROP_FRAMES]
+            target[row, : len(pointer)] = np.array(utterance.units.symbols)[pointer]
+    wanted = torch.from_numpy(target).to(where)
+    if (wanted < 0).all():
+        return logits.float().sum() * 0.0
+    return F.cross_entropy(logits.float().transpose(1, 2), wanted, ignore_index=-1)
+
+
+def _ctc_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:
+    """CTC over the crops that hold a whole utterance."""
+    rows = [
+        row
+        for row, crop in enumerate(crops)
+        if crop.utterance.num_frames <= CROP_FRAMES
+        and len(crop.utterance.units) <= 0.8 * crop.utterance.num_frames
+    ]
+    if not rows:
+        return logits.float().sum() * 0.0
+    sequences = [crops[row].utterance.units.symbols for row in rows]
+    return F.ctc_loss(
+        logits[rows].float().log_softmax(-1).transpose(0, 1),
+        torch.tensor([symbol for sequence in sequences for symbol in sequence], device=where),
+        torch.tensor([crops[row].utterance.num_frames for row in rows], device=where),
+        torch.tensor([len(sequence) for sequence in sequences], device=where),
+        blank=logits.shape[-1] - 1,
+        zero_infinity=True,
+    )

@@ -1,0 +1,1 @@
+"""ConVITS: the speech autoencoder, its prior and its streaming decoder."""

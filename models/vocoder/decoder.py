@@ -1,0 +1,164 @@
+"""The streaming decoder: latents and a style to sound."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.mel import HOP_SAMPLES, MELS_PER_FRAME
+from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
+from models.vocoder.istft import CausalISTFT, CausalSTFT, OverlapState
+from models.vocoder.source import Source, SourceState
+
+N_FFT = 960
+DELAY_SAMPLES = N_FFT - HOP_SAMPLES  # what comes out is 30 ms older than what goes in
+_MEAN_LOG_F0 = 5.0  # 148 Hz
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Sizes of the decoder."""
+
+    latent_dim: int = 32
+    style_dim: int = 128
+    frame_dim: int = 384
+    frame_depth: int = 2
+    dim: int = 320
+    depth: int = 6
+    expansion: int = 3
+
+
+@dataclass
+class DecoderState:
+    """Everything that the next chunk needs."""
+
+    stem: ConvState
+    frame: list[ConvState]
+    body: list[ConvState]
+    source: SourceState
+    pulses: OverlapState
+    noise: OverlapState
+    output: OverlapState
+
+
+@dataclass
+class Excitation:
+    """The source's control at 100 Hz, each `[B, 4 T]`: log F0 (of Hz) and a voicing logit."""
+
+    log_f0: Tensor
+    voicing: Tensor
+
+    @property
+    def f0(self) -> Tensor:
+        """F0 in Hz, kept within a voice's range."""
+        return self.log_f0.exp().clamp(40.0, 800.0)
+
+
+class Decoder(nn.Module):
+    """Latents `[B, T, latent_dim]` at 25 Hz and a style `[B, style_dim]` to samples `[B, 960 T]`.
+
+    Causal ConvNeXt blocks predict F0 and voicing and, at 100 Hz, a complex filter for a pulse train
+    and a magnitude filter for noise; the filtered spectra are summed and inverted (the source and
+    filter of NSF, arXiv 1904.12088, in the frame-wise Fourier form of Vocos, arXiv 2306.00814).
+    24 kHz out, no look-ahead; the output lies `DELAY_SAMPLES` (30 ms) behind, offline as streamed:
+    `flush` gives the rest.
+    """
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stem = CausalConv1d(config.latent_dim, config.frame_dim, kernel=3)
+        self.frame = ConvNeXtStack(
+            config.frame_dim, config.frame_depth, condition_dim=config.style_dim
+        )
+        self.upsample = nn.Linear(config.frame_dim, MELS_PER_FRAME * config.dim)
+        self.body = ConvNeXtStack(
+            config.dim, config.depth, expansion=config.expansion, condition_dim=config.style_dim
+        )
+        self.excitation_head = nn.Linear(config.frame_dim, 2 * MELS_PER_FRAME)
+        self.norm = nn.LayerNorm(config.dim)
+        self.num_bins = N_FFT // 2 + 1
+        self.filter_head = nn.Linear(config.dim, 3 * self.num_bins)
+        self.source = Source()
+        self.analysis = CausalSTFT(N_FFT, HOP_SAMPLES)
+        self.synthesis = CausalISTFT(N_FFT, HOP_SAMPLES)
+
+    def init_state(
+        self,
+        batch: int,
+        device: torch.device = torch.device("cpu"),
+        dtype: torch.dtype = torch.float32,
+    ) -> DecoderState:
+        return DecoderState(
+            self.stem.init_state(batch, device, dtype),
+            self.frame.init_state(batch, device, dtype),
+            self.body.init_state(batch, device, dtype),
+            self.source.init_state(batch, device, dtype),
+            self.analysis.init_state(batch, device, dtype),
+            self.analysis.init_state(batch, device, dtype),
+            self.synthesis.init_state(batch, device, dtype),
+        )
+
+    def forward(
+        self,
+        latents: Tensor,
+        style: Tensor,
+        state: DecoderState | None = None,
+        f0: Tensor | None = None,
+        pitch: float = 1.0,
+    ) -> tuple[Tensor, Excitation]:
+        """Decodes a chunk.
+
+        Args:
+            latents: `[B, T, latent_dim]`.
+            style: `[B, style_dim]`.
+            state: where the stream stands; None begins and ends with this call.
+            f0: `[B, 4 T]` in Hz, in place of what is predicted (training).
+            pitch: a factor on the predicted F0.
+
+        Returns:
+            Samples `[B, 960 T]`, `DELAY_SAMPLES` late, and the predicted excitation.
+        """
+        if state is None:
+            state = self.init_state(latents.shape[0], latents.device)
+        h = self.frame(self.stem(latents, state.stem), state.frame, style)
+        batch, length, _ = h.shape
+        excitation = self._excitation(h)
+        f0 = excitation.f0 * pitch if f0 is None else f0
+        h = self.upsample(h).view(batch, length * MELS_PER_FRAME, self.config.dim)
+        h = self.norm(self.body(h, state.body, style))
+        pulse_gain, pulse_phase, noise_gain = self.filter_head(h).float().chunk(3, dim=-1)
+        pulses, noise = self.source(f0, state.source)
+        spectra = self.analysis(pulses, state.pulses) * torch.polar(
+            _gain(pulse_gain), pulse_phase
+        ) + self.analysis(noise, state.noise) * _gain(noise_gain)
+        return self.synthesis(spectra, state.output), excitation
+
+    def flush(self, state: DecoderState) -> Tensor:
+        """The last `DELAY_SAMPLES` samples, `[B, 720]`, after the last latents."""
+        return state.output.tail
+
+    def _excitation(self, h: Tensor) -> Excitation:
+        heads = self.excitation_head(h).float().view(h.shape[0], -1, 2)
+        return Excitation(heads[..., 0] * 0.25 + _MEAN_LOG_F0, heads[..., 1])
+
+
+def _gain(logits: Tensor) -> Tensor:
+    # Bounded above, so that no frame can explode; starts quiet.
+    return (logits - 3.0).clamp(-12.0, 4.0).exp()
+
+
+def decode_whole(decoder: Decoder, latents: Tensor, style: Tensor, pitch: float = 1.0) -> Tensor:
+    """Latents `[B, T, D]` to samples `[B, 960 T]` with the delay taken out."""
+    state = decoder.init_state(latents.shape[0], latents.device)
+    late, _ = decoder(latents, style, state, pitch=pitch)
+    return torch.cat([late, decoder.flush(state)], dim=1)[:, DELAY_SAMPLES:]
+
+
+def time_scaled(latents: Tensor, rate: float) -> Tensor:
+    """Latents `[B, T, D]` played `rate` times as fast, by linear interpolation over time."""
+    if rate == 1.0:
+        return latents
+    length = max(1, round(latents.shape[1] / rate))
+    return F.interpolate(latents.transpose(1, 2), length, mode="linear").transpose(1, 2)

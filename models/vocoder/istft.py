@@ -1,0 +1,74 @@
+"""Short-time Fourier analysis and synthesis that stream, each keeping what the next chunk needs."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass
+class OverlapState:
+    """Samples that overlap with the next hop, `[B, n_fft - hop]`."""
+
+    tail: Tensor
+
+
+class CausalSTFT(nn.Module):
+    """Samples `[B, hop * T]` to spectra `[B, T, n_fft / 2 + 1]`; frame t ends with hop t."""
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop = n_fft, hop
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+
+    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> OverlapState:
+        return OverlapState(torch.zeros(batch, self.n_fft - self.hop, device=device, dtype=dtype))
+
+    def forward(self, samples: Tensor, state: OverlapState | None = None) -> Tensor:
+        keep = self.n_fft - self.hop
+        if state is None:
+            joined = F.pad(samples, (keep, 0))
+        else:
+            joined = torch.cat([state.tail, samples], dim=1)
+            state.tail = joined[:, joined.shape[1] - keep :]
+        return torch.fft.rfft(joined.unfold(1, self.n_fft, self.hop) * self.window)
+
+
+class CausalISTFT(nn.Module):
+    """Spectra `[B, T, n_fft / 2 + 1]` to samples `[B, hop * T]`, late by `n_fft - hop` samples.
+
+    Hop t of the output is finished when frame t has come, and is the hop that lies `n_fft / hop - 1`
+    hops before it. `flush` gives the rest. The windows' squares sum to a constant, so the
+    normalisation is the same at every sample.
+    """
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        super().__init__()
+        assert n_fft % hop == 0 and n_fft // hop >= 3, "squared Hann windows must sum to a constant"
+        self.n_fft, self.hop = n_fft, hop
+        window = torch.hann_window(n_fft)
+        scale = window.square().sum() / hop
+        self.register_buffer("window", window / scale, persistent=False)
+
+    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> OverlapState:
+        return OverlapState(torch.zeros(batch, self.n_fft - self.hop, device=device, dtype=dtype))
+
+    def forward(self, spectra: Tensor, state: OverlapState | None = None) -> Tensor:
+        batch, length, _ = spectra.shape
+        if state is None:
+            state = self.init_state(batch, spectra.device, torch.float32)
+        frames = torch.fft.irfft(spectra, n=self.n_fft) * self.window
+        total = (length - 1) * self.hop + self.n_fft
+        summed = F.fold(
+            frames.transpose(1, 2), (1, total), kernel_size=(1, self.n_fft), stride=(1, self.hop)
+        )[:, 0, 0]
+        overlap = self.n_fft - self.hop
+        summed = torch.cat([summed[:, :overlap] + state.tail, summed[:, overlap:]], dim=1)
+        done = length * self.hop
+        state.tail = summed[:, done:]
+        return summed[:, :done]

@@ -1,0 +1,50 @@
+"""The posterior encoder: sound to the latent space that every predictor speaks through."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.mel import NUM_MELS, LogMel
+from models.streaming import ConvNeXtStack, Downsample
+
+
+@dataclass(frozen=True)
+class PosteriorConfig:
+    """Sizes of the posterior encoder."""
+
+    dim: int = 256
+    depth: int = 4
+    latent_dim: int = 32
+
+
+class Posterior(nn.Module):
+    """Log-mels `[B, 4 T, 80]` to mean and log-variance of `z`, each `[B, T, latent_dim]` at 25 Hz.
+
+    The posterior of a variational autoencoder (VITS, arXiv 2106.06103, section 2.1.2), causal but
+    for the 16 ms that the mels look ahead. A turn is encoded as a whole.
+    """
+
+    def __init__(self, config: PosteriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mel = LogMel()
+        self.stem = nn.Sequential(
+            Downsample(NUM_MELS, config.dim), nn.GELU(), Downsample(config.dim, config.dim)
+        )
+        self.body = ConvNeXtStack(config.dim, config.depth)
+        self.project = nn.Linear(config.dim, 2 * config.latent_dim)
+
+    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.project(self.body(self.stem(mel))).float().chunk(2, dim=-1)
+        return mean, log_variance.clamp(-12.0, 4.0)
+
+    @torch.inference_mode()
+    def encode(self, samples: Tensor) -> Tensor:
+        """Samples `[B, T]` at 24 kHz to the posterior's mean `[B, ceil(T / 960), latent_dim]`."""
+        return self(self.mel(samples))[0]
+
+
+def sample(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """A draw from the posterior (the reparametrisation of arXiv 1312.6114)."""
+    return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()

@@ -1,0 +1,200 @@
+"""The prior flow: codes, phones and a style to latents."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
+
+LOOKAHEAD_FRAMES = 2
+_NOISE_FRAMES = 4096
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Sizes of the prior."""
+
+    num_symbols: int
+    levels: tuple[int, ...] = (8, 8, 8, 8)
+    latent_dim: int = 32
+    style_dim: int = 128
+    symbol_dim: int = 64
+    dim: int = 256
+    depth: int = 5
+    num_couplings: int = 4
+    coupling_dim: int = 160
+    coupling_depth: int = 2
+
+
+@dataclass
+class PriorState:
+    """Where a stream stands: caches, and how many frames have gone in and come out."""
+
+    stem: ConvState
+    encoder: list[ConvState]
+    couplings: list[tuple[ConvState, list[ConvState]]]
+    taken: int = 0
+    given: int = 0
+
+
+class Coupling(nn.Module):
+    """One affine coupling: half of the latent is scaled and shifted by what the other half says.
+
+    Causal over time in both directions (VITS, arXiv 2106.06103, section 2.1.2, with scales).
+    """
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        half = config.latent_dim // 2
+        self.enter = CausalConv1d(half + config.dim, config.coupling_dim, kernel=1)
+        self.body = ConvNeXtStack(config.coupling_dim, config.coupling_depth, kernel=5)
+        self.leave = nn.Linear(config.coupling_dim, 2 * half)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def init_state(
+        self, batch: int, device: torch.device, dtype: torch.dtype
+    ) -> tuple[ConvState, list[ConvState]]:
+        return (
+            self.enter.init_state(batch, device, dtype),
+            self.body.init_state(batch, device, dtype),
+        )
+
+    def parameters_from(
+        self, fixed: Tensor, condition: Tensor, state: tuple[ConvState, list[ConvState]] | None
+    ) -> tuple[Tensor, Tensor]:
+        joined = torch.cat([fixed, condition], dim=-1)
+        h = self.enter(joined, None if state is None else state[0])
+        h = self.leave(self.body(h, None if state is None else state[1])).float()
+        shift, log_scale = h.chunk(2, dim=-1)
+        return shift, 2.0 * torch.tanh(log_scale / 2.0)
+
+
+class Prior(nn.Module):
+    """Codes `[B, T]`, the phone under the pointer `[B, T, 3]` and a style to latents at 25 Hz.
+
+    A conditional normalising flow with a Gaussian base whose mean and variance come from the
+    condition. `log_prob` serves training, `forward` draws. The condition looks
+    `LOOKAHEAD_FRAMES` (80 ms) ahead: a stream gives its first latent after three frames, and
+    `flush` the last two.
+    """
+
+    noise: Tensor
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        num_codes = int(torch.tensor(config.levels).prod())
+        self.code_embedding = nn.Embedding(num_codes, config.dim)
+        self.level_project = nn.Linear(len(config.levels), config.dim)
+        self.symbols = nn.Embedding(config.num_symbols, config.symbol_dim)
+        width = config.dim + 3 * config.symbol_dim + config.style_dim
+        self.stem = CausalConv1d(width, config.dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
+        self.encoder = ConvNeXtStack(config.dim, config.depth, condition_dim=config.style_dim)
+        self.base = nn.Linear(config.dim, 2 * config.latent_dim)
+        self.couplings = nn.ModuleList(Coupling(config) for _ in range(config.num_couplings))
+        generator = torch.Generator().manual_seed(7)
+        noise = torch.randn(_NOISE_FRAMES, config.latent_dim, generator=generator)
+        self.register_buffer("noise", noise, persistent=False)
+        levels = torch.tensor(config.levels)
+        basis = torch.cumprod(torch.tensor([1, *config.levels[:-1]]), dim=0)
+        self.register_buffer("levels", levels, persistent=False)
+        self.register_buffer("basis", basis, persistent=False)
+
+    def init_state(
+        self,
+        batch: int,
+        device: torch.device = torch.device("cpu"),
+        dtype: torch.dtype = torch.float32,
+    ) -> PriorState:
+        return PriorState(
+            self.stem.init_state(batch, device, dtype),
+            self.encoder.init_state(batch, device, dtype),
+            [coupling.init_state(batch, device, dtype) for coupling in self.couplings],
+        )
+
+    def log_prob(self, latents: Tensor, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+        """Log-density of latents `[B, T, D]`, per frame `[B, T]`, in nats."""
+        condition = self._condition(self._inputs(codes, phones, style), style)
+        z, log_det = latents, torch.zeros(latents.shape[:2], device=latents.device)
+        for index, coupling in enumerate(self.couplings):
+            fixed, moved = _halves(z, index)
+            shift, log_scale = coupling.parameters_from(fixed, condition, None)
+            z = _joined(fixed, (moved - shift) * (-log_scale).exp(), index)
+            log_det = log_det - log_scale.sum(-1)
+        mean, log_std = self._base(condition)
+        normal = -0.5 * (((z - mean) * (-log_std).exp()).square() + 1.8378770664) - log_std
+        return normal.sum(-1) + log_det
+
+    def forward(
+        self,
+        codes: Tensor,
+        phones: Tensor,
+        style: Tensor,
+        state: PriorState | None = None,
+        temperature: float = 0.6,
+        last: bool = True,
+    ) -> Tensor:
+        """Latents for the next frames.
+
+        Args:
+            codes: `[B, T]`.
+            phones: `[B, T, 3]`: the symbols before, under and after the pointer.
+            style: `[B, style_dim]`.
+            state: where the stream stands; None begins and ends with this call.
+            temperature: standard deviation of the base's noise.
+            last: no more frames will come: the look-ahead is filled with silence.
+
+        Returns:
+            `[B, T', latent_dim]`: all frames whose look-ahead is there.
+        """
+        if state is None:
+            state = self.init_state(codes.shape[0], codes.device)
+        inputs = self._inputs(codes, phones, style)
+        if last:
+            inputs = F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES))
+        h = self.stem(inputs, state.stem)
+        ahead = max(0, LOOKAHEAD_FRAMES - state.taken)
+        state.taken += inputs.shape[1]
+        h = h[:, ahead:]
+        if h.shape[1] == 0:
+            return h.new_zeros(h.shape[0], 0, self.config.latent_dim)
+        condition = self.encoder(h, state.encoder, style)
+        mean, log_std = self._base(condition)
+        index = (torch.arange(h.shape[1], device=h.device) + state.given) % _NOISE_FRAMES
+        state.given += h.shape[1]
+        z = mean + temperature * self.noise[index] * log_std.exp()
+        for index_, coupling in reversed(list(enumerate(self.couplings))):
+            fixed, moved = _halves(z, index_)
+            shift, log_scale = coupling.parameters_from(
+                fixed, condition, state.couplings[index_]
+            )
+            z = _joined(fixed, moved * log_scale.exp() + shift, index_)
+        return z
+
+    def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+        values = (2 * (codes[..., None] // self.basis % self.levels) + 1) / self.levels - 1
+        code = self.code_embedding(codes) + self.level_project(values.to(style.dtype))
+        symbols = self.symbols(phones).flatten(2)
+        return torch.cat([code, symbols, style[:, None].expand(-1, codes.shape[1], -1)], dim=-1)
+
+    def _condition(self, inputs: Tensor, style: Tensor) -> Tensor:
+        h = self.stem(F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES)))[:, LOOKAHEAD_FRAMES:]
+        return self.encoder(h, None, style)
+
+    def _base(self, condition: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = self.base(condition).float().chunk(2, dim=-1)
+        return mean, log_std.clamp(-5.0, 3.0)
+
+
+def _halves(z: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    # Even and odd channels change roles from coupling to coupling.
+    even, odd = z[..., 0::2], z[..., 1::2]
+    return (even, odd) if index % 2 == 0 else (odd, even)
+
+
+def _joined(fixed: Tensor, moved: Tensor, index: int) -> Tensor:
+    pair = (fixed, moved) if index % 2 == 0 else (moved, fixed)
+    return torch.stack(pair, dim=-1).flatten(-2)

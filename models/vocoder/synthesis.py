@@ -1,0 +1,100 @@
+"""Codes to sound, streamed: prior, time scaling and decoder in a row."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.mel import FRAME_SAMPLES
+from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderState
+from models.vocoder.prior import Prior, PriorState
+
+
+class TimeScale:
+    """Latents `[1, T, D]` chunk by chunk, played `rate` times as fast, by linear interpolation."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.position = 0.0  # of the next output, in input frames
+        self.first = 0  # the input frame that `held` begins with
+        self.held: Tensor | None = None
+
+    def __call__(self, latents: Tensor, last: bool) -> Tensor:
+        if self.rate == 1.0:
+            return latents
+        held = latents if self.held is None else torch.cat([self.held, latents], dim=1)
+        end = self.first + held.shape[1] - 1
+        places = []
+        while self.position < end or (last and self.position < end + 1):
+            places.append(self.position - self.first)
+            self.position += self.rate
+        keep_from = min(int(self.position) - self.first, held.shape[1] - 1)
+        self.held, self.first = held[:, keep_from:], self.first + keep_from
+        if not places:
+            return held[:, :0]
+        where = torch.tensor(places, device=held.device)
+        low = where.floor().long().clamp(max=held.shape[1] - 1)
+        high = (low + 1).clamp(max=held.shape[1] - 1)
+        share = (where - low)[None, :, None].to(held.dtype)
+        return held[:, low] * (1 - share) + held[:, high] * share
+
+
+@dataclass
+class Manner:
+    """What is asked for on top of what the dialogue asks for; each a factor, 1 changes nothing."""
+
+    pitch: float = 1.0
+    rate: float = 1.0
+    energy: float = 1.0
+
+
+class Synthesis:
+    """One stream of speech in one voice.
+
+    `push` takes frames and gives the samples that are finished, `[n]`; `finish` the rest. Sample
+    `960 t` belongs to the beginning of frame `t` (at rate 1): the decoder's delay is taken out.
+    """
+
+    def __init__(
+        self, prior: Prior, decoder: Decoder, style: Tensor, manner: Manner, temperature: float
+    ) -> None:
+        device = style.device
+        self.prior, self.decoder, self.manner = prior, decoder, manner
+        self.style = style[None]
+        self.temperature = temperature
+        self.prior_state: PriorState = prior.init_state(1, device)
+        self.decoder_state: DecoderState = decoder.init_state(1, device)
+        self.time_scale = TimeScale(manner.rate)
+        self.late = DELAY_SAMPLES
+
+    @torch.inference_mode()
+    def push(self, codes: Tensor, phones: Tensor, last: bool = False) -> Tensor:
+        """Codes `[T]` and the phones around the pointer `[T, 3]` to samples `[n]`."""
+        latents = self.prior(
+            codes[None], phones[None], self.style, self.prior_state, self.temperature, last
+        )
+        latents = self.time_scale(latents, last)
+        if latents.shape[1] == 0 and not last:
+            return latents.new_zeros(0)
+        pieces = []
+        if latents.shape[1]:
+            samples, _ = self.decoder(
+                latents, self.style, self.decoder_state, pitch=self.manner.pitch
+            )
+            pieces.append(samples[0])
+        if last:
+            pieces.append(self.decoder.flush(self.decoder_state)[0])
+        joined = torch.cat(pieces)
+        cut = min(self.late, len(joined))
+        self.late -= cut
+        return soft_limit(joined[cut:] * self.manner.energy)
+
+
+def soft_limit(samples: Tensor) -> Tensor:
+    """Leaves samples below 0.8 as they are and bends what is above so that it stays below 1."""
+    over = (samples.abs() - 0.8).clamp_min(0.0)
+    bent = 0.8 + 0.2 * torch.tanh(over / 0.2)
+    return torch.where(over > 0, bent * samples.sign(), samples)
+
+
+assert FRAME_SAMPLES > DELAY_SAMPLES

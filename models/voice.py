@@ -1,0 +1,47 @@
+"""A voice: a name and a style vector."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from data.errors import MissingModelError
+
+
+@dataclass(frozen=True)
+class Voice:
+    """`style` is `[style_dim]`, as the style encoder hears the voice."""
+
+    name: str
+    description: str
+    style: Tensor
+
+
+def load_voices(folder: Path) -> dict[str, Voice]:
+    """The bundled voices, by name.
+
+    Raises:
+        MissingModelError: there are none in `folder`.
+    """
+    tensors, names = folder / "voices.safetensors", folder / "voices.json"
+    if not tensors.is_file() or not names.is_file():
+        raise MissingModelError(
+            f"no bundled voices in {folder}; make them with: "
+            "python3 launch.py train voices --data DIR"
+        )
+    styles = load_file(tensors)
+    descriptions: dict[str, str] = json.loads(names.read_text())
+    return {name: Voice(name, text, styles[name].float()) for name, text in descriptions.items()}
+
+
+def save_voices(folder: Path, voices: dict[str, Voice]) -> None:
+    """Writes the bundled voices."""
+    save_file(
+        {name: voice.style.half().contiguous() for name, voice in voices.items()},
+        folder / "voices.safetensors",
+    )
+    text = {name: voice.description for name, voice in voices.items()}
+    (folder / "voices.json").write_text(json.dumps(text, indent=2) + "\n")

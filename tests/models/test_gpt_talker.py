@@ -1,0 +1,98 @@
+"""The predictor: one sequence for training and speaking, a cache that lives with the dialogue."""
+
+import torch
+
+from models.predictors.gpt_talker import GPTTalker, collate
+from models.predictors.sequence import AUDIO, CODE, MAX_ADVANCE, Segment, serialise
+
+
+def hidden_of(talker: GPTTalker, segments: list[Segment]) -> torch.Tensor:
+    embedded = talker.embed(serialise(segments, talker.num_codes), *collate(segments))
+    return talker(embedded[None])[0]
+
+
+def test_training_and_speaking_see_the_same_sequence(
+    talker: GPTTalker, segments: list[Segment]
+) -> None:
+    """Fed frame by frame as in speaking, the hidden states are those of the training sequence."""
+    whole = hidden_of(talker, segments)
+    positions = serialise(segments, talker.num_codes)
+    state = talker.init_state()
+    talker.prefill(state, segments[:2])
+    last = segments[2]
+    bare = Segment(last.speaker, last.continues, last.units, last.style)
+    hidden = [talker.prefill(state, [bare])]
+    for field, value in enumerate(last.plan.tolist()):
+        hidden.append(talker.plan_step(state, field, value))
+    at_pointer, manner = talker.encode_units(last.units), talker.manner(last.plan)
+    before, age = talker.num_codes, 0
+    for frame, code in enumerate(last.codes.tolist()):
+        unit = int(last.pointer[frame])
+        age = age + 1 if frame and unit == int(last.pointer[frame - 1]) else 0
+        hidden.append(talker.code_step(state, before, at_pointer[unit], age, manner))
+        before = code
+    from_audio = int((positions.kind == AUDIO).nonzero()[-1])
+    torch.testing.assert_close(torch.stack(hidden), whole[from_audio:], atol=1e-5, rtol=1e-4)
+
+
+def test_prefill_in_pieces_equals_the_whole(talker: GPTTalker, segments: list[Segment]) -> None:
+    state = talker.init_state()
+    for segment in segments:
+        last = talker.prefill(state, [segment])
+    torch.testing.assert_close(last, hidden_of(talker, segments)[-1], atol=1e-5, rtol=1e-4)
+
+
+def test_is_causal(talker: GPTTalker, segments: list[Segment]) -> None:
+    positions = serialise(segments, talker.num_codes)
+    embedded = talker.embed(positions, *collate(segments)).detach()[None].requires_grad_()
+    talker(embedded)[0, 20].sum().backward()
+    assert embedded.grad[0, 21:].abs().max() == 0
+    assert embedded.grad[0, 3].abs().max() > 0
+
+
+def test_targets_follow_the_pointer(talker: GPTTalker, segments: list[Segment]) -> None:
+    positions = serialise(segments, talker.num_codes)
+    at_code = positions.kind == CODE
+    expected = torch.cat([s.codes for s in segments if s.codes is not None])
+    assert torch.equal(positions.code_target[at_code], expected)
+    advances = positions.advance_target[at_code]
+    assert advances.min() >= 0 and advances.max() <= MAX_ADVANCE
+    # Every segment's advances lead exactly out of its text.
+    assert int(advances[:15].sum()) == len(segments[1].units)
+    assert (positions.code_target[~at_code] == -1).all()
+
+
+def test_the_sound_of_the_past_matters(talker: GPTTalker, segments: list[Segment]) -> None:
+    other = Segment(**{**vars(segments[1]), "codes": (segments[1].codes + 1) % 16})
+    same_end = [segments[0], other, segments[2]]
+    assert not torch.allclose(hidden_of(talker, same_end)[-1], hidden_of(talker, segments)[-1])
+
+
+def test_oldest_whole_turns_leave_a_full_window(
+    talker: GPTTalker, segments: list[Segment]
+) -> None:
+    state = talker.init_state()
+    for _ in range(40):
+        talker.prefill(state, segments[1:2])
+        talker.end_turn(state)
+    length = segments[1].num_positions
+    assert state.length <= talker.config.max_positions
+    assert state.length % length == 0
+    assert state.turn_ends[-1] == state.length
+    assert state.next_position == 40 * length
+    assert state.past[0].keys.shape[2] < 4 * talker.config.max_positions
+
+
+def test_losses_fall_when_trained(talker: GPTTalker, segments: list[Segment]) -> None:
+    talker.train().requires_grad_(True)
+    optimizer = torch.optim.Adam(talker.parameters(), 1e-2)
+    positions = serialise(segments, talker.num_codes)
+    totals = []
+    for _ in range(60):
+        hidden = talker(talker.embed(positions, *collate(segments))[None])[0]
+        losses = talker.losses(hidden, positions)
+        optimizer.zero_grad()
+        losses.total.backward()
+        optimizer.step()
+        totals.append(float(losses.total.detach()))
+    assert totals[-1] < 0.3 * totals[0]

@@ -1,0 +1,141 @@
+"""The face of the models, with tiny random ones: what holds whatever they have learnt."""
+
+import numpy as np
+import pytest
+
+from data.errors import InputError
+from models.speaker import SpeakOptions, Speaker
+
+TEXT = "The train was late. We waited near the old bridge."
+OPTIONS = SpeakOptions(seed=3)
+
+
+def noise(seconds: float) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    return (0.1 * generator.standard_normal(int(24_000 * seconds))).astype(np.float32)
+
+
+def spoken(speaker: Speaker, text: object = TEXT, options: SpeakOptions = OPTIONS) -> np.ndarray:
+    reply = speaker.speak(speaker.open_dialogue(), text, speaker.voices["one"], options)
+    return np.concatenate(list(reply))
+
+
+def test_a_seed_repeats(speaker: Speaker) -> None:
+    np.testing.assert_allclose(spoken(speaker), spoken(speaker), atol=1e-5)
+    other = spoken(speaker, options=SpeakOptions(seed=4))
+    assert len(other) != len(spoken(speaker)) or not np.allclose(other, spoken(speaker))
+
+
+def test_chunks_are_whole_frames_and_start_small(speaker: Speaker) -> None:
+    reply = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)
+    chunks = list(reply)
+    assert all(len(chunk) % 960 == 0 for chunk in chunks)
+    assert len(chunks[0]) <= 4 * 960
+    assert reply.complete and reply.first_audio_ms is not None and reply.rtf is not None
+
+
+def test_text_may_come_in_pieces(speaker: Speaker) -> None:
+    pieces = iter(["The train was", " late. We wai", "ted near the old bridge."])
+    np.testing.assert_allclose(spoken(speaker, pieces), spoken(speaker), atol=1e-5)
+
+
+def test_words_are_in_order_and_within_the_sound(speaker: Speaker) -> None:
+    reply = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)
+    list(reply)
+    starts = [start for _, start, _ in reply.words]
+    assert starts == sorted(starts)
+    assert all(start < end <= reply.duration_s + 1e-3 for _, start, end in reply.words)
+
+
+def test_commit_makes_the_turn_history(speaker: Speaker) -> None:
+    dialogue = speaker.open_dialogue()
+    speaker.hear(dialogue, 0, "When does it leave?", noise(1.0))
+    before = dialogue.predictor.length
+    reply = speaker.speak(dialogue, TEXT, speaker.voices["one"], OPTIONS)
+    samples = np.concatenate(list(reply))
+    reply.commit()
+    assert [turn.who for turn in dialogue.turns] == [0, 1]
+    np.testing.assert_array_equal(dialogue.turns[1].samples, samples)
+    assert dialogue.predictor.length > before or dialogue.predictor.turn_ends
+
+
+def test_an_interrupted_turn_is_cut_where_it_was_heard(speaker: Speaker) -> None:
+    dialogue = speaker.open_dialogue()
+    reply = speaker.speak(dialogue, TEXT, speaker.voices["one"], OPTIONS)
+    list(reply)
+    middle = reply.words[3][1] + 0.001
+    reply.commit(played_s=middle)
+    turn = dialogue.turns[-1]
+    assert turn.text.split() == [word for word, _, _ in reply.words[:4]]
+    assert len(turn.samples) == round(middle * 24_000)
+
+
+def test_cancel_ends_the_iteration_and_the_threads(speaker: Speaker) -> None:
+    reply = speaker.speak(speaker.open_dialogue(), TEXT * 20, speaker.voices["one"], OPTIONS)
+    next(iter(reply))
+    reply.cancel()
+    assert len(list(reply)) <= 1
+    assert not any(thread.is_alive() for thread in reply._threads)
+
+
+def test_a_reply_that_nobody_committed_leaves_no_trace(speaker: Speaker) -> None:
+    dialogue = speaker.open_dialogue()
+    speaker.hear(dialogue, 0, "Where were you?", None)
+    length = dialogue.predictor.length
+    list(speaker.speak(dialogue, TEXT, speaker.voices["one"], OPTIONS))
+    speaker.drop_reply(dialogue)
+    assert dialogue.predictor.length == length
+    assert len(dialogue.turns) == 1
+
+
+def test_two_dialogues_do_not_mix(speaker: Speaker) -> None:
+    alone = spoken(speaker)
+    first = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)
+    second = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["two"], OPTIONS)
+    other = np.concatenate(list(second))
+    np.testing.assert_allclose(np.concatenate(list(first)), alone, atol=1e-5)
+    assert len(other) != len(alone) or not np.allclose(other, alone)
+
+
+@pytest.mark.parametrize(("rate", "share"), [(2.0, 0.5), (0.5, 2.0)])
+def test_rate_scales_the_duration(speaker: Speaker, rate: float, share: float) -> None:
+    scaled = spoken(speaker, options=SpeakOptions(seed=3, rate=rate))
+    assert len(scaled) / len(spoken(speaker)) == pytest.approx(share, rel=0.05)
+
+
+def test_two_hours_of_history_are_heard_by_their_end(speaker: Speaker) -> None:
+    dialogue = speaker.open_dialogue()
+    samples = np.tile(noise(10.0), 720)
+    speaker.hear(dialogue, 0, "So this is how it went.", samples)
+    assert dialogue.predictor.length < 1000
+
+
+@pytest.mark.parametrize("text", ["", "   ", "🙂🙂", "***"])
+def test_nothing_to_speak_is_said_at_once(speaker: Speaker, text: str) -> None:
+    with pytest.raises(InputError, match="nothing to speak"):
+        speaker.speak(speaker.open_dialogue(), text, speaker.voices["one"])
+
+
+def test_damaged_or_empty_history_is_refused(speaker: Speaker) -> None:
+    dialogue = speaker.open_dialogue()
+    with pytest.raises(InputError, match="NaN"):
+        speaker.hear(dialogue, 0, "Hello.", np.array([0.0, np.nan], np.float32))
+    with pytest.raises(InputError, match="neither"):
+        speaker.hear(dialogue, 0, " ", None)
+    with pytest.raises(InputError, match="0 .the user. or 1"):
+        speaker.hear(dialogue, 2, "Hello.", None)
+    assert dialogue.turns == []
+
+
+def test_bad_voice_samples_are_refused(speaker: Speaker) -> None:
+    with pytest.raises(InputError, match="silent"):
+        speaker.clone(np.zeros(48_000, np.float32))
+    with pytest.raises(InputError, match="at least 1 s"):
+        speaker.clone(noise(0.5))
+
+
+def test_options_out_of_range_are_refused() -> None:
+    with pytest.raises(InputError, match="pitch"):
+        SpeakOptions(pitch=9.0)
+    with pytest.raises(InputError, match="temperature"):
+        SpeakOptions(temperature=-1.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from models.checkpoint import WEIGHTS
+from models.training.bundle import finish_bundle
 from models.training.corpus import Corpus, prepare
 from models.training.loop import Budget
 
@@ -44,6 +45,8 @@ def main(argv: list[str]) -> int:
     for name in [*STEPS, "voices"] if args.model == "bundle" else [args.model]:
         budget = Budget(args.steps or STEPS.get(name, 0), args.minutes)
         _train_one(name, args, corpus, budget)
+    if args.model in ("voices", "bundle"):
+        finish_bundle(args.out, args.work, corpus, args.data, args.seed)
     return 0
 
 

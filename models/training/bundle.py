@@ -1,0 +1,84 @@
+"""What makes a folder of weights a bundle: checksums and a model card."""
+
+import json
+from pathlib import Path
+
+from safetensors import safe_open
+
+from models.checkpoint import sha256
+from models.training.corpus import Corpus
+
+MAX_BYTES = 64 * 1024 * 1024
+
+
+def finish_bundle(out: Path, work: Path, corpus: Corpus, data: Path, seed: int) -> None:
+    """Writes `SHA256SUMS` and `MODEL_CARD.md`; measured results come from `results.md` in `out`,
+    which `launch.py eval` writes.
+
+    Raises:
+        ValueError: the weights are larger together than a bundle may be.
+    """
+    weights = sorted(out.glob("*.safetensors"))
+    size = sum(path.stat().st_size for path in weights)
+    if size > MAX_BYTES:
+        raise ValueError(f"the weights take {size} bytes; a bundle may take {MAX_BYTES}")
+    (out / "MODEL_CARD.md").write_text(_card(out, work, corpus, data, seed, weights))
+    files = [*weights, *sorted(out.glob("*.json"))]
+    lines = [f"{sha256(path)}  {path.name}\n" for path in files]
+    (out / "SHA256SUMS").write_text("".join(lines))
+
+
+def _card(
+    out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights: list[Path]
+) -> str:
+    made = data / "corpus.json"
+    command = json.loads(made.read_text()).get("command", "") if made.exists() else ""
+    rows = ["| model | parameters | file | steps | minutes |", "|---|---|---|---|---|"]
+    for path in weights:
+        with safe_open(path, "pt") as file:
+            count = sum(_numel(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+        steps, minutes = _spent(work, path.stem)
+        rows.append(
+            f"| {path.stem} | {count / 1e6:.2f} M | {path.stat().st_size / 2**20:.1f} MB "
+            f"| {steps} | {minutes} |"
+        )
+    results = out / "results.md"
+    measured = results.read_text() if results.exists() else "Not measured yet.\n"
+    return "\n".join(
+        [
+            "# Model card of the bundled models",
+            "",
+            "Trained from scratch on synthetic conversations; no recording of a person and no",
+            "weights of others are in them. They sound like the synthesizers that taught them.",
+            "",
+            f"* Data: {corpus.hours:.1f} hours, {len(corpus.by_dialogue)} dialogues, "
+            f"{len(corpus.utterances)} turns, {len(corpus.voices)} voices"
+            + (f", made by `{command}`." if command else "."),
+            f"* Seed: {seed}. Trained by `launch.py train` on a CPU, bf16 autocast.",
+            "* Language: English (en-us). Licence: Apache-2.0.",
+            "",
+            *rows,
+            "",
+            "## Measured",
+            "",
+            measured,
+        ]
+    )
+
+
+def _numel(shape: list[int]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+_RUN_OF = {"semantic": "tokenizer", "posterior": "vocoder", "decoder": "vocoder"}
+
+
+def _spent(work: Path, name: str) -> tuple[str, str]:
+    log = work / _RUN_OF.get(name, name) / "log.jsonl"
+    if not log.exists():
+        return "", ""
+    last = json.loads(log.read_text().splitlines()[-1])
+    return str(last["step"]), f"{last['seconds'] / 60:.0f}"

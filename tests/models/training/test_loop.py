@@ -1,0 +1,71 @@
+"""The training loop: deterministic by seed, and a resumed run is the run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.training.loop import Budget, Run, restore_model, train
+
+
+class Stop(Exception):
+    """A machine that goes away."""
+
+
+def run_in(folder: Path, seed: int = 1, resume: bool = False) -> Run:
+    return Run(folder, seed, Budget(20), 1e-2, resume=resume, log_every=5, save_minutes=0.0)
+
+
+def train_tiny(run: Run, stop_at: int | None = None) -> Tensor:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    calls = 0
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        nonlocal calls
+        calls += 1
+        if calls == stop_at:
+            raise Stop
+        x = torch.from_numpy(generator.standard_normal((8, 3))).float()
+        return {"total": (model(x) - x.sum(1, keepdim=True)).square().mean()}
+
+    train(run, model, draw)
+    return model.weight.detach().clone()
+
+
+def test_a_seed_repeats(tmp_path: Path) -> None:
+    first, again = train_tiny(run_in(tmp_path / "a")), train_tiny(run_in(tmp_path / "b"))
+    other = train_tiny(run_in(tmp_path / "c", seed=2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_resumed_run_ends_where_the_whole_one_does(tmp_path: Path) -> None:
+    whole = train_tiny(run_in(tmp_path / "whole"))
+    with pytest.raises(Stop):
+        train_tiny(run_in(tmp_path / "cut"), stop_at=11)
+    resumed = train_tiny(run_in(tmp_path / "cut", resume=True))
+    torch.testing.assert_close(resumed, whole)
+    restored = restore_model(tmp_path / "cut", nn.Linear(3, 1))
+    torch.testing.assert_close(restored.weight, whole)
+
+
+def test_the_log_has_one_line_a_log_step(tmp_path: Path) -> None:
+    train_tiny(run_in(tmp_path))
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [5, 10, 15, 20]
+    assert rows[-1]["total"] < rows[0]["total"]
+
+
+def test_a_step_whose_gradient_is_not_finite_is_left_out(tmp_path: Path) -> None:
+    model = nn.Linear(1, 1)
+    before = model.weight.detach().clone()
+
+    def draw(_: np.random.Generator) -> dict[str, Tensor]:
+        return {"total": model.weight.sum() * float("inf")}
+
+    train(run_in(tmp_path), model, draw)
+    assert torch.equal(model.weight.detach(), before)

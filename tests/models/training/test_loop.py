@@ -16,7 +16,8 @@ class Stop(Exception):
 
 
 def run_in(folder: Path, seed: int = 1, resume: bool = False) -> Run:
-    return Run(folder, seed, Budget(20), 1e-2, resume=resume, log_every=5, save_minutes=0.0)
+    budget = Budget(20)
+    return Run(folder, seed, budget, 0.1, warmup=1, resume=resume, log_every=5, save_minutes=0.0)
 
 
 def train_tiny(run: Run, stop_at: int | None = None) -> Tensor:

@@ -20,7 +20,7 @@ from models.text import SentenceStream, normalise, phonemize
 from models.voice import Voice
 
 if TYPE_CHECKING:
-    from models.speaker import SpeakOptions, Speaker
+    from models.speaker import Speaker, SpeakOptions
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS, PlanScale
 from models.predictors.sequence import (
-    AUDIO,
     CODE,
     MAX_ADVANCE,
     MAX_AGE,

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.mel import NUM_MELS, LogMel
+from models.mel import FRAME_SAMPLES, NUM_MELS, LogMel, num_frames
 from models.streaming import ConvNeXtStack, Downsample
 from models.tokenizers.fsq import FSQ
 from models.transformer import Transformer
@@ -96,8 +96,14 @@ class SemanticTokenizer(nn.Module):
 
     @torch.inference_mode()
     def encode(self, samples: Tensor) -> Tensor:
-        """Samples `[B, T]` at 24 kHz to codes `[B, ceil(T / 960)]`."""
-        return self.quantise(self.mel(samples))[1]
+        """Samples `[B, T]` at 24 kHz to codes `[B, ceil(T / 960)]`.
+
+        The last chunk is filled with silence, so that a code does not depend on what a batch was
+        padded to.
+        """
+        chunk = self.config.chunk_frames * FRAME_SAMPLES
+        padded = F.pad(samples, (0, -samples.shape[1] % chunk))
+        return self.quantise(self.mel(padded))[1][:, : num_frames(samples.shape[1])]
 
     @torch.inference_mode()
     def inspect(self, codes: Tensor) -> tuple[Tensor, Prosody]:

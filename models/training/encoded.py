@@ -9,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
+from torch import nn
 
 from models.checkpoint import load_config, load_weights, sha256
-from models.predictors.plan import measure_plan
-from models.predictors.units import Units
+from models.mel import SAMPLE_RATE
+from models.predictors.alignment import align_units
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
-from models.vocoder.style import StyleConfig, StyleEncoder
+from models.training.loop import device
+from models.training.vocoder import load_style
+from models.vocoder.style import StyleEncoder
 
 STYLE_SECONDS = 6
+BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -40,29 +44,24 @@ def load_tokenizer(folder: Path) -> SemanticTokenizer:
     return tokenizer
 
 
-def encode_corpus(root: Path, corpus: Corpus, weights: Path, half: bool = True) -> list[Encoded]:
+def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
     """Encodes every utterance once; the results lie beside the data under the weights' checksums.
 
     Utterances without phone times get theirs by alignment with the tokenizer's own phone head.
     """
-    from models.predictors.alignment import align_units  # noqa: PLC0415
-
     names = "".join(sha256(weights / f"{n}.safetensors")[:8] for n in ("semantic", "style"))
     folder = root / PREPARED / f"encoded-{names}"
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = load_tokenizer(weights)
-    style = StyleEncoder(load_config(weights, "style", StyleConfig))
-    load_weights(weights, "style", style)
+    tokenizer = load_tokenizer(weights).to(device())
+    style = load_style(weights).to(device())
     groups: dict[str, list[int]] = {}
     for index, utterance in enumerate(corpus.utterances):
         groups.setdefault(str(int(utterance.dialogue) // 100), []).append(index)
-    found: list[Encoded | None] = [None] * len(corpus.utterances)
+    found: dict[int, Encoded] = {}
     for name, indices in track(groups.items(), "encoding", transient=True):
         path = folder / f"{name}-{len(indices)}.npz"
         if not path.exists():
-            rows = [
-                _encode(corpus.utterances[i], tokenizer, style, align_units, half) for i in indices
-            ]
+            rows = _encode([corpus.utterances[i] for i in indices], tokenizer, style)
             partial = path.with_suffix(".partial.npz")
             np.savez(
                 partial,
@@ -78,28 +77,31 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path, half: bool = True) 
             count = corpus.utterances[index].num_frames
             found[index] = Encoded(codes[at : at + count], pointer[at : at + count], styles[row])
             at += count
-    return [row for row in found if row is not None]
+    return [found[index] for index in range(len(corpus.utterances))]
 
 
-@torch.inference_mode()
 def _encode(
-    utterance: Utterance,
-    tokenizer: SemanticTokenizer,
-    style: StyleEncoder,
-    align,  # noqa: ANN001 - models.predictors.alignment.align_units
-    half: bool,
-) -> Encoded:
-    samples = torch.from_numpy(utterance.samples.astype(np.float32) / 32767)[None]
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        vector = style.encode(samples[:, : STYLE_SECONDS * 24_000])[0].float()
-        codes = tokenizer.encode(samples)
-    pointer = utterance.pointer
-    if pointer is None:
-        phones, _ = tokenizer.inspect(codes)
-        pointer = align(phones[0], utterance.units).numpy()
-    return Encoded(codes[0].numpy(), pointer, vector.numpy())
-
-
-def plan_of(tokenizer: SemanticTokenizer, codes: torch.Tensor, units: Units) -> torch.Tensor:
-    """The plan `[4]` of codes `[T]`; see `measure_plan`."""
-    return measure_plan(tokenizer.inspect(codes[None])[1], len(units))
+    utterances: list[Utterance], tokenizer: SemanticTokenizer, style: StyleEncoder
+) -> list[Encoded]:
+    """Encodes in batches of like length, in bf16."""
+    order = sorted(range(len(utterances)), key=lambda i: len(utterances[i].samples))
+    found: dict[int, Encoded] = {}
+    where = device()
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        sounds = [
+            torch.from_numpy(utterances[i].samples.astype(np.float32) / 32767) for i in chosen
+        ]
+        samples = nn.utils.rnn.pad_sequence(sounds, batch_first=True).to(where)
+        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
+            styles = style.encode(samples[:, : STYLE_SECONDS * SAMPLE_RATE]).float().cpu().numpy()
+            codes = tokenizer.encode(samples)
+        for row, index in enumerate(chosen):
+            utterance = utterances[index]
+            own = codes[row, : utterance.num_frames]
+            pointer = utterance.pointer
+            if pointer is None:
+                phones, _ = tokenizer.inspect(own[None])
+                pointer = align_units(phones[0], utterance.units).numpy()
+            found[index] = Encoded(own.cpu().numpy(), pointer, styles[row])
+    return [found[index] for index in range(len(utterances))]

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from models.checkpoint import save_model
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig, collate
-from models.predictors.plan import PLAN_FIELDS
+from models.predictors.plan import PLAN_FIELDS, measure_plan
+from models.predictors.segments import split_turn
 from models.predictors.sequence import NO_TARGET, Positions, Segment, serialise
 from models.predictors.units import Units, no_text
 from models.text import SYMBOLS
@@ -16,7 +17,6 @@ from models.tokenizers.semantic import SemanticTokenizer
 from models.training.corpus import Corpus
 from models.training.encoded import Encoded, encode_corpus, load_tokenizer
 from models.training.loop import Budget, Run, device, train
-from models.predictors.segments import split_turn
 
 MAX_LENGTH = 640
 POSITIONS_A_BATCH = 2560
@@ -145,8 +145,6 @@ def _turn_segments(
 def _all_plans(
     corpus: Corpus, encoded: list[Encoded], tokenizer: SemanticTokenizer
 ) -> list[list[Tensor]]:
-    from models.predictors.plan import measure_plan  # noqa: PLC0415
-
     found = []
     with torch.inference_mode():
         for utterance, row in zip(corpus.utterances, encoded, strict=True):

@@ -1,0 +1,1 @@
+"""Sound files, dialogues on disk, and the corpora made of them."""

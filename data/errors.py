@@ -1,0 +1,20 @@
+"""The one exception tree of the project.
+
+    RepError
+    ├── InputError          what came in is wrong and the person can mend it (also a ValueError)
+    └── MissingModelError   weights, a voice or an optional program are not there
+
+A message says what came, what was expected and what to do.
+"""
+
+
+class RepError(Exception):
+    """Root of every error a person is meant to read: shown as one line, without a trace."""
+
+
+class InputError(RepError, ValueError):
+    """Something that was given cannot be used; the message says how to mend it."""
+
+
+class MissingModelError(RepError):
+    """A model or program is absent; the message names it and the command that brings it."""

@@ -1,0 +1,292 @@
+"""An answer in the making: words from the responder, sound from the speaker, away from the loop.
+
+`Voicebox` belongs to one session and does its jobs one after the other in one thread, because a
+dialogue's state serves one caller at a time. The session takes sound out of an `Answer` as the
+listener needs it; the synthesis waits when it is too far ahead.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from app.replies import Responder, Said
+from data.audio import SAMPLE_RATE
+from data.errors import RepError
+
+logger = logging.getLogger(__name__)
+
+_AHEAD_S = 4.0  # sound that may wait to be taken
+_REMEMBERED_TURNS = 6  # of a dialogue that is built anew
+
+
+class SpokenReply(Protocol):
+    """What `Speaker.speak` gives; see `models.reply.Reply`."""
+
+    words: list[tuple[str, float, float]]
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+    def cancel(self) -> None: ...
+    def commit(self, played_s: float | None = None) -> None: ...
+
+
+class AnySpeaker(Protocol):
+    """The face of `models.speaker.Speaker` that the chat uses."""
+
+    sample_rate: int
+    predictors: tuple[str, ...]
+    voices: dict[str, Any]
+
+    def open_dialogue(self) -> Any: ...
+    def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
+    def speak(self, dialogue: Any, text: Any, voice: Any, options: Any = None) -> SpokenReply: ...
+
+
+class Answer:
+    """One answer. Written by the voicebox's threads, read by the session.
+
+    Attributes:
+        number: of the reply, from 1.
+        text: written so far, as it will be shown.
+        error: why it failed, or empty.
+        done: no more sound will come.
+        num_samples: made so far.
+        asked_at, text_at, sound_at: clock readings of the request, first words and first sound.
+    """
+
+    def __init__(self, number: int, clock: Callable[[], float]) -> None:
+        self.number = number
+        self.text = ""
+        self.error = ""
+        self.done = False
+        self.num_samples = 0
+        self.asked_at = clock()
+        self.text_at: float | None = None
+        self.sound_at: float | None = None
+        self.reply: SpokenReply | None = None
+        self.busy_s = 0.0
+        self._clock = clock
+        self._sound: deque[np.ndarray] = deque()
+        self._waiting = 0
+        self._all: list[np.ndarray] = []
+        self._changed = threading.Condition()
+        self._cancelled = threading.Event()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    @property
+    def words(self) -> list[tuple[str, float, float]]:
+        """(word, start, end) in seconds, of what has been predicted."""
+        return list(self.reply.words) if self.reply is not None else []
+
+    def cancel(self) -> None:
+        """No more is wanted. Never waits."""
+        self._cancelled.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def take(self) -> np.ndarray | None:
+        """The next samples [n], or None if there are none yet."""
+        with self._changed:
+            if not self._sound:
+                return None
+            samples = self._sound.popleft()
+            self._waiting -= len(samples)
+            self._changed.notify_all()
+            return samples
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is sound to take."""
+        return bool(self._sound)
+
+    def samples(self, count: int | None = None) -> np.ndarray:
+        """What was made [T], up to `count` samples."""
+        made = np.concatenate(self._all) if self._all else np.zeros(0, np.float32)
+        return made if count is None else made[:count]
+
+    def put(self, samples: np.ndarray, wake: Callable[[], None]) -> bool:
+        """Adds sound; waits while too much is waiting. False when the answer is cancelled."""
+        if self.sound_at is None:
+            self.sound_at = self._clock()
+        with self._changed:
+            self._sound.append(samples)
+            self._all.append(samples)
+            self.num_samples += len(samples)
+            self._waiting += len(samples)
+        wake()
+        with self._changed:
+            self._changed.wait_for(lambda: self.cancelled or self._waiting < _AHEAD_S * SAMPLE_RATE)
+        return not self.cancelled
+
+    def wrote(self, piece: str) -> None:
+        """Adds words."""
+        if self.text_at is None:
+            self.text_at = self._clock()
+        self.text += piece
+
+
+class Voicebox:
+    """Speaks one session's answers.
+
+    Args:
+        speaker: shared by all sessions.
+        wake: called from other threads when an answer has changed.
+    """
+
+    def __init__(
+        self, speaker: AnySpeaker, wake: Callable[[], None], clock: Callable[[], float]
+    ) -> None:
+        self._speaker, self.wake, self._clock = speaker, wake, clock
+        self._dialogue = speaker.open_dialogue()
+        # a daemon of our own: an executor's thread would hold up the end of the program
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._count = 0
+        threading.Thread(target=self._work, daemon=True, name="voicebox").start()
+
+    def hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
+        """A turn enters the history of the speech models."""
+        self._submit(self._hear, who, text, samples)
+
+    def rebuild(self, turns: Sequence[tuple[int, str, np.ndarray | None]]) -> None:
+        """The history becomes these turns (the last ones of them)."""
+        self._submit(self._rebuild, list(turns)[-_REMEMBERED_TURNS:])
+
+    def answer(
+        self, responder: Responder, history: Sequence[Said], voice: Any, options: Any
+    ) -> Answer:
+        """Begins an answer to a history whose last turn has been heard; returns at once."""
+        self._count += 1
+        answer = Answer(self._count, self._clock)
+        pieces: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(
+            target=self._write, args=(answer, responder, list(history), pieces), daemon=True
+        ).start()
+        self._submit(self._speak, answer, pieces, voice, options)
+        return answer
+
+    def settle(self, answer: Answer, played_s: float | None) -> None:
+        """The answer enters the history as it was heard; None: all of it."""
+        self._submit(self._settle, answer, played_s)
+
+    def close(self) -> None:
+        """Waits for nothing; the thread ends when its current job does."""
+        self._closed = True
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None or self._closed:
+                return
+            job()
+
+    def _submit(self, job: Callable[..., None], *args: Any) -> None:
+        def guarded() -> None:
+            try:
+                job(*args)
+            except RepError as error:
+                logger.warning("%s: %s", job.__name__.strip("_"), error)
+            except Exception:
+                logger.exception("a job of the voicebox failed")
+
+        self._jobs.put(guarded)
+
+    def _hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
+        if text.strip() or samples is not None:
+            self._speaker.hear(self._dialogue, who, text, samples)
+            self._trim()
+
+    def _rebuild(self, turns: list[tuple[int, str, np.ndarray | None]]) -> None:
+        self._dialogue = self._speaker.open_dialogue()
+        for who, text, samples in turns:
+            self._hear(who, text, samples)
+
+    def _trim(self) -> None:
+        # The speaker's caches hold what it needs; the list of turns would only grow.
+        turns = getattr(self._dialogue, "turns", None)
+        if turns is not None:
+            del turns[:-_REMEMBERED_TURNS]
+
+    def _write(
+        self,
+        answer: Answer,
+        responder: Responder,
+        history: list[Said],
+        pieces: "queue.Queue[str | None]",
+    ) -> None:
+        try:
+            for piece in responder.reply(history):
+                if answer.cancelled:
+                    break
+                # pieces of a script are sentences; those of a language model bring their spaces
+                spaced = piece if responder.name == "endpoint" or not answer.text else " " + piece
+                answer.wrote(spaced)
+                pieces.put(spaced)
+                self.wake()
+        except RepError as error:
+            answer.error = str(error)
+        except Exception:
+            logger.exception("the responder failed")
+            answer.error = "the responder failed; the server's log says why"
+        finally:
+            pieces.put(None)
+            self.wake()
+
+    def _speak(
+        self, answer: Answer, pieces: "queue.Queue[str | None]", voice: Any, options: Any
+    ) -> None:
+        begun = time.perf_counter()
+        try:
+            first = next(_pieces(pieces, answer), None)
+            if first is None or answer.cancelled:
+                return
+            words = _chained(first, _pieces(pieces, answer))
+            answer.reply = self._speaker.speak(self._dialogue, words, voice, options)
+            for samples in answer.reply:
+                answer.busy_s += time.perf_counter() - begun
+                going_on = answer.put(np.asarray(samples, np.float32), self.wake)
+                begun = time.perf_counter()  # the wait inside `put` is not work
+                if not going_on:
+                    break
+            if answer.cancelled:
+                answer.reply.cancel()
+        except RepError as error:
+            answer.error = answer.error or str(error)
+        except Exception:
+            logger.exception("the speaker failed")
+            answer.error = answer.error or "speaking failed; the server's log says why"
+        finally:
+            answer.done = True
+            self.wake()
+
+    def _settle(self, answer: Answer, played_s: float | None) -> None:
+        if answer.reply is not None:
+            answer.reply.commit(played_s)
+            self._trim()
+
+
+def _pieces(pieces: "queue.Queue[str | None]", answer: Answer) -> Iterator[str]:
+    """Pieces as they come; ends at once when the answer is cancelled."""
+    while not answer.cancelled:
+        try:
+            piece = pieces.get(timeout=0.05)
+        except queue.Empty:
+            continue
+        if piece is None:
+            pieces.put(None)
+            return
+        yield piece
+
+
+def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest

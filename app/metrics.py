@@ -1,0 +1,45 @@
+"""What is counted and measured, for Prometheus. Each application has its own registry."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 1.6, 2.5, 5.0, 10.0)
+_RATIOS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0)
+
+
+class Metrics:
+    """Attributes are the metrics; times are in seconds."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
+            return Histogram(f"repartee_{name}", text, registry=registry, buckets=buckets)
+
+        self.sessions = Gauge("repartee_sessions", "Conversations now.", registry=registry)
+        self.parked = Gauge(
+            "repartee_parked", "Conversations without a listener.", registry=registry
+        )
+        self.refused = Counter("repartee_refused", "Refused as busy.", registry=registry)
+        self.queue = Gauge("repartee_queue", "Messages waiting to be sent.", registry=registry)
+        self.first_audio = histogram(
+            "first_audio_seconds",
+            "End of the user's speech to the first sample played, by the page.",
+        )
+        self.end_of_turn = histogram("end_of_turn_seconds", "Silence before a turn was ended.")
+        self.recognition = histogram("recognition_seconds", "End of turn to its text.")
+        self.llm = histogram("llm_seconds", "Question to the first words of the answer.")
+        self.rtf = histogram("rtf", "Seconds of work for a second of speech.", _RATIOS)
+        self.interruptions = Counter(
+            "repartee_interruptions", "Speech over the agent.", ["outcome"], registry=registry
+        )
+        self.reopened = Counter("repartee_reopened", "Turns that went on.", registry=registry)
+        self.underruns = Counter(
+            "repartee_underruns", "Sound that came too late.", ["where"], registry=registry
+        )
+        self.rejected = Counter(
+            "repartee_rejected", "Messages and requests refused.", ["code"], registry=registry
+        )
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,163 @@
+"""Recognition: speech to text while it arrives, by one of three engines behind one face.
+
+* `SphinxRecognizer`: pocketsphinx with the model of its package; offline. It holds the interpreter
+  lock while it works, so it lives in processes of its own.
+* `WhisperRecognizer`: faster-whisper, when it is installed and its model is on this machine.
+* `EndpointRecognizer`: any OpenAI-compatible `/v1/audio/transcriptions`.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+import httpx
+import numpy as np
+
+from data.audio import SAMPLE_RATE, encode_audio, resample
+from data.errors import MissingModelError, RepError
+
+logger = logging.getLogger(__name__)
+
+
+class Utterance(Protocol):
+    """One stretch of speech being recognised."""
+
+    @property
+    def partial(self) -> str:
+        """The words so far; may be empty. Never waits."""
+        ...
+
+    def push(self, samples: np.ndarray) -> None:
+        """Takes samples [n], float32 at 24 kHz. Never waits."""
+        ...
+
+    def finish(self) -> "Future[str]":
+        """No more sound will come; the future holds the text, or the error."""
+        ...
+
+    def abort(self) -> None:
+        """The text is not wanted any more."""
+        ...
+
+
+class Recognizer(Protocol):
+    """Opens utterances; serves many sessions at once."""
+
+    name: str
+
+    def open(self) -> Utterance:
+        """Begins an utterance."""
+        ...
+
+    def close(self) -> None:
+        """Ends workers and frees memory."""
+        ...
+
+
+class _WholeUtterance:
+    """Collects the sound and recognises it when it is whole; no partial text."""
+
+    partial = ""
+
+    def __init__(self, pool: ThreadPoolExecutor, transcribe: Callable[[np.ndarray], str]) -> None:
+        self._pool, self._transcribe = pool, transcribe
+        self._pieces: list[np.ndarray] = []
+        self._future: Future[str] | None = None
+        self._lock = threading.Lock()
+
+    def push(self, samples: np.ndarray) -> None:
+        self._pieces.append(samples)
+
+    def finish(self) -> "Future[str]":
+        with self._lock:
+            if self._future is None:
+                sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
+                self._pieces.clear()
+                self._future = self._pool.submit(self._transcribe, sound)
+            return self._future
+
+    def abort(self) -> None:
+        self._pieces.clear()
+        if self._future is not None:
+            self._future.cancel()
+
+
+class WhisperRecognizer:
+    """faster-whisper on the CPU in int8. The model must lie on this machine already."""
+
+    name = "faster-whisper"
+
+    def __init__(self, model: str = "base.en") -> None:
+        try:
+            from faster_whisper import WhisperModel
+        except ImportError:
+            raise MissingModelError(
+                "faster-whisper is not installed; install it with `pip install faster-whisper`, "
+                "or use --asr pocketsphinx"
+            ) from None
+        try:
+            self._model = WhisperModel(
+                model, device="cpu", compute_type="int8", cpu_threads=2, local_files_only=True
+            )
+        except Exception as error:
+            raise MissingModelError(
+                f"the faster-whisper model {model!r} is not on this machine ({error}); fetch it "
+                "once where there is a network, or use --asr pocketsphinx"
+            ) from error
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
+
+    def open(self) -> _WholeUtterance:
+        return _WholeUtterance(self._pool, self._transcribe)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _transcribe(self, samples: np.ndarray) -> str:
+        segments, _ = self._model.transcribe(
+            resample(samples, SAMPLE_RATE, 16_000), beam_size=1, without_timestamps=True
+        )
+        return " ".join(segment.text.strip() for segment in segments).strip()
+
+
+class EndpointRecognizer:
+    """An OpenAI-compatible transcription endpoint.
+
+    Args:
+        base_url: up to and including `/v1`.
+        model: the name that the endpoint knows.
+        key: sent as bearer token; empty sends none.
+    """
+
+    name = "endpoint"
+
+    def __init__(self, base_url: str, model: str, key: str = "", timeout_s: float = 20.0) -> None:
+        self._url = base_url.rstrip("/") + "/audio/transcriptions"
+        self._model = model
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.Client(timeout=timeout_s, headers=headers)
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="transcribe")
+
+    def open(self) -> _WholeUtterance:
+        return _WholeUtterance(self._pool, self._transcribe)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._client.close()
+
+    def _transcribe(self, samples: np.ndarray) -> str:
+        wav = encode_audio(resample(samples, SAMPLE_RATE, 16_000), 16_000, "wav")
+        try:
+            response = self._client.post(
+                self._url,
+                files={"file": ("turn.wav", wav, "audio/wav")},
+                data={"model": self._model},
+            )
+            response.raise_for_status()
+            return str(response.json()["text"]).strip()
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise RepError(
+                f"the transcription endpoint failed ({type(error).__name__}: {error}); "
+                "check --asr-base-url and --asr-model"
+            ) from error

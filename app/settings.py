@@ -1,0 +1,49 @@
+"""What can be set for one conversation."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.hearing import HearingSettings
+from data.errors import InputError
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """One conversation's settings.
+
+    Attributes:
+        voice: a name of the speaker's voices; an unknown or empty one takes the first.
+        predictor: a name of the speaker's predictors.
+        temperature: of the speech predictor; None takes the model's own.
+        rate: of speaking, a factor.
+        interrupt: whether the user's speech may cut the agent.
+        interrupt_ms: voiced speech that cuts; ducking begins with the first 100 ms.
+        reopen_ms: after the end of a turn in which speech reopens it, if nothing was spoken yet.
+    """
+
+    voice: str = ""
+    predictor: str = "gpt-talker"
+    temperature: float | None = None
+    rate: float = 1.0
+    interrupt: bool = True
+    interrupt_ms: int = 350
+    reopen_ms: int = 800
+    hearing: HearingSettings = field(default_factory=HearingSettings)
+
+    def __post_init__(self) -> None:
+        checks: tuple[tuple[str, float | None, float, float], ...] = (
+            ("temperature", self.temperature, 0.05, 2.0),
+            ("rate", self.rate, 0.5, 2.0),
+            ("interrupt_ms", self.interrupt_ms, 100, 2000),
+            ("reopen_ms", self.reopen_ms, 0, 3000),
+        )
+        for name, value, low, high in checks:
+            if value is not None and not low <= value <= high:
+                raise InputError(f"{name} is {value}; it must be from {low} to {high}")
+
+    def speak_options(self) -> Any:
+        """For `Speaker.speak`."""
+        from models.speaker import SpeakOptions  # brings torch, which tests of logic do not need
+
+        given = {} if self.temperature is None else {"temperature": self.temperature}
+        return SpeakOptions(rate=self.rate, **given)

@@ -1,0 +1,175 @@
+"""The turns of one conversation as they were heard, with their sound, for replay and download.
+
+The sound lies in one unnamed temporary file, so that an hour of talk takes no memory, and nothing of
+it is left when the session ends.
+"""
+
+import io
+import tempfile
+import threading
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.manner import Manner
+from app.replies import Said
+from data.audio import SAMPLE_RATE
+from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
+from data.errors import InputError
+
+USER, AGENT = 0, 1
+_SHORTEST_S = 0.1
+
+
+@dataclass
+class TurnRecord:
+    """One turn.
+
+    Attributes:
+        number: counts from 0; a number is never used twice in a session.
+        who: 0 the user, 1 the agent.
+        text: what was said; of an interrupted turn, what was heard of it.
+        seconds: of sound; 0 for a typed turn.
+        typed: whether the user wrote it.
+        cut: whether it was interrupted; `intended` is then what would have been said.
+        timings: measured milliseconds, by name.
+    """
+
+    number: int
+    who: int
+    text: str
+    seconds: float = 0.0
+    typed: bool = False
+    cut: bool = False
+    intended: str = ""
+    voice: str = ""
+    manner: Manner | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    offset: int = 0
+    num_samples: int = 0
+
+    def public(self) -> dict[str, Any]:
+        """The turn as the page sees it."""
+        manner = asdict(self.manner) if self.manner is not None else None
+        return {
+            "turn": self.number,
+            "who": "agent" if self.who else "user",
+            "text": self.text,
+            "seconds": round(self.seconds, 3),
+            "typed": self.typed,
+            "cut": self.cut,
+            "intended": self.intended,
+            "voice": self.voice,
+            "manner": manner,
+            "timings": {name: round(value, 1) for name, value in self.timings.items()},
+        }
+
+
+class TurnStore:
+    """Turns in order. Used from the server's loop and from the session's worker.
+
+    Args:
+        max_sound_s: of sound that is kept; later turns are kept without sound.
+    """
+
+    def __init__(self, max_sound_s: float = 3600.0) -> None:
+        self.records: list[TurnRecord] = []
+        self._next = 0
+        self._most = int(max_sound_s * SAMPLE_RATE)
+        self._held = 0
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
+        self._lock = threading.Lock()
+
+    def number(self) -> int:
+        """A number for a turn that is about to come."""
+        self._next += 1
+        return self._next - 1
+
+    def add(self, record: TurnRecord, samples: np.ndarray | None) -> TurnRecord:
+        """Appends a turn with its samples [T] at 24 kHz, or None for a typed one."""
+        with self._lock:
+            if samples is not None and len(samples):
+                record.seconds = len(samples) / SAMPLE_RATE
+                if self._held + len(samples) <= self._most:
+                    record.offset, record.num_samples = self._held, len(samples)
+                    pcm = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2")
+                    self._file.seek(2 * self._held)
+                    self._file.write(pcm.tobytes())
+                    self._held += len(samples)
+            self.records.append(record)
+        return record
+
+    def take_back(self, number: int) -> TurnRecord | None:
+        """Removes the last turn if it has this number: it goes on after all."""
+        with self._lock:
+            if not self.records or self.records[-1].number != number:
+                return None
+            record = self.records.pop()
+            if record.num_samples:
+                self._held = record.offset
+            return record
+
+    def find(self, number: int) -> TurnRecord | None:
+        """The turn of this number."""
+        return next((one for one in self.records if one.number == number), None)
+
+    def sound(self, record: TurnRecord) -> np.ndarray | None:
+        """The turn's samples [T], float32 at 24 kHz; None if it has none."""
+        if not record.num_samples:
+            return None
+        with self._lock:
+            self._file.seek(2 * record.offset)
+            content = self._file.read(2 * record.num_samples)
+        return np.frombuffer(content, "<i2").astype(np.float32) / 32768
+
+    def history(self) -> list[Said]:
+        """What a responder reads."""
+        return [Said(one.who, one.text, one.manner) for one in self.records]
+
+    def manners(self, who: int) -> Sequence[Manner]:
+        """How the turns of one side sounded."""
+        return [one.manner for one in self.records if one.who == who and one.manner is not None]
+
+    def archive(self) -> bytes:
+        """A ZIP of the conversation in NCSSD layout, which `data.dialogue` reads again.
+
+        A typed turn has no sound of its own; as the layout wants some, it gets a short silence and
+        the key `typed`.
+
+        Raises:
+            InputError: nothing has been said.
+        """
+        turns = [self._turn(record) for record in list(self.records)]
+        if not turns:
+            raise InputError("the conversation is empty; say or type something first")
+        first = turns[0].speaker
+        for turn in turns:
+            turn.speaker = int(turn.speaker != first)  # the layout's first speaker is 0
+        buffer = io.BytesIO()
+        with tempfile.TemporaryDirectory() as root:
+            folder = write_ncssd_dialogue(root, Dialogue("1", turns, {"source": "voice chat"}))
+            with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+                for path in sorted(folder.iterdir()):
+                    archive.write(path, Path(folder.name) / path.name)
+        return buffer.getvalue()
+
+    def close(self) -> None:
+        """Forgets everything."""
+        with self._lock:
+            self._file.close()
+            self.records.clear()
+
+    def _turn(self, record: TurnRecord) -> Turn:
+        samples = self.sound(record)
+        extra: dict[str, Any] = {"role": "agent" if record.who else "user"}
+        for name in ("typed", "cut", "intended", "voice"):
+            if getattr(record, name):
+                extra[name] = getattr(record, name)
+        if samples is None:
+            extra["silent"] = True
+            samples = np.zeros(int(_SHORTEST_S * SAMPLE_RATE), np.float32)
+        return Turn(record.who, record.text, samples=samples, extra=extra)

@@ -1,0 +1,313 @@
+"""One conversation, driven with arrays and a clock."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from app.hearing import HearingSettings
+from app.replies import Said
+from app.session import with_settings
+from app.settings import SessionSettings
+from data.errors import InputError, RepError
+from tests.app.fake_speaker import RATE, FakeSpeaker
+from tests.app.stage import Stage
+from tests.app.user_sound import silence, speechlike
+
+
+class Says:
+    """A responder that says what it is told."""
+
+    name = "endpoint"
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.seen: list[list[Said]] = []
+
+    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+        self.seen.append(list(history))
+        yield self.answers.pop(0)
+
+
+LONG = " ".join(f"word{i}" for i in range(40))  # 8 s
+
+
+def tone_hz(samples: np.ndarray) -> float:
+    return float(np.argmax(np.abs(np.fft.rfft(samples))) * RATE / len(samples))
+
+
+def test_a_turn_is_heard_answered_and_kept() -> None:
+    stage = Stage("my name is anna")
+    stage.say(np.concatenate([silence(0.6), speechlike(1.2), silence(3.0)]))
+    stage.wait(4.0)
+    user, agent = stage.of("turn")
+    assert user["text"] == "my name is anna"
+    assert agent["text"] == "Nice to meet you, Anna. How are you today?"
+    assert not agent["cut"]
+    states = [event["state"] for event in stage.of("state")]
+    assert states == ["hearing", "thinking", "speaking", "listening"]
+    # nine words of 200 ms each were really played, in the first voice's tone
+    played = stage.sound()
+    loud = played[np.abs(played) > 0]
+    assert abs(len(loud) - 9 * 4800) < 1000
+    assert abs(tone_hz(loud[:24000]) - 440) < 3
+
+
+def test_the_users_own_sound_enters_the_dialogue() -> None:
+    stage = Stage("hello there")
+    sound = speechlike(1.0)
+    stage.say(np.concatenate([silence(1.0), sound, silence(3.0)]))
+    stage.wait(3.0)
+    who, text, heard = stage.speaker.dialogues[0].turns[0]
+    assert (who, text) == (0, "hello there")
+    assert heard is not None
+    # prefix 300 ms, the speech, a short tail; the sound itself is in it
+    assert 1.3 <= len(heard) / RATE <= 1.75
+    best = np.abs(np.correlate(heard, sound[:2400], "valid")).max()
+    assert best > 0.95 * float(np.sum(np.square(sound[:2400])))
+    assert stage.speaker.dialogues[0].turns[1][0] == 1
+
+
+def test_silence_that_ends_the_turn_can_be_set() -> None:
+    ends = {}
+    for silence_ms in (400, 900):
+        settings = SessionSettings(hearing=HearingSettings(silence_ms=silence_ms))
+        stage = Stage("hello", settings=settings)
+        begun = stage.now
+        stage.say(np.concatenate([silence(0.5), speechlike(1.0), silence(2.0)]))
+        ends[silence_ms] = stage.of("reply.started")[0]["at"] - begun - 1.5
+    assert 0.35 <= ends[400] <= 0.60
+    assert abs(ends[900] - ends[400] - 0.5) < 0.06
+
+
+def test_a_pause_inside_a_turn_does_not_end_it() -> None:
+    stage = Stage("i was thinking", "about the weather")
+    stage.say(np.concatenate([speechlike(0.8), silence(0.4), speechlike(0.8), silence(1.0)]))
+    first = stage.of("turn")[0]
+    assert first["text"] == "i was thinking about the weather"
+    assert first["seconds"] > 1.9
+
+
+def test_a_turn_that_goes_on_before_anything_was_spoken_is_reopened() -> None:
+    stage = Stage("i like", "the rain")
+    stage.patient = False
+    stage.speaker.gate.clear()  # the answer is slow: no sound yet
+    stage.say(np.concatenate([speechlike(0.8), silence(0.9), speechlike(0.8)]))
+    assert stage.one("turn.reopened")["turn"] == 0
+    stage.patient = True
+    stage.speaker.gate.set()
+    stage.say(silence(3.0))
+    stage.wait(5.0)
+    users = [turn for turn in stage.of("turn") if turn["who"] == "user"]
+    assert users[-1]["text"] == "i like the rain"
+    assert users[-1]["turn"] == 0
+    assert len(stage.session.turns.records) == 2
+    # the dialogue of the speech models has the whole turn once
+    texts = [text for who, text, _ in stage.speaker.dialogues[-1].turns if who == 0]
+    assert texts == ["i like the rain"]
+
+
+def test_speech_later_than_that_is_a_turn_of_its_own() -> None:
+    stage = Stage("first", "second")
+    stage.patient = False
+    stage.speaker.gate.clear()
+    stage.say(np.concatenate([speechlike(0.8), silence(1.8), speechlike(0.9)]))
+    stage.patient = True
+    stage.speaker.gate.set()
+    stage.say(silence(1.0))
+    stage.wait(4.0)
+    users = [turn["text"] for turn in stage.of("turn") if turn["who"] == "user"]
+    assert users == ["first", "second"]
+    assert not stage.of("turn.reopened")
+
+
+def interrupted(seconds: float, reports: bool = True) -> Stage:
+    stage = Stage("tell me", "stop", responder=Says(LONG, "All right."), reports=reports)
+    stage.say(np.concatenate([silence(0.3), speechlike(0.8), silence(2.5)]))
+    assert stage.session.state == "speaking"
+    stage.say(speechlike(seconds, seed=3))
+    return stage
+
+
+def test_a_cough_ducks_the_agent_and_restores_it() -> None:
+    stage = interrupted(0.24)
+    stage.say(silence(1.0))
+    assert stage.of("duck")
+    assert stage.of("restore")
+    assert not stage.of("stop")
+    stage.wait(9.0)
+    agent = stage.of("turn")[-1]
+    assert agent["text"] == LONG
+    assert not agent["cut"]
+
+
+def test_speech_cuts_the_agent_within_450_ms() -> None:
+    stage = interrupted(1.0)
+    began = stage.now - 1.0
+    ducked, stopped = stage.one("duck")["at"] - began, stage.one("stop")["at"] - began
+    assert 0.06 <= ducked <= 0.16
+    assert stopped <= 0.42  # and the page fades in 20 ms
+    assert stage.one("stop")["fade_ms"] <= 30
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_history_keeps_what_was_heard(reports: bool) -> None:
+    stage = interrupted(1.0, reports)
+    stage.say(silence(1.5))
+    stage.wait(2.0)
+    agent = next(turn for turn in stage.of("turn") if turn["who"] == "agent")
+    assert agent["cut"]
+    assert agent["intended"] == LONG
+    words = agent["text"].split()
+    assert words == LONG.split()[: len(words)]
+    played = stage.sound()
+    first = int(np.argmax(np.abs(played) > 0))
+    heard_s = agent["seconds"]
+    # what is kept is what came out of the loudspeaker, to 40 ms (250 ms when the page is silent)
+    silent_from = first + int(heard_s * RATE) + int((0.04 if reports else 0.25) * RATE)
+    assert np.abs(played[silent_from : silent_from + RATE // 4]).max() == 0
+    assert len(words) == int(np.ceil(heard_s / 0.2 - 1e-6))
+    turns = stage.speaker.dialogues[0].turns
+    assert [who for who, _, _ in turns[:3]] == [0, 1, 0]
+    assert turns[1][1] == agent["text"]
+    assert turns[1][2] is not None
+    assert abs(len(turns[1][2]) / RATE - heard_s) < 0.002
+
+
+def test_the_interrupting_turn_is_whole_and_answered() -> None:
+    stage = interrupted(1.0)
+    stage.say(silence(1.5))
+    stage.wait(2.0)
+    turns = stage.of("turn")
+    assert [turn["text"] for turn in turns if turn["who"] == "user"] == ["tell me", "stop"]
+    assert turns[-1]["text"] == "All right."
+    user = stage.session.turns.find(turns[-2]["turn"])
+    assert user is not None
+    assert user.seconds > 1.2  # from 300 ms before the first voiced frame
+
+
+def test_interruption_can_be_switched_off() -> None:
+    stage = Stage(
+        "tell me", responder=Says(LONG), settings=SessionSettings(interrupt=False)
+    )
+    stage.say(np.concatenate([speechlike(0.8), silence(1.5), speechlike(1.0), silence(1.0)]))
+    stage.wait(9.0)
+    assert not stage.of("duck")
+    assert not stage.of("stop")
+    assert stage.of("turn")[-1]["text"] == LONG
+
+
+def test_typing_works_and_interrupts() -> None:
+    stage = Stage(responder=Says(LONG, "Yes."))
+    stage.session.write("Tell me a story")
+    stage.wait(1.0)
+    stage.session.write("Enough")
+    stage.wait(2.0)
+    turns = stage.of("turn")
+    assert [turn["who"] for turn in turns] == ["user", "agent", "user", "agent"]
+    assert turns[0]["typed"]
+    assert turns[1]["cut"]
+    assert stage.speaker.dialogues[0].turns[0] == (0, "Tell me a story", None)
+
+
+def test_short_noise_is_no_turn() -> None:
+    stage = Stage("huh")
+    stage.say(np.concatenate([silence(0.5), speechlike(0.08), silence(1.5)]))
+    assert not stage.of("turn")
+
+
+def test_speech_without_words_is_asked_about() -> None:
+    stage = Stage("")
+    stage.say(np.concatenate([speechlike(1.0), silence(1.0)]))
+    stage.wait(3.0)
+    assert stage.of("turn")[-1]["text"].startswith("Sorry, I did not catch that")
+
+
+class Fails:
+    name = "endpoint"
+
+    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+        raise RepError("the language model cannot be reached; start it")
+        yield ""
+
+
+def test_a_failing_responder_is_said_and_the_conversation_goes_on() -> None:
+    stage = Stage("hello", "again", responder=Fails())
+    stage.say(np.concatenate([speechlike(0.8), silence(1.0)]))
+    assert "cannot be reached" in stage.one("notice")["message"]
+    assert stage.session.state == "listening"
+    stage.session._responder = Says("Back again.")
+    stage.say(np.concatenate([speechlike(0.8), silence(1.0)]))
+    stage.wait(1.5)
+    assert stage.of("turn")[-1]["text"] == "Back again."
+
+
+def test_a_breaking_speaker_is_said_and_the_conversation_goes_on() -> None:
+    stage = Stage(responder=Says("one two boom three", "Fine."))
+    stage.speaker.poison = "boom"
+    stage.session.write("go")
+    stage.wait(2.0)
+    assert "speaking failed" in stage.one("notice")["message"]
+    stage.session.write("and now")
+    stage.wait(1.0)
+    assert stage.of("turn")[-1]["text"] == "Fine."
+
+
+def test_a_failing_recogniser_is_said() -> None:
+    stage = Stage()
+    stage.recognizer.error = RepError("the transcription endpoint failed")
+    stage.say(np.concatenate([speechlike(0.8), silence(1.0)]))
+    assert stage.one("notice")["code"] == "recognition"
+    assert stage.session.state == "listening"
+
+
+def test_sound_is_not_sent_far_ahead() -> None:
+    stage = Stage(responder=Says(LONG))
+    stage.session.write("go")
+    stage.wait(1.0)
+    speaking = stage.session._speaking
+    assert speaking is not None
+    assert speaking.playback.lead_s(stage.now) < 3.0
+    assert speaking.answer.num_samples < 9 * RATE
+
+
+def test_detached_it_keeps_what_was_heard_and_goes_on() -> None:
+    stage = Stage(responder=Says(LONG, "Here I am."))
+    stage.session.write("go")
+    stage.wait(1.0)
+    stage.session.detach()
+    cut = stage.session.turns.records[-1]
+    assert cut.cut
+    assert 0.8 <= cut.seconds <= 1.1
+    events: list[dict] = []
+    stage.session.attach(lambda out: events.append(out), lambda: None)
+    stage.session.write("are you there")
+    for _ in range(50):
+        stage.session.tick()
+        stage._advance()
+    assert [record.text for record in stage.session.turns.records][2] == "are you there"
+    assert any(isinstance(out, dict) and out["type"] == "reply.started" for out in events)
+
+
+def test_two_sessions_do_not_mix() -> None:
+    speaker = FakeSpeaker()
+    stages = [
+        Stage(speaker=speaker, responder=Says(f"I am {name} " * 5), settings=SessionSettings(voice=name))
+        for name in ("slt", "kal", "rms", "awb")
+    ]
+    for stage in stages:
+        stage.session.write("who")
+    for _ in range(200):
+        for stage in stages:
+            stage.wait(0.02)
+    for stage, hz in zip(stages, (440, 220, 330, 550), strict=True):
+        played = stage.sound()
+        loud = played[np.abs(played) > 0]
+        assert abs(tone_hz(loud[: 2 * RATE]) - hz) < 2
+        assert stage.session.settings.voice in stage.of("turn")[-1]["text"]
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(InputError, match="silence_ms is 5; it must be from 200 to 3000"):
+        with_settings(SessionSettings(), silence_ms=5)
+    assert with_settings(SessionSettings(), silence_ms=700).hearing.silence_ms == 700

@@ -1,5 +1,6 @@
 """GPT-Talker: the dialogue in, the codes of the answer out."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -18,6 +19,7 @@ from models.predictors.sequence import (
     Segment,
     serialise,
 )
+from models.tokenizers.fsq import CodeEmbedding, CodeHead
 from models.transformer import KeyValues, Transformer, continue_mask
 
 
@@ -26,7 +28,7 @@ class GPTTalkerConfig:
     """Sizes of the predictor."""
 
     num_symbols: int
-    levels: tuple[int, ...] = (8, 8, 8, 8)
+    levels: tuple[int, ...] = (8, 8, 8, 5)
     style_dim: int = 128
     dim: int = 256
     depth: int = 6
@@ -113,18 +115,17 @@ class GPTTalker(nn.Module):
         super().__init__()
         self.config = config
         dim = config.dim
-        levels = torch.tensor(config.levels)
-        self.num_codes = int(levels.prod())
+        self.num_codes = math.prod(config.levels)
         self.units = UnitEncoder(config.num_symbols, dim, config.unit_depth)
         self.kind = nn.Embedding(5, dim)
         self.speaker = nn.Embedding(4, dim)
         self.style = nn.Linear(config.style_dim, dim)
         self.plan = nn.Embedding(len(PLAN_FIELDS) * NUM_BINS, dim)
-        self.code = nn.Embedding(self.num_codes + 1, dim)
+        self.code = CodeEmbedding(config.levels, dim, num_extra=1)
         self.age = nn.Embedding(MAX_AGE + 1, dim)
         self.at_pointer = nn.Linear(dim, dim, bias=False)
         self.transformer = Transformer(dim, config.depth, config.num_heads, config.ffn_dim)
-        self.code_head = nn.Linear(dim, self.num_codes)
+        self.code_head = CodeHead(config.levels, dim)
         self.advance_head = nn.Linear(dim, MAX_ADVANCE + 1)
         self.plan_head = nn.Linear(dim, len(PLAN_FIELDS) * NUM_BINS)
         self.apply(_initialise)
@@ -181,7 +182,7 @@ class GPTTalker(nn.Module):
     def losses(self, hidden: Tensor, positions: Positions, smoothing: float = 0.0) -> Losses:
         """Cross-entropies at hidden states `[B, L, dim]`."""
 
-        def loss(head: nn.Linear, target: Tensor, columns: slice | None = None) -> Tensor:
+        def loss(head: nn.Module, target: Tensor) -> Tensor:
             chosen = target >= 0
             logits = head(hidden[chosen]).float()
             return F.cross_entropy(logits, target[chosen], label_smoothing=smoothing)
@@ -200,7 +201,7 @@ class GPTTalker(nn.Module):
     @torch.inference_mode()
     def prefill(self, state: PredictorState, segments: list[Segment]) -> Tensor:
         """Segments enter the dialogue; returns the hidden state `[dim]` at the last position."""
-        device = self.code_head.weight.device
+        device = self.kind.weight.device
         positions = serialise(segments, self.num_codes)
         positions = Positions(**{k: v.to(device) for k, v in vars(positions).items()})
         embedded = self.embed(positions, *collate(segments, device))
@@ -209,7 +210,7 @@ class GPTTalker(nn.Module):
     @torch.inference_mode()
     def plan_step(self, state: PredictorState, field: int, bin_: int) -> Tensor:
         """The token of one plan field enters; returns the hidden state `[dim]` after it."""
-        token = torch.tensor([field * NUM_BINS + bin_], device=self.code_head.weight.device)
+        token = torch.tensor([field * NUM_BINS + bin_], device=self.kind.weight.device)
         kind = self.kind.weight[PLAN]
         return self._advance(state, (kind + self.plan(token))[None])[-1]
 
@@ -219,20 +220,20 @@ class GPTTalker(nn.Module):
     ) -> Tensor:
         """One frame: the code before, the pointer's vector `[dim]` (of `encode_units`), its age and
         the manner `[dim]` (of `manner`); returns the hidden state `[dim]`."""
-        x = self.kind.weight[CODE] + self.code.weight[before] + self.age.weight[min(age, MAX_AGE)]
+        x = self.kind.weight[CODE] + self.code(torch.tensor(before, device=self.kind.weight.device)) + self.age.weight[min(age, MAX_AGE)]
         return self._advance(state, (x + at_pointer + manner)[None, None])[-1]
 
     @torch.inference_mode()
     def encode_units(self, units: Tensor) -> Tensor:
         """Units `[N, 3]` of a segment to what each says at the pointer, `[N, dim]`."""
-        units = units.to(self.code_head.weight.device)
+        units = units.to(self.kind.weight.device)
         lengths = torch.tensor([len(units)], device=units.device)
         return self.at_pointer(self.units(units[None], lengths)[0])
 
     @torch.inference_mode()
     def manner(self, plan: Tensor) -> Tensor:
         """Plan bins `[4]` to the vector `[dim]` that every code position is given."""
-        return self.plan(self._plan_tokens(plan.to(self.code_head.weight.device)[None])).sum(1)[0]
+        return self.plan(self._plan_tokens(plan.to(self.kind.weight.device)[None])).sum(1)[0]
 
     def end_turn(self, state: PredictorState) -> None:
         """Marks that a turn ends here, and lets the oldest whole turns leave a full window."""

@@ -41,3 +41,53 @@ class FSQ(nn.Module):
         """Codes `[...]` to values `[..., D]`."""
         index = codes[..., None] // self.basis % self.levels
         return self.to_values(index)
+
+
+class CodeEmbedding(nn.Module):
+    """A vector for each code, the sum of one of its own and one for each of its levels.
+
+    Codes that share levels share what is learnt of them. `num_extra` codes beyond the quantiser's
+    (a beginning, say) have only vectors of their own. Codes `[...]` to `[..., dim]`.
+    """
+
+    digits: Tensor
+
+    def __init__(self, levels: tuple[int, ...], dim: int, num_extra: int = 0) -> None:
+        super().__init__()
+        self.num_codes = math.prod(levels)
+        self.own = nn.Embedding(self.num_codes + num_extra, dim)
+        self.shared = nn.Embedding(sum(levels) + 1, dim)
+        self.register_buffer("digits", _digits(levels, num_extra), persistent=False)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.own(codes) + self.shared(self.digits[codes]).sum(-2)
+
+
+class CodeHead(nn.Module):
+    """Hidden states `[..., dim]` to logits of codes `[..., num_codes]`, built as `CodeEmbedding`."""
+
+    def __init__(self, levels: tuple[int, ...], dim: int) -> None:
+        super().__init__()
+        self.levels = levels
+        self.own = nn.Linear(dim, math.prod(levels))
+        self.shared = nn.Linear(dim, sum(levels))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        logits = self.own(hidden)
+        total = torch.zeros((), dtype=logits.dtype, device=logits.device)
+        # The first level counts fastest, so it is the last axis.
+        for index, part in enumerate(self.shared(hidden).split(list(self.levels), dim=-1)):
+            shape = [1] * len(self.levels)
+            shape[len(self.levels) - 1 - index] = self.levels[index]
+            total = total + part.view(*part.shape[:-1], *shape)
+        return logits + total.flatten(-len(self.levels))
+
+
+def _digits(levels: tuple[int, ...], num_extra: int) -> Tensor:
+    codes = torch.arange(math.prod(levels))
+    columns, first, basis = [], 0, 1
+    for size in levels:
+        columns.append(codes // basis % size + first)
+        first, basis = first + size, basis * size
+    extra = torch.full((num_extra, len(levels)), first)
+    return torch.cat([torch.stack(columns, dim=-1), extra])

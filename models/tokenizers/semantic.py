@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.mel import FRAME_SAMPLES, NUM_MELS, LogMel, num_frames
+from models.mel import FRAME_SAMPLES, NUM_FEATURES, SpeechFeatures, num_frames
 from models.streaming import ConvNeXtStack, Downsample
 from models.tokenizers.fsq import FSQ
 from models.transformer import Transformer
@@ -22,7 +22,7 @@ class SemanticConfig:
     num_heads: int = 4
     ffn_dim: int = 704
     chunk_frames: int = 16  # attention sees its own chunk of 640 ms and all before it
-    levels: tuple[int, ...] = (8, 8, 8, 8)
+    levels: tuple[int, ...] = (8, 8, 8, 5)
     probe_depth: int = 2
 
 
@@ -40,7 +40,7 @@ class Prosody:
 
 
 class SemanticTokenizer(nn.Module):
-    """Log-mels to codes at 25 Hz that carry content and manner, not the voice.
+    """Speech features to codes at 25 Hz that carry content and manner, not the voice.
 
     A convolution stem, a chunk-causal transformer and FSQ. What a code must carry is taught by
     probes that read the quantised values alone: phonemes (CTC, and the phone of each frame where
@@ -54,8 +54,8 @@ class SemanticTokenizer(nn.Module):
         super().__init__()
         self.config = config
         dim = config.dim
-        self.mel = LogMel()
-        self.stem = nn.Sequential(Downsample(NUM_MELS, dim), nn.GELU(), Downsample(dim, dim))
+        self.features = SpeechFeatures()
+        self.stem = nn.Sequential(Downsample(NUM_FEATURES, dim), nn.GELU(), Downsample(dim, dim))
         self.local = ConvNeXtStack(dim, 1)
         self.transformer = Transformer(dim, config.depth, config.num_heads, config.ffn_dim)
         self.project = nn.Linear(dim, len(config.levels))
@@ -70,16 +70,16 @@ class SemanticTokenizer(nn.Module):
     def num_codes(self) -> int:
         return self.quantiser.num_codes
 
-    def features(self, mel: Tensor) -> Tensor:
-        """Log-mels `[B, 4 T, 80]` to the transformer's output `[B, T, dim]`."""
-        h = self.local(self.stem(mel))
+    def encode_features(self, features: Tensor) -> Tensor:
+        """Features `[B, 4 T, 128]` to the transformer's output `[B, T, dim]`."""
+        h = self.local(self.stem(features))
         frames = torch.arange(h.shape[1], device=h.device)
         chunk = frames // self.config.chunk_frames
         return self.transformer(h, frames, (chunk[:, None] >= chunk[None, :])[None, None])
 
-    def quantise(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-mels `[B, 4 T, 80]` to quantised values `[B, T, D]` and codes `[B, T]`."""
-        return self.quantiser(self.project(self.features(mel)))
+    def quantise(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features `[B, 4 T, 128]` to quantised values `[B, T, D]` and codes `[B, T]`."""
+        return self.quantiser(self.project(self.encode_features(features)))
 
     def read(self, values: Tensor) -> tuple[Tensor, Tensor, Prosody]:
         """What the probes read from quantised values `[B, T, D]`.
@@ -103,7 +103,7 @@ class SemanticTokenizer(nn.Module):
         """
         chunk = self.config.chunk_frames * FRAME_SAMPLES
         padded = F.pad(samples, (0, -samples.shape[1] % chunk))
-        return self.quantise(self.mel(padded))[1][:, : num_frames(samples.shape[1])]
+        return self.quantise(self.features(padded))[1][:, : num_frames(samples.shape[1])]
 
     @torch.inference_mode()
     def inspect(self, codes: Tensor) -> tuple[Tensor, Prosody]:

@@ -60,7 +60,7 @@ def train_prior(
         style = torch.from_numpy(np.stack(styles)).float().to(where)
         samples = stack(crops).to(where)
         with torch.no_grad():
-            mean, log_variance = posterior(posterior.mel(samples))
+            mean, log_variance = posterior(posterior.features(samples))
         latents = sample(mean, log_variance)
         log_prob = model.log_prob(latents, codes.to(where), phones.to(where), style)
         mask = valid.to(where)

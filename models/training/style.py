@@ -62,7 +62,7 @@ def train_style(corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget
         # A microphone's level is not the voice.
         gains = torch.from_numpy(10 ** (generator.uniform(-0.4, 0.2, (BATCH, 1)))).float()
         with torch.no_grad(), torch.autocast(where.type, enabled=False):
-            mel = encoder.mel(samples * gains.to(where))
+            mel = encoder.features(samples * gains.to(where))
         return task.losses(mel, voice, log_f0)
 
     train(Run(work / "style", seed, budget, 2e-3, resume=resume), task, draw)

@@ -57,7 +57,7 @@ def train_tokenizer(
         quiet = torch.from_numpy(generator.random((BATCH, 1)) < 0.5).to(where)
         samples = samples * gain + torch.where(quiet, 0.0, level) * torch.randn_like(samples)
         with torch.no_grad(), torch.autocast(where.type, enabled=False):
-            mel = model.mel(samples)
+            mel = model.features(samples)
         values, codes = model.quantise(mel)
         phones, ctc, prosody = model.read(values)
         targets = np.stack(

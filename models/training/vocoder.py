@@ -70,7 +70,7 @@ def train_vocoder(
         with torch.no_grad():
             style = style_encoder.encode(stack(references).to(where)).clone()
             with torch.autocast(where.type, enabled=False):
-                mel = model.posterior.mel(samples)
+                mel = model.posterior.features(samples)
         mean, log_variance = model.posterior(mel)
         latents = sample(mean, log_variance)
         made, excitation = model.decoder(latents, style, f0=filled)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.mel import NUM_MELS, LogMel
+from models.mel import NUM_FEATURES, SpeechFeatures
 from models.streaming import ConvNeXtStack, Downsample
 
 
@@ -19,30 +19,30 @@ class PosteriorConfig:
 
 
 class Posterior(nn.Module):
-    """Log-mels `[B, 4 T, 80]` to mean and log-variance of `z`, each `[B, T, latent_dim]` at 25 Hz.
+    """Features `[B, 4 T, 128]` to mean and log-variance of `z`, each `[B, T, latent_dim]` at 25 Hz.
 
     The posterior of a variational autoencoder (VITS, arXiv 2106.06103, section 2.1.2), causal but
-    for the 16 ms that the mels look ahead. A turn is encoded as a whole.
+    for the 38 ms that the features look ahead. A turn is encoded as a whole.
     """
 
     def __init__(self, config: PosteriorConfig) -> None:
         super().__init__()
         self.config = config
-        self.mel = LogMel()
+        self.features = SpeechFeatures()
         self.stem = nn.Sequential(
-            Downsample(NUM_MELS, config.dim), nn.GELU(), Downsample(config.dim, config.dim)
+            Downsample(NUM_FEATURES, config.dim), nn.GELU(), Downsample(config.dim, config.dim)
         )
         self.body = ConvNeXtStack(config.dim, config.depth)
         self.project = nn.Linear(config.dim, 2 * config.latent_dim)
 
-    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.project(self.body(self.stem(mel))).float().chunk(2, dim=-1)
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.project(self.body(self.stem(features))).float().chunk(2, dim=-1)
         return mean, log_variance.clamp(-12.0, 4.0)
 
     @torch.inference_mode()
     def encode(self, samples: Tensor) -> Tensor:
         """Samples `[B, T]` at 24 kHz to the posterior's mean `[B, ceil(T / 960), latent_dim]`."""
-        return self(self.mel(samples))[0]
+        return self(self.features(samples))[0]
 
 
 def sample(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
+from models.tokenizers.fsq import CodeEmbedding
 
 LOOKAHEAD_FRAMES = 2
 _NOISE_FRAMES = 4096
@@ -17,7 +18,7 @@ class PriorConfig:
     """Sizes of the prior."""
 
     num_symbols: int
-    levels: tuple[int, ...] = (8, 8, 8, 8)
+    levels: tuple[int, ...] = (8, 8, 8, 5)
     latent_dim: int = 32
     style_dim: int = 128
     symbol_dim: int = 64
@@ -86,9 +87,7 @@ class Prior(nn.Module):
     def __init__(self, config: PriorConfig) -> None:
         super().__init__()
         self.config = config
-        num_codes = int(torch.tensor(config.levels).prod())
-        self.code_embedding = nn.Embedding(num_codes, config.dim)
-        self.level_project = nn.Linear(len(config.levels), config.dim)
+        self.codes = CodeEmbedding(config.levels, config.dim)
         self.symbols = nn.Embedding(config.num_symbols, config.symbol_dim)
         width = config.dim + 3 * config.symbol_dim + config.style_dim
         self.stem = CausalConv1d(width, config.dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
@@ -98,10 +97,6 @@ class Prior(nn.Module):
         generator = torch.Generator().manual_seed(7)
         noise = torch.randn(_NOISE_FRAMES, config.latent_dim, generator=generator)
         self.register_buffer("noise", noise, persistent=False)
-        levels = torch.tensor(config.levels)
-        basis = torch.cumprod(torch.tensor([1, *config.levels[:-1]]), dim=0)
-        self.register_buffer("levels", levels, persistent=False)
-        self.register_buffer("basis", basis, persistent=False)
 
     def init_state(
         self,
@@ -175,8 +170,7 @@ class Prior(nn.Module):
         return z
 
     def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-        values = (2 * (codes[..., None] // self.basis % self.levels) + 1) / self.levels - 1
-        code = self.code_embedding(codes) + self.level_project(values.to(style.dtype))
+        code = self.codes(codes)
         symbols = self.symbols(phones).flatten(2)
         return torch.cat([code, symbols, style[:, None].expand(-1, codes.shape[1], -1)], dim=-1)
 

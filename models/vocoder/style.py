@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.mel import NUM_MELS, LogMel
+from models.mel import NUM_FEATURES, SpeechFeatures
 from models.streaming import ConvNeXtStack, Downsample
 
 
@@ -19,7 +19,7 @@ class StyleConfig:
 
 
 class StyleEncoder(nn.Module):
-    """Log-mels of any length to a style vector `[B, style_dim]` of unit mean square.
+    """Features of any length to a style vector `[B, style_dim]` of unit mean square.
 
     Convolutions, then attentive statistics pooling (arXiv 1803.10963, section 3). It is taught to
     tell voices apart and to say their mean pitch and spectrum, from another utterance than the one
@@ -29,17 +29,17 @@ class StyleEncoder(nn.Module):
     def __init__(self, config: StyleConfig) -> None:
         super().__init__()
         self.config = config
-        self.mel = LogMel()
+        self.features = SpeechFeatures()
         self.stem = nn.Sequential(
-            Downsample(NUM_MELS, config.dim), nn.GELU(), Downsample(config.dim, config.dim)
+            Downsample(NUM_FEATURES, config.dim), nn.GELU(), Downsample(config.dim, config.dim)
         )
         self.body = ConvNeXtStack(config.dim, config.depth)
         self.attention = nn.Linear(config.dim, config.dim)
         self.project = nn.Linear(2 * config.dim, config.style_dim)
         self.norm = nn.LayerNorm(config.style_dim, elementwise_affine=False)
 
-    def forward(self, mel: Tensor) -> Tensor:
-        h = self.body(self.stem(mel)).float()
+    def forward(self, features: Tensor) -> Tensor:
+        h = self.body(self.stem(features)).float()
         weights = self.attention(h).float().softmax(dim=1)
         mean = (weights * h).sum(dim=1)
         spread = ((weights * h.square()).sum(dim=1) - mean.square()).clamp_min(1e-5).sqrt()
@@ -48,4 +48,4 @@ class StyleEncoder(nn.Module):
     @torch.inference_mode()
     def encode(self, samples: Tensor) -> Tensor:
         """Samples `[B, T]` at 24 kHz to style vectors `[B, style_dim]`."""
-        return self(self.mel(samples))
+        return self(self.features(samples))

@@ -1,0 +1,72 @@
+"""Voice activity and the ends of turns, by sample."""
+
+import numpy as np
+import pytest
+
+from app.hearing import Ears, HearingSettings, Memory, Sign
+from data.audio import SAMPLE_RATE
+from data.errors import InputError
+from tests.app.user_sound import silence, speechlike
+
+
+def listen(sound: np.ndarray, step: int = 480, **settings: float) -> list[tuple[Sign, float]]:
+    ears = Ears(HearingSettings(**settings))
+    events = []
+    for start in range(0, len(sound), step):
+        events += ears.push(sound[start : start + step])
+    return [(event.sign, event.at / SAMPLE_RATE) for event in events]
+
+
+def test_start_and_end_are_found_to_60_ms() -> None:
+    events = listen(np.concatenate([silence(1.0), speechlike(1.0), silence(1.0)]))
+    assert [sign for sign, _ in events] == [Sign.STARTED, Sign.PAUSED, Sign.ENDED]
+    assert abs(events[0][1] - 1.0) <= 0.06
+    # webrtcvad holds on to speech for a few frames
+    assert -0.06 <= events[2][1] - 2.0 <= 0.16
+
+
+@pytest.mark.parametrize("step", [1, 7, 481, 960, 24_000])
+def test_pieces_of_any_size_give_the_same_events(step: int) -> None:
+    sound = np.concatenate([silence(0.2), speechlike(0.4), silence(0.7)])
+    assert listen(sound, step) == listen(sound, len(sound))
+
+
+def test_a_pause_is_not_an_end() -> None:
+    sound = np.concatenate([speechlike(0.6), silence(0.45), speechlike(0.6), silence(0.8)])
+    assert [sign for sign, _ in listen(sound)] == [
+        Sign.STARTED,
+        Sign.PAUSED,
+        Sign.WENT_ON,
+        Sign.PAUSED,
+        Sign.ENDED,
+    ]
+
+
+def test_noise_silence_and_tiny_sounds_are_not_speech() -> None:
+    noise = (0.001 * np.random.default_rng(0).standard_normal(72_000)).astype(np.float32)
+    assert listen(noise) == []
+    assert listen(np.zeros(48_000, np.float32)) == []
+    assert listen(1e-3 * speechlike(1.0)) == []  # far below the floor
+
+
+def test_an_endless_turn_ends() -> None:
+    events = listen(speechlike(63.0), step=4800)
+    assert events[0][0] is Sign.STARTED
+    assert Sign.ENDED in [sign for sign, _ in events]
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(InputError, match="silence_ms is 9000"):
+        HearingSettings(silence_ms=9000)
+
+
+def test_memory_is_addressed_by_sample_and_forgets() -> None:
+    memory = Memory(1.0)
+    sound = np.arange(60_000, dtype=np.float32)
+    for start in range(0, 60_000, 500):
+        memory.push(sound[start : start + 500])
+    assert np.array_equal(memory.read(40_000, 40_010), sound[40_000:40_010])
+    assert np.array_equal(memory.read(59_000), sound[59_000:])
+    forgotten = memory.read(0)
+    assert 24_000 <= len(forgotten) <= 24_500
+    assert np.array_equal(forgotten, sound[-len(forgotten) :])

@@ -1,0 +1,200 @@
+"""`launch.py build`: the command line of the dataset builder."""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from data.errors import InputError, MissingModelError
+from data.ncssd.config import BuildConfig, read_config
+
+_SUBCOMMANDS = ("report", "truth", "score", "train-segmentation")
+
+
+def main(argv: list[str]) -> int:
+    """Runs `build INPUT... --out DIR` or one of its subcommands; returns the exit status.
+
+    Raises:
+        RepError: what came cannot be used, or a model is absent.
+    """
+    if argv and argv[0] in _SUBCOMMANDS:
+        return {
+            "report": _report,
+            "truth": _truth,
+            "score": _score,
+            "train-segmentation": _train_segmentation,
+        }[argv[0]](argv[1:])
+    return _build(argv)
+
+
+def _build(argv: list[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    if arguments.offline:
+        from data.ncssd.offline import forbid_network
+
+        forbid_network()
+    # models are small here and rows are many: the pool uses the cores, not the libraries
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    config = _config(arguments)
+    _say_models(config, arguments.offline)
+    return _run(arguments, config)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="launch.py build",
+        description="Turns raw video and audio into two-speaker conversations in NCSSD layout.",
+        epilog=f"Also: launch.py build {'|'.join((*_SUBCOMMANDS, 'review'))} --help",
+    )
+    add = parser.add_argument
+    add("inputs", nargs="+", type=Path, metavar="INPUT", help="media files, or folders of them")
+    add("--out", type=Path, required=True, metavar="DIR", help="what is made; run again to go on")
+    add("--config", type=Path, metavar="FILE", help="settings in JSON; the rest are defaults")
+    add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    add("--engine", choices=("pool", "ray"), default="pool")
+    add("--ray-address", help="of a running Ray cluster; without it one begins here")
+    add("--recogniser", help="pocketsphinx (default), faster-whisper, endpoint or none")
+    add("--asr-model", help="folder of a faster-whisper model, or the endpoint's model name")
+    add("--asr-endpoint", help="OpenAI-compatible address ending in /v1")
+    add("--language", help="of the recordings: en (default), zh, ...")
+    add("--separation", choices=("none", "demucs"))
+    add("--formats", default="", help="also: huggingface,lhotse,kaldi,nemo,rttm")
+    add("--license", default="", help="of the inputs, such as CC-BY-4.0")
+    add("--consent", default="", help="how the speakers agreed, in a few words")
+    add("--require-license", action="store_true", help="refuse inputs of which none is known")
+    add("--offline", action="store_true", help="open no socket to anywhere")
+    add("--quiet", action="store_true", help="no progress bars")
+    return parser
+
+
+def _config(arguments: argparse.Namespace) -> BuildConfig:
+    config = read_config(arguments.config)
+    given = {
+        "recogniser": arguments.recogniser,
+        "language": arguments.language,
+        "model": arguments.asr_model,
+        "endpoint": arguments.asr_endpoint,
+    }
+    config = config.replace("recognise", **{k: v for k, v in given.items() if v is not None})
+    if arguments.separation is not None:
+        config = config.replace("background", separation=arguments.separation)
+    return config
+
+
+def _say_models(config: BuildConfig, offline: bool) -> None:
+    """Names every model that is missing at once, before any work is done."""
+    from data.ncssd.needs import missing_models
+
+    missing = missing_models(config, offline)
+    if missing:
+        raise MissingModelError("missing for this build: " + "; ".join(missing))
+
+
+def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
+    from data.ncssd.engine import Engine, Pool, Serial
+    from data.ncssd.exports import FORMATS
+    from data.ncssd.pipeline import build
+    from data.ncssd.progress import Bars
+    from data.ncssd.sources import find_media, read_sources
+
+    formats = tuple(name for name in arguments.formats.split(",") if name)
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise InputError(f"unknown format {unknown[0]!r}; choose of {', '.join(FORMATS)}")
+    rights = {"license": arguments.license, "consent": arguments.consent}
+    sources = read_sources(find_media(arguments.inputs), rights, arguments.require_license)
+    engine: Engine
+    if arguments.engine == "ray":
+        from data.ncssd.ray_engine import RayEngine
+
+        engine = RayEngine(arguments.workers, arguments.ray_address)
+    else:
+        engine = Serial() if arguments.workers == 1 else Pool(arguments.workers)
+    try:
+        with Bars(arguments.quiet) as bars:
+            built = build(sources, arguments.out, config, engine, formats, bars)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    hours = sum(row["end"] - row["start"] for row in built.accepted) / 3600
+    print(f"{len(built.accepted)} dialogues, {hours:.2f} hours, in {arguments.out / 'ncssd'}")
+    print(f"{len(built.dropped) - len(built.quarantined)} scenes and windows left out", end="; ")
+    print(f"{len(built.quarantined)} in quarantine ({arguments.out / 'quarantine.jsonl'})")
+    print(f"next: python3 launch.py build report {arguments.out}")
+    return 0
+
+
+def _report(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="launch.py build report")
+    parser.add_argument("dir", type=Path, help="what a build made")
+    arguments = parser.parse_args(argv)
+    from data.ncssd.report import write_report
+
+    print(write_report(arguments.dir))
+    return 0
+
+
+def _truth(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="launch.py build truth",
+        description="Makes long recordings with known truth from a corpus in NCSSD layout.",
+    )
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--recordings", type=int, default=12)
+    parser.add_argument("--minutes", type=float, default=10.0, help="of each recording")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=int, default=0, help="dialogues of the corpus to use")
+    arguments = parser.parse_args(argv)
+    from data.ncssd.truth.maker import TruthPlan, make_truth
+
+    plan = TruthPlan(arguments.recordings, arguments.minutes, arguments.seed, arguments.limit)
+    made = make_truth(arguments.corpus, arguments.out, plan)
+    print(f"{len(made)} recordings in {arguments.out}")
+    return 0
+
+
+def _score(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="launch.py build score",
+        description="Scores a build against the truth of its recordings.",
+    )
+    parser.add_argument("truth", type=Path, help="what `build truth` made")
+    parser.add_argument("dir", type=Path, help="what `build` made of it")
+    parser.add_argument("--words", action="store_true", help="also cpWER and WER")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    arguments = parser.parse_args(argv)
+    from data.ncssd.truth.report import score_and_print
+
+    return score_and_print(arguments.truth, arguments.dir, arguments.words, arguments.json)
+
+
+def _train_segmentation(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="launch.py build train-segmentation",
+        description="Trains the segmentation network on recordings made from a corpus.",
+    )
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--out", type=Path, help="weights (default: those that the builder uses)")
+    parser.add_argument("--minutes", type=float, default=90.0, help="of sound to learn from")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--limit", type=int, default=1500, help="dialogues of the corpus to use")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args(argv)
+    from data.ncssd.segmentation import WEIGHTS
+    from data.ncssd.segmentation_training import TrainingPlan, train
+
+    plan = TrainingPlan(
+        minutes_of_sound=arguments.minutes,
+        steps=arguments.steps,
+        limit=arguments.limit,
+        seed=arguments.seed,
+    )
+    train(arguments.corpus, plan, arguments.out or WEIGHTS)
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,144 @@
+"""Every setting of the dataset builder, in one place, with units and defaults."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+
+
+@dataclass(frozen=True)
+class ActivityConfig:
+    """Speech activity (silero-vad) and scenes."""
+
+    threshold: float = 0.5  # speech probability at which speech begins
+    min_speech_s: float = 0.1
+    min_silence_s: float = 0.2  # shorter silences do not end a stretch of speech
+    scene_silence_s: float = 4.0  # a longer silence ends the scene (NCSSD, section 3)
+    min_scene_s: float = 15.0
+    min_speech_share: float = 0.3
+    max_scene_s: float = 600.0  # a longer scene is cut at its longest pause; bounds memory
+
+
+@dataclass(frozen=True)
+class BackgroundConfig:
+    """What lies behind the speech."""
+
+    separation: str = "none"  # or "demucs", where it is installed with its model
+    min_snr_db: float = 4.0  # the paper keeps vocals that exceed the background by 4 dB
+
+
+@dataclass(frozen=True)
+class SpeakersConfig:
+    """Who speaks when."""
+
+    max_distance: float = 0.26  # cosine distance at which two clusters are one voice
+    window_s: float = 1.2  # of an embedding
+    hop_s: float = 0.4
+    min_cluster_s: float = 4.0  # voices with less speech join their nearest
+    min_overlap_s: float = 0.1
+    count_threshold: float = 0.5  # probability at which a frame counts as speech, or as overlap
+    change_threshold: float = 0.4
+
+
+@dataclass(frozen=True)
+class TurnsConfig:
+    """Two-speaker windows and turns."""
+
+    bridge_s: float = 0.3  # shorter pauses lie inside a segment
+    merge_s: float = 2.0  # one speaker's segments with a shorter gap are one turn
+    min_turn_s: float = 0.15
+    min_turns: int = 4
+    min_turns_each: int = 2
+    min_dialogue_s: float = 8.0
+    pad_s: float = 0.06  # sound kept before and after a turn in the export
+
+
+@dataclass(frozen=True)
+class RecogniseConfig:
+    """What was said."""
+
+    recogniser: str = "pocketsphinx"  # or "faster-whisper", "endpoint", "none"
+    language: str = "en"
+    model: str = ""  # folder of a faster-whisper model
+    endpoint: str = ""  # an OpenAI-compatible /v1 address
+    max_hmm: int = 10000  # pocketsphinx: states a frame
+    max_words: int = 20  # pocketsphinx: word exits a frame
+
+
+@dataclass(frozen=True)
+class QualityConfig:
+    """The filter. Of a dialogue: mean DNSMOS, SNR, and the share of turns that fail."""
+
+    dnsmos: bool = True
+    min_dnsmos: float = 2.0  # overall score, 1 to 5; Emilia's 3.0 wants studio sound
+    min_snr_db: float = 6.0
+    max_clipped: float = 0.001  # share of samples at full scale
+    min_bandwidth_hz: float = 3000.0
+    min_rate: float = 0.3  # words (characters in Chinese) a second
+    max_rate: float = 12.0
+    min_confidence: float = 0.0
+    max_failed_turns: float = 0.5
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """The whole builder; `--config FILE.json` holds any part of it."""
+
+    activity: ActivityConfig = field(default_factory=ActivityConfig)
+    background: BackgroundConfig = field(default_factory=BackgroundConfig)
+    speakers: SpeakersConfig = field(default_factory=SpeakersConfig)
+    turns: TurnsConfig = field(default_factory=TurnsConfig)
+    recognise: RecogniseConfig = field(default_factory=RecogniseConfig)
+    quality: QualityConfig = field(default_factory=QualityConfig)
+
+    def settings(self, stage: str) -> dict[str, Any]:
+        """What the results of `stage` depend on; empty for a stage without settings."""
+        part = getattr(self, stage, None)
+        return {} if part is None else dataclasses.asdict(part)
+
+    def replace(self, stage: str, **values: Any) -> "BuildConfig":
+        """A copy with some values of one stage changed."""
+        part = dataclasses.replace(getattr(self, stage), **values)
+        return dataclasses.replace(self, **{stage: part})
+
+
+def read_config(path: Path | None) -> BuildConfig:
+    """Reads `{"turns": {"min_turns": 6}, ...}`; what is absent keeps its default.
+
+    Raises:
+        InputError: not JSON, an unknown stage or setting, or a value of another type.
+    """
+    config = BuildConfig()
+    if path is None:
+        return config
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a configuration in JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise InputError(f'{path}: expected {{"stage": {{"setting": value}}}}')
+    for stage, values in content.items():
+        if stage not in _names(config) or not isinstance(values, dict):
+            raise InputError(f"{path}: no stage {stage!r}; there are {', '.join(_names(config))}")
+        config = config.replace(stage, **_checked(path, stage, getattr(config, stage), values))
+    return config
+
+
+def _names(part: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(part)]
+
+
+def _checked(path: Path, stage: str, part: Any, values: dict[str, Any]) -> dict[str, Any]:
+    for name, value in values.items():
+        if name not in _names(part):
+            raise InputError(
+                f"{path}: {stage} has no setting {name!r}; there are {', '.join(_names(part))}"
+            )
+        kind = type(getattr(part, name))
+        number = kind is float and isinstance(value, int) and not isinstance(value, bool)
+        if type(value) is not kind and not number:
+            raise InputError(f"{path}: {stage}.{name} is {value!r}; expected {kind.__name__}")
+    return values

@@ -1,0 +1,112 @@
+"""The last stage: accepted dialogues in NCSSD layout at 24 kHz, with where they came from."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
+from data.ncssd.stage import Context
+from data.ncssd.store import Row, canonical
+
+VERSION = 1
+_TURN_KEYS = (
+    "overlap",
+    "backchannel",
+    "confidence",
+    "snr_db",
+    "dnsmos",
+    "clipped",
+    "bandwidth_hz",
+    "rate",
+)
+_DIALOGUE_KEYS = ("language", "license", "consent", "tools", "speaker_ids", "speaker_scores")
+
+
+def dialogue_id(row: Row) -> str:
+    """Nine digits from the source's content and the place in it: the same in every run."""
+    text = f"{row['sha256']} {row['start'] + row.get('offset', 0.0):.3f}"
+    return str(10**8 + int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) % (9 * 10**8))
+
+
+def name_dialogues(rows: list[Row]) -> list[Row]:
+    """Gives each row its `id`; of two that would share one the later takes the next number."""
+    taken: set[str] = set()
+    out = []
+    for row in rows:
+        name = dialogue_id(row)
+        while name in taken:
+            name = str(int(name) + 1)
+        taken.add(name)
+        out.append({**row, "id": name})
+    return out
+
+
+def export_ncssd(rows: list[Row], context: Context, root: Path, pad_s: float) -> int:
+    """Writes the dialogues that are not there yet, and removes those that are no longer wanted.
+
+    Returns:
+        How many were written.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    for leftover in root.glob(".*.partial"):
+        shutil.rmtree(leftover)
+    wanted = {row["id"]: export_key(row, pad_s) for row in rows}
+    for folder in root.iterdir():
+        key = _key_of(folder)
+        if key is not None and wanted.get(folder.name) != key:
+            shutil.rmtree(folder)
+    written = 0
+    for row in rows:
+        if not (root / row["id"]).exists():
+            write_ncssd_dialogue(root, _dialogue(row, context, pad_s))
+            written += 1
+    return written
+
+
+def export_key(row: Row, pad_s: float) -> str:
+    """Changes with anything that the folder is made from."""
+    return hashlib.sha256(canonical([VERSION, pad_s, row]).encode()).hexdigest()[:32]
+
+
+def _key_of(folder: Path) -> str | None:
+    """The key of a folder that this builder wrote; None for any other."""
+    try:
+        return json.loads((folder / "metadata.json").read_text(encoding="utf-8")).get("build_key")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _dialogue(row: Row, context: Context, pad_s: float) -> Dialogue:
+    offset = row.get("offset", 0.0)
+    turns = []
+    for index, turn in enumerate(row["turns"]):
+        start, end = padded(row["turns"], index, pad_s)
+        extra = {key: turn[key] for key in _TURN_KEYS if key in turn}
+        extra |= {"start": round(start + offset, 3), "end": round(end + offset, 3)}
+        if "speaker_ids" in row:
+            extra["speaker_id"] = row["speaker_ids"][turn["speaker"]]
+        samples = context.read(row["audio"], start, end)
+        turns.append(Turn(turn["speaker"], turn.get("text", ""), samples=samples, extra=extra))
+    extra = {
+        "source": row["source"],
+        "source_sha256": row["sha256"],
+        "start": round(row["start"] + offset, 3),
+        "end": round(row["end"] + offset, 3),
+        **{key: row[key] for key in _DIALOGUE_KEYS if key in row},
+        "snr_db": row.get("snr_db"),
+        "dnsmos": row.get("dnsmos"),
+        "build_key": export_key(row, pad_s),
+    }
+    return Dialogue(row["id"], turns, extra)
+
+
+def padded(turns: list[Row], index: int, pad_s: float) -> tuple[float, float]:
+    """A turn's times with a little sound around it, but none of another's turn."""
+    turn = turns[index]
+    others = [t for i, t in enumerate(turns) if i != index]
+    start = max(
+        [0.0, turn["start"] - pad_s, *(t["end"] for t in others if t["end"] <= turn["start"])]
+    )
+    end = min([turn["end"] + pad_s, *(t["start"] for t in others if t["start"] >= turn["end"])])
+    return start, end

@@ -1,0 +1,46 @@
+"""A Kaldi data folder, and NeMo's manifest."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from data.ncssd.exports.utterances import utterances
+from data.ncssd.store import Row
+
+
+def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
+    """`wav.scp`, `text`, `utt2spk`, `spk2utt`, `utt2dur`, `segments`, all sorted by C locale.
+
+    Paths are relative to the build's folder. A turn without text is left out of `text` alone.
+    """
+    found = sorted(utterances(ncssd, rows), key=lambda u: u.name)
+    of_speaker: dict[str, list[str]] = defaultdict(list)
+    for u in found:
+        of_speaker[u.speaker].append(u.name)
+    paths = {u.name: u.path.relative_to(ncssd.parent).as_posix() for u in found}
+    _write(root / "wav.scp", [f"{name} {path}" for name, path in paths.items()])
+    _write(root / "text", [f"{u.name} {u.text}" for u in found if u.text])
+    _write(root / "utt2spk", [f"{u.name} {u.speaker}" for u in found])
+    _write(root / "utt2dur", [f"{u.name} {u.duration:.4f}" for u in found])
+    _write(root / "segments", [f"{u.name} {u.name} 0.0000 {u.duration:.4f}" for u in found])
+    lines = [f"{speaker} {' '.join(names)}" for speaker, names in sorted(of_speaker.items())]
+    _write(root / "spk2utt", lines)
+
+
+def write_nemo(root: Path, ncssd: Path, rows: list[Row]) -> None:
+    """`manifest.jsonl`: audio_filepath, duration, text, speaker and language a line."""
+    lines = []
+    for u in utterances(ncssd, rows):
+        entry = {
+            "audio_filepath": u.path.relative_to(ncssd.parent).as_posix(),
+            "duration": u.duration,
+            "text": u.text,
+            "speaker": u.speaker,
+            "lang": u.language,
+        }
+        lines.append(json.dumps(entry, ensure_ascii=False))
+    _write(root / "manifest.jsonl", lines)
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,46 @@
+"""Mel spectrograms for the builder's networks, in numpy."""
+
+import functools
+
+import numpy as np
+
+RATE = 16_000
+HOP = 160  # 10 ms
+_FFT = 400
+
+
+@functools.cache
+def mel_matrix(num_mels: int) -> np.ndarray:
+    """Slaney mel filters [num_mels, 201], area-normalised, for 16 kHz and 400 points."""
+    top = _to_mel(RATE / 2)
+    edges = _to_hz(np.linspace(0.0, top, num_mels + 2))
+    bins = np.linspace(0.0, RATE / 2, _FFT // 2 + 1)
+    rising = (bins[None] - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins[None]) / (edges[2:] - edges[1:-1])[:, None]
+    filters = np.maximum(0.0, np.minimum(rising, falling))
+    return (filters * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+
+
+def mel_power(samples: np.ndarray, num_mels: int = 40) -> np.ndarray:
+    """Power in mel bands [T // 160 + 1, num_mels] of samples [T] at 16 kHz, frames centred."""
+    padded = np.pad(samples, _FFT // 2)
+    num = samples.shape[0] // HOP + 1
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::HOP][:num]
+    window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
+    out = np.empty((num, num_mels), np.float32)
+    for first in range(0, num, 3000):  # blocks keep the spectra of a long scene out of memory
+        spectrum = np.fft.rfft(frames[first : first + 3000] * window)
+        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+        out[first : first + 3000] = power @ mel_matrix(num_mels).T
+    return out
+
+
+def _to_mel(hz: float | np.ndarray) -> np.ndarray:
+    hz = np.asarray(hz, np.float64)
+    log = 15.0 + np.log(np.maximum(hz, 1e-9) / 1000.0) / (np.log(6.4) / 27.0)
+    return np.where(hz < 1000.0, hz * 3.0 / 200.0, log)
+
+
+def _to_hz(mel: np.ndarray) -> np.ndarray:
+    log = 1000.0 * np.exp((np.log(6.4) / 27.0) * (mel - 15.0))
+    return np.where(mel < 15.0, mel * 200.0 / 3.0, log)

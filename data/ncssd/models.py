@@ -1,0 +1,93 @@
+"""The third-party models that the builder uses, all of which lie inside installed packages.
+
+Each is loaded once a process, on one thread: results must not depend on how many workers run, and
+the pool, not the library, spreads the work over the cores.
+"""
+
+import functools
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import MissingModelError
+
+
+def package_file(package: str, file: str, install: str) -> Path:
+    """The path of a model file inside an installed package, without importing the package.
+
+    Raises:
+        MissingModelError: naming the package and how to install it.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingModelError(f"{package} is not installed; run: {install}")
+    path = Path(next(iter(spec.submodule_search_locations))) / file
+    if not path.is_file():
+        raise MissingModelError(f"{path} is missing; run: {install} --force-reinstall")
+    return path
+
+
+def silero_path() -> Path:
+    return package_file("silero_vad", "data/silero_vad.onnx", "pip install silero-vad")
+
+
+def dnsmos_path() -> Path:
+    return package_file("speechmos", "dnsmos_models/sig_bak_ovr.onnx", "pip install speechmos")
+
+
+def encoder_path() -> Path:
+    return package_file("resemblyzer", "pretrained.pt", "pip install --no-deps resemblyzer")
+
+
+def onnx_session(path: Path) -> Any:
+    """An ONNX Runtime session on one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+@functools.cache
+def silero() -> Any:
+    return onnx_session(silero_path())
+
+
+@functools.cache
+def dnsmos() -> Any:
+    return onnx_session(dnsmos_path())
+
+
+@functools.cache
+def voice_encoder() -> Any:
+    """Resemblyzer's network: mel windows [B, T, 40] to unit embeddings [B, 256].
+
+    Its class is rebuilt here from its weights: importing the package would import webrtcvad and
+    librosa, which nothing else here needs.
+    """
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(1)
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(40, 256, 3, batch_first=True)
+            self.linear = nn.Linear(256, 256)
+
+        @torch.inference_mode()
+        def forward(self, mels: np.ndarray) -> np.ndarray:
+            _, (hidden, _) = self.lstm(torch.from_numpy(mels))
+            raw = torch.relu(self.linear(hidden[-1]))
+            return (raw / (raw.norm(dim=1, keepdim=True) + 1e-6)).numpy()
+
+    # weights_only: nothing but tensors is taken from the file
+    state = torch.load(encoder_path(), map_location="cpu", weights_only=True)["model_state"]
+    encoder = Encoder().eval()
+    encoder.load_state_dict({k: v for k, v in state.items() if "similarity" not in k})
+    return encoder

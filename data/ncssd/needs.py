@@ -1,0 +1,40 @@
+"""Which models a build needs that are not there, and where they would lie."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from data.errors import MissingModelError
+from data.ncssd import models, recognise, separation
+from data.ncssd.config import BuildConfig
+
+
+def missing_models(config: BuildConfig, offline: bool) -> list[str]:
+    """One line for each; empty when the build can begin.
+
+    Raises:
+        InputError: a setting that names no known model, or that --offline rules out.
+    """
+    from data.ncssd.segmentation import WEIGHTS
+
+    paths: list[Callable[[], Path]] = [models.silero_path, models.encoder_path]
+    if config.quality.dnsmos:
+        paths.append(models.dnsmos_path)
+    found = [message for path in paths if (message := _missing(path))]
+    if not WEIGHTS.is_file():
+        found.append(f"{WEIGHTS} (python3 launch.py build train-segmentation CORPUS)")
+    for package in ("onnxruntime", "torch", "scipy"):
+        if importlib.util.find_spec(package) is None:
+            found.append(f"{package} is not installed: pip install {package}")
+    if config.background.separation == "demucs":
+        found += [missing] if (missing := separation.check()) else []
+    missing = recognise.check(config.recognise, offline)
+    return [*found, missing] if missing else found
+
+
+def _missing(path: Callable[[], Path]) -> str:
+    try:
+        path()
+    except MissingModelError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,142 @@
+"""The whole build: sources in, dialogues out, with a manifest for every stage."""
+
+import json
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from data.ncssd import (
+    activity,
+    background,
+    decode,
+    quality,
+    recognise,
+    speakers,
+    turns,
+)
+from data.ncssd.config import BuildConfig
+from data.ncssd.engine import QUARANTINE, Engine, run_stage
+from data.ncssd.export import export_ncssd, name_dialogues
+from data.ncssd.exports import write_exports
+from data.ncssd.link import link_speakers
+from data.ncssd.sources import Source
+from data.ncssd.stage import Context, Stage
+from data.ncssd.store import Row, Store, write_atomic, write_rows
+
+STAGES = (
+    Stage("decode", decode.VERSION, decode.run),
+    Stage("activity", activity.VERSION, activity.run),
+    Stage("background", background.VERSION, background.run),
+    Stage("speakers", speakers.VERSION, speakers.run),
+    Stage("turns", turns.VERSION, turns.run),
+    Stage("recognise", recognise.VERSION, recognise.run),
+    Stage("quality", quality.VERSION, quality.run),
+)
+_PACKAGES = (
+    "av",
+    "soxr",
+    "onnxruntime",
+    "silero-vad",
+    "resemblyzer",
+    "torch",
+    "pocketsphinx",
+    "faster-whisper",
+    "speechmos",
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of a build."""
+
+    accepted: list[Row]
+    dropped: list[Row]
+    quarantined: list[Row]
+    written: int
+
+
+class Watcher:
+    """Is told how the build goes; this one says nothing."""
+
+    def stage(self, stage: Stage, rows: list[Row]) -> None:
+        """A stage begins on these rows."""
+
+    def row(self, row: Row, made: list[Row]) -> None:
+        """A row is done, and this was made of it."""
+
+
+def build(
+    sources: list[Source],
+    out: Path,
+    config: BuildConfig,
+    engine: Engine,
+    formats: tuple[str, ...] = (),
+    watcher: Watcher | None = None,
+) -> Built:
+    """Builds conversations in `out/ncssd`; what an earlier run did is not done again.
+
+    Beside it: `out/work` (results and the manifest of each stage), `dialogues.jsonl`,
+    `dropped.jsonl`, `quarantine.jsonl`, `build.json`, and a folder for each further format.
+    """
+    watcher = watcher or Watcher()
+    by_hash = {source.sha256: source for source in sources}
+    context = Context(config, Store(out / "work"), {s.sha256: s.path for s in sources})
+    context.store.clean()
+    rows: list[Row] = [{"sha256": source.sha256} for source in sources]
+    for stage in STAGES:
+        watcher.stage(stage, [row for row in rows if "dropped" not in row])
+        rows = run_stage(stage, rows, context, engine, watcher.row)
+        write_rows(out / "work" / f"{stage.name}.jsonl", rows)
+    rows = [_with_source(row, by_hash[row["sha256"]]) for row in rows]
+    accepted = [row for row in rows if "dropped" not in row]
+    used = tools()
+    accepted = name_dialogues(link_speakers(accepted))
+    accepted = [{**row, "tools": used} for row in accepted]
+    dropped = [row for row in rows if "dropped" in row]
+    quarantined = [row for row in dropped if row["dropped"].startswith(QUARANTINE)]
+    written = export_ncssd(accepted, context, out / "ncssd", config.turns.pad_s)
+    write_rows(out / "dialogues.jsonl", accepted)
+    write_rows(out / "dropped.jsonl", [row for row in dropped if row not in quarantined])
+    write_rows(out / "quarantine.jsonl", [_reason_of(row) for row in quarantined])
+    write_exports(formats, out, accepted)
+    _write_summary(out, config, sources, accepted, dropped)
+    return Built(accepted, dropped, quarantined, written)
+
+
+def tools() -> dict[str, str]:
+    """The versions of what the result depends on."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {**found, **{f"stage-{s.name}": str(s.version) for s in STAGES}}
+
+
+def _with_source(row: Row, source: Source) -> Row:
+    rights = {key: source.rights.get(key) or None for key in ("license", "consent")}
+    return {**row, "source": source.path.name, **rights}
+
+
+def _reason_of(row: Row) -> Row:
+    reason = row["dropped"].removeprefix(QUARANTINE)
+    return {"source": row["source"], "source_sha256": row["sha256"], "reason": reason}
+
+
+def _write_summary(
+    out: Path, config: BuildConfig, sources: list[Source], accepted: list[Row], dropped: list[Row]
+) -> None:
+    counts: dict[str, int] = {}
+    for row in dropped:
+        reason = "quarantine" if row["dropped"].startswith(QUARANTINE) else row["dropped"]
+        counts[reason] = counts.get(reason, 0) + 1
+    summary = {
+        "config": {stage.name: config.settings(stage.name) for stage in STAGES},
+        "tools": tools(),
+        "sources": {s.sha256: {"name": s.path.name, **s.rights} for s in sources},
+        "accepted": len(accepted),
+        "dropped": counts,
+    }
+    text = json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False)
+    write_atomic(out / "build.json", (text + "\n").encode())

@@ -1,0 +1,67 @@
+"""What a person sees while a build runs."""
+
+from collections import Counter
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from data.ncssd.engine import QUARANTINE
+from data.ncssd.pipeline import Watcher
+from data.ncssd.stage import Stage
+from data.ncssd.store import Row
+
+
+class Bars(Watcher):
+    """One bar a stage, with the time left, and what was kept and dropped, by reason."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:>10}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[counts]}"),
+            console=Console(stderr=True),
+            disable=quiet,
+        )
+        self._task: TaskID | None = None
+        self._kept = 0
+        self._dropped: Counter[str] = Counter()
+
+    def __enter__(self) -> "Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def stage(self, stage: Stage, rows: list[Row]) -> None:
+        self._kept = 0
+        self._dropped = Counter()
+        self._task = self._progress.add_task(stage.name, total=len(rows), counts="")
+
+    def row(self, row: Row, made: list[Row]) -> None:
+        for one in made:
+            if "dropped" in one:
+                quarantined = one["dropped"].startswith(QUARANTINE)
+                self._dropped["quarantine" if quarantined else one["dropped"]] += 1
+            else:
+                self._kept += 1
+        parts = [f"{self._kept} kept", *(f"{n} {why}" for why, n in self._dropped.most_common(3))]
+        if self._task is not None:
+            self._progress.update(self._task, advance=1, counts=", ".join(parts))

@@ -1,0 +1,123 @@
+"""Stage 7: how good each turn sounds, and which dialogues are kept."""
+
+import numpy as np
+
+from data.audio import resample
+from data.ncssd import models
+from data.ncssd.background import frame_power
+from data.ncssd.config import QualityConfig
+from data.ncssd.recognise import units
+from data.ncssd.stage import Context, drop
+from data.ncssd.store import Row
+
+VERSION = 1
+_RATE = 16_000
+_COPY_RATE = 24_000
+_MOS_SAMPLES = 144_160  # 9.01 s: the input of DNSMOS
+_MOS_BATCH = 4
+_BAND_DROP_DB = 45.0  # below the spectrum's level at 300 to 3000 Hz, a band is empty
+
+
+def run(row: Row, context: Context, key: str) -> list[Row]:
+    """Adds `snr_db`, `dnsmos`, `clipped`, `bandwidth_hz`, `rate` to turns; drops what fails."""
+    config = context.config.quality
+    samples = context.read(row["audio"], row["start"], row["end"])
+    scores = mos_windows(resample(samples, _COPY_RATE, _RATE)) if config.dnsmos else None
+    floor = noise_floor(samples, row)
+    language = row.get("language", "en")
+    turns = [_measure(turn, row, samples, scores, floor, language) for turn in row["turns"]]
+    for turn in turns:
+        turn["failed"] = failures(turn, config)
+    row = {**row, "turns": turns}
+    if scores is not None:
+        row["dnsmos"] = round(float(np.mean(scores)), 3)
+        if row["dnsmos"] < config.min_dnsmos:
+            return [drop(row, "low DNSMOS")]
+    if row["snr_db"] < config.min_snr_db:
+        return [drop(row, "low SNR")]
+    failed = [turn["failed"] for turn in turns if turn["failed"]]
+    if len(failed) > config.max_failed_turns * len(turns):
+        names = [name for names in failed for name in names]
+        return [drop(row, f"turns fail: {max(sorted(set(names)), key=names.count)}")]
+    return [row]
+
+
+def failures(turn: Row, config: QualityConfig) -> list[str]:
+    """Which of the turn's figures lie outside the limits."""
+    found = []
+    if turn["snr_db"] < config.min_snr_db:
+        found.append("snr")
+    if turn["clipped"] > config.max_clipped:
+        found.append("clipped")
+    if turn["bandwidth_hz"] < config.min_bandwidth_hz:
+        found.append("bandwidth")
+    if turn["text"] and not config.min_rate <= turn["rate"] <= config.max_rate:
+        found.append("rate")
+    if turn["confidence"] is not None and turn["confidence"] < config.min_confidence:
+        found.append("confidence")
+    return found
+
+
+def mos_windows(samples: np.ndarray) -> np.ndarray:
+    """DNSMOS overall score (ITU-T P.835, arXiv 2110.01763) of each 9.01 s of a dialogue [N].
+
+    The last window ends with the dialogue; one that is too short is repeated, as its authors do.
+    """
+    if samples.shape[0] < _MOS_SAMPLES:
+        samples = np.tile(samples, -(-_MOS_SAMPLES // max(1, samples.shape[0])))[:_MOS_SAMPLES]
+    starts = list(range(0, samples.shape[0] - _MOS_SAMPLES + 1, _MOS_SAMPLES))
+    if samples.shape[0] - starts[-1] - _MOS_SAMPLES > _RATE:
+        starts.append(samples.shape[0] - _MOS_SAMPLES)
+    windows = np.stack([samples[s : s + _MOS_SAMPLES] for s in starts]).astype(np.float32)
+    session = models.dnsmos()
+    raw = [session.run(None, {"input_1": w[None]})[0][0, 2] for w in windows]
+    return np.array([-0.06766283 * r * r + 1.11546468 * r + 0.04602535 for r in raw])
+
+
+def noise_floor(samples: np.ndarray, row: Row) -> float:
+    """Mean square of the sound between turns, or of the quietest twentieth where none is."""
+    power = frame_power(samples, _COPY_RATE)
+    time = row["start"] + (np.arange(power.shape[0]) + 0.5) * 0.02
+    spoken = np.zeros(power.shape[0], bool)
+    for turn in row["turns"]:
+        spoken |= (time >= turn["start"] - 0.05) & (time < turn["end"] + 0.05)
+    pause = power[~spoken]
+    return float(pause.mean() if pause.shape[0] >= 15 else np.quantile(power, 0.05))
+
+
+def bandwidth(samples: np.ndarray) -> float:
+    """The highest frequency in Hz that the sound reaches, of samples at 24 kHz."""
+    size = 1024
+    num = max(1, samples.shape[0] // size)
+    frames = np.resize(samples, num * size).reshape(num, size) * np.hanning(size)
+    spectrum = (np.abs(np.fft.rfft(frames)) ** 2).mean(axis=0) + 1e-20
+    level = 10 * np.log10(np.convolve(spectrum, np.ones(9) / 9, mode="same"))
+    hz = np.arange(size // 2 + 1) * _COPY_RATE / size
+    speech = level[(hz >= 300) & (hz <= 3000)].max()
+    return float(hz[np.flatnonzero(level > speech - _BAND_DROP_DB)[-1]])
+
+
+def _measure(
+    turn: Row,
+    row: Row,
+    samples: np.ndarray,
+    scores: np.ndarray | None,
+    floor: float,
+    language: str,
+) -> Row:
+    first = round((turn["start"] - row["start"]) * _COPY_RATE)
+    own = samples[first : round((turn["end"] - row["start"]) * _COPY_RATE)]
+    power = max(float((own**2).mean()) - floor, 1e-12) if own.shape[0] else 1e-12
+    seconds = max(turn["end"] - turn["start"], 1e-3)
+    mos = None
+    if scores is not None:
+        middle = (turn["start"] + turn["end"]) / 2 - row["start"]
+        mos = round(float(scores[min(int(middle / 9.01), len(scores) - 1)]), 3)
+    return {
+        **turn,
+        "snr_db": round(float(np.clip(10 * np.log10(power / max(floor, 1e-12)), -60, 60)), 2),
+        "dnsmos": mos,
+        "clipped": round(float((np.abs(own) >= 0.999).mean()) if own.shape[0] else 0.0, 6),
+        "bandwidth_hz": round(bandwidth(own)) if own.shape[0] else 0,
+        "rate": round(len(units(turn.get("text", ""), language)) / seconds, 3),
+    }

@@ -1,0 +1,63 @@
+"""The same stages on a Ray cluster (optional; `pip install ray`).
+
+Rows travel, sound does not: every node must see the sources and the output folder at the same
+path, as on a shared file system. Results are kept by the workers, as in the pool.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from data.errors import MissingModelError
+from data.ncssd.engine import Job, do_job
+from data.ncssd.stage import Context
+from data.ncssd.store import Row
+
+
+class RayEngine:
+    """Ray tasks; a worker process keeps its models from task to task.
+
+    `do_job` answers an error with a row, so that no row is lost with its neighbours.
+    """
+
+    def __init__(self, workers: int, address: str | None = None) -> None:
+        """Joins the cluster at `address`, or begins one of `workers` on this machine.
+
+        Raises:
+            MissingModelError: ray is not installed.
+        """
+        self.workers = workers
+        self._ray = _import()
+        if not self._ray.is_initialized():
+            root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+            path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+            local: dict[str, Any] = {} if address else {"num_cpus": workers}
+            self._ray.init(
+                address=address,
+                include_dashboard=False,
+                log_to_driver=False,
+                runtime_env={"env_vars": {"PYTHONPATH": path}},
+                **local,
+            )
+
+    def run(self, jobs: list[Job], context: Context) -> Iterator[tuple[int, list[Row]]]:
+        ray = self._ray
+        task = ray.remote(num_cpus=1, max_retries=2)(do_job)
+        shared = ray.put(context)
+        index_of = {task.remote(job, shared): index for index, job in enumerate(jobs)}
+        pending = list(index_of)
+        while pending:
+            done, pending = ray.wait(pending, num_returns=1)
+            for reference in done:
+                yield index_of[reference], ray.get(reference)
+
+    def close(self) -> None:
+        self._ray.shutdown()
+
+
+def _import() -> Any:
+    try:
+        import ray  # type: ignore[import-not-found]
+    except ImportError:
+        raise MissingModelError("ray is not installed; run: pip install ray") from None
+    return ray

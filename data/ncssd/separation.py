@@ -1,0 +1,64 @@
+"""Speech apart from music and noise, by demucs (optional; its model must be present)."""
+
+import functools
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+from data.audio import resample, write_audio
+from data.errors import MissingModelError
+from data.ncssd.stage import Context
+from data.ncssd.store import Row
+
+_RATE = 44_100
+_SCENE_RATE = 24_000
+
+
+def check() -> str | None:
+    """What is missing for separation, or None."""
+    if importlib.util.find_spec("demucs") is None:
+        return "demucs is not installed (pip install demucs), nor its model htdemucs"
+    return None
+
+
+def separate(row: Row, context: Context, key: str) -> Row:
+    """The scene with its voice alone; `start`, `end` and `speech` then count in that file.
+
+    `offset` says where the scene began in the source.
+    """
+    samples = context.read(row["audio"], row["start"], row["end"])
+    voice = _voice(resample(samples, _SCENE_RATE, _RATE))
+    path = context.store.path("background", key, ".wav")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_audio(path, resample(voice, _RATE, _SCENE_RATE))
+    offset = row["start"]
+    return {
+        **row,
+        "audio": context.store.relative(path),
+        "offset": offset,
+        "start": 0.0,
+        "end": round(row["end"] - offset, 3),
+        "speech": [[round(a - offset, 3), round(b - offset, 3)] for a, b in row["speech"]],
+    }
+
+
+def _voice(samples: np.ndarray) -> np.ndarray:
+    import torch
+    from demucs.apply import apply_model  # type: ignore[import-not-found]
+
+    model = _model()
+    mix = torch.from_numpy(np.stack([samples, samples]))[None]
+    with torch.inference_mode():
+        sources = apply_model(model, mix, shifts=0, progress=False)[0]
+    return sources[model.sources.index("vocals")].mean(dim=0).numpy()
+
+
+@functools.cache
+def _model() -> Any:
+    missing = check()
+    if missing is not None:
+        raise MissingModelError(missing)
+    from demucs.pretrained import get_model  # type: ignore[import-not-found]
+
+    return get_model("htdemucs").eval()

@@ -1,0 +1,94 @@
+"""What goes in: media files, what is known of their rights, and what is already known of them."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from data.ncssd.store import Row, hash_file
+
+log = logging.getLogger(__name__)
+MEDIA = frozenset(
+    ".aac .aif .aiff .avi .flac .flv .m4a .m4v .mka .mkv .mov .mp3 .mp4 .mpg .mpeg .oga .ogg "
+    ".opus .ts .wav .webm .wma .wmv".split()
+)
+_KNOWN = ("license", "consent", "language")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One media file: what is exported of it is its name, never its path."""
+
+    path: Path
+    sha256: str
+    rights: Row
+
+
+def find_media(inputs: list[Path]) -> list[Path]:
+    """Files as they are given; of folders, every media file under them, in order of name.
+
+    Raises:
+        InputError: something that is not there, or a folder without media.
+    """
+    found: list[Path] = []
+    for given in inputs:
+        if given.is_dir():
+            inside = sorted(
+                p for p in given.rglob("*") if p.suffix.lower() in MEDIA and p.is_file()
+            )
+            if not inside:
+                raise InputError(f"{given} holds no media file ({' '.join(sorted(MEDIA))})")
+            found += inside
+        elif given.is_file():
+            found.append(given)
+        else:
+            raise InputError(f"{given} does not exist; give media files or folders of them")
+    return list(dict.fromkeys(found))
+
+
+def read_sources(paths: list[Path], rights: Row, require_license: bool) -> list[Source]:
+    """Hashes the files; the same content under two names is taken once.
+
+    Args:
+        rights: license, consent and language for every file that does not say otherwise in a
+            JSON file beside it (`talk.mp3` and `talk.mp3.json`).
+
+    Raises:
+        InputError: rights that cannot be read, or none where a licence is required.
+    """
+    sources: dict[str, Source] = {}
+    unlicensed = []
+    for path in paths:
+        own = {**rights, **_beside(path)}
+        if require_license and not own.get("license"):
+            unlicensed.append(str(path))
+        sha = hash_file(path)
+        if sha in sources:
+            log.warning("%s has the content of %s; it is taken once", path, sources[sha].path)
+        else:
+            sources[sha] = Source(path, sha, own)
+    if unlicensed:
+        raise InputError(
+            f"--require-license: no licence is known of {', '.join(unlicensed[:5])}"
+            f"{' and others' if len(unlicensed) > 5 else ''}; give --license, or "
+            f'{{"license": "..."}} in a file named as the media with .json after it'
+        )
+    return list(sources.values())
+
+
+def _beside(path: Path) -> Row:
+    notes = path.with_name(path.name + ".json")
+    if not notes.is_file():
+        return {}
+    try:
+        content: Any = json.loads(notes.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{notes} is not JSON ({error}); mend or remove it") from None
+    if not isinstance(content, dict):
+        raise InputError(f'{notes}: expected {{"license": "...", "consent": "..."}}')
+    wrong = [key for key in _KNOWN if not isinstance(content.get(key, ""), str)]
+    if wrong:
+        raise InputError(f"{notes}: {', '.join(wrong)} must be text")
+    return {key: content[key] for key in _KNOWN if key in content}

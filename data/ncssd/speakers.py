@@ -1,0 +1,194 @@
+"""Stage 4: who speaks when in a scene.
+
+The segmentation network tells where there is speech, where two speak at once and where one gives
+way to another. Between those marks one person speaks: an embedding of each such stretch, and a
+clustering of the scene's embeddings, tell who. Nothing forces two speakers on a scene.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.ncssd import models
+from data.ncssd.config import SpeakersConfig
+from data.ncssd.features import RATE, mel_power
+from data.ncssd.segmentation import FRAME_S, Posterior, load_segmentation, segment
+from data.ncssd.stage import Context, drop
+from data.ncssd.store import Row
+
+VERSION = 1
+_NEAR_S = 0.3  # speech lies at most this far from what silero-vad heard
+_LONG_S = 1.0  # a stretch of this length is told by its voice; clusters are made of these
+_LEVEL = 10 ** (-30 / 20)  # what the encoder was trained at: -30 dB of full scale
+_MIN_RUN = 5  # frames: shorter speech or silence is a flicker
+
+Span = tuple[int, int]  # first frame, one past the last
+
+
+@dataclass
+class Stretch:
+    """One person's speech between two marks, in frames; `label` once it is known."""
+
+    span: Span
+    embedding: np.ndarray
+    label: int = -1
+
+    @property
+    def seconds(self) -> float:
+        return (self.span[1] - self.span[0]) * FRAME_S
+
+
+def run(row: Row, context: Context, key: str) -> list[Row]:
+    """Adds `segments` ([start, end, label], seconds in the copy) and `voices` (embeddings)."""
+    config = context.config.speakers
+    samples = context.read(row["audio"], row["start"], row["end"], RATE)
+    posterior = segment(load_segmentation(), samples)
+    near = _near([[a - row["start"], b - row["start"]] for a, b in row["speech"]], posterior)
+    runs, overlaps, cuts = find_marks(posterior, near, config)
+    spans = solo_spans(runs, overlaps, cuts)
+    if not spans:
+        return [drop(row, "no speech")]
+    embeddings = embed(samples, spans, config)
+    stretches = [Stretch(s, e) for s, e in zip(spans, embeddings, strict=True)]
+    centroids = cluster(stretches, config)
+    tracks = paint(stretches, overlaps, centroids.shape[0], posterior.speech.shape[0])
+    segments = [
+        [round(row["start"] + a * FRAME_S, 3), round(row["start"] + b * FRAME_S, 3), label]
+        for label, track in enumerate(tracks)
+        for a, b in runs_of(track)
+    ]
+    voices = [[round(float(v), 4) for v in c] for c in centroids]
+    return [{**row, "segments": sorted(segments), "voices": voices}]
+
+
+def runs_of(mask: np.ndarray) -> list[Span]:
+    """Where a mask [T] is true, as spans."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def find_marks(
+    posterior: Posterior, near: np.ndarray, config: SpeakersConfig
+) -> tuple[list[Span], list[Span], list[int]]:
+    """Runs of speech, spans of overlap inside them, and frames at which the speaker changes."""
+    speech = (posterior.speech > config.count_threshold) & near
+    for a, b in runs_of(~speech):
+        if b - a < _MIN_RUN and a > 0 and b < speech.shape[0]:
+            speech[a:b] = True
+    for a, b in runs_of(speech):
+        if b - a < _MIN_RUN:
+            speech[a:b] = False
+    least = round(config.min_overlap_s / FRAME_S)
+    both = (posterior.overlap > config.count_threshold) & speech
+    overlaps = [(a, b) for a, b in runs_of(both) if b - a >= least]
+    cuts = []
+    for a, b in runs_of((posterior.change > config.change_threshold) & speech):
+        peak = a + int(posterior.change[a:b].argmax())
+        if not any(x - 10 <= peak < y + 10 for x, y in overlaps):
+            # the mark is a plateau of 6 frames around the change: its middle is the change
+            cuts.append((a + b) // 2 if b - a < 20 else peak)
+    return runs_of(speech), overlaps, cuts
+
+
+def solo_spans(runs: list[Span], overlaps: list[Span], cuts: list[int]) -> list[Span]:
+    """The stretches in which one person speaks, in order."""
+    spans = []
+    for first, last in runs:
+        edges = [first, last, *(c for c in cuts if first < c < last)]
+        inside = [o for o in overlaps if o[0] >= first and o[1] <= last]
+        edges += [edge for overlap in inside for edge in overlap]
+        edges = sorted(set(edges))
+        for a, b in zip(edges[:-1], edges[1:], strict=True):
+            if not any(x <= a and b <= y for x, y in inside):
+                spans.append((a, b))
+    return spans
+
+
+def embed(samples: np.ndarray, spans: list[Span], config: SpeakersConfig) -> np.ndarray:
+    """A unit embedding [256] of each span: the mean over windows; a short span is repeated."""
+    mel = mel_power(samples)
+    size, hop = round(config.window_s * 100), round(config.hop_s * 100)
+    windows, owners = [], []
+    for index, (a, b) in enumerate(spans):
+        part = mel[2 * a : max(2 * b, 2 * a + 2)]
+        level = samples[a * 320 : b * 320]
+        part = part * (_LEVEL**2 / (float((level**2).mean()) + 1e-10))
+        if part.shape[0] < size:
+            part = np.tile(part, (-(-size // part.shape[0]), 1))[:size]
+        starts = [*range(0, part.shape[0] - size + 1, hop)]
+        windows += [part[s : s + size] for s in starts]
+        owners += [index] * len(starts)
+    encoder = models.voice_encoder()
+    batches = [
+        encoder(np.stack(windows[i : i + 64]).astype(np.float32))
+        for i in range(0, len(windows), 64)
+    ]
+    out = np.zeros((len(spans), batches[0].shape[1]), np.float32)
+    np.add.at(out, np.array(owners), np.concatenate(batches))
+    return _unit(out)
+
+
+def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
+    """Labels every stretch; returns the voices' centroids [K, 256], by first appearance."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
+    points = np.stack([s.embedding for s in long]).astype(np.float64)
+    if len(long) == 1:
+        groups = np.array([1])
+    else:
+        tree = linkage(points, "average", metric="cosine")
+        groups = fcluster(tree, config.max_distance, "distance")
+    seconds = np.array([s.seconds for s in long])
+    totals = {int(g): float(seconds[groups == g].sum()) for g in np.unique(groups)}
+    most = max(totals.values())
+    kept = [g for g, total in totals.items() if total >= min(config.min_cluster_s, most)]
+    centroids = _unit(
+        np.stack([(points[groups == g] * seconds[groups == g, None]).sum(0) for g in kept])
+    )
+    for stretch in stretches:
+        stretch.label = int((centroids @ stretch.embedding).argmax())
+    order = list(dict.fromkeys(s.label for s in stretches))
+    for stretch in stretches:
+        stretch.label = order.index(stretch.label)
+    return centroids[order]
+
+
+def paint(
+    stretches: list[Stretch], overlaps: list[Span], num_labels: int, num_frames: int
+) -> np.ndarray:
+    """Who is heard in each frame: [K, T]. In an overlap two are: those on its two sides.
+
+    Where one person speaks before and after it, the other is who spoke nearest in time: an
+    interjection.
+    """
+    tracks = np.zeros((num_labels, num_frames), bool)
+    for stretch in stretches:
+        tracks[stretch.label, stretch.span[0] : stretch.span[1]] = True
+    for a, b in overlaps:
+        pair = _around(stretches, a, b)
+        for label in pair:
+            tracks[label, a:b] = True
+    return tracks
+
+
+def _around(stretches: list[Stretch], first: int, last: int) -> list[int]:
+    """The labels nearest to a span, at most two and different."""
+    distance = [max(first - s.span[1], s.span[0] - last, 0) for s in stretches]
+    order = sorted(range(len(stretches)), key=lambda i: (distance[i], i))
+    labels = list(dict.fromkeys(stretches[i].label for i in order))
+    before = [s.label for s in stretches if s.span[1] <= first]
+    after = [s.label for s in stretches if s.span[0] >= last]
+    sides = {*before[-1:], *after[:1]}
+    return sorted(sides) if len(sides) == 2 else labels[:2]
+
+
+def _near(spans: list[list[float]], posterior: Posterior) -> np.ndarray:
+    mask = np.zeros(posterior.speech.shape[0], bool)
+    for start, end in spans:
+        mask[max(0, round((start - _NEAR_S) / FRAME_S)) : round((end + _NEAR_S) / FRAME_S)] = True
+    return mask
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)

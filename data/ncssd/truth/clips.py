@@ -1,0 +1,96 @@
+"""The utterances of a corpus in NCSSD layout, grouped by voice, with the spans of their speech."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.audio import SAMPLE_RATE, read_audio
+from data.dialogue import Turn, read_ncssd
+from data.errors import InputError
+
+PAUSE_S = 0.3  # a longer silence inside an utterance parts two spans of speech
+_SILENT = {"pau", "sil", "SIL", "#", "_", "", "h#"}
+_FLOOR_DB = -40.0  # below the loudest 20 ms: silence, where no phones say so
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance: spans are in seconds from the beginning of its file."""
+
+    voice: str
+    text: str
+    path: Path
+    spans: tuple[tuple[float, float], ...]
+
+    @property
+    def speech_s(self) -> float:
+        return self.spans[-1][1] - self.spans[0][0]
+
+    def load(self) -> np.ndarray:
+        """Samples [T] at 24 kHz from the first to the last sound of speech."""
+        samples = read_audio(self.path)
+        first, last = self.spans[0][0], self.spans[-1][1]
+        return samples[round(first * SAMPLE_RATE) : round(last * SAMPLE_RATE)]
+
+    def relative(self) -> list[tuple[float, float]]:
+        """The spans, counted from the first sound of speech."""
+        zero = self.spans[0][0]
+        return [(a - zero, b - zero) for a, b in self.spans]
+
+
+def read_clips(root: Path, limit: int = 0) -> dict[str, list[Clip]]:
+    """Every utterance with sound, by voice, in the order of the corpus.
+
+    Args:
+        root: a corpus in NCSSD layout. "voice" and "phones" are used where they are there;
+            otherwise a speaker is a voice of its dialogue, and speech is where it is loud.
+        limit: the most dialogues that are read; 0 reads all.
+
+    Raises:
+        InputError: no dialogue, or fewer than three voices.
+    """
+    clips: dict[str, list[Clip]] = defaultdict(list)
+    for index, dialogue in enumerate(read_ncssd(root)):
+        if limit and index >= limit:
+            break
+        for turn in dialogue.turns:
+            if turn.audio is None or not turn.text.strip():
+                continue
+            voice = str(turn.extra.get("voice", f"{dialogue.id}-{turn.speaker}"))
+            spans = _spans(turn)
+            if spans:
+                clips[voice].append(Clip(voice, turn.text, turn.audio, tuple(spans)))
+    if len(clips) < 3:
+        raise InputError(f"{root} has {len(clips)} voices; at least 3 are needed")
+    return dict(sorted(clips.items()))
+
+
+def _spans(turn: Turn) -> list[tuple[float, float]]:
+    phones: Any = turn.extra.get("phones")
+    if phones:
+        sounding = [(float(a), float(b)) for name, a, b in phones if name not in _SILENT]
+    else:
+        sounding = _loud(read_audio(turn.audio)) if turn.audio else []
+    return join(sounding, PAUSE_S)
+
+
+def join(spans: list[tuple[float, float]], pause_s: float) -> list[tuple[float, float]]:
+    """Spans in order, those with a shorter pause between them made one."""
+    out: list[tuple[float, float]] = []
+    for start, end in spans:
+        if out and start - out[-1][1] < pause_s:
+            out[-1] = (out[-1][0], max(end, out[-1][1]))
+        else:
+            out.append((start, end))
+    return out
+
+
+def _loud(samples: np.ndarray) -> list[tuple[float, float]]:
+    size = SAMPLE_RATE // 50
+    frames = samples[: samples.shape[0] // size * size].reshape(-1, size)
+    level = 10.0 * np.log10((frames**2).mean(axis=1) + 1e-12)
+    loud = np.flatnonzero(level > level.max(initial=-120.0) + _FLOOR_DB)
+    return [(i / 50, (i + 1) / 50) for i in loud.tolist()]

@@ -1,0 +1,91 @@
+"""A folder of recordings with their truth: JSON, RTTM and STM beside each."""
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.ncssd.store import write_atomic
+from data.ncssd.truth.clips import read_clips
+from data.ncssd.truth.sound import FILES, add_background, mix, write_media
+from data.ncssd.truth.timeline import make_timeline
+
+CONDITIONS = (
+    ("clean", 50.0),
+    ("music", 10.0),
+    ("clean", 50.0),
+    ("noise", 20.0),
+    ("clean", 50.0),
+    ("noise", 10.0),
+    ("clean", 50.0),
+    ("music", 20.0),
+    ("noise", 5.0),
+    ("noise", 30.0),
+)
+
+
+@dataclass(frozen=True)
+class TruthPlan:
+    """How much to make, and in what seed."""
+
+    recordings: int = 12
+    minutes: float = 10.0  # of each
+    seed: int = 0
+    limit: int = 0  # the most dialogues of the corpus that are used; 0 takes all
+
+
+def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
+    """Makes the recordings that are not there yet.
+
+    Conditions, file types, rates and channels go round, so that each meets the others.
+
+    Returns:
+        The media files.
+
+    Raises:
+        InputError: a corpus without enough voices.
+    """
+    clips = read_clips(corpus, plan.limit)
+    out.mkdir(parents=True, exist_ok=True)
+    made = []
+    kinds = list(FILES)
+    for index in range(plan.recordings):
+        kind = kinds[index % len(kinds)]
+        condition, snr_db = CONDITIONS[index % len(CONDITIONS)]
+        rates = FILES[kind][2]
+        rate = rates[(index // 2) % len(rates)]
+        channels = 1 + index % 2
+        stem = f"r{plan.seed:02d}-{index:03d}-{condition}{snr_db:.0f}"
+        media = out / f"{stem}.{kind}"
+        made.append(media)
+        if media.with_suffix(".truth.json").is_file():
+            continue
+        line = make_timeline(clips, plan.minutes * 60, random.Random(f"{plan.seed}-{index}"))
+        rng = np.random.default_rng([plan.seed, index])
+        samples = add_background(*mix(line, rng), condition, snr_db, rng)
+        write_media(media, samples, rate, channels)
+        facts = {"condition": condition, "snr_db": snr_db, "rate": rate, "channels": channels}
+        _write_truth(media, {"file": media.name, **facts, **line.truth()})
+    return made
+
+
+def _write_truth(media: Path, truth: dict) -> None:
+    """The scorers' files first; the JSON last, as the mark that all is there."""
+    stem = media.stem
+    names = {
+        voice: voice.replace(" ", "_") for voice in {turn["speaker"] for turn in truth["turns"]}
+    }
+    rttm = "".join(
+        f"SPEAKER {stem} 1 {a:.3f} {b - a:.3f} <NA> <NA> {names[voice]} <NA> <NA>\n"
+        for a, b, voice in truth["segments"]
+    )
+    stm = "".join(
+        f"{stem} 1 {names[t['speaker']]} {t['start']:.3f} {t['end']:.3f} {t['text']}\n"
+        for t in truth["turns"]
+    )
+    write_atomic(media.with_suffix(".rttm"), rttm.encode())
+    write_atomic(media.with_suffix(".stm"), stm.encode())
+    text = json.dumps(truth, ensure_ascii=False)
+    write_atomic(media.with_suffix(".truth.json"), text.encode())

@@ -1,0 +1,66 @@
+"""Scores by condition, as a table and as JSON."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from data.ncssd.config import RecogniseConfig
+from data.ncssd.truth.score import Counts, read_recordings, score
+from data.ncssd.truth.words import WordCounts, score_words
+
+# figure: bar, whether more is better (None: no bar)
+BARS: dict[str, tuple[float, bool]] = {
+    "der": (0.08, False),
+    "boundary_f1": (0.90, True),
+    "wrong_speaker": (0.01, False),
+    "short_turn_recall": (0.80, True),
+    "dialogue_recall": (0.90, True),
+    "dialogue_precision": (0.95, True),
+    "cpwer_minus_wer": (0.03, False),
+}
+
+
+def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str, float]]:
+    """Figures by condition ("clean", "music 10 dB", ...) and over "all".
+
+    Raises:
+        InputError: no truth, or no finished build.
+    """
+    counts: dict[str, Counts] = defaultdict(Counts)
+    words: dict[str, WordCounts] = defaultdict(WordCounts)
+    config = RecogniseConfig()
+    for recording in read_recordings(truth, out):
+        kind = recording.truth["condition"]
+        name = kind if kind == "clean" else f"{kind} {recording.truth['snr_db']:.0f} dB"
+        own = score(recording)
+        spoken = score_words(recording, config) if with_words else None
+        for group in (name, "all"):
+            counts[group].add(own)
+            if spoken is not None:
+                words[group].add(spoken)
+    return {
+        name: {**counts[name].figures(), **(words[name].figures() if with_words else {})}
+        for name in sorted(counts, key=lambda name: (name == "all", name))
+    }
+
+
+def score_and_print(truth: Path, out: Path, with_words: bool, to: Path | None) -> int:
+    """Prints the table; the bars hold for the clean part."""
+    figures = score_build(truth, out, with_words)
+    table = Table(title=f"{out} against {truth}")
+    table.add_column("figure")
+    table.add_column("bar (clean)", justify="right")
+    for name in figures:
+        table.add_column(name, justify="right")
+    for figure in figures["all"]:
+        bar = BARS.get(figure)
+        limit = "" if bar is None else f"{'≥' if bar[1] else '≤'} {bar[0]:.2f}"
+        cells = [f"{values[figure]:.3f}" for values in figures.values()]
+        table.add_row(figure, limit, *cells)
+    Console().print(table)
+    if to is not None:
+        to.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0

@@ -1,0 +1,129 @@
+"""The sound of a made recording: mixing, music, noise, and the file it lies in."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+from data.audio import SAMPLE_RATE, resample
+from data.errors import InputError
+from data.ncssd.truth.timeline import Timeline
+
+# file type: container, codec, sample rates it takes of those we use
+FILES = {
+    "wav": ("wav", "pcm_s16le", (8_000, 16_000, 24_000, 44_100, 48_000)),
+    "flac": ("flac", "flac", (16_000, 24_000, 44_100, 48_000)),
+    "mp3": ("mp3", "libmp3lame", (16_000, 24_000, 44_100, 48_000)),
+    "ogg": ("ogg", "libopus", (16_000, 24_000, 48_000)),
+    "mp4": ("mp4", "aac", (16_000, 24_000, 44_100, 48_000)),
+    "mkv": ("matroska", "aac", (16_000, 24_000, 44_100, 48_000)),
+}
+_LEVEL = 0.07  # root mean square of a voice
+
+
+def mix(line: Timeline, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The voices of a timeline: samples [T] at 24 kHz, and which of them are speech [T]."""
+    length = round(line.duration * SAMPLE_RATE)
+    samples, speech = np.zeros(length, np.float32), np.zeros(length, bool)
+    gains: dict[str, float] = {}
+    for placed in line.placed:
+        voice = placed.clip.load()
+        gain = gains.setdefault(placed.clip.voice, 10 ** (rng.uniform(-3, 3) / 20))
+        level = float(np.sqrt((voice**2).mean()) + 1e-9)
+        first = round(placed.at * SAMPLE_RATE)
+        voice = voice[: max(0, length - first)]
+        samples[first : first + voice.shape[0]] += voice * (gain * _LEVEL / level)
+        speech[first : first + voice.shape[0]] = True
+    return samples, speech
+
+
+def add_background(
+    samples: np.ndarray, speech: np.ndarray, kind: str, snr_db: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Adds "music" or "noise" at `snr_db` below the speech, and limits the peak to 0.95.
+
+    "clean" adds the hiss of a good microphone, 50 dB down: digital silence is not natural.
+    """
+    if kind not in ("clean", "music", "noise"):
+        raise InputError(f"unknown background {kind!r}; choose clean, music or noise")
+    back = music(samples.shape[0], rng) if kind == "music" else noise(samples.shape[0], rng)
+    power = float((samples[speech] ** 2).mean()) if speech.any() else _LEVEL**2
+    down = 50.0 if kind == "clean" else snr_db
+    back *= np.sqrt(power / (float((back**2).mean()) + 1e-12) / 10 ** (down / 10))
+    mixed = samples + back
+    return (mixed * min(1.0, 0.95 / (float(np.abs(mixed).max()) + 1e-9))).astype(np.float32)
+
+
+def noise(length: int, rng: np.random.Generator) -> np.ndarray:
+    """Pink-like noise [length], made in blocks that fade into one another."""
+    size = 1 << 16
+    slope = 1.0 / np.sqrt(np.maximum(np.arange(size // 2 + 1), 8.0))
+    out = np.zeros(length + size, np.float32)
+    window = np.sin(np.pi * (np.arange(size) + 0.5) / size).astype(np.float32)
+    for first in range(0, length, size // 2):
+        spectrum = np.fft.rfft(rng.standard_normal(size)) * slope
+        out[first : first + size] += np.fft.irfft(spectrum).astype(np.float32) * window
+    return out[size // 4 : size // 4 + length].copy()
+
+
+def music(length: int, rng: np.random.Generator) -> np.ndarray:
+    """Chords, a melody and a beat [length] at 24 kHz: something that is music to a detector."""
+    out = np.zeros(length, np.float32)
+    beat = round(SAMPLE_RATE * 60 / rng.uniform(80, 130))
+    root = rng.uniform(100, 160)
+    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16])
+    for number, first in enumerate(range(0, length, beat)):
+        if number % 4 == 0:
+            step = int(rng.choice([0, 3, 4, 5]))
+            for degree in (step, step + 2, step + 4):
+                pitch = root * 2 ** (scale[degree % 10] / 12)
+                _note(out, first, beat * 4, pitch, 0.3, 1.5)
+        _note(out, first, beat, root * 4 * 2 ** (rng.choice(scale) / 12), 0.25, 4.0)
+        hit = rng.standard_normal(min(beat // 4, length - first)).astype(np.float32)
+        out[first : first + hit.shape[0]] += 0.4 * hit * np.exp(-np.arange(hit.shape[0]) / 600)
+    return out
+
+
+def _note(out: np.ndarray, first: int, length: int, hz: float, gain: float, decay: float) -> None:
+    length = min(length, out.shape[0] - first)
+    time = np.arange(length) / SAMPLE_RATE
+    tone = sum(np.sin(2 * np.pi * hz * k * time) / k**1.5 for k in range(1, 6))
+    attack = np.minimum(1.0, time / 0.02)
+    out[first : first + length] += (gain * attack * np.exp(-decay * time) * tone).astype(np.float32)
+
+
+def write_media(path: Path, samples: np.ndarray, sample_rate: int, channels: int = 1) -> None:
+    """Writes samples [T] at 24 kHz into the container that the suffix names.
+
+    With two channels the second is the first, softer and 0.2 ms later, like a second microphone.
+    """
+    kind = path.suffix.lstrip(".")
+    if kind not in FILES:
+        raise InputError(f"cannot write {path}: choose one of {', '.join(FILES)}")
+    container, codec, rates = FILES[kind]
+    if sample_rate not in rates:
+        raise InputError(f"{kind} is written at {rates} Hz here, not {sample_rate}")
+    samples = resample(samples, SAMPLE_RATE, sample_rate)
+    pcm = np.clip(np.rint(samples * 32767), -32768, 32767).astype(np.int16)
+    if channels == 2:
+        shift = max(1, sample_rate // 5000)
+        late = np.concatenate([np.zeros(shift, np.int16), pcm[:-shift]])
+        pcm = np.stack([pcm, (late * 0.8).astype(np.int16)], axis=1).reshape(-1)
+    layout = "stereo" if channels == 2 else "mono"
+    with av.open(str(path), "w", format=container) as output:
+        stream = output.add_stream(codec, rate=sample_rate, layout=layout)
+        size = stream.codec_context.frame_size or 0
+        fifo = av.AudioResampler(
+            format=stream.codec_context.format, layout=layout, rate=sample_rate, frame_size=size
+        )
+        block = sample_rate * channels * 10
+        for first in range(0, pcm.shape[0], block):
+            frame = av.AudioFrame.from_ndarray(
+                pcm[None, first : first + block], format="s16", layout=layout
+            )
+            frame.sample_rate = sample_rate
+            for part in fifo.resample(frame):
+                output.mux(stream.encode(part))
+        for part in fifo.resample(None):
+            output.mux(stream.encode(part))
+        output.mux(stream.encode(None))

@@ -1,0 +1,192 @@
+"""Who speaks when: utterances laid on a line of time by seeded distributions."""
+
+import random
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from data.ncssd.truth.clips import Clip
+
+_GAP_MEAN_S, _GAP_SD_S = 0.25, 0.35  # between turns; below 0 they overlap
+_MIN_GAP_S, _MAX_GAP_S = -0.8, 1.6
+_BACKCHANNEL_SHARE = 0.25  # of the turns that are long enough to have one
+_BACKCHANNEL_S = 1.0
+_LONG_TURN_S = 3.0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An utterance whose first sound is at `at` seconds; `part` is its dialogue, -1 for none."""
+
+    clip: Clip
+    at: float
+    part: int
+    backchannel: bool = False
+
+    @property
+    def end(self) -> float:
+        return self.at + self.clip.speech_s
+
+
+@dataclass
+class Timeline:
+    """Everything that is said in one recording."""
+
+    placed: list[Placed] = field(default_factory=list)
+    duration: float = 0.0
+
+    def truth(self) -> dict[str, Any]:
+        """Segments of speech, turns and dialogues, as plain values for JSON."""
+        segments = [
+            [round(p.at + a, 4), round(p.at + b, 4), p.clip.voice]
+            for p in self.placed
+            for a, b in p.clip.relative()
+        ]
+        turns = [
+            {
+                "start": round(p.at, 4),
+                "end": round(p.end, 4),
+                "speaker": p.clip.voice,
+                "text": p.clip.text,
+                "dialogue": p.part,
+                "backchannel": p.backchannel,
+            }
+            for p in self.placed
+        ]
+        dialogues = [asdict(d) for d in self._dialogues()]
+        return {
+            "duration": round(self.duration, 4),
+            "segments": sorted(segments),
+            "turns": sorted(turns, key=lambda turn: turn["start"]),
+            "dialogues": dialogues,
+        }
+
+    def _dialogues(self) -> list["DialogueSpan"]:
+        out = []
+        for part in sorted({p.part for p in self.placed if p.part >= 0}):
+            mine = [p for p in self.placed if p.part == part]
+            speakers = sorted({p.clip.voice for p in mine})
+            out.append(DialogueSpan(min(p.at for p in mine), max(p.end for p in mine), speakers))
+        return out
+
+
+@dataclass(frozen=True)
+class DialogueSpan:
+    """A conversation of two, in seconds of the recording."""
+
+    start: float
+    end: float
+    speakers: list[str]
+
+
+class _Deck:
+    """Utterances of a voice in a shuffled order, without repeats until all were used."""
+
+    def __init__(self, clips: list[Clip], rng: random.Random) -> None:
+        self._clips, self._rng, self._left = clips, rng, list[Clip]()
+
+    def draw(self, longest_s: float = 12.0) -> Clip | None:
+        for _ in range(2):
+            for index, clip in enumerate(self._left):
+                if clip.speech_s <= longest_s:
+                    return self._left.pop(index)
+            self._left = self._rng.sample(self._clips, len(self._clips))
+        return None
+
+
+def make_timeline(clips: dict[str, list[Clip]], seconds: float, rng: random.Random) -> Timeline:
+    """Dialogues of two voices, monologues of a third, and silences, for about `seconds`.
+
+    Between dialogues lie a silence of over 4 s, or a third voice after a short pause, or nothing
+    but the change to another pair of voices.
+    """
+    line, part, now = Timeline(), 0, rng.uniform(0.5, 3.0)
+    before: list[str] = []
+    while now < seconds:
+        pair = _pick(clips, 2, before, rng)
+        now = _dialogue(line, clips, pair, part, now, rng)
+        part += 1
+        kind = rng.choice(["silence", "silence", "third", "change"])
+        if kind == "silence":
+            now += rng.uniform(4.6, 9.0)
+        elif kind == "third":
+            voice = _pick(clips, 1, pair, rng)[0]
+            pair = [*pair, voice]
+            now = _monologue(line, clips[voice], now + rng.uniform(0.4, 1.5), rng)
+            now += rng.uniform(0.4, 1.5)
+        else:
+            now += rng.uniform(0.8, 2.0)
+        before = pair
+    line.duration = now + 1.0
+    return line
+
+
+def _pick(
+    clips: dict[str, list[Clip]], number: int, before: list[str], rng: random.Random
+) -> list[str]:
+    """Voices that are different people: of one synthesizer's voice only one variant.
+
+    `before` are the voices heard last; none of theirs is picked while there are others.
+    """
+    voices = [voice for voice, own in clips.items() if len(own) >= 4] or list(clips)
+    voices = rng.sample(voices, len(voices))
+    taken = {_base(voice) for voice in before}
+    voices.sort(key=lambda voice: _base(voice) in taken)
+    picked: list[str] = []
+    for voice in voices:
+        if all(_base(voice) != _base(other) for other in picked):
+            picked.append(voice)
+        if len(picked) == number:
+            break
+    return picked if len(picked) == number else voices[:number]
+
+
+def _base(voice: str) -> str:
+    return voice.split("+")[0]
+
+
+def _dialogue(
+    line: Timeline,
+    clips: dict[str, list[Clip]],
+    pair: list[str],
+    part: int,
+    now: float,
+    rng: random.Random,
+) -> float:
+    decks = [_Deck(clips[voice], rng) for voice in pair]
+    who, last_end = rng.randrange(2), now
+    for index in range(rng.randint(8, 20)):
+        clip = decks[who].draw()
+        if clip is None:
+            break
+        gap = min(max(rng.gauss(_GAP_MEAN_S, _GAP_SD_S), _MIN_GAP_S), _MAX_GAP_S)
+        if gap < 0:  # an overlap takes at most a third of the shorter turn
+            previous = line.placed[-1].clip.speech_s if index else 0.0
+            gap = max(gap, -min(clip.speech_s, previous) / 3)
+        at = last_end + (gap if index else 0.0)
+        line.placed.append(Placed(clip, at, part))
+        last_end = max(last_end, at + clip.speech_s)
+        if clip.speech_s > _LONG_TURN_S and rng.random() < _BACKCHANNEL_SHARE:
+            _backchannel(line, decks[1 - who], at, clip.speech_s, part, rng)
+        who = 1 - who
+    return last_end
+
+
+def _backchannel(
+    line: Timeline, deck: _Deck, at: float, length: float, part: int, rng: random.Random
+) -> None:
+    clip = deck.draw(_BACKCHANNEL_S)
+    if clip is not None:
+        inside = at + rng.uniform(1.0, max(1.0, length - clip.speech_s - 0.6))
+        # kept before the turn that it answers is over: the list's order is of the turns
+        line.placed.insert(len(line.placed) - 1, Placed(clip, inside, part, backchannel=True))
+
+
+def _monologue(line: Timeline, clips: list[Clip], now: float, rng: random.Random) -> float:
+    deck = _Deck(clips, rng)
+    for _ in range(rng.randint(2, 4)):
+        clip = deck.draw()
+        if clip is None:
+            break
+        line.placed.append(Placed(clip, now, -1))
+        now += clip.speech_s + rng.uniform(0.2, 0.7)
+    return now

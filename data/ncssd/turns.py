@@ -1,0 +1,138 @@
+"""Stage 5: turns, and the windows of a scene in which exactly two people talk."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.ncssd.config import TurnsConfig
+from data.ncssd.stage import Context, drop
+from data.ncssd.store import Row
+
+VERSION = 1
+_BACKCHANNEL_S = 1.0  # a shorter interjection does not end the turn it falls into
+
+Segment = tuple[float, float, int]
+
+
+@dataclass
+class Turn:
+    """One person's speech until another's turn begins; seconds in the working copy."""
+
+    start: float
+    end: float
+    speaker: int
+    overlap: float = 0.0  # seconds in which another speaks too
+    backchannel: bool = False
+
+
+def run(row: Row, context: Context, key: str) -> list[Row]:
+    """A scene to one row a dialogue: `start`, `end`, `turns`, `voices` (of speakers 0 and 1)."""
+    config = context.config.turns
+    segments = bridge([(a, b, label) for a, b, label in row["segments"]], config.bridge_s)
+    turns = make_turns(segments, config)
+    base = {k: v for k, v in row.items() if k not in ("segments", "speech", "voices")}
+    rows = []
+    for window in two_speaker_windows(turns):
+        order = list(dict.fromkeys(turn.speaker for turn in window))
+        first, last = window[0].start, max(turn.end for turn in window)
+        dialogue = {
+            **base,
+            "scene": [row["start"], row["end"]],
+            "start": round(first, 3),
+            "end": round(last, 3),
+            "turns": [_entry(turn, order.index(turn.speaker)) for turn in window],
+            "gaps": [
+                round(b.start - a.end, 3) for a, b in zip(window[:-1], window[1:], strict=True)
+            ],
+            "voices": [row["voices"][label] for label in order],
+        }
+        reason = _reason(window, order, last - first, config)
+        rows.append(drop(dialogue, reason) if reason else dialogue)
+    return rows or [drop(base, "no turns")]
+
+
+def bridge(segments: list[Segment], pause_s: float) -> list[Segment]:
+    """Each speaker's segments, those with a shorter pause between them made one; in order."""
+    out: list[Segment] = []
+    for label in sorted({s[2] for s in segments}):
+        mine: list[Segment] = []
+        for start, end, _ in sorted(s for s in segments if s[2] == label):
+            if mine and start - mine[-1][1] < pause_s:
+                mine[-1] = (mine[-1][0], max(end, mine[-1][1]), label)
+            else:
+                mine.append((start, end, label))
+        out += mine
+    return sorted(out)
+
+
+def make_turns(segments: list[Segment], config: TurnsConfig) -> list[Turn]:
+    """Segments to turns, ordered by start; overlap and backchannels are marked, never removed."""
+    turns: list[Turn] = []
+    for label in sorted({s[2] for s in segments}):
+        others = [s for s in segments if s[2] != label]
+        mine: list[Turn] = []
+        for start, end, _ in (s for s in segments if s[2] == label):
+            if mine and _goes_on(mine[-1].end, start, others, config):
+                mine[-1].end = max(end, mine[-1].end)
+            else:
+                mine.append(Turn(start, end, label))
+        turns += [turn for turn in mine if turn.end - turn.start >= config.min_turn_s]
+    turns.sort(key=lambda turn: (turn.start, turn.speaker))
+    for turn in turns:
+        foreign = [t for t in turns if t.speaker != turn.speaker]
+        turn.overlap = sum(
+            max(0.0, min(t.end, turn.end) - max(t.start, turn.start)) for t in foreign
+        )
+        turn.backchannel = turn.end - turn.start <= 1.5 and any(
+            t.start < turn.start and turn.end < t.end for t in foreign
+        )
+    return turns
+
+
+def _goes_on(end: float, start: float, others: list[Segment], config: TurnsConfig) -> bool:
+    """Whether speech after a pause belongs to the turn before it."""
+    if start - end >= config.merge_s:
+        return False
+    for a, b, _ in others:
+        touches = a < start and b > end
+        inside = a >= end - 0.1 and b <= start + 0.1
+        if touches and (inside or b - a >= _BACKCHANNEL_S):
+            return False
+    return True
+
+
+def two_speaker_windows(turns: list[Turn]) -> list[list[Turn]]:
+    """Runs of turns by at most two people, the longest first, then what is left around them."""
+    if not turns:
+        return []
+    best: tuple[int, int] = (0, 0)
+    begin = 0
+    for end in range(1, len(turns) + 1):
+        while len({t.speaker for t in turns[begin:end]}) > 2:
+            begin += 1
+        if end - begin > best[1] - best[0]:
+            best = (begin, end)
+    before, after = turns[: best[0]], turns[best[1] :]
+    return [*two_speaker_windows(before), turns[best[0] : best[1]], *two_speaker_windows(after)]
+
+
+def _entry(turn: Turn, speaker: int) -> Row:
+    return {
+        "start": round(turn.start, 3),
+        "end": round(turn.end, 3),
+        "speaker": speaker,
+        "overlap": round(turn.overlap, 3),
+        "backchannel": turn.backchannel,
+    }
+
+
+def _reason(window: list[Turn], order: list[int], seconds: float, config: TurnsConfig) -> str:
+    """Why a window is no dialogue; empty when it is one."""
+    if len(order) < 2:
+        return "one speaker"
+    counts = np.bincount([order.index(turn.speaker) for turn in window], minlength=2)
+    if len(window) < config.min_turns or counts.min() < config.min_turns_each:
+        return "too few turns"
+    if seconds < config.min_dialogue_s:
+        return "dialogue too short"
+    return ""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_RETRIES = 2
+MAX_FORCED = 2  # more than this, before any of a sentence was let go, and it is begun again
+HELD_FRAMES = 40
 MAX_UNITS = 160
 FIRST_FRAMES, MAX_FRAMES = 2, 16  # latents in the first chunk, and in later ones
 _QUEUED_FRAMES = 250  # the predictor runs at most 10 s ahead of the decoder
@@ -40,7 +42,7 @@ class Reply:
     Attributes:
         text: what is spoken, as far as it is known.
         words: (word, start, end) in seconds from the first sample, of what has been predicted.
-        retries: sentences that were begun again because they ran through their text.
+        retries: sentences that were begun again because their pointer stood still or ran away.
         first_audio_ms: from the call of `speak` to the first chunk.
         complete: whether everything was spoken.
     """
@@ -189,29 +191,28 @@ class Reply:
         dialogue, talker = self._dialogue, self._speaker.talker
         mark = dialogue.mark()
         symbols = torch.tensor(units.symbols)
+        # The first sentence streams at once. Of later ones the listener still hears what came
+        # before, so a second and a half is looked at before it is let go.
+        hold = HELD_FRAMES if continues else FIRST_FRAMES
         for attempt in range(MAX_RETRIES + 1):
-            segment = Segment(AGENT, continues, units.fields, self._voice.style)
-            sentence = Sentence(segment)
-            options = self._options.sampling
-            first_frame = self._num_frames
-            sent = 0
-            frames = generate(talker, dialogue.predictor, sentence, options, self._generator)
-            for _, unit in frames:
+            sentence = Sentence(Segment(AGENT, continues, units.fields, self._voice.style))
+            first_frame, sent = self._num_frames, 0
+            for _ in generate(
+                talker, dialogue.predictor, sentence, self._options.sampling, self._generator
+            ):
                 self._check()
-                # Words that are already spoken may be told while the next ones are predicted.
-                if len(sentence.codes) - sent >= FIRST_FRAMES:
+                count = len(sentence.codes)
+                if sent == 0 and sentence.forced > MAX_FORCED and attempt < MAX_RETRIES:
+                    break
+                if count >= hold and count - sent >= FIRST_FRAMES:
                     sent = self._send(sentence, symbols, sent)
-                del unit
-            if sentence.ran_through and attempt < MAX_RETRIES and sent <= FIRST_FRAMES:
-                self.retries += 1
-                dialogue.return_to(mark)
-                self._num_frames = first_frame
-                continue
-            self._send(sentence, symbols, sent)
-            if sentence.forced:
-                logger.info("the pointer was moved on %d times", sentence.forced)
-            self._tell_words(units, sentence.pointer, first_frame)
-            return
+            else:
+                self._send(sentence, symbols, sent)
+                self._tell_words(units, sentence.pointer, first_frame)
+                return
+            self.retries += 1
+            dialogue.return_to(mark)
+            logger.info("a sentence was begun again: its pointer was forced %d times", MAX_FORCED)
 
     def _send(self, sentence: Sentence, symbols: torch.Tensor, sent: int) -> int:
         count = len(sentence.codes)

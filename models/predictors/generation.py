@@ -16,7 +16,8 @@ from models.text import SYMBOLS
 _MARKS = frozenset(i for i, s in enumerate(SYMBOLS) if s in PUNCTUATION or s.startswith("<"))
 MAX_PHONE_FRAMES = 12  # 480 ms: no phone of a sane reply is longer
 MAX_PAUSE_FRAMES = 25
-MIN_FRAMES_A_UNIT = 0.6  # fewer is a reply that ran through its text
+MAX_UNITS_A_FRAME = 1.1  # 27 phones a second: nobody speaks faster
+HEAD_START_UNITS = 6
 _PLAN_TEMPERATURE = 0.5
 
 
@@ -27,12 +28,7 @@ class Sentence:
     segment: Segment
     codes: list[int] = field(default_factory=list)
     pointer: list[int] = field(default_factory=list)
-    forced: int = 0  # how often a guard moved a standing pointer on
-
-    @property
-    def ran_through(self) -> bool:
-        """Whether it ended long before its text could be said."""
-        return len(self.codes) < MIN_FRAMES_A_UNIT * (len(self.segment.units) - 2)
+    forced: int = 0  # how often a guard moved a standing pointer on, or held a running one
 
 
 def generate(
@@ -46,7 +42,8 @@ def generate(
 
     Yields:
         (code, unit under the pointer) of each frame of 40 ms. It ends when the pointer leaves the
-        text, which it must: a pointer that stands too long is moved on.
+        text, which it must: a pointer that stands too long is moved on, and one that runs through
+        the text is held.
     """
     segment = sentence.segment
     hidden = model.prefill(state, [segment])
@@ -68,6 +65,10 @@ def generate(
         limit = MAX_PAUSE_FRAMES if symbols[unit] in _MARKS else MAX_PHONE_FRAMES
         if advance == 0 and age + 1 >= limit:
             advance = 1
+            sentence.forced += 1
+        pace = HEAD_START_UNITS + MAX_UNITS_A_FRAME * len(sentence.codes)
+        if advance > 0 and unit + advance > pace:
+            advance = 0
             sentence.forced += 1
         assert advance <= MAX_ADVANCE
         age = age + 1 if advance == 0 else 0

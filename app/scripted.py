@@ -11,17 +11,21 @@ from collections.abc import Iterator, Sequence
 from app.replies import Said
 
 _NOT_NAMES = frozenset(
-    (
+    re.findall(
+        r"\w+",
         "a an the not so very really just fine good great okay ok well happy sad tired sorry sure "
         "glad here there going doing trying looking feeling feel in on at from to and but that "
         "this what asking talking about all also back busy done afraid angry excited bored hungry "
-        "i you it"
-    ).split()
+        "i you it",
+    )
 )
 _NAME = re.compile(
-    r"\b(?:my name is|my name's|call me|i am called|i'm called|name is)\s+([a-z][a-z'-]+)", re.IGNORECASE
+    r"\b(?:my name is|my name's|call me|i am called|i'm called|name is)\s+([a-z][a-z'-]+)",
+    re.IGNORECASE,
 )
-_I_AM = re.compile(r"^(?:hello|hi|hey)?[\s,]*(?:i am|i'm|this is)\s+([a-z][a-z'-]+)\W*$", re.IGNORECASE)
+_I_AM = re.compile(
+    r"^(?:hello|hi|hey)?[\s,]*(?:i am|i'm|this is)\s+([a-z][a-z'-]+)\W*$", re.IGNORECASE
+)
 
 # Each topic: what brings it up, answers that ask back, and what is said when it comes up again.
 _TOPICS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (

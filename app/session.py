@@ -84,7 +84,7 @@ class Session:
 
     Args:
         name: the session's secret id.
-        speaker, recognizer, responder: shared by all sessions.
+        speaker, recognizer, responders: shared by all sessions.
         settings: of this one.
         emit: takes what goes to the listener; must not wait.
         wake: asks the owner, from any thread, to call `tick` soon.
@@ -96,7 +96,7 @@ class Session:
         name: str,
         speaker: AnySpeaker,
         recognizer: Recognizer,
-        responder: Responder,
+        responders: dict[str, Responder],
         settings: SessionSettings,
         emit: Callable[[Emitted], None],
         wake: Callable[[], None] = lambda: None,
@@ -108,7 +108,7 @@ class Session:
         self.turns = TurnStore()
         self.state = "listening"
         self.late_chunks = 0
-        self._speaker, self._recognizer, self._responder = speaker, recognizer, responder
+        self._speaker, self._recognizer, self.responders = speaker, recognizer, responders
         self._emit, self._clock = emit, clock
         self._metrics = metrics or Metrics()
         self._voicebox = Voicebox(speaker, wake, clock)
@@ -358,7 +358,7 @@ class Session:
         self._emit({"type": "turn", **said})
         self._voicebox.hear(USER, record.text, samples)
         answer = self._voicebox.answer(
-            self._responder,
+            self._responder(),
             self.turns.history(),
             self._voice(),
             self.settings.speak_options(),
@@ -373,6 +373,10 @@ class Session:
                 "speech_end": None if turn is None else turn.end,
             }
         )
+
+    def _responder(self) -> Responder:
+        known = self.responders
+        return known.get(self.settings.responder) or next(iter(known.values()))
 
     def _voice(self) -> Any:
         voices = self._speaker.voices

@@ -14,6 +14,7 @@ class SessionSettings:
     Attributes:
         voice: a name of the speaker's voices; an unknown or empty one takes the first.
         predictor: a name of the speaker's predictors.
+        responder: a name of the server's responders; an unknown or empty one takes the first.
         temperature: of the speech predictor; None takes the model's own.
         rate: of speaking, a factor.
         interrupt: whether the user's speech may cut the agent.
@@ -23,6 +24,7 @@ class SessionSettings:
 
     voice: str = ""
     predictor: str = "gpt-talker"
+    responder: str = ""
     temperature: float | None = None
     rate: float = 1.0
     interrupt: bool = True

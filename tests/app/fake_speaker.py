@@ -116,9 +116,7 @@ class FakeSpeaker:
         self.dialogues.append(FakeDialogue())
         return self.dialogues[-1]
 
-    def hear(
-        self, dialogue: FakeDialogue, who: int, text: str, samples: np.ndarray | None
-    ) -> None:
+    def hear(self, dialogue: FakeDialogue, who: int, text: str, samples: np.ndarray | None) -> None:
         dialogue.reply = None
         dialogue.turns.append((who, text, samples))
 

@@ -84,7 +84,7 @@ class Stage:
             "stage-session",
             self.speaker,
             self.recognizer,
-            responder or ScriptedResponder(),
+            {"told": responder or ScriptedResponder()},
             settings or SessionSettings(),
             self._receive,
             clock=lambda: self.now,
@@ -150,7 +150,9 @@ class Stage:
     def _play(self, count: int) -> None:
         now, self._buffer = self._buffer[:count], self._buffer[count:]
         self._played += len(now)
-        self.heard.append(np.concatenate([now * self._gain, np.zeros(count - len(now), np.float32)]))
+        self.heard.append(
+            np.concatenate([now * self._gain, np.zeros(count - len(now), np.float32)])
+        )
         if self._reports and len(now):
             finished = self._all_sent and not len(self._buffer)
             self.session.report(self._reply, self._played, finished, stopped=False)

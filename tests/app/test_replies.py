@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def event(text: str) -> bytes:
 class _Endpoint(BaseHTTPRequestHandler):
     status = 200
     body = event("Hello ") + event("there.") + b"data: [DONE]\n\n"
-    seen: dict = {}
+    seen: ClassVar[dict] = {}
 
     def do_POST(self) -> None:
         type(self).seen = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -122,7 +123,7 @@ def test_an_endpoint_is_streamed(endpoint: tuple[type[_Endpoint], str]) -> None:
         (500, b"broken", "answered 500"),
         (200, b"data: nonsense\n\n", "not a chat completion"),
         (200, b"data: [DONE]\n\n", "with nothing"),
-        (200, b"data: {\"choices\": 3}\n\n", "not a chat completion"),
+        (200, b'data: {"choices": 3}\n\n', "not a chat completion"),
     ],
 )
 def test_an_endpoint_that_fails_says_so(

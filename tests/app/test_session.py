@@ -187,9 +187,7 @@ def test_the_interrupting_turn_is_whole_and_answered() -> None:
 
 
 def test_interruption_can_be_switched_off() -> None:
-    stage = Stage(
-        "tell me", responder=Says(LONG), settings=SessionSettings(interrupt=False)
-    )
+    stage = Stage("tell me", responder=Says(LONG), settings=SessionSettings(interrupt=False))
     stage.say(np.concatenate([speechlike(0.8), silence(1.5), speechlike(1.0), silence(1.0)]))
     stage.wait(9.0)
     assert not stage.of("duck")
@@ -236,7 +234,7 @@ def test_a_failing_responder_is_said_and_the_conversation_goes_on() -> None:
     stage.say(np.concatenate([speechlike(0.8), silence(1.0)]))
     assert "cannot be reached" in stage.one("notice")["message"]
     assert stage.session.state == "listening"
-    stage.session._responder = Says("Back again.")
+    stage.session.responders["told"] = Says("Back again.")
     stage.say(np.concatenate([speechlike(0.8), silence(1.0)]))
     stage.wait(1.5)
     assert stage.of("turn")[-1]["text"] == "Back again."
@@ -292,7 +290,11 @@ def test_detached_it_keeps_what_was_heard_and_goes_on() -> None:
 def test_two_sessions_do_not_mix() -> None:
     speaker = FakeSpeaker()
     stages = [
-        Stage(speaker=speaker, responder=Says(f"I am {name} " * 5), settings=SessionSettings(voice=name))
+        Stage(
+            speaker=speaker,
+            responder=Says(f"I am {name} " * 5),
+            settings=SessionSettings(voice=name),
+        )
         for name in ("slt", "kal", "rms", "awb")
     ]
     for stage in stages:

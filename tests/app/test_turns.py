@@ -16,8 +16,10 @@ from tests.app.user_sound import speechlike
 def filled() -> TurnStore:
     store = TurnStore()
     store.add(TurnRecord(store.number(), USER, "hello | there"), speechlike(0.5))
-    store.add(TurnRecord(store.number(), AGENT, "Nice to", cut=True, intended="Nice to meet you"),
-              speechlike(0.3, 200))
+    store.add(
+        TurnRecord(store.number(), AGENT, "Nice to", cut=True, intended="Nice to meet you"),
+        speechlike(0.3, 200),
+    )
     store.add(TurnRecord(store.number(), USER, "typed", typed=True), None)
     return store
 

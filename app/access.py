@@ -1,0 +1,222 @@
+"""Who may come in, from where, and how large: one layer around pages, HTTP and WebSocket alike."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import json
+import secrets
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from app.metrics import Metrics
+from data.errors import InputError
+
+_COOKIE = "repartee"
+_OPEN_PATHS = ("/healthz",)
+_MAX_HEADERS = 16_384
+
+
+@dataclass(frozen=True)
+class AccessSettings:
+    """The door.
+
+    Attributes:
+        auth: "user:password" for HTTP Basic, or empty.
+        token: a bearer token; also accepted as `?token=` of a page. Or empty.
+        hosts: names under which the server may be called; empty means any. Keeps a foreign page
+            from reaching a loopback server under its own name.
+        origins: of other pages that may connect, beside the server's own.
+        max_body: bytes of a request.
+    """
+
+    auth: str = ""
+    token: str = ""
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    max_body: int = 25_000_000
+
+    def __post_init__(self) -> None:
+        if self.auth and not all(self.auth.partition(":")):
+            raise InputError("--auth must be user:password, both not empty")
+        if self.token and len(self.token) < 8:
+            raise InputError("--token is shorter than 8 characters; give a longer one")
+
+    @property
+    def guarded(self) -> bool:
+        return bool(self.auth or self.token)
+
+
+class Access:
+    """ASGI layer. Refuses with 4xx, or by closing a WebSocket before it is accepted."""
+
+    def __init__(self, app: Any, settings: AccessSettings, metrics: Metrics) -> None:
+        self._app, self._settings, self._metrics = app, settings, metrics
+        self._cookie = hmac.new(
+            secrets.token_bytes(32), (settings.auth + settings.token).encode(), hashlib.sha256
+        ).hexdigest()
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await self._refuse(scope, send, *refusal)
+            return
+        if scope["type"] == "http":
+            if self._settings.guarded and scope["path"] not in _OPEN_PATHS:
+                if await self._logged_in_by_link(scope, send):
+                    return
+                send = self._with_cookie(send, headers)
+            receive = _limited(receive, self._settings.max_body)
+        try:
+            await self._app(scope, receive, send)
+        except _TooLarge:
+            await self._refuse(scope, send, 413, "too_large", self._size_message())
+
+    def _refusal(
+        self, scope: dict[str, Any], headers: dict[str, str]
+    ) -> tuple[int, str, str] | None:
+        settings = self._settings
+        host = _host_name(headers.get("host", ""))
+        if settings.hosts and host not in settings.hosts:
+            return 421, "wrong_host", "this server is not known under that name"
+        if sum(len(k) + len(v) for k, v in scope["headers"]) > _MAX_HEADERS:
+            return 431, "too_large", "the request's headers are too large"
+        origin = headers.get("origin", "")
+        changes = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        if origin and changes and not self._same_origin(origin, headers.get("host", "")):
+            return 403, "wrong_origin", "requests from pages of another site are not accepted"
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > settings.max_body:
+            return 413, "too_large", self._size_message()
+        if settings.guarded and scope["path"] not in _OPEN_PATHS:
+            if not self._is_known(scope, headers):
+                return 401, "unauthorised", "give the token or the user and password"
+        return None
+
+    def _same_origin(self, origin: str, host: str) -> bool:
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        return origin in self._settings.origins or (bool(host) and parts.netloc == host)
+
+    def _is_known(self, scope: dict[str, Any], headers: dict[str, str]) -> bool:
+        if _equal(_cookie_of(headers), self._cookie):
+            return True
+        kind, _, value = headers.get("authorization", "").partition(" ")
+        if self._settings.token:
+            link = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
+            if _equal(link, self._settings.token):
+                return True
+            if kind.lower() == "bearer" and _equal(value.strip(), self._settings.token):
+                return True
+        if self._settings.auth and kind.lower() == "basic":
+            try:
+                given = base64.b64decode(value.strip(), validate=True).decode("utf-8")
+            except (binascii.Error, UnicodeDecodeError):
+                return False
+            return _equal(given, self._settings.auth)
+        return False
+
+    async def _logged_in_by_link(self, scope: dict[str, Any], send: Any) -> bool:
+        """A page asked for with `?token=`: the cookie is set and the token leaves the address."""
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        if scope["method"] != "GET" or "token" not in query or scope["path"] != "/":
+            return False
+        query.pop("token")
+        place = scope["path"] + ("?" + urlencode(query, doseq=True) if query else "")
+        headers = [(b"location", place.encode()), (b"set-cookie", self._set_cookie())]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+        return True
+
+    def _with_cookie(self, send: Any, headers: dict[str, str]) -> Any:
+        """Browsers do not all send Basic credentials with a WebSocket; they do send a cookie."""
+        if _equal(_cookie_of(headers), self._cookie):
+            return send
+
+        async def sending(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                added = [*message.get("headers", []), (b"set-cookie", self._set_cookie())]
+                message = {**message, "headers": added}
+            await send(message)
+
+        return sending
+
+    def _set_cookie(self) -> bytes:
+        return f"{_COOKIE}={self._cookie}; HttpOnly; SameSite=Strict; Path=/".encode()
+
+    def _size_message(self) -> str:
+        return f"a request may have at most {self._settings.max_body} bytes"
+
+    async def _refuse(
+        self, scope: dict[str, Any], send: Any, status: int, code: str, message: str
+    ) -> None:
+        self._metrics.rejected.labels(code).inc()
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": message})
+            return
+        headers = [(b"content-type", b"application/json")]
+        if status == 401 and self._settings.auth:
+            headers.append((b"www-authenticate", b'Basic realm="Repartee", charset="UTF-8"'))
+        body = json.dumps({"error": {"code": code, "message": message}}).encode()
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+class _TooLarge(Exception):
+    """A body without a length turned out too large."""
+
+
+def _limited(receive: Any, most: int) -> Any:
+    seen = 0
+
+    async def receiving() -> dict[str, Any]:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise _TooLarge
+        return message
+
+    return receiving
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address to bind to can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _headers(scope: dict[str, Any]) -> dict[str, str]:
+    return {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _cookie_of(headers: dict[str, str]) -> str:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel is not None else ""
+
+
+def _equal(given: str, wanted: str) -> bool:
+    return bool(wanted) and hmac.compare_digest(given.encode(), wanted.encode())

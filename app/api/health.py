@@ -1,0 +1,23 @@
+"""Seen from outside: is it alive, and what has it measured."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from app.hub import Hub
+
+
+def health_router(hub: Hub) -> APIRouter:
+    """`/healthz` (open to all) and `/metrics`."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    def healthz() -> dict[str, Any]:
+        return {"status": "ok", "sessions": hub.num_live}
+
+    @router.get("/metrics")
+    def metrics() -> Response:
+        return Response(hub.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,223 @@
+"""`launch.py chat`: the page and its server; `launch.py serve`: the server without the page."""
+
+import argparse
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+import webbrowser
+from pathlib import Path
+
+from app.access import AccessSettings, is_loopback
+from app.hearing import HearingSettings
+from app.hub import Engines, HubSettings
+from app.recognition import EndpointRecognizer, Recognizer, WhisperRecognizer
+from app.replies import ChatEndpoint, Responder
+from app.scripted import ScriptedResponder
+from app.settings import SessionSettings
+from app.sphinx import SphinxRecognizer
+from data.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> int:
+    """Serves the page until Ctrl-C."""
+    return _run(_parser("chat").parse_args(argv), page=True)
+
+
+def main_serve(argv: list[str]) -> int:
+    """Serves the HTTP and WebSocket routes, without the page, until Ctrl-C."""
+    return _run(_parser("serve").parse_args(argv), page=False)
+
+
+def _parser(verb: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"launch.py {verb}", description=main.__doc__ if verb == "chat" else main_serve.__doc__
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to bind to (default: this machine only)")
+    add("--port", type=int, default=7860)
+    add("--auth", default="", metavar="USER:PASSWORD", help="asked of page, HTTP and WebSocket")
+    add("--token", default="", help="bearer token for the same; a page takes it as ?token=")
+    add("--allow-origin", action="append", default=[], metavar="URL", help="another page's origin")
+    add("--ssl-keyfile", type=Path, help="with --ssl-certfile: serve HTTPS")
+    add("--ssl-certfile", type=Path)
+    add("--llm-base-url", default="", help="an OpenAI-compatible endpoint, up to /v1")
+    add("--llm-model", default="", help="the model's name there; its key: LLM_API_KEY")
+    add("--asr", choices=("pocketsphinx", "faster-whisper", "endpoint"), default="pocketsphinx")
+    add("--asr-base-url", default="", help="an OpenAI-compatible transcription endpoint")
+    add("--asr-model", default="", help="for faster-whisper or the endpoint; key: ASR_API_KEY")
+    add("--voice", default="", help="the agent's voice at first")
+    add("--silence-ms", type=int, default=500, help="silence that ends a turn")
+    add("--max-sessions", type=int, default=8, help="conversations at once")
+    add("--idle-minutes", type=float, default=10.0)
+    add("--weights", type=Path, help="a folder of models instead of the bundled ones")
+    add("--device", default="cpu")
+    add("--log-json", action="store_true", help="a JSON object a line")
+    if verb == "chat":
+        add("--no-browser", action="store_true", help="do not open a browser")
+    return parser
+
+
+def _run(args: argparse.Namespace, page: bool) -> int:
+    import uvicorn
+
+    from app.server import ServerSettings, create_app
+
+    _log(args.log_json)
+    settings = ServerSettings(access_settings(args), hub_settings(args), page)
+    _check_tls(args)
+    _check_port(args.host, args.port)
+    engines = _engines(args)
+    scheme = "https" if args.ssl_certfile else "http"
+    shown = "localhost" if is_loopback(args.host) else args.host
+    url = f"{scheme}://{shown}:{args.port}/"
+    config = uvicorn.Config(
+        create_app(engines, settings),
+        host=args.host,
+        port=args.port,
+        log_config=None,
+        access_log=False,
+        ssl_keyfile=args.ssl_keyfile,
+        ssl_certfile=args.ssl_certfile,
+        ws_max_size=1 << 17,
+        ws_max_queue=64,
+        ws_ping_interval=2.0,  # a listener who vanished is noticed within 5 s
+        ws_ping_timeout=2.5,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    _warm(engines)
+    print(f"Repartee listens at {url}  (Ctrl-C ends it)", file=sys.stderr)
+    if page and not is_loopback(args.host) and not args.ssl_certfile:
+        print(
+            "Browsers give a page the microphone only over HTTPS or on localhost: "
+            "add --ssl-keyfile and --ssl-certfile, or type instead of talking.",
+            file=sys.stderr,
+        )
+    if page and not args.no_browser:
+        threading.Thread(target=_open_browser, args=(server, url), daemon=True).start()
+    try:
+        server.run()
+    finally:
+        engines.recognizer.close()
+    return 0
+
+
+def access_settings(args: argparse.Namespace) -> AccessSettings:
+    """The door, from the command line."""
+    hosts: tuple[str, ...] = ()
+    if is_loopback(args.host):
+        hosts = ("localhost", "127.0.0.1", "::1", args.host)
+    elif not (args.auth or args.token):
+        print(
+            f"Anyone who reaches {args.host}:{args.port} can use this server: "
+            "add --auth or --token.",
+            file=sys.stderr,
+        )
+    return AccessSettings(args.auth, args.token, hosts, tuple(args.allow_origin))
+
+
+def hub_settings(args: argparse.Namespace) -> HubSettings:
+    """Limits and a new conversation's settings, from the command line."""
+    if args.max_sessions < 1:
+        raise InputError(f"--max-sessions is {args.max_sessions}; give 1 or more")
+    session = SessionSettings(voice=args.voice, hearing=HearingSettings(silence_ms=args.silence_ms))
+    return HubSettings(args.max_sessions, idle_s=args.idle_minutes * 60, session=session)
+
+
+def _engines(args: argparse.Namespace) -> Engines:
+    from models.speaker import Speaker
+
+    speaker = Speaker.load(args.weights, args.device)
+    if args.voice and args.voice not in speaker.voices:
+        raise InputError(f"--voice is {args.voice!r}; choose one of {', '.join(speaker.voices)}")
+    return Engines(speaker, _recognizer(args), _responders(args))
+
+
+def _recognizer(args: argparse.Namespace) -> Recognizer:
+    if args.asr == "faster-whisper":
+        return WhisperRecognizer(args.asr_model or "base.en")
+    if args.asr == "endpoint":
+        if not args.asr_base_url or not args.asr_model:
+            raise InputError("--asr endpoint needs --asr-base-url and --asr-model")
+        return EndpointRecognizer(
+            args.asr_base_url, args.asr_model, os.environ.get("ASR_API_KEY", "")
+        )
+    return SphinxRecognizer(num_processes=max(1, min(2, (os.cpu_count() or 2) - 1)))
+
+
+def _responders(args: argparse.Namespace) -> dict[str, Responder]:
+    found: dict[str, Responder] = {}
+    if args.llm_base_url:
+        if not args.llm_model:
+            raise InputError("--llm-base-url needs --llm-model, the model's name at that endpoint")
+        key = os.environ.get("LLM_API_KEY") or os.environ.get("OPENAI_API_KEY", "")
+        found[args.llm_model] = ChatEndpoint(args.llm_base_url, args.llm_model, key)
+    found["built-in"] = ScriptedResponder()
+    return found
+
+
+def _warm(engines: Engines) -> None:
+    """The first reply of a process is slower than the others: it is not the visitor's."""
+    from models.speaker import SpeakOptions
+
+    speaker = engines.speaker
+    voice = next(iter(speaker.voices.values()))
+    reply = speaker.speak(speaker.open_dialogue(), "Ready.", voice, SpeakOptions(seed=0))
+    for _ in reply:
+        pass
+
+
+def _check_tls(args: argparse.Namespace) -> None:
+    if bool(args.ssl_keyfile) != bool(args.ssl_certfile):
+        raise InputError("--ssl-keyfile and --ssl-certfile go together; give both")
+    for path in (args.ssl_keyfile, args.ssl_certfile):
+        if path is not None and not path.is_file():
+            raise InputError(f"{path} does not exist; give the PEM file")
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"{host}:{port} cannot be used ({error}); choose another --port or --host"
+            ) from None
+
+
+def _open_browser(server: object, url: str) -> None:
+    while not getattr(server, "started", False):
+        time.sleep(0.1)
+    webbrowser.open(url)
+
+
+class _JsonLines(logging.Formatter):
+    """Structured logs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _log(as_json: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        _JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)

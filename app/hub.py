@@ -1,0 +1,167 @@
+"""All conversations of one server: how many there may be, and what becomes of those left alone."""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.answering import AnySpeaker
+from app.metrics import Metrics
+from app.recognition import Recognizer
+from app.replies import Responder
+from app.session import Emitted, Session
+from app.settings import SessionSettings
+from data.errors import RepError
+
+logger = logging.getLogger(__name__)
+
+
+class BusyError(RepError):
+    """There are as many conversations as this machine carries."""
+
+
+@dataclass
+class Engines:
+    """What all sessions share. The first responder answers unless another one is chosen."""
+
+    speaker: AnySpeaker
+    recognizer: Recognizer
+    responders: dict[str, Responder]
+
+
+@dataclass(frozen=True)
+class HubSettings:
+    """Limits.
+
+    Attributes:
+        max_sessions: conversations with a listener.
+        idle_s: after which a conversation in which nothing happens is ended.
+        parked_s: a conversation whose connection dropped waits so long.
+        max_parked: so many wait; the oldest goes first.
+        session: settings of a new conversation.
+    """
+
+    max_sessions: int = 8
+    idle_s: float = 600.0
+    parked_s: float = 30.0
+    max_parked: int = 32
+    session: SessionSettings = field(default_factory=SessionSettings)
+
+
+class Hub:
+    """Opens, parks, resumes and ends sessions. Used from the server's loop only."""
+
+    def __init__(
+        self,
+        engines: Engines,
+        settings: HubSettings | None = None,
+        metrics: Metrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.engines = engines
+        self.settings = settings or HubSettings()
+        self.metrics = metrics or Metrics()
+        self._clock = clock
+        self._live: dict[str, Session] = {}
+        self._parked: dict[str, tuple[Session, float]] = {}
+
+    @property
+    def num_live(self) -> int:
+        return len(self._live)
+
+    def open(
+        self,
+        name: str | None,
+        settings: SessionSettings,
+        emit: Callable[[Emitted], None],
+        wake: Callable[[], None],
+    ) -> tuple[Session, bool]:
+        """A session for a new listener: the parked one of this name, or else a new one.
+
+        Returns:
+            The session, and whether it is resumed.
+
+        Raises:
+            BusyError: no more are carried.
+        """
+        self.sweep()
+        if len(self._live) >= self.settings.max_sessions:
+            self.metrics.refused.inc()
+            raise BusyError(
+                f"all {self.settings.max_sessions} places are taken; try again in a minute"
+            )
+        parked = self._parked.pop(name, None) if name else None
+        if parked is not None:
+            session = parked[0]
+            session.adjust(settings)
+            session.attach(emit, wake)
+        else:
+            session = Session(
+                secrets.token_urlsafe(18),
+                self.engines.speaker,
+                self.engines.recognizer,
+                self.engines.responders,
+                settings,
+                emit,
+                wake,
+                self._clock,
+                self.metrics,
+            )
+        self._live[session.name] = session
+        self._count()
+        logger.info("session %s: %s", session.name[:6], "resumed" if parked else "opened")
+        return session, parked is not None
+
+    def parked_settings(self, name: str) -> SessionSettings | None:
+        """The settings of a parked session."""
+        parked = self._parked.get(name)
+        return parked[0].settings if parked is not None else None
+
+    def park(self, session: Session) -> None:
+        """The listener is gone; the place is free at once, the dialogue waits."""
+        if self._live.pop(session.name, None) is None:
+            return
+        session.detach()
+        self._parked[session.name] = (session, self._clock())
+        while len(self._parked) > self.settings.max_parked:
+            self._end_parked(next(iter(self._parked)))
+        self._count()
+        logger.info("session %s: parked", session.name[:6])
+
+    def end(self, session: Session) -> None:
+        """The conversation is over."""
+        self._live.pop(session.name, None)
+        session.close()
+        self._count()
+        logger.info("session %s: ended", session.name[:6])
+
+    def find(self, name: str) -> Session | None:
+        """A live or parked session by its secret name."""
+        if name in self._live:
+            return self._live[name]
+        parked = self._parked.get(name)
+        return parked[0] if parked is not None else None
+
+    def sweep(self) -> None:
+        """Ends what has waited too long."""
+        now = self._clock()
+        for name in [n for n, (_, at) in self._parked.items() if now - at > self.settings.parked_s]:
+            self._end_parked(name)
+        self._count()
+
+    def close(self) -> None:
+        """Ends everything."""
+        for session in list(self._live.values()):
+            self.end(session)
+        for name in list(self._parked):
+            self._end_parked(name)
+
+    def _end_parked(self, name: str) -> None:
+        session, _ = self._parked.pop(name)
+        session.close()
+        logger.info("session %s: ended", name[:6])
+
+    def _count(self) -> None:
+        self.metrics.sessions.set(len(self._live))
+        self.metrics.parked.set(len(self._parked))

@@ -1,0 +1,81 @@
+"""One application: the page, the conversation's WebSocket, the HTTP routes, and the door around them."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.staticfiles import StaticFiles
+
+from app.access import Access, AccessSettings
+from app.api.conversation import conversation_router
+from app.api.health import health_router
+from app.api.speech import speech_router
+from app.api.voices import voices_router
+from app.hub import Engines, Hub, HubSettings
+from app.metrics import Metrics
+from data.errors import InputError, MissingModelError
+
+STATIC = Path(__file__).parent / "ui" / "static"
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """The whole application's."""
+
+    access: AccessSettings = field(default_factory=AccessSettings)
+    hub: HubSettings = field(default_factory=HubSettings)
+    page: bool = True
+
+
+def create_app(engines: Engines, settings: ServerSettings | None = None) -> FastAPI:
+    """Builds the application around engines that are loaded already; it serves nothing yet."""
+    settings = settings or ServerSettings()
+    metrics = Metrics()
+    hub = Hub(engines, settings.hub, metrics)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        hub.close()
+
+    app = FastAPI(title="Repartee", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.hub = hub
+    app.include_router(health_router(hub))
+    app.include_router(conversation_router(hub))
+    app.include_router(speech_router(engines))
+    app.include_router(voices_router(engines))
+    app.add_exception_handler(InputError, _bad_input)
+    app.add_exception_handler(MissingModelError, _bad_input)
+    if settings.page:
+        app.mount("/assets", StaticFiles(directory=STATIC), name="assets")
+        _mount_page(app, engines)
+    app.add_middleware(Access, settings=settings.access, metrics=metrics)
+    return app
+
+
+async def _bad_input(_: Request, error: Exception) -> JSONResponse:
+    status = 400 if isinstance(error, InputError) else 503
+    body = {"error": {"message": str(error), "type": "invalid_request_error"}}
+    return JSONResponse(body, status)
+
+
+def _mount_page(app: FastAPI, engines: Engines) -> None:
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    import gradio  # seconds to import: not for `serve`
+    from app.ui.page import HEAD, build_page, theme
+
+    gradio.mount_gradio_app(
+        app,
+        build_page(engines),
+        path="/",
+        ssr_mode=False,
+        show_error=True,
+        max_file_size="20mb",
+        footer_links=[],
+        theme=theme(),
+        head=HEAD,
+    )

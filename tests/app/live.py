@@ -1,0 +1,53 @@
+"""A server on this machine with the fake speaker, for tests that need a real socket."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from app.hub import Engines
+from app.scripted import ScriptedResponder
+from app.server import ServerSettings, create_app
+from tests.app.fake_speaker import FakeSpeaker
+from tests.app.stage import ToldRecognizer
+
+
+def engines(*texts: str, **changes: Any) -> Engines:
+    """Engines of pretence; `changes` replaces some of them."""
+    given: dict[str, Any] = {
+        "speaker": FakeSpeaker(),
+        "recognizer": ToldRecognizer(*texts),
+        "responders": {"built-in": ScriptedResponder()},
+    }
+    return Engines(**{**given, **changes})
+
+
+@contextlib.contextmanager
+def serving(engines: Engines, settings: ServerSettings | None = None) -> Iterator[tuple[str, Any]]:
+    """Yields "127.0.0.1:port" and the application."""
+    settings = settings or ServerSettings(page=False)
+    app = create_app(engines, settings)
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        ws_max_size=1 << 17,
+        ws_ping_interval=2.0,
+        ws_ping_timeout=2.5,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"127.0.0.1:{port}", app
+    finally:
+        server.should_exit = True
+        thread.join(10)

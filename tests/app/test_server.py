@@ -1,0 +1,231 @@
+"""The server over real sockets, with the fake speaker."""
+
+import base64
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from app.access import AccessSettings
+from app.hub import HubSettings
+from app.protocol import parse_sound
+from app.server import ServerSettings
+from tests.app.live import engines, serving
+from tests.app.user_sound import silence, speechlike
+
+START = {"type": "start", "protocol": 1, "sample_rate": 24_000}
+
+
+@contextlib.contextmanager
+def opened(place: str, **start: Any) -> Iterator[tuple[ClientConnection, dict[str, Any]]]:
+    with connect(f"ws://{place}/v1/conversation") as socket:
+        socket.send(json.dumps({**START, **start}))
+        yield socket, json.loads(socket.recv(5))
+
+
+def until(socket: ClientConnection, kind: str, who: str = "") -> tuple[dict[str, Any], np.ndarray]:
+    """Reads to a message of this type; with it, the sound that came before."""
+    sound = [np.zeros(0, np.float32)]
+    while True:
+        message = socket.recv(10)
+        if isinstance(message, bytes):
+            sound.append(parse_sound(message).samples)
+            continue
+        event = json.loads(message)
+        if event["type"] == kind and (not who or event["who"] == who):
+            return event, np.concatenate(sound)
+
+
+def send_sound(socket: ClientConnection, sound: np.ndarray) -> None:
+    pcm = (sound * 32767).astype("<i2")
+    for start in range(0, len(pcm), 960):
+        socket.send(pcm[start : start + 960].tobytes())
+
+
+def test_a_conversation_over_the_socket() -> None:
+    with serving(engines("my name is anna")) as (place, _), opened(place) as (socket, session):
+        assert session["type"] == "session"
+        assert [voice["name"] for voice in session["voices"]] == ["slt", "kal", "rms", "awb"]
+        send_sound(socket, np.concatenate([silence(0.3), speechlike(1.0), silence(0.9)]))
+        user, _ = until(socket, "turn", "user")
+        assert user["text"] == "my name is anna"
+        # the end of the speech, on the listener's own count of samples: 1.3 s
+        assert abs(user["speech_end"] / 24_000 - 1.3) < 0.16
+        sent, sound = until(socket, "reply.sent")
+        assert len(sound) == sent["samples"] == 9 * 4800
+        assert sent["words"][0] == ["Nice", 0.0, 0.2]
+        socket.send(
+            json.dumps({"type": "playback", "reply": 1, "played": 43_200, "finished": True})
+        )
+        agent, _ = until(socket, "turn", "agent")
+        assert agent["text"] == "Nice to meet you, Anna. How are you today?"
+        wav = httpx.get(f"http://{place}/v1/conversation/{session['session']}/turns/1.wav")
+        assert wav.status_code == 200
+        assert len(wav.content) == 44 + 2 * 43_200
+        assert httpx.get(
+            f"http://{place}/v1/conversation/{session['session']}/dialogue.zip"
+        ).is_success
+        socket.close()
+
+
+def test_a_dropped_connection_frees_the_place_and_may_come_back() -> None:
+    settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
+    with serving(engines(), settings) as (place, app), opened(place) as (socket, session):
+        socket.send(json.dumps({"type": "text", "text": "who are you"}))
+        until(socket, "reply.started")
+        time.sleep(0.4)
+        socket.socket.close()  # no goodbye
+        began = time.monotonic()
+        while app.state.hub.num_live:
+            assert time.monotonic() - began < 5
+            time.sleep(0.02)
+        with opened(place, session=session["session"]) as (again, resumed):
+            assert resumed["resumed"]
+            assert resumed["session"] == session["session"]
+            assert [turn["who"] for turn in resumed["turns"]] == ["user", "agent"]
+            assert resumed["turns"][1]["cut"]
+            again.send(json.dumps({"type": "text", "text": "my name is bob"}))
+            answer, _ = until(again, "reply.text")
+            assert "Bob" in answer["text"]
+            again.close()
+
+
+def test_an_unknown_or_expired_session_is_a_new_one() -> None:
+    with (
+        serving(engines(), ServerSettings(hub=HubSettings(parked_s=0.2), page=False)) as (
+            place,
+            _,
+        ),
+        opened(place) as (socket, session),
+    ):
+        socket.close()
+        time.sleep(0.6)
+        with opened(place, session=session["session"]) as (again, fresh):
+            assert not fresh["resumed"]
+            assert fresh["session"] != session["session"]
+            again.close()
+
+
+def test_busy_is_said() -> None:
+    settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
+    with serving(engines(), settings) as (place, _), opened(place) as (socket, _):
+        with opened(place) as (second, refused):
+            assert refused["type"] == "error"
+            assert refused["code"] == "busy"
+            assert "try again" in refused["message"]
+            socket.close()
+            second.close()
+
+
+def test_an_idle_conversation_is_ended() -> None:
+    settings = ServerSettings(hub=HubSettings(idle_s=0.5), page=False)
+    with serving(engines(), settings) as (place, app), opened(place) as (socket, _):
+        event, _ = until(socket, "error")
+        assert event["code"] == "idle"
+        with pytest.raises(ConnectionClosed):
+            while True:
+                socket.recv(5)
+        assert app.state.hub.num_live == 0
+
+
+@pytest.mark.parametrize(
+    "access", [AccessSettings(auth="ann:secret"), AccessSettings(token="t0psecret")]
+)
+def test_page_http_and_socket_are_guarded_alike(access: AccessSettings) -> None:
+    with serving(engines(), ServerSettings(access=access, page=False)) as (place, _):
+        assert httpx.get(f"http://{place}/healthz").status_code == 200
+        for path in ("/", "/metrics", "/v1/audio/voices", "/assets/chat.js"):
+            assert httpx.get(f"http://{place}{path}").status_code == 401
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic !!"}):
+            with pytest.raises(InvalidStatus) as refused:
+                connect(f"ws://{place}/v1/conversation", additional_headers=headers)
+            assert refused.value.response.status_code == 403
+        basic = "Basic " + base64.b64encode(b"ann:secret").decode()
+        good = {"Authorization": basic if access.auth else "Bearer t0psecret"}
+        answer = httpx.get(f"http://{place}/v1/audio/voices", headers=good)
+        assert answer.status_code == 200
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        assert "HttpOnly" in answer.headers["set-cookie"]
+        for headers in (good, {"Cookie": cookie}):
+            with connect(f"ws://{place}/v1/conversation", additional_headers=headers) as socket:
+                socket.send(json.dumps(START))
+                assert json.loads(socket.recv(5))["type"] == "session"
+
+
+def test_a_token_in_the_address_becomes_a_cookie() -> None:
+    access = AccessSettings(token="t0psecret")
+    with serving(engines(), ServerSettings(access=access, page=False)) as (place, _):
+        answer = httpx.get(f"http://{place}/?token=t0psecret&x=1")
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/?x=1"
+        assert "t0psecret" not in answer.headers["set-cookie"]
+
+
+def test_foreign_pages_and_names_are_refused() -> None:
+    access = AccessSettings(hosts=("127.0.0.1",), origins=("https://good.example",))
+    with serving(engines(), ServerSettings(access=access, page=False)) as (place, _):
+        url = f"ws://{place}/v1/conversation"
+        for origin in ("https://evil.example", "null", "http://127.0.0.1.evil.example", "http://["):
+            with pytest.raises(InvalidStatus):
+                connect(url, additional_headers={"Origin": origin})
+        for origin in (f"http://{place}", "https://good.example"):
+            with connect(url, additional_headers={"Origin": origin}):
+                pass
+        renamed = httpx.get(f"http://{place}/healthz", headers={"Host": "evil.example"})
+        assert renamed.status_code == 421
+        posted = httpx.post(
+            f"http://{place}/v1/audio/speech",
+            json={"input": "hi"},
+            headers={"Origin": "https://evil.example"},
+        )
+        assert posted.status_code == 403
+
+
+def test_metrics_tell_what_happened() -> None:
+    with serving(engines("hello")) as (place, _), opened(place) as (socket, _):
+        send_sound(socket, np.concatenate([speechlike(0.8), silence(0.9)]))
+        until(socket, "reply.sent")
+        socket.send(json.dumps({"type": "measured", "reply": 1, "first_audio_ms": 640}))
+        socket.send(json.dumps({"type": "playback", "reply": 1, "played": 1, "underruns": 2}))
+        socket.send(json.dumps({"type": "ping", "at": 1}))
+        until(socket, "pong")
+        text = httpx.get(f"http://{place}/metrics").text
+        for line in (
+            "repartee_sessions 1.0",
+            'repartee_first_audio_seconds_bucket{le="0.7"} 1.0',
+            'repartee_underruns_total{where="page"} 2.0',
+            "repartee_recognition_seconds_count 1.0",
+            "repartee_rtf_count 1.0",
+            "repartee_llm_seconds_count 1.0",
+            "repartee_end_of_turn_seconds_count 1.0",
+        ):
+            assert line in text, line
+        socket.close()
+
+
+def test_openai_speech() -> None:
+    with serving(engines()) as (place, _):
+        url = f"http://{place}/v1/audio/speech"
+        pcm = httpx.post(
+            url, json={"input": "one two three", "voice": "kal", "response_format": "pcm"}
+        )
+        assert pcm.headers["content-type"] == "audio/pcm"
+        samples = np.frombuffer(pcm.content, "<i2") / 32767
+        assert len(samples) == 3 * 4800
+        assert abs(np.argmax(np.abs(np.fft.rfft(samples))) / 0.6 - 220) < 3
+        for kind, start in (("wav", b"RIFF"), ("flac", b"fLaC"), ("opus", b"OggS")):
+            got = httpx.post(url, json={"input": "one", "response_format": kind})
+            assert got.content.startswith(start)
+        events = httpx.post(url, json={"input": "one", "stream_format": "sse"}).text
+        assert events.count("speech.audio.delta") == 5
+        assert "speech.audio.done" in events
+        assert httpx.post(url, json={"input": "one", "voice": "nobody"}).status_code == 400
+        assert httpx.post(url, json={"input": ""}).status_code == 422
+        assert httpx.post(url, json={"input": "x" * 5000}).status_code == 422

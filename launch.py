@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Repartee's one command: `python3 launch.py VERB ...`.
+
+On first use it makes `.venv` beside this file, installs the requirements there and starts itself
+again inside. Nothing but the standard library is imported here; a verb's module is imported when
+the verb is called.
+"""
+
+import contextlib
+import hashlib
+import importlib
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "installed"
+PYTHONS = ((3, 11), (3, 12))
+
+# verb: (module, function, what it does, whether it needs what tests need)
+VERBS: dict[str, tuple[str, str, str, bool]] = {
+    "chat": ("app.chat", "main", "open the voice chat in the browser", False),
+    "serve": ("app.chat", "main_serve", "the HTTP and WebSocket interface without the page", False),
+    "reply": ("app.reply", "main", "speak one answer to a dialogue", False),
+    "synth": ("app.batch", "main", "speak a JSONL of texts and dialogues", False),
+    "voices": ("app.voices", "main", "list the bundled voices", False),
+    "build": ("data.ncssd.command", "main", "make conversations out of raw media", False),
+    "data": ("data.command", "main", "make a synthetic corpus, check a folder", False),
+    "train": ("models.training.command", "main", "train the models", False),
+    "eval": ("models.evaluation.command", "main", "measure the models", True),
+    "bench": ("app.bench", "main", "measure first audio, speed and memory", False),
+    "loadtest": ("app.loadtest", "main", "drive many conversations at a running server", False),
+    "doctor": ("app.doctor", "main", "say what is there and what is missing", False),
+    "test": ("", "", "install what tests need and run them", True),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Runs a verb; returns the exit status."""
+    no_venv = "--no-venv" in argv[:1]
+    argv = argv[1:] if no_venv else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if argv else 2
+    verb, rest = argv[0], argv[1:]
+    if verb not in VERBS:
+        print(f"error: there is no verb {verb!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    if sys.version_info[:2] not in PYTHONS:
+        found = ".".join(map(str, sys.version_info[:2]))
+        print(f"error: this is Python {found}; Repartee needs 3.11 or 3.12", file=sys.stderr)
+        return 2
+    # The doctor must work where nothing else does.
+    inside = Path(sys.prefix).resolve() == VENV.resolve()
+    if not no_venv and not (verb == "doctor" and not STAMP.exists()):
+        ensure_environment(VERBS[verb][3])
+        if not inside:
+            command = [str(_venv_python()), str(ROOT / "launch.py"), *argv]
+            if os.name == "posix":
+                os.execv(command[0], command)
+            return subprocess.call(command)
+    return run_verb(verb, rest)
+
+
+def usage() -> str:
+    """The verbs, a line each."""
+    lines = [f"  {verb:9} {text}" for verb, (_, _, text, _) in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: python3 launch.py [--no-venv] VERB [options]",
+            "",
+            *lines,
+            "",
+            "VERB --help says more. --no-venv uses the Python that runs this, as it is.",
+        ]
+    )
+
+
+def run_verb(verb: str, rest: list[str]) -> int:
+    """Imports and calls a verb's module; errors that the user can mend come as one line."""
+    sys.path.insert(0, str(ROOT))  # before any installed package of the same name
+    if verb == "test":
+        return subprocess.call([sys.executable, "-m", "pytest", *rest], cwd=ROOT)
+    module, function, _, _ = VERBS[verb]
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    if verb == "doctor":
+        return int(getattr(importlib.import_module(module), function)(rest))
+    from data.errors import RepError
+
+    try:
+        return int(getattr(importlib.import_module(module), function)(rest) or 0)
+    except RepError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def ensure_environment(with_tests: bool) -> None:
+    """Makes `.venv` and installs what is missing; does nothing when all is there.
+
+    Exits with a message when it cannot.
+    """
+    wanted = _requirement_files(with_tests)
+    names = ["requirements.txt", *(["requirements-test.txt"] if with_tests else [])]
+    lines = {f"{name} {wanted}" for name, wanted in wanted.items()}
+    if lines <= _installed():
+        return
+    with _only_one():
+        missing = lines - _installed()
+        if not missing:
+            return
+        if not _venv_python().exists():
+            _step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
+        for name in names:
+            if any(line.startswith(name) for line in missing):
+                _step(f"installing {name}", [*_pip(), "-r", str(ROOT / name)])
+        if any(line.startswith("requirements-no-deps") for line in missing):
+            plain = ["--no-deps", "-r", str(ROOT / "requirements-no-deps.txt")]
+            _step("installing requirements-no-deps.txt", [*_pip(), *plain])
+        partial = STAMP.with_suffix(".partial")
+        keep = {line for line in _installed() if line.split()[0] not in wanted}
+        partial.write_text("\n".join(sorted(keep | lines)) + "\n")
+        partial.replace(STAMP)
+
+
+def _requirement_files(with_tests: bool) -> dict[str, str]:
+    names = ["requirements.txt", "requirements-no-deps.txt"]
+    names += ["requirements-test.txt"] if with_tests else []
+    return {n: hashlib.sha256((ROOT / n).read_bytes()).hexdigest() for n in names}
+
+
+def _installed() -> set[str]:
+    return set(STAMP.read_text().splitlines()) if STAMP.exists() else set()
+
+
+def _venv_python() -> Path:
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _pip() -> list[str]:
+    return [
+        *(str(_venv_python()), "-m", "pip", "install", "--disable-pip-version-check"),
+        *("--no-input", "--progress-bar", "off"),
+    ]
+
+
+def _step(what: str, command: list[str]) -> None:
+    """Runs a step with one line that shows how long it takes; shows its output when it fails."""
+    started = time.monotonic()
+    shown = sys.stderr.isatty()
+    log = ROOT / f".install-{os.getpid()}.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        print(f"{what} ...", end="" if shown else "\n", file=sys.stderr, flush=True)
+        try:
+            while process.poll() is None:
+                time.sleep(0.5)
+                if shown:
+                    seconds = time.monotonic() - started
+                    print(f"\r{what} ... {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            log.unlink()
+            print("\nstopped; the same command goes on from here", file=sys.stderr)
+            raise SystemExit(130) from None
+    print(f"\r{what}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    text = log.read_text(errors="replace")
+    log.unlink()
+    if process.returncode:
+        print(text[-3000:], file=sys.stderr)
+        print(f"error: {what} failed (above); mend it and start again", file=sys.stderr)
+        raise SystemExit(2)
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[None]:
+    """Two first starts at once: the second waits."""
+    lock = ROOT / ".install.lock"
+    with lock.open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except ImportError:  # not on Windows
+            pass
+        yield
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,73 @@
+"""Divides phones that espeak-ng ran together among the words they belong to.
+
+espeak-ng writes "of the" as one group ("ʌvðə") and "lunchroom" as two. The words' pronunciations
+alone differ from those in the sentence, but little: the cheapest way to turn one into the other
+says where each word ends.
+"""
+
+_VOWELS = frozenset("iɪᵻɛæʌəɐɑɔʊuɜɚeaoɒ")
+_OMITTED = 0.7
+
+
+def _cost(one: str, other: str) -> float:
+    one, other = one.lstrip("ˈˌ"), other.lstrip("ˈˌ")
+    if one == other:
+        return 0.0
+    same_kind = (one[:1] in _VOWELS) == (other[:1] in _VOWELS)
+    return 0.5 if same_kind else 1.3
+
+
+def _word_ends(phones: list[str], alone: list[list[str]]) -> list[int]:
+    """Returns for each word the number of phones said when it ends, by least edit distance."""
+    expected = [phone for word in alone for phone in word]
+    rows = len(expected) + 1
+    costs = [[_OMITTED * column for column in range(len(phones) + 1)]]
+    for row in range(1, rows):
+        above, line = costs[-1], [_OMITTED * row]
+        for column, phone in enumerate(phones, start=1):
+            line.append(
+                min(
+                    above[column - 1] + _cost(expected[row - 1], phone),
+                    above[column] + _OMITTED,
+                    line[-1] + _OMITTED,
+                )
+            )
+        costs.append(line)
+    ends = [0] * rows
+    row, column = rows - 1, len(phones)
+    ends[row] = column
+    while row > 0:
+        if column and costs[row][column] == costs[row][column - 1] + _OMITTED:
+            column -= 1
+            continue
+        matched = column and costs[row][column] == costs[row - 1][column - 1] + _cost(
+            expected[row - 1], phones[column - 1]
+        )
+        column -= 1 if matched else 0
+        row -= 1
+        ends[row] = column
+    finished, found = 0, []
+    for word in alone:
+        finished += len(word)
+        found.append(ends[finished])
+    found[-1] = len(phones)
+    return found
+
+
+def divide(groups: list[list[str]], alone: list[list[str]]) -> list[list[str]]:
+    """Divides the phones of a clause among its words.
+
+    Args:
+        groups: the phones as espeak-ng grouped them, in any number of groups.
+        alone: the phones of each word said alone.
+
+    Returns:
+        The phones of each word as said in the clause. A word that has sounds when said alone never
+        goes without: where espeak-ng swallowed one, the clause is said word by word.
+    """
+    phones = [phone for group in groups for phone in group]
+    starts = [0, *_word_ends(phones, alone)]
+    found = [phones[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+    if any(word and not said for word, said in zip(alone, found, strict=True)):
+        return alone
+    return found

@@ -1,0 +1,114 @@
+"""Takes out of a text what is to be seen and not to be said: markdown, HTML, emoji, decoration.
+
+What remains is one line of words, numbers, signs that have a name (%, $, &) and the punctuation
+of `models.text.symbols`.
+"""
+
+import html
+import re
+import unicodedata
+
+_FENCE = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.S)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|<!--.*?-->", re.S)
+_LINK = re.compile(r"!?\[([^\[\]]{0,500})\]\([^()\s]{0,2000}(?:\s+\"[^\"]*\")?\)")
+_REFERENCE = re.compile(r"!?\[([^\[\]]{1,500})\]\[[^\[\]]{0,100}\]|\[\^[^\[\]]{1,100}\]")
+_RULE = re.compile(r"^[ \t]*(?:[-*_][ \t]*){3,}$|^[ \t]*\|?[ \t]*:?-{2,}[-:| \t]*$", re.M)
+_TABLE_ROW = re.compile(r"^[ \t]*\|(.*?)\|[ \t]*$", re.M)
+_LINE_MARK = re.compile(
+    r"^[ \t]*(?:(?:>[ \t]?)+|#{1,6}[ \t]+|(?:[-*+•◦‣▪·]|\[[ xX]\])[ \t]+)+", re.M
+)
+_ITEM = re.compile(r"^[ \t]*(?:[-*+•◦‣▪·][ \t]|\d{1,3}[.)][ \t]|#{1,6}[ \t]|[>|])")
+_NUMBERED = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+", re.M)
+_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3}|~~)(?=\S)(.{1,500}?)(?<=\S)\1(?![\w*])", re.S)
+_CODE = re.compile(r"`+([^`\n]{1,500})`+")
+# Only faces that stand alone: "8)" closes a bracket, "10:30" is a time of day.
+_EMOTICON = re.compile(
+    r"(?<!\S)(?:[:;=8xX][-'o^]?[)(\]\[DPpOo/\\|*3]+|[)(][-']?[:;=]|<3+|</3|\^_?\^|[-T;>][_.][-T;<]"
+    r"|¯\\_\(ツ\)_/¯|xD+|XD+)(?=[\s.,!?]|$)"
+)
+_DASH = re.compile(r"\s*(?:—|―|–(?=\s)|(?<=\s)–|-{2,}|(?<=\s)-(?=\s))+\s*")
+_QUOTES = str.maketrans(
+    {
+        **dict.fromkeys("’‘ʼ`´′＇", "'"),
+        **dict.fromkeys("“”„«»″\"", " "),
+        **{"−": "-", "‐": "-", "‑": "-", "‒": "-", "。": ". ", "、": ", ", "，": ", ", "！": "! "},
+        **{"？": "? ", "；": "; ", "：": ": ", "¿": " ", "¡": " ", "\u00ad": "", "⁄": "/"},
+        **dict.fromkeys("™®©℠", ""),
+        **{fraction: f" {fraction}" for fraction in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"},
+        **dict.fromkeys("\u200b\u200c\u200e\u200f\u2060\ufeff", ""),
+    }
+)
+_KEPT_SIGNS = frozenset(",.?!;:—-'%$£€¥₹&@#+=/*×÷±°~<>^()_\n ¢§\\")
+_PARTS_OF_EMOJI = frozenset(("Cn", "Co", "Cs", "Cc", "Cf", "So", "Sk"))
+
+
+def _spaced_lines(text: str) -> str:
+    """Joins lines: a heading, a list item or a paragraph ends a sentence, a wrapped line does not."""
+    pieces: list[str] = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        stripped = line.strip()
+        if not stripped:
+            continue
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        ends = not following.strip() or _ITEM.match(following) or line.lstrip().startswith("#")
+        pieces.append(stripped)
+        if ends and stripped[-1].isalnum() and any(rest.strip() for rest in lines[number + 1 :]):
+            pieces[-1] += "."
+    return "\n".join(pieces)
+
+
+def _without_markdown(text: str) -> str:
+    text = _FENCE.sub("\n\n", text)
+    text = _TAG.sub(" ", text)
+    text = _RULE.sub("", text)
+    text = _TABLE_ROW.sub(r"\1\n", text)
+    if "\n" in text:
+        text = _spaced_lines(text)
+    text = _REFERENCE.sub(lambda match: match[1] or "", _LINK.sub(r"\1", text))
+    text = _LINE_MARK.sub("", text)
+    text = _NUMBERED.sub(r"\1, ", text)
+    text = _CODE.sub(r"\1", text)
+    for _ in range(3):  # emphasis may be nested: ***both*** or **bold and *italic***
+        text, changes = _EMPHASIS.subn(r"\2", text)
+        if not changes:
+            break
+    return re.sub(r"\s*\|\s*", ", ", text) if "|" in text else text
+
+
+def _sayable(character: str) -> str:
+    """Keeps letters, digits and the signs that have a name or make a pause."""
+    if character in _KEPT_SIGNS or character.isalnum():
+        return character
+    category = unicodedata.category(character)
+    if category in _PARTS_OF_EMOJI:
+        return " " if category == "So" else ""
+    return character if category[0] == "M" else " "
+
+
+def _without_decoration(text: str) -> str:
+    # An accent is part of its letter; so is "ﬁ", which NFKC writes as two.
+    text = unicodedata.normalize("NFKC", text.translate(_QUOTES)).translate(_QUOTES)
+    text = "".join(map(_sayable, text))
+    # The variation selector that makes an emoji of a letter-like sign is a mark, and stays behind.
+    return re.sub("[\ufe00-\ufe0f\u20e3]", "", text)
+
+
+def clean(text: str) -> str:
+    """Takes out markdown, HTML, emoji and decoration; what is left is to be said.
+
+    Args:
+        text: anything a person or a language model wrote.
+
+    Returns:
+        One line; quotes are gone, brackets have become pauses. May be empty.
+    """
+    # Most lines of a dialogue are plain words; the patterns are for those that are not.
+    if re.search(r"[`~<>\[\]*_#|\n&]", text):
+        text = _without_markdown(html.unescape(text))
+    text = _EMOTICON.sub("", text)
+    text = _without_decoration(text)
+    text = re.sub(r"\.{2,}(?=\s*(?:$|[A-Z]))", ". ", text)
+    text = re.sub(r"\.{2,}", ", ", text)
+    text = _DASH.sub(" — ", text)
+    return re.sub(r"[\s_]+", " ", text).strip()

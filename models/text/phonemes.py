@@ -1,0 +1,157 @@
+"""Words to phonemes: espeak-ng, through phonemizer, on the library that espeakng-loader brings."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+
+from data.errors import InputError
+from models.text.alignment import divide
+from models.text.normalising import Spoken, read_aloud
+from models.text.symbols import BOUNDARY, LANGUAGE_MARKS, split_phone
+
+CACHED_TEXTS = 50_000
+LONGEST_CLAUSE_WORDS = 40
+"""Longer runs without a pause are handed to espeak-ng in pieces: dividing costs their square."""
+
+_espeak_lock = Lock()  # the library keeps one global state
+_texts: OrderedDict[tuple[str, str], "Phonemes"] = OrderedDict()
+_isolated: dict[tuple[str, str], list[list[str]]] = {}
+
+
+@dataclass(frozen=True)
+class Phonemes:
+    """A text as the models read it.
+
+    Attributes:
+        symbols: each one of `SYMBOLS`; the first is the language mark, words are separated by one
+            boundary, punctuation stands directly behind its word. Only the mark when there is
+            nothing to say.
+        words: (written word, first symbol, one past its last symbol), in order. A written word
+            may cover several spoken ones with the boundaries between them ("42").
+    """
+
+    symbols: list[str]
+    words: list[tuple[str, int, int]]
+
+
+@cache
+def _backend(language: str):
+    import espeakng_loader
+    from phonemizer.backend import EspeakBackend
+    from phonemizer.backend.espeak.wrapper import EspeakWrapper
+
+    # phonemizer warns of every text in which two words run together ("of the"); that is no fault.
+    logger = logging.getLogger(f"{__name__}.espeak")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    EspeakWrapper.set_library(espeakng_loader.get_library_path())
+    EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
+    return EspeakBackend(
+        language,
+        with_stress=True,
+        preserve_punctuation=True,
+        language_switch="remove-flags",
+        words_mismatch="ignore",
+        logger=logger,
+    )
+
+
+def _espeak(texts: list[str], language: str) -> list[list[list[str]]]:
+    """Returns the groups of phones that espeak-ng makes of each text of plain words."""
+    from phonemizer.separator import Separator
+
+    separator = Separator(word="|", phone="_", syllable="")
+    with _espeak_lock:
+        written = _backend(language).phonemize(texts, separator=separator, strip=True)
+    return [
+        [[phone for phone in group.split("_") if phone] for group in text.split("|") if group]
+        for text in written
+    ]
+
+
+def _learn_words(words: set[str], language: str) -> None:
+    unknown = sorted(word for word in words if (language, word) not in _isolated)
+    if unknown:
+        for word, groups in zip(unknown, _espeak(unknown, language), strict=True):
+            _isolated[language, word] = groups
+
+
+def _clauses(spoken: Sequence[Spoken]) -> list[tuple[str, ...]]:
+    """Collects the words between two pauses, which espeak-ng reads together."""
+    clauses: list[list[str]] = [[]]
+    for item in spoken:
+        if item.mark or len(clauses[-1]) + len(item.words) > LONGEST_CLAUSE_WORDS:
+            clauses.append([])
+        clauses[-1].extend(item.words)
+    return [tuple(clause) for clause in clauses if clause]
+
+
+def _read_clauses(
+    clauses: set[tuple[str, ...]], language: str
+) -> dict[tuple[str, ...], list[list[str]]]:
+    """Returns the phones of each word of each clause, as said in that clause."""
+    _learn_words({word for clause in clauses for word in clause}, language)
+    ordered = sorted(clauses)
+    read = {}
+    for clause, groups in zip(
+        ordered, _espeak([" ".join(clause) for clause in ordered], language), strict=True
+    ):
+        alone = [_isolated[language, word] for word in clause]
+        if len(groups) == len(clause) and all(len(word) == 1 for word in alone):
+            read[clause] = groups
+        else:
+            read[clause] = divide(groups, [[p for g in word for p in g] for word in alone])
+    return read
+
+
+def _assemble(
+    spoken: Sequence[Spoken], phones: list[list[str]], language: str
+) -> Phonemes:
+    symbols, words = [LANGUAGE_MARKS[language]], []
+    following = iter(phones)
+    for item in spoken:
+        if item.mark:
+            symbols.append(item.mark)
+            continue
+        start = None
+        for _ in item.words:
+            said = [symbol for phone in next(following) for symbol in split_phone(phone)]
+            if said and len(symbols) > 1:
+                symbols.append(BOUNDARY)
+            if said and start is None:
+                start = len(symbols)
+            symbols.extend(said)
+        if start is not None:
+            words.append((item.written, start, len(symbols)))
+    return Phonemes(symbols, words)
+
+
+def phonemize(texts: list[str], language: str = "en-us") -> list[Phonemes]:
+    """Reads texts as phonemes, in one batch; what was read before comes from a cache.
+
+    Args:
+        texts: as written, or normalised already.
+        language: a key of `LANGUAGE_MARKS`.
+
+    Returns:
+        One `Phonemes` a text, in order. They are shared with the cache: not to be changed.
+
+    Raises:
+        InputError: the language is none that the models know.
+    """
+    if language not in LANGUAGE_MARKS:
+        known = ", ".join(LANGUAGE_MARKS)
+        raise InputError(f"language {language!r} is not known here; choose one of: {known}")
+    results = {text: _texts[language, text] for text in texts if (language, text) in _texts}
+    new = {text: read_aloud(text) for text in dict.fromkeys(texts) if text not in results}
+    clauses = {text: _clauses(spoken) for text, spoken in new.items()}
+    read = _read_clauses({clause for some in clauses.values() for clause in some}, language)
+    for text, spoken in new.items():
+        phones = [phones for clause in clauses[text] for phones in read[clause]]
+        results[text] = _texts[language, text] = _assemble(spoken, phones, language)
+    while len(_texts) > CACHED_TEXTS:
+        _texts.popitem(last=False)
+    return [results[text] for text in texts]

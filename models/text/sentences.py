@@ -1,0 +1,119 @@
+"""Sentences out of a text, whole or arriving in pieces: the same ones either way."""
+
+import re
+
+from models.text.letters import ABBREVIATIONS, NEED_A_NUMBER, TITLES
+
+LONGEST_SENTENCE = 300
+"""Characters; a longer sentence is divided at a pause, or failing that between two words."""
+
+_END = re.compile(r"[.!?…。！？]+[\"'”’)\]*_]*|\n")
+_LINE_START = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s|#{1,6}\s|[>|]")
+_LINE_START_SO_FAR = re.compile(r"[-*+•]|\d{1,3}[.)]?|#{1,6}")
+_FENCE = re.compile("```|~~~")
+# Behind these a capital begins a new sentence ("at 5 p.m. Then"); behind other dotted letters and
+# initials it is a name ("J. R. Smith").
+_MAY_END = frozenset(("a.m", "p.m", "u.s", "u.k", "d.c", "etc", "inc", "ltd", "co", "corp", "jr", "sr"))
+_NEVER_END = (frozenset(TITLES) | frozenset(ABBREVIATIONS)) - _MAY_END - NEED_A_NUMBER
+
+
+def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:
+    """Whether a sentence ends at this mark; None while the text to come must decide."""
+    after = re.compile(r"\s*").match(text, match.end())
+    assert after is not None
+    if after.end() == len(text):
+        return True if final else None
+    if match[0] == "\n":
+        return _is_line_end(text, after.end(), after[0], final)
+    if not after[0] and match[0][0] not in "。！？":
+        return False
+    following = text[after.end()]
+    if match[0][0] != ".":
+        return not (match[0][-1] not in "!?…。！？" and following.islower())
+    if len(match[0]) > 1:  # an ellipsis, or a full stop and a closing quote
+        return not following.islower()
+    before = re.search(r"[\w.'/]*$", text[: match.start()])
+    word = before[0].strip("'").lower() if before else ""
+    if word.isdecimal() and not text[: match.start() - len(word)].strip():
+        return False  # "1. First": the number of an item, not a sentence
+    if word in _MAY_END:
+        return not following.islower() and not following.isdecimal()
+    if word in NEED_A_NUMBER:
+        return not following.isdecimal()
+    return not (word in _NEVER_END or re.fullmatch(r"[a-z](?:\.[a-z])*", word) and word != "i")
+
+
+def _is_line_end(text: str, next_line: int, blank: str, final: bool) -> bool | None:
+    """A blank line, or a list item or a heading below, ends what stands above; a wrap does not."""
+    if "\n" in blank:
+        return True
+    rest = text[next_line : next_line + 8]
+    if not final and _LINE_START_SO_FAR.fullmatch(rest):
+        return None
+    return bool(_LINE_START.match(rest))
+
+
+def _cut(text: str) -> int:
+    """Finds where to divide a sentence that is too long: behind a pause, else between words."""
+    window = text[:LONGEST_SENTENCE]
+    for pattern in (r"[;:—](?=\s)", r",(?=\s)", r"\s"):
+        places = [found.end() for found in re.finditer(pattern, window)]
+        if places and places[-1] > LONGEST_SENTENCE // 3:
+            return places[-1]
+    return LONGEST_SENTENCE
+
+
+def _next_end(text: str, final: bool) -> int | None:
+    """Returns where the first sentence ends, or None when more text is needed."""
+    # Code is dropped when it is read aloud, so it may be as long as it likes.
+    has_code = len(_FENCE.findall(text, 0, LONGEST_SENTENCE)) % 2
+    for match in _END.finditer(text):
+        if match.start() >= LONGEST_SENTENCE and not has_code:
+            break
+        if len(_FENCE.findall(text, 0, match.start())) % 2:
+            continue
+        decision = _is_end(text, match, final)
+        if decision is None:
+            return None
+        if decision:
+            return match.end()
+    if len(text) > LONGEST_SENTENCE + 1 and not has_code:
+        return _cut(text)
+    return len(text) if final else None
+
+
+class SentenceStream:
+    """Cuts sentences from a text that arrives in pieces, as a language model writes it.
+
+    The sentences are those of `split_sentences` on the whole text, however it is divided. A
+    sentence is given out as soon as the beginning of the next one shows that it is over.
+    """
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def push(self, piece: str) -> list[str]:
+        """Takes the next piece and returns the sentences that it completed."""
+        self._text = (self._text + piece).lstrip()
+        return self._take(final=False)
+
+    def flush(self) -> list[str]:
+        """Returns what is left; the stream is empty afterwards."""
+        return self._take(final=True)
+
+    def _take(self, final: bool) -> list[str]:
+        found = []
+        while self._text and (end := _next_end(self._text, final)) is not None:
+            found.append(self._text[:end].strip())
+            self._text = self._text[end:].lstrip()
+        return [sentence for sentence in found if sentence]
+
+
+def split_sentences(text: str) -> list[str]:
+    """Splits a text into sentences, none longer than `LONGEST_SENTENCE` characters.
+
+    Abbreviations, initials, decimals and numbered items do not end a sentence; a code block is
+    kept together whatever its length.
+    """
+    stream = SentenceStream()
+    return stream.push(text) + stream.flush()

@@ -9,7 +9,7 @@ from pathlib import Path
 from data.errors import InputError, MissingModelError
 from data.ncssd.config import BuildConfig, read_config
 
-_SUBCOMMANDS = ("report", "truth", "score", "train-segmentation")
+_SUBCOMMANDS = ("report", "truth", "score", "train-segmentation", "train-voices")
 
 
 def main(argv: list[str]) -> int:
@@ -24,6 +24,7 @@ def main(argv: list[str]) -> int:
             "truth": _truth,
             "score": _score,
             "train-segmentation": _train_segmentation,
+            "train-voices": _train_voices,
         }[argv[0]](argv[1:])
     return _build(argv)
 
@@ -179,6 +180,9 @@ def _train_segmentation(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="weights (default: those that the builder uses)")
     parser.add_argument("--minutes", type=float, default=90.0, help="of sound to learn from")
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--batch", type=int, default=24, help="examples of 8 s a step")
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--begin", type=Path, help="weights to begin with")
     parser.add_argument("--limit", type=int, default=1500, help="dialogues of the corpus to use")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
@@ -188,10 +192,33 @@ def _train_segmentation(argv: list[str]) -> int:
     plan = TrainingPlan(
         minutes_of_sound=arguments.minutes,
         steps=arguments.steps,
+        batch=arguments.batch,
+        lr=arguments.lr,
         limit=arguments.limit,
         seed=arguments.seed,
     )
-    train(arguments.corpus, plan, arguments.out or WEIGHTS)
+    train(arguments.corpus, plan, arguments.out or WEIGHTS, arguments.begin)
+    return 0
+
+
+def _train_voices(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="launch.py build train-voices",
+        description="Fits the space in which voices are compared to the voices of a corpus.",
+    )
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--out", type=Path, help="weights (default: those that the builder uses)")
+    parser.add_argument("--minutes", type=float, default=120.0, help="of sound to learn from")
+    parser.add_argument("--limit", type=int, default=0, help="dialogues of the corpus to use")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args(argv)
+    from data.ncssd.voice_space import WEIGHTS, fit_and_save
+
+    path = arguments.out or WEIGHTS
+    number = fit_and_save(
+        arguments.corpus, path, arguments.minutes, arguments.limit, arguments.seed
+    )
+    print(f"{number} stretches of speech; {path}")
     return 0
 
 

@@ -39,6 +39,7 @@ class SpeakersConfig:
     hop_s: float = 0.4
     min_cluster_s: float = 4.0  # voices with less speech join their nearest
     min_overlap_s: float = 0.1
+    bridge_s: float = 0.3  # shorter pauses of one speaker lie inside a segment
     count_threshold: float = 0.5  # probability at which a frame counts as speech, or as overlap
     change_threshold: float = 0.4
 
@@ -47,7 +48,6 @@ class SpeakersConfig:
 class TurnsConfig:
     """Two-speaker windows and turns."""
 
-    bridge_s: float = 0.3  # shorter pauses lie inside a segment
     merge_s: float = 2.0  # one speaker's segments with a shorter gap are one turn
     min_turn_s: float = 0.15
     min_turns: int = 4

@@ -15,14 +15,18 @@ def missing_models(config: BuildConfig, offline: bool) -> list[str]:
     Raises:
         InputError: a setting that names no known model, or that --offline rules out.
     """
-    from data.ncssd.segmentation import WEIGHTS
+    from data.ncssd import segmentation, voice_space
 
     paths: list[Callable[[], Path]] = [models.silero_path, models.encoder_path]
     if config.quality.dnsmos:
         paths.append(models.dnsmos_path)
     found = [message for path in paths if (message := _missing(path))]
-    if not WEIGHTS.is_file():
-        found.append(f"{WEIGHTS} (python3 launch.py build train-segmentation CORPUS)")
+    for weights, verb in (
+        (segmentation.WEIGHTS, "train-segmentation"),
+        (voice_space.WEIGHTS, "train-voices"),
+    ):
+        if not weights.is_file():
+            found.append(f"{weights} (python3 launch.py build {verb} CORPUS)")
     for package in ("onnxruntime", "torch", "scipy"):
         if importlib.util.find_spec(package) is None:
             found.append(f"{package} is not installed: pip install {package}")

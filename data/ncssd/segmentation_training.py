@@ -19,6 +19,7 @@ from data.ncssd.segmentation import (
     Segmentation,
     SegmentationConfig,
     frames_of,
+    load_segmentation,
     save_segmentation,
 )
 from data.ncssd.truth.clips import Clip, read_clips
@@ -46,7 +47,7 @@ def labels(line: Timeline, num_frames: int) -> np.ndarray:
     voices: dict[str, np.ndarray] = {}
     for placed in line.placed:
         track = voices.setdefault(placed.clip.voice, np.zeros(num_frames, bool))
-        for start, end in placed.clip.relative():
+        for start, end in placed.clip.relative(fine=True):
             track[round((placed.at + start) / FRAME_S) : round((placed.at + end) / FRAME_S)] = True
     tracks = np.stack(list(voices.values()))
     change = np.zeros(num_frames, np.int64)
@@ -88,13 +89,21 @@ def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
     weight = torch.tensor([1.0, 1.0, 2.0])
     count = F.cross_entropy(logits[..., :3].transpose(1, 2), targets[..., 0], weight)
     change = F.binary_cross_entropy_with_logits(
-        logits[..., 3], targets[..., 1].float(), pos_weight=torch.tensor(3.0)
+        logits[..., 3], targets[..., 1].float(), pos_weight=torch.tensor(5.0)
     )
     return count + 0.5 * change
 
 
-def train(corpus: Path, plan: TrainingPlan, weights: Path = WEIGHTS) -> list[float]:
+def train(
+    corpus: Path, plan: TrainingPlan, weights: Path = WEIGHTS, begin: Path | None = None
+) -> list[float]:
     """Trains and saves; returns the loss of every 50 steps.
+
+    Args:
+        corpus: in NCSSD layout.
+        plan: how long, on how much.
+        weights: where they are saved.
+        begin: weights to begin with; None begins at random.
 
     Raises:
         InputError: a corpus that cannot be used.
@@ -103,7 +112,7 @@ def train(corpus: Path, plan: TrainingPlan, weights: Path = WEIGHTS) -> list[flo
     torch.set_num_threads(1)
     inputs, targets = make_examples(read_clips(corpus, plan.limit), plan)
     config = SegmentationConfig()
-    model = Segmentation(config)
+    model = Segmentation(config) if begin is None else load_segmentation(begin).train()
     optimizer = torch.optim.AdamW(model.parameters(), plan.lr, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.lr, plan.steps, pct_start=0.1)
     rng = np.random.default_rng(plan.seed)
@@ -119,7 +128,7 @@ def train(corpus: Path, plan: TrainingPlan, weights: Path = WEIGHTS) -> list[flo
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        running += float(loss)
+        running += float(loss.detach())
         if step % 50 == 0:
             history.append(running / 50)
             running = 0.0

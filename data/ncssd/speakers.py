@@ -15,12 +15,14 @@ from data.ncssd.features import RATE, mel_power
 from data.ncssd.segmentation import FRAME_S, Posterior, load_segmentation, segment
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
+from data.ncssd.voice_space import load_voice_space
 
 VERSION = 1
 _NEAR_S = 0.3  # speech lies at most this far from what silero-vad heard
 _LONG_S = 1.0  # a stretch of this length is told by its voice; clusters are made of these
 _LEVEL = 10 ** (-30 / 20)  # what the encoder was trained at: -30 dB of full scale
-_MIN_RUN = 5  # frames: shorter speech or silence is a flicker
+_MIN_RUN = 4  # frames: shorter speech or silence is a flicker
+_EDGE = 6  # frames
 
 Span = tuple[int, int]  # first frame, one past the last
 
@@ -29,13 +31,21 @@ Span = tuple[int, int]  # first frame, one past the last
 class Stretch:
     """One person's speech between two marks, in frames; `label` once it is known."""
 
-    span: Span
+    spans: list[Span]  # parted by pauses too short for another to have spoken in
     embedding: np.ndarray
     label: int = -1
 
     @property
+    def first(self) -> int:
+        return self.spans[0][0]
+
+    @property
+    def last(self) -> int:
+        return self.spans[-1][1]
+
+    @property
     def seconds(self) -> float:
-        return (self.span[1] - self.span[0]) * FRAME_S
+        return sum(b - a for a, b in self.spans) * FRAME_S
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
@@ -45,17 +55,17 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     posterior = segment(load_segmentation(), samples)
     near = _near([[a - row["start"], b - row["start"]] for a, b in row["speech"]], posterior)
     runs, overlaps, cuts = find_marks(posterior, near, config)
-    spans = solo_spans(runs, overlaps, cuts)
-    if not spans:
+    groups = group_spans(solo_spans(runs, overlaps, cuts), posterior.change, config)
+    if not groups:
         return [drop(row, "no speech")]
-    embeddings = embed(samples, spans, config)
-    stretches = [Stretch(s, e) for s, e in zip(spans, embeddings, strict=True)]
+    embeddings = load_voice_space()(embed(samples, groups, config))
+    stretches = [Stretch(g, e) for g, e in zip(groups, embeddings, strict=True)]
     centroids = cluster(stretches, config)
     tracks = paint(stretches, overlaps, centroids.shape[0], posterior.speech.shape[0])
     segments = [
         [round(row["start"] + a * FRAME_S, 3), round(row["start"] + b * FRAME_S, 3), label]
         for label, track in enumerate(tracks)
-        for a, b in runs_of(track)
+        for a, b in _bridged(runs_of(track), round(config.bridge_s / FRAME_S))
     ]
     voices = [[round(float(v), 4) for v in c] for c in centroids]
     return [{**row, "segments": sorted(segments), "voices": voices}]
@@ -65,6 +75,16 @@ def runs_of(mask: np.ndarray) -> list[Span]:
     """Where a mask [T] is true, as spans."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _bridged(spans: list[Span], pause: int) -> list[Span]:
+    out: list[Span] = []
+    for a, b in spans:
+        if out and a - out[-1][1] < pause:
+            out[-1] = (out[-1][0], b)
+        else:
+            out.append((a, b))
+    return out
 
 
 def find_marks(
@@ -94,7 +114,8 @@ def solo_spans(runs: list[Span], overlaps: list[Span], cuts: list[int]) -> list[
     """The stretches in which one person speaks, in order."""
     spans = []
     for first, last in runs:
-        edges = [first, last, *(c for c in cuts if first < c < last)]
+        # a change that is marked at the edge of speech is the edge
+        edges = [first, last, *(c for c in cuts if first + _EDGE < c < last - _EDGE)]
         inside = [o for o in overlaps if o[0] >= first and o[1] <= last]
         edges += [edge for overlap in inside for edge in overlap]
         edges = sorted(set(edges))
@@ -104,14 +125,33 @@ def solo_spans(runs: list[Span], overlaps: list[Span], cuts: list[int]) -> list[
     return spans
 
 
-def embed(samples: np.ndarray, spans: list[Span], config: SpeakersConfig) -> np.ndarray:
-    """A unit embedding [256] of each span: the mean over windows; a short span is repeated."""
+def group_spans(
+    spans: list[Span], change: np.ndarray, config: SpeakersConfig
+) -> list[list[Span]]:
+    """Joins stretches over short pauses at whose end no change of speaker is marked."""
+    groups: list[list[Span]] = []
+    pause = round(config.bridge_s / FRAME_S)
+    for a, b in spans:
+        if groups and 0 < a - groups[-1][-1][1] < pause:
+            near = change[max(0, a - _EDGE) : a + _EDGE]
+            if near.max(initial=0.0) < config.change_threshold:
+                groups[-1].append((a, b))
+                continue
+        groups.append([(a, b)])
+    return groups
+
+
+def embed(samples: np.ndarray, groups: list[list[Span]], config: SpeakersConfig) -> np.ndarray:
+    """A unit embedding [256] of each group of spans: the mean over windows of 1.2 s.
+
+    Speech that is shorter is repeated.
+    """
     mel = mel_power(samples)
     size, hop = round(config.window_s * 100), round(config.hop_s * 100)
     windows, owners = [], []
-    for index, (a, b) in enumerate(spans):
-        part = mel[2 * a : max(2 * b, 2 * a + 2)]
-        level = samples[a * 320 : b * 320]
+    for index, spans in enumerate(groups):
+        part = np.concatenate([mel[2 * a : 2 * b] for a, b in spans])
+        level = np.concatenate([samples[a * 320 : b * 320] for a, b in spans])
         part = part * (_LEVEL**2 / (float((level**2).mean()) + 1e-10))
         if part.shape[0] < size:
             part = np.tile(part, (-(-size // part.shape[0]), 1))[:size]
@@ -123,7 +163,7 @@ def embed(samples: np.ndarray, spans: list[Span], config: SpeakersConfig) -> np.
         encoder(np.stack(windows[i : i + 64]).astype(np.float32))
         for i in range(0, len(windows), 64)
     ]
-    out = np.zeros((len(spans), batches[0].shape[1]), np.float32)
+    out = np.zeros((len(groups), batches[0].shape[1]), np.float32)
     np.add.at(out, np.array(owners), np.concatenate(batches))
     return _unit(out)
 
@@ -164,7 +204,8 @@ def paint(
     """
     tracks = np.zeros((num_labels, num_frames), bool)
     for stretch in stretches:
-        tracks[stretch.label, stretch.span[0] : stretch.span[1]] = True
+        for a, b in stretch.spans:
+            tracks[stretch.label, a:b] = True
     for a, b in overlaps:
         pair = _around(stretches, a, b)
         for label in pair:
@@ -174,11 +215,11 @@ def paint(
 
 def _around(stretches: list[Stretch], first: int, last: int) -> list[int]:
     """The labels nearest to a span, at most two and different."""
-    distance = [max(first - s.span[1], s.span[0] - last, 0) for s in stretches]
+    distance = [max(first - s.last, s.first - last, 0) for s in stretches]
     order = sorted(range(len(stretches)), key=lambda i: (distance[i], i))
     labels = list(dict.fromkeys(stretches[i].label for i in order))
-    before = [s.label for s in stretches if s.span[1] <= first]
-    after = [s.label for s in stretches if s.span[0] >= last]
+    before = [s.label for s in stretches if s.last <= first]
+    after = [s.label for s in stretches if s.first >= last]
     sides = {*before[-1:], *after[:1]}
     return sorted(sides) if len(sides) == 2 else labels[:2]
 

@@ -28,8 +28,7 @@ class Turn:
 def run(row: Row, context: Context, key: str) -> list[Row]:
     """A scene to one row a dialogue: `start`, `end`, `turns`, `voices` (of speakers 0 and 1)."""
     config = context.config.turns
-    segments = bridge([(a, b, label) for a, b, label in row["segments"]], config.bridge_s)
-    turns = make_turns(segments, config)
+    turns = make_turns([(a, b, label) for a, b, label in row["segments"]], config)
     base = {k: v for k, v in row.items() if k not in ("segments", "speech", "voices")}
     rows = []
     for window in two_speaker_windows(turns):
@@ -49,20 +48,6 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
         reason = _reason(window, order, last - first, config)
         rows.append(drop(dialogue, reason) if reason else dialogue)
     return rows or [drop(base, "no turns")]
-
-
-def bridge(segments: list[Segment], pause_s: float) -> list[Segment]:
-    """Each speaker's segments, those with a shorter pause between them made one; in order."""
-    out: list[Segment] = []
-    for label in sorted({s[2] for s in segments}):
-        mine: list[Segment] = []
-        for start, end, _ in sorted(s for s in segments if s[2] == label):
-            if mine and start - mine[-1][1] < pause_s:
-                mine[-1] = (mine[-1][0], max(end, mine[-1][1]), label)
-            else:
-                mine.append((start, end, label))
-        out += mine
-    return sorted(out)
 
 
 def make_turns(segments: list[Segment], config: TurnsConfig) -> list[Turn]:

@@ -12,6 +12,7 @@ from data.dialogue import Turn, read_ncssd
 from data.errors import InputError
 
 PAUSE_S = 0.3  # a longer silence inside an utterance parts two spans of speech
+_FINE_S = 0.05
 _SILENT = {"pau", "sil", "SIL", "#", "_", "", "h#"}
 _FLOOR_DB = -40.0  # below the loudest 20 ms: silence, where no phones say so
 
@@ -24,6 +25,7 @@ class Clip:
     text: str
     path: Path
     spans: tuple[tuple[float, float], ...]
+    fine: tuple[tuple[float, float], ...]  # the same, parted at every silence over 50 ms
 
     @property
     def speech_s(self) -> float:
@@ -35,10 +37,10 @@ class Clip:
         first, last = self.spans[0][0], self.spans[-1][1]
         return samples[round(first * SAMPLE_RATE) : round(last * SAMPLE_RATE)]
 
-    def relative(self) -> list[tuple[float, float]]:
+    def relative(self, fine: bool = False) -> list[tuple[float, float]]:
         """The spans, counted from the first sound of speech."""
         zero = self.spans[0][0]
-        return [(a - zero, b - zero) for a, b in self.spans]
+        return [(a - zero, b - zero) for a, b in (self.fine if fine else self.spans)]
 
 
 def read_clips(root: Path, limit: int = 0) -> dict[str, list[Clip]]:
@@ -62,7 +64,8 @@ def read_clips(root: Path, limit: int = 0) -> dict[str, list[Clip]]:
             voice = str(turn.extra.get("voice", f"{dialogue.id}-{turn.speaker}"))
             spans = _spans(turn)
             if spans:
-                clips[voice].append(Clip(voice, turn.text, turn.audio, tuple(spans)))
+                wide = tuple(join(spans, PAUSE_S))
+                clips[voice].append(Clip(voice, turn.text, turn.audio, wide, tuple(spans)))
     if len(clips) < 3:
         raise InputError(f"{root} has {len(clips)} voices; at least 3 are needed")
     return dict(sorted(clips.items()))
@@ -74,7 +77,7 @@ def _spans(turn: Turn) -> list[tuple[float, float]]:
         sounding = [(float(a), float(b)) for name, a, b in phones if name not in _SILENT]
     else:
         sounding = _loud(read_audio(turn.audio)) if turn.audio else []
-    return join(sounding, PAUSE_S)
+    return join(sounding, _FINE_S)
 
 
 def join(spans: list[tuple[float, float]], pause_s: float) -> list[tuple[float, float]]:

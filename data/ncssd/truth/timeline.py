@@ -141,7 +141,9 @@ def _pick(
 
 
 def _base(voice: str) -> str:
-    return voice.split("+")[0]
+    """The person behind a voice: "flite-slt+f1.08" and "festival-slt" are both "slt"."""
+    name = voice.split("+")[0]
+    return name.partition("-")[2] or name
 
 
 def _dialogue(

@@ -34,7 +34,7 @@ class BackgroundConfig:
 class SpeakersConfig:
     """Who speaks when."""
 
-    max_distance: float = 0.26  # cosine distance at which two clusters are one voice
+    max_distance: float = 0.45  # cosine distance, in the voice space, within one voice
     window_s: float = 1.2  # of an embedding
     hop_s: float = 0.4
     min_cluster_s: float = 4.0  # voices with less speech join their nearest

@@ -36,7 +36,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     try:
         facts = _write_copy(path, partial)
         _check(facts)
-        os.replace(partial, copy)
+        partial.replace(copy)
     finally:
         partial.unlink(missing_ok=True)
     return [{**row, **facts, "audio": context.store.relative(copy)}]

@@ -50,7 +50,7 @@ def run_stage(
     Args:
         progress: is told of each row that is done, and what was made of it.
     """
-    settings = context.config.settings(stage.name)
+    settings = stage.depends(context.config)
     results: list[list[Row] | None] = [None] * len(rows)
     waiting: list[tuple[int, Job]] = []
     for index, row in enumerate(rows):

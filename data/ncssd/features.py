@@ -1,12 +1,23 @@
-"""Mel spectrograms for the builder's networks, in numpy."""
+"""Mel spectrograms for the builder's networks, in numpy, and what one of them answers."""
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 
 RATE = 16_000
 HOP = 160  # 10 ms
+FRAME_S = 0.02  # of the segmentation network
 _FFT = 400
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Chances per 20 ms frame, each [T]: any speech, two voices at once, a change of speaker."""
+
+    speech: np.ndarray
+    overlap: np.ndarray
+    change: np.ndarray
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import numpy as np
 
 from data.ncssd.store import Row
 
-MAX_DISTANCE = 0.2  # cosine distance; stricter than within a scene, where time helps
+MAX_DISTANCE = 0.3  # cosine distance; stricter than within a scene, where time helps
 _MIN_SECONDS = 4.0  # a voice with less speech keeps an id of its own
 
 

@@ -15,18 +15,15 @@ def missing_models(config: BuildConfig, offline: bool) -> list[str]:
     Raises:
         InputError: a setting that names no known model, or that --offline rules out.
     """
-    from data.ncssd import segmentation, voice_space
-
+    weights = Path(__file__).parent / "weights"
     paths: list[Callable[[], Path]] = [models.silero_path, models.encoder_path]
     if config.quality.dnsmos:
         paths.append(models.dnsmos_path)
     found = [message for path in paths if (message := _missing(path))]
-    for weights, verb in (
-        (segmentation.WEIGHTS, "train-segmentation"),
-        (voice_space.WEIGHTS, "train-voices"),
-    ):
-        if not weights.is_file():
-            found.append(f"{weights} (python3 launch.py build {verb} CORPUS)")
+    for name, verb in (("segmentation", "train-segmentation"), ("voices", "train-voices")):
+        path = weights / f"{name}.safetensors"
+        if not path.is_file():
+            found.append(f"{path} (python3 launch.py build {verb} CORPUS)")
     for package in ("onnxruntime", "torch", "scipy"):
         if importlib.util.find_spec(package) is None:
             found.append(f"{package} is not installed: pip install {package}")

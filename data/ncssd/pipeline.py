@@ -27,7 +27,7 @@ STAGES = (
     Stage("decode", decode.VERSION, decode.run),
     Stage("activity", activity.VERSION, activity.run),
     Stage("background", background.VERSION, background.run),
-    Stage("speakers", speakers.VERSION, speakers.run),
+    Stage("speakers", speakers.VERSION, speakers.run, speakers.FILES),
     Stage("turns", turns.VERSION, turns.run),
     Stage("recognise", recognise.VERSION, recognise.run),
     Stage("quality", quality.VERSION, quality.run),

@@ -6,6 +6,7 @@ path, as on a shared file system. Results are kept by the workers, as in the poo
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from data.errors import MissingModelError
@@ -29,7 +30,7 @@ class RayEngine:
         self.workers = workers
         self._ray = _import()
         if not self._ray.is_initialized():
-            root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+            root = str(Path(__file__).resolve().parents[2])
             path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
             local: dict[str, Any] = {} if address else {"num_cpus": workers}
             self._ray.init(

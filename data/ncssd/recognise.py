@@ -6,6 +6,7 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,7 +78,7 @@ def check(config: RecogniseConfig, offline: bool) -> str | None:
     if config.recogniser == "faster-whisper":
         if importlib.util.find_spec("faster_whisper") is None:
             return "faster-whisper is not installed: pip install faster-whisper"
-        there = os.path.isfile(os.path.join(config.model, "model.bin"))
+        there = (Path(config.model) / "model.bin").is_file()
         return None if there else f"{config.model or 'MODEL FOLDER'}/model.bin is not there"
     raise InputError(
         f"unknown recogniser {config.recogniser!r}; "

@@ -16,10 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from data.errors import MissingModelError
-from data.ncssd.features import RATE, mel_power
+from data.ncssd.features import RATE, Posterior, mel_power
 
 WEIGHTS = Path(__file__).parent / "weights" / "segmentation.safetensors"
-FRAME_S = 0.02
 _WINDOW = 600  # frames judged at once: 12 s
 _EDGE = 50  # frames at a window's edge that its neighbour judges: 1 s
 _BATCH = 8
@@ -32,15 +31,6 @@ class SegmentationConfig:
     num_mels: int = 40
     dim: int = 96
     num_layers: int = 2
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """Chances per 20 ms frame, each [T]: any speech, two voices at once, a change of speaker."""
-
-    speech: np.ndarray
-    overlap: np.ndarray
-    change: np.ndarray
 
 
 class Segmentation(nn.Module):

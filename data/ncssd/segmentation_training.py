@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from data.audio import SAMPLE_RATE, resample
+from data.ncssd.features import FRAME_S
 from data.ncssd.segmentation import (
-    FRAME_S,
     WEIGHTS,
     Segmentation,
     SegmentationConfig,

@@ -11,8 +11,31 @@ from data.ncssd.store import Row, hash_file
 
 log = logging.getLogger(__name__)
 MEDIA = frozenset(
-    ".aac .aif .aiff .avi .flac .flv .m4a .m4v .mka .mkv .mov .mp3 .mp4 .mpg .mpeg .oga .ogg "
-    ".opus .ts .wav .webm .wma .wmv".split()
+    [
+        ".aac",
+        ".aif",
+        ".aiff",
+        ".avi",
+        ".flac",
+        ".flv",
+        ".m4a",
+        ".m4v",
+        ".mka",
+        ".mkv",
+        ".mov",
+        ".mp3",
+        ".mp4",
+        ".mpg",
+        ".mpeg",
+        ".oga",
+        ".ogg",
+        ".opus",
+        ".ts",
+        ".wav",
+        ".webm",
+        ".wma",
+        ".wmv",
+    ]
 )
 _KNOWN = ("license", "consent", "language")
 

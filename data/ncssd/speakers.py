@@ -5,19 +5,22 @@ way to another. Between those marks one person speaks: an embedding of each such
 clustering of the scene's embeddings, tell who. Nothing forces two speakers on a scene.
 """
 
+import itertools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from data.ncssd import models
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import RATE, mel_power
-from data.ncssd.segmentation import FRAME_S, Posterior, load_segmentation, segment
+from data.ncssd.features import FRAME_S, RATE, Posterior, mel_power
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
 from data.ncssd.voice_space import load_voice_space
 
 VERSION = 1
+_FOLDER = Path(__file__).parent / "weights"
+FILES = (_FOLDER / "segmentation.safetensors", _FOLDER / "voices.safetensors")
 _NEAR_S = 0.3  # speech lies at most this far from what silero-vad heard
 _LONG_S = 1.0  # a stretch of this length is told by its voice; clusters are made of these
 _LEVEL = 10 ** (-30 / 20)  # what the encoder was trained at: -30 dB of full scale
@@ -50,6 +53,9 @@ class Stretch:
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
     """Adds `segments` ([start, end, label], seconds in the copy) and `voices` (embeddings)."""
+    # here, since it brings torch, which the processes of the other stages can do without
+    from data.ncssd.segmentation import load_segmentation, segment
+
     config = context.config.speakers
     samples = context.read(row["audio"], row["start"], row["end"], RATE)
     posterior = segment(load_segmentation(), samples)
@@ -119,15 +125,13 @@ def solo_spans(runs: list[Span], overlaps: list[Span], cuts: list[int]) -> list[
         inside = [o for o in overlaps if o[0] >= first and o[1] <= last]
         edges += [edge for overlap in inside for edge in overlap]
         edges = sorted(set(edges))
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in itertools.pairwise(edges):
             if not any(x <= a and b <= y for x, y in inside):
                 spans.append((a, b))
     return spans
 
 
-def group_spans(
-    spans: list[Span], change: np.ndarray, config: SpeakersConfig
-) -> list[list[Span]]:
+def group_spans(spans: list[Span], change: np.ndarray, config: SpeakersConfig) -> list[list[Span]]:
     """Joins stretches over short pauses at whose end no change of speaker is marked."""
     groups: list[list[Span]] = []
     pause = round(config.bridge_s / FRAME_S)

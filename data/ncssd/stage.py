@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from data.audio import SAMPLE_RATE, resample
 from data.ncssd.config import BuildConfig
-from data.ncssd.store import Row, Store
+from data.ncssd.store import Row, Store, hash_file
 
 
 @dataclass
@@ -47,6 +48,11 @@ class Stage:
     name: str
     version: int
     run: Callable[[Row, Context, str], list[Row]]
+    files: tuple[Path, ...] = ()  # weights, whose content the results depend on
+
+    def depends(self, config: BuildConfig) -> dict[str, Any]:
+        """All that a result depends on beside its row and the stage's version."""
+        return {**config.settings(self.name), "files": [hash_file(path) for path in self.files]}
 
 
 def drop(row: Row, reason: str) -> Row:

@@ -1,5 +1,6 @@
 """Stage 5: turns, and the windows of a scene in which exactly two people talk."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,9 +41,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
             "start": round(first, 3),
             "end": round(last, 3),
             "turns": [_entry(turn, order.index(turn.speaker)) for turn in window],
-            "gaps": [
-                round(b.start - a.end, 3) for a, b in zip(window[:-1], window[1:], strict=True)
-            ],
+            "gaps": [round(b.start - a.end, 3) for a, b in itertools.pairwise(window)],
             "voices": [row["voices"][label] for label in order],
         }
         reason = _reason(window, order, last - first, config)

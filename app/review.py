@@ -1,0 +1,131 @@
+"""`launch.py build review DIR`: a page on which a person judges the dialogues of a build.
+
+Listening, mending texts and speakers, accepting and rejecting. What is decided is kept by
+`data.ncssd.review`; this file holds the widgets alone.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.audio import SAMPLE_RATE
+from data.errors import InputError
+from data.ncssd.review import Decision, Review
+
+HEADERS = ["turn", "speaker", "start", "end", "overlap", "confidence", "text"]
+_PAUSE_S = 0.25
+
+
+def main(argv: list[str]) -> int:
+    """Serves the page until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="launch.py build review")
+    parser.add_argument("dir", type=Path, help="what a build made")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=7861)
+    arguments = parser.parse_args(argv)
+    page = create_page(Review(arguments.dir))
+    page.launch(server_name=arguments.host, server_port=arguments.port)
+    return 0
+
+
+def create_page(review: Review) -> Any:
+    """The page (a gradio.Blocks) over a review."""
+    import gradio as gr
+
+    with gr.Blocks(title="Review of dialogues") as page:
+        gr.Markdown("# Review of dialogues")
+        tally = gr.Markdown(_tally(review))
+        chosen = gr.Dropdown(review.ids, value=next(iter(review.ids), None), label="Dialogue")
+        sound = gr.Audio(label="All turns, one after the other", interactive=False)
+        table = gr.Dataframe(headers=HEADERS, interactive=True, wrap=True, label="Turns")
+        with gr.Row():
+            accept = gr.Button("Accept", variant="primary")
+            reject = gr.Button("Reject", variant="stop")
+            later = gr.Button("Keep as open")
+        note = gr.Markdown()
+        export = gr.Button("Export what was accepted")
+
+        shown: list[Any] = [sound, table, note]
+        page.load(lambda name: show(review, name), chosen, shown)
+        chosen.change(lambda name: show(review, name), chosen, shown)
+        for button, verdict in ((accept, "accepted"), (reject, "rejected"), (later, "open")):
+            button.click(
+                lambda name, rows, verdict=verdict: keep(review, name, rows, verdict),
+                [chosen, table],
+                [chosen, tally, note],
+            )
+        export.click(lambda: f"Written to `{review.export()}`.", None, note)
+    return page
+
+
+def show(
+    review: Review, name: str | None
+) -> tuple[tuple[int, np.ndarray] | None, list[list[Any]], str]:
+    """What the page shows of a dialogue: its sound, its turns, and the verdict."""
+    if not name:
+        return None, [], "The build has no dialogue."
+    dialogue = review.dialogue(name)
+    pause = np.zeros(round(_PAUSE_S * SAMPLE_RATE), np.float32)
+    pieces: list[np.ndarray] = []
+    for turn in dialogue.turns:
+        samples = turn.load()
+        pieces += [samples if samples is not None else pause, pause]
+    rows = [
+        [
+            index,
+            turn.speaker,
+            *(turn.extra.get(key) for key in ("start", "end", "overlap", "confidence")),
+            turn.text,
+        ]
+        for index, turn in enumerate(dialogue.turns)
+    ]
+    sound = np.clip(np.concatenate(pieces) * 32767, -32768, 32767).astype(np.int16)
+    return (SAMPLE_RATE, sound), rows, f"Verdict: {review.decision(name).verdict}"
+
+
+def keep(review: Review, name: str | None, rows: Any, verdict: str) -> tuple[str | None, str, str]:
+    """Keeps what was decided, and moves on to the next dialogue that is open."""
+    if not name:
+        return name, _tally(review), "The build has no dialogue."
+    try:
+        review.decide(changes(review, name, _rows(rows), verdict))
+    except InputError as error:
+        return name, _tally(review), f"**Not kept:** {error}"
+    left = [other for other in review.ids if review.decision(other).verdict == "open"]
+    after = [other for other in left if review.ids.index(other) > review.ids.index(name)]
+    following = next(iter([*after, *left]), name)
+    return following, _tally(review), f"Kept: {name} is {verdict}."
+
+
+def changes(review: Review, name: str, rows: list[list[Any]], verdict: str) -> Decision:
+    """The decision that a table as it stands amounts to.
+
+    Raises:
+        InputError: a cell that is no turn or no speaker.
+    """
+    before = review.dialogue(name).turns
+    decision = review.decision(name)
+    texts, speakers = dict(decision.texts), dict(decision.speakers)
+    for row in rows:
+        try:
+            index, speaker, text = int(row[0]), int(row[1]), str(row[-1])
+        except (TypeError, ValueError):
+            raise InputError(f"row {row!r:.60}: the turn and the speaker must be numbers") from None
+        if not 0 <= index < len(before):
+            raise InputError(f"there is no turn {index}; leave the column 'turn' as it is")
+        if text != before[index].text:
+            texts[index] = text
+        if speaker != before[index].speaker:
+            speakers[index] = speaker
+    return Decision(name, verdict, texts, speakers)
+
+
+def _rows(table: Any) -> list[list[Any]]:
+    """Gradio gives a data frame; a test gives lists."""
+    return table.values.tolist() if hasattr(table, "values") else list(table)
+
+
+def _tally(review: Review) -> str:
+    return ", ".join(f"{number} {verdict}" for verdict, number in review.counts().items())

@@ -1,0 +1,55 @@
+"""Small SVG pictures for the report: histograms and lines of turns."""
+
+import html
+
+import numpy as np
+
+_COLOURS = ("#3b6fb6", "#d1743c")
+
+
+def histogram(values: list[float], title: str, unit: str, num_bins: int = 24) -> str:
+    """A histogram between the 1st and the 99th percentile, with its median; SVG."""
+    finite = np.array([v for v in values if v is not None and np.isfinite(v)], np.float64)
+    head = f"<figcaption>{html.escape(title)}"
+    if finite.size == 0:
+        return f"<figure>{head}: nothing measured</figcaption></figure>"
+    low, high = np.quantile(finite, [0.01, 0.99])
+    high = high if high > low else low + 1.0
+    counts, edges = np.histogram(np.clip(finite, low, high), num_bins, (low, high))
+    width, height = 320, 90
+    step = width / num_bins
+    bars = "".join(
+        f'<rect x="{i * step:.1f}" y="{height - height * c / counts.max():.1f}" '
+        f'width="{step - 1:.1f}" height="{height * c / counts.max():.1f}">'
+        f"<title>{edges[i]:.2f} to {edges[i + 1]:.2f} {unit}: {c}</title></rect>"
+        for i, c in enumerate(counts.tolist())
+    )
+    median = float(np.median(finite))
+    return (
+        f"<figure>{head}, median {median:.2f} {unit}</figcaption>"
+        f'<svg viewBox="0 0 {width} {height + 16}" role="img" '
+        f'aria-label="{html.escape(title)}"><g fill="{_COLOURS[0]}">{bars}</g>'
+        f'<text x="0" y="{height + 13}">{low:.2f}</text>'
+        f'<text x="{width}" y="{height + 13}" text-anchor="end">{high:.2f} {unit}</text>'
+        "</svg></figure>"
+    )
+
+
+def turn_lines(turns: list[dict], start: float, end: float) -> str:
+    """Two lines of time, one a speaker; overlaps are seen as bars above one another; SVG."""
+    width, row = 900, 22
+    scale = width / max(1e-3, end - start)
+    bars = "".join(
+        f'<rect x="{(t["start"] - start) * scale:.1f}" y="{t["speaker"] * row + 2}" '
+        f'width="{max(1.5, (t["end"] - t["start"]) * scale):.1f}" height="{row - 4}" rx="2" '
+        f'fill="{_COLOURS[t["speaker"] % 2]}" fill-opacity="{0.6 if t.get("overlap") else 1}">'
+        f"<title>{t['start'] - start:.2f} to {t['end'] - start:.2f} s: "
+        f"{html.escape(t.get('text') or '')}</title></rect>"
+        for t in turns
+    )
+    return (
+        f'<svg class="turns" viewBox="0 0 {width} {2 * row + 14}" role="img" '
+        f'aria-label="who speaks when">{bars}'
+        f'<text x="0" y="{2 * row + 12}">0 s</text><text x="{width}" y="{2 * row + 12}" '
+        f'text-anchor="end">{end - start:.0f} s</text></svg>'
+    )

@@ -1,0 +1,57 @@
+"""Spans and scenes, from probabilities that are known."""
+
+import numpy as np
+
+from data.ncssd.activity import speech_spans, split_scenes
+from data.ncssd.config import ActivityConfig
+
+STEP = 512 / 16_000
+
+
+def spans_of(*marks: tuple[float, float], duration: float) -> list[list[float]]:
+    time = np.arange(round(duration / STEP)) * STEP
+    chance = np.zeros(time.shape[0], np.float32)
+    for start, end in marks:
+        chance[(time >= start) & (time < end)] = 0.9
+    return speech_spans(chance, duration, ActivityConfig())
+
+
+def test_speech_is_found_where_it_is():
+    (span,) = spans_of((1.0, 3.0), duration=5.0)
+    assert abs(span[0] - 1.0) <= STEP and abs(span[1] - 3.0) <= STEP
+
+
+def test_short_silence_does_not_part_and_short_noise_is_no_speech():
+    assert len(spans_of((1.0, 2.0), (2.1, 3.0), duration=5.0)) == 1
+    assert spans_of((1.0, 1.05), duration=5.0) == []
+
+
+def test_a_doubtful_chance_keeps_speech_but_does_not_begin_it():
+    chance = np.full(100, 0.4, np.float32)
+    assert speech_spans(chance, 3.2, ActivityConfig()) == []
+    chance[:3] = 0.6
+    assert speech_spans(chance, 3.2, ActivityConfig()) == [[0.0, 3.2]]
+
+
+def test_the_last_scene_is_kept_though_nothing_follows_it():
+    """The published pipeline loses what comes after the last long silence."""
+    scenes = split_scenes([[0.0, 20.0], [25.0, 50.0], [60.0, 90.0]], ActivityConfig())
+    assert [(s[0][0], s[-1][1]) for s in scenes] == [(0.0, 20.0), (25.0, 50.0), (60.0, 90.0)]
+
+
+def test_four_seconds_of_silence_do_not_cut_and_more_do():
+    assert len(split_scenes([[0.0, 10.0], [14.0, 20.0]], ActivityConfig())) == 1
+    assert len(split_scenes([[0.0, 10.0], [14.1, 20.0]], ActivityConfig())) == 2
+
+
+def test_no_scene_is_longer_than_the_limit_and_nothing_is_lost():
+    spans = [[i * 5.0, i * 5.0 + 4.0 - (i % 7) * 0.2] for i in range(400)]
+    config = ActivityConfig(max_scene_s=120.0)
+    scenes = split_scenes(spans, config)
+    assert [span for scene in scenes for span in scene] == spans
+    assert max(s[-1][1] - s[0][0] for s in scenes) <= 120.0
+
+
+def test_one_span_beyond_the_limit_is_cut_in_the_middle_of_sound():
+    scenes = split_scenes([[0.0, 250.0]], ActivityConfig(max_scene_s=100.0))
+    assert scenes == [[[0.0, 100.0]], [[100.0, 200.0]], [[200.0, 250.0]]]

@@ -79,8 +79,8 @@ class Connection:
         self._session: Session | None = None
         self._ended = False
         self._errors = 0
-        # 1.5 times real time of sound after a burst of 8 s; 40 messages a second after 200
-        self._sound_rate = RateLimit(1.5, 8.0)
+        # Real time and a half, and 30 s at once: a machine that stood still gets what piled up.
+        self._sound_rate = RateLimit(1.5, 30.0)
         self._message_rate = RateLimit(40.0, 200.0)
 
     async def run(self) -> None:

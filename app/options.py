@@ -1,0 +1,39 @@
+"""Options that several verbs share."""
+
+import argparse
+from pathlib import Path
+
+from models.speaker import SpeakOptions
+
+_FLOATS = {
+    "temperature": "of the codes; 0 takes the most likely",
+    "top_p": "keep codes up to this share of probability",
+    "typical_p": "locally typical sampling: keep up to this share",
+    "pitch": "factor on the pitch",
+    "rate": "factor on the rate",
+    "energy": "factor on the level",
+}
+
+
+def add_speaking(parser: argparse.ArgumentParser) -> None:
+    """Adds what `speak_options` reads."""
+    defaults = SpeakOptions()
+    for name, text in _FLOATS.items():
+        flag = "--" + name.replace("_", "-")
+        default = getattr(defaults, name)
+        parser.add_argument(flag, type=float, default=default, help=f"{text} ({default:g})")
+    parser.add_argument("--top-k", type=int, default=defaults.top_k, help="keep k codes (0: all)")
+    parser.add_argument("--predictor", choices=("gpt-talker",), default="gpt-talker")
+    parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+
+
+def speak_options(args: argparse.Namespace, seed: int | None) -> SpeakOptions:
+    """What `add_speaking` added, as options.
+
+    Raises:
+        InputError: a value out of range.
+    """
+    return SpeakOptions(
+        seed=seed, top_k=args.top_k, **{name: getattr(args, name) for name in _FLOATS}
+    )

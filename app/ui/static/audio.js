@@ -1,0 +1,124 @@
+// Microphone and loudspeaker of the page, around the two worklets.
+const RATE = 24000;
+
+export class Audio {
+  constructor() {
+    this.context = null;
+    this.onSound = () => {}; // (Int16Array)
+    this.onPlayed = () => {}; // (report of the playback worklet)
+    this.onLevel = () => {}; // (who, 0 to 1)
+    this.sent = 0; // samples captured and handed on
+    this.anchor = null; // [sample, context time] of one captured sample
+    this.stream = null;
+    this.replaying = null;
+  }
+
+  // Must be called from a click or a key press: browsers ask for it.
+  async open() {
+    if (this.context) return this.context.resume();
+    try {
+      this.context = new AudioContext({ sampleRate: RATE, latencyHint: 'interactive' });
+    } catch {
+      this.context = new AudioContext({ latencyHint: 'interactive' });
+    }
+    const here = new URL('.', import.meta.url);
+    await this.context.audioWorklet.addModule(new URL('capture-worklet.js', here));
+    await this.context.audioWorklet.addModule(new URL('playback-worklet.js', here));
+    this.player = new AudioWorkletNode(this.context, 'repartee-playback', { outputChannelCount: [1] });
+    this.player.connect(this.context.destination);
+    this.player.port.onmessage = ({ data }) => {
+      if (data.level !== undefined) this.onLevel('it', data.level);
+      else this.onPlayed(data);
+    };
+    await this.context.resume();
+  }
+
+  async openMicrophone() {
+    if (!navigator.mediaDevices) {
+      throw new Error(
+        'Browsers give a page the microphone only over HTTPS or on localhost. Start the server ' +
+          'with --ssl-keyfile and --ssl-certfile, or type below.',
+      );
+    }
+    try {
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 },
+      });
+    } catch (error) {
+      throw new Error(explain(error));
+    }
+    let source;
+    try {
+      source = this.context.createMediaStreamSource(this.stream);
+    } catch {
+      // a browser that cannot join two rates: the context takes the microphone's rate instead
+      const context = new AudioContext({ latencyHint: 'interactive' });
+      await this.context.close();
+      this.context = null;
+      context.close();
+      throw new Error('This browser cannot record at 24 kHz; please use another one, or type below.');
+    }
+    this.capture = new AudioWorkletNode(this.context, 'repartee-capture', { numberOfOutputs: 0 });
+    this.capture.port.onmessage = ({ data }) => {
+      this.sent += data.pcm.length;
+      this.anchor = [this.sent, data.time];
+      this.onLevel('you', data.level);
+      this.onSound(data.pcm);
+    };
+    this.source = source;
+    source.connect(this.capture);
+  }
+
+  closeMicrophone() {
+    if (this.capture) {
+      this.source.disconnect();
+      this.capture.port.onmessage = null;
+      this.capture = null;
+    }
+    for (const track of this.stream ? this.stream.getTracks() : []) track.stop();
+    this.stream = null;
+    this.onLevel('you', 0);
+  }
+
+  // The context's time at which a captured sample was spoken.
+  timeOf(sample) {
+    if (!this.anchor) return null;
+    return this.anchor[1] - (this.anchor[0] - sample) / RATE;
+  }
+
+  latency() {
+    return this.context ? this.context.outputLatency || 0 : 0;
+  }
+
+  tell(message, transfer = []) {
+    if (this.player) this.player.port.postMessage(message, transfer);
+  }
+
+  // Plays a finished turn; resolves when it is over.
+  async replay(buffer) {
+    await this.open();
+    this.stopReplay();
+    const node = this.context.createBufferSource();
+    node.buffer = buffer;
+    node.connect(this.context.destination);
+    this.replaying = node;
+    return new Promise((resolve) => {
+      node.onended = () => resolve(buffer.duration);
+      node.start();
+    });
+  }
+
+  stopReplay() {
+    if (this.replaying) this.replaying.stop();
+    this.replaying = null;
+  }
+}
+
+function explain(error) {
+  if (error.name === 'NotAllowedError') {
+    return 'The microphone was not allowed. Allow it in the address bar of the browser, or type below.';
+  }
+  if (error.name === 'NotFoundError') return 'No microphone was found. Plug one in, or type below.';
+  if (error.name === 'NotReadableError') return 'Another program holds the microphone. Close it, or type below.';
+  return `The microphone cannot be used (${error.name}). You can type below.`;
+}

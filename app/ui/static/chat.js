@@ -1,0 +1,321 @@
+// The talk tab: widgets on one side, sound and socket on the other.
+import { Audio } from './audio.js';
+import { Connection } from './connection.js';
+import { Log } from './log.js';
+
+const STATES = {
+  idle: 'Not started',
+  listening: 'Listening',
+  hearing: 'Hearing you',
+  thinking: 'Thinking',
+  speaking: 'Speaking',
+  lost: 'Reconnecting',
+};
+
+export function mount(root) {
+  if (root.dataset.mounted) return;
+  root.dataset.mounted = 'yes';
+  window.repartee = new Chat(root);
+}
+
+class Chat {
+  constructor(root) {
+    this.find = (selector) => root.querySelector(selector);
+    this.audio = new Audio();
+    this.connection = new Connection({
+      onEvent: (event) => this.receive(event),
+      onSound: (reply, start, pcm) => this.play(reply, pcm),
+      onLost: () => this.state('lost'),
+      onGone: (why) => this.gone(why),
+    });
+    this.log = new Log(
+      this.find('.rp-log'),
+      (number) => this.fetchTurn(number),
+      (buffer) => this.audio.replay(buffer).then((seconds) => this.figures.replays.push(seconds)),
+    );
+    this.sounds = new Map();
+    this.replies = new Map(); // reply -> { turn, speechEnd, first, asked }
+    this.figures = { firstAudio: [], played: 0, underruns: 0, stops: [], replays: [], levels: 0 };
+    this.talking = false;
+    this.audio.onSound = (pcm) => this.connection.sendSound(pcm);
+    this.audio.onPlayed = (report) => this.played(report);
+    this.audio.onLevel = (who, level) => this.level(who, level);
+    this.wire();
+    this.state('idle');
+  }
+
+  wire() {
+    const on = (selector, kind, work) => this.find(selector).addEventListener(kind, work);
+    on('.rp-start', 'click', () => (this.talking ? this.stopTalking() : this.startTalking()));
+    on('.rp-hush', 'click', () => this.connection.send({ type: 'stop' }));
+    on('.rp-new', 'click', () => this.anew());
+    on('.rp-download', 'click', () => this.download());
+    on('.rp-type', 'submit', (event) => {
+      event.preventDefault();
+      this.write();
+    });
+    on('.rp-settings', 'input', (event) => this.setting(event.target));
+    if (!window.isSecureContext) {
+      this.notice(
+        'This page came over plain HTTP, so the browser gives it no microphone. Typing works; for ' +
+          'talking start the server with --ssl-keyfile and --ssl-certfile.',
+      );
+    }
+  }
+
+  // Talking and typing
+
+  async connect() {
+    this.notice('');
+    await this.audio.open();
+    if (!this.connection.ready) await this.connection.open();
+    this.find('.rp-new').disabled = false;
+  }
+
+  async startTalking() {
+    this.find('.rp-start').disabled = true;
+    try {
+      await this.connect();
+      await this.audio.openMicrophone();
+      this.pressed(true);
+    } catch (error) {
+      this.notice(error.message);
+    } finally {
+      this.find('.rp-start').disabled = false;
+    }
+  }
+
+  stopTalking() {
+    this.audio.closeMicrophone();
+    this.connection.send({ type: 'stop' });
+    this.pressed(false);
+  }
+
+  pressed(talking) {
+    this.talking = talking;
+    const button = this.find('.rp-start');
+    button.setAttribute('aria-pressed', talking);
+    button.textContent = talking ? 'Stop talking' : 'Start talking';
+  }
+
+  async write() {
+    const input = this.find('.rp-type input');
+    const text = input.value.trim();
+    if (!text) return;
+    try {
+      await this.connect();
+      this.typedAt = this.audio.context.currentTime;
+      this.connection.send({ type: 'text', text });
+      input.value = '';
+    } catch (error) {
+      this.notice(error.message);
+    }
+  }
+
+  anew() {
+    this.audio.stopReplay();
+    this.stopTalking();
+    this.connection.close();
+    this.log.clear();
+    this.sounds.clear();
+    this.state('idle');
+    this.find('.rp-new').disabled = true;
+    this.find('.rp-download').disabled = true;
+  }
+
+  gone(why) {
+    this.audio.closeMicrophone();
+    this.pressed(false);
+    this.state('idle');
+    if (why) this.notice(why);
+  }
+
+  // What the server says
+
+  receive(event) {
+    const work = this[`on_${event.type.replaceAll('.', '_')}`];
+    if (work) work.call(this, event);
+  }
+
+  on_session(event) {
+    this.fill('voice', event.voices.map((one) => [one.name, `${one.name}: ${one.description}`]), event.settings.voice);
+    this.fill('predictor', event.predictors.map((one) => [one, one]), event.settings.predictor);
+    this.fill('responder', event.responders.map((one) => [one, one]), event.settings.responder);
+    if (!event.resumed) this.log.clear();
+    this.audio.sent = 0; // the server counts anew
+    this.audio.anchor = null;
+    for (const turn of event.turns) this.log.show({ ...turn, final: true });
+    this.find('.rp-download').disabled = !event.turns.length;
+    this.state('listening');
+  }
+
+  on_state(event) {
+    this.state(event.state);
+  }
+
+  on_partial(event) {
+    this.find('.rp-partial').textContent = event.text;
+  }
+
+  on_turn(event) {
+    this.find('.rp-partial').textContent = '';
+    this.sounds.delete(event.turn);
+    const known = this.replies.get(event.reply);
+    if (known && known.firstMs) event.timings.first_audio_ms = known.firstMs;
+    this.log.show({ ...event, final: true });
+    this.find('.rp-download').disabled = false;
+  }
+
+  on_turn_reopened(event) {
+    this.sounds.delete(event.turn);
+    this.log.remove(event.turn);
+  }
+
+  on_turn_dropped() {
+    this.find('.rp-partial').textContent = '';
+  }
+
+  on_reply_started(event) {
+    this.audio.stopReplay();
+    this.replies.set(event.reply, { turn: event.turn, speechEnd: event.speech_end });
+  }
+
+  on_reply_text(event) {
+    const reply = this.replies.get(event.reply);
+    if (reply) this.log.show({ turn: reply.turn, who: 'agent', text: event.text });
+  }
+
+  on_reply_dropped(event) {
+    const reply = this.replies.get(event.reply);
+    if (reply) this.log.remove(reply.turn);
+  }
+
+  on_reply_sent(event) {
+    this.audio.tell({ type: 'sent', reply: event.reply, samples: event.samples });
+  }
+
+  on_duck(event) {
+    this.audio.tell({ type: 'duck', gain: event.gain });
+  }
+
+  on_restore() {
+    this.audio.tell({ type: 'duck', gain: 1 });
+  }
+
+  on_stop(event) {
+    this.audio.tell({ type: 'stop', reply: event.reply, fadeMs: event.fade_ms });
+  }
+
+  on_notice(event) {
+    this.notice(event.message);
+  }
+
+  on_error(event) {
+    this.notice(event.message);
+  }
+
+  // Sound
+
+  play(reply, pcm) {
+    const samples = new Float32Array(pcm.length);
+    for (let i = 0; i < pcm.length; i++) samples[i] = pcm[i] / 32767;
+    this.audio.tell({ type: 'sound', reply, samples }, [samples.buffer]);
+  }
+
+  played(report) {
+    this.figures.played = report.total;
+    if (report.first) this.measure(report);
+    if (report.stopped) this.figures.stops.push({ reply: report.reply, played: report.played, at: performance.now() });
+    if (report.underruns) this.figures.underruns += report.underruns;
+    this.connection.send({
+      type: 'playback',
+      reply: report.reply,
+      played: report.played,
+      finished: Boolean(report.finished),
+      stopped: Boolean(report.stopped),
+      underruns: report.underruns || 0,
+    });
+  }
+
+  // From the end of the user's speech (or the sending of a typed turn) to the first sample played.
+  measure({ reply, time }) {
+    const known = this.replies.get(reply);
+    if (!known) return;
+    const spoken = known.speechEnd !== null && known.speechEnd !== undefined;
+    const from = spoken ? this.audio.timeOf(known.speechEnd) : this.typedAt;
+    if (from === null || from === undefined) return;
+    known.firstMs = 1000 * (time + this.audio.latency() - from);
+    if (spoken) {
+      this.figures.firstAudio.push(known.firstMs);
+      this.connection.send({ type: 'measured', reply, first_audio_ms: known.firstMs });
+    }
+    const sorted = [...this.figures.firstAudio].sort((a, b) => a - b);
+    const median = sorted[Math.floor(sorted.length / 2)];
+    this.find('.rp-figures').textContent =
+      `First sound after ${Math.round(known.firstMs)} ms` +
+      (sorted.length > 1 ? `, median ${Math.round(median)} ms of ${sorted.length}` : '');
+  }
+
+  level(who, rms) {
+    const meter = this.find(who === 'you' ? '.rp-you' : '.rp-it');
+    const value = rms > 0 ? Math.max(0, 1 + Math.log10(rms) / 2.5) : 0;
+    meter.value = Math.max(value, meter.value * 0.8);
+    if (who === 'it') this.figures.levels = Math.max(this.figures.levels, rms);
+  }
+
+  async fetchTurn(number) {
+    if (!this.sounds.has(number)) {
+      await this.audio.open();
+      const response = await fetch(`/v1/conversation/${this.connection.session}/turns/${number}.wav`);
+      if (!response.ok) throw new Error('This turn has no sound.');
+      this.sounds.set(number, await this.audio.context.decodeAudioData(await response.arrayBuffer()));
+    }
+    return this.sounds.get(number);
+  }
+
+  async download() {
+    const response = await fetch(`/v1/conversation/${this.connection.session}/dialogue.zip`);
+    if (!response.ok) {
+      this.notice('There is nothing to download yet.');
+      return;
+    }
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = 'repartee-dialogue.zip';
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
+  // Widgets
+
+  fill(name, choices, chosen) {
+    const select = this.find(`select[name=${name}]`);
+    select.replaceChildren(...choices.map(([value, label]) => new Option(label, value)));
+    if (chosen) select.value = chosen;
+  }
+
+  setting(widget) {
+    const name = widget.name;
+    let value = widget.value;
+    if (widget.type === 'checkbox') value = widget.checked;
+    if (widget.type === 'range') {
+      value = Number(value);
+      if (name === 'temperature' && value === 0) value = null;
+      const shown = { silence_ms: `${value} ms`, temperature: value === null ? 'as trained' : value.toFixed?.(1) };
+      widget.parentElement.querySelector('output').textContent = shown[name] || value.toFixed(1);
+    }
+    this.connection.settings[name] = value;
+    this.connection.send({ type: 'settings', settings: { [name]: value } });
+  }
+
+  state(state) {
+    const element = this.find('.rp-state');
+    element.dataset.state = state;
+    element.querySelector('b').textContent = STATES[state] || state;
+    this.find('.rp-hush').disabled = state !== 'speaking';
+  }
+
+  notice(text) {
+    this.find('.rp-notice').textContent = text;
+  }
+}

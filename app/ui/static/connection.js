@@ -1,0 +1,80 @@
+// The WebSocket of the conversation; see PROTOCOL.md. Comes back by itself after a drop.
+const RETRIES = 6;
+
+export class Connection {
+  constructor(handlers) {
+    this.handlers = handlers; // onEvent(event), onSound(reply, start, Int16Array), onLost(), onGone(why)
+    this.socket = null;
+    this.session = null;
+    this.settings = {};
+    this.tries = 0;
+    this.wanted = false;
+  }
+
+  open() {
+    this.wanted = true;
+    const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+    const socket = new WebSocket(`${scheme}://${location.host}/v1/conversation`);
+    socket.binaryType = 'arraybuffer';
+    this.socket = socket;
+    this.ready = false;
+    return new Promise((resolve, reject) => {
+      socket.onopen = () => {
+        const start = { type: 'start', protocol: 1, sample_rate: 24000, settings: this.settings };
+        if (this.session) start.session = this.session;
+        socket.send(JSON.stringify(start));
+      };
+      socket.onmessage = ({ data }) => {
+        if (typeof data !== 'string') return this.sound(data);
+        const event = JSON.parse(data);
+        if (event.type === 'session') {
+          this.session = event.session;
+          this.ready = true;
+          this.tries = 0;
+          this.handlers.onEvent(event);
+          return resolve(event);
+        }
+        if (event.type === 'error' && event.fatal) this.wanted = false;
+        this.handlers.onEvent(event);
+        return undefined;
+      };
+      socket.onclose = () => {
+        this.ready = false;
+        reject(new Error('The server closed the connection.'));
+        if (this.wanted) this.again();
+        else this.handlers.onGone();
+      };
+    });
+  }
+
+  again() {
+    this.handlers.onLost();
+    if (this.tries++ >= RETRIES) {
+      this.wanted = false;
+      this.handlers.onGone('The connection is lost. Press start to try again.');
+      return;
+    }
+    setTimeout(() => this.wanted && this.open().catch(() => {}), 300 * 2 ** this.tries);
+  }
+
+  sound(buffer) {
+    const head = new DataView(buffer);
+    this.handlers.onSound(head.getUint32(0, true), head.getUint32(4, true), new Int16Array(buffer, 8));
+  }
+
+  send(message) {
+    if (this.ready) this.socket.send(JSON.stringify(message));
+  }
+
+  sendSound(pcm) {
+    // a connection that cannot keep up loses sound rather than growing late
+    if (this.ready && this.socket.bufferedAmount < 96000) this.socket.send(pcm.buffer);
+  }
+
+  close() {
+    this.wanted = false;
+    this.send({ type: 'end' });
+    if (this.socket) this.socket.close();
+    this.session = null;
+  }
+}

@@ -1,0 +1,121 @@
+// The conversation as messages: each question beside its answer, with their pictures.
+import { draw } from './picture.js';
+
+const PICTURE_S = 4; // pictures share one scale of time up to this length
+
+export class Log {
+  constructor(root, fetchTurn, replay) {
+    this.root = root;
+    this.fetchTurn = fetchTurn; // (number) -> AudioBuffer
+    this.replay = replay; // (AudioBuffer) -> Promise
+    this.turns = new Map();
+    this.pair = null;
+  }
+
+  clear() {
+    this.root.querySelectorAll('.rp-pair').forEach((one) => one.remove());
+    this.turns.clear();
+    this.pair = null;
+    this.root.querySelector('.rp-empty').hidden = false;
+  }
+
+  // A turn: new, or known and changed.
+  show(turn) {
+    const element = this.turns.get(turn.turn) || this.create(turn);
+    element.querySelector('.rp-text').textContent = turn.text || (turn.final ? '(not understood)' : '…');
+    const lost = element.querySelector('.rp-lost');
+    lost.textContent = '';
+    if (turn.cut && turn.intended) lost.textContent = ' ' + rest(turn.intended, turn.text);
+    if (turn.final) this.finish(element, turn);
+    this.root.scrollTop = this.root.scrollHeight;
+    return element;
+  }
+
+  create(turn) {
+    this.root.querySelector('.rp-empty').hidden = true;
+    if (turn.who === 'user' || !this.pair) {
+      this.pair = document.createElement('div');
+      this.pair.className = 'rp-pair';
+      this.root.append(this.pair);
+    }
+    const element = document.createElement('article');
+    element.className = 'rp-turn';
+    element.dataset.who = turn.who;
+    element.dataset.turn = turn.turn;
+    element.innerHTML =
+      '<h3></h3><p><span class="rp-text"></span><span class="rp-lost"></span></p><div class="rp-line"></div>';
+    element.querySelector('h3').textContent = turn.who === 'user' ? 'You' : 'Repartee';
+    this.pair.append(element);
+    this.turns.set(turn.turn, element);
+    return element;
+  }
+
+  finish(element, turn) {
+    const line = element.querySelector('.rp-line');
+    line.textContent = '';
+    element.dataset.cut = turn.cut;
+    const notes = [];
+    if (turn.typed) notes.push('typed');
+    if (turn.cut) notes.push('interrupted');
+    if (turn.seconds) notes.push(`${turn.seconds.toFixed(1)} s`);
+    if (turn.manner && turn.manner.f0_hz) notes.push(`${Math.round(turn.manner.f0_hz)} Hz`);
+    if (turn.manner && turn.manner.word) notes.push(`sounds ${turn.manner.word}`);
+    const first = turn.timings && turn.timings.first_audio_ms;
+    if (first) notes.push(`first sound after ${Math.round(first)} ms`);
+    if (turn.seconds) line.append(this.button(turn));
+    const text = document.createElement('span');
+    text.textContent = notes.join(' · ');
+    line.append(text);
+    if (turn.seconds && !element.querySelector('canvas')) this.picture(element, turn);
+  }
+
+  button(turn) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'rp-replay';
+    button.textContent = '▶ Replay';
+    button.setAttribute('aria-label', `Replay: ${turn.text}`);
+    button.addEventListener('click', async () => {
+      button.disabled = true;
+      try {
+        await this.replay(await this.fetchTurn(turn.turn));
+      } finally {
+        button.disabled = false;
+      }
+    });
+    return button;
+  }
+
+  async picture(element, turn) {
+    const canvas = document.createElement('canvas');
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', `Spectrogram and pitch curve of: ${turn.text}`);
+    element.querySelector('.rp-line').before(canvas);
+    try {
+      const buffer = await this.fetchTurn(turn.turn);
+      const seconds = Math.max(PICTURE_S, buffer.duration);
+      draw(canvas, buffer.getChannelData(0), buffer.sampleRate, seconds);
+    } catch {
+      canvas.remove();
+    }
+    this.root.scrollTop = this.root.scrollHeight;
+  }
+
+  remove(number) {
+    const element = this.turns.get(number);
+    if (!element) return;
+    this.turns.delete(number);
+    const pair = element.parentElement;
+    element.remove();
+    if (!pair.children.length) {
+      pair.remove();
+      this.pair = this.root.querySelector('.rp-pair:last-of-type');
+    }
+  }
+}
+
+// What was meant to be said behind what was heard.
+function rest(intended, heard) {
+  const count = heard.split(/\s+/).filter(Boolean).length;
+  return intended.split(/\s+/).slice(count).join(' ');
+}

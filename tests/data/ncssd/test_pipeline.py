@@ -1,0 +1,146 @@
+"""The whole build: what comes out, and that a kill at any stage costs nothing that was done."""
+
+import hashlib
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from data.dialogue import check_ncssd, read_ncssd
+from data.ncssd import pipeline
+from data.ncssd.engine import Pool, Serial
+from data.ncssd.export import padded
+from data.ncssd.pipeline import STAGES, build
+from data.ncssd.sources import find_media, read_sources
+from data.ncssd.stage import Context
+from data.ncssd.store import Row, read_rows
+from tests.data.ncssd.conftest import QUICK
+
+
+def digest(out: Path) -> dict[str, str]:
+    """Every file that a build hands over, without its working folder."""
+    return {
+        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and "work" not in path.relative_to(out).parts
+    }
+
+
+def test_a_strict_reader_reads_what_was_built(built):
+    assert check_ncssd(built / "ncssd") == []
+    dialogues = list(read_ncssd(built / "ncssd"))
+    assert len(dialogues) >= 2
+    for dialogue in dialogues:
+        assert {turn.speaker for turn in dialogue.turns} == {0, 1}
+        assert dialogue.turns[0].speaker == 0
+        assert dialogue.extra["license"] == "CC0-1.0"
+        assert len(dialogue.extra["source_sha256"]) == 64
+        assert dialogue.extra["tools"]["stage-turns"]
+        for turn in dialogue.turns:
+            assert turn.extra["end"] > turn.extra["start"] >= 0
+            assert {"overlap", "confidence", "snr_db"} <= set(turn.extra)
+
+
+def test_no_row_and_no_export_names_a_path_of_this_machine(built, recordings):
+    for path in built.rglob("*.json*"):
+        text = path.read_text(errors="ignore") if not path.name.endswith(".gz") else ""
+        assert str(recordings) not in text
+        assert str(built) not in text
+
+
+def test_the_broken_file_is_in_quarantine_and_the_others_are_not(built):
+    (row,) = read_rows(built / "quarantine.jsonl")
+    assert row["source"] == "c.mp4"
+    assert "not media" in row["reason"]
+
+
+def test_the_same_build_again_writes_nothing_new(built, recordings):
+    before = digest(built)
+    rights = {"license": "CC0-1.0", "consent": "made by a machine"}
+    sources = read_sources(find_media([recordings]), rights, True)
+    again = build(sources, built, QUICK, Serial())
+    assert again.written == 0
+    assert digest(built) == before
+
+
+def test_two_workers_give_the_same_bytes(built, recordings, tmp_path):
+    rights = {"license": "CC0-1.0", "consent": "made by a machine"}
+    sources = read_sources(find_media([recordings]), rights, True)
+    build(sources, tmp_path, QUICK, Pool(2))
+    mine = digest(tmp_path)
+    assert mine and mine == {name: value for name, value in digest(built).items() if name in mine}
+
+
+def counted(stage, log: Path, kill_at: int | None):
+    """The stage, noting each row that it finishes; killed where it begins row `kill_at`."""
+
+    def run(row: Row, context: Context, key: str) -> list[Row]:
+        done = log.read_text().count(stage.name + " ") if log.exists() else 0
+        if kill_at is not None and done == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        made = stage.run(row, context, key)
+        with log.open("a") as file:
+            file.write(f"{stage.name} {key}\n")
+        return made
+
+    return replace(stage, run=run)
+
+
+def build_in_child(sources, out: Path, stages) -> int:
+    """Builds in a forked process; returns the signal that ended it, 0 for none."""
+    child = os.fork()
+    if child == 0:
+        try:
+            pipeline.STAGES = stages
+            build(sources, out, QUICK, Serial())
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*")
+def test_killed_at_every_stage_and_resumed_it_gives_the_same_bytes(built, recordings, tmp_path):
+    rights = {"license": "CC0-1.0", "consent": "made by a machine"}
+    sources = read_sources(find_media([recordings]), rights, True)
+    log = tmp_path / "log.txt"
+    out = tmp_path / "out"
+    for victim in range(len(STAGES)):
+        stages = tuple(
+            counted(stage, log, 1 if index == victim else None)
+            for index, stage in enumerate(STAGES)
+        )
+        assert build_in_child(sources, out, stages) == signal.SIGKILL, STAGES[victim].name
+    stages = tuple(counted(stage, log, None) for stage in STAGES)
+    assert build_in_child(sources, out, stages) == 0
+    mine = digest(out)
+    assert mine and mine == {name: value for name, value in digest(built).items() if name in mine}
+    lines = log.read_text().split("\n")[:-1]
+    assert len(lines) == len(set(lines)), "a finished row was done again"
+
+
+def test_what_is_no_longer_wanted_is_removed_and_what_is_not_ours_stays(recordings, tmp_path):
+    sources = read_sources(find_media([recordings / "b.mp3"]), {}, False)
+    build(sources, tmp_path, QUICK, Serial())
+    (folder,) = [p for p in (tmp_path / "ncssd").iterdir()]
+    foreign = tmp_path / "ncssd" / "7"
+    foreign.mkdir()
+    (foreign / "metadata.json").write_text(json.dumps({"dialog": 7, "utterents": {}}))
+    build(sources, tmp_path, QUICK.replace("turns", min_turns=99), Serial())
+    assert not folder.exists()
+    assert foreign.exists()
+
+
+def test_the_sound_around_a_turn_takes_nothing_of_anothers():
+    turns = [
+        {"start": 1.0, "end": 2.0, "speaker": 0},
+        {"start": 2.02, "end": 3.0, "speaker": 1},
+        {"start": 2.9, "end": 4.0, "speaker": 0},
+    ]
+    assert padded(turns, 0, 0.06) == (0.94, 2.02)
+    assert padded(turns, 1, 0.06) == (2.0, 3.06)

@@ -1,0 +1,123 @@
+"""What a person sees of a build, and what a person decides about it."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from app.review import changes, keep, show
+from data.dialogue import check_ncssd, read_dialogue
+from data.errors import InputError
+from data.ncssd.report import write_report
+from data.ncssd.review import Decision, Review
+
+
+class Balance(HTMLParser):
+    """Whether what is opened is closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+        self.seen = []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        if tag not in ("meta", "html"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag != "html":
+            assert self.open.pop() == tag
+
+
+def test_the_report_is_one_page_with_pictures_and_sound(built):
+    page = write_report(built).read_text()
+    parser = Balance()
+    parser.feed(page)
+    assert parser.open == []
+    assert parser.seen.count("audio") >= 2
+    assert parser.seen.count("figure") == 6
+    assert "c.mp4" in page and "not media" in page
+    assert not re.search(r'(src|href)="(?!data:)', page), "it must need nothing else"
+
+
+def test_no_report_without_a_build(tmp_path):
+    with pytest.raises(InputError, match="no finished build"):
+        write_report(tmp_path)
+    with pytest.raises(InputError, match="no finished build"):
+        Review(tmp_path)
+
+
+@pytest.fixture
+def review(built):
+    (built / "review.jsonl").unlink(missing_ok=True)
+    yield Review(built)
+    (built / "review.jsonl").unlink(missing_ok=True)
+
+
+def test_decisions_are_kept_and_the_last_counts(review, built):
+    name = review.ids[0]
+    review.decide(Decision(name, "rejected"))
+    review.decide(Decision(name, "accepted", {0: "Well | yes."}, {1: 0}))
+    again = Review(built)
+    assert again.decision(name).verdict == "accepted"
+    assert again.dialogue(name).turns[0].text == "Well | yes."
+    assert again.dialogue(name).turns[1].speaker == 0
+    assert again.counts()["accepted"] == 1
+
+
+def test_half_a_line_of_a_crash_loses_no_other_decision(review, built):
+    review.decide(Decision(review.ids[0], "accepted"))
+    with (built / "review.jsonl").open("a") as file:
+        file.write('{"dialogue": "1", "verd')
+    assert Review(built).counts()["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        Decision("0", "accepted"),
+        Decision("", "maybe"),
+        Decision("", "accepted", {999: "x"}),
+        Decision("", "accepted", {}, {0: 2}),
+    ],
+)
+def test_what_cannot_be_decided_is_refused(review, decision):
+    if not decision.dialogue:
+        decision = Decision(review.ids[0], decision.verdict, decision.texts, decision.speakers)
+    with pytest.raises(InputError):
+        review.decide(decision)
+    assert review.counts()["open"] == len(review.ids)
+
+
+def test_the_export_holds_what_was_accepted_as_it_was_mended(review):
+    first, second = review.ids[:2]
+    review.decide(Decision(first, "accepted", {0: "Mended."}))
+    review.decide(Decision(second, "rejected"))
+    root = review.export()
+    assert [p.name for p in root.iterdir()] == [first]
+    assert check_ncssd(root) == []
+    assert read_dialogue(root / first).turns[0].text == "Mended."
+
+
+def test_the_page_shows_keeps_and_moves_on(review):
+    name = review.ids[0]
+    (rate, sound), rows, note = show(review, name)
+    assert rate == 24_000 and sound.shape[0] > rate
+    assert len(rows) == len(review.dialogue(name).turns)
+    assert "open" in note
+    rows[0][-1] = "Something else"
+    following, tally, _ = keep(review, name, rows, "accepted")
+    assert following == review.ids[1]
+    assert "1 accepted" in tally
+    assert review.decision(name).texts == {0: "Something else"}
+
+
+def test_a_table_with_nonsense_is_not_kept(review):
+    name = review.ids[0]
+    _, rows, _ = show(review, name)
+    rows[0][1] = "Ann"
+    with pytest.raises(InputError, match="numbers"):
+        changes(review, name, rows, "accepted")
+    same, _, note = keep(review, name, rows, "accepted")
+    assert same == name and "Not kept" in note

@@ -76,7 +76,7 @@ class Access:
             receive = _limited(receive, self._settings.max_body)
         try:
             await self._app(scope, receive, send)
-        except _TooLarge:
+        except _TooLargeError:
             await self._refuse(scope, send, 413, "too_large", self._size_message())
 
     def _refusal(
@@ -95,9 +95,9 @@ class Access:
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > settings.max_body:
             return 413, "too_large", self._size_message()
-        if settings.guarded and scope["path"] not in _OPEN_PATHS:
-            if not self._is_known(scope, headers):
-                return 401, "unauthorised", "give the token or the user and password"
+        closed = settings.guarded and scope["path"] not in _OPEN_PATHS
+        if closed and not self._is_known(scope, headers):
+            return 401, "unauthorised", "give the token or the user and password"
         return None
 
     def _same_origin(self, origin: str, host: str) -> bool:
@@ -171,7 +171,7 @@ class Access:
         await send({"type": "http.response.body", "body": body})
 
 
-class _TooLarge(Exception):
+class _TooLargeError(Exception):
     """A body without a length turned out too large."""
 
 
@@ -183,7 +183,7 @@ def _limited(receive: Any, most: int) -> Any:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > most:
-            raise _TooLarge
+            raise _TooLargeError
         return message
 
     return receiving

@@ -166,6 +166,8 @@ def _warm(engines: Engines) -> None:
     """The first reply of a process is slower than the others: it is not the visitor's."""
     from models.speaker import SpeakOptions
 
+    if isinstance(engines.recognizer, SphinxRecognizer):
+        engines.recognizer.wait_ready()
     speaker = engines.speaker
     voice = next(iter(speaker.voices.values()))
     reply = speaker.speak(speaker.open_dialogue(), "Ready.", voice, SpeakOptions(seed=0))

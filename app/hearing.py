@@ -66,7 +66,7 @@ class Sign(Enum):
 class Heard:
     """An event; `at` counts the samples since the ears were opened.
 
-    For STARTED and WENT_ON `at` is the first voiced frame, for PAUSED and ENDED the end of the last.
+    For STARTED and WENT_ON `at` is the first voiced frame, for the others the end of the last one.
     `voiced_ms` is the voiced sound since STARTED.
     """
 

@@ -1,7 +1,7 @@
 """How something was said, in four figures, and a cautious word for it.
 
-Used by the built-in responder and shown in the page. The speech models do not read it: they hear the
-sound itself.
+Used by the built-in responder and shown in the page. The speech models do not read it: they hear
+the sound itself.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,21 @@
 """What is counted and measured, for Prometheus. Each application has its own registry."""
 
+import os
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 1.6, 2.5, 5.0, 10.0)
 _RATIOS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0)
+
+
+def resident_bytes() -> float:
+    """This process's resident memory; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return float(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
 class Metrics:
@@ -36,6 +48,8 @@ class Metrics:
         self.underruns = Counter(
             "repartee_underruns", "Sound that came too late.", ["where"], registry=registry
         )
+        self.memory = Gauge("repartee_memory_bytes", "Resident memory.", registry=registry)
+        self.memory.set_function(resident_bytes)
         self.rejected = Counter(
             "repartee_rejected", "Messages and requests refused.", ["code"], registry=registry
         )

@@ -1,5 +1,7 @@
-"""What the listener is hearing now, as far as the server can know: by the page's reports, and by the
-clock between them."""
+"""What the listener is hearing now, as far as the server can know.
+
+It goes by the page's reports, and by the clock between them.
+"""
 
 from data.audio import SAMPLE_RATE
 

@@ -1,4 +1,4 @@
-"""One application: the page, the conversation's WebSocket, the HTTP routes, and the door around them."""
+"""One application: page, WebSocket, HTTP routes, and the door around them."""
 
 import contextlib
 import os
@@ -51,7 +51,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     app.add_exception_handler(InputError, _bad_input)
     app.add_exception_handler(MissingModelError, _bad_input)
     if settings.page:
-        app.mount("/assets", StaticFiles(directory=STATIC), name="assets")
+        app.mount("/repartee", StaticFiles(directory=STATIC), name="repartee")
         _mount_page(app, engines)
     app.add_middleware(Access, settings=settings.access, metrics=metrics)
     return app
@@ -66,6 +66,7 @@ async def _bad_input(_: Request, error: Exception) -> JSONResponse:
 def _mount_page(app: FastAPI, engines: Engines) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     import gradio  # seconds to import: not for `serve`
+
     from app.ui.page import HEAD, build_page, theme
 
     gradio.mount_gradio_app(

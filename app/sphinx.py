@@ -4,24 +4,27 @@ The decoder holds Python's interpreter lock, so it must not run beside the serve
 process serves several utterances in turn; an utterance stays with its process.
 """
 
+import contextlib
+import importlib.util
 import itertools
 import logging
-import multiprocessing
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import Future
-from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
+from app.sphinx_worker import HEADER, SPHINX_HZ, frames
 from data.audio import SAMPLE_RATE, StreamResampler
 from data.errors import MissingModelError, RepError
 
 logger = logging.getLogger(__name__)
 
-SPHINX_HZ = 16_000
-_MAX_DECODERS = 8  # a process; each takes about 90 MB, and is made when it is first needed
 _MAX_BACKLOG = 4000  # messages
+_PROGRAM = Path(__file__).with_name("sphinx_worker.py")
 
 
 class SphinxRecognizer:
@@ -35,13 +38,15 @@ class SphinxRecognizer:
     name = "pocketsphinx"
 
     def __init__(self, num_processes: int = 1) -> None:
-        try:
-            import pocketsphinx  # noqa: F401
-        except ImportError:
+        if importlib.util.find_spec("pocketsphinx") is None:
             raise MissingModelError(
                 "pocketsphinx is not installed; install it with `pip install pocketsphinx`"
-            ) from None
+            )
         self._workers = [_Worker() for _ in range(num_processes)]
+
+    def wait_ready(self, timeout_s: float = 60.0) -> bool:
+        """Waits until the first process has loaded its model."""
+        return self._workers[0].ready.wait(timeout_s)
 
     def open(self) -> "SphinxUtterance":
         worker = min(self._workers, key=lambda worker: worker.num_open)
@@ -72,39 +77,42 @@ class SphinxUtterance:
         if not self._closed:
             self._closed = True
             self._send(self._resampler.flush())
-            self._worker.send(("finish", self._number, b""))
+            self._worker.send((b"f", self._number, b""))
         return self.future
 
     def abort(self) -> None:
         if not self.future.done():
             self._closed = True
-            self._worker.send(("abort", self._number, b""))
+            self._worker.send((b"a", self._number, b""))
             self._worker.forget(self._number)
 
     def _send(self, samples: np.ndarray) -> None:
         if len(samples):
             pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-            self._worker.send(("sound", self._number, pcm))
+            self._worker.send((b"s", self._number, pcm))
 
 
 class _Worker:
     """A process with decoders, a thread that sends to it and one that listens to it."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()
-        self._pipe: Connection = ours
+        self.ready = threading.Event()
+        self._process = subprocess.Popen(
+            [sys.executable, str(_PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         self._numbers = itertools.count()
         self._open: dict[int, SphinxUtterance] = {}
         self._lock = threading.Lock()
-        self._outgoing: list[tuple[str, int, bytes]] = []
+        self._outgoing: list[tuple[bytes, int, bytes]] = []
         self._pending = threading.Condition()
         self._closed = False
-        for work in (self._listen, self._forward):
-            threading.Thread(target=work, daemon=True, name="sphinx").start()
+        self._dead = False
+        self._threads = [
+            threading.Thread(target=work, daemon=True, name="sphinx")
+            for work in (self._listen, self._forward)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def num_open(self) -> int:
@@ -114,17 +122,20 @@ class _Worker:
         number = next(self._numbers)
         with self._lock:
             self._open[number] = utterance
-        self.send(("begin", number, b""))
+            dead = self._dead
+        if dead:
+            self._give_up()
+        self.send((b"b", number, b""))
         return number
 
     def forget(self, number: int) -> None:
         with self._lock:
             self._open.pop(number, None)
 
-    def send(self, message: tuple[str, int, bytes]) -> None:
+    def send(self, message: tuple[bytes, int, bytes]) -> None:
         """Never waits: a pipe that is full must not hold up the server's loop."""
         with self._pending:
-            if len(self._outgoing) < _MAX_BACKLOG or message[0] != "sound":
+            if len(self._outgoing) < _MAX_BACKLOG or message[0] != b"s":
                 self._outgoing.append(message)
             self._pending.notify()
 
@@ -133,125 +144,62 @@ class _Worker:
             self._closed = True
             self._pending.notify()
         self._process.terminate()
-        self._process.join(5)
-        self._pipe.close()
+        self._process.wait(5)
+        for thread in self._threads:
+            thread.join(2)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
 
     def _forward(self) -> None:
+        assert self._process.stdin is not None
         while True:
             with self._pending:
                 self._pending.wait_for(lambda: self._outgoing or self._closed)
                 if self._closed:
                     return
                 batch, self._outgoing = self._outgoing, []
+            content = b"".join(HEADER.pack(k, n, len(body)) + body for k, n, body in batch)
             try:
-                self._pipe.send(batch)
+                self._process.stdin.write(content)
+                self._process.stdin.flush()
             except (OSError, ValueError):
                 return
 
     def _listen(self) -> None:
+        assert self._process.stdout is not None
+        unread = bytearray()
         while True:
-            try:
-                kind, number, text = self._pipe.recv()
-            except (EOFError, OSError):
+            piece = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not piece:
                 break
-            with self._lock:
-                utterance = self._open.get(number)
-            if utterance is None:
-                continue
-            if kind == "partial":
-                utterance.partial = text
-                continue
-            self.forget(number)
-            if kind == "text":
-                utterance.partial = text
-                utterance.future.set_result(text)
-            else:
-                utterance.future.set_exception(RepError(f"recognition failed: {text}"))
+            unread += piece
+            for kind, number, payload in frames(unread):
+                self._receive(kind, number, payload.decode())
         self._give_up()
+
+    def _receive(self, kind: bytes, number: int, text: str) -> None:
+        if kind == b"r":
+            self.ready.set()
+            return
+        with self._lock:
+            utterance = self._open.get(number)
+        if utterance is None:
+            return
+        if kind == b"p":
+            utterance.partial = text
+            return
+        self.forget(number)
+        if kind == b"t":
+            utterance.partial = text
+            utterance.future.set_result(text)
+        else:
+            utterance.future.set_exception(RepError(f"recognition failed: {text}"))
 
     def _give_up(self) -> None:
         with self._lock:
             lost, self._open = list(self._open.values()), {}
+            self._dead = True
         for utterance in lost:
             utterance.future.set_exception(RepError("the recogniser's process has ended"))
-
-
-def _serve(pipe: Connection) -> None:
-    """The process: decodes what comes, a little of every utterance in turn."""
-    decoders = _Decoders()
-    waiting: dict[int, list[tuple[str, bytes]]] = {}
-    try:
-        decoders.release(decoders.take())  # the first utterance need not wait for the model
-        while True:
-            while not waiting or pipe.poll():
-                for kind, number, payload in pipe.recv():
-                    waiting.setdefault(number, []).append((kind, payload))
-            for number in list(waiting):
-                kind, payload = waiting[number].pop(0)
-                if not waiting[number]:
-                    del waiting[number]
-                if kind == "abort":
-                    waiting.pop(number, None)
-                answer = decoders.work(kind, number, payload)
-                if answer is not None:
-                    pipe.send((answer[0], number, answer[1]))
-    except (EOFError, OSError, KeyboardInterrupt):
-        return
-
-
-class _Decoders:
-    """Decoders of one process: idle ones are used again, and keep what they learnt of the channel."""
-
-    def __init__(self) -> None:
-        self._idle: list[Any] = []
-        self._busy: dict[int, Any] = {}
-        self._texts: dict[int, str] = {}
-        self._num = 0
-
-    def take(self) -> Any:
-        from pocketsphinx import Decoder
-
-        if self._idle:
-            return self._idle.pop()
-        if self._num >= _MAX_DECODERS:
-            raise RuntimeError(f"{self._num} utterances are being recognised already")
-        self._num += 1
-        return Decoder(samprate=SPHINX_HZ, loglevel="FATAL")
-
-    def release(self, decoder: Any) -> None:
-        self._idle.append(decoder)
-
-    def work(self, kind: str, number: int, payload: bytes) -> tuple[str, str] | None:
-        try:
-            return self._work(kind, number, payload)
-        except RuntimeError as error:
-            decoder = self._busy.pop(number, None)
-            if decoder is not None:
-                self._num -= 1  # its state is unknown: it is not used again
-            return ("failed", str(error))
-
-    def _work(self, kind: str, number: int, payload: bytes) -> tuple[str, str] | None:
-        if kind == "begin":
-            decoder = self._busy[number] = self.take()
-            decoder.start_utt()
-            return None
-        decoder = self._busy.get(number)
-        if decoder is None:
-            return None
-        if kind == "sound":
-            decoder.process_raw(payload)
-            text = _words(decoder)
-            if text == self._texts.get(number, ""):
-                return None
-            self._texts[number] = text
-            return ("partial", text)
-        decoder.end_utt()
-        text = _words(decoder)
-        self._texts.pop(number, None)
-        self.release(self._busy.pop(number))
-        return ("text", text) if kind == "finish" else None
-
-
-def _words(decoder: Any) -> str:
-    found = decoder.hyp()
-    return found.hypstr.strip() if found else ""

@@ -1,7 +1,7 @@
 """The turns of one conversation as they were heard, with their sound, for replay and download.
 
-The sound lies in one unnamed temporary file, so that an hour of talk takes no memory, and nothing of
-it is left when the session ends.
+The sound lies in one unnamed temporary file, so that an hour of talk takes no memory, and nothing
+of it is left when the session ends.
 """
 
 import io

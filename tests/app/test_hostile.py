@@ -29,10 +29,12 @@ def hostile_messages(seed: int) -> Iterator[str | bytes]:
     kinds = ["start", "settings", "text", "stop", "playback", "measured", "ping", "end", "x", ""]
     values: list[Any] = [
         None, True, -1, 2**40, 1e308, float("inf"), float("nan"), "", "../../etc/passwd",
-        "x" * 3000, [], {}, {"a": {"b": []}}, "\x00\ud800", "'; drop table --", "<script>alert(1)</script>",
+        "x" * 3000, [], {}, {"a": {"b": []}}, "\x00\ud800", "'; drop table --",
+        "<script>alert(1)</script>",
     ]  # fmt: skip
     names = ["protocol", "sample_rate", "session", "settings", "text", "reply", "played", "voice",
-             "finished", "underruns", "first_audio_ms", "at", "weights", "path", "__class__"]  # fmt: skip
+             "finished", "underruns", "first_audio_ms", "at", "weights", "path",
+             "__class__"]  # fmt: skip
     while True:
         choice = rng.random()
         if choice < 0.15:

@@ -1,4 +1,4 @@
-"""A speaker with the face of `models.speaker.Speaker` that makes tones: a tone a voice, 200 ms a word.
+"""A speaker with the face of `models.speaker.Speaker`: a tone for a voice, 200 ms for a word.
 
 What it says can be verified by sample: the tone tells the voice, the length the number of words.
 """

@@ -122,7 +122,7 @@ class Stage:
             self._wait_for_threads()
 
     def _wait_for_threads(self) -> None:
-        for _ in range(2000):
+        for _ in range(30_000):
             speaking = self.session._speaking
             if speaking is None or speaking.answer.done or speaking.answer.waiting:
                 return

@@ -27,14 +27,14 @@ START = {"type": "start", "protocol": 1, "sample_rate": 24_000}
 def opened(place: str, **start: Any) -> Iterator[tuple[ClientConnection, dict[str, Any]]]:
     with connect(f"ws://{place}/v1/conversation") as socket:
         socket.send(json.dumps({**START, **start}))
-        yield socket, json.loads(socket.recv(5))
+        yield socket, json.loads(socket.recv(60))
 
 
 def until(socket: ClientConnection, kind: str, who: str = "") -> tuple[dict[str, Any], np.ndarray]:
     """Reads to a message of this type; with it, the sound that came before."""
     sound = [np.zeros(0, np.float32)]
     while True:
-        message = socket.recv(10)
+        message = socket.recv(60)
         if isinstance(message, bytes):
             sound.append(parse_sound(message).samples)
             continue
@@ -115,13 +115,14 @@ def test_an_unknown_or_expired_session_is_a_new_one() -> None:
 
 def test_busy_is_said() -> None:
     settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
-    with serving(engines(), settings) as (place, _), opened(place) as (socket, _):
-        with opened(place) as (second, refused):
-            assert refused["type"] == "error"
-            assert refused["code"] == "busy"
-            assert "try again" in refused["message"]
-            socket.close()
-            second.close()
+    with (
+        serving(engines(), settings) as (place, _),
+        opened(place) as (socket, _),
+        opened(place) as (second, refused),
+    ):
+        assert refused["type"] == "error"
+        assert refused["code"] == "busy"
+        assert "try again" in refused["message"]
 
 
 def test_an_idle_conversation_is_ended() -> None:
@@ -131,7 +132,7 @@ def test_an_idle_conversation_is_ended() -> None:
         assert event["code"] == "idle"
         with pytest.raises(ConnectionClosed):
             while True:
-                socket.recv(5)
+                socket.recv(60)
         assert app.state.hub.num_live == 0
 
 
@@ -141,7 +142,7 @@ def test_an_idle_conversation_is_ended() -> None:
 def test_page_http_and_socket_are_guarded_alike(access: AccessSettings) -> None:
     with serving(engines(), ServerSettings(access=access, page=False)) as (place, _):
         assert httpx.get(f"http://{place}/healthz").status_code == 200
-        for path in ("/", "/metrics", "/v1/audio/voices", "/assets/chat.js"):
+        for path in ("/", "/metrics", "/v1/audio/voices", "/repartee/chat.js"):
             assert httpx.get(f"http://{place}{path}").status_code == 401
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic !!"}):
             with pytest.raises(InvalidStatus) as refused:
@@ -156,7 +157,7 @@ def test_page_http_and_socket_are_guarded_alike(access: AccessSettings) -> None:
         for headers in (good, {"Cookie": cookie}):
             with connect(f"ws://{place}/v1/conversation", additional_headers=headers) as socket:
                 socket.send(json.dumps(START))
-                assert json.loads(socket.recv(5))["type"] == "session"
+                assert json.loads(socket.recv(60))["type"] == "session"
 
 
 def test_a_token_in_the_address_becomes_a_cookie() -> None:

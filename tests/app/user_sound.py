@@ -1,4 +1,4 @@
-"""Sound of a person for tests: speech-like without any program, and real speech where there is one."""
+"""Sound of a person: speech-like without any program, and real speech where there is one."""
 
 import shutil
 import subprocess

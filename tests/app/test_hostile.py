@@ -155,7 +155,7 @@ def hostile_requests(seed: int) -> Iterator[tuple[str, str, bytes, dict[str, str
     bodies = [
         b"", b"{", b"null", b"[]", rng.randbytes(500), b'{"input": 5}', b'{"input": ""}',
         b'{"input": "hi", "voice": "../../x"}', b'{"input": "hi", "speed": 99}',
-        b'{"input": "hi", "response_format": "exe"}', b'{"input": "a", "history": [{"audio": "/"}]}',
+        b'{"input": "hi", "response_format": "exe"}', b'{"input": "a", "history": [{"x": 1}]}',
         b'{"input": "\xf0\x9f\x98\x80"}', b"[" * 10_000, b'{"input": "' + b"x" * 9000 + b'"}',
     ]  # fmt: skip
     while True:

@@ -117,8 +117,8 @@ def test_busy_is_said() -> None:
     settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
     with (
         serving(engines(), settings) as (place, _),
-        opened(place) as (socket, _),
-        opened(place) as (second, refused),
+        opened(place),
+        opened(place) as (_, refused),
     ):
         assert refused["type"] == "error"
         assert refused["code"] == "busy"

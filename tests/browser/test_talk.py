@@ -1,4 +1,4 @@
-"""The page in a real Chromium, with a WAV as microphone: talk, listen, interrupt, type, replay, keep.
+"""The page in a real Chromium, with a WAV as microphone: talk, interrupt, type, replay, keep.
 
 pocketsphinx really hears, the worklets really play; only the speaker is the one that makes tones,
 so that what is played can be counted. Screenshots go where REPARTEE_SCREENSHOTS says.

@@ -1,0 +1,77 @@
+"""The command line of `chat` and `serve`: what is wrong is said before anything is loaded."""
+
+import argparse
+import socket
+from pathlib import Path
+
+import pytest
+
+from app import chat
+from app.access import AccessSettings, is_loopback
+from data.errors import InputError
+
+
+def parsed(*argv: str) -> argparse.Namespace:
+    return chat._parser("chat").parse_args(list(argv))
+
+
+def test_it_binds_to_this_machine_only_unless_told() -> None:
+    access = chat.access_settings(parsed())
+    assert parsed().host == "127.0.0.1"
+    assert "localhost" in access.hosts
+
+
+def test_an_open_host_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert chat.access_settings(parsed("--host", "0.0.0.0")).hosts == ()
+    assert "--auth or --token" in capsys.readouterr().err
+    chat.access_settings(parsed("--host", "0.0.0.0", "--token", "long-enough"))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("auth", ["nobody", ":x", "x:"])
+def test_bad_credentials_are_refused(auth: str) -> None:
+    with pytest.raises(InputError, match="user:password"):
+        AccessSettings(auth=auth)
+    with pytest.raises(InputError, match="shorter than 8"):
+        AccessSettings(token="short")
+
+
+def test_tls_wants_both_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="go together"):
+        chat._check_tls(parsed("--ssl-keyfile", str(tmp_path / "key.pem")))
+    both = parsed("--ssl-keyfile", str(tmp_path / "k"), "--ssl-certfile", str(tmp_path / "c"))
+    with pytest.raises(InputError, match="does not exist"):
+        chat._check_tls(both)
+
+
+def test_a_taken_port_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match="another --port"):
+            chat._check_port("127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(InputError, match="cannot be used"):
+        chat._check_port("127.0.0.1", 70_000)
+
+
+def test_engines_that_lack_an_option_say_which() -> None:
+    with pytest.raises(InputError, match="--llm-model"):
+        chat._responders(parsed("--llm-base-url", "http://127.0.0.1:1/v1"))
+    with pytest.raises(InputError, match="--asr-base-url"):
+        chat._recognizer(parsed("--asr", "endpoint"))
+    assert list(chat._responders(parsed())) == ["built-in"]
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("x.y", False)],
+)
+def test_loopback(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_settings_from_the_command_line_are_checked() -> None:
+    with pytest.raises(InputError, match="silence_ms"):
+        chat.hub_settings(parsed("--silence-ms", "1"))
+    with pytest.raises(InputError, match="--max-sessions"):
+        chat.hub_settings(parsed("--max-sessions", "0"))

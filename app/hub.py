@@ -10,8 +10,9 @@ from app.answering import AnySpeaker
 from app.metrics import Metrics
 from app.recognition import Recognizer
 from app.replies import Responder
-from app.session import Emitted, Session
+from app.session import Session
 from app.settings import SessionSettings
+from app.speaking import Emitted
 from data.errors import RepError
 
 logger = logging.getLogger(__name__)

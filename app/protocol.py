@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from app.session import Sound
+from app.speaking import Sound
 
 PROTOCOL = 1
 SAMPLE_RATE = 24_000

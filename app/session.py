@@ -8,75 +8,28 @@ All methods are called from one thread; recogniser, responder and speaker work i
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from app.answering import Answer, AnySpeaker, Voicebox
+from app.answering import AnySpeaker, Voicebox
 from app.hearing import Ears, Heard, HearingSettings, Memory, Sign
+from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
-from app.playback import Playback
-from app.recognition import Recognizer, Utterance
+from app.recognition import Recognizer
 from app.replies import Responder
 from app.settings import SessionSettings
+from app.speaking import Emit, Emitted, Speaking
 from app.turns import AGENT, USER, TurnRecord, TurnStore
 from data.audio import SAMPLE_RATE
 
 logger = logging.getLogger(__name__)
 
-DUCK_GAIN = 0.25
-FADE_MS = 20
-_LEAD_S = 2.5  # sound sent ahead of the listener
-_STOP_REPORT_S = 0.4  # the page has so long to say where it stopped
-_TAIL_MS = 150  # of silence kept behind a turn
 _SHORTEST_TURN_MS = 120  # voiced
 _UNHEARD_MS = 500  # voiced speech without a word is worth a question
 _MEMORY_S = 66.0
-
-
-@dataclass(frozen=True)
-class Sound:
-    """Samples [n], float32, of a reply; `start` counts from its first sample."""
-
-    reply: int
-    start: int
-    samples: np.ndarray
-
-
-Emitted = dict[str, Any] | Sound
-
-
-class _Listening:
-    """The user's turn while it is being spoken, or between its end and its text."""
-
-    def __init__(self, number: int, start: int) -> None:
-        self.number = number
-        self.start = start
-        self.fed = start
-        self.end = start
-        self.voiced_ms = 0
-        self.utterance: Utterance | None = None
-        self.texts: list[Future[str]] = []
-        self.ended_at: float | None = None
-        self.shown = ""
-
-
-class _Speaking:
-    """The agent's turn from the request to the end of its playing."""
-
-    def __init__(self, answer: Answer, turn: int, replied_to: _Listening | None) -> None:
-        self.answer = answer
-        self.turn = turn
-        self.replied_to = replied_to
-        self.playback = Playback()
-        self.asked_at = answer.asked_at
-        self.shown = ""
-        self.ducked = False
-        self.stop_by: float | None = None  # cut; the page's report is awaited
-        self.timings: dict[str, float] = {}
 
 
 class Session:
@@ -98,7 +51,7 @@ class Session:
         recognizer: Recognizer,
         responders: dict[str, Responder],
         settings: SessionSettings,
-        emit: Callable[[Emitted], None],
+        emit: Emit,
         wake: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         metrics: Metrics | None = None,
@@ -107,15 +60,14 @@ class Session:
         self.settings = settings
         self.turns = TurnStore()
         self.state = "listening"
-        self.late_chunks = 0
         self._speaker, self._recognizer, self.responders = speaker, recognizer, responders
         self._emit, self._clock = emit, clock
         self._metrics = metrics or Metrics()
         self._voicebox = Voicebox(speaker, wake, clock)
         self._ears = Ears(settings.hearing)
         self._memory = Memory(_MEMORY_S)
-        self._turn: _Listening | None = None
-        self._speaking: _Speaking | None = None
+        self._turn: Listening | None = None
+        self._speaking: Speaking | None = None
         self._barging: Heard | None = None
         self._typed: list[str] = []
         self._active_at = clock()
@@ -141,8 +93,11 @@ class Session:
 
     def stop(self, reason: str = "asked") -> None:
         """Cuts the agent's turn, if there is one."""
-        if self._speaking is not None and self._speaking.stop_by is None:
-            self._cut(self._speaking, reason)
+        speaking = self._speaking
+        if speaking is None or speaking.stop_by is not None:
+            return
+        if speaking.cut(reason, self._clock()):
+            self._settle(speaking, cut=True)
 
     def report(self, reply: int, played: int, finished: bool, stopped: bool) -> None:
         """Takes the page's word on how much of a reply was played, in samples."""
@@ -180,8 +135,12 @@ class Session:
     def tick(self) -> None:
         """Does what has become due. Never waits."""
         now = self._clock()
-        if self._speaking is not None:
-            self._tick_speaking(self._speaking, now)
+        speaking = self._speaking
+        if speaking is not None:
+            if speaking.tick(now):
+                self._settle(speaking, cut=speaking.stop_by is not None)
+            if speaking.playback.begun:
+                self._active_at = now
         if self._turn is not None:
             self._tick_turn(self._turn)
         if self._typed and self._speaking is None:
@@ -201,7 +160,7 @@ class Session:
         self._emit = _into_nothing
         self._voicebox.wake = lambda: None
 
-    def attach(self, emit: Callable[[Emitted], None], wake: Callable[[], None]) -> None:
+    def attach(self, emit: Emit, wake: Callable[[], None]) -> None:
         """A listener is there again; its sound is counted from 0."""
         self._emit, self._voicebox.wake = emit, wake
         self._ears = Ears(self.settings.hearing)
@@ -227,7 +186,8 @@ class Session:
             if self._turn is None:
                 self._not_a_turn()
             else:
-                self._pause(self._turn, heard)
+                self._turn.voiced_ms = heard.voiced_ms
+                self._turn.pause(heard.at, self._ears.num_samples)
         elif heard.sign is Sign.ENDED and self._turn is not None:
             self._end(self._turn, heard)
 
@@ -240,7 +200,7 @@ class Session:
         else:
             self._reopen(speaking)
 
-    def _too_late_to_reopen(self, speaking: _Speaking) -> bool:
+    def _too_late_to_reopen(self, speaking: Speaking) -> bool:
         asked = speaking.replied_to
         if asked is None or asked.ended_at is None:
             return True
@@ -252,11 +212,12 @@ class Session:
             waiting.ended_at = None  # its text is not there yet: the turn simply goes on
             return
         prefix = self.settings.hearing.prefix_ms * SAMPLE_RATE // 1000
-        self._turn = _Listening(self.turns.number(), max(0, heard.at - prefix))
+        start = max(0, heard.at - prefix)
+        self._turn = Listening(self.turns.number(), start, self._recognizer, self._memory)
         self._turn.voiced_ms = heard.voiced_ms
         self._emit({"type": "speech.started", "turn": self._turn.number})
 
-    def _reopen(self, speaking: _Speaking) -> None:
+    def _reopen(self, speaking: Speaking) -> None:
         """The turn was not over: the answer, of which nothing was heard, is dropped."""
         turn = speaking.replied_to
         assert turn is not None
@@ -267,7 +228,7 @@ class Session:
         self._rebuild()
         turn.ended_at = None
         self._turn = turn
-        self._emit({"type": "reply.dropped", "reply": speaking.answer.number})
+        speaking.dropped()
         self._emit({"type": "turn.reopened", "turn": turn.number})
         self._metrics.reopened.inc()
 
@@ -277,27 +238,14 @@ class Session:
         )
 
     def _feed(self) -> None:
-        """Gives the recogniser what it has not heard of the turn."""
         turn = self._turn
-        if turn is None or not self._ears.in_speech or self._ears.pausing:
-            return
-        turn.voiced_ms = self._ears.voiced_ms
-        if turn.utterance is None:
-            turn.utterance = self._recognizer.open()
-        turn.utterance.push(self._memory.read(turn.fed))
-        turn.fed = self._ears.num_samples
+        if turn is not None and self._ears.in_speech and not self._ears.pausing:
+            turn.voiced_ms = self._ears.voiced_ms
+            turn.feed(self._ears.num_samples)
 
-    def _pause(self, turn: _Listening, heard: Heard) -> None:
-        """Recognises what was said so far; if the turn ends here, its text is early."""
-        turn.voiced_ms, turn.end = heard.voiced_ms, heard.at
-        if turn.utterance is not None:
-            turn.utterance.push(self._memory.read(turn.fed))
-            turn.fed = self._ears.num_samples
-            turn.texts.append(turn.utterance.finish())
-            turn.utterance = None
-
-    def _end(self, turn: _Listening, heard: Heard) -> None:
-        self._pause(turn, heard)
+    def _end(self, turn: Listening, heard: Heard) -> None:
+        turn.voiced_ms = heard.voiced_ms
+        turn.pause(heard.at, self._ears.num_samples)
         if turn.voiced_ms < _SHORTEST_TURN_MS:
             self._drop_listening()
             return
@@ -310,35 +258,29 @@ class Session:
         self._barging = None
         self._ears.forget()
         if turn is not None:
-            if turn.utterance is not None:
-                turn.utterance.abort()
+            turn.abort()
             self._emit({"type": "turn.dropped", "turn": turn.number})
 
-    def _tick_turn(self, turn: _Listening) -> None:
-        known = [one.result() for one in turn.texts if one.done() and not one.exception()]
-        if turn.utterance is not None:
-            known.append(turn.utterance.partial)
-        text = " ".join(word for word in known if word)
+    def _tick_turn(self, turn: Listening) -> None:
+        text = turn.partial
         if text != turn.shown:
             turn.shown = text
             self._emit({"type": "partial", "turn": turn.number, "text": text})
-        if turn.ended_at is not None and all(one.done() for one in turn.texts):
-            self._recognised(turn)
+        if turn.recognised:
+            self._recognised(turn, text)
 
-    def _recognised(self, turn: _Listening) -> None:
+    def _recognised(self, turn: Listening, text: str) -> None:
         assert turn.ended_at is not None
-        error = next((one.exception() for one in turn.texts if one.exception()), None)
+        error = turn.error
         if error is not None:
             self._notice("recognition", str(error))
-        text = " ".join(filter(None, (one.result() for one in turn.texts if not one.exception())))
         recognition_s = self._clock() - turn.ended_at
         self._metrics.recognition.observe(recognition_s)
         if not text and (error is not None or turn.voiced_ms < _UNHEARD_MS):
             self._drop_listening()
             return
         self._turn = None
-        tail = _TAIL_MS * SAMPLE_RATE // 1000
-        samples = self._memory.read(turn.start, turn.end + tail)
+        samples = turn.samples()
         record = TurnRecord(turn.number, USER, text)
         record.manner = measure_manner(samples, self.turns.manners(USER))
         record.timings["recognition_ms"] = 1000 * recognition_s
@@ -347,7 +289,7 @@ class Session:
     # The agent's turn
 
     def _respond(
-        self, record: TurnRecord, samples: np.ndarray | None, turn: _Listening | None
+        self, record: TurnRecord, samples: np.ndarray | None, turn: Listening | None
     ) -> None:
         self.turns.add(record, samples)
         said = record.public()
@@ -363,12 +305,13 @@ class Session:
             self._voice(),
             self.settings.speak_options(),
         )
-        self._speaking = _Speaking(answer, self.turns.number(), turn)
+        number = self.turns.number()
+        self._speaking = Speaking(answer, number, turn, self._tell, self._metrics)
         self._emit(
             {
                 "type": "reply.started",
                 "reply": answer.number,
-                "turn": self._speaking.turn,
+                "turn": number,
                 "to": record.number,
                 "speech_end": None if turn is None else turn.end,
             }
@@ -382,66 +325,6 @@ class Session:
         voices = self._speaker.voices
         return voices.get(self.settings.voice) or next(iter(voices.values()))
 
-    def _tick_speaking(self, speaking: _Speaking, now: float) -> None:
-        answer = speaking.answer
-        if speaking.stop_by is not None:
-            if now >= speaking.stop_by:
-                self._settle(speaking, cut=True)
-            return
-        if answer.text != speaking.shown:
-            speaking.shown = answer.text
-            self._emit({"type": "reply.text", "reply": answer.number, "text": answer.text})
-        self._send(speaking, now)
-        playback = speaking.playback
-        if answer.done and not answer.waiting and not playback.complete:
-            playback.complete = True
-            self._made(speaking)
-        if playback.complete and (playback.over(now) or not playback.begun):
-            self._settle(speaking, cut=False)
-
-    def _send(self, speaking: _Speaking, now: float) -> None:
-        playback, answer = speaking.playback, speaking.answer
-        while playback.lead_s(now) < _LEAD_S:
-            samples = answer.take()
-            if samples is None:
-                return
-            if not playback.begun:
-                self._first_sound(speaking, now)
-            late = playback.late
-            start = playback.sent
-            playback.send(len(samples), now)
-            if playback.late > late:
-                self.late_chunks += 1
-                self._metrics.underruns.labels("server").inc()
-            self._emit(Sound(answer.number, start, samples))
-            self._active_at = now
-
-    def _first_sound(self, speaking: _Speaking, now: float) -> None:
-        answer, turn = speaking.answer, speaking.replied_to
-        timings = speaking.timings
-        if answer.text_at is not None:
-            timings["words_ms"] = 1000 * (answer.text_at - speaking.asked_at)
-            self._metrics.llm.observe(answer.text_at - speaking.asked_at)
-            timings["speech_ms"] = 1000 * (now - answer.text_at)
-        if turn is not None and turn.ended_at is not None:
-            timings["end_to_sound_ms"] = 1000 * (now - turn.ended_at)
-
-    def _made(self, speaking: _Speaking) -> None:
-        answer = speaking.answer
-        if answer.num_samples:
-            self._metrics.rtf.observe(answer.busy_s * SAMPLE_RATE / answer.num_samples)
-        if answer.error:
-            self._notice("reply", answer.error)
-        words = [[word, start, end] for word, start, end in answer.words]
-        self._emit(
-            {
-                "type": "reply.sent",
-                "reply": answer.number,
-                "samples": speaking.playback.sent,
-                "words": words,
-            }
-        )
-
     def _on_barging(self) -> None:
         """Two stages: speech ducks the agent, longer speech cuts it."""
         heard, speaking = self._barging, self._speaking
@@ -454,66 +337,45 @@ class Session:
             return
         if not self.settings.interrupt:
             return
-        if speaking.playback.begun and not speaking.ducked:
-            speaking.ducked = True
-            self._emit({"type": "duck", "reply": speaking.answer.number, "gain": DUCK_GAIN})
+        speaking.duck()
         if self._ears.voiced_ms >= self.settings.interrupt_ms:
             self._barging = None
             self._metrics.interruptions.labels("cut").inc()
-            self._cut(speaking, "interrupted")
+            self.stop("interrupted")
             self._begin(heard)
 
     def _not_a_turn(self) -> None:
         """A cough, a word of assent: the agent goes on."""
         self._barging = None
         self._ears.forget()
-        if self._speaking is not None and self._speaking.ducked:
-            self._speaking.ducked = False
-            self._metrics.interruptions.labels("restored").inc()
-            self._emit({"type": "restore", "reply": self._speaking.answer.number})
+        if self._speaking is not None:
+            self._speaking.restore()
 
-    def _cut(self, speaking: _Speaking, reason: str) -> None:
-        speaking.answer.cancel()
-        speaking.stop_by = self._clock() + _STOP_REPORT_S
-        if not speaking.playback.begun:
-            self._settle(speaking, cut=True)
-            return
-        self._emit(
-            {
-                "type": "stop",
-                "reply": speaking.answer.number,
-                "fade_ms": FADE_MS,
-                "reason": reason,
-            }
-        )
-
-    def _settle(self, speaking: _Speaking, cut: bool) -> None:
+    def _settle(self, speaking: Speaking, cut: bool) -> None:
         """The agent's turn becomes history, as it was heard."""
         self._speaking = None
-        answer, playback = speaking.answer, speaking.playback
-        if cut:
-            reported = playback.reported
-            played = playback.position(self._clock()) if reported is None else reported
-            cut = played < answer.num_samples or not answer.done
-        else:
-            played = playback.sent
-        samples = answer.samples(played)
-        played_s = len(samples) / SAMPLE_RATE
-        self._voicebox.settle(answer, played_s if cut else None)
-        if not played:
-            self._emit({"type": "reply.dropped", "reply": answer.number})
+        answer = speaking.answer
+        spoken = speaking.outcome(cut, self._clock())
+        played_s = len(spoken.samples) / SAMPLE_RATE
+        self._voicebox.settle(answer, played_s if spoken.cut else None)
+        if answer.error:
+            self._notice("reply", answer.error)
+        if not played_s:
+            speaking.dropped()
             return
-        whole = " ".join(answer.text.split())
-        heard = " ".join(word for word, start, _ in answer.words if start < played_s)
-        record = TurnRecord(speaking.turn, AGENT, heard if cut else whole, cut=cut)
-        record.intended = whole if cut else ""
+        record = TurnRecord(speaking.turn, AGENT, spoken.text, cut=spoken.cut)
+        record.intended = spoken.whole if spoken.cut else ""
         record.voice = self.settings.voice
         record.timings = speaking.timings
-        record.manner = measure_manner(samples, self.turns.manners(AGENT))
-        self.turns.add(record, samples)
+        record.manner = measure_manner(spoken.samples, self.turns.manners(AGENT))
+        self.turns.add(record, spoken.samples)
         self._emit({"type": "turn", "reply": answer.number, **record.public()})
 
     # What goes out
+
+    def _tell(self, out: Emitted) -> None:
+        # a reply outlives a listener: what it emits goes to whoever listens now
+        self._emit(out)
 
     def _notice(self, code: str, message: str) -> None:
         logger.warning("session %s: %s: %s", self.name[:6], code, message)

@@ -19,8 +19,9 @@ from app.protocol import (
     read_sound,
     write_sound,
 )
-from app.session import Emitted, Session, Sound, with_settings
+from app.session import Session, with_settings
 from app.settings import SessionSettings
+from app.speaking import Emitted, Sound
 from data.audio import encode_audio
 from data.errors import InputError
 

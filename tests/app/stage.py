@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from app.scripted import ScriptedResponder
-from app.session import Session, Sound
+from app.session import Session
 from app.settings import SessionSettings
+from app.speaking import Sound
 from tests.app.fake_speaker import RATE, FakeSpeaker
 
 STEP_S = 0.02

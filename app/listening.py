@@ -1,0 +1,78 @@
+"""The user's turn while it is being spoken, and between its end and its text."""
+
+from concurrent.futures import Future
+
+import numpy as np
+
+from app.hearing import Memory
+from app.recognition import Recognizer, Utterance
+from data.audio import SAMPLE_RATE
+
+_TAIL_MS = 150  # of silence kept behind a turn
+
+
+class Listening:
+    """One turn of the user. Its text is recognised in stretches, each as soon as a pause comes.
+
+    Attributes:
+        number: the turn's.
+        start, end: in samples of the user's stream.
+        voiced_ms: of it.
+        ended_at: clock reading of its end, or None while it may go on.
+        shown: the partial text that the page has.
+    """
+
+    def __init__(self, number: int, start: int, recognizer: Recognizer, memory: Memory) -> None:
+        self.number, self.start = number, start
+        self.end = start
+        self.voiced_ms = 0
+        self.ended_at: float | None = None
+        self.shown = ""
+        self._recognizer, self._memory = recognizer, memory
+        self._fed = start
+        self._utterance: Utterance | None = None
+        self._texts: list[Future[str]] = []
+
+    def feed(self, until: int) -> None:
+        """Gives the recogniser what it has not heard."""
+        if self._utterance is None:
+            self._utterance = self._recognizer.open()
+        self._utterance.push(self._memory.read(self._fed))
+        self._fed = until
+
+    def pause(self, at: int, until: int) -> None:
+        """Recognises what was said so far; if the turn ends here, its text is early."""
+        self.end = at
+        if self._utterance is not None:
+            self.feed(until)
+            self._texts.append(self._utterance.finish())
+            self._utterance = None
+
+    def abort(self) -> None:
+        """The text is not wanted."""
+        if self._utterance is not None:
+            self._utterance.abort()
+
+    @property
+    def partial(self) -> str:
+        """The words so far."""
+        known = [one.result() for one in self._texts if one.done() and not one.exception()]
+        if self._utterance is not None:
+            known.append(self._utterance.partial)
+        return " ".join(word for word in known if word)
+
+    @property
+    def recognised(self) -> bool:
+        """Whether the turn has ended and all of its text is there."""
+        return self.ended_at is not None and all(one.done() for one in self._texts)
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why a stretch could not be recognised."""
+        return next(
+            (one.exception() for one in self._texts if one.done() and one.exception()), None
+        )
+
+    def samples(self) -> np.ndarray:
+        """The turn's sound [T], with a little silence around it."""
+        return self._memory.read(self.start, self.end + _TAIL_MS * SAMPLE_RATE // 1000)

@@ -1,0 +1,156 @@
+"""The agent's turn from the request to the end of its playing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.answering import Answer
+from app.listening import Listening
+from app.metrics import Metrics
+from app.playback import Playback
+from data.audio import SAMPLE_RATE
+
+DUCK_GAIN = 0.25
+FADE_MS = 20
+_LEAD_S = 2.5  # sound sent ahead of the listener
+_STOP_REPORT_S = 0.4  # the page has so long to say where it stopped
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Samples [n], float32, of a reply; `start` counts from its first sample."""
+
+    reply: int
+    start: int
+    samples: np.ndarray
+
+
+Emitted = dict[str, Any] | Sound
+Emit = Callable[[Emitted], None]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What became of a reply.
+
+    Attributes:
+        samples: what was heard, [T].
+        text: what was heard; of a cut reply, its words until then.
+        whole: all that was written.
+        cut: whether it was cut.
+    """
+
+    samples: np.ndarray
+    text: str
+    whole: str
+    cut: bool
+
+
+class Speaking:
+    """One reply on its way to the listener.
+
+    Attributes:
+        turn: its number in the conversation.
+        replied_to: the user's spoken turn, or None after a typed one.
+        stop_by: when cut, the time until which the page's report is awaited.
+        timings: measured milliseconds.
+    """
+
+    def __init__(
+        self, answer: Answer, turn: int, replied_to: Listening | None, emit: Emit, metrics: Metrics
+    ) -> None:
+        self.answer, self.turn, self.replied_to = answer, turn, replied_to
+        self.playback = Playback()
+        self.stop_by: float | None = None
+        self.timings: dict[str, float] = {}
+        self._emit, self._metrics = emit, metrics
+        self._shown = ""
+        self._ducked = False
+
+    def tick(self, now: float) -> bool:
+        """Sends what is due; True when the reply is over and can be settled."""
+        answer, playback = self.answer, self.playback
+        if self.stop_by is not None:
+            return now >= self.stop_by
+        if answer.text != self._shown:
+            self._shown = answer.text
+            self._tell("reply.text", text=answer.text)
+        self._send(now)
+        if answer.done and not answer.waiting and not playback.complete:
+            playback.complete = True
+            self._sent()
+        return playback.complete and (playback.over(now) or not playback.begun)
+
+    def duck(self) -> None:
+        """Speech over the agent: it becomes quieter."""
+        if self.playback.begun and not self._ducked:
+            self._ducked = True
+            self._tell("duck", gain=DUCK_GAIN)
+
+    def restore(self) -> None:
+        """It was nothing."""
+        if self._ducked:
+            self._ducked = False
+            self._metrics.interruptions.labels("restored").inc()
+            self._tell("restore")
+
+    def cut(self, reason: str, now: float) -> bool:
+        """Ends it here; True when there is nothing to wait for, since nothing was sent."""
+        self.answer.cancel()
+        self.stop_by = now + _STOP_REPORT_S
+        if self.playback.begun:
+            self._tell("stop", fade_ms=FADE_MS, reason=reason)
+        return not self.playback.begun
+
+    def outcome(self, cut: bool, now: float) -> Spoken:
+        """What was heard of it, as far as the page has told."""
+        answer, playback = self.answer, self.playback
+        played = playback.sent
+        if cut:
+            reported = playback.reported
+            played = playback.position(now) if reported is None else reported
+            cut = played < answer.num_samples or not answer.done
+        samples = answer.samples(played)
+        end_s = len(samples) / SAMPLE_RATE
+        heard = " ".join(word for word, start, _ in answer.words if start < end_s)
+        whole = " ".join(answer.text.split())
+        return Spoken(samples, heard if cut else whole, whole, cut)
+
+    def dropped(self) -> None:
+        """Tells the page that nothing of it was heard."""
+        self._tell("reply.dropped")
+
+    def _send(self, now: float) -> None:
+        playback, answer = self.playback, self.answer
+        while playback.lead_s(now) < _LEAD_S:
+            samples = answer.take()
+            if samples is None:
+                return
+            if not playback.begun:
+                self._first_sound(now)
+            late, start = playback.late, playback.sent
+            playback.send(len(samples), now)
+            if playback.late > late:
+                self._metrics.underruns.labels("server").inc()
+            self._emit(Sound(answer.number, start, samples))
+
+    def _first_sound(self, now: float) -> None:
+        answer, turn = self.answer, self.replied_to
+        if answer.text_at is not None:
+            self.timings["words_ms"] = 1000 * (answer.text_at - answer.asked_at)
+            self.timings["speech_ms"] = 1000 * (now - answer.text_at)
+            self._metrics.llm.observe(answer.text_at - answer.asked_at)
+        if turn is not None and turn.ended_at is not None:
+            self.timings["end_to_sound_ms"] = 1000 * (now - turn.ended_at)
+
+    def _sent(self) -> None:
+        answer = self.answer
+        if answer.num_samples:
+            self._metrics.rtf.observe(answer.busy_s * SAMPLE_RATE / answer.num_samples)
+        words = [[word, start, end] for word, start, end in answer.words]
+        self._tell("reply.sent", samples=self.playback.sent, words=words)
+
+    def _tell(self, kind: str, **fields: Any) -> None:
+        self._emit({"type": kind, "reply": self.answer.number, **fields})

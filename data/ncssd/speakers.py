@@ -6,16 +6,15 @@ clustering of the scene's embeddings, tell who. Nothing forces two speakers on a
 """
 
 import itertools
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from data.ncssd import models
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import FRAME_S, RATE, Posterior, mel_power
+from data.ncssd.features import FRAME_S, RATE, Posterior
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
+from data.ncssd.stretches import Span, Stretch, make_stretches, unit
 from data.ncssd.voice_space import load_voice_space
 
 VERSION = 1
@@ -23,32 +22,8 @@ _FOLDER = Path(__file__).parent / "weights"
 FILES = (_FOLDER / "segmentation.safetensors", _FOLDER / "voices.safetensors")
 _NEAR_S = 0.3  # speech lies at most this far from what silero-vad heard
 _LONG_S = 1.0  # a stretch of this length is told by its voice; clusters are made of these
-_LEVEL = 10 ** (-30 / 20)  # what the encoder was trained at: -30 dB of full scale
 _MIN_RUN = 4  # frames: shorter speech or silence is a flicker
 _EDGE = 6  # frames
-
-Span = tuple[int, int]  # first frame, one past the last
-
-
-@dataclass
-class Stretch:
-    """One person's speech between two marks, in frames; `label` once it is known."""
-
-    spans: list[Span]  # parted by pauses too short for another to have spoken in
-    embedding: np.ndarray
-    label: int = -1
-
-    @property
-    def first(self) -> int:
-        return self.spans[0][0]
-
-    @property
-    def last(self) -> int:
-        return self.spans[-1][1]
-
-    @property
-    def seconds(self) -> float:
-        return sum(b - a for a, b in self.spans) * FRAME_S
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
@@ -64,8 +39,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     groups = group_spans(solo_spans(runs, overlaps, cuts), posterior.change, config)
     if not groups:
         return [drop(row, "no speech")]
-    embeddings = load_voice_space()(embed(samples, groups, config))
-    stretches = [Stretch(g, e) for g, e in zip(groups, embeddings, strict=True)]
+    stretches = make_stretches(samples, groups, posterior.change, load_voice_space(), config)
     centroids = cluster(stretches, config)
     tracks = paint(stretches, overlaps, centroids.shape[0], posterior.speech.shape[0])
     segments = [
@@ -145,33 +119,6 @@ def group_spans(spans: list[Span], change: np.ndarray, config: SpeakersConfig) -
     return groups
 
 
-def embed(samples: np.ndarray, groups: list[list[Span]], config: SpeakersConfig) -> np.ndarray:
-    """A unit embedding [256] of each group of spans: the mean over windows of 1.2 s.
-
-    Speech that is shorter is repeated.
-    """
-    mel = mel_power(samples)
-    size, hop = round(config.window_s * 100), round(config.hop_s * 100)
-    windows, owners = [], []
-    for index, spans in enumerate(groups):
-        part = np.concatenate([mel[2 * a : 2 * b] for a, b in spans])
-        level = np.concatenate([samples[a * 320 : b * 320] for a, b in spans])
-        part = part * (_LEVEL**2 / (float((level**2).mean()) + 1e-10))
-        if part.shape[0] < size:
-            part = np.tile(part, (-(-size // part.shape[0]), 1))[:size]
-        starts = [*range(0, part.shape[0] - size + 1, hop)]
-        windows += [part[s : s + size] for s in starts]
-        owners += [index] * len(starts)
-    encoder = models.voice_encoder()
-    batches = [
-        encoder(np.stack(windows[i : i + 64]).astype(np.float32))
-        for i in range(0, len(windows), 64)
-    ]
-    out = np.zeros((len(groups), batches[0].shape[1]), np.float32)
-    np.add.at(out, np.array(owners), np.concatenate(batches))
-    return _unit(out)
-
-
 def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
     """Labels every stretch; returns the voices' centroids [K, 256], by first appearance."""
     from scipy.cluster.hierarchy import fcluster, linkage
@@ -187,7 +134,7 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
     totals = {int(g): float(seconds[groups == g].sum()) for g in np.unique(groups)}
     most = max(totals.values())
     kept = [g for g, total in totals.items() if total >= min(config.min_cluster_s, most)]
-    centroids = _unit(
+    centroids = unit(
         np.stack([(points[groups == g] * seconds[groups == g, None]).sum(0) for g in kept])
     )
     for stretch in stretches:
@@ -233,7 +180,3 @@ def _near(spans: list[list[float]], posterior: Posterior) -> np.ndarray:
     for start, end in spans:
         mask[max(0, round((start - _NEAR_S) / FRAME_S)) : round((end + _NEAR_S) / FRAME_S)] = True
     return mask
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)

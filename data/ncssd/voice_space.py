@@ -99,7 +99,7 @@ def fit_and_save(corpus: Path, weights: Path, minutes: float, limit: int, seed: 
 def _recording(clips: dict, seed: int, index: int) -> tuple[np.ndarray, list[str], float]:
     """Embeddings of the turns of one made recording that nobody speaks into."""
     from data.ncssd.config import SpeakersConfig
-    from data.ncssd.speakers import embed
+    from data.ncssd.stretches import embed_windows, unit
     from data.ncssd.truth.sound import add_background, mix
     from data.ncssd.truth.timeline import make_timeline
 
@@ -116,4 +116,6 @@ def _recording(clips: dict, seed: int, index: int) -> tuple[np.ndarray, list[str
         if free and end - start > 0.3:
             groups.append([(round(start * 50), round(end * 50))])
             names.append(voice)
-    return embed(samples, groups, SpeakersConfig()), names, line.duration
+    windows = embed_windows(samples, groups, SpeakersConfig())
+    means = [unit(embeddings.mean(axis=0)) for _, embeddings in windows]
+    return np.stack(means), names, line.duration

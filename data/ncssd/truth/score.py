@@ -1,7 +1,8 @@
 """What a build made of recordings with known truth, in figures.
 
 Times are seconds of the recording. DER and JER are pyannote.metrics', collar 0, overlap counted,
-over the scenes that were kept; all else is over accepted dialogues against the true ones.
+over the scenes that were kept (`der_in_dialogues`: over accepted dialogues); all else is over
+accepted dialogues against the true ones.
 """
 
 import json
@@ -27,6 +28,8 @@ class Counts:
     der_error: float = 0.0
     der_total: float = 0.0
     der_parts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    dialogue_der_error: float = 0.0
+    dialogue_der_total: float = 0.0
     jer_sum: float = 0.0
     scenes: int = 0
     boundary_hits: int = 0
@@ -60,6 +63,7 @@ class Counts:
             "hours": self.seconds / 3600,
             "der": _share(self.der_error, self.der_total),
             **{f"der_{k}": _share(v, self.der_total) for k, v in sorted(self.der_parts.items())},
+            "der_in_dialogues": _share(self.dialogue_der_error, self.dialogue_der_total),
             "jer": _share(self.jer_sum, self.scenes),
             "boundary_f1": _f1(self.boundary_hits, self.boundary_found, self.boundary_true),
             "wrong_speaker": _share(self.wrong_speaker, self.turns),
@@ -172,6 +176,18 @@ def _diarisation(recording: Recording, counts: Counts) -> None:
         counts.der_total += parts["total"]
         counts.jer_sum += float(JaccardErrorRate(collar=0.0)(true, found, uem=uem))
         counts.scenes += 1
+        for dialogue in recording.dialogues:
+            if dialogue["scene"] != [start, end]:
+                continue
+            limits = dialogue["start"], dialogue["end"]
+            uem = Timeline([Segment(*limits)], uri="recording")
+            true = annotation(recording.truth["segments"], *limits)
+            found = annotation(scene["segments"], *limits)
+            parts = DiarizationErrorRate(collar=0.0)(true, found, uem=uem, detailed=True)
+            counts.dialogue_der_total += parts["total"]
+            counts.dialogue_der_error += (
+                parts["missed detection"] + parts["false alarm"] + parts["confusion"]
+            )
 
 
 def _dialogue(truth: Row, dialogue: Row, counts: Counts, recovered: set[int]) -> None:

@@ -104,18 +104,19 @@ def make_timeline(clips: dict[str, list[Clip]], seconds: float, rng: random.Rand
     while now < seconds:
         pair = _pick(clips, 2, before, rng)
         now = _dialogue(line, clips, pair, part, now, rng)
+        before += pair
         part += 1
         kind = rng.choice(["silence", "silence", "third", "change"])
         if kind == "silence":
             now += rng.uniform(4.6, 9.0)
+            before = []
         elif kind == "third":
-            voice = _pick(clips, 1, pair, rng)[0]
-            pair = [*pair, voice]
+            voice = _pick(clips, 1, before, rng)[0]
+            before.append(voice)
             now = _monologue(line, clips[voice], now + rng.uniform(0.4, 1.5), rng)
             now += rng.uniform(0.4, 1.5)
         else:
             now += rng.uniform(0.8, 2.0)
-        before = pair
     line.duration = now + 1.0
     return line
 
@@ -125,7 +126,8 @@ def _pick(
 ) -> list[str]:
     """Voices that are different people: of one synthesizer's voice only one variant.
 
-    `before` are the voices heard last; none of theirs is picked while there are others.
+    `before` are the voices heard since the last long silence; no variant of theirs is picked
+    while there are others.
     """
     voices = [voice for voice, own in clips.items() if len(own) >= 4] or list(clips)
     voices = rng.sample(voices, len(voices))

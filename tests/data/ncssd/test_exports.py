@@ -16,11 +16,23 @@ def turns_of(built):
 
 def test_hugging_face_reads_its_folder(built):
     datasets = pytest.importorskip("datasets")
+    pytest.importorskip("torchcodec", reason="datasets decodes sound by it")
     data = datasets.load_dataset(
         "audiofolder", data_dir=str(built / "huggingface" / "data"), cache_dir=str(built / "cache")
     )["train"]
     assert len(data) == len(turns_of(built))
     assert {"dialogue", "index", "speaker", "start", "end", "license"} <= set(data.column_names)
+
+
+def test_hugging_face_reads_the_rows_and_every_row_has_its_sound(built):
+    datasets = pytest.importorskip("datasets")
+    folder = built / "huggingface" / "data"
+    data = datasets.load_dataset(
+        "json", data_files=str(folder / "metadata.jsonl"), cache_dir=str(built / "cache")
+    )["train"]
+    assert len(data) == len(turns_of(built))
+    assert all((folder / name).is_file() for name in data["file_name"])
+    assert len(set(data["file_name"])) == len(data)
 
 
 def test_the_card_has_what_hugging_face_wants(built):

@@ -1,5 +1,6 @@
 """A reply while it is being spoken: a predictor thread, a decoder thread, and who listens."""
 
+import bisect
 import logging
 import queue
 import threading
@@ -225,14 +226,13 @@ class Reply:
         return count
 
     def _tell_words(self, units: Units, pointer: list[int], first_frame: int) -> None:
-        where = torch.tensor(pointer)
+        # The pointer only rises; a short word that it leaps over has no time of its own.
         frame_s = FRAME_SAMPLES / SAMPLE_RATE / self._options.rate
         for word, first, end in units.words:
-            inside = ((where >= first) & (where < end)).nonzero()[:, 0]
-            if len(inside):
-                start_s = (first_frame + int(inside[0])) * frame_s
-                end_s = (first_frame + int(inside[-1]) + 1) * frame_s
-                self.words.append((word, round(start_s, 3), round(end_s, 3)))
+            start = bisect.bisect_left(pointer, first)
+            stop = bisect.bisect_left(pointer, end)
+            start_s, end_s = (first_frame + start) * frame_s, (first_frame + stop) * frame_s
+            self.words.append((word, round(start_s, 3), round(end_s, 3)))
 
     def _decode(self) -> None:
         stream = self._speaker.stream(self._voice, self._options)

@@ -237,7 +237,8 @@ class Speaker:
             dialogue.turns.append(HeardTurn(1, reply.text, samples))
         else:
             heard_s = reply.duration_s if played_s is None else played_s
-            text = " ".join(word for word, start, _ in reply.words if start < heard_s)
+            heard = [word for word, start, _ in reply.words if start < heard_s]
+            text = text_up_to(reply.text, heard)
             cut = samples[: max(0, round(heard_s * SAMPLE_RATE))]
             dialogue.return_to(reply.mark)
             if text and len(cut) >= SAMPLE_RATE // 25:
@@ -287,6 +288,17 @@ class Speaker:
 
     def _tensor(self, samples: np.ndarray) -> Tensor:
         return torch.from_numpy(samples)[None].to(self.device)
+
+
+def text_up_to(text: str, words: list[str]) -> str:
+    """`text` up to the end of its first `words`, with their punctuation."""
+    end = 0
+    for word in words:
+        found = text.find(word, end)
+        end = found + len(word) if found >= 0 else end
+    while end and end < len(text) and not text[end].isspace():
+        end += 1
+    return text[:end]
 
 
 def _checked(samples: np.ndarray) -> np.ndarray:

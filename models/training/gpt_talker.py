@@ -50,13 +50,15 @@ def train_gpt_talker(
     dialogues = list(corpus.by_dialogue.values())
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        # Rows of like length, so that little of a batch is padding: two batches' worth is drawn.
         rows: list[list[Segment]] = []
         total = 0
-        while total < POSITIONS_A_BATCH:
+        while total < 2 * POSITIONS_A_BATCH:
             turns = dialogues[int(generator.integers(len(dialogues)))]
-            row = _draw_row(generator, turns, corpus, encoded, plans, config)
-            total += sum(segment.num_positions for segment in row)
-            rows.append(row)
+            rows.append(_draw_row(generator, turns, corpus, encoded, plans, config))
+            total += length_of(rows[-1])
+        rows.sort(key=length_of)
+        rows = rows[: len(rows) * 2 // 3] if generator.random() < 0.5 else rows[len(rows) * 2 // 3 :]
         embedded, positions = batch_of(model, rows, where)
         hidden = model(embedded)
         losses = model.losses(hidden, positions)
@@ -65,6 +67,11 @@ def train_gpt_talker(
     run = Run(work / "gpt-talker", seed, budget, 1.2e-3, weight_decay=0.05, resume=resume)
     train(run, model, draw)
     save_model(out, "gpt-talker", model, config, half=True)
+
+
+def length_of(row: list[Segment]) -> int:
+    """Positions of a row."""
+    return sum(segment.num_positions for segment in row)
 
 
 def batch_of(
@@ -105,8 +112,7 @@ def _draw_row(
     for index in reversed(chosen):
         is_last = index == chosen[-1]
         turn = _turn_segments(generator, index, is_last, corpus, encoded, plans, config)
-        length = sum(segment.num_positions for segment in turn + row)
-        if row and length > MAX_LENGTH:
+        if row and length_of(turn + row) > MAX_LENGTH:
             break
         row = turn + row
     return row

@@ -32,14 +32,14 @@ def test_training_and_speaking_see_the_same_sequence(
         hidden.append(talker.code_step(state, before, at_pointer[unit], age, manner))
         before = code
     from_audio = int((positions.kind == AUDIO).nonzero()[-1])
-    torch.testing.assert_close(torch.stack(hidden), whole[from_audio:], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(torch.stack(hidden), whole[from_audio:], atol=1e-4, rtol=1e-3)
 
 
 def test_prefill_in_pieces_equals_the_whole(talker: GPTTalker, segments: list[Segment]) -> None:
     state = talker.init_state()
     for segment in segments:
         last = talker.prefill(state, [segment])
-    torch.testing.assert_close(last, hidden_of(talker, segments)[-1], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(last, hidden_of(talker, segments)[-1], atol=1e-4, rtol=1e-3)
 
 
 def test_is_causal(talker: GPTTalker, segments: list[Segment]) -> None:

@@ -1,0 +1,1 @@
+"""What people touch: the page, the server and the commands."""

@@ -1,0 +1,219 @@
+"""`launch.py synth`: many replies from a JSONL file, with a manifest; goes on where it stopped."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.options import add_speaking, speak_options
+from app.reply import checked_text, hear_turns
+from app.voices import resolve_voice
+from data.audio import SAMPLE_RATE, write_audio
+from data.dialogue import Turn, read_dialogue
+from data.errors import InputError
+from models.speaker import Speaker, SpeakOptions
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_KEYS = {"id", "text", "voice", "dialogue", "seed"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line: what to say, in which voice, after which turns."""
+
+    id: str
+    text: str
+    voice: str
+    turns: tuple[Turn, ...] = ()
+    seed: int = 0
+
+
+def read_items(path: Path) -> list[Item]:
+    """Reads and checks all lines.
+
+    Raises:
+        InputError: with every bad line and what is wrong with it.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; give a JSONL file, an object a line")
+    items, problems, seen = [], [], set()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            item = _read_item(line, path.parent)
+            if item.id in seen:
+                raise InputError(f"the id {item.id!r} was there before")
+            seen.add(item.id)
+            items.append(item)
+        except InputError as error:
+            problems.append(f"line {number}: {error}")
+    if problems:
+        shown = problems[:20] + ([f"and {len(problems) - 20} more"] if len(problems) > 20 else [])
+        raise InputError(f"{path} has bad lines, nothing was started:\n  " + "\n  ".join(shown))
+    if not items:
+        raise InputError(f"{path} holds no items")
+    return items
+
+
+def _read_item(line: str, folder: Path) -> Item:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON ({error.msg} at column {error.colno})") from None
+    if not isinstance(row, dict):
+        raise InputError(f"not an object but {type(row).__name__}")
+    unknown = sorted(set(row) - _KEYS)
+    if unknown:
+        raise InputError(f"unknown keys {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}")
+    for key in ("id", "text", "voice"):
+        if not isinstance(row.get(key), str):
+            raise InputError(f'"{key}" must be a string')
+    if not _ID.fullmatch(row["id"]):
+        raise InputError(f"the id {row['id']!r} must be a plain file name")
+    seed = row.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+        raise InputError('"seed" must be a whole number from 0 to 2147483647')
+    turns = _read_turns(row.get("dialogue"), folder)
+    return Item(row["id"], checked_text(row["text"]), row["voice"], turns, seed)
+
+
+def _read_turns(given: object, folder: Path) -> tuple[Turn, ...]:
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return tuple(read_dialogue(folder / given).turns)
+    if not isinstance(given, list):
+        raise InputError('"dialogue" must be a path or a list of turns')
+    turns = []
+    for turn in given:
+        if not isinstance(turn, dict) or turn.get("speaker") not in ("user", "agent", 0, 1):
+            raise InputError('each turn needs "speaker": "user" or "agent"')
+        audio = turn.get("audio")
+        if audio is not None and not (folder / audio).is_file():
+            raise InputError(f"there is no audio file {audio!r}")
+        speaker = {"user": 0, "agent": 1}.get(turn["speaker"], turn["speaker"])
+        path = None if audio is None else folder / audio
+        turns.append(Turn(speaker, str(turn.get("text", "")), path))
+    return tuple(turns)
+
+
+def speak_item(speaker: Speaker, item: Item, out: Path, options: SpeakOptions) -> dict[str, object]:
+    """Speaks one item into `out/<id>.wav`; returns its row of the manifest."""
+    voice = resolve_voice(speaker, item.voice)
+    reply = speaker.speak(hear_turns(speaker, item.turns), item.text, voice, options)
+    try:
+        for _ in reply:
+            pass
+    finally:
+        if not reply.complete:
+            reply.cancel()
+    path = out / f"{item.id}.wav"
+    write_audio(path, reply.samples(), SAMPLE_RATE)
+    return {
+        "id": item.id,
+        "file_name": path.name,
+        "text": item.text,
+        "voice": voice.name,
+        "seed": item.seed,
+        "duration_s": round(reply.duration_s, 3),
+        "rtf": round(reply.rtf or 0.0, 4),
+        "retries": reply.retries,
+        "words": [list(word) for word in reply.words],
+    }
+
+
+def run_batch(
+    items: list[Item], out: Path, jobs: int, speak: Callable[[Item], dict[str, object]]
+) -> tuple[int, list[tuple[str, str]]]:
+    """Speaks what the manifest does not hold yet; returns how many are done, and the failures.
+
+    The manifest is appended to as items are finished, so whatever stops the run, nothing is lost.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = out / "manifest.jsonl"
+    done = _finished(manifest, out)
+    rows = [item for item in items if done.get(item.id) != (item.text, item.seed)]
+    failures: list[tuple[str, str]] = []
+    bar = Progress(
+        TextColumn("speaking"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar, ThreadPoolExecutor(jobs) as pool, manifest.open("a", encoding="utf-8") as file:
+        task = bar.add_task("", total=len(items), completed=len(items) - len(rows))
+        waiting = iter(rows)
+        running: dict[Future[dict[str, object]], Item] = {}
+        try:
+            while True:
+                while len(running) < jobs and (item := next(waiting, None)) is not None:
+                    running[pool.submit(speak, item)] = item
+                if not running:
+                    break
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    item = running.pop(future)
+                    try:
+                        file.write(json.dumps(future.result(), ensure_ascii=False) + "\n")
+                        file.flush()
+                    except Exception as error:
+                        failures.append((item.id, str(error)))
+                    bar.advance(task)
+        except KeyboardInterrupt:
+            print("stopping after what is being spoken; run again to go on", file=sys.stderr)
+            for future, item in running.items():
+                try:
+                    file.write(json.dumps(future.result(), ensure_ascii=False) + "\n")
+                except Exception as error:
+                    failures.append((item.id, str(error)))
+            raise
+    return len(items) - len(failures), failures
+
+
+def _finished(manifest: Path, out: Path) -> dict[str, tuple[str, int]]:
+    found: dict[str, tuple[str, int]] = {}
+    if manifest.exists():
+        for line in manifest.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # the line that a kill cut off; its item is spoken again
+            if (out / row["file_name"]).is_file():
+                found[row["id"]] = (row["text"], row["seed"])
+    return found
+
+
+def main(argv: list[str]) -> int:
+    """Speaks a JSONL file: `id`, `text`, `voice`, and if wanted `dialogue` and `seed`, a line."""
+    parser = argparse.ArgumentParser(prog="launch.py synth", description=main.__doc__)
+    parser.add_argument("items", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--jobs", type=int, default=1, help="replies at once")
+    add_speaking(parser)
+    args = parser.parse_args(argv)
+    if args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}; it must be 1 or more")
+    speak_options(args, 0)
+    items = read_items(args.items)
+    speaker = Speaker.load(args.weights, args.device)
+    for name in sorted({item.voice for item in items}):
+        resolve_voice(speaker, name)
+    done, failures = run_batch(
+        items,
+        args.out,
+        args.jobs,
+        lambda item: speak_item(speaker, item, args.out, speak_options(args, item.seed)),
+    )
+    for name, reason in failures:
+        print(f"failed: {name}: {reason}", file=sys.stderr)
+    print(f"{done} of {len(items)} spoken into {args.out}")
+    return 1 if failures else 0

@@ -1,0 +1,121 @@
+"""`launch.py doctor`: what is there and what is missing, in plain words.
+
+Works where nothing is installed, so only the standard library is imported at the top.
+"""
+
+import argparse
+import hashlib
+import importlib.metadata
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights"
+NEEDED = ("torch", "torchaudio", "gradio", "soundfile", "av", "phonemizer", "webrtcvad")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`state` is "ok", "missing" (something that is needed) or "optional"."""
+
+    state: str
+    what: str
+
+
+def main(argv: list[str]) -> int:
+    """Says what is there and what is missing; status 1 when something needed is missing."""
+    argparse.ArgumentParser(prog="launch.py doctor", description=main.__doc__).parse_args(argv)
+    marks = {"ok": "ok      ", "missing": "MISSING ", "optional": "optional"}
+    findings = list(examine())
+    for finding in findings:
+        print(f"{marks[finding.state]}  {finding.what}")
+    missing = sum(finding.state == "missing" for finding in findings)
+    print("\nEverything needed is there." if not missing else f"\n{missing} needed parts missing.")
+    return 1 if missing else 0
+
+
+def examine(weights: Path = WEIGHTS) -> Iterator[Finding]:
+    """All findings, in the order in which they are told."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info[:2] in ((3, 11), (3, 12))
+    yield Finding("ok" if good else "missing", f"Python {version} (3.11 or 3.12 is needed)")
+    for name in NEEDED:
+        yield _package(name)
+    yield from _checks(("GPU", _gpu), ("espeak-ng", _espeak))
+    yield from bundled(weights)
+    yield from _optional()
+
+
+def bundled(weights: Path) -> Iterator[Finding]:
+    """The bundled models, each held against its checksum."""
+    sums = weights / "SHA256SUMS"
+    if not sums.is_file():
+        yield Finding(
+            "missing",
+            f"bundled models: {sums} is not there; make them with: "
+            "python3 launch.py train bundle --data DIR",
+        )
+        return
+    for line in sums.read_text().splitlines():
+        expected, name = line.split()
+        path = weights / name
+        if not path.is_file():
+            yield Finding("missing", f"bundled {name}: the file is not there")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            yield Finding("missing", f"bundled {name}: damaged (its checksum is another one)")
+        else:
+            yield Finding("ok", f"bundled {name}")
+
+
+def _package(name: str) -> Finding:
+    if importlib.util.find_spec(name) is None:
+        return Finding("missing", f"{name}: not installed; any verb but doctor installs it")
+    owners = importlib.metadata.packages_distributions().get(name, [name])
+    return Finding("ok", f"{name} {importlib.metadata.version(owners[0])}")
+
+
+def _checks(*checks: tuple[str, Callable[[], Finding]]) -> Iterator[Finding]:
+    for name, check in checks:
+        try:
+            yield check()
+        except Exception as error:
+            yield Finding("missing", f"{name}: {error}")
+
+
+def _gpu() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("optional", "GPU: torch is not installed, so none was looked for")
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("ok", f"GPU: {torch.cuda.get_device_name()}")
+    return Finding("optional", "GPU: none; everything runs on the processor")
+
+
+def _espeak() -> Finding:
+    if importlib.util.find_spec("espeakng_loader") is None:
+        return Finding("missing", "espeak-ng: espeakng-loader is not installed")
+    from models.text import phonemize
+
+    symbols = "".join(phonemize(["ready"])[0].symbols[1:])
+    return Finding("ok", f'espeak-ng: "ready" is {symbols}')
+
+
+def _optional() -> Iterator[Finding]:
+    for program, use in (
+        ("flite", "speaks synthetic training data (apt-get install flite)"),
+        ("festival", "speaks synthetic training data (apt-get install festival)"),
+        ("chromium", "runs the browser tests (apt-get install chromium)"),
+    ):
+        there = shutil.which(program) is not None
+        yield Finding("ok" if there else "optional", f"{program}: {use}")
+    for name, use in (
+        ("faster_whisper", "a better recogniser for the chat (pip install faster-whisper)"),
+        ("demucs", "separates music in the dataset builder (pip install demucs)"),
+        ("ray", "builds data sets on many machines (pip install ray)"),
+    ):
+        there = importlib.util.find_spec(name) is not None
+        yield Finding("ok" if there else "optional", f"{name}: {use}")

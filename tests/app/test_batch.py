@@ -1,0 +1,111 @@
+"""`synth`: checks first, loses nothing, goes on where it stopped."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app import batch
+from data.audio import read_audio
+from data.errors import InputError
+from tests.tiny import save_tiny
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("weights"))
+
+
+def write(path: Path, rows: list[dict]) -> Path:
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return path
+
+
+ROWS = [
+    {"id": "a", "text": "Good morning.", "voice": "one", "seed": 1},
+    {"id": "b", "text": "The shop is closed.", "voice": "two",
+     "dialogue": [{"speaker": "user", "text": "May I come in?"}]},
+    {"id": "c", "text": "Good night.", "voice": "slt"},
+]  # fmt: skip
+
+
+def manifest(out: Path) -> dict[str, dict]:
+    lines = (out / "manifest.jsonl").read_text().splitlines()
+    assert len(lines) == len({json.loads(line)["id"] for line in lines})
+    return {row["id"]: row for row in map(json.loads, lines)}
+
+
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_items_become_files_and_a_manifest(weights: Path, tmp_path: Path, jobs: str) -> None:
+    items, out = write(tmp_path / "items.jsonl", ROWS), tmp_path / "out"
+    assert batch.main([str(items), str(out), "--jobs", jobs, "--weights", str(weights)]) == 0
+    rows = manifest(out)
+    assert set(rows) == {"a", "b", "c"}
+    for row in rows.values():
+        samples = read_audio(out / row["file_name"])
+        assert row["duration_s"] == pytest.approx(len(samples) / 24_000, abs=0.01)
+
+
+def test_all_bad_lines_are_named_and_nothing_starts(tmp_path: Path) -> None:
+    rows = [
+        ROWS[0],
+        {"id": "../up", "text": "x", "voice": "one"},
+        {"id": "d", "text": "", "voice": "one"},
+        {"id": "a", "text": "again", "voice": "one"},
+        {"id": "e", "text": "x", "voice": "one", "sed": 1},
+        {"id": "f", "text": "x", "voice": "one", "dialogue": "nowhere.json"},
+    ]
+    items = write(tmp_path / "items.jsonl", rows)
+    items.write_text(items.read_text() + "\n{not json")
+    with pytest.raises(InputError) as caught:
+        batch.read_items(items)
+    for number in range(2, 8):
+        assert f"line {number}:" in str(caught.value)
+    assert "line 1:" not in str(caught.value)
+
+
+def test_a_failing_item_does_not_stop_the_others(tmp_path: Path) -> None:
+    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+
+    def speak(item: batch.Item) -> dict[str, object]:
+        if item.id == "b":
+            raise RuntimeError("the disk is on fire")
+        (tmp_path / "out" / f"{item.id}.wav").write_bytes(b"x")
+        return {"id": item.id, "file_name": f"{item.id}.wav", "text": item.text, "seed": item.seed}
+
+    done, failures = batch.run_batch(items, tmp_path / "out", 2, speak)
+    assert done == 2 and failures == [("b", "the disk is on fire")]
+    assert set(manifest(tmp_path / "out")) == {"a", "c"}
+
+
+def test_a_second_run_speaks_only_what_is_missing(tmp_path: Path) -> None:
+    """A kill can cut the manifest's last line; only that item is spoken again."""
+    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+    out, spoken = tmp_path / "out", []
+
+    def speak(item: batch.Item) -> dict[str, object]:
+        spoken.append(item.id)
+        (out / f"{item.id}.wav").write_bytes(b"x")
+        return {"id": item.id, "file_name": f"{item.id}.wav", "text": item.text, "seed": item.seed}
+
+    batch.run_batch(items, out, 1, speak)
+    text = (out / "manifest.jsonl").read_text()
+    (out / "manifest.jsonl").write_text(text[: len(text) - 20])
+    spoken.clear()
+    batch.run_batch(items, out, 1, speak)
+    assert spoken == ["c"]
+
+
+def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
+    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+    out = tmp_path / "out"
+
+    def speak(item: batch.Item) -> dict[str, object]:
+        if item.id == "b":
+            raise KeyboardInterrupt
+        (out / f"{item.id}.wav").write_bytes(b"x")
+        return {"id": item.id, "file_name": f"{item.id}.wav", "text": item.text, "seed": item.seed}
+
+    with pytest.raises(KeyboardInterrupt):
+        batch.run_batch(items, out, 1, speak)
+    assert set(manifest(out)) == {"a"}

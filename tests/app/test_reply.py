@@ -1,0 +1,91 @@
+"""`reply`: one answer into a file, with exactly one line of JSON."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app import reply
+from data.audio import read_audio, write_audio
+from data.errors import InputError
+from tests.tiny import save_tiny
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture
+def dialogue(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(0)
+    write_audio(tmp_path / "u0.wav", 0.1 * generator.standard_normal(24_000).astype(np.float32))
+    turns = [
+        {"speaker": "user", "text": "Is it late?", "audio": "u0.wav"},
+        {"speaker": "agent", "text": "Not yet."},
+        {"speaker": "user", "text": "Good."},
+    ]
+    path = tmp_path / "dialogue.json"
+    path.write_text(json.dumps({"turns": turns}))
+    return path
+
+
+def call(weights: Path, out: Path, *more: str) -> int:
+    words = ["--text", "We have an hour left.", "--out", str(out), "--weights", str(weights)]
+    return reply.main([*words, *more])
+
+
+def test_json_is_the_only_line(
+    weights: Path, dialogue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.wav"
+    assert call(weights, out, "--dialogue", str(dialogue), "--seed", "5", "--json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    result = json.loads(lines[0])
+    assert result["seed"] == 5 and result["voice"] == "slt" and result["sample_rate"] == 24_000
+    assert result["duration_s"] == pytest.approx(len(read_audio(out)) / 24_000, abs=0.01)
+    assert [word for word, _, _ in result["words"]][0] == "We"
+
+
+def test_the_dialogue_matters(weights: Path, dialogue: Path, tmp_path: Path) -> None:
+    call(weights, tmp_path / "a.wav", "--seed", "5")
+    call(weights, tmp_path / "b.wav", "--seed", "5", "--dialogue", str(dialogue))
+    first, second = read_audio(tmp_path / "a.wav"), read_audio(tmp_path / "b.wav")
+    assert len(first) != len(second) or not np.allclose(first, second, atol=1e-3)
+
+
+def test_a_file_is_a_voice(weights: Path, tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    sample = tmp_path / "me.wav"
+    write_audio(sample, 0.1 * generator.standard_normal(60_000).astype(np.float32))
+    assert call(weights, tmp_path / "out.wav", "--voice", str(sample)) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--voice", "nobody"], "no voice and no file 'nobody'"),
+        (["--text", ""], "empty"),
+        (["--text", "a" * 10_000], "at most 4096"),
+        (["--text", "🙂🙂"], "nothing to speak"),
+        (["--dialogue", "missing.json"], "missing.json"),
+        (["--pitch", "90"], "pitch"),
+        (["--top-p", "0"], "top_p"),
+        (["--out", "speech.xyz"], "xyz"),
+    ],
+)
+def test_bad_input_is_said_in_words(
+    weights: Path, tmp_path: Path, more: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        call(weights, tmp_path / "out.wav", *more)
+
+
+def test_an_empty_wav_in_the_dialogue_is_said(
+    weights: Path, dialogue: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "u0.wav").write_bytes(b"")
+    with pytest.raises(InputError, match=r"u0\.wav"):
+        call(weights, tmp_path / "out.wav", "--dialogue", str(dialogue))

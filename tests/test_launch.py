@@ -1,0 +1,91 @@
+"""The launcher: verbs, errors, and an environment that is made once."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import launch
+
+ROOT = Path(launch.__file__).resolve().parent
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "launch.py"), "--no-venv", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_no_verb_and_a_wrong_verb_say_what_there_is() -> None:
+    for result in (run(), run("chatt")):
+        assert result.returncode == 2
+        assert "synth" in result.stdout + result.stderr
+    assert "'chatt'" in run("chatt").stderr
+
+
+@pytest.mark.parametrize("verb", [v for v in launch.VERBS if v != "test"])
+def test_every_verb_has_its_module(verb: str) -> None:
+    module, function, _, _ = launch.VERBS[verb]
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_an_error_that_the_user_can_mend_is_one_line(tmp_path: Path) -> None:
+    result = run("train", "style", "--data", str(tmp_path))
+    assert result.returncode == 2
+    assert re.fullmatch(r"error: .*no dialogues.*\n", result.stderr)
+
+
+def test_only_the_standard_library_at_the_top() -> None:
+    code = "import sys; import launch; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    loaded = set(re.findall(r"'(\w+)'", result.stdout))
+    assert loaded - {"launch", "__main__"} <= set(sys.stdlib_module_names) | {"sitecustomize"}
+
+
+def test_an_environment_that_is_there_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(launch, "ROOT", tmp_path)
+    monkeypatch.setattr(launch, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(launch, "STAMP", tmp_path / ".venv" / "installed")
+    monkeypatch.setattr(launch, "_step", lambda what, command: steps.append(what))
+    (tmp_path / ".venv").mkdir()
+    for name in ("requirements.txt", "requirements-no-deps.txt", "requirements-test.txt"):
+        (tmp_path / name).write_text(f"{name}\n")
+    launch.ensure_environment(with_tests=False)
+    assert steps[0] == "making .venv"
+    assert steps[1:] == ["installing requirements.txt", "installing requirements-no-deps.txt"]
+    steps.clear()
+    launch.ensure_environment(with_tests=False)
+    assert steps == []
+    launch.ensure_environment(with_tests=True)
+    assert [step for step in steps if step.startswith("installing")] == [
+        "installing requirements-test.txt"
+    ]
+    (tmp_path / "requirements.txt").write_text("another\n")
+    steps.clear()
+    launch.ensure_environment(with_tests=True)
+    assert "installing requirements.txt" in steps
+    assert "installing requirements-test.txt" not in steps
+
+
+def test_a_failed_step_shows_why_and_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launch, "ROOT", tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        launch._step("breaking", [sys.executable, "-c", "print('the reason'); exit(1)"])
+    assert stopped.value.code == 2
+    assert "the reason" in capfd.readouterr().err
+
+
+def test_readme_commands_exist() -> None:
+    text = (ROOT / "README.md").read_text()
+    verbs = re.findall(r"python3 launch\.py (\w+)", text)
+    assert {"chat", "test", "reply", "synth", "train"} <= set(verbs)
+    assert set(verbs) <= set(launch.VERBS)

@@ -1,0 +1,93 @@
+"""Tiny models with random weights, for logic; in memory or as a folder of weights."""
+
+from pathlib import Path
+
+import torch
+
+from models.checkpoint import save_model
+from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
+from models.speaker import Speaker
+from models.text import SYMBOLS
+from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
+from models.vocoder.decoder import Decoder, DecoderConfig
+from models.vocoder.posterior import Posterior, PosteriorConfig
+from models.vocoder.prior import Prior, PriorConfig
+from models.vocoder.style import StyleConfig, StyleEncoder
+from models.voice import Voice, save_voices
+
+LEVELS = (4, 4)
+STYLE = 16
+CONFIGS = {
+    "semantic": SemanticConfig(
+        num_symbols=len(SYMBOLS), dim=16, depth=1, num_heads=2, ffn_dim=32, levels=LEVELS
+    ),
+    "style": StyleConfig(dim=16, depth=1, style_dim=STYLE),
+    "posterior": PosteriorConfig(dim=16, depth=1, latent_dim=8),
+    "prior": PriorConfig(
+        num_symbols=len(SYMBOLS),
+        levels=LEVELS,
+        latent_dim=8,
+        style_dim=STYLE,
+        symbol_dim=8,
+        dim=16,
+        depth=2,
+        num_couplings=2,
+        coupling_dim=16,
+        coupling_depth=1,
+    ),
+    "decoder": DecoderConfig(
+        latent_dim=8, style_dim=STYLE, frame_dim=16, frame_depth=1, dim=16, depth=2
+    ),
+    "gpt-talker": GPTTalkerConfig(
+        num_symbols=len(SYMBOLS),
+        levels=LEVELS,
+        style_dim=STYLE,
+        dim=16,
+        depth=2,
+        num_heads=2,
+        ffn_dim=32,
+        unit_depth=1,
+        max_positions=200,
+    ),
+}
+_KINDS = {
+    "semantic": SemanticTokenizer,
+    "style": StyleEncoder,
+    "posterior": Posterior,
+    "prior": Prior,
+    "decoder": Decoder,
+    "gpt-talker": GPTTalker,
+}
+
+
+def tiny(name: str) -> torch.nn.Module:
+    """One tiny model; some weights start at zero, which would hide mistakes."""
+    torch.manual_seed(list(CONFIGS).index(name))
+    module = _KINDS[name](CONFIGS[name])
+    for parameter in module.parameters():
+        if parameter.abs().max() == 0:
+            torch.nn.init.normal_(parameter, std=0.05)
+        if name == "gpt-talker":
+            parameter.data *= 6.0  # or every code would be about as likely, whatever came before
+    return module.eval().requires_grad_(False)
+
+
+def tiny_voices() -> dict[str, Voice]:
+    names = {"one": 1, "two": 2, "slt": 3}
+    return {
+        name: Voice(name, "random", torch.randn(STYLE, generator=torch.Generator().manual_seed(i)))
+        for name, i in names.items()
+    }
+
+
+def tiny_speaker() -> Speaker:
+    made = [tiny(name) for name in CONFIGS]
+    return Speaker(*made, tiny_voices(), torch.device("cpu"))
+
+
+def save_tiny(folder: Path) -> Path:
+    """A folder of weights as a bundle has them."""
+    for name, config in CONFIGS.items():
+        save_model(folder, name, tiny(name), config, half=True)
+    save_voices(folder, tiny_voices())
+    return folder

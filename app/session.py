@@ -365,7 +365,7 @@ class Session:
             return
         record = TurnRecord(speaking.turn, AGENT, spoken.text, cut=spoken.cut)
         record.intended = spoken.whole if spoken.cut else ""
-        record.voice = self.settings.voice
+        record.voice = self._voice().name
         record.timings = speaking.timings
         record.manner = measure_manner(spoken.samples, self.turns.manners(AGENT))
         self.turns.add(record, spoken.samples)

@@ -133,7 +133,7 @@ class Connection:
             raise WebSocketDisconnect(received.get("code", 1000))
         try:
             now = time.monotonic()
-            if not self._message_rate.allows(0.2 if received.get("bytes") else 1.0, now):
+            if not self._message_rate.allows(0.05 if received.get("bytes") else 1.0, now):
                 raise ProtocolError("too_fast", "too many messages; send sound in real time", True)
             if received.get("text") is not None:
                 return read_message(received["text"])

@@ -42,7 +42,8 @@ class SpeakersConfig:
     min_overlap_s: float = 0.1
     bridge_s: float = 0.3  # shorter pauses of one speaker lie inside a segment
     count_threshold: float = 0.5  # probability at which a frame counts as speech, or as overlap
-    change_threshold: float = 0.4
+    change_threshold: float = 0.4  # chance at which a change within speech is marked
+    same_threshold: float = 0.2  # chance of a change below which a short pause parts nothing
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ _NEAR_S = 0.3  # speech lies at most this far from what silero-vad heard
 _LONG_S = 1.0  # a stretch of this length is told by its voice; clusters are made of these
 _MIN_RUN = 4  # frames: shorter speech or silence is a flicker
 _EDGE = 6  # frames
+_PARTNER_S = 20.0
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
@@ -112,7 +113,7 @@ def group_spans(spans: list[Span], change: np.ndarray, config: SpeakersConfig) -
     for a, b in spans:
         if groups and 0 < a - groups[-1][-1][1] < pause:
             near = change[max(0, a - _EDGE) : a + _EDGE]
-            if near.max(initial=0.0) < config.change_threshold:
+            if near.max(initial=0.0) < config.same_threshold:
                 groups[-1].append((a, b))
                 continue
         groups.append([(a, b)])
@@ -150,8 +151,8 @@ def paint(
 ) -> np.ndarray:
     """Who is heard in each frame: [K, T]. In an overlap two are: those on its two sides.
 
-    Where one person speaks before and after it, the other is who spoke nearest in time: an
-    interjection.
+    Where one person speaks before and after it, it is an interjection by whoever else speaks
+    most within 20 s.
     """
     tracks = np.zeros((num_labels, num_frames), bool)
     for stretch in stretches:
@@ -165,14 +166,19 @@ def paint(
 
 
 def _around(stretches: list[Stretch], first: int, last: int) -> list[int]:
-    """The labels nearest to a span, at most two and different."""
-    distance = [max(first - s.last, s.first - last, 0) for s in stretches]
-    order = sorted(range(len(stretches)), key=lambda i: (distance[i], i))
-    labels = list(dict.fromkeys(stretches[i].label for i in order))
+    """Who is heard in an overlap: two labels, or one where nobody else speaks near it."""
     before = [s.label for s in stretches if s.last <= first]
     after = [s.label for s in stretches if s.first >= last]
     sides = {*before[-1:], *after[:1]}
-    return sorted(sides) if len(sides) == 2 else labels[:2]
+    if len(sides) == 2:
+        return sorted(sides)
+    reach = round(_PARTNER_S / FRAME_S)
+    spoken: dict[int, float] = {}
+    for stretch in stretches:
+        near = stretch.last > first - reach and stretch.first < last + reach
+        if near and stretch.label not in sides:
+            spoken[stretch.label] = spoken.get(stretch.label, 0.0) + stretch.seconds
+    return sorted([*sides, *sorted(spoken, key=lambda label: -spoken[label])[:1]])
 
 
 def _near(spans: list[list[float]], posterior: Posterior) -> np.ndarray:

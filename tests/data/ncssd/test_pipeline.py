@@ -127,7 +127,7 @@ def test_killed_at_every_stage_and_resumed_it_gives_the_same_bytes(built, record
 def test_what_is_no_longer_wanted_is_removed_and_what_is_not_ours_stays(recordings, tmp_path):
     sources = read_sources(find_media([recordings / "b.mp3"]), {}, False)
     build(sources, tmp_path, QUICK, Serial())
-    (folder,) = [p for p in (tmp_path / "ncssd").iterdir()]
+    (folder,) = (tmp_path / "ncssd").iterdir()
     foreign = tmp_path / "ncssd" / "7"
     foreign.mkdir()
     (foreign / "metadata.json").write_text(json.dumps({"dialog": 7, "utterents": {}}))

@@ -1,0 +1,93 @@
+"""The command line: what it refuses, and the promise of --offline."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.errors import InputError, MissingModelError
+from data.ncssd import needs
+from data.ncssd.command import main
+from data.ncssd.config import BuildConfig
+from data.ncssd.sources import find_media, read_sources
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        main([str(tmp_path / "none.mp4"), "--out", str(tmp_path / "out")])
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="holds no media"):
+        main([str(tmp_path / "folder"), "--out", str(tmp_path / "out")])
+
+
+def test_a_licence_can_be_required(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "a.wav.json").write_text('{"license": "CC0-1.0"}')
+    files = find_media([tmp_path])
+    with pytest.raises(InputError, match=r"b\.wav"):
+        read_sources(files, {"license": ""}, True)
+    assert read_sources(files[:1], {}, True)[0].rights["license"] == "CC0-1.0"
+    assert len(read_sources(files, {"license": "CC-BY-4.0"}, True)) == 2
+
+
+def test_the_same_content_is_taken_once(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(b"same")
+    assert len(read_sources(find_media([tmp_path]), {}, False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--recogniser", "ears"], "unknown recogniser"),
+        (["--language", "zh"], "pocketsphinx knows English"),
+        (["--recogniser", "endpoint", "--asr-endpoint", "http://h/v1", "--offline"], "--offline"),
+        (["--formats", "csv"], "unknown format"),
+        (["--workers", "0"], "--workers"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_any_work(tmp_path, arguments, says):
+    (tmp_path / "a.wav").write_bytes(b"x")
+    code = (
+        "import sys; from data.ncssd.command import main; from data.errors import RepError\n"
+        "try: sys.exit(main(sys.argv[1:]))\n"
+        "except RepError as error: print(error); sys.exit(2)"
+    )
+    command = [str(tmp_path / "a.wav"), "--out", str(tmp_path / "out"), *arguments]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    assert says in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_missing_model_is_named_at_once(monkeypatch):
+    def absent():
+        raise MissingModelError("DNSMOS lies nowhere")
+
+    monkeypatch.setattr(needs.models, "dnsmos_path", absent)
+    config = BuildConfig().replace("background", separation="demucs")
+    missing = needs.missing_models(config, offline=True)
+    assert "DNSMOS lies nowhere" in missing
+    assert any("demucs" in line for line in missing)
+
+
+def test_offline_no_socket_reaches_out_and_local_ones_work():
+    code = (
+        "import socket, multiprocessing\n"
+        "from data.errors import RepError\n"
+        "from data.ncssd.offline import forbid_network\n"
+        "forbid_network()\n"
+        "for reach in (lambda: socket.create_connection(('127.0.0.1', 9), 1),\n"
+        "              lambda: socket.getaddrinfo('localhost', 80)):\n"
+        "    try: reach()\n"
+        "    except RepError: print('refused')\n"
+        "a, b = socket.socketpair(); a.sendall(b'x'); print(b.recv(1))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["refused", "refused", "b'x'"], done.stderr

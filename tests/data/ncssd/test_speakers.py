@@ -1,0 +1,120 @@
+"""Marks, stretches and clusters, from chances and embeddings that are known."""
+
+import numpy as np
+
+from data.ncssd.config import SpeakersConfig
+from data.ncssd.features import Posterior
+from data.ncssd.speakers import cluster, find_marks, group_spans, paint, runs_of, solo_spans
+from data.ncssd.stretches import Stretch, _cut, _divide, unit
+
+CONFIG = SpeakersConfig()
+
+
+def posterior(num: int, speech=(), overlap=(), change=()) -> Posterior:
+    arrays = []
+    for spans in (speech, overlap, change):
+        values = np.zeros(num, np.float32)
+        for a, b in spans:
+            values[a:b] = 0.9
+        arrays.append(values)
+    return Posterior(*arrays)
+
+
+def voice(which: int, num: int = 1, seed: int = 0) -> np.ndarray:
+    """Embeddings [num, 8] near one of the axes."""
+    noise = 0.1 * np.random.default_rng(seed).standard_normal((num, 8))
+    return unit(np.eye(8)[which] + noise)
+
+
+def test_runs_are_where_the_mask_is():
+    assert runs_of(np.array([0, 1, 1, 0, 1], bool)) == [(1, 3), (4, 5)]
+    assert runs_of(np.zeros(3, bool)) == []
+
+
+def test_speech_is_parted_at_changes_and_around_overlaps():
+    chances = posterior(500, speech=[(50, 400)], overlap=[(200, 220)], change=[(297, 303)])
+    runs, overlaps, cuts = find_marks(chances, np.ones(500, bool), CONFIG)
+    assert (runs, overlaps, cuts) == ([(50, 400)], [(200, 220)], [300])
+    assert solo_spans(runs, overlaps, cuts) == [(50, 200), (220, 300), (300, 400)]
+
+
+def test_a_mark_at_the_edge_of_speech_makes_no_sliver():
+    assert solo_spans([(50, 400)], [], [52, 398]) == [(50, 400)]
+
+
+def test_speech_that_the_activity_stage_did_not_hear_is_none():
+    chances = posterior(200, speech=[(50, 100)])
+    assert find_marks(chances, np.zeros(200, bool), CONFIG)[0] == []
+
+
+def test_a_short_pause_joins_unless_a_change_is_marked_after_it():
+    spans = [(0, 100), (110, 200), (210, 300), (400, 500)]
+    change = np.zeros(500, np.float32)
+    change[207:213] = 0.9
+    groups = group_spans(spans, change, CONFIG)
+    assert groups == [[(0, 100), (110, 200)], [(210, 300)], [(400, 500)]]
+
+
+def test_a_stretch_of_two_voices_is_cut_between_them():
+    starts = np.arange(0, 400, 20)
+    embeddings = np.concatenate([voice(0, 10), voice(1, 10, 1)])
+    parts = _cut([(100, 560)], starts, embeddings, np.zeros(600, np.float32), CONFIG)
+    assert len(parts) == 2
+    assert abs(parts[0].last - 320) <= 45
+    assert parts[0].last == parts[1].first
+    assert float(parts[0].embedding @ voice(0)[0]) > 0.9
+    assert float(parts[1].embedding @ voice(1)[0]) > 0.9
+
+
+def test_a_stretch_of_one_voice_stays_whole():
+    starts = np.arange(0, 400, 20)
+    parts = _cut([(0, 460)], starts, voice(0, 20), np.zeros(500, np.float32), CONFIG)
+    assert len(parts) == 1 and parts[0].spans == [(0, 460)]
+
+
+def test_spans_divide_in_their_own_time():
+    spans = [(0, 10), (20, 30)]
+    assert _divide(spans, 4) == ([(0, 4)], [(4, 10), (20, 30)])
+    assert _divide(spans, 10) == ([(0, 10)], [(20, 30)])
+    assert _divide(spans, 13) == ([(0, 10), (20, 23)], [(23, 30)])
+
+
+def stretches(*voices: int, seconds: float = 3.0) -> list[Stretch]:
+    size = round(seconds * 50)
+    return [
+        Stretch([(i * size, (i + 1) * size)], voice(v, seed=i)[0]) for i, v in enumerate(voices)
+    ]
+
+
+def test_as_many_speakers_as_there_are_voices_none_forced():
+    for voices in ((0, 0, 0), (0, 1, 0, 1), (0, 1, 2, 0, 1, 2)):
+        made = stretches(*voices)
+        assert cluster(made, CONFIG).shape[0] == len(set(voices))
+        assert [s.label for s in made] == list(voices)
+
+
+def test_labels_follow_the_order_of_speaking():
+    made = stretches(5, 3, 5, 3)
+    cluster(made, CONFIG)
+    assert [s.label for s in made] == [0, 1, 0, 1]
+
+
+def test_in_an_overlap_the_two_on_its_sides_are_heard():
+    made = [
+        Stretch([(0, 100)], voice(0)[0], 0),
+        Stretch([(120, 200)], voice(1)[0], 1),
+        Stretch([(300, 400)], voice(2)[0], 2),
+    ]
+    tracks = paint(made, [(100, 120)], 3, 400)
+    assert tracks[0, 100:120].all() and tracks[1, 100:120].all()
+    assert not tracks[2, :300].any()
+
+
+def test_inside_one_persons_speech_the_partner_interjects():
+    made = [
+        Stretch([(0, 100)], voice(1)[0], 1),
+        Stretch([(120, 200)], voice(0)[0], 0),
+        Stretch([(220, 400)], voice(0)[0], 0),
+    ]
+    tracks = paint(made, [(200, 220)], 2, 400)
+    assert tracks[0, 200:220].all() and tracks[1, 200:220].all()

@@ -54,6 +54,11 @@ class Playback extends AudioWorkletProcessor {
       this.buffered += rest.length;
     }
     this.whole = samples;
+    if (!this.running && this.begun && !this.buffered) {
+      // it was all played before this message came
+      this.played = samples;
+      this.report({ finished: true });
+    }
   }
 
   duck({ gain }) {

@@ -66,8 +66,8 @@ class RecogniseConfig:
     language: str = "en"
     model: str = ""  # folder of a faster-whisper model
     endpoint: str = ""  # an OpenAI-compatible /v1 address
-    max_hmm: int = 10000  # pocketsphinx: states a frame
-    max_words: int = 20  # pocketsphinx: word exits a frame
+    max_hmm: int = 5000  # pocketsphinx: states a frame
+    max_words: int = 10  # pocketsphinx: word exits a frame
 
 
 @dataclass(frozen=True)

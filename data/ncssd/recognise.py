@@ -123,7 +123,7 @@ def _pocketsphinx(config: RecogniseConfig) -> Recogniser:
         if hypothesis is None:
             return "", 0.0
         spoken = [s.prob for s in decoder.seg() if not s.word.startswith(("<", "["))]
-        mean = sum(decoder.logmath.exp(int(p)) for p in spoken) / max(1, len(spoken))
+        mean = sum(spoken) / max(1, len(spoken))  # posteriors of the words, 0 to 1
         return _plain(hypothesis.hypstr.split()), min(1.0, mean)
 
     return recognise

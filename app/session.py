@@ -266,7 +266,8 @@ class Session:
         if text != turn.shown:
             turn.shown = text
             self._emit({"type": "partial", "turn": turn.number, "text": text})
-        if turn.recognised:
+        # A reply that was cut becomes history first, as soon as the page has said where it stopped.
+        if turn.recognised and self._speaking is None:
             self._recognised(turn, text)
 
     def _recognised(self, turn: Listening, text: str) -> None:

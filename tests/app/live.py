@@ -8,6 +8,7 @@ from typing import Any
 
 import uvicorn
 
+import models.speaker  # noqa: F401 - heavy: a running server has it before its first visitor
 from app.hub import Engines
 from app.scripted import ScriptedResponder
 from app.server import ServerSettings, create_app

@@ -186,6 +186,17 @@ def test_the_interrupting_turn_is_whole_and_answered() -> None:
     assert user.seconds > 1.2  # from 300 ms before the first voiced frame
 
 
+def test_a_cut_reply_is_kept_even_when_the_next_turn_is_over_before_the_page_reports() -> None:
+    """It was lost once: the answer to the next turn took its place."""
+    quick = SessionSettings(hearing=HearingSettings(silence_ms=200, pause_ms=100))
+    stage = Stage("go", "stop", responder=Says(LONG, "Yes."), settings=quick, reports=False)
+    stage.say(np.concatenate([speechlike(0.8), silence(2.0), speechlike(0.4), silence(0.3)]))
+    stage.say(silence(0.6))
+    stage.wait(3.0)
+    assert [turn["who"] for turn in stage.of("turn")] == ["user", "agent", "user", "agent"]
+    assert stage.of("turn")[1]["cut"]
+
+
 def test_interruption_can_be_switched_off() -> None:
     stage = Stage("tell me", responder=Says(LONG), settings=SessionSettings(interrupt=False))
     stage.say(np.concatenate([speechlike(0.8), silence(1.5), speechlike(1.0), silence(1.0)]))

@@ -206,7 +206,7 @@ def _dialogue(truth: Row, dialogue: Row, counts: Counts, recovered: set[int]) ->
         counts.boundary_true += len(true)
     for turn in dialogue["turns"]:
         counts.turns += 1
-        counts.wrong_speaker += _true_voice(truth, turn) != voice_of.get(turn["speaker"])
+        counts.wrong_speaker += _is_wrong(truth, turn, voice_of.get(turn["speaker"]))
     counts.overlap_true += sum(_overlapped(truth, turn) for _, turn in inside)
     for index, turn in inside:
         match = _match(turn, dialogue["turns"], voice_of)
@@ -228,11 +228,16 @@ def _is_right(truth: Row, dialogue: Row, voice_of: dict[int, str]) -> bool:
     return any(_iou(dialogue, true) >= _MIN_IOU for true in truth["dialogues"])
 
 
-def _true_voice(truth: Row, turn: Row) -> str | None:
-    time: dict[str, float] = defaultdict(float)
-    for start, end, voice in truth["segments"]:
-        time[voice] += max(0.0, min(end, turn["end"]) - max(start, turn["start"]))
-    return max(time, key=lambda voice: time[voice]) if any(time.values()) else None
+def _is_wrong(truth: Row, turn: Row, voice: str | None) -> bool:
+    """Whether its speaker is silent in most of a turn in which another speaks more.
+
+    Under a backchannel its own speaker and the one it answers both speak: that is right.
+    """
+    time: dict[str | None, float] = defaultdict(float)
+    for start, end, other in truth["segments"]:
+        time[other] += max(0.0, min(end, turn["end"]) - max(start, turn["start"]))
+    own = time[voice]
+    return own < 0.5 * (turn["end"] - turn["start"]) and own < max(time.values())
 
 
 def _match(turn: Row, found: list[Row], voice_of: dict[int, str]) -> Row | None:

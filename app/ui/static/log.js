@@ -3,6 +3,8 @@ import { draw } from './picture.js';
 
 const PICTURE_S = 4; // pictures share one scale of time up to this length
 
+const SHOWN_LOST = 12; // words that were not heard, as a hint of what was missed
+
 export class Log {
   constructor(root, fetchTurn, replay) {
     this.root = root;
@@ -117,5 +119,6 @@ export class Log {
 // What was meant to be said behind what was heard.
 function rest(intended, heard) {
   const count = heard.split(/\s+/).filter(Boolean).length;
-  return intended.split(/\s+/).slice(count).join(' ');
+  const words = intended.split(/\s+/).slice(count);
+  return words.length > SHOWN_LOST ? [...words.slice(0, SHOWN_LOST), '…'].join(' ') : words.join(' ');
 }

@@ -1,0 +1,38 @@
+"""What a bundle of models must reach (bar) and what it aims at (goal), by figure."""
+
+from typing import TypedDict
+
+from models.evaluation.figures import Bar
+
+
+class Asked(TypedDict, total=False):
+    """The bars of one figure, as keyword arguments of `Figure`."""
+
+    bar: Bar
+    goal: Bar
+
+
+def at_most(limit: float) -> Bar:
+    return Bar(high=limit)
+
+
+def at_least(limit: float) -> Bar:
+    return Bar(low=limit)
+
+
+VOCODER_WER = Asked(bar=at_most(3.0), goal=at_most(1.0))
+VOCODER_SIMILARITY = Asked(bar=at_least(0.95))
+VOCODER_DNSMOS = Asked(bar=at_least(-0.15), goal=at_least(-0.05))
+SPEECH_WER = Asked(bar=at_most(5.0), goal=at_most(2.0))
+SPEECH_SIMILARITY = Asked(bar=at_least(0.85), goal=at_least(0.85))
+SPEECH_DNSMOS = Asked(goal=at_least(-0.05))
+WORD_TIMES = Asked(bar=at_most(60.0))
+CHANCE = Asked(bar=Bar(34.0, 66.0))  # 50 % and two standard deviations of 40 pairs
+MANNER = Asked(bar=at_least(85.0), goal=at_least(95.0))
+CLONE_SIMILARITY = Asked(goal=at_least(0.75))
+CLONE_NEAREST = Asked(goal=at_least(80.0))
+FAILURES = Asked(bar=at_most(0.0))
+RETRIES = Asked(bar=at_most(5.0))
+FIRST_AUDIO = Asked(bar=at_most(80.0), goal=at_most(50.0))
+RTF = Asked(bar=at_most(0.15), goal=at_most(0.10))
+LONG_DIALOGUE = Asked(goal=at_most(1.2))

@@ -1,0 +1,89 @@
+"""`eval clone`: voices that training never heard, from five seconds."""
+
+import numpy as np
+
+from data.audio import SAMPLE_RATE
+from models.evaluation import bars
+from models.evaluation.figures import Example, Result, Table, ratio, shown
+from models.evaluation.panel import Panel
+from models.evaluation.quality import centroid, similarity, voice_embedding
+from models.evaluation.replies import MakeOptions, Speaks, speak
+from models.evaluation.sets import (
+    CLONE,
+    JUDGED_VOICES,
+    held_out_voices,
+    other_utterances,
+    sentences,
+)
+
+REFERENCE_S = 5.0
+NUM_REFERENCES = 3  # utterances that the reference is cut from; the others tell the voice
+NUM_TOLD = 4
+
+
+def evaluate(
+    speaker: Speaks, options: MakeOptions, num_voices: int, num_sentences: int, panel: Panel
+) -> Result:
+    """Clones every held-out voice and speaks held-out sentences in it.
+
+    A reply is nearest to its own voice when no other held-out voice and none of the judged bundled
+    ones (of which the nearest one counts) is more similar: one among 21 with 20 held-out voices.
+    """
+    names = held_out_voices(num_voices)
+    texts = sentences(num_sentences, CLONE)
+    told, sounds, examples = {}, [], []
+    for voice in (*names, *JUDGED_VOICES):
+        known = other_utterances(voice, NUM_REFERENCES + NUM_TOLD)
+        told[voice] = known[NUM_REFERENCES:]
+        if voice not in names:
+            continue
+        reference = np.concatenate(known[:NUM_REFERENCES])[: int(REFERENCE_S * SAMPLE_RATE)]
+        cloned = speaker.clone(reference, voice)
+        for index, text in enumerate(texts):
+            reply = speak(speaker, speaker.open_dialogue(), text, cloned, options(index))
+            sounds.append(reply.samples)
+        if len(examples) < 3 and len(sounds[-1]):
+            made = {"reference": reference, "Repartee": sounds[-1]}
+            examples.append(Example(voice, texts[-1], made))
+    heard = panel.ask(voice_embedding, [(_or_silence(sound),) for sound in sounds])
+    known_voices = {
+        voice: centroid(panel.ask(voice_embedding, [(x,) for x in utterances]))
+        for voice, utterances in told.items()
+    }
+    own, nearest, rows = [], [], []
+    for place, voice in enumerate(names):
+        replies = heard[place * len(texts) : (place + 1) * len(texts)]
+        alike = [similarity(reply, known_voices[voice]) for reply in replies]
+        rivals = [_nearest(reply, known_voices) for reply in replies]
+        own += alike
+        nearest += [rival == voice for rival in rivals]
+        wrong = ", ".join(sorted({rival for rival in rivals if rival != voice}))
+        rows.append([voice, shown(float(np.mean(alike))), wrong])
+    groups = [voice for voice in names for _ in texts]
+    teacher = _teacher_similarity(told, names, panel)
+    figures = [
+        ratio("clone_similarity", f"similarity to a held-out voice from {REFERENCE_S:.0f} s", own,
+              groups=groups, teacher=teacher, **bars.CLONE_SIMILARITY),
+        ratio("clone_nearest", "that voice is the nearest", nearest, groups=groups, scale=100,
+              unit="%", **bars.CLONE_NEAREST),
+    ]  # fmt: skip
+    table = Table("By voice", ["voice", "similarity", "taken for"], rows)
+    settings = {"voices": len(names), "sentences": len(texts), "reference_s": REFERENCE_S}
+    return Result("clone", "Zero-shot voices", settings, figures, [table], examples)
+
+
+def _nearest(reply: list[float], known: dict[str, list[float]]) -> str:
+    return max(known, key=lambda voice: similarity(reply, known[voice]))
+
+
+def _teacher_similarity(told: dict[str, list[np.ndarray]], names: list[str], panel: Panel) -> float:
+    """How alike one utterance of a voice is to its others."""
+    alike = []
+    for voice in names:
+        first, *rest = panel.ask(voice_embedding, [(x,) for x in told[voice]])
+        alike.append(similarity(first, centroid(rest)))
+    return float(np.mean(alike))
+
+
+def _or_silence(samples: np.ndarray) -> np.ndarray:
+    return samples if len(samples) >= SAMPLE_RATE // 5 else np.zeros(SAMPLE_RATE, np.float32)

@@ -1,0 +1,165 @@
+"""Codecs behind one interface: sound to tokens `[batch, length, heads]` and back."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.audio import SAMPLE_RATE
+from data.errors import InputError
+from models.evaluation.sets import Item
+from models.mel import FRAME_SAMPLES
+from models.predictors.alignment import align_units
+from models.predictors.units import neighbours, units_of
+from models.speaker import Speaker, SpeakOptions
+from models.text import normalise, phonemize
+from models.vocoder.decoder import decode_whole
+
+FRAME_HZ = SAMPLE_RATE / FRAME_SAMPLES
+ENCODEC_KBPS = (1.5, 3.0, 6.0, 12.0, 24.0)
+
+
+@dataclass(frozen=True)
+class CodecFacts:
+    """What the table says of a codec before anything is measured.
+
+    `num_codes` is 0 for continuous tokens; `aside` names what the decoder is given beside them.
+    """
+
+    name: str
+    hz: float
+    kbps: float | None
+    num_codes: int
+    streamable: str
+    aside: str = ""
+
+
+class Codec(Protocol):
+    """`features` are vectors `[length, D]` that linear probes read."""
+
+    facts: CodecFacts
+
+    def sig_to_tokens(self, sig: Tensor) -> Tensor: ...
+
+    def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray: ...
+
+    def features(self, tokens: Tensor) -> np.ndarray: ...
+
+
+class SemanticCodec:
+    """Our discrete tokens, heard again through prior and decoder.
+
+    Codes carry neither voice nor, to the prior, the exact phones: both are given aside.
+    """
+
+    def __init__(self, speaker: Speaker) -> None:
+        self.speaker = speaker
+        num_codes = speaker.tokenizer.num_codes
+        chunk_ms = speaker.tokenizer.config.chunk_frames * 1000 / FRAME_HZ
+        self.facts = CodecFacts(
+            "Repartee semantic",
+            FRAME_HZ,
+            FRAME_HZ * math.log2(num_codes) / 1000,
+            num_codes,
+            f"decoder; encoder in chunks of {chunk_ms:.0f} ms",
+            "voice and phones",
+        )
+
+    @torch.inference_mode()
+    def sig_to_tokens(self, sig: Tensor) -> Tensor:
+        return self.speaker.tokenizer.encode(sig)[..., None]
+
+    @torch.inference_mode()
+    def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
+        codes = tokens[:, :, 0]
+        units = units_of(phonemize([normalise(item.text)])[0])
+        pointer = align_units(self.speaker.tokenizer.inspect(codes)[0][0], units)
+        phones = neighbours(torch.tensor(units.symbols), pointer)
+        voice = self.speaker.clone(item.samples)
+        stream = self.speaker.stream(voice, SpeakOptions(seed=0))
+        return stream.push(codes[0], phones, last=True).numpy()
+
+    def features(self, tokens: Tensor) -> np.ndarray:
+        quantiser = self.speaker.tokenizer.quantiser
+        levels = tokens[0, :, 0, None] // quantiser.basis % quantiser.levels
+        parts = [
+            torch.nn.functional.one_hot(levels[:, i], int(size))
+            for i, size in enumerate(quantiser.levels)
+        ]
+        return torch.cat(parts, dim=1).float().numpy()
+
+
+class LatentCodec:
+    """Our continuous tokens: the posterior's latents, heard through the decoder."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self.speaker = speaker
+        self.facts = CodecFacts(
+            f"Repartee latent, {speaker.posterior.config.latent_dim} numbers",
+            FRAME_HZ,
+            None,
+            0,
+            "decoder; encoder looks 16 ms ahead",
+            "voice",
+        )
+
+    @torch.inference_mode()
+    def sig_to_tokens(self, sig: Tensor) -> Tensor:
+        return self.speaker.posterior.encode(sig)
+
+    @torch.inference_mode()
+    def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
+        style = self.speaker.clone(item.samples).style[None]
+        made = decode_whole(self.speaker.decoder, tokens, style)
+        return made[0, : len(item.samples)].numpy()
+
+    def features(self, tokens: Tensor) -> np.ndarray:
+        return tokens[0].numpy()
+
+
+class EncodecCodec:
+    """EnCodec 24 kHz (arXiv 2210.13438) through the `encodec` package, at one bitrate."""
+
+    def __init__(self, weights: Path, kbps: float) -> None:
+        from encodec import EncodecModel
+
+        if not weights.is_file():
+            raise InputError(f"{weights} does not exist; give EnCodec's 24 kHz weights")
+        self.model = EncodecModel.encodec_model_24khz(pretrained=False)
+        try:
+            if weights.suffix == ".safetensors":
+                from safetensors.torch import load_file
+
+                state = load_file(weights)
+            else:
+                state = torch.load(weights, map_location="cpu", weights_only=True)
+            self.model.load_state_dict(state)
+        except Exception as error:
+            raise InputError(
+                f"{weights} does not hold the weights of EnCodec 24 kHz ({str(error)[:80]})"
+            ) from None
+        self.model.eval().set_target_bandwidth(kbps)
+        self.facts = encodec_facts(kbps)
+
+    @torch.inference_mode()
+    def sig_to_tokens(self, sig: Tensor) -> Tensor:
+        return self.model.encode(sig[:, None])[0][0].transpose(1, 2)
+
+    @torch.inference_mode()
+    def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
+        made = self.model.decode([(tokens.transpose(1, 2), None)])
+        return made[0, 0, : len(item.samples)].numpy()
+
+    @torch.inference_mode()
+    def features(self, tokens: Tensor) -> np.ndarray:
+        return self.model.quantizer.decode(tokens.permute(2, 0, 1))[0].T.numpy()
+
+
+def encodec_facts(kbps: float) -> CodecFacts:
+    """EnCodec's own figures: 75 Hz, ten bits a level."""
+    levels = round(kbps * 1000 / 750)
+    return CodecFacts(f"EnCodec 24 kHz, {levels} levels", 75.0, kbps, 1024, "yes, 13 ms")

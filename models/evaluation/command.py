@@ -1,0 +1,145 @@
+"""`launch.py eval`: measures the models; every figure with its interval, its teacher's, its bar."""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from data.errors import InputError
+from models.checkpoint import WEIGHTS
+from models.evaluation.figures import Result, as_text, figure_table
+from models.evaluation.panel import Panel, default_cache
+from models.evaluation.report import load, save, write_card, write_report
+
+# Sizes that take a few minutes each on two cores; what `--count` counts.
+COUNTS = {
+    "speed": (20, "replies"),
+    "vocoder": (40, "sentences, each in three voices"),
+    "speech": (40, "sentences, each in three voices"),
+    "dialogue": (40, "pairs of dialogues"),
+    "clone": (20, "held-out voices"),
+    "robustness": (200, "replies"),
+    "tokenizers": (24, "utterances"),
+}
+_CLONE_SENTENCES = 2
+_DEFAULT_OUT = Path("runs/evaluation")
+
+
+def main(argv: list[str]) -> int:
+    """Measures the models."""
+    args = _parser().parse_args(argv)
+    if args.count is not None and args.count < 1:
+        raise InputError(f"--count is {args.count}; it must be at least 1")
+    if args.what == "report":
+        _finish(args.out or _DEFAULT_OUT, args)
+        return 0
+    cache = None if args.no_cache else default_cache()
+    with Panel(args.jobs, cache) as panel:
+        speaker, options = _models(args.weights)
+        if args.what == "all":
+            out = args.out or _DEFAULT_OUT
+            for name in COUNTS:
+                if args.resume and (out / f"{name}.json").is_file():
+                    continue
+                save(out, _shown(_measure(name, speaker, options, panel, args)))
+            _finish(out, args)
+        else:
+            result = _shown(_measure(args.what, speaker, options, panel, args))
+            if args.out is not None:
+                args.out.parent.mkdir(parents=True, exist_ok=True)
+                text = json.dumps(result.as_json(), indent=1, ensure_ascii=False)
+                args.out.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="launch.py eval", description=main.__doc__)
+    parser.add_argument("what", choices=[*COUNTS, "all", "report"])
+    counted = "; ".join(f"{name}: {num} {unit}" for name, (num, unit) in COUNTS.items())
+    parser.add_argument("--count", type=int, help=f"how many ({counted})")
+    parser.add_argument("--out", type=Path, help="JSON of the figures; a folder for all and report")
+    parser.add_argument("--weights", type=Path, help="a folder of models (default: the bundled)")
+    parser.add_argument(
+        "--data", type=Path, help="recordings in NCSSD layout instead of the teacher"
+    )
+    parser.add_argument(
+        "--voices", help="the teacher's voices, with commas (default: flite's kal16, rms, slt)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the replies")
+    parser.add_argument("--temperature", type=float, help="of sampling")
+    parser.add_argument("--main-only", action="store_true", help="dialogue: no ablations")
+    parser.add_argument("--encodec", type=Path, help="tokenizers: weights of EnCodec 24 kHz")
+    parser.add_argument("--resume", action="store_true", help="all: keep what is measured already")
+    parser.add_argument(
+        "--card", action="store_true", help="all, report: results.md beside the weights"
+    )
+    parser.add_argument("--no-cache", action="store_true", help="judge every sound anew")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes")
+    return parser
+
+
+def _models(weights: Path | None) -> tuple[object, Callable[[float | None, int, int], object]]:
+    from models.speaker import Speaker, SpeakOptions
+
+    def options(temperature: float | None, seed: int, number: int) -> SpeakOptions:
+        rest = {} if temperature is None else {"temperature": temperature}
+        return SpeakOptions(seed=1_000_003 * seed + number, **rest)
+
+    return Speaker.load(weights), options
+
+
+def _measure(name: str, speaker, make, panel: Panel, args: argparse.Namespace) -> Result:
+    from models.evaluation import clone, dialogue, robustness, sets, speech, speed, vocoder
+
+    num = args.count or COUNTS[name][0]
+
+    def options(number: int) -> object:
+        return make(args.temperature, args.seed, number)
+
+    def chosen(seed: int) -> sets.EvaluationSet:
+        if args.data is not None:
+            return sets.recorded_set(args.data, num)
+        voices = args.voices.split(",") if args.voices else sets.teacher_voices()
+        return sets.spoken_set(num, seed, voices)
+
+    start = time.perf_counter()
+    if name == "speech":
+        result = speech.evaluate(speaker, options, chosen(sets.SPEECH), panel)
+    elif name == "vocoder":
+        result = vocoder.evaluate(speaker, chosen(sets.VOCODER), panel)
+    elif name == "dialogue":
+        conditions = dialogue.CONDITIONS[:2] if args.main_only else dialogue.CONDITIONS
+        result = dialogue.evaluate(speaker, options, num, panel, conditions)
+    elif name == "clone":
+        result = clone.evaluate(speaker, options, num, _CLONE_SENTENCES, panel)
+    elif name == "robustness":
+        result = robustness.evaluate(speaker, options, num)
+    elif name == "speed":
+        result = speed.evaluate(speaker, options, num)
+    else:
+        from models.evaluation import tokenizers
+
+        result = tokenizers.evaluate(speaker, num, panel, args.encodec)
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+def _shown(result: Result) -> Result:
+    print(as_text(figure_table(result.title, result.figures)))
+    for table in result.tables:
+        print(as_text(table))
+    print(f"{result.settings}\n{result.name} took {result.seconds:.0f} s\n")
+    return result
+
+
+def _finish(folder: Path, args: argparse.Namespace) -> None:
+    results = load(folder)
+    for path in write_report(folder, results):
+        print(path)
+    if args.card:
+        print(write_card(args.weights or WEIGHTS, results))
+    asked = [f for result in results for f in result.figures if f.bar or f.goal]
+    met = sum(figure.meets_bar is True for figure in asked)
+    print(f"{met} of {sum(f.bar is not None for f in asked)} bars are met")

@@ -1,0 +1,268 @@
+"""`eval dialogue`: does the manner of an answer follow the sound of what it answers?
+
+A pair is one dialogue in which only the sound of the user's last turn differs: excited or sad, in
+the same words. The answers, again in the same words, must be ordered as the rule of the synthetic
+conversations has it: higher and faster after excitement. A tie counts as half.
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from data.synthetic import ANSWER_TO, MANNERS
+from models.evaluation import bars
+from models.evaluation.figures import Example, Figure, Result, Table, ratio, shown
+from models.evaluation.melody import melody
+from models.evaluation.panel import Panel
+from models.evaluation.replies import MakeOptions, Speaks, Spoken, speak, voice_named
+from models.evaluation.sets import (
+    JUDGED_VOICES,
+    MANNER,
+    held_out_voices,
+    other_utterances,
+    say,
+    sentences,
+)
+
+SIDES = ("excited", "sad")
+MOST_TURNS = 6
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How much of the history is there: its turns, and their sound (kept, removed, shuffled)."""
+
+    turns: int
+    sound: str
+
+    def __str__(self) -> str:
+        return f"{self.turns} past turns, sound {self.sound}"
+
+
+MAIN = Condition(2, "kept")
+REMOVED = Condition(2, "removed")
+MOST = Condition(MOST_TURNS, "kept")
+CONDITIONS = (
+    MAIN,
+    REMOVED,
+    Condition(2, "shuffled"),
+    Condition(0, "kept"),
+    Condition(1, "kept"),
+    Condition(4, "kept"),
+    MOST,
+)
+
+
+@dataclass
+class Turn:
+    """A past turn; `samples` is its sound in each side of the pair."""
+
+    who: int
+    text: str
+    samples: dict[str, np.ndarray]
+
+
+@dataclass
+class Pair:
+    """Up to six past turns, the last one the user's, and the answer's text and voice."""
+
+    turns: list[Turn]
+    answer: str
+    voice: str
+
+
+def make_pairs(num: int, most_turns: int = MOST_TURNS) -> list[Pair]:
+    """Pairs in held-out words; users speak in held-out voices, agents in the judged ones."""
+    texts = sentences(num * (most_turns + 1), MANNER)
+    users, agents = held_out_voices(), list(JUDGED_VOICES)
+    pairs = []
+    for index in range(num):
+        rng = random.Random(f"{MANNER} pair {index}")
+        own = texts[index * (most_turns + 1) : (index + 1) * (most_turns + 1)]
+        user, agent = users[index % len(users)], agents[index % len(agents)]
+        turns = _past(own[:most_turns], user, agent, rng)
+        pairs.append(Pair(turns, own[-1], agent))
+    return pairs
+
+
+def _past(texts: list[str], user: str, agent: str, rng: random.Random) -> list[Turn]:
+    turns: list[Turn] = []
+    manner = "neutral"
+    for place, text in enumerate(texts):
+        who = (len(texts) - 1 - place) % 2
+        if place == len(texts) - 1:
+            sounds = {side: say(user, text, side, MANNER).samples for side in SIDES}
+        else:
+            manner = ANSWER_TO[manner] if who else rng.choice(list(MANNERS))
+            sound = say(agent if who else user, text, manner, MANNER).samples
+            sounds = dict.fromkeys(SIDES, sound)
+        turns.append(Turn(who, text, sounds))
+    return turns
+
+
+def history(pairs: list[Pair], index: int, side: str, condition: Condition) -> list[tuple]:
+    """What is heard before the answer: (who, text, samples or None) a turn."""
+    turns = pairs[index].turns[len(pairs[index].turns) - condition.turns :]
+    # Whose sound a shuffled turn has is drawn a side, so that it can say nothing about the side.
+    other = pairs[(index + 1) % len(pairs)].turns[len(pairs[index].turns) - condition.turns :]
+    heard = random.Random(f"{MANNER} {index} {side}").choice(SIDES)
+    rows = []
+    for turn, stranger in zip(turns, other, strict=True):
+        sound = turn.samples[side]
+        if condition.sound == "removed":
+            sound = None
+        elif condition.sound == "shuffled":
+            sound = stranger.samples[heard]
+        rows.append((turn.who, turn.text, sound))
+    return rows
+
+
+def evaluate(
+    speaker: Speaks,
+    options: MakeOptions,
+    num: int,
+    panel: Panel,
+    conditions: tuple[Condition, ...] = CONDITIONS,
+) -> Result:
+    """Answers every pair under every condition and compares the two sides."""
+    most = max(condition.turns for condition in conditions)
+    pairs = make_pairs(num, max(most, 1))
+    voices = {v: voice_named(speaker, v, other_utterances(v, 3))[0] for v in JUDGED_VOICES}
+    figures: list[Figure] = []
+    rows: list[list[str]] = []
+    examples: list[Example] = []
+    teacher = _measure(_teacher(pairs), panel)
+    for condition in conditions:
+        answers = [
+            _answer(speaker, pairs, index, side, condition, voices[pair.voice], options)
+            for index, pair in enumerate(pairs)
+            for side in SIDES
+        ]
+        found = _measure([answer.samples for answer in answers], panel)
+        rows.append(_row(str(condition), found))
+        figures += _figures(condition, found, teacher)
+        if condition == MAIN:
+            examples = _examples(pairs, answers)
+    rows.append(_row("the teacher, by the rule", teacher))
+    columns = [
+        "condition",
+        "pitch %",
+        "rate %",
+        "both %",
+        "F0, semitones",
+        "faster by",
+        "louder, dB",
+    ]
+    table = Table("Ordered rightly (excited above sad), and by how much", columns, rows)
+    settings = {"pairs": num, "conditions": [str(condition) for condition in conditions]}
+    return Result(
+        "dialogue", "Dialogue: manner follows the sound", settings, figures, [table], examples
+    )
+
+
+def _answer(
+    speaker: Speaks, pairs: list[Pair], index: int, side: str, condition: Condition, voice: Any,
+    options: MakeOptions,
+) -> Spoken:  # fmt: skip
+    dialogue = speaker.open_dialogue()
+    for who, text, samples in history(pairs, index, side, condition):
+        speaker.hear(dialogue, who, text, samples)
+    # Different seeds, so that without the sound the order is chance and not a tie.
+    chosen = options(2 * index + SIDES.index(side))
+    return speak(speaker, dialogue, pairs[index].answer, voice, chosen)
+
+
+def _teacher(pairs: list[Pair]) -> list[np.ndarray]:
+    return [
+        say(pair.voice, pair.answer, ANSWER_TO[side], MANNER).samples
+        for pair in pairs
+        for side in SIDES
+    ]
+
+
+def _measure(sounds: list[np.ndarray], panel: Panel) -> dict[str, np.ndarray]:
+    """Per pair: whether pitch and rate are ordered rightly (0, 0.5, 1), and by how much."""
+    judged = panel.ask(melody, [(sound,) for sound in sounds])
+    high, low = judged[::2], judged[1::2]
+
+    def values(key: str) -> tuple[np.ndarray, np.ndarray]:
+        return np.array([row[key] for row in high]), np.array([row[key] for row in low])
+
+    f0, seconds, level = values("f0_hz"), values("active_s"), values("level_db")
+    usable = (f0[0] > 0) & (f0[1] > 0) & (seconds[0] > 0) & (seconds[1] > 0)
+    pitch = np.where(usable, _order(f0[0], f0[1]), 0.0)
+    rate = np.where(usable, _order(seconds[1], seconds[0]), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        semitones = 12 * np.log2(f0[0] / f0[1])
+        faster = seconds[1] / seconds[0]
+    return {
+        "pitch": pitch,
+        "rate": rate,
+        "both": pitch * rate,
+        "semitones": semitones[usable],
+        "faster": faster[usable],
+        "louder_db": (level[0] - level[1])[usable],
+    }
+
+
+def _order(larger: np.ndarray, smaller: np.ndarray) -> np.ndarray:
+    return np.where(larger == smaller, 0.5, (larger > smaller).astype(float))
+
+
+def _row(name: str, found: dict[str, np.ndarray]) -> list[str]:
+    accuracies = [shown(100 * found[key].mean()) for key in ("pitch", "rate", "both")]
+    sizes = [
+        shown(found[key].mean()) if len(found[key]) else "–"
+        for key in ("semitones", "faster", "louder_db")
+    ]
+    return [name, *accuracies, *sizes]
+
+
+_LABELS = {"pitch": "F0 ordered rightly", "rate": "rate ordered rightly", "both": "both at once"}
+
+
+def _figures(
+    condition: Condition, found: dict[str, np.ndarray], teacher: dict[str, np.ndarray]
+) -> list[Figure]:
+    asked: dict[str, Any] = {key: {} for key in _LABELS}
+    if condition == MAIN:
+        asked = dict.fromkeys(_LABELS, bars.MANNER)
+    elif condition == REMOVED:  # without the sound each is chance, and both at once are a quarter
+        asked["pitch"] = asked["rate"] = bars.CHANCE
+    elif condition == MOST:
+        asked = {key: {"goal": bars.MANNER["goal"]} for key in _LABELS}
+    mark = f"{condition.turns}_{condition.sound}"
+    figures = [
+        ratio(
+            f"{key}_{mark}",
+            f"{label}; {condition}",
+            found[key],
+            scale=100,
+            unit="%",
+            teacher=float(100 * teacher[key].mean()),
+            **asked[key],
+        )
+        for key, label in _LABELS.items()
+    ]
+    if condition == MAIN:
+        figures += [
+            ratio("semitones", "F0, excited over sad", found["semitones"], unit="semitones",
+                  teacher=float(teacher["semitones"].mean())),
+            ratio("faster", "rate, excited over sad", found["faster"],
+                  teacher=float(teacher["faster"].mean())),
+        ]  # fmt: skip
+    return figures
+
+
+def _examples(pairs: list[Pair], answers: list[Spoken]) -> list[Example]:
+    found = []
+    for index, pair in enumerate(pairs[:2]):
+        last = pair.turns[-1]
+        sounds = {}
+        for place, side in enumerate(SIDES):
+            sounds[f"user, {side}"] = last.samples[side]
+            sounds[f"answer to {side}"] = answers[2 * index + place].samples
+        found.append(Example(f"user: {last.text}", pair.answer, sounds))
+    return found

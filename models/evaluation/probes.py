@@ -1,0 +1,93 @@
+"""What linear probes find in tokens: phones (wanted) and who is speaking (not wanted)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+CONTEXT = 2  # frames on each side that the phone probe sees
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Shares of the probe's test half: phones told wrongly, voices told rightly; and chance."""
+
+    phone_error: float
+    voice_accuracy: float
+    voice_chance: float
+    num_frames: int
+    num_utterances: int
+
+
+def probe(
+    features: list[np.ndarray],
+    frame_hz: float,
+    phones: list[list[tuple[str, float, float]]],
+    voices: list[str],
+    texts: list[str],
+) -> Probed:
+    """Trains linear discriminants on half of the sentences and asks them about the other half.
+
+    Args:
+        features: `[length, D]` an utterance, at `frame_hz`.
+        phones: (phone, start, end) in seconds an utterance.
+        voices, texts: of the utterances.
+    """
+    order = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    train = np.array([order[text] % 2 == 0 for text in texts])
+    frames = [_with_context(rows) for rows in features]
+    labels = [
+        phone_labels(spoken, len(rows), frame_hz)
+        for spoken, rows in zip(phones, features, strict=True)
+    ]
+    own = [np.full(len(rows), is_train) for rows, is_train in zip(features, train, strict=True)]
+    where = np.concatenate(own)
+    rightly = _accuracy(np.concatenate(frames), np.concatenate(labels), where)
+    means = np.stack([np.concatenate([rows.mean(0), rows.std(0)]) for rows in features])
+    told = _accuracy(means, np.array(voices), train)
+    return Probed(1 - rightly, told, 1 / len(set(voices)), int((~where).sum()), int((~train).sum()))
+
+
+def phone_labels(
+    phones: list[tuple[str, float, float]], num_frames: int, frame_hz: float
+) -> np.ndarray:
+    """The phone at the middle of each frame, `[num_frames]`."""
+    middles = (np.arange(num_frames) + 0.5) / frame_hz
+    ends = np.array([end for _, _, end in phones])
+    index = np.minimum(np.searchsorted(ends, middles, side="right"), len(phones) - 1)
+    return np.array([name for name, _, _ in phones])[index]
+
+
+def _with_context(rows: np.ndarray) -> np.ndarray:
+    padded = np.pad(rows, ((CONTEXT, CONTEXT), (0, 0)), mode="edge")
+    return np.concatenate([padded[i : i + len(rows)] for i in range(2 * CONTEXT + 1)], axis=1)
+
+
+def _accuracy(rows: np.ndarray, labels: np.ndarray, train: np.ndarray) -> float:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    probe = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
+    probe.fit(rows[train], labels[train])
+    return float(probe.score(rows[~train], labels[~train]))
+
+
+def code_use(codes: list[np.ndarray], num_codes: int) -> tuple[float, float]:
+    """Share of the codes that occur, and entropy in bits, of codes `[length, heads]`; means over
+    heads."""
+    joined = np.concatenate(codes)
+    shares, bits = [], []
+    for head in range(joined.shape[1]):
+        counts = np.bincount(joined[:, head], minlength=num_codes)
+        likely = counts[counts > 0] / counts.sum()
+        shares.append(len(likely) / num_codes)
+        bits.append(-(likely * np.log2(likely)).sum())
+    return float(np.mean(shares)), float(np.mean(bits))
+
+
+def edit_errors(reference: list, made: list) -> int:
+    """Levenshtein distance."""
+    row = list(range(len(made) + 1))
+    for i, wanted in enumerate(reference, 1):
+        last, row[0] = row[0], i
+        for j, got in enumerate(made, 1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (wanted != got))
+    return row[-1]

@@ -1,0 +1,76 @@
+"""Lets Repartee speak and notes what came of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from data.errors import InputError, RepError
+from models.evaluation.faults import fault_of
+from models.evaluation.sets import JUDGED_VOICES
+from models.voice import Voice
+
+
+class Speaks(Protocol):
+    """What evaluation asks of `models.speaker.Speaker`."""
+
+    voices: dict[str, Voice]
+
+    def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice: ...
+
+    def open_dialogue(self) -> Any: ...
+
+    def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
+
+    def speak(self, dialogue: Any, text: str, voice: Voice, options: Any = None) -> Any: ...
+
+    def reconstruct(self, samples: np.ndarray) -> np.ndarray: ...
+
+
+# Options of a reply from its seed; `command.py` makes them, so that a test needs no models.
+MakeOptions = Callable[[int], Any]
+
+
+@dataclass
+class Spoken:
+    """A finished reply; `fault` says what is wrong with it."""
+
+    samples: np.ndarray
+    words: list[tuple[str, float, float]] = field(default_factory=list)
+    retries: int = 0
+    first_audio_ms: float | None = None
+    rtf: float | None = None
+    fault: str | None = None
+
+
+def speak(
+    speaker: Speaks, dialogue: Any, text: str, voice: Voice, options: Any, commit: bool = False
+) -> Spoken:
+    """One reply to its end. An error in it is a fault of the reply, not of the evaluation."""
+    try:
+        reply = speaker.speak(dialogue, text, voice, options)
+        for _ in reply:
+            pass
+        samples = reply.samples()
+    except InputError as error:
+        return Spoken(np.zeros(0, np.float32), fault=f"refused: {error}")
+    except (RepError, RuntimeError, ValueError, IndexError, KeyError) as error:
+        return Spoken(np.zeros(0, np.float32), fault=f"{type(error).__name__}: {error}")
+    spoken = Spoken(samples, list(reply.words), reply.retries, reply.first_audio_ms, reply.rtf)
+    spoken.fault = fault_of(samples, text)
+    if commit:
+        reply.commit()
+    return spoken
+
+
+def voice_named(speaker: Speaks, name: str, others: list[np.ndarray]) -> tuple[Voice, str]:
+    """Repartee's voice for a teacher's: the bundled one, or cloned from other utterances.
+
+    Returns:
+        The voice, and in a word where it is from.
+    """
+    for bundled in (JUDGED_VOICES.get(name, ""), name, name.removeprefix("flite-")):
+        if bundled in speaker.voices:
+            return speaker.voices[bundled], f"bundled {bundled}"
+    return speaker.clone(np.concatenate(others)[: 24_000 * 10], name), "cloned"

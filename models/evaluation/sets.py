@@ -1,0 +1,149 @@
+"""Evaluation sets: held-out sentences and voices, and the teacher that speaks them.
+
+Every sentence is of the test split (a hash of its words says so), every user voice is held out, and
+the seeds lie in a range of their own; `tests/models/evaluation/test_sets.py` proves it.
+"""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from data.audio import SAMPLE_RATE
+from data.dialogue import read_ncssd
+from data.errors import InputError
+from data.synthetic import VOICES, held_out_sentences, speak
+
+# Seeds of test corpora lie at or above 2^62 and of training below; these are neither.
+SEED_BASE = 1 << 64
+SPEECH, VOCODER, MANNER, CLONE, ROBUST, TOKENS, SPEED, OTHERS = (SEED_BASE + n for n in range(8))
+
+# The teacher's voices that replies are judged in, and what the bundle calls them.
+JUDGED_VOICES = {"flite-kal16": "kal", "flite-rms": "rms", "flite-slt": "slt"}
+NUM_OTHERS = 6  # utterances that tell what a voice sounds like
+MIN_REFERENCE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Item:
+    """A text and how the teacher, or a recording, says it: samples `[T]` at 24 kHz."""
+
+    text: str
+    voice: str
+    samples: np.ndarray
+    phones: list[tuple[str, float, float]] = field(default_factory=list)
+
+
+@dataclass
+class EvaluationSet:
+    """Items, and for each voice other utterances of it."""
+
+    items: list[Item]
+    others: dict[str, list[np.ndarray]]
+    source: str
+
+
+def teacher_voices() -> tuple[str, ...]:
+    return tuple(JUDGED_VOICES)
+
+
+def held_out_voices(num: int | None = None) -> list[str]:
+    """Voices that training never hears: all, or `num` of them from the whole list."""
+    names = [name for name, voice in VOICES.items() if voice.held_out]
+    chosen = len(names) if num is None else min(num, len(names))
+    return [names[i * len(names) // chosen] for i in range(chosen)]
+
+
+def say(voice: str, text: str, manner: str = "neutral", seed: int = SPEECH) -> Item:
+    """The teacher speaks."""
+    samples, phones = speak(voice, text, manner, seed)
+    return Item(text, voice, samples, [(name, start, end) for name, start, end in phones])
+
+
+def sentences(num: int, seed: int) -> list[str]:
+    """Held-out sentences of 8 to 16 words.
+
+    Raises:
+        InputError: fewer than one is asked for.
+    """
+    if num < 1:
+        raise InputError(f"--count is {num}; it must be at least 1")
+    return held_out_sentences(num, seed)
+
+
+def spoken_set(num: int, seed: int, voices: Iterable[str]) -> EvaluationSet:
+    """`num` sentences, each in every voice, and other utterances of the voices."""
+    texts = sentences(num, seed)
+    names = list(voices)
+    items = [say(voice, text) for text in texts for voice in names]
+    return EvaluationSet(items, {voice: other_utterances(voice) for voice in names}, "teacher")
+
+
+def other_utterances(voice: str, num: int = NUM_OTHERS) -> list[np.ndarray]:
+    """What else the teacher says in a voice: never a sentence of an evaluation set."""
+    return [say(voice, text).samples for text in sentences(num, OTHERS)]
+
+
+def recorded_set(root: Path, num: int) -> EvaluationSet:
+    """Turns of dialogues in NCSSD layout whose speaker says something else too.
+
+    Raises:
+        InputError: there is no such turn.
+    """
+    spoken: dict[str, list[Item]] = {}
+    for dialogue in read_ncssd(root):
+        for turn in dialogue.turns:
+            voice = turn.extra.get("voice") or f"{dialogue.id}-{turn.speaker}"
+            if turn.audio is None or len(spoken.get(voice, ())) > NUM_OTHERS:
+                continue
+            samples = turn.load()
+            if samples is not None and len(samples) >= MIN_REFERENCE_S * SAMPLE_RATE:
+                spoken.setdefault(voice, []).append(Item(turn.text, voice, samples))
+        if sum(len(items) > 1 for items in spoken.values()) >= num:
+            break
+    usable = {voice: items for voice, items in spoken.items() if len(items) > 1}
+    if not usable:
+        raise InputError(
+            f"no speaker in {root} has two turns of at least {MIN_REFERENCE_S:.0f} s with sound; "
+            "one is spoken again and the other tells the voice"
+        )
+    chosen = list(usable)[:num]
+    items = [usable[voice][0] for voice in chosen]
+    others = {voice: [item.samples for item in usable[voice][1:]] for voice in chosen}
+    return EvaluationSet(items, others, f"recordings of {root.name}")
+
+
+_TEXTS = (
+    "Yes.",
+    "No, not yet.",
+    "I see.",
+    "Really?",
+    "All right!",
+    "Wait, what?",
+    "It costs $42.50, I think.",
+    "We met on 3 March 2024 at 7:45 pm.",
+    "Dr. Smith lives at 221 Baker St.",
+    "Well... I do not know; maybe, perhaps, who can say?",
+    "One two three four five six seven eight nine ten.",
+    "No no no no no, that is not it at all.",
+    "Call me at 555 0199, please.",
+    "Yes 😀, of course **we** can!",
+)
+
+
+def hard_texts(num: int) -> list[str]:
+    """Texts that break a speaker: very short, very long, repeating, with numbers and signs; and
+    plain held-out sentences, alone and in twos and threes."""
+    rng = random.Random(ROBUST)
+    plain = sentences(max(40, num), ROBUST)
+    found: list[str] = []
+    while len(found) < num:
+        chance = rng.random()
+        if chance < 0.3:
+            found.append(rng.choice(_TEXTS))
+        else:
+            many = 1 if chance < 0.7 else 2 if chance < 0.9 else 4
+            found.append(" ".join(rng.sample(plain, many)))
+    return found

@@ -1,0 +1,188 @@
+"""`eval speech`: held-out sentences, spoken by Repartee and by the teacher or a recording."""
+
+from typing import Any
+
+import numpy as np
+
+from models.evaluation import bars
+from models.evaluation.figures import Example, Figure, Result, Table, nothing, ratio, shown
+from models.evaluation.melody import compare
+from models.evaluation.panel import Panel
+from models.evaluation.quality import centroid, dnsmos, similarity, voice_embedding
+from models.evaluation.replies import MakeOptions, Speaks, Spoken, speak, voice_named
+from models.evaluation.sets import EvaluationSet
+from models.evaluation.words import (
+    align,
+    character_errors,
+    time_errors,
+    transcribe,
+    word_errors,
+)
+
+NUM_EXAMPLES = 4
+
+
+def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel: Panel) -> Result:
+    """Speaks every item without history and judges both performances."""
+    voices, sources = {}, {}
+    for name, others in chosen.others.items():
+        voices[name], sources[name] = voice_named(speaker, name, others)
+    spoken = [
+        speak(speaker, speaker.open_dialogue(), item.text, voices[item.voice], options(index))
+        for index, item in enumerate(chosen.items)
+    ]
+    whole = [i for i, reply in enumerate(spoken) if len(reply.samples) >= 2400]
+    rows = _judged(chosen, spoken, whole, panel)
+    figures = _figures(rows, spoken, [chosen.items[i].text for i in whole])
+    examples = [
+        Example(
+            f"{chosen.items[i].voice}",
+            chosen.items[i].text,
+            {chosen.source: chosen.items[i].samples, "Repartee": spoken[i].samples},
+        )
+        for i in whole[:NUM_EXAMPLES]
+    ]
+    settings = {"items": len(chosen.items), "source": chosen.source, "voices": sources}
+    return Result(
+        "speech",
+        "Speech: held-out sentences, without history",
+        settings,
+        figures,
+        [_by_voice(rows, [chosen.items[i].voice for i in whole])],
+        examples,
+    )
+
+
+def _judged(
+    chosen: EvaluationSet, spoken: list[Spoken], whole: list[int], panel: Panel
+) -> dict[str, np.ndarray]:
+    """One entry a judged reply; NaN where a judge could not say."""
+    items = [chosen.items[i] for i in whole]
+    theirs, ours = [item.samples for item in items], [spoken[i].samples for i in whole]
+    texts = [item.text for item in items]
+    both = panel.ask(transcribe, [(x,) for x in theirs + ours])
+    heard = list(zip(both[: len(items)], both[len(items) :], strict=True))
+    clean = panel.ask(dnsmos, [(x,) for x in theirs + ours])
+    whose = panel.ask(voice_embedding, [(x,) for x in theirs + ours])
+    known = {
+        voice: centroid(panel.ask(voice_embedding, [(x,) for x in sounds]))
+        for voice, sounds in chosen.others.items()
+    }
+    compared = panel.ask(compare, list(zip(theirs, ours, strict=True)))
+    times = panel.ask(align, list(zip(ours, texts, strict=True)))
+    num = len(items)
+    rows: dict[str, list[float]] = {key: [] for key in _COLUMNS}
+    for i, item in enumerate(items):
+        errors, words = word_errors(item.text, heard[i][1])
+        letters_wrong, letters = character_errors(item.text, heard[i][1])
+        moments = time_errors(spoken[whole[i]].words, times[i] or [])
+        values: dict[str, Any] = {
+            "errors": errors,
+            "teacher_errors": word_errors(item.text, heard[i][0])[0],
+            "words": words,
+            "letter_errors": letters_wrong,
+            "teacher_letter_errors": character_errors(item.text, heard[i][0])[0],
+            "letters": letters,
+            "dnsmos": clean[num + i],
+            "teacher_dnsmos": clean[i],
+            "similarity": similarity(whose[num + i], known[item.voice]),
+            "teacher_similarity": similarity(whose[i], known[item.voice]),
+            "timing_ms": 1000 * float(np.mean(moments)) if moments else np.nan,
+            **{key: (compared[i] or {}).get(key, np.nan) for key in _COMPARED},
+        }
+        for key in _COLUMNS:
+            rows[key].append(values[key])
+    return {key: np.array(values, dtype=float) for key, values in rows.items()}
+
+
+_COMPARED = ("mcd_db", "f0_rmse_hz", "pitch_dtw_hz", "duration")
+_COLUMNS = (
+    "errors",
+    "teacher_errors",
+    "words",
+    "letter_errors",
+    "teacher_letter_errors",
+    "letters",
+    "dnsmos",
+    "teacher_dnsmos",
+    "similarity",
+    "teacher_similarity",
+    "timing_ms",
+    *_COMPARED,
+)
+
+
+def _figures(rows: dict[str, np.ndarray], spoken: list[Spoken], texts: list[str]) -> list[Figure]:
+    words, letters = rows["words"], rows["letters"]
+    same: dict[str, Any] = {"groups": texts}
+
+    def wer(errors: np.ndarray) -> float | None:
+        return float(100 * errors.sum() / words.sum()) if len(words) else None
+
+    def cer(errors: np.ndarray) -> float | None:
+        return float(100 * errors.sum() / letters.sum()) if len(letters) else None
+
+    def mean(key: str) -> float | None:
+        return float(rows[key].mean()) if len(rows[key]) else None
+
+    def known(key: str, label: str, unit: str, **rest: Any) -> Figure:
+        there = np.isfinite(rows[key])
+        names = [text for text, is_there in zip(texts, there, strict=True) if is_there]
+        return ratio(key, label, rows[key][there], groups=names, unit=unit, **rest)
+
+    timed = known(
+        "timing_ms",
+        "word timing error",
+        "ms",
+        note="against pocketsphinx's forced alignment of the reply",
+        **bars.WORD_TIMES,
+    )
+    faults = [reply.fault for reply in spoken if reply.fault]
+    return [
+        ratio("wer", "WER", rows["errors"], words, scale=100, unit="%",
+              teacher=wer(rows["teacher_errors"]), **same),
+        ratio("wer_difference", "WER minus teacher's", rows["errors"] - rows["teacher_errors"],
+              words, scale=100, unit="points", **bars.SPEECH_WER, **same),
+        ratio("cer", "CER", rows["letter_errors"], letters, scale=100, unit="%",
+              teacher=cer(rows["teacher_letter_errors"]), **same),
+        ratio("similarity", "similarity to the voice's other utterances", rows["similarity"],
+              teacher=mean("teacher_similarity"), **bars.SPEECH_SIMILARITY, **same),
+        ratio("dnsmos", "DNSMOS overall", rows["dnsmos"], teacher=mean("teacher_dnsmos"), **same),
+        ratio("dnsmos_difference", "DNSMOS minus teacher's",
+              rows["dnsmos"] - rows["teacher_dnsmos"], **bars.SPEECH_DNSMOS, **same),
+        timed if timed.num else nothing("timing_ms", "word timing error",
+                                        "no word could be aligned", unit="ms", **bars.WORD_TIMES),
+        known("mcd_db", "mel-cepstral distortion, DTW", "dB"),
+        known("f0_rmse_hz", "F0 RMSE along the path", "Hz"),
+        known("pitch_dtw_hz", "pitch DTW distance", "Hz"),
+        ratio("duration", "duration error", *_finite(rows["duration"]), scale=100, unit="%"),
+        ratio("failures", "failures", [reply.fault is not None for reply in spoken], scale=100,
+              unit="%", note="; ".join(sorted(set(faults)))[:200], **bars.FAILURES),
+        ratio("retries", "replies with a retry", [reply.retries > 0 for reply in spoken],
+              scale=100, unit="%", **bars.RETRIES),
+    ]  # fmt: skip
+
+
+def _finite(values: np.ndarray) -> tuple[np.ndarray]:
+    return (values[np.isfinite(values)],)
+
+
+def _by_voice(rows: dict[str, np.ndarray], voices: list[str]) -> Table:
+    lines = []
+    for voice in dict.fromkeys(voices):
+        mine = np.array([v == voice for v in voices])
+        words = rows["words"][mine].sum()
+        lines.append(
+            [
+                voice,
+                shown(100 * rows["errors"][mine].sum() / words),
+                shown(100 * rows["teacher_errors"][mine].sum() / words),
+                shown(rows["similarity"][mine].mean()),
+                shown(rows["teacher_similarity"][mine].mean()),
+                shown(rows["dnsmos"][mine].mean()),
+                shown(rows["teacher_dnsmos"][mine].mean()),
+                str(mine.sum()),
+            ]
+        )
+    columns = ["voice", "WER %", "teacher", "similarity", "teacher", "DNSMOS", "teacher", "n"]
+    return Table("By voice", columns, lines[:24])

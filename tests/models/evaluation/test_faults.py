@@ -1,0 +1,58 @@
+"""Replies that are silent, cut, over-long or caught in a loop are found, good ones are left."""
+
+import numpy as np
+import pytest
+
+from data.audio import resample
+from models.evaluation.faults import expected_seconds, fault_of
+from models.evaluation.sets import held_out_voices, say
+
+TEXT = "The baker closed the shop early, and everybody walked home along the river."
+
+
+@pytest.mark.parametrize("manner", ["neutral", "excited", "sad"])
+@pytest.mark.parametrize("voice", ["flite-kal16", "flite-slt", "flite-rms", *held_out_voices(3)])
+def test_the_teacher_has_no_fault(voice: str, manner: str) -> None:
+    for text in (TEXT, "Yes.", "Really?"):
+        assert fault_of(say(voice, text, manner).samples, text) is None
+
+
+def spoken() -> np.ndarray:
+    return say("flite-rms", TEXT).samples
+
+
+def test_silence_is_found() -> None:
+    assert fault_of(np.zeros(0, np.float32), TEXT) == "empty"
+    assert fault_of(np.zeros(48_000, np.float32), TEXT) == "empty"
+
+
+def test_a_reply_that_stops_early_is_found() -> None:
+    assert fault_of(spoken()[:24_000], TEXT) == "cut short"
+
+
+def test_a_reply_that_goes_on_and_on_is_found() -> None:
+    assert fault_of(np.tile(spoken(), 4), TEXT) == "over-long"
+
+
+@pytest.mark.parametrize("period_s", [0.2, 0.35, 0.6])
+def test_a_loop_is_found(period_s: float) -> None:
+    samples = spoken()
+    piece = samples[24_000 : 24_000 + int(period_s * 24_000)]
+    looped = np.concatenate([samples[:24_000], *[piece] * int(3 / period_s), samples[24_000:]])
+    assert fault_of(looped, TEXT) == "looping"
+
+
+def test_a_held_sound_is_found() -> None:
+    samples = spoken()
+    piece = samples[26_000:26_480]
+    held = np.concatenate([samples[:26_000], np.tile(piece, 80), samples[26_000:]])
+    assert fault_of(held, TEXT) in ("held sound", "looping")
+
+
+def test_a_slower_performance_is_no_fault() -> None:
+    assert fault_of(resample(spoken(), 24_000, 24_000 * 1.4), TEXT) is None
+
+
+def test_the_expected_length_is_the_teachers() -> None:
+    seconds = len(spoken()) / 24_000
+    assert expected_seconds(TEXT) == pytest.approx(seconds, rel=0.25)

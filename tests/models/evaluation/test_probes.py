@@ -1,0 +1,68 @@
+"""Linear probes find what was put in and nothing else."""
+
+import numpy as np
+import pytest
+
+from models.evaluation.probes import code_use, edit_errors, phone_labels, probe
+
+
+def made(with_phones: bool, with_voices: bool) -> dict:
+    rng = np.random.default_rng(0)
+    directions = rng.normal(0, 3, (4, 6))
+    features, phones, voices, texts = [], [], [], []
+    for number in range(48):
+        told = rng.integers(0, 2, 20)
+        voice = number % 2
+        rows = rng.normal(0, 1, (20, 6))
+        rows += directions[told] if with_phones else 0
+        rows += directions[2 + voice] if with_voices else 0
+        features.append(rows)
+        phones.append([("ab"[p], i / 25, (i + 1) / 25) for i, p in enumerate(told)])
+        voices.append(f"v{voice}")
+        texts.append(f"sentence {number // 2}")
+    return {"features": features, "frame_hz": 25.0, "phones": phones, "voices": voices,
+            "texts": texts}  # fmt: skip
+
+
+def test_phones_and_voices_are_found_where_they_are() -> None:
+    phones_only = probe(**made(True, False))
+    assert phones_only.phone_error < 0.1
+    assert 0.15 < phones_only.voice_accuracy < 0.85 and phones_only.voice_chance == 0.5
+    voices_only = probe(**made(False, True))
+    assert voices_only.voice_accuracy == 1
+    assert voices_only.phone_error > 0.35
+
+
+def test_labels_lie_at_frame_middles() -> None:
+    phones = [("pau", 0.0, 0.05), ("a", 0.05, 0.1), ("b", 0.1, 0.2)]
+    assert phone_labels(phones, 6, 25.0).tolist() == ["pau", "a", "b", "b", "b", "b"]
+
+
+def test_code_use_and_entropy() -> None:
+    even = np.arange(8)[:, None]
+    assert code_use([even], 16) == (0.5, 3.0)
+    assert code_use([np.zeros((8, 1), int)], 16) == (1 / 16, 0.0)
+
+
+def test_edit_errors() -> None:
+    assert edit_errors(list("kitten"), list("sitting")) == 3
+    assert edit_errors([], [1, 2]) == 2 and edit_errors([1, 2], []) == 2
+
+
+def test_codecs_of_the_speaker_keep_the_interface(speaker) -> None:
+    from models.evaluation.codecs import LatentCodec, SemanticCodec
+    from models.evaluation.sets import say
+    from models.mel import num_frames
+
+    item = say("flite-rms", "Two boats left the harbour.")
+    import torch
+
+    sig = torch.from_numpy(item.samples)[None]
+    for codec in (SemanticCodec(speaker), LatentCodec(speaker)):
+        tokens = codec.sig_to_tokens(sig)
+        assert tokens.ndim == 3 and tokens.shape[:2] == (1, num_frames(len(item.samples)))
+        made_samples = codec.tokens_to_sig(tokens, item)
+        assert made_samples.ndim == 1
+        assert abs(len(made_samples) - len(item.samples)) <= 960
+        assert codec.features(tokens).shape[0] == tokens.shape[1]
+    assert SemanticCodec(speaker).facts.kbps == pytest.approx(0.1)

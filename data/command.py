@@ -1,33 +1,74 @@
-"""`launch.py data`: make a synthetic corpus, check a folder."""
+"""`launch.py data`: makes the synthetic corpus, checks an NCSSD tree."""
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
 from data.dialogue import check_ncssd
-from data.synthetic.corpus import make_corpus
-from data.synthetic.grammar import SPLITS
 
 
 def main(argv: list[str]) -> int:
-    """Makes and checks data in NCSSD layout."""
-    parser = argparse.ArgumentParser(prog="launch.py data", description=main.__doc__)
+    """Runs `data synthetic` or `data check`; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    if arguments.verb == "check":
+        return _check(arguments.dir)
+    return _synthetic(arguments, argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="launch.py data", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    made = verbs.add_parser("synthetic", help="speak a corpus of conversations")
-    made.add_argument("--hours", type=float, required=True)
-    made.add_argument("--seed", type=int, required=True)
-    made.add_argument("--out", type=Path, required=True)
-    made.add_argument("--split", choices=SPLITS, default="train")
-    made.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    checked = verbs.add_parser("check", help="say what a strict reader would trip on")
-    checked.add_argument("folder", type=Path)
-    args = parser.parse_args(argv)
-    if args.verb == "synthetic":
-        hours = make_corpus(args.out, args.hours, args.seed, args.split, args.workers)
-        print(f"{hours:.2f} hours in {args.out}")
-        return 0
-    problems = check_ncssd(args.folder)
+    synthetic = verbs.add_parser(
+        "synthetic",
+        help="conversations spoken by flite, festival and espeak-ng, in NCSSD layout",
+        description="Makes seeded conversations with their truth (voice, manner, F0, phones). "
+        "Stopped, it goes on where it was when the same command is given again.",
+    )
+    synthetic.add_argument("--hours", type=float, required=True, help="of sound, at least")
+    synthetic.add_argument("--seed", type=int, required=True)
+    synthetic.add_argument("--out", type=Path, required=True, help="folder of the corpus")
+    synthetic.add_argument("--split", choices=("train", "test"), default="train")
+    synthetic.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)"
+    )
+    check = verbs.add_parser("check", help="checks a tree in NCSSD layout, a line a problem")
+    check.add_argument("dir", type=Path)
+    return parser
+
+
+def _synthetic(arguments: argparse.Namespace, argv: list[str]) -> int:
+    from data.synthetic.corpus import Recipe, make_corpus
+
+    columns = (
+        TextColumn("speaking"),
+        BarColumn(),
+        TextColumn("{task.completed:.2f} of {task.total:g} hours"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("speaking", total=arguments.hours)
+        summary = make_corpus(
+            arguments.out,
+            arguments.hours,
+            Recipe(arguments.seed, arguments.split),
+            arguments.workers,
+            "launch.py data " + shlex.join(argv),
+            lambda hours: bar.update(task, completed=hours),
+        )
+    print(
+        f"{summary.hours:.2f} hours, {summary.dialogues} dialogues, {summary.turns} turns, "
+        f"{len(summary.voices)} voices in {arguments.out}"
+    )
+    return 0
+
+
+def _check(folder: Path) -> int:
+    problems = check_ncssd(folder)
     for problem in problems:
         print(problem)
-    print(f"{len(problems)} problems" if problems else "no problems")
+    print(f"{len(problems)} problems" if problems else f"{folder} is sound")
     return 1 if problems else 0

@@ -1,108 +1,208 @@
-"""The corpus: dialogues spoken and written in NCSSD layout, by as many processes as there are cores."""
+"""Whole corpora: seeded dialogues, spoken by several processes, in NCSSD layout with the truth."""
 
+import hashlib
 import json
 import multiprocessing
+import os
 import random
 import shutil
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.progress import BarColumn, Progress, TimeRemainingColumn
+from data.audio import SAMPLE_RATE
+from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
+from data.errors import InputError
+from data.synthetic import world
+from data.synthetic.grammar import SPLITS, write_dialogue
+from data.synthetic.manner import manners_of_dialogue, performed
+from data.synthetic.phones import PAUSE, Spoken
+from data.synthetic.speech import perform
+from data.synthetic.voices import CorpusVoice, draw_pair, voices
 
-from data.audio import SAMPLE_RATE, write_audio
-from data.synthetic.grammar import write_dialogue
-from data.synthetic.speech import ANSWERED_WITH, MANNERS, speak
-from data.synthetic.voices import draw_voice, voices
-
-SECONDS_A_DIALOGUE = 20.0  # about; says how many dialogues an hour takes
-_SPLIT_SEED = {"train": 0, "test": 1_000_000_000}
-_PERSISTS = 0.35  # chance that the user stays in a manner
+_TEST_BIT = 1 << 62
 
 
-def make_dialogue(root: Path, index: int, seed: int, split: str) -> float:
-    """Speaks dialogue `index` into `root/index`, all or nothing; returns its seconds.
+@dataclass(frozen=True)
+class Recipe:
+    """What a corpus depends on: with its number, all that a dialogue depends on."""
 
-    It depends on nothing but the arguments.
+    seed: int
+    split: str = "train"
+
+
+@dataclass
+class Summary:
+    """What a corpus holds; written as corpus.json beside the dialogues."""
+
+    seed: int
+    split: str
+    hours: float = 0.0
+    dialogues: int = 0
+    turns: int = 0
+    command: str = ""
+    voices: list[str] = field(default_factory=list)
+    held_out_voices: list[str] = field(default_factory=list)
+
+
+def dialogue_seed(recipe: Recipe, index: int) -> int:
+    """The seed of one dialogue. Train seeds lie below 2^62, test seeds at or above it."""
+    digest = hashlib.sha256(f"{recipe.split} {recipe.seed} {index}".encode()).digest()
+    seed = int.from_bytes(digest[:8], "big") % _TEST_BIT
+    return seed + _TEST_BIT if recipe.split == "test" else seed
+
+
+def make_dialogue(recipe: Recipe, index: int) -> Dialogue:
+    """Writes and speaks one dialogue; the same recipe and number give the same samples.
+
+    Raises:
+        MissingModelError: a synthesizer is not installed.
     """
-    folder = root / str(index)
-    rng = random.Random(_SPLIT_SEED[split] + seed * 10_000_000 + index)
-    topic, lines = write_dialogue(rng, split)
-    names = [draw_voice(rng, split, None)]
-    names.append(draw_voice(rng, split, names[0]))
-    partial = root / f".{index}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    utterances, manner, user_manner, total = {}, "neutral", "neutral", 0.0
-    for turn, line in enumerate(lines):
-        if line.speaker == 0:
-            if turn == 0 or rng.random() > _PERSISTS:
-                user_manner = rng.choice(list(MANNERS))
-            manner = user_manner
-        else:
-            manner = ANSWERED_WITH[user_manner]
-        voice = names[line.speaker]
-        samples, phones = speak(voice, line.text, manner, rng.randrange(1 << 30))
-        stem = f"{turn}_{line.speaker}_d{index}"
-        write_audio(partial / f"{stem}.wav", samples)
-        for suffix in ("lab", "txt"):
-            (partial / f"{stem}.{suffix}").write_text(line.text)
-        seconds = len(samples) / SAMPLE_RATE
-        total += seconds
-        spoken = sum(1 for phone, _, _ in phones if phone != "pau")
-        utterances[str(turn)] = {
-            "index": turn,
-            "duration": round(seconds, 3),
-            "speaker": line.speaker,
-            "text": line.text,
-            "sample_rate": SAMPLE_RATE,
-            "voice": voice,
-            "synthesizer": voices()[voice].engine,
-            "manner": manner,
-            "rate": round(spoken / seconds, 2),
-            "phones": phones,
-        }
-    metadata = {
-        "dialog": index,
-        "topic": topic,
-        "seed": seed,
-        "split": split,
-        "utterents": utterances,
-    }
-    (partial / "metadata.json").write_text(json.dumps(metadata))
-    partial.rename(folder)
-    return total
+    seed = dialogue_seed(recipe, index)
+    # three streams of chance, so that words cannot depend on manner
+    topic, lines = write_dialogue(random.Random(f"words {seed}"), recipe.split)
+    manners = manners_of_dialogue(random.Random(f"manners {seed}"), len(lines))
+    sound = random.Random(f"sound {seed}")
+    pair = draw_pair(sound, recipe.split)
+    turns = [
+        _spoken_turn(pair[line.speaker], line.speaker, line.text, manner, sound)
+        for line, manner in zip(lines, manners, strict=True)
+    ]
+    extra = {"topic": topic, "seed": seed, "split": recipe.split}
+    return Dialogue(str(index), turns, extra)
 
 
-def make_corpus(root: Path, hours: float, seed: int, split: str, workers: int) -> float:
-    """Makes a corpus of about `hours`, leaving what is complete; returns the hours that are there."""
+def make_corpus(
+    root: str | Path,
+    hours: float,
+    recipe: Recipe,
+    num_workers: int = 1,
+    command: str = "",
+    progress: Callable[[float], None] = lambda hours_done: None,
+) -> Summary:
+    """Makes dialogues 0, 1, 2, ... until they hold so many hours; goes on where it was stopped.
+
+    The same recipe and hours give the same dialogues with any number of workers and interruptions.
+
+    Args:
+        root: where the dialogues and corpus.json go.
+        hours: of sound, at least.
+        recipe: seed and split.
+        num_workers: processes.
+        command: noted in corpus.json.
+        progress: called with the hours that are there, after each dialogue.
+
+    Raises:
+        InputError: hours, split or workers make no sense, or `root` holds another corpus.
+        MissingModelError: a synthesizer is not installed.
+    """
+    root = Path(root)
+    _check(root, hours, recipe, num_workers)
     root.mkdir(parents=True, exist_ok=True)
-    count = max(1, round(hours * 3600 / SECONDS_A_DIALOGUE))
-    missing = [index for index in range(count) if not (root / str(index)).is_dir()]
-    jobs = [(root, index, seed, split) for index in missing]
-    with (
-        multiprocessing.get_context("spawn").Pool(workers) as pool,
-        Progress(*Progress.get_default_columns()[:2], BarColumn(), TimeRemainingColumn()) as bar,
-    ):
-        task = bar.add_task(f"{split}: dialogues", total=count, completed=count - len(missing))
-        for _ in pool.imap_unordered(_make, jobs, chunksize=4):
-            bar.advance(task)
-    total = sum(
-        turn["duration"]
-        for index in range(count)
-        for turn in json.loads((root / str(index) / "metadata.json").read_text())[
-            "utterents"
-        ].values()
-    )
-    summary = {
-        "hours": round(total / 3600, 2),
-        "dialogues": count,
-        "seed": seed,
-        "split": split,
-        "command": f"launch.py data synthetic --hours {hours:g} --seed {seed} --split {split}",
-        "voices": sorted(voices()),
+    for left in root.glob(".*.partial"):  # of a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    summary = Summary(recipe.seed, recipe.split, command=command)
+    if not (root / "corpus.json").exists():
+        _write_summary(root, summary, set())  # from now on the folder is known for ours
+    spoken: set[str] = set()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_workers, context, initializer=_ignore_interrupt) as pool:
+        pending: list[tuple[int, Future, bool]] = []
+        index = 0
+        try:
+            while summary.hours < hours:
+                while len(pending) < 4 * num_workers:
+                    made = (root / str(index)).exists()
+                    future = pool.submit(_turn_facts, root, recipe, index)
+                    pending.append((index, future, not made))
+                    index += 1
+                _, future, _ = pending.pop(0)
+                facts = future.result()
+                summary.dialogues += 1
+                summary.turns += len(facts)
+                summary.hours += sum(duration for duration, _ in facts) / 3600
+                spoken.update(voice for _, voice in facts)
+                progress(summary.hours)
+                if summary.dialogues % 200 == 0:
+                    _write_summary(root, summary, spoken)
+        finally:
+            complete = summary.hours >= hours
+            for number, future, ours in pending:
+                # what was begun beyond the end would make the corpus depend on the workers
+                if not future.cancel() and complete:
+                    future.exception()
+                    if ours:
+                        shutil.rmtree(root / str(number), ignore_errors=True)
+            _write_summary(root, summary, spoken)
+    return summary
+
+
+def _spoken_turn(
+    voice: CorpusVoice, speaker: int, text: str, manner: str, rng: random.Random
+) -> Turn:
+    spoken = perform(voice, text, performed(manner, rng))
+    sounding = [phone for phone in spoken.phones if phone[0] != PAUSE]
+    seconds = sum(end - start for _, start, end in sounding)
+    truth = {
+        "voice": voice.id,
+        "synthesizer": voice.synthesizer,
+        "manner": manner,
+        "f0_hz": round(world.mean_f0(spoken.samples, SAMPLE_RATE), 1),
+        "rate": round(len(sounding) / seconds, 3),
+        "phones": _rounded(spoken),
     }
-    (root / "corpus.json").write_text(json.dumps(summary, indent=2) + "\n")
-    return total / 3600
+    return Turn(speaker, text, samples=spoken.samples, extra=truth)
 
 
-def _make(job: tuple[Path, int, int, str]) -> float:
-    return make_dialogue(*job)
+def _rounded(spoken: Spoken) -> list[list]:
+    return [[name, round(start, 4), round(end, 4)] for name, start, end in spoken.phones]
+
+
+def _turn_facts(root: Path, recipe: Recipe, index: int) -> list[tuple[float, str]]:
+    """Makes a dialogue unless it is there; returns duration and voice of each of its turns."""
+    folder = root / str(index)
+    if not folder.exists():
+        write_ncssd_dialogue(root, make_dialogue(recipe, index))
+    metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    return [(entry["duration"], entry["voice"]) for entry in metadata["utterents"].values()]
+
+
+def _check(root: Path, hours: float, recipe: Recipe, num_workers: int) -> None:
+    if not 0 < hours <= 10_000:
+        raise InputError(f"--hours is {hours:g}; give a number above 0 and up to 10000")
+    if recipe.split not in SPLITS:
+        raise InputError(f"--split is {recipe.split!r}; choose one of {', '.join(SPLITS)}")
+    if num_workers < 1:
+        raise InputError(f"--workers is {num_workers}; give at least 1")
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is not a folder; choose another --out")
+    summary = root / "corpus.json"
+    if summary.is_file():
+        try:
+            there = json.loads(summary.read_text(encoding="utf-8"))
+            same = (there["seed"], there["split"]) == (recipe.seed, recipe.split)
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{summary} is damaged; remove it or choose another --out") from None
+        if not same:
+            raise InputError(
+                f"{root} holds a corpus of seed {there['seed']}, split {there['split']}, not of "
+                f"seed {recipe.seed}, split {recipe.split}; choose another --out"
+            )
+    elif root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir()):
+        raise InputError(f"{root} holds files that are no synthetic corpus; choose another --out")
+
+
+def _write_summary(root: Path, summary: Summary, spoken: set[str]) -> None:
+    held_out = {voice.id for voice in voices().values() if voice.held_out}
+    summary.voices = sorted(spoken)
+    summary.held_out_voices = sorted(spoken & held_out)
+    temporary = root / f".corpus.{os.getpid()}.json"
+    content = {**vars(summary), "hours": round(summary.hours, 3), "sample_rate": SAMPLE_RATE}
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, root / "corpus.json")
+
+
+def _ignore_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair

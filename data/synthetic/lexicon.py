@@ -6,7 +6,6 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent
 _VOWELS = "aeiou"
-# of two syllables or more, but stressed on the last: the final consonant doubles
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen"
@@ -79,7 +78,7 @@ def ing(verb: str) -> str:
     first, _, rest = verb.partition(" ")
     if first.endswith("e") and not first.endswith("ee"):
         first = first[:-1]
-    elif _doubles(first) or first in ("forget", "unwrap", "transfer", "program", "patrol"):
+    elif _doubles(first) or first in ("forget", "unwrap", "transfer", "program", "patrol", "debug"):
         first += first[-1]
     return f"{first}ing {rest}".strip()
 

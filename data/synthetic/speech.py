@@ -1,147 +1,95 @@
-"""A text spoken by a voice in a manner, with the truth about it."""
+"""Speaks any text in any voice of the corpus, in any manner, with the times of its phones."""
 
 import random
-from dataclasses import dataclass
 
 import numpy as np
-import pyworld
 
 from data.audio import SAMPLE_RATE, resample
 from data.errors import InputError
-from data.synthetic.engines import Espeak, Festival, Flite, Phone, Spoken
+from data.synthetic import espeak, festival, flite, world
+from data.synthetic.manner import MANNERS, Manner, performed
+from data.synthetic.phones import PAUSE, Phone, Spoken, cut, scaled, tidy
 from data.synthetic.voices import CorpusVoice, voices
 
+MARGIN_S = 0.1
 NEUTRAL_DBFS = -23.0
-EDGE_S = 0.1  # silence left before and after speech
-_DEAF_TO_PITCH = (("flite", "rms"), ("festival", "slt"))
-_WORLD_MS = 10.0
-_SILENCES = ("pau", "_:", "_", "#", "")
+_KNEE = 0.8
+_FADE_S = 0.004
+_ENGINES = {"flite": flite, "festival": festival, "espeak-ng": espeak}
 
 
-@dataclass(frozen=True)
-class Manner:
-    """Factors on pitch, range and rate, and decibels on the level."""
-
-    pitch: float
-    range: float
-    rate: float
-    level_db: float
-
-
-MANNERS = {
-    "neutral": Manner(1.0, 1.0, 1.0, 0.0),
-    "excited": Manner(1.22, 1.5, 1.15, 3.0),
-    "sad": Manner(0.86, 0.6, 0.82, -4.0),
-    "angry": Manner(1.08, 1.3, 1.1, 4.0),
-    "calm": Manner(0.94, 0.75, 0.9, -1.0),
-}
-# The rule that a model can learn from sound alone: excitement is shared, sadness is met low and
-# slow, anger is met with calm.
-ANSWERED_WITH = {
-    "neutral": "neutral",
-    "excited": "excited",
-    "sad": "sad",
-    "angry": "calm",
-    "calm": "calm",
-}
-
-_engines: dict[str, Flite | Festival | Espeak] = {}
-
-
-def speak(voice_id: str, text: str, manner: str, seed: int) -> tuple[np.ndarray, list[Phone]]:
+def speak(
+    voice_id: str, text: str, manner: str = "neutral", seed: int = 0
+) -> tuple[np.ndarray, list[Phone]]:
     """Speaks a text.
 
-    Timbre is changed without a vocoder: the engine speaks `formant` times as slowly and as low, and
-    the sound is played that much faster. Only flite's rms and festival's slt, which do not heed
-    pitch settings, go through WORLD.
-
     Args:
-        voice_id: one of `voices()`.
-        text: what to say.
-        manner: one of `MANNERS`.
-        seed: of the small variation of pitch, rate and level.
+        voice_id: a key of `voices()`.
+        text: English, with numbers in words.
+        manner: a key of MANNERS.
+        seed: of the small differences between two performances.
 
     Returns:
-        Samples `[T]`, float32 at 24 kHz, and phones (phone, start, end) in seconds.
+        Samples [T] float32 at 24 kHz, and phones as (name, start, end) in seconds.
 
     Raises:
-        InputError: an unknown voice or manner.
-        MissingModelError: the synthesizer is not installed.
+        InputError: no such voice or manner, or a text in which there is nothing to say.
+        MissingModelError: its synthesizer is not installed.
     """
-    if voice_id not in voices() or manner not in MANNERS:
-        raise InputError(
-            f"no voice {voice_id!r} with manner {manner!r}; manners are {', '.join(MANNERS)}"
-        )
-    voice, wanted = voices()[voice_id], MANNERS[manner]
-    rng = random.Random(f"{voice_id} {seed}")
-    pitch = wanted.pitch * voice.pitch * rng.uniform(0.97, 1.03)
-    rate = wanted.rate * rng.uniform(0.96, 1.04)
-    spoken = _perform(voice, text, pitch, wanted.range, rate)
-    samples = resample(spoken.samples, round(spoken.sample_rate * voice.formant), SAMPLE_RATE)
-    phones = [(p, a / voice.formant, b / voice.formant) for p, a, b in spoken.phones]
-    samples, phones = _trimmed(samples, phones)
-    return _levelled(samples, wanted.level_db + rng.uniform(-0.7, 0.7)), phones
+    voice = voices().get(voice_id)
+    if voice is None:
+        raise InputError(f"no synthetic voice {voice_id!r}; data.synthetic.VOICES lists them")
+    if manner not in MANNERS:
+        raise InputError(f"no manner {manner!r}; choose one of {', '.join(MANNERS)}")
+    spoken = perform(voice, text, performed(manner, random.Random(f"{seed} {voice_id} {text}")))
+    return spoken.samples, spoken.phones
 
 
-def _perform(voice: CorpusVoice, text: str, pitch: float, spread: float, rate: float) -> Spoken:
-    if voice.engine not in _engines:
-        _engines[voice.engine] = {"flite": Flite, "festival": Festival, "espeak": Espeak}[
-            voice.engine
-        ]()
-    engine = _engines[voice.engine]
-    stretch = voice.formant / rate
-    # A tract's size and its pitch go together in people, though not wholly.
-    engine_pitch = pitch * voice.formant**0.5 / voice.formant
-    spoken = engine.speak(voice.base, text, engine_pitch, spread, stretch)
-    if (voice.engine, voice.base) in _DEAF_TO_PITCH:
-        return Spoken(
-            _with_pitch(spoken.samples, spoken.sample_rate, engine_pitch, spread),
-            spoken.sample_rate,
-            spoken.phones,
-        )
+def perform(voice: CorpusVoice, text: str, manner: Manner) -> Spoken:
+    """Speaks a text in exactly this manner; at 24 kHz, trimmed and levelled. Raises as `speak`."""
+    spoken = _synthesize(voice, text, manner)
+    # played `formant` times faster: pitch, formants and rate all rise by it
+    played_hz = spoken.sample_rate * voice.formant
+    samples = resample(spoken.samples, played_hz, SAMPLE_RATE)
+    phones = scaled(spoken.phones, 1 / voice.formant)
+    whole = Spoken(samples, SAMPLE_RATE, tidy(phones, samples.shape[0] / SAMPLE_RATE))
+    if all(name == PAUSE for name, _, _ in whole.phones):
+        raise InputError(f"there is nothing to say in {text!r:.60}; give a text with words")
+    trimmed = cut(whole, MARGIN_S)
+    return Spoken(_levelled(trimmed, manner.level_db), SAMPLE_RATE, trimmed.phones)
+
+
+def _synthesize(voice: CorpusVoice, text: str, manner: Manner) -> Spoken:
+    pitch, stretch = voice.pitch * manner.pitch / voice.formant, voice.formant / manner.rate
+    engine = _ENGINES[voice.synthesizer]
+    if not voice.ignores_pitch:
+        spoken = engine.speak(voice.base, text, pitch, manner.pitch_range, stretch)
+        pitch, pitch_range = 1.0, 1.0
+    else:
+        spoken, pitch_range = engine.speak(voice.base, text, stretch=stretch), manner.pitch_range
+    # always, so that a voice's timbre does not depend on its manner
+    if voice.colour is not None or voice.ignores_pitch:
+        rate = min(int(spoken.sample_rate), SAMPLE_RATE)  # WORLD's cost doubles above it
+        samples = resample(spoken.samples, spoken.sample_rate, rate)
+        changed = world.change(samples, rate, pitch, pitch_range, voice.colour)
+        spoken = Spoken(changed, rate, spoken.phones)
     return spoken
 
 
-def _with_pitch(samples: np.ndarray, rate: int, pitch: float, spread: float) -> np.ndarray:
-    """Pitch and range changed by the WORLD vocoder; always through it, so that a voice's timbre does
-    not depend on its manner."""
-    wide = samples.astype(np.float64)
-    f0, times = pyworld.dio(wide, rate, frame_period=_WORLD_MS)
-    f0 = pyworld.stonemask(wide, f0, times, rate)
-    envelope = pyworld.cheaptrick(wide, f0, times, rate)
-    aperiodicity = pyworld.d4c(wide, f0, times, rate)
-    voiced = f0 > 0
-    if voiced.any():
-        mean = np.log(f0[voiced]).mean()
-        f0[voiced] = np.exp(mean + np.log(pitch) + spread * (np.log(f0[voiced]) - mean))
-    return pyworld.synthesize(f0, envelope, aperiodicity, rate, _WORLD_MS)[: len(samples)].astype(
-        np.float32
+def _levelled(spoken: Spoken, level_db: float) -> np.ndarray:
+    """Every voice equally loud in neutral speech, the manner's difference kept, nothing clipped."""
+    samples, rate = spoken.samples, spoken.sample_rate
+    sounding = np.concatenate(
+        [samples[int(a * rate) : int(b * rate)] for name, a, b in spoken.phones if name != PAUSE]
     )
-
-
-def _trimmed(samples: np.ndarray, phones: list[Phone]) -> tuple[np.ndarray, list[Phone]]:
-    """Leaves `EDGE_S` of silence at either end, adding what is missing."""
-    speech = [(a, b) for p, a, b in phones if p not in _SILENCES]
-    if not speech:
-        raise InputError("the synthesizer found nothing to say in the text")
-    start, end = speech[0][0] - EDGE_S, speech[-1][1] + EDGE_S
-    first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
-    before, after = max(0, -first), max(0, last - len(samples))
-    samples = np.pad(samples[max(0, first) : last], (before, after))
-    inner = [(p, a - start, b - start) for p, a, b in phones if a >= speech[0][0] - 1e-6]
-    inner = [(p, round(a, 4), round(b, 4)) for p, a, b in inner if b <= speech[-1][1] - start + 1e-6]
-    ending = inner[-1][2]
-    return samples, [
-        ("pau", 0.0, inner[0][1]),
-        *inner,
-        ("pau", ending, round(len(samples) / SAMPLE_RATE, 4)),
-    ]
-
-
-def _levelled(samples: np.ndarray, level_db: float) -> np.ndarray:
-    frames = samples[: len(samples) // 480 * 480].reshape(-1, 480)
-    powers = np.square(frames).mean(1)
-    active = powers[powers > 1e-3 * powers.max()]
-    gain = 10 ** ((NEUTRAL_DBFS + level_db) / 20) / np.sqrt(active.mean() + 1e-12)
-    peak = np.abs(samples).max() * gain
-    return (samples * gain / max(1.0, peak / 0.98)).astype(np.float32)
+    level = float(np.sqrt(np.mean(np.square(sounding, dtype=np.float64)))) + 1e-9
+    samples = samples * np.float32(10 ** ((NEUTRAL_DBFS + level_db) / 20) / level)
+    over = np.abs(samples) > _KNEE
+    # peaks bend into what is left of the range instead of being cut
+    bent = _KNEE + (0.99 - _KNEE) * np.tanh((np.abs(samples[over]) - _KNEE) / (0.99 - _KNEE))
+    samples[over] = np.sign(samples[over]) * bent
+    num_fade = int(_FADE_S * rate)
+    fade = np.linspace(0, 1, num_fade, dtype=np.float32)
+    samples[:num_fade] *= fade
+    samples[-num_fade:] *= fade[::-1]
+    return samples

@@ -1,11 +1,60 @@
-"""The voices of the corpus: synthesizer voices, and changes of their timbre and pitch."""
+"""The voices of the synthetic corpus: synthesizer voices times timbres.
+
+A timbre is made in one of two ways. `formant`: speech is synthesized slower and lower by this
+factor and played faster by it, so formants (and with them the speaker's size) scale without the
+artefacts of a vocoder. `colour`, by WORLD: formants bent unevenly, a tilted spectrum, more breath.
+"""
 
 import random
 from dataclasses import dataclass
 from functools import cache
 
+from data.synthetic import festival, flite
+
 NUM_HELD_OUT = 20
 _HELD_OUT_SEED = 20_24
+
+
+@dataclass(frozen=True)
+class Colour:
+    """A timbre made by WORLD: bend of the frequency axis, tilt in dB at the top, breath 0 to 1."""
+
+    bend: float
+    tilt_db: float
+    breath: float
+
+
+@dataclass(frozen=True)
+class CorpusVoice:
+    """One global voice.
+
+    Attributes:
+        id: its name in the corpus.
+        synthesizer: flite, festival or espeak-ng.
+        base: the synthesizer's own name of the voice.
+        formant, pitch: factors of the base voice's formants and of its F0.
+        colour: a timbre made by WORLD, or None.
+        weight: its share of the turns of the train split.
+        named: one of the well-known base voices.
+        held_out: spoken in the test split only.
+    """
+
+    id: str
+    synthesizer: str
+    base: str
+    formant: float = 1.0
+    pitch: float = 1.0
+    colour: Colour | None = None
+    weight: float = 0.0
+    named: bool = False
+    held_out: bool = False
+
+    @property
+    def ignores_pitch(self) -> bool:
+        """Whether the synthesizer has no say in this voice's F0, so that WORLD must."""
+        return self.base in flite.IGNORES_PITCH or self.base in festival.IGNORES_PITCH
+
+
 _NAMED_SHARE = {
     "flite-kal16": 0.08,
     "flite-awb": 0.08,
@@ -19,77 +68,116 @@ _NAMED_SHARE = {
 _FORMANTS = (0.86, 0.91, 0.95, 1.06, 1.12, 1.19)
 _PITCHES = (0.85, 1.0, 1.18)
 _ACCENTS = ("en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029", "en-us-nyc")
+# espeak-ng's variants without whisper, and without a pitch outside the human range
 _VARIANTS = (
     *("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5"),
     *("Alicia", "Andrea", "Annie", "Denis", "Diogo", "Gene", "Henrique", "Lee", "Mario"),
     *("Michael", "Mike", "Nguyen", "Reed"),
 )
+# further variants, each in one accent and one size
+_SINGLE_VARIANTS = (
+    *("klatt3", "klatt4", "klatt6", "Alex", "anika", "aunty", "belinda", "boris", "david", "ed"),
+    *("grandma", "grandpa", "gustave", "Hugo", "ian", "iven3", "john", "linda", "miguel"),
+    *("norbert", "pablo", "pedro", "robert", "sandro", "shelby", "steph", "Storm", "victor"),
+    *("antonio", "max", "michel"),
+)
+_COLOURS = (
+    Colour(bend=0.16, tilt_db=-6.0, breath=0.0),
+    Colour(bend=-0.14, tilt_db=4.0, breath=0.25),
+    Colour(bend=0.08, tilt_db=5.0, breath=0.4),
+    Colour(bend=-0.08, tilt_db=-8.0, breath=0.15),
+)
+_FESTIVAL = {"ked": "ked_diphone", "slt": "cmu_us_slt_arctic_hts"}
 
-
-@dataclass(frozen=True)
-class CorpusVoice:
-    """One voice.
-
-    `base` is what the engine calls it. `formant` scales the vocal tract's resonances (over 1: a
-    smaller person), `pitch` the fundamental, each on top of the base. `named` voices are bundled,
-    `held_out` ones are never in training.
-    """
-
-    id: str
-    engine: str
-    base: str
-    formant: float = 1.0
-    pitch: float = 1.0
-    named: bool = False
-    held_out: bool = False
+_Entry = tuple[str, str, str, float, float, Colour | None]
 
 
 @cache
 def voices() -> dict[str, CorpusVoice]:
-    """All voices by id, in a fixed order."""
-    made = [_named(key) for key in _NAMED_SHARE]
-    for base in ("kal16", "awb", "slt"):
-        made += _changed("flite", base, _FORMANTS, _PITCHES)
-    made += _changed("festival", "ked", _FORMANTS, (0.9, 1.15))
-    made += _changed("festival", "slt", _FORMANTS[1::2], (1.0,))
-    for accent in _ACCENTS:
-        made += [
-            CorpusVoice(f"espeak-{accent}+{v}", "espeak", f"{accent}+{v}") for v in _VARIANTS
-        ]
-    unique = {voice.id: voice for voice in reversed(made)}  # the named one of two stays
-    others = [voice.id for voice in made if not unique[voice.id].named]
-    held_out = set(random.Random(_HELD_OUT_SEED).sample(sorted(set(others)), NUM_HELD_OUT))
+    """All voices by id, in a fixed order: the same on every machine and at every time."""
+    sized = [*map(_named, _NAMED_SHARE), *_sized(), *_accented()]
+    entries = {entry[0]: entry for entry in [*sized, *_single_variants(), *_coloured()]}
+    candidates = sorted({entry[0] for entry in sized} - _NAMED_SHARE.keys())
+    held_out = set(random.Random(_HELD_OUT_SEED).sample(candidates, NUM_HELD_OUT))
+    num_others = len(entries) - len(_NAMED_SHARE) - NUM_HELD_OUT
+    share = (1 - sum(_NAMED_SHARE.values())) / num_others
     return {
-        voice.id: CorpusVoice(**{**vars(unique[voice.id]), "held_out": voice.id in held_out})
-        for voice in made
+        id: CorpusVoice(
+            *entry,
+            weight=0.0 if id in held_out else _NAMED_SHARE.get(id, share),
+            named=id in _NAMED_SHARE,
+            held_out=id in held_out,
+        )
+        for id, entry in entries.items()
     }
 
 
-def draw_voice(rng: random.Random, split: str, other_than: str | None) -> str:
-    """A voice's id: of training, 40 % named ones; of test, the held-out ones and the named flite
-    ones, which the judge of words understands best."""
-    everything = voices()
-    if split == "test":
-        pool = [v.id for v in everything.values() if v.held_out or v.id.startswith("flite-")
-                and v.named]  # fmt: skip
-    elif rng.random() < sum(_NAMED_SHARE.values()):
-        pool = rng.choices(list(_NAMED_SHARE), list(_NAMED_SHARE.values()), k=4)
-    else:
-        pool = [v.id for v in everything.values() if not v.named and not v.held_out]
-    choice = rng.choice(pool)
-    return choice if choice != other_than else draw_voice(rng, split, other_than)
+def draw_pair(rng: random.Random, split: str) -> tuple[CorpusVoice, CorpusVoice]:
+    """Two different voices for a dialogue.
+
+    Train: by their shares, which leave out the held-out ones. Test: held-out ones for half, else
+    the named ones.
+    """
+    everything = list(voices().values())
+    held_out = [voice for voice in everything if voice.held_out]
+    named = [voice for voice in everything if voice.named]
+
+    def draw() -> CorpusVoice:
+        if split == "test":
+            return rng.choice(held_out if rng.random() < 0.5 else named)
+        return rng.choices(everything, [voice.weight for voice in everything])[0]
+
+    first, second = draw(), draw()
+    while second.id == first.id:
+        second = draw()
+    return first, second
 
 
-def _named(key: str) -> CorpusVoice:
-    engine, base = key.split("-", 1)
-    return CorpusVoice(key, engine, base, named=True)
+def _named(id: str) -> _Entry:
+    kind, base = id.split("-", 1)
+    if kind == "espeak":
+        return id, "espeak-ng", base, 1.0, 1.0, None
+    return id, kind, _FESTIVAL[base] if kind == "festival" else base, 1.0, 1.0, None
 
 
-def _changed(
-    engine: str, base: str, formants: tuple[float, ...], pitches: tuple[float, ...]
-) -> list[CorpusVoice]:
+def _sized() -> list[_Entry]:
+    """Recorded voices in several sizes and pitches. A larger speaker is also a lower one."""
     return [
-        CorpusVoice(f"{engine}-{base}+t{formant}p{pitch}", engine, base, formant, pitch)
+        (f"{id}+t{formant}p{pitch}", *_named(id)[1:3], formant, pitch * formant**0.5, None)
+        for id, formants, pitches in (
+            ("flite-kal16", _FORMANTS, _PITCHES),
+            ("flite-awb", _FORMANTS, _PITCHES),
+            ("flite-slt", _FORMANTS, _PITCHES),
+            ("festival-ked", _FORMANTS, (0.9, 1.15)),
+            ("festival-slt", _FORMANTS[1::2], (1.0,)),
+        )
         for formant in formants
         for pitch in pitches
+    ]
+
+
+def _accented() -> list[_Entry]:
+    return [
+        (f"espeak-{accent}+{variant}", "espeak-ng", f"{accent}+{variant}", 1.0, 1.0, None)
+        for accent in _ACCENTS
+        for variant in _VARIANTS
+    ]
+
+
+def _single_variants() -> list[_Entry]:
+    entries: list[_Entry] = []
+    for index, variant in enumerate(_SINGLE_VARIANTS):
+        base = f"{_ACCENTS[index % len(_ACCENTS)]}+{variant}"
+        formant, pitch = _FORMANTS[(index * 5 + 1) % len(_FORMANTS)], _PITCHES[index % 3]
+        id = f"espeak-{base}+t{formant}p{pitch}"
+        entries.append((id, "espeak-ng", base, formant, pitch * formant**0.5, None))
+    return entries
+
+
+def _coloured() -> list[_Entry]:
+    pitches = (0.9, 1.1, 1.2, 0.8)
+    return [
+        (f"{id}+w{j}", *_named(id)[1:3], 1.0, pitches[(i + j) % 4], colour)
+        for i, id in enumerate(("flite-awb", "flite-slt", "flite-rms", "festival-ked"))
+        for j, colour in enumerate(_COLOURS)
     ]

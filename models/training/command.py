@@ -13,7 +13,14 @@ from models.training.loop import Budget
 
 # Voices of the synthetic corpus that are bundled by name.
 NAMED_VOICES = {
-    "flite-kal16": ("kal", "a plain man, American, diphones (flite kal16)"),
+    "flite-slt": ("slt", "a woman, American (taught by flite slt)"),
+    "flite-kal16": ("kal", "a plain man, American, a little robotic (taught by flite kal16)"),
+    "flite-rms": ("rms", "a calm man, American (taught by flite rms)"),
+    "flite-awb": ("awb", "a man, Scottish (taught by flite awb)"),
+    "festival-ked": ("ked", "a man, American, robotic (taught by festival ked)"),
+    "festival-slt": ("sally", "a woman, American, smooth (taught by festival slt)"),
+    "espeak-en-us": ("robot", "a machine, American (taught by espeak-ng en-us)"),
+    "espeak-en-gb-x-rp+f2": ("lady", "a woman-like machine, British (taught by espeak-ng)"),
 }
 STEPS = {"style": 1500, "tokenizer": 6000, "vocoder": 12_000, "prior": 8000, "gpt-talker": 8000}
 

@@ -21,7 +21,7 @@ class SamplingOptions:
         repetition_share: see above.
     """
 
-    temperature: float = 0.7
+    temperature: float = 0.4
     top_k: int = 0
     top_p: float = 0.9
     typical_p: float = 1.0

@@ -24,7 +24,8 @@ class Bar:
     def met(self, value: float) -> bool:
         # What could not be measured has not been reached.
         above = self.low is None or value >= self.low
-        return bool(np.isfinite(value)) and above and (self.high is None or value <= self.high)
+        below = self.high is None or value <= self.high
+        return bool(np.isfinite(value) and above and below)
 
     def __str__(self) -> str:
         if self.low is not None and self.high is not None:

@@ -72,7 +72,8 @@ def voice_embedding(samples: np.ndarray) -> list[float]:
     encoder = _voice_encoder()
     from resemblyzer import preprocess_wav
 
-    prepared = preprocess_wav(samples, source_sr=SAMPLE_RATE)
+    with np.errstate(divide="ignore", invalid="ignore"):  # it takes the logarithm of silence
+        prepared = preprocess_wav(samples, source_sr=SAMPLE_RATE)
     if len(prepared) < _RATE // 10:  # its detector heard no speech
         prepared = resample(samples, SAMPLE_RATE, _RATE)
     vector = encoder.embed_utterance(prepared)
@@ -113,7 +114,8 @@ def pesq(reference: np.ndarray, made: np.ndarray) -> float | None:
     import pesq as package
 
     try:
-        return float(package.pesq(_RATE, *_pair(reference, made), "wb"))
+        with np.errstate(invalid="ignore"):  # silence divided by its peak
+            return float(package.pesq(_RATE, *_pair(reference, made), "wb"))
     except (package.NoUtterancesError, package.BufferTooShortError):
         return None
 

@@ -94,6 +94,8 @@ class Reply:
             self._given.append(chunk)
             yield chunk
         self._chunks.put(None)  # another iteration ends as well
+        for thread in self._threads:  # a thread that outlives the program would abort it
+            thread.join(timeout=2.0)
         if self._error is not None and not self._cancelled.is_set():
             raise self._error
 

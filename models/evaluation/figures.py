@@ -163,7 +163,8 @@ def ratio(
     with np.errstate(invalid="ignore", divide="ignore"):
         made = scale * drawn[:, 0] / drawn[:, 1]
     low, high = _bounds(made)
-    return Figure(key, label, scale * above.sum() / below.sum(), low, high, len(above), **rest)
+    value = float(scale * above.sum() / below.sum())
+    return Figure(key, label, value, low, high, len(above), **rest)
 
 
 def quantile(key: str, label: str, values: Sequence[float], share: float, **rest: Any) -> Figure:

@@ -12,6 +12,7 @@ from data.errors import MissingModelError
 _RATE = 16_000
 _WINDOW = 144_160  # 9.01 s: what DNSMOS was trained on
 _STEP_S = 4.5
+_SILENT = 1e-4
 
 
 def _missing(package: str, what: str) -> MissingModelError:
@@ -68,12 +69,13 @@ def _voice_encoder() -> Any:
 
 
 def voice_embedding(samples: np.ndarray) -> list[float]:
-    """Whose voice it is, as resemblyzer hears it: a unit vector `[256]`."""
+    """Whose voice it is, as resemblyzer hears it: a unit vector `[256]`; zeros for silence."""
+    if np.abs(samples).max(initial=0) < _SILENT:
+        return [0.0] * 256
     encoder = _voice_encoder()
     from resemblyzer import preprocess_wav
 
-    with np.errstate(divide="ignore", invalid="ignore"):  # it takes the logarithm of silence
-        prepared = preprocess_wav(samples, source_sr=SAMPLE_RATE)
+    prepared = preprocess_wav(samples, source_sr=SAMPLE_RATE)
     if len(prepared) < _RATE // 10:  # its detector heard no speech
         prepared = resample(samples, SAMPLE_RATE, _RATE)
     vector = encoder.embed_utterance(prepared)

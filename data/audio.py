@@ -35,7 +35,7 @@ def read_audio(
     """Reads the sound of any media file that FFmpeg or libsndfile can decode.
 
     Args:
-        path: a file (WAV, FLAC, MP3, OGG, MP4, MKV, ...) or an open binary stream.
+        path: a file (WAV, FLAC, MP3, OGG, MP4, MKV, ...) or an open binary stream that can seek.
         sample_rate: of the result, in Hz.
         max_seconds: the longest sound that is accepted, in seconds; None takes any.
 
@@ -61,9 +61,7 @@ def read_audio(
     return resample(samples, from_hz, sample_rate)
 
 
-def write_audio(
-    path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE
-) -> None:
+def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
     """Writes 16-bit WAV or FLAC, by the suffix; the file appears whole or not at all.
 
     Args:
@@ -72,19 +70,21 @@ def write_audio(
         sample_rate: of the samples, in Hz.
 
     Raises:
-        InputError: another suffix, or samples that are not numbers.
+        InputError: another suffix, no such folder, or samples that are not numbers.
     """
     path = Path(path)
     format = path.suffix.lower().lstrip(".")
     if format not in ("wav", "flac"):
         raise InputError(f"cannot write {path}: its name must end in .wav or .flac")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; make it")
     content = encode_audio(samples, sample_rate, format)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from data.audio import SAMPLE_RATE, read_audio, write_audio
+from data.audio import SAMPLE_RATE, read_audio, resample, write_audio
 from data.errors import InputError
 
 _SPEAKER_NAMES = {"user": 0, "agent": 1, "assistant": 1, "system": 1}
@@ -45,8 +45,6 @@ class Turn:
     def load(self, sample_rate: int = SAMPLE_RATE) -> np.ndarray | None:
         """The turn's samples [T], or None for a turn of text only. Raises InputError."""
         if self.samples is not None:
-            from data.audio import resample
-
             return resample(self.samples, SAMPLE_RATE, sample_rate)
         return None if self.audio is None else read_audio(self.audio, sample_rate)
 
@@ -77,9 +75,7 @@ def read_dialogue(path: str | Path) -> Dialogue:
         return _from_json(path / "dialogue.json", _load_json(path / "dialogue.json"))
     if (path / "metadata.json").is_file():
         return _from_ncssd(path)
-    raise InputError(
-        f"{path} is not a dialogue: it holds neither dialogue.json nor metadata.json"
-    )
+    raise InputError(f"{path} is not a dialogue: it holds neither dialogue.json nor metadata.json")
 
 
 def read_ncssd(root: str | Path) -> Iterator[Dialogue]:
@@ -138,11 +134,11 @@ def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue) -> Path:
             str(index): _write_turn(temporary, dialogue.id, index, turn)
             for index, turn in enumerate(dialogue.turns)
         }
-        metadata = {"dialog": int(dialogue.id), "utterents": utterances, **dialogue.extra}
+        metadata = {**dialogue.extra, "dialog": int(dialogue.id), "utterents": utterances}
         (temporary / "metadata.json").write_text(
             json.dumps(metadata, ensure_ascii=False), encoding="utf-8"
         )
-        os.rename(temporary, folder)
+        temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -170,29 +166,33 @@ def _check_dialogue(folder: Path) -> list[str]:
         problems.append(f"{folder}: the folder's name is not digits")
     try:
         metadata = _load_json(folder / "metadata.json")
-        utterances = metadata["utterents"]
-        numbers = sorted(int(key) for key in utterances)
-    except (InputError, KeyError, TypeError, ValueError) as error:
+        utterances = {int(key): entry for key, entry in metadata["utterents"].items()}
+    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
         return [*problems, f"{folder}: metadata.json cannot be used ({error})"]
+    numbers = sorted(utterances)
     if numbers != list(range(len(numbers))) or not numbers:
         problems.append(f"{folder}: turns are numbered {numbers}, not 0, 1, 2, ... without holes")
     if str(metadata.get("dialog")) != folder.name:
         problems.append(f"{folder}: metadata names dialogue {metadata.get('dialog')}")
     for number in numbers:
-        problems += _check_turn(folder, number, utterances[str(number)])
-    first = utterances[str(numbers[0])].get("speaker") if numbers else 0
-    if first != 0:
-        problems.append(f"{folder}: the first speaker is {first}, not 0")
+        problems += _check_turn(folder, number, utterances[number])
+    first = utterances[numbers[0]] if numbers else None
+    if isinstance(first, dict) and first.get("speaker") != 0:
+        problems.append(f"{folder}: the first speaker is {first.get('speaker')}, not 0")
     return problems
 
 
-def _check_turn(folder: Path, number: int, entry: dict[str, Any]) -> list[str]:
+def _check_turn(folder: Path, number: int, entry: Any) -> list[str]:
+    if not isinstance(entry, dict):
+        return [f"{folder}: turn {number} is {entry!r:.40}, not an object"]
     missing = [key for key in _KNOWN if key not in entry]
     if missing:
         return [f"{folder}: turn {number} lacks {', '.join(missing)}"]
     problems = []
     if not isinstance(entry["speaker"], int):
         problems.append(f"{folder}: turn {number} has speaker {entry['speaker']!r}, not a number")
+    if not isinstance(entry["text"], str) or not isinstance(entry["duration"], (int, float)):
+        return [*problems, f"{folder}: text or duration of turn {number} is of the wrong kind"]
     if "|" in entry["text"]:
         problems.append(f"{folder}: the text of turn {number} holds a '|'")
     stem = folder / f"{number}_{entry['speaker']}_d{folder.name}"
@@ -245,7 +245,9 @@ def _dialogue_folders(root: Path) -> list[Path]:
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; give the root of an NCSSD tree")
     found = [p for p in root.iterdir() if not p.name.startswith(".") and p.is_dir()]
-    return sorted((p for p in found if (p / "metadata.json").is_file()), key=lambda p: _number(p.name))
+    return sorted(
+        (p for p in found if (p / "metadata.json").is_file()), key=lambda p: _number(p.name)
+    )
 
 
 def _number(name: str) -> tuple[int, str]:
@@ -254,7 +256,7 @@ def _number(name: str) -> tuple[int, str]:
 
 def _load_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -272,16 +274,16 @@ def _from_ncssd(folder: Path) -> Dialogue:
     return _from_utterances(folder, name, metadata["utterents"], extra)
 
 
-def _from_utterances(
-    folder: Path, name: str, utterances: dict[str, Any], extra: dict[str, Any]
-) -> Dialogue:
+def _from_utterances(folder: Path, name: str, utterances: Any, extra: dict[str, Any]) -> Dialogue:
     """NCSSD's and DailyTalk's turns. Speakers become 0, 1, ... in the order they first speak."""
+    if not isinstance(utterances, dict):
+        raise InputError(f"{folder}: the metadata lists its turns as {type(utterances).__name__}")
     turns, local = [], {}
     for key in sorted(utterances, key=_number):
         entry = utterances[key]
-        if not isinstance(entry, dict) or "speaker" not in entry:
+        speaker = entry.get("speaker") if isinstance(entry, dict) else None
+        if not isinstance(speaker, (int, str)):
             raise InputError(f"{folder}: turn {key} has no speaker in the metadata")
-        speaker = entry["speaker"]
         stem = folder / f"{key}_{speaker}_d{folder.name}"
         audio = stem.with_suffix(".wav")
         rest = {k: v for k, v in entry.items() if k not in ("index", "speaker", "text")}

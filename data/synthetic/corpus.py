@@ -7,14 +7,16 @@ import os
 import random
 import shutil
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.audio import SAMPLE_RATE
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
-from data.errors import InputError
+from data.errors import InputError, RepError
 from data.synthetic import world
 from data.synthetic.grammar import SPLITS, write_dialogue
 from data.synthetic.manner import manners_of_dialogue, performed
@@ -108,7 +110,7 @@ def make_corpus(
         _write_summary(root, summary, set())  # from now on the folder is known for ours
     spoken: set[str] = set()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, context, initializer=_ignore_interrupt) as pool:
+    with ProcessPoolExecutor(num_workers, context, initializer=_start_worker) as pool:
         pending: list[tuple[int, Future, bool]] = []
         index = 0
         try:
@@ -119,7 +121,7 @@ def make_corpus(
                     pending.append((index, future, not made))
                     index += 1
                 _, future, _ = pending.pop(0)
-                facts = future.result()
+                facts = _result(future)
                 summary.dialogues += 1
                 summary.turns += len(facts)
                 summary.hours += sum(duration for duration, _ in facts) / 3600
@@ -169,6 +171,16 @@ def _turn_facts(root: Path, recipe: Recipe, index: int) -> list[tuple[float, str
     return [(entry["duration"], entry["voice"]) for entry in metadata["utterents"].values()]
 
 
+def _result(future: Future) -> list[tuple[float, str]]:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise RepError(
+            "a worker ended unexpectedly, perhaps for want of memory; give the same command again "
+            "with fewer --workers: it goes on where it was"
+        ) from None
+
+
 def _check(root: Path, hours: float, recipe: Recipe, num_workers: int) -> None:
     if not 0 < hours <= 10_000:
         raise InputError(f"--hours is {hours:g}; give a number above 0 and up to 10000")
@@ -201,8 +213,17 @@ def _write_summary(root: Path, summary: Summary, spoken: set[str]) -> None:
     temporary = root / f".corpus.{os.getpid()}.json"
     content = {**vars(summary), "hours": round(summary.hours, 3), "sample_rate": SAMPLE_RATE}
     temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, root / "corpus.json")
+    temporary.replace(root / "corpus.json")
 
 
-def _ignore_interrupt() -> None:
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A pool's workers wait for ever when their parent is killed outright."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

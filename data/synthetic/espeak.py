@@ -1,13 +1,17 @@
 """espeak-ng through the library of the espeakng-loader wheel, with phonemes as events.
 
 The library keeps one state a process: one voice speaks at a time, and never from two threads.
+Parts of that state (phases, flutter) outlive even its own reset, so it is loaded afresh for every
+text: the same text then gives the same samples, whatever was spoken before. That costs about 5 ms.
 """
 
+import _ctypes
 import ctypes
 import math
 import threading
-from ctypes import POINTER, c_char, c_char_p, c_int, c_short, c_uint, c_void_p
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import POINTER, c_char, c_char_p, c_int, c_long, c_short, c_uint, c_void_p
 
 import espeakng_loader
 import numpy as np
@@ -23,6 +27,7 @@ _LOG_F0_A_STEP = 0.0104  # of the pitch setting, measured
 _LIFT = 0.137  # of the mean F0 for each widening of the range by 1, measured
 _QUIET = 45  # of 100: several variants clip inside the library above this
 _UTF8 = 1
+_NOISE_SEED = 1
 
 _LOCK = threading.Lock()
 
@@ -80,10 +85,8 @@ def speak(
     Raises:
         MissingModelError: the library cannot be loaded or has no such voice.
     """
-    with _LOCK:
-        library, sample_rate, receiver = _library()
-        receiver.pieces.clear()
-        receiver.events.clear()
+    receiver = _Receiver()
+    with _LOCK, _library(receiver) as (library, sample_rate):
         if library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise MissingModelError(
                 f"espeak-ng has no voice {voice!r}; reinstall the package espeakng-loader"
@@ -95,10 +98,10 @@ def speak(
         content = text.encode("utf-8")
         library.espeak_Synth(content, len(content) + 1, 0, 1, 0, _UTF8, None, None)
         library.espeak_Synchronize()
-        if not receiver.pieces:
-            return Spoken(np.zeros(0, np.float32), sample_rate, [])
-        samples = np.concatenate(receiver.pieces) / np.float32(32768)
-        return Spoken(samples, sample_rate, _phones(receiver.events, samples.shape[0], sample_rate))
+    if not receiver.pieces:
+        return Spoken(np.zeros(0, np.float32), sample_rate, [])
+    samples = np.concatenate(receiver.pieces) / np.float32(32768)
+    return Spoken(samples, sample_rate, _phones(receiver.events, samples.shape[0], sample_rate))
 
 
 def _pitch_setting(pitch: float, pitch_range: float) -> int:
@@ -118,8 +121,9 @@ def _phones(events: list[tuple[int, str]], num_samples: int, sample_rate: int) -
     ]
 
 
-@cache
-def _library() -> tuple[ctypes.CDLL, int, _Receiver]:
+@contextmanager
+def _library(receiver: _Receiver) -> Iterator[tuple[ctypes.CDLL, int]]:
+    """The library, freshly loaded, and its sample rate; unloaded afterwards."""
     try:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
     except OSError as error:
@@ -127,14 +131,18 @@ def _library() -> tuple[ctypes.CDLL, int, _Receiver]:
             f"espeak-ng's library cannot be loaded ({error}); reinstall espeakng-loader"
         ) from None
     data = espeakng_loader.get_data_path().encode()
-    sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS_IN_IPA)
-    if sample_rate <= 0:
-        raise MissingModelError(
-            f"espeak-ng finds no data in {data.decode()}; reinstall espeakng-loader"
-        )
-    library.espeak_Synth.argtypes = [
-        c_char_p, ctypes.c_size_t, c_uint, c_int, c_uint, c_uint, c_void_p, c_void_p,
-    ]  # fmt: skip
-    receiver = _Receiver()
-    library.espeak_SetSynthCallback(receiver.callback)
-    return library, sample_rate, receiver
+    try:
+        sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS_IN_IPA)
+        if sample_rate <= 0:
+            raise MissingModelError(
+                f"espeak-ng finds no data in {data.decode()}; reinstall espeakng-loader"
+            )
+        library.espeak_Synth.argtypes = [
+            c_char_p, ctypes.c_size_t, c_uint, c_int, c_uint, c_uint, c_void_p, c_void_p,
+        ]  # fmt: skip
+        library.espeak_SetSynthCallback(receiver.callback)
+        library.espeak_ng_SetRandSeed(c_long(_NOISE_SEED))
+        yield library, sample_rate
+    finally:
+        library.espeak_Terminate()
+        _ctypes.dlclose(library._handle)

@@ -41,6 +41,7 @@ class Festival:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,  # Ctrl-C is not meant for it
         )
         self._hts_parameters: set[str] = set()
 

@@ -61,6 +61,7 @@ def speak(
         library.feat_set_float(features, _MEAN, _F0_HZ[voice] * pitch)
         library.feat_set_float(features, _DEVIATION, _F0_DEVIATION[voice] * pitch * pitch_range)
         library.feat_set_float(features, _DURATION, _STRETCH[voice] * stretch)
+        _libc().srand(1)  # the noise of its excitation
         library.utt_synth(utterance)
         wave = library.utt_wave(utterance).contents
         samples = np.ctypeslib.as_array(wave.samples, (wave.num_samples,)) / np.float32(32768)
@@ -79,6 +80,11 @@ def _segments(library: ctypes.CDLL, utterance: int) -> list[Phone]:
         phones.append((library.item_feat_string(item, b"name").decode(), start, end))
         start, item = end, library.item_next(item)
     return phones
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 @cache

@@ -28,6 +28,7 @@ _LIFT = 0.137  # of the mean F0 for each widening of the range by 1, measured
 _QUIET = 45  # of 100: several variants clip inside the library above this
 _UTF8 = 1
 _NOISE_SEED = 1
+_AUDIBLE = 0.1  # of the peak
 
 _LOCK = threading.Lock()
 
@@ -101,7 +102,7 @@ def speak(
     if not receiver.pieces:
         return Spoken(np.zeros(0, np.float32), sample_rate, [])
     samples = np.concatenate(receiver.pieces) / np.float32(32768)
-    return Spoken(samples, sample_rate, _phones(receiver.events, samples.shape[0], sample_rate))
+    return Spoken(samples, sample_rate, _phones(receiver.events, samples, sample_rate))
 
 
 def _pitch_setting(pitch: float, pitch_range: float) -> int:
@@ -113,12 +114,17 @@ def _bounded(value: float) -> int:
     return round(min(max(value, 0), 99))
 
 
-def _phones(events: list[tuple[int, str]], num_samples: int, sample_rate: int) -> list[Phone]:
-    ends = [sample for sample, _ in events[1:]] + [num_samples]
-    return [
-        (name, sample / sample_rate, end / sample_rate)
-        for (sample, name), end in zip(events, ends, strict=True)
-    ]
+def _phones(events: list[tuple[int, str]], samples: np.ndarray, sample_rate: int) -> list[Phone]:
+    """Events without a name are pauses, or links between two vowels: these end the first."""
+    ends = [sample for sample, _ in events[1:]] + [samples.shape[0]]
+    audible = _AUDIBLE * float(np.abs(samples).max(initial=0.0))
+    phones: list[Phone] = []
+    for (start, name), end in zip(events, ends, strict=True):
+        if not name and phones and np.abs(samples[start:end]).max(initial=0.0) > audible:
+            phones[-1] = (phones[-1][0], phones[-1][1], end / sample_rate)
+        else:
+            phones.append((name, start / sample_rate, end / sample_rate))
+    return phones
 
 
 @contextmanager

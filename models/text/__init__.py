@@ -1,10 +1,10 @@
 """Text to phoneme symbols: normalising, sentences, and the closed symbol inventory.
 
-    from models.text import SYMBOLS, normalise, phonemize, split_sentences, symbol_ids
+from models.text import SYMBOLS, normalise, phonemize, split_sentences, symbol_ids
 
-    phonemes = phonemize(["I have 42 of them."])[0]
-    phonemes.symbols   # ["<en-us>", "aɪ", " ", "h", "æ", "v", " ", ...]
-    phonemes.words     # [("I", 1, 2), ("have", 3, 6), ("42", 7, 17), ...]
+phonemes = phonemize(["I have 42 of them."])[0]
+phonemes.symbols   # ["<en-us>", "aɪ", " ", "h", "æ", "v", " ", ...]
+phonemes.words     # [("I", 1, 2), ("have", 3, 6), ("42", 7, 17), ...]
 """
 
 from models.text.normalising import normalise

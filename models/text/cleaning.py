@@ -30,7 +30,7 @@ _DASH = re.compile(r"\s*(?:—|―|–(?=\s)|(?<=\s)–|-{2,}|(?<=\s)-(?=\s))+\s
 _QUOTES = str.maketrans(
     {
         **dict.fromkeys("’‘ʼ`´′＇", "'"),
-        **dict.fromkeys("“”„«»″\"", " "),
+        **dict.fromkeys('“”„«»″"', " "),
         **{"−": "-", "‐": "-", "‑": "-", "‒": "-", "。": ". ", "、": ", ", "，": ", ", "！": "! "},
         **{"？": "? ", "；": "; ", "：": ": ", "¿": " ", "¡": " ", "\u00ad": "", "⁄": "/"},
         **dict.fromkeys("™®©℠", ""),
@@ -45,7 +45,7 @@ _PARTS_OF_EMOJI = frozenset(("Cn", "Co", "Cs", "Cc", "Cf", "So", "Sk"))
 def _spaced_lines(text: str) -> str:
     """Joins lines: a heading, a list item or a paragraph ends a sentence, a wrapped line does not."""
     pieces: list[str] = []
-    lines = text.splitlines()
+    lines = text.strip().splitlines()
     for number, line in enumerate(lines):
         stripped = line.strip()
         if not stripped:
@@ -53,7 +53,7 @@ def _spaced_lines(text: str) -> str:
         following = lines[number + 1] if number + 1 < len(lines) else ""
         ends = not following.strip() or _ITEM.match(following) or line.lstrip().startswith("#")
         pieces.append(stripped)
-        if ends and stripped[-1].isalnum() and any(rest.strip() for rest in lines[number + 1 :]):
+        if ends and stripped[-1].isalnum() and number + 1 < len(lines):
             pieces[-1] += "."
     return "\n".join(pieces)
 
@@ -77,9 +77,15 @@ def _without_markdown(text: str) -> str:
 
 
 def _sayable(character: str) -> str:
-    """Keeps letters, digits and the signs that have a name or make a pause."""
-    if character in _KEPT_SIGNS or character.isalnum():
-        return character
+    """Keeps letters, digits and the signs that have a name or make a pause.
+
+    Letters of scripts that English voices cannot read are left out: espeak-ng would name them.
+    """
+    if character in _KEPT_SIGNS or character.isdecimal() or character.isascii():
+        return character if character.isprintable() or character == "\n" else " "
+    if character.isalpha():
+        readable = unicodedata.name(character, "").startswith(("LATIN", "GREEK"))
+        return character if readable else " "
     category = unicodedata.category(character)
     if category in _PARTS_OF_EMOJI:
         return " " if category == "So" else ""

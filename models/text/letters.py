@@ -9,6 +9,13 @@ LETTER_NAMES = {
     **{"v": "vee", "w": "double you", "x": "ex", "y": "why", "z": "zee"},
 }
 
+INTERJECTIONS = {
+    **{"hm": "hmm", "hmm": "hmm", "mm": "hmm", "mmm": "hmm", "mhm": "um hum"},
+    **{"mhmm": "um hum", "shh": "shush", "sh": "shush", "aww": "aw", "eww": "ew", "brr": "burr"},
+    **{"nth": "enth", "pls": "please", "thx": "thanks"},
+}
+"""What espeak-ng would spell or mispronounce."""
+
 TITLES = {
     **{"mr": "Mister", "mrs": "Missus", "ms": "Miz", "dr": "Doctor", "prof": "Professor"},
     **{"st": "Saint", "mt": "Mount", "ft": "Fort", "gen": "General", "col": "Colonel"},

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from models.text.cleaning import clean
-from models.text.letters import LETTER_NAMES
+from models.text.letters import INTERJECTIONS, LETTER_NAMES
 from models.text.readings import READINGS
 from models.text.symbols import PUNCTUATION
 
@@ -13,6 +13,7 @@ _BRACKET = "("
 
 _STRENGTH = {_BRACKET: 0, ",": 1, ":": 2, ";": 3, "—": 4, ".": 5, "!": 6, "?": 7}
 _TOKEN = re.compile(r"[^\W_]+(?:[^\W_]|['-](?=[^\W_])|\N{COMBINING ACUTE ACCENT})*|[,.?!;:—()]")
+_DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.I)
 # A place where any of the readings can begin: texts without one are plain words.
 _MAY_NEED_READING = re.compile(
     r"[\d$€£¥₹¢&@#%°+=×÷±<>~]|[A-Z]{2}|\w\.\w|\b[A-Za-z]{1,6}\.|\bw/|'n'|\b[A-HJ-Zb-z]\b"
@@ -40,44 +41,65 @@ def _plain(text: str) -> list[Spoken]:
         if token in _STRENGTH or token == ")":
             found.append(Spoken("", mark=_BRACKET if token in "()" else token))
         else:
-            word = token.strip("'-")
-            name = LETTER_NAMES.get(word.lower()) if word not in ("a", "A", "I") else None
-            found.append(Spoken(token, _words(name or word)))
+            words = [_said(word) for word in _words(token.strip("'-"))]
+            found.append(Spoken(token, tuple(one for word in words for one in word.split())))
     return found
+
+
+def _said(word: str) -> str:
+    """A plain word as it is said: interjections, drawn-out words and letters are respelt."""
+    small = word.lower()
+    if small in INTERJECTIONS:
+        return INTERJECTIONS[small]
+    if _DRAWN_OUT.search(small):
+        short = _DRAWN_OUT.sub(r"\1\1", re.sub(r"(.)\1{2,}$", r"\1", word))
+        return INTERJECTIONS.get(short.lower(), short)
+    return word if word in ("a", "A", "I") else LETTER_NAMES.get(small, word)
 
 
 def _ends_sentence(written: str, text: str, end: int) -> bool:
     """Whether the full stop of an abbreviation is that of its sentence too ("... at 5 p.m.")."""
-    return written.endswith(".") and not text[end:].strip(" )")
+    return written.endswith(".") and re.compile(r"[ )]*$").match(text, end) is not None
 
 
-def _first_reading(text: str, start: int) -> tuple[int, int, str] | None:
-    """Finds the earliest place that a reader takes; of several there, the first in order."""
-    best: tuple[int, int, str] | None = None
-    for pattern, reader in READINGS:
-        position = start
-        while match := pattern.search(text, position):
-            if best and match.start() >= best[0]:
-                break
+class _Readings:
+    """Finds the readings of a text from left to right.
+
+    What a pattern found stays valid until the scan has passed its beginning, so every pattern goes
+    through the text once, however many readings there are.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._found: list[tuple[int, int, str] | None] = [(-1, -1, "")] * len(READINGS)
+
+    def next(self, position: int) -> tuple[int, int, str] | None:
+        """Returns start, end and words of the first reading at or behind `position`.
+
+        Of several that begin at one place it is the first in the order of `READINGS`.
+        """
+        for number, found in enumerate(self._found):
+            if found and found[0] < position:
+                self._found[number] = self._search(number, position)
+        there = [found for found in self._found if found]
+        return min(there, key=lambda found: found[0], default=None)
+
+    def _search(self, number: int, position: int) -> tuple[int, int, str] | None:
+        pattern, reader = READINGS[number]
+        while match := pattern.search(self._text, position):
             words = reader(match)
             if words is not None and match.end() > match.start():
-                best = match.start(), match.end(), words
-                break
+                return match.start(), match.end(), words
             position = match.start() + 1
-    return best
+        return None
 
 
 def _scan(text: str) -> list[Spoken]:
+    if not _MAY_NEED_READING.search(text):
+        return _plain(text)
     found: list[Spoken] = []
-    position = 0
-    while position < len(text):
-        # Only a window is searched: a reading is short, and a long text would be searched through
-        # by every pattern for every number in it.
-        needs = _MAY_NEED_READING.search(text, position)
-        reading = needs and _first_reading(text, position)
-        if not reading:
-            found += _plain(text[position:])
-            break
+    readings, position = _Readings(text), 0
+    while reading := readings.next(position):
         start, end, words = reading
         written = text[start:end].strip()
         found += _plain(text[position:start])
@@ -85,7 +107,7 @@ def _scan(text: str) -> list[Spoken]:
         if _ends_sentence(written, text, end):
             found.append(Spoken("", mark="."))
         position = end
-    return found
+    return found + _plain(text[position:])
 
 
 def _without_doubled_marks(found: list[Spoken]) -> list[Spoken]:

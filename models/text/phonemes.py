@@ -45,8 +45,7 @@ def _backend(language: str):
 
     # phonemizer warns of every text in which two words run together ("of the"); that is no fault.
     logger = logging.getLogger(f"{__name__}.espeak")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
+    logger.setLevel(logging.ERROR)
     EspeakWrapper.set_library(espeakng_loader.get_library_path())
     EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
     return EspeakBackend(
@@ -107,9 +106,7 @@ def _read_clauses(
     return read
 
 
-def _assemble(
-    spoken: Sequence[Spoken], phones: list[list[str]], language: str
-) -> Phonemes:
+def _assemble(spoken: Sequence[Spoken], phones: list[list[str]], language: str) -> Phonemes:
     symbols, words = [LANGUAGE_MARKS[language]], []
     following = iter(phones)
     for item in spoken:

@@ -56,6 +56,18 @@ _SIGNS |= {"<": "less than", ">": "greater than", "&": "and", "@": "at", "%": "p
 _SIGNS |= {"°": "degrees", "$": "dollars", "€": "euros", "£": "pounds", "#": "number", "~": "about"}
 
 
+_CONTEXT = 40
+"""Characters on each side that a reader may look at: the whole text would cost its square."""
+
+
+def _before(match: re.Match[str]) -> str:
+    return match.string[max(0, match.start() - _CONTEXT) : match.start()]
+
+
+def _after(match: re.Match[str]) -> str:
+    return match.string[match.end() : match.end() + _CONTEXT]
+
+
 def _plural(noun: str) -> str:
     return _IRREGULAR_PLURALS.get(noun) or numbers.plural(noun)
 
@@ -92,7 +104,9 @@ def _us_date(match: re.Match[str]) -> str | None:
     month, day, year = match[0].split("/")
     if not 1 <= int(month) <= 12 or not 1 <= int(day) <= 31:
         return None
-    return _date(list(MONTHS.values())[int(month) - 1], day, year if len(year) == 4 else "20" + year)
+    return _date(
+        list(MONTHS.values())[int(month) - 1], day, year if len(year) == 4 else "20" + year
+    )
 
 
 def _month_day(match: re.Match[str]) -> str | None:
@@ -102,7 +116,7 @@ def _month_day(match: re.Match[str]) -> str | None:
 def _day_month(match: re.Match[str]) -> str | None:
     if not 1 <= int(match["day"]) <= 31:
         return None
-    article = "" if re.search(r"\bthe\s+$", match.string[: match.start()], re.I) else "the "
+    article = "" if re.search(r"\bthe\s+$", _before(match), re.I) else "the "
     year = f" {_year(match['year'])}" if match["year"] else ""
     day = numbers.ordinal(match["day"].lstrip("0"))
     return f"{article}{day} of {_month(match['month'])}{year}"
@@ -208,8 +222,7 @@ def _letters_and_digits(match: re.Match[str]) -> str:
 
 def _number(match: re.Match[str]) -> str:
     sign, amount = match["sign"], match["amount"]
-    before = match.string[: match.start()]
-    if not sign and re.fullmatch(_YEAR, amount) and _YEAR_BEFORE.search(before):
+    if not sign and re.fullmatch(_YEAR, amount) and _YEAR_BEFORE.search(_before(match)):
         return numbers.year(amount)
     return ("minus " if sign else "") + numbers.decimal(amount)
 
@@ -234,11 +247,11 @@ def _dotted(match: re.Match[str]) -> str:
 
 
 def _abbreviation(match: re.Match[str]) -> str | None:
-    word, after = match["word"].lower(), match.string[match.end() :]
+    word, after = match["word"].lower(), _after(match)
     if word in TITLES and re.match(r"\s+[A-Z]", after):
         return TITLES[word]
     if word in ("st", "dr"):
-        street = re.search(r"[A-Z][\w']*\s+$|\d\w*\s+$", match.string[: match.start()])
+        street = re.search(r"[A-Z][\w']*\s+$|\d\w*\s+$", _before(match))
         names = {"st": ("Street", "Saint"), "dr": ("Drive", "Doctor")}[word]
         return names[0] if street else names[1]
     if word in TITLES:
@@ -258,13 +271,17 @@ def _capitals(match: re.Match[str]) -> str:
     return numbers.plural(spoken) if spelt else f"{spoken}{match['ending']}"
 
 
+_LETTERED = re.compile(
+    r"\b(?:an|plan|type|grade|class|vitamin|group|part|team|option|letter)\s+$", re.I
+)
+
+
 def _single_letter(match: re.Match[str]) -> str | None:
     letter = match["letter"]
     if letter in "aI":
         return None
-    if letter == "A" and re.match(r"\s+[a-z']|\s*$", match.string[match.end() :]):
-        named = re.search(r"\b(?:an|plan|type|grade|class|vitamin|group|part|team|option|letter)\s+$",
-                          match.string[: match.start()], re.I)
+    if letter == "A" and re.match(r"\s+[a-z']|\s*$", _after(match)):
+        named = _LETTERED.search(_before(match))
         return LETTER_NAMES["a"] if named else None
     return LETTER_NAMES[letter.lower()]
 
@@ -298,9 +315,12 @@ def _readable(address: str) -> str:
 READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     (re.compile(pattern), reader)
     for pattern, reader in (
-        (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", _email),
+        (r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", _email),
         (r"(?:https?://|www\.)[^\s()]*[\w/]", _address),
-        (r"(?:[\w-]+\.)+(?:com|org|net|edu|gov|io|ai|dev|uk|de|fr|eu)\b(?!\.\w)", _address),
+        (
+            r"(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?:com|org|net|edu|gov|io|ai|dev|uk|de|fr|eu)\b(?!\.\w)",
+            _address,
+        ),
         (r"(?<![\d.-])[12]\d{3}-\d{2}-\d{2}(?![\d-])", _iso_date),
         (r"(?<![\d/])\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})(?![\d/])", _us_date),
         (
@@ -370,7 +390,7 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
         (r"(?<!\w)'n'(?!\w)", lambda match: "and"),
         (r"(?<![\w.])(?P<word>[A-Za-z]{2,6})\.(?!\w)", _abbreviation),
         (r"(?<![\w'])(?P<capitals>[A-Z]{2,})(?P<ending>'?s)?(?![\w])", _capitals),
-        (r"(?<![\w'.])(?P<letter>[A-Za-z])(?:\.(?=\s+[A-Z]))?(?![\w'])", _single_letter),
+        (r"(?<![\w'.-])(?P<letter>[A-Za-z])(?:\.(?=\s+[A-Z]))?(?![\w'-])", _single_letter),
         (
             "[" + re.escape("".join(_SIGNS)) + "]",
             lambda match: _SIGNS[match[0]],

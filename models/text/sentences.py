@@ -13,7 +13,9 @@ _LINE_START_SO_FAR = re.compile(r"[-*+•]|\d{1,3}[.)]?|#{1,6}")
 _FENCE = re.compile("```|~~~")
 # Behind these a capital begins a new sentence ("at 5 p.m. Then"); behind other dotted letters and
 # initials it is a name ("J. R. Smith").
-_MAY_END = frozenset(("a.m", "p.m", "u.s", "u.k", "d.c", "etc", "inc", "ltd", "co", "corp", "jr", "sr"))
+_MAY_END = frozenset(
+    ("a.m", "p.m", "u.s", "u.k", "d.c", "etc", "inc", "ltd", "co", "corp", "jr", "sr")
+)
 _NEVER_END = (frozenset(TITLES) | frozenset(ABBREVIATIONS)) - _MAY_END - NEED_A_NUMBER
 
 

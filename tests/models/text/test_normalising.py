@@ -1,0 +1,122 @@
+"""What is written becomes what is said; doing it twice changes nothing."""
+
+import re
+
+import pytest
+
+from models.text import normalise
+from models.text.normalising import read_aloud
+
+SAID = {
+    # numbers
+    "I have 42 of them.": "I have forty two of them.",
+    "1,250,000 people": "one million two hundred fifty thousand people",
+    "3.14 and .5": "three point one four and zero point five",
+    "007": "zero zero seven",
+    "the 21st and the 12th": "the twenty first and the twelfth",
+    "1/2, 3/4 and 2 1/2 cups": "one half, three quarters and two and a half cups",
+    "1½ cups": "one and a half cups",
+    "10-20 people": "ten to twenty people",
+    "-5°C": "minus five degrees Celsius",
+    "It is 50% off": "It is fifty percent off",
+    "v2.11.0": "version two point eleven point zero",
+    "2+2=4": "two plus two equals four",
+    "#5 and No. 7": "number five and number seven",
+    "5km at 1 mph": "five kilometers at one mile per hour",
+    "call 555-1234": "call five five five one two three four",
+    # dates and times
+    "in 1984": "in nineteen eighty four",
+    "since 2005": "since two thousand five",
+    "the 1990s and the '60s": "the nineteen nineties and the sixties",
+    "on Jan. 5th, 2024": "on January fifth twenty twenty four",
+    "on 3/4/2024": "on March fourth twenty twenty four",
+    "on 2024-01-05": "on January fifth twenty twenty four",
+    "on the 5th of May": "on the fifth of May",
+    "at 10:05 a.m.": "at ten oh five ay em.",
+    "at 12:00": "at twelve o'clock",
+    "at 5 pm": "at five pee em",
+    # money
+    "$5": "five dollars",
+    "$1.00": "one dollar",
+    "£2.01": "two pounds and one penny",
+    "$3.5 million": "three point five million dollars",
+    "20€": "twenty euros",
+    # abbreviations and letters
+    "Dr. Smith of Elm Dr.": "Doctor Smith of Elm Drive.",
+    "St. Mary on Main St.": "Saint Mary on Main Street.",
+    "e.g. this": "for example this",
+    "The USA and NASA": "The you ess ay and Nasa",
+    "PCs": "pee sees",
+    "I said STOP": "I said stop",
+    "vitamin A": "vitamin ay",
+    "A dog": "A dog",
+    "e-mail me": "ee mail me",
+    "mp3 and B2B": "em pee three and bee two bee",
+    "Henry VIII, Part II": "Henry the eighth, Part two",
+    "World War II.": "World War two.",
+    "rock 'n' roll": "rock and roll",
+    "me@foo.org": "me at foo dot org",
+    "see https://www.example.com/a?b=1.": "see example dot com.",
+    # what is to be seen and not to be said
+    "**bold** and *it* and `code`": "bold and it and code",
+    "see [the docs](https://a.b/c)": "see the docs",
+    "# Title\n- one\n- two": "Title. one. two",
+    "```python\nprint(1)\n```\nDone": "Done",
+    "| x | y |\n|---|---|\n| 1 | 2 |": "ex, why. one, two",
+    "<b>Hi</b> &amp; bye": "Hi and bye",
+    "Great 😀🎉 news ❤️!": "Great news!",
+    "hello :-)": "hello",
+    "snake_case": "snake case",
+    "Hmmm, mhm. Shh!": "hmm, um hum. shush!",
+    "nooo, that is sooo coool": "no, that is so cool",
+    # pauses
+    "Wow!!! Really?!": "Wow! Really?",
+    "so… yes... No": "so, yes. No",
+    "one (or two) more": "one, or two, more",
+    "wait -- what": "wait — what",
+    "“It’s here,” she said": "It's here, she said",
+    "你好 OK": "oh kay",
+}
+
+
+@pytest.mark.parametrize(("written", "said"), SAID.items())
+def test_reads_as_people_do(written: str, said: str) -> None:
+    assert normalise(written) == said
+
+
+@pytest.mark.parametrize("written", SAID)
+def test_twice_is_once(written: str) -> None:
+    assert normalise(normalise(written)) == normalise(written)
+
+
+@pytest.mark.parametrize(
+    "nothing", ["", "   ", "😀🎉", "...", "***", "```\ncode\n```", "你好", "\n\n"]
+)
+def test_what_cannot_be_said_is_nothing(nothing: str) -> None:
+    assert normalise(nothing) == ""
+
+
+def test_only_words_and_pauses_remain() -> None:
+    for written in SAID:
+        assert re.fullmatch(r"[\w' ,.?!;:—]*", normalise(written))
+        assert not re.search(r"\d|_", normalise(written))
+
+
+def test_a_written_word_keeps_its_spoken_ones() -> None:
+    found = [
+        (item.written, item.words) for item in read_aloud("Pay $5 to Dr. Wu-Li, ok?") if item.words
+    ]
+    assert found == [
+        ("Pay", ("Pay",)),
+        ("$5", ("five", "dollars")),
+        ("to", ("to",)),
+        ("Dr.", ("Doctor",)),
+        ("Wu-Li", ("Wu", "Li")),
+        ("ok", ("ok",)),
+    ]
+
+
+def test_hostile_texts_come_to_an_end() -> None:
+    for text in ("*" * 5000, "[" * 5000, "<" * 5000, "1/" * 3000, "a." * 3000, "$" * 5000):
+        normalise(text)
+    normalise("1-" * 2000 + "_a" * 2000 + "(" * 3000)

@@ -1,0 +1,91 @@
+"""Sentences: the same whether the text comes whole or in pieces."""
+
+import random
+
+import pytest
+
+from models.text import SentenceStream, split_sentences
+from models.text.sentences import LONGEST_SENTENCE
+
+SPLIT = {
+    "Hello there. How are you?": ["Hello there.", "How are you?"],
+    "hello there. how are you": ["hello there.", "how are you"],
+    "Dr. Smith paid $3.50. He left.": ["Dr. Smith paid $3.50.", "He left."],
+    "We met at 5 p.m. Then we ate.": ["We met at 5 p.m.", "Then we ate."],
+    "At 5 p.m. on Monday.": ["At 5 p.m. on Monday."],
+    "J. R. Smith wrote it. Yes.": ["J. R. Smith wrote it.", "Yes."],
+    "So did I. You too.": ["So did I.", "You too."],
+    "The cat sat. The dog did not.": ["The cat sat.", "The dog did not."],
+    "Take No. 5. Go.": ["Take No. 5.", "Go."],
+    "Wait... what? No!": ["Wait... what?", "No!"],
+    '"Really?" she asked. "Yes."': ['"Really?" she asked.', '"Yes."'],
+    "Oh?! Well!! Fine": ["Oh?!", "Well!!", "Fine"],
+    "1. First\n2. Second": ["1. First", "2. Second"],
+    "Buy:\n- eggs\n- milk": ["Buy:", "- eggs", "- milk"],
+    "a wrapped\nline. And more": ["a wrapped\nline.", "And more"],
+    "one\n\ntwo": ["one", "two"],
+    "Look: ```\na. b. C\n\nd\n``` Done. Good": ["Look: ```\na. b. C\n\nd\n``` Done.", "Good"],
+    "你好。 再见！": ["你好。", "再见！"],
+    "": [],
+    " \n ": [],
+}
+
+
+def pieces(text: str, draw: random.Random) -> list[str]:
+    found = []
+    while text:
+        length = draw.choice((1, 1, 2, 3, 7, 40))
+        found.append(text[:length])
+        text = text[length:]
+    return found
+
+
+def streamed(parts: list[str]) -> list[str]:
+    stream = SentenceStream()
+    return [sentence for part in parts for sentence in stream.push(part)] + stream.flush()
+
+
+@pytest.mark.parametrize(("text", "sentences"), SPLIT.items())
+def test_splits(text: str, sentences: list[str]) -> None:
+    assert split_sentences(text) == sentences
+
+
+def test_pieces_equal_the_whole() -> None:
+    draw = random.Random(11)
+    parts = [
+        *SPLIT,
+        "x" * 700,
+        "word " * 150,
+        "a, b; c " * 80,
+        "```",
+        "\n\n",
+        "3.",
+        "Mr.",
+        " ",
+        "...",
+    ]
+    for _ in range(400):
+        text = "".join(draw.choice(parts) + draw.choice(("", " ", "\n")) for _ in range(5))
+        assert streamed(pieces(text, draw)) == split_sentences(text), repr(text)
+
+
+def test_nothing_is_lost_and_nothing_too_long() -> None:
+    draw = random.Random(12)
+    for _ in range(100):
+        text = " ".join(
+            "".join(draw.choice("abcdefg") for _ in range(draw.randint(1, 12)))
+            + draw.choice(("", "", "", ",", ".", "; "))
+            for _ in range(200)
+        )
+        found = split_sentences(text)
+        assert "".join("".join(found).split()) == "".join(text.split())
+        assert all(len(sentence) <= LONGEST_SENTENCE for sentence in found)
+
+
+def test_a_sentence_is_given_out_before_the_next_is_there() -> None:
+    stream = SentenceStream()
+    assert stream.push("I see. I") == ["I see."]
+    assert stream.push("t was Dr.") == []
+    assert stream.push(" Wu") == []
+    assert stream.flush() == ["It was Dr. Wu"]
+    assert stream.flush() == []

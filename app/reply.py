@@ -74,8 +74,8 @@ def main(argv: list[str]) -> int:
         print(json.dumps(result, ensure_ascii=False))
     else:
         print(
-            f"{result['out']}: {result['duration_s']} s in the voice {voice.name}, first audio after "
-            f"{result['first_audio_ms']:.0f} ms, {result['rtf']:.2f} s of work a second (seed "
-            f"{reply.seed})"
+            f"{result['out']}: {result['duration_s']} s in the voice {voice.name}, first audio "
+            f"after {result['first_audio_ms']:.0f} ms, {result['rtf']:.2f} s of work a second "
+            f"(seed {reply.seed})"
         )
     return 0

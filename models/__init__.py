@@ -1,1 +1,1 @@
-"""Tensors in, tensors out: text frontend, tokenizers, predictors, vocoder, and the speaker that joins them."""
+"""Tensors in, tensors out: frontend, tokenizers, predictors, vocoder, and the speaker of them."""

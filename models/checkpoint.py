@@ -73,7 +73,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _replace(path: Path, write) -> None:  # noqa: ANN001 - a writer of one path
+def _replace(path: Path, write) -> None:
     partial = path.with_name(path.name + ".partial")
     write(partial)
     partial.replace(path)

@@ -46,8 +46,8 @@ class LogMel(nn.Module):
 class SpeechFeatures(nn.Module):
     """Log-mels and a narrow band beside them, `[B, T]` to `[B, 4 * ceil(T / 960), 128]` at 100 Hz.
 
-    The mels cannot tell the harmonics of a low voice apart; the narrow band, 0 to 560 Hz in steps of
-    12 Hz, can, so pitch is plain to see. It looks 904 samples (38 ms) ahead of its hop.
+    The mels cannot tell the harmonics of a low voice apart; the narrow band, 0 to 560 Hz in steps
+    of 12 Hz, can, so pitch is plain to see. It looks 904 samples (38 ms) ahead of its hop.
     """
 
     window: Tensor

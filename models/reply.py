@@ -62,7 +62,12 @@ class Reply:
         self.first_audio_ms: float | None = None
         self.complete = False
         self.mark = dialogue.mark()
-        self._speaker, self._dialogue, self._voice, self._options = speaker, dialogue, voice, options
+        self._speaker, self._dialogue, self._voice, self._options = (
+            speaker,
+            dialogue,
+            voice,
+            options,
+        )
         self._source = text
         seed = options.seed if options.seed is not None else int(torch.seed() % 2**31)
         self.seed = seed
@@ -144,12 +149,12 @@ class Reply:
         self.cancel()
         self._dialogue.return_to(self.mark)
 
-    def _guarded(self, work) -> None:  # noqa: ANN001 - a bound method without arguments
+    def _guarded(self, work) -> None:
         try:
             work()
         except _Cancelled:
             pass
-        except BaseException as error:  # noqa: BLE001 - it is raised where the reply is read
+        except BaseException as error:
             self._error = error
             self._cancel_quietly()
 
@@ -322,5 +327,3 @@ def _within_limit(units: Units) -> list[Units]:
         )
         start = end
     return pieces
-
-

@@ -148,8 +148,8 @@ class Speaker:
         seconds = len(checked) / SAMPLE_RATE
         if seconds < MIN_CLONE_SECONDS:
             raise InputError(
-                f"the voice sample is {seconds:.2f} s long; give at least {MIN_CLONE_SECONDS:.0f} s, "
-                "better 5 s, of one person speaking"
+                f"the voice sample is {seconds:.2f} s long; give at least "
+                f"{MIN_CLONE_SECONDS:.0f} s, better 5 s, of one person speaking"
             )
         if np.sqrt(np.square(checked).mean()) < _SILENCE_RMS:
             raise InputError("the voice sample is silent; give a recording of one person speaking")
@@ -308,5 +308,3 @@ def _checked(samples: np.ndarray) -> np.ndarray:
     if not np.isfinite(array).all():
         raise InputError("the samples hold NaN or infinity; the recording is damaged")
     return array
-
-

@@ -24,7 +24,7 @@ def rotate(x: Tensor, positions: Tensor) -> Tensor:
 
 @dataclass
 class KeyValues:
-    """Keys and values of the past, `[B, H, length, D]`, in a buffer that doubles when it is full."""
+    """Keys and values of the past, `[B, H, length, D]`, in a buffer that doubles when full."""
 
     keys: Tensor
     values: Tensor

@@ -3,15 +3,20 @@
 The library keeps one state a process: one voice speaks at a time, and never from two threads.
 Parts of that state (phases, flutter) outlive even its own reset, so it is loaded afresh for every
 text: the same text then gives the same samples, whatever was spoken before. That costs about 5 ms.
+It is loaded from a copy of its own, because phonemizer keeps the wheel's file loaded.
 """
 
 import _ctypes
 import ctypes
 import math
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_char, c_char_p, c_int, c_long, c_short, c_uint, c_void_p
+from functools import cache
+from pathlib import Path
 
 import espeakng_loader
 import numpy as np
@@ -127,11 +132,18 @@ def _phones(events: list[tuple[int, str]], samples: np.ndarray, sample_rate: int
     return phones
 
 
+@cache
+def _own_copy() -> tuple[tempfile.TemporaryDirectory, Path]:
+    """The library's file in a folder that goes when the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="espeak-ng-")
+    return folder, Path(shutil.copy(espeakng_loader.get_library_path(), folder.name))
+
+
 @contextmanager
 def _library(receiver: _Receiver) -> Iterator[tuple[ctypes.CDLL, int]]:
     """The library, freshly loaded, and its sample rate; unloaded afterwards."""
     try:
-        library = ctypes.CDLL(espeakng_loader.get_library_path())
+        library = ctypes.CDLL(str(_own_copy()[1]))
     except OSError as error:
         raise MissingModelError(
             f"espeak-ng's library cannot be loaded ({error}); reinstall espeakng-loader"

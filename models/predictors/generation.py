@@ -60,7 +60,9 @@ def generate(
         sentence.pointer.append(unit)
         yield code, unit
         advance = int(
-            torch.multinomial(model.advance_head(hidden).float().softmax(-1), 1, generator=generator)
+            torch.multinomial(
+                model.advance_head(hidden).float().softmax(-1), 1, generator=generator
+            )
         )
         limit = MAX_PAUSE_FRAMES if symbols[unit] in _MARKS else MAX_PHONE_FRAMES
         if advance == 0 and age + 1 >= limit:

@@ -133,7 +133,7 @@ class GPTTalker(nn.Module):
     def init_state(
         self,
         batch: int = 1,
-        device: torch.device = torch.device("cpu"),
+        device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> PredictorState:
         assert batch == 1, "a dialogue is a batch of one"
@@ -220,7 +220,11 @@ class GPTTalker(nn.Module):
     ) -> Tensor:
         """One frame: the code before, the pointer's vector `[dim]` (of `encode_units`), its age and
         the manner `[dim]` (of `manner`); returns the hidden state `[dim]`."""
-        x = self.kind.weight[CODE] + self.code(torch.tensor(before, device=self.kind.weight.device)) + self.age.weight[min(age, MAX_AGE)]
+        x = (
+            self.kind.weight[CODE]
+            + self.code(torch.tensor(before, device=self.kind.weight.device))
+            + self.age.weight[min(age, MAX_AGE)]
+        )
         return self._advance(state, (x + at_pointer + manner)[None, None])[-1]
 
     @torch.inference_mode()
@@ -257,7 +261,7 @@ class GPTTalker(nn.Module):
 
 
 def collate(
-    segments: list[Segment], device: torch.device = torch.device("cpu")
+    segments: list[Segment], device: torch.device | str = "cpu"
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Units `[S, N, 3]`, lengths `[S]`, styles `[S, style_dim]` and plans `[S, 4]` of segments."""
     units = nn.utils.rnn.pad_sequence([s.units for s in segments], batch_first=True)

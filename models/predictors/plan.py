@@ -28,7 +28,9 @@ class PlanScale:
     def bins(self, values: Tensor) -> Tensor:
         """Values `[..., 4]` to bins `[..., 4]` in 0 to 15."""
         low, high = torch.tensor(self.low), torch.tensor(self.high)
-        return ((values - low) / (high - low) * (NUM_BINS - 1)).round().clamp(0, NUM_BINS - 1).long()
+        return (
+            ((values - low) / (high - low) * (NUM_BINS - 1)).round().clamp(0, NUM_BINS - 1).long()
+        )
 
 
 def measure_plan(prosody: Prosody, num_phones: int) -> Tensor:

@@ -16,8 +16,9 @@ class SamplingOptions:
         top_p: keep the most likely codes whose probabilities sum to this (1: all).
         typical_p: keep the codes whose information is nearest the entropy, up to this mass (1: all;
             locally typical sampling, arXiv 2202.00666, section 3).
-        repetition_window: a code that fills more than `repetition_share` of the last codes is drawn
-            again without filters (repetition-aware sampling, arXiv 2406.05370, section 3.3; 0: off).
+        repetition_window: a code that fills more than `repetition_share` of the last codes is
+            drawn again without filters (repetition-aware sampling, arXiv 2406.05370,
+            section 3.3; 0: off).
         repetition_share: see above.
     """
 
@@ -63,10 +64,10 @@ def draw(
         return int(logits.argmax())
     code = int(torch.multinomial(filtered(logits, options), 1, generator=generator))
     window = recent[-options.repetition_window :] if options.repetition_window else []
-    if len(window) >= options.repetition_window > 0:
-        if window.count(code) > options.repetition_share * len(window):
-            everything = (logits.float() / max(options.temperature, 0.7)).softmax(-1)
-            code = int(torch.multinomial(everything, 1, generator=generator))
+    full = len(window) >= options.repetition_window > 0
+    if full and window.count(code) > options.repetition_share * len(window):
+        everything = (logits.float() / max(options.temperature, 0.7)).softmax(-1)
+        code = int(torch.multinomial(everything, 1, generator=generator))
     return code
 
 

@@ -5,6 +5,8 @@ alone differ from those in the sentence, but little: the cheapest way to turn on
 says where each word ends.
 """
 
+import itertools
+
 _VOWELS = frozenset("iɪᵻɛæʌəɐɑɔʊuɜɚeaoɒ")
 _OMITTED = 0.7
 
@@ -67,7 +69,7 @@ def divide(groups: list[list[str]], alone: list[list[str]]) -> list[list[str]]:
     """
     phones = [phone for group in groups for phone in group]
     starts = [0, *_word_ends(phones, alone)]
-    found = [phones[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+    found = [phones[start:end] for start, end in itertools.pairwise(starts)]
     if any(word and not said for word, said in zip(alone, found, strict=True)):
         return alone
     return found

@@ -43,7 +43,7 @@ _PARTS_OF_EMOJI = frozenset(("Cn", "Co", "Cs", "Cc", "Cf", "So", "Sk"))
 
 
 def _spaced_lines(text: str) -> str:
-    """Joins lines: a heading, a list item or a paragraph ends a sentence, a wrapped line does not."""
+    """Joins lines: a heading, an item or a paragraph ends a sentence, a wrapped line does not."""
     pieces: list[str] = []
     lines = text.strip().splitlines()
     for number, line in enumerate(lines):

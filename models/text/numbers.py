@@ -16,7 +16,7 @@ LONGEST_NUMBER_DIGITS = 15
 
 
 def digits(number: str) -> str:
-    """Reads digit by digit; anything that is no digit is passed over: "007" -> "zero zero seven"."""
+    """Reads digit by digit and passes over all else: "007" -> "zero zero seven"."""
     return " ".join(_ONES[int(character)] for character in number if character.isdecimal())
 
 

@@ -42,7 +42,7 @@ def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:
         return not following.islower() and not following.isdecimal()
     if word in NEED_A_NUMBER:
         return not following.isdecimal()
-    return not (word in _NEVER_END or re.fullmatch(r"[a-z](?:\.[a-z])*", word) and word != "i")
+    return not (word in _NEVER_END or (re.fullmatch(r"[a-z](?:\.[a-z])*", word) and word != "i"))
 
 
 def _is_line_end(text: str, next_line: int, blank: str, final: bool) -> bool | None:

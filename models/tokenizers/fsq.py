@@ -64,7 +64,7 @@ class CodeEmbedding(nn.Module):
 
 
 class CodeHead(nn.Module):
-    """Hidden states `[..., dim]` to logits of codes `[..., num_codes]`, built as `CodeEmbedding`."""
+    """Hidden states `[..., dim]` to logits `[..., num_codes]`, built as `CodeEmbedding`."""
 
     def __init__(self, levels: tuple[int, ...], dim: int) -> None:
         super().__init__()

@@ -28,9 +28,7 @@ def finish_bundle(out: Path, work: Path, corpus: Corpus, data: Path, seed: int) 
     (out / "SHA256SUMS").write_text("".join(lines))
 
 
-def _card(
-    out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights: list[Path]
-) -> str:
+def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights: list[Path]) -> str:
     made = data / "corpus.json"
     command = json.loads(made.read_text()).get("command", "") if made.exists() else ""
     rows = ["| model | parameters | file | steps | minutes |", "|---|---|---|---|---|"]

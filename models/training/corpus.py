@@ -100,7 +100,11 @@ def _prepare_shard(job: tuple[Path, list[Path]]) -> None:
     _save(shard / "samples.npy", sounds, np.int16)
     _save(shard / "f0.npy", pitches, np.float16)
     _save(shard / "pointer.npy", pointers, np.int16)
-    _save(shard / "lengths.npy", [[len(a), len(b)] for a, b in zip(sounds, pitches)], np.int64)
+    _save(
+        shard / "lengths.npy",
+        [[len(a), len(b)] for a, b in zip(sounds, pitches, strict=True)],
+        np.int64,
+    )
     (shard / "items.json").write_text(json.dumps(items, ensure_ascii=False))
 
 
@@ -186,7 +190,10 @@ def _load_shard(shard: Path) -> list[Utterance]:
     found, at_sample, at_f0, at_pointer = [], 0, 0, 0
     for item, (num_samples, num_f0) in zip(items, lengths.tolist(), strict=True):
         has_times = item.pop("has_times")
-        fields = {k: tuple(tuple(w) if k == "words" else w for w in v) for k, v in item.pop("units").items()}
+        fields = {
+            k: tuple(tuple(w) if k == "words" else w for w in v)
+            for k, v in item.pop("units").items()
+        }
         frames = -(-num_samples // FRAME_SAMPLES)
         found.append(
             Utterance(

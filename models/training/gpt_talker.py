@@ -58,7 +58,9 @@ def train_gpt_talker(
             rows.append(_draw_row(generator, turns, corpus, encoded, plans, config))
             total += length_of(rows[-1])
         rows.sort(key=length_of)
-        rows = rows[: len(rows) * 2 // 3] if generator.random() < 0.5 else rows[len(rows) * 2 // 3 :]
+        rows = (
+            rows[: len(rows) * 2 // 3] if generator.random() < 0.5 else rows[len(rows) * 2 // 3 :]
+        )
         embedded, positions = batch_of(model, rows, where)
         hidden = model(embedded)
         losses = model.losses(hidden, positions)

@@ -169,9 +169,7 @@ def _save(
     partial.replace(folder / "checkpoint.safetensors")
 
 
-def _restore(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, float]:
+def _restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         logger.warning("%s: no checkpoint to resume from; starting at step 0", folder)

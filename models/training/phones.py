@@ -155,8 +155,8 @@ def _carry(
 
 
 def pointer_of(ends: np.ndarray, num_frames: int, frame_s: float, max_advance: int) -> np.ndarray:
-    """The unit under the pointer at each frame `[T]`: it starts at unit 0, never goes back, rises by
-    at most `max_advance`, and ends at the last unit."""
+    """The unit under the pointer at each frame `[T]`: it starts at unit 0, never goes back, rises
+    by at most `max_advance`, and ends at the last unit."""
     middles = (np.arange(num_frames) + 0.5) * frame_s
     last = len(ends) - 1
     pointer = np.minimum(np.searchsorted(ends, middles, side="right"), last)

@@ -40,7 +40,9 @@ class _Task(nn.Module):
         return {"total": total, "voice": voice_loss, "pitch": pitch_loss, "accuracy": accuracy}
 
 
-def train_style(corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool) -> None:
+def train_style(
+    corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+) -> None:
     """Trains the style encoder and writes `style.safetensors` to `out`."""
     config = StyleConfig()
     encoder = StyleEncoder(config)

@@ -87,7 +87,7 @@ class Decoder(nn.Module):
     def init_state(
         self,
         batch: int,
-        device: torch.device = torch.device("cpu"),
+        device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> DecoderState:
         return DecoderState(

@@ -40,9 +40,9 @@ class CausalSTFT(nn.Module):
 class CausalISTFT(nn.Module):
     """Spectra `[B, T, n_fft / 2 + 1]` to samples `[B, hop * T]`, late by `n_fft - hop` samples.
 
-    Hop t of the output is finished when frame t has come, and is the hop that lies `n_fft / hop - 1`
-    hops before it. `flush` gives the rest. The windows' squares sum to a constant, so the
-    normalisation is the same at every sample.
+    Hop t of the output is finished when frame t has come, and is the hop that lies
+    `n_fft / hop - 1` hops before it. `flush` gives the rest. The windows' squares sum
+    to a constant, so the normalisation is the same at every sample.
     """
 
     window: Tensor

@@ -101,7 +101,7 @@ class Prior(nn.Module):
     def init_state(
         self,
         batch: int,
-        device: torch.device = torch.device("cpu"),
+        device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> PriorState:
         return PriorState(
@@ -163,9 +163,7 @@ class Prior(nn.Module):
         z = mean + temperature * self.noise[index] * log_std.exp()
         for index_, coupling in reversed(list(enumerate(self.couplings))):
             fixed, moved = _halves(z, index_)
-            shift, log_scale = coupling.parameters_from(
-                fixed, condition, state.couplings[index_]
-            )
+            shift, log_scale = coupling.parameters_from(fixed, condition, state.couplings[index_])
             z = _joined(fixed, moved * log_scale.exp() + shift, index_)
         return z
 

@@ -46,7 +46,7 @@ def test_json_is_the_only_line(
     result = json.loads(lines[0])
     assert result["seed"] == 5 and result["voice"] == "slt" and result["sample_rate"] == 24_000
     assert result["duration_s"] == pytest.approx(len(read_audio(out)) / 24_000, abs=0.01)
-    assert [word for word, _, _ in result["words"]][0] == "We"
+    assert next(word for word, _, _ in result["words"]) == "We"
 
 
 def test_the_dialogue_matters(weights: Path, dialogue: Path, tmp_path: Path) -> None:

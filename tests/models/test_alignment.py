@@ -29,7 +29,9 @@ def units_for(text: str) -> Units:
 
 def test_times_are_carried_over() -> None:
     units = units_for("Hello there.")
-    ends = dict(zip([SYMBOLS[s] for s in units.symbols], unit_ends(flite_phones(HELLO), units), strict=True))
+    ends = dict(
+        zip([SYMBOLS[s] for s in units.symbols], unit_ends(flite_phones(HELLO), units), strict=True)
+    )
     assert ends["<en-us>"] == 0.164
     assert ends["h"] == 0.255
     assert ends["oʊ"] == 0.523

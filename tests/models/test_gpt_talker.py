@@ -68,9 +68,7 @@ def test_the_sound_of_the_past_matters(talker: GPTTalker, segments: list[Segment
     assert not torch.allclose(hidden_of(talker, same_end)[-1], hidden_of(talker, segments)[-1])
 
 
-def test_oldest_whole_turns_leave_a_full_window(
-    talker: GPTTalker, segments: list[Segment]
-) -> None:
+def test_oldest_whole_turns_leave_a_full_window(talker: GPTTalker, segments: list[Segment]) -> None:
     state = talker.init_state()
     for _ in range(40):
         talker.prefill(state, segments[1:2])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.errors import InputError
-from models.speaker import SpeakOptions, Speaker
+from models.speaker import Speaker, SpeakOptions
 
 TEXT = "The train was late. We waited near the old bridge."
 OPTIONS = SpeakOptions(seed=3)
@@ -125,7 +125,7 @@ def test_damaged_or_empty_history_is_refused(speaker: Speaker) -> None:
         speaker.hear(dialogue, 0, "Hello.", np.array([0.0, np.nan], np.float32))
     with pytest.raises(InputError, match="neither"):
         speaker.hear(dialogue, 0, " ", None)
-    with pytest.raises(InputError, match="0 .the user. or 1"):
+    with pytest.raises(InputError, match=r"0 .the user. or 1"):
         speaker.hear(dialogue, 2, "Hello.", None)
     assert dialogue.turns == []
 

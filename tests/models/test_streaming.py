@@ -55,14 +55,15 @@ def test_stft_and_back_is_the_same_sound_later() -> None:
     x = torch.randn(2, 240 * LENGTH)
     states = (forward.init_state(2, CPU, FLOAT), back.init_state(2, CPU, FLOAT))
     pieces = [
-        back(forward(piece, states[0]), states[1]) for piece in x.split([240 * n for n in SPLITS], 1)
+        back(forward(piece, states[0]), states[1])
+        for piece in x.split([240 * n for n in SPLITS], 1)
     ]
     streamed = torch.cat(pieces, 1)
     torch.testing.assert_close(streamed, back(forward(x)), atol=1e-5, rtol=0)
     torch.testing.assert_close(streamed[:, 720:], x[:, :-720], atol=1e-5, rtol=0)
 
 
-def test_decoder_streams(decoder) -> None:  # noqa: ANN001
+def test_decoder_streams(decoder) -> None:
     latents, style = torch.randn(1, LENGTH, 8), torch.randn(1, 16)
     f0 = torch.full((1, 4 * LENGTH), 120.0)
     whole, excitation = decoder(latents, style, f0=f0)
@@ -78,14 +79,14 @@ def test_decoder_streams(decoder) -> None:  # noqa: ANN001
     torch.testing.assert_close(torch.cat(pitches, 1), excitation.log_f0, atol=1e-5, rtol=0)
 
 
-def test_decoder_is_causal(decoder) -> None:  # noqa: ANN001
+def test_decoder_is_causal(decoder) -> None:
     latents, style = torch.randn(1, LENGTH, 8, requires_grad=True), torch.randn(1, 16)
     samples, _ = decoder(latents, style)
     samples[:, 960 * 9 : 960 * 10].sum().backward()
     assert latents.grad[:, 10:].abs().max() == 0
 
 
-def test_decoder_goes_on_from_a_saved_state(decoder) -> None:  # noqa: ANN001
+def test_decoder_goes_on_from_a_saved_state(decoder) -> None:
     import copy
 
     latents, style = torch.randn(1, LENGTH, 8), torch.randn(1, 16)
@@ -97,7 +98,7 @@ def test_decoder_goes_on_from_a_saved_state(decoder) -> None:  # noqa: ANN001
     )
 
 
-def test_prior_streams_with_its_look_ahead(prior) -> None:  # noqa: ANN001
+def test_prior_streams_with_its_look_ahead(prior) -> None:
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)
     whole = prior(codes, phones, style)
@@ -111,7 +112,7 @@ def test_prior_streams_with_its_look_ahead(prior) -> None:  # noqa: ANN001
     torch.testing.assert_close(torch.cat(pieces, 1), whole, atol=1e-5, rtol=0)
 
 
-def test_prior_looks_no_further_than_it_says(prior) -> None:  # noqa: ANN001
+def test_prior_looks_no_further_than_it_says(prior) -> None:
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)
     before = prior(codes, phones, style)
@@ -122,7 +123,7 @@ def test_prior_looks_no_further_than_it_says(prior) -> None:  # noqa: ANN001
     assert first == 12 - LOOKAHEAD_FRAMES
 
 
-def test_prior_draws_what_it_gives_density_to(prior) -> None:  # noqa: ANN001
+def test_prior_draws_what_it_gives_density_to(prior) -> None:
     """The flow run backwards over its own draw finds the noise that the draw came from."""
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)

@@ -12,6 +12,7 @@ from data.synthetic import MANNERS, VOICES, espeak, festival, flite, speak, worl
 from data.synthetic.manner import MANNERS as PLAIN
 from data.synthetic.phones import PAUSE, Spoken, cut, tidy
 from data.synthetic.speech import MARGIN_S, perform
+from models.text import phonemize
 
 TEXT = "Some are mine. She saw you now. Many are here."
 
@@ -90,6 +91,7 @@ def test_manner_is_heard_and_level_is_its_own(voice: str) -> None:
 def test_the_same_is_spoken_the_same(voice: str) -> None:
     """espeak-ng's library carried its phases from one text into the next, and flite its noise."""
     first, phones = speak(voice, TEXT, "calm", seed=1)
+    phonemize(["phonemizer keeps espeak-ng's library loaded"])
     speak(voice, "Something else was said in between.")
     again, same = speak(voice, TEXT, "calm", seed=1)
     other, _ = speak(voice, TEXT, "calm", seed=2)

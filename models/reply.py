@@ -62,12 +62,8 @@ class Reply:
         self.first_audio_ms: float | None = None
         self.complete = False
         self.mark = dialogue.mark()
-        self._speaker, self._dialogue, self._voice, self._options = (
-            speaker,
-            dialogue,
-            voice,
-            options,
-        )
+        self._speaker, self._dialogue = speaker, dialogue
+        self._voice, self._options = voice, options
         self._source = text
         seed = options.seed if options.seed is not None else int(torch.seed() % 2**31)
         self.seed = seed

@@ -42,7 +42,7 @@ class AnySpeaker(Protocol):
     predictors: tuple[str, ...]
     voices: dict[str, Any]
 
-    def open_dialogue(self) -> Any: ...
+    def open_dialogue(self, predictor: str | None = None) -> Any: ...
     def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
     def speak(self, dialogue: Any, text: Any, voice: Any, options: Any = None) -> SpokenReply: ...
 
@@ -139,13 +139,19 @@ class Voicebox:
     Args:
         speaker: shared by all sessions.
         wake: called from other threads when an answer has changed.
+        predictor: the name of the speech model; `rebuild` may change it.
     """
 
     def __init__(
-        self, speaker: AnySpeaker, wake: Callable[[], None], clock: Callable[[], float]
+        self,
+        speaker: AnySpeaker,
+        wake: Callable[[], None],
+        clock: Callable[[], float],
+        predictor: str,
     ) -> None:
         self._speaker, self.wake, self._clock = speaker, wake, clock
-        self._dialogue = speaker.open_dialogue()
+        self.predictor = predictor
+        self._dialogue = speaker.open_dialogue(predictor)
         # a daemon of our own: an executor's thread would hold up the end of the program
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = False
@@ -156,9 +162,10 @@ class Voicebox:
         """A turn enters the history of the speech models."""
         self._submit(self._hear, who, text, samples)
 
-    def rebuild(self, turns: Sequence[tuple[int, str, np.ndarray | None]]) -> None:
-        """The history becomes these turns (the last ones of them)."""
-        self._submit(self._rebuild, list(turns)[-_REMEMBERED_TURNS:])
+    def rebuild(self, turns: Sequence[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
+        """The history becomes these turns (the last ones of them), in the named speech model."""
+        self.predictor = predictor
+        self._submit(self._rebuild, list(turns)[-_REMEMBERED_TURNS:], predictor)
 
     def answer(
         self, responder: Responder, history: Sequence[Said], voice: Any, options: Any
@@ -205,8 +212,8 @@ class Voicebox:
             self._speaker.hear(self._dialogue, who, text, samples)
             self._trim()
 
-    def _rebuild(self, turns: list[tuple[int, str, np.ndarray | None]]) -> None:
-        self._dialogue = self._speaker.open_dialogue()
+    def _rebuild(self, turns: list[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
+        self._dialogue = self._speaker.open_dialogue(predictor)
         for who, text, samples in turns:
             self._hear(who, text, samples)
 

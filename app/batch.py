@@ -204,7 +204,7 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--jobs is {args.jobs}; it must be 1 or more")
     speak_options(args, 0)
     items = read_items(args.items)
-    speaker = Speaker.load(args.weights, args.device)
+    speaker = Speaker.load(args.weights, args.device, args.predictor)
     for name in sorted({item.voice for item in items}):
         resolve_voice(speaker, name)
     done, failures = run_batch(

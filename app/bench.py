@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.replies < MIN_REPLIES:
         raise InputError(f"--replies is {args.replies}; at least {MIN_REPLIES} make a median")
-    speaker = Speaker.load(args.weights, args.device)
+    speaker = Speaker.load(args.weights, args.device, args.predictor)
     voice = speaker.voices[args.voice or next(iter(speaker.voices))]
     first, rtf = [], []
     for number in range(-3, args.replies):  # three to warm up

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from models.speaker import SpeakOptions
+from models.speaker import PREDICTORS, SpeakOptions
 
 _FLOATS = {
-    "temperature": "of the codes; 0 takes the most likely",
+    "temperature": "of codes or latents; 0 takes the most likely",
     "top_p": "keep codes up to this share of probability",
     "typical_p": "locally typical sampling: keep up to this share",
     "pitch": "factor on the pitch",
@@ -23,7 +23,9 @@ def add_speaking(parser: argparse.ArgumentParser) -> None:
         default = getattr(defaults, name)
         parser.add_argument(flag, type=float, default=default, help=f"{text} ({default:g})")
     parser.add_argument("--top-k", type=int, default=defaults.top_k, help="keep k codes (0: all)")
-    parser.add_argument("--predictor", choices=("gpt-talker",), default="gpt-talker")
+    parser.add_argument(
+        "--predictor", choices=PREDICTORS, default=PREDICTORS[0], help="the speech model"
+    )
     parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
 

@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     text, options = checked_text(args.text), speak_options(args, args.seed)
     turns = read_dialogue(args.dialogue).turns if args.dialogue else []
-    speaker = Speaker.load(args.weights, args.device)
+    speaker = Speaker.load(args.weights, args.device, args.predictor)
     voice = resolve_voice(speaker, args.voice)
     reply = speaker.speak(hear_turns(speaker, turns), text, voice, options)
     for _ in reply:

@@ -63,7 +63,7 @@ class Session:
         self._speaker, self._recognizer, self.responders = speaker, recognizer, responders
         self._emit, self._clock = emit, clock
         self._metrics = metrics or Metrics()
-        self._voicebox = Voicebox(speaker, wake, clock)
+        self._voicebox = Voicebox(speaker, wake, clock, self._predictor())
         self._ears = Ears(settings.hearing)
         self._memory = Memory(_MEMORY_S)
         self._turn: Listening | None = None
@@ -234,7 +234,8 @@ class Session:
 
     def _rebuild(self) -> None:
         self._voicebox.rebuild(
-            [(one.who, one.text, self.turns.sound(one)) for one in self.turns.records[-6:]]
+            [(one.who, one.text, self.turns.sound(one)) for one in self.turns.records[-6:]],
+            self._predictor(),
         )
 
     def _feed(self) -> None:
@@ -299,7 +300,10 @@ class Session:
             said["speech_end"] = turn.end  # on the listener's own count of samples
             said["timings"]["silence_ms"] = float(silence_ms)
         self._emit({"type": "turn", **said})
-        self._voicebox.hear(USER, record.text, samples)
+        if self._predictor() == self._voicebox.predictor:
+            self._voicebox.hear(USER, record.text, samples)
+        else:
+            self._rebuild()
         answer = self._voicebox.answer(
             self._responder(),
             self.turns.history(),
@@ -321,6 +325,10 @@ class Session:
     def _responder(self) -> Responder:
         known = self.responders
         return known.get(self.settings.responder) or next(iter(known.values()))
+
+    def _predictor(self) -> str:
+        known = self._speaker.predictors
+        return self.settings.predictor if self.settings.predictor in known else known[0]
 
     def _voice(self) -> Any:
         voices = self._speaker.voices

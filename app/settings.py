@@ -13,7 +13,7 @@ class SessionSettings:
 
     Attributes:
         voice: a name of the speaker's voices; an unknown or empty one takes the first.
-        predictor: a name of the speaker's predictors.
+        predictor: a name of the speaker's predictors; an unknown or empty one takes the first.
         responder: a name of the server's responders; an unknown or empty one takes the first.
         temperature: of the speech predictor; None takes the model's own.
         rate: of speaking, a factor.
@@ -23,7 +23,7 @@ class SessionSettings:
     """
 
     voice: str = ""
-    predictor: str = "gpt-talker"
+    predictor: str = ""
     responder: str = ""
     temperature: float | None = None
     rate: float = 1.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.predictors.gpt_talker import PredictorState
+from models.predictors.dialogue_model import DialogueModel, PredictorState
 
 AGENT = 1
 
@@ -31,9 +31,11 @@ class Mark:
 class DialogueState:
     """One conversation. It belongs to one caller at a time; `Speaker` serves many.
 
-    `turns` is what was heard. `open_reply` is set while a reply has been started and not committed.
+    `model` is the predictor that speaks in it, `predictor` what that remembers. `turns` is what was
+    heard. `open_reply` is set while a reply has been started and not committed.
     """
 
+    model: DialogueModel
     predictor: PredictorState
     turns: list[HeardTurn] = field(default_factory=list)
     open_reply: object | None = None

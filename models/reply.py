@@ -14,6 +14,7 @@ import torch
 from data.errors import InputError
 from models.dialogue_state import AGENT, DialogueState
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
+from models.predictors.dialogue_model import Frame
 from models.predictors.generation import Sentence, generate
 from models.predictors.sequence import Segment
 from models.predictors.units import Units, neighbours, units_of
@@ -34,7 +35,7 @@ _QUEUED_FRAMES = 250  # the predictor runs at most 10 s ahead of the decoder
 _QUEUED_CHUNKS = 64
 
 Word = tuple[str, float, float]
-_Frame = tuple[int, torch.Tensor]
+_Sent = tuple[Frame, torch.Tensor]  # with the phones around the pointer
 
 
 class Reply:
@@ -69,7 +70,7 @@ class Reply:
         self.seed = seed
         self._generator = torch.Generator().manual_seed(seed)
         self._cancelled = threading.Event()
-        self._frames: queue.Queue[list[_Frame] | None] = queue.Queue(_QUEUED_FRAMES)
+        self._frames: queue.Queue[list[_Sent] | None] = queue.Queue(_QUEUED_FRAMES)
         self._chunks: queue.Queue[np.ndarray | None] = queue.Queue(_QUEUED_CHUNKS)
         self._given: list[np.ndarray] = []
         self._error: BaseException | None = None
@@ -192,7 +193,7 @@ class Reply:
 
     def _say(self, units: Units, continues: bool) -> None:
         """One sentence: frames go to the decoder as they come."""
-        dialogue, talker = self._dialogue, self._speaker.talker
+        dialogue = self._dialogue
         mark = dialogue.mark()
         symbols = torch.tensor(units.symbols)
         # The first sentence streams at once. Of later ones the listener still hears what came
@@ -202,10 +203,14 @@ class Reply:
             sentence = Sentence(Segment(AGENT, continues, units.fields, self._voice.style))
             first_frame, sent = self._num_frames, 0
             for _ in generate(
-                talker, dialogue.predictor, sentence, self._options.sampling, self._generator
+                dialogue.model,
+                dialogue.predictor,
+                sentence,
+                self._options.sampling,
+                self._generator,
             ):
                 self._check()
-                count = len(sentence.codes)
+                count = len(sentence.frames)
                 if sent == 0 and sentence.forced > MAX_FORCED and attempt < MAX_RETRIES:
                     break
                 if count >= hold and count - sent >= FIRST_FRAMES:
@@ -219,11 +224,11 @@ class Reply:
             logger.info("a sentence was begun again: its pointer was forced %d times", MAX_FORCED)
 
     def _send(self, sentence: Sentence, symbols: torch.Tensor, sent: int) -> int:
-        count = len(sentence.codes)
+        count = len(sentence.frames)
         if count > sent:
             pointer = torch.tensor(sentence.pointer[sent:count])
             phones = neighbours(symbols, pointer)
-            frames = list(zip(sentence.codes[sent:count], phones, strict=True))
+            frames = list(zip(sentence.frames[sent:count], phones, strict=True))
             self._put(self._frames, frames)
             self._num_frames += count - sent
         return count
@@ -238,8 +243,9 @@ class Reply:
             self.words.append((word, round(start_s, 3), round(end_s, 3)))
 
     def _decode(self) -> None:
-        stream = self._speaker.stream(self._voice, self._options)
-        waiting: list[_Frame] = []
+        model = self._dialogue.model
+        stream = self._speaker.stream(self._voice, self._options, model)
+        waiting: list[_Sent] = []
         rest = np.zeros(0, np.float32)
         want, last = FIRST_FRAMES, False
         while not last:
@@ -248,10 +254,12 @@ class Reply:
             waiting += batch or []
             if len(waiting) < want and not last:
                 continue
-            codes = torch.tensor([code for code, _ in waiting], dtype=torch.long)
-            phones = torch.stack([p for _, p in waiting]) if waiting else codes.new_zeros(0, 3)
+            frames = model.stacked([frame for frame, _ in waiting])
+            phones = torch.zeros(0, 3, dtype=torch.long)
+            if waiting:
+                phones = torch.stack([around for _, around in waiting])
             waiting = []
-            made = stream.push(codes, phones, last).cpu().numpy()
+            made = stream.push(frames, phones, last).cpu().numpy()
             rest = np.concatenate([rest, made])
             whole = len(rest) if last else len(rest) // FRAME_SAMPLES * FRAME_SAMPLES
             if whole:
@@ -266,7 +274,7 @@ class Reply:
         self.complete = True
         self._put(self._chunks, None)
 
-    def _get(self) -> list[_Frame] | None:
+    def _get(self) -> list[_Sent] | None:
         while True:
             self._check()
             try:

@@ -13,6 +13,8 @@ from models.checkpoint import WEIGHTS, load_config, load_weights
 from models.dialogue_state import DialogueState, HeardTurn
 from models.mel import SAMPLE_RATE
 from models.predictors.alignment import align_units
+from models.predictors.dialogue_model import DialogueModel
+from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.predictors.plan import measure_plan
 from models.predictors.sampling import SamplingOptions
@@ -78,11 +80,11 @@ class SpeakOptions:
 class Speaker:
     """All models, loaded once; serves many dialogues, each from one thread at a time.
 
-    24 kHz mono in and out; replies stream in whole frames of 40 ms.
+    24 kHz mono in and out; replies stream in whole frames of 40 ms. `predictors` are the names of
+    those that are there; the first speaks where none is asked for.
     """
 
     sample_rate = SAMPLE_RATE
-    predictors = ("gpt-talker",)
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class Speaker:
         posterior: Posterior,
         prior: Prior,
         decoder: Decoder,
-        talker: GPTTalker,
+        talkers: list[DialogueModel],
         voices: dict[str, Voice],
         device: torch.device,
     ) -> None:
@@ -100,16 +102,24 @@ class Speaker:
         self.posterior = posterior.to(device)
         self.prior = prior.to(device)
         self.decoder = decoder.to(device)
-        self.talker = talker.to(device)
+        self._talkers = {talker.name: talker.to(device) for talker in talkers}
+        self.predictors = tuple(self._talkers)
         self.voices = voices
         self.device = device
 
     @classmethod
-    def load(cls, weights: Path | None = None, device: str = "cpu") -> "Speaker":
+    def load(
+        cls, weights: Path | None = None, device: str = "cpu", predictor: str | None = None
+    ) -> "Speaker":
         """Loads the models of a folder, by default the bundled ones.
 
         On the CPU the program then uses one thread an operation: predictor and decoder run side by
         side in two threads, which is faster than two threads in each.
+
+        Args:
+            weights: the folder.
+            device: where the models run.
+            predictor: the only one to load. None: all that are there.
 
         Raises:
             MissingModelError: a model is not in the folder.
@@ -122,20 +132,19 @@ class Speaker:
         posterior = Posterior(load_config(folder, "posterior", PosteriorConfig))
         prior = Prior(load_config(folder, "prior", PriorConfig))
         decoder = Decoder(load_config(folder, "decoder", DecoderConfig))
-        talker = GPTTalker(load_config(folder, "gpt-talker", GPTTalkerConfig))
+        talkers = load_predictors(folder, predictor)
         models = {
             "semantic": tokenizer,
             "style": style,
             "posterior": posterior,
             "prior": prior,
             "decoder": decoder,
-            "gpt-talker": talker,
         }
         for name, model in models.items():
             load_weights(folder, name, model)
         voices = load_voices(folder)
         return cls(
-            tokenizer, style, posterior, prior, decoder, talker, voices, torch.device(device)
+            tokenizer, style, posterior, prior, decoder, talkers, voices, torch.device(device)
         )
 
     def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice:
@@ -156,9 +165,19 @@ class Speaker:
         style = self._style_of(checked[: MAX_CLONE_SECONDS * SAMPLE_RATE])
         return Voice(name, f"cloned from {seconds:.1f} s", style)
 
-    def open_dialogue(self) -> DialogueState:
-        """A dialogue in which nothing has been said."""
-        return DialogueState(self.talker.init_state(1, self.device, torch.float32))
+    def open_dialogue(self, predictor: str | None = None) -> DialogueState:
+        """A dialogue in which nothing has been said.
+
+        Raises:
+            InputError: there is no such predictor.
+        """
+        name = self.predictors[0] if predictor is None else predictor
+        if name not in self._talkers:
+            raise InputError(
+                f"the predictor {name!r} is not there; there are: {', '.join(self.predictors)}"
+            )
+        model = self._talkers[name]
+        return DialogueState(model, model.init_state(1, self.device, torch.float32))
 
     def hear(
         self, dialogue: DialogueState, who: int, text: str, samples: np.ndarray | None
@@ -233,7 +252,7 @@ class Speaker:
         """Called by `Reply.commit`."""
         samples = reply.samples()
         if played_s is None and reply.complete:
-            self.talker.end_turn(dialogue.predictor)
+            dialogue.model.end_turn(dialogue.predictor)
             dialogue.turns.append(HeardTurn(1, reply.text, samples))
         else:
             heard_s = reply.duration_s if played_s is None else played_s
@@ -246,23 +265,26 @@ class Speaker:
                 dialogue.turns.append(HeardTurn(1, text, cut))
         dialogue.open_reply = None
 
-    def stream(self, voice: Voice, options: SpeakOptions) -> Synthesis:
-        """A stream of speech in `voice`."""
+    def stream(
+        self, voice: Voice, options: SpeakOptions, model: DialogueModel | None = None
+    ) -> Synthesis:
+        """A stream of speech in `voice`, of what `model` says (None: of codes)."""
         style = voice.style.to(self.device)
-        return Synthesis(
-            self.prior, self.decoder, style, options.manner, options.latent_temperature
-        )
+        prior = None if isinstance(model, FlowOmni) else self.prior
+        return Synthesis(prior, self.decoder, style, options.manner, options.latent_temperature)
 
     def _enter(
         self, dialogue: DialogueState, who: int, text: str, sound: np.ndarray | None
     ) -> None:
-        segments = self.segments_of(who, text, sound)
-        self.talker.prefill(dialogue.predictor, segments)
-        self.talker.end_turn(dialogue.predictor)
+        segments = self.segments_of(dialogue.model, who, text, sound)
+        dialogue.model.prefill(dialogue.predictor, segments)
+        dialogue.model.end_turn(dialogue.predictor)
 
     @torch.inference_mode()
-    def segments_of(self, who: int, text: str, sound: np.ndarray | None) -> list[Segment]:
-        """A turn as the predictor reads it; `text` is normalised."""
+    def segments_of(
+        self, model: DialogueModel, who: int, text: str, sound: np.ndarray | None
+    ) -> list[Segment]:
+        """A turn as the predictor `model` reads it; `text` is normalised."""
         units: Units = units_of(phonemize([text])[0]) if text else no_text()
         if sound is None:
             return split_turn(who, units, torch.zeros(self.style.config.style_dim), None, None)
@@ -280,7 +302,15 @@ class Speaker:
             assert segment.codes is not None
             prosody = self.tokenizer.inspect(segment.codes[None].to(self.device))[1]
             plan = measure_plan(prosody, len(segment.units))
-            segment.plan = self.talker.config.plan_scale.bins(plan.cpu())
+            segment.plan = model.config.plan_scale.bins(plan.cpu())
+        if isinstance(model, FlowOmni):
+            latents = self.posterior.encode(self._tensor(sound))[0].cpu()
+            for segment, part in zip(
+                segments,
+                split_turn(who, units, self._style_of(sound), latents, pointer),
+                strict=True,
+            ):
+                segment.codes = part.codes
         return segments
 
     def _style_of(self, samples: np.ndarray) -> Tensor:
@@ -288,6 +318,32 @@ class Speaker:
 
     def _tensor(self, samples: np.ndarray) -> Tensor:
         return torch.from_numpy(samples)[None].to(self.device)
+
+
+_PREDICTORS: dict[str, tuple[type[DialogueModel], type]] = {
+    "gpt-talker": (GPTTalker, GPTTalkerConfig),
+    "flow-omni": (FlowOmni, FlowOmniConfig),
+}
+PREDICTORS = tuple(_PREDICTORS)
+
+
+def load_predictors(folder: Path, only: str | None = None) -> list[DialogueModel]:
+    """The predictors that lie in `folder`, or the one asked for.
+
+    Raises:
+        InputError: `only` is no predictor.
+        MissingModelError: it is not there, or none is.
+    """
+    if only is not None and only not in _PREDICTORS:
+        raise InputError(f"the predictor {only!r} is none of {', '.join(PREDICTORS)}")
+    there = [name for name in PREDICTORS if (folder / f"{name}.safetensors").is_file()]
+    loaded = []
+    for name in [only] if only else there or PREDICTORS[:1]:
+        kind, config = _PREDICTORS[name]
+        model = kind(load_config(folder, name, config))
+        load_weights(folder, name, model)
+        loaded.append(model)
+    return loaded
 
 
 def text_up_to(text: str, words: list[str]) -> str:

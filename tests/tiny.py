@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 
 from models.checkpoint import save_model
+from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
-from models.speaker import Speaker
+from models.speaker import PREDICTORS, Speaker
 from models.text import SYMBOLS
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.vocoder.decoder import Decoder, DecoderConfig
@@ -49,6 +50,19 @@ CONFIGS = {
         unit_depth=1,
         max_positions=200,
     ),
+    "flow-omni": FlowOmniConfig(
+        num_symbols=len(SYMBOLS),
+        latent_dim=8,
+        style_dim=STYLE,
+        dim=16,
+        depth=2,
+        num_heads=2,
+        ffn_dim=32,
+        unit_depth=1,
+        max_positions=200,
+        flow_dim=16,
+        flow_depth=2,
+    ),
 }
 _KINDS = {
     "semantic": SemanticTokenizer,
@@ -57,6 +71,7 @@ _KINDS = {
     "prior": Prior,
     "decoder": Decoder,
     "gpt-talker": GPTTalker,
+    "flow-omni": FlowOmni,
 }
 
 
@@ -67,7 +82,7 @@ def tiny(name: str) -> torch.nn.Module:
     for parameter in module.parameters():
         if parameter.abs().max() == 0:
             torch.nn.init.normal_(parameter, std=0.05)
-        if name == "gpt-talker":
+        if name in PREDICTORS:
             parameter.data *= 6.0  # or every code would be about as likely, whatever came before
     return module.eval().requires_grad_(False)
 
@@ -80,9 +95,11 @@ def tiny_voices() -> dict[str, Voice]:
     }
 
 
-def tiny_speaker() -> Speaker:
-    made = [tiny(name) for name in CONFIGS]
-    return Speaker(*made, tiny_voices(), torch.device("cpu"))
+def tiny_speaker(*predictors: str) -> Speaker:
+    """With all predictors, or only those named."""
+    made = [tiny(name) for name in CONFIGS if name not in PREDICTORS]
+    talkers = [tiny(name) for name in predictors or PREDICTORS]
+    return Speaker(*made, talkers, tiny_voices(), torch.device("cpu"))
 
 
 def save_tiny(folder: Path) -> Path:

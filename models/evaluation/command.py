@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         return 0
     cache = None if args.no_cache else default_cache()
     with Panel(args.jobs, cache) as panel:
-        speaker, options = _models(args.weights)
+        speaker, options = _models(args.weights, args.predictor)
         if args.what == "all":
             out = args.out or _DEFAULT_OUT
             for name in COUNTS:
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, help=f"how many ({counted})")
     parser.add_argument("--out", type=Path, help="JSON of the figures; a folder for all and report")
     parser.add_argument("--weights", type=Path, help="a folder of models (default: the bundled)")
+    parser.add_argument("--predictor", help="the speech model (default: the first there is)")
     parser.add_argument(
         "--data", type=Path, help="recordings in NCSSD layout instead of the teacher"
     )
@@ -80,14 +81,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _models(weights: Path | None) -> tuple[object, Callable[[float | None, int, int], object]]:
+def _models(
+    weights: Path | None, predictor: str | None
+) -> tuple[object, Callable[[float | None, int, int], object]]:
     from models.speaker import Speaker, SpeakOptions
 
     def options(temperature: float | None, seed: int, number: int) -> SpeakOptions:
         rest = {} if temperature is None else {"temperature": temperature}
         return SpeakOptions(seed=1_000_003 * seed + number, **rest)
 
-    return Speaker.load(weights), options
+    return Speaker.load(weights, predictor=predictor), options
 
 
 def _measure(name: str, speaker, make, panel: Panel, args: argparse.Namespace) -> Result:

@@ -1,4 +1,4 @@
-"""One sentence, frame by frame: the manner first, then codes while the pointer moves on."""
+"""One sentence, frame by frame: the manner first, then sound while the pointer moves on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from models.predictors.gpt_talker import GPTTalker, PredictorState
+from models.predictors.dialogue_model import DialogueModel, Frame, PredictorState
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS
-from models.predictors.sampling import SamplingOptions, draw
+from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import MAX_ADVANCE, Segment
 from models.predictors.units import PUNCTUATION
 from models.text import SYMBOLS
@@ -26,22 +26,22 @@ class Sentence:
     """What is being said: the segment, and what has come of it so far."""
 
     segment: Segment
-    codes: list[int] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
     pointer: list[int] = field(default_factory=list)
     forced: int = 0  # how often a guard moved a standing pointer on, or held a running one
 
 
 def generate(
-    model: GPTTalker,
+    model: DialogueModel,
     state: PredictorState,
     sentence: Sentence,
     options: SamplingOptions,
     generator: torch.Generator,
-) -> Iterator[tuple[int, int]]:
+) -> Iterator[tuple[Frame, int]]:
     """Speaks one sentence on top of the dialogue in `state`, which it extends.
 
     Yields:
-        (code, unit under the pointer) of each frame of 40 ms. It ends when the pointer leaves the
+        (frame, unit under the pointer) of each frame of 40 ms. It ends when the pointer leaves the
         text, which it must: a pointer that stands too long is moved on, and one that runs through
         the text is held.
     """
@@ -50,15 +50,16 @@ def generate(
     segment.plan = _draw_plan(model, state, hidden, generator)
     at_pointer = model.encode_units(segment.units)
     manner = model.manner(segment.plan)
-    unit, age, code = 0, 0, model.num_codes
+    unit, age = 0, 0
+    frame: Frame | None = None
     count = len(segment.units)
     symbols = segment.units[:, 0].tolist()
     while unit < count:
-        hidden = model.code_step(state, code, at_pointer[unit], age, manner)
-        code = draw(model.code_head(hidden), options, generator, sentence.codes)
-        sentence.codes.append(code)
+        hidden = model.frame_step(state, frame, at_pointer[unit], age, manner)
+        frame = model.draw_frame(hidden, options, generator, sentence.frames)
+        sentence.frames.append(frame)
         sentence.pointer.append(unit)
-        yield code, unit
+        yield frame, unit
         advance = int(
             torch.multinomial(
                 model.advance_head(hidden).float().softmax(-1), 1, generator=generator
@@ -68,7 +69,7 @@ def generate(
         if advance == 0 and age + 1 >= limit:
             advance = 1
             sentence.forced += 1
-        pace = HEAD_START_UNITS + MAX_UNITS_A_FRAME * len(sentence.codes)
+        pace = HEAD_START_UNITS + MAX_UNITS_A_FRAME * len(sentence.frames)
         if advance > 0 and unit + advance > pace:
             advance = 0
             sentence.forced += 1
@@ -78,7 +79,7 @@ def generate(
 
 
 def _draw_plan(
-    model: GPTTalker, state: PredictorState, hidden: Tensor, generator: torch.Generator
+    model: DialogueModel, state: PredictorState, hidden: Tensor, generator: torch.Generator
 ) -> Tensor:
     bins = []
     for index in range(len(PLAN_FIELDS)):

@@ -1,97 +1,28 @@
 """GPT-Talker: the dialogue in, the codes of the answer out."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.predictors.plan import NUM_BINS, PLAN_FIELDS, PlanScale
-from models.predictors.sequence import (
-    CODE,
-    MAX_ADVANCE,
-    MAX_AGE,
-    PLAN,
-    TURN,
-    UNIT,
-    Positions,
-    Segment,
-    serialise,
-)
+from models.predictors.dialogue_model import DialogueConfig, DialogueModel, Frame, initialise
+from models.predictors.sampling import SamplingOptions, draw
+from models.predictors.sequence import Positions, Segment
 from models.tokenizers.fsq import CodeEmbedding, CodeHead
-from models.transformer import KeyValues, Transformer, continue_mask
 
 
 @dataclass(frozen=True)
-class GPTTalkerConfig:
+class GPTTalkerConfig(DialogueConfig):
     """Sizes of the predictor."""
 
-    num_symbols: int
     levels: tuple[int, ...] = (8, 8, 8, 5)
-    style_dim: int = 128
-    dim: int = 256
-    depth: int = 6
-    num_heads: int = 4
-    ffn_dim: int = 704
-    unit_depth: int = 3
-    max_positions: int = 1024  # older whole turns leave
-    plan_low: tuple[float, ...] = PlanScale.low
-    plan_high: tuple[float, ...] = PlanScale.high
-
-    @property
-    def plan_scale(self) -> PlanScale:
-        return PlanScale(self.plan_low, self.plan_high)
-
-
-class UnitEncoder(nn.Module):
-    """Units `[S, N, 3]` of S segments to vectors `[S, N, dim]`, by convolutions over neighbours."""
-
-    def __init__(self, num_symbols: int, dim: int, depth: int, kernel: int = 5) -> None:
-        super().__init__()
-        self.symbol = nn.Embedding(num_symbols, dim)
-        self.stress = nn.Embedding(3, dim)
-        self.start = nn.Embedding(2, dim)
-        self.convs = nn.ModuleList(
-            nn.Conv1d(dim, dim, kernel, padding=kernel // 2) for _ in range(depth)
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(depth))
-
-    def forward(self, units: Tensor, lengths: Tensor) -> Tensor:
-        valid = torch.arange(units.shape[1], device=units.device)[None] < lengths[:, None]
-        valid = valid[..., None]
-        symbol, stress, start = units.unbind(-1)
-        h = self.symbol(symbol) + self.stress(stress) + self.start(start)
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            update = conv((norm(h) * valid).transpose(1, 2)).transpose(1, 2)
-            h = h + F.gelu(update, approximate="tanh")
-        return h * valid
-
-
-@dataclass
-class PredictorState:
-    """What the predictor remembers of a running dialogue.
-
-    `turn_ends` are the cache positions where whole turns end, oldest first.
-    """
-
-    past: list[KeyValues]
-    next_position: int = 0
-    turn_ends: list[int] = field(default_factory=list)
-
-    @property
-    def length(self) -> int:
-        return self.past[0].length
-
-    def copy(self) -> "PredictorState":
-        return PredictorState(
-            [cache.copy() for cache in self.past], self.next_position, list(self.turn_ends)
-        )
 
 
 @dataclass
 class Losses:
-    """Mean cross-entropies in nats, and how many targets each has."""
+    """Mean cross-entropies in nats."""
 
     code: Tensor
     advance: Tensor
@@ -102,178 +33,45 @@ class Losses:
         return self.code + self.advance + 0.3 * self.plan
 
 
-class GPTTalker(nn.Module):
-    """A decoder-only transformer over the dialogue (`models/predictors/sequence.py`).
+class GPTTalker(DialogueModel):
+    """A dialogue model whose frames are the codes of the semantic tokenizer (GPT-Talker, arXiv
+    2407.21491, section 3.3)."""
 
-    GPT-Talker (arXiv 2407.21491, section 3.3) with three additions: a monotonic phoneme pointer,
-    whose phone is an input and whose advance (0 to 4 units a frame) is predicted; the manner as
-    four tokens before the codes; and each speaker's style vector at the head of a turn. 25 Hz;
-    causal; the cache lives as long as the dialogue.
-    """
+    name = "gpt-talker"
+    config: GPTTalkerConfig
 
     def __init__(self, config: GPTTalkerConfig) -> None:
-        super().__init__()
-        self.config = config
-        dim = config.dim
-        self.num_codes = math.prod(config.levels)
-        self.units = UnitEncoder(config.num_symbols, dim, config.unit_depth)
-        self.kind = nn.Embedding(5, dim)
-        self.speaker = nn.Embedding(4, dim)
-        self.style = nn.Linear(config.style_dim, dim)
-        self.plan = nn.Embedding(len(PLAN_FIELDS) * NUM_BINS, dim)
-        self.code = CodeEmbedding(config.levels, dim, num_extra=1)
-        self.age = nn.Embedding(MAX_AGE + 1, dim)
-        self.at_pointer = nn.Linear(dim, dim, bias=False)
-        self.transformer = Transformer(dim, config.depth, config.num_heads, config.ffn_dim)
-        self.code_head = CodeHead(config.levels, dim)
-        self.advance_head = nn.Linear(dim, MAX_ADVANCE + 1)
-        self.plan_head = nn.Linear(dim, len(PLAN_FIELDS) * NUM_BINS)
-        self.apply(_initialise)
+        super().__init__(config)
+        self.num_codes = self.begin = math.prod(config.levels)
+        self.code = CodeEmbedding(config.levels, config.dim, num_extra=1)
+        self.code_head = CodeHead(config.levels, config.dim)
+        self.apply(initialise)
 
-    def init_state(
+    def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
+        return segments, None
+
+    def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
+        return self.code(before)
+
+    @torch.inference_mode()
+    def draw_frame(
         self,
-        batch: int = 1,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> PredictorState:
-        assert batch == 1, "a dialogue is a batch of one"
-        return PredictorState(self.transformer.init_state(batch, device, dtype))
+        hidden: Tensor,
+        options: SamplingOptions,
+        generator: torch.Generator,
+        before: list[Frame],
+    ) -> int:
+        return draw(self.code_head(hidden), options, generator, before)  # type: ignore[arg-type]
 
-    def embed(
-        self, positions: Positions, units: Tensor, lengths: Tensor, styles: Tensor, plans: Tensor
-    ) -> Tensor:
-        """The input vectors `[..., L, dim]` of positions whose fields are `[..., L]`.
+    def stacked(self, frames: list[Frame]) -> Tensor:
+        return torch.tensor(frames, dtype=torch.long)
 
-        Args:
-            positions: where `unit` counts through the valid units of all segments.
-            units: `[S, N, 3]`, padded.
-            lengths: `[S]`.
-            styles: `[S, style_dim]`.
-            plans: `[S, 4]` bins; any where a segment has no sound.
-        """
-        encoded = self.units(units, lengths)
-        valid = torch.arange(units.shape[1], device=units.device)[None] < lengths[:, None]
-        flat = encoded[valid]
-        kind = positions.kind
-        x = self.kind(kind)
-        zero = torch.zeros((), dtype=x.dtype, device=x.device)
-
-        def where(chosen: Tensor, vectors: Tensor) -> Tensor:
-            return torch.where(chosen[..., None], vectors.to(x.dtype), zero)
-
-        def value(chosen: Tensor) -> Tensor:
-            return torch.where(chosen, positions.value, 0)
-
-        at_turn, at_plan, at_code = kind == TURN, kind == PLAN, kind == CODE
-        heads = self.style(styles)[positions.segment]
-        x = x + where(at_turn, self.speaker(value(at_turn)) + heads)
-        at_unit = flat[positions.unit.clamp(max=len(flat) - 1)]
-        x = x + where(kind == UNIT, at_unit)
-        x = x + where(at_plan, self.plan(value(at_plan)))
-        manner = self.plan(self._plan_tokens(plans)).sum(1)[positions.segment]
-        step = self.code(value(at_code)) + self.age(positions.age) + self.at_pointer(at_unit)
-        return x + where(at_code, step + manner)
-
-    def forward(self, embedded: Tensor) -> Tensor:
-        """Input vectors `[B, L, dim]` to hidden states `[B, L, dim]`, causally."""
-        index = torch.arange(embedded.shape[1], device=embedded.device)
-        return self.transformer(embedded, index, None)
-
-    def losses(self, hidden: Tensor, positions: Positions, smoothing: float = 0.0) -> Losses:
+    def losses(self, hidden: Tensor, positions: Positions) -> Losses:
         """Cross-entropies at hidden states `[B, L, dim]`."""
-
-        def loss(head: nn.Module, target: Tensor) -> Tensor:
-            chosen = target >= 0
-            logits = head(hidden[chosen]).float()
-            return F.cross_entropy(logits, target[chosen], label_smoothing=smoothing)
-
-        chosen = positions.plan_target >= 0
-        target = positions.plan_target[chosen]
-        logits = self.plan_head(hidden[chosen]).float().view(-1, len(PLAN_FIELDS), NUM_BINS)
-        picked = logits[torch.arange(len(target), device=target.device), target // NUM_BINS]
-        plan = F.cross_entropy(picked, target % NUM_BINS)
+        chosen = positions.code_target >= 0
+        logits = self.code_head(hidden[chosen]).float()
         return Losses(
-            loss(self.code_head, positions.code_target),
-            loss(self.advance_head, positions.advance_target),
-            plan,
+            F.cross_entropy(logits, positions.code_target[chosen]),
+            self.advance_loss(hidden, positions),
+            self.plan_loss(hidden, positions),
         )
-
-    @torch.inference_mode()
-    def prefill(self, state: PredictorState, segments: list[Segment]) -> Tensor:
-        """Segments enter the dialogue; returns the hidden state `[dim]` at the last position."""
-        device = self.kind.weight.device
-        positions = serialise(segments, self.num_codes)
-        positions = Positions(**{k: v.to(device) for k, v in vars(positions).items()})
-        embedded = self.embed(positions, *collate(segments, device))
-        return self._advance(state, embedded[None])[-1]
-
-    @torch.inference_mode()
-    def plan_step(self, state: PredictorState, field: int, bin_: int) -> Tensor:
-        """The token of one plan field enters; returns the hidden state `[dim]` after it."""
-        token = torch.tensor([field * NUM_BINS + bin_], device=self.kind.weight.device)
-        kind = self.kind.weight[PLAN]
-        return self._advance(state, (kind + self.plan(token))[None])[-1]
-
-    @torch.inference_mode()
-    def code_step(
-        self, state: PredictorState, before: int, at_pointer: Tensor, age: int, manner: Tensor
-    ) -> Tensor:
-        """One frame: the code before, the pointer's vector `[dim]` (of `encode_units`), its age and
-        the manner `[dim]` (of `manner`); returns the hidden state `[dim]`."""
-        x = (
-            self.kind.weight[CODE]
-            + self.code(torch.tensor(before, device=self.kind.weight.device))
-            + self.age.weight[min(age, MAX_AGE)]
-        )
-        return self._advance(state, (x + at_pointer + manner)[None, None])[-1]
-
-    @torch.inference_mode()
-    def encode_units(self, units: Tensor) -> Tensor:
-        """Units `[N, 3]` of a segment to what each says at the pointer, `[N, dim]`."""
-        units = units.to(self.kind.weight.device)
-        lengths = torch.tensor([len(units)], device=units.device)
-        return self.at_pointer(self.units(units[None], lengths)[0])
-
-    @torch.inference_mode()
-    def manner(self, plan: Tensor) -> Tensor:
-        """Plan bins `[4]` to the vector `[dim]` that every code position is given."""
-        return self.plan(self._plan_tokens(plan.to(self.kind.weight.device)[None])).sum(1)[0]
-
-    def end_turn(self, state: PredictorState) -> None:
-        """Marks that a turn ends here, and lets the oldest whole turns leave a full window."""
-        state.turn_ends.append(state.length)
-        while state.length > self.config.max_positions and len(state.turn_ends) > 1:
-            end = state.turn_ends.pop(0)
-            for cache in state.past:
-                cache.drop(0, end)
-            state.turn_ends = [turn_end - end for turn_end in state.turn_ends]
-
-    def _advance(self, state: PredictorState, embedded: Tensor) -> Tensor:
-        length = embedded.shape[1]
-        index = torch.arange(length, device=embedded.device) + state.next_position
-        mask = continue_mask(state.length, length, embedded.device)
-        hidden = self.transformer(embedded, index, mask, state.past)
-        state.next_position += length
-        return hidden[0]
-
-    def _plan_tokens(self, plans: Tensor) -> Tensor:
-        return plans + torch.arange(len(PLAN_FIELDS), device=plans.device) * NUM_BINS
-
-
-def collate(
-    segments: list[Segment], device: torch.device | str = "cpu"
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Units `[S, N, 3]`, lengths `[S]`, styles `[S, style_dim]` and plans `[S, 4]` of segments."""
-    units = nn.utils.rnn.pad_sequence([s.units for s in segments], batch_first=True)
-    lengths = torch.tensor([len(s.units) for s in segments])
-    styles = torch.stack([s.style for s in segments])
-    nothing = torch.zeros(len(PLAN_FIELDS), dtype=torch.long)
-    plans = torch.stack([nothing if s.plan is None else s.plan for s in segments])
-    return units.to(device), lengths.to(device), styles.to(device), plans.to(device)
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        nn.init.zeros_(module.bias)

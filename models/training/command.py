@@ -22,7 +22,14 @@ NAMED_VOICES = {
     "espeak-en-us": ("robot", "a machine, American (taught by espeak-ng en-us)"),
     "espeak-en-gb-x-rp+f2": ("lady", "a woman-like machine, British (taught by espeak-ng)"),
 }
-STEPS = {"style": 1500, "tokenizer": 6000, "vocoder": 12_000, "prior": 8000, "gpt-talker": 8000}
+STEPS = {
+    "style": 1500,
+    "tokenizer": 6000,
+    "vocoder": 12_000,
+    "prior": 8000,
+    "gpt-talker": 8000,
+    "flow-omni": 8000,
+}
 
 
 def main(argv: list[str]) -> int:
@@ -58,6 +65,7 @@ def main(argv: list[str]) -> int:
 
 
 def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budget) -> None:
+    from models.training.flow_omni import train_flow_omni
     from models.training.gpt_talker import train_gpt_talker
     from models.training.prior import train_prior
     from models.training.style import train_style
@@ -76,5 +84,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
         train_prior(args.data, corpus, *rest)
     elif name == "voices":
         make_voices(args.data, corpus, args.out, NAMED_VOICES)
+    elif name == "flow-omni":
+        train_flow_omni(args.data, corpus, *rest)
     else:
         train_gpt_talker(args.data, corpus, *rest)

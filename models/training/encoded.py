@@ -18,6 +18,7 @@ from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
 from models.training.loop import device
 from models.training.vocoder import load_style
+from models.vocoder.posterior import Posterior, PosteriorConfig
 from models.vocoder.style import StyleEncoder
 
 STYLE_SECONDS = 6
@@ -31,6 +32,19 @@ class Encoded:
     codes: np.ndarray
     pointer: np.ndarray
     style: np.ndarray
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The posterior of an utterance: `mean` and `std`, float16 `[T, latent_dim]` at 25 Hz."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def sample(self) -> torch.Tensor:
+        """A draw, float32 `[T, latent_dim]`."""
+        mean, std = torch.from_numpy(self.mean).float(), torch.from_numpy(self.std).float()
+        return mean + std * torch.randn_like(mean)
 
 
 def load_tokenizer(folder: Path) -> SemanticTokenizer:
@@ -54,11 +68,8 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(weights).to(device())
     style = load_style(weights).to(device())
-    groups: dict[str, list[int]] = {}
-    for index, utterance in enumerate(corpus.utterances):
-        groups.setdefault(str(int(utterance.dialogue) // 100), []).append(index)
     found: dict[int, Encoded] = {}
-    for name, indices in track(groups.items(), "encoding", transient=True):
+    for name, indices in track(_groups(corpus).items(), "encoding", transient=True):
         path = folder / f"{name}-{len(indices)}.npz"
         if not path.exists():
             rows = _encode([corpus.utterances[i] for i in indices], tokenizer, style)
@@ -80,6 +91,62 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
     return [found[index] for index in range(len(corpus.utterances))]
 
 
+def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
+    """The posterior of every utterance, computed once, kept as `encode_corpus` keeps codes."""
+    folder = root / PREPARED / f"latents-{sha256(weights / 'posterior.safetensors')[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    posterior = Posterior(load_config(weights, "posterior", PosteriorConfig))
+    load_weights(weights, "posterior", posterior).to(device())
+    found: dict[int, Latents] = {}
+    groups = _groups(corpus)
+    for name, indices in track(groups.items(), "encoding latents", transient=True):
+        path = folder / f"{name}-{len(indices)}.npy"
+        if not path.exists():
+            rows = _encode_latents([corpus.utterances[i] for i in indices], posterior)
+            partial = path.with_suffix(".partial.npy")
+            np.save(partial, np.concatenate(rows))
+            partial.replace(path)
+        stored = np.load(path, mmap_mode="r+")  # torch wants writable memory; nobody writes
+        at = 0
+        for index in indices:
+            count = corpus.utterances[index].num_frames
+            mean, std = np.split(stored[at : at + count], 2, axis=1)
+            found[index] = Latents(mean, std)
+            at += count
+    return [found[index] for index in range(len(corpus.utterances))]
+
+
+def _groups(corpus: Corpus) -> dict[str, list[int]]:
+    """Utterances by hundreds of dialogues."""
+    groups: dict[str, list[int]] = {}
+    for index, utterance in enumerate(corpus.utterances):
+        groups.setdefault(str(int(utterance.dialogue) // 100), []).append(index)
+    return groups
+
+
+def _encode_latents(utterances: list[Utterance], posterior: Posterior) -> list[np.ndarray]:
+    """Mean and deviation side by side, float16 `[T, 2 latent_dim]`, in batches of like length."""
+    order = sorted(range(len(utterances)), key=lambda i: len(utterances[i].samples))
+    found: dict[int, np.ndarray] = {}
+    where = device()
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        samples = _padded([utterances[i] for i in chosen]).to(where)
+        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
+            with torch.autocast(where.type, enabled=False):
+                features = posterior.features(samples)
+            mean, log_variance = posterior(features)
+        both = torch.cat([mean, (0.5 * log_variance).exp()], dim=-1).half().cpu().numpy()
+        for row, index in enumerate(chosen):
+            found[index] = both[row, : utterances[index].num_frames]
+    return [found[index] for index in range(len(utterances))]
+
+
+def _padded(utterances: list[Utterance]) -> torch.Tensor:
+    sounds = [torch.from_numpy(u.samples.astype(np.float32) / 32767) for u in utterances]
+    return nn.utils.rnn.pad_sequence(sounds, batch_first=True)
+
+
 def _encode(
     utterances: list[Utterance], tokenizer: SemanticTokenizer, style: StyleEncoder
 ) -> list[Encoded]:
@@ -89,10 +156,7 @@ def _encode(
     where = device()
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
-        sounds = [
-            torch.from_numpy(utterances[i].samples.astype(np.float32) / 32767) for i in chosen
-        ]
-        samples = nn.utils.rnn.pad_sequence(sounds, batch_first=True).to(where)
+        samples = _padded([utterances[i] for i in chosen]).to(where)
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
             styles = style.encode(samples[:, : STYLE_SECONDS * SAMPLE_RATE]).float().cpu().numpy()
             codes = tokenizer.encode(samples)

@@ -1,4 +1,4 @@
-"""Codes to sound, streamed: prior, time scaling and decoder in a row."""
+"""Frames to sound, streamed: prior (for codes), time scaling and decoder in a row."""
 
 from dataclasses import dataclass
 
@@ -49,30 +49,38 @@ class Manner:
 
 
 class Synthesis:
-    """One stream of speech in one voice.
+    """One stream of speech in one voice; without a prior the frames are latents already.
 
     `push` takes frames and gives the samples that are finished, `[n]`; `finish` the rest. Sample
     `960 t` belongs to the beginning of frame `t` (at rate 1): the decoder's delay is taken out.
     """
 
     def __init__(
-        self, prior: Prior, decoder: Decoder, style: Tensor, manner: Manner, temperature: float
+        self,
+        prior: Prior | None,
+        decoder: Decoder,
+        style: Tensor,
+        manner: Manner,
+        temperature: float,
     ) -> None:
         device = style.device
         self.prior, self.decoder, self.manner = prior, decoder, manner
         self.style = style[None]
         self.temperature = temperature
-        self.prior_state: PriorState = prior.init_state(1, device)
+        self.prior_state: PriorState | None = prior and prior.init_state(1, device)
         self.decoder_state: DecoderState = decoder.init_state(1, device)
         self.time_scale = TimeScale(manner.rate)
         self.late = DELAY_SAMPLES
 
     @torch.inference_mode()
-    def push(self, codes: Tensor, phones: Tensor, last: bool = False) -> Tensor:
-        """Codes `[T]` and the phones around the pointer `[T, 3]` to samples `[n]`."""
-        latents = self.prior(
-            codes[None], phones[None], self.style, self.prior_state, self.temperature, last
-        )
+    def push(self, frames: Tensor, phones: Tensor, last: bool = False) -> Tensor:
+        """Codes `[T]` or latents `[T, latent_dim]`, with the phones around the pointer `[T, 3]`, to
+        samples `[n]`."""
+        latents = frames[None]
+        if self.prior is not None:
+            latents = self.prior(
+                latents, phones[None], self.style, self.prior_state, self.temperature, last
+            )
         latents = self.time_scale(latents, last)
         if latents.shape[1] == 0 and not last:
             return latents.new_zeros(0)

@@ -25,6 +25,7 @@ class FakeVoice:
 
 @dataclass
 class FakeDialogue:
+    predictor: str = "gpt-talker"
     turns: list[tuple[int, str, np.ndarray | None]] = field(default_factory=list)
     reply: "FakeReply | None" = None
 
@@ -92,7 +93,7 @@ class FakeSpeaker:
     """Args: rtf: real seconds of waiting for a second of sound."""
 
     sample_rate = RATE
-    predictors = ("gpt-talker",)
+    predictors = ("gpt-talker", "flow-omni")
 
     def __init__(self, rtf: float = 0.0) -> None:
         self.rtf = rtf
@@ -112,8 +113,8 @@ class FakeSpeaker:
             raise InputError("the voice sample is silent")
         return FakeVoice(name, "cloned", 660.0)
 
-    def open_dialogue(self) -> FakeDialogue:
-        self.dialogues.append(FakeDialogue())
+    def open_dialogue(self, predictor: str | None = None) -> FakeDialogue:
+        self.dialogues.append(FakeDialogue(predictor or self.predictors[0]))
         return self.dialogues[-1]
 
     def hear(self, dialogue: FakeDialogue, who: int, text: str, samples: np.ndarray | None) -> None:

@@ -324,3 +324,19 @@ def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(InputError, match="silence_ms is 5; it must be from 200 to 3000"):
         with_settings(SessionSettings(), silence_ms=5)
     assert with_settings(SessionSettings(), silence_ms=700).hearing.silence_ms == 700
+
+
+def test_another_speech_model_goes_on_with_the_conversation() -> None:
+    stage = Stage("my name is anna", "what did i say")
+    stage.say(np.concatenate([silence(0.6), speechlike(1.2), silence(3.0)]))
+    stage.wait(4.0)
+    first = stage.speaker.dialogues[-1]
+    assert first.predictor == "gpt-talker"
+    stage.session.settings = with_settings(stage.session.settings, predictor="flow-omni")
+    stage.say(np.concatenate([speechlike(1.2), silence(3.0)]))
+    stage.wait(4.0)
+    second = stage.speaker.dialogues[-1]
+    assert second.predictor == "flow-omni"
+    assert second.turns[0][1] == first.turns[0][1] == "my name is anna"
+    assert second.turns[1][1] == stage.of("turn")[1]["text"]
+    assert [turn[0] for turn in second.turns] == [0, 1, 0, 1]

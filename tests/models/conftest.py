@@ -3,18 +3,19 @@
 import pytest
 import torch
 
-from models.predictors.gpt_talker import GPTTalker
+from models.predictors.dialogue_model import DialogueModel
+from models.predictors.flow_omni import FlowOmni
 from models.predictors.sequence import Segment
-from models.speaker import Speaker
+from models.speaker import PREDICTORS, Speaker
 from models.text import SYMBOLS
 from models.vocoder.decoder import Decoder
 from models.vocoder.prior import Prior
 from tests.tiny import STYLE, tiny, tiny_speaker
 
 
-@pytest.fixture
-def talker() -> GPTTalker:
-    return tiny("gpt-talker")
+@pytest.fixture(params=PREDICTORS)
+def talker(request: pytest.FixtureRequest) -> DialogueModel:
+    return tiny(request.param)
 
 
 @pytest.fixture
@@ -27,14 +28,18 @@ def decoder() -> Decoder:
     return tiny("decoder")
 
 
-@pytest.fixture
-def speaker() -> Speaker:
-    return tiny_speaker()
+@pytest.fixture(params=PREDICTORS)
+def speaker(request: pytest.FixtureRequest) -> Speaker:
+    return tiny_speaker(request.param)
 
 
 @pytest.fixture
-def segments() -> list[Segment]:
-    """A turn without sound, one with, and a second sentence of it."""
+def segments(request: pytest.FixtureRequest) -> list[Segment]:
+    """A turn without sound, one with, and a second sentence of it; with codes, or with latents
+    where a test's `talker` takes those."""
+    continuous = "talker" in request.fixturenames and isinstance(
+        request.getfixturevalue("talker"), FlowOmni
+    )
     generator = torch.Generator().manual_seed(5)
 
     def units(count: int) -> torch.Tensor:
@@ -45,7 +50,9 @@ def segments() -> list[Segment]:
     def sound(count: int, frames: int) -> dict[str, torch.Tensor]:
         return {
             "plan": torch.randint(0, 16, (4,), generator=generator),
-            "codes": torch.randint(0, 16, (frames,), generator=generator),
+            "codes": torch.randn(frames, 8, generator=generator)
+            if continuous
+            else torch.randint(0, 16, (frames,), generator=generator),
             "pointer": torch.arange(frames) * count // frames,
         }
 

@@ -1,0 +1,198 @@
+"""Flow-Omni: the dialogue in, the latents of the answer out, with no quantiser between."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.predictors.dialogue_model import DialogueConfig, DialogueModel, Frame, initialise
+from models.predictors.sampling import SamplingOptions
+from models.predictors.sequence import CODE, Positions, Segment
+
+_TIME_FREQUENCIES = 32
+
+
+@dataclass(frozen=True)
+class FlowOmniConfig(DialogueConfig):
+    """Sizes of the predictor.
+
+    Attributes:
+        clean_frames: how many latents before a frame its flow is shown without noise.
+        steps: Euler steps of a frame.
+    """
+
+    latent_dim: int = 32
+    flow_dim: int = 256
+    flow_depth: int = 3
+    clean_frames: int = 4
+    steps: int = 4
+
+
+@dataclass
+class Losses:
+    """`flow` is a mean squared error in normalised latents, the others cross-entropies in nats."""
+
+    flow: Tensor
+    advance: Tensor
+    plan: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.flow + self.advance + 0.3 * self.plan
+
+
+class VectorField(nn.Module):
+    """The velocity of noisy latents `[N, latent_dim]` at times `[N]`, given conditions `[N, dim]`.
+
+    Residual MLPs whose normalisation is set by condition and time, as MAR (arXiv 2406.11838,
+    section 3.2) and Flow-Omni (arXiv 2412.04917, section 2.3) have it.
+    """
+
+    def __init__(self, latent_dim: int, condition_dim: int, dim: int, depth: int) -> None:
+        super().__init__()
+        self.enter = nn.Linear(latent_dim, dim)
+        self.condition = nn.Linear(condition_dim, dim)
+        self.time = nn.Linear(2 * _TIME_FREQUENCIES, dim)
+        self.modulations = nn.ModuleList(nn.Linear(dim, 3 * dim) for _ in range(depth))
+        self.ups = nn.ModuleList(nn.Linear(dim, 2 * dim) for _ in range(depth))
+        self.downs = nn.ModuleList(nn.Linear(2 * dim, dim) for _ in range(depth))
+        self.leave = nn.Linear(dim, latent_dim)
+
+    def forward(self, noisy: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        power = torch.arange(_TIME_FREQUENCIES, device=noisy.device) / _TIME_FREQUENCIES
+        angles = time[:, None].float() * 1000.0 ** (1.0 - power) / 10.0
+        waves = torch.cat([angles.sin(), angles.cos()], dim=-1).to(noisy.dtype)
+        setting = F.silu(self.condition(condition) + self.time(waves))
+        h = self.enter(noisy)
+        width = (h.shape[-1],)
+        for modulate, up, down in zip(self.modulations, self.ups, self.downs, strict=True):
+            shift, scale, gate = modulate(setting).chunk(3, dim=-1)
+            inner = F.layer_norm(h, width) * (1 + scale) + shift
+            h = h + gate * down(F.silu(up(inner)))
+        return self.leave(F.layer_norm(h, width)).float()
+
+
+class FlowOmni(DialogueModel):
+    """A dialogue model whose frames are latents, drawn by flow matching.
+
+    After Flow-Omni (arXiv 2412.04917), with the phoneme pointer's end in place of the state
+    stream's stop. The history is noised in training and the last `clean_frames` latents of the
+    sentence are shown to the flow as they are (CALM, arXiv 2509.06926, section 3).
+    """
+
+    name = "flow-omni"
+    begin = -1
+    config: FlowOmniConfig
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def __init__(self, config: FlowOmniConfig) -> None:
+        super().__init__(config)
+        size, dim = config.latent_dim, config.dim
+        self.latent = nn.Linear(size, dim)
+        self.start = nn.Parameter(torch.zeros(dim))
+        self.recent = nn.Linear(config.clean_frames * size, dim)
+        self.field = VectorField(size, dim, config.flow_dim, config.flow_depth)
+        self.register_buffer("latent_mean", torch.zeros(size))
+        self.register_buffer("latent_std", torch.ones(size))
+        self.apply(initialise)
+        # Linear layers of the flow need their usual size: no residual stream carries the signal.
+        for layer in self.field.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(self.field.leave.weight)
+
+    def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
+        found, numbered, count = [], [], 0
+        for segment in segments:
+            if segment.codes is not None:
+                found.append(segment.codes)
+                numbers = torch.arange(count, count + len(segment.codes))
+                segment = dataclasses.replace(segment, codes=numbers)
+                count += len(numbers)
+            numbered.append(segment)
+        device = self.latent_mean.device
+        frames = [self.normalised(f.to(device)) for f in found]
+        return numbered, torch.cat(frames) if frames else None
+
+    def normalised(self, latents: Tensor) -> Tensor:
+        """Latents `[..., latent_dim]` with mean 0 and deviation 1 over the training data."""
+        return (latents - self.latent_mean) / self.latent_std
+
+    def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
+        if frames is None:
+            return self.start.expand(*before.shape, -1)
+        vectors = self.latent(self._with_noise(frames))[before.clamp(min=0)]
+        return torch.where((before < 0)[..., None], self.start.to(vectors.dtype), vectors)
+
+    def losses(
+        self, hidden: Tensor, positions: Positions, frames: Tensor, draws: int = 4
+    ) -> Losses:
+        """Losses at hidden states `[B, L, dim]`; each serves `draws` draws of noise and time."""
+        chosen = positions.code_target >= 0
+        target = positions.code_target[chosen]
+        begins = (positions.kind == CODE) & (positions.value == self.begin)
+        condition = hidden[chosen] + self.recent(
+            self._recent(frames, target, positions.code_target[begins])
+        )
+        condition = condition.repeat(draws, 1)
+        latents = frames[target].repeat(draws, 1)
+        noise = torch.randn_like(latents)
+        time = torch.rand(len(latents), device=latents.device)
+        noisy = (1 - time[:, None]) * noise + time[:, None] * latents
+        velocity = self.field(noisy, time, condition)
+        return Losses(
+            F.mse_loss(velocity, latents - noise),
+            self.advance_loss(hidden, positions),
+            self.plan_loss(hidden, positions),
+        )
+
+    @torch.inference_mode()
+    def draw_frame(
+        self,
+        hidden: Tensor,
+        options: SamplingOptions,
+        generator: torch.Generator,
+        before: list[Frame],
+    ) -> Tensor:
+        config, device = self.config, hidden.device
+        recent = torch.zeros(config.clean_frames, config.latent_dim, device=device)
+        latest = before[-config.clean_frames :]
+        for place, frame in enumerate(reversed(latest)):
+            assert isinstance(frame, Tensor)
+            recent[place] = frame
+        condition = (hidden + self.recent(recent.flatten()))[None]
+        deviation = math.sqrt(options.temperature)
+        noise = torch.randn(1, config.latent_dim, generator=generator)
+        x = deviation * noise.to(device)
+        for step in range(config.steps):
+            time = torch.full((1,), step / config.steps, device=device)
+            x = x + self.field(x, time, condition) / config.steps
+        return x[0]
+
+    def stacked(self, frames: list[Frame]) -> Tensor:
+        if not frames:
+            return self.latent_mean.new_zeros(0, self.config.latent_dim)
+        stacked = torch.stack([frame for frame in frames if isinstance(frame, Tensor)])
+        return stacked * self.latent_std + self.latent_mean
+
+    def _recent(self, frames: Tensor, target: Tensor, begins: Tensor) -> Tensor:
+        """The frames before `target` `[N]` in its sentence, newest first, `[N, clean * D]`; zeros
+        before it. `begins` holds each sentence's first frame."""
+        ordered = begins.sort().values
+        first = ordered[torch.searchsorted(ordered, target, right=True) - 1]
+        rows = []
+        for back in range(1, self.config.clean_frames + 1):
+            there = (target - back >= first)[:, None]
+            rows.append(torch.where(there, frames[(target - back).clamp(min=0)], 0.0))
+        return torch.cat(rows, dim=-1)
+
+    def _with_noise(self, frames: Tensor) -> Tensor:
+        # The variance is kept; half of it is noise at most, for the text already says a lot.
+        if not self.training:
+            return frames
+        share = 0.5 * torch.rand(len(frames), 1, device=frames.device)
+        return (1 - share).sqrt() * frames + share.sqrt() * torch.randn_like(frames)

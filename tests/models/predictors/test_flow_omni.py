@@ -1,0 +1,84 @@
+"""Flow-Omni: what is not the same in every predictor."""
+
+import itertools
+
+import pytest
+import torch
+
+from models.predictors.flow_omni import FlowOmni
+from models.predictors.sampling import SamplingOptions
+from models.predictors.sequence import Segment
+from tests.tiny import tiny
+
+
+@pytest.fixture
+def talker() -> FlowOmni:
+    return tiny("flow-omni")
+
+
+def test_training_and_drawing_show_the_flow_the_same_latents(
+    talker: FlowOmni, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the vector field is given at a frame is the same in training as when speaking."""
+    embedded, positions, frames = talker.read([segments])
+    hidden = talker(embedded)
+    seen: list[torch.Tensor] = []
+
+    def watch(noisy: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        seen.append(condition)
+        return torch.zeros_like(noisy)
+
+    monkeypatch.setattr(talker.field, "forward", watch)
+    talker.losses(hidden, positions, frames, draws=1)
+    in_training = seen.pop()
+    at_sound = hidden[positions.code_target >= 0]
+    starts, generator = [0, 15, 24], torch.Generator().manual_seed(0)
+    for first, end in itertools.pairwise(starts):
+        for frame in range(first, end):
+            talker.draw_frame(
+                at_sound[frame], SamplingOptions(), generator, list(frames[first:frame])
+            )
+            torch.testing.assert_close(seen[-1][0], in_training[frame], atol=1e-5, rtol=1e-4)
+
+
+def test_a_flow_that_was_learnt_draws_its_data(talker: FlowOmni) -> None:
+    """The field of a point mass: from any noise the steps end at that point."""
+    point = torch.linspace(-1.0, 1.0, talker.config.latent_dim)
+
+    def field(noisy: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        return (point - noisy) / (1 - time[:, None])
+
+    talker.field.forward = field  # type: ignore[method-assign]
+    hidden, generator = torch.zeros(talker.config.dim), torch.Generator().manual_seed(1)
+    drawn = talker.draw_frame(hidden, SamplingOptions(temperature=1.0), generator, [])
+    torch.testing.assert_close(drawn, point)
+
+
+def test_temperature_zero_is_certain(talker: FlowOmni) -> None:
+    hidden = torch.randn(talker.config.dim, generator=torch.Generator().manual_seed(2))
+    options = SamplingOptions(temperature=0.0)
+    drawn = [
+        talker.draw_frame(hidden, options, torch.Generator().manual_seed(seed), [])
+        for seed in (0, 1)
+    ]
+    torch.testing.assert_close(drawn[0], drawn[1])
+
+
+def test_noise_enters_the_history_only_in_training(
+    talker: FlowOmni, segments: list[Segment]
+) -> None:
+    quiet = talker.read([segments])[0]
+    torch.testing.assert_close(quiet, talker.read([segments])[0])
+    talker.train()
+    assert not torch.allclose(quiet, talker.read([segments])[0])
+
+
+def test_stacked_latents_are_those_of_the_posterior(
+    talker: FlowOmni, segments: list[Segment]
+) -> None:
+    talker.latent_mean.fill_(0.3)
+    talker.latent_std.fill_(2.0)
+    _, _, frames = talker.read([segments])
+    expected = torch.cat([s.codes for s in segments if s.codes is not None])
+    torch.testing.assert_close(talker.stacked(list(frames)), expected)
+    assert talker.stacked([]).shape == (0, talker.config.latent_dim)

@@ -117,7 +117,7 @@ def train(
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         if step % run.log_every == 0 and rank == 0:
-            _log(run, step, rate, float(norm), sums, time.monotonic() - started)
+            _log(run, step, rate, float(norm), sums, spent + time.monotonic() - started)
         if step % run.log_every == 0:
             sums = {}
         if rank == 0 and time.monotonic() - saved > 60 * run.save_minutes:

@@ -14,6 +14,8 @@ from data.errors import MissingModelError
 
 WEIGHTS = Path(__file__).parent / "weights"
 
+_SCALE = ".int8_scale"
+
 Config = TypeVar("Config")
 
 
@@ -32,16 +34,38 @@ def read_config(kind: type[Config], values: dict[str, object]) -> Config:
     return kind(**tupled)
 
 
-def save_model(folder: Path, name: str, model: nn.Module, config: object, half: bool) -> None:
-    """Writes `name.safetensors` and `name.json`; `half` stores floats as float16."""
+def save_model(
+    folder: Path, name: str, model: nn.Module, config: object, half: bool, int8: bool = False
+) -> None:
+    """Writes `name.safetensors` and `name.json`.
+
+    Args:
+        folder: where to.
+        name: of the files.
+        model: its parameters and buffers are written.
+        config: a dataclass, as JSON beside them.
+        half: floats as float16.
+        int8: matrices as int8 with one float16 scale a row, `key.int8_scale`; half the size of float16.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for key, value in model.state_dict().items():
         stored = value.detach().cpu().contiguous()
-        tensors[key] = stored.half() if half and stored.is_floating_point() else stored
+        if int8 and stored.is_floating_point() and stored.dim() > 1:
+            tensors[key], tensors[key + _SCALE] = _quantised(stored)
+        else:
+            tensors[key] = stored.half() if half and stored.is_floating_point() else stored
     _replace(folder / f"{name}.safetensors", lambda path: save_file(tensors, path))
     text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"  # type: ignore[call-overload]
     _replace(folder / f"{name}.json", lambda path: path.write_text(text))
+
+
+def _quantised(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A matrix `[N, ...]` as int8 and a scale `[N]`: the largest value of a row becomes 127."""
+    rows = matrix.float().flatten(1)
+    scale = (rows.abs().amax(1) / 127).clamp_min(1e-7).half()
+    whole = (rows / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
+    return whole.view(matrix.shape), scale
 
 
 def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
@@ -62,7 +86,15 @@ def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
 def load_weights(folder: Path, name: str, model: nn.Module) -> nn.Module:
     """Fills `model` from `name.safetensors`, strictly, as float32 and in evaluation mode."""
     stored = load_file(folder / f"{name}.safetensors")
-    wide = {k: v.float() if v.dtype == torch.float16 else v for k, v in stored.items()}
+    wide = {}
+    for key, value in stored.items():
+        if key.endswith(_SCALE):
+            continue
+        wide[key] = value.float() if value.dtype == torch.float16 else value
+        scale = stored.get(key + _SCALE)
+        if scale is not None:
+            shape = (-1, *[1] * (value.dim() - 1))
+            wide[key] = value.float() * scale.float().view(shape)
     model.load_state_dict(wide, strict=True)
     return model.eval().requires_grad_(False)
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +15,7 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.verb == "check":
         return _check(arguments.dir)
-    return _synthetic(arguments, argv)
+    return _synthetic(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _synthetic(arguments: argparse.Namespace, argv: list[str]) -> int:
+def _synthetic(arguments: argparse.Namespace) -> int:
     from data.synthetic.corpus import Recipe, make_corpus
 
     columns = (
@@ -56,7 +55,8 @@ def _synthetic(arguments: argparse.Namespace, argv: list[str]) -> int:
             arguments.hours,
             Recipe(arguments.seed, arguments.split),
             arguments.workers,
-            "launch.py data " + shlex.join(argv),
+            f"launch.py data synthetic --hours {arguments.hours:g} --seed {arguments.seed} "
+            f"--split {arguments.split}",
             lambda hours: bar.update(task, completed=hours),
         )
     print(

@@ -45,7 +45,7 @@ def save_model(
         model: its parameters and buffers are written.
         config: a dataclass, as JSON beside them.
         half: floats as float16.
-        int8: matrices as int8 with one float16 scale a row, `key.int8_scale`; half the size of float16.
+        int8: matrices as int8 with a float16 scale a row, `key.int8_scale`: half of float16.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}

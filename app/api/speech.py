@@ -41,7 +41,10 @@ class VoiceName(BaseModel):
 
 
 class SpeechRequest(BaseModel):
-    """OpenAI's request, with `history` and `seed` beside it."""
+    """OpenAI's request, with `history` and `seed` beside it.
+
+    `model` may name a speech model of ours; any other name takes the first.
+    """
 
     model: str = "repartee"
     input: str = Field(min_length=1, max_length=4096)
@@ -83,7 +86,8 @@ def _begin(engines: Engines, body: SpeechRequest) -> Any:
     if name and name not in voices:
         raise InputError(f"voice {name!r:.60} is none of {', '.join(voices)}")
     voice = voices[name] if name else next(iter(voices.values()))
-    dialogue = engines.speaker.open_dialogue()
+    known = engines.speaker.predictors
+    dialogue = engines.speaker.open_dialogue(body.model if body.model in known else known[0])
     for turn in body.history:
         engines.speaker.hear(dialogue, int(turn.speaker != "user"), turn.text, None)
     rate = min(2.5, max(0.4, body.speed))  # what the models reach

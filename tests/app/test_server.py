@@ -211,6 +211,15 @@ def test_metrics_tell_what_happened() -> None:
         socket.close()
 
 
+def test_openai_speech_by_a_named_model() -> None:
+    both = engines()
+    with serving(both) as (place, _):
+        url = f"http://{place}/v1/audio/speech"
+        for name in ("flow-omni", "tts-1"):
+            assert httpx.post(url, json={"input": "one", "model": name}).status_code == 200
+        assert [d.predictor for d in both.speaker.dialogues[-2:]] == ["flow-omni", "gpt-talker"]
+
+
 def test_openai_speech() -> None:
     with serving(engines()) as (place, _):
         url = f"http://{place}/v1/audio/speech"

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.options import add_speaking, speak_options
 from app.reply import checked_text, hear_turns
-from app.voices import resolve_voice
+from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Turn, read_dialogue
 from data.errors import InputError
@@ -204,7 +204,7 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--jobs is {args.jobs}; it must be 1 or more")
     speak_options(args, 0)
     items = read_items(args.items)
-    speaker = Speaker.load(args.weights, args.device, args.predictor)
+    speaker = load_speaker(args.weights, args.device, args.predictor)
     for name in sorted({item.voice for item in items}):
         resolve_voice(speaker, name)
     done, failures = run_batch(

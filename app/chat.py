@@ -131,9 +131,9 @@ def hub_settings(args: argparse.Namespace) -> HubSettings:
 
 
 def _engines(args: argparse.Namespace) -> Engines:
-    from models.speaker import Speaker
+    from app.voices import load_speaker
 
-    speaker = Speaker.load(args.weights, args.device)
+    speaker = load_speaker(args.weights, args.device)
     if args.voice and args.voice not in speaker.voices:
         raise InputError(f"--voice is {args.voice!r}; choose one of {', '.join(speaker.voices)}")
     return Engines(speaker, _recognizer(args), _responders(args))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.options import add_speaking, speak_options
-from app.voices import resolve_voice
+from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Turn, read_dialogue
 from data.errors import InputError
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     text, options = checked_text(args.text), speak_options(args, args.seed)
     turns = read_dialogue(args.dialogue).turns if args.dialogue else []
-    speaker = Speaker.load(args.weights, args.device, args.predictor)
+    speaker = load_speaker(args.weights, args.device, args.predictor)
     voice = resolve_voice(speaker, args.voice)
     reply = speaker.speak(hear_turns(speaker, turns), text, voice, options)
     for _ in reply:

@@ -1,16 +1,35 @@
-"""Voices by name or by a recording; `launch.py voices` lists the bundled ones."""
+"""Voices by name or by a recording; the verbs `voices` and `clone`."""
 
 import argparse
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+from app.library import Library, checked_name
+from app.voice_sample import MAX_SAMPLE_S, VoiceSample, clean_sample
 from data.audio import read_audio
 from data.errors import InputError
-from models.speaker import MAX_CLONE_SECONDS, Speaker
+from models.speaker import Speaker
 from models.voice import Voice
+
+_MAX_CLIP_S = 600
+
+
+def load_speaker(
+    weights: Path | None,
+    device: str = "cpu",
+    predictor: str | None = None,
+    library: Library | None = None,
+) -> Speaker:
+    """The models, with the cloned voices beside the bundled ones; those keep their names."""
+    speaker = Speaker.load(weights, device, predictor)
+    cloned = (library or Library()).voices(speaker.style.config.style_dim)
+    speaker.voices = {**cloned, **speaker.voices}
+    return speaker
 
 
 def resolve_voice(speaker: Speaker, name_or_path: str) -> Voice:
-    """A bundled voice by its name, or the voice of an audio file.
+    """A voice by its name, or the voice of an audio file.
 
     Raises:
         InputError: neither, or the file is not a usable recording.
@@ -20,18 +39,90 @@ def resolve_voice(speaker: Speaker, name_or_path: str) -> Voice:
     path = Path(name_or_path)
     if not path.is_file():
         raise InputError(
-            f"there is no voice and no file {name_or_path!r}; bundled voices are "
+            f"there is no voice and no file {name_or_path!r}; voices are "
             f"{', '.join(speaker.voices)}; or give an audio file of a few seconds"
         )
-    samples = read_audio(path, max_seconds=MAX_CLONE_SECONDS)
-    return speaker.clone(samples, name=path.stem)
+    return speaker.clone(read_sample([path]).samples, name=path.stem)
+
+
+def read_sample(paths: list[Path]) -> VoiceSample:
+    """The cleaned sample of one voice from audio files.
+
+    Raises:
+        InputError: a file is not audio, or the sample will not do.
+    """
+    return clean_sample([read_audio(path, max_seconds=_MAX_CLIP_S) for path in paths])
+
+
+def transcribed(sample: VoiceSample) -> str:
+    """What is said in a sample, as pocketsphinx hears it."""
+    from app.sphinx import SphinxRecognizer
+
+    recognizer = SphinxRecognizer()
+    try:
+        utterance = recognizer.open()
+        utterance.push(sample.samples)
+        return utterance.finish().result(timeout=60)
+    finally:
+        recognizer.close()
 
 
 def main(argv: list[str]) -> int:
-    """Lists the bundled voices, a line each."""
+    """Lists voices; shows, removes, exports and imports cloned ones."""
     parser = argparse.ArgumentParser(prog="launch.py voices", description=main.__doc__)
     parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
+    parser.add_argument("--library", type=Path, help="the folder of cloned voices")
+    verbs = parser.add_subparsers(dest="verb")
+    verbs.add_parser("list", help="all voices, a line each")
+    for verb, text in (("show", "what is known of a voice"), ("remove", "delete a cloned voice")):
+        verbs.add_parser(verb, help=text).add_argument("name")
+    export = verbs.add_parser("export", help="a cloned voice as a file")
+    export.add_argument("name")
+    export.add_argument("file", type=Path)
+    take = verbs.add_parser("import", help="take in an exported voice")
+    take.add_argument("file", type=Path)
+    take.add_argument("--name", help="another name for it")
     args = parser.parse_args(argv)
-    for name, voice in Speaker.load(args.weights).voices.items():
-        print(f"{name:12} {voice.description}")
+    library = Library(args.library)
+    if args.verb == "show":
+        print(json.dumps(asdict(library.load(args.name)[1]), indent=2, ensure_ascii=False))
+    elif args.verb == "remove":
+        library.remove(args.name)
+        print(f"removed {args.name}")
+    elif args.verb == "export":
+        library.export(args.name, args.file)
+        print(args.file)
+    elif args.verb == "import":
+        print(f"took in {library.take_in(args.file, args.name).name}")
+    else:
+        for name, voice in load_speaker(args.weights, library=library).voices.items():
+            print(f"{name:12} {voice.description}")
+    return 0
+
+
+def clone(argv: list[str]) -> int:
+    """Clones a voice from a few seconds of one person speaking, and keeps it by name."""
+    parser = argparse.ArgumentParser(prog="launch.py clone", description=clone.__doc__)
+    parser.add_argument("sample", type=Path, nargs="+", help="audio files of the same voice")
+    parser.add_argument("--name", required=True)
+    parser.add_argument(
+        "--consent", required=True, help="who allows the use of the voice, in your words"
+    )
+    parser.add_argument("--transcript", help="of the sample (default: as recognised)")
+    parser.add_argument("--language", default="en")
+    parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
+    parser.add_argument("--library", type=Path, help="the folder of cloned voices")
+    args = parser.parse_args(argv)
+    checked_name(args.name)
+    sample = read_sample(args.sample)
+    library = Library(args.library)
+    speaker = load_speaker(args.weights, library=library)
+    if args.name in speaker.voices:
+        raise InputError(f"there is a voice {args.name!r} already; take another name")
+    voice = speaker.clone(sample.samples, args.name)
+    words = transcribed(sample) if args.transcript is None else args.transcript
+    library.keep(voice, sample, args.consent, words, args.language)
+    print(f"{args.name}: {sample.verdict}; at most {MAX_SAMPLE_S:.0f} s are used")
+    print(f"it says: {words or '(nothing was recognised)'}")
+    print(f'now: python3 launch.py reply --voice {args.name} --text "..." --out reply.wav')
     return 0

@@ -65,6 +65,12 @@ def speech_spans(probabilities: np.ndarray, duration: float, config: ActivityCon
     return [[round(a, 3), round(min(b, duration), 3)] for a, b in kept]
 
 
+def speech_in(samples: np.ndarray, config: ActivityConfig | None = None) -> list[Span]:
+    """Spans of speech in samples at 16 kHz, [T], in seconds."""
+    probabilities = _judge(np.zeros(_WARM_UP * WINDOW + _CONTEXT, np.float32), samples)
+    return speech_spans(probabilities, len(samples) / RATE, config or ActivityConfig())
+
+
 def split_scenes(spans: list[Span], config: ActivityConfig) -> list[list[Span]]:
     """Scenes: runs of spans without a silence over `scene_silence_s`, none too long."""
     scenes: list[list[Span]] = []

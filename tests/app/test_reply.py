@@ -9,6 +9,7 @@ import pytest
 from app import reply
 from data.audio import read_audio, write_audio
 from data.errors import InputError
+from tests.app.voice_sound import espeak_voice
 from tests.tiny import save_tiny
 
 
@@ -57,9 +58,8 @@ def test_the_dialogue_matters(weights: Path, dialogue: Path, tmp_path: Path) -> 
 
 
 def test_a_file_is_a_voice(weights: Path, tmp_path: Path) -> None:
-    generator = np.random.default_rng(1)
     sample = tmp_path / "me.wav"
-    write_audio(sample, 0.1 * generator.standard_normal(60_000).astype(np.float32))
+    write_audio(sample, espeak_voice())
     assert call(weights, tmp_path / "out.wav", "--voice", str(sample)) == 0
 
 

@@ -4,16 +4,19 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from app.answering import AnySpeaker
+from app.library import Library, VoiceFacts, checked_name
 from app.metrics import Metrics
 from app.recognition import Recognizer
 from app.replies import Responder
 from app.session import Session
 from app.settings import SessionSettings
 from app.speaking import Emitted
-from data.errors import RepError
+from app.voice_sample import VoiceSample
+from data.errors import InputError, RepError
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,35 @@ class Engines:
     speaker: AnySpeaker
     recognizer: Recognizer
     responders: dict[str, Responder]
+    library: Library = field(default_factory=Library)
+
+    def keep_voice(
+        self,
+        voice: Any,
+        sample: VoiceSample,
+        name: str,
+        consent: str,
+        transcript: str = "",
+        language: str = "en",
+    ) -> VoiceFacts:
+        """Keeps a voice in the library; every conversation can use it at once.
+
+        Raises:
+            InputError: the name is taken or no name, or there is no consent.
+        """
+        if checked_name(name) in self.speaker.voices:
+            raise InputError(f"there is a voice {name!r} already; take another name")
+        named = replace(voice, name=name)
+        facts = self.library.keep(named, sample, consent, transcript, language)
+        named = replace(named, description=facts.description)
+        self.speaker.voices = {**self.speaker.voices, name: named}
+        return facts
+
+    def remove_voice(self, name: str) -> None:
+        """Raises InputError when it is not a cloned voice."""
+        self.library.remove(name)
+        kept = {key: voice for key, voice in self.speaker.voices.items() if key != name}
+        self.speaker.voices = kept
 
 
 @dataclass(frozen=True)

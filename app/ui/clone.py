@@ -7,7 +7,6 @@ import gradio as gr
 import numpy as np
 
 from app.hub import Engines
-from app.library import Library, checked_name
 from app.voice_sample import VoiceSample, clean_sample, similarity
 from data.audio import SAMPLE_RATE, resample
 from data.errors import InputError, RepError
@@ -48,7 +47,7 @@ class Cloned:
         return f"Sample: {self.sample.verdict}. Similarity to it (1 is the same): {likeness}."
 
 
-def clone_tab(engines: Engines, library: Library) -> None:
+def clone_tab(engines: Engines) -> None:
     """Puts the widgets on the page."""
     gr.Markdown(
         "Give 5 to 15 seconds of one person speaking, clearly and without music. "
@@ -96,7 +95,7 @@ def clone_tab(engines: Engines, library: Library) -> None:
 
     def remember(made: Cloned | None, called: str, allowed: str) -> str:
         try:
-            return keep_voice(engines, library, made, called.strip(), allowed)
+            return keep_voice(engines, made, called.strip(), allowed)
         except RepError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
@@ -135,22 +134,15 @@ def clone_and_speak(
     return Cloned(voice, sample, spoken)
 
 
-def keep_voice(
-    engines: Engines, library: Library, made: Cloned | None, name: str, consent: str
-) -> str:
-    """Keeps a voice that was tried; every conversation can use it at once.
+def keep_voice(engines: Engines, made: Cloned | None, name: str, consent: str) -> str:
+    """Keeps a voice that was tried.
 
     Raises:
         InputError: nothing was tried, the name is taken or no name, or there is no consent.
     """
     if made is None:
         raise InputError("there is no voice yet; give a sample and press Speak first")
-    speaker = engines.speaker
-    if checked_name(name) in speaker.voices:
-        raise InputError(f"there is a voice {name!r} already; take another name")
-    voice = type(made.voice)(**{**vars(made.voice), "name": name})
-    library.keep(voice, made.sample, consent)
-    speaker.voices = {**speaker.voices, name: voice}
+    engines.keep_voice(made.voice, made.sample, name, consent)
     return f"Kept as **{name}**. It can be chosen in Talk after the page is loaded again."
 
 

@@ -3,7 +3,6 @@
 import gradio as gr
 
 from app.hub import Engines
-from app.library import Library
 from app.ui.clone import clone_tab
 from app.ui.talk import talk_tab
 
@@ -29,5 +28,5 @@ def build_page(engines: Engines) -> gr.Blocks:
         with gr.Tab("Talk", id="talk"):
             talk_tab()
         with gr.Tab("Clone a voice", id="clone"):
-            clone_tab(engines, Library())
+            clone_tab(engines)
     return page

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,12 @@ class FakeVoice:
     name: str
     description: str
     hz: float
+
+    @property
+    def style(self) -> Any:
+        import torch  # only a library of voices wants it
+
+        return torch.full((4,), self.hz)
 
 
 @dataclass

@@ -30,15 +30,18 @@ def test_the_text_comes_in_the_cloned_voice_by_each_model() -> None:
 
 
 def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path) -> None:
-    shared, library = engines(), Library(tmp_path)
+    shared = engines(library=Library(tmp_path))
     made = clone_and_speak(shared, recording(), "one", consent=True)
     with pytest.raises(InputError, match="no consent"):
-        keep_voice(shared, library, made, "anna", " ")
+        keep_voice(shared, made, "anna", " ")
     with pytest.raises(InputError, match="already"):
-        keep_voice(shared, library, made, "slt", "she said so")
+        keep_voice(shared, made, "slt", "she said so")
     with pytest.raises(InputError, match="press Speak"):
-        keep_voice(shared, library, None, "anna", "she said so")
-    assert library.names() == []
+        keep_voice(shared, None, "anna", "she said so")
+    assert shared.library.names() == []
+    assert "anna" in keep_voice(shared, made, "anna", "she said so")
+    assert shared.speaker.voices["anna"].hz == 660.0
+    assert shared.library.load("anna")[1].consent == "she said so"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,10 +16,13 @@ from websockets.sync.client import ClientConnection, connect
 
 from app.access import AccessSettings
 from app.hub import HubSettings
+from app.library import Library
 from app.protocol import parse_sound
 from app.server import ServerSettings
+from data.audio import write_audio
 from tests.app.live import engines, serving
 from tests.app.user_sound import silence, speechlike
+from tests.app.voice_sound import espeak_voice
 
 START = {"type": "start", "protocol": 1, "sample_rate": 24_000}
 
@@ -218,6 +222,42 @@ def test_openai_speech_by_a_named_model() -> None:
         for name in ("flow-omni", "tts-1"):
             assert httpx.post(url, json={"input": "one", "model": name}).status_code == 200
         assert [d.predictor for d in both.speaker.dialogues[-2:]] == ["flow-omni", "gpt-talker"]
+
+
+def test_a_voice_is_cloned_used_and_removed(tmp_path: Path) -> None:
+    write_audio(tmp_path / "anna.wav", espeak_voice())
+    sample = (tmp_path / "anna.wav").read_bytes()
+    shared = engines(library=Library(tmp_path / "library"))
+    with serving(shared) as (place, _):
+        url, speech = f"http://{place}/v1/audio/voices", f"http://{place}/v1/audio/speech"
+
+        def post(name: str, consent: str = "she said so", content: bytes = sample) -> int:
+            return httpx.post(
+                url,
+                data={"name": name, "consent": consent},
+                files={"audio_sample": ("sample.wav", content)},
+                timeout=60,
+            ).status_code
+
+        assert httpx.post(speech, json={"input": "one", "voice": "anna"}).status_code == 400
+        assert post("anna") == 200
+        assert "anna" in [voice["id"] for voice in httpx.get(url).json()["data"]]
+        pcm = httpx.post(speech, json={"input": "one", "voice": "anna", "response_format": "pcm"})
+        samples = np.frombuffer(pcm.content, "<i2")
+        assert abs(np.argmax(np.abs(np.fft.rfft(samples))) / 0.2 - 660) < 6
+        for given in (
+            {"name": "anna"},
+            {"name": "slt"},
+            {"name": "../anna"},
+            {"name": "berta", "consent": " "},
+            {"name": "berta", "content": b"not audio"},
+            {"name": "berta", "content": sample[: 2 * 48_000]},
+        ):
+            assert post(**given) == 400, given
+        assert shared.library.names() == ["anna"]
+        assert httpx.delete(f"{url}/slt").status_code == 400
+        assert httpx.delete(f"{url}/anna").json()["deleted"]
+        assert httpx.post(speech, json={"input": "one", "voice": "anna"}).status_code == 400
 
 
 def test_openai_speech() -> None:

@@ -24,6 +24,9 @@ def add_speaking(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, type=float, default=default, help=f"{text} ({default:g})")
     parser.add_argument("--top-k", type=int, default=defaults.top_k, help="keep k codes (0: all)")
     parser.add_argument(
+        "--flow-steps", type=int, default=defaults.flow_steps, help="of flow-omni (0: its own)"
+    )
+    parser.add_argument(
         "--predictor", choices=PREDICTORS, default=PREDICTORS[0], help="the speech model"
     )
     parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
@@ -36,6 +39,5 @@ def speak_options(args: argparse.Namespace, seed: int | None) -> SpeakOptions:
     Raises:
         InputError: a value out of range.
     """
-    return SpeakOptions(
-        seed=seed, top_k=args.top_k, **{name: getattr(args, name) for name in _FLOATS}
-    )
+    given = {name: getattr(args, name) for name in _FLOATS}
+    return SpeakOptions(seed=seed, top_k=args.top_k, flow_steps=args.flow_steps, **given)

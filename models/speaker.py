@@ -43,7 +43,7 @@ class SpeakOptions:
 
     Attributes:
         seed: the same seed, dialogue and text give the same speech; None draws one.
-        temperature, top_k, top_p, typical_p: see `SamplingOptions`.
+        temperature, top_k, top_p, typical_p, flow_steps: see `SamplingOptions`.
         pitch, rate, energy: factors on what the dialogue asks for.
         latent_temperature: of the prior's noise.
     """
@@ -53,6 +53,7 @@ class SpeakOptions:
     top_k: int = SamplingOptions.top_k
     top_p: float = SamplingOptions.top_p
     typical_p: float = SamplingOptions.typical_p
+    flow_steps: int = SamplingOptions.flow_steps
     pitch: float = 1.0
     rate: float = 1.0
     energy: float = 1.0
@@ -70,7 +71,13 @@ class SpeakOptions:
 
     @property
     def sampling(self) -> SamplingOptions:
-        return SamplingOptions(self.temperature, self.top_k, self.top_p, self.typical_p)
+        return SamplingOptions(
+            self.temperature,
+            self.top_k,
+            self.top_p,
+            self.typical_p,
+            flow_steps=self.flow_steps,
+        )
 
     @property
     def manner(self) -> Manner:

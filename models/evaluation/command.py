@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         return 0
     cache = None if args.no_cache else default_cache()
     with Panel(args.jobs, cache) as panel:
-        speaker, options = _models(args.weights, args.predictor)
+        speaker, options = _models(args.weights, args.predictor, args.flow_steps)
         if args.what == "all":
             out = args.out or _DEFAULT_OUT
             for name in COUNTS:
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the replies")
     parser.add_argument("--temperature", type=float, help="of sampling")
+    parser.add_argument("--flow-steps", type=int, default=0, help="of flow-omni (0: its own)")
     parser.add_argument("--main-only", action="store_true", help="dialogue: no ablations")
     parser.add_argument("--encodec", type=Path, help="tokenizers: weights of EnCodec 24 kHz")
     parser.add_argument("--resume", action="store_true", help="all: keep what is measured already")
@@ -82,12 +83,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models(
-    weights: Path | None, predictor: str | None
+    weights: Path | None, predictor: str | None, flow_steps: int
 ) -> tuple[object, Callable[[float | None, int, int], object]]:
     from models.speaker import Speaker, SpeakOptions
 
     def options(temperature: float | None, seed: int, number: int) -> SpeakOptions:
         rest = {} if temperature is None else {"temperature": temperature}
+        rest |= {"flow_steps": flow_steps}
         return SpeakOptions(seed=1_000_003 * seed + number, **rest)
 
     return Speaker.load(weights, predictor=predictor), options

@@ -168,9 +168,10 @@ class FlowOmni(DialogueModel):
         deviation = math.sqrt(options.temperature)
         noise = torch.randn(1, config.latent_dim, generator=generator)
         x = deviation * noise.to(device)
-        for step in range(config.steps):
-            time = torch.full((1,), step / config.steps, device=device)
-            x = x + self.field(x, time, condition) / config.steps
+        steps = options.flow_steps or config.steps
+        for step in range(steps):
+            time = torch.full((1,), step / steps, device=device)
+            x = x + self.field(x, time, condition) / steps
         return x[0]
 
     def stacked(self, frames: list[Frame]) -> Tensor:

@@ -1,4 +1,4 @@
-"""How the next code is drawn."""
+"""How the next frame is drawn."""
 
 from dataclasses import dataclass
 
@@ -20,6 +20,8 @@ class SamplingOptions:
             drawn again without filters (repetition-aware sampling, arXiv 2406.05370,
             section 3.3; 0: off).
         repetition_share: see above.
+        flow_steps: Euler steps of a latent (0: the model's own). A latent knows temperature and
+            steps only: the noise it begins with has that variance.
     """
 
     temperature: float = 0.4
@@ -28,6 +30,7 @@ class SamplingOptions:
     typical_p: float = 1.0
     repetition_window: int = 25
     repetition_share: float = 0.4
+    flow_steps: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:
@@ -35,6 +38,8 @@ class SamplingOptions:
         for name in ("top_p", "typical_p"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be over 0, at most 1")
+        if not 0 <= self.flow_steps <= 64:
+            raise ValueError(f"flow_steps is {self.flow_steps}; it must be from 0 to 64")
         if self.top_k < 0:
             raise ValueError(f"top_k is {self.top_k}; it must be 0 (off) or more")
 

@@ -50,8 +50,10 @@ def test_a_flow_that_was_learnt_draws_its_data(talker: FlowOmni) -> None:
 
     talker.field.forward = field  # type: ignore[method-assign]
     hidden, generator = torch.zeros(talker.config.dim), torch.Generator().manual_seed(1)
-    drawn = talker.draw_frame(hidden, SamplingOptions(temperature=1.0), generator, [])
-    torch.testing.assert_close(drawn, point)
+    for steps in (0, 1, 2, 9):
+        options = SamplingOptions(temperature=1.0, flow_steps=steps)
+        drawn = talker.draw_frame(hidden, options, generator, [])
+        torch.testing.assert_close(drawn, point)
 
 
 def test_temperature_zero_is_certain(talker: FlowOmni) -> None:

@@ -65,7 +65,7 @@ def test_pictures_are_pictures() -> None:
 
 @pytest.fixture
 def parrot(monkeypatch: pytest.MonkeyPatch) -> None:
-    def models(weights: Path | None) -> tuple[Any, Any]:
+    def models(*given: object) -> tuple[Any, Any]:
         return Parrot(), lambda temperature, seed, number: number
 
     monkeypatch.setattr(command, "_models", models)

@@ -103,6 +103,7 @@ class DialogueModel(nn.Module, ABC):
 
     name: str
     begin: int  # stands for the frame before the first
+    voice_in_frames = False  # whether every frame is told the voice, or only the head of a turn
 
     def __init__(self, config: DialogueConfig) -> None:
         super().__init__()
@@ -215,6 +216,8 @@ class DialogueModel(nn.Module, ABC):
         x = x + where(kind == UNIT, at_unit)
         x = x + where(at_plan, self.plan(value(at_plan)))
         manner = self.plan(self._plan_tokens(plans)).sum(1)[positions.segment]
+        if self.voice_in_frames:
+            manner = manner + heads
         step = (
             self.sound(value(at_code), frames) + self.age(positions.age) + self.at_pointer(at_unit)
         )
@@ -280,9 +283,12 @@ class DialogueModel(nn.Module, ABC):
         return self.at_pointer(self.units(units[None], lengths)[0])
 
     @torch.inference_mode()
-    def manner(self, plan: Tensor) -> Tensor:
-        """Plan bins `[4]` to the vector `[dim]` that every code position is given."""
-        return self.plan(self._plan_tokens(plan.to(self.kind.weight.device)[None])).sum(1)[0]
+    def manner(self, plan: Tensor, style: Tensor) -> Tensor:
+        """Plan bins `[4]` and style `[style_dim]` to the vector `[dim]` that every frame is
+        given."""
+        device = self.kind.weight.device
+        vector = self.plan(self._plan_tokens(plan.to(device)[None])).sum(1)[0]
+        return vector + self.style(style.to(device)) if self.voice_in_frames else vector
 
     def end_turn(self, state: PredictorState) -> None:
         """Marks that a turn ends here, and lets the oldest whole turns leave a full window."""

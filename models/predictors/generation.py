@@ -49,7 +49,7 @@ def generate(
     hidden = model.prefill(state, [segment])
     segment.plan = _draw_plan(model, state, hidden, generator)
     at_pointer = model.encode_units(segment.units)
-    manner = model.manner(segment.plan)
+    manner = model.manner(segment.plan, segment.style)
     unit, age = 0, 0
     frame: Frame | None = None
     count = len(segment.units)

@@ -304,19 +304,17 @@ class Speaker:
         codes = self.tokenizer.encode(self._tensor(sound))
         phones, _ = self.tokenizer.inspect(codes)
         pointer = align_units(phones[0], units)
-        segments = split_turn(who, units, self._style_of(sound), codes[0].cpu(), pointer)
+        style = self._style_of(sound)
+        segments = split_turn(who, units, style, codes[0].cpu(), pointer)
         for segment in segments:
             assert segment.codes is not None
             prosody = self.tokenizer.inspect(segment.codes[None].to(self.device))[1]
             plan = measure_plan(prosody, len(segment.units))
             segment.plan = model.config.plan_scale.bins(plan.cpu())
-        if isinstance(model, FlowOmni):
+        if isinstance(model, FlowOmni):  # the manner is read from codes, the sound from latents
             latents = self.posterior.encode(self._tensor(sound))[0].cpu()
-            for segment, part in zip(
-                segments,
-                split_turn(who, units, self._style_of(sound), latents, pointer),
-                strict=True,
-            ):
+            parts = split_turn(who, units, style, latents, pointer)
+            for segment, part in zip(segments, parts, strict=True):
                 segment.codes = part.codes
         return segments
 

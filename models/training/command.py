@@ -26,6 +26,7 @@ STEPS = {
     "style": 1500,
     "tokenizer": 6000,
     "vocoder": 12_000,
+    "decoder": 6000,
     "prior": 8000,
     "gpt-talker": 8000,
     "flow-omni": 8000,
@@ -70,7 +71,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     from models.training.prior import train_prior
     from models.training.style import train_style
     from models.training.tokenizer import train_tokenizer
-    from models.training.vocoder import train_vocoder
+    from models.training.vocoder import train_decoder, train_vocoder
     from models.training.voices import make_voices
 
     rest = (args.out, args.work, args.seed, budget, args.resume)
@@ -80,6 +81,8 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
         train_tokenizer(corpus, *rest)
     elif name == "vocoder":
         train_vocoder(corpus, *rest)
+    elif name == "decoder":
+        train_decoder(corpus, *rest)
     elif name == "prior":
         train_prior(args.data, corpus, *rest)
     elif name == "voices":

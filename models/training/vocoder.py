@@ -1,5 +1,6 @@
-"""Recipe: the autoencoder, posterior and decoder together."""
+"""Recipes: posterior and decoder together, then the decoder further against judges."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_config, load_weights, save_model
 from models.mel import MELS_PER_FRAME
+from models.training.adversary import Judges
 from models.training.corpus import Corpus
 from models.training.crops import another_of_voice, filled_f0, random_crop, stack
 from models.training.loop import Budget, Run, device, train
 from models.training.losses import SpectralLoss
-from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig
+from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.style import StyleConfig, StyleEncoder
 
@@ -21,6 +23,9 @@ BATCH = 10
 CROP_FRAMES = 20  # 0.8 s
 STYLE_FRAMES = 75  # 3 s
 KL_WEIGHT = 0.01
+JUDGED = 5  # crops of a batch that the judges hear
+ADVERSARIAL_WEIGHT = 0.1
+FEATURES_WEIGHT = 0.5
 
 
 class Autoencoder(nn.Module):
@@ -43,6 +48,64 @@ def load_style(folder: Path) -> StyleEncoder:
     return encoder
 
 
+@dataclass
+class Batch:
+    """Crops `[B, T]`, the style of another utterance of each voice `[B, style_dim]`, and F0 at
+    100 Hz, as measured (0: unvoiced) and bridged, in Hz."""
+
+    samples: Tensor
+    style: Tensor
+    f0: Tensor
+    filled: Tensor
+
+
+class Batches:
+    """Draws what both recipes train on."""
+
+    def __init__(self, corpus: Corpus, out: Path) -> None:
+        self.corpus = corpus
+        self.device = device()
+        self.style = load_style(out).to(self.device)
+        self.spectral = SpectralLoss().to(self.device)
+
+    def draw(self, generator: np.random.Generator) -> Batch:
+        corpus, where = self.corpus, self.device
+        indices = generator.integers(len(corpus.utterances), size=BATCH).tolist()
+        crops = [random_crop(generator, corpus.utterances[i], CROP_FRAMES) for i in indices]
+        references = [
+            random_crop(generator, another_of_voice(generator, corpus, i), STYLE_FRAMES)
+            for i in indices
+        ]
+        with torch.no_grad():
+            style = self.style.encode(stack(references).to(where)).clone()
+        return Batch(
+            stack(crops).to(where),
+            style,
+            torch.from_numpy(np.stack([crop.f0 for crop in crops])).to(where),
+            torch.from_numpy(np.stack([filled_f0(crop.f0) for crop in crops])).to(where),
+        )
+
+    def losses(
+        self, batch: Batch, made: Tensor, excitation: Excitation
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The losses of decoding a batch, with their sum as `total`; and the sound `[B, T']` made
+        and wanted, in step."""
+        # The decoder's output is late; its first hops, made of the silence before the crop, and the
+        # sound that it has not finished are left out.
+        made = made[:, DELAY_SAMPLES:].float()
+        wanted = batch.samples[:, : batch.samples.shape[1] - DELAY_SAMPLES]
+        losses = self.spectral(made, wanted)
+        voiced = (batch.f0 > 0).float()
+        losses["f0"] = (
+            (excitation.log_f0 - batch.filled.log()).abs() * (0.02 + voiced)
+        ).sum() / voiced.sum().clamp_min(1)
+        losses["voicing"] = F.binary_cross_entropy_with_logits(excitation.voicing, voiced)
+        losses["total"] = (
+            1.5 * losses["mel"] + losses["stft"] + 2.0 * losses["f0"] + 0.1 * losses["voicing"]
+        )
+        return losses, made, wanted
+
+
 def train_vocoder(
     corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
 ) -> None:
@@ -51,53 +114,79 @@ def train_vocoder(
     The style comes from another utterance of the voice. The source is driven by the measured F0
     while the F0 that the decoder predicts is taught beside it.
     """
-    style_encoder = load_style(out).to(device())
+    batches = Batches(corpus, out)
     torch.manual_seed(seed)
     model = Autoencoder(Posterior(PosteriorConfig()), Decoder(DecoderConfig()))
-    spectral = SpectralLoss().to(device())
-    where = device()
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        indices = generator.integers(len(corpus.utterances), size=BATCH).tolist()
-        crops = [random_crop(generator, corpus.utterances[i], CROP_FRAMES) for i in indices]
-        references = [
-            random_crop(generator, another_of_voice(generator, corpus, i), STYLE_FRAMES)
-            for i in indices
-        ]
-        samples = stack(crops).to(where)
-        f0 = torch.from_numpy(np.stack([crop.f0 for crop in crops])).to(where)
-        filled = torch.from_numpy(np.stack([filled_f0(crop.f0) for crop in crops])).to(where)
-        with torch.no_grad():
-            style = style_encoder.encode(stack(references).to(where)).clone()
-            with torch.autocast(where.type, enabled=False):
-                mel = model.posterior.features(samples)
-        mean, log_variance = model.posterior(mel)
-        latents = sample(mean, log_variance)
-        made, excitation = model.decoder(latents, style, f0=filled)
-        # The decoder's output is late; its first hops, made of the silence before the crop, and the
-        # sound that it has not finished are left out.
-        losses = spectral(
-            made[:, DELAY_SAMPLES:].float(), samples[:, : samples.shape[1] - DELAY_SAMPLES]
-        )
-        voiced = (f0 > 0).float()
-        losses["f0"] = (
-            (excitation.log_f0 - filled.log()).abs() * (0.02 + voiced)
-        ).sum() / voiced.sum().clamp_min(1)
-        losses["voicing"] = F.binary_cross_entropy_with_logits(excitation.voicing, voiced)
+        batch = batches.draw(generator)
+        mean, log_variance = _latents(model.posterior, batch)
+        made, excitation = model.decoder(sample(mean, log_variance), batch.style, f0=batch.filled)
+        losses, _, _ = batches.losses(batch, made, excitation)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
         losses["kl"] = kl.mean()
-        losses["total"] = (
-            1.5 * losses["mel"]
-            + losses["stft"]
-            + 2.0 * losses["f0"]
-            + 0.1 * losses["voicing"]
-            + KL_WEIGHT * losses["kl"]
-        )
+        losses["total"] = losses["total"] + KL_WEIGHT * losses["kl"]
         return losses
 
     train(Run(work / "vocoder", seed, budget, 1e-3, clip=5.0, resume=resume), model, draw)
     save_model(out, "posterior", model.posterior, model.posterior.config, half=True)
     save_model(out, "decoder", model.decoder, model.decoder.config, half=True)
+
+
+class Contest(nn.Module):
+    """The decoder and its judges as one model with one optimizer."""
+
+    def __init__(self, decoder: Decoder, judges: Judges) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.judges = judges
+
+
+def train_decoder(
+    corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+) -> None:
+    """Trains the decoder in `out` further, against judges, and writes `decoder.safetensors`.
+
+    The posterior stays as it is, and with it the latents: what was trained on them (prior,
+    Flow-Omni) fits the new decoder too.
+
+    Raises:
+        MissingModelError: posterior or decoder is not in `out`.
+    """
+    batches = Batches(corpus, out)
+    posterior = Posterior(load_config(out, "posterior", PosteriorConfig))
+    load_weights(out, "posterior", posterior)
+    posterior.to(batches.device)
+    decoder = Decoder(load_config(out, "decoder", DecoderConfig))
+    load_weights(out, "decoder", decoder)
+    decoder.requires_grad_(True)
+    torch.manual_seed(seed)
+    model = Contest(decoder, Judges())
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        batch = batches.draw(generator)
+        with torch.no_grad():
+            latents = sample(*_latents(posterior, batch))
+        made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
+        losses, made, wanted = batches.losses(batch, made, excitation)
+        losses |= model.judges.losses(made[:JUDGED], wanted[:JUDGED])
+        losses["total"] = (
+            losses["total"]
+            + losses["judge"]
+            + ADVERSARIAL_WEIGHT * losses["adversarial"]
+            + FEATURES_WEIGHT * losses["features"]
+        )
+        return losses
+
+    run = Run(work / "decoder", seed + 1, budget, 3e-4, clip=5.0, resume=resume)
+    train(run, model, draw)
+    save_model(out, "decoder", model.decoder, model.decoder.config, half=True)
+
+
+def _latents(posterior: Posterior, batch: Batch) -> tuple[Tensor, Tensor]:
+    with torch.no_grad(), torch.autocast(batch.samples.device.type, enabled=False):
+        mel = posterior.features(batch.samples)
+    return posterior(mel)
 
 
 assert CROP_FRAMES * MELS_PER_FRAME * 240 > 4 * DELAY_SAMPLES

@@ -31,7 +31,12 @@ VERBS: dict[str, tuple[str, str, str, bool]] = {
     "clone": ("app.voices", "clone", "clone a voice from a few seconds, and keep it", False),
     "voices": ("app.voices", "main", "list voices; keep, pass on, remove cloned ones", False),
     "build": ("data.ncssd.command", "main", "make conversations out of raw media", False),
-    "data": ("data.command", "main", "make a synthetic corpus, check a folder", False),
+    "data": (
+        "data.command",
+        "main",
+        "make a synthetic corpus; check or convert a folder",
+        False,
+    ),
     "train": ("models.training.command", "main", "train the models", False),
     "eval": ("models.evaluation.command", "main", "measure the models", True),
     "bench": ("app.bench", "main", "measure first audio, speed and memory", False),
@@ -39,6 +44,9 @@ VERBS: dict[str, tuple[str, str, str, bool]] = {
     "doctor": ("app.doctor", "main", "say what is there and what is missing", False),
     "test": ("", "", "install what tests need and run them", True),
 }
+
+# Second words that need pages or models, which data may not import.
+_OF_APP = {("build", "review"): "app.review", ("data", "convert"): "app.convert"}
 
 
 def main(argv: list[str]) -> int:
@@ -88,8 +96,8 @@ def run_verb(verb: str, rest: list[str]) -> int:
     if verb == "test":
         return subprocess.call([sys.executable, "-m", "pytest", *rest], cwd=ROOT)
     module, function, _, _ = VERBS[verb]
-    if verb == "build" and rest[:1] == ["review"]:  # a page, which data may not import
-        module, rest = "app.review", rest[1:]
+    if (verb, *rest[:1]) in _OF_APP:
+        module, rest = _OF_APP[verb, rest[0]], rest[1:]
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     if verb == "doctor":
         return int(getattr(importlib.import_module(module), function)(rest))

@@ -1,4 +1,4 @@
-"""`launch.py data`: makes the synthetic corpus, checks an NCSSD tree."""
+"""`launch.py data`: makes the synthetic corpus, checks an NCSSD tree (`data convert` is app's)."""
 
 import argparse
 import os
@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check = verbs.add_parser("check", help="checks a tree in NCSSD layout, a line a problem")
     check.add_argument("dir", type=Path)
+    verbs.add_parser("convert", help="says a tree in NCSSD layout in other voices")
     return parser
 
 

@@ -20,7 +20,7 @@ from models.predictors.plan import measure_plan
 from models.predictors.sampling import SamplingOptions
 from models.predictors.segments import split_turn
 from models.predictors.sequence import Segment
-from models.predictors.units import Units, no_text, units_of
+from models.predictors.units import Units, neighbours, no_text, units_of
 from models.reply import Reply
 from models.text import normalise, phonemize
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
@@ -247,6 +247,38 @@ class Speaker:
             latents = self.posterior.encode(self._tensor(checked))
             made = decode_whole(self.decoder, latents, self._style_of(checked)[None])
         return made[0, : len(checked)].cpu().numpy()
+
+    @torch.inference_mode()
+    def revoice(
+        self, samples: np.ndarray, text: str, voice: Voice, options: SpeakOptions | None = None
+    ) -> np.ndarray:
+        """What samples `[T]` say, in another voice, `[T]`: their codes keep words, timing and
+        manner, `voice` says whose sound it is.
+
+        Args:
+            samples: float32 at 24 kHz.
+            text: what they say; empty if it is not known.
+            voice: the other voice.
+            options: how; rate must be 1.
+
+        Raises:
+            InputError: the samples are not finite, or not one channel.
+        """
+        checked = _checked(samples)
+        spoken = normalise(text)
+        units = units_of(phonemize([spoken])[0]) if spoken else no_text()
+        codes = self.tokenizer.encode(self._tensor(checked))
+        return self.decode(codes[0], units, voice, options).numpy()[: len(checked)]
+
+    @torch.inference_mode()
+    def decode(
+        self, codes: Tensor, units: Units, voice: Voice, options: SpeakOptions | None = None
+    ) -> Tensor:
+        """Codes `[T]` that say `units`, in `voice`: samples `[960 T]`."""
+        pointer = align_units(self.tokenizer.inspect(codes[None])[0][0], units)
+        phones = neighbours(torch.tensor(units.symbols), pointer)
+        stream = self.stream(voice, options or SpeakOptions())
+        return stream.push(codes, phones.to(self.device), last=True).cpu()
 
     def drop_reply(self, dialogue: DialogueState) -> None:
         """Ends a reply that nobody committed and takes it out of the cache."""

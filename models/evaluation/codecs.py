@@ -13,9 +13,8 @@ from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from models.evaluation.sets import Item
 from models.mel import FRAME_SAMPLES
-from models.predictors.alignment import align_units
-from models.predictors.units import neighbours, units_of
-from models.speaker import Speaker, SpeakOptions
+from models.predictors.units import units_of
+from models.speaker import Speaker
 from models.text import normalise, phonemize
 from models.vocoder.decoder import decode_whole
 
@@ -77,11 +76,8 @@ class SemanticCodec:
     def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
         codes = tokens[:, :, 0]
         units = units_of(phonemize([normalise(item.text)])[0])
-        pointer = align_units(self.speaker.tokenizer.inspect(codes)[0][0], units)
-        phones = neighbours(torch.tensor(units.symbols), pointer)
         voice = self.speaker.clone(item.samples)
-        stream = self.speaker.stream(voice, SpeakOptions(seed=0))
-        return stream.push(codes[0], phones, last=True).numpy()
+        return self.speaker.decode(codes[0], units, voice).numpy()
 
     def features(self, tokens: Tensor) -> np.ndarray:
         quantiser = self.speaker.tokenizer.quantiser

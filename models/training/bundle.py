@@ -71,7 +71,7 @@ def _numel(shape: list[int]) -> int:
     return count
 
 
-_RUN_OF = {"semantic": "tokenizer", "posterior": "vocoder"}
+_RUN_OF = {"semantic": "tokenizer", "posterior": "vocoder", "decoder": "vocoder"}
 
 
 def _spent(work: Path, name: str) -> tuple[str, str]:

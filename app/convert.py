@@ -24,7 +24,7 @@ _MODELS = ("semantic", "prior", "decoder")
 
 def main(argv: list[str]) -> int:
     """Says every dialogue of a data set in NCSSD layout in other voices: words, timing and manner
-    stay, who speaks does not (the synthetic data of HAM-TTS, arXiv 2403.05989, section 3.4)."""
+    stay, who speaks does not (the synthetic data of HAM-TTS, arXiv 2403.05989)."""
     parser = argparse.ArgumentParser(prog="launch.py data convert", description=main.__doc__)
     parser.add_argument("data", type=Path, help="a folder in NCSSD layout")
     parser.add_argument("--out", type=Path, required=True, help="the folder of the copies")
@@ -42,14 +42,8 @@ def main(argv: list[str]) -> int:
     names = args.voices.split(",") if args.voices else list(speaker.voices)
     voices = [resolve_voice(speaker, name.strip()) for name in dict.fromkeys(names)]
     weights = args.weights or WEIGHTS
-    record = {
-        "tool": "launch.py data convert",
-        "models": {name: sha256(weights / f"{name}.safetensors") for name in _MODELS},
-        "voices": [voice.name for voice in voices],
-        "copies": args.copies,
-        "seed": args.seed,
-    }
-    done, failures = convert(speaker, args.data, args.out, voices, args.copies, args.seed, record)
+    models = {name: sha256(weights / f"{name}.safetensors") for name in _MODELS}
+    done, failures = convert(speaker, args.data, args.out, voices, args.copies, args.seed, models)
     for name, reason in failures:
         print(f"failed: dialogue {name}: {reason}", file=sys.stderr)
     print(f"{done} dialogues in {args.out}")
@@ -63,7 +57,7 @@ def convert(
     voices: list[Voice],
     copies: int,
     seed: int,
-    record: dict[str, object],
+    models: dict[str, str],
 ) -> tuple[int, list[tuple[str, str]]]:
     """Writes `copies` of every dialogue; what is there already is kept.
 
@@ -74,7 +68,7 @@ def convert(
         voices: to draw from; the speakers of a dialogue get different ones.
         copies: of each dialogue.
         seed: of the draw.
-        record: what the copies were made with, kept beside them and in each.
+        models: checksums of the models; with the rest they are kept beside the copies and in each.
 
     Returns:
         How many copies are there now, and the dialogues that failed with the reason.
@@ -88,6 +82,13 @@ def convert(
         raise InputError(
             f"there are {len(voices)} voices for dialogues of {most} speakers; give more voices"
         )
+    record = {
+        "tool": "launch.py data convert",
+        "models": models,
+        "voices": [voice.name for voice in voices],
+        "copies": copies,
+        "seed": seed,
+    }
     _claim(out, record)
     done, failures = 0, []
     columns = (TextColumn("converting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""`launch.py data`: makes the synthetic corpus, checks an NCSSD tree (`data convert` is app's)."""
+"""`launch.py data`: makes the synthetic corpus, checks an NCSSD tree."""
 
 import argparse
 import os
@@ -19,7 +19,9 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="launch.py data", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="launch.py data", description=__doc__, epilog="Also: launch.py data convert --help"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     synthetic = verbs.add_parser(
         "synthetic",
@@ -36,7 +38,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     check = verbs.add_parser("check", help="checks a tree in NCSSD layout, a line a problem")
     check.add_argument("dir", type=Path)
-    verbs.add_parser("convert", help="says a tree in NCSSD layout in other voices")
     return parser
 
 

@@ -20,9 +20,9 @@ from models.predictors.plan import measure_plan
 from models.predictors.sampling import SamplingOptions
 from models.predictors.segments import split_turn
 from models.predictors.sequence import Segment
-from models.predictors.units import Units, neighbours, no_text, units_of
+from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply
-from models.text import normalise, phonemize
+from models.text import normalise
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.vocoder.decoder import Decoder, DecoderConfig, decode_whole
 from models.vocoder.posterior import Posterior, PosteriorConfig
@@ -249,9 +249,7 @@ class Speaker:
         return made[0, : len(checked)].cpu().numpy()
 
     @torch.inference_mode()
-    def revoice(
-        self, samples: np.ndarray, text: str, voice: Voice, options: SpeakOptions | None = None
-    ) -> np.ndarray:
+    def revoice(self, samples: np.ndarray, text: str, voice: Voice) -> np.ndarray:
         """What samples `[T]` say, in another voice, `[T]`: their codes keep words, timing and
         manner, `voice` says whose sound it is.
 
@@ -259,25 +257,21 @@ class Speaker:
             samples: float32 at 24 kHz.
             text: what they say; empty if it is not known.
             voice: the other voice.
-            options: how; rate must be 1.
 
         Raises:
             InputError: the samples are not finite, or not one channel.
         """
         checked = _checked(samples)
-        spoken = normalise(text)
-        units = units_of(phonemize([spoken])[0]) if spoken else no_text()
+        units = units_of_text(normalise(text))
         codes = self.tokenizer.encode(self._tensor(checked))
-        return self.decode(codes[0], units, voice, options).numpy()[: len(checked)]
+        return self.decode(codes[0], units, voice).numpy()[: len(checked)]
 
     @torch.inference_mode()
-    def decode(
-        self, codes: Tensor, units: Units, voice: Voice, options: SpeakOptions | None = None
-    ) -> Tensor:
+    def decode(self, codes: Tensor, units: Units, voice: Voice) -> Tensor:
         """Codes `[T]` that say `units`, in `voice`: samples `[960 T]`."""
         pointer = align_units(self.tokenizer.inspect(codes[None])[0][0], units)
         phones = neighbours(torch.tensor(units.symbols), pointer)
-        stream = self.stream(voice, options or SpeakOptions())
+        stream = self.stream(voice, SpeakOptions())
         return stream.push(codes, phones.to(self.device), last=True).cpu()
 
     def drop_reply(self, dialogue: DialogueState) -> None:
@@ -324,14 +318,14 @@ class Speaker:
         self, model: DialogueModel, who: int, text: str, sound: np.ndarray | None
     ) -> list[Segment]:
         """A turn as the predictor `model` reads it; `text` is normalised."""
-        units: Units = units_of(phonemize([text])[0]) if text else no_text()
+        units = units_of_text(text)
         if sound is None:
             return split_turn(who, units, torch.zeros(self.style.config.style_dim), None, None)
         if len(sound) > MAX_HEARD_SECONDS * SAMPLE_RATE:
             share = MAX_HEARD_SECONDS * SAMPLE_RATE / len(sound)
             words = text.split()
             kept = " ".join(words[len(words) - round(share * len(words)) :])
-            units = units_of(phonemize([kept])[0]) if kept else no_text()
+            units = units_of_text(kept)
             sound = sound[-MAX_HEARD_SECONDS * SAMPLE_RATE :]
         codes = self.tokenizer.encode(self._tensor(sound))
         phones, _ = self.tokenizer.inspect(codes)

@@ -13,9 +13,9 @@ from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from models.evaluation.sets import Item
 from models.mel import FRAME_SAMPLES
-from models.predictors.units import units_of
+from models.predictors.units import units_of_text
 from models.speaker import Speaker
-from models.text import normalise, phonemize
+from models.text import normalise
 from models.vocoder.decoder import decode_whole
 
 FRAME_HZ = SAMPLE_RATE / FRAME_SAMPLES
@@ -75,7 +75,7 @@ class SemanticCodec:
     @torch.inference_mode()
     def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
         codes = tokens[:, :, 0]
-        units = units_of(phonemize([normalise(item.text)])[0])
+        units = units_of_text(normalise(item.text))
         voice = self.speaker.clone(item.samples)
         return self.speaker.decode(codes[0], units, voice).numpy()
 

@@ -22,9 +22,9 @@ from models.evaluation.panel import Panel
 from models.evaluation.probes import Probed, code_use, edit_errors, probe
 from models.evaluation.sets import TOKENS, Item, held_out_voices, say, sentences
 from models.evaluation.vocoder import copy_figures
-from models.predictors.units import PUNCTUATION, units_of
+from models.predictors.units import PUNCTUATION, units_of_text
 from models.speaker import Speaker
-from models.text import SYMBOLS, normalise, phonemize
+from models.text import SYMBOLS, normalise
 
 NUM_EXAMPLES = 1
 PROBE_SENTENCES = 16
@@ -157,7 +157,7 @@ def _own_phones(speaker: Speaker, items: list[Item]) -> Figure:
         logits, _ = speaker.tokenizer.inspect(speaker.tokenizer.encode(_tensor(item)))
         best = logits[0].argmax(-1).tolist()
         read = [s for i, s in enumerate(best) if s not in marks and (i == 0 or best[i - 1] != s)]
-        units = units_of(phonemize([normalise(item.text)])[0])
+        units = units_of_text(normalise(item.text))
         said = [symbol for symbol in units.symbols if symbol not in marks]
         errors.append(edit_errors(said, read))
         lengths.append(len(said))

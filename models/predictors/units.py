@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.text import SYMBOLS, Phonemes
+from models.text import SYMBOLS, Phonemes, phonemize
 
 _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 _STRESS = {"ˈ": 1, "ˌ": 2}
@@ -65,6 +65,11 @@ def units_of(phonemes: Phonemes) -> Units:
         starts.append(0)
     words = tuple((word, position[a], position[b]) for word, a, b in phonemes.words)
     return Units(tuple(symbols), tuple(stress), tuple(starts), words)
+
+
+def units_of_text(text: str) -> Units:
+    """A normalised text as units; `no_text` where it is empty."""
+    return units_of(phonemize([text])[0]) if text else no_text()
 
 
 def no_text() -> Units:

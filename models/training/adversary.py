@@ -66,18 +66,21 @@ class Judges(nn.Module):
             `judge`, whose gradient reaches the judges alone; `adversarial` and `features`, whose
             gradient reaches `made` alone. So one backward pass of their sum trains both sides.
         """
-        losses = {"judge": 0.0, "adversarial": 0.0, "features": 0.0}
-        share = 1 / len(self.judges)
-        for judge in self.judges:
-            mark_real, wanted = judge(real)
-            mark_made, _ = judge(made.detach())
-            losses["judge"] += share * ((1 - mark_real).square().mean() + mark_made.square().mean())
-            fixed = {name: p.detach() for name, p in judge.named_parameters()}
-            mark, found = torch.func.functional_call(judge, fixed, (made,))
-            losses["adversarial"] += share * (1 - mark).square().mean()
-            distances = [
-                (a - b.detach()).abs().mean() / b.detach().abs().mean().clamp_min(1e-3)
-                for a, b in zip(found, wanted, strict=True)
-            ]
-            losses["features"] += share * torch.stack(distances).mean()
-        return {name: torch.as_tensor(value) for name, value in losses.items()}
+        rows = [_losses(judge, made, real) for judge in self.judges]
+        return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
+
+
+def _losses(judge: nn.Module, made: Tensor, real: Tensor) -> dict[str, Tensor]:
+    mark_real, wanted = judge(real)
+    mark_made, _ = judge(made.detach())
+    fixed = {name: p.detach() for name, p in judge.named_parameters()}
+    mark, found = torch.func.functional_call(judge, fixed, (made,))
+    distances = [
+        (a - b.detach()).abs().mean() / b.detach().abs().mean().clamp_min(1e-3)
+        for a, b in zip(found, wanted, strict=True)
+    ]
+    return {
+        "judge": (1 - mark_real).square().mean() + mark_made.square().mean(),
+        "adversarial": (1 - mark).square().mean(),
+        "features": torch.stack(distances).mean(),
+    }

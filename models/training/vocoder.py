@@ -178,6 +178,7 @@ def train_decoder(
         )
         return losses
 
+    # A seed of its own: the vocoder's would draw the crops again that it began with.
     run = Run(work / "decoder", seed + 1, budget, 3e-4, clip=5.0, resume=resume)
     train(run, model, draw)
     save_model(out, "decoder", model.decoder, model.decoder.config, half=True)

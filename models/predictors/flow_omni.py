@@ -85,6 +85,7 @@ class FlowOmni(DialogueModel):
 
     name = "flow-omni"
     begin = -1
+    frames = "latent"
     voice_in_frames = True  # a latent holds the voice, which a code leaves to the prior
     config: FlowOmniConfig
     latent_mean: Tensor

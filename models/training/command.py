@@ -30,6 +30,9 @@ STEPS = {
     "prior": 8000,
     "gpt-talker": 8000,
     "flow-omni": 8000,
+    "acoustic": 0,  # fitted, not trained by steps
+    "acoustic-decoder": 8000,
+    "ham-tts": 8000,
 }
 # Going on with the decoder against judges was not worth its time so far (HISTORY.md).
 BUNDLE = [*(name for name in STEPS if name != "decoder"), "voices"]
@@ -48,6 +51,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--threads", type=int, help="processor threads (default: all)")
     parser.add_argument("--limit", type=int, help="use only the first dialogues of the data")
+    parser.add_argument(
+        "--from-scratch",
+        action="store_true",
+        help="flow-omni, ham-tts: not with the weights of the gpt-talker in --out",
+    )
+    parser.add_argument(
+        "--without", choices=("lvs", "augmentation"), help="ham-tts: an ablation of it"
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.threads:
@@ -68,8 +79,11 @@ def main(argv: list[str]) -> int:
 
 
 def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budget) -> None:
+    from models.training.acoustic import train_acoustic
+    from models.training.acoustic_decoder import train_acoustic_decoder
     from models.training.flow_omni import train_flow_omni
     from models.training.gpt_talker import train_gpt_talker
+    from models.training.ham_tts import train_ham_tts
     from models.training.prior import train_prior
     from models.training.style import train_style
     from models.training.tokenizer import train_tokenizer
@@ -89,7 +103,13 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
         train_prior(args.data, corpus, *rest)
     elif name == "voices":
         make_voices(args.data, corpus, args.out, NAMED_VOICES)
+    elif name == "acoustic":
+        train_acoustic(args.data, corpus, args.out, args.work, args.seed)
+    elif name == "acoustic-decoder":
+        train_acoustic_decoder(args.data, corpus, *rest)
+    elif name == "ham-tts":
+        train_ham_tts(args.data, corpus, *rest, warm=not args.from_scratch, without=args.without)
     elif name == "flow-omni":
-        train_flow_omni(args.data, corpus, *rest)
+        train_flow_omni(args.data, corpus, *rest, warm=not args.from_scratch)
     else:
         train_gpt_talker(args.data, corpus, *rest)

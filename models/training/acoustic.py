@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 _POINTS = 200_000  # frames that the codebooks are fitted to
 _ROUNDS = 30
-_CHUNK = 8192
+_CHUNK = 1024  # distances of a chunk stay in the cache
 
 
 def train_acoustic(root: Path, corpus: Corpus, out: Path, work: Path, seed: int) -> None:

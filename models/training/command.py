@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
         "--without", choices=("lvs", "augmentation"), help="ham-tts: an ablation of it"
     )
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     if args.threads:
         torch.set_num_threads(args.threads)
     corpus = Corpus(prepare(args.data, limit=args.limit))

@@ -33,6 +33,7 @@ class Dialogues:
         encoded: of `encode_corpus`.
         tokenizer: tells each turn's manner from its codes.
         frames: an utterance's number to its frames, `[T]` or `[T, latent_dim]`.
+        num_positions: of a batch, about.
 
     Attributes:
         sizes: what the data say of a predictor's configuration.
@@ -44,7 +45,9 @@ class Dialogues:
         encoded: list[Encoded],
         tokenizer: SemanticTokenizer,
         frames: Callable[[int], Tensor],
+        num_positions: int = POSITIONS_A_BATCH,
     ) -> None:
+        self.num_positions = num_positions
         self.corpus, self.encoded, self.frames = corpus, encoded, frames
         self.plans = _all_plans(corpus, encoded, tokenizer)
         low, high = _plan_range(self.plans)
@@ -60,7 +63,7 @@ class Dialogues:
         drawn, and the shorter two thirds or the longer third of the rows are given."""
         rows: list[list[Segment]] = []
         total = 0
-        while total < 2 * POSITIONS_A_BATCH:
+        while total < 2 * self.num_positions:
             turns = self._turns[int(generator.integers(len(self._turns)))]
             rows.append(self._row(generator, turns, config))
             total += length_of(rows[-1])

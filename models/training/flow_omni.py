@@ -9,10 +9,16 @@ from torch import Tensor
 from models.checkpoint import save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.training.corpus import Corpus
-from models.training.dialogues import Dialogues
+from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
 from models.training.encoded import Latents, encode_corpus, encode_latents, load_tokenizer
 from models.training.loop import Budget, Run, train
-from models.training.warm_start import begin_with, shared_sizes, trained_talker
+from models.training.warm_start import (
+    WARM_POSITIONS,
+    WARM_RATE,
+    begin_with,
+    shared_sizes,
+    trained_talker,
+)
 
 _MEASURED_UTTERANCES = 500
 
@@ -36,8 +42,11 @@ def train_flow_omni(
     """
     latents = encode_latents(root, corpus, out)
     encoded = encode_corpus(root, corpus, out)
-    dialogues = Dialogues(corpus, encoded, load_tokenizer(out), lambda i: latents[i].sample())
     talker = trained_talker(out) if warm else None
+    num_positions = POSITIONS_A_BATCH if talker is None else WARM_POSITIONS
+    dialogues = Dialogues(
+        corpus, encoded, load_tokenizer(out), lambda i: latents[i].sample(), num_positions
+    )
     sizes = dialogues.sizes if talker is None else shared_sizes(talker)
     torch.manual_seed(seed)
     config = FlowOmniConfig(**sizes, latent_dim=latents[0].mean.shape[1])
@@ -54,7 +63,8 @@ def train_flow_omni(
         losses = model.losses(model(embedded), positions, frames)
         return {"total": losses.total, **vars(losses)}
 
-    run = Run(work / "flow-omni", seed, budget, 1e-3, weight_decay=0.05, resume=resume)
+    rate = 1e-3 if talker is None else WARM_RATE
+    run = Run(work / "flow-omni", seed, budget, rate, weight_decay=0.05, resume=resume)
     train(run, model, draw)
     # The flow adds noise of its own: a two-hundredth of a weight is not heard.
     save_model(out, "flow-omni", model, config, half=True, int8=True)

@@ -11,12 +11,18 @@ from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import Segment
 from models.training.acoustic_decoder import load_acoustic
 from models.training.corpus import Corpus
-from models.training.dialogues import Dialogues
+from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
 from models.training.disturbing import disturbed
 from models.training.encoded import encode_corpus, encode_latents, load_tokenizer
 from models.training.loop import Budget, Run, train
 from models.training.refined import NUM_REFINED, refined_units
-from models.training.warm_start import begin_with, shared_sizes, trained_talker
+from models.training.warm_start import (
+    WARM_POSITIONS,
+    WARM_RATE,
+    begin_with,
+    shared_sizes,
+    trained_talker,
+)
 
 AUGMENTED = 0.1  # share of samples whose acoustic history is disturbed (HAM-TTS, section 3.3)
 _ABLATIONS = {"lvs": {"lvs_dim": 0}, "augmentation": {}}
@@ -53,8 +59,9 @@ def train_ham_tts(
         units = torch.from_numpy(refined[index].astype(np.int64))
         return torch.stack([acoustic.encode(mean, 1)[:, 0], units], dim=-1)
 
-    dialogues = Dialogues(corpus, encoded, load_tokenizer(out), frames)
     talker = trained_talker(out) if warm else None
+    num_positions = POSITIONS_A_BATCH if talker is None else WARM_POSITIONS
+    dialogues = Dialogues(corpus, encoded, load_tokenizer(out), frames, num_positions)
     sizes = dialogues.sizes if talker is None else shared_sizes(talker)
     torch.manual_seed(seed)
     config = HamTTSConfig(
@@ -77,7 +84,8 @@ def train_ham_tts(
         losses = model.losses(model(embedded), positions, lvs)
         return {"total": losses.total, **vars(losses)}
 
-    run = Run(work / "ham-tts", seed, budget, 8e-4, weight_decay=0.05, resume=resume)
+    rate = 1.2e-3 if talker is None else WARM_RATE
+    run = Run(work / "ham-tts", seed, budget, rate, weight_decay=0.05, resume=resume)
     train(run, model, draw)
     save_model(out, "ham-tts", model, config, half=True, int8=True)
 

@@ -16,6 +16,10 @@ from models.checkpoint import load_config, load_weights
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 
+# A trained backbone wants smaller steps, and more of them for the same time.
+WARM_RATE = 5e-4
+WARM_POSITIONS = 1280
+
 logger = logging.getLogger(__name__)
 
 # A predictor that begins so has the sizes of the one that it begins with, and its bins.

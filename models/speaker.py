@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data.errors import InputError
 from models.checkpoint import WEIGHTS, load_config, load_weights
-from models.dialogue_state import DialogueState, HeardTurn
+from models.dialogue_state import AGENT, DialogueState, HeardTurn
 from models.mel import SAMPLE_RATE
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import DialogueModel
@@ -30,11 +30,12 @@ from models.vocoder.posterior import Posterior, PosteriorConfig
 from models.vocoder.prior import Prior, PriorConfig
 from models.vocoder.style import StyleConfig, StyleEncoder
 from models.vocoder.synthesis import Manner, Synthesis
-from models.voice import Voice, load_voices
+from models.voice import Prompt, Voice, load_voices
 
 MAX_HEARD_SECONDS = 30  # of a longer turn, the end is heard
 MIN_CLONE_SECONDS = 1.0
 MAX_CLONE_SECONDS = 20
+MAX_PROMPT_SECONDS = 8
 _SILENCE_RMS = 1e-3
 
 
@@ -175,7 +176,7 @@ class Speaker:
         if np.sqrt(np.square(checked).mean()) < _SILENCE_RMS:
             raise InputError("the voice sample is silent; give a recording of one person speaking")
         style = self._style_of(checked[: MAX_CLONE_SECONDS * SAMPLE_RATE])
-        return Voice(name, f"cloned from {seconds:.1f} s", style)
+        return Voice(name, f"cloned from {seconds:.1f} s", style, Prompt("", checked))
 
     def open_dialogue(self, predictor: str | None = None) -> DialogueState:
         """A dialogue in which nothing has been said.
@@ -239,6 +240,8 @@ class Speaker:
                 "there is nothing to speak in the text: give words, not only signs or emoji"
             )
         self.drop_reply(dialogue)
+        if dialogue.model.prompted and dialogue.prompt is not voice.prompt:
+            self._lead(dialogue, voice.prompt)
         options = options or SpeakOptions()
         reply = Reply(self, dialogue, text, voice, options)
         dialogue.open_reply = reply
@@ -311,6 +314,18 @@ class Speaker:
         ways = {"semantic": self.prior, "acoustic": self.acoustic_decoder, "latent": None}
         way = ways["semantic" if model is None else model.frames]
         return Synthesis(way, self.decoder, style, options.manner, options.latent_temperature)
+
+    def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
+        """Begins the predictor's cache again, with what the voice has said in front."""
+        dialogue.predictor = dialogue.model.init_state(1, self.device, torch.float32)
+        dialogue.prompt = prompt
+        if prompt is not None:
+            # A text that is longer than the sound that is used would not fit it.
+            sound = prompt.samples[: MAX_PROMPT_SECONDS * SAMPLE_RATE]
+            text = prompt.text if len(sound) == len(prompt.samples) else ""
+            self._enter(dialogue, AGENT, normalise(text), sound)
+        for turn in dialogue.turns:
+            self._enter(dialogue, turn.who, normalise(turn.text), turn.samples)
 
     def _enter(
         self, dialogue: DialogueState, who: int, text: str, sound: np.ndarray | None

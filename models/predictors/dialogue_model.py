@@ -105,6 +105,7 @@ class DialogueModel(nn.Module, ABC):
     name: str
     frames: Literal["semantic", "acoustic", "latent"] = "semantic"  # what a frame of sound is
     begin: int  # stands for the frame before the first
+    prompted = False  # whether a cloned voice's sample leads the dialogue, as a turn of its own
     voice_in_frames = False  # whether every frame is told the voice, or only the head of a turn
 
     def __init__(self, config: DialogueConfig) -> None:

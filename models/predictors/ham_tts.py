@@ -54,7 +54,8 @@ class HamTTS(DialogueModel):
     told by a predicted latent variable sequence what they sound like.
 
     After HAM-TTS (arXiv 2403.05989): text and latents are fused and lead the sequence, an
-    autoregressive model predicts the first codes and `AcousticDecoder` the others. The paper
+    autoregressive model predicts the first codes and `AcousticDecoder` the others. The prompt of a
+    cloned voice stands in front, as a turn of the dialogue. The paper
     leaves open whether the model is trained on the aligner's latents or the predicted ones: here
     on either, by chance, for each segment; and the absolute error teaches the predictor alone, so
     that it cannot pull the aligner's latents to a constant.
@@ -62,6 +63,7 @@ class HamTTS(DialogueModel):
 
     name = "ham-tts"
     frames = "acoustic"
+    prompted = True
     voice_in_frames = True  # an acoustic code holds the voice
     config: HamTTSConfig
 

@@ -49,6 +49,7 @@ class AcousticDecoder(nn.Module):
     """
 
     noise: Tensor
+    spread: Tensor
 
     def __init__(self, config: AcousticDecoderConfig, acoustic: AcousticTokenizer) -> None:
         super().__init__()
@@ -67,8 +68,10 @@ class AcousticDecoder(nn.Module):
         self.level = nn.Embedding(self.num_levels - 1, dim)
         self.refine = ConvNeXtStack(dim, config.level_depth, kernel=5, condition_dim=dim)
         self.leave = nn.Linear(dim, latent_dim)
-        # exp(-2 log s) is twice the precision of a level's prediction, and its softmax's sharpness.
+        # Of what a level predicts, in units of its vectors: exp(-2 log s) is a softmax's sharpness.
         self.log_spread = nn.Parameter(torch.zeros(self.num_levels - 1))
+        spread = acoustic.codebooks.flatten(1).std(-1).clamp_min(1e-6)
+        self.register_buffer("spread", spread, persistent=False)
         generator = torch.Generator().manual_seed(11)
         noise = torch.randn(_NOISE_FRAMES, latent_dim, generator=generator)
         self.register_buffer("noise", noise, persistent=False)
@@ -124,7 +127,7 @@ class AcousticDecoder(nn.Module):
         for level in range(self.num_levels - 1):
             levels = torch.full((len(codes),), level, device=codes.device)
             rest = self._rest(condition, total, levels, state.levels[level])
-            spread = self.log_spread[level].exp()
+            spread = self.log_spread[level].exp() * self.spread[level + 1]
             # Rolled, so that no two levels are given the same noise.
             noise = self.noise[index].roll(level, dims=-1)
             rest = rest + temperature * spread * noise
@@ -152,8 +155,8 @@ class AcousticDecoder(nn.Module):
         rest = self._rest(condition, totals, levels, None).float()
         books = self.acoustic.codebooks[levels + 1].float()
         distance = torch.cdist(rest, books).square()
-        precision = (-2 * self.log_spread[levels]).exp()[:, None, None]
-        logits = -0.5 * precision * distance
+        spread = self.log_spread[levels].exp() * self.spread[levels + 1]
+        logits = -0.5 * distance / spread.square()[:, None, None]
         return F.cross_entropy(logits[valid], targets[valid])
 
     def conditioned(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
@@ -164,7 +167,7 @@ class AcousticDecoder(nn.Module):
     def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         voice = style[:, None].expand(-1, codes.shape[1], -1)
         symbols = self.symbols(phones).flatten(2)
-        vectors = self.acoustic.codebooks[0][codes]
+        vectors = self.acoustic.codebooks[0][codes] / self.spread[0]
         return torch.cat([self.first(codes), vectors, symbols, voice], dim=-1)
 
     def _rest(
@@ -172,5 +175,6 @@ class AcousticDecoder(nn.Module):
     ) -> Tensor:
         """What the levels before `levels` `[B]` have left, as predicted, `[B, T, latent_dim]`."""
         which = self.level(levels)
-        h = condition + self.sum(totals) + which[:, None]
-        return self.leave(self.refine(h, state, which))
+        h = condition + self.sum(totals / self.spread[0]) + which[:, None]
+        rest = self.leave(self.refine(h, state, which))
+        return rest * self.spread[levels + 1, None, None]

@@ -81,9 +81,10 @@ class FlowOmni(DialogueModel):
     """A dialogue model whose frames are latents, drawn by flow matching.
 
     After Flow-Omni (arXiv 2412.04917), with the phoneme pointer's end in place of the state
-    stream's stop. A linear layer tells the mean of the next latent, and the flow draws what is left:
-    what is certain is then learnt from an error without noise in it. The history is noised in training and the last `clean_frames` latents of the
-    sentence are shown to the flow as they are (CALM, arXiv 2509.06926, section 3).
+    stream's stop. A linear layer tells the mean of the next latent and the flow draws what is left:
+    what is certain is then learnt from an error without noise in it. The history is noised in
+    training, and the last `clean_frames` latents of the sentence are shown to the flow as they are
+    (CALM, arXiv 2509.06926, section 3).
     """
 
     name = "flow-omni"

@@ -252,6 +252,7 @@ class Session:
             return
         turn.ended_at = self._clock()
         silence = (self._ears.num_samples - heard.at) / SAMPLE_RATE
+        turn.timings["silence_ms"] = 1000 * silence
         self._metrics.end_of_turn.observe(silence)
 
     def _drop_listening(self) -> None:
@@ -285,7 +286,8 @@ class Session:
         samples = turn.samples()
         record = TurnRecord(turn.number, USER, text)
         record.manner = measure_manner(samples, self.turns.manners(USER))
-        record.timings["recognition_ms"] = 1000 * recognition_s
+        turn.timings["recognition_ms"] = 1000 * recognition_s
+        record.timings = dict(turn.timings)
         self._respond(record, samples, turn)
 
     # The agent's turn
@@ -296,9 +298,7 @@ class Session:
         self.turns.add(record, samples)
         said = record.public()
         if turn is not None:
-            silence_ms = self.settings.hearing.silence_ms
             said["speech_end"] = turn.end  # on the listener's own count of samples
-            said["timings"]["silence_ms"] = float(silence_ms)
         self._emit({"type": "turn", **said})
         if self._predictor() == self._voicebox.predictor:
             self._voicebox.hear(USER, record.text, samples)

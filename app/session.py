@@ -304,14 +304,12 @@ class Session:
             self._voicebox.hear(USER, record.text, samples)
         else:
             self._rebuild()
+        voice = self._voice()
         answer = self._voicebox.answer(
-            self._responder(),
-            self.turns.history(),
-            self._voice(),
-            self.settings.speak_options(),
+            self._responder(), self.turns.history(), voice, self.settings.speak_options()
         )
         number = self.turns.number()
-        self._speaking = Speaking(answer, number, turn, self._tell, self._metrics)
+        self._speaking = Speaking(answer, number, voice.name, turn, self._tell, self._metrics)
         self._emit(
             {
                 "type": "reply.started",
@@ -374,9 +372,10 @@ class Session:
             return
         record = TurnRecord(speaking.turn, AGENT, spoken.text, cut=spoken.cut)
         record.intended = spoken.whole if spoken.cut else ""
-        record.voice = self._voice().name
+        record.voice = speaking.voice
         record.timings = speaking.timings
-        record.manner = measure_manner(spoken.samples, self.turns.manners(AGENT))
+        earlier = self.turns.manners(AGENT, speaking.voice)
+        record.manner = measure_manner(spoken.samples, earlier)
         self.turns.add(record, spoken.samples)
         self._emit({"type": "turn", "reply": answer.number, **record.public()})
 

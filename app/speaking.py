@@ -53,6 +53,7 @@ class Speaking:
 
     Attributes:
         turn: its number in the conversation.
+        voice: the name of the voice that speaks it.
         replied_to: the user's spoken turn, or None after a typed one.
         stop_by: when cut, the time until which the page's report is awaited.
         timings: measured milliseconds: the parts of the wait for the first sound, one after the
@@ -60,9 +61,15 @@ class Speaking:
     """
 
     def __init__(
-        self, answer: Answer, turn: int, replied_to: Listening | None, emit: Emit, metrics: Metrics
+        self,
+        answer: Answer,
+        turn: int,
+        voice: str,
+        replied_to: Listening | None,
+        emit: Emit,
+        metrics: Metrics,
     ) -> None:
-        self.answer, self.turn, self.replied_to = answer, turn, replied_to
+        self.answer, self.turn, self.voice, self.replied_to = answer, turn, voice, replied_to
         self.playback = Playback()
         self.stop_by: float | None = None
         self.timings: dict[str, float] = {}

@@ -1,10 +1,6 @@
 """What is said: the script, and a language model's endpoint on this machine."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +9,7 @@ from app.manner import Manner, measure_manner
 from app.replies import ChatEndpoint, Said, messages_of
 from app.scripted import ScriptedResponder, answer_to, name_in
 from data.errors import RepError
+from tests.app.language_model import LanguageModel, language_model
 from tests.app.user_sound import speechlike
 
 
@@ -77,36 +74,13 @@ def test_manner_is_measured() -> None:
     assert measure_manner(np.zeros(24_000, np.float32)).f0_hz == 0
 
 
-def event(text: str) -> bytes:
-    return b"data: " + json.dumps({"choices": [{"delta": {"content": text}}]}).encode() + b"\n\n"
-
-
-class _Endpoint(BaseHTTPRequestHandler):
-    status = 200
-    body = event("Hello ") + event("there.") + b"data: [DONE]\n\n"
-    seen: ClassVar[dict] = {}
-
-    def do_POST(self) -> None:
-        type(self).seen = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        type(self).seen["authorization"] = self.headers.get("Authorization")
-        self.send_response(self.status)
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    def log_message(self, *args: object) -> None: ...
-
-
 @pytest.fixture
-def endpoint() -> Iterator[tuple[type[_Endpoint], str]]:
-    handler = type("Handler", (_Endpoint,), {})
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield handler, f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
+def endpoint() -> Iterator[tuple[type[LanguageModel], str]]:
+    with language_model() as found:
+        yield found
 
 
-def test_an_endpoint_is_streamed(endpoint: tuple[type[_Endpoint], str]) -> None:
+def test_an_endpoint_is_streamed(endpoint: tuple[type[LanguageModel], str]) -> None:
     handler, url = endpoint
     chat = ChatEndpoint(url, "small", key="k")
     assert list(chat.reply([Said(0, "hi")])) == ["Hello ", "there."]
@@ -127,10 +101,10 @@ def test_an_endpoint_is_streamed(endpoint: tuple[type[_Endpoint], str]) -> None:
     ],
 )
 def test_an_endpoint_that_fails_says_so(
-    endpoint: tuple[type[_Endpoint], str], status: int, body: bytes, message: str
+    endpoint: tuple[type[LanguageModel], str], status: int, body: bytes, message: str
 ) -> None:
     handler, url = endpoint
-    handler.status, handler.body = status, body
+    handler.status, handler.pieces = status, [body]
     chat = ChatEndpoint(url, "small")
     with pytest.raises(RepError, match=message):
         list(chat.reply([Said(0, "hi")]))

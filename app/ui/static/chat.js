@@ -19,6 +19,21 @@ const PARTS = [
   ['speech_ms', 'voice'],
 ];
 
+const INSECURE =
+  'This page came over plain HTTP, so the browser gives it no microphone. Typing works; for ' +
+  'talking start the server with --ssl-keyfile and --ssl-certfile.';
+
+// A button that were `disabled` would lose the focus of whoever works with keys.
+function enable(button, on) {
+  button.setAttribute('aria-disabled', !on);
+}
+
+function guarded(work) {
+  return (event) => {
+    if (event.currentTarget.getAttribute('aria-disabled') !== 'true') work(event);
+  };
+}
+
 export function mount(root) {
   if (root.dataset.mounted) return;
   root.dataset.mounted = 'yes';
@@ -54,7 +69,7 @@ class Chat {
   }
 
   wire() {
-    const on = (selector, kind, work) => this.find(selector).addEventListener(kind, work);
+    const on = (selector, kind, work) => this.find(selector).addEventListener(kind, guarded(work));
     on('.rp-start', 'click', () => (this.talking ? this.stopTalking() : this.startTalking()));
     on('.rp-hush', 'click', () => this.connection.send({ type: 'stop' }));
     on('.rp-new', 'click', () => this.anew());
@@ -64,12 +79,7 @@ class Chat {
       this.write();
     });
     on('.rp-settings', 'input', (event) => this.setting(event.target));
-    if (!window.isSecureContext) {
-      this.notice(
-        'This page came over plain HTTP, so the browser gives it no microphone. Typing works; for ' +
-          'talking start the server with --ssl-keyfile and --ssl-certfile.',
-      );
-    }
+    this.notice('');
   }
 
   // Talking and typing
@@ -78,11 +88,11 @@ class Chat {
     this.notice('');
     await this.audio.open();
     await this.connection.open();
-    this.find('.rp-new').disabled = false;
+    enable(this.find('.rp-new'), true);
   }
 
   async startTalking() {
-    this.find('.rp-start').disabled = true;
+    enable(this.find('.rp-start'), false);
     try {
       await this.connect();
       await this.audio.openMicrophone();
@@ -90,7 +100,7 @@ class Chat {
     } catch (error) {
       this.notice(error.message);
     } finally {
-      this.find('.rp-start').disabled = false;
+      enable(this.find('.rp-start'), true);
     }
   }
 
@@ -128,8 +138,9 @@ class Chat {
     this.log.clear();
     this.sounds.clear();
     this.state('idle');
-    this.find('.rp-new').disabled = true;
-    this.find('.rp-download').disabled = true;
+    enable(this.find('.rp-new'), false);
+    enable(this.find('.rp-download'), false);
+    this.find('.rp-figures').textContent = '';
   }
 
   gone(why) {
@@ -164,7 +175,7 @@ class Chat {
     this.audio.sent = 0; // the server counts anew
     this.audio.anchor = null;
     for (const turn of event.turns) this.log.show({ ...turn, final: true });
-    this.find('.rp-download').disabled = !event.turns.length;
+    enable(this.find('.rp-download'), event.turns.length > 0);
     this.state('listening');
   }
 
@@ -188,7 +199,7 @@ class Chat {
       this.measured(known, event.timings);
     }
     this.log.show({ ...event, final: true });
-    this.find('.rp-download').disabled = false;
+    enable(this.find('.rp-download'), true);
   }
 
   on_turn_reopened(event) {
@@ -349,10 +360,11 @@ class Chat {
     const element = this.find('.rp-state');
     element.dataset.state = state;
     element.querySelector('b').textContent = STATES[state] || state;
-    this.find('.rp-hush').disabled = state !== 'speaking';
+    enable(this.find('.rp-hush'), state === 'speaking');
   }
 
+  // What stands in the way; nothing, or why there is no microphone.
   notice(text) {
-    this.find('.rp-notice').textContent = text;
+    this.find('.rp-notice').textContent = text || (window.isSecureContext ? '' : INSECURE);
   }
 }

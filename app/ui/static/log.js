@@ -94,14 +94,7 @@ export class Log {
     button.className = 'rp-replay';
     button.textContent = '▶ Replay';
     button.setAttribute('aria-label', `Replay: ${turn.text}`);
-    button.addEventListener('click', async () => {
-      button.disabled = true;
-      try {
-        await this.replay(await this.fetchTurn(turn.turn));
-      } finally {
-        button.disabled = false;
-      }
-    });
+    button.addEventListener('click', async () => this.replay(await this.fetchTurn(turn.turn)));
     return button;
   }
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from app.answering import AnySpeaker, Voicebox
-from app.hearing import Ears, Heard, HearingSettings, Memory, Sign
+from app.hearing import FRAME_MS, Ears, Heard, HearingSettings, Memory, Sign
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _SHORTEST_TURN_MS = 120  # voiced
 _UNHEARD_MS = 500  # voiced speech without a word is worth a question
+_MOSTLY = 0.6  # of speech that interrupts is voiced
 _MEMORY_S = 66.0
 
 
@@ -345,7 +346,9 @@ class Session:
         if not self.settings.interrupt:
             return
         speaking.duck()
-        if self._ears.voiced_ms >= self.settings.interrupt_ms:
+        # how long it lasts, not how much of it is voiced: the closure of a "stop" is speech too
+        needed = self.settings.interrupt_ms - FRAME_MS / 2  # it is known in whole frames
+        if self._ears.lasted_ms >= needed and self._ears.voiced_ms >= _MOSTLY * needed:
             self._barging = None
             self._metrics.interruptions.labels("cut").inc()
             self.stop("interrupted")

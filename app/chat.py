@@ -1,6 +1,7 @@
 """`launch.py chat`: the page and its server; `launch.py serve`: the server without the page."""
 
 import argparse
+import asyncio
 import json
 import logging
 import os
@@ -216,8 +217,14 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+def _not_cut_off(record: logging.LogRecord) -> bool:
+    """Pages that are still open when the server ends are cut off; that is no error."""
+    return not (record.exc_info and record.exc_info[0] is asyncio.CancelledError)
+
+
 def _log(as_json: bool) -> None:
     handler = logging.StreamHandler()
+    handler.addFilter(_not_cut_off)
     handler.setFormatter(
         _JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )

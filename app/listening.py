@@ -20,6 +20,7 @@ class Listening:
         voiced_ms: of it.
         ended_at: clock reading of its end, or None while it may go on.
         shown: the partial text that the page has.
+        timings: measured milliseconds, from the end of speech on.
     """
 
     def __init__(self, number: int, start: int, recognizer: Recognizer, memory: Memory) -> None:
@@ -28,6 +29,7 @@ class Listening:
         self.voiced_ms = 0
         self.ended_at: float | None = None
         self.shown = ""
+        self.timings: dict[str, float] = {}
         self._recognizer, self._memory = recognizer, memory
         self._fed = start
         self._utterance: Utterance | None = None

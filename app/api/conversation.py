@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from app.hub import BusyError, Hub
+from app.hub import BusyError, Engines, Hub
 from app.protocol import (
     PROTOCOL,
     SAMPLE_RATE,
@@ -42,6 +42,11 @@ def conversation_router(hub: Hub) -> APIRouter:
     async def converse(socket: WebSocket) -> None:
         await socket.accept()
         await Connection(hub, socket).run()
+
+    @router.get("/v1/conversation")
+    def offered() -> dict[str, Any]:
+        settings = public_settings(hub.settings.session)
+        return {"protocol": PROTOCOL, **choices(hub.engines), "settings": settings}
 
     @router.get("/v1/conversation/{name}/turns/{number}.wav")
     def sound(name: str, number: int) -> Response:
@@ -163,7 +168,6 @@ class Connection:
         except BusyError as error:
             raise ProtocolError("busy", str(error), True) from None
         self._session = session
-        speaker = self._hub.engines.speaker
         self._emit(
             {
                 "type": "session",
@@ -171,13 +175,7 @@ class Connection:
                 "session": session.name,
                 "resumed": resumed,
                 "sample_rate": SAMPLE_RATE,
-                "voices": [
-                    {"name": voice.name, "description": voice.description}
-                    for voice in speaker.voices.values()
-                ],
-                "predictors": list(speaker.predictors),
-                "recognizer": self._hub.engines.recognizer.name,
-                "responders": list(self._hub.engines.responders),
+                **choices(self._hub.engines),
                 "settings": public_settings(settings),
                 "turns": [record.public() for record in session.turns.records],
             }
@@ -294,6 +292,20 @@ class Connection:
                         await self._socket.close(1008)
             except (WebSocketDisconnect, RuntimeError):
                 return
+
+
+def choices(engines: Engines) -> dict[str, Any]:
+    """What can be chosen for a conversation."""
+    speaker = engines.speaker
+    return {
+        "voices": [
+            {"name": voice.name, "description": voice.description}
+            for voice in speaker.voices.values()
+        ],
+        "predictors": list(speaker.predictors),
+        "recognizer": engines.recognizer.name,
+        "responders": list(engines.responders),
+    }
 
 
 def public_settings(settings: SessionSettings) -> dict[str, Any]:

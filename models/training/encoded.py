@@ -12,7 +12,7 @@ from rich.progress import track
 from torch import nn
 
 from models.checkpoint import load_config, load_weights, sha256
-from models.mel import SAMPLE_RATE
+from models.mel import FRAME_SAMPLES, SAMPLE_RATE
 from models.predictors.alignment import align_units
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
@@ -116,6 +116,43 @@ def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
     return [found[index] for index in range(len(corpus.utterances))]
 
 
+def encode_heard(root: Path, corpus: Corpus, weights: Path) -> list[np.ndarray]:
+    """The tokenizer's continuous features of every utterance, float16 `[T, dim]`, kept likewise."""
+    folder = root / PREPARED / f"heard-{sha256(weights / 'semantic.safetensors')[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = load_tokenizer(weights).to(device())
+    found: dict[int, np.ndarray] = {}
+    for name, indices in track(_groups(corpus).items(), "listening", transient=True):
+        path = folder / f"{name}-{len(indices)}.npy"
+        if not path.exists():
+            rows = hear_utterances([corpus.utterances[i].samples for i in indices], tokenizer)
+            partial = path.with_suffix(".partial.npy")
+            np.save(partial, np.concatenate(rows))
+            partial.replace(path)
+        stored = np.load(path, mmap_mode="r+")  # torch wants writable memory; nobody writes
+        at = 0
+        for index in indices:
+            count = corpus.utterances[index].num_frames
+            found[index] = stored[at : at + count]
+            at += count
+    return [found[index] for index in range(len(corpus.utterances))]
+
+
+def hear_utterances(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> list[np.ndarray]:
+    """The tokenizer's continuous features, float16 `[T, dim]`, of int16 sounds `[samples]`."""
+    order = sorted(range(len(sounds)), key=lambda i: len(sounds[i]))
+    found: dict[int, np.ndarray] = {}
+    where = device()
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        padded = _padded([sounds[i] for i in chosen]).to(where)
+        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
+            heard = tokenizer.hear(padded).half().cpu().numpy()
+        for row, index in enumerate(chosen):
+            found[index] = heard[row, : -(-len(sounds[index]) // FRAME_SAMPLES)]
+    return [found[index] for index in range(len(sounds))]
+
+
 def _groups(corpus: Corpus) -> dict[str, list[int]]:
     """Utterances by hundreds of dialogues."""
     groups: dict[str, list[int]] = {}
@@ -131,7 +168,7 @@ def _encode_latents(utterances: list[Utterance], posterior: Posterior) -> list[n
     where = device()
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
-        samples = _padded([utterances[i] for i in chosen]).to(where)
+        samples = _padded([utterances[i].samples for i in chosen]).to(where)
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
             with torch.autocast(where.type, enabled=False):
                 features = posterior.features(samples)
@@ -142,9 +179,9 @@ def _encode_latents(utterances: list[Utterance], posterior: Posterior) -> list[n
     return [found[index] for index in range(len(utterances))]
 
 
-def _padded(utterances: list[Utterance]) -> torch.Tensor:
-    sounds = [torch.from_numpy(u.samples.astype(np.float32) / 32767) for u in utterances]
-    return nn.utils.rnn.pad_sequence(sounds, batch_first=True)
+def _padded(sounds: list[np.ndarray]) -> torch.Tensor:
+    wide = [torch.from_numpy(sound.astype(np.float32) / 32767) for sound in sounds]
+    return nn.utils.rnn.pad_sequence(wide, batch_first=True)
 
 
 def _encode(
@@ -156,7 +193,7 @@ def _encode(
     where = device()
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
-        samples = _padded([utterances[i] for i in chosen]).to(where)
+        samples = _padded([utterances[i].samples for i in chosen]).to(where)
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
             styles = style.encode(samples[:, : STYLE_SECONDS * SAMPLE_RATE]).float().cpu().numpy()
             codes = tokenizer.encode(samples)

@@ -38,7 +38,7 @@ class ThinkerConfig:
     """
 
     feature_dim: int = 256
-    group: int = 2
+    group: int = 3
     dim: int = 256
     listen_depth: int = 2
     depth: int = 3
@@ -134,6 +134,12 @@ class Thinker(nn.Module):
         self.who = nn.Embedding(2, backbone.dim)
         nn.init.normal_(self.who.weight, std=backbone.dim**-0.5)
         self.state_head = nn.Linear(backbone.dim, len(STATES))
+
+    def bare(self) -> nn.Module:
+        """All but the backbone, which may be kept elsewhere."""
+        return nn.ModuleDict(
+            {"adapter": self.adapter, "who": self.who, "state_head": self.state_head}
+        )
 
     def read(self, rows: list[list[Exchange]]) -> Read:
         """Rows of turns as the sequence: the one way into it, in training and when answering."""

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 POSITIONS_A_BATCH = 3000
 MAX_TURNS = 4  # that the agent answers in a row
-TYPED = 0.1  # share of the user's turns that are words instead of sound
+TYPED = 0.25  # share of the user's turns that are words instead of sound
 NOTHING_HEARD = 0.03  # share of rows whose last turn is noise
 NUM_NOISES = 200
 ABOUT = 0.03  # share of rows that begin with talk of the conversation itself

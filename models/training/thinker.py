@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.utils import parametrize
 
 from data.errors import InputError
 from models.checkpoint import save_model
@@ -17,6 +18,7 @@ from models.training.corpus import Corpus
 from models.training.encoded import encode_heard, load_tokenizer
 from models.training.exchanges import Exchanges, dialogue_texts
 from models.training.loop import Budget, Run, train
+from models.training.spelling import settle, spell
 
 logger = logging.getLogger(__name__)
 
@@ -58,18 +60,23 @@ def train_thinker(
         config = dataclasses.replace(config, backbone=str(backbone.resolve()))
         mind = HuggingFaceBackbone(str(backbone))
     model = Thinker(config, mind)
+    if isinstance(mind, WordBackbone):
+        spell(mind.embedding, mind.words.tokens)
     if stage == 1:
         mind.requires_grad_(False)
     heard = encode_heard(root, corpus, out)
     exchanges = Exchanges(root, corpus, heard, tokenizer, model, seed)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        losses = model.losses(exchanges.draw(generator))
+        with parametrize.cached():
+            losses = model.losses(exchanges.draw(generator))
         return {"total": losses.total, **vars(losses)}
 
     rate = 1e-3 if backbone is None else 2e-4
-    run = Run(work / "omni-thinker", seed, budget, rate, weight_decay=0.05, resume=resume)
+    run = Run(work / Thinker.name, seed, budget, rate, weight_decay=0.05, resume=resume)
     train(run, model, draw)
+    if isinstance(mind, WordBackbone):
+        settle(mind.embedding)
     save_thinker(out, model, stage)
 
 
@@ -79,9 +86,6 @@ def save_thinker(out: Path, model: Thinker, stage: int) -> None:
         if stage == 2:
             model.backbone.save(out / BACKBONE_FOLDER)
             model.config = dataclasses.replace(model.config, backbone=BACKBONE_FOLDER)
-        bare: nn.Module = nn.ModuleDict(
-            {"adapter": model.adapter, "who": model.who, "state_head": model.state_head}
-        )
-        save_model(out, Thinker.name, bare, model.config, half=True)
+        save_model(out, Thinker.name, model.bare(), model.config, half=True)
     else:
         save_model(out, Thinker.name, model, model.config, half=True, int8=True)

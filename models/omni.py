@@ -9,7 +9,7 @@ import torch
 
 from data.errors import InputError
 from models.checkpoint import WEIGHTS, load_config, load_weights
-from models.predictors.backbones import Backbone, HuggingFaceBackbone, WordBackbone
+from models.predictors.backbones import WordBackbone
 from models.predictors.sampling import SamplingOptions
 from models.predictors.thinker import (
     AGENT,
@@ -19,6 +19,7 @@ from models.predictors.thinker import (
     Exchange,
     Thinker,
     ThinkerConfig,
+    build_thinker,
 )
 from models.speaker import Speaker
 from models.text import normalise
@@ -125,13 +126,7 @@ def load_thinker(folder: Path) -> Thinker:
         MissingModelError: it is not there.
         InputError: its Hugging Face backbone is not where it was.
     """
-    config = load_config(folder, Thinker.name, ThinkerConfig)
-    if not config.backbone:
-        own = WordBackbone(config.words, config.dim, config.depth, config.num_heads, config.ffn_dim)
-        thinker = Thinker(config, own)
-        load_weights(folder, Thinker.name, thinker)
-        return thinker
-    backbone: Backbone = HuggingFaceBackbone(str(folder / config.backbone))
-    thinker = Thinker(config, backbone)
-    load_weights(folder, Thinker.name, thinker.bare())
+    thinker = build_thinker(load_config(folder, Thinker.name, ThinkerConfig), folder)
+    own = isinstance(thinker.backbone, WordBackbone)
+    load_weights(folder, Thinker.name, thinker if own else thinker.bare())
     return thinker.eval().requires_grad_(False)

@@ -207,12 +207,11 @@ class Writer:
         return self.sentence(_BACKCHANNELS)
 
     def sentence(self, templates: tuple[str, ...], given: dict[str, str] | None = None) -> str:
-        """A sentence of one of `templates`, whose words are drawn where `given` does not have
-        them."""
+        """A text of one of `templates`, whose words are drawn where `given` does not have them."""
         while True:
-            sentence = self._fill(self._rng.choice(templates), given or {})
-            if split_of(sentence) in (None, self._split):
-                return sentence
+            text = self._fill(self._rng.choice(templates), given or {})
+            if all(split_of(part) in (None, self._split) for part in sentences_of(text)):
+                return text
 
     def _fill(self, template: str, given: dict[str, str]) -> str:
         rng, topic, words = self._rng, self._topic, names()

@@ -8,12 +8,13 @@ says the words, from the moment at which the state allows it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.predictors.backbones import Backbone
+from models.predictors.backbones import Backbone, HuggingFaceBackbone, WordBackbone
 from models.predictors.sampling import SamplingOptions, draw
 from models.predictors.sequence import NO_TARGET
 from models.transformer import Transformer
@@ -212,8 +213,9 @@ class Thinker(nn.Module):
         hidden = self.backbone(self.read([[*turns, Exchange(AGENT)]]).vectors, past)[0, -1]
         written: list[int] = []
         while len(written) < MAX_TOKENS:
-            state = int(self.state_head(hidden).argmax())
-            if state == STOP and written:
+            allowed = self.state_head(hidden)[: STOP + bool(written)]  # no answer is empty
+            state = int(allowed.argmax())
+            if state == STOP:
                 yield None, STOP
                 return
             written.append(draw(self.backbone.logits(hidden).float(), options, generator, []))
@@ -250,3 +252,16 @@ class Thinker(nn.Module):
             return read.vectors.new_zeros(())
         logits = F.linear(read.sounds[chosen], self.backbone.table).float()
         return F.cross_entropy(logits, read.heard[chosen])
+
+
+def build_thinker(config: ThinkerConfig, folder: Path) -> Thinker:
+    """A thinker as its configuration has it.
+
+    Args:
+        config: its `backbone` is a path, or relative to `folder`.
+        folder: where the thinker's weights are, or will be.
+    """
+    if config.backbone:
+        return Thinker(config, HuggingFaceBackbone(str(folder / config.backbone)))
+    sizes = (config.dim, config.depth, config.num_heads, config.ffn_dim)
+    return Thinker(config, WordBackbone(config.words, *sizes))

@@ -11,8 +11,8 @@ from torch.nn.utils import parametrize
 
 from data.errors import InputError
 from models.checkpoint import save_model
-from models.predictors.backbones import Backbone, HuggingFaceBackbone, WordBackbone
-from models.predictors.thinker import Thinker, ThinkerConfig
+from models.predictors.backbones import HuggingFaceBackbone, WordBackbone
+from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
 from models.text.words import vocabulary
 from models.training.corpus import Corpus
 from models.training.encoded import encode_heard, load_tokenizer
@@ -52,14 +52,11 @@ def train_thinker(
     config = ThinkerConfig(feature_dim=tokenizer.config.dim)
     if backbone is None:
         config = dataclasses.replace(config, words=vocabulary(dialogue_texts(root, corpus, seed)))
-        mind: Backbone = WordBackbone(
-            config.words, config.dim, config.depth, config.num_heads, config.ffn_dim
-        )
         logger.info("%d words", len(config.words))
     else:
         config = dataclasses.replace(config, backbone=str(backbone.resolve()))
-        mind = HuggingFaceBackbone(str(backbone))
-    model = Thinker(config, mind)
+    model = build_thinker(config, out)
+    mind = model.backbone
     if isinstance(mind, WordBackbone):
         spell(mind.embedding, mind.words.tokens)
     if stage == 1:

@@ -24,7 +24,8 @@ export class Log {
   // A turn: new, or known and changed.
   show(turn) {
     const element = this.turns.get(turn.turn) || this.create(turn);
-    element.querySelector('.rp-text').textContent = turn.text || (turn.final ? '(not understood)' : '…');
+    const unread = turn.wordless ? '(heard as sound)' : '(not understood)';
+    element.querySelector('.rp-text').textContent = turn.text || (turn.final ? unread : '…');
     const lost = element.querySelector('.rp-lost');
     lost.textContent = '';
     if (turn.cut && turn.intended) lost.textContent = ' ' + rest(turn.intended, turn.text);

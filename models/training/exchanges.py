@@ -30,7 +30,7 @@ POSITIONS_A_BATCH = 1200
 MAX_TURNS = 4  # that the agent answers in a row
 TYPED = 0.25  # share of the user's turns that are words instead of sound
 NOTHING_HEARD = 0.03  # share of rows whose last turn is noise
-NUM_NOISES = 200
+NUM_NOISES = 100
 ABOUT = 0.03  # share of rows that begin with talk of the conversation itself
 VOICES_A_PROMPT = 10
 

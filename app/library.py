@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from app.voice_sample import VoiceSample
 from data.errors import InputError
-from models.voice import Voice
+from models.voice import Prompt, Voice
 
 logger = logging.getLogger(__name__)
 
@@ -139,8 +139,9 @@ class Library:
         path = self.path(name)
         if not path.is_file():
             raise InputError(f"there is no cloned voice {name!r} in {self.folder}")
-        style, _, facts = read_voice_file(path)
-        return Voice(name, facts.description, style), facts
+        style, sample, facts = read_voice_file(path)
+        prompt = Prompt(facts.transcript, sample.numpy().astype(np.float32) / 32767)
+        return Voice(name, facts.description, style, prompt), facts
 
     def voices(self, style_dim: int) -> dict[str, Voice]:
         """All voices that these models can speak in; of others the log says why not."""

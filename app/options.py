@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from models.speaker import PREDICTORS, SpeakOptions
+from models.predictors.table import PREDICTORS
+from models.speaker import SpeakOptions
 
 _FLOATS = {
     "temperature": "of codes or latents; 0 takes the most likely",

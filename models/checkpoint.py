@@ -49,9 +49,10 @@ def save_model(
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
+    matrices = {key for key, parameter in model.named_parameters() if parameter.dim() > 1}
     for key, value in model.state_dict().items():
         stored = value.detach().cpu().contiguous()
-        if int8 and stored.is_floating_point() and stored.dim() > 1:
+        if int8 and key in matrices:
             tensors[key], tensors[key + _SCALE] = _quantised(stored)
         else:
             tensors[key] = stored.half() if half and stored.is_floating_point() else stored

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.predictors.dialogue_model import DialogueModel, PredictorState
+from models.voice import Prompt
 
 AGENT = 1
 
@@ -32,13 +33,15 @@ class DialogueState:
     """One conversation. It belongs to one caller at a time; `Speaker` serves many.
 
     `model` is the predictor that speaks in it, `predictor` what that remembers. `turns` is what was
-    heard. `open_reply` is set while a reply has been started and not committed.
+    heard. `open_reply` is set while a reply has been started and not committed. `prompt` leads the
+    dialogue in the predictor's cache.
     """
 
     model: DialogueModel
     predictor: PredictorState
     turns: list[HeardTurn] = field(default_factory=list)
     open_reply: object | None = None
+    prompt: Prompt | None = None
 
     def mark(self) -> Mark:
         """Where the cache stands now."""

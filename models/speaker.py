@@ -10,30 +10,32 @@ from torch import Tensor
 
 from data.errors import InputError
 from models.checkpoint import WEIGHTS, load_config, load_weights
-from models.dialogue_state import DialogueState, HeardTurn
+from models.dialogue_state import AGENT, DialogueState, HeardTurn
 from models.mel import SAMPLE_RATE
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import DialogueModel
-from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
-from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.predictors.plan import measure_plan
 from models.predictors.sampling import SamplingOptions
 from models.predictors.segments import split_turn
 from models.predictors.sequence import Segment
+from models.predictors.table import load_predictors
 from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply
 from models.text import normalise
+from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
+from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
 from models.vocoder.decoder import Decoder, DecoderConfig, decode_whole
 from models.vocoder.posterior import Posterior, PosteriorConfig
 from models.vocoder.prior import Prior, PriorConfig
 from models.vocoder.style import StyleConfig, StyleEncoder
 from models.vocoder.synthesis import Manner, Synthesis
-from models.voice import Voice, load_voices
+from models.voice import Prompt, Voice, load_voices
 
 MAX_HEARD_SECONDS = 30  # of a longer turn, the end is heard
 MIN_CLONE_SECONDS = 1.0
 MAX_CLONE_SECONDS = 20
+MAX_PROMPT_SECONDS = 8
 _SILENCE_RMS = 1e-3
 
 
@@ -103,12 +105,15 @@ class Speaker:
         talkers: list[DialogueModel],
         voices: dict[str, Voice],
         device: torch.device,
+        acoustic_decoder: AcousticDecoder | None = None,
     ) -> None:
+        assert acoustic_decoder or all(talker.frames != "acoustic" for talker in talkers)
         self.tokenizer = tokenizer.to(device)
         self.style = style.to(device)
         self.posterior = posterior.to(device)
         self.prior = prior.to(device)
         self.decoder = decoder.to(device)
+        self.acoustic_decoder = acoustic_decoder and acoustic_decoder.to(device)
         self._talkers = {talker.name: talker.to(device) for talker in talkers}
         self.predictors = tuple(self._talkers)
         self.voices = voices
@@ -149,10 +154,11 @@ class Speaker:
         }
         for name, model in models.items():
             load_weights(folder, name, model)
-        voices = load_voices(folder)
-        return cls(
-            tokenizer, style, posterior, prior, decoder, talkers, voices, torch.device(device)
-        )
+        acoustic_decoder = None
+        if any(talker.frames == "acoustic" for talker in talkers):
+            acoustic_decoder = load_acoustic_decoder(folder)
+        parts = (tokenizer, style, posterior, prior, decoder, talkers, load_voices(folder))
+        return cls(*parts, torch.device(device), acoustic_decoder)
 
     def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice:
         """The voice of samples `[T]`, float32 at 24 kHz.
@@ -170,7 +176,7 @@ class Speaker:
         if np.sqrt(np.square(checked).mean()) < _SILENCE_RMS:
             raise InputError("the voice sample is silent; give a recording of one person speaking")
         style = self._style_of(checked[: MAX_CLONE_SECONDS * SAMPLE_RATE])
-        return Voice(name, f"cloned from {seconds:.1f} s", style)
+        return Voice(name, f"cloned from {seconds:.1f} s", style, Prompt("", checked))
 
     def open_dialogue(self, predictor: str | None = None) -> DialogueState:
         """A dialogue in which nothing has been said.
@@ -234,6 +240,8 @@ class Speaker:
                 "there is nothing to speak in the text: give words, not only signs or emoji"
             )
         self.drop_reply(dialogue)
+        if dialogue.model.prompted and dialogue.prompt is not voice.prompt:
+            self._lead(dialogue, voice.prompt)
         options = options or SpeakOptions()
         reply = Reply(self, dialogue, text, voice, options)
         dialogue.open_reply = reply
@@ -312,10 +320,23 @@ class Speaker:
     def stream(
         self, voice: Voice, options: SpeakOptions, model: DialogueModel | None = None
     ) -> Synthesis:
-        """A stream of speech in `voice`, of what `model` says (None: of codes)."""
+        """A stream of speech in `voice`, of what `model` says (None: of semantic codes)."""
         style = voice.style.to(self.device)
-        prior = None if isinstance(model, FlowOmni) else self.prior
-        return Synthesis(prior, self.decoder, style, options.manner, options.latent_temperature)
+        ways = {"semantic": self.prior, "acoustic": self.acoustic_decoder, "latent": None}
+        way = ways["semantic" if model is None else model.frames]
+        return Synthesis(way, self.decoder, style, options.manner, options.latent_temperature)
+
+    def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
+        """Begins the predictor's cache again, with what the voice has said in front."""
+        dialogue.predictor = dialogue.model.init_state(1, self.device, torch.float32)
+        dialogue.prompt = prompt
+        if prompt is not None:
+            # A text that is longer than the sound that is used would not fit it.
+            sound = prompt.samples[: MAX_PROMPT_SECONDS * SAMPLE_RATE]
+            text = prompt.text if len(sound) == len(prompt.samples) else ""
+            self._enter(dialogue, AGENT, normalise(text), sound)
+        for turn in dialogue.turns:
+            self._enter(dialogue, turn.who, normalise(turn.text), turn.samples)
 
     def _enter(
         self, dialogue: DialogueState, who: int, text: str, sound: np.ndarray | None
@@ -348,9 +369,12 @@ class Speaker:
             prosody = self.tokenizer.inspect(segment.codes[None].to(self.device))[1]
             plan = measure_plan(prosody, len(segment.units))
             segment.plan = model.config.plan_scale.bins(plan.cpu())
-        if isinstance(model, FlowOmni):  # the manner is read from codes, the sound from latents
-            latents = self.posterior.encode(self._tensor(sound))[0].cpu()
-            parts = split_turn(who, units, style, latents, pointer)
+        if model.frames != "semantic":  # the manner is read from semantic codes all the same
+            frames = self.posterior.encode(self._tensor(sound))[0]
+            if model.frames == "acoustic":
+                assert self.acoustic_decoder is not None
+                frames = self.acoustic_decoder.acoustic.encode(frames, 1)[:, 0]
+            parts = split_turn(who, units, style, frames.cpu(), pointer)
             for segment, part in zip(segments, parts, strict=True):
                 segment.codes = part.codes
         return segments
@@ -362,30 +386,18 @@ class Speaker:
         return torch.from_numpy(samples)[None].to(self.device)
 
 
-_PREDICTORS: dict[str, tuple[type[DialogueModel], type]] = {
-    "gpt-talker": (GPTTalker, GPTTalkerConfig),
-    "flow-omni": (FlowOmni, FlowOmniConfig),
-}
-PREDICTORS = tuple(_PREDICTORS)
-
-
-def load_predictors(folder: Path, only: str | None = None) -> list[DialogueModel]:
-    """The predictors that lie in `folder`, or the one asked for.
+def load_acoustic_decoder(folder: Path) -> AcousticDecoder:
+    """The decoder of acoustic codes, with the codebooks.
 
     Raises:
-        InputError: `only` is no predictor.
-        MissingModelError: it is not there, or none is.
+        MissingModelError: either is not in `folder`.
     """
-    if only is not None and only not in _PREDICTORS:
-        raise InputError(f"the predictor {only!r} is none of {', '.join(PREDICTORS)}")
-    there = [name for name in PREDICTORS if (folder / f"{name}.safetensors").is_file()]
-    loaded = []
-    for name in [only] if only else there or PREDICTORS[:1]:
-        kind, config = _PREDICTORS[name]
-        model = kind(load_config(folder, name, config))
-        load_weights(folder, name, model)
-        loaded.append(model)
-    return loaded
+    acoustic = AcousticTokenizer(load_config(folder, "acoustic", AcousticConfig))
+    load_weights(folder, "acoustic", acoustic)
+    config = load_config(folder, "acoustic-decoder", AcousticDecoderConfig)
+    decoder = AcousticDecoder(config, acoustic)
+    load_weights(folder, "acoustic-decoder", decoder)
+    return decoder
 
 
 def text_up_to(text: str, words: list[str]) -> str:

@@ -1,22 +1,33 @@
-"""A voice: a name and a style vector."""
+"""A voice: a name, a style vector, and something that it has said."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from data.errors import MissingModelError
 
 
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """What a voice has said: `text`, empty if it is not known, and samples `[T]` at 24 kHz."""
+
+    text: str
+    samples: np.ndarray
+
+
 @dataclass(frozen=True)
 class Voice:
-    """`style` is `[style_dim]`, as the style encoder hears the voice."""
+    """`style` is `[style_dim]`, as the style encoder hears the voice. A cloned one has a `prompt`,
+    which leads the dialogue of a predictor that is prompted."""
 
     name: str
     description: str
     style: Tensor
+    prompt: Prompt | None = None
 
 
 def load_voices(folder: Path) -> dict[str, Voice]:

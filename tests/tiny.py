@@ -7,10 +7,14 @@ import torch
 from models.checkpoint import save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
+from models.predictors.ham_tts import HamTTS, HamTTSConfig
+from models.predictors.table import PREDICTORS
 from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
-from models.speaker import PREDICTORS, Speaker
+from models.speaker import Speaker
 from models.text import SYMBOLS
+from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
+from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
 from models.vocoder.decoder import Decoder, DecoderConfig
 from models.vocoder.posterior import Posterior, PosteriorConfig
 from models.vocoder.prior import Prior, PriorConfig
@@ -40,6 +44,10 @@ CONFIGS = {
     "decoder": DecoderConfig(
         latent_dim=8, style_dim=STYLE, frame_dim=16, frame_depth=1, dim=16, depth=2
     ),
+    "acoustic": AcousticConfig(latent_dim=8, num_levels=3, num_codes=16),
+    "acoustic-decoder": AcousticDecoderConfig(
+        num_symbols=len(SYMBOLS), style_dim=STYLE, symbol_dim=8, dim=16, depth=1, level_depth=1
+    ),
     "gpt-talker": GPTTalkerConfig(
         num_symbols=len(SYMBOLS),
         levels=LEVELS,
@@ -50,6 +58,21 @@ CONFIGS = {
         ffn_dim=32,
         unit_depth=1,
         max_positions=200,
+    ),
+    "ham-tts": HamTTSConfig(
+        num_symbols=len(SYMBOLS),
+        style_dim=STYLE,
+        dim=16,
+        depth=2,
+        num_heads=2,
+        ffn_dim=32,
+        unit_depth=1,
+        max_positions=200,
+        num_codes=16,
+        num_refined=8,
+        lvs_dim=4,
+        aligner_depth=1,
+        lvs_depth=1,
     ),
     "flow-omni": FlowOmniConfig(
         num_symbols=len(SYMBOLS),
@@ -75,7 +98,9 @@ _KINDS = {
     "posterior": Posterior,
     "prior": Prior,
     "decoder": Decoder,
+    "acoustic": AcousticTokenizer,
     "gpt-talker": GPTTalker,
+    "ham-tts": HamTTS,
     "flow-omni": FlowOmni,
 }
 
@@ -83,7 +108,14 @@ _KINDS = {
 def tiny(name: str) -> torch.nn.Module:
     """One tiny model; some weights start at zero, which would hide mistakes."""
     torch.manual_seed(list(CONFIGS).index(name))
-    module = _KINDS[name](CONFIGS[name])
+    if name == "acoustic-decoder":
+        acoustic = tiny("acoustic")
+        assert isinstance(acoustic, AcousticTokenizer)
+        module = AcousticDecoder(CONFIGS[name], acoustic)
+    else:
+        module = _KINDS[name](CONFIGS[name])
+    if isinstance(module, AcousticTokenizer):
+        module.codebooks.normal_()
     for parameter in module.parameters():
         if parameter.abs().max() == 0:
             torch.nn.init.normal_(parameter, std=0.05)
@@ -111,9 +143,9 @@ def tiny_voices() -> dict[str, Voice]:
 
 def tiny_speaker(*predictors: str) -> Speaker:
     """With all predictors, or only those named."""
-    made = [tiny(name) for name in CONFIGS if name not in PREDICTORS]
+    made = [tiny(name) for name in ("semantic", "style", "posterior", "prior", "decoder")]
     talkers = [tiny(name) for name in predictors or PREDICTORS]
-    return Speaker(*made, talkers, tiny_voices(), torch.device("cpu"))
+    return Speaker(*made, talkers, tiny_voices(), torch.device("cpu"), tiny("acoustic-decoder"))
 
 
 def save_tiny(folder: Path) -> Path:

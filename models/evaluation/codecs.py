@@ -16,6 +16,7 @@ from models.mel import FRAME_SAMPLES
 from models.predictors.units import units_of_text
 from models.speaker import Speaker
 from models.text import normalise
+from models.tokenizers.acoustic import AcousticTokenizer
 from models.vocoder.decoder import decode_whole
 
 FRAME_HZ = SAMPLE_RATE / FRAME_SAMPLES
@@ -115,6 +116,36 @@ class LatentCodec:
 
     def features(self, tokens: Tensor) -> np.ndarray:
         return tokens[0].numpy()
+
+
+class AcousticCodec:
+    """HAM-TTS's discrete tokens: latents quantised level by level, heard through the decoder."""
+
+    def __init__(self, speaker: Speaker, acoustic: AcousticTokenizer) -> None:
+        self.speaker, self.acoustic = speaker, acoustic
+        config = acoustic.config
+        self.facts = CodecFacts(
+            f"Repartee acoustic, {config.num_levels} levels",
+            FRAME_HZ,
+            FRAME_HZ * config.num_levels * math.log2(config.num_codes) / 1000,
+            config.num_codes,
+            "decoder; encoder looks 16 ms ahead",
+            "voice",
+        )
+
+    @torch.inference_mode()
+    def sig_to_tokens(self, sig: Tensor) -> Tensor:
+        return self.acoustic.encode(self.speaker.posterior.encode(sig))
+
+    @torch.inference_mode()
+    def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
+        style = self.speaker.clone(item.samples).style[None]
+        made = decode_whole(self.speaker.decoder, self.acoustic.decode(tokens), style)
+        return made[0, : len(item.samples)].numpy()
+
+    @torch.inference_mode()
+    def features(self, tokens: Tensor) -> np.ndarray:
+        return self.acoustic.decode(tokens)[0].numpy()
 
 
 class EncodecCodec:

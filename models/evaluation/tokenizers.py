@@ -10,6 +10,7 @@ from data.audio import SAMPLE_RATE
 from data.synthetic import VOICES
 from models.evaluation.codecs import (
     ENCODEC_KBPS,
+    AcousticCodec,
     Codec,
     CodecFacts,
     EncodecCodec,
@@ -51,7 +52,10 @@ def evaluate(speaker: Speaker, num: int, panel: Panel, encodec: Path | None = No
     figures: list[Figure] = []
     rows: list[list[str]] = [_originals(items, panel)]
     examples = [Example(item.voice, item.text, {"original": item.samples}) for item in items[:2]]
-    for codec in (SemanticCodec(speaker), LatentCodec(speaker)):
+    codecs: list[Codec] = [SemanticCodec(speaker), LatentCodec(speaker)]
+    if speaker.acoustic_decoder is not None:
+        codecs.append(AcousticCodec(speaker, speaker.acoustic_decoder.acoustic))
+    for codec in codecs:
         found, row = _measure(codec, items, probed, panel, examples)
         figures += found
         rows.append(row)

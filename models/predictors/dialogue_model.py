@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -102,7 +103,9 @@ class DialogueModel(nn.Module, ABC):
     """
 
     name: str
+    frames: Literal["semantic", "acoustic", "latent"] = "semantic"  # what a frame of sound is
     begin: int  # stands for the frame before the first
+    prompted = False  # whether a cloned voice's sample leads the dialogue, as a turn of its own
     voice_in_frames = False  # whether every frame is told the voice, or only the head of a turn
 
     def __init__(self, config: DialogueConfig) -> None:
@@ -152,10 +155,17 @@ class DialogueModel(nn.Module, ABC):
         assert batch == 1, "a dialogue is a batch of one"
         return PredictorState(self.transformer.init_state(batch, device, dtype))
 
-    def read(self, rows: list[list[Segment]]) -> tuple[Tensor, Positions, Tensor | None]:
+    def encode_texts(self, units: Tensor, lengths: Tensor) -> Tensor:
+        """The texts of segments, units `[S, N, 3]` of `lengths` `[S]`, to vectors `[S, N, dim]`."""
+        return self.units(units, lengths)
+
+    def read(
+        self, rows: list[list[Segment]], texts: Tensor | None = None
+    ) -> tuple[Tensor, Positions, Tensor | None]:
         """Rows of segments as input vectors `[B, L, dim]`, positions `[B, L]` and `tabled` frames.
 
-        The one way into the sequence, in training and when speaking.
+        The one way into the sequence, in training and when speaking. `texts` `[S, N, dim]` takes
+        the place of what `encode_texts` makes of all segments.
         """
         device = self.kind.weight.device
         segments, frames = self.tabled([segment for row in rows for segment in row])
@@ -175,12 +185,16 @@ class DialogueModel(nn.Module, ABC):
             joined[name] = padded.to(device)
         together = Positions(**joined)
         frames = None if frames is None else frames.to(device)
-        return self.embed(together, *collate(segments, device), frames), together, frames
+        units, lengths, styles, plans = collate(segments, device)
+        if texts is None:
+            texts = self.encode_texts(units, lengths)
+        embedded = self.embed(together, texts, lengths, styles, plans, frames)
+        return embedded, together, frames
 
     def embed(
         self,
         positions: Positions,
-        units: Tensor,
+        texts: Tensor,
         lengths: Tensor,
         styles: Tensor,
         plans: Tensor,
@@ -190,15 +204,14 @@ class DialogueModel(nn.Module, ABC):
 
         Args:
             positions: where `unit` counts through the valid units of all segments.
-            units: `[S, N, 3]`, padded.
+            texts: of `encode_texts`, `[S, N, dim]`.
             lengths: `[S]`.
             styles: `[S, style_dim]`.
             plans: `[S, 4]` bins; any where a segment has no sound.
             frames: of `tabled`.
         """
-        encoded = self.units(units, lengths)
-        valid = torch.arange(units.shape[1], device=units.device)[None] < lengths[:, None]
-        flat = encoded[valid]
+        valid = torch.arange(texts.shape[1], device=texts.device)[None] < lengths[:, None]
+        flat = texts[valid]
         kind = positions.kind
         x = self.kind(kind)
         zero = torch.zeros((), dtype=x.dtype, device=x.device)
@@ -280,7 +293,7 @@ class DialogueModel(nn.Module, ABC):
         """Units `[N, 3]` of a segment to what each says at the pointer, `[N, dim]`."""
         units = units.to(self.kind.weight.device)
         lengths = torch.tensor([len(units)], device=units.device)
-        return self.at_pointer(self.units(units[None], lengths)[0])
+        return self.at_pointer(self.encode_texts(units[None], lengths)[0])
 
     @torch.inference_mode()
     def manner(self, plan: Tensor, style: Tensor) -> Tensor:

@@ -33,15 +33,17 @@ class FlowOmniConfig(DialogueConfig):
 
 @dataclass
 class Losses:
-    """`flow` is a mean squared error in normalised latents, the others cross-entropies in nats."""
+    """`flow` and `mean` are mean squared errors in normalised latents, the others cross-entropies
+    in nats."""
 
     flow: Tensor
+    mean: Tensor
     advance: Tensor
     plan: Tensor
 
     @property
     def total(self) -> Tensor:
-        return self.flow + self.advance + 0.3 * self.plan
+        return self.flow + self.mean + self.advance + 0.3 * self.plan
 
 
 class VectorField(nn.Module):
@@ -79,12 +81,14 @@ class FlowOmni(DialogueModel):
     """A dialogue model whose frames are latents, drawn by flow matching.
 
     After Flow-Omni (arXiv 2412.04917), with the phoneme pointer's end in place of the state
-    stream's stop. The history is noised in training and the last `clean_frames` latents of the
+    stream's stop. A linear layer tells the mean of the next latent, and the flow draws what is left:
+    what is certain is then learnt from an error without noise in it. The history is noised in training and the last `clean_frames` latents of the
     sentence are shown to the flow as they are (CALM, arXiv 2509.06926, section 3).
     """
 
     name = "flow-omni"
     begin = -1
+    frames = "latent"
     voice_in_frames = True  # a latent holds the voice, which a code leaves to the prior
     config: FlowOmniConfig
     latent_mean: Tensor
@@ -96,6 +100,7 @@ class FlowOmni(DialogueModel):
         self.latent = nn.Linear(size, dim)
         self.start = nn.Parameter(torch.zeros(dim))
         self.recent = nn.Linear(config.clean_frames * size, dim)
+        self.mean = nn.Linear(dim, size)
         self.field = VectorField(size, dim, config.flow_dim, config.flow_depth)
         self.register_buffer("latent_mean", torch.zeros(size))
         self.register_buffer("latent_std", torch.ones(size))
@@ -140,13 +145,15 @@ class FlowOmni(DialogueModel):
             self._recent(frames, target, positions.code_target[begins])
         )
         condition = condition.repeat(draws, 1)
-        latents = frames[target].repeat(draws, 1)
+        mean = self.mean(hidden[chosen]).float()
+        latents = (frames[target] - mean.detach()).repeat(draws, 1)
         noise = torch.randn_like(latents)
         time = torch.rand(len(latents), device=latents.device)
         noisy = (1 - time[:, None]) * noise + time[:, None] * latents
         velocity = self.field(noisy, time, condition)
         return Losses(
             F.mse_loss(velocity, latents - noise),
+            F.mse_loss(mean, frames[target]),
             self.advance_loss(hidden, positions),
             self.plan_loss(hidden, positions),
         )
@@ -173,7 +180,7 @@ class FlowOmni(DialogueModel):
         for step in range(steps):
             time = torch.full((1,), step / steps, device=device)
             x = x + self.field(x, time, condition) / steps
-        return x[0]
+        return x[0] + self.mean(hidden)
 
     def stacked(self, frames: list[Frame]) -> Tensor:
         if not frames:

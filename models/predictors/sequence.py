@@ -35,6 +35,8 @@ class Segment:
         codes: `[T]`, or None without sound.
         pointer: `[T]`, the unit under the pointer at each frame; it starts anywhere, never goes
             back, and rises by at most `MAX_ADVANCE`.
+        shown: `[T]`, what stands for `codes` where they are the history of later ones, if it is
+            not they; for training.
     """
 
     speaker: int
@@ -44,6 +46,7 @@ class Segment:
     plan: Tensor | None = None
     codes: Tensor | None = None
     pointer: Tensor | None = None
+    shown: Tensor | None = None
 
     @property
     def num_positions(self) -> int:
@@ -131,7 +134,8 @@ def _add_sound(out: _Rows, segment: Segment, number: int, first_unit: int, num_c
     out.add(1, AUDIO, segment=number, plan_target=tokens[0])
     plan_targets = torch.cat([tokens[1:], torch.tensor([NO_TARGET])])
     out.add(len(tokens), PLAN, value=tokens, segment=number, plan_target=plan_targets)
-    before = torch.cat([torch.tensor([num_codes]), codes[:-1]])
+    shown = codes if segment.shown is None else segment.shown
+    before = torch.cat([torch.tensor([num_codes]), shown[:-1]])
     # The last frame's advance leaves the text: that is the end of speech.
     after = torch.cat([pointer[1:], torch.tensor([max(len(segment.units), int(pointer[-1]) + 1)])])
     out.add(

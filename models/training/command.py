@@ -30,6 +30,9 @@ STEPS = {
     "prior": 8000,
     "gpt-talker": 8000,
     "flow-omni": 8000,
+    "acoustic": 0,  # fitted, not trained by steps
+    "acoustic-decoder": 8000,
+    "ham-tts": 8000,
     "omni-thinker": 8000,
 }
 # Going on with the decoder against judges was not worth its time so far (HISTORY.md).
@@ -59,8 +62,16 @@ def main(argv: list[str]) -> int:
         help="omni-thinker: 1 keeps the backbone as it is, 2 trains all",
     )
     parser.add_argument("--limit", type=int, help="use only the first dialogues of the data")
+    parser.add_argument(
+        "--from-scratch",
+        action="store_true",
+        help="flow-omni, ham-tts: not with the weights of the gpt-talker in --out",
+    )
+    parser.add_argument(
+        "--without", choices=("lvs", "augmentation"), help="ham-tts: an ablation of it"
+    )
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     if args.threads:
         torch.set_num_threads(args.threads)
     corpus = Corpus(prepare(args.data, limit=args.limit))
@@ -79,8 +90,11 @@ def main(argv: list[str]) -> int:
 
 
 def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budget) -> None:
+    from models.training.acoustic import train_acoustic
+    from models.training.acoustic_decoder import train_acoustic_decoder
     from models.training.flow_omni import train_flow_omni
     from models.training.gpt_talker import train_gpt_talker
+    from models.training.ham_tts import train_ham_tts
     from models.training.prior import train_prior
     from models.training.style import train_style
     from models.training.thinker import train_thinker
@@ -101,8 +115,14 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
         train_prior(args.data, corpus, *rest)
     elif name == "voices":
         make_voices(args.data, corpus, args.out, NAMED_VOICES)
+    elif name == "acoustic":
+        train_acoustic(args.data, corpus, args.out, args.work, args.seed)
+    elif name == "acoustic-decoder":
+        train_acoustic_decoder(args.data, corpus, *rest)
+    elif name == "ham-tts":
+        train_ham_tts(args.data, corpus, *rest, warm=not args.from_scratch, without=args.without)
     elif name == "flow-omni":
-        train_flow_omni(args.data, corpus, *rest)
+        train_flow_omni(args.data, corpus, *rest, warm=not args.from_scratch)
     elif name == "omni-thinker":
         train_thinker(args.data, corpus, *rest, args.backbone, args.stage)
     else:

@@ -1,6 +1,7 @@
 """What the recipes of all predictors share: stretches of dialogues as rows of segments."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from models.predictors.plan import PLAN_FIELDS, measure_plan
 from models.predictors.segments import split_turn
 from models.predictors.sequence import Segment
 from models.predictors.units import Units, no_text
+from models.text import SYMBOLS
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.corpus import Corpus
 from models.training.encoded import Encoded
@@ -31,6 +33,10 @@ class Dialogues:
         encoded: of `encode_corpus`.
         tokenizer: tells each turn's manner from its codes.
         frames: an utterance's number to its frames, `[T]` or `[T, latent_dim]`.
+        num_positions: of a batch, about.
+
+    Attributes:
+        sizes: what the data say of a predictor's configuration.
     """
 
     def __init__(
@@ -39,10 +45,17 @@ class Dialogues:
         encoded: list[Encoded],
         tokenizer: SemanticTokenizer,
         frames: Callable[[int], Tensor],
+        num_positions: int = POSITIONS_A_BATCH,
     ) -> None:
+        self.num_positions = num_positions
         self.corpus, self.encoded, self.frames = corpus, encoded, frames
         self.plans = _all_plans(corpus, encoded, tokenizer)
-        self.plan_low, self.plan_high = _plan_range(self.plans)
+        low, high = _plan_range(self.plans)
+        self.sizes: dict[str, Any] = {
+            "num_symbols": len(SYMBOLS),
+            "plan_low": low,
+            "plan_high": high,
+        }
         self._turns = list(corpus.by_dialogue.values())
 
     def draw(self, generator: np.random.Generator, config: DialogueConfig) -> list[list[Segment]]:
@@ -50,7 +63,7 @@ class Dialogues:
         drawn, and the shorter two thirds or the longer third of the rows are given."""
         rows: list[list[Segment]] = []
         total = 0
-        while total < 2 * POSITIONS_A_BATCH:
+        while total < 2 * self.num_positions:
             turns = self._turns[int(generator.integers(len(self._turns)))]
             rows.append(self._row(generator, turns, config))
             total += length_of(rows[-1])

@@ -3,6 +3,7 @@
 Training and speaking see the same codes and plans, because both come from the same functions.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
     tokenizer = load_tokenizer(weights).to(device())
     style = load_style(weights).to(device())
     found: dict[int, Encoded] = {}
-    for name, indices in track(_groups(corpus).items(), "encoding", transient=True):
+    for name, indices in track(groups(corpus).items(), "encoding", transient=True):
         path = folder / f"{name}-{len(indices)}.npz"
         if not path.exists():
             rows = _encode([corpus.utterances[i] for i in indices], tokenizer, style)
@@ -98,8 +99,7 @@ def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
     posterior = Posterior(load_config(weights, "posterior", PosteriorConfig))
     load_weights(weights, "posterior", posterior).to(device())
     found: dict[int, Latents] = {}
-    groups = _groups(corpus)
-    for name, indices in track(groups.items(), "encoding latents", transient=True):
+    for name, indices in track(groups(corpus).items(), "encoding latents", transient=True):
         path = folder / f"{name}-{len(indices)}.npy"
         if not path.exists():
             rows = _encode_latents([corpus.utterances[i] for i in indices], posterior)
@@ -116,44 +116,7 @@ def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
     return [found[index] for index in range(len(corpus.utterances))]
 
 
-def encode_heard(root: Path, corpus: Corpus, weights: Path) -> list[np.ndarray]:
-    """The tokenizer's continuous features of every utterance, float16 `[T, dim]`, kept likewise."""
-    folder = root / PREPARED / f"heard-{sha256(weights / 'semantic.safetensors')[:16]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = load_tokenizer(weights).to(device())
-    found: dict[int, np.ndarray] = {}
-    for name, indices in track(_groups(corpus).items(), "listening", transient=True):
-        path = folder / f"{name}-{len(indices)}.npy"
-        if not path.exists():
-            rows = hear_utterances([corpus.utterances[i].samples for i in indices], tokenizer)
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, np.concatenate(rows))
-            partial.replace(path)
-        stored = np.load(path, mmap_mode="r+")  # torch wants writable memory; nobody writes
-        at = 0
-        for index in indices:
-            count = corpus.utterances[index].num_frames
-            found[index] = stored[at : at + count]
-            at += count
-    return [found[index] for index in range(len(corpus.utterances))]
-
-
-def hear_utterances(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> list[np.ndarray]:
-    """The tokenizer's continuous features, float16 `[T, dim]`, of int16 sounds `[samples]`."""
-    order = sorted(range(len(sounds)), key=lambda i: len(sounds[i]))
-    found: dict[int, np.ndarray] = {}
-    where = device()
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        padded = _padded([sounds[i] for i in chosen]).to(where)
-        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
-            heard = tokenizer.hear(padded).half().cpu().numpy()
-        for row, index in enumerate(chosen):
-            found[index] = heard[row, : -(-len(sounds[index]) // FRAME_SAMPLES)]
-    return [found[index] for index in range(len(sounds))]
-
-
-def _groups(corpus: Corpus) -> dict[str, list[int]]:
+def groups(corpus: Corpus) -> dict[str, list[int]]:
     """Utterances by hundreds of dialogues."""
     groups: dict[str, list[int]] = {}
     for index, utterance in enumerate(corpus.utterances):
@@ -163,12 +126,10 @@ def _groups(corpus: Corpus) -> dict[str, list[int]]:
 
 def _encode_latents(utterances: list[Utterance], posterior: Posterior) -> list[np.ndarray]:
     """Mean and deviation side by side, float16 `[T, 2 latent_dim]`, in batches of like length."""
-    order = sorted(range(len(utterances)), key=lambda i: len(utterances[i].samples))
     found: dict[int, np.ndarray] = {}
     where = device()
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        samples = _padded([utterances[i].samples for i in chosen]).to(where)
+    for chosen, padded in in_batches(utterances):
+        samples = padded.to(where)
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
             with torch.autocast(where.type, enabled=False):
                 features = posterior.features(samples)
@@ -179,21 +140,30 @@ def _encode_latents(utterances: list[Utterance], posterior: Posterior) -> list[n
     return [found[index] for index in range(len(utterances))]
 
 
-def _padded(sounds: list[np.ndarray]) -> torch.Tensor:
-    wide = [torch.from_numpy(sound.astype(np.float32) / 32767) for sound in sounds]
-    return nn.utils.rnn.pad_sequence(wide, batch_first=True)
+def in_batches(
+    utterances: list[Utterance], whole_frames: int = 1
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Utterances in batches of like length: which, and their samples `[B, T]`, padded with silence
+    to a multiple of `whole_frames`."""
+    order = sorted(range(len(utterances)), key=lambda i: len(utterances[i].samples))
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        sounds = [
+            torch.from_numpy(utterances[i].samples.astype(np.float32) / 32767) for i in chosen
+        ]
+        padded = nn.utils.rnn.pad_sequence(sounds, batch_first=True)
+        rest = -padded.shape[1] % (whole_frames * FRAME_SAMPLES)
+        yield chosen, nn.functional.pad(padded, (0, rest))
 
 
 def _encode(
     utterances: list[Utterance], tokenizer: SemanticTokenizer, style: StyleEncoder
 ) -> list[Encoded]:
     """Encodes in batches of like length, in bf16."""
-    order = sorted(range(len(utterances)), key=lambda i: len(utterances[i].samples))
     found: dict[int, Encoded] = {}
     where = device()
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        samples = _padded([utterances[i].samples for i in chosen]).to(where)
+    for chosen, padded in in_batches(utterances):
+        samples = padded.to(where)
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
             styles = style.encode(samples[:, : STYLE_SECONDS * SAMPLE_RATE]).float().cpu().numpy()
             codes = tokenizer.encode(samples)

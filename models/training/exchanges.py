@@ -22,7 +22,7 @@ from models.predictors.sequence import NO_TARGET
 from models.predictors.thinker import AGENT, USER, Exchange, Thinker
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.corpus import Corpus
-from models.training.encoded import hear_utterances
+from models.training.heard import hear_utterances
 
 logger = logging.getLogger(__name__)
 

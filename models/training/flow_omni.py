@@ -8,34 +8,51 @@ from torch import Tensor
 
 from models.checkpoint import save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
-from models.text import SYMBOLS
 from models.training.corpus import Corpus
-from models.training.dialogues import Dialogues
+from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
 from models.training.encoded import Latents, encode_corpus, encode_latents, load_tokenizer
 from models.training.loop import Budget, Run, train
+from models.training.warm_start import (
+    WARM_POSITIONS,
+    WARM_RATE,
+    begin_with,
+    shared_sizes,
+    trained_talker,
+)
 
 _MEASURED_UTTERANCES = 500
 
 
 def train_flow_omni(
-    root: Path, corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+    root: Path,
+    corpus: Corpus,
+    out: Path,
+    work: Path,
+    seed: int,
+    budget: Budget,
+    resume: bool,
+    warm: bool = True,
 ) -> None:
     """Trains the predictor and writes `flow-omni.safetensors`.
+
+    With `warm` it begins with the weights of the GPT-Talker in `out`, where there is one.
 
     Rows as GPT-Talker's; the frames are draws from the posterior, not its mean (SALAD, arXiv
     2410.16048: the mean is too easy to follow).
     """
     latents = encode_latents(root, corpus, out)
     encoded = encode_corpus(root, corpus, out)
-    dialogues = Dialogues(corpus, encoded, load_tokenizer(out), lambda i: latents[i].sample())
-    torch.manual_seed(seed)
-    config = FlowOmniConfig(
-        num_symbols=len(SYMBOLS),
-        latent_dim=latents[0].mean.shape[1],
-        plan_low=dialogues.plan_low,
-        plan_high=dialogues.plan_high,
+    talker = trained_talker(out) if warm else None
+    num_positions = POSITIONS_A_BATCH if talker is None else WARM_POSITIONS
+    dialogues = Dialogues(
+        corpus, encoded, load_tokenizer(out), lambda i: latents[i].sample(), num_positions
     )
+    sizes = dialogues.sizes if talker is None else shared_sizes(talker)
+    torch.manual_seed(seed)
+    config = FlowOmniConfig(**sizes, latent_dim=latents[0].mean.shape[1])
     model = FlowOmni(config)
+    if talker is not None:
+        begin_with(model, talker)
     mean, std = _statistics(latents, seed)
     model.latent_mean.copy_(mean)
     model.latent_std.copy_(std)
@@ -46,7 +63,8 @@ def train_flow_omni(
         losses = model.losses(model(embedded), positions, frames)
         return {"total": losses.total, **vars(losses)}
 
-    run = Run(work / "flow-omni", seed, budget, 1e-3, weight_decay=0.05, resume=resume)
+    rate = 1e-3 if talker is None else WARM_RATE
+    run = Run(work / "flow-omni", seed, budget, rate, weight_decay=0.05, resume=resume)
     train(run, model, draw)
     # The flow adds noise of its own: a two-hundredth of a weight is not heard.
     save_model(out, "flow-omni", model, config, half=True, int8=True)

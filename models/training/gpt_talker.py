@@ -8,7 +8,6 @@ from torch import Tensor
 
 from models.checkpoint import save_model
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
-from models.text import SYMBOLS
 from models.training.corpus import Corpus
 from models.training.dialogues import Dialogues, codes_of
 from models.training.encoded import encode_corpus, load_tokenizer
@@ -27,12 +26,7 @@ def train_gpt_talker(
     encoded = encode_corpus(root, corpus, out)
     dialogues = Dialogues(corpus, encoded, tokenizer, lambda index: codes_of(encoded, index))
     torch.manual_seed(seed)
-    config = GPTTalkerConfig(
-        num_symbols=len(SYMBOLS),
-        levels=tokenizer.config.levels,
-        plan_low=dialogues.plan_low,
-        plan_high=dialogues.plan_high,
-    )
+    config = GPTTalkerConfig(**dialogues.sizes, levels=tokenizer.config.levels)
     model = GPTTalker(config)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:

@@ -15,8 +15,9 @@ from models.predictors.backbones import HuggingFaceBackbone, WordBackbone
 from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
 from models.text.words import vocabulary
 from models.training.corpus import Corpus
-from models.training.encoded import encode_heard, load_tokenizer
+from models.training.encoded import load_tokenizer
 from models.training.exchanges import Exchanges, dialogue_texts
+from models.training.heard import encode_heard
 from models.training.loop import Budget, Run, train
 from models.training.spelling import settle, spell
 

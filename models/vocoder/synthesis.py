@@ -1,13 +1,15 @@
-"""Frames to sound, streamed: prior (for codes), time scaling and decoder in a row."""
+"""Frames to sound, streamed: codes to latents, time scaling and decoder in a row."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.mel import FRAME_SAMPLES
+from models.vocoder.acoustic_decoder import AcousticDecoder
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderState
-from models.vocoder.prior import Prior, PriorState
+from models.vocoder.prior import Prior
 
 
 class TimeScale:
@@ -49,7 +51,8 @@ class Manner:
 
 
 class Synthesis:
-    """One stream of speech in one voice; without a prior the frames are latents already.
+    """One stream of speech in one voice; `way` makes latents of codes; without
+    one the frames are latents already.
 
     `push` takes frames and gives the samples that are finished, `[n]`; `finish` the rest. Sample
     `960 t` belongs to the beginning of frame `t` (at rate 1): the decoder's delay is taken out.
@@ -57,17 +60,17 @@ class Synthesis:
 
     def __init__(
         self,
-        prior: Prior | None,
+        way: Prior | AcousticDecoder | None,
         decoder: Decoder,
         style: Tensor,
         manner: Manner,
         temperature: float,
     ) -> None:
         device = style.device
-        self.prior, self.decoder, self.manner = prior, decoder, manner
+        self.way, self.decoder, self.manner = way, decoder, manner
         self.style = style[None]
         self.temperature = temperature
-        self.prior_state: PriorState | None = prior and prior.init_state(1, device)
+        self.way_state: Any = way and way.init_state(1, device)
         self.decoder_state: DecoderState = decoder.init_state(1, device)
         self.time_scale = TimeScale(manner.rate)
         self.late = DELAY_SAMPLES
@@ -77,9 +80,9 @@ class Synthesis:
         """Codes `[T]` or latents `[T, latent_dim]`, with the phones around the pointer `[T, 3]`, to
         samples `[n]`."""
         latents = frames[None]
-        if self.prior is not None:
-            latents = self.prior(
-                latents, phones[None], self.style, self.prior_state, self.temperature, last
+        if self.way is not None:
+            latents = self.way(
+                latents, phones[None], self.style, self.way_state, self.temperature, last
             )
         latents = self.time_scale(latents, last)
         if latents.shape[1] == 0 and not last:

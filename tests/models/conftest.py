@@ -6,8 +6,10 @@ import torch
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.flow_omni import FlowOmni
 from models.predictors.sequence import Segment
-from models.speaker import PREDICTORS, Speaker
+from models.predictors.table import PREDICTORS
+from models.speaker import Speaker
 from models.text import SYMBOLS
+from models.vocoder.acoustic_decoder import AcousticDecoder
 from models.vocoder.decoder import Decoder
 from models.vocoder.prior import Prior
 from tests.tiny import STYLE, tiny, tiny_speaker
@@ -21,6 +23,11 @@ def talker(request: pytest.FixtureRequest) -> DialogueModel:
 @pytest.fixture
 def prior() -> Prior:
     return tiny("prior")
+
+
+@pytest.fixture(params=["prior", "acoustic-decoder"])
+def latents_of(request: pytest.FixtureRequest) -> Prior | AcousticDecoder:
+    return tiny(request.param)
 
 
 @pytest.fixture

@@ -142,3 +142,20 @@ def test_options_out_of_range_are_refused() -> None:
         SpeakOptions(pitch=9.0)
     with pytest.raises(InputError, match="temperature"):
         SpeakOptions(temperature=-1.0)
+
+
+def test_a_cloned_voice_has_spoken_before_where_that_counts(speaker: Speaker) -> None:
+    """A predictor that is prompted has the voice's sample in front of the whole dialogue, once."""
+    model = speaker.open_dialogue().model
+    voice = speaker.clone(noise(3.0))
+    dialogue = speaker.open_dialogue()
+    speaker.hear(dialogue, 0, "Where were you?", noise(1.0))
+    length = dialogue.predictor.length
+    lengths = []
+    for said_by in (voice, voice, speaker.voices["one"]):
+        list(speaker.speak(dialogue, "Yes.", said_by, OPTIONS))
+        speaker.drop_reply(dialogue)
+        lengths.append(dialogue.predictor.length)
+    led = length + (75 + 3 + 4 if model.prompted else 0)  # frames, turn, language, audio, manner
+    assert lengths == [led, led, length]
+    assert len(dialogue.turns) == 1

@@ -98,29 +98,32 @@ def test_decoder_goes_on_from_a_saved_state(decoder) -> None:
     )
 
 
-def test_prior_streams_with_its_look_ahead(prior) -> None:
+def test_codes_become_latents_in_a_stream_with_its_look_ahead(latents_of) -> None:
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)
-    whole = prior(codes, phones, style)
-    state = prior.init_state(1)
+    whole = latents_of(codes, phones, style)
+    state = latents_of.init_state(1)
     pieces = []
     parts = list(zip(codes.split(SPLITS, 1), phones.split(SPLITS, 1), strict=True))
     for index, (some_codes, some_phones) in enumerate(parts):
         last = index == len(parts) - 1
-        pieces.append(prior(some_codes, some_phones, style, state, last=last))
+        pieces.append(latents_of(some_codes, some_phones, style, state, last=last))
     assert pieces[0].shape[1] == 0
     torch.testing.assert_close(torch.cat(pieces, 1), whole, atol=1e-5, rtol=0)
 
 
-def test_prior_looks_no_further_than_it_says(prior) -> None:
-    codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
-    style = torch.randn(1, 16)
-    before = prior(codes, phones, style)
-    changed = codes.clone()
-    changed[:, 12] = (changed[:, 12] + 1) % 16
-    after = prior(changed, phones, style)
-    first = int((before - after).abs().amax(-1)[0].nonzero()[0])
-    assert first == 12 - LOOKAHEAD_FRAMES
+def test_making_latents_looks_no_further_than_it_says(latents_of) -> None:
+    found = []
+    for seed in range(20):  # one changed code need not change which codes are nearest
+        torch.manual_seed(seed)
+        codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
+        style = torch.randn(1, 16)
+        before = latents_of(codes, phones, style)
+        changed = codes.clone()
+        changed[:, 12] = (changed[:, 12] + 1) % 16
+        after = latents_of(changed, phones, style)
+        found.append(int((before - after).abs().amax(-1)[0].nonzero()[0]))
+    assert min(found) == 12 - LOOKAHEAD_FRAMES
 
 
 def test_prior_draws_what_it_gives_density_to(prior) -> None:

@@ -1,0 +1,36 @@
+"""The predictors by name, and how they are loaded."""
+
+from pathlib import Path
+
+from data.errors import InputError
+from models.checkpoint import load_config, load_weights
+from models.predictors.dialogue_model import DialogueModel
+from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
+from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
+from models.predictors.ham_tts import HamTTS, HamTTSConfig
+
+_PREDICTORS: dict[str, tuple[type[DialogueModel], type]] = {
+    "gpt-talker": (GPTTalker, GPTTalkerConfig),
+    "ham-tts": (HamTTS, HamTTSConfig),
+    "flow-omni": (FlowOmni, FlowOmniConfig),
+}
+PREDICTORS = tuple(_PREDICTORS)
+
+
+def load_predictors(folder: Path, only: str | None = None) -> list[DialogueModel]:
+    """The predictors that lie in `folder`, or the one asked for.
+
+    Raises:
+        InputError: `only` is no predictor.
+        MissingModelError: it is not there, or none is.
+    """
+    if only is not None and only not in _PREDICTORS:
+        raise InputError(f"the predictor {only!r} is none of {', '.join(PREDICTORS)}")
+    there = [name for name in PREDICTORS if (folder / f"{name}.safetensors").is_file()]
+    loaded = []
+    for name in [only] if only else there or PREDICTORS[:1]:
+        kind, config = _PREDICTORS[name]
+        model = kind(load_config(folder, name, config))
+        load_weights(folder, name, model)
+        loaded.append(model)
+    return loaded

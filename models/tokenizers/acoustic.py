@@ -1,0 +1,60 @@
+"""The acoustic tokenizer: latents as residual codes."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class AcousticConfig:
+    """Sizes of the quantiser."""
+
+    latent_dim: int = 32
+    num_levels: int = 8
+    num_codes: int = 1024
+
+
+class AcousticTokenizer(nn.Module):
+    """Residual vector quantisation of latents `z`, 25 Hz, frame by frame.
+
+    Each level's code names the vector nearest to what the levels before it have left (SoundStream,
+    arXiv 2107.03312, section III.C). Distances are measured in units of the posterior's own
+    uncertainty (`scale`): what the decoder has learnt not to hear is not spent codes on. Any first
+    levels decode alone.
+    """
+
+    scale: Tensor
+    codebooks: Tensor
+
+    def __init__(self, config: AcousticConfig) -> None:
+        super().__init__()
+        self.config = config
+        shape = (config.num_levels, config.num_codes, config.latent_dim)
+        self.register_buffer("scale", torch.ones(config.latent_dim))
+        self.register_buffer("codebooks", torch.zeros(shape))
+
+    def encode(self, latents: Tensor, num_levels: int | None = None) -> Tensor:
+        """Latents `[..., latent_dim]` to codes `[..., num_levels]` (None: all levels)."""
+        rest = latents / self.scale
+        codes = []
+        for codebook in self.codebooks[:num_levels]:
+            codes.append(nearest(rest, codebook))
+            rest = rest - codebook[codes[-1]]
+        return torch.stack(codes, dim=-1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes of the first levels `[..., L]` to latents `[..., latent_dim]`."""
+        return self.sums(codes)[..., -1, :] * self.scale
+
+    def sums(self, codes: Tensor) -> Tensor:
+        """Codes `[..., L]` to the scaled latents after each level, `[..., L, latent_dim]`."""
+        levels = torch.arange(codes.shape[-1], device=codes.device)
+        return self.codebooks[levels, codes].cumsum(-2)
+
+
+def nearest(points: Tensor, codebook: Tensor) -> Tensor:
+    """The index `[...]` of the vector in `codebook` `[K, D]` nearest to each of `points`
+    `[..., D]`."""
+    # The points' own norms are the same for every vector.
+    return (codebook.square().sum(-1) - 2 * points @ codebook.T).argmin(-1)

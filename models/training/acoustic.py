@@ -1,0 +1,83 @@
+"""Recipe: the codebooks of the acoustic tokenizer, on the latents of the trained autoencoder."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.checkpoint import save_model
+from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, nearest
+from models.training.corpus import Corpus
+from models.training.encoded import Latents, encode_latents
+from models.training.loop import device
+
+logger = logging.getLogger(__name__)
+
+_POINTS = 200_000  # frames that the codebooks are fitted to
+_ROUNDS = 30
+_CHUNK = 1024  # distances of a chunk stay in the cache
+
+
+def train_acoustic(root: Path, corpus: Corpus, out: Path, work: Path, seed: int) -> None:
+    """Fits the codebooks and writes `acoustic.safetensors`.
+
+    The latents stay as they are, so each level is k-means on what the levels before it leave
+    (Lloyd's algorithm, which an exponential moving average only imitates); a code that a round
+    leaves without points begins anew at a random one. Needs a minute or two, whatever `--steps`.
+    """
+    points, scale = _drawn(encode_latents(root, corpus, out), seed)
+    model = AcousticTokenizer(AcousticConfig(latent_dim=len(scale)))
+    model.scale.copy_(scale)
+    generator = torch.Generator().manual_seed(seed)
+    rest = (points / scale).to(device())
+    rows = []
+    for level in range(model.config.num_levels):
+        before = rest.square().mean()
+        codebook = _clustered(rest, model.config.num_codes, generator)
+        codes = _assigned(rest, codebook)
+        rest = rest - codebook[codes]
+        model.codebooks[level].copy_(codebook)
+        used = len(codes.unique()) / len(codebook)
+        gain_db = float(10 * (before / rest.square().mean()).log10())
+        rows.append({"level": level + 1, "used": round(used, 4), "gain_db": round(gain_db, 2)})
+        logger.info("acoustic level %d: %.1f %% used, %.2f dB", level + 1, 100 * used, gain_db)
+    folder = work / "acoustic"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    save_model(out, "acoustic", model, model.config, half=True)
+
+
+def _drawn(latents: list[Latents], seed: int) -> tuple[Tensor, Tensor]:
+    """Means `[N, latent_dim]` of random utterances, and the posterior's mean deviation."""
+    order = np.random.default_rng(seed).permutation(len(latents))
+    means, deviations, count = [], [], 0
+    for index in order.tolist():
+        means.append(np.array(latents[index].mean, np.float32))
+        deviations.append(np.array(latents[index].std, np.float32))
+        count += len(means[-1])
+        if count >= _POINTS:
+            break
+    scale = torch.from_numpy(np.concatenate(deviations).mean(0))
+    return torch.from_numpy(np.concatenate(means)), scale
+
+
+def _clustered(points: Tensor, num: int, generator: torch.Generator) -> Tensor:
+    """k-means: `num` centres `[num, D]` of `points` `[N, D]`."""
+    chosen = torch.randperm(len(points), generator=generator)[:num].to(points.device)
+    centres = points[chosen].clone()
+    for _ in range(_ROUNDS):
+        codes = _assigned(points, centres)
+        counts = torch.bincount(codes, minlength=num)
+        sums = torch.zeros_like(centres).index_add_(0, codes, points)
+        centres = sums / counts.clamp_min(1)[:, None]
+        dead = (counts == 0).nonzero()[:, 0]
+        anew = torch.randint(len(points), (len(dead),), generator=generator)
+        centres[dead] = points[anew.to(points.device)]
+    return centres
+
+
+def _assigned(points: Tensor, centres: Tensor) -> Tensor:
+    return torch.cat([nearest(chunk, centres) for chunk in points.split(_CHUNK)])

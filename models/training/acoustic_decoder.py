@@ -1,0 +1,114 @@
+"""Recipe: HAM-TTS's second model, from first acoustic codes to all."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.checkpoint import load_config, load_weights, save_model
+from models.predictors.units import neighbours
+from models.text import SYMBOLS
+from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, nearest
+from models.training.corpus import Corpus
+from models.training.encoded import encode_corpus, encode_latents
+from models.training.loop import Budget, Run, device, train
+from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
+
+BATCH = 16
+CROP_FRAMES = 64
+NEIGHBOURS = 16
+WRONG = 0.15  # share of frames whose codes are exchanged for a near one, in half of the rows
+
+
+def load_acoustic(folder: Path) -> AcousticTokenizer:
+    """The fitted acoustic tokenizer.
+
+    Raises:
+        MissingModelError: it is not in `folder`.
+    """
+    acoustic = AcousticTokenizer(load_config(folder, "acoustic", AcousticConfig))
+    load_weights(folder, "acoustic", acoustic)
+    return acoustic
+
+
+def train_acoustic_decoder(
+    root: Path, corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+) -> None:
+    """Trains the model and writes `acoustic-decoder.safetensors`.
+
+    Each row predicts one level. Half of the rows see codes of the levels before that are partly
+    wrong, as they will be when they are predicted themselves: what is then left is measured anew
+    and is the target, so that a level learns to mend what went wrong before it.
+    """
+    latents = encode_latents(root, corpus, out)
+    encoded = encode_corpus(root, corpus, out)
+    acoustic = load_acoustic(out).to(device())
+    near = _near(acoustic)
+    torch.manual_seed(seed)
+    config = AcousticDecoderConfig(num_symbols=len(SYMBOLS), style_dim=encoded[0].style.shape[0])
+    model = AcousticDecoder(config, acoustic)
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        scaled = torch.zeros(BATCH, CROP_FRAMES, acoustic.config.latent_dim)
+        phones = torch.zeros(BATCH, CROP_FRAMES, 3, dtype=torch.long)
+        valid = torch.zeros(BATCH, CROP_FRAMES, dtype=torch.bool)
+        styles = []
+        for row, index in enumerate(generator.integers(len(encoded), size=BATCH).tolist()):
+            utterance = corpus.utterances[index]
+            # Speech begins at its beginning, so some crops must.
+            room = max(0, utterance.num_frames - CROP_FRAMES)
+            start = 0 if generator.random() < 0.2 else int(generator.integers(room + 1))
+            piece = slice(start, start + CROP_FRAMES)
+            pointer = torch.from_numpy(encoded[index].pointer[piece].astype(np.int64))
+            length = len(pointer)
+            mean = torch.from_numpy(latents[index].mean[piece].astype(np.float32))
+            scaled[row, :length] = mean / acoustic.scale.cpu()
+            phones[row, :length] = neighbours(torch.tensor(utterance.units.symbols), pointer)
+            valid[row, :length] = True
+            same = corpus.by_voice[utterance.voice]
+            styles.append(encoded[same[int(generator.integers(len(same)))]].style)
+        style = torch.from_numpy(np.stack(styles)).float().to(device())
+        levels = torch.from_numpy(generator.integers(model.num_levels - 1, size=BATCH))
+        first, totals, targets = _teach(acoustic, near, scaled.to(device()), levels)
+        condition = model.conditioned(first, phones.to(device()), style)
+        loss = model.loss(totals, targets, levels.to(device()), condition, valid.to(device()))
+        return {"total": loss}
+
+    run = Run(work / "acoustic-decoder", seed, budget, 1e-3, resume=resume)
+    train(run, model, draw)
+    save_model(out, "acoustic-decoder", model, config, half=True, int8=True)
+
+
+def _near(acoustic: AcousticTokenizer) -> Tensor:
+    """The nearest other codes of each code, `[num_levels, num_codes, NEIGHBOURS]`."""
+    distance = torch.cdist(acoustic.codebooks, acoustic.codebooks)
+    count = min(NEIGHBOURS + 1, acoustic.config.num_codes)
+    return distance.topk(count, largest=False).indices[..., 1:]
+
+
+@torch.no_grad()
+def _teach(
+    acoustic: AcousticTokenizer, near: Tensor, scaled: Tensor, levels: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """First codes `[B, T]`, the sums of the levels before `levels` `[B, T, D]`, and targets."""
+    batch, length, _ = scaled.shape
+    spoilt = (torch.arange(batch, device=scaled.device) % 2 == 0)[:, None]
+    first = torch.zeros(batch, length, dtype=torch.long, device=scaled.device)
+    totals = torch.zeros_like(scaled)
+    targets = torch.zeros_like(first)
+    total = torch.zeros_like(scaled)
+    for level in range(acoustic.config.num_levels):
+        book = acoustic.codebooks[level]
+        codes = nearest(scaled - total, book)
+        here = (levels.to(scaled.device) + 1 == level)[:, None]
+        targets = torch.where(here, codes, targets)
+        totals = torch.where(here[..., None], total, totals)
+        pick = torch.randint(near.shape[-1], codes.shape, device=scaled.device)
+        others = near[level][codes].gather(-1, pick[..., None])[..., 0]
+        wrong = spoilt & (torch.rand(codes.shape, device=scaled.device) < WRONG)
+        codes = torch.where(wrong, others, codes)
+        if level == 0:
+            first = codes
+        total = total + book[codes]
+    return first, totals, targets

@@ -1,0 +1,98 @@
+"""Recipe: the HAM-TTS predictor, on dialogues and the first acoustic codes."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.checkpoint import save_model
+from models.predictors.ham_tts import HamTTS, HamTTSConfig
+from models.predictors.sequence import Segment
+from models.training.acoustic_decoder import load_acoustic
+from models.training.corpus import Corpus
+from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
+from models.training.disturbing import disturbed
+from models.training.encoded import encode_corpus, encode_latents, load_tokenizer
+from models.training.loop import Budget, Run, train
+from models.training.refined import NUM_REFINED, refined_units
+from models.training.warm_start import (
+    WARM_POSITIONS,
+    WARM_RATE,
+    begin_with,
+    shared_sizes,
+    trained_talker,
+)
+
+AUGMENTED = 0.1  # share of samples whose acoustic history is disturbed (HAM-TTS, section 3.3)
+_ABLATIONS = {"lvs": {"lvs_dim": 0}, "augmentation": {}}
+
+
+def train_ham_tts(
+    root: Path,
+    corpus: Corpus,
+    out: Path,
+    work: Path,
+    seed: int,
+    budget: Budget,
+    resume: bool,
+    warm: bool = True,
+    without: str | None = None,
+) -> None:
+    """Trains the predictor and writes `ham-tts.safetensors`.
+
+    Rows as GPT-Talker's; the frames are the first codes of the posterior's mean.
+
+    Args:
+        root, corpus, out, work, seed, budget, resume: as every recipe has them.
+        warm: begin with the weights of the GPT-Talker in `out`, where there is one.
+        without: "lvs" or "augmentation", for the ablations.
+    """
+    acoustic = load_acoustic(out)
+    latents = encode_latents(root, corpus, out)
+    encoded = encode_corpus(root, corpus, out)
+    refined = refined_units(root, corpus, out, seed)
+
+    def frames(index: int) -> Tensor:
+        """First code and refined unit of each frame, `[T, 2]`: both are cut as one."""
+        mean = torch.from_numpy(np.array(latents[index].mean, np.float32))
+        units = torch.from_numpy(refined[index].astype(np.int64))
+        return torch.stack([acoustic.encode(mean, 1)[:, 0], units], dim=-1)
+
+    talker = trained_talker(out) if warm else None
+    num_positions = POSITIONS_A_BATCH if talker is None else WARM_POSITIONS
+    dialogues = Dialogues(corpus, encoded, load_tokenizer(out), frames, num_positions)
+    sizes = dialogues.sizes if talker is None else shared_sizes(talker)
+    torch.manual_seed(seed)
+    config = HamTTSConfig(
+        **sizes,
+        num_codes=acoustic.config.num_codes,
+        num_refined=NUM_REFINED,
+        **(_ABLATIONS[without] if without else {}),
+    )
+    model = HamTTS(config)
+    if talker is not None:
+        begin_with(model, talker)
+    share = 0.0 if without == "augmentation" else AUGMENTED
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        rows = dialogues.draw(generator, config)
+        segments = [segment for row in rows for segment in row]
+        heard = [_parted(segment) for segment in segments]
+        texts, lvs = model.taught_texts(segments, heard)
+        embedded, positions, _ = model.read(disturbed(rows, share, generator), texts)
+        losses = model.losses(model(embedded), positions, lvs)
+        return {"total": losses.total, **vars(losses)}
+
+    rate = 1.2e-3 if talker is None else WARM_RATE
+    run = Run(work / "ham-tts", seed, budget, rate, weight_decay=0.05, resume=resume)
+    train(run, model, draw)
+    save_model(out, "ham-tts", model, config, half=True, int8=True)
+
+
+def _parted(segment: Segment) -> Tensor | None:
+    """Leaves a segment its codes and returns the refined units that lay beside them."""
+    if segment.codes is None:
+        return None
+    segment.codes, refined = segment.codes.unbind(-1)
+    return refined

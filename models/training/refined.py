@@ -1,0 +1,85 @@
+"""Refined self-supervised units: the semantic tokenizer's features in clusters, for the aligner.
+
+HAM-TTS clusters HuBERT's features by k-means, so that a unit says what is heard and not whose voice
+it is (arXiv 2403.05989, section 3.1). Here the features are those that the tokenizer has before its
+quantiser.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from sklearn.cluster import MiniBatchKMeans
+
+from models.checkpoint import sha256
+from models.mel import num_frames
+from models.tokenizers.semantic import SemanticTokenizer
+from models.training.corpus import PREPARED, Corpus
+from models.training.encoded import groups, in_batches, load_tokenizer
+from models.training.loop import device
+
+logger = logging.getLogger(__name__)
+
+NUM_REFINED = 512
+_FITTED_UTTERANCES = 600
+
+
+def refined_units(root: Path, corpus: Corpus, weights: Path, seed: int) -> list[np.ndarray]:
+    """The refined unit of each frame of every utterance, int16 `[T]`; kept beside the data."""
+    name = f"refined-{sha256(weights / 'semantic.safetensors')[:16]}-{seed}"
+    folder = root / PREPARED / name
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = load_tokenizer(weights).to(device())
+    centres_file = folder / "centres.npy"
+    if not centres_file.exists():
+        np.save(centres_file, _fitted(corpus, tokenizer, seed))
+    centres = torch.from_numpy(np.load(centres_file)).to(device())
+    found: dict[int, np.ndarray] = {}
+    for group, indices in track(groups(corpus).items(), "refining", transient=True):
+        path = folder / f"{group}-{len(indices)}.npy"
+        if not path.exists():
+            rows = _features(corpus, indices, tokenizer, centres)
+            partial = path.with_suffix(".partial.npy")
+            np.save(partial, np.concatenate(rows).astype(np.int16))
+            partial.replace(path)
+        stored, at = np.load(path), 0
+        for index in indices:
+            count = corpus.utterances[index].num_frames
+            found[index] = stored[at : at + count]
+            at += count
+    return [found[index] for index in range(len(corpus.utterances))]
+
+
+def _fitted(corpus: Corpus, tokenizer: SemanticTokenizer, seed: int) -> np.ndarray:
+    """Cluster centres `[NUM_REFINED, dim]` of the features of random utterances."""
+    generator = np.random.default_rng(seed)
+    count = min(_FITTED_UTTERANCES, len(corpus.utterances))
+    chosen = generator.choice(len(corpus.utterances), count, replace=False).tolist()
+    points = np.concatenate(_features(corpus, chosen, tokenizer, None))
+    logger.info("refined units: %d clusters of %d frames", NUM_REFINED, len(points))
+    fitted = MiniBatchKMeans(NUM_REFINED, batch_size=4096, n_init=1, random_state=seed).fit(points)
+    return fitted.cluster_centers_.astype(np.float32)
+
+
+def _features(
+    corpus: Corpus,
+    indices: list[int],
+    tokenizer: SemanticTokenizer,
+    centres: torch.Tensor | None,
+) -> list[np.ndarray]:
+    """Features `[T, dim]` of utterances, or with `centres` the nearest one of each frame `[T]`."""
+    found: dict[int, np.ndarray] = {}
+    where = device()
+    chosen = [corpus.utterances[i] for i in indices]
+    for rows, samples in in_batches(chosen, tokenizer.config.chunk_frames):
+        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
+            features = tokenizer.encode_features(tokenizer.features(samples.to(where)))
+        features = features.float()
+        if centres is not None:
+            features = torch.cdist(features, centres[None].expand(len(rows), -1, -1)).argmin(-1)
+        for place, row in enumerate(rows):
+            length = num_frames(len(chosen[row].samples))
+            found[row] = features[place, :length].cpu().numpy()
+    return [found[row] for row in range(len(indices))]

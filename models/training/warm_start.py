@@ -1,0 +1,58 @@
+"""A predictor that begins with what GPT-Talker has learnt.
+
+The predictors share all that reads a dialogue (`DialogueModel`): how a text is pronounced, how the
+pointer moves, how the manner follows from what was heard. Only what a frame of sound is differs, so
+a new predictor need not learn the rest again; as Flow-Omni begins with a language model (arXiv
+2412.04917, section 2.1).
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.checkpoint import load_config, load_weights
+from models.predictors.dialogue_model import DialogueModel
+from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
+
+# A trained backbone wants smaller steps, and more of them for the same time.
+WARM_RATE = 5e-4
+WARM_POSITIONS = 1280
+
+logger = logging.getLogger(__name__)
+
+# A predictor that begins so has the sizes of the one that it begins with, and its bins.
+_SHARED = (
+    *("num_symbols", "style_dim", "dim", "depth", "num_heads", "ffn_dim", "unit_depth"),
+    *("plan_low", "plan_high"),
+)
+
+
+def trained_talker(folder: Path) -> GPTTalker | None:
+    """The GPT-Talker in `folder`, or None where there is none."""
+    if not (folder / "gpt-talker.safetensors").is_file():
+        logger.info("no gpt-talker in %s to begin with: training from scratch", folder)
+        return None
+    talker = GPTTalker(load_config(folder, "gpt-talker", GPTTalkerConfig))
+    load_weights(folder, "gpt-talker", talker)
+    return talker
+
+
+def shared_sizes(talker: GPTTalker) -> dict[str, Any]:
+    """The fields of a configuration that a predictor takes over from `talker`."""
+    return {name: getattr(talker.config, name) for name in _SHARED}
+
+
+@torch.no_grad()
+def begin_with(model: DialogueModel, talker: GPTTalker) -> list[str]:
+    """Copies the weights that both have; returns the names of those that stay as they are."""
+    known = dict(talker.named_parameters())
+    fresh = []
+    for name, parameter in model.named_parameters():
+        if name in known and known[name].shape == parameter.shape:
+            parameter.copy_(known[name])
+        else:
+            fresh.append(name)
+    logger.info("%s begins with gpt-talker's weights; %d are new", model.name, len(fresh))
+    return fresh

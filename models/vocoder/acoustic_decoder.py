@@ -1,0 +1,180 @@
+"""HAM-TTS's second model: the first acoustic code of each frame to all of them, and to latents."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
+from models.tokenizers.acoustic import AcousticTokenizer
+
+LOOKAHEAD_FRAMES = 2
+_NOISE_FRAMES = 4096
+
+
+@dataclass(frozen=True)
+class AcousticDecoderConfig:
+    """Sizes of the model; those of the codes are the acoustic tokenizer's."""
+
+    num_symbols: int
+    style_dim: int = 128
+    symbol_dim: int = 64
+    dim: int = 256
+    depth: int = 5
+    level_depth: int = 2
+
+
+@dataclass
+class AcousticDecoderState:
+    """Where a stream stands: caches, the first codes whose look-ahead is missing, counters."""
+
+    stem: ConvState
+    encoder: list[ConvState]
+    levels: list[list[ConvState]]
+    waiting: Tensor
+    taken: int = 0
+    given: int = 0
+
+
+class AcousticDecoder(nn.Module):
+    """First codes `[B, T]`, the phones around the pointer `[B, T, 3]` and a style to latents.
+
+    Not autoregressive over time: level after level, the codes of all frames at once, given those of
+    the levels before (VALL-E's second model, arXiv 2301.02111, section 4.2.2, as HAM-TTS takes it
+    over). What the levels so far leave is predicted as a vector, and a code's logit falls with its
+    squared distance from it, so that near codes need not be learnt apart. The condition looks
+    `LOOKAHEAD_FRAMES` (80 ms) ahead, the levels do not: a stream gives its first latent after three
+    frames, and the last two with `last`. 25 Hz.
+    """
+
+    noise: Tensor
+    spread: Tensor
+
+    def __init__(self, config: AcousticDecoderConfig, acoustic: AcousticTokenizer) -> None:
+        super().__init__()
+        self.config = config
+        # Kept aside: the codebooks are saved with their own model.
+        self._acoustic = [acoustic]
+        latent_dim = acoustic.config.latent_dim
+        self.num_levels = acoustic.config.num_levels
+        dim = config.dim
+        self.first = nn.Embedding(acoustic.config.num_codes, dim)
+        self.symbols = nn.Embedding(config.num_symbols, config.symbol_dim)
+        width = dim + latent_dim + 3 * config.symbol_dim + config.style_dim
+        self.stem = CausalConv1d(width, dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
+        self.encoder = ConvNeXtStack(dim, config.depth, condition_dim=config.style_dim)
+        self.sum = nn.Linear(latent_dim, dim)
+        self.level = nn.Embedding(self.num_levels - 1, dim)
+        self.refine = ConvNeXtStack(dim, config.level_depth, kernel=5, condition_dim=dim)
+        self.leave = nn.Linear(dim, latent_dim)
+        # Of what a level predicts, in units of its vectors: exp(-2 log s) is a softmax's sharpness.
+        self.log_spread = nn.Parameter(torch.zeros(self.num_levels - 1))
+        spread = acoustic.codebooks.flatten(1).std(-1).clamp_min(1e-6)
+        self.register_buffer("spread", spread, persistent=False)
+        generator = torch.Generator().manual_seed(11)
+        noise = torch.randn(_NOISE_FRAMES, latent_dim, generator=generator)
+        self.register_buffer("noise", noise, persistent=False)
+
+    @property
+    def acoustic(self) -> AcousticTokenizer:
+        return self._acoustic[0]
+
+    def init_state(
+        self,
+        batch: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> AcousticDecoderState:
+        return AcousticDecoderState(
+            self.stem.init_state(batch, device, dtype),
+            self.encoder.init_state(batch, device, dtype),
+            [self.refine.init_state(batch, device, dtype) for _ in range(self.num_levels - 1)],
+            torch.zeros(batch, 0, dtype=torch.long, device=device),
+        )
+
+    def forward(
+        self,
+        codes: Tensor,
+        phones: Tensor,
+        style: Tensor,
+        state: AcousticDecoderState | None = None,
+        temperature: float = 0.5,
+        last: bool = True,
+    ) -> Tensor:
+        """Latents for the next frames; arguments and result as `Prior.forward` has them.
+
+        `temperature` scales the noise, of each level's own spread, on what it predicts.
+        """
+        if state is None:
+            state = self.init_state(codes.shape[0], codes.device)
+        inputs = self._inputs(codes, phones, style)
+        if last:
+            inputs = F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES))
+        h = self.stem(inputs, state.stem)
+        ahead = max(0, LOOKAHEAD_FRAMES - state.taken)
+        state.taken += inputs.shape[1]
+        h = h[:, ahead:]
+        waiting = torch.cat([state.waiting, codes], dim=1)
+        codes, state.waiting = waiting[:, : h.shape[1]], waiting[:, h.shape[1] :]
+        if h.shape[1] == 0:
+            return h.new_zeros(h.shape[0], 0, self.acoustic.config.latent_dim)
+        condition = self.encoder(h, state.encoder, style)
+        index = (torch.arange(h.shape[1], device=h.device) + state.given) % _NOISE_FRAMES
+        state.given += h.shape[1]
+        books = self.acoustic.codebooks
+        total = books[0][codes]
+        for level in range(self.num_levels - 1):
+            levels = torch.full((len(codes),), level, device=codes.device)
+            rest = self._rest(condition, total, levels, state.levels[level])
+            spread = self.log_spread[level].exp() * self.spread[level + 1]
+            # Rolled, so that no two levels are given the same noise.
+            noise = self.noise[index].roll(level, dims=-1)
+            rest = rest + temperature * spread * noise
+            chosen = torch.cdist(rest, books[level + 1][None].expand(len(rest), -1, -1)).argmin(-1)
+            total = total + books[level + 1][chosen]
+        return total * self.acoustic.scale
+
+    def loss(
+        self,
+        totals: Tensor,
+        targets: Tensor,
+        levels: Tensor,
+        condition: Tensor,
+        valid: Tensor,
+    ) -> Tensor:
+        """Mean cross-entropy in nats of one level a row.
+
+        Args:
+            totals: scaled latents of the levels before, `[B, T, latent_dim]`.
+            targets: the codes to predict, `[B, T]`.
+            levels: which level each row predicts, `[B]`, from 0 for the second.
+            condition: of `conditioned`.
+            valid: frames that count, `[B, T]`.
+        """
+        rest = self._rest(condition, totals, levels, None).float()
+        books = self.acoustic.codebooks[levels + 1].float()
+        distance = torch.cdist(rest, books).square()
+        spread = self.log_spread[levels].exp() * self.spread[levels + 1]
+        logits = -0.5 * distance / spread.square()[:, None, None]
+        return F.cross_entropy(logits[valid], targets[valid])
+
+    def conditioned(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+        """For training: whole sentences' condition `[B, T, dim]`."""
+        inputs = F.pad(self._inputs(codes, phones, style), (0, 0, 0, LOOKAHEAD_FRAMES))
+        return self.encoder(self.stem(inputs)[:, LOOKAHEAD_FRAMES:], None, style)
+
+    def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+        voice = style[:, None].expand(-1, codes.shape[1], -1)
+        symbols = self.symbols(phones).flatten(2)
+        vectors = self.acoustic.codebooks[0][codes] / self.spread[0]
+        return torch.cat([self.first(codes), vectors, symbols, voice], dim=-1)
+
+    def _rest(
+        self, condition: Tensor, totals: Tensor, levels: Tensor, state: list[ConvState] | None
+    ) -> Tensor:
+        """What the levels before `levels` `[B]` have left, as predicted, `[B, T, latent_dim]`."""
+        which = self.level(levels)
+        h = condition + self.sum(totals / self.spread[0]) + which[:, None]
+        rest = self.leave(self.refine(h, state, which))
+        return rest * self.spread[levels + 1, None, None]

@@ -1,0 +1,63 @@
+"""Residual codes: any first levels decode, and each level mends what those before it left."""
+
+import torch
+
+from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer
+from models.training.acoustic import _clustered
+from models.training.acoustic_decoder import _near, _teach
+from tests.tiny import tiny
+
+
+def fitted(points: torch.Tensor) -> AcousticTokenizer:
+    model = AcousticTokenizer(AcousticConfig(latent_dim=points.shape[1], num_levels=3, num_codes=8))
+    model.scale.copy_(torch.tensor([2.0, 0.5]))
+    rest = points / model.scale
+    for level in range(3):
+        model.codebooks[level] = _clustered(rest, 8, torch.Generator().manual_seed(level))
+        codes = model.encode(points, level + 1)[..., -1]
+        rest = rest - model.codebooks[level][codes]
+    return model
+
+
+def test_every_level_comes_nearer() -> None:
+    points = torch.randn(400, 2, generator=torch.Generator().manual_seed(3)) * 2
+    model = fitted(points)
+    codes = model.encode(points)
+    errors = [
+        float(((model.decode(codes[:, :n]) - points) / model.scale).square().mean())
+        for n in (1, 2, 3)
+    ]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+    torch.testing.assert_close(model.encode(points, 2), codes[:, :2])
+    torch.testing.assert_close(model.sums(codes)[:, -1] * model.scale, model.decode(codes))
+
+
+def test_a_dead_code_begins_anew() -> None:
+    """Points in two heaps, whose centres begin in one of them: none stays unused."""
+    heaps = torch.cat([torch.zeros(900, 2), torch.full((100, 2), 50.0)])
+    heaps = heaps + 0.1 * torch.randn(heaps.shape, generator=torch.Generator().manual_seed(0))
+    centres = _clustered(heaps, 16, torch.Generator().manual_seed(1))
+    codes = torch.cdist(heaps, centres).argmin(-1)
+    assert len(codes.unique()) == 16
+    assert (centres > 25).any()
+
+
+def test_what_a_level_is_taught() -> None:
+    """Rows that are not spoilt are taught the tokenizer's own codes; spoilt ones what is left."""
+    acoustic = tiny("acoustic")
+    assert isinstance(acoustic, AcousticTokenizer)
+    torch.manual_seed(0)
+    scaled = torch.randn(4, 50, 8)
+    levels = torch.tensor([0, 1, 0, 1])
+    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, levels)
+    codes = acoustic.encode(scaled * acoustic.scale)
+    for row in (1, 3):  # not spoilt
+        torch.testing.assert_close(first[row], codes[row, :, 0])
+        torch.testing.assert_close(targets[row], codes[row, :, levels[row] + 1])
+        expected = acoustic.sums(codes[row])[:, levels[row]]
+        torch.testing.assert_close(totals[row], expected)
+    for row in (0, 2):
+        assert (first[row] != codes[row, :, 0]).any()
+        left = scaled[row] - totals[row]
+        book = acoustic.codebooks[int(levels[row]) + 1]
+        torch.testing.assert_close(targets[row], torch.cdist(left, book).argmin(-1))

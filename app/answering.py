@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from app.replies import Responder, Said
+from app.replies import SPACED, Responder, Said
 from data.audio import SAMPLE_RATE
 from data.errors import RepError
 
@@ -235,7 +235,7 @@ class Voicebox:
                 if answer.cancelled:
                     break
                 # pieces of a script are sentences; those of a language model bring their spaces
-                spaced = piece if responder.name == "endpoint" or not answer.text else " " + piece
+                spaced = piece if responder.name in SPACED or not answer.text else " " + piece
                 answer.wrote(spaced)
                 pieces.put(spaced)
                 self.wake()

@@ -16,7 +16,7 @@ from app.access import AccessSettings, is_loopback
 from app.hearing import HearingSettings
 from app.hub import Engines, HubSettings
 from app.recognition import EndpointRecognizer, Recognizer, WhisperRecognizer
-from app.replies import ChatEndpoint, Responder
+from app.replies import SPEECH_TO_SPEECH, ChatEndpoint, Responder
 from app.scripted import ScriptedResponder
 from app.settings import SessionSettings
 from app.sphinx import SphinxRecognizer
@@ -132,12 +132,15 @@ def hub_settings(args: argparse.Namespace) -> HubSettings:
 
 
 def _engines(args: argparse.Namespace) -> Engines:
+    from app.omni import OmniResponder
     from app.voices import load_speaker
 
     speaker = load_speaker(args.weights, args.device)
     if args.voice and args.voice not in speaker.voices:
         raise InputError(f"--voice is {args.voice!r}; choose one of {', '.join(speaker.voices)}")
-    return Engines(speaker, _recognizer(args), _responders(args))
+    responders = _responders(args)
+    responders[SPEECH_TO_SPEECH] = OmniResponder(speaker, args.weights)
+    return Engines(speaker, _recognizer(args), responders)
 
 
 def _recognizer(args: argparse.Namespace) -> Recognizer:

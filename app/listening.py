@@ -19,6 +19,7 @@ class Listening:
         start, end: in samples of the user's stream.
         voiced_ms: of it.
         ended_at: clock reading of its end, or None while it may go on.
+        wordless: whether it is answered by its sound, and no words are asked for.
         shown: the partial text that the page has.
         timings: measured milliseconds, from the end of speech on.
     """
@@ -28,6 +29,7 @@ class Listening:
         self.end = start
         self.voiced_ms = 0
         self.ended_at: float | None = None
+        self.wordless = False
         self.shown = ""
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory = recognizer, memory

@@ -56,6 +56,32 @@ class Recognizer(Protocol):
         ...
 
 
+class NoRecognizer:
+    """Recognises nothing, at once: for a responder that hears the sound itself."""
+
+    name = "none"
+    partial = ""
+
+    def open(self) -> "NoRecognizer":
+        """See `Recognizer`; it remembers nothing, so one serves all."""
+        return self
+
+    def push(self, samples: np.ndarray) -> None:
+        """See `Utterance`."""
+
+    def finish(self) -> "Future[str]":
+        """See `Utterance`."""
+        nothing: Future[str] = Future()
+        nothing.set_result("")
+        return nothing
+
+    def abort(self) -> None:
+        """See `Utterance`."""
+
+    def close(self) -> None:
+        """See `Recognizer`."""
+
+
 class _WholeUtterance:
     """Collects the sound and recognises it when it is whole; no partial text."""
 

@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import httpx
+import numpy as np
 
 from app.manner import Manner
 from data.errors import RepError
@@ -18,21 +19,30 @@ INSTRUCTIONS = (
     "English, without lists, markdown or emoji. The words of the other person come from a speech "
     "recogniser and may hold mistakes; if they make no sense, ask."
 )
+ENDPOINT, SPEECH_TO_SPEECH = "endpoint", "speech-to-speech"
+SPACED = frozenset((ENDPOINT, SPEECH_TO_SPEECH))
+"""Responders whose pieces bring their spaces; those of others are sentences."""
 _MAX_TURNS = 40
 _MAX_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
 class Said:
-    """A turn of the conversation: who (0 the user, 1 the agent), what, and how it sounded."""
+    """A turn of the conversation: who (0 the user, 1 the agent), what, how it sounded, and what
+    gives its sound `[T]` at 24 kHz, or None for a turn without."""
 
     who: int
     text: str
     manner: Manner | None = None
+    sound: Callable[[], np.ndarray | None] | None = field(default=None, compare=False)
 
 
 class Responder(Protocol):
-    """Writes the agent's turns."""
+    """Writes the agent's turns.
+
+    One that has `hears_sound` set answers to the sound itself: the user's words are not recognised
+    for it.
+    """
 
     name: str
 
@@ -56,7 +66,7 @@ class ChatEndpoint:
         timeout_s: to connect, and between two pieces.
     """
 
-    name = "endpoint"
+    name = ENDPOINT
 
     def __init__(
         self,

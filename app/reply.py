@@ -1,4 +1,4 @@
-"""`launch.py reply`: one answer to a dialogue, spoken."""
+"""`launch.py reply`: one answer to a dialogue, spoken; what to say is given, or thought of."""
 
 import argparse
 import json
@@ -11,6 +11,8 @@ from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Turn, read_dialogue
 from data.errors import InputError
 from models.dialogue_state import DialogueState
+from models.omni import Omni
+from models.predictors.thinker import USER, Exchange
 from models.speaker import Speaker
 
 MAX_TEXT = 4096
@@ -22,6 +24,21 @@ def hear_turns(speaker: Speaker, turns: Iterable[Turn]) -> DialogueState:
     for turn in turns:
         speaker.hear(dialogue, int(turn.speaker), turn.text, turn.load())
     return dialogue
+
+
+def hear_sound(
+    speaker: Speaker, omni: Omni, turns: Iterable[Turn]
+) -> tuple[DialogueState, list[Exchange]]:
+    """A dialogue in which `turns` were heard, for speech-to-speech: the words of the user's turns
+    are taken from no file where there is sound."""
+    dialogue = speaker.open_dialogue()
+    exchanges = []
+    for turn in turns:
+        who, samples = int(turn.speaker), turn.load()
+        text = "" if who == USER and samples is not None else turn.text
+        speaker.hear(dialogue, who, text, samples)
+        exchanges.append(omni.exchange(who, text, samples))
+    return dialogue, exchanges
 
 
 def checked_text(text: str) -> str:
@@ -43,18 +60,32 @@ def main(argv: list[str]) -> int:
     """Speaks the answer to a dialogue into a file."""
     parser = argparse.ArgumentParser(prog="launch.py reply", description=main.__doc__)
     parser.add_argument("--dialogue", type=Path, help="dialogue.json, or a folder in NCSSD layout")
-    parser.add_argument("--text", required=True, help="what to answer")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--text", help="what to answer")
+    what.add_argument(
+        "--speech-to-speech",
+        action="store_true",
+        help="think of an answer to the sound of the dialogue's last turn (the bundled model only "
+        "knows the topics of the synthetic conversations)",
+    )
     parser.add_argument("--voice", default="slt", help="a bundled voice, or an audio file")
     parser.add_argument("--out", type=Path, required=True, help="a .wav or .flac file")
     parser.add_argument("--seed", type=int, help="the same seed gives the same speech")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_speaking(parser)
     args = parser.parse_args(argv)
-    text, options = checked_text(args.text), speak_options(args, args.seed)
+    options = speak_options(args, args.seed)
+    text = None if args.speech_to_speech else checked_text(args.text)
     turns = read_dialogue(args.dialogue).turns if args.dialogue else []
     speaker = load_speaker(args.weights, args.device, args.predictor)
     voice = resolve_voice(speaker, args.voice)
-    reply = speaker.speak(hear_turns(speaker, turns), text, voice, options)
+    if text is None:
+        omni = Omni.load(speaker, args.weights)
+        dialogue, exchanges = hear_sound(speaker, omni, turns)
+        thought = omni.think(exchanges, args.seed)
+        reply = speaker.speak(dialogue, thought, voice, options)
+    else:
+        reply = speaker.speak(hear_turns(speaker, turns), text, voice, options)
     for _ in reply:
         pass
     write_audio(args.out, reply.samples(), SAMPLE_RATE)
@@ -66,6 +97,7 @@ def main(argv: list[str]) -> int:
         "rtf": round(reply.rtf or 0.0, 4),
         "predictor": args.predictor,
         "voice": voice.name,
+        "text": reply.text,
         "seed": reply.seed,
         "retries": reply.retries,
         "words": [list(word) for word in reply.words],
@@ -73,6 +105,8 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps(result, ensure_ascii=False))
     else:
+        if args.speech_to_speech:
+            print(reply.text)
         print(
             f"{result['out']}: {result['duration_s']} s in the voice {voice.name}, first audio "
             f"after {result['first_audio_ms']:.0f} ms, {result['rtf']:.2f} s of work a second "

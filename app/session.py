@@ -18,7 +18,7 @@ from app.hearing import FRAME_MS, Ears, Heard, HearingSettings, Memory, Sign
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
-from app.recognition import Recognizer
+from app.recognition import NoRecognizer, Recognizer
 from app.replies import Responder
 from app.settings import SessionSettings
 from app.speaking import Emit, Emitted, Speaking
@@ -214,7 +214,10 @@ class Session:
             return
         prefix = self.settings.hearing.prefix_ms * SAMPLE_RATE // 1000
         start = max(0, heard.at - prefix)
-        self._turn = Listening(self.turns.number(), start, self._recognizer, self._memory)
+        wordless = self._hears_sound()
+        recognizer = NoRecognizer() if wordless else self._recognizer
+        self._turn = Listening(self.turns.number(), start, recognizer, self._memory)
+        self._turn.wordless = wordless
         self._turn.voiced_ms = heard.voiced_ms
         self._emit({"type": "speech.started", "turn": self._turn.number})
 
@@ -280,12 +283,13 @@ class Session:
             self._notice("recognition", str(error))
         recognition_s = self._clock() - turn.ended_at
         self._metrics.recognition.observe(recognition_s)
-        if not text and (error is not None or turn.voiced_ms < _UNHEARD_MS):
+        unheard = error is not None or turn.voiced_ms < _UNHEARD_MS
+        if not text and unheard and not turn.wordless:
             self._drop_listening()
             return
         self._turn = None
         samples = turn.samples()
-        record = TurnRecord(turn.number, USER, text)
+        record = TurnRecord(turn.number, USER, text, wordless=turn.wordless)
         record.manner = measure_manner(samples, self.turns.manners(USER))
         turn.timings["recognition_ms"] = 1000 * recognition_s
         record.timings = dict(turn.timings)
@@ -324,6 +328,9 @@ class Session:
     def _responder(self) -> Responder:
         known = self.responders
         return known.get(self.settings.responder) or next(iter(known.values()))
+
+    def _hears_sound(self) -> bool:
+        return getattr(self._responder(), "hears_sound", False)
 
     def _predictor(self) -> str:
         known = self._speaker.predictors

@@ -10,6 +10,7 @@ import threading
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class TurnRecord:
         text: what was said; of an interrupted turn, what was heard of it.
         seconds: of sound; 0 for a typed turn.
         typed: whether the user wrote it.
+        wordless: whether it was heard as sound, and nobody recognised its words.
         cut: whether it was interrupted; `intended` is then what would have been said.
         timings: measured milliseconds, by name.
     """
@@ -44,6 +46,7 @@ class TurnRecord:
     text: str
     seconds: float = 0.0
     typed: bool = False
+    wordless: bool = False
     cut: bool = False
     intended: str = ""
     voice: str = ""
@@ -61,6 +64,7 @@ class TurnRecord:
             "text": self.text,
             "seconds": round(self.seconds, 3),
             "typed": self.typed,
+            "wordless": self.wordless,
             "cut": self.cut,
             "intended": self.intended,
             "voice": self.voice,
@@ -128,7 +132,9 @@ class TurnStore:
 
     def history(self) -> list[Said]:
         """What a responder reads."""
-        return [Said(one.who, one.text, one.manner) for one in self.records]
+        return [
+            Said(one.who, one.text, one.manner, partial(self.sound, one)) for one in self.records
+        ]
 
     def manners(self, who: int, voice: str = "") -> Sequence[Manner]:
         """How the turns of one side sounded: of the user, or of the agent in one voice."""

@@ -248,6 +248,17 @@ class Speaker:
         reply.start()
         return reply
 
+    @torch.inference_mode()
+    def listen(self, samples: np.ndarray) -> Tensor:
+        """What is heard in samples `[T]` before anything is quantised, `[ceil(T / 960), dim]` at
+        25 Hz; of more than 30 s the end.
+
+        Raises:
+            InputError: the samples are not finite, or not one channel.
+        """
+        checked = _checked(samples[-MAX_HEARD_SECONDS * SAMPLE_RATE :])
+        return self.tokenizer.hear(self._tensor(checked))[0]
+
     def reconstruct(self, samples: np.ndarray) -> np.ndarray:
         """Samples `[T]` through posterior and decoder, `[T]`."""
         checked = _checked(samples)

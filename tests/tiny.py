@@ -9,6 +9,7 @@ from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.table import PREDICTORS
+from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
 from models.speaker import Speaker
 from models.text import SYMBOLS
 from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer
@@ -87,6 +88,10 @@ CONFIGS = {
         flow_depth=2,
     ),
 }
+WORDS = ("yes", "no", "the", "baker", "oven", "is", "in", "I", "see")
+THINKER = ThinkerConfig(
+    feature_dim=16, dim=16, listen_depth=1, depth=2, num_heads=2, ffn_dim=32, words=WORDS
+)
 _KINDS = {
     "semantic": SemanticTokenizer,
     "style": StyleEncoder,
@@ -119,6 +124,15 @@ def tiny(name: str) -> torch.nn.Module:
     return module.eval().requires_grad_(False)
 
 
+def tiny_thinker() -> Thinker:
+    """A thinker whose answers differ, and end."""
+    torch.manual_seed(77)
+    thinker = build_thinker(THINKER, Path())
+    thinker.backbone.embedding.weight.data *= 3.0
+    thinker.state_head.weight.data *= 6.0
+    return thinker.eval().requires_grad_(False)
+
+
 def tiny_voices() -> dict[str, Voice]:
     names = {"one": 1, "two": 2, "slt": 3}
     return {
@@ -138,5 +152,6 @@ def save_tiny(folder: Path) -> Path:
     """A folder of weights as a bundle has them."""
     for name, config in CONFIGS.items():
         save_model(folder, name, tiny(name), config, half=True)
+    save_model(folder, "omni-thinker", tiny_thinker(), THINKER, half=True)
     save_voices(folder, tiny_voices())
     return folder

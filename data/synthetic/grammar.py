@@ -192,27 +192,28 @@ class Writer:
 
     def statement(self) -> str:
         """A plain declarative sentence, most of 8 to 16 words."""
-        return self._sentence(_STATEMENTS)
+        return self.sentence(_STATEMENTS)
 
     def short_statement(self) -> str:
-        return self._sentence(_SHORT_STATEMENTS)
+        return self.sentence(_SHORT_STATEMENTS)
 
     def question(self) -> str:
-        return self._sentence(_QUESTIONS)
+        return self.sentence(_QUESTIONS)
 
     def answer(self) -> str:
-        return self._sentence(_ANSWERS)
+        return self.sentence(_ANSWERS)
 
     def backchannel(self) -> str:
-        return self._sentence(_BACKCHANNELS)
+        return self.sentence(_BACKCHANNELS)
 
-    def _sentence(self, templates: tuple[str, ...]) -> str:
+    def sentence(self, templates: tuple[str, ...], given: dict[str, str] | None = None) -> str:
+        """A text of one of `templates`, whose words are drawn where `given` does not have them."""
         while True:
-            sentence = self._fill(self._rng.choice(templates))
-            if split_of(sentence) in (None, self._split):
-                return sentence
+            text = self._fill(self._rng.choice(templates), given or {})
+            if all(split_of(part) in (None, self._split) for part in sentences_of(text)):
+                return text
 
-    def _fill(self, template: str) -> str:
+    def _fill(self, template: str, given: dict[str, str]) -> str:
         rng, topic, words = self._rng, self._topic, names()
         thing = rng.sample(topic.things, 3)
         person = rng.sample(topic.people, 2)
@@ -238,7 +239,7 @@ class Writer:
             "clock": _clock(rng), "clock2": _clock(rng),
             "digits": " ".join(number(rng.randrange(10)) for _ in range(rng.randint(3, 6))),
         }  # fmt: skip
-        sentence = _VOWEL_SOUND.sub(r"\1n ", template.format(**slots))
+        sentence = _VOWEL_SOUND.sub(r"\1n ", template.format(**{**slots, **given}))
         return sentence[0].upper() + sentence[1:]
 
 

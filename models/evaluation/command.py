@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from data.errors import InputError
+from data.errors import InputError, MissingModelError
 from models.checkpoint import WEIGHTS
 from models.evaluation.figures import Result, as_text, figure_table
 from models.evaluation.panel import Panel, default_cache
@@ -22,7 +22,9 @@ COUNTS = {
     "clone": (20, "held-out voices"),
     "robustness": (200, "replies"),
     "tokenizers": (24, "utterances"),
+    "speech-to-speech": (200, "questions"),
 }
+_OPTIONAL = ("speech-to-speech",)  # a bundle may be without its model
 _CLONE_SENTENCES = 2
 _DEFAULT_OUT = Path("runs/evaluation")
 
@@ -43,7 +45,12 @@ def main(argv: list[str]) -> int:
             for name in COUNTS:
                 if args.resume and (out / f"{name}.json").is_file():
                     continue
-                save(out, _shown(_measure(name, speaker, options, panel, args)))
+                try:
+                    save(out, _shown(_measure(name, speaker, options, panel, args)))
+                except MissingModelError as error:
+                    if name not in _OPTIONAL:
+                        raise
+                    print(f"{name} is left out: {error}\n")
             _finish(out, args)
         else:
             result = _shown(_measure(args.what, speaker, options, panel, args))
@@ -123,6 +130,12 @@ def _measure(name: str, speaker, make, panel: Panel, args: argparse.Namespace) -
         result = robustness.evaluate(speaker, options, num)
     elif name == "speed":
         result = speed.evaluate(speaker, options, num)
+    elif name == "speech-to-speech":
+        from models.evaluation import speech_to_speech
+        from models.omni import Omni
+
+        omni = Omni.load(speaker, args.weights)
+        result = speech_to_speech.evaluate(speaker, omni, options, num, panel, args.seed)
     else:
         from models.evaluation import tokenizers
 

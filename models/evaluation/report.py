@@ -19,7 +19,16 @@ from models.evaluation.figures import (
 )
 from models.evaluation.pictures import interval_plot, spectrogram
 
-ORDER = ("vocoder", "speech", "dialogue", "clone", "robustness", "speed", "tokenizers")
+ORDER = (
+    "vocoder",
+    "speech",
+    "dialogue",
+    "speech-to-speech",
+    "clone",
+    "robustness",
+    "speed",
+    "tokenizers",
+)
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;
 color:#1c1c24}

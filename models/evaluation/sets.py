@@ -14,11 +14,15 @@ import numpy as np
 from data.audio import SAMPLE_RATE
 from data.dialogue import read_ncssd
 from data.errors import InputError
-from data.synthetic import VOICES, held_out_sentences, speak
+from data.synthetic import MANNERS, VOICES, held_out_sentences, speak
+from data.synthetic.grammar import Writer, split_of
+from data.synthetic.lexicon import topics
 
 # Seeds of test corpora lie at or above 2^62 and of training below; these are neither.
 SEED_BASE = 1 << 64
-SPEECH, VOCODER, MANNER, CLONE, ROBUST, TOKENS, SPEED, OTHERS = (SEED_BASE + n for n in range(8))
+SPEECH, VOCODER, MANNER, CLONE, ROBUST, TOKENS, SPEED, OTHERS, QUESTIONS = (
+    SEED_BASE + n for n in range(9)
+)
 
 # The teacher's voices that replies are judged in, and what the bundle calls them.
 JUDGED_VOICES = {"flite-kal16": "kal", "flite-rms": "rms", "flite-slt": "slt"}
@@ -79,6 +83,34 @@ def spoken_set(num: int, seed: int, voices: Iterable[str]) -> EvaluationSet:
     names = list(voices)
     items = [say(voice, text) for text in texts for voice in names]
     return EvaluationSet(items, {voice: other_utterances(voice) for voice in names}, "teacher")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as a held-out voice asks it, and what is true of it."""
+
+    topic: str
+    asked: Item
+
+
+def questions(num: int) -> list[Question]:
+    """`num` questions of the test split, round the topics and the held-out voices.
+
+    Raises:
+        InputError: fewer than one is asked for.
+    """
+    if num < 1:
+        raise InputError(f"--count is {num}; it must be at least 1")
+    voices, found = held_out_voices(), []
+    for number in range(num):
+        rng = random.Random(f"{QUESTIONS} question {number}")
+        topic = topics()[number % len(topics())]
+        text = ""
+        while split_of(text) != "test":  # the shortest ones are in both
+            text = Writer(rng, topic, "test").question()
+        voice, manner = voices[number % len(voices)], rng.choice(list(MANNERS))
+        found.append(Question(topic.name, say(voice, text, manner, QUESTIONS + number)))
+    return found
 
 
 def other_utterances(voice: str, num: int = NUM_OTHERS) -> list[np.ndarray]:

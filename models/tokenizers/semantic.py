@@ -101,9 +101,20 @@ class SemanticTokenizer(nn.Module):
         The last chunk is filled with silence, so that a code does not depend on what a batch was
         padded to.
         """
+        return self.quantise(self.features(self._padded(samples)))[1][
+            :, : num_frames(samples.shape[1])
+        ]
+
+    @torch.inference_mode()
+    def hear(self, samples: Tensor) -> Tensor:
+        """Samples `[B, T]` at 24 kHz to what is heard in them before anything is quantised, the
+        continuous features `[B, ceil(T / 960), dim]`."""
+        heard = self.encode_features(self.features(self._padded(samples)))
+        return heard[:, : num_frames(samples.shape[1])]
+
+    def _padded(self, samples: Tensor) -> Tensor:
         chunk = self.config.chunk_frames * FRAME_SAMPLES
-        padded = F.pad(samples, (0, -samples.shape[1] % chunk))
-        return self.quantise(self.features(padded))[1][:, : num_frames(samples.shape[1])]
+        return F.pad(samples, (0, -samples.shape[1] % chunk))
 
     @torch.inference_mode()
     def inspect(self, codes: Tensor) -> tuple[Tensor, Prosody]:

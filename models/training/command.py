@@ -33,6 +33,7 @@ STEPS = {
     "acoustic": 0,  # fitted, not trained by steps
     "acoustic-decoder": 8000,
     "ham-tts": 8000,
+    "omni-thinker": 8000,
 }
 # Going on with the decoder against judges was not worth its time so far (HISTORY.md).
 BUNDLE = [*(name for name in STEPS if name != "decoder"), "voices"]
@@ -50,6 +51,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--threads", type=int, help="processor threads (default: all)")
+    parser.add_argument(
+        "--backbone", type=Path, help="omni-thinker: a folder with a Hugging Face language model"
+    )
+    parser.add_argument(
+        "--stage",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="omni-thinker: 1 keeps the backbone as it is, 2 trains all",
+    )
     parser.add_argument("--limit", type=int, help="use only the first dialogues of the data")
     parser.add_argument(
         "--from-scratch",
@@ -86,6 +97,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     from models.training.ham_tts import train_ham_tts
     from models.training.prior import train_prior
     from models.training.style import train_style
+    from models.training.thinker import train_thinker
     from models.training.tokenizer import train_tokenizer
     from models.training.vocoder import train_decoder, train_vocoder
     from models.training.voices import make_voices
@@ -111,5 +123,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
         train_ham_tts(args.data, corpus, *rest, warm=not args.from_scratch, without=args.without)
     elif name == "flow-omni":
         train_flow_omni(args.data, corpus, *rest, warm=not args.from_scratch)
+    elif name == "omni-thinker":
+        train_thinker(args.data, corpus, *rest, args.backbone, args.stage)
     else:
         train_gpt_talker(args.data, corpus, *rest)

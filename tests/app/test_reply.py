@@ -89,3 +89,32 @@ def test_an_empty_wav_in_the_dialogue_is_said(
     (tmp_path / "u0.wav").write_bytes(b"")
     with pytest.raises(InputError, match=r"u0\.wav"):
         call(weights, tmp_path / "out.wav", "--dialogue", str(dialogue))
+
+
+def test_speech_to_speech_answers_the_sound(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The text is the model's own, and is printed; the words beside the sound are not read."""
+    sound = 0.1 * np.random.default_rng(1).standard_normal(30_000).astype(np.float32)
+    write_audio(tmp_path / "u.wav", sound)
+    told = []
+    for text in ("Is the baker in?", ""):
+        turns = [{"speaker": "user", "text": text, "audio": "u.wav"}]
+        (tmp_path / "dialogue.json").write_text(json.dumps({"turns": turns}))
+        out = tmp_path / "out.wav"
+        options = ["--dialogue", str(tmp_path / "dialogue.json"), "--weights", str(weights)]
+        options += ["--seed", "3", "--predictor", "flow-omni", "--out", str(out)]
+        assert reply.main(["--speech-to-speech", "--json", *options]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+        assert len(read_audio(out)) > 0
+    assert told[0]["text"] == told[1]["text"] != ""
+    assert reply.main(["--speech-to-speech", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == told[0]["text"]
+
+
+def test_speech_to_speech_wants_a_turn_to_answer(weights: Path, tmp_path: Path) -> None:
+    options = ["--speech-to-speech", "--weights", str(weights), "--out", str(tmp_path / "o.wav")]
+    with pytest.raises(InputError, match="user's"):
+        reply.main(options)
+    with pytest.raises(SystemExit):
+        reply.main([*options, "--text", "No."])

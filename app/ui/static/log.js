@@ -29,7 +29,8 @@ export class Log {
     const element = this.turns.get(turn.turn) || this.create(turn);
     element.dataset.live = !turn.final;
     element.setAttribute('aria-live', turn.final ? 'polite' : 'off');
-    element.querySelector('.rp-text').textContent = turn.text || (turn.final ? '(not understood)' : '…');
+    const unread = turn.wordless ? '(heard as sound)' : '(not understood)';
+    element.querySelector('.rp-text').textContent = turn.text || (turn.final ? unread : '…');
     const lost = element.querySelector('.rp-lost');
     lost.textContent = '';
     if (turn.cut && turn.intended) lost.textContent = ' ' + rest(turn.intended, turn.text);

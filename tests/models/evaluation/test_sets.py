@@ -1,6 +1,7 @@
 """Nothing that evaluation says, hears or draws by chance is in training."""
 
 import random
+from functools import cache
 
 import pytest
 
@@ -12,12 +13,18 @@ from data.synthetic.voices import draw_pair
 from models.evaluation import robustness, sets, speed
 
 SEEDS = (sets.SPEECH, sets.VOCODER, sets.MANNER, sets.CLONE, sets.ROBUST, sets.TOKENS)
-ALL_SEEDS = (*SEEDS, sets.SPEED, sets.OTHERS)
+ALL_SEEDS = (*SEEDS, sets.SPEED, sets.OTHERS, sets.QUESTIONS)
+
+
+@cache
+def asked() -> list[sets.Question]:
+    return sets.questions(50)
 
 
 def evaluated() -> list[str]:
     found = [text for seed in ALL_SEEDS for text in sets.sentences(120, seed)]
     found += sets.sentences(robustness.NUM_PAST, sets.ROBUST + 1000)
+    found += [question.asked.text for question in asked()]
     return found + sets.sentences(speed.LONG, sets.SPEED + 1000)
 
 
@@ -72,3 +79,11 @@ def test_the_same_count_gives_the_same_set() -> None:
     assert sets.hard_texts(30) == sets.hard_texts(30)
     with pytest.raises(InputError, match="at least 1"):
         sets.sentences(0, sets.SPEECH)
+
+
+def test_questions_go_round_topics_and_held_out_voices() -> None:
+    assert len({question.topic for question in asked()}) == 25
+    assert {question.asked.voice for question in asked()} <= set(sets.held_out_voices())
+    assert len({question.asked.voice for question in asked()}) > 10
+    assert all(question.asked.text.endswith("?") for question in asked())
+    assert len({question.asked.text for question in asked()}) == 50

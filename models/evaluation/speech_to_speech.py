@@ -1,0 +1,156 @@
+"""`eval speech-to-speech`: does it answer what was asked aloud, and does its speech say its text?
+
+The questions are of the test split in held-out voices. What a question is about, the generator of
+the conversations knows; what an answer is about is read from its words by a rule that knows neither
+the question nor the model.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from data.synthetic.answers import named, topic_called, topic_named
+from models.evaluation import bars
+from models.evaluation.figures import Example, Figure, Result, Table, nothing, quantile, ratio
+from models.evaluation.panel import Panel
+from models.evaluation.replies import MakeOptions, Speaks, voice_named
+from models.evaluation.sets import JUDGED_VOICES, Question, other_utterances, questions, say
+from models.evaluation.words import transcribe, word_errors
+
+NUM_SPOKEN = 60  # answers that are spoken and judged; all are written
+WARM_UP = 2
+_USER = 0
+
+
+class Thinks(Protocol):
+    """What evaluation asks of `models.omni.Omni`."""
+
+    def exchange(self, who: int, text: str, samples: np.ndarray | None) -> Any: ...
+
+    def think(self, turns: list[Any], seed: int | None = None) -> Any: ...
+
+
+@dataclass
+class Answered:
+    """A question's answer: its text, whether its states stopped it, and its speech where it was
+    spoken, with the time from the end of the question to the first sound."""
+
+    text: str
+    stopped: bool
+    samples: np.ndarray | None = None
+    first_audio_ms: float = 0.0
+
+
+def evaluate(
+    speaker: Speaks, omni: Thinks, options: MakeOptions, num: int, panel: Panel, seed: int = 0
+) -> Result:
+    """Asks `num` questions, each in a conversation of its own; judges text, speech and time."""
+    asked = questions(num)
+    names = list(JUDGED_VOICES)
+    voices = {name: voice_named(speaker, name, other_utterances(name, 2))[0] for name in names}
+    for index in range(min(WARM_UP, num)):
+        _speak(speaker, omni, asked[index], voices[names[0]], options, index, seed)
+    answers = []
+    for index, question in enumerate(asked):
+        if index < NUM_SPOKEN:
+            voice = voices[names[index % len(names)]]
+            answers.append(_speak(speaker, omni, question, voice, options, index, seed))
+        else:
+            thought = omni.think([omni.exchange(_USER, "", question.asked.samples)], seed + index)
+            answers.append(Answered("".join(thought), thought.stopped))
+    figures = [*_text_figures(asked, answers), *_speech_figures(answers, names, panel)]
+    rows = [
+        [question.topic, question.asked.text, answer.text, topic_named(answer.text) or "none"]
+        for question, answer in zip(asked, answers, strict=True)
+        if topic_named(answer.text) != question.topic
+    ]
+    columns = ["topic", "question", "answer", "the answer's topic"]
+    tables = [Table("Answered beside the topic", columns, rows[:40])] if rows else []
+    examples = [
+        Example(q.asked.text, a.text, {"question": q.asked.samples, "answer": a.samples})
+        for q, a in list(zip(asked, answers, strict=True))[:6]
+        if a.samples is not None
+    ]
+    settings = {"questions": num, "spoken": min(num, NUM_SPOKEN), "voices": names}
+    title = "Speech-to-speech: answers to spoken questions"
+    return Result("speech-to-speech", title, settings, figures, tables, examples)
+
+
+def _speak(
+    speaker: Speaks, omni: Thinks, question: Question, voice: Any, options: MakeOptions,
+    index: int, seed: int,
+) -> Answered:  # fmt: skip
+    """One answer aloud; the clock runs from the end of the question."""
+    dialogue = speaker.open_dialogue()
+    started = time.perf_counter()
+    thought = omni.think([omni.exchange(_USER, "", question.asked.samples)], seed + index)
+    speaker.hear(dialogue, _USER, "", question.asked.samples)
+    reply = speaker.speak(dialogue, thought, voice, options(index))
+    first_ms = 0.0
+    for _ in reply:
+        first_ms = first_ms or 1000 * (time.perf_counter() - started)
+    return Answered(thought.text, thought.stopped, reply.samples(), first_ms)
+
+
+def _text_figures(asked: list[Question], answers: list[Answered]) -> list[Figure]:
+    truths = [question.topic for question in asked]
+    found = [topic_named(answer.text) for answer in answers]
+    by_text = [topic_named(question.asked.text) for question in asked]
+    right = [one == truth for one, truth in zip(found, truths, strict=True)]
+    # Answers to other questions: what is right by chance, or whatever was asked.
+    shifted = [one == truth for one, truth in zip(found[1:] + found[:1], truths, strict=True)]
+    echoed = [
+        thing in answer.text.lower()
+        for question, answer in zip(asked, answers, strict=True)
+        if (thing := _thing(question)) is not None
+    ]
+    known = 100 * float(np.mean([a == b for a, b in zip(by_text, truths, strict=True)]))
+    return [
+        ratio("topic", "answers on the question's topic", right, scale=100, unit="%",
+              teacher=known, note="beside it: topics that the question's own words tell",
+              **bars.TOPIC),
+        ratio("topic_shuffled", "answers on another question's topic", shifted, scale=100,
+              unit="%"),
+        ratio("named", "answers that name what was asked about", echoed, scale=100, unit="%"),
+        ratio("stopped", "answers that their state stream ended",
+              [answer.stopped for answer in answers], scale=100, unit="%", **bars.ANSWERS_STOP),
+        ratio("words", "words of an answer", [len(a.text.split()) for a in answers]),
+    ]  # fmt: skip
+
+
+def _thing(question: Question) -> str | None:
+    topic = topic_called(question.topic)
+    assert topic is not None
+    return named(question.asked.text, topic)
+
+
+def _speech_figures(answers: list[Answered], names: list[str], panel: Panel) -> list[Figure]:
+    spoken = [answer for answer in answers if answer.samples is not None]
+    teacher = [
+        say(names[index % len(names)], answer.text).samples for index, answer in enumerate(spoken)
+    ]
+    sounds = [answer.samples for answer in spoken]
+    heard = panel.ask(transcribe, [(sound,) for sound in [*sounds, *teacher]])
+    ours = [word_errors(a.text, text) for a, text in zip(spoken, heard, strict=False)]
+    theirs = [
+        word_errors(a.text, text) for a, text in zip(spoken, heard[len(spoken) :], strict=True)
+    ]
+    words = [count for _, count in ours]
+    label = "WER of the speech against the text, minus teacher's"
+    if not sum(words):
+        return [nothing("streams_wer", label, "nothing was said", **bars.STREAMS_WER)]
+    differences = [a - b for (a, _), (b, _) in zip(ours, theirs, strict=True)]
+    return [
+        ratio("wer", "WER of the speech against the text", [errors for errors, _ in ours], words,
+              scale=100, unit="%", teacher=100 * sum(e for e, _ in theirs) / sum(words)),
+        ratio("streams_wer", label, differences, words, scale=100, unit="points",
+              **bars.STREAMS_WER),
+        quantile("first_audio_ms", "end of the question to first audio, median",
+                 [answer.first_audio_ms for answer in spoken], 0.5, unit="ms",
+                 note="hearing, thinking and speaking; no end-of-turn silence",
+                 **bars.ANSWER_AUDIO),
+        quantile("first_audio_ms_p95", "end of the question to first audio, 95 %",
+                 [answer.first_audio_ms for answer in spoken], 0.95, unit="ms"),
+    ]  # fmt: skip

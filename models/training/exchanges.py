@@ -1,0 +1,213 @@
+"""Exchanges for the thinker: what was heard in a dialogue, and what there is to answer.
+
+In synthetic conversations the answer follows from what was said by a rule, so that it can be
+judged; in any other dialogues it is the turn that followed.
+"""
+
+import json
+import logging
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data.errors import MissingModelError
+from data.synthetic import VOICES, speak
+from data.synthetic.answers import ABOUT_ITSELF, NOT_HEARD, answer_to, topic_called
+from data.synthetic.lexicon import Topic
+from models.mel import SAMPLE_RATE
+from models.predictors.sequence import NO_TARGET
+from models.predictors.thinker import AGENT, USER, Exchange, Thinker
+from models.tokenizers.semantic import SemanticTokenizer
+from models.training.corpus import Corpus
+from models.training.heard import hear_utterances
+
+logger = logging.getLogger(__name__)
+
+POSITIONS_A_BATCH = 1200
+MAX_TURNS = 4  # that the agent answers in a row
+TYPED = 0.25  # share of the user's turns that are words instead of sound
+NOTHING_HEARD = 0.03  # share of rows whose last turn is noise
+NUM_NOISES = 100
+ABOUT = 0.03  # share of rows that begin with talk of the conversation itself
+VOICES_A_PROMPT = 10
+
+
+class Exchanges:
+    """Draws rows of turns: sound, answer, sound, answer, ...
+
+    Args:
+        root: of the corpus.
+        corpus: what is drawn from; any turn, of either speaker, may be the user's.
+        heard: of `encode_heard`.
+        tokenizer: hears the noises.
+        model: knows the tokens.
+        seed: of the noises.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        corpus: Corpus,
+        heard: list[np.ndarray],
+        tokenizer: SemanticTokenizer,
+        model: Thinker,
+        seed: int,
+    ) -> None:
+        self._corpus, self._heard, self._model = corpus, heard, model
+        self._topics = topics_of(root, corpus)
+        self._dialogues = [
+            name for name, turns in corpus.by_dialogue.items() if name in self._topics or turns[1:]
+        ]
+        self._noises = hear_utterances(_noises(seed), tokenizer)
+        spoken = _about_itself(seed) if self._topics else []
+        prompts = hear_utterances([samples for samples, _ in spoken], tokenizer)
+        self._about = [(s, a) for s, (_, a) in zip(prompts, spoken, strict=True)]
+        self._words: dict[str, int | None] = {}
+        self._group = model.config.group
+
+    def draw(self, generator: np.random.Generator) -> list[list[Exchange]]:
+        """A batch of rows of like length: of twice as many the shorter or the longer ones."""
+        chance = random.Random(int(generator.integers(1 << 62)))
+        rows: list[list[Exchange]] = []
+        total = 0
+        while total < 2 * POSITIONS_A_BATCH:
+            rows.append(self._row(chance))
+            total += _length(rows[-1], self._group)
+        rows.sort(key=lambda row: _length(row, self._group))
+        cut = len(rows) * 2 // 3
+        return rows[:cut] if chance.random() < 0.5 else rows[cut:]
+
+    def _row(self, chance: random.Random) -> list[Exchange]:
+        name = chance.choice(self._dialogues)
+        turns, topic = self._corpus.by_dialogue[name], self._topics.get(name)
+        if topic is None:
+            return self._followed(chance, turns)
+        count = min(len(turns), 1 if chance.random() < 0.5 else chance.randint(2, MAX_TURNS))
+        first = chance.randint(0, len(turns) - count)
+        row: list[Exchange] = []
+        if self._about and chance.random() < ABOUT:
+            prompt, answers = chance.choice(self._about)
+            row += [
+                Exchange(USER, sound=torch.from_numpy(prompt)),
+                self._agent(chance.choice(answers)),
+            ]
+        for index in turns[first : first + count]:
+            text = answer_to(self._corpus.utterances[index].text, topic, chance, "train")
+            row += [self._user(chance, index), self._agent(text)]
+        if chance.random() < NOTHING_HEARD:
+            noise = torch.from_numpy(chance.choice(self._noises))
+            row[-2:] = [Exchange(USER, sound=noise), self._agent(NOT_HEARD)]
+        return row
+
+    def _followed(self, chance: random.Random, turns: list[int]) -> list[Exchange]:
+        """A stretch of a dialogue as it went, up to an answer."""
+        last = chance.randrange(1, len(turns))
+        first = max(0, last - chance.randint(1, 2 * MAX_TURNS - 1))
+        row = []
+        for place, index in enumerate(turns[first : last + 1]):
+            if (last - first - place) % 2:
+                row.append(self._user(chance, index))
+            else:
+                row.append(self._agent(self._corpus.utterances[index].text))
+        return row
+
+    def _user(self, chance: random.Random, index: int) -> Exchange:
+        if chance.random() < TYPED:
+            tokens = self._model.backbone.encode(self._corpus.utterances[index].text)
+            return Exchange(USER, tokens=tokens)
+        sound = torch.from_numpy(self._heard[index])
+        return Exchange(USER, sound=sound, heard=self._spoken_words(index))
+
+    def _agent(self, text: str) -> Exchange:
+        return Exchange(AGENT, tokens=self._model.backbone.encode(text))
+
+    def _spoken_words(self, index: int) -> torch.Tensor | None:
+        """The token spoken at each position of a turn, where the times are known."""
+        utterance = self._corpus.utterances[index]
+        if utterance.pointer is None:
+            return None
+        tokens = np.full(len(utterance.units), NO_TARGET)
+        for word, start, end in utterance.units.words:
+            if word not in self._words:
+                self._words[word] = self._model.backbone.word(word)
+            token = self._words[word]
+            if token is not None:
+                tokens[start:end] = token
+        at_frame = tokens[np.minimum(utterance.pointer, len(tokens) - 1)]
+        padded = np.pad(at_frame, (0, -len(at_frame) % self._group), mode="edge")
+        return torch.from_numpy(padded[:: self._group].copy())
+
+
+def topics_of(root: Path, corpus: Corpus) -> dict[str, Topic]:
+    """The topics of the dialogues that are synthetic."""
+    found = {}
+    for name in corpus.by_dialogue:
+        path = root / name / "metadata.json"
+        called = (
+            json.loads(path.read_text(encoding="utf-8")).get("topic") if path.exists() else None
+        )
+        topic = topic_called(called) if called else None
+        if topic is not None:
+            found[name] = topic
+    return found
+
+
+def dialogue_texts(root: Path, corpus: Corpus, seed: int) -> Iterator[str]:
+    """All that is said in a corpus, and answers to it: what a vocabulary is made of."""
+    topics, chance = topics_of(root, corpus), random.Random(seed)
+    for _ in range(2):
+        yield NOT_HEARD
+        yield from (text for prompts, answers in ABOUT_ITSELF for text in prompts + answers)
+    for utterance in corpus.utterances:
+        yield utterance.text
+        topic = topics.get(utterance.dialogue)
+        if topic is not None:
+            yield answer_to(utterance.text, topic, chance, "train")
+
+
+def _about_itself(seed: int) -> list[tuple[np.ndarray, tuple[str, ...]]]:
+    """What is said of the conversation itself in voices of training, int16, with its answers."""
+    chance = random.Random(seed)
+    names = [name for name, voice in VOICES.items() if not voice.held_out]
+    found = []
+    try:
+        for prompts, answers in ABOUT_ITSELF:
+            for prompt in prompts:
+                for voice in chance.sample(names, min(VOICES_A_PROMPT, len(names))):
+                    samples, _ = speak(voice, prompt, "neutral", chance.randrange(1 << 32))
+                    found.append(((samples * 32767).astype(np.int16), answers))
+    except MissingModelError as error:
+        logger.warning("the thinker will not learn to say what it can talk about: %s", error)
+        return []
+    return found
+
+
+def _length(row: list[Exchange], group: int) -> int:
+    return sum(
+        1 + (len(turn.tokens) if turn.sound is None else -(-len(turn.sound) // group))
+        for turn in row
+    )
+
+
+def _noises(seed: int) -> list[np.ndarray]:
+    """Silence, hiss, hum and rumble of 0.4 to 6 s, int16 at 24 kHz."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for number in range(NUM_NOISES):
+        count = int(SAMPLE_RATE * generator.uniform(0.4, 6.0))
+        level = 10 ** generator.uniform(-4.5, -0.5)
+        noise = generator.standard_normal(count)
+        if number % 4 == 0:
+            noise *= 0.0 if number % 8 else 0.01
+        elif number % 4 == 1:  # rumble: noise whose spectrum falls
+            noise = np.cumsum(noise)
+            noise -= np.linspace(noise[0], noise[-1], count)
+        elif number % 4 == 2:
+            hum = np.arange(count) * generator.uniform(40, 400) / SAMPLE_RATE
+            noise = np.sin(2 * np.pi * hum) + 0.05 * noise
+        peak = max(np.abs(noise).max(), 1e-9)
+        found.append((noise / peak * level * 32767).astype(np.int16))
+    return found

@@ -1,0 +1,89 @@
+"""Recipe: the thinker of speech-to-speech, on dialogues heard by the trained tokenizer."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from data.errors import InputError
+from models.checkpoint import save_model
+from models.predictors.backbones import HuggingFaceBackbone, WordBackbone
+from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
+from models.text.words import vocabulary
+from models.training.corpus import Corpus
+from models.training.encoded import load_tokenizer
+from models.training.exchanges import Exchanges, dialogue_texts
+from models.training.heard import encode_heard
+from models.training.loop import Budget, Run, train
+from models.training.spelling import settle, spell
+
+logger = logging.getLogger(__name__)
+
+BACKBONE_FOLDER = "omni-thinker-backbone"
+
+
+def train_thinker(
+    root: Path,
+    corpus: Corpus,
+    out: Path,
+    work: Path,
+    seed: int,
+    budget: Budget,
+    resume: bool,
+    backbone: Path | None = None,
+    stage: int = 2,
+) -> None:
+    """Trains the thinker and writes `omni-thinker.safetensors`.
+
+    The tokenizer's encoder, which stands for the paper's Whisper, stays as it is. Stage 1 trains
+    what connects it with a language model that stays as it is too, stage 2 everything (Flow-Omni,
+    section 2.4); a backbone of our own has nothing to keep and knows stage 2 only.
+
+    Raises:
+        InputError: stage 1 without a backbone.
+    """
+    if stage == 1 and backbone is None:
+        raise InputError("--stage 1 keeps a language model as it is: name one with --backbone DIR")
+    tokenizer = load_tokenizer(out)
+    torch.manual_seed(seed)
+    config = ThinkerConfig(feature_dim=tokenizer.config.dim)
+    if backbone is None:
+        config = dataclasses.replace(config, words=vocabulary(dialogue_texts(root, corpus, seed)))
+        logger.info("%d words", len(config.words))
+    else:
+        config = dataclasses.replace(config, backbone=str(backbone.resolve()))
+    model = build_thinker(config, out)
+    mind = model.backbone
+    if isinstance(mind, WordBackbone):
+        spell(mind.embedding, mind.words.tokens)
+    if stage == 1:
+        mind.requires_grad_(False)
+    heard = encode_heard(root, corpus, out)
+    exchanges = Exchanges(root, corpus, heard, tokenizer, model, seed)
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        with parametrize.cached():
+            losses = model.losses(exchanges.draw(generator))
+        return {"total": losses.total, **vars(losses)}
+
+    rate = 1e-3 if backbone is None else 2e-4
+    run = Run(work / Thinker.name, seed, budget, rate, weight_decay=0.05, resume=resume)
+    train(run, model, draw)
+    if isinstance(mind, WordBackbone):
+        settle(mind.embedding)
+    save_thinker(out, model, stage)
+
+
+def save_thinker(out: Path, model: Thinker, stage: int) -> None:
+    """Writes the thinker; a Hugging Face backbone that was trained, as a folder of its own."""
+    if isinstance(model.backbone, HuggingFaceBackbone):
+        if stage == 2:
+            model.backbone.save(out / BACKBONE_FOLDER)
+            model.config = dataclasses.replace(model.config, backbone=BACKBONE_FOLDER)
+        save_model(out, Thinker.name, model.bare(), model.config, half=True)
+    else:
+        save_model(out, Thinker.name, model, model.config, half=True, int8=True)

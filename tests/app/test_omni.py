@@ -1,0 +1,98 @@
+"""Speech-to-speech in the chat: the sound is answered, no recogniser is asked."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.omni import OmniResponder
+from app.replies import Said
+from app.turns import AGENT, USER
+from data.errors import MissingModelError
+from models.speaker import Speaker
+from tests.app.stage import Stage
+from tests.app.user_sound import silence, speechlike
+from tests.tiny import save_tiny, tiny_speaker
+
+
+class Hears:
+    """A responder that answers to the length of what it hears, as `OmniResponder` would."""
+
+    name = "speech-to-speech"
+    hears_sound = True
+
+    def __init__(self) -> None:
+        self.seen: list[list[Said]] = []
+
+    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+        self.seen.append(list(history))
+        yield "I heard"
+        yield " a sound."
+
+
+def test_the_sound_is_answered_and_nobody_recognises_words() -> None:
+    hears = Hears()
+    stage = Stage("these words are for nobody", responder=hears)
+    sound = speechlike(1.2)
+    stage.say(np.concatenate([silence(0.6), sound, silence(3.0)]))
+    stage.wait(3.0)
+    user, agent = stage.of("turn")
+    assert user["text"] == "" and user["wordless"] and not agent["wordless"]
+    assert agent["text"] == "I heard a sound."
+    assert not stage.recognizer.opened and not stage.of("partial")
+    heard = hears.seen[0][-1].sound()
+    assert 1.2 <= len(heard) / 24_000 < 2.2
+    # the speech models hear the turn too, without words
+    (who, text, samples), *_ = stage.speaker.dialogues[-1].turns
+    assert (who, text) == (USER, "") and len(samples) == len(heard)
+
+
+def test_a_short_turn_is_a_turn() -> None:
+    """Where no words are asked for, their absence says nothing against a short turn."""
+    stage = Stage(responder=Hears())
+    stage.say(np.concatenate([silence(0.6), speechlike(0.3), silence(2.0)]))
+    stage.wait(2.0)
+    assert [turn["who"] for turn in stage.of("turn")] == ["user", "agent"]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def speaker() -> Speaker:
+    return tiny_speaker("flow-omni")
+
+
+def test_history_is_sound_for_the_user_and_words_for_the_agent(
+    speaker: Speaker, weights: Path
+) -> None:
+    responder = OmniResponder(speaker, weights)
+    listened: list[int] = []
+    sounds = [speechlike(0.5, seed=seed) for seed in (1, 2)]
+    history = [
+        Said(USER, "", sound=lambda: sounds[0]),
+        Said(AGENT, "I see.", sound=lambda: pytest.fail("its own words are known")),
+        Said(USER, "is the baker in"),
+        Said(AGENT, ""),
+        Said(USER, "", sound=lambda: sounds[1]),
+    ]
+    exchange = responder._loaded().exchange
+
+    def watch(who: int, text: str, samples: np.ndarray | None):
+        listened.append(0 if samples is None else len(samples))
+        return exchange(who, text, samples)
+
+    responder._loaded().exchange = watch  # type: ignore[method-assign]
+    assert "".join(responder.reply(history))
+    assert listened == [12_000, 0, 0, 12_000]
+    assert "".join(responder.reply(history))
+    assert listened[4:] == [0, 0]  # what was heard once is not heard again
+
+
+def test_missing_weights_are_said_by_whoever_is_asked(speaker: Speaker, tmp_path: Path) -> None:
+    responder = OmniResponder(speaker, tmp_path)
+    with pytest.raises(MissingModelError, match=r"launch\.py train omni-thinker"):
+        list(responder.reply([Said(USER, "hello")]))

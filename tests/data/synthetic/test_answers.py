@@ -1,0 +1,53 @@
+"""The rule of answers and the judge of topics."""
+
+import random
+
+from data.synthetic.answers import answer_to, named, topic_called, topic_named
+from data.synthetic.grammar import Writer, sentences_of, split_of, write_dialogue
+from data.synthetic.lexicon import topics
+
+
+def cooking():
+    found = topic_called("cooking")
+    assert found is not None
+    return found
+
+
+def test_the_rules_answers_are_on_their_topic() -> None:
+    right = 0
+    for seed in range(400):
+        rng = random.Random(seed)
+        topic = rng.choice(topics())
+        question = Writer(rng, topic, "test").question()
+        right += topic_named(answer_to(question, topic, rng, "test")) == topic.name
+    assert right > 0.97 * 400
+
+
+def test_what_is_asked_about_is_named_again() -> None:
+    for seed in range(50):
+        answer = answer_to("Who baked the onion?", cooking(), random.Random(seed), "train")
+        assert "onion" in answer
+    assert named("Did you mash the carrots in the canteen?", cooking()) == "carrots"
+    assert named("Is Alice in the dining room?", cooking()) == "dining room"
+    assert named("Of course.", cooking()) is None
+
+
+def test_an_answer_fits_its_question() -> None:
+    for seed in range(20):
+        rng = random.Random(seed)
+        assert "found" not in (answer := answer_to("How many plates?", cooking(), rng, "train"))
+        assert any(word in answer for word in ("counted", "About", "there were"))
+
+
+def test_sentences_are_of_the_split_asked_for() -> None:
+    for seed in range(60):
+        rng = random.Random(seed)
+        _, lines = write_dialogue(rng, "train")
+        for split in ("train", "test"):
+            answer = answer_to(lines[0].text, rng.choice(topics()), rng, split)
+            assert {split_of(sentence) for sentence in sentences_of(answer)} <= {split, None}
+
+
+def test_a_text_of_no_topic_has_none() -> None:
+    assert topic_named("Yes, I did.") is None
+    assert topic_named("The baker grilled the sausage.") == "cooking"

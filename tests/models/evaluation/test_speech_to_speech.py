@@ -1,0 +1,81 @@
+"""The judge of answers: one who knows the topics is right, one who is deaf is not."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from data.synthetic.answers import answer_to, topic_called
+from models.evaluation.figures import Figure
+from models.evaluation.panel import Panel
+from models.evaluation.sets import questions
+from models.evaluation.speech_to_speech import evaluate
+from tests.models.evaluation.parrot import Parrot
+
+NUM = 5
+
+
+@dataclass
+class Told:
+    text: str
+    stopped: bool = True
+
+    def __iter__(self):
+        yield self.text
+
+
+@dataclass
+class Mind:
+    """Answers what `answer` says of a question's samples."""
+
+    answer: Callable[[np.ndarray], str]
+
+    def exchange(self, who: int, text: str, samples: np.ndarray | None) -> np.ndarray | None:
+        assert text == ""  # the words of the question are nobody's to read
+        return samples
+
+    def think(self, turns: list[np.ndarray], seed: int | None = None) -> Told:
+        return Told(self.answer(turns[-1]))
+
+
+class Listener(Parrot):
+    def speak(self, dialogue, text, voice, options=None):
+        return super().speak(dialogue, "".join(text), voice, options)
+
+
+def measured(answer: Callable[[np.ndarray], str]) -> dict[str, Figure]:
+    with Panel(1, None) as panel:
+        result = evaluate(Listener(), Mind(answer), lambda seed: seed, NUM, panel)
+    return {figure.key: figure for figure in result.figures}
+
+
+@pytest.fixture(scope="module")
+def knowing() -> dict[str, Figure]:
+    known = {question.asked.samples.tobytes(): question for question in questions(NUM)}
+
+    def answer(samples: np.ndarray) -> str:
+        question = known[samples.tobytes()]
+        topic = topic_called(question.topic)
+        return answer_to(question.asked.text, topic, random.Random(1), "test")
+
+    return measured(answer)
+
+
+def test_who_knows_is_right(knowing: dict[str, Figure]) -> None:
+    assert knowing["topic"].value >= 80 and knowing["named"].value == 100
+    assert knowing["topic_shuffled"].value <= 20
+    assert knowing["stopped"].value == 100 and knowing["stopped"].meets_bar
+    assert knowing["first_audio_ms"].value > 0
+
+
+def test_speech_that_says_the_text_loses_little(knowing: dict[str, Figure]) -> None:
+    assert abs(knowing["streams_wer"].value) < 25
+    assert knowing["wer"].teacher is not None
+
+
+def test_who_is_deaf_is_wrong() -> None:
+    found = measured(lambda samples: "The baker baked the onion.")
+    assert found["topic"].value <= 20 and not found["topic"].meets_bar
+    assert found["named"].value <= 20

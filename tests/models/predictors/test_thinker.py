@@ -1,0 +1,138 @@
+"""The thinker: one sequence for training and answering, words with states, hearing that matters."""
+
+import pytest
+import torch
+
+from models.predictors.sampling import SamplingOptions
+from models.predictors.thinker import (
+    AGENT,
+    GENERATING,
+    MAX_TOKENS,
+    PAD,
+    START,
+    STOP,
+    USER,
+    Exchange,
+    Thinker,
+)
+from tests.tiny import tiny_thinker
+
+GREEDY = SamplingOptions(temperature=0.0)
+
+
+@pytest.fixture
+def thinker() -> Thinker:
+    return tiny_thinker()
+
+
+def sound(frames: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(frames, 16, generator=torch.Generator().manual_seed(seed))
+
+
+def said(thinker: Thinker, text: str, who: int = AGENT) -> Exchange:
+    return Exchange(who, tokens=thinker.backbone.encode(text))
+
+
+def dialogue(thinker: Thinker) -> list[Exchange]:
+    return [
+        Exchange(USER, sound=sound(17)),
+        said(thinker, "Yes. The oven is in."),
+        Exchange(USER, sound=sound(10, 1)),
+    ]
+
+
+def answered(thinker: Thinker, turns: list[Exchange], seed: int = 0, **options: float) -> list:
+    generator = torch.Generator().manual_seed(seed)
+    chosen = SamplingOptions(**{"temperature": 0.0, **options})
+    return list(thinker.answer(turns, chosen, generator))
+
+
+def test_training_and_answering_see_the_same_sequence(thinker: Thinker) -> None:
+    """What is predicted step by step, with a cache, is what the training sequence predicts."""
+    turns = dialogue(thinker)
+    steps = answered(thinker, turns)
+    tokens = [token for token, _ in steps if token is not None]
+    read = thinker.read([[*turns, Exchange(AGENT, tokens=tokens)]])
+    hidden = thinker.backbone(read.vectors)[0]
+    last = hidden[len(hidden) - len(tokens) - 1 :]
+    assert thinker.backbone.logits(last).argmax(-1)[: len(tokens)].tolist() == tokens
+    states = thinker.state_head(last).argmax(-1).tolist()
+    assert states[1 : len(steps)] == [state for _, state in steps[1:]]
+
+
+def test_rows_of_a_batch_do_not_meet(thinker: Thinker) -> None:
+    """Padding of a batch changes neither vectors nor targets of a row."""
+    short = [Exchange(USER, sound=sound(7)), said(thinker, "No.")]
+    alone, together = thinker.read([short]), thinker.read([[*dialogue(thinker), *short], short])
+    length = alone.vectors.shape[1]
+    torch.testing.assert_close(together.vectors[1, :length], alone.vectors[0])
+    assert together.token_target[1, :length].tolist() == alone.token_target[0].tolist()
+    assert (together.token_target[1, length:] == -1).all()
+
+
+def test_only_the_agents_words_are_predicted(thinker: Thinker) -> None:
+    read = thinker.read([[*dialogue(thinker), said(thinker, "I see.")]])
+    tokens = read.token_target[0][read.token_target[0] >= 0].tolist()
+    assert thinker.backbone.decode(tokens) == "Yes. The oven is in. I see."
+    typed = thinker.read([[said(thinker, "The baker is in.", USER), said(thinker, "No.")]])
+    tokens = typed.token_target[0][typed.token_target[0] >= 0].tolist()
+    assert thinker.backbone.decode(tokens) == "No."
+
+
+def test_speech_starts_with_the_first_whole_sentence(thinker: Thinker) -> None:
+    tokens = thinker.backbone.encode("The oven is in. No.")
+    expected = [PAD, PAD, PAD, PAD, START, GENERATING, GENERATING, STOP]
+    assert thinker.states_of(tokens) == expected
+    assert thinker.states_of(thinker.backbone.encode("the oven")) == [PAD, START, STOP]
+
+
+def test_every_answer_ends(thinker: Thinker) -> None:
+    """A hundred answers at a temperature at which anything may be said."""
+    turns = [Exchange(USER, sound=sound(9))]
+    for seed in range(100):
+        steps = answered(thinker, turns, seed, temperature=2.0)
+        *words, (token, state) = steps
+        assert all(token is not None and state != STOP for token, state in words)
+        assert len(steps) == MAX_TOKENS if state != STOP else token is None and words
+
+
+def test_a_thinker_that_never_stops_is_stopped(thinker: Thinker) -> None:
+    thinker.state_head.bias.data[STOP] = -1e4
+    steps = answered(thinker, dialogue(thinker))
+    assert len(steps) == MAX_TOKENS and steps[-1][1] != STOP
+
+
+def test_an_answer_is_never_empty(thinker: Thinker) -> None:
+    thinker.state_head.bias.data[STOP] = 1e4
+    steps = answered(thinker, dialogue(thinker))
+    assert len(steps) == 2 and steps[0][0] is not None and steps[1] == (None, STOP)
+
+
+def test_what_was_heard_matters(thinker: Thinker) -> None:
+    first = thinker.read([[Exchange(USER, sound=sound(12)), Exchange(AGENT)]])
+    second = thinker.read([[Exchange(USER, sound=sound(12, 3)), Exchange(AGENT)]])
+    one, two = (thinker.backbone(read.vectors)[0, -1] for read in (first, second))
+    assert not torch.allclose(one, two, atol=1e-3)
+
+
+def test_losses_fall_when_trained(thinker: Thinker) -> None:
+    """It learns to answer by the sound, and to hear its words."""
+    thinker.train().requires_grad_(True)
+    heard = [torch.full((4,), thinker.backbone.word(word)) for word in ("oven", "baker")]
+    rows = [
+        [Exchange(USER, sound=sound(12, number), heard=heard[number]), said(thinker, text)]
+        for number, text in enumerate(("I see the oven.", "The baker is in. No."))
+    ]
+    optimizer = torch.optim.Adam(thinker.parameters(), 1e-2)
+    totals = []
+    for _ in range(150):
+        losses = thinker.losses(rows)
+        optimizer.zero_grad()
+        losses.total.backward()
+        optimizer.step()
+        totals.append(float(losses.total.detach()))
+    assert sum(totals[-10:]) < 0.2 * sum(totals[:10])
+    thinker.eval()
+    for row in rows:
+        tokens = [token for token, _ in answered(thinker, row[:1]) if token is not None]
+        assert tokens == row[1].tokens

@@ -114,9 +114,10 @@ def test_a_listener_who_vanished_in_mid_reply_is_noticed_within_5_s() -> None:
         while not any(one._speaking for one in app.state.hub._live.values()):
             time.sleep(0.02)
         began = time.monotonic()
-        while app.state.hub.num_live:
+        while not app.state.hub._parked:
             assert time.monotonic() - began < 5
             time.sleep(0.02)
+        assert app.state.hub.num_live == 0
         session = next(iter(app.state.hub._parked.values()))[0]
         assert session._speaking is None
 
@@ -319,3 +320,12 @@ def test_openai_speech() -> None:
         assert httpx.post(url, json={"input": "one", "voice": "nobody"}).status_code == 400
         assert httpx.post(url, json={"input": ""}).status_code == 422
         assert httpx.post(url, json={"input": "x" * 5000}).status_code == 422
+
+
+def test_who_never_starts_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.conversation.START_BY_S", 0.3)
+    with serving(engines()) as (place, _), connect(f"ws://{place}/v1/conversation") as socket:
+        refused = json.loads(socket.recv(60))
+        assert refused["code"] == "not_started" and "within" in refused["message"]
+        with pytest.raises(ConnectionClosed):
+            socket.recv(60)

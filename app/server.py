@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from app.access import Access, AccessSettings
 from app.api.conversation import conversation_router
 from app.api.health import health_router
+from app.api.realtime import realtime_router
 from app.api.speech import speech_router
 from app.api.transcriptions import transcriptions_router
 from app.api.voices import voices_router
@@ -56,6 +57,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     app.state.hub = hub
     app.include_router(health_router(hub))
     app.include_router(conversation_router(hub))
+    app.include_router(realtime_router(hub))
     app.include_router(speech_router(engines))
     app.include_router(transcriptions_router(engines))
     app.include_router(voices_router(engines))

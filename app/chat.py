@@ -67,7 +67,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace, page: bool) -> int:
     import uvicorn
 
-    from app.server import ServerSettings, create_app
+    from app.server import SOCKET_OPTIONS, ServerSettings, create_app
 
     _log(args.log_json)
     settings = ServerSettings(access_settings(args), hub_settings(args), page)
@@ -85,11 +85,8 @@ def _run(args: argparse.Namespace, page: bool) -> int:
         access_log=False,
         ssl_keyfile=args.ssl_keyfile,
         ssl_certfile=args.ssl_certfile,
-        ws_max_size=1 << 17,
-        ws_max_queue=64,
-        ws_ping_interval=2.0,  # a listener who vanished is noticed within 5 s
-        ws_ping_timeout=2.5,
         timeout_graceful_shutdown=2,
+        **SOCKET_OPTIONS,
     )
     server = uvicorn.Server(config)
     _warm(engines)

@@ -92,6 +92,11 @@ class Session:
         self.stop("typed")
         self.tick()
 
+    def forget_speech(self) -> None:
+        """What the user is saying now shall be no turn."""
+        self._drop_listening()
+        self._tell_state()
+
     def stop(self, reason: str = "asked") -> None:
         """Cuts the agent's turn, if there is one."""
         speaking = self._speaking
@@ -219,7 +224,7 @@ class Session:
         self._turn = Listening(self.turns.number(), start, recognizer, self._memory)
         self._turn.wordless = wordless
         self._turn.voiced_ms = heard.voiced_ms
-        self._emit({"type": "speech.started", "turn": self._turn.number})
+        self._emit({"type": "speech.started", "turn": self._turn.number, "at": start})
 
     def _reopen(self, speaking: Speaking) -> None:
         """The turn was not over: the answer, of which nothing was heard, is dropped."""

@@ -19,6 +19,8 @@ const PARTS = [
   ['speech_ms', 'voice'],
 ];
 
+const SOUNDS = 12; // turns whose sound is kept for another replay
+
 const INSECURE =
   'This page came over plain HTTP, so the browser gives it no microphone. Typing works; for ' +
   'talking start the server with --ssl-keyfile and --ssl-certfile.';
@@ -317,6 +319,9 @@ class Chat {
       const response = await fetch(`/v1/conversation/${this.connection.session}/turns/${number}.wav`);
       if (!response.ok) throw new Error('This turn has no sound.');
       this.sounds.set(number, await this.audio.context.decodeAudioData(await response.arrayBuffer()));
+      // an hour of talk must not stay in memory
+      if (this.sounds.size > SOUNDS) this.sounds.delete(this.sounds.keys().next().value);
+      return this.sounds.get(number);
     }
     return this.sounds.get(number);
   }

@@ -10,9 +10,12 @@ _GAP_SD_S = 0.35  # of the gaps between turns
 _MIN_GAP_S, _MAX_GAP_S = -0.8, 1.6
 _BACKCHANNEL_S = 1.0
 _LONG_TURN_S = 3.0
-_WOMEN = frozenset(  # of espeak-ng's variants, by its own files
-    ["f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "anika", "aunty", "belinda"]
-    + ["grandma", "linda", "shelby", "steph"]
+# of espeak-ng's variants, by its own files
+_WOMEN = frozenset(
+    (
+        *("f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "anika", "aunty", "belinda"),
+        *("grandma", "linda", "shelby", "steph"),
+    )
 )
 
 
@@ -108,7 +111,7 @@ def make_timeline(
     clips: dict[str, list[Clip]],
     seconds: float,
     rng: random.Random,
-    habits: Habits = Habits(),  # noqa: B008 (frozen)
+    habits: Habits = Habits(),
 ) -> Timeline:
     """Dialogues of two voices, monologues of a third, and silences, for about `seconds`.
 

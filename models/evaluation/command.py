@@ -23,8 +23,10 @@ COUNTS = {
     "robustness": (200, "replies"),
     "tokenizers": (24, "utterances"),
     "speech-to-speech": (200, "questions"),
+    "compare": (20, "sentences, each in three voices, and pairs of dialogues"),
 }
 _OPTIONAL = ("speech-to-speech",)  # a bundle may be without its model
+_APART = ("compare",)  # measures again what `all` measures, for every predictor
 _CLONE_SENTENCES = 2
 _DEFAULT_OUT = Path("runs/evaluation")
 
@@ -43,7 +45,7 @@ def main(argv: list[str]) -> int:
         if args.what == "all":
             out = args.out or _DEFAULT_OUT
             for name in COUNTS:
-                if args.resume and (out / f"{name}.json").is_file():
+                if name in _APART or (args.resume and (out / f"{name}.json").is_file()):
                     continue
                 try:
                     save(out, _shown(_measure(name, speaker, options, panel, args)))
@@ -128,6 +130,10 @@ def _measure(name: str, speaker, make, panel: Panel, args: argparse.Namespace) -
         result = clone.evaluate(speaker, options, num, _CLONE_SENTENCES, panel)
     elif name == "robustness":
         result = robustness.evaluate(speaker, options, num)
+    elif name == "compare":
+        from models.evaluation import comparison
+
+        result = comparison.evaluate(speaker, speaker.predictors, options, num, panel)
     elif name == "speed":
         result = speed.evaluate(speaker, options, num)
     elif name == "speech-to-speech":

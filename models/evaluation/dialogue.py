@@ -133,14 +133,14 @@ def evaluate(
     figures: list[Figure] = []
     rows: list[list[str]] = []
     examples: list[Example] = []
-    teacher = _measure(_teacher(pairs), panel)
+    teacher = order_of(_teacher(pairs), panel)
     for condition in conditions:
         answers = [
-            _answer(speaker, pairs, index, side, condition, voices[pair.voice], options)
+            answer(speaker, pairs, index, side, condition, voices[pair.voice], options)
             for index, pair in enumerate(pairs)
             for side in SIDES
         ]
-        found = _measure([answer.samples for answer in answers], panel)
+        found = order_of([answer.samples for answer in answers], panel)
         rows.append(_row(str(condition), found))
         figures += _figures(condition, found, teacher)
         if condition == MAIN:
@@ -162,7 +162,7 @@ def evaluate(
     )
 
 
-def _answer(
+def answer(
     speaker: Speaks, pairs: list[Pair], index: int, side: str, condition: Condition, voice: Any,
     options: MakeOptions,
 ) -> Spoken:  # fmt: skip
@@ -182,7 +182,7 @@ def _teacher(pairs: list[Pair]) -> list[np.ndarray]:
     ]
 
 
-def _measure(sounds: list[np.ndarray], panel: Panel) -> dict[str, np.ndarray]:
+def order_of(sounds: list[np.ndarray], panel: Panel) -> dict[str, np.ndarray]:
     """Per pair: whether pitch and rate are ordered rightly (0, 0.5, 1), and by how much."""
     judged = panel.ask(melody, [(sound,) for sound in sounds])
     high, low = judged[::2], judged[1::2]

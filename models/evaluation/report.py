@@ -28,6 +28,7 @@ ORDER = (
     "robustness",
     "speed",
     "tokenizers",
+    "compare",
 )
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;

@@ -22,6 +22,8 @@ class FlowOmniConfig(DialogueConfig):
     Attributes:
         clean_frames: how many latents before a frame its flow is shown without noise.
         steps: Euler steps of a frame.
+        flow_map: whether the field is told how far a step goes, so that one step may go all the
+            way (`train flow-omni --distill`).
     """
 
     latent_dim: int = 32
@@ -29,6 +31,7 @@ class FlowOmniConfig(DialogueConfig):
     flow_depth: int = 3
     clean_frames: int = 4
     steps: int = 4
+    flow_map: bool = False
 
 
 @dataclass
@@ -50,10 +53,14 @@ class VectorField(nn.Module):
     """The velocity of noisy latents `[N, latent_dim]` at times `[N]`, given conditions `[N, dim]`.
 
     Residual MLPs whose normalisation is set by condition and time, as MAR (arXiv 2406.11838,
-    section 3.2) and Flow-Omni (arXiv 2412.04917, section 2.3) have it.
+    section 3.2) and Flow-Omni (arXiv 2412.04917, section 2.3) have it. With `spans` it is a flow
+    map (arXiv 2505.18825, section 2): told a span `[N]` beside the time, it gives the mean velocity
+    over that span of time.
     """
 
-    def __init__(self, latent_dim: int, condition_dim: int, dim: int, depth: int) -> None:
+    def __init__(
+        self, latent_dim: int, condition_dim: int, dim: int, depth: int, spans: bool = False
+    ) -> None:
         super().__init__()
         self.enter = nn.Linear(latent_dim, dim)
         self.condition = nn.Linear(condition_dim, dim)
@@ -62,12 +69,16 @@ class VectorField(nn.Module):
         self.ups = nn.ModuleList(nn.Linear(dim, 2 * dim) for _ in range(depth))
         self.downs = nn.ModuleList(nn.Linear(2 * dim, dim) for _ in range(depth))
         self.leave = nn.Linear(dim, latent_dim)
+        self.span = nn.Linear(2 * _TIME_FREQUENCIES, dim) if spans else None
 
-    def forward(self, noisy: Tensor, time: Tensor, condition: Tensor) -> Tensor:
-        power = torch.arange(_TIME_FREQUENCIES, device=noisy.device) / _TIME_FREQUENCIES
-        angles = time[:, None].float() * 1000.0 ** (1.0 - power) / 10.0
-        waves = torch.cat([angles.sin(), angles.cos()], dim=-1).to(noisy.dtype)
-        setting = F.silu(self.condition(condition) + self.time(waves))
+    def forward(
+        self, noisy: Tensor, time: Tensor, condition: Tensor, span: Tensor | None = None
+    ) -> Tensor:
+        told = self.condition(condition) + self.time(_waves(time).to(noisy.dtype))
+        if self.span is not None:
+            assert span is not None
+            told = told + self.span(_waves(span).to(noisy.dtype))
+        setting = F.silu(told)
         h = self.enter(noisy)
         width = (h.shape[-1],)
         for modulate, up, down in zip(self.modulations, self.ups, self.downs, strict=True):
@@ -75,6 +86,12 @@ class VectorField(nn.Module):
             inner = F.layer_norm(h, width) * (1 + scale) + shift
             h = h + gate * down(F.silu(up(inner)))
         return self.leave(F.layer_norm(h, width)).float()
+
+
+def _waves(time: Tensor) -> Tensor:
+    power = torch.arange(_TIME_FREQUENCIES, device=time.device) / _TIME_FREQUENCIES
+    angles = time[:, None].float() * 1000.0 ** (1.0 - power) / 10.0
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 class FlowOmni(DialogueModel):
@@ -102,7 +119,7 @@ class FlowOmni(DialogueModel):
         self.start = nn.Parameter(torch.zeros(dim))
         self.recent = nn.Linear(config.clean_frames * size, dim)
         self.mean = nn.Linear(dim, size)
-        self.field = VectorField(size, dim, config.flow_dim, config.flow_depth)
+        self.field = VectorField(size, dim, config.flow_dim, config.flow_depth, config.flow_map)
         self.register_buffer("latent_mean", torch.zeros(size))
         self.register_buffer("latent_std", torch.ones(size))
         self.apply(initialise)
@@ -141,11 +158,7 @@ class FlowOmni(DialogueModel):
         """Losses at hidden states `[B, L, dim]`; each serves `draws` draws of noise and time."""
         chosen = positions.code_target >= 0
         target = positions.code_target[chosen]
-        begins = (positions.kind == CODE) & (positions.value == self.begin)
-        condition = hidden[chosen] + self.recent(
-            self._recent(frames, target, positions.code_target[begins])
-        )
-        condition = condition.repeat(draws, 1)
+        condition = self.conditions(hidden, positions, frames).repeat(draws, 1)
         mean = self.mean(hidden[chosen]).float()
         latents = (frames[target] - mean.detach()).repeat(draws, 1)
         noise = torch.randn_like(latents)
@@ -158,6 +171,14 @@ class FlowOmni(DialogueModel):
             self.advance_loss(hidden, positions),
             self.plan_loss(hidden, positions),
         )
+
+    def conditions(self, hidden: Tensor, positions: Positions, frames: Tensor) -> Tensor:
+        """What the field is told at each frame of hidden states `[B, L, dim]`, `[N, dim]`."""
+        chosen = positions.code_target >= 0
+        begins = (positions.kind == CODE) & (positions.value == self.begin)
+        target = positions.code_target[chosen]
+        recent = self._recent(frames, target, positions.code_target[begins])
+        return hidden[chosen] + self.recent(recent)
 
     @torch.inference_mode()
     def draw_frame(
@@ -178,9 +199,10 @@ class FlowOmni(DialogueModel):
         noise = torch.randn(1, config.latent_dim, generator=generator)
         x = deviation * noise.to(device)
         steps = options.flow_steps or config.steps
+        span = (torch.full((1,), 1 / steps, device=device),) if config.flow_map else ()
         for step in range(steps):
             time = torch.full((1,), step / steps, device=device)
-            x = x + self.field(x, time, condition) / steps
+            x = x + self.field(x, time, condition, *span) / steps
         return x[0] + self.mean(hidden)
 
     def stacked(self, frames: list[Frame]) -> Tensor:

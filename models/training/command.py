@@ -35,6 +35,7 @@ STEPS = {
     "ham-tts": 8000,
     "omni-thinker": 8000,
 }
+DISTILL_STEPS = 2000
 # Going on with the decoder against judges was not worth its time so far (HISTORY.md).
 BUNDLE = [*(name for name in STEPS if name != "decoder"), "voices"]
 
@@ -51,6 +52,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--threads", type=int, help="processor threads (default: all)")
+    parser.add_argument(
+        "--distill",
+        action="store_true",
+        help="flow-omni: the one in --out learns to take one step where it takes four",
+    )
     parser.add_argument(
         "--backbone", type=Path, help="omni-thinker: a folder with a Hugging Face language model"
     )
@@ -74,6 +80,10 @@ def main(argv: list[str]) -> int:
         "--without", choices=("lvs", "augmentation"), help="ham-tts: an ablation of it"
     )
     args = parser.parse_args(argv)
+    if args.distill and args.model != "flow-omni":
+        parser.error("--distill is for flow-omni")
+    if args.backbone and args.model != "omni-thinker":
+        parser.error("--backbone is for omni-thinker")
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -85,7 +95,8 @@ def main(argv: list[str]) -> int:
         len(corpus.voices),
     )
     for name in BUNDLE if args.model == "bundle" else [args.model]:
-        budget = Budget(args.steps or STEPS.get(name, 0), args.minutes)
+        steps = DISTILL_STEPS if args.distill else STEPS.get(name, 0)
+        budget = Budget(args.steps or steps, args.minutes)
         _train_one(name, args, corpus, budget)
     if args.model in ("voices", "bundle"):
         finish_bundle(args.out, args.work, corpus, args.data, args.seed)
@@ -95,6 +106,7 @@ def main(argv: list[str]) -> int:
 def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budget) -> None:
     from models.training.acoustic import train_acoustic
     from models.training.acoustic_decoder import train_acoustic_decoder
+    from models.training.flow_map import distill_flow_omni
     from models.training.flow_omni import train_flow_omni
     from models.training.gpt_talker import train_gpt_talker
     from models.training.ham_tts import train_ham_tts
@@ -124,6 +136,8 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
         train_acoustic_decoder(args.data, corpus, *rest)
     elif name == "ham-tts":
         train_ham_tts(args.data, corpus, *rest, warm=not args.from_scratch, without=args.without)
+    elif name == "flow-omni" and args.distill:
+        distill_flow_omni(args.data, corpus, *rest)
     elif name == "flow-omni":
         train_flow_omni(args.data, corpus, *rest, warm=not args.from_scratch)
     elif name == "omni-thinker":

@@ -1,0 +1,176 @@
+"""`eval compare`: every predictor that is there, on the same texts, voices, pairs and noises.
+
+What continuous tokens gain over codes, and codes over each other: how well a held-out sentence is
+spoken, whether the manner follows the dialogue, what is left of both when the sound of the history
+is noisy, and at what cost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from models.evaluation import dialogue, speech, speed
+from models.evaluation.dialogue import MAIN, SIDES, answer, make_pairs, order_of
+from models.evaluation.figures import Figure, Result, Table, nothing, ratio, shown
+from models.evaluation.panel import Panel
+from models.evaluation.quality import centroid, similarity, voice_embedding
+from models.evaluation.replies import MakeOptions, Spoken, voice_named
+from models.evaluation.sets import (
+    JUDGED_VOICES,
+    MANNER,
+    SPEECH,
+    other_utterances,
+    say,
+    spoken_set,
+    teacher_voices,
+)
+from models.evaluation.words import transcribe, word_errors
+from models.voice import Voice
+
+NOISES_DB: tuple[float | None, ...] = (None, 20.0, 10.0, 5.0)  # speech over noise; None: no noise
+_SPEECH_ROWS = {
+    "wer_difference": "WER minus teacher's, points",
+    "similarity": "similarity to the voice",
+    "dnsmos": "DNSMOS overall",
+    "f0_rmse_hz": "F0 error, Hz",
+    "failures": "failures, %",
+}
+_SPEED_ROWS = {"rtf": "real-time factor", "first_audio_ms": "first audio, ms"}
+
+
+@dataclass
+class Through:
+    """A speaker with one of its predictors, in whose history noise is mixed with every sound."""
+
+    speaker: Any
+    predictor: str
+    noise_db: float | None = None
+    num_heard: int = 0
+
+    @property
+    def voices(self) -> dict[str, Voice]:
+        return self.speaker.voices
+
+    def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice:
+        return self.speaker.clone(samples, name)
+
+    def open_dialogue(self) -> Any:
+        return self.speaker.open_dialogue(self.predictor)
+
+    def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None:
+        if samples is not None and self.noise_db is not None:
+            self.num_heard += 1
+            samples = with_noise(samples, self.noise_db, self.num_heard)
+        self.speaker.hear(dialogue, who, text, samples)
+
+    def speak(self, dialogue: Any, text: str, voice: Voice, options: Any = None) -> Any:
+        return self.speaker.speak(dialogue, text, voice, options)
+
+    def reconstruct(self, samples: np.ndarray) -> np.ndarray:
+        return self.speaker.reconstruct(samples)
+
+
+def with_noise(samples: np.ndarray, ratio_db: float, seed: int) -> np.ndarray:
+    """Samples `[T]` with white noise so many dB below their own mean power."""
+    power = float(np.square(samples).mean())
+    noise = np.random.default_rng([MANNER % 2**32, seed]).standard_normal(len(samples))
+    mixed = samples + np.sqrt(power / 10 ** (ratio_db / 10)) * noise
+    return mixed.astype(np.float32)
+
+
+def evaluate(
+    speaker: Any, predictors: Sequence[str], options: MakeOptions, num: int, panel: Panel
+) -> Result:
+    """Measures `num` sentences in three voices, and `num` pairs of dialogues, with each predictor."""
+    found: dict[str, list[Figure]] = {}
+    for name in predictors:
+        through = Through(speaker, name)
+        spoken = speech.evaluate(through, options, spoken_set(num, SPEECH, teacher_voices()), panel)
+        kept = [f for f in spoken.figures if f.key in _SPEECH_ROWS]
+        timed = speed.evaluate(through, options, min(num, 20))
+        kept += [f for f in timed.figures if f.key in _SPEED_ROWS]
+        for noise_db in NOISES_DB:
+            kept += _after_noise(speaker, name, noise_db, options, num, panel)
+        kept.append(_size(through))
+        found[name] = kept
+    figures = [
+        replace(f, key=f"{name}_{f.key}", label=f"{name}: {f.label}", bar=None, goal=None)
+        for name, kept in found.items()
+        for f in kept
+    ]
+    settings = {"sentences": num, "pairs": num, "predictors": list(predictors)}
+    title = "The predictors compared"
+    return Result("compare", title, settings, figures, [_table(found)])
+
+
+def _after_noise(
+    speaker: Any, predictor: str, noise_db: float | None, options: MakeOptions, num: int,
+    panel: Panel,
+) -> list[Figure]:  # fmt: skip
+    """Answers after two turns whose sound is noisy: their manner, words and voice."""
+    through = Through(speaker, predictor, noise_db)
+    pairs = make_pairs(num, MAIN.turns)
+    others = {name: other_utterances(name, 3) for name in JUDGED_VOICES}
+    voices = {name: voice_named(through, name, sounds)[0] for name, sounds in others.items()}
+    answers: list[Spoken] = [
+        answer(through, pairs, index, side, MAIN, voices[pair.voice], options)
+        for index, pair in enumerate(pairs)
+        for side in SIDES
+    ]
+    mark = "clean" if noise_db is None else f"{noise_db:.0f}_db"
+    after = "a clean history" if noise_db is None else f"noise at {noise_db:.0f} dB"
+    ordered = order_of([one.samples for one in answers], panel)["both"]
+    texts = [pair.answer for pair in pairs for _ in SIDES]
+    heard = panel.ask(transcribe, [(one.samples,) for one in answers])
+    errors = [word_errors(text, said) for text, said in zip(texts, heard, strict=True)]
+    whose = [pair.voice for pair in pairs for _ in SIDES]
+    known = {
+        name: centroid(panel.ask(voice_embedding, [(sound,) for sound in sounds]))
+        for name, sounds in others.items()
+    }
+    made = [i for i, one in enumerate(answers) if len(one.samples) >= 2400]
+    embedded = panel.ask(voice_embedding, [(answers[i].samples,) for i in made])
+    alike = [similarity(vector, known[whose[i]]) for i, vector in zip(made, embedded, strict=True)]
+    teacher = [say(pair.voice, pair.answer, dialogue.ANSWER_TO[side], MANNER).samples
+               for pair in pairs for side in SIDES]  # fmt: skip
+    theirs = panel.ask(transcribe, [(sound,) for sound in teacher])
+    lost = [word_errors(text, said)[0] for text, said in zip(texts, theirs, strict=True)]
+    words = [count for _, count in errors]
+    return [
+        ratio(f"manner_{mark}", f"manner follows after {after}", ordered, scale=100, unit="%"),
+        ratio(f"wer_{mark}", f"WER after {after}", [wrong for wrong, _ in errors], words,
+              scale=100, unit="%", groups=texts, teacher=100 * sum(lost) / max(1, sum(words))),
+        ratio(f"similarity_{mark}", f"similarity after {after}", alike),
+    ]  # fmt: skip
+
+
+def _size(through: Through) -> Figure:
+    model = getattr(through.open_dialogue(), "model", None)
+    if model is None:
+        return nothing("size", "parameters, M", "no model")
+    count = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return ratio("size", "parameters, M", [count])
+
+
+def _table(found: dict[str, list[Figure]]) -> Table:
+    """A row a figure, a column a predictor, with its interval; the teacher's at the end."""
+    labels = {f.key: _SPEECH_ROWS.get(f.key) or _SPEED_ROWS.get(f.key) or f.label
+              for kept in found.values() for f in kept}  # fmt: skip
+    rows = []
+    for key, label in labels.items():
+        row, teacher = [label], ""
+        for kept in found.values():
+            figure = next((f for f in kept if f.key == key), None)
+            row.append("–" if figure is None or not figure.num else _cell(figure))
+            if figure is not None and figure.teacher is not None:
+                teacher = shown(figure.teacher)
+        rows.append([*row, teacher])
+    return Table("Every predictor", ["figure", *found, "teacher"], rows)
+
+
+def _cell(figure: Figure) -> str:
+    if figure.num == 1:
+        return shown(figure.value)
+    return f"{shown(figure.value)} ({shown(figure.low)} to {shown(figure.high)})"

@@ -150,7 +150,8 @@ class DialogueModel(nn.Module, ABC):
         dtype: torch.dtype = torch.float32,
     ) -> PredictorState:
         assert batch == 1, "a dialogue is a batch of one"
-        return PredictorState(self.transformer.init_state(batch, device, dtype))
+        room = 3 * self.config.max_positions // 2  # a full window and a long turn
+        return PredictorState(self.transformer.init_state(batch, device, dtype, room))
 
     def read(self, rows: list[list[Segment]]) -> tuple[Tensor, Positions, Tensor | None]:
         """Rows of segments as input vectors `[B, L, dim]`, positions `[B, L]` and `tabled` frames.

@@ -43,7 +43,7 @@ VERBS: dict[str, tuple[str, str, str, bool]] = {
     "loadtest": (
         "app.loadtest",
         "main",
-        "drive many conversations at once and compare them",
+        "drive many conversations at once, and compare",
         False,
     ),
     "doctor": ("app.doctor", "main", "say what is there and what is missing", False),

@@ -40,7 +40,12 @@ VERBS: dict[str, tuple[str, str, str, bool]] = {
     "train": ("models.training.command", "main", "train the models", False),
     "eval": ("models.evaluation.command", "main", "measure the models", True),
     "bench": ("app.bench", "main", "measure first audio, speed and memory", False),
-    "loadtest": ("app.loadtest", "main", "drive many conversations at a running server", False),
+    "loadtest": (
+        "app.loadtest",
+        "main",
+        "drive many conversations at once, and compare",
+        False,
+    ),
     "doctor": ("app.doctor", "main", "say what is there and what is missing", False),
     "test": ("", "", "install what tests need and run them", True),
 }

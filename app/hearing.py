@@ -236,7 +236,12 @@ class Memory:
 
     def read(self, start: int, end: int | None = None) -> np.ndarray:
         """Samples [end - start], or fewer where they are forgotten or have not come."""
-        held = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
-        first = max(0, start - self._first)
-        last = len(held) if end is None else max(0, end - self._first)
-        return held[first:last]
+        at = self._first + self._held
+        last = at if end is None else min(end, at)
+        found: list[np.ndarray] = []
+        for piece in reversed(self._pieces):  # what is asked for is mostly the newest
+            at -= len(piece)
+            found.append(piece[max(0, start - at) : max(0, last - at)])
+            if at <= start:
+                break
+        return np.concatenate(found[::-1]) if found else np.zeros(0, np.float32)

@@ -130,8 +130,8 @@ class Transformer(nn.Module):
         shape = (batch, self.num_heads, capacity, self.dim // self.num_heads)
         return [
             KeyValues(
-                torch.zeros(shape, device=device, dtype=dtype),
-                torch.zeros(shape, device=device, dtype=dtype),
+                torch.empty(shape, device=device, dtype=dtype),  # pages count once they are used
+                torch.empty(shape, device=device, dtype=dtype),
             )
             for _ in self.blocks
         ]

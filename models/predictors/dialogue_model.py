@@ -153,7 +153,8 @@ class DialogueModel(nn.Module, ABC):
         dtype: torch.dtype = torch.float32,
     ) -> PredictorState:
         assert batch == 1, "a dialogue is a batch of one"
-        return PredictorState(self.transformer.init_state(batch, device, dtype))
+        room = 3 * self.config.max_positions // 2  # a full window and a long turn
+        return PredictorState(self.transformer.init_state(batch, device, dtype, room))
 
     def encode_texts(self, units: Tensor, lengths: Tensor) -> Tensor:
         """The texts of segments, units `[S, N, 3]` of `lengths` `[S]`, to vectors `[S, N, dim]`."""

@@ -3,6 +3,7 @@ import { Resampler } from './resampler.js';
 
 const RATE = 24000;
 const START_S = 0.06; // sound that must be there before a reply begins
+const MOST_START_S = 0.4; // where replies had gaps, the next ones wait for more
 const AGAIN_S = 0.12; // and after a gap
 const REPORT_S = 0.1;
 
@@ -13,6 +14,7 @@ class Playback extends AudioWorkletProcessor {
     this.gain = 1;
     this.wanted = 1;
     this.underruns = 0;
+    this.start = START_S;
     this.total = 0; // samples of any reply that were really put out
     this.energy = 0;
     this.counted = 0;
@@ -89,7 +91,7 @@ class Playback extends AudioWorkletProcessor {
 
   ready() {
     if (this.whole >= 0) return this.buffered > 0;
-    return this.buffered >= (this.begun ? AGAIN_S : START_S) * sampleRate;
+    return this.buffered >= (this.begun ? AGAIN_S : this.start) * sampleRate;
   }
 
   process(_, outputs) {
@@ -143,11 +145,13 @@ class Playback extends AudioWorkletProcessor {
     this.running = false;
     if (this.whole >= 0) {
       this.played = this.whole;
+      this.start = Math.max(START_S, 0.8 * this.start);
       this.report({ finished: true });
     } else if (this.fading) {
       this.end();
     } else {
       this.underruns += 1;
+      this.start = Math.min(MOST_START_S, 2 * this.start);
       this.report({ underruns: 1 });
     }
   }

@@ -41,7 +41,7 @@ class BackgroundConfig:
 class SpeakersConfig:
     """Who speaks when."""
 
-    max_distance: float = 0.45  # cosine distance, in the voice space, within one voice
+    max_distance: float = 0.42  # cosine distance, in the voice space, within one voice
     split_distance: float = 0.55  # where voices differ by more, a stretch is cut
     window_s: float = 1.2  # of an embedding
     hop_s: float = 0.4

@@ -51,7 +51,7 @@ class SpeakersConfig:
     count_threshold: float = 0.5  # probability at which a frame counts as speech
     overlap_threshold: float = 0.8  # probability that an overlap reaches somewhere
     overlap_floor: float = 0.2  # and has everywhere
-    change_threshold: float = 0.4  # chance at which a change within speech is marked
+    change_threshold: float = 0.25  # chance at which a change within speech is marked
     same_threshold: float = 0.2  # chance of a change below which a short pause parts nothing
 
 

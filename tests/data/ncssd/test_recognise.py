@@ -1,8 +1,11 @@
 """What was said: the bundled recogniser, an endpoint, and what is counted in which language."""
 
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,3 +86,26 @@ def test_what_is_not_there_is_named_with_its_place(tmp_path):
     with pytest.raises(MissingModelError, match=r"not installed|large/model\.bin"):
         recognise.load(config)
     assert "empty" in (recognise.check(RecogniseConfig(recogniser="endpoint"), False) or "")
+
+
+def test_faster_whisper_is_asked_in_the_language_and_its_parts_are_joined(tmp_path, monkeypatch):
+    asked = []
+
+    class WhisperModel:
+        def __init__(self, folder, **options):
+            assert options["local_files_only"], "it must not reach for the network"
+
+        def transcribe(self, samples, language, beam_size):
+            asked.append((samples.shape, language))
+            parts = [("你好。", -0.1), (" 再见。", -0.3)]
+            return (SimpleNamespace(text=t, avg_logprob=p) for t, p in parts), None
+
+    fake = ModuleType("faster_whisper")
+    fake.__spec__ = ModuleSpec("faster_whisper", None)
+    fake.WhisperModel = WhisperModel
+    monkeypatch.setitem(sys.modules, "faster_whisper", fake)
+    (tmp_path / "model.bin").touch()
+    config = RecogniseConfig(recogniser="faster-whisper", language="zh", model=str(tmp_path))
+    text, confidence = recognise.load(config)(np.zeros(1600, np.float32))
+    assert text == "你好。 再见。" and asked == [((1600,), "zh")]
+    assert confidence == pytest.approx(np.exp(-0.2))

@@ -4,7 +4,9 @@ import argparse
 import contextlib
 import logging
 import os
+import resource
 import sys
+import time
 from pathlib import Path
 
 from data.errors import InputError, MissingModelError
@@ -117,6 +119,7 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
         closing = contextlib.closing(engine)
     else:
         engine = Serial() if arguments.workers == 1 else Pool(arguments.workers)
+    began = time.monotonic()
     try:
         with closing, Bars(arguments.quiet) as bars:
             built = build(sources, arguments.out, config, engine, formats, bars)
@@ -127,8 +130,16 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     print(f"{len(built.accepted)} dialogues, {hours:.2f} hours, in {arguments.out / 'ncssd'}")
     print(f"{len(built.dropped) - len(built.quarantined)} scenes and windows left out", end="; ")
     print(f"{len(built.quarantined)} in quarantine ({arguments.out / 'quarantine.jsonl'})")
+    print(_cost(time.monotonic() - began))
     print(f"next: python3 launch.py build report {arguments.out}")
     return 0
+
+
+def _cost(seconds: float) -> str:
+    """Time and the memory of the process that took most, which the system keeps count of."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in whose) / 1024
+    return f"{seconds:.1f} s, at most {peak:.0f} MiB a process"
 
 
 def _report(argv: list[str]) -> int:
@@ -183,10 +194,10 @@ def _train_segmentation(argv: list[str]) -> int:
     )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--out", type=Path, help="weights (default: those that the builder uses)")
-    parser.add_argument("--minutes", type=float, default=90.0, help="of sound to learn from")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--minutes", type=float, default=240.0, help="of sound to learn from")
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=24, help="examples of 8 s a step")
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--begin", type=Path, help="weights to begin with")
     parser.add_argument("--limit", type=int, default=1500, help="dialogues of the corpus to use")
     parser.add_argument("--seed", type=int, default=0)

@@ -41,15 +41,17 @@ class BackgroundConfig:
 class SpeakersConfig:
     """Who speaks when."""
 
-    max_distance: float = 0.3  # cosine distance, in the voice space, between means of one voice
+    max_distance: float = 0.42  # cosine distance, in the voice space, within one voice
     split_distance: float = 0.55  # where voices differ by more, a stretch is cut
     window_s: float = 1.2  # of an embedding
     hop_s: float = 0.4
     min_cluster_s: float = 4.0  # voices with less speech join their nearest
-    min_overlap_s: float = 0.1
+    min_overlap_s: float = 0.16
     bridge_s: float = 0.3  # shorter pauses of one speaker lie inside a segment
-    count_threshold: float = 0.5  # probability at which a frame counts as speech, or as overlap
-    change_threshold: float = 0.4  # chance at which a change within speech is marked
+    count_threshold: float = 0.5  # probability at which a frame counts as speech
+    overlap_threshold: float = 0.8  # probability that an overlap reaches somewhere
+    overlap_floor: float = 0.2  # and has everywhere
+    change_threshold: float = 0.25  # chance at which a change within speech is marked
     same_threshold: float = 0.2  # chance of a change below which a short pause parts nothing
 
 

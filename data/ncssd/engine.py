@@ -7,7 +7,9 @@ manifests.
 
 import logging
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -157,7 +159,16 @@ class Pool:
 def _start_worker() -> None:
     """Ctrl-C reaches the whole group; only the parent answers it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     inherit_offline()
+
+
+def _end_with_parent() -> None:
+    """Without this, the workers of a parent that was killed outright would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _seconds(row: Row) -> float:

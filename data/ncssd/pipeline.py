@@ -77,11 +77,27 @@ def build(
 
     Beside it: `out/work` (results and the manifest of each stage), `dialogues.jsonl`,
     `dropped.jsonl`, `quarantine.jsonl`, `build.json`, and a folder for each further format.
+
+    Raises:
+        InputError: another build is at work in `out`, or a format is not known.
+        MissingModelError: a model is absent.
     """
-    watcher = watcher or Watcher()
-    by_hash = {source.sha256: source for source in sources}
     context = Context(config, Store(out / "work"), {s.sha256: s.path for s in sources})
-    context.store.clean()
+    with context.store.lock():
+        context.store.clean()
+        return _build(sources, out, context, engine, formats, watcher or Watcher())
+
+
+def _build(
+    sources: list[Source],
+    out: Path,
+    context: Context,
+    engine: Engine,
+    formats: tuple[str, ...],
+    watcher: Watcher,
+) -> Built:
+    config = context.config
+    by_hash = {source.sha256: source for source in sources}
     rows: list[Row] = [{"sha256": source.sha256} for source in sources]
     for stage in STAGES:
         watcher.stage(stage, [row for row in rows if "dropped" not in row])

@@ -10,7 +10,7 @@ from data.ncssd.recognise import units
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
 
-VERSION = 1
+VERSION = 2
 _RATE = 16_000
 _COPY_RATE = 24_000
 _MOS_SAMPLES = 144_160  # 9.01 s: the input of DNSMOS
@@ -51,7 +51,7 @@ def failures(turn: Row, config: QualityConfig) -> list[str]:
         found.append("clipped")
     if turn["bandwidth_hz"] < config.min_bandwidth_hz:
         found.append("bandwidth")
-    if turn["text"] and not config.min_rate <= turn["rate"] <= config.max_rate:
+    if turn["rate"] is not None and not config.min_rate <= turn["rate"] <= config.max_rate:
         found.append("rate")
     if turn["confidence"] is not None and turn["confidence"] < config.min_confidence:
         found.append("confidence")
@@ -109,6 +109,7 @@ def _measure(
     own = samples[first : round((turn["end"] - row["start"]) * _COPY_RATE)]
     power = max(float((own**2).mean()) - floor, 1e-12) if own.shape[0] else 1e-12
     seconds = max(turn["end"] - turn["start"], 1e-3)
+    spoken = len(units(turn.get("text", ""), language))
     mos = None
     if scores is not None:
         middle = (turn["start"] + turn["end"]) / 2 - row["start"]
@@ -119,5 +120,5 @@ def _measure(
         "dnsmos": mos,
         "clipped": round(float((np.abs(own) >= 0.999).mean()) if own.shape[0] else 0.0, 6),
         "bandwidth_hz": round(bandwidth(own)) if own.shape[0] else 0,
-        "rate": round(len(units(turn.get("text", ""), language)) / seconds, 3),
+        "rate": round(spoken / seconds, 3) if spoken else None,
     }

@@ -37,10 +37,10 @@ _HABITS = Habits(gap_mean_s=0.1, backchannel_share=0.7)
 class TrainingPlan:
     """How long to train, on how much."""
 
-    minutes_of_sound: float = 90.0
-    steps: int = 1500
+    minutes_of_sound: float = 240.0
+    steps: int = 2500
     batch: int = 24
-    lr: float = 2e-3
+    lr: float = 3e-3
     seed: int = 0
     limit: int = 1500  # dialogues of the corpus
 

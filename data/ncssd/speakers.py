@@ -17,7 +17,7 @@ from data.ncssd.store import Row
 from data.ncssd.stretches import Span, Stretch, make_stretches, unit
 from data.ncssd.voice_space import load_voice_space
 
-VERSION = 1
+VERSION = 2
 _FOLDER = Path(__file__).parent / "weights"
 FILES = (_FOLDER / "segmentation.safetensors", _FOLDER / "voices.safetensors")
 _NEAR_S = 0.3  # speech lies at most this far from what silero-vad heard
@@ -79,9 +79,7 @@ def find_marks(
     for a, b in runs_of(speech):
         if b - a < _MIN_RUN:
             speech[a:b] = False
-    least = round(config.min_overlap_s / FRAME_S)
-    both = (posterior.overlap > config.count_threshold) & speech
-    overlaps = [(a, b) for a, b in runs_of(both) if b - a >= least]
+    overlaps = find_overlaps(posterior.overlap * speech, config)
     cuts = []
     for a, b in runs_of((posterior.change > config.change_threshold) & speech):
         peak = a + int(posterior.change[a:b].argmax())
@@ -89,6 +87,14 @@ def find_marks(
             # the mark is a plateau of 6 frames around the change: its middle is the change
             cuts.append((a + b) // 2 if b - a < 20 else peak)
     return runs_of(speech), overlaps, cuts
+
+
+def find_overlaps(chance: np.ndarray, config: SpeakersConfig) -> list[Span]:
+    """Where two speak at once: around each frame that is surely so, as far as it may be so."""
+    least = round(config.min_overlap_s / FRAME_S)
+    maybe = runs_of(chance > config.overlap_floor)
+    surely = [(a, b) for a, b in maybe if chance[a:b].max() > config.overlap_threshold]
+    return [(a, b) for a, b in surely if b - a >= least]
 
 
 def solo_spans(runs: list[Span], overlaps: list[Span], cuts: list[int]) -> list[Span]:
@@ -125,49 +131,32 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
 
     A short stretch tells little of its voice: it goes to one of the voices heard around it.
     """
+    from scipy.cluster.hierarchy import fcluster, linkage
+
     long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
     points = np.stack([s.embedding for s in long]).astype(np.float64)
+    if len(long) == 1:
+        groups = np.array([1])
+    else:
+        tree = linkage(points, "average", metric="cosine")
+        groups = fcluster(tree, config.max_distance, "distance")
     seconds = np.array([s.seconds for s in long])
-    groups = _join(points, seconds, config.max_distance)
-    totals = [float(seconds[group].sum()) for group in groups]
-    least = min(config.min_cluster_s, max(totals))
-    kept = [group for group, total in zip(groups, totals, strict=True) if total >= least]
-    centroids = unit(np.stack([seconds[group] @ points[group] for group in kept]))
-    for stretch in long:
-        stretch.label = int((centroids @ stretch.embedding).argmax())
-    for stretch in stretches:
-        if stretch.seconds < _LONG_S and len(long) < len(stretches):
-            likeness = centroids @ stretch.embedding
-            near = sorted({s.label for s in _within(long, stretch.first, stretch.last)})
-            stretch.label = max(near or range(len(kept)), key=lambda label: likeness[label])
+    totals = {int(g): float(seconds[groups == g].sum()) for g in np.unique(groups)}
+    least = min(config.min_cluster_s, max(totals.values()))
+    kept = [g for g, total in totals.items() if total >= least]
+    centroids = unit(np.stack([seconds[groups == g] @ points[groups == g] for g in kept]))
+    likeness = [centroids @ stretch.embedding for stretch in stretches]
+    for stretch, like in zip(stretches, likeness, strict=True):
+        stretch.label = int(like.argmax())
+    for stretch, like in zip(stretches, likeness, strict=True):
+        near = {s.label for s in _within(long, stretch.first, stretch.last)}
+        if stretch.seconds < _LONG_S and near:
+            stretch.label = max(sorted(near), key=lambda label, like=like: like[label])
     order = list(dict.fromkeys(s.label for s in stretches))
     order += [label for label in range(len(kept)) if label not in order]
     for stretch in stretches:
         stretch.label = order.index(stretch.label)
     return centroids[order]
-
-
-def _join(points: np.ndarray, seconds: np.ndarray, max_distance: float) -> list[list[int]]:
-    """Joins the two nearest groups until none are near: by the distance of their means.
-
-    The mean of much speech says more of a voice than its parts, so the bound can be strict.
-    """
-    groups = [[i] for i in range(len(points))]
-    sums = points * seconds[:, None]
-    means = unit(sums)
-    distance = 1.0 - means @ means.T
-    np.fill_diagonal(distance, np.inf)
-    while True:
-        a, b = np.unravel_index(int(distance.argmin()), distance.shape)
-        if distance[a, b] > max_distance:
-            return [group for group in groups if group]
-        groups[a], groups[b] = groups[a] + groups[b], []
-        sums[a] += sums[b]
-        means[a] = unit(sums[a])
-        left = np.array([bool(group) for group in groups])
-        left[a] = False
-        distance[a, :] = distance[:, a] = np.where(left, 1.0 - means @ means[a], np.inf)
-        distance[b, :] = distance[:, b] = np.inf
 
 
 def paint(

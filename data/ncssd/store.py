@@ -5,13 +5,17 @@ configuration, and the row it was made from (which begins with the hash of the s
 It appears whole or not at all. Nothing is ever rewritten in place.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from data.errors import InputError
 
 Row = dict[str, Any]
 
@@ -86,6 +90,24 @@ class Store:
 
     def save(self, stage: str, key: str, rows: list[Row]) -> None:
         write_atomic(self.path(stage, key), (canonical(rows) + "\n").encode())
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held by one build at a time; whoever holds it and is killed lets it go.
+
+        Raises:
+            InputError: another build holds it.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"another build is at work in {self.root.parent}; wait for it or choose "
+                    "another --out"
+                ) from None
+            yield
 
     def clean(self) -> None:
         """Removes what a killed run left half written."""

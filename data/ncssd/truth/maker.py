@@ -4,6 +4,7 @@ import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,14 +52,9 @@ def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
     clips = read_clips(corpus, plan.limit)
     out.mkdir(parents=True, exist_ok=True)
     made = []
-    kinds = list(FILES)
     for index in range(plan.recordings):
-        lap = index // len(kinds)
-        kind = kinds[(index + lap) % len(kinds)]
-        condition, snr_db = CONDITIONS[index % len(CONDITIONS)]
-        rates = FILES[kind][2]
-        rate = rates[(index // 2) % len(rates)]
-        channels = 1 + (index + index // 2) % 2
+        kind, facts = recording_facts(index)
+        condition, snr_db = facts["condition"], facts["snr_db"]
         stem = f"r{plan.seed:02d}-{index:03d}-{condition}{snr_db:.0f}"
         media = out / f"{stem}.{kind}"
         made.append(media)
@@ -67,10 +63,23 @@ def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
         line = make_timeline(clips, plan.minutes * 60, random.Random(f"{plan.seed}-{index}"))
         rng = np.random.default_rng([plan.seed, index])
         samples = add_background(*mix(line, rng), condition, snr_db, rng)
-        write_media(media, samples, rate, channels)
-        facts = {"condition": condition, "snr_db": snr_db, "rate": rate, "channels": channels}
+        write_media(media, samples, facts["rate"], facts["channels"])
         _write_truth(media, {"file": media.name, **facts, **line.truth()})
     return made
+
+
+def recording_facts(index: int) -> tuple[str, dict[str, Any]]:
+    """The file type of a recording, and its condition, SNR (dB), sample rate and channels."""
+    kinds = list(FILES)
+    kind = kinds[(index + index // len(kinds)) % len(kinds)]
+    condition, snr_db = CONDITIONS[index % len(CONDITIONS)]
+    rates = FILES[kind][2]
+    return kind, {
+        "condition": condition,
+        "snr_db": snr_db,
+        "rate": rates[(index // 2) % len(rates)],
+        "channels": 1 + (index + index // 2) % 2,
+    }
 
 
 def _write_truth(media: Path, truth: dict) -> None:

@@ -119,7 +119,7 @@ def make_timeline(
     but the change to another pair of voices. Without a silence nobody comes back: where no three
     people are left who were not heard, there is one.
     """
-    people = {_person(voice) for voice in clips}
+    people = {person(voice) for voice in clips}
     line, part, now = Timeline(), 0, rng.uniform(0.5, 3.0)
     before: list[str] = []
     while now < seconds:
@@ -128,7 +128,7 @@ def make_timeline(
         before += pair
         part += 1
         kind = rng.choice(["silence", "silence", "third", "change"])
-        if kind == "silence" or len(people - {_person(voice) for voice in before}) < 3:
+        if kind == "silence" or len(people - {person(voice) for voice in before}) < 3:
             now += rng.uniform(4.6, 9.0)
             before = []
         elif kind == "third":
@@ -145,23 +145,23 @@ def make_timeline(
 def _pick(
     clips: dict[str, list[Clip]], number: int, before: list[str], rng: random.Random
 ) -> list[str]:
-    """Voices that are different people (`_person`), none of them the person behind one of `before`,
+    """Voices that are different people (`person`), none of them the person behind one of `before`,
     the voices heard since the last long silence, while there are others.
     """
     voices = [voice for voice, own in clips.items() if len(own) >= 4] or list(clips)
     voices = rng.sample(voices, len(voices))
-    taken = {_person(voice) for voice in before}
-    voices.sort(key=lambda voice: _person(voice) in taken)
+    taken = {person(voice) for voice in before}
+    voices.sort(key=lambda voice: person(voice) in taken)
     picked: list[str] = []
     for voice in voices:
-        if all(_person(voice) != _person(other) for other in picked):
+        if all(person(voice) != person(other) for other in picked):
             picked.append(voice)
         if len(picked) == number:
             break
     return picked if len(picked) == number else voices[:number]
 
 
-def _person(voice: str) -> str:
+def person(voice: str) -> str:
     """Who is behind a voice of the corpus.
 
     A recorded voice is one person at any size: "flite-slt+t1.06p1.0" and "festival-slt" are both

@@ -1,6 +1,10 @@
 """What is done is kept: resuming, quarantine, order, and workers that die."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from data.ncssd.engine import QUARANTINE, Pool, Serial, run_stage
 from data.ncssd.stage import Context, Stage
 from data.ncssd.store import Row, Store, read_rows, write_rows
 
+ROOT = Path(__file__).resolve().parents[3]
 ROWS: list[Row] = [{"sha256": f"{n:02d}", "n": n, "duration": float(n)} for n in range(6)]
 
 
@@ -29,6 +34,30 @@ def deadly(row: Row, context: Context, key: str) -> list[Row]:
     if row["n"] == 4:
         os._exit(9)
     return [row]
+
+
+def sleeps(row: Row, context: Context, key: str) -> list[Row]:
+    """Says which process works on it, and does not end by itself."""
+    (context.store.root / f"{os.getpid()}.pid").touch()
+    time.sleep(120)
+    return [row]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def wait_for(what, seconds: float = 60.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def context_in(folder: Path) -> Context:
@@ -96,6 +125,43 @@ def test_two_workers_give_what_one_gives_and_a_dead_one_costs_its_row(tmp_path):
     assert [row for row in two if row["n"] != 4] == one
     (dead,) = (row for row in two if row["n"] == 4)
     assert "worker died" in dead["dropped"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_a_parent_that_is_killed_or_interrupted(tmp_path, how):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from data.ncssd.engine import Pool, run_stage\n"
+        "from data.ncssd.stage import Stage\n"
+        "from tests.data.ncssd.test_engine import ROWS, context_in, sleeps\n"
+        "if __name__ == '__main__':\n"
+        "    context = context_in(Path(sys.argv[1]))\n"
+        "    run_stage(Stage('s', 1, sleeps), ROWS, context, Pool(2))\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "w")], env=environment, stderr=subprocess.PIPE
+    )
+    assert wait_for(lambda: len(list((tmp_path / "w").glob("*.pid"))) == 2)
+    workers = [int(path.stem) for path in (tmp_path / "w").glob("*.pid")]
+    parent.send_signal(how)
+    parent.communicate(timeout=60)
+    assert wait_for(lambda: not any(map(is_alive, workers)))
+    assert parent.returncode != 0
+    assert not list((tmp_path / "w").rglob("*.json"))
+
+
+def test_two_builds_in_one_folder_do_not_mix(tmp_path):
+    with (
+        Store(tmp_path / "work").lock(),
+        pytest.raises(InputError, match="another build"),
+        Store(tmp_path / "work").lock(),
+    ):
+        pass
+    with Store(tmp_path / "work").lock():
+        pass
 
 
 def test_manifests_are_read_as_they_were_written(tmp_path):

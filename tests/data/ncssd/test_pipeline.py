@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from data import dialogue
+from data.audio import write_audio
 from data.dialogue import check_ncssd, read_ncssd
 from data.ncssd import pipeline
 from data.ncssd.engine import Pool, Serial
@@ -33,13 +35,13 @@ def test_a_strict_reader_reads_what_was_built(built):
     assert check_ncssd(built / "ncssd") == []
     dialogues = list(read_ncssd(built / "ncssd"))
     assert len(dialogues) >= 2
-    for dialogue in dialogues:
-        assert {turn.speaker for turn in dialogue.turns} == {0, 1}
-        assert dialogue.turns[0].speaker == 0
-        assert dialogue.extra["license"] == "CC0-1.0"
-        assert len(dialogue.extra["source_sha256"]) == 64
-        assert dialogue.extra["tools"]["stage-turns"]
-        for turn in dialogue.turns:
+    for one in dialogues:
+        assert {turn.speaker for turn in one.turns} == {0, 1}
+        assert one.turns[0].speaker == 0
+        assert one.extra["license"] == "CC0-1.0"
+        assert len(one.extra["source_sha256"]) == 64
+        assert one.extra["tools"]["stage-turns"]
+        for turn in one.turns:
             assert turn.extra["end"] > turn.extra["start"] >= 0
             assert {"overlap", "confidence", "snr_db"} <= set(turn.extra)
 
@@ -89,12 +91,27 @@ def counted(stage, log: Path, kill_at: int | None):
     return replace(stage, run=run)
 
 
-def build_in_child(sources, out: Path, stages) -> int:
+def killed_while_writing(number: int):
+    """Writes sound until the process is killed with the file of this number half written."""
+    written = []
+
+    def write(path: Path, *rest) -> None:
+        if len(written) == number:
+            path.write_bytes(b"RIFF half a file")
+            os.kill(os.getpid(), signal.SIGKILL)
+        written.append(path)
+        write_audio(path, *rest)
+
+    return write
+
+
+def build_in_child(sources, out: Path, stages, write=write_audio) -> int:
     """Builds in a forked process; returns the signal that ended it, 0 for none."""
     child = os.fork()
     if child == 0:
         try:
             pipeline.STAGES = stages
+            dialogue.write_audio = write
             build(sources, out, QUICK, Serial())
             os._exit(0)
         except BaseException:
@@ -117,7 +134,14 @@ def test_killed_at_every_stage_and_resumed_it_gives_the_same_bytes(built, record
         )
         assert build_in_child(sources, out, stages) == signal.SIGKILL, STAGES[victim].name
     stages = tuple(counted(stage, log, None) for stage in STAGES)
+    # in the export: in the first dialogue, then in the second, which leaves the first as it was
+    for number in (3, 9):
+        assert build_in_child(sources, out, stages, killed_while_writing(number)) == signal.SIGKILL
+    whole = {path.name: path.stat().st_mtime_ns for path in (out / "ncssd").glob("[0-9]*")}
+    assert len(whole) == 1
     assert build_in_child(sources, out, stages) == 0
+    assert all((out / "ncssd" / name).stat().st_mtime_ns == time for name, time in whole.items())
+    assert not list((out / "ncssd").glob(".*"))
     mine = digest(out)
     assert mine and mine == {name: value for name, value in digest(built).items() if name in mine}
     lines = log.read_text().split("\n")[:-1]

@@ -4,7 +4,15 @@ import numpy as np
 
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.features import Posterior
-from data.ncssd.speakers import cluster, find_marks, group_spans, paint, runs_of, solo_spans
+from data.ncssd.speakers import (
+    cluster,
+    find_marks,
+    find_overlaps,
+    group_spans,
+    paint,
+    runs_of,
+    solo_spans,
+)
 from data.ncssd.stretches import Stretch, _cut, _divide, unit
 
 CONFIG = SpeakersConfig()
@@ -36,6 +44,26 @@ def test_speech_is_parted_at_changes_and_around_overlaps():
     runs, overlaps, cuts = find_marks(chances, np.ones(500, bool), CONFIG)
     assert (runs, overlaps, cuts) == ([(50, 400)], [(200, 220)], [300])
     assert solo_spans(runs, overlaps, cuts) == [(50, 200), (220, 300), (300, 400)]
+
+
+def test_an_overlap_is_as_long_as_it_may_be_but_begins_where_it_surely_is():
+    chance = np.zeros(500, np.float32)
+    chance[100:140] = 0.3
+    chance[110:114] = 0.9
+    chance[300:340] = 0.6  # never sure
+    chance[400:404] = 0.9  # too short
+    assert find_overlaps(chance, CONFIG) == [(100, 140)]
+
+
+def test_a_short_stretch_goes_to_a_voice_heard_around_it():
+    made = stretches(0, 1, 0, 1)
+    for index, which in enumerate((2, 3, 2, 3)):  # two others, a minute and a half later
+        first = 5000 + 200 * index
+        made.append(Stretch([(first, first + 150)], voice(which, seed=9 + index)[0]))
+    nearly_the_first = unit(np.eye(8)[0] + 0.9 * np.eye(8)[3])
+    made.append(Stretch([(5780, 5810)], nearly_the_first))
+    cluster(made, CONFIG)
+    assert made[-1].label == made[5].label != made[0].label
 
 
 def test_a_mark_at_the_edge_of_speech_makes_no_sliver():

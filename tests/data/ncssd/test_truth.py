@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from data.ncssd.truth.clips import Clip, join
+from data.ncssd.truth.maker import recording_facts
 from data.ncssd.truth.score import Recording, _matches, score
 from data.ncssd.truth.sound import add_background
-from data.ncssd.truth.timeline import make_timeline
+from data.ncssd.truth.timeline import make_timeline, person
 
 pytest.importorskip("pyannote.metrics")
 
@@ -65,6 +66,35 @@ def test_a_timeline_has_two_voices_a_dialogue_and_keeps_every_turn():
         assert min(t["start"] for t in mine) == pytest.approx(span["start"], abs=1e-3)
     assert any(t["backchannel"] for t in truth["turns"])
     assert truth == recording().truth, "a seed repeats"
+
+
+def test_without_a_silence_nobody_comes_back_in_another_size_or_accent():
+    voices = ("flite-slt", "flite-slt+t1.06p1.0", "festival-slt", "flite-rms", "festival-ked")
+    voices += ("espeak-en-us+f2", "espeak-en-gb-scotland+f5", "espeak-en-us+m3", "espeak-en-029")
+    own = clips()["a"]
+    many = {v: [Clip(v, c.text, c.path, c.spans, c.fine) for c in own] for v in voices}
+    for seed in range(5):
+        line = make_timeline(many, 900.0, random.Random(seed))
+        parts: dict[str, set[tuple[int, str]]] = {}
+        end = 0.0
+        for placed in sorted(line.placed, key=lambda placed: placed.at):
+            if placed.at - end > 4.0:
+                parts = {}
+            end = max(end, placed.end)
+            parts.setdefault(person(placed.clip.voice), set()).add((placed.part, placed.clip.voice))
+            assert len(parts[person(placed.clip.voice)]) == 1
+    assert person("espeak-en-us+f2") == person("espeak-en-gb-scotland+f5")
+    assert person("flite-slt+t1.06p1.0") == person("festival-slt") != person("flite-rms")
+
+
+def test_every_condition_is_heard_in_many_kinds_of_file():
+    heard: dict[str, set[tuple[str, int]]] = {}
+    for index in range(30):
+        kind, facts = recording_facts(index)
+        heard.setdefault(facts["condition"], set()).add((kind, facts["channels"]))
+    for condition, files in heard.items():
+        assert len({kind for kind, _ in files}) >= 3, condition
+        assert {channels for _, channels in files} == {1, 2}
 
 
 def test_a_perfect_build_has_perfect_figures():

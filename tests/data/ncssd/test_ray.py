@@ -1,0 +1,69 @@
+"""The same on Ray, where it is installed: same rows, and one fault costs one row."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from data.errors import InputError, MissingModelError
+from data.ncssd.command import main
+from data.ncssd.engine import Serial, run_stage
+from data.ncssd.stage import Context, Stage
+from data.ncssd.store import Row
+from tests.data.ncssd.test_engine import ROWS, context_in, deadly, twice
+
+
+def lacking(row: Row, context: Context, key: str) -> list[Row]:
+    raise MissingModelError("no weights")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[object]:
+    pytest.importorskip("ray")
+    from data.ncssd.ray_engine import RayEngine
+
+    engine = RayEngine(2)
+    yield engine
+    engine.close()
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_ray_gives_what_one_process_gives(engine, tmp_path):
+    one, many = context_in(tmp_path / "one"), context_in(tmp_path / "many")
+    stage = Stage("s", 1, twice)
+    assert run_stage(stage, ROWS, many, engine) == run_stage(stage, ROWS, one, Serial())
+    kept = sorted(path.name for path in (tmp_path / "one" / "s").iterdir())
+    assert sorted(path.name for path in (tmp_path / "many" / "s").iterdir()) == kept
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_that_dies_costs_its_row_and_a_missing_model_ends_the_run(engine, tmp_path):
+    made = run_stage(Stage("s", 1, deadly), ROWS, context_in(tmp_path), engine)
+    assert ["dropped" in row for row in made] == [row["n"] == 4 for row in ROWS]
+    with pytest.raises(MissingModelError, match="no weights"):
+        run_stage(Stage("t", 1, lacking), ROWS, context_in(tmp_path), engine)
+
+
+def test_offline_and_ray_exclude_each_other(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"x")
+    command = [str(tmp_path / "a.wav"), "--out", str(tmp_path / "out"), "--engine", "ray"]
+    with pytest.raises(InputError, match="--engine pool"):
+        main([*command, "--offline"])
+
+
+def test_without_ray_its_name_is_said(monkeypatch):
+    import builtins
+
+    from data.ncssd.ray_engine import RayEngine
+
+    real = builtins.__import__
+
+    def absent(name: str, *rest: object) -> object:
+        if name == "ray":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(MissingModelError, match="pip install ray"):
+        RayEngine(1)
+    with pytest.raises(InputError, match="--workers"):
+        RayEngine(0)

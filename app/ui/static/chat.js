@@ -12,6 +12,11 @@ const STATES = {
   lost: 'Reconnecting',
 };
 
+// What a choice means, where its name does not say it.
+const RESPONDERS = {
+  'speech-to-speech': 'speech-to-speech (hears sound, knows only its topics)',
+};
+
 export function mount(root) {
   if (root.dataset.mounted) return;
   root.dataset.mounted = 'yes';
@@ -140,7 +145,7 @@ class Chat {
   on_session(event) {
     this.fill('voice', event.voices.map((one) => [one.name, `${one.name}: ${one.description}`]), event.settings.voice);
     this.fill('predictor', event.predictors.map((one) => [one, one]), event.settings.predictor);
-    this.fill('responder', event.responders.map((one) => [one, one]), event.settings.responder);
+    this.fill('responder', event.responders.map((one) => [one, RESPONDERS[one] || one]), event.settings.responder);
     if (!event.resumed) this.log.clear();
     this.audio.sent = 0; // the server counts anew
     this.audio.anchor = null;

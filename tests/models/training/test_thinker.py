@@ -60,8 +60,9 @@ def without_synthesizers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rows_are_what_was_heard_and_what_there_is_to_answer(
-    root: Path, corpus: Corpus, weights: Path
+    root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(exchanges, "NOTHING_HEARD", 0.3)
     model = tiny_thinker()
     made = Exchanges(
         root, corpus, encode_heard(root, corpus, weights), load_tokenizer(weights), model, 0

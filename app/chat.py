@@ -1,6 +1,7 @@
 """`launch.py chat`: the page and its server; `launch.py serve`: the server without the page."""
 
 import argparse
+import asyncio
 import json
 import logging
 import os
@@ -66,7 +67,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace, page: bool) -> int:
     import uvicorn
 
-    from app.server import ServerSettings, create_app
+    from app.server import SOCKET_OPTIONS, ServerSettings, create_app
 
     _log(args.log_json)
     settings = ServerSettings(access_settings(args), hub_settings(args), page)
@@ -84,11 +85,8 @@ def _run(args: argparse.Namespace, page: bool) -> int:
         access_log=False,
         ssl_keyfile=args.ssl_keyfile,
         ssl_certfile=args.ssl_certfile,
-        ws_max_size=1 << 17,
-        ws_max_queue=64,
-        ws_ping_interval=2.0,  # a listener who vanished is noticed within 5 s
-        ws_ping_timeout=2.5,
         timeout_graceful_shutdown=2,
+        **SOCKET_OPTIONS,
     )
     server = uvicorn.Server(config)
     _warm(engines)
@@ -219,8 +217,14 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+def _not_cut_off(record: logging.LogRecord) -> bool:
+    """Pages that are still open when the server ends are cut off; that is no error."""
+    return not (record.exc_info and record.exc_info[0] is asyncio.CancelledError)
+
+
 def _log(as_json: bool) -> None:
     handler = logging.StreamHandler()
+    handler.addFilter(_not_cut_off)
     handler.setFormatter(
         _JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )

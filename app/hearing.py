@@ -11,13 +11,13 @@ from enum import Enum
 import numpy as np
 import webrtcvad
 
-from data.audio import SAMPLE_RATE, StreamResampler
+from data.audio import SAMPLE_RATE
 from data.errors import InputError
 
 FRAME_MS = 20
 FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
-_VAD_HZ = 16_000
-_VAD_FRAME = _VAD_HZ * FRAME_MS // 1000
+_VAD_HZ = 8_000  # what webrtcvad works at inside, whatever it is given
+_TAPS = 33
 _WINDOW = 5  # frames that decide together: 100 ms
 _MAX_TURN_S = 60
 
@@ -76,21 +76,27 @@ class Heard:
 
 
 class VoiceActivity:
-    """Says of each 20 ms whether it is voiced. 24 kHz float32 in; webrtcvad hears 16 kHz int16."""
+    """Says of each 20 ms whether it is voiced. 24 kHz float32 in; webrtcvad hears 8 kHz int16.
+
+    The filter looks back only, so that a frame is judged as soon as it is whole.
+    """
 
     def __init__(self, settings: HearingSettings) -> None:
         self._vad = webrtcvad.Vad(settings.aggressiveness)
-        self._resampler = StreamResampler(SAMPLE_RATE, _VAD_HZ)
         self._floor = 10 ** (settings.floor_dbfs / 20)
-        self._rest = np.zeros(0, np.float32)
+        at = np.arange(_TAPS) - _TAPS // 2
+        cutoff = 0.9 * _VAD_HZ / SAMPLE_RATE
+        self._filter = (cutoff * np.sinc(cutoff * at) * np.hanning(_TAPS)).astype(np.float32)
+        self._rest = np.zeros(_TAPS - 1, np.float32)  # of the frame before, then what is not whole
 
     def push(self, samples: np.ndarray) -> list[bool]:
         """Takes samples [n] and returns a flag for each frame that became whole."""
-        self._rest = np.concatenate([self._rest, self._resampler.push(samples)])
+        self._rest = np.concatenate([self._rest, samples])
         flags = []
-        while len(self._rest) >= _VAD_FRAME:
-            frame, self._rest = self._rest[:_VAD_FRAME], self._rest[_VAD_FRAME:]
-            flags.append(self._is_voiced(frame))
+        while len(self._rest) >= FRAME_SAMPLES + _TAPS - 1:
+            smooth = np.convolve(self._rest[: FRAME_SAMPLES + _TAPS - 1], self._filter, "valid")
+            self._rest = self._rest[FRAME_SAMPLES:]
+            flags.append(self._is_voiced(smooth[:: SAMPLE_RATE // _VAD_HZ]))
         return flags
 
     def _is_voiced(self, frame: np.ndarray) -> bool:
@@ -124,6 +130,13 @@ class Ears:
     def in_speech(self) -> bool:
         """Whether speech has started and not ended (it may be pausing)."""
         return self._started_at is not None
+
+    @property
+    def lasted_ms(self) -> float:
+        """From the first voiced frame to the last one so far; 0 while nobody speaks."""
+        if self._started_at is None:
+            return 0.0
+        return (self._last_voiced_end - self._started_at) * 1000 / SAMPLE_RATE
 
     @property
     def pausing(self) -> bool:

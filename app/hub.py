@@ -21,6 +21,9 @@ from data.errors import InputError, RepError
 logger = logging.getLogger(__name__)
 
 
+MAX_TRIED = 32
+
+
 class BusyError(RepError):
     """There are as many conversations as this machine carries."""
 
@@ -33,6 +36,29 @@ class Engines:
     recognizer: Recognizer
     responders: dict[str, Responder]
     library: Library = field(default_factory=Library)
+    _tried: dict[str, Any] = field(default_factory=dict)
+
+    def try_voice(self, voice: Any) -> str:
+        """A name, hard to guess, under which a voice that is not kept can be heard, until
+        `MAX_TRIED` others have been tried."""
+        name = f"tried-{secrets.token_urlsafe(12)}"
+        self._tried[name] = voice
+        while len(self._tried) > MAX_TRIED:
+            self._tried.pop(next(iter(self._tried)))
+        return name
+
+    def voice(self, name: str) -> Any:
+        """The voice of this name, kept or tried; the first there is for no name.
+
+        Raises:
+            InputError: there is none.
+        """
+        voices = self.speaker.voices
+        if name in self._tried:
+            return self._tried[name]
+        if name and name not in voices:
+            raise InputError(f"voice {name!r:.60} is none of {', '.join(voices)}")
+        return voices[name] if name else next(iter(voices.values()))
 
     def keep_voice(
         self,

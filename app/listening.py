@@ -21,6 +21,7 @@ class Listening:
         ended_at: clock reading of its end, or None while it may go on.
         wordless: whether it is answered by its sound, and no words are asked for.
         shown: the partial text that the page has.
+        timings: measured milliseconds, from the end of speech on.
     """
 
     def __init__(self, number: int, start: int, recognizer: Recognizer, memory: Memory) -> None:
@@ -30,6 +31,7 @@ class Listening:
         self.ended_at: float | None = None
         self.wordless = False
         self.shown = ""
+        self.timings: dict[str, float] = {}
         self._recognizer, self._memory = recognizer, memory
         self._fed = start
         self._utterance: Utterance | None = None

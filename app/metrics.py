@@ -10,9 +10,17 @@ _RATIOS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0)
 
 
 def resident_bytes() -> float:
-    """This process's resident memory; 0 where the system does not tell."""
+    """Resident memory of this process and of its children, which recognise; 0 where the system
+    does not tell."""
+    pages = 0
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        for listed in Path("/proc/self/task").glob("*/children"):
+            for child in listed.read_text().split():
+                pages += int(Path(f"/proc/{child}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        pass  # a child has just ended
+    try:
+        pages += int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):
         return 0.0
     return float(pages * os.sysconf("SC_PAGE_SIZE"))

@@ -157,8 +157,12 @@ def read_sound(content: bytes) -> np.ndarray:
 
 def write_sound(sound: Sound) -> bytes:
     """A server's binary message: reply and first sample as uint32, then int16 samples."""
-    pcm = np.rint(np.clip(sound.samples, -1, 1) * 32767).astype("<i2")
-    return _HEADER.pack(sound.reply, sound.start) + pcm.tobytes()
+    return _HEADER.pack(sound.reply, sound.start) + write_pcm(sound.samples)
+
+
+def write_pcm(samples: np.ndarray) -> bytes:
+    """Samples [n] as int16, little-endian."""
+    return np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
 
 
 def parse_sound(content: bytes) -> Sound:

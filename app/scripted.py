@@ -2,13 +2,15 @@
 
 It reads the whole conversation anew for every answer and keeps no state, so that one object serves
 all sessions, and the same conversation gets the same answer. It expects what a recogniser gives:
-lower case, no punctuation, mistakes.
+lower case, no punctuation, mistakes. Its lines are in `app.script`.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 
+from app import script
 from app.replies import Said
+from app.script import TOPICS, Topic
 
 _NOT_NAMES = frozenset(
     re.findall(
@@ -16,7 +18,7 @@ _NOT_NAMES = frozenset(
         "a an the not so very really just fine good great okay ok well happy sad tired sorry sure "
         "glad here there going doing trying looking feeling feel in on at from to and but that "
         "this what asking talking about all also back busy done afraid angry excited bored hungry "
-        "i you it",
+        "i you it my your is was no yes still sick alone only quite nice better best calling",
     )
 )
 _NAME = re.compile(
@@ -26,101 +28,10 @@ _NAME = re.compile(
 _I_AM = re.compile(
     r"^(?:hello|hi|hey)?[\s,]*(?:i am|i'm|this is)\s+([a-z][a-z'-]+)\W*$", re.IGNORECASE
 )
-
-# Each topic: what brings it up, answers that ask back, and what is said when it comes up again.
-_TOPICS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
-    (
-        "work",
-        r"\b(work|job|office|boss|meeting|colleague|project|deadline)\w*\b",
-        (
-            "Work takes a big part of the day. What do you like best about yours?",
-            "I see. And when the work is done, what do you look forward to?",
-        ),
-        "We talked about work before. Has anything changed since?",
-    ),
-    (
-        "weather",
-        r"\b(weather|rain\w*|snow\w*|sun|sunny|cold|warm|hot|wind\w*|storm\w*|cloud\w*)\b",
-        (
-            "I have no window, so tell me: what is the sky like where you are?",
-            "That sounds like weather to talk about. Do you stay inside or go out in it?",
-        ),
-        "The weather again! It is a safe subject. What would be your perfect day?",
-    ),
-    (
-        "food",
-        r"\b(food|eat\w*|ate|dinner|lunch|breakfast|cook\w*|hungry|coffee|tea|bread|soup|pizza)\b",
-        (
-            "I cannot taste anything, but I like to hear about it. What do you cook best?",
-            "Now you would make me hungry, if I could be. Who do you like to eat with?",
-        ),
-        "You like to talk about food. What was the best meal you ever had?",
-    ),
-    (
-        "music",
-        r"\b(music|song\w*|sing\w*|guitar|piano|band|concert|listen to)\b",
-        (
-            "Music is mostly pitch and timing, and so is my voice. What do you listen to?",
-            "Nice. Do you play or sing yourself?",
-        ),
-        "Music once more. Which song would you play me first?",
-    ),
-    (
-        "family",
-        r"\b(family|mother|father|mom|dad|sister|brother|son|daughter|wife|husband|child\w*|kids)\b",
-        (
-            "Thank you for telling me about your family. Do you see each other often?",
-            "Families have many stories. Which one do you tell most often?",
-        ),
-        "Your family again. They must be close to you. Who makes you laugh most?",
-    ),
-    (
-        "travel",
-        r"\b(travel\w*|trip|holiday\w*|vacation|journey|train|plane|fly\w*|beach|city|mountain\w*)\b",
-        (
-            "I have never been anywhere. What was the finest place you saw?",
-            "That sounds like a good way to go. Would you go there again?",
-        ),
-        "More about travelling! Where would you go tomorrow, if you could?",
-    ),
-    (
-        "animals",
-        r"\b(dog\w*|cat\w*|animal\w*|bird\w*|horse\w*|pet\w*)\b",
-        (
-            "Animals say a lot without words. What is yours like?",
-            "I would like to hear one someday. What do you like about them?",
-        ),
-        "Animals again. If you could talk with one, what would you ask it?",
-    ),
-    (
-        "sleep",
-        r"\b(sleep\w*|tired|dream\w*|awake|bed|night)\b",
-        (
-            "Rest matters. Did you sleep well last night?",
-            "I never sleep, so I am curious. What do you dream about?",
-        ),
-        "You spoke of sleep before. I hope tonight is a quiet one. What helps you rest?",
-    ),
-    (
-        "sport",
-        r"\b(sport\w*|run|running|football|soccer|tennis|swim\w*|game|match|play\w*|bike|walk\w*)\b",
-        (
-            "Moving does people good, I am told. How often do you do it?",
-            "Did you win, or was it just for the fun of it?",
-        ),
-        "Back to sport. What would you like to learn next?",
-    ),
-)
-_OPEN = (
-    "Tell me more about that. What happened next?",
-    "I follow only simple rules, so help me: what matters most to you in this?",
-    "I see. How did that make you feel?",
-    "Interesting. What would you like to talk about: work, food, music, or the weather?",
-)
-_ABOUT_ME = (
-    "I am Repartee, a speech system. My words come from a small script, but my voice follows how "
-    "you talk. What would you like to hear?"
-)
+_YES = r"^(yes|yeah|yep|sure|of course|okay|ok|right|exactly|i do|i did|i am|maybe)\b"
+_NO = r"^(no|nope|not really|never|wrong|i don't|i do not)\b"
+_QUESTION = r"^(what|why|how|when|where|who|do you|can you|is it|are there|will|would you)\b"
+_UNCLEAR_WORDS = 3  # fewer need no question whether they were heard rightly
 
 
 class ScriptedResponder:
@@ -135,13 +46,7 @@ class ScriptedResponder:
 
 def answer_to(history: Sequence[Said]) -> str:
     """The answer to a conversation whose last turn is the user's."""
-    said = history[-1]
-    text = " ".join(said.text.lower().split())
-    before = [turn.text.lower() for turn in history[:-1] if turn.who == 0]
-    if not text:
-        return "Sorry, I did not catch that. Could you say it again?"
-    opening = _opening(said, text)
-    return f"{opening} {_body(text, before, history)}".strip()
+    return _Answer(history).text()
 
 
 def name_in(texts: Sequence[str]) -> str:
@@ -154,81 +59,200 @@ def name_in(texts: Sequence[str]) -> str:
     return ""
 
 
-def _opening(said: Said, text: str) -> str:
-    """A few words on the manner, where it stands out from the turns before."""
-    word = said.manner.word if said.manner is not None else ""
-    if word == "excited":
-        return "Oh, you sound excited!"
-    if word == "low":
-        return "You sound a little low."
-    if re.search(r"\b(great|wonderful|amazing|fantastic|i won|so happy)\b", text):
-        return "That is good to hear!"
-    if re.search(r"\b(sad|terrible|awful|died|lost my|unhappy|lonely|i am sick|hurt\w*)\b", text):
-        return "I am sorry to hear that."
-    return ""
+class _Answer:
+    """One answer in the making."""
+
+    def __init__(self, history: Sequence[Said]) -> None:
+        self._said = history[-1]
+        self._heard = " ".join(self._said.text.lower().split())
+        self._before = [turn.text.lower() for turn in history[:-1] if turn.who == 0]
+        self._mine = [turn.text for turn in history[:-1] if turn.who == 1 and turn.text]
+        self._name = _told_name(history[:-1])
+
+    def text(self) -> str:
+        if not self._heard:
+            return self._fresh(script.UNHEARD)
+        return f"{self._opening()} {self._body()}".strip()
+
+    def _mood(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """How the user seems to feel, by the words and the manner: openings, and how to go on."""
+        word = self._said.manner.word if self._said.manner is not None else ""
+        if self._has(script.SAD):
+            return script.SORRY, script.COMFORT
+        if word == "excited":
+            return script.EXCITED, script.MOVED
+        if word == "low":
+            return script.LOW, script.COMFORT
+        return (script.GLAD, script.MOVED) if self._has(script.CHEERFUL) else ((), ())
+
+    def _opening(self) -> str:
+        """A few words on the mood, but not in every answer."""
+        lines, _ = self._mood()
+        return "" if not lines or self._last.startswith(lines) else self._fresh(lines)
+
+    def _body(self) -> str:
+        return self._about_names() or self._courtesy() or self._asked() or self._conversation()
+
+    def _about_names(self) -> str:
+        name = name_in([self._heard])
+        if self._has(r"\bwhat(?:'s| is) my name\b|\b(?:know|remember) my name\b|\bwho am i\b"):
+            known = f"Your name is {self._name}. I remember."
+            return known if self._name else "You have not told me your name. What is it?"
+        name = name or _bare_name(self._last, self._heard)
+        if name and name != self._name:
+            return f"Nice to meet you, {name}. How are you today?"
+        return ""
+
+    def _courtesy(self) -> str:
+        if self._has(r"\b(good ?bye|bye|see you|have to go|good night)\b"):
+            return f"Goodbye{self._called()}. It was nice talking with you."
+        if self._has(r"\bhow are you\b|\bhow do you do\b|\bhow about you\b|\band you$"):
+            return "I am well, thank you. And how about you?"
+        if self._last.endswith(("How are you today?", "how about you?")):
+            if self._has(r"\b(fine|good|well|okay|great|happy|all right)\b") and not self._has(
+                r"\bnot\b"
+            ):
+                return script.FINE.format(name=self._called())
+            if self._has(r"\b(not|bad|tired|sick|awful|terrible|sad)\b"):
+                return script.NOT_WELL
+        if self._has(r"\b(thank you|thanks)\b"):
+            return self._fresh(script.THANKED)
+        if self._has(r"\b(what did you say|say that again|repeat|pardon)\b"):
+            return self._again()
+        if self._has(r"^(hello|hi|hey|good morning|good evening)\b") and not self._topic():
+            asking = f"What is new{self._called()}?" if self._name else "What is your name?"
+            return f"Hello{' again' if self._before else ''}. {asking}"
+        return ""
+
+    def _asked(self) -> str:
+        """Questions about the responder itself."""
+        if self._last.endswith(("Another one?", "One more?")) and self._has(_YES):
+            return self._fresh(script.JOKES)
+        for pattern, lines in script.ASKED:
+            if self._has(pattern):
+                return self._fresh(lines)
+        return ""
+
+    def _conversation(self) -> str:
+        """The subject at hand goes on, or another one begins."""
+        if "I understood:" in self._last or "Did you say:" in self._last:
+            if self._has(_NO):
+                return self._fresh(script.MISHEARD)
+            if self._has(_YES):
+                return self._fresh(script.GO_ON)
+        _, moved = self._mood()
+        left = [line for line in moved if not _is_said(line, self._mine)]
+        if left:
+            return left[0]
+        topic, current = self._topic(), self._current()
+        if topic is not None and topic is not current:
+            seen = any(_is_said(line, self._mine) for line in topic.lines)
+            return topic.again if seen and topic.again not in self._mine else self._next(topic)
+        if self._has(_NO) and len(self._heard.split()) <= _UNCLEAR_WORDS:
+            return f"{self._fresh(script.NO)} {self._other()}"
+        yes = self._fresh(script.YES) + " " if self._has(_YES) else ""
+        if current is not None and not self._has(_QUESTION):
+            return yes + self._next(current)
+        if self._has(_QUESTION):
+            return self._fresh(script.UNKNOWN)
+        if yes:
+            asked_for_more = self._last.endswith(("talk about?", "something else?", "hear about."))
+            return yes + (self._other() if asked_for_more else self._fresh(script.GO_ON))
+        return self._unclear() or self._fresh(script.GO_ON)
+
+    def _topic(self) -> Topic | None:
+        """What the user's words bring up; of several the last, as it is the news."""
+        found = [
+            (match.start(), topic)
+            for topic in TOPICS
+            for match in re.finditer(topic.words, self._heard)
+        ]
+        return max(found, key=lambda one: one[0])[1] if found else None
+
+    def _current(self) -> Topic | None:
+        """What the last answer was about."""
+        for topic in TOPICS:
+            if any(_is_said(line, [self._last]) for line in (*topic.lines, topic.again)):
+                return topic
+            if self._last.endswith(tuple(line.format(topic=topic.name) for line in script.ELSE)):
+                return topic
+        return None
+
+    def _next(self, topic: Topic) -> str:
+        """The next line of a subject; when all are said, another subject."""
+        left = [line for line in topic.lines if not _is_said(line, self._mine)]
+        return left[0] if left else self._other()
+
+    def _other(self) -> str:
+        """Offers a subject that has not been talked about."""
+        heard = " ".join([*self._before, self._heard])
+        said = " ".join(self._mine)
+        left = [t for t in TOPICS if not re.search(t.words, heard) and f" {t.name}" not in said]
+        topic = left[0] if left else TOPICS[len(self._mine) % len(TOPICS)]
+        offers = sum(said.count(line.partition("{")[0]) for line in script.ELSE)
+        return script.ELSE[offers % len(script.ELSE)].format(topic=topic.name)
+
+    def _unclear(self) -> str:
+        """Asks whether words that lead nowhere were heard rightly, at first and after a while."""
+        if self._said.manner is None or len(self._heard.split()) < _UNCLEAR_WORDS:
+            return ""  # typed words are what they are
+        asked = sum("I understood:" in line or "Did you say:" in line for line in self._mine)
+        adrift = not self._mine or any(_is_said(line, [self._last]) for line in script.GO_ON)
+        if asked >= len(script.UNCLEAR) or not adrift:
+            return ""
+        return script.UNCLEAR[asked].format(said=self._heard)
+
+    def _again(self) -> str:
+        if not self._mine:
+            return "I have not said anything yet. Shall we begin?"
+        return f"I said: {self._last.removeprefix('I said: ')}"
+
+    @property
+    def _last(self) -> str:
+        return self._mine[-1] if self._mine else ""
+
+    def _called(self) -> str:
+        return f", {self._name}" if self._name else ""
+
+    def _has(self, pattern: str) -> bool:
+        return re.search(pattern, self._heard) is not None
+
+    def _fresh(self, lines: Sequence[str]) -> str:
+        """The first that was not said; else the one that was said longest ago."""
+        left = [line for line in lines if not _is_said(line, self._mine)]
+        if left:
+            return left[0]
+        uses = [max(i for i, mine in enumerate(self._mine) if _is_said(x, [mine])) for x in lines]
+        return lines[uses.index(min(uses))]
 
 
-def _body(text: str, before: list[str], history: Sequence[Said]) -> str:
-    name, known = name_in([text]), name_in(before)
-    if re.search(r"\bwhat(?:'s| is) my name\b|\b(?:know|remember) my name\b", text):
-        return f"Your name is {known}. I remember." if known else "You have not told me your name."
-    if name and name != known:
-        return f"Nice to meet you, {name}. How are you today?"
-    if re.search(r"\b(good ?bye|bye|see you|have to go|good night)\b", text):
-        return f"Goodbye{', ' + known if known else ''}. It was nice talking with you."
-    if re.search(
-        r"\b(who|what) are you\b|\byour name\b|\babout yourself\b|\bare you (a |an )?", text
-    ):
-        return _ABOUT_ME
-    if re.search(r"\bwhat can you do\b|\bhelp me\b|\bhow do you work\b", text):
-        return (
-            "I can talk with you for a while. I remember your name and the subjects, and you may "
-            "interrupt me at any time. What is on your mind?"
-        )
-    if re.search(r"\bhow are you\b|\bhow do you do\b", text):
-        return "I am well, thank you. And how about you?"
-    if re.search(r"\b(thank you|thanks)\b", text):
-        return "You are welcome. Is there anything else you want to talk about?"
-    if re.search(r"\b(what did you say|say that again|repeat)\b", text):
-        return _again(history)
-    topic = _topic(text, before)
-    if topic:
-        return topic
-    return _other(text, before, history, known)
+def _told_name(history: Sequence[Said]) -> str:
+    """The name that the user gave last."""
+    asked, name = "", ""
+    for turn in history:
+        if turn.who == 1:
+            asked = turn.text
+        else:
+            name = name_in([turn.text]) or _bare_name(asked, turn.text.lower()) or name
+    return name
 
 
-def _topic(text: str, before: list[str]) -> str:
-    for _, pattern, answers, again in _TOPICS:
-        if re.search(pattern, text):
-            times = sum(1 for turn in before if re.search(pattern, turn))
-            return answers[times] if times < len(answers) else again
-    return ""
+def _bare_name(asked: str, heard: str) -> str:
+    """A name that is all of the answer, to the question for it."""
+    only = re.fullmatch(r"(?:it's |it is )?([a-z'-]{3,})[.!]?", heard.strip())
+    if not asked.endswith(("What is your name?", "What is it?")) or only is None:
+        return ""
+    is_name = only[1] not in _NOT_NAMES and not re.search(_YES, heard) and not re.search(_NO, heard)
+    return only[1].capitalize() if is_name else ""
 
 
-def _other(text: str, before: list[str], history: Sequence[Said], known: str) -> str:
-    asked = [turn for turn in history[:-1] if turn.who == 1 and turn.text.rstrip().endswith("?")]
-    if re.search(r"^(yes|yeah|yep|sure|of course|okay|ok)\b", text):
-        return "Good. Tell me a little more."
-    if re.search(r"^(no|nope|not really|never)\b", text):
-        return "All right, then not. What would you rather talk about?"
-    if re.search(r"^(well )?(i am|i'm|i feel) (fine|good|well|okay|great|happy)\b", text):
-        return "I am glad. What did you do today?"
-    if re.search(r"\b(hello|hi|hey|good morning|good evening)\b", text):
-        return f"Hello{' again' if before else ''}. " + (
-            f"What is new, {known}?" if known else "What is your name?"
-        )
-    if re.search(r"^(what|why|how|when|where|who|do you|can you|is it|are there)\b", text):
-        return (
-            "That is a good question, but I only have a small script and do not know the answer. "
-            "What do you think?"
-        )
-    return _OPEN[(len(before) + len(asked)) % len(_OPEN)]
-
-
-def _again(history: Sequence[Said]) -> str:
-    mine = [turn.text for turn in history if turn.who == 1 and turn.text]
-    return (
-        f"I said: {mine[-1].removeprefix('I said: ')}"
-        if mine
-        else "I have not said anything yet. Shall we begin?"
-    )
+def _is_said(line: str, mine: Sequence[str]) -> bool:
+    """Whether a line is among the answers, which may have been interrupted."""
+    for answer in mine:
+        if line in answer or (len(answer) > 12 and answer in line):
+            return True
+        # cut in the middle: what was heard ends with the line's beginning
+        start = line[:12]
+        if start in answer and line.startswith(answer[answer.index(start) :]):
+            return True
+    return False

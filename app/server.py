@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -13,13 +14,23 @@ from starlette.staticfiles import StaticFiles
 from app.access import Access, AccessSettings
 from app.api.conversation import conversation_router
 from app.api.health import health_router
+from app.api.realtime import realtime_router
 from app.api.speech import speech_router
+from app.api.transcriptions import transcriptions_router
 from app.api.voices import voices_router
 from app.hub import Engines, Hub, HubSettings
 from app.metrics import Metrics
 from data.errors import InputError, MissingModelError
 
 STATIC = Path(__file__).parent / "ui" / "static"
+
+# Of `uvicorn.Config`: how much a listener may send, and how soon one who vanished is noticed.
+SOCKET_OPTIONS: dict[str, Any] = {
+    "ws_max_size": 1 << 17,
+    "ws_max_queue": 64,
+    "ws_ping_interval": 2.0,
+    "ws_ping_timeout": 2.5,
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,9 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     app.state.hub = hub
     app.include_router(health_router(hub))
     app.include_router(conversation_router(hub))
+    app.include_router(realtime_router(hub))
     app.include_router(speech_router(engines))
+    app.include_router(transcriptions_router(engines))
     app.include_router(voices_router(engines))
     app.add_exception_handler(InputError, _bad_input)
     app.add_exception_handler(MissingModelError, _bad_input)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from app.answering import AnySpeaker, Voicebox
-from app.hearing import Ears, Heard, HearingSettings, Memory, Sign
+from app.hearing import FRAME_MS, Ears, Heard, HearingSettings, Memory, Sign
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _SHORTEST_TURN_MS = 120  # voiced
 _UNHEARD_MS = 500  # voiced speech without a word is worth a question
+_MOSTLY = 0.6  # of speech that interrupts is voiced
 _MEMORY_S = 66.0
 
 
@@ -90,6 +91,11 @@ class Session:
         self._drop_listening()
         self.stop("typed")
         self.tick()
+
+    def forget_speech(self) -> None:
+        """What the user is saying now shall be no turn."""
+        self._drop_listening()
+        self._tell_state()
 
     def stop(self, reason: str = "asked") -> None:
         """Cuts the agent's turn, if there is one."""
@@ -218,7 +224,7 @@ class Session:
         self._turn = Listening(self.turns.number(), start, recognizer, self._memory)
         self._turn.wordless = wordless
         self._turn.voiced_ms = heard.voiced_ms
-        self._emit({"type": "speech.started", "turn": self._turn.number})
+        self._emit({"type": "speech.started", "turn": self._turn.number, "at": start})
 
     def _reopen(self, speaking: Speaking) -> None:
         """The turn was not over: the answer, of which nothing was heard, is dropped."""
@@ -255,6 +261,7 @@ class Session:
             return
         turn.ended_at = self._clock()
         silence = (self._ears.num_samples - heard.at) / SAMPLE_RATE
+        turn.timings["silence_ms"] = 1000 * silence
         self._metrics.end_of_turn.observe(silence)
 
     def _drop_listening(self) -> None:
@@ -289,7 +296,8 @@ class Session:
         samples = turn.samples()
         record = TurnRecord(turn.number, USER, text, wordless=turn.wordless)
         record.manner = measure_manner(samples, self.turns.manners(USER))
-        record.timings["recognition_ms"] = 1000 * recognition_s
+        turn.timings["recognition_ms"] = 1000 * recognition_s
+        record.timings = dict(turn.timings)
         self._respond(record, samples, turn)
 
     # The agent's turn
@@ -300,22 +308,18 @@ class Session:
         self.turns.add(record, samples)
         said = record.public()
         if turn is not None:
-            silence_ms = self.settings.hearing.silence_ms
             said["speech_end"] = turn.end  # on the listener's own count of samples
-            said["timings"]["silence_ms"] = float(silence_ms)
         self._emit({"type": "turn", **said})
         if self._predictor() == self._voicebox.predictor:
             self._voicebox.hear(USER, record.text, samples)
         else:
             self._rebuild()
+        voice = self._voice()
         answer = self._voicebox.answer(
-            self._responder(),
-            self.turns.history(),
-            self._voice(),
-            self.settings.speak_options(),
+            self._responder(), self.turns.history(), voice, self.settings.speak_options()
         )
         number = self.turns.number()
-        self._speaking = Speaking(answer, number, turn, self._tell, self._metrics)
+        self._speaking = Speaking(answer, number, voice.name, turn, self._tell, self._metrics)
         self._emit(
             {
                 "type": "reply.started",
@@ -354,7 +358,9 @@ class Session:
         if not self.settings.interrupt:
             return
         speaking.duck()
-        if self._ears.voiced_ms >= self.settings.interrupt_ms:
+        # how long it lasts, not how much of it is voiced: the closure of a "stop" is speech too
+        needed = self.settings.interrupt_ms - FRAME_MS / 2  # it is known in whole frames
+        if self._ears.lasted_ms >= needed and self._ears.voiced_ms >= _MOSTLY * needed:
             self._barging = None
             self._metrics.interruptions.labels("cut").inc()
             self.stop("interrupted")
@@ -381,9 +387,10 @@ class Session:
             return
         record = TurnRecord(speaking.turn, AGENT, spoken.text, cut=spoken.cut)
         record.intended = spoken.whole if spoken.cut else ""
-        record.voice = self._voice().name
+        record.voice = speaking.voice
         record.timings = speaking.timings
-        record.manner = measure_manner(spoken.samples, self.turns.manners(AGENT))
+        earlier = self.turns.manners(AGENT, speaking.voice)
+        record.manner = measure_manner(spoken.samples, earlier)
         self.turns.add(record, spoken.samples)
         self._emit({"type": "turn", "reply": answer.number, **record.public()})
 

@@ -18,7 +18,7 @@ class SessionSettings:
         temperature: of the speech predictor; None takes the model's own.
         rate: of speaking, a factor.
         interrupt: whether the user's speech may cut the agent.
-        interrupt_ms: voiced speech that cuts; ducking begins with the first 100 ms.
+        interrupt_ms: speech that cuts; ducking begins with the first 100 ms.
         reopen_ms: after the end of a turn in which speech reopens it, if nothing was spoken yet.
     """
 

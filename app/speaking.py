@@ -53,15 +53,23 @@ class Speaking:
 
     Attributes:
         turn: its number in the conversation.
+        voice: the name of the voice that speaks it.
         replied_to: the user's spoken turn, or None after a typed one.
         stop_by: when cut, the time until which the page's report is awaited.
-        timings: measured milliseconds.
+        timings: measured milliseconds: the parts of the wait for the first sound, one after the
+            other (silence, recognition, words, speech).
     """
 
     def __init__(
-        self, answer: Answer, turn: int, replied_to: Listening | None, emit: Emit, metrics: Metrics
+        self,
+        answer: Answer,
+        turn: int,
+        voice: str,
+        replied_to: Listening | None,
+        emit: Emit,
+        metrics: Metrics,
     ) -> None:
-        self.answer, self.turn, self.replied_to = answer, turn, replied_to
+        self.answer, self.turn, self.voice, self.replied_to = answer, turn, voice, replied_to
         self.playback = Playback()
         self.stop_by: float | None = None
         self.timings: dict[str, float] = {}
@@ -114,9 +122,13 @@ class Speaking:
             cut = played < answer.num_samples or not answer.done
         samples = answer.samples(played)
         end_s = len(samples) / SAMPLE_RATE
-        heard = " ".join(word for word, start, _ in answer.words if start < end_s)
         whole = " ".join(answer.text.split())
-        return Spoken(samples, heard if cut else whole, whole, cut)
+        if not cut:
+            return Spoken(samples, whole, whole, False)
+        from models.speaker import text_up_to  # brings torch, which tests of logic do not need
+
+        heard = text_up_to(whole, [word for word, start, _ in answer.words if start < end_s])
+        return Spoken(samples, heard, whole, True)
 
     def dropped(self) -> None:
         """Tells the page that nothing of it was heard."""
@@ -138,12 +150,12 @@ class Speaking:
 
     def _first_sound(self, now: float) -> None:
         answer, turn = self.answer, self.replied_to
+        if turn is not None:
+            self.timings.update(turn.timings)
         if answer.text_at is not None:
             self.timings["words_ms"] = 1000 * (answer.text_at - answer.asked_at)
             self.timings["speech_ms"] = 1000 * (now - answer.text_at)
             self._metrics.llm.observe(answer.text_at - answer.asked_at)
-        if turn is not None and turn.ended_at is not None:
-            self.timings["end_to_sound_ms"] = 1000 * (now - turn.ended_at)
 
     def _sent(self) -> None:
         answer = self.answer

@@ -136,9 +136,13 @@ class TurnStore:
             Said(one.who, one.text, one.manner, partial(self.sound, one)) for one in self.records
         ]
 
-    def manners(self, who: int) -> Sequence[Manner]:
-        """How the turns of one side sounded."""
-        return [one.manner for one in self.records if one.who == who and one.manner is not None]
+    def manners(self, who: int, voice: str = "") -> Sequence[Manner]:
+        """How the turns of one side sounded: of the user, or of the agent in one voice."""
+        return [
+            one.manner
+            for one in self.records
+            if one.who == who and one.voice == voice and one.manner is not None
+        ]
 
     def archive(self) -> bytes:
         """A ZIP of the conversation in NCSSD layout, which `data.dialogue` reads again.

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -114,15 +115,18 @@ def clone(argv: list[str]) -> int:
     parser.add_argument("--library", type=Path, help="the folder of cloned voices")
     args = parser.parse_args(argv)
     checked_name(args.name)
-    sample = read_sample(args.sample)
     library = Library(args.library)
     speaker = load_speaker(args.weights, library=library)
     if args.name in speaker.voices:
         raise InputError(f"there is a voice {args.name!r} already; take another name")
+    started = time.perf_counter()
+    sample = read_sample(args.sample)
     voice = speaker.clone(sample.samples, args.name)
+    seconds = time.perf_counter() - started
     words = transcribed(sample) if args.transcript is None else args.transcript
     library.keep(voice, sample, args.consent, words, args.language)
     print(f"{args.name}: {sample.verdict}; at most {MAX_SAMPLE_S:.0f} s are used")
+    print(f"cloned in {seconds:.2f} s")
     print(f"it says: {words or '(nothing was recognised)'}")
     print(f'now: python3 launch.py reply --voice {args.name} --text "..." --out reply.wav')
     return 0

@@ -82,10 +82,7 @@ def _begin(engines: Engines, body: SpeechRequest) -> Any:
     from models.speaker import SpeakOptions
 
     name = body.voice if isinstance(body.voice, str) else body.voice.id
-    voices = engines.speaker.voices
-    if name and name not in voices:
-        raise InputError(f"voice {name!r:.60} is none of {', '.join(voices)}")
-    voice = voices[name] if name else next(iter(voices.values()))
+    voice = engines.voice(name)
     known = engines.speaker.predictors
     dialogue = engines.speaker.open_dialogue(body.model if body.model in known else known[0])
     for turn in body.history:

@@ -1,5 +1,8 @@
 """The tab for cloning: a few seconds of a voice, a text, and the text in that voice."""
 
+import contextlib
+import html
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,22 +32,20 @@ _MAX_TEXT = 1000
 _MAX_SAMPLE_S = 60
 
 
+_ON_LOAD = """
+import('/repartee/listen.js')
+  .then((listen) => listen.mount(element))
+  .catch((error) => { element.textContent = String(error); });
+"""
+
+
 @dataclass
 class Cloned:
-    """A voice that was tried: its sample, and the text by each speech model, `[T]` float32."""
+    """A voice that is tried: its sample, and the name under which it can be heard."""
 
     voice: Any
     sample: VoiceSample
-    spoken: dict[str, np.ndarray]
-
-    @property
-    def verdict(self) -> str:
-        """The sample's quality and each model's likeness to it, in words."""
-        likeness = ", ".join(
-            f"{name} {similarity(self.sample.samples, made):.2f}"
-            for name, made in self.spoken.items()
-        )
-        return f"Sample: {self.sample.verdict}. Similarity to it (1 is the same): {likeness}."
+    name: str
 
 
 def clone_tab(engines: Engines) -> None:
@@ -57,23 +58,26 @@ def clone_tab(engines: Engines) -> None:
     with gr.Row():
         sample = gr.Audio(label="Voice sample", sources=["upload", "microphone"], type="numpy")
         with gr.Column():
-            text = gr.Dropdown(
-                list(TEXTS),
-                value=TEXTS[0],
-                label="Text (choose, or write your own)",
-                allow_custom_value=True,
-            )
             consent = gr.Checkbox(label="I may use this voice")
-            button = gr.Button("Speak", variant="primary")
-    verdict = gr.Markdown()
+            button = gr.Button("Clone", variant="primary")
+            verdict = gr.Markdown()
     with gr.Row():
         cleaned = gr.Audio(label="Cleaned sample", type="numpy", interactive=False)
         picture = gr.Image(label="Its spectrogram", interactive=False, height=200)
+    text = gr.Dropdown(
+        list(TEXTS),
+        value=TEXTS[0],
+        label="Text (choose, or write your own)",
+        allow_custom_value=True,
+    )
+    listen = gr.HTML("", js_on_load=_ON_LOAD, apply_default_css=False, elem_id="listen")
+    compare = gr.Button("Compare: whole, by each model, with its similarity to the sample")
     with gr.Row():
         results = [
             gr.Audio(label=f"Result: {name}", type="numpy", interactive=False)
             for name in engines.speaker.predictors
         ]
+    likeness = gr.Markdown()
     with gr.Row():
         name = gr.Textbox(label="Name", max_lines=1, max_length=40, placeholder="anna")
         words = gr.Textbox(
@@ -82,42 +86,68 @@ def clone_tab(engines: Engines) -> None:
         keep = gr.Button("Keep this voice")
     kept = gr.Markdown()
 
-    def speak(
-        recording: tuple[int, np.ndarray] | None, said: str, allowed: bool
+    def clone(
+        recording: tuple[int, np.ndarray] | None, allowed: bool, said: str
     ) -> tuple[Any, ...]:
-        try:
-            made = clone_and_speak(engines, recording, said, allowed)
-        except RepError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-        sounds = [(SAMPLE_RATE, _int16(one)) for one in made.spoken.values()]
+        with _told():
+            made = try_clone(engines, recording, allowed)
         shown = (SAMPLE_RATE, _int16(made.sample.samples))
-        return made, made.verdict, shown, spectrogram(made.sample.samples), *sounds
+        verdict = f"Sample: {made.sample.verdict}."
+        picture = spectrogram(made.sample.samples)
+        return made, verdict, shown, picture, _buttons(engines, made, said), *[None] * len(results)
+
+    def speak(made: Cloned | None, said: str) -> tuple[Any, ...]:
+        with _told():
+            spoken = speak_by_each(engines, made, said)
+        assert made is not None
+        likeness = ", ".join(
+            f"{name} {similarity(made.sample.samples, sound):.2f}" for name, sound in spoken.items()
+        )
+        sounds = [(SAMPLE_RATE, _int16(one)) for one in spoken.values()]
+        return f"Similarity to the sample (1 is the same): {likeness}.", *sounds
 
     def remember(made: Cloned | None, called: str, allowed: str) -> str:
-        try:
+        with _told():
             return keep_voice(engines, made, called.strip(), allowed)
-        except RepError as error:
-            raise gr.Error(str(error), print_exception=False) from None
 
-    outputs = [tried, verdict, cleaned, picture, *results]
-    button.click(speak, [sample, text, consent], outputs, concurrency_limit=1)
+    outputs = [tried, verdict, cleaned, picture, listen, *results]
+    button.click(clone, [sample, consent, text], outputs, concurrency_limit=1)
+    text.change(lambda made, said: _buttons(engines, made, said), [tried, text], listen)
+    compare.click(speak, [tried, text], [likeness, *results], concurrency_limit=1)
     keep.click(remember, [tried, name, words], kept, concurrency_limit=1)
 
 
-def clone_and_speak(
-    engines: Engines, recording: tuple[int, np.ndarray] | None, text: str, consent: bool
-) -> Cloned:
-    """The text in the voice of a recording (rate, samples as Gradio gives them).
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """An error that the user can mend is shown on the page."""
+    try:
+        yield
+    except RepError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def _buttons(engines: Engines, made: Cloned | None, text: str) -> str:
+    """A button for each speech model, which `listen.js` makes speak as the sound is made."""
+    if made is None:
+        return ""
+    told = f'data-voice="{html.escape(made.name)}" data-text="{html.escape(text or "")}"'
+    buttons = "".join(
+        f'<button type="button" data-model="{name}" {told}>Hear {name}</button>'
+        for name in engines.speaker.predictors
+    )
+    return f'<div class="rp-listen">{buttons}<span role="status"></span></div>'
+
+
+def try_clone(engines: Engines, recording: tuple[int, np.ndarray] | None, consent: bool) -> Cloned:
+    """The voice of a recording (rate, samples as Gradio gives them), to be tried.
 
     Raises:
-        InputError: no recording or consent, a bad one, or nothing to speak.
+        InputError: no recording or consent, or a bad one.
     """
     if recording is None:
         raise InputError("there is no voice sample; upload or record one")
     if not consent:
         raise InputError("tick the box: a voice may be used only with its owner's consent")
-    if not text or not text.strip():
-        raise InputError("there is no text; write what is to be spoken")
     rate, samples = recording
     sound = np.asarray(samples, np.float32)
     if np.issubdtype(np.asarray(samples).dtype, np.integer):
@@ -125,13 +155,25 @@ def clone_and_speak(
     if sound.ndim == 2:
         sound = sound.mean(axis=1)
     sample = clean_sample([resample(sound[: rate * _MAX_SAMPLE_S], rate, SAMPLE_RATE)])
-    speaker = engines.speaker
-    voice = speaker.clone(sample.samples)
-    spoken = {}
+    voice = engines.speaker.clone(sample.samples)
+    return Cloned(voice, sample, engines.try_voice(voice))
+
+
+def speak_by_each(engines: Engines, made: Cloned | None, text: str) -> dict[str, np.ndarray]:
+    """The text in a tried voice by each speech model, `[T]` float32.
+
+    Raises:
+        InputError: nothing was tried, or there is nothing to speak.
+    """
+    if made is None:
+        raise InputError("there is no voice yet; give a sample and press Clone first")
+    if not text or not text.strip():
+        raise InputError("there is no text; write what is to be spoken")
+    speaker, spoken = engines.speaker, {}
     for name in speaker.predictors:
-        chunks = list(speaker.speak(speaker.open_dialogue(name), text[:_MAX_TEXT], voice))
-        spoken[name] = np.concatenate(chunks)
-    return Cloned(voice, sample, spoken)
+        chunks = speaker.speak(speaker.open_dialogue(name), text[:_MAX_TEXT], made.voice)
+        spoken[name] = np.concatenate(list(chunks))
+    return spoken
 
 
 def keep_voice(engines: Engines, made: Cloned | None, name: str, consent: str) -> str:
@@ -141,7 +183,7 @@ def keep_voice(engines: Engines, made: Cloned | None, name: str, consent: str) -
         InputError: nothing was tried, the name is taken or no name, or there is no consent.
     """
     if made is None:
-        raise InputError("there is no voice yet; give a sample and press Speak first")
+        raise InputError("there is no voice yet; give a sample and press Clone first")
     engines.keep_voice(made.voice, made.sample, name, consent)
     return f"Kept as **{name}**. It can be chosen in Talk after the page is loaded again."
 

@@ -1,6 +1,7 @@
 """`launch.py build`: the command line of the dataset builder."""
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
@@ -34,6 +35,8 @@ def _build(argv: list[str]) -> int:
     if arguments.offline:
         from data.ncssd.offline import forbid_network
 
+        if arguments.engine == "ray":
+            raise InputError("--offline opens no socket, and Ray talks by them; use --engine pool")
         forbid_network()
     # models are small here and rows are many: the pool uses the cores, not the libraries
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -106,14 +109,16 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     rights = {"license": arguments.license, "consent": arguments.consent}
     sources = read_sources(find_media(arguments.inputs), rights, arguments.require_license)
     engine: Engine
+    closing: contextlib.AbstractContextManager = contextlib.nullcontext()
     if arguments.engine == "ray":
         from data.ncssd.ray_engine import RayEngine
 
         engine = RayEngine(arguments.workers, arguments.ray_address)
+        closing = contextlib.closing(engine)
     else:
         engine = Serial() if arguments.workers == 1 else Pool(arguments.workers)
     try:
-        with Bars(arguments.quiet) as bars:
+        with closing, Bars(arguments.quiet) as bars:
             built = build(sources, arguments.out, config, engine, formats, bars)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)

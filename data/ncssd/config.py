@@ -10,6 +10,13 @@ from data.errors import InputError
 
 
 @dataclass(frozen=True)
+class DecodeConfig:
+    """Reading media."""
+
+    keep_damaged: bool = False  # use what is there of a file that is damaged or ends early
+
+
+@dataclass(frozen=True)
 class ActivityConfig:
     """Speech activity (silero-vad) and scenes."""
 
@@ -34,7 +41,7 @@ class BackgroundConfig:
 class SpeakersConfig:
     """Who speaks when."""
 
-    max_distance: float = 0.45  # cosine distance, in the voice space, within one voice
+    max_distance: float = 0.3  # cosine distance, in the voice space, between means of one voice
     split_distance: float = 0.55  # where voices differ by more, a stretch is cut
     window_s: float = 1.2  # of an embedding
     hop_s: float = 0.4
@@ -89,6 +96,7 @@ class QualityConfig:
 class BuildConfig:
     """The whole builder; `--config FILE.json` holds any part of it."""
 
+    decode: DecodeConfig = field(default_factory=DecodeConfig)
     activity: ActivityConfig = field(default_factory=ActivityConfig)
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
     speakers: SpeakersConfig = field(default_factory=SpeakersConfig)

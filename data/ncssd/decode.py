@@ -16,8 +16,9 @@ from data.audio import SAMPLE_RATE, StreamResampler
 from data.errors import InputError
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
+from data.ncssd.truncation import missing_end
 
-VERSION = 1
+VERSION = 2
 MIN_SECONDS = 1.0
 _BLOCK = 1 << 18
 _CLIPPED = 0.999
@@ -36,6 +37,13 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     try:
         facts = _write_copy(path, partial)
         _check(facts)
+        if end := missing_end(path, facts):
+            facts.setdefault("damaged", f"it ends early: {end}")
+        if "damaged" in facts and not context.config.decode.keep_damaged:
+            raise InputError(
+                f"{facts['damaged']}; get it whole, or set decode.keep_damaged to true in a "
+                f"--config to use its {facts['duration']:.1f} s"
+            )
         partial.replace(copy)
     finally:
         partial.unlink(missing_ok=True)
@@ -88,7 +96,7 @@ def _resampled(path: Path, facts: Row) -> Iterator[np.ndarray]:
 
 
 def _blocks(path: Path, facts: Row) -> Iterator[np.ndarray]:
-    """Mono blocks at the source's rate. What lies before a damage is kept, and it is said."""
+    """Mono blocks at the source's rate; a damage ends them, and `facts` says so."""
     pieces: list[np.ndarray] = []
     held = 0
     for piece in _frames(path, facts):
@@ -115,6 +123,7 @@ def _frames(path: Path, facts: Row) -> Iterator[np.ndarray]:
                 codec=stream.codec_context.name,
                 rate=int(stream.rate or 0),
                 channels=int(stream.codec_context.channels or 0),
+                announced=round((container.duration or 0) / av.time_base, 3),
             )
             planar = av.AudioResampler(format="fltp", rate=facts["rate"] or None)
             for frame in container.decode(stream):
@@ -122,10 +131,8 @@ def _frames(path: Path, facts: Row) -> Iterator[np.ndarray]:
                     seen = True
                     facts["rate"] = part.sample_rate
                     yield part.to_ndarray().mean(axis=0)
-            announced = (container.duration or 0) / av.time_base
-            facts["announced"] = round(announced, 3)
     except (av.FFmpegError, OSError, EOFError) as error:
         if not seen:
             reason = error.__class__.__name__
             raise InputError(f"it is not media that can be decoded ({reason})") from error
-        facts["damaged"] = f"decoding ended early ({error.__class__.__name__})"
+        facts["damaged"] = f"it is damaged ({error.__class__.__name__} after some sound)"

@@ -9,6 +9,8 @@ RATE = 16_000
 HOP = 160  # 10 ms
 FRAME_S = 0.02  # of the segmentation network
 _FFT = 400
+_FINE_FFT, _FINE_HOP = 1024, 320
+_ENVELOPE = 17  # bins
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,27 @@ def mel_power(samples: np.ndarray, num_mels: int = 40) -> np.ndarray:
         spectrum = np.fft.rfft(frames[first : first + 3000] * window)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
         out[first : first + 3000] = power @ mel_matrix(num_mels).T
+    return out
+
+
+def harmonics(samples: np.ndarray, num_bins: int = 128) -> np.ndarray:
+    """What stands out of the spectrum's envelope [T // 320 + 1, num_bins], 15.6 Hz a bin.
+
+    Log power from 62 Hz upwards in windows of 64 ms, less its mean over 266 Hz: the harmonics of
+    a voice are a comb, those of two voices at once are two.
+    """
+    padded = np.pad(samples, _FINE_FFT // 2)
+    num = samples.shape[0] // _FINE_HOP + 1
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _FINE_FFT)[::_FINE_HOP][:num]
+    window = np.hanning(_FINE_FFT + 1)[:-1].astype(np.float32)
+    first, half = 4, _ENVELOPE // 2
+    out = np.empty((num, num_bins), np.float32)
+    for block in range(0, num, 1000):
+        spectrum = np.fft.rfft(frames[block : block + 1000] * window)[:, : first + num_bins + half]
+        log = np.log(spectrum.real**2 + spectrum.imag**2 + 1e-7).astype(np.float32)
+        sums = np.cumsum(np.pad(log, ((0, 0), (half - first + 1, 0)), mode="edge"), axis=1)
+        mean = (sums[:, _ENVELOPE:] - sums[:, :-_ENVELOPE]) / _ENVELOPE
+        out[block : block + 1000] = (log[:, first : first + num_bins] - mean) / 3.0
     return out
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.errors import MissingModelError
-from data.ncssd.engine import Job, do_job
-from data.ncssd.stage import Context
+from data.errors import InputError, MissingModelError
+from data.ncssd.engine import QUARANTINE, Job, do_job
+from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
 
 
@@ -25,8 +25,11 @@ class RayEngine:
         """Joins the cluster at `address`, or begins one of `workers` on this machine.
 
         Raises:
+            InputError: fewer than one worker.
             MissingModelError: ray is not installed.
         """
+        if workers < 1:
+            raise InputError(f"--workers is {workers}; give 1 or more")
         self.workers = workers
         self._ray = _import()
         if not self._ray.is_initialized():
@@ -50,7 +53,18 @@ class RayEngine:
         while pending:
             done, pending = ray.wait(pending, num_returns=1)
             for reference in done:
-                yield index_of[reference], ray.get(reference)
+                index = index_of[reference]
+                yield index, self._answer(reference, jobs[index])
+
+    def _answer(self, reference: Any, job: Job) -> list[Row]:
+        """A job's rows; a process that died of it twice costs this one row."""
+        errors = self._ray.exceptions
+        try:
+            return self._ray.get(reference)
+        except errors.RayTaskError as error:
+            raise error.cause from None
+        except errors.RayError:
+            return [drop(job.row, f"{QUARANTINE}{job.stage.name}: the worker died of it")]
 
     def close(self) -> None:
         self._ray.shutdown()

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from data.errors import MissingModelError
-from data.ncssd.features import RATE, Posterior, mel_power
+from data.ncssd.features import RATE, Posterior, harmonics, mel_power
 
 WEIGHTS = Path(__file__).parent / "weights" / "segmentation.safetensors"
 _WINDOW = 600  # frames judged at once: 12 s
@@ -29,12 +29,18 @@ class SegmentationConfig:
     """Shape of the network."""
 
     num_mels: int = 40
+    num_bins: int = 0  # of the fine spectrum, 15.6 Hz each, from 62 Hz
+    stride: int = 1  # frames a step of its memory: 1 or 2
     dim: int = 96
     num_layers: int = 2
 
+    @property
+    def num_inputs(self) -> int:
+        return 2 * self.num_mels + self.num_bins
+
 
 class Segmentation(nn.Module):
-    """Log mel frames [B, T, 2 * num_mels] at 50 Hz to logits [B, T, 4].
+    """Frames [B, T, 2 * num_mels + num_bins] at 50 Hz to logits [B, T, 4]; T a multiple of stride.
 
     The first three are silence, one voice, two or more; the fourth is a change of speaker. It
     hears both directions and is not meant for streaming.
@@ -42,25 +48,32 @@ class Segmentation(nn.Module):
 
     def __init__(self, config: SegmentationConfig) -> None:
         super().__init__()
-        dim = config.dim
-        self.front = nn.Conv1d(2 * config.num_mels, dim, 5, padding=2)
+        dim, stride = config.dim, config.stride
+        self.config = config
+        self.front = nn.Conv1d(config.num_inputs, dim, 4 + stride, stride, padding=2)
         self.norm = nn.LayerNorm(dim)
         self.recurrent = nn.GRU(dim, dim, config.num_layers, batch_first=True, bidirectional=True)
-        self.head = nn.Linear(2 * dim, 4)
+        self.head = nn.Linear(2 * dim, stride * 4)
 
     def forward(self, frames: Tensor) -> Tensor:
         hidden = torch.relu(self.norm(self.front(frames.transpose(1, 2)).transpose(1, 2)))
-        return self.head(self.recurrent(hidden)[0])
+        return self.head(self.recurrent(hidden)[0]).reshape(frames.shape[0], -1, 4)
 
 
-def frames_of(samples: np.ndarray, num_mels: int = 40) -> np.ndarray:
-    """Samples [T] at 16 kHz to log mel frames [T // 320, 2 * num_mels], level taken out."""
-    mel = np.log(mel_power(samples, num_mels) + 1e-7)
+def frames_of(samples: np.ndarray, config: SegmentationConfig) -> np.ndarray:
+    """Samples [T] at 16 kHz to frames [T // 320, num_inputs], level taken out.
+
+    Log mel frames tell speech and its edges; the harmonics of a fine spectrum tell two voices.
+    """
+    mel = np.log(mel_power(samples, config.num_mels) + 1e-7)
     num = samples.shape[0] // 320
     mel = mel[: 2 * num]
     if num:
         mel = (mel - np.quantile(mel, 0.9)) / 4.0
-    return mel.reshape(num, 2 * num_mels).astype(np.float32)
+    parts = [mel.reshape(num, 2 * config.num_mels)]
+    if config.num_bins:
+        parts.append(harmonics(samples, config.num_bins)[:num])
+    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 @functools.cache
@@ -82,17 +95,17 @@ def load_segmentation(weights: Path = WEIGHTS) -> Segmentation:
     return model.eval()
 
 
-def save_segmentation(model: Segmentation, config: SegmentationConfig, weights: Path) -> None:
+def save_segmentation(model: Segmentation, weights: Path) -> None:
     """Half precision beside its configuration."""
     weights.parent.mkdir(parents=True, exist_ok=True)
-    weights.with_suffix(".json").write_text(json.dumps(asdict(config)) + "\n")
+    weights.with_suffix(".json").write_text(json.dumps(asdict(model.config)) + "\n")
     save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, weights)
 
 
 @torch.inference_mode()
 def segment(model: Segmentation, samples: np.ndarray) -> Posterior:
     """Judges samples [T] at 16 kHz in windows of 12 s that overlap by 2 s."""
-    frames = frames_of(samples)
+    frames = frames_of(samples, model.config)
     num = frames.shape[0]
     step = _WINDOW - 2 * _EDGE
     starts = list(range(0, max(1, num - 2 * _EDGE), step))

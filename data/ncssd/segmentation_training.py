@@ -24,10 +24,13 @@ from data.ncssd.segmentation import (
 )
 from data.ncssd.truth.clips import Clip, read_clips
 from data.ncssd.truth.sound import add_background, mix
-from data.ncssd.truth.timeline import Timeline, make_timeline
+from data.ncssd.truth.timeline import Habits, Timeline, make_timeline
 
+NETWORK = SegmentationConfig(num_bins=128, stride=2)
 _LENGTH = 400  # frames of an example: 8 s
 _CHANGE_FRAMES = 3  # a change is marked this far to each side
+# two voices at once are rare where people talk, and the hardest to hear: more of them to learn from
+_HABITS = Habits(gap_mean_s=0.1, backchannel_share=0.7)
 
 
 @dataclass(frozen=True)
@@ -61,20 +64,20 @@ def labels(line: Timeline, num_frames: int) -> np.ndarray:
 
 
 def make_examples(
-    clips: dict[str, list[Clip]], plan: TrainingPlan
+    clips: dict[str, list[Clip]], plan: TrainingPlan, config: SegmentationConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Frames [N, 400, 80] in half precision and labels [N, 400, 2]."""
+    """Frames [N, 400, num_inputs] in half precision and labels [N, 400, 2]."""
     inputs, targets = [], []
     made, index = 0.0, 0
     while made < plan.minutes_of_sound:
-        line = make_timeline(clips, 150.0, random.Random(f"train-{plan.seed}-{index}"))
+        line = make_timeline(clips, 150.0, random.Random(f"train-{plan.seed}-{index}"), _HABITS)
         rng = np.random.default_rng([plan.seed, 7, index])
         kind = ["clean", "noise", "music"][int(rng.choice(3, p=[0.4, 0.35, 0.25]))]
         samples = add_background(*mix(line, rng), kind, rng.uniform(3.0, 30.0), rng)
         band = int(rng.choice([8_000, 12_000, 16_000, SAMPLE_RATE]))
         samples = resample(resample(samples, SAMPLE_RATE, band), band, 16_000)
         samples *= 10 ** (rng.uniform(-20.0, 0.0) / 20)
-        frames = frames_of(samples)
+        frames = frames_of(samples, config)
         marks = labels(line, frames.shape[0])
         for first in range(0, frames.shape[0] - _LENGTH, _LENGTH):
             inputs.append(frames[first : first + _LENGTH].astype(np.float16))
@@ -110,9 +113,9 @@ def train(
     """
     torch.manual_seed(plan.seed)
     torch.set_num_threads(1)
-    inputs, targets = make_examples(read_clips(corpus, plan.limit), plan)
-    config = SegmentationConfig()
-    model = Segmentation(config) if begin is None else load_segmentation(begin).train()
+    model = Segmentation(NETWORK) if begin is None else load_segmentation(begin).train()
+    config = model.config
+    inputs, targets = make_examples(read_clips(corpus, plan.limit), plan, config)
     optimizer = torch.optim.AdamW(model.parameters(), plan.lr, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.lr, plan.steps, pct_start=0.1)
     rng = np.random.default_rng(plan.seed)
@@ -121,7 +124,8 @@ def train(
         pick = rng.integers(0, inputs.shape[0], plan.batch)
         x = torch.from_numpy(inputs[pick].astype(np.float32))
         # levels differ between recordings more than between the examples of one
-        x = x + torch.from_numpy(rng.normal(0, 0.15, (plan.batch, 1, 1)).astype(np.float32))
+        level = torch.from_numpy(rng.normal(0, 0.15, (plan.batch, 1, 1)).astype(np.float32))
+        x[..., : 2 * config.num_mels] += level
         loss = loss_of(model(x), torch.from_numpy(targets[pick].astype(np.int64)))
         optimizer.zero_grad()
         loss.backward()
@@ -133,6 +137,6 @@ def train(
             history.append(running / 50)
             running = 0.0
             print(f"step {step}: loss {history[-1]:.4f}", flush=True)
-            save_segmentation(model, config, weights)
-    save_segmentation(model, config, weights)
+            save_segmentation(model, weights)
+    save_segmentation(model, weights)
     return history

@@ -2,6 +2,8 @@
 
 import functools
 import importlib.util
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,22 @@ _RATE = 44_100
 _SCENE_RATE = 24_000
 
 
+def model_path() -> Path:
+    """Where demucs keeps htdemucs: torch.hub's folder, which TORCH_HOME moves."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    home = Path(os.environ.get("TORCH_HOME", cache)).expanduser()
+    return home / "hub" / "checkpoints" / "955717e8-8726e21a.th"
+
+
 def check() -> str | None:
-    """What is missing for separation, or None."""
+    """What is missing for separation, and where it would lie, or None."""
     if importlib.util.find_spec("demucs") is None:
-        return "demucs is not installed (pip install demucs), nor its model htdemucs"
+        return f"demucs is not installed (pip install demucs), nor its model {model_path()}"
+    if not model_path().is_file():
+        return (
+            f"{model_path()} is missing; fetch it once with: "
+            "python -c \"from demucs.pretrained import get_model; get_model('htdemucs')\""
+        )
     return None
 
 

@@ -121,29 +121,53 @@ def group_spans(spans: list[Span], change: np.ndarray, config: SpeakersConfig) -
 
 
 def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
-    """Labels every stretch; returns the voices' centroids [K, 256], by first appearance."""
-    from scipy.cluster.hierarchy import fcluster, linkage
+    """Labels every stretch; returns the voices' centroids [K, 256], by first appearance.
 
+    A short stretch tells little of its voice: it goes to one of the voices heard around it.
+    """
     long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
     points = np.stack([s.embedding for s in long]).astype(np.float64)
-    if len(long) == 1:
-        groups = np.array([1])
-    else:
-        tree = linkage(points, "average", metric="cosine")
-        groups = fcluster(tree, config.max_distance, "distance")
     seconds = np.array([s.seconds for s in long])
-    totals = {int(g): float(seconds[groups == g].sum()) for g in np.unique(groups)}
-    most = max(totals.values())
-    kept = [g for g, total in totals.items() if total >= min(config.min_cluster_s, most)]
-    centroids = unit(
-        np.stack([(points[groups == g] * seconds[groups == g, None]).sum(0) for g in kept])
-    )
-    for stretch in stretches:
+    groups = _join(points, seconds, config.max_distance)
+    totals = [float(seconds[group].sum()) for group in groups]
+    least = min(config.min_cluster_s, max(totals))
+    kept = [group for group, total in zip(groups, totals, strict=True) if total >= least]
+    centroids = unit(np.stack([seconds[group] @ points[group] for group in kept]))
+    for stretch in long:
         stretch.label = int((centroids @ stretch.embedding).argmax())
+    for stretch in stretches:
+        if stretch.seconds < _LONG_S and len(long) < len(stretches):
+            likeness = centroids @ stretch.embedding
+            near = sorted({s.label for s in _within(long, stretch.first, stretch.last)})
+            stretch.label = max(near or range(len(kept)), key=lambda label: likeness[label])
     order = list(dict.fromkeys(s.label for s in stretches))
+    order += [label for label in range(len(kept)) if label not in order]
     for stretch in stretches:
         stretch.label = order.index(stretch.label)
     return centroids[order]
+
+
+def _join(points: np.ndarray, seconds: np.ndarray, max_distance: float) -> list[list[int]]:
+    """Joins the two nearest groups until none are near: by the distance of their means.
+
+    The mean of much speech says more of a voice than its parts, so the bound can be strict.
+    """
+    groups = [[i] for i in range(len(points))]
+    sums = points * seconds[:, None]
+    means = unit(sums)
+    distance = 1.0 - means @ means.T
+    np.fill_diagonal(distance, np.inf)
+    while True:
+        a, b = np.unravel_index(int(distance.argmin()), distance.shape)
+        if distance[a, b] > max_distance:
+            return [group for group in groups if group]
+        groups[a], groups[b] = groups[a] + groups[b], []
+        sums[a] += sums[b]
+        means[a] = unit(sums[a])
+        left = np.array([bool(group) for group in groups])
+        left[a] = False
+        distance[a, :] = distance[:, a] = np.where(left, 1.0 - means @ means[a], np.inf)
+        distance[b, :] = distance[:, b] = np.inf
 
 
 def paint(
@@ -172,13 +196,17 @@ def _around(stretches: list[Stretch], first: int, last: int) -> list[int]:
     sides = {*before[-1:], *after[:1]}
     if len(sides) == 2:
         return sorted(sides)
-    reach = round(_PARTNER_S / FRAME_S)
     spoken: dict[int, float] = {}
-    for stretch in stretches:
-        near = stretch.last > first - reach and stretch.first < last + reach
-        if near and stretch.label not in sides:
+    for stretch in _within(stretches, first, last):
+        if stretch.label not in sides:
             spoken[stretch.label] = spoken.get(stretch.label, 0.0) + stretch.seconds
     return sorted([*sides, *sorted(spoken, key=lambda label: -spoken[label])[:1]])
+
+
+def _within(stretches: list[Stretch], first: int, last: int) -> list[Stretch]:
+    """What is said from 20 s before to 20 s after some frames."""
+    reach = round(_PARTNER_S / FRAME_S)
+    return [s for s in stretches if s.last > first - reach and s.first < last + reach]
 
 
 def _near(spans: list[list[float]], posterior: Posterior) -> np.ndarray:

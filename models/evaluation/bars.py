@@ -31,6 +31,7 @@ CHANCE = Asked(bar=Bar(34.0, 66.0))  # 50 % and two standard deviations of 40 pa
 MANNER = Asked(bar=at_least(85.0), goal=at_least(95.0))
 CLONE_SIMILARITY = Asked(goal=at_least(0.75))
 CLONE_NEAREST = Asked(goal=at_least(80.0))
+STEADY = Asked(goal=at_least(0.85))
 FAILURES = Asked(bar=at_most(0.0))
 RETRIES = Asked(bar=at_most(5.0))
 FIRST_AUDIO = Asked(bar=at_most(80.0), goal=at_most(50.0))

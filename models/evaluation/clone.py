@@ -19,6 +19,8 @@ from models.evaluation.sets import (
 REFERENCE_S = 5.0
 NUM_REFERENCES = 3  # utterances that the reference is cut from; the others tell the voice
 NUM_TOLD = 4
+NUM_LONG = 8  # voices in which a long reply is spoken
+LONG_SENTENCES = 6  # about 20 s
 
 
 def evaluate(
@@ -31,7 +33,8 @@ def evaluate(
     """
     names = held_out_voices(num_voices)
     texts = sentences(num_sentences, CLONE)
-    told, sounds, examples = {}, [], []
+    long_text = " ".join(sentences(LONG_SENTENCES, CLONE + 1000))
+    told, sounds, examples, long = {}, [], [], []
     for voice in (*names, *JUDGED_VOICES):
         known = other_utterances(voice, NUM_REFERENCES + NUM_TOLD)
         told[voice] = known[NUM_REFERENCES:]
@@ -42,6 +45,9 @@ def evaluate(
         for index, text in enumerate(texts):
             reply = speak(speaker, speaker.open_dialogue(), text, cloned, options(index))
             sounds.append(reply.samples)
+        if len(long) < NUM_LONG:
+            reply = speak(speaker, speaker.open_dialogue(), long_text, cloned, options(len(texts)))
+            long.append(reply.samples)
         if len(examples) < 3 and len(sounds[-1]):
             made = {"reference": reference, "Repartee": sounds[-1]}
             examples.append(Example(voice, texts[-1], made))
@@ -59,6 +65,7 @@ def evaluate(
         nearest += [rival == voice for rival in rivals]
         wrong = ", ".join(sorted({rival for rival in rivals if rival != voice}))
         rows.append([voice, shown(float(np.mean(alike))), wrong])
+    steady = _steadiness(long, panel)
     groups = [voice for voice in names for _ in texts]
     teacher = _teacher_similarity(told, names, panel)
     figures = [
@@ -66,10 +73,26 @@ def evaluate(
               groups=groups, teacher=teacher, **bars.CLONE_SIMILARITY),
         ratio("clone_nearest", "that voice is the nearest", nearest, groups=groups, scale=100,
               unit="%", **bars.CLONE_NEAREST),
+        ratio("clone_steady", "timbre of a long reply: its first third and its last", steady,
+              note=f"{_mean_s(long):.0f} s on average", **bars.STEADY),
     ]  # fmt: skip
     table = Table("By voice", ["voice", "similarity", "taken for"], rows)
     settings = {"voices": len(names), "sentences": len(texts), "reference_s": REFERENCE_S}
     return Result("clone", "Zero-shot voices", settings, figures, [table], examples)
+
+
+def _steadiness(long: list[np.ndarray], panel: Panel) -> list[float]:
+    """How alike the first third of each reply is to its last."""
+    thirds = []
+    for samples in long:
+        third = len(samples) // 3
+        thirds += [samples[:third], samples[len(samples) - third :]]
+    heard = panel.ask(voice_embedding, [(_or_silence(part),) for part in thirds])
+    return [similarity(a, b) for a, b in zip(heard[::2], heard[1::2], strict=True)]
+
+
+def _mean_s(sounds: list[np.ndarray]) -> float:
+    return float(np.mean([len(samples) for samples in sounds])) / SAMPLE_RATE
 
 
 def _nearest(reply: list[float], known: dict[str, list[float]]) -> str:

@@ -303,6 +303,7 @@ class DialogueModel(nn.Module, ABC):
         vector = self.plan(self._plan_tokens(plan.to(device)[None])).sum(1)[0]
         return vector + self.style(style.to(device)) if self.voice_in_frames else vector
 
+    @torch.inference_mode()  # the cache's buffers are made in it and can only be changed in it
     def end_turn(self, state: PredictorState) -> None:
         """Marks that a turn ends here, and lets the oldest whole turns leave a full window."""
         state.turn_ends.append(state.length)

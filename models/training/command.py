@@ -74,6 +74,9 @@ def main(argv: list[str]) -> int:
         help="flow-omni, ham-tts: not with the weights of the gpt-talker in --out",
     )
     parser.add_argument(
+        "--further", action="store_true", help="gpt-talker: begin with the one in --out"
+    )
+    parser.add_argument(
         "--without", choices=("lvs", "augmentation"), help="ham-tts: an ablation of it"
     )
     args = parser.parse_args(argv)
@@ -140,4 +143,4 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "omni-thinker":
         train_thinker(args.data, corpus, *rest, args.backbone, args.stage)
     else:
-        train_gpt_talker(args.data, corpus, *rest)
+        train_gpt_talker(args.data, corpus, *rest, further=args.further)

@@ -12,12 +12,21 @@ from models.training.corpus import Corpus
 from models.training.dialogues import Dialogues, codes_of
 from models.training.encoded import encode_corpus, load_tokenizer
 from models.training.loop import Budget, Run, train
+from models.training.warm_start import WARM_RATE, begin_with, shared_sizes, trained_talker
 
 
 def train_gpt_talker(
-    root: Path, corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+    root: Path,
+    corpus: Corpus,
+    out: Path,
+    work: Path,
+    seed: int,
+    budget: Budget,
+    resume: bool,
+    further: bool = False,
 ) -> None:
-    """Trains the predictor and writes `gpt-talker.safetensors`.
+    """Trains the predictor and writes `gpt-talker.safetensors`; with `further` it begins with the
+    one in `out`.
 
     A sequence is a stretch of a dialogue with at most six past turns; every turn that has sound is
     a target, given all before it.
@@ -25,15 +34,21 @@ def train_gpt_talker(
     tokenizer = load_tokenizer(out)
     encoded = encode_corpus(root, corpus, out)
     dialogues = Dialogues(corpus, encoded, tokenizer, lambda index: codes_of(encoded, index))
+    talker = trained_talker(out) if further else None
+    sizes = dialogues.sizes if talker is None else shared_sizes(talker)
     torch.manual_seed(seed)
-    config = GPTTalkerConfig(**dialogues.sizes, levels=tokenizer.config.levels)
+    config = GPTTalkerConfig(**sizes, levels=tokenizer.config.levels)
     model = GPTTalker(config)
+    if talker is not None:
+        begin_with(model, talker)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         embedded, positions, _ = model.read(dialogues.draw(generator, config))
         losses = model.losses(model(embedded), positions)
         return {"total": losses.total, **vars(losses)}
 
-    run = Run(work / "gpt-talker", seed, budget, 1.2e-3, weight_decay=0.05, resume=resume)
+    rate = 1.2e-3 if talker is None else WARM_RATE
+    run = Run(work / "gpt-talker", seed, budget, rate, weight_decay=0.05, resume=resume)
     train(run, model, draw)
-    save_model(out, "gpt-talker", model, config, half=True)
+    # A two-hundredth of a weight moves the draw of a code less than the draw itself does.
+    save_model(out, "gpt-talker", model, config, half=True, int8=True)

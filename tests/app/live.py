@@ -11,7 +11,7 @@ import uvicorn
 import models.speaker  # noqa: F401 - heavy: a running server has it before its first visitor
 from app.hub import Engines
 from app.scripted import ScriptedResponder
-from app.server import ServerSettings, create_app
+from app.server import SOCKET_OPTIONS, ServerSettings, create_app
 from tests.app.fake_speaker import FakeSpeaker
 from tests.app.stage import ToldRecognizer
 
@@ -36,10 +36,8 @@ def serving(engines: Engines, settings: ServerSettings | None = None) -> Iterato
         host="127.0.0.1",
         port=0,
         log_config=None,
-        ws_max_size=1 << 17,
-        ws_ping_interval=2.0,
-        ws_ping_timeout=2.5,
         timeout_graceful_shutdown=1,
+        **SOCKET_OPTIONS,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -1,6 +1,8 @@
 """The command line of `chat` and `serve`: what is wrong is said before anything is loaded."""
 
 import argparse
+import asyncio
+import logging
 import socket
 from pathlib import Path
 
@@ -75,3 +77,15 @@ def test_settings_from_the_command_line_are_checked() -> None:
         chat.hub_settings(parsed("--silence-ms", "1"))
     with pytest.raises(InputError, match="--max-sessions"):
         chat.hub_settings(parsed("--max-sessions", "0"))
+
+
+def test_a_page_that_is_open_at_the_end_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    chat._log(as_json=False)
+    logger = logging.getLogger("uvicorn.error")
+    for error in (asyncio.CancelledError("the end"), OSError("the disk is full")):
+        try:
+            raise error
+        except (asyncio.CancelledError, OSError):
+            logger.exception("a request failed")
+    said = capsys.readouterr().err
+    assert "the disk is full" in said and "the end" not in said

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
+from app.hub import MAX_TRIED
 from app.library import Library
-from app.ui.clone import clone_and_speak, keep_voice, spectrogram
+from app.ui.clone import keep_voice, speak_by_each, spectrogram, try_clone
 from data.errors import InputError
-from tests.app.live import engines
+from tests.app.live import engines, serving
 from tests.app.voice_sound import espeak_voice
 
 
@@ -19,24 +21,49 @@ def recording(seconds: float = 6.0, rate: int = 48_000) -> tuple[int, np.ndarray
 
 def test_the_text_comes_in_the_cloned_voice_by_each_model() -> None:
     rate, samples = recording()
+    shared = engines()
     for given in ((rate, samples), (rate, np.stack([samples, samples], axis=1))):
-        made = clone_and_speak(engines(), given, "one two three", consent=True)
-        assert list(made.spoken) == ["gpt-talker", "flow-omni"]
-        for sound in made.spoken.values():
+        made = try_clone(shared, given, consent=True)
+        assert "s of speech" in made.sample.verdict
+        spoken = speak_by_each(shared, made, "one two three")
+        assert list(spoken) == ["gpt-talker", "flow-omni"]
+        for sound in spoken.values():
             assert len(sound) == 3 * 4800
             peak = np.argmax(np.abs(np.fft.rfft(sound))) * 24_000 / len(sound)
             assert abs(peak - 660) < 3
-        assert "s of speech" in made.verdict and "gpt-talker" in made.verdict
+
+
+def test_a_tried_voice_is_heard_streamed_and_by_nobody_who_does_not_know_its_name() -> None:
+    shared = engines()
+    made = try_clone(shared, recording(), consent=True)
+    with serving(shared) as (place, _):
+        asked = {"input": "one two", "response_format": "pcm", "model": "flow-omni"}
+        url = f"http://{place}/v1/audio/speech"
+        heard = httpx.post(url, json={**asked, "voice": made.name})
+        assert heard.status_code == 200
+        assert len(heard.content) == 2 * 2 * 4800
+        assert httpx.post(url, json={**asked, "voice": "tried-other"}).status_code == 400
+        listed = httpx.get(f"http://{place}/v1/audio/voices").text
+        assert made.name not in listed
+
+
+def test_of_tried_voices_the_oldest_are_forgotten() -> None:
+    shared = engines()
+    names = [shared.try_voice(number) for number in range(MAX_TRIED + 3)]
+    assert shared.voice(names[-1]) == MAX_TRIED + 2
+    assert shared.voice(names[3]) == 3
+    with pytest.raises(InputError, match="none of"):
+        shared.voice(names[2])
 
 
 def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path) -> None:
     shared = engines(library=Library(tmp_path))
-    made = clone_and_speak(shared, recording(), "one", consent=True)
+    made = try_clone(shared, recording(), consent=True)
     with pytest.raises(InputError, match="no consent"):
         keep_voice(shared, made, "anna", " ")
     with pytest.raises(InputError, match="already"):
         keep_voice(shared, made, "slt", "she said so")
-    with pytest.raises(InputError, match="press Speak"):
+    with pytest.raises(InputError, match="press Clone"):
         keep_voice(shared, None, "anna", "she said so")
     assert shared.library.names() == []
     assert "anna" in keep_voice(shared, made, "anna", "she said so")
@@ -45,20 +72,27 @@ def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "text", "consent", "message"),
+    ("given", "consent", "message"),
     [
-        (None, "hello", True, "no voice sample"),
-        (recording(), "hello", False, "consent"),
-        (recording(), "  ", True, "no text"),
-        (recording(2.0), "hello", True, "at least 3 s"),
-        ((24_000, np.zeros(96_000, np.int16)), "hello", True, "at least 3 s"),
+        (None, True, "no voice sample"),
+        (recording(), False, "consent"),
+        (recording(2.0), True, "at least 3 s"),
+        ((24_000, np.zeros(96_000, np.int16)), True, "at least 3 s"),
     ],
 )
 def test_what_will_not_do_is_said(
-    given: tuple[int, np.ndarray] | None, text: str, consent: bool, message: str
+    given: tuple[int, np.ndarray] | None, consent: bool, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        clone_and_speak(engines(), given, text, consent)
+        try_clone(engines(), given, consent)
+
+
+def test_without_voice_or_text_nothing_is_spoken() -> None:
+    with pytest.raises(InputError, match="press Clone"):
+        speak_by_each(engines(), None, "hello")
+    shared = engines()
+    with pytest.raises(InputError, match="no text"):
+        speak_by_each(shared, try_clone(shared, recording(), True), "  ")
 
 
 def test_the_spectrogram_shows_a_tone_where_it_is() -> None:

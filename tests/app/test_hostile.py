@@ -149,7 +149,8 @@ def hostile_requests(seed: int) -> Iterator[tuple[str, str, bytes, dict[str, str
         "/v1/conversation/x/turns/0.wav", "/v1/conversation/../../etc/passwd/turns/1.wav",
         "/v1/conversation/%2e%2e%2f/dialogue.zip", "/repartee/../../app/server.py", "/%00",
         "/repartee/%2e%2e/%2e%2e/page.py", "/v1/audio/speech", "//etc/passwd", "/..%5c..%5cx",
-        "/v1/audio/voices/../../x", "/v1/conversation/x/turns/-1.wav", "/v1/" + "a" * 3000,
+        "/v1/audio/voices/../../x", "/v1/audio/transcriptions", "/v1/audio/../../models",
+        "/v1/conversation/x/turns/-1.wav", "/v1/" + "a" * 3000,
         "/v1/conversation/x/turns/99999999999999999999.wav", "/v1/conversation/%F0%9F/x.zip",
     ]  # fmt: skip
     bodies = [

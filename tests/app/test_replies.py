@@ -1,10 +1,8 @@
 """What is said: the script, and a language model's endpoint on this machine."""
 
-import json
-import threading
+import itertools
+import random
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,13 +11,16 @@ from app.manner import Manner, measure_manner
 from app.replies import ChatEndpoint, Said, messages_of
 from app.scripted import ScriptedResponder, answer_to, name_in
 from data.errors import RepError
+from tests.app.language_model import LanguageModel, language_model
 from tests.app.user_sound import speechlike
 
+PLAIN = Manner(150, 2, -20, 1)
 
-def talk(*texts: str) -> list[str]:
+
+def talk(*texts: str, manner: Manner | None = None) -> list[str]:
     history: list[Said] = []
     for text in texts:
-        history.append(Said(0, text))
+        history.append(Said(0, text, manner))
         history.append(Said(1, answer_to(history)))
     return [said.text for said in history if said.who]
 
@@ -29,6 +30,46 @@ def test_it_remembers_the_name() -> None:
     assert answers[0] == "Hello. What is your name?"
     assert "Anna" in answers[1]
     assert answers[3] == "Your name is Anna. I remember."
+    assert talk("hello", "john", "what is my name")[2] == "Your name is John. I remember."
+    assert "not told me" in talk("hello", "yes", "what is my name")[2]
+
+
+def test_a_subject_goes_on_and_comes_back() -> None:
+    answers = talk("i went to work", "the people there", "i like soup", "and then work again")
+    assert "do you like best about yours" in answers[0]
+    assert "when the work is done" in answers[1]
+    assert "I cannot taste" in answers[2]
+    assert "about work before" in answers[3]
+
+
+def test_a_no_offers_another_subject_each_time() -> None:
+    answers = talk("hi", "my name is mary", *["no"] * 5)[2:]
+    assert len({answer.partition(" about ")[2] for answer in answers}) == 5
+
+
+def test_what_was_misheard_is_asked_about_but_not_of_typed_words() -> None:
+    odd = ("the furthest to cut that off", "no")
+    asked, sorry = talk(*odd, manner=PLAIN)
+    assert odd[0] in asked and asked.endswith("?")
+    assert "heard it wrong" in sorry
+    assert odd[0] not in talk(odd[0])[0]
+    assert len(set(talk("", "", "", manner=PLAIN))) == 3
+
+
+def test_whatever_comes_is_answered_and_hardly_anything_said_twice() -> None:
+    """Words in any order, as a bad recogniser gives them: forty turns, an answer to each."""
+    words = "the of a house not cut and they send is it off two get when rain my sister go".split()
+    rng = random.Random(5)
+    texts = [" ".join(rng.choices(words, k=rng.randint(0, 8))) for _ in range(40)]
+    answers = talk(*texts, manner=PLAIN)
+    assert all(answer.endswith((".", "?", "!")) for answer in answers)
+    assert len(set(answers[:12])) == 12
+    assert all(one != other for one, other in itertools.pairwise(answers))
+
+
+def test_bad_news_is_met_with_comfort() -> None:
+    answer = talk("i have a dog", "my cat died")[1]
+    assert "sorry" in answer and "What is yours like" not in answer
 
 
 @pytest.mark.parametrize(
@@ -60,6 +101,7 @@ def test_it_says_what_it_is() -> None:
 def test_it_reacts_to_the_manner() -> None:
     excited = Manner(200, 3, -20, 1, "excited")
     assert answer_to([Said(0, "i got the job", excited)]).startswith("Oh, you sound excited!")
+    assert "all about it" in answer_to([Said(0, "i got the job", excited)])
     assert not answer_to([Said(0, "i got the job")]).startswith("Oh")
 
 
@@ -77,36 +119,13 @@ def test_manner_is_measured() -> None:
     assert measure_manner(np.zeros(24_000, np.float32)).f0_hz == 0
 
 
-def event(text: str) -> bytes:
-    return b"data: " + json.dumps({"choices": [{"delta": {"content": text}}]}).encode() + b"\n\n"
-
-
-class _Endpoint(BaseHTTPRequestHandler):
-    status = 200
-    body = event("Hello ") + event("there.") + b"data: [DONE]\n\n"
-    seen: ClassVar[dict] = {}
-
-    def do_POST(self) -> None:
-        type(self).seen = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        type(self).seen["authorization"] = self.headers.get("Authorization")
-        self.send_response(self.status)
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    def log_message(self, *args: object) -> None: ...
-
-
 @pytest.fixture
-def endpoint() -> Iterator[tuple[type[_Endpoint], str]]:
-    handler = type("Handler", (_Endpoint,), {})
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield handler, f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
+def endpoint() -> Iterator[tuple[type[LanguageModel], str]]:
+    with language_model() as found:
+        yield found
 
 
-def test_an_endpoint_is_streamed(endpoint: tuple[type[_Endpoint], str]) -> None:
+def test_an_endpoint_is_streamed(endpoint: tuple[type[LanguageModel], str]) -> None:
     handler, url = endpoint
     chat = ChatEndpoint(url, "small", key="k")
     assert list(chat.reply([Said(0, "hi")])) == ["Hello ", "there."]
@@ -127,10 +146,10 @@ def test_an_endpoint_is_streamed(endpoint: tuple[type[_Endpoint], str]) -> None:
     ],
 )
 def test_an_endpoint_that_fails_says_so(
-    endpoint: tuple[type[_Endpoint], str], status: int, body: bytes, message: str
+    endpoint: tuple[type[LanguageModel], str], status: int, body: bytes, message: str
 ) -> None:
     handler, url = endpoint
-    handler.status, handler.body = status, body
+    handler.status, handler.pieces = status, [body]
     chat = ChatEndpoint(url, "small")
     with pytest.raises(RepError, match=message):
         list(chat.reply([Said(0, "hi")]))

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import socket as socketlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from app.library import Library
 from app.protocol import parse_sound
 from app.server import ServerSettings
 from data.audio import write_audio
+from tests.app.fake_speaker import FakeSpeaker
 from tests.app.live import engines, serving
 from tests.app.user_sound import silence, speechlike
 from tests.app.voice_sound import espeak_voice
@@ -99,6 +101,45 @@ def test_a_dropped_connection_frees_the_place_and_may_come_back() -> None:
             answer, _ = until(again, "reply.text")
             assert "Bob" in answer["text"]
             again.close()
+
+
+def test_a_listener_who_vanished_in_mid_reply_is_noticed_within_5_s() -> None:
+    """No goodbye and no end of the connection either: a laptop that was closed."""
+    with (
+        serving(engines(speaker=FakeSpeaker(rtf=1.0))) as (place, app),
+        contextlib.closing(silent_socket(place)) as socket,
+    ):
+        socket.sendall(frame(json.dumps(START)))
+        socket.sendall(frame(json.dumps({"type": "text", "text": "who are you"})))
+        while not any(one._speaking for one in app.state.hub._live.values()):
+            time.sleep(0.02)
+        began = time.monotonic()
+        while not app.state.hub._parked:
+            assert time.monotonic() - began < 5
+            time.sleep(0.02)
+        assert app.state.hub.num_live == 0
+        session = next(iter(app.state.hub._parked.values()))[0]
+        assert session._speaking is None
+
+
+def silent_socket(place: str) -> socketlib.socket:
+    """A WebSocket that will answer nothing, no ping either."""
+    host, _, port = place.partition(":")
+    plain = socketlib.create_connection((host, int(port)))
+    plain.sendall(
+        f"GET /v1/conversation HTTP/1.1\r\nHost: {place}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n\r\n".encode()
+    )
+    assert b"101" in plain.recv(4096).split(b"\r\n")[0]
+    return plain
+
+
+def frame(text: str) -> bytes:
+    """A masked text frame of less than 126 bytes (RFC 6455, section 5.2); the mask is 0."""
+    content = text.encode()
+    assert len(content) < 126
+    return bytes([0x81, 0x80 | len(content), 0, 0, 0, 0]) + content
 
 
 def test_an_unknown_or_expired_session_is_a_new_one() -> None:
@@ -279,3 +320,12 @@ def test_openai_speech() -> None:
         assert httpx.post(url, json={"input": "one", "voice": "nobody"}).status_code == 400
         assert httpx.post(url, json={"input": ""}).status_code == 422
         assert httpx.post(url, json={"input": "x" * 5000}).status_code == 422
+
+
+def test_who_never_starts_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.conversation.START_BY_S", 0.3)
+    with serving(engines()) as (place, _), connect(f"ws://{place}/v1/conversation") as socket:
+        refused = json.loads(socket.recv(60))
+        assert refused["code"] == "not_started" and "within" in refused["message"]
+        with pytest.raises(ConnectionClosed):
+            socket.recv(60)

@@ -1,4 +1,6 @@
 // Microphone and loudspeaker of the page, around the two worklets.
+import { openPlayer } from './player.js';
+
 const RATE = 24000;
 
 export class Audio {
@@ -21,10 +23,7 @@ export class Audio {
     } catch {
       this.context = new AudioContext({ latencyHint: 'interactive' });
     }
-    const here = new URL('.', import.meta.url);
-    await this.context.audioWorklet.addModule(new URL('capture-worklet.js', here));
-    await this.context.audioWorklet.addModule(new URL('playback-worklet.js', here));
-    this.player = new AudioWorkletNode(this.context, 'repartee-playback', { outputChannelCount: [1] });
+    this.player = await openPlayer(this.context);
     this.player.connect(this.context.destination);
     this.player.port.onmessage = ({ data }) => {
       if (data.level !== undefined) this.onLevel('it', data.level);
@@ -51,13 +50,10 @@ export class Audio {
     try {
       source = this.context.createMediaStreamSource(this.stream);
     } catch {
-      // a browser that cannot join two rates: the context takes the microphone's rate instead
-      const context = new AudioContext({ latencyHint: 'interactive' });
-      await this.context.close();
-      this.context = null;
-      context.close();
+      this.closeMicrophone(); // a browser that cannot join two rates
       throw new Error('This browser cannot record at 24 kHz; please use another one, or type below.');
     }
+    await this.context.audioWorklet.addModule(new URL('capture-worklet.js', import.meta.url));
     this.capture = new AudioWorkletNode(this.context, 'repartee-capture', { numberOfOutputs: 0 });
     this.capture.port.onmessage = ({ data }) => {
       this.sent += data.pcm.length;

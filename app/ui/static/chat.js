@@ -17,6 +17,30 @@ const RESPONDERS = {
   'speech-to-speech': 'speech-to-speech (hears sound, knows only its topics)',
 };
 
+const PARTS = [
+  ['silence_ms', 'silence'],
+  ['recognition_ms', 'recognition'],
+  ['words_ms', 'words'],
+  ['speech_ms', 'voice'],
+];
+
+const SOUNDS = 12; // turns whose sound is kept for another replay
+
+const INSECURE =
+  'This page came over plain HTTP, so the browser gives it no microphone. Typing works; for ' +
+  'talking start the server with --ssl-keyfile and --ssl-certfile.';
+
+// A button that were `disabled` would lose the focus of whoever works with keys.
+function enable(button, on) {
+  button.setAttribute('aria-disabled', !on);
+}
+
+function guarded(work) {
+  return (event) => {
+    if (event.currentTarget.getAttribute('aria-disabled') !== 'true') work(event);
+  };
+}
+
 export function mount(root) {
   if (root.dataset.mounted) return;
   root.dataset.mounted = 'yes';
@@ -40,17 +64,19 @@ class Chat {
     );
     this.sounds = new Map();
     this.replies = new Map(); // reply -> { turn, speechEnd, first, asked }
-    this.figures = { firstAudio: [], played: 0, underruns: 0, stops: [], replays: [], levels: 0 };
+    // what was measured here, for the line below the conversation and for tests
+    this.figures = { replies: [], played: 0, underruns: 0, stops: [], replays: [], levels: 0 };
     this.talking = false;
     this.audio.onSound = (pcm) => this.connection.sendSound(pcm);
     this.audio.onPlayed = (report) => this.played(report);
     this.audio.onLevel = (who, level) => this.level(who, level);
     this.wire();
     this.state('idle');
+    this.offer();
   }
 
   wire() {
-    const on = (selector, kind, work) => this.find(selector).addEventListener(kind, work);
+    const on = (selector, kind, work) => this.find(selector).addEventListener(kind, guarded(work));
     on('.rp-start', 'click', () => (this.talking ? this.stopTalking() : this.startTalking()));
     on('.rp-hush', 'click', () => this.connection.send({ type: 'stop' }));
     on('.rp-new', 'click', () => this.anew());
@@ -60,12 +86,7 @@ class Chat {
       this.write();
     });
     on('.rp-settings', 'input', (event) => this.setting(event.target));
-    if (!window.isSecureContext) {
-      this.notice(
-        'This page came over plain HTTP, so the browser gives it no microphone. Typing works; for ' +
-          'talking start the server with --ssl-keyfile and --ssl-certfile.',
-      );
-    }
+    this.notice('');
   }
 
   // Talking and typing
@@ -73,12 +94,12 @@ class Chat {
   async connect() {
     this.notice('');
     await this.audio.open();
-    if (!this.connection.ready) await this.connection.open();
-    this.find('.rp-new').disabled = false;
+    await this.connection.open();
+    enable(this.find('.rp-new'), true);
   }
 
   async startTalking() {
-    this.find('.rp-start').disabled = true;
+    enable(this.find('.rp-start'), false);
     try {
       await this.connect();
       await this.audio.openMicrophone();
@@ -86,7 +107,7 @@ class Chat {
     } catch (error) {
       this.notice(error.message);
     } finally {
-      this.find('.rp-start').disabled = false;
+      enable(this.find('.rp-start'), true);
     }
   }
 
@@ -124,8 +145,9 @@ class Chat {
     this.log.clear();
     this.sounds.clear();
     this.state('idle');
-    this.find('.rp-new').disabled = true;
-    this.find('.rp-download').disabled = true;
+    enable(this.find('.rp-new'), false);
+    enable(this.find('.rp-download'), false);
+    this.find('.rp-figures').textContent = '';
   }
 
   gone(why) {
@@ -142,15 +164,25 @@ class Chat {
     if (work) work.call(this, event);
   }
 
+  // Before a conversation has begun its settings can be chosen already.
+  async offer() {
+    const response = await fetch('/v1/conversation');
+    if (response.ok && !this.connection.session) this.choices(await response.json());
+  }
+
+  choices({ voices, predictors, responders, settings }) {
+    this.fill('voice', voices.map((one) => [one.name, `${one.name}: ${one.description}`]), settings.voice);
+    this.fill('predictor', predictors.map((one) => [one, one]), settings.predictor);
+    this.fill('responder', responders.map((one) => [one, RESPONDERS[one] || one]), settings.responder);
+  }
+
   on_session(event) {
-    this.fill('voice', event.voices.map((one) => [one.name, `${one.name}: ${one.description}`]), event.settings.voice);
-    this.fill('predictor', event.predictors.map((one) => [one, one]), event.settings.predictor);
-    this.fill('responder', event.responders.map((one) => [one, RESPONDERS[one] || one]), event.settings.responder);
+    this.choices(event);
     if (!event.resumed) this.log.clear();
     this.audio.sent = 0; // the server counts anew
     this.audio.anchor = null;
     for (const turn of event.turns) this.log.show({ ...turn, final: true });
-    this.find('.rp-download').disabled = !event.turns.length;
+    enable(this.find('.rp-download'), event.turns.length > 0);
     this.state('listening');
   }
 
@@ -159,25 +191,31 @@ class Chat {
   }
 
   on_partial(event) {
-    this.find('.rp-partial').textContent = event.text;
+    if (event.text) this.log.show({ turn: event.turn, who: 'user', text: event.text });
+  }
+
+  on_speech_started() {
+    this.notice(''); // what failed before is over
   }
 
   on_turn(event) {
-    this.find('.rp-partial').textContent = '';
     this.sounds.delete(event.turn);
     const known = this.replies.get(event.reply);
-    if (known && known.firstMs) event.timings.first_audio_ms = known.firstMs;
+    if (known && known.firstMs) {
+      event.timings.first_audio_ms = known.firstMs;
+      this.measured(known, event.timings);
+    }
     this.log.show({ ...event, final: true });
-    this.find('.rp-download').disabled = false;
+    enable(this.find('.rp-download'), true);
   }
 
   on_turn_reopened(event) {
     this.sounds.delete(event.turn);
-    this.log.remove(event.turn);
+    this.log.reopen(event.turn);
   }
 
-  on_turn_dropped() {
-    this.find('.rp-partial').textContent = '';
+  on_turn_dropped(event) {
+    this.log.remove(event.turn);
   }
 
   on_reply_started(event) {
@@ -230,7 +268,10 @@ class Chat {
   played(report) {
     this.figures.played = report.total;
     if (report.first) this.measure(report);
-    if (report.stopped) this.figures.stops.push({ reply: report.reply, played: report.played, at: performance.now() });
+    if (report.stopped) {
+      const silentAt = report.time + this.audio.latency();
+      this.figures.stops.push({ reply: report.reply, played: report.played, at: silentAt });
+    }
     if (report.underruns) this.figures.underruns += report.underruns;
     this.connection.send({
       type: 'playback',
@@ -250,15 +291,24 @@ class Chat {
     const from = spoken ? this.audio.timeOf(known.speechEnd) : this.typedAt;
     if (from === null || from === undefined) return;
     known.firstMs = 1000 * (time + this.audio.latency() - from);
-    if (spoken) {
-      this.figures.firstAudio.push(known.firstMs);
-      this.connection.send({ type: 'measured', reply, first_audio_ms: known.firstMs });
-    }
-    const sorted = [...this.figures.firstAudio].sort((a, b) => a - b);
-    const median = sorted[Math.floor(sorted.length / 2)];
+    known.spoken = spoken;
+    if (spoken) this.connection.send({ type: 'measured', reply, first_audio_ms: known.firstMs });
+    this.find('.rp-figures').textContent = `First sound after ${Math.round(known.firstMs)} ms`;
+  }
+
+  // The parts of a reply's wait: the server's own, and what is left for the way and both buffers.
+  measured({ spoken, firstMs }, timings) {
+    const parts = {};
+    for (const [name, part] of PARTS) if (timings[name] !== undefined) parts[part] = timings[name];
+    const known = Object.values(parts).reduce((sum, ms) => sum + ms, 0);
+    parts['way and buffers'] = firstMs - known;
+    this.figures.replies.push({ spoken, first_audio_ms: firstMs, parts });
+    const listed = Object.entries(parts).map(([part, ms]) => `${part} ${Math.round(ms)}`);
+    const all = this.figures.replies.filter((one) => one.spoken).map((one) => one.first_audio_ms);
+    all.sort((a, b) => a - b);
+    const median = all.length > 1 ? `; median of ${all.length}: ${Math.round(all[all.length >> 1])} ms` : '';
     this.find('.rp-figures').textContent =
-      `First sound after ${Math.round(known.firstMs)} ms` +
-      (sorted.length > 1 ? `, median ${Math.round(median)} ms of ${sorted.length}` : '');
+      `First sound after ${Math.round(firstMs)} ms (${listed.join(', ')})${median}`;
   }
 
   level(who, rms) {
@@ -274,6 +324,9 @@ class Chat {
       const response = await fetch(`/v1/conversation/${this.connection.session}/turns/${number}.wav`);
       if (!response.ok) throw new Error('This turn has no sound.');
       this.sounds.set(number, await this.audio.context.decodeAudioData(await response.arrayBuffer()));
+      // an hour of talk must not stay in memory
+      if (this.sounds.size > SOUNDS) this.sounds.delete(this.sounds.keys().next().value);
+      return this.sounds.get(number);
     }
     return this.sounds.get(number);
   }
@@ -317,10 +370,11 @@ class Chat {
     const element = this.find('.rp-state');
     element.dataset.state = state;
     element.querySelector('b').textContent = STATES[state] || state;
-    this.find('.rp-hush').disabled = state !== 'speaking';
+    enable(this.find('.rp-hush'), state === 'speaking');
   }
 
+  // What stands in the way; nothing, or why there is no microphone.
   notice(text) {
-    this.find('.rp-notice').textContent = text;
+    this.find('.rp-notice').textContent = text || (window.isSecureContext ? '' : INSECURE);
   }
 }

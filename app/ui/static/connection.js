@@ -9,10 +9,19 @@ export class Connection {
     this.settings = {};
     this.tries = 0;
     this.wanted = false;
+    this.opening = null;
   }
 
+  // Resolves when there is a session; several who ask at once share one connection.
   open() {
+    if (this.ready) return Promise.resolve();
+    if (!this.opening) this.opening = this.connect().finally(() => (this.opening = null));
+    return this.opening;
+  }
+
+  connect() {
     this.wanted = true;
+    let refused = '';
     const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
     const socket = new WebSocket(`${scheme}://${location.host}/v1/conversation`);
     socket.binaryType = 'arraybuffer';
@@ -34,15 +43,19 @@ export class Connection {
           this.handlers.onEvent(event);
           return resolve(event);
         }
-        if (event.type === 'error' && event.fatal) this.wanted = false;
+        if (event.type === 'error' && event.fatal) {
+          this.wanted = false;
+          refused = event.message;
+        }
         this.handlers.onEvent(event);
         return undefined;
       };
       socket.onclose = () => {
+        reject(new Error(refused || 'The server cannot be reached.'));
+        if (this.socket !== socket) return; // another conversation has begun
         this.ready = false;
-        reject(new Error('The server closed the connection.'));
         if (this.wanted) this.again();
-        else this.handlers.onGone();
+        else this.handlers.onGone(refused);
       };
     });
   }
@@ -75,6 +88,8 @@ export class Connection {
     this.wanted = false;
     this.send({ type: 'end' });
     if (this.socket) this.socket.close();
+    this.socket = null;
+    this.ready = false;
     this.session = null;
   }
 }

@@ -3,6 +3,8 @@ import { draw } from './picture.js';
 
 const PICTURE_S = 4; // pictures share one scale of time up to this length
 
+const NEAR_END = 160; // pixels: who has scrolled further up is left there
+
 const SHOWN_LOST = 12; // words that were not heard, as a hint of what was missed
 
 export class Log {
@@ -21,17 +23,32 @@ export class Log {
     this.root.querySelector('.rp-empty').hidden = false;
   }
 
-  // A turn: new, or known and changed.
+  // A turn: new, or known and changed. It is `final` when it has become history.
   show(turn) {
+    const followed = this.followed();
     const element = this.turns.get(turn.turn) || this.create(turn);
+    element.dataset.live = !turn.final;
+    element.setAttribute('aria-live', turn.final ? 'polite' : 'off');
     const unread = turn.wordless ? '(heard as sound)' : '(not understood)';
     element.querySelector('.rp-text').textContent = turn.text || (turn.final ? unread : '…');
     const lost = element.querySelector('.rp-lost');
     lost.textContent = '';
     if (turn.cut && turn.intended) lost.textContent = ' ' + rest(turn.intended, turn.text);
     if (turn.final) this.finish(element, turn);
-    this.root.scrollTop = this.root.scrollHeight;
-    return element;
+    if (followed) this.root.scrollTop = this.root.scrollHeight;
+  }
+
+  followed() {
+    return this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < NEAR_END;
+  }
+
+  // The user goes on: the turn is not history any more.
+  reopen(number) {
+    const element = this.turns.get(number);
+    if (!element) return;
+    element.dataset.live = true;
+    element.querySelector('.rp-line').textContent = '';
+    element.querySelector('canvas')?.remove();
   }
 
   create(turn) {
@@ -78,14 +95,7 @@ export class Log {
     button.className = 'rp-replay';
     button.textContent = '▶ Replay';
     button.setAttribute('aria-label', `Replay: ${turn.text}`);
-    button.addEventListener('click', async () => {
-      button.disabled = true;
-      try {
-        await this.replay(await this.fetchTurn(turn.turn));
-      } finally {
-        button.disabled = false;
-      }
-    });
+    button.addEventListener('click', async () => this.replay(await this.fetchTurn(turn.turn)));
     return button;
   }
 
@@ -94,6 +104,7 @@ export class Log {
     canvas.setAttribute('role', 'img');
     canvas.setAttribute('aria-label', `Spectrogram and pitch curve of: ${turn.text}`);
     element.querySelector('.rp-line').before(canvas);
+    const followed = this.followed();
     try {
       const buffer = await this.fetchTurn(turn.turn);
       const seconds = Math.max(PICTURE_S, buffer.duration);
@@ -101,7 +112,7 @@ export class Log {
     } catch {
       canvas.remove();
     }
-    this.root.scrollTop = this.root.scrollHeight;
+    if (followed) this.root.scrollTop = this.root.scrollHeight;
   }
 
   remove(number) {

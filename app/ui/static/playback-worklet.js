@@ -79,7 +79,7 @@ class Playback extends AudioWorkletProcessor {
     this.running = false;
     this.fading = 0;
     this.gain = this.wanted = 1;
-    this.report({ stopped: true });
+    this.report({ stopped: true, time: currentTime });
   }
 
   report(more) {

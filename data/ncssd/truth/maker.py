@@ -39,7 +39,8 @@ class TruthPlan:
 def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
     """Makes the recordings that are not there yet.
 
-    Conditions, file types, rates and channels go round, so that each meets the others.
+    Conditions, file types, rates and channels go round at different paces, so that each meets the
+    others: no condition is heard in one kind of file alone.
 
     Returns:
         The media files.
@@ -52,11 +53,12 @@ def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
     made = []
     kinds = list(FILES)
     for index in range(plan.recordings):
-        kind = kinds[index % len(kinds)]
+        lap = index // len(kinds)
+        kind = kinds[(index + lap) % len(kinds)]
         condition, snr_db = CONDITIONS[index % len(CONDITIONS)]
         rates = FILES[kind][2]
         rate = rates[(index // 2) % len(rates)]
-        channels = 1 + index % 2
+        channels = 1 + (index + index // 2) % 2
         stem = f"r{plan.seed:02d}-{index:03d}-{condition}{snr_db:.0f}"
         media = out / f"{stem}.{kind}"
         made.append(media)

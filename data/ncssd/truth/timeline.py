@@ -6,11 +6,25 @@ from typing import Any
 
 from data.ncssd.truth.clips import Clip
 
-_GAP_MEAN_S, _GAP_SD_S = 0.25, 0.35  # between turns; below 0 they overlap
+_GAP_SD_S = 0.35  # of the gaps between turns
 _MIN_GAP_S, _MAX_GAP_S = -0.8, 1.6
-_BACKCHANNEL_SHARE = 0.25  # of the turns that are long enough to have one
 _BACKCHANNEL_S = 1.0
 _LONG_TURN_S = 3.0
+# of espeak-ng's variants, by its own files
+_WOMEN = frozenset(
+    (
+        *("f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "anika", "aunty", "belinda"),
+        *("grandma", "linda", "shelby", "steph"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How people take turns. The defaults are those of the recordings that are scored."""
+
+    gap_mean_s: float = 0.25  # between turns; below 0 they overlap
+    backchannel_share: float = 0.25  # of the turns that are long enough to have one
 
 
 @dataclass(frozen=True)
@@ -93,21 +107,28 @@ class _Deck:
         return None
 
 
-def make_timeline(clips: dict[str, list[Clip]], seconds: float, rng: random.Random) -> Timeline:
+def make_timeline(
+    clips: dict[str, list[Clip]],
+    seconds: float,
+    rng: random.Random,
+    habits: Habits = Habits(),
+) -> Timeline:
     """Dialogues of two voices, monologues of a third, and silences, for about `seconds`.
 
     Between dialogues lie a silence of over 4 s, or a third voice after a short pause, or nothing
-    but the change to another pair of voices.
+    but the change to another pair of voices. Without a silence nobody comes back: where no three
+    people are left who were not heard, there is one.
     """
+    people = {_person(voice) for voice in clips}
     line, part, now = Timeline(), 0, rng.uniform(0.5, 3.0)
     before: list[str] = []
     while now < seconds:
         pair = _pick(clips, 2, before, rng)
-        now = _dialogue(line, clips, pair, part, now, rng)
+        now = _dialogue(line, clips, pair, part, now, rng, habits)
         before += pair
         part += 1
         kind = rng.choice(["silence", "silence", "third", "change"])
-        if kind == "silence":
+        if kind == "silence" or len(people - {_person(voice) for voice in before}) < 3:
             now += rng.uniform(4.6, 9.0)
             before = []
         elif kind == "third":
@@ -124,28 +145,34 @@ def make_timeline(clips: dict[str, list[Clip]], seconds: float, rng: random.Rand
 def _pick(
     clips: dict[str, list[Clip]], number: int, before: list[str], rng: random.Random
 ) -> list[str]:
-    """Voices that are different people: of one synthesizer's voice only one variant.
-
-    `before` are the voices heard since the last long silence; no variant of theirs is picked
-    while there are others.
+    """Voices that are different people (`_person`), none of them the person behind one of `before`,
+    the voices heard since the last long silence, while there are others.
     """
     voices = [voice for voice, own in clips.items() if len(own) >= 4] or list(clips)
     voices = rng.sample(voices, len(voices))
-    taken = {_base(voice) for voice in before}
-    voices.sort(key=lambda voice: _base(voice) in taken)
+    taken = {_person(voice) for voice in before}
+    voices.sort(key=lambda voice: _person(voice) in taken)
     picked: list[str] = []
     for voice in voices:
-        if all(_base(voice) != _base(other) for other in picked):
+        if all(_person(voice) != _person(other) for other in picked):
             picked.append(voice)
         if len(picked) == number:
             break
     return picked if len(picked) == number else voices[:number]
 
 
-def _base(voice: str) -> str:
-    """The person behind a voice: "flite-slt+f1.08" and "festival-slt" are both "slt"."""
-    name = voice.split("+")[0]
-    return name.partition("-")[2] or name
+def _person(voice: str) -> str:
+    """Who is behind a voice of the corpus.
+
+    A recorded voice is one person at any size: "flite-slt+t1.06p1.0" and "festival-slt" are both
+    "slt". espeak-ng is one formant voice whose variants shift it a little, so that some cannot be
+    told apart by ear: they count as one man and one woman.
+    """
+    synthesizer, _, name = voice.partition("-")
+    base, *variants = name.split("+") if name else [voice]
+    if synthesizer != "espeak":
+        return base
+    return "a woman" if variants and variants[0] in _WOMEN else "a man"
 
 
 def _dialogue(
@@ -155,6 +182,7 @@ def _dialogue(
     part: int,
     now: float,
     rng: random.Random,
+    habits: Habits,
 ) -> float:
     decks = [_Deck(clips[voice], rng) for voice in pair]
     who, last_end = rng.randrange(2), now
@@ -162,14 +190,14 @@ def _dialogue(
         clip = decks[who].draw()
         if clip is None:
             break
-        gap = min(max(rng.gauss(_GAP_MEAN_S, _GAP_SD_S), _MIN_GAP_S), _MAX_GAP_S)
+        gap = min(max(rng.gauss(habits.gap_mean_s, _GAP_SD_S), _MIN_GAP_S), _MAX_GAP_S)
         if gap < 0:  # an overlap takes at most a third of the shorter turn
             previous = line.placed[-1].clip.speech_s if index else 0.0
             gap = max(gap, -min(clip.speech_s, previous) / 3)
         at = last_end + (gap if index else 0.0)
         line.placed.append(Placed(clip, at, part))
         last_end = max(last_end, at + clip.speech_s)
-        if clip.speech_s > _LONG_TURN_S and rng.random() < _BACKCHANNEL_SHARE:
+        if clip.speech_s > _LONG_TURN_S and rng.random() < habits.backchannel_share:
             _backchannel(line, decks[1 - who], at, clip.speech_s, part, rng)
         who = 1 - who
     return last_end

@@ -83,6 +83,19 @@ def test_oldest_whole_turns_leave_a_full_window(
     assert state.past[0].keys.shape[2] < 4 * talker.config.max_positions
 
 
+def test_turns_leave_a_buffer_that_has_grown(
+    talker: DialogueModel, segments: list[Segment]
+) -> None:
+    """A conversation once broke at its fifth turn: a grown buffer belongs to inference mode."""
+    state = talker.init_state()
+    begun_with = state.past[0].keys.shape[2]
+    while state.past[0].keys.shape[2] == begun_with:
+        talker.prefill(state, segments[1:2])
+        state.turn_ends.append(state.length)
+    talker.end_turn(state)
+    assert state.length <= talker.config.max_positions
+
+
 def test_losses_fall_when_trained(talker: DialogueModel, segments: list[Segment]) -> None:
     talker.train().requires_grad_(True)
     optimizer = torch.optim.Adam(talker.parameters(), 1e-2)

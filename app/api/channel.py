@@ -1,0 +1,196 @@
+"""What carries a session over a WebSocket, whatever the words on it are: what goes out, the clock,
+the limits, and the end."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import numpy as np
+from fastapi import WebSocket
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from app.hub import BusyError, Hub
+from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit
+from app.session import Session
+from app.settings import SessionSettings
+from app.speaking import Emitted
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.02
+_MAX_WAITING = 600  # messages to a listener who does not read
+_MAX_ERRORS = 50
+_SWEEP_S = 1.0
+
+Encoded = dict[str, Any] | bytes
+
+
+class Channel:
+    """One listener of one session.
+
+    Args:
+        hub: where the session comes from, and goes back to.
+        socket: accepted.
+        encode: what is sent for something that the session emits.
+        park: whether a session whose listener is gone waits for another.
+
+    Attributes:
+        session: once it is opened.
+        ended: set when the session is over, and not only its listener gone.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        socket: WebSocket,
+        encode: Callable[[Emitted], Iterable[Encoded]],
+        park: bool,
+    ) -> None:
+        self.hub = hub
+        self.session: Session | None = None
+        self.ended = False
+        self._socket, self._encode, self._park = socket, encode, park
+        self._out: asyncio.Queue[Emitted | None] = asyncio.Queue()
+        self._errors = 0
+        # Real time and a half, and 30 s at once: a machine that stood still gets what piled up.
+        self._sound_rate = RateLimit(1.5, 30.0)
+        self._message_rate = RateLimit(40.0, 200.0)
+
+    async def run(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Until `read`, which takes the listener's messages, ends, or has to."""
+        writer = asyncio.create_task(self._write())
+        ticker = asyncio.create_task(self._tick())
+        try:
+            await read()
+        except WebSocketDisconnect:
+            pass
+        except ProtocolError as error:
+            self._tell(error)
+        except Exception:
+            logger.exception("a connection failed")
+            self.emit(_error("internal", "the server failed; its log says why", fatal=True))
+        finally:
+            ticker.cancel()
+            self._leave()
+            self._out.put_nowait(None)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(writer, 2.0)
+            if self._socket.client_state is WebSocketState.CONNECTED:
+                with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                    await self._socket.close()
+
+    async def receive(self, cost: Callable[[str | bytes], float]) -> str | bytes:
+        """The listener's next message, which counts for `cost` messages.
+
+        Raises:
+            WebSocketDisconnect: there is none any more.
+            ProtocolError: they come too fast.
+        """
+        received = await self._socket.receive()
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(received.get("code", 1000))
+        text = received.get("text")
+        content = text if text is not None else received.get("bytes") or b""
+        if not self._message_rate.allows(cost(content), time.monotonic()):
+            raise ProtocolError("too_fast", "too many messages; send sound in real time", True)
+        return content
+
+    def open(self, name: str | None, settings: SessionSettings) -> tuple[Session, bool]:
+        """A session for this listener, and whether it is resumed; raises ProtocolError (busy)."""
+        try:
+            self.session, resumed = self.hub.open(name, settings, self.emit, self._waker())
+        except BusyError as error:
+            raise ProtocolError("busy", str(error), True) from None
+        return self.session, resumed
+
+    def hear(self, samples: np.ndarray) -> None:
+        """The listener's sound [n] at 24 kHz; raises ProtocolError when it comes too fast."""
+        if self.session is None:
+            raise ProtocolError("not_started", "the first message must be 'start'")
+        if not self._sound_rate.allows(len(samples) / SAMPLE_RATE, time.monotonic()):
+            raise ProtocolError("too_fast", "sound comes faster than real time", True)
+        self.session.hear(samples)
+
+    def refuse(self, error: ProtocolError) -> None:
+        """Says what is wrong with a message; raises it again when the connection has to end."""
+        self._errors += 1
+        if error.fatal or self._errors > _MAX_ERRORS:
+            raise ProtocolError(error.code, str(error), True) from None
+        self._tell(error)
+
+    def emit(self, message: Emitted) -> None:
+        """Sends, as soon as the socket takes it; never waits."""
+        self._out.put_nowait(message)
+
+    def _tell(self, error: ProtocolError) -> None:
+        self.hub.metrics.rejected.labels(error.code).inc()
+        self.emit(_error(error.code, str(error), error.fatal))
+
+    def _leave(self) -> None:
+        session, self.session = self.session, None
+        if session is None:
+            return
+        if self.ended or not self._park:
+            self.hub.end(session)
+        else:
+            self.hub.park(session)
+
+    def _waker(self) -> Callable[[], None]:
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop may have ended
+                loop.call_soon_threadsafe(self._wake)
+
+        return wake
+
+    def _wake(self) -> None:
+        if self.session is not None:
+            self.session.tick()
+
+    async def _tick(self) -> None:
+        swept = 0.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            session = self.session
+            if session is None:
+                continue
+            session.tick()
+            now = time.monotonic()
+            if now - swept > _SWEEP_S:
+                swept = now
+                self.hub.sweep()
+                self.hub.metrics.queue.set(self._out.qsize())
+                await self._check(session)
+
+    async def _check(self, session: Session) -> None:
+        if session.idle_s > self.hub.settings.idle_s:
+            self.ended = True
+            minutes = self.hub.settings.idle_s / 60
+            message = f"nothing was said for {minutes:.0f} minutes; start again when you like"
+            self.emit(_error("idle", message, fatal=True))
+        elif self._out.qsize() > _MAX_WAITING:
+            await self._socket.close(1008)
+
+    async def _write(self) -> None:
+        while True:
+            message = await self._out.get()
+            if message is None:
+                return
+            try:
+                for piece in self._encode(message):
+                    if isinstance(piece, bytes):
+                        await self._socket.send_bytes(piece)
+                    else:
+                        await self._socket.send_json(piece)
+                if isinstance(message, dict) and message.get("fatal"):
+                    await self._socket.close(1008)
+            except (WebSocketDisconnect, RuntimeError):
+                return
+
+
+def _error(code: str, message: str, fatal: bool = False) -> dict[str, Any]:
+    return {"type": "error", "code": code, "message": message, "fatal": fatal}

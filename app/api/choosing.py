@@ -1,0 +1,55 @@
+"""What can be chosen for a conversation, and whether a choice is one of them."""
+
+from typing import Any
+
+from app.hub import Engines
+from app.protocol import ProtocolError
+from app.session import with_settings
+from app.settings import SessionSettings
+from data.errors import InputError
+
+
+def choices(engines: Engines) -> dict[str, Any]:
+    """What can be chosen for a conversation."""
+    speaker = engines.speaker
+    return {
+        "voices": [
+            {"name": voice.name, "description": voice.description}
+            for voice in speaker.voices.values()
+        ],
+        "predictors": list(speaker.predictors),
+        "recognizer": engines.recognizer.name,
+        "responders": list(engines.responders),
+    }
+
+
+def public_settings(settings: SessionSettings) -> dict[str, Any]:
+    """Settings as a listener sees them."""
+    names = ("voice", "predictor", "responder", "temperature", "rate", "interrupt")
+    public = {name: getattr(settings, name) for name in names}
+    return {**public, "silence_ms": settings.hearing.silence_ms}
+
+
+def changed(
+    engines: Engines, settings: SessionSettings, changes: dict[str, Any]
+) -> SessionSettings:
+    """Settings with some changed.
+
+    Raises:
+        ProtocolError: there is no such thing, or a number is out of range.
+    """
+    known = {
+        "voice": engines.speaker.voices,
+        "predictor": engines.speaker.predictors,
+        "responder": engines.responders,
+    }
+    for kind, names in known.items():
+        name = changes.get(kind)
+        if name and name not in names:
+            raise ProtocolError(
+                f"unknown_{kind}", f"{kind} {name!r:.60} is none of {', '.join(names)}"
+            )
+    try:
+        return with_settings(settings, **changes)
+    except InputError as error:
+        raise ProtocolError("out_of_range", str(error)) from None

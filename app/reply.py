@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def main(argv: list[str]) -> int:
     voice = resolve_voice(speaker, args.voice)
     if text is None:
         omni = Omni.load(speaker, args.weights)
+        print("the thinker can only talk about what it was trained on", file=sys.stderr)
         dialogue, exchanges = hear_sound(speaker, omni, turns)
         thought = omni.think(exchanges, args.seed)
         reply = speaker.speak(dialogue, thought, voice, options)

@@ -83,7 +83,7 @@ def with_noise(samples: np.ndarray, ratio_db: float, seed: int) -> np.ndarray:
 def evaluate(
     speaker: Any, predictors: Sequence[str], options: MakeOptions, num: int, panel: Panel
 ) -> Result:
-    """Measures `num` sentences in three voices, and `num` pairs of dialogues, with each predictor."""
+    """Measures `num` sentences in three voices and `num` pairs of dialogues, by each predictor."""
     found: dict[str, list[Figure]] = {}
     for name in predictors:
         through = Through(speaker, name)

@@ -11,6 +11,12 @@ from data.errors import InputError, MissingModelError
 from models.text.words import Words
 from models.transformer import KeyValues, Transformer, continue_mask
 
+_OLDEST = (5, 24)
+_NEEDED = (
+    "a Hugging Face backbone needs the transformers package; "
+    "install it with: .venv/bin/pip install 'transformers>=5.24'"
+)
+
 
 class WordBackbone(nn.Module):
     """A decoder-only transformer over whole words, trained from nothing.
@@ -82,12 +88,12 @@ class HuggingFaceBackbone(nn.Module):
     def __init__(self, folder: str) -> None:
         super().__init__()
         try:
+            import transformers
             from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
         except ImportError:
-            raise MissingModelError(
-                "a Hugging Face backbone needs the transformers package; "
-                "install it with: .venv/bin/pip install transformers"
-            ) from None
+            raise MissingModelError(_NEEDED) from None
+        if tuple(map(int, transformers.__version__.split(".")[:2])) < _OLDEST:
+            raise MissingModelError(f"{_NEEDED} (there is {transformers.__version__})")
         if not (Path(folder) / "config.json").is_file():
             raise InputError(
                 f"{folder} holds no config.json; give the folder of a Hugging Face causal "
@@ -108,9 +114,7 @@ class HuggingFaceBackbone(nn.Module):
         return self._cache()
 
     def forward(self, vectors: Tensor, past: Any = None) -> Tensor:
-        done = self.model.base_model(
-            inputs_embeds=vectors, past_key_values=past, use_cache=past is not None
-        )
+        done = self.model.base_model(inputs_embeds=vectors, cache=past, use_cache=past is not None)
         return done.last_hidden_state
 
     def embed(self, tokens: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class ThinkerConfig:
     listen_depth: int = 2
     depth: int = 3
     num_heads: int = 4
-    ffn_dim: int = 704
+    ffn_dim: int = 640
     words: tuple[str, ...] = ()
     backbone: str = ""
 

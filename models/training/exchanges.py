@@ -105,7 +105,7 @@ class Exchanges:
     def _followed(self, chance: random.Random, turns: list[int]) -> list[Exchange]:
         """A stretch of a dialogue as it went, up to an answer."""
         last = chance.randrange(1, len(turns))
-        first = max(0, last - chance.randint(1, 2 * MAX_TURNS - 1))
+        first = max(last % 2 ^ 1, last - 2 * chance.randint(1, MAX_TURNS) + 1)  # a user's turn
         row = []
         for place, index in enumerate(turns[first : last + 1]):
             if (last - first - place) % 2:

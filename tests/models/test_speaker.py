@@ -113,6 +113,16 @@ def test_two_hours_of_history_are_heard_by_their_end(speaker: Speaker) -> None:
     assert dialogue.predictor.length < 1000
 
 
+@pytest.mark.parametrize("level", [0.0, 1e-4, 1.0])
+@pytest.mark.parametrize("text", ["So this is how it went.", ""])
+def test_after_silence_and_noise_replies_end(speaker: Speaker, level: float, text: str) -> None:
+    dialogue = speaker.open_dialogue()
+    speaker.hear(dialogue, 0, text, 10 * level * noise(1.0))
+    reply = speaker.speak(dialogue, "I see.", speaker.voices["one"], OPTIONS)
+    made = np.concatenate(list(reply))
+    assert reply.complete and np.isfinite(made).all() and len(made) < 20 * 24_000
+
+
 @pytest.mark.parametrize("text", ["", "   ", "🙂🙂", "***"])
 def test_nothing_to_speak_is_said_at_once(speaker: Speaker, text: str) -> None:
     with pytest.raises(InputError, match="nothing to speak"):

@@ -12,6 +12,11 @@ const STATES = {
   lost: 'Reconnecting',
 };
 
+// What a choice means, where its name does not say it.
+const RESPONDERS = {
+  'speech-to-speech': 'speech-to-speech (hears sound, knows only its topics)',
+};
+
 const PARTS = [
   ['silence_ms', 'silence'],
   ['recognition_ms', 'recognition'],
@@ -168,7 +173,7 @@ class Chat {
   choices({ voices, predictors, responders, settings }) {
     this.fill('voice', voices.map((one) => [one.name, `${one.name}: ${one.description}`]), settings.voice);
     this.fill('predictor', predictors.map((one) => [one, one]), settings.predictor);
-    this.fill('responder', responders.map((one) => [one, one]), settings.responder);
+    this.fill('responder', responders.map((one) => [one, RESPONDERS[one] || one]), settings.responder);
   }
 
   on_session(event) {

@@ -1,14 +1,18 @@
 """The comparing table: every predictor on the same material, noise as loud as it says."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from data.synthetic import speak
 from models.evaluation import comparison
 from models.evaluation.bars import at_most
 from models.evaluation.comparison import Through, evaluate, with_noise
 from models.evaluation.figures import Result, ratio
 from models.evaluation.panel import Panel
-from tests.models.evaluation.parrot import Parrot
+from models.voice import Voice
+from tests.models.evaluation.parrot import Parrot, Squawk
 
 
 @pytest.mark.parametrize("ratio_db", [20.0, 5.0])
@@ -25,11 +29,13 @@ def test_noise_is_as_loud_as_asked(ratio_db: float) -> None:
 class Pair(Parrot):
     """Two predictors: the sound of "ear" is heard, "none" is deaf to it."""
 
-    opened = ""
-
     def open_dialogue(self, predictor: str) -> list:
         self.ear = predictor
         return super().open_dialogue()
+
+    def speak(self, dialogue: list, text: str, voice: Voice, options: Any = None) -> Squawk:
+        loud = self.ear == "level" and np.square(dialogue[-1]).mean() > 0.004
+        return Squawk(speak(voice.description, text, "excited" if loud else "sad", 1)[0], [])
 
 
 def test_a_history_is_noisy_for_one_predictor_alone() -> None:

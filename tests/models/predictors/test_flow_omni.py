@@ -2,13 +2,16 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
 from models.predictors.flow_omni import FlowOmni
+from models.predictors.generation import MAX_PAUSE_FRAMES, Sentence, generate
 from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import Segment
-from tests.tiny import tiny
+from models.speaker import SpeakOptions
+from tests.tiny import tiny, tiny_speaker
 
 
 @pytest.fixture
@@ -84,3 +87,32 @@ def test_stacked_latents_are_those_of_the_posterior(
     expected = torch.cat([s.codes for s in segments if s.codes is not None])
     torch.testing.assert_close(talker.stacked(list(frames)), expected)
     assert talker.stacked([]).shape == (0, talker.config.latent_dim)
+
+
+def test_a_streamed_reply_is_the_decoding_of_all_its_latents(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    speaker = tiny_speaker("flow-omni")
+    dialogue, voice = speaker.open_dialogue(), speaker.voices["one"]
+    options, given = SpeakOptions(seed=2), []
+    stacked = dialogue.model.stacked
+    monkeypatch.setattr(dialogue.model, "stacked", lambda f: (given.extend(f), stacked(f))[1])
+    chunks = list(speaker.speak(dialogue, "The oven is in. I see.", voice, options))
+    whole = speaker.stream(voice, options, dialogue.model)
+    phones = torch.zeros(len(given), 3, dtype=torch.long)
+    made = whole.push(stacked(given), phones, last=True).numpy()
+    assert len(chunks) > 3
+    np.testing.assert_allclose(np.concatenate(chunks), made, atol=1e-4)
+
+
+def test_two_hundred_replies_end(talker: FlowOmni) -> None:
+    """The pointer leaves the text in every one, at a temperature at which anything may come."""
+    units = torch.zeros(6, 3, dtype=torch.long)
+    units[:, 0] = torch.arange(20, 26)
+    options = SamplingOptions(temperature=2.0)
+    for seed in range(200):
+        sentence = Sentence(Segment(1, False, units, torch.zeros(talker.config.style_dim)))
+        generator = torch.Generator().manual_seed(seed)
+        frames = list(generate(talker, talker.init_state(), sentence, options, generator))
+        assert 0 < len(frames) <= len(units) * MAX_PAUSE_FRAMES
+        assert [unit for _, unit in frames] == sorted(unit for _, unit in frames)

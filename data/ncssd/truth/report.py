@@ -60,7 +60,7 @@ def score_and_print(truth: Path, out: Path, with_words: bool, to: Path | None) -
         limit = "" if bar is None else f"{'≥' if bar[1] else '≤'} {bar[0]:.2f}"
         cells = [f"{values[figure]:.3f}" for values in figures.values()]
         table.add_row(figure, limit, *cells)
-    Console().print(table)
+    Console(width=max(80, 36 + 14 * len(figures))).print(table)
     if to is not None:
         to.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0

@@ -82,6 +82,11 @@ class Answer:
         return self._cancelled.is_set()
 
     @property
+    def in_the_making(self) -> bool:
+        """Whether sound is being made for it: not over, and not far enough ahead to wait."""
+        return not (self.done or self.cancelled or self._waiting >= _AHEAD_S * SAMPLE_RATE)
+
+    @property
     def words(self) -> list[tuple[str, float, float]]:
         """(word, start, end) in seconds, of what has been predicted."""
         return list(self.reply.words) if self.reply is not None else []

@@ -2,6 +2,8 @@
 
 import os
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -53,6 +55,9 @@ class Metrics:
             "repartee_interruptions", "Speech over the agent.", ["outcome"], registry=registry
         )
         self.reopened = Counter("repartee_reopened", "Turns that went on.", registry=registry)
+        self.answers: WeakSet[Any] = WeakSet()  # of all sessions
+        making = Gauge("repartee_answers", "Answers in the making.", registry=registry)
+        making.set_function(self.in_the_making)
         self.underruns = Counter(
             "repartee_underruns", "Sound that came too late.", ["where"], registry=registry
         )
@@ -61,6 +66,10 @@ class Metrics:
         self.rejected = Counter(
             "repartee_rejected", "Messages and requests refused.", ["code"], registry=registry
         )
+
+    def in_the_making(self) -> int:
+        """How many of `answers` (`app.answering.Answer`) sound is being made for now."""
+        return sum(answer.in_the_making for answer in self.answers)
 
     def text(self) -> bytes:
         """The exposition format."""

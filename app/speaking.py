@@ -15,6 +15,7 @@ from data.audio import SAMPLE_RATE
 DUCK_GAIN = 0.25
 FADE_MS = 20
 _LEAD_S = 2.5  # sound sent ahead of the listener
+_START_S = 0.15  # for each other answer in the making, so much more must be there before it begins
 _STOP_REPORT_S = 0.4  # the page has so long to say where it stopped
 
 
@@ -74,6 +75,7 @@ class Speaking:
         self.stop_by: float | None = None
         self.timings: dict[str, float] = {}
         self._emit, self._metrics = emit, metrics
+        metrics.answers.add(answer)
         self._shown = ""
         self._ducked = False
 
@@ -136,6 +138,10 @@ class Speaking:
 
     def _send(self, now: float) -> None:
         playback, answer = self.playback, self.answer
+        if not playback.begun and not answer.done:
+            others = self._metrics.in_the_making() - 1
+            if answer.num_samples < others * _START_S * SAMPLE_RATE:
+                return
         while playback.lead_s(now) < _LEAD_S:
             samples = answer.take()
             if samples is None:

@@ -267,7 +267,9 @@ class Reply:
                     self.first_audio_ms = 1000 * (time.perf_counter() - self._started)
                     want = FIRST_FRAMES
                 else:
-                    want = min(MAX_FRAMES, 2 * want)
+                    # About half of what the listener still has: a machine that is busy may take
+                    # twice as long for a chunk before it is heard.
+                    want = min(MAX_FRAMES, 1 + 3 * want // 2)
                 self._put(self._chunks, rest[:whole])
                 rest = rest[whole:]
         self._busy_s = time.perf_counter() - self._started

@@ -1,0 +1,51 @@
+"""A reply begins at once where the machine is free, and with more in hand where it is not."""
+
+import numpy as np
+
+from app.answering import Answer
+from app.metrics import Metrics
+from app.speaking import Sound, Speaking
+
+
+def answer(seconds: float) -> Answer:
+    made = Answer(1, lambda: 0.0)
+    if seconds:
+        made.put(np.zeros(round(seconds * 24_000), np.float32), lambda: None)
+    return made
+
+
+def sounds(made: Answer, metrics: Metrics) -> int:
+    out: list[object] = []
+    Speaking(made, 1, "slt", None, out.append, metrics).tick(0.0)
+    return sum(isinstance(one, Sound) for one in out)
+
+
+def test_alone_it_begins_with_what_there_is() -> None:
+    assert sounds(answer(0.08), Metrics()) == 1
+
+
+def test_beside_others_in_the_making_more_must_be_there() -> None:
+    metrics = Metrics()
+    others = [answer(0.0) for _ in range(3)]
+    metrics.answers.update(others)
+    assert sounds(answer(0.08), metrics) == 0
+    assert sounds(answer(0.60), metrics) == 1
+    assert b"repartee_answers 3.0" in metrics.text()
+
+
+def test_what_is_over_or_cancelled_does_not_count() -> None:
+    metrics = Metrics()
+    over, gone = answer(0.0), answer(0.0)
+    over.done = True
+    gone.cancel()
+    metrics.answers.update([over, gone])
+    assert sounds(answer(0.08), metrics) == 1
+
+
+def test_a_short_reply_is_not_held_back() -> None:
+    metrics = Metrics()
+    others = [answer(0.0) for _ in range(3)]
+    metrics.answers.update(others)
+    short = answer(0.08)
+    short.done = True
+    assert sounds(short, metrics) == 1

@@ -21,7 +21,7 @@ from data.errors import RepError
 
 logger = logging.getLogger(__name__)
 
-_AHEAD_S, _AHEAD_CROWDED_S = 4.0, 0.3  # sound that may wait to be taken; beside other answers
+_AHEAD_S = 4.0  # sound that may wait to be taken
 _REMEMBERED_TURNS = 6  # of a dialogue that is built anew
 
 
@@ -56,7 +56,6 @@ class Answer:
         error: why it failed, or empty.
         done: no more sound will come.
         num_samples: made so far.
-        crowded: whether others are in the making: then it must not run far ahead of its listener.
         asked_at, text_at, sound_at: clock readings of the request, first words and first sound.
     """
 
@@ -65,7 +64,6 @@ class Answer:
         self.text = ""
         self.error = ""
         self.done = False
-        self.crowded = False
         self.num_samples = 0
         self.asked_at = clock()
         self.text_at: float | None = None
@@ -86,7 +84,7 @@ class Answer:
     @property
     def in_the_making(self) -> bool:
         """Whether sound is being made for it: not over, and not far enough ahead to wait."""
-        return not (self.done or self.cancelled or self._is_ahead())
+        return not (self.done or self.cancelled or self._waiting >= _AHEAD_S * SAMPLE_RATE)
 
     @property
     def words(self) -> list[tuple[str, float, float]]:
@@ -130,11 +128,8 @@ class Answer:
             self._waiting += len(samples)
         wake()
         with self._changed:
-            self._changed.wait_for(lambda: self.cancelled or not self._is_ahead())
+            self._changed.wait_for(lambda: self.cancelled or self._waiting < _AHEAD_S * SAMPLE_RATE)
         return not self.cancelled
-
-    def _is_ahead(self) -> bool:
-        return self._waiting >= (_AHEAD_CROWDED_S if self.crowded else _AHEAD_S) * SAMPLE_RATE
 
     def wrote(self, piece: str) -> None:
         """Adds words."""

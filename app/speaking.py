@@ -14,7 +14,7 @@ from data.audio import SAMPLE_RATE
 
 DUCK_GAIN = 0.25
 FADE_MS = 20
-_LEAD_S, _LEAD_CROWDED_S = 2.5, 1.0  # sound sent ahead of the listener; beside other answers
+_LEAD_S = 2.5  # sound sent ahead of the listener
 _START_S = 0.15  # for each other answer in the making, so much more must be there before it begins
 _STOP_REPORT_S = 0.4  # the page has so long to say where it stopped
 
@@ -138,12 +138,11 @@ class Speaking:
 
     def _send(self, now: float) -> None:
         playback, answer = self.playback, self.answer
-        others = self._metrics.in_the_making() - answer.in_the_making
-        answer.crowded = others > 0
-        enough = answer.done or answer.num_samples >= others * _START_S * SAMPLE_RATE
-        if not playback.begun and not enough:
-            return
-        while playback.lead_s(now) < (_LEAD_CROWDED_S if others else _LEAD_S):
+        if not playback.begun and not answer.done:
+            others = self._metrics.in_the_making() - 1
+            if answer.num_samples < others * _START_S * SAMPLE_RATE:
+                return
+        while playback.lead_s(now) < _LEAD_S:
             samples = answer.take()
             if samples is None:
                 return

@@ -130,7 +130,9 @@ def test_two_workers_give_what_one_gives_and_a_dead_one_costs_its_row(tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_a_parent_that_is_killed_or_interrupted(tmp_path, how):
     code = (
-        "import sys; from pathlib import Path\n"
+        "import signal, sys; from pathlib import Path\n"
+        # Whoever starts the tests in the background passes on that Ctrl-C is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from data.ncssd.engine import Pool, run_stage\n"
         "from data.ncssd.stage import Stage\n"
         "from tests.data.ncssd.test_engine import ROWS, context_in, sleeps\n"

@@ -1,5 +1,8 @@
 """What goes wrong with a reply: silent, cut short, over-long, or caught in a loop."""
 
+import itertools
+import re
+
 import numpy as np
 import torch
 
@@ -26,6 +29,17 @@ def expected_seconds(text: str) -> float:
     return PHONE_S * sum(symbol not in _NOT_PHONES for symbol in symbols)
 
 
+def repeated_seconds(text: str) -> float:
+    """How long the words of a text that repeat the word before them take: "no no no" is said as a
+    loop by whoever says it."""
+    words = re.findall(r"[\w']+", text.lower())
+    longest = run = 0.0
+    for before, word in itertools.pairwise(words):
+        run = run + expected_seconds(word) if word == before else 0.0
+        longest = max(longest, run)
+    return longest
+
+
 def fault_of(samples: np.ndarray, text: str) -> str | None:
     """The first thing wrong with a reply `[T]` at 24 kHz, in a word or two; None if nothing is."""
     if len(samples) < SAMPLE_RATE // 20 or np.sqrt(np.square(samples).mean()) < _SILENT_RMS:
@@ -40,7 +54,7 @@ def fault_of(samples: np.ndarray, text: str) -> str | None:
         return "cut short"
     if longest_held(samples) > HELD_S:
         return "held sound"
-    if longest_loop(samples) > LOOP_S:
+    if longest_loop(samples) > LOOP_S + repeated_seconds(text):
         return "looping"
     return None
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.audio import resample
-from models.evaluation.faults import expected_seconds, fault_of
+from models.evaluation.faults import expected_seconds, fault_of, repeated_seconds
 from models.evaluation.sets import held_out_voices, say
 
 TEXT = "The baker closed the shop early, and everybody walked home along the river."
@@ -56,3 +56,15 @@ def test_a_slower_performance_is_no_fault() -> None:
 def test_the_expected_length_is_the_teachers() -> None:
     seconds = len(spoken()) / 24_000
     assert expected_seconds(TEXT) == pytest.approx(seconds, rel=0.25)
+
+
+def test_words_that_repeat_in_the_text_are_no_loop_by_themselves() -> None:
+    """flite's kal16 was once said to loop when it said what it was given."""
+    text = "No no no no no, that is not it at all."
+    samples = say("flite-kal16", text).samples
+    assert fault_of(samples, text) is None
+    piece = samples[6_000:12_000]  # a quarter of a second, in the middle of them
+    looped = np.concatenate([samples[:12_000], *[piece] * 12, samples[12_000:]])
+    assert fault_of(looped, text) in ("looping", "over-long")
+    assert repeated_seconds("It is very very late, and very cold.") < 0.5
+    assert repeated_seconds("That is not it at all.") == 0

@@ -22,9 +22,8 @@ from models.predictors.table import load_predictors
 from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply
 from models.text import normalise
-from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
-from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
+from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
 from models.vocoder.decoder import Decoder, DecoderConfig, decode_whole
 from models.vocoder.posterior import Posterior, PosteriorConfig
 from models.vocoder.prior import Prior, PriorConfig
@@ -384,20 +383,6 @@ class Speaker:
 
     def _tensor(self, samples: np.ndarray) -> Tensor:
         return torch.from_numpy(samples)[None].to(self.device)
-
-
-def load_acoustic_decoder(folder: Path) -> AcousticDecoder:
-    """The decoder of acoustic codes, with the codebooks.
-
-    Raises:
-        MissingModelError: either is not in `folder`.
-    """
-    acoustic = AcousticTokenizer(load_config(folder, "acoustic", AcousticConfig))
-    load_weights(folder, "acoustic", acoustic)
-    config = load_config(folder, "acoustic-decoder", AcousticDecoderConfig)
-    decoder = AcousticDecoder(config, acoustic)
-    load_weights(folder, "acoustic-decoder", decoder)
-    return decoder
 
 
 def text_up_to(text: str, words: list[str]) -> str:

@@ -3,13 +3,11 @@
 import math
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from models.predictors.dialogue_model import DialogueConfig, DialogueModel, Frame, initialise
-from models.predictors.sampling import SamplingOptions, draw
-from models.predictors.sequence import Positions, Segment
+from models.predictors.code_model import CodeModel
+from models.predictors.dialogue_model import DialogueConfig, initialise
+from models.predictors.sequence import Positions
 from models.tokenizers.fsq import CodeEmbedding, CodeHead
 
 
@@ -33,7 +31,7 @@ class Losses:
         return self.code + self.advance + 0.3 * self.plan
 
 
-class GPTTalker(DialogueModel):
+class GPTTalker(CodeModel):
     """A dialogue model whose frames are the codes of the semantic tokenizer (GPT-Talker, arXiv
     2407.21491, section 3.3)."""
 
@@ -47,31 +45,10 @@ class GPTTalker(DialogueModel):
         self.code_head = CodeHead(config.levels, config.dim)
         self.apply(initialise)
 
-    def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
-        return segments, None
-
-    def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
-        return self.code(before)
-
-    @torch.inference_mode()
-    def draw_frame(
-        self,
-        hidden: Tensor,
-        options: SamplingOptions,
-        generator: torch.Generator,
-        before: list[Frame],
-    ) -> int:
-        return draw(self.code_head(hidden), options, generator, before)  # type: ignore[arg-type]
-
-    def stacked(self, frames: list[Frame]) -> Tensor:
-        return torch.tensor(frames, dtype=torch.long)
-
     def losses(self, hidden: Tensor, positions: Positions) -> Losses:
         """Cross-entropies at hidden states `[B, L, dim]`."""
-        chosen = positions.code_target >= 0
-        logits = self.code_head(hidden[chosen]).float()
         return Losses(
-            F.cross_entropy(logits, positions.code_target[chosen]),
+            self.code_loss(hidden, positions),
             self.advance_loss(hidden, positions),
             self.plan_loss(hidden, positions),
         )

@@ -3,18 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.predictors.dialogue_model import (
-    DialogueConfig,
-    DialogueModel,
-    Frame,
-    collate,
-    initialise,
-)
+from models.predictors.code_model import CodeModel
+from models.predictors.dialogue_model import DialogueConfig, collate, initialise
 from models.predictors.lvs import Aligner, Fusion, LVSPredictor
-from models.predictors.sampling import SamplingOptions, draw
 from models.predictors.sequence import Positions, Segment
 
 
@@ -49,7 +42,7 @@ class Losses:
         return self.code + self.advance + 0.3 * self.plan + self.lvs
 
 
-class HamTTS(DialogueModel):
+class HamTTS(CodeModel):
     """A dialogue model whose frames are the acoustic tokenizer's first codes, and whose phones are
     told by a predicted latent variable sequence what they sound like.
 
@@ -80,12 +73,6 @@ class HamTTS(DialogueModel):
             self.lvs = LVSPredictor(dim, config.lvs_dim, config.lvs_depth)
             self.fusion = Fusion(dim, config.lvs_dim)
         self.apply(initialise)
-
-    def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
-        return segments, None
-
-    def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
-        return self.code(before)
 
     def encode_texts(self, units: Tensor, lengths: Tensor) -> Tensor:
         texts = self.units(units, lengths)
@@ -131,26 +118,11 @@ class HamTTS(DialogueModel):
         given = predicted.to(latents.dtype).index_copy(0, chosen, mixed)
         return self.fusion(texts, given, lengths), error
 
-    @torch.inference_mode()
-    def draw_frame(
-        self,
-        hidden: Tensor,
-        options: SamplingOptions,
-        generator: torch.Generator,
-        before: list[Frame],
-    ) -> int:
-        return draw(self.code_head(hidden), options, generator, before)  # type: ignore[arg-type]
-
-    def stacked(self, frames: list[Frame]) -> Tensor:
-        return torch.tensor(frames, dtype=torch.long)
-
     def losses(self, hidden: Tensor, positions: Positions, lvs: Tensor | None = None) -> Losses:
         """Losses at hidden states `[B, L, dim]`; `lvs` is the error that `taught_texts` returned,
         None where texts were not taught."""
-        chosen = positions.code_target >= 0
-        logits = self.code_head(hidden[chosen]).float()
         return Losses(
-            F.cross_entropy(logits, positions.code_target[chosen]),
+            self.code_loss(hidden, positions),
             self.advance_loss(hidden, positions),
             self.plan_loss(hidden, positions),
             hidden.new_zeros(()) if lvs is None else lvs,

@@ -1,9 +1,12 @@
 """The acoustic tokenizer: latents as residual codes."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from models.checkpoint import load_config, load_weights
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,17 @@ class AcousticTokenizer(nn.Module):
         """Codes `[..., L]` to the scaled latents after each level, `[..., L, latent_dim]`."""
         levels = torch.arange(codes.shape[-1], device=codes.device)
         return self.codebooks[levels, codes].cumsum(-2)
+
+
+def load_acoustic(folder: Path) -> AcousticTokenizer:
+    """The fitted acoustic tokenizer.
+
+    Raises:
+        MissingModelError: it is not in `folder`.
+    """
+    acoustic = AcousticTokenizer(load_config(folder, "acoustic", AcousticConfig))
+    load_weights(folder, "acoustic", acoustic)
+    return acoustic
 
 
 def nearest(points: Tensor, codebook: Tensor) -> Tensor:

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_config, load_weights, save_model
+from models.checkpoint import save_model
 from models.predictors.units import neighbours
 from models.text import SYMBOLS
-from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, nearest
+from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
 from models.training.corpus import Corpus
 from models.training.encoded import encode_corpus, encode_latents
 from models.training.loop import Budget, Run, device, train
@@ -19,17 +19,6 @@ BATCH = 16
 CROP_FRAMES = 64
 NEIGHBOURS = 16
 WRONG = 0.15  # share of frames whose codes are exchanged for a near one, in half of the rows
-
-
-def load_acoustic(folder: Path) -> AcousticTokenizer:
-    """The fitted acoustic tokenizer.
-
-    Raises:
-        MissingModelError: it is not in `folder`.
-    """
-    acoustic = AcousticTokenizer(load_config(folder, "acoustic", AcousticConfig))
-    load_weights(folder, "acoustic", acoustic)
-    return acoustic
 
 
 def train_acoustic_decoder(

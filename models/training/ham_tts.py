@@ -9,7 +9,7 @@ from torch import Tensor
 from models.checkpoint import save_model
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import Segment
-from models.training.acoustic_decoder import load_acoustic
+from models.tokenizers.acoustic import load_acoustic
 from models.training.corpus import Corpus
 from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
 from models.training.disturbing import disturbed

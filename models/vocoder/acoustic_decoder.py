@@ -1,13 +1,15 @@
 """HAM-TTS's second model: the first acoustic code of each frame to all of them, and to latents."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.checkpoint import load_config, load_weights
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
-from models.tokenizers.acoustic import AcousticTokenizer
+from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic
 
 LOOKAHEAD_FRAMES = 2
 _NOISE_FRAMES = 4096
@@ -178,3 +180,15 @@ class AcousticDecoder(nn.Module):
         h = condition + self.sum(totals / self.spread[0]) + which[:, None]
         rest = self.leave(self.refine(h, state, which))
         return rest * self.spread[levels + 1, None, None]
+
+
+def load_acoustic_decoder(folder: Path) -> AcousticDecoder:
+    """The decoder of acoustic codes, with the codebooks.
+
+    Raises:
+        MissingModelError: either is not in `folder`.
+    """
+    config = load_config(folder, "acoustic-decoder", AcousticDecoderConfig)
+    decoder = AcousticDecoder(config, load_acoustic(folder))
+    load_weights(folder, "acoustic-decoder", decoder)
+    return decoder

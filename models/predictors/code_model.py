@@ -1,0 +1,45 @@
+"""What the predictors of codes share: a frame of sound is one number."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.predictors.dialogue_model import DialogueModel, Frame
+from models.predictors.sampling import SamplingOptions, draw
+from models.predictors.sequence import Positions, Segment
+
+
+class CodeModel(DialogueModel):
+    """A dialogue model whose frames are codes.
+
+    A subclass makes `code`, codes `[...]` (and `begin`, one beyond them) to vectors `[..., dim]`,
+    and `code_head`, hidden states `[..., dim]` to logits.
+    """
+
+    code: nn.Module
+    code_head: nn.Module
+
+    def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
+        return segments, None
+
+    def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
+        return self.code(before)
+
+    @torch.inference_mode()
+    def draw_frame(
+        self,
+        hidden: Tensor,
+        options: SamplingOptions,
+        generator: torch.Generator,
+        before: list[Frame],
+    ) -> int:
+        return draw(self.code_head(hidden), options, generator, before)  # type: ignore[arg-type]
+
+    def stacked(self, frames: list[Frame]) -> Tensor:
+        return torch.tensor(frames, dtype=torch.long)
+
+    def code_loss(self, hidden: Tensor, positions: Positions) -> Tensor:
+        """Mean cross-entropy of the codes at hidden states `[B, L, dim]`, in nats."""
+        chosen = positions.code_target >= 0
+        logits = self.code_head(hidden[chosen]).float()
+        return F.cross_entropy(logits, positions.code_target[chosen])

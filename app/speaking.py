@@ -15,6 +15,7 @@ from data.audio import SAMPLE_RATE
 DUCK_GAIN = 0.25
 FADE_MS = 20
 _LEAD_S = 2.5  # sound sent ahead of the listener
+_FIRST_S = 0.06  # less than that the page does not begin to play
 _START_S = 0.15  # for each other answer in the making, so much more must be there before it begins
 _STOP_REPORT_S = 0.4  # the page has so long to say where it stopped
 
@@ -140,7 +141,7 @@ class Speaking:
         playback, answer = self.playback, self.answer
         if not playback.begun and not answer.done:
             others = self._metrics.in_the_making() - 1
-            if answer.num_samples < others * _START_S * SAMPLE_RATE:
+            if answer.num_samples < max(_FIRST_S, others * _START_S) * SAMPLE_RATE:
                 return
         while playback.lead_s(now) < _LEAD_S:
             samples = answer.take()

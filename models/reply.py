@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 MAX_RETRIES = 2
 MAX_FORCED = 2  # more than this, before any of a sentence was let go, and it is begun again
 HELD_FRAMES = 40
+_MARGIN_S = 0.4
 MAX_UNITS = 160
 FIRST_FRAMES, MAX_FRAMES = 2, 16  # latents in the first chunk, and in later ones
 _QUEUED_FRAMES = 250  # the predictor runs at most 10 s ahead of the decoder
@@ -77,6 +78,8 @@ class Reply:
         self._num_frames = 0
         self._busy_s = 0.0
         self._started = time.perf_counter()
+        self._heard_since: float | None = None  # when the first chunk was there
+        self._num_samples = 0
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), daemon=True)
             for work in (self._predict, self._decode)
@@ -197,23 +200,25 @@ class Reply:
         mark = dialogue.mark()
         symbols = torch.tensor(units.symbols)
         # The first sentence streams at once. Of later ones the listener still hears what came
-        # before, so a second and a half is looked at before it is let go.
+        # before, so a second and a half is looked at before it is let go, while that lasts.
         hold = HELD_FRAMES if continues else FIRST_FRAMES
         for attempt in range(MAX_RETRIES + 1):
             sentence = Sentence(Segment(AGENT, continues, units.fields, self._voice.style))
             first_frame, sent = self._num_frames, 0
-            for _ in generate(
+            steps = generate(
                 dialogue.model,
                 dialogue.predictor,
                 sentence,
                 self._options.sampling,
                 self._generator,
-            ):
+            )
+            while self._step(steps, first_frame + len(sentence.frames)):
                 self._check()
                 count = len(sentence.frames)
                 if sent == 0 and sentence.forced > MAX_FORCED and attempt < MAX_RETRIES:
                     break
-                if count >= hold and count - sent >= FIRST_FRAMES:
+                ripe = count >= hold or (count >= FIRST_FRAMES and self._short())
+                if ripe and count - sent >= FIRST_FRAMES:
                     sent = self._send(sentence, symbols, sent)
             else:
                 self._send(sentence, symbols, sent)
@@ -222,6 +227,21 @@ class Reply:
             self.retries += 1
             dialogue.return_to(mark)
             logger.info("a sentence was begun again: its pointer was forced %d times", MAX_FORCED)
+
+    def _step(self, steps: Iterator[object], num_frames: int) -> bool:
+        """The next frame, when it is this reply's turn; False when the sentence is over."""
+        with self._speaker.schedule.work(self._due(num_frames * FRAME_SAMPLES)):
+            return next(steps, None) is not None
+
+    def _due(self, num_samples: int) -> float:
+        """When the listener, who hears the first chunk at once, needs what follows so many samples."""
+        if self._heard_since is None:
+            return self._started
+        return self._heard_since + num_samples / SAMPLE_RATE
+
+    def _short(self) -> bool:
+        """Whether the listener is about to run out of sound."""
+        return self._due(self._num_samples) - time.perf_counter() < _MARGIN_S
 
     def _send(self, sentence: Sentence, symbols: torch.Tensor, sent: int) -> int:
         count = len(sentence.frames)
@@ -259,17 +279,20 @@ class Reply:
             if waiting:
                 phones = torch.stack([around for _, around in waiting])
             waiting = []
-            made = stream.push(frames, phones, last).cpu().numpy()
+            with self._speaker.schedule.work(self._due(self._num_samples)):
+                made = stream.push(frames, phones, last).cpu().numpy()
             rest = np.concatenate([rest, made])
             whole = len(rest) if last else len(rest) // FRAME_SAMPLES * FRAME_SAMPLES
             if whole:
-                if self.first_audio_ms is None:
-                    self.first_audio_ms = 1000 * (time.perf_counter() - self._started)
+                if self._heard_since is None:
+                    self._heard_since = time.perf_counter()
+                    self.first_audio_ms = 1000 * (self._heard_since - self._started)
                     want = FIRST_FRAMES
                 else:
                     # About half of what the listener still has: a machine that is busy may take
                     # twice as long for a chunk before it is heard.
                     want = min(MAX_FRAMES, 1 + 3 * want // 2)
+                self._num_samples += whole
                 self._put(self._chunks, rest[:whole])
                 rest = rest[whole:]
         self._busy_s = time.perf_counter() - self._started

@@ -1,5 +1,6 @@
 """The face of the folder: a voice, a dialogue and a text to a stream of samples."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from models.predictors.sequence import Segment
 from models.predictors.table import load_predictors
 from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply
+from models.schedule import Schedule
 from models.text import normalise
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
@@ -117,6 +119,7 @@ class Speaker:
         self.predictors = tuple(self._talkers)
         self.voices = voices
         self.device = device
+        self.schedule = Schedule()
 
     @classmethod
     def load(
@@ -340,9 +343,10 @@ class Speaker:
     def _enter(
         self, dialogue: DialogueState, who: int, text: str, sound: np.ndarray | None
     ) -> None:
-        segments = self.segments_of(dialogue.model, who, text, sound)
-        dialogue.model.prefill(dialogue.predictor, segments)
-        dialogue.model.end_turn(dialogue.predictor)
+        with self.schedule.work(time.perf_counter()):
+            segments = self.segments_of(dialogue.model, who, text, sound)
+            dialogue.model.prefill(dialogue.predictor, segments)
+            dialogue.model.end_turn(dialogue.predictor)
 
     @torch.inference_mode()
     def segments_of(

@@ -24,6 +24,10 @@ def test_alone_it_begins_with_what_there_is() -> None:
     assert sounds(answer(0.08), Metrics()) == 1
 
 
+def test_less_than_the_page_begins_with_waits_for_more() -> None:
+    assert sounds(answer(0.04), Metrics()) == 0
+
+
 def test_beside_others_in_the_making_more_must_be_there() -> None:
     metrics = Metrics()
     others = [answer(0.0) for _ in range(3)]

@@ -234,7 +234,7 @@ class Reply:
             return next(steps, None) is not None
 
     def _due(self, num_samples: int) -> float:
-        """When the listener, who hears the first chunk at once, needs what follows so many samples."""
+        """When a listener who began with the first chunk needs what follows so many samples."""
         if self._heard_since is None:
             return self._started
         return self._heard_since + num_samples / SAMPLE_RATE

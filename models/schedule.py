@@ -1,8 +1,8 @@
 """Whose work comes first when many replies share few cores: what is due the soonest.
 
-Earliest deadline first (Liu and Layland 1973, section 7), one predicted frame or one decoded chunk at
-a time. Left to the operating system, a reply that is seconds ahead of its listener takes the core from
-one whose listener is about to run out.
+Earliest deadline first (Liu and Layland 1973, section 7), one predicted frame or one decoded chunk
+at a time. Left to the operating system, a reply that is seconds ahead of its listener takes the
+core from one whose listener is about to run out.
 """
 
 import heapq

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
+from kernels.int8_linear import with_int8_linears
 from models.checkpoint import WEIGHTS, load_config, load_weights
 from models.dialogue_state import AGENT, DialogueState, HeardTurn
 from models.mel import SAMPLE_RATE
@@ -128,7 +129,8 @@ class Speaker:
         """Loads the models of a folder, by default the bundled ones.
 
         On the CPU the program then uses one thread an operation: predictor and decoder run side by
-        side in two threads, which is faster than two threads in each.
+        side in two threads, which is faster than two threads in each. Predictors step with weights
+        of 8 bits there (`kernels.int8_linear`).
 
         Args:
             weights: the folder.
@@ -147,6 +149,9 @@ class Speaker:
         prior = Prior(load_config(folder, "prior", PriorConfig))
         decoder = Decoder(load_config(folder, "decoder", DecoderConfig))
         talkers = load_predictors(folder, predictor)
+        if device == "cpu":
+            for talker in talkers:
+                with_int8_linears(talker)
         models = {
             "semantic": tokenizer,
             "style": style,

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 @dataclass
 class ConvState:
-    """The inputs that a causal convolution still needs: `[B, pad, C]`."""
+    """The inputs that a causal convolution still needs, `[B, pad, C]`, and of a block with a
+    condition what that says, `[B, 1, 2 C]`: a stream has one condition from beginning to end."""
 
     past: Tensor
+    modulation: Tensor | None = None
 
 
 class CausalConv1d(nn.Module):
@@ -75,7 +77,12 @@ class ConvNeXtBlock(nn.Module):
         h = self.norm(self.depthwise(x, state))
         if self.modulate is not None:
             assert condition is not None, "this block was built with a condition"
-            scale, shift = self.modulate(condition)[:, None].chunk(2, dim=-1)
+            modulation = None if state is None else state.modulation
+            if modulation is None:
+                modulation = self.modulate(condition)[:, None]
+            if state is not None:
+                state.modulation = modulation
+            scale, shift = modulation.chunk(2, dim=-1)
             h = h * (1 + scale) + shift
         return x + self.reduce(F.gelu(self.expand(h), approximate="tanh"))
 

@@ -6,18 +6,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Rotation = tuple[Tensor, Tensor]
 
-def rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Rotary position embedding (arXiv 2104.09864, section 3.2.2).
 
-    `x` is `[B, H, T, D]`, `positions` `[T]` or `[B, T]`.
+def rotation(positions: Tensor, width: int) -> Rotation:
+    """Cosines and sines of rotary positions (arXiv 2104.09864, section 3.2.2) for heads of `width`.
+
+    `positions` is `[T]` or `[B, T]`; they broadcast over `[B, H, T, width / 2]`.
     """
-    half = x.shape[-1] // 2
-    frequencies = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
-    angles = positions[..., None].float() * frequencies
+    half = width // 2
+    steps = torch.arange(half, device=positions.device, dtype=torch.float32)
+    angles = positions[..., None].float() * 10_000.0 ** (-steps / half)
     if angles.dim() == 3:
         angles = angles[:, None]
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, by: Rotation) -> Tensor:
+    """Heads `x` `[..., B, H, T, D]`, turned."""
+    cos, sin = by[0].to(x.dtype), by[1].to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
@@ -66,11 +73,12 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim, bias=False)
 
     def forward(
-        self, x: Tensor, positions: Tensor, mask: Tensor | None, past: KeyValues | None = None
+        self, x: Tensor, turn: Rotation, mask: Tensor | None, past: KeyValues | None = None
     ) -> Tensor:
         batch, length, dim = x.shape
-        q, k, v = self.qkv(x).view(batch, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        q, k = rotate(q, positions), rotate(k, positions)
+        qkv = self.qkv(x).view(batch, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        q, k = rotate(qkv[:2], turn)  # both at once: a step is made of many small operations
+        v = qkv[2]
         if past is not None:
             k, v = past.append(k, v)
         causal = mask is None and past is None
@@ -96,12 +104,12 @@ class TransformerBlock(nn.Module):
         self.ffn_norm = nn.LayerNorm(dim, bias=False)
         self.gate_up = nn.Linear(dim, 2 * ffn_dim, bias=False)
         self.down = nn.Linear(ffn_dim, dim, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
     def forward(
-        self, x: Tensor, positions: Tensor, mask: Tensor | None, past: KeyValues | None = None
+        self, x: Tensor, turn: Rotation, mask: Tensor | None, past: KeyValues | None = None
     ) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), positions, mask, past))
+        x = x + self.dropout(self.attention(self.attention_norm(x), turn, mask, past))
         gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
         return x + self.dropout(self.down(F.silu(gate) * up))
 
@@ -143,6 +151,7 @@ class Transformer(nn.Module):
         mask: Tensor | None,
         past: list[KeyValues] | None = None,
     ) -> Tensor:
+        turn = rotation(positions, self.dim // self.num_heads)
         for index, block in enumerate(self.blocks):
-            x = block(x, positions, mask, None if past is None else past[index])
+            x = block(x, turn, mask, None if past is None else past[index])
         return self.norm(x)

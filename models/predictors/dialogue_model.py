@@ -257,9 +257,14 @@ class DialogueModel(nn.Module, ABC):
         return F.cross_entropy(picked, target % NUM_BINS)
 
     @torch.inference_mode()
-    def prefill(self, state: PredictorState, segments: list[Segment]) -> Tensor:
-        """Segments enter the dialogue; returns the hidden state `[dim]` at the last position."""
-        return self._advance(state, self.read([segments])[0])[-1]
+    def prefill(
+        self, state: PredictorState, segments: list[Segment], texts: Tensor | None = None
+    ) -> Tensor:
+        """Segments enter the dialogue; returns the hidden state `[dim]` at the last position.
+
+        `texts` `[S, N, dim]`, of `encode_texts`, need not be made again.
+        """
+        return self._advance(state, self.read([segments], texts)[0])[-1]
 
     @torch.inference_mode()
     def plan_step(self, state: PredictorState, field: int, bin_: int) -> Tensor:
@@ -277,9 +282,9 @@ class DialogueModel(nn.Module, ABC):
         age: int,
         manner: Tensor,
     ) -> Tensor:
-        """One frame: the frame before (None: none), the pointer's vector `[dim]` (of
-        `encode_units`), its age and the manner `[dim]` (of `manner`); returns the hidden state
-        `[dim]`."""
+        """One frame: the frame before (None: none), what the unit under the pointer says `[dim]`
+        (`at_pointer` of `encode_units`), its age and the manner `[dim]` (of `manner`); returns the
+        hidden state `[dim]`."""
         device = self.kind.weight.device
         if isinstance(before, Tensor):
             sound = self.sound(torch.tensor(0, device=device), before[None].to(device))
@@ -291,10 +296,10 @@ class DialogueModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def encode_units(self, units: Tensor) -> Tensor:
-        """Units `[N, 3]` of a segment to what each says at the pointer, `[N, dim]`."""
+        """Units `[N, 3]` of one segment to vectors `[N, dim]`."""
         units = units.to(self.kind.weight.device)
         lengths = torch.tensor([len(units)], device=units.device)
-        return self.at_pointer(self.encode_texts(units[None], lengths)[0])
+        return self.encode_texts(units[None], lengths)[0]
 
     @torch.inference_mode()
     def manner(self, plan: Tensor, style: Tensor) -> Tensor:

@@ -46,9 +46,10 @@ def generate(
         the text is held.
     """
     segment = sentence.segment
-    hidden = model.prefill(state, [segment])
+    texts = model.encode_units(segment.units)
+    hidden = model.prefill(state, [segment], texts[None])
     segment.plan = _draw_plan(model, state, hidden, generator)
-    at_pointer = model.encode_units(segment.units)
+    at_pointer = model.at_pointer(texts)
     manner = model.manner(segment.plan, segment.style)
     unit, age = 0, 0
     frame: Frame | None = None

@@ -51,7 +51,9 @@ def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
         threshold = probabilities.topk(options.top_k).values[-1]
         probabilities = torch.where(probabilities >= threshold, probabilities, 0.0)
     if options.top_p < 1:
-        order = probabilities.argsort(descending=True)
+        # codes that are rarer than this hold less than what is left out: they need not be sorted
+        common = (probabilities > (1 - options.top_p) / len(probabilities)).nonzero()[:, 0]
+        order = common[probabilities[common].argsort(descending=True)]
         probabilities = _keep(probabilities, order, options.top_p)
     if options.typical_p < 1:
         information = -probabilities.clamp_min(1e-12).log()

@@ -23,7 +23,8 @@ def test_training_and_speaking_see_the_same_sequence(
     hidden = [talker.prefill(state, [bare])]
     for field, value in enumerate(last.plan.tolist()):
         hidden.append(talker.plan_step(state, field, value))
-    at_pointer, manner = talker.encode_units(last.units), talker.manner(last.plan, last.style)
+    at_pointer = talker.at_pointer(talker.encode_units(last.units))
+    manner = talker.manner(last.plan, last.style)
     before, age = None, 0
     sound = last.codes.tolist() if frames is None else frames[-len(last.codes) :]
     for frame, heard in enumerate(sound):

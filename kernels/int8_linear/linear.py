@@ -1,0 +1,94 @@
+"""y = x W^T + b, W as whole numbers of 8 bits with a scale a row.
+
+A step of decoding multiplies one row by every matrix of the model, so it takes as long as reading
+the matrices does: 8 bits are read in a quarter of the time of 32. Many rows are bound by arithmetic
+instead; they go through a common product with the same weights, in bfloat16 where the processor
+has instructions for that, else in float32.
+"""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+INNER_MULTIPLE = 32  # the vectorised product reads past the end of rows of other lengths
+FEW_ROWS = 8  # more are faster in 32 bits (`benchmark.py`)
+
+
+def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """A matrix `[N, K]` as int8 `[N, K]` and a scale a row `[N]`: its largest value becomes 127."""
+    scale = weight.float().abs().amax(1).clamp_min(1e-12) / 127
+    return (weight / scale[:, None]).round().to(torch.int8), scale
+
+
+def int8_linear(x: Tensor, whole: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    """Rows `[M, K]` times `whole` `[N, K]` int8, scaled by `scale` `[N]`, plus `bias`: `[M, N]`.
+
+    The activations are rounded to bfloat16, the sum to bfloat16 once; all else is float32.
+
+    Raises:
+        ValueError: K is not a multiple of `INNER_MULTIPLE`.
+    """
+    if whole.shape[1] % INNER_MULTIPLE:
+        raise ValueError(f"K is {whole.shape[1]}; it must be a multiple of {INNER_MULTIPLE}")
+    # inside, the scales would be rounded to bfloat16
+    product = torch._weight_int8pack_mm(x.to(torch.bfloat16), whole, _ones(whole.shape[0]))
+    return _scaled(product, scale, bias)
+
+
+def int8_linear_reference(x: Tensor, whole: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    """What `int8_linear` computes, in float32 but for the same two roundings."""
+    rounded = x.to(torch.bfloat16).float()
+    product = (rounded @ whole.float().T).to(torch.bfloat16)
+    return _scaled(product, scale, bias)
+
+
+@functools.cache
+def _ones(count: int) -> Tensor:
+    return torch.ones(count, dtype=torch.bfloat16)
+
+
+def _scaled(product: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    wide = product * scale  # float32, since the scale is
+    return wide if bias is None else wide + bias
+
+
+class Int8Linear(nn.Module):
+    """In the place of a trained `nn.Linear`, for inference on a CPU.
+
+    Inputs `[..., K]`, outputs `[..., N]`, float32.
+    """
+
+    whole: Tensor
+    scale: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        whole, scale = quantise(linear.weight.detach())
+        self.register_buffer("whole", whole)
+        self.register_buffer("scale", scale)
+        wide = torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+        self.register_buffer("weight", (whole.float() * scale[:, None]).to(wide))
+        self.register_buffer("bias", None if linear.bias is None else linear.bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        width = x.shape[-1]
+        if x.numel() > FEW_ROWS * width:
+            made = F.linear(x.to(self.weight.dtype), self.weight).to(x.dtype)
+            return made if self.bias is None else made + self.bias
+        made = int8_linear(x.reshape(-1, width), self.whole, self.scale, self.bias)
+        return made.view(*x.shape[:-1], -1)
+
+
+def with_int8_linears(model: nn.Module) -> nn.Module:
+    """Puts an `Int8Linear` in the place of every `nn.Linear` inside `model`, which it returns, but
+    for those with inputs that are no multiple of `INNER_MULTIPLE`."""
+    for name, child in model.named_children():
+        if isinstance(child, nn.Linear) and child.in_features % INNER_MULTIPLE == 0:
+            setattr(model, name, Int8Linear(child))
+        else:
+            with_int8_linears(child)
+    return model

@@ -1,0 +1,55 @@
+"""The fast product is the reference's; a layer in the place of another says nearly the same."""
+
+import pytest
+import torch
+from torch import nn
+
+from kernels.int8_linear import Int8Linear, with_int8_linears
+from kernels.int8_linear.linear import FEW_ROWS, int8_linear, int8_linear_reference, quantise
+
+
+@pytest.mark.parametrize("rows", [1, 2, FEW_ROWS])
+@pytest.mark.parametrize("shape", [(768, 256), (5, 256), (64, 160), (1, 32)])
+@pytest.mark.parametrize("biased", [True, False])
+def test_as_the_reference(rows: int, shape: tuple[int, int], biased: bool) -> None:
+    torch.manual_seed(1)
+    weight, bias = torch.randn(shape), torch.randn(shape[0]) if biased else None
+    whole, scale = quantise(weight)
+    x = torch.randn(rows, shape[1])
+    made = int8_linear(x, whole, scale, bias)
+    wanted = int8_linear_reference(x, whole, scale, bias)
+    # the sums are added in another order, so one may be rounded to the next bfloat16
+    torch.testing.assert_close(made, wanted, rtol=2**-7, atol=1e-3)
+    assert made.dtype == torch.float32
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (2, 3), (4, 40)])
+def test_few_and_many_rows_are_near_the_layer(lead: tuple[int, ...]) -> None:
+    torch.manual_seed(2)
+    linear = nn.Linear(256, 96)
+    x = torch.randn(*lead, 256)
+    with torch.inference_mode():
+        wanted, made = linear(x), Int8Linear(linear)(x)
+    assert made.shape == wanted.shape
+    assert (made - wanted).norm() < 0.02 * wanted.norm()
+
+
+def test_every_linear_layer_inside_is_replaced() -> None:
+    model = nn.Sequential(nn.Linear(64, 32), nn.Sequential(nn.LayerNorm(32), nn.Linear(32, 2)))
+    with_int8_linears(model)
+    kinds = [type(module) for module in model.modules()]
+    assert kinds.count(Int8Linear) == 2 and nn.Linear not in kinds
+
+
+@pytest.mark.parametrize("width", [7, 16, 40])
+def test_rows_that_the_product_cannot_take_are_refused(width: int) -> None:
+    whole, scale = quantise(torch.randn(4, width))
+    with pytest.raises(ValueError, match="multiple of 32"):
+        int8_linear(torch.randn(1, width), whole, scale, None)
+    model = with_int8_linears(nn.Sequential(nn.Linear(width, 4)))
+    assert isinstance(model[0], nn.Linear)  # type: ignore[index]
+
+
+def test_rows_of_zeros_stay_zero() -> None:
+    whole, scale = quantise(torch.zeros(4, 32))
+    assert not int8_linear(torch.randn(1, 32), whole, scale, None).any()

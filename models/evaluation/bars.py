@@ -27,6 +27,7 @@ SPEECH_WER = Asked(bar=at_most(5.0), goal=at_most(2.0))
 SPEECH_SIMILARITY = Asked(bar=at_least(0.85), goal=at_least(0.85))
 SPEECH_DNSMOS = Asked(goal=at_least(-0.05))
 WORD_TIMES = Asked(bar=at_most(60.0))
+PHONE_TIMES = Asked(bar=at_most(40.0))
 CHANCE = Asked(bar=Bar(34.0, 66.0))  # 50 % and two standard deviations of 40 pairs
 MANNER = Asked(bar=at_least(85.0), goal=at_least(95.0))
 CLONE_SIMILARITY = Asked(goal=at_least(0.75))

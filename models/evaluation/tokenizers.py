@@ -8,6 +8,7 @@ import torch
 
 from data.audio import SAMPLE_RATE
 from data.synthetic import VOICES
+from models.evaluation import bars
 from models.evaluation.codecs import (
     ENCODEC_KBPS,
     AcousticCodec,
@@ -23,12 +24,16 @@ from models.evaluation.panel import Panel
 from models.evaluation.probes import Probed, code_use, edit_errors, probe
 from models.evaluation.sets import TOKENS, Item, held_out_voices, say, sentences
 from models.evaluation.vocoder import copy_figures
+from models.mel import FRAME_SAMPLES
+from models.predictors.alignment import align_units
 from models.predictors.units import PUNCTUATION, units_of_text
 from models.speaker import Speaker
 from models.text import SYMBOLS, normalise
+from models.training.phones import unit_ends
 
 NUM_EXAMPLES = 1
 PROBE_SENTENCES = 16
+_MARKS = {i for i, s in enumerate(SYMBOLS) if s in PUNCTUATION or s.startswith("<")}
 COLUMNS = [
     "tokens", "Hz", "kbps", "given aside", "PESQ", "STOI", "DNSMOS", "WER %", "similarity",
     "F0, cents", "codes used %", "entropy, bits", "phone error %", "voice told %",
@@ -59,7 +64,7 @@ def evaluate(speaker: Speaker, num: int, panel: Panel, encodec: Path | None = No
         found, row = _measure(codec, items, probed, panel, examples)
         figures += found
         rows.append(row)
-    figures.append(_own_phones(speaker, items))
+    figures += [_own_phones(speaker, items), _own_times(speaker, items)]
     for kbps in ENCODEC_KBPS:
         if encodec is None:
             facts = encodec_facts(kbps)
@@ -155,20 +160,38 @@ def _originals(items: list[Item], panel: Panel) -> list[str]:
 @torch.inference_mode()
 def _own_phones(speaker: Speaker, items: list[Item]) -> Figure:
     """Phones that the tokenizer's own probe reads from codes, against the frontend's."""
-    marks = {i for i, s in enumerate(SYMBOLS) if s in PUNCTUATION or s.startswith("<")}
     errors, lengths = [], []
     for item in items:
         logits, _ = speaker.tokenizer.inspect(speaker.tokenizer.encode(_tensor(item)))
         best = logits[0].argmax(-1).tolist()
-        read = [s for i, s in enumerate(best) if s not in marks and (i == 0 or best[i - 1] != s)]
+        read = [s for i, s in enumerate(best) if s not in _MARKS and (i == 0 or best[i - 1] != s)]
         units = units_of_text(normalise(item.text))
-        said = [symbol for symbol in units.symbols if symbol not in marks]
+        said = [symbol for symbol in units.symbols if symbol not in _MARKS]
         errors.append(edit_errors(said, read))
         lengths.append(len(said))
     label = "Repartee semantic: phoneme errors of its own probe"
     if not errors:
         return nothing("semantic_per", label, "no utterance")
     return ratio("semantic_per", label, errors, lengths, scale=100, unit="%")
+
+
+@torch.inference_mode()
+def _own_times(speaker: Speaker, items: list[Item]) -> Figure:
+    """Where phones begin by forced alignment with the tokenizer's own probe, as training does it
+    where a data set has no times, against the times of the synthesizer."""
+    errors: list[float] = []
+    of: list[int] = []
+    for number, item in enumerate(items):
+        units = units_of_text(normalise(item.text))
+        phones_only = [i for i, s in enumerate(units.symbols) if s not in _MARKS]
+        true = np.concatenate([[0.0], unit_ends(item.phones, units)[:-1]])
+        phones, _ = speaker.tokenizer.inspect(speaker.tokenizer.encode(_tensor(item)))
+        pointer = align_units(phones[0], units).numpy()
+        found = FRAME_SAMPLES / SAMPLE_RATE * np.searchsorted(pointer, np.arange(len(units)))
+        errors += np.abs(found - true)[phones_only].tolist()
+        of += [number] * len(phones_only)
+    label = "Repartee semantic: forced alignment, error of where phones begin"
+    return ratio("alignment", label, errors, None, of, scale=1000, unit="ms", **bars.PHONE_TIMES)
 
 
 def _timed(work, items: list[Item]) -> tuple[list, float]:

@@ -16,7 +16,7 @@ DUCK_GAIN = 0.25
 FADE_MS = 20
 _LEAD_S = 2.5  # sound sent ahead of the listener
 _FIRST_S = 0.06  # less than that the page does not begin to play
-_START_S = 0.15  # for each other answer in the making, so much more must be there before it begins
+_START_S = 0.2  # for each other answer in the making, so much more must be there before it begins
 _STOP_REPORT_S = 0.4  # the page has so long to say where it stopped
 
 

@@ -33,7 +33,7 @@ def test_beside_others_in_the_making_more_must_be_there() -> None:
     others = [answer(0.0) for _ in range(3)]
     metrics.answers.update(others)
     assert sounds(answer(0.08), metrics) == 0
-    assert sounds(answer(0.60), metrics) == 1
+    assert sounds(answer(0.64), metrics) == 1
     assert b"repartee_answers 3.0" in metrics.text()
 
 

@@ -22,6 +22,7 @@ from models.predictors.sequence import (
     Segment,
     serialise,
 )
+from models.predictors.units import valid_units
 from models.transformer import KeyValues, Transformer, continue_mask
 
 Frame = int | Tensor  # a code, or a normalised latent `[latent_dim]`
@@ -61,7 +62,7 @@ class UnitEncoder(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(depth))
 
     def forward(self, units: Tensor, lengths: Tensor) -> Tensor:
-        valid = torch.arange(units.shape[1], device=units.device)[None] < lengths[:, None]
+        valid = valid_units(lengths, units.shape[1])
         valid = valid[..., None]
         symbol, stress, start = units.unbind(-1)
         h = self.symbol(symbol) + self.stress(stress) + self.start(start)
@@ -211,7 +212,7 @@ class DialogueModel(nn.Module, ABC):
             plans: `[S, 4]` bins; any where a segment has no sound.
             frames: of `tabled`.
         """
-        valid = torch.arange(texts.shape[1], device=texts.device)[None] < lengths[:, None]
+        valid = valid_units(lengths, texts.shape[1])
         flat = texts[valid]
         kind = positions.kind
         x = self.kind(kind)

@@ -9,6 +9,7 @@ from models.predictors.code_model import CodeModel
 from models.predictors.dialogue_model import DialogueConfig, collate, initialise
 from models.predictors.lvs import Aligner, Fusion, LVSPredictor
 from models.predictors.sequence import Positions, Segment
+from models.predictors.units import valid_units
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class HamTTS(CodeModel):
         )
         chosen = torch.tensor(heard, device=device)
         latents = self.aligner(texts[chosen], sounds.to(device), pointers.to(device))
-        valid = torch.arange(units.shape[1], device=device)[None] < lengths[chosen, None]
+        valid = valid_units(lengths[chosen], units.shape[1])
         error = (predicted[chosen] - latents.detach()).float().abs()[valid].mean()
         told = torch.rand(len(heard), 1, 1, device=device) < 0.5
         mixed = torch.where(told, latents, predicted[chosen].to(latents.dtype))

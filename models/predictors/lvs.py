@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.predictors.units import valid_units
+
 _NEAR_UNITS = 2  # a phone is shown the sound of its neighbours up to here
 
 
@@ -70,7 +72,7 @@ class LVSPredictor(nn.Module):
         self.leave = nn.Linear(dim, lvs_dim)
 
     def forward(self, texts: Tensor, lengths: Tensor) -> Tensor:
-        valid = torch.arange(texts.shape[1], device=texts.device)[None] < lengths[:, None]
+        valid = valid_units(lengths, texts.shape[1])
         valid = valid[..., None]
         h = texts
         for conv, norm in zip(self.convs, self.norms, strict=True):
@@ -87,7 +89,7 @@ class Fusion(nn.Module):
         self.conv = nn.Conv1d(dim + lvs_dim, dim, 3, padding=1)
 
     def forward(self, texts: Tensor, latents: Tensor, lengths: Tensor) -> Tensor:
-        valid = torch.arange(texts.shape[1], device=texts.device)[None] < lengths[:, None]
+        valid = valid_units(lengths, texts.shape[1])
         valid = valid[..., None]
         both = torch.cat([texts, latents.to(texts.dtype)], dim=-1) * valid
         return (texts + self.conv(both.transpose(1, 2)).transpose(1, 2)) * valid

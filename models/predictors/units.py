@@ -77,6 +77,11 @@ def no_text() -> Units:
     return Units((_INDEX[_LANGUAGE_MARK],), (0,), (0,), ())
 
 
+def valid_units(lengths: Tensor, count: int) -> Tensor:
+    """Of texts of `lengths` `[S]` padded to `count` units, which are theirs, `[S, count]`."""
+    return torch.arange(count, device=lengths.device)[None] < lengths[:, None]
+
+
 def neighbours(symbols: Tensor, pointer: Tensor) -> Tensor:
     """The symbols before, under and after the pointer at each frame.
 

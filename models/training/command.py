@@ -36,6 +36,7 @@ STEPS = {
     "omni-thinker": 8000,
 }
 DISTILL_STEPS = 2000
+_ABLATIONS = {"lvs": "ham-tts", "augmentation": "ham-tts", "judges": "decoder"}
 # Going on with the decoder against judges was not worth its time so far (HISTORY.md).
 BUNDLE = [*(name for name in STEPS if name != "decoder"), "voices"]
 
@@ -77,11 +78,15 @@ def main(argv: list[str]) -> int:
         "--further", action="store_true", help="gpt-talker: begin with the one in --out"
     )
     parser.add_argument(
-        "--without", choices=("lvs", "augmentation"), help="ham-tts: an ablation of it"
+        "--without",
+        choices=_ABLATIONS,
+        help="an ablation: lvs and augmentation of ham-tts, judges of decoder",
     )
     args = parser.parse_args(argv)
     if args.distill and args.model != "flow-omni":
         parser.error("--distill is for flow-omni")
+    if args.without and args.model != _ABLATIONS[args.without]:
+        parser.error(f"--without {args.without} is for {_ABLATIONS[args.without]}")
     if args.backbone and args.model != "omni-thinker":
         parser.error("--backbone is for omni-thinker")
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
@@ -125,7 +130,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "vocoder":
         train_vocoder(corpus, *rest)
     elif name == "decoder":
-        train_decoder(corpus, *rest)
+        train_decoder(corpus, *rest, judged=args.without != "judges")
     elif name == "prior":
         train_prior(args.data, corpus, *rest)
     elif name == "voices":

@@ -26,6 +26,7 @@ KL_WEIGHT = 0.01
 JUDGED = 5  # crops of a batch that the judges hear
 ADVERSARIAL_WEIGHT = 0.1
 FEATURES_WEIGHT = 0.5
+LEVEL_WEIGHT = 0.5
 
 
 class Autoencoder(nn.Module):
@@ -143,9 +144,16 @@ class Contest(nn.Module):
 
 
 def train_decoder(
-    corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+    corpus: Corpus,
+    out: Path,
+    work: Path,
+    seed: int,
+    budget: Budget,
+    resume: bool,
+    judged: bool = True,
 ) -> None:
-    """Trains the decoder in `out` further, against judges, and writes `decoder.safetensors`.
+    """Trains the decoder in `out` further and writes `decoder.safetensors`: for the power of each
+    band, and with `judged` against judges.
 
     The posterior stays as it is, and with it the latents: what was trained on them (prior,
     Flow-Omni) fits the new decoder too.
@@ -169,13 +177,15 @@ def train_decoder(
             latents = sample(*_latents(posterior, batch))
         made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
         losses, made, wanted = batches.losses(batch, made, excitation)
-        losses |= model.judges.losses(made[:JUDGED], wanted[:JUDGED])
-        losses["total"] = (
-            losses["total"]
-            + losses["judge"]
-            + ADVERSARIAL_WEIGHT * losses["adversarial"]
-            + FEATURES_WEIGHT * losses["features"]
-        )
+        losses["total"] = losses["total"] + LEVEL_WEIGHT * losses["level"]
+        if judged:
+            losses |= model.judges.losses(made[:JUDGED], wanted[:JUDGED])
+            losses["total"] = (
+                losses["total"]
+                + losses["judge"]
+                + ADVERSARIAL_WEIGHT * losses["adversarial"]
+                + FEATURES_WEIGHT * losses["features"]
+            )
         return losses
 
     # A seed of its own: the vocoder's would draw the crops again that it began with.

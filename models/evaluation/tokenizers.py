@@ -26,10 +26,10 @@ from models.evaluation.sets import TOKENS, Item, held_out_voices, say, sentences
 from models.evaluation.vocoder import copy_figures
 from models.mel import FRAME_SAMPLES
 from models.predictors.alignment import align_units
+from models.predictors.phones import unit_ends
 from models.predictors.units import PUNCTUATION, units_of_text
 from models.speaker import Speaker
 from models.text import SYMBOLS, normalise
-from models.training.phones import unit_ends
 
 NUM_EXAMPLES = 1
 PROBE_SENTENCES = 16

@@ -17,10 +17,10 @@ from data.audio import SAMPLE_RATE, read_audio
 from data.dialogue import Dialogue, read_dialogue
 from data.errors import InputError
 from models.mel import FRAME_SAMPLES, HOP_SAMPLES
+from models.predictors.phones import pointer_of, unit_ends
 from models.predictors.sequence import MAX_ADVANCE
 from models.predictors.units import Units, units_of
 from models.text import phonemize
-from models.training.phones import pointer_of, unit_ends
 
 PREPARED = ".prepared"
 SHARD_DIALOGUES = 100

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from models.predictors.alignment import align_units
+from models.predictors.phones import pointer_of, unit_ends
 from models.predictors.segments import sentence_spans, split_turn
 from models.predictors.sequence import MAX_ADVANCE
 from models.predictors.units import Units, neighbours, units_of
 from models.text import SYMBOLS, phonemize
-from models.training.phones import pointer_of, unit_ends
 
 # What flite's slt says of "Hello there." (flite -psdur).
 HELLO = "pau:0.164 hh:0.255 ax:0.304 l:0.412 ow:0.523 dh:0.572 eh:0.664 r:0.838 pau:1.011"

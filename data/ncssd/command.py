@@ -194,12 +194,13 @@ def _train_segmentation(argv: list[str]) -> int:
     )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--out", type=Path, help="weights (default: those that the builder uses)")
-    parser.add_argument("--minutes", type=float, default=240.0, help="of sound to learn from")
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--batch", type=int, default=24, help="examples of 8 s a step")
-    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--minutes", type=float, default=400.0, help="of sound in a round")
+    parser.add_argument("--rounds", type=int, default=10, help="each of other recordings")
+    parser.add_argument("--steps", type=int, default=8000, help="in all")
+    parser.add_argument("--batch", type=int, default=16, help="examples of 10 s a step")
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--begin", type=Path, help="weights to begin with")
-    parser.add_argument("--limit", type=int, default=1500, help="dialogues of the corpus to use")
+    parser.add_argument("--limit", type=int, default=2000, help="dialogues of the corpus to use")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     from data.ncssd.segmentation import WEIGHTS
@@ -207,6 +208,7 @@ def _train_segmentation(argv: list[str]) -> int:
 
     plan = TrainingPlan(
         minutes_of_sound=arguments.minutes,
+        rounds=arguments.rounds,
         steps=arguments.steps,
         batch=arguments.batch,
         lr=arguments.lr,

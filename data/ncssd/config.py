@@ -46,13 +46,9 @@ class SpeakersConfig:
     window_s: float = 1.2  # of an embedding
     hop_s: float = 0.4
     min_cluster_s: float = 4.0  # voices with less speech join their nearest
-    min_overlap_s: float = 0.16
     bridge_s: float = 0.3  # shorter pauses of one speaker lie inside a segment
-    count_threshold: float = 0.5  # probability at which a frame counts as speech
-    overlap_threshold: float = 0.8  # probability that an overlap reaches somewhere
-    overlap_floor: float = 0.2  # and has everywhere
-    change_threshold: float = 0.25  # chance at which a change within speech is marked
-    same_threshold: float = 0.2  # chance of a change below which a short pause parts nothing
+    switch_cost: float = 8.0  # nats that a change of who speaks must explain
+    overlap_gain: float = -1.5  # nats a frame, for two at once; more finds more overlaps
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class RecogniseConfig:
     language: str = "en"
     model: str = ""  # folder of a faster-whisper model
     endpoint: str = ""  # an OpenAI-compatible /v1 address
-    max_hmm: int = 5000  # pocketsphinx: states a frame
+    max_hmm: int = 3000  # pocketsphinx: states a frame
     max_words: int = 10  # pocketsphinx: word exits a frame
 
 

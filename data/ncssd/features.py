@@ -1,7 +1,6 @@
-"""Mel spectrograms for the builder's networks, in numpy, and what one of them answers."""
+"""Mel spectrograms and harmonics for the builder's networks, in numpy."""
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,15 +10,6 @@ FRAME_S = 0.02  # of the segmentation network
 _FFT = 400
 _FINE_FFT, _FINE_HOP = 1024, 320
 _ENVELOPE = 17  # bins
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """Chances per 20 ms frame, each [T]: any speech, two voices at once, a change of speaker."""
-
-    speech: np.ndarray
-    overlap: np.ndarray
-    change: np.ndarray
 
 
 @functools.cache

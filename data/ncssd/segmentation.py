@@ -1,8 +1,10 @@
-"""The segmentation network: how many voices are there in each 20 ms, and does one give way.
+"""The segmentation network: which of three local voices speak in each 20 ms.
 
-It knows no identities, so it needs few voices to learn from: per frame the chances of silence,
-one voice or two at once, and of a change of speaker within 100 ms. Who speaks is told from
-embeddings afterwards (`speakers`). Trained by `segmentation_training` on made recordings.
+It hears 10 s at a time and numbers the voices in them as it likes, so it needs few voices to learn
+from; it tells hand-overs without a pause, and whose words are spoken into another's turn. Who the
+voices are over a whole scene is told from embeddings afterwards (`speakers`). Powerset classes
+after Plaquet and Bredin (2023), "Powerset multi-class cross entropy loss for neural speaker
+diarization"; trained by `segmentation_training` on made recordings.
 """
 
 import functools
@@ -16,11 +18,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from data.errors import MissingModelError
-from data.ncssd.features import RATE, Posterior, harmonics, mel_power
+from data.ncssd.features import RATE, harmonics, mel_power
+from data.ncssd.powerset import CLASSES, renumbered
 
 WEIGHTS = Path(__file__).parent / "weights" / "segmentation.safetensors"
-_WINDOW = 600  # frames judged at once: 12 s
-_EDGE = 50  # frames at a window's edge that its neighbour judges: 1 s
+WINDOW = 500  # frames judged at once: 10 s
+_EDGE = 60  # frames at a window's edge that its neighbour judges too: 1.2 s
 _BATCH = 8
 
 
@@ -29,10 +32,10 @@ class SegmentationConfig:
     """Shape of the network."""
 
     num_mels: int = 40
-    num_bins: int = 0  # of the fine spectrum, 15.6 Hz each, from 62 Hz
-    stride: int = 1  # frames a step of its memory: 1 or 2
-    dim: int = 96
-    num_layers: int = 2
+    num_bins: int = 128  # of the fine spectrum, 15.6 Hz each, from 62 Hz
+    wide: int = 160  # of the convolutions
+    dim: int = 104  # of its memory, each way
+    num_layers: int = 3
 
     @property
     def num_inputs(self) -> int:
@@ -40,24 +43,31 @@ class SegmentationConfig:
 
 
 class Segmentation(nn.Module):
-    """Frames [B, T, 2 * num_mels + num_bins] at 50 Hz to logits [B, T, 4]; T a multiple of stride.
+    """Frames [B, T, num_inputs] at 50 Hz to logits [B, T, 7] of the `CLASSES`; 4 divides T.
 
-    The first three are silence, one voice, two or more; the fourth is a change of speaker. It
-    hears both directions and is not meant for streaming.
+    Its memory takes a step each 80 ms, at which it judges four frames. It hears both directions
+    and is not meant for streaming.
     """
 
     def __init__(self, config: SegmentationConfig) -> None:
         super().__init__()
-        dim, stride = config.dim, config.stride
+        wide, dim = config.wide, config.dim
         self.config = config
-        self.front = nn.Conv1d(config.num_inputs, dim, 4 + stride, stride, padding=2)
+        self.front = nn.Sequential(
+            nn.Conv1d(config.num_inputs, wide, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv1d(wide, wide, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv1d(wide, dim, 4, stride=2, padding=1),
+        )
         self.norm = nn.LayerNorm(dim)
-        self.recurrent = nn.GRU(dim, dim, config.num_layers, batch_first=True, bidirectional=True)
-        self.head = nn.Linear(2 * dim, stride * 4)
+        self.recurrent = nn.LSTM(dim, dim, config.num_layers, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(2 * dim, 4 * len(CLASSES))
 
     def forward(self, frames: Tensor) -> Tensor:
-        hidden = torch.relu(self.norm(self.front(frames.transpose(1, 2)).transpose(1, 2)))
-        return self.head(self.recurrent(hidden)[0]).reshape(frames.shape[0], -1, 4)
+        hidden = self.front(frames.transpose(1, 2)).transpose(1, 2)
+        hidden = self.recurrent(torch.relu(self.norm(hidden)))[0]
+        return self.head(hidden).reshape(frames.shape[0], -1, len(CLASSES))
 
 
 def frames_of(samples: np.ndarray, config: SegmentationConfig) -> np.ndarray:
@@ -70,9 +80,7 @@ def frames_of(samples: np.ndarray, config: SegmentationConfig) -> np.ndarray:
     mel = mel[: 2 * num]
     if num:
         mel = (mel - np.quantile(mel, 0.9)) / 4.0
-    parts = [mel.reshape(num, 2 * config.num_mels)]
-    if config.num_bins:
-        parts.append(harmonics(samples, config.num_bins)[:num])
+    parts = [mel.reshape(num, 2 * config.num_mels), harmonics(samples, config.num_bins)[:num]]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
@@ -103,26 +111,31 @@ def save_segmentation(model: Segmentation, weights: Path) -> None:
 
 
 @torch.inference_mode()
-def segment(model: Segmentation, samples: np.ndarray) -> Posterior:
-    """Judges samples [T] at 16 kHz in windows of 12 s that overlap by 2 s."""
+def segment(model: Segmentation, samples: np.ndarray) -> np.ndarray:
+    """The chances of each class [T // 320, 7] in samples [T] at 16 kHz.
+
+    It hears windows of 10 s that overlap by 2.4 s; there the later one's voices are renumbered to
+    agree with the earlier's.
+    """
     frames = frames_of(samples, model.config)
     num = frames.shape[0]
-    step = _WINDOW - 2 * _EDGE
-    starts = list(range(0, max(1, num - 2 * _EDGE), step))
-    padded = np.pad(frames, ((0, starts[-1] + _WINDOW - num), (0, 0)), mode="edge") if num else None
-    out = np.zeros((num, 4), np.float32)
-    for first in range(0, len(starts) if padded is not None else 0, _BATCH):
+    out = np.zeros((num, len(CLASSES)), np.float32)
+    starts = list(range(0, max(1, num - 2 * _EDGE), WINDOW - 2 * _EDGE)) if num else []
+    if starts:
+        frames = np.pad(frames, ((0, starts[-1] + WINDOW - num), (0, 0)), mode="edge")
+    for first in range(0, len(starts), _BATCH):
         group = starts[first : first + _BATCH]
-        batch = np.stack([padded[s : s + _WINDOW] for s in group])
-        logits = model(torch.from_numpy(batch)).numpy()
-        for start, values in zip(group, logits, strict=True):
-            inner = 0 if start == 0 else _EDGE
-            last = min(num, start + _WINDOW)
-            out[start + inner : last] = values[inner : last - start]
-    chances = np.exp(out[:, :3] - out[:, :3].max(axis=1, keepdims=True))
-    chances /= chances.sum(axis=1, keepdims=True)
-    change = 1.0 / (1.0 + np.exp(-out[:, 3]))
-    return Posterior(1.0 - chances[:, 0], chances[:, 2], change)
+        batch = np.stack([frames[s : s + WINDOW] for s in group])
+        chances = torch.softmax(model(torch.from_numpy(batch)), dim=-1).numpy()
+        for start, values in zip(group, chances, strict=True):
+            last = min(num, start + WINDOW)
+            values = values[: last - start]
+            if start:
+                shared = min(2 * _EDGE, values.shape[0])
+                values = renumbered(out[start : start + shared], values)
+            inner = _EDGE if start else 0
+            out[start + inner : last] = values[inner:]
+    return out
 
 
 assert RATE == 16_000  # 320 samples are one frame

@@ -1,30 +1,30 @@
 """Stage 4: who speaks when in a scene.
 
-The segmentation network tells where there is speech, where two speak at once and where one gives
-way to another. Between those marks one person speaks: an embedding of each such stretch, and a
-clustering of the scene's embeddings, tell who. Nothing forces two speakers on a scene.
+The segmentation network tells which local voices speak in each frame, overlaps included. An
+embedding of each stretch in which one person speaks, and a clustering of the scene's embeddings,
+tell who the voices are. Nothing forces two speakers on a scene.
 """
 
-import itertools
 from pathlib import Path
 
 import numpy as np
 
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import FRAME_S, RATE, Posterior
+from data.ncssd.features import FRAME_S, RATE
+from data.ncssd.powerset import Part, best_path, changes, parts_of
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
 from data.ncssd.stretches import Span, Stretch, make_stretches, unit
 from data.ncssd.voice_space import load_voice_space
 
-VERSION = 2
+VERSION = 3
 _FOLDER = Path(__file__).parent / "weights"
 FILES = (_FOLDER / "segmentation.safetensors", _FOLDER / "voices.safetensors")
-_NEAR_S = 0.3  # speech lies at most this far from what silero-vad heard
+_NEAR_S = 0.1  # speech lies at most this far from what silero-vad heard
 _LONG_S = 1.0  # a stretch of this length is told by its voice; clusters are made of these
-_MIN_RUN = 4  # frames: shorter speech or silence is a flicker
-_EDGE = 6  # frames
+_SAME_S = 5.0  # as far as a local voice is surely the same
 _PARTNER_S = 20.0
+_TRACK_WEIGHT = 0.3  # of being or not being the same local voice, in cosine
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
@@ -34,15 +34,17 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 
     config = context.config.speakers
     samples = context.read(row["audio"], row["start"], row["end"], RATE)
-    posterior = segment(load_segmentation(), samples)
-    near = _near([[a - row["start"], b - row["start"]] for a, b in row["speech"]], posterior)
-    runs, overlaps, cuts = find_marks(posterior, near, config)
-    groups = group_spans(solo_spans(runs, overlaps, cuts), posterior.change, config)
+    chances = segment(load_segmentation(), samples)
+    heard = [[a - row["start"], b - row["start"]] for a, b in row["speech"]]
+    chances[_far(heard, chances.shape[0])] = np.eye(chances.shape[1])[0]
+    parts = parts_of(best_path(chances, config.switch_cost, config.overlap_gain))
+    groups = group_parts(parts, config)
     if not groups:
         return [drop(row, "no speech")]
-    stretches = make_stretches(samples, groups, posterior.change, load_voice_space(), config)
+    stretches = make_stretches(samples, groups, changes(chances), load_voice_space(), config)
     centroids = cluster(stretches, config)
-    tracks = paint(stretches, overlaps, centroids.shape[0], posterior.speech.shape[0])
+    overlaps = [part for part in parts if len(part.tracks) > 1]
+    tracks = paint(stretches, overlaps, centroids.shape[0], chances.shape[0])
     segments = [
         [round(row["start"] + a * FRAME_S, 3), round(row["start"] + b * FRAME_S, 3), label]
         for label, track in enumerate(tracks)
@@ -68,68 +70,28 @@ def _bridged(spans: list[Span], pause: int) -> list[Span]:
     return out
 
 
-def find_marks(
-    posterior: Posterior, near: np.ndarray, config: SpeakersConfig
-) -> tuple[list[Span], list[Span], list[int]]:
-    """Runs of speech, spans of overlap inside them, and frames at which the speaker changes."""
-    speech = (posterior.speech > config.count_threshold) & near
-    for a, b in runs_of(~speech):
-        if b - a < _MIN_RUN and a > 0 and b < speech.shape[0]:
-            speech[a:b] = True
-    for a, b in runs_of(speech):
-        if b - a < _MIN_RUN:
-            speech[a:b] = False
-    overlaps = find_overlaps(posterior.overlap * speech, config)
-    cuts = []
-    for a, b in runs_of((posterior.change > config.change_threshold) & speech):
-        peak = a + int(posterior.change[a:b].argmax())
-        if not any(x - 10 <= peak < y + 10 for x, y in overlaps):
-            # the mark is a plateau of 6 frames around the change: its middle is the change
-            cuts.append((a + b) // 2 if b - a < 20 else peak)
-    return runs_of(speech), overlaps, cuts
-
-
-def find_overlaps(chance: np.ndarray, config: SpeakersConfig) -> list[Span]:
-    """Where two speak at once: around each frame that is surely so, as far as it may be so."""
-    least = round(config.min_overlap_s / FRAME_S)
-    maybe = runs_of(chance > config.overlap_floor)
-    surely = [(a, b) for a, b in maybe if chance[a:b].max() > config.overlap_threshold]
-    return [(a, b) for a, b in surely if b - a >= least]
-
-
-def solo_spans(runs: list[Span], overlaps: list[Span], cuts: list[int]) -> list[Span]:
-    """The stretches in which one person speaks, in order."""
-    spans = []
-    for first, last in runs:
-        # a change that is marked at the edge of speech is the edge
-        edges = [first, last, *(c for c in cuts if first + _EDGE < c < last - _EDGE)]
-        inside = [o for o in overlaps if o[0] >= first and o[1] <= last]
-        edges += [edge for overlap in inside for edge in overlap]
-        edges = sorted(set(edges))
-        for a, b in itertools.pairwise(edges):
-            if not any(x <= a and b <= y for x, y in inside):
-                spans.append((a, b))
-    return spans
-
-
-def group_spans(spans: list[Span], change: np.ndarray, config: SpeakersConfig) -> list[list[Span]]:
-    """Joins stretches over short pauses at whose end no change of speaker is marked."""
-    groups: list[list[Span]] = []
+def group_parts(parts: list[Part], config: SpeakersConfig) -> list[tuple[int, list[Span]]]:
+    """What one local voice says alone, joined over short pauses: its track and spans, in order."""
+    groups: list[tuple[int, list[Span]]] = []
     pause = round(config.bridge_s / FRAME_S)
-    for a, b in spans:
-        if groups and 0 < a - groups[-1][-1][1] < pause:
-            near = change[max(0, a - _EDGE) : a + _EDGE]
-            if near.max(initial=0.0) < config.same_threshold:
-                groups[-1].append((a, b))
-                continue
-        groups.append([(a, b)])
+    last: Part | None = None
+    for part in parts:
+        same = last is not None and last.tracks == part.tracks and part.first - last.last < pause
+        last = part
+        if len(part.tracks) > 1:
+            continue
+        if same:
+            groups[-1][1].append((part.first, part.last))
+        else:
+            groups.append((part.tracks[0], [(part.first, part.last)]))
     return groups
 
 
 def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
     """Labels every stretch; returns the voices' centroids [K, 256], by first appearance.
 
-    A short stretch tells little of its voice: it goes to one of the voices heard around it.
+    A short stretch tells little of its voice: it goes to one of the voices heard around it, to
+    that of its local voice if it can.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
 
@@ -148,10 +110,10 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
     likeness = [centroids @ stretch.embedding for stretch in stretches]
     for stretch, like in zip(stretches, likeness, strict=True):
         stretch.label = int(like.argmax())
+    told = {id(stretch) for stretch in long}
     for stretch, like in zip(stretches, likeness, strict=True):
-        near = {s.label for s in _within(long, stretch.first, stretch.last)}
-        if stretch.seconds < _LONG_S and near:
-            stretch.label = max(sorted(near), key=lambda label, like=like: like[label])
+        if id(stretch) not in told:
+            stretch.label = _likeliest(stretch, like, long)
     order = list(dict.fromkeys(s.label for s in stretches))
     order += [label for label in range(len(kept)) if label not in order]
     for stretch in stretches:
@@ -159,47 +121,66 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
     return centroids[order]
 
 
-def paint(
-    stretches: list[Stretch], overlaps: list[Span], num_labels: int, num_frames: int
-) -> np.ndarray:
-    """Who is heard in each frame: [K, T]. In an overlap two are: those on its two sides.
+def _likeliest(stretch: Stretch, like: np.ndarray, long: list[Stretch]) -> int:
+    """The label of a short stretch, of its likeness to each voice [K] and of what is near it."""
+    around = _within(long, stretch.first, stretch.last, round(_PARTNER_S / FRAME_S))
+    near = sorted({other.label for other in around}) or list(range(like.shape[0]))
+    score = {label: float(like[label]) for label in near}
+    close = _within(long, stretch.first, stretch.last, round(_SAME_S / FRAME_S))
+    for label in {other.label for other in close}:
+        same = any(s.track == stretch.track for s in close if s.label == label)
+        score[label] += _TRACK_WEIGHT if same else -_TRACK_WEIGHT
+    return max(near, key=lambda label: score[label])
 
-    Where one person speaks before and after it, it is an interjection by whoever else speaks
-    most within 20 s.
-    """
+
+def paint(
+    stretches: list[Stretch], overlaps: list[Part], num_labels: int, num_frames: int
+) -> np.ndarray:
+    """Who is heard in each frame: [K, T]. In an overlap two are."""
     tracks = np.zeros((num_labels, num_frames), bool)
     for stretch in stretches:
         for a, b in stretch.spans:
             tracks[stretch.label, a:b] = True
-    for a, b in overlaps:
-        pair = _around(stretches, a, b)
-        for label in pair:
-            tracks[label, a:b] = True
+    for part in overlaps:
+        for label in _pair(stretches, part):
+            tracks[label, part.first : part.last] = True
     return tracks
 
 
-def _around(stretches: list[Stretch], first: int, last: int) -> list[int]:
-    """Who is heard in an overlap: two labels, or one where nobody else speaks near it."""
-    before = [s.label for s in stretches if s.last <= first]
-    after = [s.label for s in stretches if s.first >= last]
+def _pair(stretches: list[Stretch], part: Part) -> list[int]:
+    """Who is heard in an overlap: two labels, or one where nobody else speaks near it.
+
+    They are whose its local voices are; where those were not heard alone near it, those on its
+    two sides; where that is one, an interjection by whoever else speaks most within 20 s.
+    """
+    reach = round(_SAME_S / FRAME_S)
+    found = set()
+    for track in part.tracks:
+        own = [s for s in _within(stretches, part.first, part.last, reach) if s.track == track]
+        if own:
+            found.add(min(own, key=lambda s: max(s.first - part.last, part.first - s.last)).label)
+    if len(found) == 2:
+        return sorted(found)
+    before = [s.label for s in stretches if s.last <= part.first]
+    after = [s.label for s in stretches if s.first >= part.last]
     sides = {*before[-1:], *after[:1]}
     if len(sides) == 2:
         return sorted(sides)
     spoken: dict[int, float] = {}
-    for stretch in _within(stretches, first, last):
+    for stretch in _within(stretches, part.first, part.last, round(_PARTNER_S / FRAME_S)):
         if stretch.label not in sides:
             spoken[stretch.label] = spoken.get(stretch.label, 0.0) + stretch.seconds
     return sorted([*sides, *sorted(spoken, key=lambda label: -spoken[label])[:1]])
 
 
-def _within(stretches: list[Stretch], first: int, last: int) -> list[Stretch]:
-    """What is said from 20 s before to 20 s after some frames."""
-    reach = round(_PARTNER_S / FRAME_S)
+def _within(stretches: list[Stretch], first: int, last: int, reach: int) -> list[Stretch]:
+    """What is said from `reach` frames before to `reach` after some frames."""
     return [s for s in stretches if s.last > first - reach and s.first < last + reach]
 
 
-def _near(spans: list[list[float]], posterior: Posterior) -> np.ndarray:
-    mask = np.zeros(posterior.speech.shape[0], bool)
+def _far(spans: list[list[float]], num_frames: int) -> np.ndarray:
+    """Frames [T] that are not near what silero-vad heard."""
+    mask = np.ones(num_frames, bool)
     for start, end in spans:
-        mask[max(0, round((start - _NEAR_S) / FRAME_S)) : round((end + _NEAR_S) / FRAME_S)] = True
+        mask[max(0, round((start - _NEAR_S) / FRAME_S)) : round((end + _NEAR_S) / FRAME_S)] = False
     return mask

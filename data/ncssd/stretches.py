@@ -1,6 +1,6 @@
 """Stretches of speech in which one person speaks, and their embeddings.
 
-A change of speaker that the segmentation network did not mark shows in the embeddings: where the
+A change of speaker that the segmentation network did not hear shows in the embeddings: where the
 voice before and the voice after differ, a stretch is cut.
 """
 
@@ -23,11 +23,12 @@ _ASIDE = 4  # windows on each side of a change that are compared
 
 @dataclass
 class Stretch:
-    """One person's speech between two marks, in frames; `label` once it is known."""
+    """One person's speech without a change, in frames; `label` once it is known."""
 
     spans: list[Span]  # parted by pauses too short for another to have spoken in
     embedding: np.ndarray
     label: int = -1
+    track: int = -1  # of the local voice
 
     @property
     def first(self) -> int:
@@ -44,7 +45,7 @@ class Stretch:
 
 def make_stretches(
     samples: np.ndarray,
-    groups: list[list[Span]],
+    groups: list[tuple[int, list[Span]]],
     change: np.ndarray,
     space: VoiceSpace,
     config: SpeakersConfig,
@@ -53,14 +54,16 @@ def make_stretches(
 
     Args:
         samples: [T] at 16 kHz.
-        groups: what lies between the marks of the segmentation network.
-        change: its chance of a change, per frame.
+        groups: what one local voice says: its track, and spans.
+        change: how much the voices change, per frame.
         space: in which voices are compared.
     """
-    windows = embed_windows(samples, groups, config)
+    windows = embed_windows(samples, [spans for _, spans in groups], config)
     made = []
-    for group, (starts, embeddings) in zip(groups, windows, strict=True):
-        made += _cut(group, starts, space(embeddings), change, config)
+    for (track, spans), (starts, embeddings) in zip(groups, windows, strict=True):
+        for stretch in _cut(spans, starts, space(embeddings), change, config):
+            stretch.track = track
+            made.append(stretch)
     return made
 
 

@@ -1,31 +1,13 @@
-"""Marks, stretches and clusters, from chances and embeddings that are known."""
+"""Stretches, clusters and overlaps, from parts and embeddings that are known."""
 
 import numpy as np
 
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import Posterior
-from data.ncssd.speakers import (
-    cluster,
-    find_marks,
-    find_overlaps,
-    group_spans,
-    paint,
-    runs_of,
-    solo_spans,
-)
+from data.ncssd.powerset import Part
+from data.ncssd.speakers import _far, cluster, group_parts, paint, runs_of
 from data.ncssd.stretches import Stretch, _cut, _divide, unit
 
 CONFIG = SpeakersConfig()
-
-
-def posterior(num: int, speech=(), overlap=(), change=()) -> Posterior:
-    arrays = []
-    for spans in (speech, overlap, change):
-        values = np.zeros(num, np.float32)
-        for a, b in spans:
-            values[a:b] = 0.9
-        arrays.append(values)
-    return Posterior(*arrays)
 
 
 def voice(which: int, num: int = 1, seed: int = 0) -> np.ndarray:
@@ -39,20 +21,27 @@ def test_runs_are_where_the_mask_is():
     assert runs_of(np.zeros(3, bool)) == []
 
 
-def test_speech_is_parted_at_changes_and_around_overlaps():
-    chances = posterior(500, speech=[(50, 400)], overlap=[(200, 220)], change=[(297, 303)])
-    runs, overlaps, cuts = find_marks(chances, np.ones(500, bool), CONFIG)
-    assert (runs, overlaps, cuts) == ([(50, 400)], [(200, 220)], [300])
-    assert solo_spans(runs, overlaps, cuts) == [(50, 200), (220, 300), (300, 400)]
+def test_what_one_voice_says_alone_is_joined_over_short_pauses_only():
+    parts = [
+        Part(0, 100, (0,)),
+        Part(110, 200, (0,)),  # after a short pause
+        Part(205, 300, (1,)),  # another voice
+        Part(300, 320, (0, 1)),
+        Part(320, 400, (1,)),  # after an overlap
+        Part(500, 600, (1,)),  # after a long pause
+    ]
+    assert group_parts(parts, CONFIG) == [
+        (0, [(0, 100), (110, 200)]),
+        (1, [(205, 300)]),
+        (1, [(320, 400)]),
+        (1, [(500, 600)]),
+    ]
+    assert group_parts([], CONFIG) == []
 
 
-def test_an_overlap_is_as_long_as_it_may_be_but_begins_where_it_surely_is():
-    chance = np.zeros(500, np.float32)
-    chance[100:140] = 0.3
-    chance[110:114] = 0.9
-    chance[300:340] = 0.6  # never sure
-    chance[400:404] = 0.9  # too short
-    assert find_overlaps(chance, CONFIG) == [(100, 140)]
+def test_speech_that_the_activity_stage_did_not_hear_is_none():
+    far = _far([[1.0, 2.0]], 200)
+    assert runs_of(~far) == [(45, 105)]
 
 
 def test_a_short_stretch_goes_to_a_voice_heard_around_it():
@@ -64,23 +53,6 @@ def test_a_short_stretch_goes_to_a_voice_heard_around_it():
     made.append(Stretch([(5780, 5810)], nearly_the_first))
     cluster(made, CONFIG)
     assert made[-1].label == made[5].label != made[0].label
-
-
-def test_a_mark_at_the_edge_of_speech_makes_no_sliver():
-    assert solo_spans([(50, 400)], [], [52, 398]) == [(50, 400)]
-
-
-def test_speech_that_the_activity_stage_did_not_hear_is_none():
-    chances = posterior(200, speech=[(50, 100)])
-    assert find_marks(chances, np.zeros(200, bool), CONFIG)[0] == []
-
-
-def test_a_short_pause_joins_unless_a_change_is_marked_after_it():
-    spans = [(0, 100), (110, 200), (210, 300), (400, 500)]
-    change = np.zeros(500, np.float32)
-    change[207:213] = 0.9
-    groups = group_spans(spans, change, CONFIG)
-    assert groups == [[(0, 100), (110, 200)], [(210, 300)], [(400, 500)]]
 
 
 def test_a_stretch_of_two_voices_is_cut_between_them():
@@ -127,22 +99,33 @@ def test_labels_follow_the_order_of_speaking():
     assert [s.label for s in made] == [0, 1, 0, 1]
 
 
-def test_in_an_overlap_the_two_on_its_sides_are_heard():
+def test_in_an_overlap_its_own_voices_are_heard_where_they_spoke_alone_near_it():
     made = [
-        Stretch([(0, 100)], voice(0)[0], 0),
-        Stretch([(120, 200)], voice(1)[0], 1),
-        Stretch([(300, 400)], voice(2)[0], 2),
+        Stretch([(0, 100)], voice(0)[0], 0, track=2),
+        Stretch([(110, 150)], voice(1)[0], 1, track=0),
+        Stretch([(150, 200)], voice(2)[0], 2, track=1),
+        Stretch([(220, 300)], voice(2)[0], 2, track=1),
     ]
-    tracks = paint(made, [(100, 120)], 3, 400)
+    tracks = paint(made, [Part(200, 220, (0, 1))], 3, 400)
+    assert tracks[:, 200:220].all(axis=1).tolist() == [False, True, True]
+
+
+def test_in_an_overlap_of_unknown_voices_the_two_on_its_sides_are_heard():
+    made = [
+        Stretch([(0, 100)], voice(0)[0], 0, track=0),
+        Stretch([(120, 200)], voice(1)[0], 1, track=0),
+        Stretch([(300, 400)], voice(2)[0], 2, track=0),
+    ]
+    tracks = paint(made, [Part(100, 120, (1, 2))], 3, 400)
     assert tracks[0, 100:120].all() and tracks[1, 100:120].all()
     assert not tracks[2, :300].any()
 
 
 def test_inside_one_persons_speech_the_partner_interjects():
     made = [
-        Stretch([(0, 100)], voice(1)[0], 1),
-        Stretch([(120, 200)], voice(0)[0], 0),
-        Stretch([(220, 400)], voice(0)[0], 0),
+        Stretch([(0, 100)], voice(1)[0], 1, track=1),
+        Stretch([(420, 500)], voice(0)[0], 0, track=0),
+        Stretch([(520, 700)], voice(0)[0], 0, track=0),
     ]
-    tracks = paint(made, [(200, 220)], 2, 400)
-    assert tracks[0, 200:220].all() and tracks[1, 200:220].all()
+    tracks = paint(made, [Part(500, 520, (0, 1))], 2, 700)
+    assert tracks[0, 500:520].all() and tracks[1, 500:520].all()

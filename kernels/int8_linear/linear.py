@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 INNER_MULTIPLE = 32  # the vectorised product reads past the end of rows of other lengths
-FEW_ROWS = 8  # more are faster in 32 bits (`benchmark.py`)
+FEW_ROWS = 8  # more are faster by the common product (`benchmark.py`)
 
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -135,9 +135,9 @@ def train_vocoder(
 
 
 class Contest(nn.Module):
-    """The decoder and its judges as one model with one optimizer."""
+    """The decoder and its judges, if it has any, as one model with one optimizer."""
 
-    def __init__(self, decoder: Decoder, judges: Judges) -> None:
+    def __init__(self, decoder: Decoder, judges: Judges | None) -> None:
         super().__init__()
         self.decoder = decoder
         self.judges = judges
@@ -169,7 +169,8 @@ def train_decoder(
     load_weights(out, "decoder", decoder)
     decoder.requires_grad_(True)
     torch.manual_seed(seed)
-    model = Contest(decoder, Judges())
+    judges = Judges() if judged else None
+    model = Contest(decoder, judges)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
@@ -178,8 +179,8 @@ def train_decoder(
         made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
         losses, made, wanted = batches.losses(batch, made, excitation)
         losses["total"] = losses["total"] + LEVEL_WEIGHT * losses["level"]
-        if judged:
-            losses |= model.judges.losses(made[:JUDGED], wanted[:JUDGED])
+        if judges is not None:
+            losses |= judges.losses(made[:JUDGED], wanted[:JUDGED])
             losses["total"] = (
                 losses["total"]
                 + losses["judge"]

@@ -217,31 +217,30 @@ class Ears:
 
 
 class Memory:
-    """The last seconds of sound, addressed by sample number."""
+    """The last seconds of sound, addressed by sample number.
+
+    A ring that is written over once at the start, so that it takes its memory then and there.
+    """
 
     def __init__(self, seconds: float) -> None:
-        self._most = int(seconds * SAMPLE_RATE)
-        self._pieces: deque[np.ndarray] = deque()
-        self._first = 0
-        self._held = 0
+        self._ring = np.full(int(seconds * SAMPLE_RATE), 0.0, np.float32)
+        self._end = 0
 
     def push(self, samples: np.ndarray) -> None:
         """Appends samples [n]; what is older than the memory's length is forgotten."""
-        self._pieces.append(samples)
-        self._held += len(samples)
-        while self._pieces and self._held - len(self._pieces[0]) >= self._most:
-            gone = len(self._pieces.popleft())
-            self._first += gone
-            self._held -= gone
+        kept = samples[-len(self._ring) :]
+        self._end += len(samples)
+        at = (self._end - len(kept)) % len(self._ring)
+        before_the_edge = min(len(kept), len(self._ring) - at)
+        self._ring[at : at + before_the_edge] = kept[:before_the_edge]
+        self._ring[: len(kept) - before_the_edge] = kept[before_the_edge:]
 
     def read(self, start: int, end: int | None = None) -> np.ndarray:
         """Samples [end - start], or fewer where they are forgotten or have not come."""
-        at = self._first + self._held
-        last = at if end is None else min(end, at)
-        found: list[np.ndarray] = []
-        for piece in reversed(self._pieces):  # what is asked for is mostly the newest
-            at -= len(piece)
-            found.append(piece[max(0, start - at) : max(0, last - at)])
-            if at <= start:
-                break
-        return np.concatenate(found[::-1]) if found else np.zeros(0, np.float32)
+        first = max(start, 0, self._end - len(self._ring))
+        last = self._end if end is None else min(end, self._end)
+        at, count = first % len(self._ring), max(0, last - first)
+        before_the_edge = min(count, len(self._ring) - at)
+        return np.concatenate(
+            [self._ring[at : at + before_the_edge], self._ring[: count - before_the_edge]]
+        )

@@ -136,13 +136,13 @@ class Transformer(nn.Module):
         self, batch: int, device: torch.device, dtype: torch.dtype, capacity: int = 512
     ) -> list[KeyValues]:
         shape = (batch, self.num_heads, capacity, self.dim // self.num_heads)
-        return [
-            KeyValues(
-                torch.empty(shape, device=device, dtype=dtype),  # pages count once they are used
-                torch.empty(shape, device=device, dtype=dtype),
-            )
-            for _ in self.blocks
-        ]
+
+        def room() -> Tensor:
+            # Written to now: a dialogue that was begun takes no more memory as it grows, so that a
+            # server's memory does not creep up over its first minutes.
+            return torch.empty(shape, device=device, dtype=dtype).zero_()
+
+        return [KeyValues(room(), room()) for _ in self.blocks]
 
     def forward(
         self,

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 INNER_MULTIPLE = 32  # the vectorised product reads past the end of rows of other lengths
 FEW_ROWS = 8  # more are faster by the common product (`benchmark.py`)
+# The common product is compiled for each number of rows, and what was compiled is kept for good (a
+# third of a megabyte): many rows come in so many that a server's memory would creep up for minutes.
+ROWS_TOGETHER = 64
 
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,11 +79,17 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         width = x.shape[-1]
-        if x.numel() > FEW_ROWS * width:
-            made = F.linear(x.to(self.weight.dtype), self.weight).to(x.dtype)
-            return made if self.bias is None else made + self.bias
-        made = int8_linear(x.reshape(-1, width), self.whole, self.scale, self.bias)
+        rows = x.reshape(-1, width)
+        if len(rows) > FEW_ROWS:
+            made = self._product_of_many(rows)
+        else:
+            made = int8_linear(rows, self.whole, self.scale, self.bias)
         return made.view(*x.shape[:-1], -1)
+
+    def _product_of_many(self, rows: Tensor) -> Tensor:
+        filled = F.pad(rows.to(self.weight.dtype), (0, 0, 0, -len(rows) % ROWS_TOGETHER))
+        made = F.linear(filled, self.weight)[: len(rows)].to(rows.dtype)
+        return made if self.bias is None else made + self.bias
 
 
 def with_int8_linears(model: nn.Module) -> nn.Module:

@@ -2,10 +2,17 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from kernels.int8_linear import Int8Linear, with_int8_linears
-from kernels.int8_linear.linear import FEW_ROWS, int8_linear, int8_linear_reference, quantise
+from kernels.int8_linear.linear import (
+    FEW_ROWS,
+    ROWS_TOGETHER,
+    int8_linear,
+    int8_linear_reference,
+    quantise,
+)
 
 
 @pytest.mark.parametrize("rows", [1, 2, FEW_ROWS])
@@ -53,3 +60,15 @@ def test_rows_that_the_product_cannot_take_are_refused(width: int) -> None:
 def test_rows_of_zeros_stay_zero() -> None:
     whole, scale = quantise(torch.zeros(4, 32))
     assert not int8_linear(torch.randn(1, 32), whole, scale, None).any()
+
+
+def test_many_rows_come_to_the_product_in_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: set[int] = set()
+    product = F.linear
+    monkeypatch.setattr(F, "linear", lambda x, w: sizes.add(x.shape[0]) or product(x, w))
+    layer = Int8Linear(nn.Linear(64, 32))
+    rows = torch.randn(3 * ROWS_TOGETHER, 64)
+    whole = layer(rows)
+    for count in range(FEW_ROWS + 1, len(rows), 7):
+        torch.testing.assert_close(layer(rows[:count]), whole[:count])
+    assert sizes == {ROWS_TOGETHER, 2 * ROWS_TOGETHER, 3 * ROWS_TOGETHER}

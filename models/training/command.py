@@ -75,7 +75,9 @@ def main(argv: list[str]) -> int:
         help="flow-omni, ham-tts: not with the weights of the gpt-talker in --out",
     )
     parser.add_argument(
-        "--further", action="store_true", help="gpt-talker: begin with the one in --out"
+        "--further",
+        action="store_true",
+        help="prior, gpt-talker, omni-thinker: begin with the one in --out",
     )
     parser.add_argument(
         "--without",
@@ -132,7 +134,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "decoder":
         train_decoder(corpus, *rest, judged=args.without != "judges")
     elif name == "prior":
-        train_prior(args.data, corpus, *rest)
+        train_prior(args.data, corpus, *rest, further=args.further)
     elif name == "voices":
         make_voices(args.data, corpus, args.out, NAMED_VOICES)
     elif name == "acoustic":
@@ -146,6 +148,6 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "flow-omni":
         train_flow_omni(args.data, corpus, *rest, warm=not args.from_scratch)
     elif name == "omni-thinker":
-        train_thinker(args.data, corpus, *rest, args.backbone, args.stage)
+        train_thinker(args.data, corpus, *rest, args.backbone, args.stage, args.further)
     else:
         train_gpt_talker(args.data, corpus, *rest, further=args.further)

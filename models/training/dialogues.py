@@ -49,7 +49,7 @@ class Dialogues:
     ) -> None:
         self.num_positions = num_positions
         self.corpus, self.encoded, self.frames = corpus, encoded, frames
-        self.plans = _all_plans(corpus, encoded, tokenizer)
+        self.plans = all_plans(corpus, encoded, tokenizer)
         low, high = _plan_range(self.plans)
         self.sizes: dict[str, Any] = {
             "num_symbols": len(SYMBOLS),
@@ -119,9 +119,10 @@ def length_of(row: list[Segment]) -> int:
     return sum(segment.num_positions for segment in row)
 
 
-def _all_plans(
+def all_plans(
     corpus: Corpus, encoded: list[Encoded], tokenizer: SemanticTokenizer
 ) -> list[list[Tensor]]:
+    """The plan of every sentence of every utterance."""
     found = []
     with torch.inference_mode():
         for utterance, row in zip(corpus.utterances, encoded, strict=True):

@@ -1,7 +1,8 @@
 """Exchanges for the thinker: what was heard in a dialogue, and what there is to answer.
 
 In synthetic conversations the answer follows from what was said by a rule, so that it can be
-judged; in any other dialogues it is the turn that followed.
+judged; in any other dialogues it is the turn that followed. What belongs to a topic is learnt for
+the most part from conversations that nobody has spoken, of which there are as many as one likes.
 """
 
 import json
@@ -16,7 +17,8 @@ import torch
 from data.errors import MissingModelError
 from data.synthetic import VOICES, speak
 from data.synthetic.answers import ABOUT_ITSELF, NOT_HEARD, answer_to, topic_called
-from data.synthetic.lexicon import Topic
+from data.synthetic.grammar import Writer
+from data.synthetic.lexicon import Topic, topics
 from models.mel import SAMPLE_RATE
 from models.predictors.sequence import NO_TARGET
 from models.predictors.thinker import AGENT, USER, Exchange, Thinker
@@ -28,11 +30,13 @@ logger = logging.getLogger(__name__)
 
 POSITIONS_A_BATCH = 1200
 MAX_TURNS = 4  # that the agent answers in a row
-TYPED = 0.25  # share of the user's turns that are words instead of sound
+TYPED = 0.1  # share of the user's turns that are words instead of sound
+WRITTEN = 0.5  # share of rows that are new conversations, of words alone
 NOTHING_HEARD = 0.03  # share of rows whose last turn is noise
 NUM_NOISES = 100
 ABOUT = 0.03  # share of rows that begin with talk of the conversation itself
 VOICES_A_PROMPT = 10
+SENTENCES_A_TOPIC = 400  # that its words are taken from
 
 
 class Exchanges:
@@ -81,11 +85,13 @@ class Exchanges:
         return rows[:cut] if chance.random() < 0.5 else rows[cut:]
 
     def _row(self, chance: random.Random) -> list[Exchange]:
+        if self._topics and chance.random() < WRITTEN:
+            return self._written(chance)
         name = chance.choice(self._dialogues)
         turns, topic = self._corpus.by_dialogue[name], self._topics.get(name)
         if topic is None:
             return self._followed(chance, turns)
-        count = min(len(turns), 1 if chance.random() < 0.5 else chance.randint(2, MAX_TURNS))
+        count = min(len(turns), _num_turns(chance))
         first = chance.randint(0, len(turns) - count)
         row: list[Exchange] = []
         if self._about and chance.random() < ABOUT:
@@ -100,6 +106,17 @@ class Exchanges:
         if chance.random() < NOTHING_HEARD:
             noise = torch.from_numpy(chance.choice(self._noises))
             row[-2:] = [Exchange(USER, sound=noise), self._agent(NOT_HEARD)]
+        return row
+
+    def _written(self, chance: random.Random) -> list[Exchange]:
+        """A conversation written for the occasion."""
+        topic = chance.choice(topics())
+        row: list[Exchange] = []
+        for _ in range(_num_turns(chance)):
+            text = _said(Writer(chance, topic, "train"), chance)
+            tokens = self._model.backbone.encode(text)
+            answer = answer_to(text, topic, chance, "train")
+            row += [Exchange(USER, tokens=tokens), self._agent(answer)]
         return row
 
     def _followed(self, chance: random.Random, turns: list[int]) -> list[Exchange]:
@@ -157,13 +174,19 @@ def topics_of(root: Path, corpus: Corpus) -> dict[str, Topic]:
 
 def dialogue_texts(root: Path, corpus: Corpus, seed: int) -> Iterator[str]:
     """All that is said in a corpus, and answers to it: what a vocabulary is made of."""
-    topics, chance = topics_of(root, corpus), random.Random(seed)
+    known, chance = topics_of(root, corpus), random.Random(seed)
     for _ in range(2):
         yield NOT_HEARD
         yield from (text for prompts, answers in ABOUT_ITSELF for text in prompts + answers)
+    for topic in topics() if known else ():
+        writer = Writer(chance, topic, "train")
+        for _ in range(SENTENCES_A_TOPIC):
+            text = _said(writer, chance)
+            yield text
+            yield answer_to(text, topic, chance, "train")
     for utterance in corpus.utterances:
         yield utterance.text
-        topic = topics.get(utterance.dialogue)
+        topic = known.get(utterance.dialogue)
         if topic is not None:
             yield answer_to(utterance.text, topic, chance, "train")
 
@@ -183,6 +206,18 @@ def _about_itself(seed: int) -> list[tuple[np.ndarray, tuple[str, ...]]]:
         logger.warning("the thinker will not learn to say what it can talk about: %s", error)
         return []
     return found
+
+
+def _said(writer: Writer, chance: random.Random) -> str:
+    """A turn to be answered: a question for the most part."""
+    parts = [writer.statement()] if chance.random() < 0.4 else []
+    if not parts or chance.random() < 0.6:
+        parts.append(writer.question())
+    return " ".join(parts)
+
+
+def _num_turns(chance: random.Random) -> int:
+    return 1 if chance.random() < 0.5 else chance.randint(2, MAX_TURNS)
 
 
 def _length(row: list[Exchange], group: int) -> int:

@@ -1,5 +1,6 @@
 """Recipe: the prior flow, on the latents of the trained autoencoder."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -8,25 +9,44 @@ from torch import Tensor
 
 from models.checkpoint import load_config, load_weights, save_model
 from models.mel import FRAME_SAMPLES
+from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.predictors.units import neighbours
 from models.text import SYMBOLS
 from models.training.corpus import Corpus
 from models.training.crops import Crop, stack
-from models.training.encoded import encode_corpus, load_tokenizer
+from models.training.drawn import draw_codes
+from models.training.encoded import Encoded, encode_corpus, load_tokenizer
 from models.training.loop import Budget, Run, device, train
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.prior import Prior, PriorConfig
 
 BATCH = 16
 CROP_FRAMES = 64
+DRAWN = 0.5  # share of crops whose codes are a predictor's, where there is one
+FURTHER_RATE = 4e-4
+
+logger = logging.getLogger(__name__)
 
 
 def train_prior(
-    root: Path, corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+    root: Path,
+    corpus: Corpus,
+    out: Path,
+    work: Path,
+    seed: int,
+    budget: Budget,
+    resume: bool,
+    further: bool = False,
 ) -> None:
     """Trains the prior by maximum likelihood and writes `prior.safetensors`.
 
-    Targets are samples of the posterior, not its mean. The style is another utterance's.
+    Targets are samples of the posterior, not its mean. The style is another utterance's. With
+    `further` it begins with the one in `out`, and half of what it reads are the codes that the
+    GPT-Talker in `out` would draw (`models.training.drawn`): where those are not to be trusted it
+    learns to go by the phone.
+
+    Raises:
+        MissingModelError: a model that it needs is not in `out`.
     """
     posterior = Posterior(load_config(out, "posterior", PosteriorConfig))
     load_weights(out, "posterior", posterior)
@@ -36,7 +56,19 @@ def train_prior(
     levels = load_tokenizer(out).config.levels
     torch.manual_seed(seed)
     config = PriorConfig(num_symbols=len(SYMBOLS), levels=levels)
+    if further:
+        config = load_config(out, "prior", PriorConfig)
     model = Prior(config)
+    drawn: list[np.ndarray] | None = None
+    if further:
+        load_weights(out, "prior", model)
+        model.requires_grad_(True)
+        talker = GPTTalker(load_config(out, "gpt-talker", GPTTalkerConfig))
+        load_weights(out, "gpt-talker", talker)
+        drawn = draw_codes(root, corpus, encoded, out, talker, seed)
+        logger.info(
+            "%.0f %% of the drawn codes are the true ones", 100 * _agreement(encoded, drawn)
+        )
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         codes = torch.zeros(BATCH, CROP_FRAMES, dtype=torch.long)
@@ -52,7 +84,10 @@ def train_prior(
             piece = slice(start, start + CROP_FRAMES)
             pointer = torch.from_numpy(encoded[index].pointer[piece].astype(np.int64))
             length = len(pointer)
-            codes[row, :length] = torch.from_numpy(encoded[index].codes[piece].astype(np.int64))
+            read = encoded[index].codes
+            if drawn is not None and generator.random() < DRAWN:
+                read = drawn[index]
+            codes[row, :length] = torch.from_numpy(read[piece].astype(np.int64))
             phones[row, :length] = neighbours(torch.tensor(utterance.units.symbols), pointer)
             valid[row, :length] = 1
             same = corpus.by_voice[utterance.voice]
@@ -67,8 +102,14 @@ def train_prior(
         loss = -(log_prob * mask).sum() / mask.sum() / config.latent_dim
         return {"total": loss}
 
-    train(Run(work / "prior", seed, budget, 1e-3, resume=resume), model, draw)
+    rate = FURTHER_RATE if further else 1e-3
+    train(Run(work / "prior", seed, budget, rate, resume=resume), model, draw)
     save_model(out, "prior", model, config, half=True)
+
+
+def _agreement(encoded: list[Encoded], drawn: list[np.ndarray]) -> float:
+    same = [np.equal(e.codes, d).mean() for e, d in zip(encoded, drawn, strict=True)]
+    return float(np.mean(same))
 
 
 assert FRAME_SAMPLES == 960

@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 
 from data.errors import InputError
 from models.checkpoint import save_model
+from models.omni import load_thinker
 from models.predictors.backbones import HuggingFaceBackbone, WordBackbone
 from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
 from models.text.words import vocabulary
@@ -36,15 +37,18 @@ def train_thinker(
     resume: bool,
     backbone: Path | None = None,
     stage: int = 2,
+    further: bool = False,
 ) -> None:
     """Trains the thinker and writes `omni-thinker.safetensors`.
 
     The tokenizer's encoder, which stands for the paper's Whisper, stays as it is. Stage 1 trains
     what connects it with a language model that stays as it is too, stage 2 everything (Flow-Omni,
-    section 2.4); a backbone of our own has nothing to keep and knows stage 2 only.
+    section 2.4); a backbone of our own has nothing to keep and knows stage 2 only. `further` begins
+    with the thinker in `out`.
 
     Raises:
         InputError: stage 1 without a backbone.
+        MissingModelError: there is no thinker to begin with.
     """
     if stage == 1 and backbone is None:
         raise InputError("--stage 1 keeps a language model as it is: name one with --backbone DIR")
@@ -57,6 +61,8 @@ def train_thinker(
     else:
         config = dataclasses.replace(config, backbone=str(backbone.resolve()))
     model = build_thinker(config, out)
+    if further:
+        begin_with(model, out)
     mind = model.backbone
     if isinstance(mind, WordBackbone):
         spell(mind.embedding, mind.words.tokens)
@@ -76,6 +82,21 @@ def train_thinker(
     if isinstance(mind, WordBackbone):
         settle(mind.embedding)
     save_thinker(out, model, stage)
+
+
+@torch.no_grad()
+def begin_with(model: Thinker, folder: Path) -> None:
+    """Copies the weights of the thinker in `folder`, the vectors of words by word."""
+    before = load_thinker(folder)
+    weights = before.state_dict()
+    if isinstance(model.backbone, WordBackbone) and isinstance(before.backbone, WordBackbone):
+        table = model.backbone.embedding.weight.clone()
+        rows = {token: row for row, token in enumerate(before.backbone.words.tokens)}
+        for row, token in enumerate(model.backbone.words.tokens):
+            if token in rows:
+                table[row] = before.backbone.embedding.weight[rows[token]]
+        weights["backbone.embedding.weight"] = table
+    model.load_state_dict(weights)
 
 
 def save_thinker(out: Path, model: Thinker, stage: int) -> None:

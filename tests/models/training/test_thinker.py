@@ -1,5 +1,6 @@
 """The thinker's recipe on a handful of dialogues, synthetic ones and others."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,50 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from data.audio import SAMPLE_RATE
-from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.errors import InputError
 from models.omni import load_thinker
-from models.predictors.thinker import AGENT, USER
+from models.predictors.thinker import AGENT, USER, build_thinker
 from models.training import exchanges
-from models.training.corpus import Corpus, prepare
+from models.training.corpus import Corpus
 from models.training.encoded import load_tokenizer
 from models.training.exchanges import Exchanges, dialogue_texts
 from models.training.heard import encode_heard
 from models.training.loop import Budget
 from models.training.spelling import settle, spell
-from models.training.thinker import train_thinker
-from tests.tiny import save_tiny, tiny_thinker
-
-TEXTS = ("Who baked the onion?", "The baker did.", "Did you taste the pudding in the canteen?")
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two dialogues of noise: one says that it is synthetic, and when its phones are spoken."""
-    where = tmp_path_factory.mktemp("dialogues")
-    generator = np.random.default_rng(0)
-    for number, extra in enumerate(({"topic": "cooking"}, {})):
-        turns = []
-        for index, text in enumerate(TEXTS):
-            seconds = 1.0 + 0.3 * index
-            sound = 0.1 * generator.standard_normal(round(seconds * SAMPLE_RATE))
-            # as many phones as there may be: where they lie does not matter here
-            phones = [["ah", i * seconds / 12, (i + 1) * seconds / 12] for i in range(12)]
-            more = {"voice": f"v{index % 2}", **({"phones": phones} if extra else {})}
-            turns.append(Turn(index % 2, text, samples=sound.astype(np.float32), extra=more))
-        write_ncssd_dialogue(where, Dialogue(str(number), turns, extra))
-    return where
-
-
-@pytest.fixture(scope="module")
-def corpus(root: Path) -> Corpus:
-    return Corpus(prepare(root, workers=1))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("weights"))
+from models.training.thinker import begin_with, train_thinker
+from tests.models.training.conftest import TEXTS
+from tests.tiny import tiny_thinker
 
 
 @pytest.fixture(autouse=True)
@@ -63,11 +33,12 @@ def test_rows_are_what_was_heard_and_what_there_is_to_answer(
     root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exchanges, "NOTHING_HEARD", 0.3)
+    monkeypatch.setattr(exchanges, "WRITTEN", 0.3)
     model = tiny_thinker()
     made = Exchanges(
         root, corpus, encode_heard(root, corpus, weights), load_tokenizer(weights), model, 0
     )
-    rows = [row for seed in range(6) for row in made.draw(np.random.default_rng(seed))]
+    rows = [row for seed in range(20) for row in made.draw(np.random.default_rng(seed))]
     assert all([turn.who for turn in row] == [USER, AGENT] * (len(row) // 2) for row in rows)
     answers = {model.backbone.decode(row[-1].tokens).lower() for row in rows}
     assert any("onion" in answer for answer in answers)  # by the rule
@@ -93,6 +64,37 @@ def test_the_recipe_writes_what_can_be_loaded(
     train_thinker(root, corpus, weights, tmp_path, 0, Budget(3), resume=True)
     steps = (tmp_path / "omni-thinker" / "checkpoint.safetensors").exists()
     assert steps
+
+
+def test_it_goes_on_word_by_word_with_other_words(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path
+) -> None:
+    train_thinker(root, corpus, weights, tmp_path, 0, Budget(2), resume=False)
+    before = load_thinker(weights)
+    words = tuple(reversed(before.config.words))[:-1]  # one is new to it
+    model = build_thinker(dataclasses.replace(before.config, words=("quokka", *words)), weights)
+    fresh = model.backbone.embedding.weight.detach().clone()
+    begin_with(model, weights)
+    for word in ("onion", "baker"):
+        old, new = before.backbone.word(word), model.backbone.word(word)
+        taken = model.backbone.embedding.weight[new]
+        assert old != new and torch.equal(taken, before.backbone.embedding.weight[old])
+    quokka = model.backbone.word("quokka")
+    assert torch.equal(model.backbone.embedding.weight[quokka], fresh[quokka])
+    assert torch.equal(model.state_head.weight, before.state_head.weight)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_most_is_learnt_from_what_nobody_has_spoken(
+    root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchanges, "WRITTEN", 1.0)
+    model = tiny_thinker()
+    made = Exchanges(root, corpus, [], load_tokenizer(weights), model, 0)
+    rows = [row for seed in range(3) for row in made.draw(np.random.default_rng(seed))]
+    assert all(turn.tokens and turn.sound is None for row in rows for turn in row)
+    assert len({tuple(row[0].tokens) for row in rows}) > len(rows) * 0.9
+    assert len({len(row) for row in rows}) > 2
 
 
 def test_stage_one_needs_a_language_model(

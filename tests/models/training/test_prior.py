@@ -1,0 +1,79 @@
+"""The prior's recipe: what it reads when it goes on after a predictor."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from data.errors import MissingModelError
+from models.predictors.gpt_talker import GPTTalker
+from models.training.corpus import Corpus
+from models.training.drawn import draw_codes
+from models.training.encoded import encode_corpus
+from models.training.loop import Budget
+from models.training.prior import train_prior
+from tests.tiny import tiny
+
+
+@pytest.fixture
+def talker() -> GPTTalker:
+    talker = tiny("gpt-talker")
+    assert isinstance(talker, GPTTalker)
+    return talker
+
+
+def test_every_frame_has_a_drawn_code(
+    root: Path, corpus: Corpus, weights: Path, talker: GPTTalker
+) -> None:
+    encoded = encode_corpus(root, corpus, weights)
+    drawn = draw_codes(root, corpus, encoded, weights, talker, seed=1)
+    assert [len(codes) for codes in drawn] == [len(one.codes) for one in encoded]
+    assert all(codes.min() >= 0 and codes.max() < talker.num_codes for codes in drawn)
+    again = draw_codes(root, corpus, encoded, weights, talker, seed=1)
+    other = draw_codes(root, corpus, encoded, weights, talker, seed=2)
+    assert all(np.array_equal(a, b) for a, b in zip(drawn, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(drawn, other, strict=True))
+
+
+def test_a_certain_predictor_is_drawn_as_it_is(
+    root: Path, corpus: Corpus, weights: Path, talker: GPTTalker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames are not shifted: a head that tells the code before gives the codes one frame later."""
+    encoded = encode_corpus(root, corpus, weights)
+    read = talker.read
+
+    def before_as_hidden(rows):  # type: ignore[no-untyped-def]
+        _, positions, rest = read(rows)
+        certain = torch.nn.functional.one_hot(positions.value, talker.num_codes + 64)
+        return 1e4 * certain[..., : talker.num_codes].float(), positions, rest
+
+    monkeypatch.setattr(talker, "read", before_as_hidden)
+    monkeypatch.setattr(talker, "forward", lambda embedded: embedded)
+    monkeypatch.setattr(talker, "code_head", torch.nn.Identity())
+    drawn = draw_codes(root, corpus, encoded, weights, talker, seed=3)
+    for one, codes in zip(encoded, drawn, strict=True):
+        after = codes[1:] == one.codes[:-1]
+        assert after.mean() > 0.9  # but where another sentence begins
+
+
+def test_going_on_begins_with_what_there_is(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path
+) -> None:
+    before = load_file(weights / "prior.safetensors")
+    train_prior(root, corpus, weights, tmp_path, 1, Budget(1), resume=False, further=True)
+    after = load_file(weights / "prior.safetensors")
+    moved = [(after[key].float() - before[key].float()).abs().max() for key in before]
+    assert 0 < max(moved) < 1e-2  # one step of a warming rate
+
+
+def test_going_on_wants_a_predictor(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path
+) -> None:
+    (weights / "gpt-talker.json").rename(weights / "aside.json")
+    try:
+        with pytest.raises(MissingModelError, match="gpt-talker"):
+            train_prior(root, corpus, weights, tmp_path, 1, Budget(1), False, further=True)
+    finally:
+        (weights / "aside.json").rename(weights / "gpt-talker.json")

@@ -1,6 +1,7 @@
 """Recipe: the prior flow, on the latents of the trained autoencoder."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from models.predictors.units import neighbours
 from models.text import SYMBOLS
 from models.training.corpus import Corpus
 from models.training.crops import Crop, stack
+from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus, load_tokenizer
 from models.training.loop import Budget, Run, device, train
@@ -65,7 +67,8 @@ def train_prior(
         model.requires_grad_(True)
         talker = GPTTalker(load_config(out, "gpt-talker", GPTTalkerConfig))
         load_weights(out, "gpt-talker", talker)
-        drawn = draw_codes(root, corpus, encoded, out, talker, seed)
+        true = partial(codes_of, encoded)
+        drawn = draw_codes(root, corpus, encoded, out, talker, true, seed)
         logger.info(
             "%.0f %% of the drawn codes are the true ones", 100 * _agreement(encoded, drawn)
         )

@@ -1,5 +1,6 @@
 """The prior's recipe: what it reads when it goes on after a predictor."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from data.errors import MissingModelError
 from models.predictors.gpt_talker import GPTTalker
 from models.training.corpus import Corpus
+from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
 from models.training.encoded import encode_corpus
 from models.training.loop import Budget
@@ -28,11 +30,11 @@ def test_every_frame_has_a_drawn_code(
     root: Path, corpus: Corpus, weights: Path, talker: GPTTalker
 ) -> None:
     encoded = encode_corpus(root, corpus, weights)
-    drawn = draw_codes(root, corpus, encoded, weights, talker, seed=1)
+    drawn = draw_codes(root, corpus, encoded, weights, talker, partial(codes_of, encoded), seed=1)
     assert [len(codes) for codes in drawn] == [len(one.codes) for one in encoded]
     assert all(codes.min() >= 0 and codes.max() < talker.num_codes for codes in drawn)
-    again = draw_codes(root, corpus, encoded, weights, talker, seed=1)
-    other = draw_codes(root, corpus, encoded, weights, talker, seed=2)
+    again = draw_codes(root, corpus, encoded, weights, talker, partial(codes_of, encoded), seed=1)
+    other = draw_codes(root, corpus, encoded, weights, talker, partial(codes_of, encoded), seed=2)
     assert all(np.array_equal(a, b) for a, b in zip(drawn, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(drawn, other, strict=True))
 
@@ -52,7 +54,7 @@ def test_a_certain_predictor_is_drawn_as_it_is(
     monkeypatch.setattr(talker, "read", before_as_hidden)
     monkeypatch.setattr(talker, "forward", lambda embedded: embedded)
     monkeypatch.setattr(talker, "code_head", torch.nn.Identity())
-    drawn = draw_codes(root, corpus, encoded, weights, talker, seed=3)
+    drawn = draw_codes(root, corpus, encoded, weights, talker, partial(codes_of, encoded), seed=3)
     for one, codes in zip(encoded, drawn, strict=True):
         after = codes[1:] == one.codes[:-1]
         assert after.mean() > 0.9  # but where another sentence begins

@@ -6,23 +6,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import save_model
+from models.checkpoint import load_config, load_weights, save_model
+from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.units import neighbours
 from models.text import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
 from models.training.corpus import Corpus
+from models.training.drawn import draw_codes
 from models.training.encoded import encode_corpus, encode_latents
 from models.training.loop import Budget, Run, device, train
-from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
+from models.training.warm_start import FURTHER_RATE
+from models.vocoder.acoustic_decoder import (
+    AcousticDecoder,
+    AcousticDecoderConfig,
+    load_acoustic_decoder,
+)
 
 BATCH = 16
 CROP_FRAMES = 64
 NEIGHBOURS = 16
+_NOTHING = -1
 WRONG = 0.15  # share of frames whose codes are exchanged for a near one, in half of the rows
 
 
 def train_acoustic_decoder(
-    root: Path, corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+    root: Path,
+    corpus: Corpus,
+    out: Path,
+    work: Path,
+    seed: int,
+    budget: Budget,
+    resume: bool,
+    further: bool = False,
 ) -> None:
     """Trains the model and writes `acoustic-decoder.safetensors`.
 
@@ -37,11 +52,24 @@ def train_acoustic_decoder(
     torch.manual_seed(seed)
     config = AcousticDecoderConfig(num_symbols=len(SYMBOLS), style_dim=encoded[0].style.shape[0])
     model = AcousticDecoder(config, acoustic)
+    drawn: list[np.ndarray] | None = None
+    if further:
+        model = load_acoustic_decoder(out).requires_grad_(True)
+        config = model.config
+        ham_tts = HamTTS(load_config(out, "ham-tts", HamTTSConfig))
+        load_weights(out, "ham-tts", ham_tts)
+
+        def true(index: int) -> Tensor:
+            mean = torch.from_numpy(np.array(latents[index].mean, np.float32))
+            return acoustic.encode(mean.to(device()), 1)[:, 0].cpu()
+
+        drawn = draw_codes(root, corpus, encoded, out, ham_tts, true, seed)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         scaled = torch.zeros(BATCH, CROP_FRAMES, acoustic.config.latent_dim)
         phones = torch.zeros(BATCH, CROP_FRAMES, 3, dtype=torch.long)
         valid = torch.zeros(BATCH, CROP_FRAMES, dtype=torch.bool)
+        told = torch.full((BATCH, CROP_FRAMES), _NOTHING)
         styles = []
         for row, index in enumerate(generator.integers(len(encoded), size=BATCH).tolist()):
             utterance = corpus.utterances[index]
@@ -55,16 +83,20 @@ def train_acoustic_decoder(
             scaled[row, :length] = mean / acoustic.scale.cpu()
             phones[row, :length] = neighbours(torch.tensor(utterance.units.symbols), pointer)
             valid[row, :length] = True
+            if drawn is not None:
+                told[row, :length] = torch.from_numpy(drawn[index][piece].astype(np.int64))
             same = corpus.by_voice[utterance.voice]
             styles.append(encoded[same[int(generator.integers(len(same)))]].style)
         style = torch.from_numpy(np.stack(styles)).float().to(device())
         levels = torch.from_numpy(generator.integers(model.num_levels - 1, size=BATCH))
-        first, totals, targets = _teach(acoustic, near, scaled.to(device()), levels)
+        scaled, told = scaled.to(device()), told.to(device())
+        first, totals, targets = _teach(acoustic, near, scaled, levels, told)
         condition = model.conditioned(first, phones.to(device()), style)
         loss = model.loss(totals, targets, levels.to(device()), condition, valid.to(device()))
         return {"total": loss}
 
-    run = Run(work / "acoustic-decoder", seed, budget, 1e-3, resume=resume)
+    rate = FURTHER_RATE if further else 1e-3
+    run = Run(work / "acoustic-decoder", seed, budget, rate, resume=resume)
     train(run, model, draw)
     save_model(out, "acoustic-decoder", model, config, half=True, int8=True)
 
@@ -78,9 +110,10 @@ def _near(acoustic: AcousticTokenizer) -> Tensor:
 
 @torch.no_grad()
 def _teach(
-    acoustic: AcousticTokenizer, near: Tensor, scaled: Tensor, levels: Tensor
+    acoustic: AcousticTokenizer, near: Tensor, scaled: Tensor, levels: Tensor, told: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """First codes `[B, T]`, the sums of the levels before `levels` `[B, T, D]`, and targets."""
+    """First codes `[B, T]`, the sums of the levels before `levels` `[B, T, D]`, and targets; `told`
+    `[B, T]` are a predictor's first codes, where it has any."""
     batch, length, _ = scaled.shape
     spoilt = (torch.arange(batch, device=scaled.device) % 2 == 0)[:, None]
     first = torch.zeros(batch, length, dtype=torch.long, device=scaled.device)
@@ -96,6 +129,8 @@ def _teach(
         pick = torch.randint(near.shape[-1], codes.shape, device=scaled.device)
         others = near[level][codes].gather(-1, pick[..., None])[..., 0]
         wrong = spoilt & (torch.rand(codes.shape, device=scaled.device) < WRONG)
+        if level == 0:
+            others, wrong = torch.where(told >= 0, told, others), wrong | (spoilt & (told >= 0))
         codes = torch.where(wrong, others, codes)
         if level == 0:
             first = codes

@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--further",
         action="store_true",
-        help="prior, gpt-talker, omni-thinker: begin with the one in --out",
+        help="prior, acoustic-decoder, gpt-talker, omni-thinker: begin with the one in --out",
     )
     parser.add_argument(
         "--without",
@@ -140,7 +140,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "acoustic":
         train_acoustic(args.data, corpus, args.out, args.work, args.seed)
     elif name == "acoustic-decoder":
-        train_acoustic_decoder(args.data, corpus, *rest)
+        train_acoustic_decoder(args.data, corpus, *rest, further=args.further)
     elif name == "ham-tts":
         train_ham_tts(args.data, corpus, *rest, warm=not args.from_scratch, without=args.without)
     elif name == "flow-omni" and args.distill:

@@ -19,13 +19,13 @@ from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus, load_tokenizer
 from models.training.loop import Budget, Run, device, train
+from models.training.warm_start import FURTHER_RATE
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.prior import Prior, PriorConfig
 
 BATCH = 16
 CROP_FRAMES = 64
 DRAWN = 0.5  # share of crops whose codes are a predictor's, where there is one
-FURTHER_RATE = 4e-4
 
 logger = logging.getLogger(__name__)
 

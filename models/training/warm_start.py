@@ -19,6 +19,7 @@ from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 # A trained backbone wants smaller steps, and more of them for the same time.
 WARM_RATE = 5e-4
 WARM_POSITIONS = 1280
+FURTHER_RATE = 4e-4  # of what follows a predictor, when it goes on
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,37 @@
+"""The recipe of HAM-TTS's second model: what it is told, and what is then left to say."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from models.tokenizers.acoustic import load_acoustic
+from models.training.acoustic_decoder import _near, _teach, train_acoustic_decoder
+from models.training.corpus import Corpus
+from models.training.loop import Budget
+
+
+def test_a_level_mends_what_the_predictor_got_wrong(weights: Path) -> None:
+    acoustic = load_acoustic(weights)
+    torch.manual_seed(0)
+    scaled = torch.randn(4, 6, acoustic.config.latent_dim)
+    told = torch.full((4, 6), 3)
+    told[:, 4:] = -1  # beyond the end
+    levels = torch.zeros(4, dtype=torch.long)
+    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, levels, told)
+    assert (first[0::2, :4] == 3).all()  # every other row is spoilt
+    assert torch.equal(first[1::2], acoustic.encode(scaled * acoustic.scale, 1)[1::2, :, 0])
+    assert torch.equal(totals, acoustic.codebooks[0][first])
+    left = scaled - totals
+    nearest = torch.cdist(left, acoustic.codebooks[1][None].expand(4, -1, -1)).argmin(-1)
+    assert torch.equal(targets, nearest)
+
+
+def test_going_on_begins_with_what_there_is(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path
+) -> None:
+    before = load_file(weights / "acoustic-decoder.safetensors")["first.weight"].float()
+    train_acoustic_decoder(root, corpus, weights, tmp_path, 1, Budget(1), False, further=True)
+    after = load_file(weights / "acoustic-decoder.safetensors")
+    moved = after["first.weight"].float() * after["first.weight.int8_scale"].float()[:, None]
+    assert 0 < (moved - before).abs().max() < 0.1

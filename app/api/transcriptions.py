@@ -4,7 +4,6 @@ import asyncio
 import io
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from fastapi import APIRouter, File, Form, HTTPException, UploadFile
 from fastapi.responses import PlainTextResponse
 
@@ -13,8 +12,6 @@ from data.audio import SAMPLE_RATE, read_audio
 from data.errors import InputError, RepError
 
 MAX_S = 120
-_PIECE = SAMPLE_RATE // 2
-_WAIT_S = 300.0
 
 
 def transcriptions_router(engines: Engines) -> APIRouter:
@@ -32,7 +29,7 @@ def transcriptions_router(engines: Engines) -> APIRouter:
             raise InputError("the file is empty; send a recording")
         samples = await asyncio.to_thread(read_audio, io.BytesIO(content), max_seconds=MAX_S)
         try:
-            text = await asyncio.to_thread(_recognise, engines, samples)
+            text = await asyncio.to_thread(engines.transcribe, samples)
         except RepError as error:
             raise HTTPException(503, str(error)) from error
         if response_format == "text":
@@ -43,14 +40,3 @@ def transcriptions_router(engines: Engines) -> APIRouter:
         return {"task": "transcribe", "language": "english", "duration": seconds, "text": text}
 
     return router
-
-
-def _recognise(engines: Engines, samples: np.ndarray) -> str:
-    utterance = engines.recognizer.open()
-    try:
-        for start in range(0, len(samples), _PIECE):
-            utterance.push(samples[start : start + _PIECE])
-        return utterance.finish().result(_WAIT_S)
-    except TimeoutError:
-        utterance.abort()
-        raise RepError("recognition took too long; send a shorter recording") from None

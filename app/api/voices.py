@@ -33,17 +33,19 @@ def voices_router(engines: Engines) -> APIRouter:
         name: Annotated[str, Form(max_length=100)],
         consent: Annotated[str, Form(max_length=2000)],
         audio_sample: Annotated[list[UploadFile], File()],
-        transcript: Annotated[str, Form(max_length=2000)] = "",
+        transcript: Annotated[str | None, Form(max_length=2000)] = None,
         language: Annotated[str, Form(max_length=20)] = "en",
     ) -> dict[str, Any]:
-        """Clones a voice as `launch.py clone` does; 400 says why not."""
+        """Clones a voice as `launch.py clone` does; 400 says why not. Without a transcript the
+        sample's words are recognised."""
         clips = [await file.read() for file in audio_sample]
 
         def work() -> dict[str, Any]:
             sounds = [read_audio(io.BytesIO(clip), max_seconds=_MAX_CLIP_S) for clip in clips]
             sample = clean_sample(sounds)
             voice = engines.speaker.clone(sample.samples)
-            facts = engines.keep_voice(voice, sample, name, consent, transcript, language)
+            words = engines.transcribe(sample.samples) if transcript is None else transcript
+            facts = engines.keep_voice(voice, sample, name, consent, words, language)
             return {
                 "object": "audio.voice",
                 "id": facts.name,

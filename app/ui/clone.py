@@ -64,6 +64,11 @@ def clone_tab(engines: Engines) -> None:
     with gr.Row():
         cleaned = gr.Audio(label="Cleaned sample", type="numpy", interactive=False)
         picture = gr.Image(label="Its spectrogram", interactive=False, height=200)
+    said = gr.Textbox(
+        label="What is said in the sample, as it was recognised (mend it where it is wrong)",
+        max_lines=3,
+        max_length=2000,
+    )
     text = gr.Dropdown(
         list(TEXTS),
         value=TEXTS[0],
@@ -83,22 +88,32 @@ def clone_tab(engines: Engines) -> None:
         words = gr.Textbox(
             label="Whose voice it is, and who allows its use", max_lines=2, max_length=1000
         )
-        keep = gr.Button("Keep this voice")
+        with gr.Column():
+            keep = gr.Button("Keep this voice")
+            discard = gr.Button("Discard it")
     kept = gr.Markdown()
 
     def clone(
-        recording: tuple[int, np.ndarray] | None, allowed: bool, said: str
+        recording: tuple[int, np.ndarray] | None, allowed: bool, text: str
     ) -> tuple[Any, ...]:
         with _told():
             made = try_clone(engines, recording, allowed)
         shown = (SAMPLE_RATE, _int16(made.sample.samples))
         verdict = f"Sample: {made.sample.verdict}."
         picture = spectrogram(made.sample.samples)
-        return made, verdict, shown, picture, _buttons(engines, made, said), *[None] * len(results)
+        of_no_other = "", "", *[None] * len(results)
+        return made, verdict, shown, picture, _buttons(engines, made, text), *of_no_other
 
-    def speak(made: Cloned | None, said: str) -> tuple[Any, ...]:
+    def recognise(made: Cloned) -> str:
         with _told():
-            spoken = speak_by_each(engines, made, said)
+            return engines.transcribe(made.sample.samples)
+
+    def forget() -> tuple[Any, ...]:
+        return None, "", None, None, "", "", "", *[None] * len(results)
+
+    def speak(made: Cloned | None, text: str) -> tuple[Any, ...]:
+        with _told():
+            spoken = speak_by_each(engines, made, text)
         assert made is not None
         likeness = ", ".join(
             f"{name} {similarity(made.sample.samples, sound):.2f}" for name, sound in spoken.items()
@@ -106,15 +121,17 @@ def clone_tab(engines: Engines) -> None:
         sounds = [(SAMPLE_RATE, _int16(one)) for one in spoken.values()]
         return f"Similarity to the sample (1 is the same): {likeness}.", *sounds
 
-    def remember(made: Cloned | None, called: str, allowed: str) -> str:
+    def remember(made: Cloned | None, called: str, allowed: str, transcript: str) -> str:
         with _told():
-            return keep_voice(engines, made, called.strip(), allowed)
+            return keep_voice(engines, made, called.strip(), allowed, transcript)
 
-    outputs = [tried, verdict, cleaned, picture, listen, *results]
-    button.click(clone, [sample, consent, text], outputs, concurrency_limit=1)
-    text.change(lambda made, said: _buttons(engines, made, said), [tried, text], listen)
+    outputs = [tried, verdict, cleaned, picture, listen, said, likeness, *results]
+    cloned = button.click(clone, [sample, consent, text], outputs, concurrency_limit=1)
+    cloned.success(recognise, tried, said, concurrency_limit=1)
+    discard.click(forget, None, outputs)
+    text.change(lambda made, text: _buttons(engines, made, text), [tried, text], listen)
     compare.click(speak, [tried, text], [likeness, *results], concurrency_limit=1)
-    keep.click(remember, [tried, name, words], kept, concurrency_limit=1)
+    keep.click(remember, [tried, name, words, said], kept, concurrency_limit=1)
 
 
 @contextlib.contextmanager
@@ -176,15 +193,17 @@ def speak_by_each(engines: Engines, made: Cloned | None, text: str) -> dict[str,
     return spoken
 
 
-def keep_voice(engines: Engines, made: Cloned | None, name: str, consent: str) -> str:
-    """Keeps a voice that was tried.
+def keep_voice(
+    engines: Engines, made: Cloned | None, name: str, consent: str, transcript: str = ""
+) -> str:
+    """Keeps a voice that was tried, with what is said in its sample.
 
     Raises:
         InputError: nothing was tried, the name is taken or no name, or there is no consent.
     """
     if made is None:
         raise InputError("there is no voice yet; give a sample and press Clone first")
-    engines.keep_voice(made.voice, made.sample, name, consent)
+    engines.keep_voice(made.voice, made.sample, name, consent, transcript)
     return f"Kept as **{name}**. It can be chosen in Talk after the page is loaded again."
 
 

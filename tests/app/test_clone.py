@@ -66,9 +66,10 @@ def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="press Clone"):
         keep_voice(shared, None, "anna", "she said so")
     assert shared.library.names() == []
-    assert "anna" in keep_voice(shared, made, "anna", "she said so")
+    assert "anna" in keep_voice(shared, made, "anna", "she said so", "one two")
+    facts = shared.library.load("anna")[1]
+    assert (facts.consent, facts.transcript) == ("she said so", "one two")
     assert shared.speaker.voices["anna"].hz == 660.0
-    assert shared.library.load("anna")[1].consent == "she said so"
 
 
 @pytest.mark.parametrize(

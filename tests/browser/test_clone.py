@@ -71,12 +71,21 @@ def visit(context: Any, url: str, folder: Path) -> dict[str, Any]:
         page.locator(".rp-listen button").nth(number).click()
         page.wait_for_function("n => window.reparteeListen.finished === n", arg=number + 1)
         seen["heard"].append(page.evaluate("({...window.reparteeListen})"))
+    said = page.get_by_label("What is said in the sample")
+    page.wait_for_function("field => field.value", arg=said.element_handle())
+    seen["said"] = said.input_value()
     page.get_by_role("button", name="Compare").click()
     likeness = page.get_by_text("Similarity to the sample (1 is the same)")
     likeness.wait_for()
     seen["likeness"] = likeness.inner_text()
     _picture(page, "clone", 1280)
     _picture(page, "clone-phone", 390)
+    page.get_by_role("button", name="Discard it").click()
+    likeness.wait_for(state="hidden")
+    seen["left"] = [page.locator(".rp-listen button").count(), said.input_value()]
+    page.get_by_role("button", name="Clone", exact=True).click()
+    page.wait_for_selector(".rp-listen button")
+    page.wait_for_function("field => field.value", arg=said.element_handle())
     page.get_by_label("Name", exact=True).fill("anna")
     page.get_by_label("Whose voice it is").fill("A synthesizer, for a test")
     page.get_by_role("button", name="Keep this voice").click()
@@ -112,6 +121,16 @@ def test_every_model_is_heard_as_it_speaks(seen: dict[str, Any]) -> None:
     played = [0, *(heard["played"] for heard in seen["heard"])]
     assert all(after - before > 12_000 for before, after in itertools.pairwise(played))
     assert all(heard["firstMs"] > 0 for heard in seen["heard"])
+
+
+def test_the_sample_is_transcribed(seen: dict[str, Any]) -> None:
+    words = set(" ".join(SAMPLE).lower().replace(".", "").split())
+    heard = seen["said"].split()
+    assert len(words & set(heard)) > len(words) / 2
+
+
+def test_what_is_discarded_is_gone(seen: dict[str, Any]) -> None:
+    assert seen["left"] == [0, ""]
 
 
 def test_the_likeness_is_told_by_model(seen: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Recipe: HAM-TTS's second model, from first acoustic codes to all."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from models.vocoder.acoustic_decoder import (
     AcousticDecoderConfig,
     load_acoustic_decoder,
 )
+
+logger = logging.getLogger(__name__)
 
 BATCH = 16
 CROP_FRAMES = 64
@@ -52,18 +55,21 @@ def train_acoustic_decoder(
     torch.manual_seed(seed)
     config = AcousticDecoderConfig(num_symbols=len(SYMBOLS), style_dim=encoded[0].style.shape[0])
     model = AcousticDecoder(config, acoustic)
-    drawn: list[np.ndarray] | None = None
     if further:
         model = load_acoustic_decoder(out).requires_grad_(True)
         config = model.config
+
+    def true(index: int) -> Tensor:
+        mean = torch.from_numpy(np.array(latents[index].mean, np.float32))
+        return acoustic.encode(mean.to(device()), 1)[:, 0].cpu()
+
+    drawn: list[np.ndarray] | None = None
+    if (out / "ham-tts.safetensors").is_file():
         ham_tts = HamTTS(load_config(out, "ham-tts", HamTTSConfig))
         load_weights(out, "ham-tts", ham_tts)
-
-        def true(index: int) -> Tensor:
-            mean = torch.from_numpy(np.array(latents[index].mean, np.float32))
-            return acoustic.encode(mean.to(device()), 1)[:, 0].cpu()
-
         drawn = draw_codes(root, corpus, encoded, out, ham_tts, true, seed)
+    else:
+        logger.info("no ham-tts in %s: first codes are the true ones, or near ones", out)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         scaled = torch.zeros(BATCH, CROP_FRAMES, acoustic.config.latent_dim)

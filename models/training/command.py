@@ -27,12 +27,12 @@ STEPS = {
     "tokenizer": 6000,
     "vocoder": 12_000,
     "decoder": 6000,
-    "prior": 8000,
     "gpt-talker": 8000,
+    "prior": 8000,
     "flow-omni": 8000,
     "acoustic": 0,  # fitted, not trained by steps
-    "acoustic-decoder": 8000,
     "ham-tts": 8000,
+    "acoustic-decoder": 8000,
     "omni-thinker": 8000,
 }
 DISTILL_STEPS = 2000

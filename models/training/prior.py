@@ -10,7 +10,6 @@ from torch import Tensor
 
 from models.checkpoint import load_config, load_weights, save_model
 from models.mel import FRAME_SAMPLES
-from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.predictors.units import neighbours
 from models.text import SYMBOLS
 from models.training.corpus import Corpus
@@ -19,7 +18,7 @@ from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus, load_tokenizer
 from models.training.loop import Budget, Run, device, train
-from models.training.warm_start import FURTHER_RATE
+from models.training.warm_start import FURTHER_RATE, trained_talker
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.prior import Prior, PriorConfig
 
@@ -42,10 +41,10 @@ def train_prior(
 ) -> None:
     """Trains the prior by maximum likelihood and writes `prior.safetensors`.
 
-    Targets are samples of the posterior, not its mean. The style is another utterance's. With
-    `further` it begins with the one in `out`, and half of what it reads are the codes that the
-    GPT-Talker in `out` would draw (`models.training.drawn`): where those are not to be trusted it
-    learns to go by the phone.
+    Targets are samples of the posterior, not its mean. The style is another utterance's. Where a
+    GPT-Talker is in `out`, half of what is read are the codes that it would draw
+    (`models.training.drawn`): where those are not to be trusted, the prior goes by the phone. With
+    `further` it begins with the one in `out`.
 
     Raises:
         MissingModelError: a model that it needs is not in `out`.
@@ -61,17 +60,14 @@ def train_prior(
     if further:
         config = load_config(out, "prior", PriorConfig)
     model = Prior(config)
-    drawn: list[np.ndarray] | None = None
     if further:
-        load_weights(out, "prior", model)
-        model.requires_grad_(True)
-        talker = GPTTalker(load_config(out, "gpt-talker", GPTTalkerConfig))
-        load_weights(out, "gpt-talker", talker)
-        true = partial(codes_of, encoded)
-        drawn = draw_codes(root, corpus, encoded, out, talker, true, seed)
-        logger.info(
-            "%.0f %% of the drawn codes are the true ones", 100 * _agreement(encoded, drawn)
-        )
+        load_weights(out, "prior", model).requires_grad_(True)
+    drawn: list[np.ndarray] | None = None
+    talker = trained_talker(out)
+    if talker is not None:
+        drawn = draw_codes(root, corpus, encoded, out, talker, partial(codes_of, encoded), seed)
+        agreement = 100 * _agreement(encoded, drawn)
+        logger.info("%.0f %% of the drawn codes are the true ones", agreement)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         codes = torch.zeros(BATCH, CROP_FRAMES, dtype=torch.long)
@@ -107,7 +103,7 @@ def train_prior(
 
     rate = FURTHER_RATE if further else 1e-3
     train(Run(work / "prior", seed, budget, rate, resume=resume), model, draw)
-    save_model(out, "prior", model, config, half=True)
+    save_model(out, "prior", model, config, half=True, int8=True)
 
 
 def _agreement(encoded: list[Encoded], drawn: list[np.ndarray]) -> float:

@@ -33,7 +33,7 @@ _SHARED = (
 def trained_talker(folder: Path) -> GPTTalker | None:
     """The GPT-Talker in `folder`, or None where there is none."""
     if not (folder / "gpt-talker.safetensors").is_file():
-        logger.info("no gpt-talker in %s to begin with: training from scratch", folder)
+        logger.info("there is no gpt-talker in %s: training without it", folder)
         return None
     talker = GPTTalker(load_config(folder, "gpt-talker", GPTTalkerConfig))
     load_weights(folder, "gpt-talker", talker)

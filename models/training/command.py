@@ -62,6 +62,9 @@ def main(argv: list[str]) -> int:
         "--backbone", type=Path, help="omni-thinker: a folder with a Hugging Face language model"
     )
     parser.add_argument(
+        "--hubert", type=Path, help="ham-tts: a folder with a HuBERT of Hugging Face"
+    )
+    parser.add_argument(
         "--stage",
         type=int,
         choices=(1, 2),
@@ -91,6 +94,8 @@ def main(argv: list[str]) -> int:
         parser.error(f"--without {args.without} is for {_ABLATIONS[args.without]}")
     if args.backbone and args.model != "omni-thinker":
         parser.error("--backbone is for omni-thinker")
+    if args.hubert and args.model != "ham-tts":
+        parser.error("--hubert is for ham-tts")
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -142,7 +147,8 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "acoustic-decoder":
         train_acoustic_decoder(args.data, corpus, *rest, further=args.further)
     elif name == "ham-tts":
-        train_ham_tts(args.data, corpus, *rest, warm=not args.from_scratch, without=args.without)
+        warm = not args.from_scratch
+        train_ham_tts(args.data, corpus, *rest, warm, args.without, args.hubert)
     elif name == "flow-omni" and args.distill:
         distill_flow_omni(args.data, corpus, *rest)
     elif name == "flow-omni":

@@ -38,6 +38,7 @@ def train_ham_tts(
     resume: bool,
     warm: bool = True,
     without: str | None = None,
+    hubert: Path | None = None,
 ) -> None:
     """Trains the predictor and writes `ham-tts.safetensors`.
 
@@ -47,11 +48,12 @@ def train_ham_tts(
         root, corpus, out, work, seed, budget, resume: as every recipe has them.
         warm: begin with the weights of the GPT-Talker in `out`, where there is one.
         without: "lvs" or "augmentation", for the ablations.
+        hubert: the folder of a HuBERT, which the aligner hears in place of the tokenizer.
     """
     acoustic = load_acoustic(out)
     latents = encode_latents(root, corpus, out)
     encoded = encode_corpus(root, corpus, out)
-    refined = refined_units(root, corpus, out, seed)
+    refined = refined_units(root, corpus, out, seed, hubert)
 
     def frames(index: int) -> Tensor:
         """First code and refined unit of each frame, `[T, 2]`: both are cut as one."""

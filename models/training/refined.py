@@ -2,20 +2,22 @@
 
 HAM-TTS clusters HuBERT's features by k-means, so that a unit says what is heard and not whose voice
 it is (arXiv 2403.05989, section 3.1). Here the features are those that the tokenizer has before its
-quantiser.
+quantiser, or HuBERT's where somebody has it.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.progress import track
 from sklearn.cluster import MiniBatchKMeans
+from torch import nn
 
 from models.checkpoint import sha256
-from models.mel import num_frames
-from models.tokenizers.semantic import SemanticTokenizer
+from models.mel import FRAME_SAMPLES, num_frames
+from models.tokenizers.hubert import Hubert
 from models.training.corpus import PREPARED, Corpus
 from models.training.encoded import groups, in_batches, load_tokenizer
 from models.training.loop import device
@@ -25,22 +27,34 @@ logger = logging.getLogger(__name__)
 NUM_REFINED = 512
 _FITTED_UTTERANCES = 600
 
+# Samples `[B, T]`, of which `lengths` `[B]` are there, to features `[B, T', dim]` at 25 Hz.
+Hears = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-def refined_units(root: Path, corpus: Corpus, weights: Path, seed: int) -> list[np.ndarray]:
-    """The refined unit of each frame of every utterance, int16 `[T]`; kept beside the data."""
-    name = f"refined-{sha256(weights / 'semantic.safetensors')[:16]}-{seed}"
-    folder = root / PREPARED / name
+
+def refined_units(
+    root: Path, corpus: Corpus, weights: Path, seed: int, hubert: Path | None = None
+) -> list[np.ndarray]:
+    """The refined unit of each frame of every utterance, int16 `[T]`; kept beside the data.
+
+    Args:
+        root, corpus: of the data.
+        weights: with the tokenizer.
+        seed: of the clusters.
+        hubert: the folder of a HuBERT, which hears in the tokenizer's place.
+    """
+    file = weights / "semantic.safetensors" if hubert is None else hubert / "model.safetensors"
+    hears = _tokenizer_hears(weights) if hubert is None else Hubert(hubert).to(device())
+    folder = root / PREPARED / f"refined-{sha256(file)[:16]}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = load_tokenizer(weights).to(device())
     centres_file = folder / "centres.npy"
     if not centres_file.exists():
-        np.save(centres_file, _fitted(corpus, tokenizer, seed))
+        np.save(centres_file, _fitted(corpus, hears, seed))
     centres = torch.from_numpy(np.load(centres_file)).to(device())
     found: dict[int, np.ndarray] = {}
     for group, indices in track(groups(corpus).items(), "refining", transient=True):
         path = folder / f"{group}-{len(indices)}.npy"
         if not path.exists():
-            rows = _features(corpus, indices, tokenizer, centres)
+            rows = _features(corpus, indices, hears, centres)
             partial = path.with_suffix(".partial.npy")
             np.save(partial, np.concatenate(rows).astype(np.int16))
             partial.replace(path)
@@ -52,12 +66,23 @@ def refined_units(root: Path, corpus: Corpus, weights: Path, seed: int) -> list[
     return [found[index] for index in range(len(corpus.utterances))]
 
 
-def _fitted(corpus: Corpus, tokenizer: SemanticTokenizer, seed: int) -> np.ndarray:
+def _tokenizer_hears(weights: Path) -> Hears:
+    tokenizer = load_tokenizer(weights).to(device())
+    whole = tokenizer.config.chunk_frames * FRAME_SAMPLES
+
+    def hears(samples: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        padded = nn.functional.pad(samples, (0, -samples.shape[1] % whole))
+        return tokenizer.encode_features(tokenizer.features(padded))
+
+    return hears
+
+
+def _fitted(corpus: Corpus, hears: Hears, seed: int) -> np.ndarray:
     """Cluster centres `[NUM_REFINED, dim]` of the features of random utterances."""
     generator = np.random.default_rng(seed)
     count = min(_FITTED_UTTERANCES, len(corpus.utterances))
     chosen = generator.choice(len(corpus.utterances), count, replace=False).tolist()
-    points = np.concatenate(_features(corpus, chosen, tokenizer, None))
+    points = np.concatenate(_features(corpus, chosen, hears, None))
     logger.info("refined units: %d clusters of %d frames", NUM_REFINED, len(points))
     fitted = MiniBatchKMeans(NUM_REFINED, batch_size=4096, n_init=1, random_state=seed).fit(points)
     return fitted.cluster_centers_.astype(np.float32)
@@ -66,17 +91,17 @@ def _fitted(corpus: Corpus, tokenizer: SemanticTokenizer, seed: int) -> np.ndarr
 def _features(
     corpus: Corpus,
     indices: list[int],
-    tokenizer: SemanticTokenizer,
+    hears: Hears,
     centres: torch.Tensor | None,
 ) -> list[np.ndarray]:
     """Features `[T, dim]` of utterances, or with `centres` the nearest one of each frame `[T]`."""
     found: dict[int, np.ndarray] = {}
     where = device()
     chosen = [corpus.utterances[i] for i in indices]
-    for rows, samples in in_batches(chosen, tokenizer.config.chunk_frames):
+    for rows, samples in in_batches(chosen):
+        lengths = torch.tensor([len(chosen[row].samples) for row in rows], device=where)
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
-            features = tokenizer.encode_features(tokenizer.features(samples.to(where)))
-        features = features.float()
+            features = hears(samples.to(where), lengths).float()
         if centres is not None:
             features = torch.cdist(features, centres[None].expand(len(rows), -1, -1)).argmin(-1)
         for place, row in enumerate(rows):

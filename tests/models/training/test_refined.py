@@ -1,0 +1,88 @@
+"""Refined units: of the tokenizer's features, and of a HuBERT's, a small one of chance."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data.errors import InputError, MissingModelError
+from models.mel import FRAME_SAMPLES
+from models.tokenizers.hubert import Hubert, _normalised
+from models.training import refined
+from models.training.corpus import Corpus
+from models.training.refined import refined_units
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    transformers = pytest.importorskip(
+        "transformers", reason="the optional package transformers is not installed"
+    )
+    torch.manual_seed(0)
+    config = transformers.HubertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+        conv_dim=(16,) * 7, num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
+    )  # fmt: skip
+    transformers.HubertModel(config).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_units_are_few_for_each_frame_and_kept(
+    root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refined, "NUM_REFINED", 8)
+    units = refined_units(root, corpus, weights, 1)
+    assert [len(one) for one in units] == [one.num_frames for one in corpus.utterances]
+    assert len(set(np.concatenate(units).tolist())) in range(2, 9)
+    monkeypatch.setattr(refined, "_fitted", None)
+    monkeypatch.setattr(refined, "_features", None)
+    again = refined_units(root, corpus, weights, 1)
+    assert all(np.array_equal(a, b) for a, b in zip(units, again, strict=True))
+
+
+def test_hubert_hears_in_the_tokenizers_place(
+    root: Path, corpus: Corpus, weights: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refined, "NUM_REFINED", 8)
+    units = refined_units(root, corpus, weights, 1, folder)
+    assert [len(one) for one in units] == [one.num_frames for one in corpus.utterances]
+    own = refined_units(root, corpus, weights, 1)
+    assert not all(np.array_equal(a, b) for a, b in zip(units, own, strict=True))
+
+
+def test_hubert_frames_lie_where_ours_do(folder: Path) -> None:
+    hubert = Hubert(folder)
+    samples = torch.zeros(2, 20 * FRAME_SAMPLES)
+    samples[1, 10 * FRAME_SAMPLES :] = torch.randn(10 * FRAME_SAMPLES)
+    lengths = torch.tensor([20 * FRAME_SAMPLES] * 2)
+    features = hubert(samples, lengths)
+    assert features.shape == (2, 20, 32)
+    before = hubert.model.feature_extractor(torch.randn(1, 16_000 + 80))
+    assert before.shape[-1] == 50
+
+
+def test_padding_does_not_change_how_loud_a_sound_is_taken_to_be() -> None:
+    sound = 3.0 + 5.0 * torch.randn(2, 1000)
+    lengths = torch.tensor([1000, 600])
+    made = _normalised(sound, lengths)
+    torch.testing.assert_close(made[1, :600], _normalised(sound[1:, :600], lengths[1:])[0])
+    assert not made[1, 600:].any()
+    assert abs(float(made[0].mean())) < 1e-4 and abs(float(made[0].std()) - 1) < 1e-2
+
+
+def test_what_is_no_hubert_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="the optional package is not installed")
+    with pytest.raises(InputError, match="holds no config"):
+        Hubert(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="no HuBERT"):
+        Hubert(tmp_path)
+
+
+def test_without_the_package_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    with pytest.raises(MissingModelError, match="pip install"):
+        Hubert(tmp_path)

@@ -48,7 +48,6 @@ def draw_codes(
     folder.mkdir(parents=True, exist_ok=True)
     plans = all_plans(corpus, encoded, load_tokenizer(weights))
     talker.to(device()).eval()
-    generator = torch.Generator(device()).manual_seed(seed)
 
     def segments_of(index: int) -> list[Segment]:
         utterance = corpus.utterances[index]
@@ -63,6 +62,8 @@ def draw_codes(
     for name, indices in track(groups(corpus).items(), "drawing", transient=True):
         path = folder / f"{name}-{len(indices)}.npy"
         if not path.exists():
+            # A generator a file: a run that was broken off goes on with the same draws.
+            generator = torch.Generator(device()).manual_seed(1000 * seed + int(name))
             inside = set(indices)
             drawn: dict[int, np.ndarray] = {}
             for turns in corpus.by_dialogue.values():

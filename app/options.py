@@ -10,6 +10,7 @@ _FLOATS = {
     "temperature": "of codes or latents; 0 takes the most likely",
     "top_p": "keep codes up to this share of probability",
     "typical_p": "locally typical sampling: keep up to this share",
+    "duration_spread": "how far the lengths of phones spread around their medians, 0 to 1",
     "pitch": "factor on the pitch",
     "rate": "factor on the rate",
     "energy": "factor on the level",

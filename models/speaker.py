@@ -47,7 +47,8 @@ class SpeakOptions:
 
     Attributes:
         seed: the same seed, dialogue and text give the same speech; None draws one.
-        temperature, top_k, top_p, typical_p, flow_steps: see `SamplingOptions`.
+        temperature, top_k, top_p, typical_p, duration_spread, flow_steps: see
+            `SamplingOptions`.
         pitch, rate, energy: factors on what the dialogue asks for.
         latent_temperature: of the prior's noise.
     """
@@ -57,6 +58,7 @@ class SpeakOptions:
     top_k: int = SamplingOptions.top_k
     top_p: float = SamplingOptions.top_p
     typical_p: float = SamplingOptions.typical_p
+    duration_spread: float = SamplingOptions.duration_spread
     flow_steps: int = SamplingOptions.flow_steps
     pitch: float = 1.0
     rate: float = 1.0
@@ -80,6 +82,7 @@ class SpeakOptions:
             self.top_k,
             self.top_p,
             self.typical_p,
+            duration_spread=self.duration_spread,
             flow_steps=self.flow_steps,
         )
 

@@ -31,6 +31,35 @@ class Sentence:
     forced: int = 0  # how often a guard moved a standing pointer on, or held a running one
 
 
+class Stay:
+    """How long the pointer stays at a unit: until the chance that it would still be there has
+    fallen below a threshold, drawn once.
+
+    With a threshold from all of 0 to 1 (`spread` 1) this is how long it stays when each frame's
+    advance is drawn by itself. A narrower range around a half cuts off what is unusually short or
+    long, and leaves the median where it is: a code is drawn with care for the like reason.
+    """
+
+    def __init__(self, spread: float, generator: torch.Generator) -> None:
+        self._spread = spread
+        chance = float(torch.rand(1, generator=generator))
+        self._threshold = 0.5 + spread * (chance - 0.5)
+        self._survival = 1.0
+
+    def end(self, chances: Tensor, generator: torch.Generator) -> int:
+        """By how much the pointer advances after one more frame, 0 if it stays.
+
+        Args:
+            chances: of each advance, `[MAX_ADVANCE + 1]`.
+            generator: of the draw, which the spread sharpens, where it goes.
+        """
+        self._survival *= float(chances[0])
+        if self._survival > self._threshold:
+            return 0
+        going = chances[1:].clamp_min(1e-12).log() / max(self._spread, 1e-3)
+        return 1 + int(torch.multinomial(going.softmax(-1), 1, generator=generator))
+
+
 def generate(
     model: DialogueModel,
     state: PredictorState,
@@ -52,6 +81,7 @@ def generate(
     at_pointer = model.at_pointer(texts)
     manner = model.manner(segment.plan, segment.style)
     unit, age = 0, 0
+    stay = Stay(options.duration_spread, generator)
     frame: Frame | None = None
     count = len(segment.units)
     symbols = segment.units[:, 0].tolist()
@@ -61,11 +91,7 @@ def generate(
         sentence.frames.append(frame)
         sentence.pointer.append(unit)
         yield frame, unit
-        advance = int(
-            torch.multinomial(
-                model.advance_head(hidden).float().softmax(-1), 1, generator=generator
-            )
-        )
+        advance = stay.end(model.advance_head(hidden).float().softmax(-1), generator)
         limit = MAX_PAUSE_FRAMES if symbols[unit] in _MARKS else MAX_PHONE_FRAMES
         if advance == 0 and age + 1 >= limit:
             advance = 1
@@ -77,6 +103,8 @@ def generate(
         assert advance <= MAX_ADVANCE
         age = age + 1 if advance == 0 else 0
         unit += advance
+        if advance:
+            stay = Stay(options.duration_spread, generator)
 
 
 def _draw_plan(

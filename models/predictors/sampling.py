@@ -20,6 +20,8 @@ class SamplingOptions:
             drawn again without filters (repetition-aware sampling, arXiv 2406.05370,
             section 3.3; 0: off).
         repetition_share: see above.
+        duration_spread: how far the lengths of phones spread around their medians (1: as far as
+            the model has it; 0: not at all).
         flow_steps: Euler steps of a latent (0: the model's own). A latent knows temperature and
             steps only: the noise it begins with has that variance.
     """
@@ -30,11 +32,14 @@ class SamplingOptions:
     typical_p: float = 1.0
     repetition_window: int = 25
     repetition_share: float = 0.4
+    duration_spread: float = 0.4
     flow_steps: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:
             raise ValueError(f"temperature is {self.temperature}; it must be from 0 to 2")
+        if not 0 <= self.duration_spread <= 1:
+            raise ValueError(f"duration_spread is {self.duration_spread}; it must be from 0 to 1")
         for name in ("top_p", "typical_p"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be over 0, at most 1")

@@ -32,7 +32,7 @@ class SamplingOptions:
     typical_p: float = 1.0
     repetition_window: int = 25
     repetition_share: float = 0.4
-    duration_spread: float = 0.4
+    duration_spread: float = 0.2
     flow_steps: int = 0
 
     def __post_init__(self) -> None:

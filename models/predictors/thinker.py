@@ -120,6 +120,10 @@ class SoundAdapter(nn.Module):
 class Thinker(nn.Module):
     """A dialogue to the next answer, word by word, with a state at each word.
 
+    What the adapter makes of a sound is taken as guesses at words: a position of it enters the
+    sequence as the mean of all words' vectors, each weighted by how likely it is. So what was
+    learnt of written words holds for spoken ones, and a guess that is not sure stays one.
+
     Each turn is `<who>` and then its sound's vectors or its words. The states of an answer are
     `pad` (the words run ahead, nothing can be spoken yet), `start` (the first sentence is whole:
     speech may begin), `generating`, and `stop`, which has no word.
@@ -154,7 +158,7 @@ class Thinker(nn.Module):
                 parts.append(self.who.weight[turn.who][None])
                 if turn.sound is not None:
                     vector, length = next(rest)
-                    inside = vector[:length]
+                    inside = self._guesses(vector[:length])
                 else:
                     numbers = torch.tensor(turn.tokens, dtype=torch.long, device=device)
                     inside = self.backbone.embed(numbers)
@@ -240,6 +244,11 @@ class Thinker(nn.Module):
         known = [n if t.heard is None else t.heard for t, n in zip(turns, nothing, strict=True)]
         heard = pad(known, batch_first=True, padding_value=NO_TARGET).to(device)
         return vectors, counts, heard
+
+    def _guesses(self, heard: Tensor) -> Tensor:
+        """Vectors of the adapter `[G, dim]` to means of the words' vectors `[G, dim]`."""
+        table = self.backbone.table.to(heard.dtype)
+        return F.linear(heard, table).float().softmax(-1).to(heard.dtype) @ table
 
     def _listen_loss(self, read: Read) -> Tensor:
         if read.sounds is None or read.heard is None:

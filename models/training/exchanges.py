@@ -32,6 +32,10 @@ POSITIONS_A_BATCH = 1200
 MAX_TURNS = 4  # that the agent answers in a row
 TYPED = 0.1  # share of the user's turns that are words instead of sound
 WRITTEN = 0.5  # share of rows that are new conversations, of words alone
+AS_HEARD = 0.7  # share of their turns that are written as they would be heard
+MISHEARD = 0.08  # share of words in them that are others
+EXTRA = 0.05  # share of words after which another is heard
+MOST_POSITIONS = 5  # of a word
 NOTHING_HEARD = 0.03  # share of rows whose last turn is noise
 NUM_NOISES = 100
 ABOUT = 0.03  # share of rows that begin with talk of the conversation itself
@@ -114,10 +118,33 @@ class Exchanges:
         row: list[Exchange] = []
         for _ in range(_num_turns(chance)):
             text = _said(Writer(chance, topic, "train"), chance)
-            tokens = self._model.backbone.encode(text)
+            heard = chance.random() < AS_HEARD
+            tokens = self._as_heard(text, chance) if heard else None
+            tokens = tokens or self._model.backbone.encode(text)
             answer = answer_to(text, topic, chance, "train")
             row += [Exchange(USER, tokens=tokens), self._agent(answer)]
         return row
+
+    def _as_heard(self, text: str, chance: random.Random) -> list[int]:
+        """The guesses at words that the adapter would make of a text: each word for as long as it
+        is spoken, without marks, some of them wrong."""
+        vocabulary = len(self._model.backbone.table)
+        tokens: list[int] = []
+        for word in text.split():
+            token = self._token(word.strip(".,?!"))
+            if token is None:
+                continue
+            if chance.random() < MISHEARD:
+                token = chance.randrange(vocabulary)
+            tokens += [token] * chance.randint(1, MOST_POSITIONS)
+            if chance.random() < EXTRA:
+                tokens.append(chance.randrange(vocabulary))
+        return tokens
+
+    def _token(self, word: str) -> int | None:
+        if word not in self._words:
+            self._words[word] = self._model.backbone.word(word)
+        return self._words[word]
 
     def _followed(self, chance: random.Random, turns: list[int]) -> list[Exchange]:
         """A stretch of a dialogue as it went, up to an answer."""
@@ -148,9 +175,7 @@ class Exchanges:
             return None
         tokens = np.full(len(utterance.units), NO_TARGET)
         for word, start, end in utterance.units.words:
-            if word not in self._words:
-                self._words[word] = self._model.backbone.word(word)
-            token = self._words[word]
+            token = self._token(word)
             if token is not None:
                 tokens[start:end] = token
         at_frame = tokens[np.minimum(utterance.pointer, len(tokens) - 1)]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from models.predictors.sampling import SamplingOptions
 from models.predictors.thinker import (
@@ -137,3 +138,12 @@ def test_losses_fall_when_trained(thinker: Thinker) -> None:
     for row in rows:
         tokens = [token for token, _ in answered(thinker, row[:1]) if token is not None]
         assert tokens == row[1].tokens
+
+
+def test_sound_is_taken_as_guesses_at_words() -> None:
+    thinker = tiny_thinker()
+    table = thinker.backbone.table
+    sure = thinker._guesses(200.0 * F.normalize(table, dim=-1))
+    nearest = torch.cdist(sure, table).argmin(-1)
+    assert (nearest == torch.arange(len(table))).float().mean() > 0.9
+    torch.testing.assert_close(thinker._guesses(torch.zeros_like(table))[0], table.mean(0))

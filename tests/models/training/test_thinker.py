@@ -1,6 +1,7 @@
 """The thinker's recipe on a handful of dialogues, synthetic ones and others."""
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from data.errors import InputError
 from models.omni import load_thinker
 from models.predictors.thinker import AGENT, USER, build_thinker
+from models.text.words import vocabulary
 from models.training import exchanges
 from models.training.corpus import Corpus
 from models.training.encoded import load_tokenizer
@@ -95,6 +97,21 @@ def test_most_is_learnt_from_what_nobody_has_spoken(
     assert all(turn.tokens and turn.sound is None for row in rows for turn in row)
     assert len({tuple(row[0].tokens) for row in rows}) > len(rows) * 0.9
     assert len({len(row) for row in rows}) > 2
+
+
+def test_what_is_written_is_read_as_it_would_be_heard(
+    root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("WRITTEN", 1.0), ("AS_HEARD", 1.0), ("MISHEARD", 0.0), ("EXTRA", 0.0)):
+        monkeypatch.setattr(exchanges, name, value)
+    words = vocabulary(dialogue_texts(root, corpus, 0))
+    model = build_thinker(dataclasses.replace(tiny_thinker().config, words=words), weights)
+    made = Exchanges(root, corpus, [], load_tokenizer(weights), model, 0)
+    for row in made.draw(np.random.default_rng(0)):
+        heard = row[0].tokens
+        said = [token for token, _ in itertools.groupby(heard)]
+        assert len(said) < len(heard)
+        assert not set(".,?!") & set(model.backbone.decode(said))
 
 
 def test_stage_one_needs_a_language_model(

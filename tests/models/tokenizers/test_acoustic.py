@@ -49,7 +49,8 @@ def test_what_a_level_is_taught() -> None:
     torch.manual_seed(0)
     scaled = torch.randn(4, 50, 8)
     levels = torch.tensor([0, 1, 0, 1])
-    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, levels)
+    nothing = torch.full((4, 50), -1)  # no predictor has drawn anything
+    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, levels, nothing)
     codes = acoustic.encode(scaled * acoustic.scale)
     for row in (1, 3):  # not spoilt
         torch.testing.assert_close(first[row], codes[row, :, 0])

@@ -1,6 +1,8 @@
 """What a running dialogue remembers: its turns, and the predictor's cache of them."""
 
+import weakref
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -33,14 +35,17 @@ class DialogueState:
     """One conversation. It belongs to one caller at a time; `Speaker` serves many.
 
     `model` is the predictor that speaks in it, `predictor` what that remembers. `turns` is what was
-    heard. `open_reply` is set while a reply has been started and not committed. `prompt` leads the
-    dialogue in the predictor's cache.
+    heard. While a reply has been started and not committed, `open_reply` knows it, and
+    `before_reply` is where the cache stood. `prompt` leads the dialogue in the predictor's cache.
     """
 
     model: DialogueModel
     predictor: PredictorState
     turns: list[HeardTurn] = field(default_factory=list)
-    open_reply: object | None = None
+    # Weak, since a reply holds its dialogue: two that hold each other, and a cache of 19 MB with
+    # them, would wait for the collector of cycles.
+    open_reply: "weakref.ref[Any] | None" = None
+    before_reply: Mark | None = None
     prompt: Prompt | None = None
 
     def mark(self) -> Mark:

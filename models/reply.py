@@ -136,7 +136,8 @@ class Reply:
             played_s: how much of it was played, in seconds; text and sound are cut there. None: all
                 that was given.
         """
-        if self._dialogue.open_reply is not self:
+        known = self._dialogue.open_reply
+        if known is None or known() is not self:
             return
         if not self.complete or played_s is not None:
             self.cancel()

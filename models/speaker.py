@@ -1,6 +1,7 @@
 """The face of the folder: a voice, a dialogue and a text to a stream of samples."""
 
 import time
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,7 +255,7 @@ class Speaker:
             self._lead(dialogue, voice.prompt)
         options = options or SpeakOptions()
         reply = Reply(self, dialogue, text, voice, options)
-        dialogue.open_reply = reply
+        dialogue.open_reply, dialogue.before_reply = weakref.ref(reply), reply.mark
         reply.start()
         return reply
 
@@ -305,10 +306,12 @@ class Speaker:
 
     def drop_reply(self, dialogue: DialogueState) -> None:
         """Ends a reply that nobody committed and takes it out of the cache."""
-        reply = dialogue.open_reply
-        if isinstance(reply, Reply):
+        reply = dialogue.open_reply and dialogue.open_reply()
+        if reply is not None:
             reply.drop()
-        dialogue.open_reply = None
+        elif dialogue.before_reply is not None:  # nobody kept it: it has ended
+            dialogue.return_to(dialogue.before_reply)
+        dialogue.open_reply = dialogue.before_reply = None
 
     def commit(self, dialogue: DialogueState, reply: Reply, played_s: float | None) -> None:
         """Called by `Reply.commit`."""
@@ -325,7 +328,7 @@ class Speaker:
             if text and len(cut) >= SAMPLE_RATE // 25:
                 self._enter(dialogue, 1, normalise(text), cut)
                 dialogue.turns.append(HeardTurn(1, text, cut))
-        dialogue.open_reply = None
+        dialogue.open_reply = dialogue.before_reply = None
 
     def stream(
         self, voice: Voice, options: SpeakOptions, model: DialogueModel | None = None

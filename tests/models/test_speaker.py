@@ -1,5 +1,9 @@
 """The face of the models, with tiny random ones: what holds whatever they have learnt."""
 
+import gc
+import time
+import weakref
+
 import numpy as np
 import pytest
 
@@ -169,3 +173,29 @@ def test_a_cloned_voice_has_spoken_before_where_that_counts(speaker: Speaker) ->
     led = length + (75 + 3 + 4 if model.prompted else 0)  # frames, turn, language, audio, manner
     assert lengths == [led, led, length]
     assert len(dialogue.turns) == 1
+
+
+def test_a_dialogue_that_nobody_keeps_is_freed_at_once(speaker: Speaker) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        dialogue = speaker.open_dialogue()
+        list(speaker.speak(dialogue, "I see.", speaker.voices["one"], SpeakOptions(seed=1)))
+        known = weakref.ref(dialogue)
+        del dialogue
+        deadline = time.monotonic() + 5  # its threads are ending
+        while known() is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert known() is None
+    finally:
+        gc.enable()
+
+
+def test_a_reply_that_nobody_keeps_was_never_said(speaker: Speaker) -> None:
+    dialogue = speaker.open_dialogue()
+    speaker.hear(dialogue, 0, "Who is there?", None)
+    before = dialogue.mark()
+    list(speaker.speak(dialogue, "I see.", speaker.voices["one"], SpeakOptions(seed=1)))
+    assert dialogue.mark().length > before.length
+    speaker.drop_reply(dialogue)
+    assert dialogue.mark() == before

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from app.answering import AnySpeaker
 from app.library import Library, VoiceFacts, checked_name
 from app.metrics import Metrics
@@ -18,15 +16,12 @@ from app.session import Session
 from app.settings import SessionSettings
 from app.speaking import Emitted
 from app.voice_sample import VoiceSample
-from data.audio import SAMPLE_RATE
 from data.errors import InputError, RepError
 
 logger = logging.getLogger(__name__)
 
 
 MAX_TRIED = 32
-_PIECE = SAMPLE_RATE // 2
-_RECOGNITION_S = 300.0
 
 
 class BusyError(RepError):
@@ -64,21 +59,6 @@ class Engines:
         if name and name not in voices:
             raise InputError(f"voice {name!r:.60} is none of {', '.join(voices)}")
         return voices[name] if name else next(iter(voices.values()))
-
-    def transcribe(self, samples: np.ndarray) -> str:
-        """What is said in samples [T] at 24 kHz, as the recogniser hears it. Waits for it.
-
-        Raises:
-            RepError: recognition failed, or took too long.
-        """
-        utterance = self.recognizer.open()
-        try:
-            for start in range(0, len(samples), _PIECE):
-                utterance.push(samples[start : start + _PIECE])
-            return utterance.finish().result(_RECOGNITION_S)
-        except TimeoutError:
-            utterance.abort()
-            raise RepError("recognition took too long; send a shorter recording") from None
 
     def keep_voice(
         self,

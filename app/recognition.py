@@ -20,6 +20,9 @@ from data.errors import MissingModelError, RepError
 
 logger = logging.getLogger(__name__)
 
+_PIECE = SAMPLE_RATE // 2
+_RECOGNITION_S = 300.0
+
 
 class Utterance(Protocol):
     """One stretch of speech being recognised."""
@@ -54,6 +57,22 @@ class Recognizer(Protocol):
     def close(self) -> None:
         """Ends workers and frees memory."""
         ...
+
+
+def transcribe(recognizer: Recognizer, samples: np.ndarray) -> str:
+    """What is said in samples [T] at 24 kHz. Waits for it.
+
+    Raises:
+        RepError: recognition failed, or took too long.
+    """
+    utterance = recognizer.open()
+    try:
+        for start in range(0, len(samples), _PIECE):
+            utterance.push(samples[start : start + _PIECE])
+        return utterance.finish().result(_RECOGNITION_S)
+    except TimeoutError:
+        utterance.abort()
+        raise RepError("recognition took too long; send a shorter recording") from None
 
 
 class NoRecognizer:

@@ -57,13 +57,12 @@ def read_sample(paths: list[Path]) -> VoiceSample:
 
 def transcribed(sample: VoiceSample) -> str:
     """What is said in a sample, as pocketsphinx hears it."""
+    from app.recognition import transcribe
     from app.sphinx import SphinxRecognizer
 
     recognizer = SphinxRecognizer()
     try:
-        utterance = recognizer.open()
-        utterance.push(sample.samples)
-        return utterance.finish().result(timeout=60)
+        return transcribe(recognizer, sample.samples)
     finally:
         recognizer.close()
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, File, Form, HTTPException, UploadFile
 from fastapi.responses import PlainTextResponse
 
 from app.hub import Engines
+from app.recognition import transcribe as recognise
 from data.audio import SAMPLE_RATE, read_audio
 from data.errors import InputError, RepError
 
@@ -29,7 +30,7 @@ def transcriptions_router(engines: Engines) -> APIRouter:
             raise InputError("the file is empty; send a recording")
         samples = await asyncio.to_thread(read_audio, io.BytesIO(content), max_seconds=MAX_S)
         try:
-            text = await asyncio.to_thread(engines.transcribe, samples)
+            text = await asyncio.to_thread(recognise, engines.recognizer, samples)
         except RepError as error:
             raise HTTPException(503, str(error)) from error
         if response_format == "text":

@@ -4,11 +4,13 @@ import asyncio
 import io
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, File, Form, HTTPException, UploadFile
 
 from app.hub import Engines
+from app.recognition import transcribe
 from app.voice_sample import clean_sample
 from data.audio import read_audio
+from data.errors import RepError
 
 _MAX_CLIP_S = 120
 
@@ -44,7 +46,12 @@ def voices_router(engines: Engines) -> APIRouter:
             sounds = [read_audio(io.BytesIO(clip), max_seconds=_MAX_CLIP_S) for clip in clips]
             sample = clean_sample(sounds)
             voice = engines.speaker.clone(sample.samples)
-            words = engines.transcribe(sample.samples) if transcript is None else transcript
+            words = transcript
+            if words is None:
+                try:
+                    words = transcribe(engines.recognizer, sample.samples)
+                except RepError as error:
+                    raise HTTPException(503, f"{error}; or send the transcript") from error
             facts = engines.keep_voice(voice, sample, name, consent, words, language)
             return {
                 "object": "audio.voice",

@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 
 from app.hub import Engines
+from app.recognition import transcribe
 from app.voice_sample import VoiceSample, clean_sample, similarity
 from data.audio import SAMPLE_RATE, resample
 from data.errors import InputError, RepError
@@ -106,7 +107,7 @@ def clone_tab(engines: Engines) -> None:
 
     def recognise(made: Cloned) -> str:
         with _told():
-            return engines.transcribe(made.sample.samples)
+            return transcribe(engines.recognizer, made.sample.samples)
 
     def forget() -> tuple[Any, ...]:
         return None, "", None, None, "", "", "", *[None] * len(results)

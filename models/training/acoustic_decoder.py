@@ -17,11 +17,7 @@ from models.training.drawn import draw_codes
 from models.training.encoded import encode_corpus, encode_latents
 from models.training.loop import Budget, Run, device, train
 from models.training.warm_start import FURTHER_RATE
-from models.vocoder.acoustic_decoder import (
-    AcousticDecoder,
-    AcousticDecoderConfig,
-    load_acoustic_decoder,
-)
+from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +49,14 @@ def train_acoustic_decoder(
     acoustic = load_acoustic(out).to(device())
     near = _near(acoustic)
     torch.manual_seed(seed)
-    config = AcousticDecoderConfig(num_symbols=len(SYMBOLS), style_dim=encoded[0].style.shape[0])
+    if further:
+        config = load_config(out, "acoustic-decoder", AcousticDecoderConfig)
+    else:
+        style_dim = encoded[0].style.shape[0]
+        config = AcousticDecoderConfig(num_symbols=len(SYMBOLS), style_dim=style_dim)
     model = AcousticDecoder(config, acoustic)
     if further:
-        model = load_acoustic_decoder(out).requires_grad_(True)
-        config = model.config
+        load_weights(out, "acoustic-decoder", model).requires_grad_(True)
 
     def true(index: int) -> Tensor:
         mean = torch.from_numpy(np.array(latents[index].mean, np.float32))

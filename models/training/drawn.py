@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from models.checkpoint import sha256
@@ -20,7 +19,7 @@ from models.predictors.segments import split_turn
 from models.predictors.sequence import Segment
 from models.training.corpus import PREPARED, Corpus
 from models.training.dialogues import MAX_LENGTH, all_plans, length_of
-from models.training.encoded import Encoded, groups, load_tokenizer
+from models.training.encoded import Encoded, kept, load_tokenizer
 from models.training.loop import device
 
 
@@ -45,7 +44,6 @@ def draw_codes(
     """
     made_by = sha256(weights / f"{talker.name}.safetensors")[:16]
     folder = root / PREPARED / f"drawn-{made_by}-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
     plans = all_plans(corpus, encoded, load_tokenizer(weights))
     talker.to(device()).eval()
 
@@ -58,26 +56,17 @@ def draw_codes(
             segment.plan = talker.config.plan_scale.bins(plan)
         return segments
 
-    found: dict[int, np.ndarray] = {}
-    for name, indices in track(groups(corpus).items(), "drawing", transient=True):
-        path = folder / f"{name}-{len(indices)}.npy"
-        if not path.exists():
-            # A generator a file: a run that was broken off goes on with the same draws.
-            generator = torch.Generator(device()).manual_seed(1000 * seed + int(name))
-            inside = set(indices)
-            drawn: dict[int, np.ndarray] = {}
-            for turns in corpus.by_dialogue.values():
-                if turns[0] in inside:
-                    drawn |= _draw_dialogue(turns, segments_of, talker, generator)
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, np.concatenate([drawn[i] for i in indices]).astype(np.int16))
-            partial.replace(path)
-        stored, at = np.load(path), 0
-        for index in indices:
-            count = corpus.utterances[index].num_frames
-            found[index] = stored[at : at + count]
-            at += count
-    return [found[index] for index in range(len(corpus.utterances))]
+    def make(name: str, indices: list[int]) -> list[np.ndarray]:
+        # A generator a file: a run that was broken off goes on with the same draws.
+        generator = torch.Generator(device()).manual_seed(1000 * seed + int(name))
+        inside = set(indices)
+        drawn: dict[int, np.ndarray] = {}
+        for turns in corpus.by_dialogue.values():
+            if turns[0] in inside:
+                drawn |= _draw_dialogue(turns, segments_of, talker, generator)
+        return [drawn[index].astype(np.int16) for index in indices]
+
+    return kept(folder, corpus, "drawing", make)
 
 
 def _draw_dialogue(

@@ -3,7 +3,7 @@
 Training and speaking see the same codes and plans, because both come from the same functions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,23 +95,43 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
 def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
     """The posterior of every utterance, computed once, kept as `encode_corpus` keeps codes."""
     folder = root / PREPARED / f"latents-{sha256(weights / 'posterior.safetensors')[:16]}"
-    folder.mkdir(parents=True, exist_ok=True)
     posterior = Posterior(load_config(weights, "posterior", PosteriorConfig))
     load_weights(weights, "posterior", posterior).to(device())
-    found: dict[int, Latents] = {}
-    for name, indices in track(groups(corpus).items(), "encoding latents", transient=True):
+
+    def make(_: str, indices: list[int]) -> list[np.ndarray]:
+        return _encode_latents([corpus.utterances[i] for i in indices], posterior)
+
+    rows = kept(folder, corpus, "encoding latents", make)
+    return [Latents(*np.split(row, 2, axis=1)) for row in rows]
+
+
+def kept(
+    folder: Path,
+    corpus: Corpus,
+    doing: str,
+    make: Callable[[str, list[int]], list[np.ndarray]],
+) -> list[np.ndarray]:
+    """What is made of every utterance, `[T, ...]`, once: a file for each hundred dialogues.
+
+    Args:
+        folder: named by whatever the result depends on.
+        corpus: of the utterances.
+        doing: what the progress bar says.
+        make: a group's name and its utterances to an array `[T, ...]` for each.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found: dict[int, np.ndarray] = {}
+    for name, indices in track(groups(corpus).items(), doing, transient=True):
         path = folder / f"{name}-{len(indices)}.npy"
         if not path.exists():
-            rows = _encode_latents([corpus.utterances[i] for i in indices], posterior)
             partial = path.with_suffix(".partial.npy")
-            np.save(partial, np.concatenate(rows))
+            np.save(partial, np.concatenate(make(name, indices)))
             partial.replace(path)
         stored = np.load(path, mmap_mode="r+")  # torch wants writable memory; nobody writes
         at = 0
         for index in indices:
             count = corpus.utterances[index].num_frames
-            mean, std = np.split(stored[at : at + count], 2, axis=1)
-            found[index] = Latents(mean, std)
+            found[index] = stored[at : at + count]
             at += count
     return [found[index] for index in range(len(corpus.utterances))]
 

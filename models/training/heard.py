@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import nn
 
 from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.corpus import PREPARED, Corpus
-from models.training.encoded import BATCH, groups, load_tokenizer
+from models.training.encoded import BATCH, kept, load_tokenizer
 from models.training.loop import device
 
 
@@ -19,23 +18,12 @@ def encode_heard(root: Path, corpus: Corpus, weights: Path) -> list[np.ndarray]:
     """The continuous features of every utterance, float16 `[T, dim]`, under the tokenizer's
     checksum."""
     folder = root / PREPARED / f"heard-{sha256(weights / 'semantic.safetensors')[:16]}"
-    folder.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(weights).to(device())
-    found: dict[int, np.ndarray] = {}
-    for name, indices in track(groups(corpus).items(), "listening", transient=True):
-        path = folder / f"{name}-{len(indices)}.npy"
-        if not path.exists():
-            rows = hear_utterances([corpus.utterances[i].samples for i in indices], tokenizer)
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, np.concatenate(rows))
-            partial.replace(path)
-        stored = np.load(path, mmap_mode="r+")  # torch wants writable memory; nobody writes
-        at = 0
-        for index in indices:
-            count = corpus.utterances[index].num_frames
-            found[index] = stored[at : at + count]
-            at += count
-    return [found[index] for index in range(len(corpus.utterances))]
+
+    def make(_: str, indices: list[int]) -> list[np.ndarray]:
+        return hear_utterances([corpus.utterances[i].samples for i in indices], tokenizer)
+
+    return kept(folder, corpus, "listening", make)
 
 
 def hear_utterances(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> list[np.ndarray]:

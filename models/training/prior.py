@@ -54,11 +54,12 @@ def train_prior(
     where = device()
     posterior.to(where)
     encoded = encode_corpus(root, corpus, out)
-    levels = load_tokenizer(out).config.levels
     torch.manual_seed(seed)
-    config = PriorConfig(num_symbols=len(SYMBOLS), levels=levels)
     if further:
         config = load_config(out, "prior", PriorConfig)
+    else:
+        levels = load_tokenizer(out).config.levels
+        config = PriorConfig(num_symbols=len(SYMBOLS), levels=levels)
     model = Prior(config)
     if further:
         load_weights(out, "prior", model).requires_grad_(True)

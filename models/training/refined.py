@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from sklearn.cluster import MiniBatchKMeans
 from torch import nn
 
@@ -19,7 +18,7 @@ from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES, num_frames
 from models.tokenizers.hubert import Hubert
 from models.training.corpus import PREPARED, Corpus
-from models.training.encoded import groups, in_batches, load_tokenizer
+from models.training.encoded import in_batches, kept, load_tokenizer
 from models.training.loop import device
 
 logger = logging.getLogger(__name__)
@@ -50,20 +49,11 @@ def refined_units(
     if not centres_file.exists():
         np.save(centres_file, _fitted(corpus, hears, seed))
     centres = torch.from_numpy(np.load(centres_file)).to(device())
-    found: dict[int, np.ndarray] = {}
-    for group, indices in track(groups(corpus).items(), "refining", transient=True):
-        path = folder / f"{group}-{len(indices)}.npy"
-        if not path.exists():
-            rows = _features(corpus, indices, hears, centres)
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, np.concatenate(rows).astype(np.int16))
-            partial.replace(path)
-        stored, at = np.load(path), 0
-        for index in indices:
-            count = corpus.utterances[index].num_frames
-            found[index] = stored[at : at + count]
-            at += count
-    return [found[index] for index in range(len(corpus.utterances))]
+
+    def make(_: str, indices: list[int]) -> list[np.ndarray]:
+        return [row.astype(np.int16) for row in _features(corpus, indices, hears, centres)]
+
+    return kept(folder, corpus, "refining", make)
 
 
 def _tokenizer_hears(weights: Path) -> Hears:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from app.library import Library
 from app.sphinx import SphinxRecognizer
 from data.errors import RepError
 from tests.app.live import engines, serving
 from tests.app.stage import ToldRecognizer
 from tests.app.user_sound import speechlike, spoken
+from tests.app.voice_sound import espeak_voice
 
 
 def wav(samples: np.ndarray, rate: int = 24_000) -> bytes:
@@ -77,3 +79,24 @@ def test_a_failing_recogniser_is_no_fault_of_the_caller() -> None:
         answer = post(place, wav(speechlike(0.5)))
         assert answer.status_code == 503
         assert "has ended" in answer.json()["detail"]
+
+
+def test_a_voice_whose_words_cannot_be_recognised_wants_a_transcript(tmp_path: Path) -> None:
+    told: Any = ToldRecognizer()
+    told.error = RepError("the recogniser's process has ended")
+    shared = engines(recognizer=told, library=Library(tmp_path))
+    with serving(shared) as (place, _):
+
+        def clone(**more: str) -> httpx.Response:
+            return httpx.post(
+                f"http://{place}/v1/audio/voices",
+                data={"name": "anna", "consent": "she said so", **more},
+                files={"audio_sample": ("sample.wav", wav(espeak_voice()))},
+                timeout=60,
+            )
+
+        refused = clone()
+        assert refused.status_code == 503 and "transcript" in refused.text
+        assert shared.library.names() == []
+        assert clone(transcript="one two").status_code == 200
+    assert shared.library.load("anna")[1].transcript == "one two"

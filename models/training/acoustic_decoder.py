@@ -40,7 +40,7 @@ def train_acoustic_decoder(
 ) -> None:
     """Trains the model and writes `acoustic-decoder.safetensors`.
 
-    Each row predicts one level. Half of the rows see codes of the levels before that are partly
+    Each row predicts every level. Half of the rows see codes of the levels before that are partly
     wrong, as they will be when they are predicted themselves: what is then left is measured anew
     and is the target, so that a level learns to mend what went wrong before it.
     """
@@ -93,12 +93,9 @@ def train_acoustic_decoder(
             same = corpus.by_voice[utterance.voice]
             styles.append(encoded[same[int(generator.integers(len(same)))]].style)
         style = torch.from_numpy(np.stack(styles)).float().to(device())
-        levels = torch.from_numpy(generator.integers(model.num_levels - 1, size=BATCH))
-        scaled, told = scaled.to(device()), told.to(device())
-        first, totals, targets = _teach(acoustic, near, scaled, levels, told)
+        first, totals, targets = _teach(acoustic, near, scaled.to(device()), told.to(device()))
         condition = model.conditioned(first, phones.to(device()), style)
-        loss = model.loss(totals, targets, levels.to(device()), condition, valid.to(device()))
-        return {"total": loss}
+        return {"total": model.loss(totals, targets, condition, valid.to(device()))}
 
     rate = FURTHER_RATE if further else 1e-3
     run = Run(work / "acoustic-decoder", seed, budget, rate, resume=resume)
@@ -115,29 +112,25 @@ def _near(acoustic: AcousticTokenizer) -> Tensor:
 
 @torch.no_grad()
 def _teach(
-    acoustic: AcousticTokenizer, near: Tensor, scaled: Tensor, levels: Tensor, told: Tensor
+    acoustic: AcousticTokenizer, near: Tensor, scaled: Tensor, told: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """First codes `[B, T]`, the sums of the levels before `levels` `[B, T, D]`, and targets; `told`
-    `[B, T]` are a predictor's first codes, where it has any."""
-    batch, length, _ = scaled.shape
+    """First codes `[B, T]`, and of each level after the first the sums of those before it, `[L, B,
+    T, D]`, and its targets `[L, B, T]`; `told` `[B, T]` are a predictor's first codes, where it has
+    any."""
+    batch = len(scaled)
     spoilt = (torch.arange(batch, device=scaled.device) % 2 == 0)[:, None]
-    first = torch.zeros(batch, length, dtype=torch.long, device=scaled.device)
-    totals = torch.zeros_like(scaled)
-    targets = torch.zeros_like(first)
     total = torch.zeros_like(scaled)
+    shown, totals, targets = [], [], []
     for level in range(acoustic.config.num_levels):
         book = acoustic.codebooks[level]
         codes = nearest(scaled - total, book)
-        here = (levels.to(scaled.device) + 1 == level)[:, None]
-        targets = torch.where(here, codes, targets)
-        totals = torch.where(here[..., None], total, totals)
+        totals.append(total)
+        targets.append(codes)
         pick = torch.randint(near.shape[-1], codes.shape, device=scaled.device)
         others = near[level][codes].gather(-1, pick[..., None])[..., 0]
         wrong = spoilt & (torch.rand(codes.shape, device=scaled.device) < WRONG)
         if level == 0:
             others, wrong = torch.where(told >= 0, told, others), wrong | (spoilt & (told >= 0))
-        codes = torch.where(wrong, others, codes)
-        if level == 0:
-            first = codes
-        total = total + book[codes]
-    return first, totals, targets
+        shown.append(torch.where(wrong, others, codes))
+        total = total + book[shown[-1]]
+    return shown[0], torch.stack(totals[1:]), torch.stack(targets[1:])

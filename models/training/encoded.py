@@ -110,6 +110,7 @@ def kept(
     corpus: Corpus,
     doing: str,
     make: Callable[[str, list[int]], list[np.ndarray]],
+    num_frames: Callable[[Utterance], int] = lambda utterance: utterance.num_frames,
 ) -> list[np.ndarray]:
     """What is made of every utterance, `[T, ...]`, once: a file for each hundred dialogues.
 
@@ -118,6 +119,7 @@ def kept(
         corpus: of the utterances.
         doing: what the progress bar says.
         make: a group's name and its utterances to an array `[T, ...]` for each.
+        num_frames: T of an utterance.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[int, np.ndarray] = {}
@@ -130,7 +132,7 @@ def kept(
         stored = np.load(path, mmap_mode="r+")  # torch wants writable memory; nobody writes
         at = 0
         for index in indices:
-            count = corpus.utterances[index].num_frames
+            count = num_frames(corpus.utterances[index])
             found[index] = stored[at : at + count]
             at += count
     return [found[index] for index in range(len(corpus.utterances))]

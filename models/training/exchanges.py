@@ -24,7 +24,7 @@ from models.predictors.sequence import NO_TARGET
 from models.predictors.thinker import AGENT, USER, Exchange, Thinker
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.corpus import Corpus
-from models.training.heard import hear_utterances
+from models.training.heard import hear_utterances, speed_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Exchanges:
     Args:
         root: of the corpus.
         corpus: what is drawn from; any turn, of either speaker, may be the user's.
-        heard: of `encode_heard`.
+        heard: of `encode_heard`, copy by copy, as what was said first.
         tokenizer: hears the noises.
         model: knows the tokens.
         seed: of the noises.
@@ -59,7 +59,7 @@ class Exchanges:
         self,
         root: Path,
         corpus: Corpus,
-        heard: list[np.ndarray],
+        heard: list[list[np.ndarray]],
         tokenizer: SemanticTokenizer,
         model: Thinker,
         seed: int,
@@ -162,13 +162,15 @@ class Exchanges:
         if chance.random() < TYPED:
             tokens = self._model.backbone.encode(self._corpus.utterances[index].text)
             return Exchange(USER, tokens=tokens)
-        sound = torch.from_numpy(self._heard[index])
-        return Exchange(USER, sound=sound, heard=self._spoken_words(index))
+        copy = chance.randrange(len(self._heard))
+        sound = torch.from_numpy(self._heard[copy][index])
+        speed = speed_of(self._corpus.utterances[index], copy)
+        return Exchange(USER, sound=sound, heard=self._spoken_words(index, len(sound), speed))
 
     def _agent(self, text: str) -> Exchange:
         return Exchange(AGENT, tokens=self._model.backbone.encode(text))
 
-    def _spoken_words(self, index: int) -> torch.Tensor | None:
+    def _spoken_words(self, index: int, num_frames: int, speed: float) -> torch.Tensor | None:
         """The token spoken at each position of a turn, where the times are known."""
         utterance = self._corpus.utterances[index]
         if utterance.pointer is None:
@@ -178,7 +180,8 @@ class Exchanges:
             token = self._token(word)
             if token is not None:
                 tokens[start:end] = token
-        at_frame = tokens[np.minimum(utterance.pointer, len(tokens) - 1)]
+        at = np.minimum((np.arange(num_frames) * speed).astype(int), len(utterance.pointer) - 1)
+        at_frame = tokens[np.minimum(utterance.pointer[at], len(tokens) - 1)]
         padded = np.pad(at_frame, (0, -len(at_frame) % self._group), mode="edge")
         return torch.from_numpy(padded[:: self._group].copy())
 

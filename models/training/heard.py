@@ -1,29 +1,77 @@
-"""What the tokenizer hears in every utterance before it quantises it; kept beside the data."""
+"""What the tokenizer hears in every utterance before it quantises it; kept beside the data.
+
+Once as it was said, and in copies as others would have said it, somewhere else: played faster or
+slower, which scales formants and pitch as well (Ko et al., "Audio augmentation for speech
+recognition", Interspeech 2015), its spectrum tilted, in noise.
+"""
 
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.signal import lfilter
 from torch import nn
 
+from data.audio import resample
 from models.checkpoint import sha256
-from models.mel import FRAME_SAMPLES
+from models.mel import SAMPLE_RATE, num_frames
 from models.tokenizers.semantic import SemanticTokenizer
-from models.training.corpus import PREPARED, Corpus
+from models.training.corpus import PREPARED, Corpus, Utterance
 from models.training.encoded import BATCH, kept, load_tokenizer
 from models.training.loop import device
 
+_FASTEST = 1.18  # and the slowest is as far below 1
+_STEEPEST = 0.5  # of the filter that tilts a copy's spectrum
+_NOISE_DB = (8.0, 45.0)  # speech over noise
+_AS_SAID = 0
 
-def encode_heard(root: Path, corpus: Corpus, weights: Path) -> list[np.ndarray]:
+
+def encode_heard(
+    root: Path, corpus: Corpus, weights: Path, copy: int = _AS_SAID
+) -> list[np.ndarray]:
     """The continuous features of every utterance, float16 `[T, dim]`, under the tokenizer's
-    checksum."""
-    folder = root / PREPARED / f"heard-{sha256(weights / 'semantic.safetensors')[:16]}"
+    checksum; of the `copy`-th copy `[T / speed_of(...), dim]`."""
+    mark = f"-{copy}" if copy else ""
+    folder = root / PREPARED / f"heard-{sha256(weights / 'semantic.safetensors')[:16]}{mark}"
     tokenizer = load_tokenizer(weights).to(device())
 
     def make(_: str, indices: list[int]) -> list[np.ndarray]:
-        return hear_utterances([corpus.utterances[i].samples for i in indices], tokenizer)
+        sounds = [_copied(corpus.utterances[i], copy) for i in indices]
+        return hear_utterances(sounds, tokenizer)
 
-    return kept(folder, corpus, "listening", make)
+    return kept(folder, corpus, "listening", make, lambda u: num_frames(_length(u, copy)))
+
+
+def speed_of(utterance: Utterance, copy: int) -> float:
+    """How much faster a copy is than what was said."""
+    if copy == _AS_SAID:
+        return 1.0
+    return float(_FASTEST ** _chance(utterance, copy).uniform(-1, 1))
+
+
+def _copied(utterance: Utterance, copy: int) -> np.ndarray:
+    """Samples of a copy, int16; the same whenever they are made."""
+    if copy == _AS_SAID:
+        return utterance.samples
+    chance = _chance(utterance, copy)
+    speed = _FASTEST ** chance.uniform(-1, 1)
+    wide = resample(utterance.samples.astype(np.float32) / 32767, SAMPLE_RATE * speed, SAMPLE_RATE)
+    length = _length(utterance, copy)  # the resampler's may differ by one
+    wide = np.pad(wide[:length], (0, max(0, length - len(wide))))
+    level = float(np.sqrt(np.square(wide).mean()))
+    tilted = lfilter([1.0, chance.uniform(-_STEEPEST, _STEEPEST)], [1.0], wide)
+    tilted *= level / max(float(np.sqrt(np.square(tilted).mean())), 1e-9)
+    noise = chance.standard_normal(length) * level * 10 ** (-chance.uniform(*_NOISE_DB) / 20)
+    mixed = tilted + noise
+    return (mixed / max(1.0, float(np.abs(mixed).max())) * 32767).astype(np.int16)
+
+
+def _chance(utterance: Utterance, copy: int) -> np.random.Generator:
+    return np.random.default_rng([copy, utterance.turn, *utterance.dialogue.encode()])
+
+
+def _length(utterance: Utterance, copy: int) -> int:
+    return round(len(utterance.samples) / speed_of(utterance, copy))
 
 
 def hear_utterances(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> list[np.ndarray]:
@@ -39,5 +87,5 @@ def hear_utterances(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> l
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
             heard = tokenizer.hear(padded).half().cpu().numpy()
         for row, index in enumerate(chosen):
-            found[index] = heard[row, : -(-len(sounds[index]) // FRAME_SAMPLES)]
+            found[index] = heard[row, : num_frames(len(sounds[index]))]
     return [found[index] for index in range(len(sounds))]

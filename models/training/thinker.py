@@ -24,6 +24,7 @@ from models.training.spelling import settle, spell
 
 logger = logging.getLogger(__name__)
 
+COPIES = 2  # of each utterance, as others would have said it
 BACKBONE_FOLDER = "omni-thinker-backbone"
 
 
@@ -68,7 +69,7 @@ def train_thinker(
         spell(mind.embedding, mind.words.tokens)
     if stage == 1:
         mind.requires_grad_(False)
-    heard = encode_heard(root, corpus, out)
+    heard = [encode_heard(root, corpus, out, copy) for copy in range(1 + COPIES)]
     exchanges = Exchanges(root, corpus, heard, tokenizer, model, seed)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:

@@ -44,8 +44,9 @@ class AcousticDecoder(nn.Module):
 
     Not autoregressive over time: level after level, the codes of all frames at once, given those of
     the levels before (VALL-E's second model, arXiv 2301.02111, section 4.2.2, as HAM-TTS takes it
-    over). What the levels so far leave is predicted as a vector, and a code's logit falls with its
-    squared distance from it, so that near codes need not be learnt apart. The condition looks
+    over). What the levels so far leave is predicted as a vector with a deviation in each dimension,
+    and a code's logit falls with its squared distance from it, so measured: near codes need not be
+    learnt apart, and a dimension counts as far as it is known. The condition looks
     `LOOKAHEAD_FRAMES` (80 ms) ahead, the levels do not: a stream gives its first latent after three
     frames, and the last two with `last`. 25 Hz.
     """
@@ -69,9 +70,7 @@ class AcousticDecoder(nn.Module):
         self.sum = nn.Linear(latent_dim, dim)
         self.level = nn.Embedding(self.num_levels - 1, dim)
         self.refine = ConvNeXtStack(dim, config.level_depth, kernel=5, condition_dim=dim)
-        self.leave = nn.Linear(dim, latent_dim)
-        # Of what a level predicts, in units of its vectors: exp(-2 log s) is a softmax's sharpness.
-        self.log_spread = nn.Parameter(torch.zeros(self.num_levels - 1))
+        self.leave = nn.Linear(dim, 2 * latent_dim)
         spread = acoustic.codebooks.flatten(1).std(-1).clamp_min(1e-6)
         self.register_buffer("spread", spread, persistent=False)
         generator = torch.Generator().manual_seed(11)
@@ -128,12 +127,11 @@ class AcousticDecoder(nn.Module):
         total = books[0][codes]
         for level in range(self.num_levels - 1):
             levels = torch.full((len(codes),), level, device=codes.device)
-            rest = self._rest(condition, total, levels, state.levels[level])
-            spread = self.log_spread[level].exp() * self.spread[level + 1]
+            rest, deviation = self._rest(condition, total, levels, state.levels[level])
             # Rolled, so that no two levels are given the same noise.
             noise = self.noise[index].roll(level, dims=-1)
-            rest = rest + temperature * spread * noise
-            chosen = torch.cdist(rest, books[level + 1][None].expand(len(rest), -1, -1)).argmin(-1)
+            rest = rest + temperature * deviation * noise
+            chosen = _logits(rest, deviation, books[level + 1]).argmax(-1)
             total = total + books[level + 1][chosen]
         return total * self.acoustic.scale
 
@@ -141,25 +139,32 @@ class AcousticDecoder(nn.Module):
         self,
         totals: Tensor,
         targets: Tensor,
-        levels: Tensor,
         condition: Tensor,
         valid: Tensor,
     ) -> Tensor:
-        """Mean cross-entropy in nats of one level a row.
+        """Mean cross-entropy in nats of all levels after the first.
 
         Args:
-            totals: scaled latents of the levels before, `[B, T, latent_dim]`.
-            targets: the codes to predict, `[B, T]`.
-            levels: which level each row predicts, `[B]`, from 0 for the second.
+            totals: for each of them the scaled latents of the levels before, `[L, B, T,
+                latent_dim]`.
+            targets: the codes to predict, `[L, B, T]`.
             condition: of `conditioned`.
             valid: frames that count, `[B, T]`.
         """
-        rest = self._rest(condition, totals, levels, None).float()
-        books = self.acoustic.codebooks[levels + 1].float()
-        distance = torch.cdist(rest, books).square()
-        spread = self.log_spread[levels].exp() * self.spread[levels + 1]
-        logits = -0.5 * distance / spread.square()[:, None, None]
-        return F.cross_entropy(logits[valid], targets[valid])
+        num_levels, batch = targets.shape[:2]
+        levels = torch.arange(num_levels, device=targets.device).repeat_interleave(batch)
+        conditions = condition.repeat(num_levels, 1, 1)
+        both = self._rest(conditions, totals.flatten(0, 1), levels, None)
+        losses = [
+            F.cross_entropy(_logits(rest[valid], deviation[valid], book), target[valid])
+            for rest, deviation, book, target in zip(
+                *(one.unflatten(0, (num_levels, batch)) for one in both),
+                self.acoustic.codebooks[1:],
+                targets,
+                strict=True,
+            )
+        ]
+        return torch.stack(losses).mean()
 
     def conditioned(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """For training: whole sentences' condition `[B, T, dim]`."""
@@ -174,12 +179,21 @@ class AcousticDecoder(nn.Module):
 
     def _rest(
         self, condition: Tensor, totals: Tensor, levels: Tensor, state: list[ConvState] | None
-    ) -> Tensor:
-        """What the levels before `levels` `[B]` have left, as predicted, `[B, T, latent_dim]`."""
+    ) -> tuple[Tensor, Tensor]:
+        """What the levels before `levels` `[B]` have left, as predicted, and the deviation of it,
+        both `[B, T, latent_dim]`."""
         which = self.level(levels)
         h = condition + self.sum(totals / self.spread[0]) + which[:, None]
-        rest = self.leave(self.refine(h, state, which))
-        return rest * self.spread[levels + 1, None, None]
+        rest, log_deviation = self.leave(self.refine(h, state, which)).float().chunk(2, dim=-1)
+        unit = self.spread[levels + 1, None, None]
+        return rest * unit, log_deviation.clamp(-3.0, 3.0).exp() * unit
+
+
+def _logits(rest: Tensor, deviation: Tensor, book: Tensor) -> Tensor:
+    """Of each code of `book` `[K, D]`, as likely as its vector is under a Gaussian around `rest`
+    `[..., D]`: `[..., K]`, up to what all codes share."""
+    precision = deviation.square().reciprocal()
+    return (rest * precision) @ book.T - 0.5 * precision @ book.square().T
 
 
 def load_acoustic_decoder(folder: Path) -> AcousticDecoder:

@@ -48,17 +48,16 @@ def test_what_a_level_is_taught() -> None:
     assert isinstance(acoustic, AcousticTokenizer)
     torch.manual_seed(0)
     scaled = torch.randn(4, 50, 8)
-    levels = torch.tensor([0, 1, 0, 1])
     nothing = torch.full((4, 50), -1)  # no predictor has drawn anything
-    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, levels, nothing)
+    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, nothing)
     codes = acoustic.encode(scaled * acoustic.scale)
     for row in (1, 3):  # not spoilt
         torch.testing.assert_close(first[row], codes[row, :, 0])
-        torch.testing.assert_close(targets[row], codes[row, :, levels[row] + 1])
-        expected = acoustic.sums(codes[row])[:, levels[row]]
-        torch.testing.assert_close(totals[row], expected)
+        torch.testing.assert_close(targets[:, row], codes[row, :, 1:].T)
+        sums = acoustic.sums(codes[row])[:, :-1].transpose(0, 1)
+        torch.testing.assert_close(totals[:, row], sums)
     for row in (0, 2):
         assert (first[row] != codes[row, :, 0]).any()
-        left = scaled[row] - totals[row]
-        book = acoustic.codebooks[int(levels[row]) + 1]
-        torch.testing.assert_close(targets[row], torch.cdist(left, book).argmin(-1))
+        for level, book in enumerate(acoustic.codebooks[1:]):
+            left = scaled[row] - totals[level, row]
+            torch.testing.assert_close(targets[level, row], torch.cdist(left, book).argmin(-1))

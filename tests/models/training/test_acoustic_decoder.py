@@ -9,6 +9,7 @@ from models.tokenizers.acoustic import load_acoustic
 from models.training.acoustic_decoder import _near, _teach, train_acoustic_decoder
 from models.training.corpus import Corpus
 from models.training.loop import Budget
+from models.vocoder.acoustic_decoder import _logits
 
 
 def test_a_level_mends_what_the_predictor_got_wrong(weights: Path) -> None:
@@ -17,14 +18,22 @@ def test_a_level_mends_what_the_predictor_got_wrong(weights: Path) -> None:
     scaled = torch.randn(4, 6, acoustic.config.latent_dim)
     told = torch.full((4, 6), 3)
     told[:, 4:] = -1  # beyond the end
-    levels = torch.zeros(4, dtype=torch.long)
-    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, levels, told)
+    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, told)
     assert (first[0::2, :4] == 3).all()  # every other row is spoilt
     assert torch.equal(first[1::2], acoustic.encode(scaled * acoustic.scale, 1)[1::2, :, 0])
-    assert torch.equal(totals, acoustic.codebooks[0][first])
-    left = scaled - totals
+    assert torch.equal(totals[0], acoustic.codebooks[0][first])
+    left = scaled - totals[0]
     nearest = torch.cdist(left, acoustic.codebooks[1][None].expand(4, -1, -1)).argmin(-1)
-    assert torch.equal(targets, nearest)
+    assert torch.equal(targets[0], nearest)
+
+
+def test_a_dimension_counts_as_far_as_it_is_known() -> None:
+    rest, book = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 2.0], [0.0, 0.0]])
+    first_known = _logits(rest, torch.tensor([[0.1, 4.0]]), book)
+    second_known = _logits(rest, torch.tensor([[4.0, 0.1]]), book)
+    assert first_known.argmax() == 0 and second_known.argmax() == 1
+    expected = -0.5 * (((rest - book) / torch.tensor([4.0, 0.1])) ** 2).sum(-1)
+    torch.testing.assert_close(second_known.log_softmax(-1)[0], expected.log_softmax(-1))
 
 
 def test_going_on_begins_with_what_there_is(

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from data.errors import InputError
+from models.mel import FRAME_SAMPLES
 from models.omni import load_thinker
 from models.predictors.thinker import AGENT, USER, build_thinker
 from models.text.words import vocabulary
@@ -17,7 +18,7 @@ from models.training import exchanges
 from models.training.corpus import Corpus
 from models.training.encoded import load_tokenizer
 from models.training.exchanges import Exchanges, dialogue_texts
-from models.training.heard import encode_heard
+from models.training.heard import encode_heard, speed_of
 from models.training.loop import Budget
 from models.training.spelling import settle, spell
 from models.training.thinker import begin_with, train_thinker
@@ -37,9 +38,8 @@ def test_rows_are_what_was_heard_and_what_there_is_to_answer(
     monkeypatch.setattr(exchanges, "NOTHING_HEARD", 0.3)
     monkeypatch.setattr(exchanges, "WRITTEN", 0.3)
     model = tiny_thinker()
-    made = Exchanges(
-        root, corpus, encode_heard(root, corpus, weights), load_tokenizer(weights), model, 0
-    )
+    heard = [encode_heard(root, corpus, weights)]
+    made = Exchanges(root, corpus, heard, load_tokenizer(weights), model, 0)
     rows = [row for seed in range(20) for row in made.draw(np.random.default_rng(seed))]
     assert all([turn.who for turn in row] == [USER, AGENT] * (len(row) // 2) for row in rows)
     answers = {model.backbone.decode(row[-1].tokens).lower() for row in rows}
@@ -97,6 +97,34 @@ def test_most_is_learnt_from_what_nobody_has_spoken(
     assert all(turn.tokens and turn.sound is None for row in rows for turn in row)
     assert len({tuple(row[0].tokens) for row in rows}) > len(rows) * 0.9
     assert len({len(row) for row in rows}) > 2
+
+
+def test_copies_are_said_by_others_at_another_speed(
+    root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchanges, "WRITTEN", 0.0)
+    monkeypatch.setattr(exchanges, "TYPED", 0.0)
+    heard = [encode_heard(root, corpus, weights, copy) for copy in range(3)]
+    for copy in (1, 2):
+        again = encode_heard(root, corpus, weights, copy)
+        for index, utterance in enumerate(corpus.utterances):
+            length = len(utterance.samples) / speed_of(utterance, copy)
+            assert abs(len(heard[copy][index]) * FRAME_SAMPLES - length) <= FRAME_SAMPLES
+            assert np.array_equal(heard[copy][index], again[index])
+    speeds = [speed_of(utterance, copy) for utterance in corpus.utterances for copy in (1, 2)]
+    assert min(speeds) < 0.95 and max(speeds) > 1.05 and 0.8 < min(speeds) < max(speeds) < 1.2
+    model = tiny_thinker()
+    made = Exchanges(root, corpus, heard, load_tokenizer(weights), model, 0)
+    rows = [row for seed in range(20) for row in made.draw(np.random.default_rng(seed))]
+    turns = [turn for row in rows for turn in row if turn.heard is not None]
+    assert turns
+    for turn in turns:  # a word for every position, the same words in the same order
+        assert len(turn.heard) == -(-len(turn.sound) // model.config.group)
+    monkeypatch.setattr(made, "_group", 1)
+    slow, plain = (made._spoken_words(0, round(20 / speed), speed) for speed in (0.8, 1.0))
+    assert len(slow) == 25 and len(plain) == 20
+    said, told = ([k for k, _ in itertools.groupby(x.tolist())] for x in (slow, plain))
+    assert said == told and len(told) > 2
 
 
 def test_what_is_written_is_read_as_it_would_be_heard(

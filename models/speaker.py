@@ -51,7 +51,7 @@ class SpeakOptions:
         temperature, top_k, top_p, typical_p, duration_spread, flow_steps: see
             `SamplingOptions`.
         pitch, rate, energy: factors on what the dialogue asks for.
-        latent_temperature: of the prior's noise.
+        latent_temperature: of the noise of latents.
     """
 
     seed: int | None = None
@@ -64,7 +64,7 @@ class SpeakOptions:
     pitch: float = 1.0
     rate: float = 1.0
     energy: float = 1.0
-    latent_temperature: float = 0.5
+    latent_temperature: float = 0.2
 
     def __post_init__(self) -> None:
         for name, low, high in (("pitch", 0.4, 2.5), ("rate", 0.4, 2.5), ("energy", 0.05, 8.0)):

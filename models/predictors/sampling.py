@@ -26,7 +26,7 @@ class SamplingOptions:
             steps only: the noise it begins with has that variance.
     """
 
-    temperature: float = 0.4
+    temperature: float = 0.2
     top_k: int = 0
     top_p: float = 0.9
     typical_p: float = 1.0

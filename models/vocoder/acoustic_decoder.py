@@ -8,11 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.checkpoint import load_config, load_weights
-from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
+from models.streaming import ConvNeXtStack, ConvState
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic
-
-LOOKAHEAD_FRAMES = 2
-_NOISE_FRAMES = 4096
+from models.vocoder.lookahead import Lookahead, LookaheadState
 
 
 @dataclass(frozen=True)
@@ -29,53 +27,49 @@ class AcousticDecoderConfig:
 
 @dataclass
 class AcousticDecoderState:
-    """Where a stream stands: caches, the first codes whose look-ahead is missing, counters."""
+    """Where a stream stands; `waiting` are the first codes whose look-ahead is missing."""
 
-    stem: ConvState
-    encoder: list[ConvState]
+    lookahead: LookaheadState
     levels: list[list[ConvState]]
     waiting: Tensor
-    taken: int = 0
-    given: int = 0
 
 
-class AcousticDecoder(nn.Module):
+class AcousticDecoder(Lookahead):
     """First codes `[B, T]`, the phones around the pointer `[B, T, 3]` and a style to latents.
 
     Not autoregressive over time: level after level, the codes of all frames at once, given those of
     the levels before (VALL-E's second model, arXiv 2301.02111, section 4.2.2, as HAM-TTS takes it
     over). What the levels so far leave is predicted as a vector with a deviation in each dimension,
     and a code's logit falls with its squared distance from it, so measured: near codes need not be
-    learnt apart, and a dimension counts as far as it is known. The condition looks
-    `LOOKAHEAD_FRAMES` (80 ms) ahead, the levels do not: a stream gives its first latent after three
-    frames, and the last two with `last`. 25 Hz.
+    learnt apart, and a dimension counts as far as it is known. The condition looks ahead, the
+    levels do not. 25 Hz.
     """
 
-    noise: Tensor
     spread: Tensor
 
     def __init__(self, config: AcousticDecoderConfig, acoustic: AcousticTokenizer) -> None:
-        super().__init__()
+        latent_dim, dim = acoustic.config.latent_dim, config.dim
+        super().__init__(
+            dim + latent_dim,
+            config.num_symbols,
+            config.symbol_dim,
+            config.style_dim,
+            dim,
+            config.depth,
+            latent_dim,
+            seed=11,
+        )
         self.config = config
         # Kept aside: the codebooks are saved with their own model.
         self._acoustic = [acoustic]
-        latent_dim = acoustic.config.latent_dim
         self.num_levels = acoustic.config.num_levels
-        dim = config.dim
         self.first = nn.Embedding(acoustic.config.num_codes, dim)
-        self.symbols = nn.Embedding(config.num_symbols, config.symbol_dim)
-        width = dim + latent_dim + 3 * config.symbol_dim + config.style_dim
-        self.stem = CausalConv1d(width, dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
-        self.encoder = ConvNeXtStack(dim, config.depth, condition_dim=config.style_dim)
         self.sum = nn.Linear(latent_dim, dim)
         self.level = nn.Embedding(self.num_levels - 1, dim)
         self.refine = ConvNeXtStack(dim, config.level_depth, kernel=5, condition_dim=dim)
         self.leave = nn.Linear(dim, 2 * latent_dim)
         spread = acoustic.codebooks.flatten(1).std(-1).clamp_min(1e-6)
         self.register_buffer("spread", spread, persistent=False)
-        generator = torch.Generator().manual_seed(11)
-        noise = torch.randn(_NOISE_FRAMES, latent_dim, generator=generator)
-        self.register_buffer("noise", noise, persistent=False)
 
     @property
     def acoustic(self) -> AcousticTokenizer:
@@ -88,8 +82,7 @@ class AcousticDecoder(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> AcousticDecoderState:
         return AcousticDecoderState(
-            self.stem.init_state(batch, device, dtype),
-            self.encoder.init_state(batch, device, dtype),
+            self.lookahead_state(batch, device, dtype),
             [self.refine.init_state(batch, device, dtype) for _ in range(self.num_levels - 1)],
             torch.zeros(batch, 0, dtype=torch.long, device=device),
         )
@@ -109,28 +102,20 @@ class AcousticDecoder(nn.Module):
         """
         if state is None:
             state = self.init_state(codes.shape[0], codes.device)
-        inputs = self._inputs(codes, phones, style)
-        if last:
-            inputs = F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES))
-        h = self.stem(inputs, state.stem)
-        ahead = max(0, LOOKAHEAD_FRAMES - state.taken)
-        state.taken += inputs.shape[1]
-        h = h[:, ahead:]
+        vectors = self._vectors(codes)
+        condition, noise = self.next(vectors, phones, style, state.lookahead, last)
         waiting = torch.cat([state.waiting, codes], dim=1)
-        codes, state.waiting = waiting[:, : h.shape[1]], waiting[:, h.shape[1] :]
-        if h.shape[1] == 0:
-            return h.new_zeros(h.shape[0], 0, self.acoustic.config.latent_dim)
-        condition = self.encoder(h, state.encoder, style)
-        index = (torch.arange(h.shape[1], device=h.device) + state.given) % _NOISE_FRAMES
-        state.given += h.shape[1]
+        length = condition.shape[1]
+        codes, state.waiting = waiting[:, :length], waiting[:, length:]
+        if length == 0:
+            return condition.new_zeros(len(condition), 0, self.acoustic.config.latent_dim)
         books = self.acoustic.codebooks
         total = books[0][codes]
         for level in range(self.num_levels - 1):
             levels = torch.full((len(codes),), level, device=codes.device)
             rest, deviation = self._rest(condition, total, levels, state.levels[level])
             # Rolled, so that no two levels are given the same noise.
-            noise = self.noise[index].roll(level, dims=-1)
-            rest = rest + temperature * deviation * noise
+            rest = rest + temperature * deviation * noise.roll(level, dims=-1)
             chosen = _logits(rest, deviation, books[level + 1]).argmax(-1)
             total = total + books[level + 1][chosen]
         return total * self.acoustic.scale
@@ -168,14 +153,12 @@ class AcousticDecoder(nn.Module):
 
     def conditioned(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """For training: whole sentences' condition `[B, T, dim]`."""
-        inputs = F.pad(self._inputs(codes, phones, style), (0, 0, 0, LOOKAHEAD_FRAMES))
-        return self.encoder(self.stem(inputs)[:, LOOKAHEAD_FRAMES:], None, style)
+        return self.whole(self._vectors(codes), phones, style)
 
-    def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-        voice = style[:, None].expand(-1, codes.shape[1], -1)
-        symbols = self.symbols(phones).flatten(2)
-        vectors = self.acoustic.codebooks[0][codes] / self.spread[0]
-        return torch.cat([self.first(codes), vectors, symbols, voice], dim=-1)
+    def _vectors(self, codes: Tensor) -> Tensor:
+        """A first code, learnt as it is, and where it lies."""
+        where = self.acoustic.codebooks[0][codes] / self.spread[0]
+        return torch.cat([self.first(codes), where], dim=-1)
 
     def _rest(
         self, condition: Tensor, totals: Tensor, levels: Tensor, state: list[ConvState] | None

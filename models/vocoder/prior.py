@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 from models.tokenizers.fsq import CodeEmbedding
-
-LOOKAHEAD_FRAMES = 2
-_NOISE_FRAMES = 4096
+from models.vocoder.lookahead import Lookahead, LookaheadState
 
 
 @dataclass(frozen=True)
@@ -31,13 +28,10 @@ class PriorConfig:
 
 @dataclass
 class PriorState:
-    """Where a stream stands: caches, and how many frames have gone in and come out."""
+    """Where a stream stands."""
 
-    stem: ConvState
-    encoder: list[ConvState]
+    lookahead: LookaheadState
     couplings: list[tuple[ConvState, list[ConvState]]]
-    taken: int = 0
-    given: int = 0
 
 
 class Coupling(nn.Module):
@@ -73,30 +67,28 @@ class Coupling(nn.Module):
         return shift, 2.0 * torch.tanh(log_scale / 2.0)
 
 
-class Prior(nn.Module):
+class Prior(Lookahead):
     """Codes `[B, T]`, the phone under the pointer `[B, T, 3]` and a style to latents at 25 Hz.
 
     A conditional normalising flow with a Gaussian base whose mean and variance come from the
-    condition. `log_prob` serves training, `forward` draws. The condition looks
-    `LOOKAHEAD_FRAMES` (80 ms) ahead: a stream gives its first latent after three frames, and
-    `flush` the last two.
+    condition. `log_prob` serves training, `forward` draws.
     """
 
-    noise: Tensor
-
     def __init__(self, config: PriorConfig) -> None:
-        super().__init__()
+        super().__init__(
+            config.dim,
+            config.num_symbols,
+            config.symbol_dim,
+            config.style_dim,
+            config.dim,
+            config.depth,
+            config.latent_dim,
+            seed=7,
+        )
         self.config = config
         self.codes = CodeEmbedding(config.levels, config.dim)
-        self.symbols = nn.Embedding(config.num_symbols, config.symbol_dim)
-        width = config.dim + 3 * config.symbol_dim + config.style_dim
-        self.stem = CausalConv1d(width, config.dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
-        self.encoder = ConvNeXtStack(config.dim, config.depth, condition_dim=config.style_dim)
         self.base = nn.Linear(config.dim, 2 * config.latent_dim)
         self.couplings = nn.ModuleList(Coupling(config) for _ in range(config.num_couplings))
-        generator = torch.Generator().manual_seed(7)
-        noise = torch.randn(_NOISE_FRAMES, config.latent_dim, generator=generator)
-        self.register_buffer("noise", noise, persistent=False)
 
     def init_state(
         self,
@@ -105,14 +97,13 @@ class Prior(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> PriorState:
         return PriorState(
-            self.stem.init_state(batch, device, dtype),
-            self.encoder.init_state(batch, device, dtype),
+            self.lookahead_state(batch, device, dtype),
             [coupling.init_state(batch, device, dtype) for coupling in self.couplings],
         )
 
     def log_prob(self, latents: Tensor, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """Log-density of latents `[B, T, D]`, per frame `[B, T]`, in nats."""
-        condition = self._condition(self._inputs(codes, phones, style), style)
+        condition = self.whole(self.codes(codes), phones, style)
         z, log_det = latents, torch.zeros(latents.shape[:2], device=latents.device)
         for index, coupling in enumerate(self.couplings):
             fixed, moved = _halves(z, index)
@@ -147,34 +138,16 @@ class Prior(nn.Module):
         """
         if state is None:
             state = self.init_state(codes.shape[0], codes.device)
-        inputs = self._inputs(codes, phones, style)
-        if last:
-            inputs = F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES))
-        h = self.stem(inputs, state.stem)
-        ahead = max(0, LOOKAHEAD_FRAMES - state.taken)
-        state.taken += inputs.shape[1]
-        h = h[:, ahead:]
-        if h.shape[1] == 0:
-            return h.new_zeros(h.shape[0], 0, self.config.latent_dim)
-        condition = self.encoder(h, state.encoder, style)
+        condition, noise = self.next(self.codes(codes), phones, style, state.lookahead, last)
+        if condition.shape[1] == 0:
+            return condition.new_zeros(len(condition), 0, self.config.latent_dim)
         mean, log_std = self._base(condition)
-        index = (torch.arange(h.shape[1], device=h.device) + state.given) % _NOISE_FRAMES
-        state.given += h.shape[1]
-        z = mean + temperature * self.noise[index] * log_std.exp()
-        for index_, coupling in reversed(list(enumerate(self.couplings))):
-            fixed, moved = _halves(z, index_)
-            shift, log_scale = coupling.parameters_from(fixed, condition, state.couplings[index_])
-            z = _joined(fixed, moved * log_scale.exp() + shift, index_)
+        z = mean + temperature * noise * log_std.exp()
+        for index, coupling in reversed(list(enumerate(self.couplings))):
+            fixed, moved = _halves(z, index)
+            shift, log_scale = coupling.parameters_from(fixed, condition, state.couplings[index])
+            z = _joined(fixed, moved * log_scale.exp() + shift, index)
         return z
-
-    def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-        code = self.codes(codes)
-        symbols = self.symbols(phones).flatten(2)
-        return torch.cat([code, symbols, style[:, None].expand(-1, codes.shape[1], -1)], dim=-1)
-
-    def _condition(self, inputs: Tensor, style: Tensor) -> Tensor:
-        h = self.stem(F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES)))[:, LOOKAHEAD_FRAMES:]
-        return self.encoder(h, None, style)
 
     def _base(self, condition: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self.base(condition).float().chunk(2, dim=-1)

@@ -5,7 +5,7 @@ import torch
 
 from models.streaming import CausalConv1d, ConvNeXtStack
 from models.vocoder.istft import CausalISTFT, CausalSTFT
-from models.vocoder.prior import LOOKAHEAD_FRAMES
+from models.vocoder.lookahead import LOOKAHEAD_FRAMES
 from models.vocoder.source import Source
 
 SPLITS = [1, 1, 3, 7, 2, 10]
@@ -132,7 +132,7 @@ def test_prior_draws_what_it_gives_density_to(prior) -> None:
     style = torch.randn(1, 16)
     drawn = prior(codes, phones, style, temperature=1.0)
     noise = prior.noise[:LENGTH]
-    condition = prior._condition(prior._inputs(codes, phones, style), style)
+    condition = prior.whole(prior.codes(codes), phones, style)
     _, log_std = prior._base(condition)
     shift_free = prior.log_prob(drawn, codes, phones, style)
     log_det = 0.0

@@ -1,0 +1,86 @@
+"""What both ways from codes to latents read of a stream: codes, phones, a voice, a little ahead."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
+
+LOOKAHEAD_FRAMES = 2
+_NOISE_FRAMES = 4096
+
+
+@dataclass
+class LookaheadState:
+    """Where a stream stands: caches, and how many frames have gone in and come out."""
+
+    stem: ConvState
+    encoder: list[ConvState]
+    taken: int = 0
+    given: int = 0
+
+
+class Lookahead(nn.Module):
+    """Vectors of codes `[B, T, code_dim]`, the symbols before, under and after the pointer `[B, T,
+    3]` and a style `[B, style_dim]` to a condition `[B, T, dim]` at 25 Hz.
+
+    It looks `LOOKAHEAD_FRAMES` (80 ms) ahead: a stream gives its first frame after three have gone
+    in, and the last two with `last`.
+    """
+
+    noise: Tensor
+
+    def __init__(
+        self,
+        code_dim: int,
+        num_symbols: int,
+        symbol_dim: int,
+        style_dim: int,
+        dim: int,
+        depth: int,
+        latent_dim: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.symbols = nn.Embedding(num_symbols, symbol_dim)
+        width = code_dim + 3 * symbol_dim + style_dim
+        self.stem = CausalConv1d(width, dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
+        self.encoder = ConvNeXtStack(dim, depth, condition_dim=style_dim)
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(_NOISE_FRAMES, latent_dim, generator=generator)
+        self.register_buffer("noise", noise, persistent=False)
+
+    def lookahead_state(
+        self, batch: int, device: torch.device | str, dtype: torch.dtype
+    ) -> LookaheadState:
+        return LookaheadState(
+            self.stem.init_state(batch, device, dtype),
+            self.encoder.init_state(batch, device, dtype),
+        )
+
+    def whole(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+        """The condition of whole sentences, for training."""
+        inputs = F.pad(self._inputs(codes, phones, style), (0, 0, 0, LOOKAHEAD_FRAMES))
+        return self.encoder(self.stem(inputs)[:, LOOKAHEAD_FRAMES:], None, style)
+
+    def next(
+        self, codes: Tensor, phones: Tensor, style: Tensor, state: LookaheadState, last: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The condition of all frames whose look-ahead is there, `[B, T', dim]`, and the noise of
+        these frames, `[T', latent_dim]`; `last` fills the look-ahead with silence."""
+        inputs = self._inputs(codes, phones, style)
+        if last:
+            inputs = F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES))
+        h = self.stem(inputs, state.stem)
+        ahead = max(0, LOOKAHEAD_FRAMES - state.taken)
+        state.taken += inputs.shape[1]
+        h = h[:, ahead:]
+        index = (torch.arange(h.shape[1], device=h.device) + state.given) % _NOISE_FRAMES
+        state.given += h.shape[1]
+        return (self.encoder(h, state.encoder, style) if h.shape[1] else h), self.noise[index]
+
+    def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+        symbols = self.symbols(phones).flatten(2)
+        return torch.cat([codes, symbols, style[:, None].expand(-1, codes.shape[1], -1)], dim=-1)

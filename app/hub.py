@@ -74,13 +74,17 @@ class Engines:
         Raises:
             InputError: the name is taken or no name, or there is no consent.
         """
-        if checked_name(name) in self.speaker.voices:
-            raise InputError(f"there is a voice {name!r} already; take another name")
+        self.check_new_voice(name)
         named = replace(voice, name=name)
         facts = self.library.keep(named, sample, consent, transcript, language)
         named = replace(named, description=facts.description)
         self.speaker.voices = {**self.speaker.voices, name: named}
         return facts
+
+    def check_new_voice(self, name: str) -> None:
+        """Raises InputError when no voice can be kept under this name."""
+        if checked_name(name) in self.speaker.voices:
+            raise InputError(f"there is a voice {name!r} already; take another name")
 
     def remove_voice(self, name: str) -> None:
         """Raises InputError when it is not a cloned voice."""

@@ -43,6 +43,7 @@ def voices_router(engines: Engines) -> APIRouter:
         clips = [await file.read() for file in audio_sample]
 
         def work() -> dict[str, Any]:
+            engines.check_new_voice(name)  # before its words are recognised, which takes seconds
             sounds = [read_audio(io.BytesIO(clip), max_seconds=_MAX_CLIP_S) for clip in clips]
             sample = clean_sample(sounds)
             voice = engines.speaker.clone(sample.samples)

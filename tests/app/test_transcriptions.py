@@ -87,14 +87,15 @@ def test_a_voice_whose_words_cannot_be_recognised_wants_a_transcript(tmp_path: P
     shared = engines(recognizer=told, library=Library(tmp_path))
     with serving(shared) as (place, _):
 
-        def clone(**more: str) -> httpx.Response:
+        def clone(name: str = "anna", **more: str) -> httpx.Response:
             return httpx.post(
                 f"http://{place}/v1/audio/voices",
-                data={"name": "anna", "consent": "she said so", **more},
+                data={"name": name, "consent": "she said so", **more},
                 files={"audio_sample": ("sample.wav", wav(espeak_voice()))},
                 timeout=60,
             )
 
+        assert clone("../anna").status_code == clone("slt").status_code == 400  # at once
         refused = clone()
         assert refused.status_code == 503 and "transcript" in refused.text
         assert shared.library.names() == []

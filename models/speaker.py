@@ -251,8 +251,9 @@ class Speaker:
                 "there is nothing to speak in the text: give words, not only signs or emoji"
             )
         self.drop_reply(dialogue)
-        if dialogue.model.prompted and dialogue.prompt is not voice.prompt:
-            self._lead(dialogue, voice.prompt)
+        prompt = voice.prompt if dialogue.model.prompted else None
+        if dialogue.prompt is not prompt or dialogue.model.config.order == "AABB":
+            self._lead(dialogue, prompt)
         options = options or SpeakOptions()
         reply = Reply(self, dialogue, text, voice, options)
         dialogue.open_reply, dialogue.before_reply = weakref.ref(reply), reply.mark
@@ -343,17 +344,38 @@ class Speaker:
         """Begins the predictor's cache again, with what the voice has said in front."""
         dialogue.predictor = dialogue.model.init_state(1, self.device, torch.float32)
         dialogue.prompt = prompt
+        turns = list(dialogue.turns)
         if prompt is not None:
             # A text that is longer than the sound that is used would not fit it.
             sound = prompt.samples[: MAX_PROMPT_SECONDS * SAMPLE_RATE]
             text = prompt.text if len(sound) == len(prompt.samples) else ""
-            self._enter(dialogue, AGENT, normalise(text), sound)
-        for turn in dialogue.turns:
+            turns.insert(0, HeardTurn(AGENT, text, sound))
+        if dialogue.model.config.order == "AABB":
+            self._enter_past(dialogue, turns)
+            return
+        for turn in turns:
             self._enter(dialogue, turn.who, normalise(turn.text), turn.samples)
+
+    def _enter_past(self, dialogue: DialogueState, turns: list[HeardTurn]) -> None:
+        """All turns at once, as many of the last ones as the window holds: in the order AABB a new
+        turn moves the sounds of those before it, so nothing can be kept."""
+        model = dialogue.model
+        past: list[Segment] = []
+        with self.schedule.work(time.perf_counter()):
+            for turn in reversed(turns):
+                segments = self.segments_of(model, turn.who, normalise(turn.text), turn.samples)
+                if sum(s.num_positions for s in segments + past) > model.config.max_positions:
+                    break
+                past = segments + past
+            if past:
+                model.prefill(dialogue.predictor, past, all_past=True)
+                model.end_turn(dialogue.predictor)
 
     def _enter(
         self, dialogue: DialogueState, who: int, text: str, sound: np.ndarray | None
     ) -> None:
+        if dialogue.model.config.order == "AABB":
+            return  # it is read with all others when it is answered
         with self.schedule.work(time.perf_counter()):
             segments = self.segments_of(dialogue.model, who, text, sound)
             dialogue.model.prefill(dialogue.predictor, segments)

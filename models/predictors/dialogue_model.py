@@ -42,6 +42,7 @@ class DialogueConfig:
     max_positions: int = 1024  # older whole turns leave
     plan_low: tuple[float, ...] = PlanScale.low
     plan_high: tuple[float, ...] = PlanScale.high
+    order: Literal["ABAB", "AABB"] = "ABAB"  # of the past (`models/predictors/sequence.py`)
 
     @property
     def plan_scale(self) -> PlanScale:
@@ -162,17 +163,21 @@ class DialogueModel(nn.Module, ABC):
         return self.units(units, lengths)
 
     def read(
-        self, rows: list[list[Segment]], texts: Tensor | None = None
+        self, rows: list[list[Segment]], texts: Tensor | None = None, all_past: bool = False
     ) -> tuple[Tensor, Positions, Tensor | None]:
         """Rows of segments as input vectors `[B, L, dim]`, positions `[B, L]` and `tabled` frames.
 
         The one way into the sequence, in training and when speaking. `texts` `[S, N, dim]` takes
-        the place of what `encode_texts` makes of all segments.
+        the place of what `encode_texts` makes of all segments; `all_past`: the rows are past turns,
+        and not the last of them the one that is spoken.
         """
         device = self.kind.weight.device
         segments, frames = self.tabled([segment for row in rows for segment in row])
         rest = iter(segments)
-        positions = [serialise([next(rest) for _ in row], self.begin) for row in rows]
+        positions = [
+            serialise([next(rest) for _ in row], self.begin, self._num_past(row, all_past))
+            for row in rows
+        ]
         first_unit = first_segment = 0
         for row, position in zip(rows, positions, strict=True):
             position.unit += first_unit
@@ -192,6 +197,13 @@ class DialogueModel(nn.Module, ABC):
             texts = self.encode_texts(units, lengths)
         embedded = self.embed(together, texts, lengths, styles, plans, frames)
         return embedded, together, frames
+
+    def _num_past(self, row: list[Segment], all_past: bool) -> int:
+        """How many segments of a row are written in the order AABB."""
+        if self.config.order == "ABAB":
+            return 0
+        begins = [number for number, segment in enumerate(row) if not segment.continues]
+        return len(row) if all_past else max(begins, default=0)
 
     def embed(
         self,
@@ -259,13 +271,17 @@ class DialogueModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def prefill(
-        self, state: PredictorState, segments: list[Segment], texts: Tensor | None = None
+        self,
+        state: PredictorState,
+        segments: list[Segment],
+        texts: Tensor | None = None,
+        all_past: bool = False,
     ) -> Tensor:
         """Segments enter the dialogue; returns the hidden state `[dim]` at the last position.
 
-        `texts` `[S, N, dim]`, of `encode_texts`, need not be made again.
+        `texts` `[S, N, dim]`, of `encode_texts`, need not be made again; `all_past` as in `read`.
         """
-        return self._advance(state, self.read([segments], texts)[0])[-1]
+        return self._advance(state, self.read([segments], texts, all_past)[0])[-1]
 
     @torch.inference_mode()
     def plan_step(self, state: PredictorState, field: int, bin_: int) -> Tensor:

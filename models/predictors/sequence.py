@@ -4,9 +4,10 @@ Each segment (a turn, or a sentence of one) is written as
 
     <turn, speaker k> unit ... unit <audio> pitch range level rate code ... code
 
-in the order of the dialogue: ABAB, text and sound of a turn together (GPT-Talker, section 3.3). The
-phone under the pointer is an input of every code position. A turn without sound ends after
-`<audio>`. What a position predicts is written beside it.
+in the order of the dialogue: ABAB, text and sound of a turn together (GPT-Talker, section 3.3). In
+the paper's other order, AABB, the texts of all past turns come first and then their sounds, each
+from `<audio>` on. The phone under the pointer is an input of every code position. A turn without
+sound ends after `<audio>`. What a position predicts is written beside it.
 """
 
 from dataclasses import dataclass, field
@@ -109,21 +110,35 @@ def ages(pointer: Tensor) -> Tensor:
     return (index - last_move).clamp(max=MAX_AGE)
 
 
-def serialise(segments: list[Segment], num_codes: int) -> Positions:
-    """Writes segments as positions."""
+def serialise(segments: list[Segment], num_codes: int, num_past: int = 0) -> Positions:
+    """Writes segments as positions: the first `num_past` in the order AABB, the others ABAB."""
     out = _Rows()
-    first_unit = 0
-    for number, segment in enumerate(segments):
+    firsts = [0]
+    for segment in segments:
+        firsts.append(firsts[-1] + len(segment.units))
+
+    def text(number: int) -> None:
+        segment = segments[number]
         count = len(segment.units)
         speaker = 2 * segment.speaker + int(segment.continues)
         out.add(1, TURN, value=speaker, segment=number)
-        out.add(count, UNIT, unit=torch.arange(count) + first_unit, segment=number)
+        out.add(count, UNIT, unit=torch.arange(count) + firsts[number], segment=number)
+
+    def sound(number: int) -> None:
+        segment = segments[number]
         if segment.codes is None:
             out.add(1, AUDIO, segment=number)
         else:
             assert segment.plan is not None and segment.pointer is not None
-            _add_sound(out, segment, number, first_unit, num_codes)
-        first_unit += count
+            _add_sound(out, segment, number, firsts[number], num_codes)
+
+    for number in range(num_past):
+        text(number)
+    for number in range(num_past):
+        sound(number)
+    for number in range(num_past, len(segments)):
+        text(number)
+        sound(number)
     return Positions(*torch.cat(out.rows, dim=1))
 
 

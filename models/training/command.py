@@ -65,6 +65,12 @@ def main(argv: list[str]) -> int:
         "--hubert", type=Path, help="ham-tts: a folder with a HuBERT of Hugging Face"
     )
     parser.add_argument(
+        "--order",
+        choices=("ABAB", "AABB"),
+        default="ABAB",
+        help="gpt-talker: of a dialogue's past; AABB has all texts before all sounds",
+    )
+    parser.add_argument(
         "--stage",
         type=int,
         choices=(1, 2),
@@ -92,6 +98,8 @@ def main(argv: list[str]) -> int:
         parser.error("--distill is for flow-omni")
     if args.without and args.model != _ABLATIONS[args.without]:
         parser.error(f"--without {args.without} is for {_ABLATIONS[args.without]}")
+    if args.order != "ABAB" and args.model != "gpt-talker":
+        parser.error("--order is for gpt-talker")
     if args.backbone and args.model != "omni-thinker":
         parser.error("--backbone is for omni-thinker")
     if args.hubert and args.model != "ham-tts":
@@ -156,4 +164,4 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "omni-thinker":
         train_thinker(args.data, corpus, *rest, args.backbone, args.stage, args.further)
     else:
-        train_gpt_talker(args.data, corpus, *rest, further=args.further)
+        train_gpt_talker(args.data, corpus, *rest, further=args.further, order=args.order)

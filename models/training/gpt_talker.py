@@ -1,6 +1,7 @@
 """Recipe: the GPT-Talker predictor, on dialogues."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,9 +25,10 @@ def train_gpt_talker(
     budget: Budget,
     resume: bool,
     further: bool = False,
+    order: Literal["ABAB", "AABB"] = "ABAB",
 ) -> None:
     """Trains the predictor and writes `gpt-talker.safetensors`; with `further` it begins with the
-    one in `out`.
+    one in `out`. `order` is that of a dialogue's past, for the ablation (GPT-Talker, section 3.3).
 
     A sequence is a stretch of a dialogue with at most six past turns; every turn that has sound is
     a target, given all before it.
@@ -37,7 +39,7 @@ def train_gpt_talker(
     talker = trained_talker(out) if further else None
     sizes = dialogues.sizes if talker is None else shared_sizes(talker)
     torch.manual_seed(seed)
-    config = GPTTalkerConfig(**sizes, levels=tokenizer.config.levels)
+    config = GPTTalkerConfig(**sizes, levels=tokenizer.config.levels, order=order)
     model = GPTTalker(config)
     if talker is not None:
         begin_with(model, talker)

@@ -21,6 +21,7 @@ from models.training.exchanges import Exchanges, dialogue_texts
 from models.training.heard import encode_heard
 from models.training.loop import Budget, Run, train
 from models.training.spelling import settle, spell
+from models.training.warm_start import FURTHER_RATE
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def train_thinker(
             losses = model.losses(exchanges.draw(generator))
         return {"total": losses.total, **vars(losses)}
 
-    rate = 1e-3 if backbone is None else 2e-4
+    rate = 2e-4 if backbone is not None else FURTHER_RATE if further else 1e-3
     run = Run(work / Thinker.name, seed, budget, rate, weight_decay=0.05, resume=resume)
     train(run, model, draw)
     if isinstance(mind, WordBackbone):

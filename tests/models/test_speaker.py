@@ -1,5 +1,6 @@
 """The face of the models, with tiny random ones: what holds whatever they have learnt."""
 
+import dataclasses
 import gc
 import time
 import weakref
@@ -9,6 +10,7 @@ import pytest
 
 from data.errors import InputError
 from models.speaker import Speaker, SpeakOptions
+from tests.tiny import tiny_speaker
 
 TEXT = "The train was late. We waited near the old bridge."
 OPTIONS = SpeakOptions(seed=3)
@@ -108,6 +110,33 @@ def test_two_dialogues_do_not_mix(speaker: Speaker) -> None:
 def test_rate_scales_the_duration(speaker: Speaker, rate: float, share: float) -> None:
     scaled = spoken(speaker, options=SpeakOptions(seed=3, rate=rate))
     assert len(scaled) / len(spoken(speaker)) == pytest.approx(share, rel=0.05)
+
+
+def test_a_past_with_all_texts_first_is_read_when_it_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    speaker = tiny_speaker("gpt-talker")
+    dialogue = speaker.open_dialogue()
+    config = dataclasses.replace(dialogue.model.config, order="AABB")
+    monkeypatch.setattr(dialogue.model, "config", config)
+
+    def answer() -> np.ndarray:
+        reply = speaker.speak(dialogue, "I see.", speaker.voices["one"], OPTIONS)
+        samples = np.concatenate(list(reply))
+        reply.commit()
+        return samples
+
+    speaker.hear(dialogue, 0, "When does it leave?", noise(1.0))
+    assert dialogue.predictor.length == 0
+    first = answer()
+    assert len(first) and dialogue.predictor.length > 0
+    speaker.hear(dialogue, 0, "Is that so?", noise(1.5))
+    answer()
+    assert [turn.who for turn in dialogue.turns] == [0, 1, 0, 1]
+    for _ in range(12):  # more than a window: the oldest turns are left out
+        speaker.hear(dialogue, 0, "When does it leave?", noise(2.0))
+    assert len(answer())
+    assert dialogue.predictor.length <= 3 * config.max_positions // 2
 
 
 def test_two_hours_of_history_are_heard_by_their_end(speaker: Speaker) -> None:

@@ -1,9 +1,13 @@
 """Every predictor: one sequence for training and speaking, a cache that lives with the dialogue."""
 
+import dataclasses
+import itertools
+
+import pytest
 import torch
 
 from models.predictors.dialogue_model import DialogueModel
-from models.predictors.sequence import AUDIO, CODE, MAX_ADVANCE, Segment
+from models.predictors.sequence import AUDIO, CODE, MAX_ADVANCE, PLAN, TURN, UNIT, Segment
 
 
 def hidden_of(talker: DialogueModel, segments: list[Segment]) -> torch.Tensor:
@@ -41,6 +45,28 @@ def test_prefill_in_pieces_equals_the_whole(talker: DialogueModel, segments: lis
     for segment in segments:
         last = talker.prefill(state, [segment])
     torch.testing.assert_close(last, hidden_of(talker, segments)[-1], atol=1e-4, rtol=1e-3)
+
+
+def test_all_texts_may_come_before_all_sounds(
+    talker: DialogueModel, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order AABB: training and speaking see the same sequence in it too."""
+    monkeypatch.setattr(talker, "config", dataclasses.replace(talker.config, order="AABB"))
+    last = dataclasses.replace(segments[2], continues=False)
+    segments = [*segments[:2], last]
+    _, positions, _ = talker.read([segments])
+    kinds = [int(kind) for kind, _ in itertools.groupby(positions.kind[0].tolist())]
+    assert kinds[:5] == [TURN, UNIT, TURN, UNIT, AUDIO]
+    assert kinds[-5:] == [TURN, UNIT, AUDIO, PLAN, CODE]
+    targets = positions.code_target[positions.code_target >= 0]
+    assert len(targets) == sum(len(s.codes) for s in segments if s.codes is not None)
+    bare = Segment(last.speaker, last.continues, last.units, last.style)
+    state = talker.init_state()
+    talker.prefill(state, segments[:2], all_past=True)
+    hidden = talker.prefill(state, [bare])
+    from_audio = int((positions.kind[0] == AUDIO).nonzero()[-1])
+    whole = hidden_of(talker, segments)
+    torch.testing.assert_close(hidden, whole[from_audio], atol=1e-4, rtol=1e-3)
 
 
 def test_is_causal(talker: DialogueModel, segments: list[Segment]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,8 +9,8 @@ from torch import Tensor
 
 from models.checkpoint import save_model
 from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, nearest
-from models.training.corpus import Corpus
 from models.training.encoded import Latents, encode_latents
+from models.training.job import Job
 from models.training.loop import device
 
 logger = logging.getLogger(__name__)
@@ -21,17 +20,17 @@ _ROUNDS = 30
 _CHUNK = 1024  # distances of a chunk stay in the cache
 
 
-def train_acoustic(root: Path, corpus: Corpus, out: Path, work: Path, seed: int) -> None:
+def train_acoustic(job: Job) -> None:
     """Fits the codebooks and writes `acoustic.safetensors`.
 
     The latents stay as they are, so each level is k-means on what the levels before it leave
     (Lloyd's algorithm, which an exponential moving average only imitates); a code that a round
     leaves without points begins anew at a random one. Needs a minute or two, whatever `--steps`.
     """
-    points, scale = _drawn(encode_latents(root, corpus, out), seed)
+    points, scale = _drawn(encode_latents(job.data, job.corpus, job.out), job.seed)
     model = AcousticTokenizer(AcousticConfig(latent_dim=len(scale)))
     model.scale.copy_(scale)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(job.seed)
     rest = (points / scale).to(device())
     rows = []
     for level in range(model.config.num_levels):
@@ -44,10 +43,10 @@ def train_acoustic(root: Path, corpus: Corpus, out: Path, work: Path, seed: int)
         gain_db = float(10 * (before / rest.square().mean()).log10())
         rows.append({"level": level + 1, "used": round(used, 4), "gain_db": round(gain_db, 2)})
         logger.info("acoustic level %d: %.1f %% used, %.2f dB", level + 1, 100 * used, gain_db)
-    folder = work / "acoustic"
+    folder = job.work / "acoustic"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    save_model(out, "acoustic", model, model.config, half=True)
+    save_model(job.out, "acoustic", model, model.config, half=True)
 
 
 def _drawn(latents: list[Latents], seed: int) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,6 @@
 """Recipe: HAM-TTS's second model, from first acoustic codes to all."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,10 +11,10 @@ from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.units import neighbours
 from models.text import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
-from models.training.corpus import Corpus
 from models.training.drawn import draw_codes
 from models.training.encoded import encode_corpus, encode_latents
-from models.training.loop import Budget, Run, device, train
+from models.training.job import Job
+from models.training.loop import device, train
 from models.training.warm_start import FURTHER_RATE
 from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
 
@@ -29,13 +28,7 @@ WRONG = 0.15  # share of frames whose codes are exchanged for a near one, in hal
 
 
 def train_acoustic_decoder(
-    root: Path,
-    corpus: Corpus,
-    out: Path,
-    work: Path,
-    seed: int,
-    budget: Budget,
-    resume: bool,
+    job: Job,
     further: bool = False,
 ) -> None:
     """Trains the model and writes `acoustic-decoder.safetensors`.
@@ -44,31 +37,31 @@ def train_acoustic_decoder(
     wrong, as they will be when they are predicted themselves: what is then left is measured anew
     and is the target, so that a level learns to mend what went wrong before it.
     """
-    latents = encode_latents(root, corpus, out)
-    encoded = encode_corpus(root, corpus, out)
-    acoustic = load_acoustic(out).to(device())
+    latents = encode_latents(job.data, job.corpus, job.out)
+    encoded = encode_corpus(job.data, job.corpus, job.out)
+    acoustic = load_acoustic(job.out).to(device())
     near = _near(acoustic)
-    torch.manual_seed(seed)
+    torch.manual_seed(job.seed)
     if further:
-        config = load_config(out, "acoustic-decoder", AcousticDecoderConfig)
+        config = load_config(job.out, "acoustic-decoder", AcousticDecoderConfig)
     else:
         style_dim = encoded[0].style.shape[0]
         config = AcousticDecoderConfig(num_symbols=len(SYMBOLS), style_dim=style_dim)
     model = AcousticDecoder(config, acoustic)
     if further:
-        load_weights(out, "acoustic-decoder", model).requires_grad_(True)
+        load_weights(job.out, "acoustic-decoder", model).requires_grad_(True)
 
     def true(index: int) -> Tensor:
         mean = torch.from_numpy(np.array(latents[index].mean, np.float32))
         return acoustic.encode(mean.to(device()), 1)[:, 0].cpu()
 
     drawn: list[np.ndarray] | None = None
-    if (out / "ham-tts.safetensors").is_file():
-        ham_tts = HamTTS(load_config(out, "ham-tts", HamTTSConfig))
-        load_weights(out, "ham-tts", ham_tts)
-        drawn = draw_codes(root, corpus, encoded, out, ham_tts, true, seed)
+    if (job.out / "ham-tts.safetensors").is_file():
+        ham_tts = HamTTS(load_config(job.out, "ham-tts", HamTTSConfig))
+        load_weights(job.out, "ham-tts", ham_tts)
+        drawn = draw_codes(job.data, job.corpus, encoded, job.out, ham_tts, true, job.seed)
     else:
-        logger.info("no ham-tts in %s: first codes are the true ones, or near ones", out)
+        logger.info("no ham-tts in %s: first codes are the true ones, or near ones", job.out)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         scaled = torch.zeros(BATCH, CROP_FRAMES, acoustic.config.latent_dim)
@@ -77,7 +70,7 @@ def train_acoustic_decoder(
         told = torch.full((BATCH, CROP_FRAMES), _NOTHING)
         styles = []
         for row, index in enumerate(generator.integers(len(encoded), size=BATCH).tolist()):
-            utterance = corpus.utterances[index]
+            utterance = job.corpus.utterances[index]
             # Speech begins at its beginning, so some crops must.
             room = max(0, utterance.num_frames - CROP_FRAMES)
             start = 0 if generator.random() < 0.2 else int(generator.integers(room + 1))
@@ -90,7 +83,7 @@ def train_acoustic_decoder(
             valid[row, :length] = True
             if drawn is not None:
                 told[row, :length] = torch.from_numpy(drawn[index][piece].astype(np.int64))
-            same = corpus.by_voice[utterance.voice]
+            same = job.corpus.by_voice[utterance.voice]
             styles.append(encoded[same[int(generator.integers(len(same)))]].style)
         style = torch.from_numpy(np.stack(styles)).float().to(device())
         first, totals, targets = _teach(acoustic, near, scaled.to(device()), told.to(device()))
@@ -98,9 +91,9 @@ def train_acoustic_decoder(
         return {"total": model.loss(totals, targets, condition, valid.to(device()))}
 
     rate = FURTHER_RATE if further else 1e-3
-    run = Run(work / "acoustic-decoder", seed, budget, rate, resume=resume)
+    run = job.run("acoustic-decoder", rate)
     train(run, model, draw)
-    save_model(out, "acoustic-decoder", model, config, half=True, int8=True)
+    save_model(job.out, "acoustic-decoder", model, config, half=True, int8=True)
 
 
 def _near(acoustic: AcousticTokenizer) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from models.checkpoint import WEIGHTS
 from models.training.bundle import finish_bundle
 from models.training.corpus import Corpus, prepare
+from models.training.job import Job
 from models.training.loop import Budget
 
 # Voices of the synthetic corpus that are bundled by name.
@@ -137,31 +138,31 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     from models.training.vocoder import train_decoder, train_vocoder
     from models.training.voices import make_voices
 
-    rest = (args.out, args.work, args.seed, budget, args.resume)
+    job = Job(args.data, corpus, args.out, args.work, args.seed, budget, args.resume)
     if name == "style":
-        train_style(corpus, *rest)
+        train_style(job)
     elif name == "tokenizer":
-        train_tokenizer(corpus, *rest)
+        train_tokenizer(job)
     elif name == "vocoder":
-        train_vocoder(corpus, *rest)
+        train_vocoder(job)
     elif name == "decoder":
-        train_decoder(corpus, *rest, judged=args.without != "judges")
+        train_decoder(job, judged=args.without != "judges")
     elif name == "prior":
-        train_prior(args.data, corpus, *rest, further=args.further)
+        train_prior(job, further=args.further)
     elif name == "voices":
         make_voices(args.data, corpus, args.out, NAMED_VOICES)
     elif name == "acoustic":
-        train_acoustic(args.data, corpus, args.out, args.work, args.seed)
+        train_acoustic(job)
     elif name == "acoustic-decoder":
-        train_acoustic_decoder(args.data, corpus, *rest, further=args.further)
+        train_acoustic_decoder(job, further=args.further)
     elif name == "ham-tts":
         warm = not args.from_scratch
-        train_ham_tts(args.data, corpus, *rest, warm, args.without, args.hubert)
+        train_ham_tts(job, warm, args.without, args.hubert)
     elif name == "flow-omni" and args.distill:
-        distill_flow_omni(args.data, corpus, *rest)
+        distill_flow_omni(job)
     elif name == "flow-omni":
-        train_flow_omni(args.data, corpus, *rest, warm=not args.from_scratch)
+        train_flow_omni(job, warm=not args.from_scratch)
     elif name == "omni-thinker":
-        train_thinker(args.data, corpus, *rest, args.backbone, args.stage, args.further)
+        train_thinker(job, args.backbone, args.stage, args.further)
     else:
-        train_gpt_talker(args.data, corpus, *rest, further=args.further, order=args.order)
+        train_gpt_talker(job, further=args.further, order=args.order)

@@ -1,7 +1,6 @@
 """Recipe: Flow-Omni's field learns to take one step where it took many, from itself."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,10 +9,10 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_config, load_weights, save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig, VectorField
-from models.training.corpus import Corpus
 from models.training.dialogues import Dialogues
 from models.training.encoded import encode_corpus, encode_latents, load_tokenizer
-from models.training.loop import Budget, Run, device, train
+from models.training.job import Job
+from models.training.loop import device, train
 
 _POSITIONS = 1280
 _EULER_STEPS = 8  # of the teacher
@@ -24,7 +23,7 @@ _TEACHER = "flow-omni-teacher"
 
 
 def distill_flow_omni(
-    root: Path, corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+    job: Job,
 ) -> None:
     """Turns the Flow-Omni in `out` into one whose frame takes one or two steps.
 
@@ -35,18 +34,18 @@ def distill_flow_omni(
     Raises:
         MissingModelError: there is no Flow-Omni in `out`.
     """
-    teacher = FlowOmni(load_config(out, FlowOmni.name, FlowOmniConfig))
-    load_weights(out, FlowOmni.name, teacher)
+    teacher = FlowOmni(load_config(job.out, FlowOmni.name, FlowOmniConfig))
+    load_weights(job.out, FlowOmni.name, teacher)
     if teacher.config.flow_map:  # distilled before: again from where it came
-        teacher = FlowOmni(load_config(work, _TEACHER, FlowOmniConfig))
-        load_weights(work, _TEACHER, teacher)
+        teacher = FlowOmni(load_config(job.work, _TEACHER, FlowOmniConfig))
+        load_weights(job.work, _TEACHER, teacher)
     else:
-        save_model(work, _TEACHER, teacher, teacher.config, half=True, int8=True)
+        save_model(job.work, _TEACHER, teacher, teacher.config, half=True, int8=True)
     student = student_of(teacher)
-    latents = encode_latents(root, corpus, out)
-    encoded = encode_corpus(root, corpus, out)
+    latents = encode_latents(job.data, job.corpus, job.out)
+    encoded = encode_corpus(job.data, job.corpus, job.out)
     dialogues = Dialogues(
-        corpus, encoded, load_tokenizer(out), lambda i: latents[i].sample(), _POSITIONS
+        job.corpus, encoded, load_tokenizer(job.out), lambda i: latents[i].sample(), _POSITIONS
     )
     teacher.to(device())
 
@@ -58,9 +57,9 @@ def distill_flow_omni(
             conditions = teacher.conditions(teacher(embedded), positions, frames)
         return {"total": flow_map_loss(teacher.field, student.field, conditions)}
 
-    run = Run(work / "flow-omni-distilled", seed, budget, 1e-3, resume=resume)
+    run = job.run("flow-omni-distilled", 1e-3)
     train(run, student, draw)
-    save_model(out, FlowOmni.name, student, student.config, half=True, int8=True)
+    save_model(job.out, FlowOmni.name, student, student.config, half=True, int8=True)
 
 
 def student_of(teacher: FlowOmni) -> FlowOmni:

@@ -1,17 +1,15 @@
 """Recipe: the Flow-Omni predictor, on dialogues and the latents of the trained autoencoder."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.checkpoint import save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
-from models.training.corpus import Corpus
 from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
 from models.training.encoded import Latents, encode_corpus, encode_latents, load_tokenizer
-from models.training.loop import Budget, Run, train
+from models.training.job import Job
+from models.training.loop import train
 from models.training.warm_start import (
     WARM_POSITIONS,
     WARM_RATE,
@@ -24,13 +22,7 @@ _MEASURED_UTTERANCES = 500
 
 
 def train_flow_omni(
-    root: Path,
-    corpus: Corpus,
-    out: Path,
-    work: Path,
-    seed: int,
-    budget: Budget,
-    resume: bool,
+    job: Job,
     warm: bool = True,
 ) -> None:
     """Trains the predictor and writes `flow-omni.safetensors`.
@@ -40,20 +32,20 @@ def train_flow_omni(
     Rows as GPT-Talker's; the frames are draws from the posterior, not its mean (SALAD, arXiv
     2410.16048: the mean is too easy to follow).
     """
-    latents = encode_latents(root, corpus, out)
-    encoded = encode_corpus(root, corpus, out)
-    talker = trained_talker(out) if warm else None
+    latents = encode_latents(job.data, job.corpus, job.out)
+    encoded = encode_corpus(job.data, job.corpus, job.out)
+    talker = trained_talker(job.out) if warm else None
     num_positions = POSITIONS_A_BATCH if talker is None else WARM_POSITIONS
     dialogues = Dialogues(
-        corpus, encoded, load_tokenizer(out), lambda i: latents[i].sample(), num_positions
+        job.corpus, encoded, load_tokenizer(job.out), lambda i: latents[i].sample(), num_positions
     )
     sizes = dialogues.sizes if talker is None else shared_sizes(talker)
-    torch.manual_seed(seed)
+    torch.manual_seed(job.seed)
     config = FlowOmniConfig(**sizes, latent_dim=latents[0].mean.shape[1])
     model = FlowOmni(config)
     if talker is not None:
         begin_with(model, talker)
-    mean, std = _statistics(latents, seed)
+    mean, std = _statistics(latents, job.seed)
     model.latent_mean.copy_(mean)
     model.latent_std.copy_(std)
 
@@ -64,10 +56,10 @@ def train_flow_omni(
         return {"total": losses.total, **vars(losses)}
 
     rate = 1e-3 if talker is None else WARM_RATE
-    run = Run(work / "flow-omni", seed, budget, rate, weight_decay=0.05, resume=resume)
+    run = job.run("flow-omni", rate, weight_decay=0.05)
     train(run, model, draw)
     # The flow adds noise of its own: a two-hundredth of a weight is not heard.
-    save_model(out, "flow-omni", model, config, half=True, int8=True)
+    save_model(job.out, "flow-omni", model, config, half=True, int8=True)
 
 
 def _statistics(latents: list[Latents], seed: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,5 @@
 """Recipe: the GPT-Talker predictor, on dialogues."""
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -9,21 +8,15 @@ from torch import Tensor
 
 from models.checkpoint import save_model
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
-from models.training.corpus import Corpus
 from models.training.dialogues import Dialogues, codes_of
 from models.training.encoded import encode_corpus, load_tokenizer
-from models.training.loop import Budget, Run, train
+from models.training.job import Job
+from models.training.loop import train
 from models.training.warm_start import WARM_RATE, begin_with, shared_sizes, trained_talker
 
 
 def train_gpt_talker(
-    root: Path,
-    corpus: Corpus,
-    out: Path,
-    work: Path,
-    seed: int,
-    budget: Budget,
-    resume: bool,
+    job: Job,
     further: bool = False,
     order: Literal["ABAB", "AABB"] = "ABAB",
 ) -> None:
@@ -33,12 +26,12 @@ def train_gpt_talker(
     A sequence is a stretch of a dialogue with at most six past turns; every turn that has sound is
     a target, given all before it.
     """
-    tokenizer = load_tokenizer(out)
-    encoded = encode_corpus(root, corpus, out)
-    dialogues = Dialogues(corpus, encoded, tokenizer, lambda index: codes_of(encoded, index))
-    talker = trained_talker(out) if further else None
+    tokenizer = load_tokenizer(job.out)
+    encoded = encode_corpus(job.data, job.corpus, job.out)
+    dialogues = Dialogues(job.corpus, encoded, tokenizer, lambda index: codes_of(encoded, index))
+    talker = trained_talker(job.out) if further else None
     sizes = dialogues.sizes if talker is None else shared_sizes(talker)
-    torch.manual_seed(seed)
+    torch.manual_seed(job.seed)
     config = GPTTalkerConfig(**sizes, levels=tokenizer.config.levels, order=order)
     model = GPTTalker(config)
     if talker is not None:
@@ -50,7 +43,7 @@ def train_gpt_talker(
         return {"total": losses.total, **vars(losses)}
 
     rate = 1.2e-3 if talker is None else WARM_RATE
-    run = Run(work / "gpt-talker", seed, budget, rate, weight_decay=0.05, resume=resume)
+    run = job.run("gpt-talker", rate, weight_decay=0.05)
     train(run, model, draw)
     # A two-hundredth of a weight moves the draw of a code less than the draw itself does.
-    save_model(out, "gpt-talker", model, config, half=True, int8=True)
+    save_model(job.out, "gpt-talker", model, config, half=True, int8=True)

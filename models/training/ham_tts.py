@@ -10,11 +10,11 @@ from models.checkpoint import save_model
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import Segment
 from models.tokenizers.acoustic import load_acoustic
-from models.training.corpus import Corpus
 from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
 from models.training.disturbing import disturbed
 from models.training.encoded import encode_corpus, encode_latents, load_tokenizer
-from models.training.loop import Budget, Run, train
+from models.training.job import Job
+from models.training.loop import train
 from models.training.refined import NUM_REFINED, refined_units
 from models.training.warm_start import (
     WARM_POSITIONS,
@@ -29,13 +29,7 @@ _ABLATIONS = {"lvs": {"lvs_dim": 0}, "augmentation": {}}
 
 
 def train_ham_tts(
-    root: Path,
-    corpus: Corpus,
-    out: Path,
-    work: Path,
-    seed: int,
-    budget: Budget,
-    resume: bool,
+    job: Job,
     warm: bool = True,
     without: str | None = None,
     hubert: Path | None = None,
@@ -45,15 +39,15 @@ def train_ham_tts(
     Rows as GPT-Talker's; the frames are the first codes of the posterior's mean.
 
     Args:
-        root, corpus, out, work, seed, budget, resume: as every recipe has them.
+        job: what every recipe is told.
         warm: begin with the weights of the GPT-Talker in `out`, where there is one.
         without: "lvs" or "augmentation", for the ablations.
         hubert: the folder of a HuBERT, which the aligner hears in place of the tokenizer.
     """
-    acoustic = load_acoustic(out)
-    latents = encode_latents(root, corpus, out)
-    encoded = encode_corpus(root, corpus, out)
-    refined = refined_units(root, corpus, out, seed, hubert)
+    acoustic = load_acoustic(job.out)
+    latents = encode_latents(job.data, job.corpus, job.out)
+    encoded = encode_corpus(job.data, job.corpus, job.out)
+    refined = refined_units(job.data, job.corpus, job.out, job.seed, hubert)
 
     def frames(index: int) -> Tensor:
         """First code and refined unit of each frame, `[T, 2]`: both are cut as one."""
@@ -61,11 +55,11 @@ def train_ham_tts(
         units = torch.from_numpy(refined[index].astype(np.int64))
         return torch.stack([acoustic.encode(mean, 1)[:, 0], units], dim=-1)
 
-    talker = trained_talker(out) if warm else None
+    talker = trained_talker(job.out) if warm else None
     num_positions = POSITIONS_A_BATCH if talker is None else WARM_POSITIONS
-    dialogues = Dialogues(corpus, encoded, load_tokenizer(out), frames, num_positions)
+    dialogues = Dialogues(job.corpus, encoded, load_tokenizer(job.out), frames, num_positions)
     sizes = dialogues.sizes if talker is None else shared_sizes(talker)
-    torch.manual_seed(seed)
+    torch.manual_seed(job.seed)
     config = HamTTSConfig(
         **sizes,
         num_codes=acoustic.config.num_codes,
@@ -87,9 +81,9 @@ def train_ham_tts(
         return {"total": losses.total, **vars(losses)}
 
     rate = 1.2e-3 if talker is None else WARM_RATE
-    run = Run(work / "ham-tts", seed, budget, rate, weight_decay=0.05, resume=resume)
+    run = job.run("ham-tts", rate, weight_decay=0.05)
     train(run, model, draw)
-    save_model(out, "ham-tts", model, config, half=True, int8=True)
+    save_model(job.out, "ham-tts", model, config, half=True, int8=True)
 
 
 def _parted(segment: Segment) -> Tensor | None:

@@ -159,14 +159,20 @@ def _save(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, seconds: float
 ) -> None:
     tensors = {f"model.{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
+    names = _trained(model)
     for index, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
-            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value).contiguous()
+            tensors[f"optimizer.{names[index]}.{name}"] = torch.as_tensor(value).contiguous()
     tensors["progress"] = torch.tensor([step, seconds], dtype=torch.float64)
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "checkpoint.partial"
     save_file({k: v.cpu().clone() for k, v in tensors.items()}, partial)
     partial.replace(folder / "checkpoint.safetensors")
+
+
+def _trained(model: nn.Module) -> list[str]:
+    """The names of the parameters that the optimizer knows by their place."""
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def _restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
@@ -178,11 +184,12 @@ def _restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
     model.load_state_dict(
         {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     )
+    indices = {name: index for index, name in enumerate(_trained(model))}
     state = optimizer.state_dict()
     for key, value in tensors.items():
         if key.startswith("optimizer."):
-            _, index, name = key.split(".", 2)
-            state["state"].setdefault(int(index), {})[name] = value
+            parameter, name = key.removeprefix("optimizer.").rsplit(".", 1)
+            state["state"].setdefault(indices[parameter], {})[name] = value
     optimizer.load_state_dict(state)
     step, seconds = tensors["progress"].tolist()
     return int(step), seconds

@@ -2,7 +2,6 @@
 
 import logging
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,12 +11,12 @@ from models.checkpoint import load_config, load_weights, save_model
 from models.mel import FRAME_SAMPLES
 from models.predictors.units import neighbours
 from models.text import SYMBOLS
-from models.training.corpus import Corpus
 from models.training.crops import Crop, stack
 from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus, load_tokenizer
-from models.training.loop import Budget, Run, device, train
+from models.training.job import Job
+from models.training.loop import device, train
 from models.training.warm_start import FURTHER_RATE, trained_talker
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.prior import Prior, PriorConfig
@@ -30,13 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def train_prior(
-    root: Path,
-    corpus: Corpus,
-    out: Path,
-    work: Path,
-    seed: int,
-    budget: Budget,
-    resume: bool,
+    job: Job,
     further: bool = False,
 ) -> None:
     """Trains the prior by maximum likelihood and writes `prior.safetensors`.
@@ -49,24 +42,26 @@ def train_prior(
     Raises:
         MissingModelError: a model that it needs is not in `out`.
     """
-    posterior = Posterior(load_config(out, "posterior", PosteriorConfig))
-    load_weights(out, "posterior", posterior)
+    posterior = Posterior(load_config(job.out, "posterior", PosteriorConfig))
+    load_weights(job.out, "posterior", posterior)
     where = device()
     posterior.to(where)
-    encoded = encode_corpus(root, corpus, out)
-    torch.manual_seed(seed)
+    encoded = encode_corpus(job.data, job.corpus, job.out)
+    torch.manual_seed(job.seed)
     if further:
-        config = load_config(out, "prior", PriorConfig)
+        config = load_config(job.out, "prior", PriorConfig)
     else:
-        levels = load_tokenizer(out).config.levels
+        levels = load_tokenizer(job.out).config.levels
         config = PriorConfig(num_symbols=len(SYMBOLS), levels=levels)
     model = Prior(config)
     if further:
-        load_weights(out, "prior", model).requires_grad_(True)
+        load_weights(job.out, "prior", model).requires_grad_(True)
     drawn: list[np.ndarray] | None = None
-    talker = trained_talker(out)
+    talker = trained_talker(job.out)
     if talker is not None:
-        drawn = draw_codes(root, corpus, encoded, out, talker, partial(codes_of, encoded), seed)
+        drawn = draw_codes(
+            job.data, job.corpus, encoded, job.out, talker, partial(codes_of, encoded), job.seed
+        )
         agreement = 100 * _agreement(encoded, drawn)
         logger.info("%.0f %% of the drawn codes are the true ones", agreement)
 
@@ -76,7 +71,7 @@ def train_prior(
         valid = torch.zeros(BATCH, CROP_FRAMES)
         crops, styles = [], []
         for row, index in enumerate(generator.integers(len(encoded), size=BATCH).tolist()):
-            utterance = corpus.utterances[index]
+            utterance = job.corpus.utterances[index]
             # Speech begins at its beginning, so some crops must.
             room = max(0, utterance.num_frames - CROP_FRAMES)
             start = 0 if generator.random() < 0.2 else int(generator.integers(room + 1))
@@ -90,7 +85,7 @@ def train_prior(
             codes[row, :length] = torch.from_numpy(read[piece].astype(np.int64))
             phones[row, :length] = neighbours(torch.tensor(utterance.units.symbols), pointer)
             valid[row, :length] = 1
-            same = corpus.by_voice[utterance.voice]
+            same = job.corpus.by_voice[utterance.voice]
             styles.append(encoded[same[int(generator.integers(len(same)))]].style)
         style = torch.from_numpy(np.stack(styles)).float().to(where)
         samples = stack(crops).to(where)
@@ -103,8 +98,8 @@ def train_prior(
         return {"total": loss}
 
     rate = FURTHER_RATE if further else 1e-3
-    train(Run(work / "prior", seed, budget, rate, resume=resume), model, draw)
-    save_model(out, "prior", model, config, half=True, int8=True)
+    train(job.run("prior", rate), model, draw)
+    save_model(job.out, "prior", model, config, half=True, int8=True)
 
 
 def _agreement(encoded: list[Encoded], drawn: list[np.ndarray]) -> float:

@@ -1,16 +1,14 @@
 """Recipe: the style encoder."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.checkpoint import save_model
-from models.training.corpus import Corpus
 from models.training.crops import Crop, random_crop, stack
-from models.training.loop import Budget, Run, device, train
+from models.training.job import Job
+from models.training.loop import device, train
 from models.vocoder.style import StyleConfig, StyleEncoder
 
 BATCH = 48
@@ -41,24 +39,24 @@ class _Task(nn.Module):
 
 
 def train_style(
-    corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+    job: Job,
 ) -> None:
     """Trains the style encoder and writes `style.safetensors` to `out`."""
     config = StyleConfig()
     encoder = StyleEncoder(config)
-    torch.manual_seed(seed)
-    task = _Task(encoder, len(corpus.voices))
-    statistics = corpus.voice_statistics()
+    torch.manual_seed(job.seed)
+    task = _Task(encoder, len(job.corpus.voices))
+    statistics = job.corpus.voice_statistics()
     where = device()
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         crops: list[Crop] = []
         while len(crops) < BATCH:
-            voice = corpus.voices[int(generator.integers(len(corpus.voices)))]
-            index = generator.choice(corpus.by_voice[voice])
-            crops.append(random_crop(generator, corpus.utterances[index], CROP_FRAMES))
+            voice = job.corpus.voices[int(generator.integers(len(job.corpus.voices)))]
+            index = generator.choice(job.corpus.by_voice[voice])
+            crops.append(random_crop(generator, job.corpus.utterances[index], CROP_FRAMES))
         names = [crop.utterance.voice for crop in crops]
-        voice = torch.tensor([corpus.voice_index[name] for name in names], device=where)
+        voice = torch.tensor([job.corpus.voice_index[name] for name in names], device=where)
         log_f0 = torch.tensor([statistics[name][0] - 5.0 for name in names], device=where)
         samples = stack(crops).to(where)
         # A microphone's level is not the voice.
@@ -67,5 +65,5 @@ def train_style(
             mel = encoder.features(samples * gains.to(where))
         return task.losses(mel, voice, log_f0)
 
-    train(Run(work / "style", seed, budget, 2e-3, resume=resume), task, draw)
-    save_model(out, "style", encoder, config, half=True)
+    train(job.run("style", 2e-3), task, draw)
+    save_model(job.out, "style", encoder, config, half=True)

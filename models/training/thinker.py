@@ -15,11 +15,11 @@ from models.omni import load_thinker
 from models.predictors.backbones import HuggingFaceBackbone, WordBackbone
 from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
 from models.text.words import vocabulary
-from models.training.corpus import Corpus
 from models.training.encoded import load_tokenizer
 from models.training.exchanges import Exchanges, dialogue_texts
 from models.training.heard import encode_heard
-from models.training.loop import Budget, Run, train
+from models.training.job import Job
+from models.training.loop import train
 from models.training.spelling import settle, spell
 from models.training.warm_start import FURTHER_RATE
 
@@ -30,13 +30,7 @@ BACKBONE_FOLDER = "omni-thinker-backbone"
 
 
 def train_thinker(
-    root: Path,
-    corpus: Corpus,
-    out: Path,
-    work: Path,
-    seed: int,
-    budget: Budget,
-    resume: bool,
+    job: Job,
     backbone: Path | None = None,
     stage: int = 2,
     further: bool = False,
@@ -54,24 +48,26 @@ def train_thinker(
     """
     if stage == 1 and backbone is None:
         raise InputError("--stage 1 keeps a language model as it is: name one with --backbone DIR")
-    tokenizer = load_tokenizer(out)
-    torch.manual_seed(seed)
+    tokenizer = load_tokenizer(job.out)
+    torch.manual_seed(job.seed)
     config = ThinkerConfig(feature_dim=tokenizer.config.dim)
     if backbone is None:
-        config = dataclasses.replace(config, words=vocabulary(dialogue_texts(root, corpus, seed)))
+        config = dataclasses.replace(
+            config, words=vocabulary(dialogue_texts(job.data, job.corpus, job.seed))
+        )
         logger.info("%d words", len(config.words))
     else:
         config = dataclasses.replace(config, backbone=str(backbone.resolve()))
-    model = build_thinker(config, out)
+    model = build_thinker(config, job.out)
     if further:
-        begin_with(model, out)
+        begin_with(model, job.out)
     mind = model.backbone
     if isinstance(mind, WordBackbone):
         spell(mind.embedding, mind.words.tokens)
     if stage == 1:
         mind.requires_grad_(False)
-    heard = [encode_heard(root, corpus, out, copy) for copy in range(1 + COPIES)]
-    exchanges = Exchanges(root, corpus, heard, tokenizer, model, seed)
+    heard = [encode_heard(job.data, job.corpus, job.out, copy) for copy in range(1 + COPIES)]
+    exchanges = Exchanges(job.data, job.corpus, heard, tokenizer, model, job.seed)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         with parametrize.cached():
@@ -79,11 +75,11 @@ def train_thinker(
         return {"total": losses.total, **vars(losses)}
 
     rate = 2e-4 if backbone is not None else FURTHER_RATE if further else 1e-3
-    run = Run(work / Thinker.name, seed, budget, rate, weight_decay=0.05, resume=resume)
+    run = job.run(Thinker.name, rate, weight_decay=0.05)
     train(run, model, draw)
     if isinstance(mind, WordBackbone):
         settle(mind.embedding)
-    save_thinker(out, model, stage)
+    save_thinker(job.out, model, stage)
 
 
 @torch.no_grad()

@@ -1,7 +1,5 @@
 """Recipe: the semantic tokenizer."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,9 +9,10 @@ from models.checkpoint import save_model
 from models.mel import MELS_PER_FRAME
 from models.text import SYMBOLS
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
-from models.training.corpus import Corpus, frame_levels
+from models.training.corpus import frame_levels
 from models.training.crops import Crop, random_crop, stack
-from models.training.loop import Budget, Run, device, train
+from models.training.job import Job
+from models.training.loop import device, train
 
 BATCH = 16
 CROP_FRAMES = 80  # 3.2 s
@@ -33,7 +32,7 @@ def prosody_targets(crop: Crop, statistics: tuple[float, float]) -> np.ndarray:
 
 
 def train_tokenizer(
-    corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+    job: Job,
 ) -> None:
     """Trains the tokenizer and writes `semantic.safetensors` to `out`.
 
@@ -41,15 +40,15 @@ def train_tokenizer(
     any case, so that data without times can be aligned afterwards.
     """
     config = SemanticConfig(num_symbols=len(SYMBOLS))
-    torch.manual_seed(seed)
+    torch.manual_seed(job.seed)
     model = SemanticTokenizer(config)
-    statistics = corpus.voice_statistics()
+    statistics = job.corpus.voice_statistics()
     where = device()
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         crops = []
-        for index in generator.integers(len(corpus.utterances), size=BATCH):
-            crops.append(random_crop(generator, corpus.utterances[index], CROP_FRAMES))
+        for index in generator.integers(len(job.corpus.utterances), size=BATCH):
+            crops.append(random_crop(generator, job.corpus.utterances[index], CROP_FRAMES))
         samples = stack(crops).to(where)
         # A room's noise and a microphone's level are not content.
         level = torch.from_numpy(10 ** generator.uniform(-4.5, -2.3, (BATCH, 1))).float().to(where)
@@ -83,8 +82,8 @@ def train_tokenizer(
         losses["used"] = torch.tensor(len(codes.unique()) / model.num_codes)
         return losses
 
-    train(Run(work / "tokenizer", seed, budget, 1e-3, resume=resume), model, draw)
-    save_model(out, "semantic", model, config, half=True)
+    train(job.run("tokenizer", 1e-3), model, draw)
+    save_model(job.out, "semantic", model, config, half=True)
 
 
 def _phone_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:

@@ -1,5 +1,6 @@
 """Recipes: posterior and decoder together, then the decoder further against judges."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from models.mel import MELS_PER_FRAME
 from models.training.adversary import Judges
 from models.training.corpus import Corpus
 from models.training.crops import another_of_voice, filled_f0, random_crop, stack
-from models.training.loop import Budget, Run, device, train
+from models.training.job import Job
+from models.training.loop import device, train
 from models.training.losses import SpectralLoss
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
@@ -108,15 +110,15 @@ class Batches:
 
 
 def train_vocoder(
-    corpus: Corpus, out: Path, work: Path, seed: int, budget: Budget, resume: bool
+    job: Job,
 ) -> None:
     """Trains posterior and decoder; writes `posterior.safetensors` and `decoder.safetensors`.
 
     The style comes from another utterance of the voice. The source is driven by the measured F0
     while the F0 that the decoder predicts is taught beside it.
     """
-    batches = Batches(corpus, out)
-    torch.manual_seed(seed)
+    batches = Batches(job.corpus, job.out)
+    torch.manual_seed(job.seed)
     model = Autoencoder(Posterior(PosteriorConfig()), Decoder(DecoderConfig()))
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
@@ -129,9 +131,9 @@ def train_vocoder(
         losses["total"] = losses["total"] + KL_WEIGHT * losses["kl"]
         return losses
 
-    train(Run(work / "vocoder", seed, budget, 1e-3, clip=5.0, resume=resume), model, draw)
-    save_model(out, "posterior", model.posterior, model.posterior.config, half=True)
-    save_model(out, "decoder", model.decoder, model.decoder.config, half=True)
+    train(job.run("vocoder", 1e-3, clip=5.0), model, draw)
+    save_model(job.out, "posterior", model.posterior, model.posterior.config, half=True)
+    save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
 
 
 class Contest(nn.Module):
@@ -144,12 +146,7 @@ class Contest(nn.Module):
 
 
 def train_decoder(
-    corpus: Corpus,
-    out: Path,
-    work: Path,
-    seed: int,
-    budget: Budget,
-    resume: bool,
+    job: Job,
     judged: bool = True,
 ) -> None:
     """Trains the decoder in `out` further and writes `decoder.safetensors`: for the power of each
@@ -161,14 +158,14 @@ def train_decoder(
     Raises:
         MissingModelError: posterior or decoder is not in `out`.
     """
-    batches = Batches(corpus, out)
-    posterior = Posterior(load_config(out, "posterior", PosteriorConfig))
-    load_weights(out, "posterior", posterior)
+    batches = Batches(job.corpus, job.out)
+    posterior = Posterior(load_config(job.out, "posterior", PosteriorConfig))
+    load_weights(job.out, "posterior", posterior)
     posterior.to(batches.device)
-    decoder = Decoder(load_config(out, "decoder", DecoderConfig))
-    load_weights(out, "decoder", decoder)
+    decoder = Decoder(load_config(job.out, "decoder", DecoderConfig))
+    load_weights(job.out, "decoder", decoder)
     decoder.requires_grad_(True)
-    torch.manual_seed(seed)
+    torch.manual_seed(job.seed)
     judges = Judges() if judged else None
     model = Contest(decoder, judges)
 
@@ -190,9 +187,10 @@ def train_decoder(
         return losses
 
     # A seed of its own: the vocoder's would draw the crops again that it began with.
-    run = Run(work / "decoder", seed + 1, budget, 3e-4, clip=5.0, resume=resume)
+    further = dataclasses.replace(job, seed=job.seed + 1)
+    run = further.run("decoder", 3e-4, clip=5.0)
     train(run, model, draw)
-    save_model(out, "decoder", model.decoder, model.decoder.config, half=True)
+    save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
 
 
 def _latents(posterior: Posterior, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from models.tokenizers.acoustic import load_acoustic
 from models.training.acoustic_decoder import _near, _teach, train_acoustic_decoder
 from models.training.corpus import Corpus
+from models.training.job import Job
 from models.training.loop import Budget
 from models.vocoder.acoustic_decoder import _logits
 
@@ -40,7 +41,8 @@ def test_going_on_begins_with_what_there_is(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     before = load_file(weights / "acoustic-decoder.safetensors")["first.weight"].float()
-    train_acoustic_decoder(root, corpus, weights, tmp_path, 1, Budget(1), False, further=True)
+    job = Job(root, corpus, weights, tmp_path, 1, Budget(1))
+    train_acoustic_decoder(job, further=True)
     after = load_file(weights / "acoustic-decoder.safetensors")
     moved = after["first.weight"].float() * after["first.weight.int8_scale"].float()[:, None]
     assert 0 < (moved - before).abs().max() < 0.1

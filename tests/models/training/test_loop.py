@@ -54,6 +54,28 @@ def test_a_resumed_run_ends_where_the_whole_one_does(tmp_path: Path) -> None:
     torch.testing.assert_close(restored.weight, whole)
 
 
+def test_a_run_goes_on_when_parameters_have_changed_places(tmp_path: Path) -> None:
+    def run(names: str, resume: bool, steps: int) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        model = nn.ModuleDict({name: nn.Linear(2, 2, bias=False) for name in sorted(names)})
+        model = nn.ModuleDict({name: model[name] for name in names})
+
+        def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+            x = torch.from_numpy(generator.standard_normal((8, 2))).float()
+            return {"total": (model["b"](model["a"](x)) - x).square().mean()}
+
+        how = Run(tmp_path / "run", 1, Budget(steps), 0.05, warmup=1, resume=resume)
+        train(how, model, draw)
+        return {name: model[name].weight.detach().clone() for name in names}
+
+    run("ab", False, 10)
+    same = run("ab", True, 20)
+    run("ab", False, 10)
+    changed = run("ba", True, 20)
+    torch.testing.assert_close(changed["a"], same["a"])
+    torch.testing.assert_close(changed["b"], same["b"])
+
+
 def test_the_log_has_one_line_a_log_step(tmp_path: Path) -> None:
     train_tiny(run_in(tmp_path))
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]

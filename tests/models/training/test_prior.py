@@ -14,6 +14,7 @@ from models.training.corpus import Corpus
 from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
 from models.training.encoded import encode_corpus
+from models.training.job import Job
 from models.training.loop import Budget
 from models.training.prior import train_prior
 from models.vocoder.prior import Prior
@@ -65,7 +66,7 @@ def test_going_on_begins_with_what_there_is(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     before = load_file(weights / "prior.safetensors")
-    train_prior(root, corpus, weights, tmp_path, 1, Budget(1), resume=False, further=True)
+    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), further=True)
     after = load_file(weights / "prior.safetensors")
     for key, value in before.items():
         scale = after.get(f"{key}.int8_scale", torch.ones(1)).float()
@@ -88,13 +89,13 @@ def test_half_of_the_codes_are_the_predictors(
         return log_prob(prior, latents, codes, *rest)
 
     monkeypatch.setattr(Prior, "log_prob", noted)
-    train_prior(root, corpus, weights, tmp_path, 1, Budget(6), resume=False, further=True)
+    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(6)), further=True)
     ones = [bool((row[:20] == 1).all()) for codes in read for row in codes]
     assert 0.3 < np.mean(ones) < 0.7
     read.clear()
     (weights / "gpt-talker.safetensors").rename(weights / "aside")
     try:
-        train_prior(root, corpus, weights, tmp_path, 1, Budget(1), resume=False, further=True)
+        train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), further=True)
     finally:
         (weights / "aside").rename(weights / "gpt-talker.safetensors")
     assert not any(bool((row[:20] == 1).all()) for row in read[0])

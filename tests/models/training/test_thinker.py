@@ -19,6 +19,7 @@ from models.training.corpus import Corpus
 from models.training.encoded import load_tokenizer
 from models.training.exchanges import Exchanges, dialogue_texts
 from models.training.heard import encode_heard, speed_of
+from models.training.job import Job
 from models.training.loop import Budget
 from models.training.spelling import settle, spell
 from models.training.thinker import begin_with, train_thinker
@@ -58,12 +59,12 @@ def test_rows_are_what_was_heard_and_what_there_is_to_answer(
 def test_the_recipe_writes_what_can_be_loaded(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
-    train_thinker(root, corpus, weights, tmp_path, 0, Budget(2), resume=False)
+    train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(2)))
     thinker = load_thinker(weights)
     assert "onion" in thinker.config.words and thinker.config.feature_dim == 16
     stored = json.loads((weights / "omni-thinker.json").read_text())
     assert stored["backbone"] == "" and len(stored["words"]) == len(set(stored["words"]))
-    train_thinker(root, corpus, weights, tmp_path, 0, Budget(3), resume=True)
+    train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(3), resume=True))
     steps = (tmp_path / "omni-thinker" / "checkpoint.safetensors").exists()
     assert steps
 
@@ -71,7 +72,7 @@ def test_the_recipe_writes_what_can_be_loaded(
 def test_it_goes_on_word_by_word_with_other_words(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
-    train_thinker(root, corpus, weights, tmp_path, 0, Budget(2), resume=False)
+    train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(2)))
     before = load_thinker(weights)
     words = tuple(reversed(before.config.words))[:-1]  # one is new to it
     model = build_thinker(dataclasses.replace(before.config, words=("quokka", *words)), weights)
@@ -146,7 +147,7 @@ def test_stage_one_needs_a_language_model(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="--backbone"):
-        train_thinker(root, corpus, weights, tmp_path, 0, Budget(1), resume=False, stage=1)
+        train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(1)), stage=1)
 
 
 def test_texts_of_a_vocabulary_are_what_is_said_and_answered(root: Path, corpus: Corpus) -> None:

@@ -1,0 +1,37 @@
+"""What every recipe is told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.training.corpus import Corpus
+from models.training.loop import Budget, Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recipe's task.
+
+    Attributes:
+        data: the folder of the corpus; what is made of its utterances is kept there.
+        corpus: what to learn from.
+        out: the folder of weights, those it needs and those it writes.
+        work: the folder of checkpoints and logs.
+        seed: of everything random.
+        budget: how long.
+        resume: go on from the checkpoint in `work`.
+    """
+
+    data: Path
+    corpus: Corpus
+    out: Path
+    work: Path
+    seed: int
+    budget: Budget
+    resume: bool = False
+
+    def run(self, name: str, learning_rate: float, **rest: Any) -> Run:
+        """The training run called `name`."""
+        return Run(
+            self.work / name, self.seed, self.budget, learning_rate, resume=self.resume, **rest
+        )

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
 # Of so few frames a depthwise convolution takes less than half of the time as plain sums.
 _FEW_FRAMES = 16
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from data.audio import SAMPLE_RATE
 from models.evaluation import bars
+from models.evaluation.comparison import with_noise
 from models.evaluation.figures import Example, Result, Table, ratio, shown
 from models.evaluation.panel import Panel
 from models.evaluation.quality import centroid, similarity, voice_embedding
@@ -21,6 +22,7 @@ NUM_REFERENCES = 3  # utterances that the reference is cut from; the others tell
 NUM_TOLD = 4
 NUM_LONG = 8  # voices in which a long reply is spoken
 LONG_SENTENCES = 6  # about 20 s
+NOISE_DB = 25.0  # speech over noise in a second sample: a laptop in a quiet room
 
 
 def evaluate(
@@ -34,7 +36,7 @@ def evaluate(
     names = held_out_voices(num_voices)
     texts = sentences(num_sentences, CLONE)
     long_text = " ".join(sentences(LONG_SENTENCES, CLONE + 1000))
-    told, sounds, examples, long = {}, [], [], []
+    told, sounds, examples, long, noisy = {}, [], [], [], []
     for voice in (*names, *JUDGED_VOICES):
         known = other_utterances(voice, NUM_REFERENCES + NUM_TOLD)
         told[voice] = known[NUM_REFERENCES:]
@@ -45,6 +47,9 @@ def evaluate(
         for index, text in enumerate(texts):
             reply = speak(speaker, speaker.open_dialogue(), text, cloned, options(index))
             sounds.append(reply.samples)
+        rough = speaker.clone(with_noise(reference, NOISE_DB, len(told)), voice)
+        reply = speak(speaker, speaker.open_dialogue(), texts[0], rough, options(0))
+        noisy.append(reply.samples)
         if len(long) < NUM_LONG:
             reply = speak(speaker, speaker.open_dialogue(), long_text, cloned, options(len(texts)))
             long.append(reply.samples)
@@ -65,6 +70,8 @@ def evaluate(
         nearest += [rival == voice for rival in rivals]
         wrong = ", ".join(sorted({rival for rival in rivals if rival != voice}))
         rows.append([voice, shown(float(np.mean(alike))), wrong])
+    rough_ones = panel.ask(voice_embedding, [(_or_silence(sound),) for sound in noisy])
+    rough_alike = [similarity(r, known_voices[v]) for r, v in zip(rough_ones, names, strict=True)]
     steady = _steadiness(long, panel)
     groups = [voice for voice in names for _ in texts]
     teacher = _teacher_similarity(told, names, panel)
@@ -73,6 +80,8 @@ def evaluate(
               groups=groups, teacher=teacher, **bars.CLONE_SIMILARITY),
         ratio("clone_nearest", "that voice is the nearest", nearest, groups=groups, scale=100,
               unit="%", **bars.CLONE_NEAREST),
+        ratio("clone_noisy", f"the same from a sample with noise at {NOISE_DB:.0f} dB", rough_alike,
+              teacher=teacher),
         ratio("clone_steady", "timbre of a long reply: its first third and its last", steady,
               note=f"{_mean_s(long):.0f} s on average", **bars.STEADY),
     ]  # fmt: skip

@@ -87,7 +87,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--further",
         action="store_true",
-        help="prior, acoustic-decoder, gpt-talker, omni-thinker: begin with the one in --out",
+        help="prior, acoustic-decoder, gpt-talker, omni-thinker, style: begin with that in --out "
+        "(style: to say the same in rooms and noise)",
     )
     parser.add_argument(
         "--without",
@@ -140,7 +141,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
 
     job = Job(args.data, corpus, args.out, args.work, args.seed, budget, args.resume)
     if name == "style":
-        train_style(job)
+        train_style(job, further=args.further)
     elif name == "tokenizer":
         train_tokenizer(job)
     elif name == "vocoder":

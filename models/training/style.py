@@ -1,11 +1,14 @@
 """Recipe: the style encoder."""
 
+import copy
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checkpoint import save_model
+from models.checkpoint import load_config, load_weights, save_model
+from models.mel import SAMPLE_RATE
 from models.training.crops import Crop, random_crop, stack
 from models.training.job import Job
 from models.training.loop import device, train
@@ -15,6 +18,8 @@ BATCH = 48
 CROP_FRAMES = 50  # 2 s
 MARGIN = 0.2
 SCALE = 20.0
+STEADY_BATCH = 32
+STEADY_FRAMES = 50  # 2 s: few utterances are shorter and end in silence
 
 
 class _Task(nn.Module):
@@ -38,10 +43,23 @@ class _Task(nn.Module):
         return {"total": total, "voice": voice_loss, "pitch": pitch_loss, "accuracy": accuracy}
 
 
-def train_style(
-    job: Job,
-) -> None:
-    """Trains the style encoder and writes `style.safetensors` to `out`."""
+class _Steadied(nn.Module):
+    """An encoder that learns to say in any room what it said in none."""
+
+    def __init__(self, encoder: StyleEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+
+def train_style(job: Job, further: bool = False) -> None:
+    """Trains the style encoder and writes `style.safetensors` to `out`; `further`: `steady_style`.
+
+    Raises:
+        MissingModelError: there is none in `out` to go on with.
+    """
+    if further:
+        steady_style(job)
+        return
     config = StyleConfig()
     encoder = StyleEncoder(config)
     torch.manual_seed(job.seed)
@@ -67,3 +85,61 @@ def train_style(
 
     train(job.run("style", 2e-3), task, draw)
     save_model(job.out, "style", encoder, config, half=True)
+
+
+def steady_style(job: Job) -> None:
+    """The encoder in `out` learns to say of a voice in a room, through a microphone, what it says
+    of the voice alone. The vectors stay where they are, so whatever reads them stays as it is."""
+    config = load_config(job.out, "style", StyleConfig)
+    teacher = StyleEncoder(config)
+    load_weights(job.out, "style", teacher)
+    model = _Steadied(copy.deepcopy(teacher).requires_grad_(True))
+    where = device()
+    teacher.to(where)
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        chosen = generator.integers(len(job.corpus.utterances), size=STEADY_BATCH).tolist()
+        crops = [random_crop(generator, job.corpus.utterances[i], STEADY_FRAMES) for i in chosen]
+        alone = stack(crops).to(where)
+        with torch.no_grad(), torch.autocast(where.type, enabled=False):
+            heard = teacher.features(recorded(alone, generator))
+            told = teacher(teacher.features(alone))
+        said = model.encoder(heard)
+        cosine = F.cosine_similarity(said, told, dim=-1).mean()
+        return {"total": (said - told).square().mean(), "cosine": cosine}
+
+    train(job.run("style-steady", 1e-3), model, draw)
+    save_model(job.out, "style", model.encoder, config, half=True)
+
+
+def recorded(samples: Tensor, generator: np.random.Generator) -> Tensor:
+    """Samples `[B, T]` as they come from microphones: in a small room, with a slope in the
+    spectrum, in noise, at another level, of a narrower band. An eighth stays as it is."""
+    batch, length = samples.shape
+
+    def some(share: float) -> Tensor:
+        return torch.from_numpy(generator.random((batch, 1)) < share).to(samples.device)
+
+    def between(low: float, high: float) -> Tensor:
+        drawn = torch.from_numpy(generator.uniform(low, high, (batch, 1))).float()
+        return drawn.to(samples.device)
+
+    def noise() -> Tensor:
+        return torch.from_numpy(generator.standard_normal((batch, length))).float().to(samples)
+
+    hertz = torch.fft.rfftfreq(2 * length, 1 / SAMPLE_RATE).to(samples)
+    spectrum = torch.fft.rfft(samples, 2 * length)
+    # a room: noise that dies away by 60 dB within so many seconds, some dB below what comes first
+    seconds = torch.arange(length, device=samples.device) / SAMPLE_RATE
+    tail = noise() * 10 ** (-3 * seconds / between(0.1, 0.5))
+    tail = tail / tail.square().sum(1, keepdim=True).sqrt() * 10 ** (-between(3, 20) / 20)
+    spectrum = torch.where(some(0.4), spectrum * (1 + torch.fft.rfft(tail, 2 * length)), spectrum)
+    octaves = (hertz.clamp_min(50.0) / 1000).log2()
+    spectrum = spectrum * torch.where(some(0.5), 10 ** (between(-1, 1) * octaves / 20), 1.0)
+    heard = torch.fft.irfft(spectrum)[:, :length]
+    level = samples.square().mean(1, keepdim=True).sqrt()
+    heard = torch.where(some(0.8), heard + noise() * level * 10 ** (-between(12, 80) / 20), heard)
+    heard = heard * 10 ** between(-0.4, 0.2)  # a microphone's level is not the voice
+    narrow = torch.fft.rfft(heard) * (hertz[::2] < between(4000, 12_000))
+    heard = torch.where(some(0.4), torch.fft.irfft(narrow, length), heard)
+    return torch.where(some(0.125), samples, heard)

@@ -111,6 +111,18 @@ def test_a_cloned_voice_is_found_among_the_others(panel: Panel) -> None:
     assert fallen["clone_nearest"].value < 100
 
 
+def test_a_voice_lost_in_noise_is_told(panel: Panel) -> None:
+    class Particular(Parrot):
+        def clone(self, samples: np.ndarray, name: str = "cloned") -> Any:
+            quietest = (
+                np.square(samples[: len(samples) // 240 * 240]).reshape(-1, 240).mean(1).min()
+            )
+            return super().clone(samples, name) if quietest < 1e-7 else self.voices["kal"]
+
+    found = by_key(clone.evaluate(Particular(), options, 3, 1, panel))
+    assert found["clone_noisy"].value < found["clone_similarity"].value - 0.1
+
+
 def test_faults_are_counted_and_shown() -> None:
     class Broken(Parrot):
         calls = 0

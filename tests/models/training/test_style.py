@@ -1,0 +1,59 @@
+"""The style encoder goes on: what it hears through microphones, and that it stays where it was."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.checkpoint import load_config, load_weights
+from models.training import style
+from models.training.corpus import Corpus
+from models.training.crops import random_crop, stack
+from models.training.job import Job
+from models.training.loop import Budget
+from models.training.style import recorded, train_style
+from models.vocoder.style import StyleConfig, StyleEncoder
+
+
+def loaded(weights: Path) -> StyleEncoder:
+    encoder = StyleEncoder(load_config(weights, "style", StyleConfig))
+    load_weights(weights, "style", encoder)
+    return encoder
+
+
+def test_a_recording_is_the_same_speech() -> None:
+    """A tone stays a tone of about its level; some recordings have noise, some a narrow band."""
+    tone = 0.1 * torch.sin(2 * torch.pi * 440 * torch.arange(24_000) / 24_000).expand(64, -1)
+    heard = recorded(tone, np.random.default_rng(0))
+    assert heard.shape == tone.shape and heard.isfinite().all()
+    power = torch.fft.rfft(heard).abs().square()
+    at_tone = power[:, 438:443].sum(1)
+    assert (at_tone / power.sum(1) > 0.7).all()
+    untouched = (heard == tone).all(1)
+    assert 2 <= int(untouched.sum()) <= 16
+    above = power[:, 11_500:].mean(1)
+    assert (above < 1e-6).any() and (above > 1e-3).any()
+    again = recorded(tone, np.random.default_rng(0))
+    assert torch.equal(heard, again)
+
+
+def test_it_learns_to_say_the_same_in_noise(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "STEADY_FRAMES", 25)
+    before = loaded(weights)
+    train_style(Job(root, corpus, weights, tmp_path, 0, Budget(60)), further=True)
+    after = loaded(weights)
+    generator = np.random.default_rng(5)
+    crops = [random_crop(generator, u, 25) for u in corpus.utterances for _ in range(8)]
+    alone = stack(crops)
+    heard = recorded(alone, generator)
+    told = before.encode(alone)
+
+    def nearness(encoder: StyleEncoder, samples: torch.Tensor) -> float:
+        return float(F.cosine_similarity(encoder.encode(samples), told, dim=-1).mean())
+
+    assert 1 - nearness(after, heard) < 0.5 * (1 - nearness(before, heard))
+    assert nearness(after, alone) > 0.9

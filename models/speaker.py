@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.audio import in_16_bits
 from data.errors import InputError
 from kernels.int8_linear import with_int8_linears
 from models.checkpoint import WEIGHTS, load_config, load_weights
@@ -419,7 +420,7 @@ class Speaker:
         return self.style.encode(self._tensor(samples))[0].clone()
 
     def _tensor(self, samples: np.ndarray) -> Tensor:
-        return torch.from_numpy(samples)[None].to(self.device)
+        return torch.from_numpy(in_16_bits(samples))[None].to(self.device)
 
 
 def text_up_to(text: str, words: list[str]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.audio import SAMPLE_RATE
+from data.audio import SAMPLE_RATE, in_16_bits
 from data.synthetic import VOICES
 from models.evaluation import bars
 from models.evaluation.codecs import (
@@ -207,4 +207,4 @@ def _fitted(samples: np.ndarray, length: int) -> np.ndarray:
 
 
 def _tensor(item: Item) -> torch.Tensor:
-    return torch.from_numpy(item.samples)[None]
+    return torch.from_numpy(in_16_bits(item.samples))[None]

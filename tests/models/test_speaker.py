@@ -7,6 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
+import torch
 
 from data.errors import InputError
 from models.speaker import Speaker, SpeakOptions
@@ -228,3 +229,13 @@ def test_a_reply_that_nobody_keeps_was_never_said(speaker: Speaker) -> None:
     assert dialogue.mark().length > before.length
     speaker.drop_reply(dialogue)
     assert dialogue.mark() == before
+
+
+def test_what_is_heard_has_16_bits(speaker: Speaker) -> None:
+    """A band of perfect silence, as resampling leaves it, is heard as in a file."""
+    sound = noise(2.0)
+    rounded = np.rint(sound * 32767).astype(np.float32) / 32767
+    assert not np.array_equal(sound, rounded)
+    assert torch.equal(speaker.clone(sound).style, speaker.clone(rounded).style)
+    assert torch.equal(speaker.listen(sound), speaker.listen(rounded))
+    np.testing.assert_array_equal(speaker.reconstruct(sound), speaker.reconstruct(rounded))

@@ -118,15 +118,6 @@ def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
     return _encode_lossy(pcm, sample_rate, *_LOSSY[format])
 
 
-def in_16_bits(samples: np.ndarray) -> np.ndarray:
-    """Samples [T] as a file or a microphone gives them: rounded to 16 bits; float32 out.
-
-    It matters: what was resampled or synthesized has bands of perfect silence, which a model that
-    learnt from files has never met.
-    """
-    return (_to_int16(samples) / 32767).astype(np.float32)
-
-
 def resample(samples: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
     """Resamples [T] samples by soxr (high quality, linear phase); float32 out."""
     samples = np.asarray(samples, dtype=np.float32)

@@ -20,6 +20,15 @@ FLOOR = 1e-5
 _CENTRE, _SCALE = -5.0, 3.0
 
 
+def in_16_bits(samples: Tensor) -> Tensor:
+    """Samples as a file or a microphone gives them, rounded to 16 bits.
+
+    It matters: what was resampled or synthesized has bands of perfect silence, which a model that
+    learnt from files has never met.
+    """
+    return (samples * 32767).round().clamp(-32768, 32767) / 32767
+
+
 class LogMel(nn.Module):
     """Samples `[B, T]` at 24 kHz to centred log-mels `[B, 4 * ceil(T / 960), 80]` at 100 Hz.
 

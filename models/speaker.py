@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.audio import in_16_bits
 from data.errors import InputError
 from kernels.int8_linear import with_int8_linears
 from models.checkpoint import WEIGHTS, load_config, load_weights
 from models.dialogue_state import AGENT, DialogueState, HeardTurn
-from models.mel import SAMPLE_RATE
+from models.mel import SAMPLE_RATE, in_16_bits
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.plan import measure_plan
@@ -420,7 +419,7 @@ class Speaker:
         return self.style.encode(self._tensor(samples))[0].clone()
 
     def _tensor(self, samples: np.ndarray) -> Tensor:
-        return torch.from_numpy(in_16_bits(samples))[None].to(self.device)
+        return in_16_bits(torch.from_numpy(samples))[None].to(self.device)
 
 
 def text_up_to(text: str, words: list[str]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.audio import SAMPLE_RATE, in_16_bits
+from data.audio import SAMPLE_RATE
 from data.synthetic import VOICES
 from models.evaluation import bars
 from models.evaluation.codecs import (
@@ -24,7 +24,7 @@ from models.evaluation.panel import Panel
 from models.evaluation.probes import Probed, code_use, edit_errors, probe
 from models.evaluation.sets import TOKENS, Item, held_out_voices, say, sentences
 from models.evaluation.vocoder import copy_figures
-from models.mel import FRAME_SAMPLES
+from models.mel import FRAME_SAMPLES, in_16_bits
 from models.predictors.alignment import align_units
 from models.predictors.phones import unit_ends
 from models.predictors.units import PUNCTUATION, units_of_text
@@ -207,4 +207,4 @@ def _fitted(samples: np.ndarray, length: int) -> np.ndarray:
 
 
 def _tensor(item: Item) -> torch.Tensor:
-    return torch.from_numpy(in_16_bits(item.samples))[None]
+    return in_16_bits(torch.from_numpy(item.samples))[None]

@@ -27,10 +27,7 @@ _NOTHING = -1
 WRONG = 0.15  # share of frames whose codes are exchanged for a near one, in half of the rows
 
 
-def train_acoustic_decoder(
-    job: Job,
-    further: bool = False,
-) -> None:
+def train_acoustic_decoder(job: Job, further: bool = False) -> None:
     """Trains the model and writes `acoustic-decoder.safetensors`.
 
     Each row predicts every level. Half of the rows see codes of the levels before that are partly

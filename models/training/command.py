@@ -133,15 +133,17 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     from models.training.gpt_talker import train_gpt_talker
     from models.training.ham_tts import train_ham_tts
     from models.training.prior import train_prior
-    from models.training.style import train_style
+    from models.training.style import steady_style, train_style
     from models.training.thinker import train_thinker
     from models.training.tokenizer import train_tokenizer
     from models.training.vocoder import train_decoder, train_vocoder
     from models.training.voices import make_voices
 
     job = Job(args.data, corpus, args.out, args.work, args.seed, budget, args.resume)
-    if name == "style":
-        train_style(job, further=args.further)
+    if name == "style" and args.further:
+        steady_style(job)
+    elif name == "style":
+        train_style(job)
     elif name == "tokenizer":
         train_tokenizer(job)
     elif name == "vocoder":

@@ -22,9 +22,7 @@ STUDENT_STEPS = 1
 _TEACHER = "flow-omni-teacher"
 
 
-def distill_flow_omni(
-    job: Job,
-) -> None:
+def distill_flow_omni(job: Job) -> None:
     """Turns the Flow-Omni in `out` into one whose frame takes one or two steps.
 
     Only the field is trained; it is told how long a step is, and learns where its own steps from

@@ -21,10 +21,7 @@ from models.training.warm_start import (
 _MEASURED_UTTERANCES = 500
 
 
-def train_flow_omni(
-    job: Job,
-    warm: bool = True,
-) -> None:
+def train_flow_omni(job: Job, warm: bool = True) -> None:
     """Trains the predictor and writes `flow-omni.safetensors`.
 
     With `warm` it begins with the weights of the GPT-Talker in `out`, where there is one.

@@ -46,7 +46,11 @@ def speed_of(utterance: Utterance, copy: int) -> float:
     """How much faster a copy is than what was said."""
     if copy == _AS_SAID:
         return 1.0
-    return float(_FASTEST ** _chance(utterance, copy).uniform(-1, 1))
+    return _speed(_chance(utterance, copy))
+
+
+def _speed(chance: np.random.Generator) -> float:
+    return float(_FASTEST ** chance.uniform(-1, 1))
 
 
 def _copied(utterance: Utterance, copy: int) -> np.ndarray:
@@ -54,7 +58,7 @@ def _copied(utterance: Utterance, copy: int) -> np.ndarray:
     if copy == _AS_SAID:
         return utterance.samples
     chance = _chance(utterance, copy)
-    speed = _FASTEST ** chance.uniform(-1, 1)
+    speed = _speed(chance)
     wide = resample(utterance.samples.astype(np.float32) / 32767, SAMPLE_RATE * speed, SAMPLE_RATE)
     length = _length(utterance, copy)  # the resampler's may differ by one
     wide = np.pad(wide[:length], (0, max(0, length - len(wide))))

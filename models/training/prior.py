@@ -28,10 +28,7 @@ DRAWN = 0.5  # share of crops whose codes are a predictor's, where there is one
 logger = logging.getLogger(__name__)
 
 
-def train_prior(
-    job: Job,
-    further: bool = False,
-) -> None:
+def train_prior(job: Job, further: bool = False) -> None:
     """Trains the prior by maximum likelihood and writes `prior.safetensors`.
 
     Targets are samples of the posterior, not its mean. The style is another utterance's. Where a

@@ -1,7 +1,5 @@
 """Recipe: the style encoder."""
 
-import copy
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -43,23 +41,8 @@ class _Task(nn.Module):
         return {"total": total, "voice": voice_loss, "pitch": pitch_loss, "accuracy": accuracy}
 
 
-class _Steadied(nn.Module):
-    """An encoder that learns to say in any room what it said in none."""
-
-    def __init__(self, encoder: StyleEncoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-
-def train_style(job: Job, further: bool = False) -> None:
-    """Trains the style encoder and writes `style.safetensors` to `out`; `further`: `steady_style`.
-
-    Raises:
-        MissingModelError: there is none in `out` to go on with.
-    """
-    if further:
-        steady_style(job)
-        return
+def train_style(job: Job) -> None:
+    """Trains the style encoder and writes `style.safetensors` to `out`."""
     config = StyleConfig()
     encoder = StyleEncoder(config)
     torch.manual_seed(job.seed)
@@ -89,11 +72,15 @@ def train_style(job: Job, further: bool = False) -> None:
 
 def steady_style(job: Job) -> None:
     """The encoder in `out` learns to say of a voice in a room, through a microphone, what it says
-    of the voice alone. The vectors stay where they are, so whatever reads them stays as it is."""
+    of the voice alone. The vectors stay where they are, so whatever reads them stays as it is.
+
+    Raises:
+        MissingModelError: there is none in `out` to go on with.
+    """
     config = load_config(job.out, "style", StyleConfig)
-    teacher = StyleEncoder(config)
+    teacher, encoder = StyleEncoder(config), StyleEncoder(config)
     load_weights(job.out, "style", teacher)
-    model = _Steadied(copy.deepcopy(teacher).requires_grad_(True))
+    load_weights(job.out, "style", encoder).requires_grad_(True)
     where = device()
     teacher.to(where)
 
@@ -104,12 +91,12 @@ def steady_style(job: Job) -> None:
         with torch.no_grad(), torch.autocast(where.type, enabled=False):
             heard = teacher.features(recorded(alone, generator))
             told = teacher(teacher.features(alone))
-        said = model.encoder(heard)
+        said = encoder(heard)
         cosine = F.cosine_similarity(said, told, dim=-1).mean()
         return {"total": (said - told).square().mean(), "cosine": cosine}
 
-    train(job.run("style-steady", 1e-3), model, draw)
-    save_model(job.out, "style", model.encoder, config, half=True)
+    train(job.run("style-steady", 1e-3), encoder, draw)
+    save_model(job.out, "style", encoder, config, half=True)
 
 
 def recorded(samples: Tensor, generator: np.random.Generator) -> Tensor:

@@ -31,9 +31,7 @@ def prosody_targets(crop: Crop, statistics: tuple[float, float]) -> np.ndarray:
     return np.stack([relative, (count >= MELS_PER_FRAME // 2).astype(float), energy])
 
 
-def train_tokenizer(
-    job: Job,
-) -> None:
+def train_tokenizer(job: Job) -> None:
     """Trains the tokenizer and writes `semantic.safetensors` to `out`.
 
     Where phone times are known, each frame's phone is taught; whole utterances are taught by CTC in

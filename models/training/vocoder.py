@@ -109,9 +109,7 @@ class Batches:
         return losses, made, wanted
 
 
-def train_vocoder(
-    job: Job,
-) -> None:
+def train_vocoder(job: Job) -> None:
     """Trains posterior and decoder; writes `posterior.safetensors` and `decoder.safetensors`.
 
     The style comes from another utterance of the voice. The source is driven by the measured F0
@@ -145,10 +143,7 @@ class Contest(nn.Module):
         self.judges = judges
 
 
-def train_decoder(
-    job: Job,
-    judged: bool = True,
-) -> None:
+def train_decoder(job: Job, judged: bool = True) -> None:
     """Trains the decoder in `out` further and writes `decoder.safetensors`: for the power of each
     band, and with `judged` against judges.
 

@@ -13,7 +13,7 @@ from models.training.corpus import Corpus
 from models.training.crops import random_crop, stack
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.style import recorded, train_style
+from models.training.style import recorded, steady_style
 from models.vocoder.style import StyleConfig, StyleEncoder
 
 
@@ -44,7 +44,7 @@ def test_it_learns_to_say_the_same_in_noise(
 ) -> None:
     monkeypatch.setattr(style, "STEADY_FRAMES", 25)
     before = loaded(weights)
-    train_style(Job(root, corpus, weights, tmp_path, 0, Budget(60)), further=True)
+    steady_style(Job(root, corpus, weights, tmp_path, 0, Budget(60)))
     after = loaded(weights)
     generator = np.random.default_rng(5)
     crops = [random_crop(generator, u, 25) for u in corpus.utterances for _ in range(8)]

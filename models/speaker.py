@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.errors import InputError
+from data.errors import InputError, MissingModelError
 from kernels.int8_linear import with_int8_linears
 from models.checkpoint import WEIGHTS, load_config, load_weights
 from models.dialogue_state import AGENT, DialogueState, HeardTurn
@@ -28,8 +28,10 @@ from models.schedule import Schedule
 from models.text import normalise
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
-from models.vocoder.decoder import Decoder, DecoderConfig, decode_whole
-from models.vocoder.posterior import Posterior, PosteriorConfig
+from models.vocoder.codec import load_decoder, load_posterior
+from models.vocoder.decoder import Decoder, decode_whole
+from models.vocoder.encodec import EncodecDecoder, EncodecLatents
+from models.vocoder.posterior import Posterior
 from models.vocoder.prior import Prior, PriorConfig
 from models.vocoder.style import StyleConfig, StyleEncoder
 from models.vocoder.synthesis import Manner, Synthesis
@@ -105,9 +107,9 @@ class Speaker:
         self,
         tokenizer: SemanticTokenizer,
         style: StyleEncoder,
-        posterior: Posterior,
-        prior: Prior,
-        decoder: Decoder,
+        posterior: Posterior | EncodecLatents,
+        prior: Prior | None,
+        decoder: Decoder | EncodecDecoder,
         talkers: list[DialogueModel],
         voices: dict[str, Voice],
         device: torch.device,
@@ -117,7 +119,7 @@ class Speaker:
         self.tokenizer = tokenizer.to(device)
         self.style = style.to(device)
         self.posterior = posterior.to(device)
-        self.prior = prior.to(device)
+        self.prior = prior and prior.to(device)
         self.decoder = decoder.to(device)
         self.acoustic_decoder = acoustic_decoder and acoustic_decoder.to(device)
         self._talkers = {talker.name: talker.to(device) for talker in talkers}
@@ -149,9 +151,6 @@ class Speaker:
             torch.set_num_threads(1)
         tokenizer = SemanticTokenizer(load_config(folder, "semantic", SemanticConfig))
         style = StyleEncoder(load_config(folder, "style", StyleConfig))
-        posterior = Posterior(load_config(folder, "posterior", PosteriorConfig))
-        prior = Prior(load_config(folder, "prior", PriorConfig))
-        decoder = Decoder(load_config(folder, "decoder", DecoderConfig))
         talkers = load_predictors(folder, predictor)
         if device == "cpu":
             for talker in talkers:
@@ -159,12 +158,15 @@ class Speaker:
         models = {
             "semantic": tokenizer,
             "style": style,
-            "posterior": posterior,
-            "prior": prior,
-            "decoder": decoder,
         }
         for name, model in models.items():
             load_weights(folder, name, model)
+        posterior, decoder = load_posterior(folder), load_decoder(folder)
+        prior = None
+        semantic = any(talker.frames == "semantic" for talker in talkers)
+        if semantic or (folder / "prior.safetensors").is_file():
+            prior = Prior(load_config(folder, "prior", PriorConfig))
+            load_weights(folder, "prior", prior)
         acoustic_decoder = None
         if any(talker.frames == "acoustic" for talker in talkers):
             acoustic_decoder = load_acoustic_decoder(folder)
@@ -334,10 +336,20 @@ class Speaker:
     def stream(
         self, voice: Voice, options: SpeakOptions, model: DialogueModel | None = None
     ) -> Synthesis:
-        """A stream of speech in `voice`, of what `model` says (None: of semantic codes)."""
+        """A stream of speech in `voice`, of what `model` says (None: of semantic codes).
+
+        Raises:
+            MissingModelError: semantic codes want a prior, and the folder has none.
+        """
         style = voice.style.to(self.device)
         ways = {"semantic": self.prior, "acoustic": self.acoustic_decoder, "latent": None}
-        way = ways["semantic" if model is None else model.frames]
+        frames = "semantic" if model is None else model.frames
+        if frames == "semantic" and self.prior is None:
+            raise MissingModelError(
+                "the folder of weights has no prior, which makes sound of semantic codes; make it "
+                "with: python3 launch.py train prior --data DIR"
+            )
+        way = ways[frames]
         return Synthesis(way, self.decoder, style, options.manner, options.latent_temperature)
 
     def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from data.audio import SAMPLE_RATE
-from data.errors import InputError
 from models.evaluation.sets import Item
 from models.mel import FRAME_SAMPLES
 from models.predictors.units import units_of_text
@@ -18,9 +17,9 @@ from models.speaker import Speaker
 from models.text import normalise
 from models.tokenizers.acoustic import AcousticTokenizer
 from models.vocoder.decoder import decode_whole
+from models.vocoder.encodec import read_encodec
 
 FRAME_HZ = SAMPLE_RATE / FRAME_SAMPLES
-ENCODEC_KBPS = (1.5, 3.0, 6.0, 12.0, 24.0)
 
 
 @dataclass(frozen=True)
@@ -152,24 +151,8 @@ class EncodecCodec:
     """EnCodec 24 kHz (arXiv 2210.13438) through the `encodec` package, at one bitrate."""
 
     def __init__(self, weights: Path, kbps: float) -> None:
-        from encodec import EncodecModel
-
-        if not weights.is_file():
-            raise InputError(f"{weights} does not exist; give EnCodec's 24 kHz weights")
-        self.model = EncodecModel.encodec_model_24khz(pretrained=False)
-        try:
-            if weights.suffix == ".safetensors":
-                from safetensors.torch import load_file
-
-                state = load_file(weights)
-            else:
-                state = torch.load(weights, map_location="cpu", weights_only=True)
-            self.model.load_state_dict(state)
-        except Exception as error:
-            raise InputError(
-                f"{weights} does not hold the weights of EnCodec 24 kHz ({str(error)[:80]})"
-            ) from None
-        self.model.eval().set_target_bandwidth(kbps)
+        self.model = read_encodec(weights)
+        self.model.set_target_bandwidth(kbps)
         self.facts = encodec_facts(kbps)
 
     @torch.inference_mode()

@@ -10,7 +10,6 @@ from data.audio import SAMPLE_RATE
 from data.synthetic import VOICES
 from models.evaluation import bars
 from models.evaluation.codecs import (
-    ENCODEC_KBPS,
     AcousticCodec,
     Codec,
     CodecFacts,
@@ -30,6 +29,7 @@ from models.predictors.phones import unit_ends
 from models.predictors.units import PUNCTUATION, units_of_text
 from models.speaker import Speaker
 from models.text import SYMBOLS, normalise
+from models.vocoder.encodec import KBPS
 
 NUM_EXAMPLES = 1
 PROBE_SENTENCES = 16
@@ -65,7 +65,7 @@ def evaluate(speaker: Speaker, num: int, panel: Panel, encodec: Path | None = No
         figures += found
         rows.append(row)
     figures += [_own_phones(speaker, items), _own_times(speaker, items)]
-    for kbps in ENCODEC_KBPS:
+    for kbps in KBPS:
         if encodec is None:
             facts = encodec_facts(kbps)
             empty = ["no weights"] + ["–"] * 11 + [facts.streamable]

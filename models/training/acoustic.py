@@ -1,17 +1,22 @@
-"""Recipe: the codebooks of the acoustic tokenizer, on the latents of the trained autoencoder."""
+"""Recipes: the codebooks of the acoustic tokenizer, on the latents of the trained autoencoder, or
+those of EnCodec."""
 
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from data.errors import InputError
 from models.checkpoint import save_model
 from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, nearest
 from models.training.encoded import Latents, encode_latents
 from models.training.job import Job
 from models.training.loop import device
+from models.vocoder import encodec
+from models.vocoder.encodec import EncodecConfig, read_encodec
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +52,40 @@ def train_acoustic(job: Job) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     save_model(job.out, "acoustic", model, model.config, half=True)
+
+
+def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> None:
+    """Makes `out` a folder whose models speak through EnCodec; writes `encodec.safetensors` and, of
+    its codebooks, `acoustic.safetensors`.
+
+    A frame of ours is three of EnCodec's steps. Their codes are the levels of one acoustic
+    tokenizer, the coarse ones of all three steps before the finer ones: each codebook is nothing
+    but at its own step's place, so the nearest vector there is the code that EnCodec finds.
+
+    Args:
+        out: the folder; what is trained on other latents cannot be in it.
+        weights: of EnCodec 24 kHz.
+        config: at which bitrate.
+
+    Raises:
+        InputError: the weights cannot be read, or `out` has latents of its own.
+    """
+    if (out / "posterior.safetensors").exists():
+        raise InputError(
+            f"the models in {out} speak in latents of their own: give EnCodec an --out of its own, "
+            "with the style encoder and the semantic tokenizer of that folder copied into it"
+        )
+    model = read_encodec(weights)
+    layers = model.quantizer.vq.layers[: config.num_levels]
+    books = torch.stack([layer._codebook.embed for layer in layers])
+    num_levels, num_codes, size = books.shape
+    sizes = AcousticConfig(config.latent_dim, num_levels * encodec.STEPS, num_codes)
+    acoustic = AcousticTokenizer(sizes)
+    for step in range(encodec.STEPS):
+        place = slice(step * size, (step + 1) * size)
+        acoustic.codebooks[step :: encodec.STEPS, :, place] = books
+    save_model(out, encodec.FILE, model, config, half=False)
+    save_model(out, "acoustic", acoustic, sizes, half=False)
 
 
 def _drawn(latents: list[Latents], seed: int) -> tuple[Tensor, Tensor]:

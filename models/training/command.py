@@ -11,6 +11,7 @@ from models.training.bundle import finish_bundle
 from models.training.corpus import Corpus, prepare
 from models.training.job import Job
 from models.training.loop import Budget
+from models.vocoder.encodec import KBPS, EncodecConfig
 
 # Voices of the synthetic corpus that are bundled by name.
 NAMED_VOICES = {
@@ -66,6 +67,15 @@ def main(argv: list[str]) -> int:
         "--hubert", type=Path, help="ham-tts: a folder with a HuBERT of Hugging Face"
     )
     parser.add_argument(
+        "--encodec",
+        type=Path,
+        help="acoustic: weights of EnCodec 24 kHz, whose codes and decoder the folder in --out has "
+        "from then on in place of our own",
+    )
+    parser.add_argument(
+        "--kbps", type=float, choices=KBPS, default=EncodecConfig.kbps, help="of --encodec"
+    )
+    parser.add_argument(
         "--order",
         choices=("ABAB", "AABB"),
         default="ABAB",
@@ -104,6 +114,8 @@ def main(argv: list[str]) -> int:
         parser.error("--order is for gpt-talker")
     if args.backbone and args.model != "omni-thinker":
         parser.error("--backbone is for omni-thinker")
+    if args.encodec and args.model != "acoustic":
+        parser.error("--encodec is for acoustic")
     if args.hubert and args.model != "ham-tts":
         parser.error("--hubert is for ham-tts")
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
@@ -126,7 +138,7 @@ def main(argv: list[str]) -> int:
 
 
 def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budget) -> None:
-    from models.training.acoustic import train_acoustic
+    from models.training.acoustic import adopt_encodec, train_acoustic
     from models.training.acoustic_decoder import train_acoustic_decoder
     from models.training.flow_map import distill_flow_omni
     from models.training.flow_omni import train_flow_omni
@@ -154,6 +166,8 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
         train_prior(job, further=args.further)
     elif name == "voices":
         make_voices(args.data, corpus, args.out, NAMED_VOICES)
+    elif name == "acoustic" and args.encodec:
+        adopt_encodec(args.out, args.encodec, EncodecConfig(args.kbps))
     elif name == "acoustic":
         train_acoustic(job)
     elif name == "acoustic-decoder":

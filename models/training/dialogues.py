@@ -53,6 +53,7 @@ class Dialogues:
         low, high = _plan_range(self.plans)
         self.sizes: dict[str, Any] = {
             "num_symbols": len(SYMBOLS),
+            "style_dim": len(encoded[0].style),
             "plan_low": low,
             "plan_high": high,
         }

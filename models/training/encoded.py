@@ -19,7 +19,9 @@ from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
 from models.training.loop import device
 from models.training.vocoder import load_style
-from models.vocoder.posterior import Posterior, PosteriorConfig
+from models.vocoder.codec import latents_file, load_posterior
+from models.vocoder.encodec import EncodecLatents
+from models.vocoder.posterior import Posterior
 from models.vocoder.style import StyleEncoder
 
 STYLE_SECONDS = 6
@@ -94,9 +96,8 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
 
 def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
     """The posterior of every utterance, computed once, kept as `encode_corpus` keeps codes."""
-    folder = root / PREPARED / f"latents-{sha256(weights / 'posterior.safetensors')[:16]}"
-    posterior = Posterior(load_config(weights, "posterior", PosteriorConfig))
-    load_weights(weights, "posterior", posterior).to(device())
+    folder = root / PREPARED / f"latents-{sha256(latents_file(weights))[:16]}"
+    posterior = load_posterior(weights).to(device())
 
     def make(_: str, indices: list[int]) -> list[np.ndarray]:
         return _encode_latents([corpus.utterances[i] for i in indices], posterior)
@@ -146,7 +147,9 @@ def groups(corpus: Corpus) -> dict[str, list[int]]:
     return groups
 
 
-def _encode_latents(utterances: list[Utterance], posterior: Posterior) -> list[np.ndarray]:
+def _encode_latents(
+    utterances: list[Utterance], posterior: Posterior | EncodecLatents
+) -> list[np.ndarray]:
     """Mean and deviation side by side, float16 `[T, 2 latent_dim]`, in batches of like length."""
     found: dict[int, np.ndarray] = {}
     where = device()

@@ -18,7 +18,8 @@ from models.training.encoded import Encoded, encode_corpus, load_tokenizer
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.warm_start import FURTHER_RATE, trained_talker
-from models.vocoder.posterior import Posterior, PosteriorConfig, sample
+from models.vocoder.codec import load_posterior
+from models.vocoder.posterior import sample
 from models.vocoder.prior import Prior, PriorConfig
 
 BATCH = 16
@@ -39,10 +40,8 @@ def train_prior(job: Job, further: bool = False) -> None:
     Raises:
         MissingModelError: a model that it needs is not in `out`.
     """
-    posterior = Posterior(load_config(job.out, "posterior", PosteriorConfig))
-    load_weights(job.out, "posterior", posterior)
     where = device()
-    posterior.to(where)
+    posterior = load_posterior(job.out).to(where)
     encoded = encode_corpus(job.data, job.corpus, job.out)
     torch.manual_seed(job.seed)
     if further:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.mel import HOP_SAMPLES, MELS_PER_FRAME
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
+from models.vocoder.encodec import EncodecDecoder
 from models.vocoder.istft import CausalISTFT, CausalSTFT, OverlapState
 from models.vocoder.source import Source, SourceState
 
@@ -64,6 +65,9 @@ class Decoder(nn.Module):
     24 kHz out, no look-ahead; the output lies `DELAY_SAMPLES` (30 ms) behind, offline as streamed:
     `flush` gives the rest.
     """
+
+    delay_samples = DELAY_SAMPLES
+    bends = True  # to a pitch and a rate that are asked for
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
@@ -149,11 +153,13 @@ def _gain(logits: Tensor) -> Tensor:
     return (logits - 3.0).clamp(-12.0, 4.0).exp()
 
 
-def decode_whole(decoder: Decoder, latents: Tensor, style: Tensor, pitch: float = 1.0) -> Tensor:
+def decode_whole(
+    decoder: Decoder | EncodecDecoder, latents: Tensor, style: Tensor, pitch: float = 1.0
+) -> Tensor:
     """Latents `[B, T, D]` to samples `[B, 960 T]` with the delay taken out."""
     state = decoder.init_state(latents.shape[0], latents.device)
     late, _ = decoder(latents, style, state, pitch=pitch)
-    return torch.cat([late, decoder.flush(state)], dim=1)[:, DELAY_SAMPLES:]
+    return torch.cat([late, decoder.flush(state)], dim=1)[:, decoder.delay_samples :]
 
 
 def time_scaled(latents: Tensor, rate: float) -> Tensor:

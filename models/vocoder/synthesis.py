@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.mel import FRAME_SAMPLES
+from data.errors import InputError
 from models.vocoder.acoustic_decoder import AcousticDecoder
-from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderState
+from models.vocoder.decoder import Decoder
+from models.vocoder.encodec import EncodecDecoder
 from models.vocoder.prior import Prior
 
 
@@ -56,24 +57,29 @@ class Synthesis:
 
     `push` takes frames and gives the samples that are finished, `[n]`; `finish` the rest. Sample
     `960 t` belongs to the beginning of frame `t` (at rate 1): the decoder's delay is taken out.
+
+    Raises:
+        InputError: the decoder cannot change pitch or rate as `manner` asks.
     """
 
     def __init__(
         self,
         way: Prior | AcousticDecoder | None,
-        decoder: Decoder,
+        decoder: Decoder | EncodecDecoder,
         style: Tensor,
         manner: Manner,
         temperature: float,
     ) -> None:
+        if not decoder.bends and (manner.pitch, manner.rate) != (1.0, 1.0):
+            raise InputError("EnCodec's decoder changes neither pitch nor rate: leave both at 1")
         device = style.device
         self.way, self.decoder, self.manner = way, decoder, manner
         self.style = style[None]
         self.temperature = temperature
         self.way_state: Any = way and way.init_state(1, device)
-        self.decoder_state: DecoderState = decoder.init_state(1, device)
+        self.decoder_state: Any = decoder.init_state(1, device)
         self.time_scale = TimeScale(manner.rate)
-        self.late = DELAY_SAMPLES
+        self.late = decoder.delay_samples
 
     @torch.inference_mode()
     def push(self, frames: Tensor, phones: Tensor, last: bool = False) -> Tensor:
@@ -106,6 +112,3 @@ def soft_limit(samples: Tensor) -> Tensor:
     over = (samples.abs() - 0.8).clamp_min(0.0)
     bent = 0.8 + 0.2 * torch.tanh(over / 0.2)
     return torch.where(over > 0, bent * samples.sign(), samples)
-
-
-assert FRAME_SAMPLES > DELAY_SAMPLES

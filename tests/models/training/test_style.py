@@ -13,7 +13,8 @@ from models.training.corpus import Corpus
 from models.training.crops import random_crop, stack
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.style import recorded, steady_style
+from models.training.recorded import recorded
+from models.training.style import steady_style
 from models.vocoder.style import StyleConfig, StyleEncoder
 
 

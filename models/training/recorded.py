@@ -1,0 +1,40 @@
+"""Sounds as they come from microphones, for encoders that learn to hear through them."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.mel import SAMPLE_RATE
+
+
+def recorded(samples: Tensor, generator: np.random.Generator) -> Tensor:
+    """Samples `[B, T]` as they come from microphones: in a small room, with a slope in the
+    spectrum, in noise, at another level, of a narrower band. An eighth stays as it is."""
+    batch, length = samples.shape
+
+    def some(share: float) -> Tensor:
+        return torch.from_numpy(generator.random((batch, 1)) < share).to(samples.device)
+
+    def between(low: float, high: float) -> Tensor:
+        drawn = torch.from_numpy(generator.uniform(low, high, (batch, 1))).float()
+        return drawn.to(samples.device)
+
+    def noise() -> Tensor:
+        return torch.from_numpy(generator.standard_normal((batch, length))).float().to(samples)
+
+    hertz = torch.fft.rfftfreq(2 * length, 1 / SAMPLE_RATE).to(samples)
+    spectrum = torch.fft.rfft(samples, 2 * length)
+    # a room: noise that dies away by 60 dB within so many seconds, some dB below what comes first
+    seconds = torch.arange(length, device=samples.device) / SAMPLE_RATE
+    tail = noise() * 10 ** (-3 * seconds / between(0.1, 0.5))
+    tail = tail / tail.square().sum(1, keepdim=True).sqrt() * 10 ** (-between(3, 20) / 20)
+    spectrum = torch.where(some(0.4), spectrum * (1 + torch.fft.rfft(tail, 2 * length)), spectrum)
+    octaves = (hertz.clamp_min(50.0) / 1000).log2()
+    spectrum = spectrum * torch.where(some(0.5), 10 ** (between(-1, 1) * octaves / 20), 1.0)
+    heard = torch.fft.irfft(spectrum)[:, :length]
+    level = samples.square().mean(1, keepdim=True).sqrt()
+    heard = torch.where(some(0.8), heard + noise() * level * 10 ** (-between(12, 80) / 20), heard)
+    heard = heard * 10 ** between(-0.4, 0.2)  # a microphone's level is not the voice
+    narrow = torch.fft.rfft(heard) * (hertz[::2] < between(4000, 12_000))
+    heard = torch.where(some(0.4), torch.fft.irfft(narrow, length), heard)
+    return torch.where(some(0.125), samples, heard)

@@ -1,0 +1,47 @@
+"""Which latents a folder of weights speaks in: our own, or EnCodec's."""
+
+from pathlib import Path
+
+from models.checkpoint import load_config, load_weights
+from models.vocoder import encodec
+from models.vocoder.decoder import Decoder, DecoderConfig
+from models.vocoder.encodec import EncodecConfig, EncodecDecoder, EncodecLatents, read_encodec
+from models.vocoder.posterior import Posterior, PosteriorConfig
+
+
+def is_encodec(folder: Path) -> bool:
+    """Whether the models of a folder speak through EnCodec."""
+    return (folder / f"{encodec.FILE}.safetensors").is_file()
+
+
+def latents_file(folder: Path) -> Path:
+    """The weights on which latents depend."""
+    return folder / f"{encodec.FILE if is_encodec(folder) else 'posterior'}.safetensors"
+
+
+def load_posterior(folder: Path) -> Posterior | EncodecLatents:
+    """What makes latents of sound.
+
+    Raises:
+        MissingModelError: there is neither a posterior nor an EnCodec in `folder`.
+    """
+    if is_encodec(folder):
+        config = load_config(folder, encodec.FILE, EncodecConfig)
+        return EncodecLatents(read_encodec(latents_file(folder)), config)
+    posterior = Posterior(load_config(folder, "posterior", PosteriorConfig))
+    load_weights(folder, "posterior", posterior)
+    return posterior
+
+
+def load_decoder(folder: Path) -> Decoder | EncodecDecoder:
+    """What makes sound of latents.
+
+    Raises:
+        MissingModelError: there is neither a decoder nor an EnCodec in `folder`.
+    """
+    if is_encodec(folder):
+        config = load_config(folder, encodec.FILE, EncodecConfig)
+        return EncodecDecoder(read_encodec(latents_file(folder)), config)
+    decoder = Decoder(load_config(folder, "decoder", DecoderConfig))
+    load_weights(folder, "decoder", decoder)
+    return decoder

@@ -41,7 +41,7 @@ class ThinkerConfig:
     feature_dim: int = 256
     group: int = 3
     dim: int = 256
-    listen_depth: int = 2
+    listen_depth: int = 4
     depth: int = 3
     num_heads: int = 4
     ffn_dim: int = 640

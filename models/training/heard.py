@@ -2,14 +2,13 @@
 
 Once as it was said, and in copies as others would have said it, somewhere else: played faster or
 slower, which scales formants and pitch as well (Ko et al., "Audio augmentation for speech
-recognition", Interspeech 2015), its spectrum tilted, in noise.
+recognition", Interspeech 2015), and recorded in rooms and noise.
 """
 
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.signal import lfilter
 from torch import nn
 
 from data.audio import resample
@@ -19,10 +18,9 @@ from models.tokenizers.semantic import SemanticTokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
 from models.training.encoded import BATCH, kept, load_tokenizer
 from models.training.loop import device
+from models.training.recorded import recorded
 
 _FASTEST = 1.18  # and the slowest is as far below 1
-_STEEPEST = 0.5  # of the filter that tilts a copy's spectrum
-_NOISE_DB = (8.0, 45.0)  # speech over noise
 _AS_SAID = 0
 
 
@@ -62,12 +60,8 @@ def _copied(utterance: Utterance, copy: int) -> np.ndarray:
     wide = resample(utterance.samples.astype(np.float32) / 32767, SAMPLE_RATE * speed, SAMPLE_RATE)
     length = _length(utterance, copy)  # the resampler's may differ by one
     wide = np.pad(wide[:length], (0, max(0, length - len(wide))))
-    level = float(np.sqrt(np.square(wide).mean()))
-    tilted = lfilter([1.0, chance.uniform(-_STEEPEST, _STEEPEST)], [1.0], wide)
-    tilted *= level / max(float(np.sqrt(np.square(tilted).mean())), 1e-9)
-    noise = chance.standard_normal(length) * level * 10 ** (-chance.uniform(*_NOISE_DB) / 20)
-    mixed = tilted + noise
-    return (mixed / max(1.0, float(np.abs(mixed).max())) * 32767).astype(np.int16)
+    heard = recorded(torch.from_numpy(wide)[None], chance)[0]
+    return (heard * 32767 / heard.abs().max().clamp_min(1.0)).round().numpy().astype(np.int16)
 
 
 def _chance(utterance: Utterance, copy: int) -> np.random.Generator:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from data.errors import InputError
@@ -84,7 +84,8 @@ def train_thinker(
 
 @torch.no_grad()
 def begin_with(model: Thinker, folder: Path) -> None:
-    """Copies the weights of the thinker in `folder`, the vectors of words by word."""
+    """Copies the weights of the thinker in `folder`, the vectors of words by word. Layers that its
+    adapter does not have begin by changing nothing."""
     before = load_thinker(folder)
     weights = before.state_dict()
     if isinstance(model.backbone, WordBackbone) and isinstance(before.backbone, WordBackbone):
@@ -94,7 +95,11 @@ def begin_with(model: Thinker, folder: Path) -> None:
             if token in rows:
                 table[row] = before.backbone.embedding.weight[rows[token]]
         weights["backbone.embedding.weight"] = table
-    model.load_state_dict(weights)
+    own = model.state_dict()
+    for block in list(model.adapter.transformer.blocks)[before.config.listen_depth :]:
+        nn.init.zeros_(block.attention.out.weight)
+        nn.init.zeros_(block.down.weight)
+    model.load_state_dict(own | weights)
 
 
 def save_thinker(out: Path, model: Thinker, stage: int) -> None:

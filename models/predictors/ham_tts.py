@@ -1,5 +1,6 @@
 """HAM-TTS: the dialogue in, the first acoustic code of each frame of the answer out."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,8 @@ class HamTTSConfig(DialogueConfig):
 
     Attributes:
         num_codes: of the acoustic tokenizer's first level.
-        num_refined: clusters of the self-supervised features that the aligner hears.
+        num_refined: clusters of the self-supervised features that the aligner hears; 0 leaves out
+            the aligner, which only training needs.
         lvs_dim: of a phone's latent; 0 is the ablation without a latent variable sequence.
     """
 
@@ -67,13 +69,21 @@ class HamTTS(CodeModel):
         self.begin = config.num_codes
         self.code = nn.Embedding(config.num_codes + 1, dim)
         self.code_head = nn.Linear(dim, config.num_codes)
-        if config.lvs_dim:
+        if config.lvs_dim and config.num_refined:
             self.aligner = Aligner(
                 config.num_refined, dim, config.lvs_dim, config.aligner_depth, config.num_heads
             )
+        if config.lvs_dim:
             self.lvs = LVSPredictor(dim, config.lvs_dim, config.lvs_depth)
             self.fusion = Fusion(dim, config.lvs_dim)
         self.apply(initialise)
+
+    def for_speech(self) -> "HamTTS":
+        """The same model without its aligner."""
+        spoken = HamTTS(dataclasses.replace(self.config, num_refined=0))
+        kept = {k: v for k, v in self.state_dict().items() if not k.startswith("aligner.")}
+        spoken.load_state_dict(kept)
+        return spoken
 
     def encode_texts(self, units: Tensor, lengths: Tensor) -> Tensor:
         texts = self.units(units, lengths)

@@ -83,7 +83,8 @@ def train_ham_tts(
     rate = 1.2e-3 if talker is None else WARM_RATE
     run = job.run("ham-tts", rate, weight_decay=0.05)
     train(run, model, draw)
-    save_model(job.out, "ham-tts", model, config, half=True, int8=True)
+    spoken = model.for_speech()
+    save_model(job.out, "ham-tts", spoken, spoken.config, half=True, int8=True)
 
 
 def _parted(segment: Segment) -> Tensor | None:

@@ -80,6 +80,14 @@ def test_the_aligner_hears_what_is_under_the_pointer(
     assert difference[0, -1].abs().max() > 0
 
 
+def test_it_speaks_without_the_aligner(talker: HamTTS, segments: list[Segment]) -> None:
+    spoken = talker.for_speech().eval()
+    assert not any("aligner" in name for name in spoken.state_dict())
+    assert torch.equal(texts_of(spoken, segments), texts_of(talker, segments))
+    again = HamTTS(spoken.config)
+    again.load_state_dict(spoken.state_dict())
+
+
 def test_without_latents_a_text_is_its_phones(segments: list[Segment]) -> None:
     bare = HamTTS(HamTTSConfig(**{**vars(CONFIGS["ham-tts"]), "lvs_dim": 0})).eval()
     assert not any(name.startswith(("aligner", "lvs", "fusion")) for name in bare.state_dict())

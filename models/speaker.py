@@ -31,6 +31,7 @@ from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decod
 from models.vocoder.codec import load_decoder, load_posterior
 from models.vocoder.decoder import Decoder, decode_whole
 from models.vocoder.encodec import EncodecDecoder, EncodecLatents
+from models.vocoder.lookahead import TEMPERATURE
 from models.vocoder.posterior import Posterior
 from models.vocoder.prior import Prior, PriorConfig
 from models.vocoder.style import StyleConfig, StyleEncoder
@@ -66,7 +67,7 @@ class SpeakOptions:
     pitch: float = 1.0
     rate: float = 1.0
     energy: float = 1.0
-    latent_temperature: float = 0.2
+    latent_temperature: float = TEMPERATURE
 
     def __post_init__(self) -> None:
         for name, low, high in (("pitch", 0.4, 2.5), ("rate", 0.4, 2.5), ("energy", 0.05, 8.0)):

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from models.checkpoint import load_config, load_weights, save_model
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
-from models.predictors.units import neighbours
 from models.text import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
 from models.training.drawn import draw_codes
 from models.training.encoded import encode_corpus, encode_latents
+from models.training.frames import frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.warm_start import FURTHER_RATE
@@ -20,8 +20,6 @@ from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConf
 
 logger = logging.getLogger(__name__)
 
-BATCH = 16
-CROP_FRAMES = 64
 NEIGHBOURS = 16
 _NOTHING = -1
 WRONG = 0.15  # share of frames whose codes are exchanged for a near one, in half of the rows
@@ -36,7 +34,8 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
     """
     latents = encode_latents(job.data, job.corpus, job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)
-    acoustic = load_acoustic(job.out).to(device())
+    where = device()
+    acoustic = load_acoustic(job.out).to(where)
     near = _near(acoustic)
     torch.manual_seed(job.seed)
     if further:
@@ -50,9 +49,9 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
 
     def true(index: int) -> Tensor:
         mean = torch.from_numpy(np.array(latents[index].mean, np.float32))
-        return acoustic.encode(mean.to(device()), 1)[:, 0].cpu()
+        return acoustic.encode(mean.to(where), 1)[:, 0].cpu()
 
-    drawn: list[np.ndarray] | None = None
+    drawn = None
     if (job.out / "ham-tts.safetensors").is_file():
         ham_tts = HamTTS(load_config(job.out, "ham-tts", HamTTSConfig))
         load_weights(job.out, "ham-tts", ham_tts)
@@ -61,31 +60,14 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
         logger.info("no ham-tts in %s: first codes are the true ones, or near ones", job.out)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        scaled = torch.zeros(BATCH, CROP_FRAMES, acoustic.config.latent_dim)
-        phones = torch.zeros(BATCH, CROP_FRAMES, 3, dtype=torch.long)
-        valid = torch.zeros(BATCH, CROP_FRAMES, dtype=torch.bool)
-        told = torch.full((BATCH, CROP_FRAMES), _NOTHING)
-        styles = []
-        for row, index in enumerate(generator.integers(len(encoded), size=BATCH).tolist()):
-            utterance = job.corpus.utterances[index]
-            # Speech begins at its beginning, so some crops must.
-            room = max(0, utterance.num_frames - CROP_FRAMES)
-            start = 0 if generator.random() < 0.2 else int(generator.integers(room + 1))
-            piece = slice(start, start + CROP_FRAMES)
-            pointer = torch.from_numpy(encoded[index].pointer[piece].astype(np.int64))
-            length = len(pointer)
-            mean = torch.from_numpy(latents[index].mean[piece].astype(np.float32))
-            scaled[row, :length] = mean / acoustic.scale.cpu()
-            phones[row, :length] = neighbours(torch.tensor(utterance.units.symbols), pointer)
-            valid[row, :length] = True
-            if drawn is not None:
-                told[row, :length] = torch.from_numpy(drawn[index][piece].astype(np.int64))
-            same = job.corpus.by_voice[utterance.voice]
-            styles.append(encoded[same[int(generator.integers(len(same)))]].style)
-        style = torch.from_numpy(np.stack(styles)).float().to(device())
-        first, totals, targets = _teach(acoustic, near, scaled.to(device()), told.to(device()))
-        condition = model.conditioned(first, phones.to(device()), style)
-        return {"total": model.loss(totals, targets, condition, valid.to(device()))}
+        batch = frame_crops(generator, job.corpus, encoded)
+        scaled = batch.of(lambda index: latents[index].mean).float().to(where) / acoustic.scale
+        told = torch.full(batch.valid.shape, _NOTHING)
+        if drawn is not None:
+            told = batch.of(lambda index: drawn[index]).long().where(batch.valid, _NOTHING)
+        first, totals, targets = _teach(acoustic, near, scaled, told.to(where))
+        condition = model.conditioned(first, batch.phones.to(where), batch.style.to(where))
+        return {"total": model.loss(totals, targets, condition, batch.valid.to(where))}
 
     rate = FURTHER_RATE if further else 1e-3
     run = job.run("acoustic-decoder", rate)

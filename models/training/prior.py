@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import load_config, load_weights, save_model
-from models.mel import FRAME_SAMPLES
-from models.predictors.units import neighbours
 from models.text import SYMBOLS
-from models.training.crops import Crop, stack
+from models.training.crops import stack
 from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus, load_tokenizer
+from models.training.frames import BATCH, frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.warm_start import FURTHER_RATE, trained_talker
@@ -22,8 +21,6 @@ from models.vocoder.codec import load_posterior
 from models.vocoder.posterior import sample
 from models.vocoder.prior import Prior, PriorConfig
 
-BATCH = 16
-CROP_FRAMES = 64
 DRAWN = 0.5  # share of crops whose codes are a predictor's, where there is one
 
 logger = logging.getLogger(__name__)
@@ -48,12 +45,16 @@ def train_prior(job: Job, further: bool = False) -> None:
         config = load_config(job.out, "prior", PriorConfig)
     else:
         levels = load_tokenizer(job.out).config.levels
-        config = PriorConfig(num_symbols=len(SYMBOLS), levels=levels)
+        config = PriorConfig(
+            num_symbols=len(SYMBOLS),
+            levels=levels,
+            latent_dim=posterior.config.latent_dim,
+            style_dim=len(encoded[0].style),
+        )
     model = Prior(config)
     if further:
         load_weights(job.out, "prior", model).requires_grad_(True)
-    drawn: list[np.ndarray] | None = None
-    talker = trained_talker(job.out)
+    talker, drawn = trained_talker(job.out), None
     if talker is not None:
         drawn = draw_codes(
             job.data, job.corpus, encoded, job.out, talker, partial(codes_of, encoded), job.seed
@@ -62,34 +63,19 @@ def train_prior(job: Job, further: bool = False) -> None:
         logger.info("%.0f %% of the drawn codes are the true ones", agreement)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        codes = torch.zeros(BATCH, CROP_FRAMES, dtype=torch.long)
-        phones = torch.zeros(BATCH, CROP_FRAMES, 3, dtype=torch.long)
-        valid = torch.zeros(BATCH, CROP_FRAMES)
-        crops, styles = [], []
-        for row, index in enumerate(generator.integers(len(encoded), size=BATCH).tolist()):
-            utterance = job.corpus.utterances[index]
-            # Speech begins at its beginning, so some crops must.
-            room = max(0, utterance.num_frames - CROP_FRAMES)
-            start = 0 if generator.random() < 0.2 else int(generator.integers(room + 1))
-            crops.append(Crop(utterance, start, CROP_FRAMES))
-            piece = slice(start, start + CROP_FRAMES)
-            pointer = torch.from_numpy(encoded[index].pointer[piece].astype(np.int64))
-            length = len(pointer)
-            read = encoded[index].codes
-            if drawn is not None and generator.random() < DRAWN:
-                read = drawn[index]
-            codes[row, :length] = torch.from_numpy(read[piece].astype(np.int64))
-            phones[row, :length] = neighbours(torch.tensor(utterance.units.symbols), pointer)
-            valid[row, :length] = 1
-            same = job.corpus.by_voice[utterance.voice]
-            styles.append(encoded[same[int(generator.integers(len(same)))]].style)
-        style = torch.from_numpy(np.stack(styles)).float().to(where)
-        samples = stack(crops).to(where)
+        batch = frame_crops(generator, job.corpus, encoded)
+        codes = batch.of(lambda index: encoded[index].codes)
+        if drawn is not None:
+            told = torch.from_numpy(generator.random((BATCH, 1)) < DRAWN)
+            codes = torch.where(told, batch.of(lambda index: drawn[index]), codes)
+        samples = stack(batch.crops).to(where)
         with torch.no_grad():
             mean, log_variance = posterior(posterior.features(samples))
         latents = sample(mean, log_variance)
-        log_prob = model.log_prob(latents, codes.to(where), phones.to(where), style)
-        mask = valid.to(where)
+        log_prob = model.log_prob(
+            latents, codes.long().to(where), batch.phones.to(where), batch.style.to(where)
+        )
+        mask = batch.valid.to(where)
         loss = -(log_prob * mask).sum() / mask.sum() / config.latent_dim
         return {"total": loss}
 
@@ -101,6 +87,3 @@ def train_prior(job: Job, further: bool = False) -> None:
 def _agreement(encoded: list[Encoded], drawn: list[np.ndarray]) -> float:
     same = [np.equal(e.codes, d).mean() for e, d in zip(encoded, drawn, strict=True)]
     return float(np.mean(same))
-
-
-assert FRAME_SAMPLES == 960

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.checkpoint import load_config, load_weights
 from models.streaming import ConvNeXtStack, ConvState
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic
-from models.vocoder.lookahead import Lookahead, LookaheadState
+from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class AcousticDecoder(Lookahead):
         phones: Tensor,
         style: Tensor,
         state: AcousticDecoderState | None = None,
-        temperature: float = 0.5,
+        temperature: float = TEMPERATURE,
         last: bool = True,
     ) -> Tensor:
         """Latents for the next frames; arguments and result as `Prior.forward` has them.

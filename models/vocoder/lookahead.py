@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 
 LOOKAHEAD_FRAMES = 2
+TEMPERATURE = 0.2  # of the noise of latents
 _NOISE_FRAMES = 4096
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 from models.tokenizers.fsq import CodeEmbedding
-from models.vocoder.lookahead import Lookahead, LookaheadState
+from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Prior(Lookahead):
         phones: Tensor,
         style: Tensor,
         state: PriorState | None = None,
-        temperature: float = 0.6,
+        temperature: float = TEMPERATURE,
         last: bool = True,
     ) -> Tensor:
         """Latents for the next frames.

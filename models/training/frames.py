@@ -1,0 +1,61 @@
+"""Stretches of utterances frame by frame, for what makes latents of codes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.predictors.units import neighbours
+from models.training.corpus import Corpus
+from models.training.crops import Crop
+from models.training.encoded import Encoded
+
+BATCH = 16
+CROP_FRAMES = 64
+
+
+@dataclass
+class FrameCrops:
+    """B stretches of T frames: where they lie, the phones around the pointer `[B, T, 3]`, the style
+    of another utterance of the voice `[B, style_dim]`, and which frames count `[B, T]`."""
+
+    crops: list[Crop]
+    indices: list[int]
+    phones: Tensor
+    style: Tensor
+    valid: Tensor
+
+    def of(self, frames: Callable[[int], np.ndarray]) -> Tensor:
+        """What `frames` says of the utterances by their numbers, `[B, T, ...]`, zeros behind."""
+        pieces = []
+        for crop, index in zip(self.crops, self.indices, strict=True):
+            found = frames(index)[crop.first_frame : crop.first_frame + crop.num_frames]
+            padding = [(0, crop.num_frames - len(found)), *[(0, 0)] * (found.ndim - 1)]
+            pieces.append(np.pad(found, padding))
+        return torch.from_numpy(np.stack(pieces))
+
+
+def frame_crops(
+    generator: np.random.Generator, corpus: Corpus, encoded: list[Encoded]
+) -> FrameCrops:
+    """Draws a batch."""
+    indices = generator.integers(len(encoded), size=BATCH).tolist()
+    phones = torch.zeros(BATCH, CROP_FRAMES, 3, dtype=torch.long)
+    valid = torch.zeros(BATCH, CROP_FRAMES, dtype=torch.bool)
+    crops, styles = [], []
+    for row, index in enumerate(indices):
+        utterance = corpus.utterances[index]
+        # Speech begins at its beginning, so some crops must.
+        room = max(0, utterance.num_frames - CROP_FRAMES)
+        start = 0 if generator.random() < 0.2 else int(generator.integers(room + 1))
+        crops.append(Crop(utterance, start, CROP_FRAMES))
+        pointer = encoded[index].pointer[start : start + CROP_FRAMES].astype(np.int64)
+        symbols = torch.tensor(utterance.units.symbols)
+        phones[row, : len(pointer)] = neighbours(symbols, torch.from_numpy(pointer))
+        valid[row, : len(pointer)] = True
+        same = corpus.by_voice[utterance.voice]
+        styles.append(encoded[same[int(generator.integers(len(same)))]].style)
+    style = torch.from_numpy(np.stack(styles)).float()
+    return FrameCrops(crops, indices, phones, style, valid)

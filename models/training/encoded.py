@@ -25,6 +25,7 @@ from models.vocoder.posterior import Posterior
 from models.vocoder.style import StyleEncoder
 
 STYLE_SECONDS = 6
+_UNHEARD = 0.5  # deviation of a posterior whose prior has 1
 BATCH = 32
 
 
@@ -48,6 +49,12 @@ class Latents:
         """A draw, float32 `[T, latent_dim]`."""
         mean, std = torch.from_numpy(self.mean).float(), torch.from_numpy(self.std).float()
         return mean + std * torch.randn_like(mean)
+
+    def sample_of_heard(self) -> torch.Tensor:
+        """As `sample`, but the mean where the posterior says next to nothing: the decoder does not
+        listen there, and noise is not worth learning to draw."""
+        mean, std = torch.from_numpy(self.mean).float(), torch.from_numpy(self.std).float()
+        return mean + std * (std < _UNHEARD) * torch.randn_like(mean)
 
 
 def load_tokenizer(folder: Path) -> SemanticTokenizer:

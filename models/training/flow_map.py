@@ -43,7 +43,11 @@ def distill_flow_omni(job: Job) -> None:
     latents = encode_latents(job.data, job.corpus, job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)
     dialogues = Dialogues(
-        job.corpus, encoded, load_tokenizer(job.out), lambda i: latents[i].sample(), _POSITIONS
+        job.corpus,
+        encoded,
+        load_tokenizer(job.out),
+        lambda i: latents[i].sample_of_heard(),
+        _POSITIONS,
     )
     teacher.to(device())
 

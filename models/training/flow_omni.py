@@ -6,17 +6,11 @@ from torch import Tensor
 
 from models.checkpoint import save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
-from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
+from models.training.dialogues import Dialogues
 from models.training.encoded import Latents, encode_corpus, encode_latents, load_tokenizer
 from models.training.job import Job
 from models.training.loop import train
-from models.training.warm_start import (
-    WARM_POSITIONS,
-    WARM_RATE,
-    begin_with,
-    shared_sizes,
-    trained_talker,
-)
+from models.training.warm_start import start_from
 
 _MEASURED_UTTERANCES = 500
 
@@ -27,21 +21,22 @@ def train_flow_omni(job: Job, warm: bool = True) -> None:
     With `warm` it begins with the weights of the GPT-Talker in `out`, where there is one.
 
     Rows as GPT-Talker's; the frames are draws from the posterior, not its mean (SALAD, arXiv
-    2410.16048: the mean is too easy to follow).
+    2410.16048: the mean is too easy to follow), but where the posterior is as wide as its prior.
     """
     latents = encode_latents(job.data, job.corpus, job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)
-    talker = trained_talker(job.out) if warm else None
-    num_positions = POSITIONS_A_BATCH if talker is None else WARM_POSITIONS
+    start = start_from(job.out, warm, 1e-3)
     dialogues = Dialogues(
-        job.corpus, encoded, load_tokenizer(job.out), lambda i: latents[i].sample(), num_positions
+        job.corpus,
+        encoded,
+        load_tokenizer(job.out),
+        lambda i: latents[i].sample_of_heard(),
+        start.num_positions,
     )
-    sizes = dialogues.sizes if talker is None else shared_sizes(talker)
     torch.manual_seed(job.seed)
-    config = FlowOmniConfig(**sizes, latent_dim=latents[0].mean.shape[1])
+    config = FlowOmniConfig(**start.sizes(dialogues), latent_dim=latents[0].mean.shape[1])
     model = FlowOmni(config)
-    if talker is not None:
-        begin_with(model, talker)
+    start.fill(model)
     mean, std = _statistics(latents, job.seed)
     model.latent_mean.copy_(mean)
     model.latent_std.copy_(std)
@@ -52,8 +47,7 @@ def train_flow_omni(job: Job, warm: bool = True) -> None:
         losses = model.losses(model(embedded), positions, frames)
         return {"total": losses.total, **vars(losses)}
 
-    rate = 1e-3 if talker is None else WARM_RATE
-    run = job.run("flow-omni", rate, weight_decay=0.05)
+    run = job.run("flow-omni", start.rate, weight_decay=0.05)
     train(run, model, draw)
     # The flow adds noise of its own: a two-hundredth of a weight is not heard.
     save_model(job.out, "flow-omni", model, config, half=True, int8=True)

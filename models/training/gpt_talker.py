@@ -1,5 +1,6 @@
 """Recipe: the GPT-Talker predictor, on dialogues."""
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from models.training.dialogues import Dialogues, codes_of
 from models.training.encoded import encode_corpus, load_tokenizer
 from models.training.job import Job
 from models.training.loop import train
-from models.training.warm_start import WARM_RATE, begin_with, shared_sizes, trained_talker
+from models.training.warm_start import start_from
 
 
 def train_gpt_talker(
@@ -28,22 +29,21 @@ def train_gpt_talker(
     """
     tokenizer = load_tokenizer(job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)
-    dialogues = Dialogues(job.corpus, encoded, tokenizer, lambda index: codes_of(encoded, index))
-    talker = trained_talker(job.out) if further else None
-    sizes = dialogues.sizes if talker is None else shared_sizes(talker)
+    start = start_from(job.out, further, 1.2e-3)
+    dialogues = Dialogues(
+        job.corpus, encoded, tokenizer, partial(codes_of, encoded), start.num_positions
+    )
     torch.manual_seed(job.seed)
-    config = GPTTalkerConfig(**sizes, levels=tokenizer.config.levels, order=order)
+    config = GPTTalkerConfig(**start.sizes(dialogues), levels=tokenizer.config.levels, order=order)
     model = GPTTalker(config)
-    if talker is not None:
-        begin_with(model, talker)
+    start.fill(model)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         embedded, positions, _ = model.read(dialogues.draw(generator, config))
         losses = model.losses(model(embedded), positions)
         return {"total": losses.total, **vars(losses)}
 
-    rate = 1.2e-3 if talker is None else WARM_RATE
-    run = job.run("gpt-talker", rate, weight_decay=0.05)
+    run = job.run("gpt-talker", start.rate, weight_decay=0.05)
     train(run, model, draw)
     # A two-hundredth of a weight moves the draw of a code less than the draw itself does.
     save_model(job.out, "gpt-talker", model, config, half=True, int8=True)

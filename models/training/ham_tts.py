@@ -10,19 +10,13 @@ from models.checkpoint import save_model
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import Segment
 from models.tokenizers.acoustic import load_acoustic
-from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
+from models.training.dialogues import Dialogues
 from models.training.disturbing import disturbed
 from models.training.encoded import encode_corpus, encode_latents, load_tokenizer
 from models.training.job import Job
 from models.training.loop import train
 from models.training.refined import NUM_REFINED, refined_units
-from models.training.warm_start import (
-    WARM_POSITIONS,
-    WARM_RATE,
-    begin_with,
-    shared_sizes,
-    trained_talker,
-)
+from models.training.warm_start import start_from
 
 AUGMENTED = 0.1  # share of samples whose acoustic history is disturbed (HAM-TTS, section 3.3)
 _ABLATIONS = {"lvs": {"lvs_dim": 0}, "augmentation": {}}
@@ -55,20 +49,18 @@ def train_ham_tts(
         units = torch.from_numpy(refined[index].astype(np.int64))
         return torch.stack([acoustic.encode(mean, 1)[:, 0], units], dim=-1)
 
-    talker = trained_talker(job.out) if warm else None
-    num_positions = POSITIONS_A_BATCH if talker is None else WARM_POSITIONS
-    dialogues = Dialogues(job.corpus, encoded, load_tokenizer(job.out), frames, num_positions)
-    sizes = dialogues.sizes if talker is None else shared_sizes(talker)
+    start = start_from(job.out, warm, 1.2e-3)
+    tokenizer = load_tokenizer(job.out)
+    dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, start.num_positions)
     torch.manual_seed(job.seed)
     config = HamTTSConfig(
-        **sizes,
+        **start.sizes(dialogues),
         num_codes=acoustic.config.num_codes,
         num_refined=NUM_REFINED,
         **(_ABLATIONS[without] if without else {}),
     )
     model = HamTTS(config)
-    if talker is not None:
-        begin_with(model, talker)
+    start.fill(model)
     share = 0.0 if without == "augmentation" else AUGMENTED
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
@@ -80,8 +72,7 @@ def train_ham_tts(
         losses = model.losses(model(embedded), positions, lvs)
         return {"total": losses.total, **vars(losses)}
 
-    rate = 1.2e-3 if talker is None else WARM_RATE
-    run = job.run("ham-tts", rate, weight_decay=0.05)
+    run = job.run("ham-tts", start.rate, weight_decay=0.05)
     train(run, model, draw)
     spoken = model.for_speech()
     save_model(job.out, "ham-tts", spoken, spoken.config, half=True, int8=True)

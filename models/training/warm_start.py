@@ -7,6 +7,7 @@ a new predictor need not learn the rest again; as Flow-Omni begins with a langua
 """
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import torch
 from models.checkpoint import load_config, load_weights
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
+from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
 
 # A trained backbone wants smaller steps, and more of them for the same time.
-WARM_RATE = 5e-4
-WARM_POSITIONS = 1280
+_WARM_RATE = 5e-4
+_WARM_POSITIONS = 1280
 FURTHER_RATE = 4e-4  # of what follows a predictor, when it goes on
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,33 @@ def trained_talker(folder: Path) -> GPTTalker | None:
     talker = GPTTalker(load_config(folder, "gpt-talker", GPTTalkerConfig))
     load_weights(folder, "gpt-talker", talker)
     return talker
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a predictor begins: its weights, where they are another's, its highest rate and the
+    positions of a batch."""
+
+    talker: GPTTalker | None
+    rate: float
+    num_positions: int
+
+    def sizes(self, dialogues: Dialogues) -> dict[str, Any]:
+        """What is known of the configuration."""
+        return dialogues.sizes if self.talker is None else shared_sizes(self.talker)
+
+    def fill(self, model: DialogueModel) -> None:
+        """Gives a new model the weights that it begins with."""
+        if self.talker is not None:
+            begin_with(model, self.talker)
+
+
+def start_from(folder: Path, warm: bool, rate: float) -> Start:
+    """With `warm` from the GPT-Talker in `folder`, where there is one; else anew, at `rate`."""
+    talker = trained_talker(folder) if warm else None
+    if talker is None:
+        return Start(None, rate, POSITIONS_A_BATCH)
+    return Start(talker, _WARM_RATE, _WARM_POSITIONS)
 
 
 def shared_sizes(talker: GPTTalker) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def train_style(job: Job) -> None:
         return task.losses(mel, voice, log_f0)
 
     train(job.run("style", 2e-3), task, draw)
-    save_model(job.out, "style", encoder, config, half=True)
+    save_model(job.out, "style", encoder, config, half=True, int8=True)
 
 
 def steady_style(job: Job) -> None:
@@ -96,4 +96,4 @@ def steady_style(job: Job) -> None:
         return {"total": (said - told).square().mean(), "cosine": cosine}
 
     train(job.run("style-steady", 1e-3), encoder, draw)
-    save_model(job.out, "style", encoder, config, half=True)
+    save_model(job.out, "style", encoder, config, half=True, int8=True)

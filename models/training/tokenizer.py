@@ -81,7 +81,7 @@ def train_tokenizer(job: Job) -> None:
         return losses
 
     train(job.run("tokenizer", 1e-3), model, draw)
-    save_model(job.out, "semantic", model, config, half=True)
+    save_model(job.out, "semantic", model, config, half=True, int8=True)
 
 
 def _phone_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:

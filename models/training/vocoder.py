@@ -130,7 +130,8 @@ def train_vocoder(job: Job) -> None:
         return losses
 
     train(job.run("vocoder", 1e-3, clip=5.0), model, draw)
-    save_model(job.out, "posterior", model.posterior, model.posterior.config, half=True)
+    posterior = model.posterior
+    save_model(job.out, "posterior", posterior, posterior.config, half=True, int8=True)
     save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
 
 

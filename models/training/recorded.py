@@ -2,6 +2,8 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from models.mel import SAMPLE_RATE
@@ -10,6 +12,9 @@ from models.mel import SAMPLE_RATE
 def recorded(samples: Tensor, generator: np.random.Generator) -> Tensor:
     """Samples `[B, T]` as they come from microphones: in a small room, with a slope in the
     spectrum, in noise, at another level, of a narrower band. An eighth stays as it is."""
+    true_length = samples.shape[1]
+    # a Fourier transform of an odd length takes five times as long
+    samples = F.pad(samples, (0, next_fast_len(true_length, real=True) - true_length))
     batch, length = samples.shape
 
     def some(share: float) -> Tensor:
@@ -37,4 +42,4 @@ def recorded(samples: Tensor, generator: np.random.Generator) -> Tensor:
     heard = heard * 10 ** between(-0.4, 0.2)  # a microphone's level is not the voice
     narrow = torch.fft.rfft(heard) * (hertz[::2] < between(4000, 12_000))
     heard = torch.where(some(0.4), torch.fft.irfft(narrow, length), heard)
-    return torch.where(some(0.125), samples, heard)
+    return torch.where(some(0.125), samples, heard)[:, :true_length]

@@ -28,7 +28,7 @@ from models.schedule import Schedule
 from models.text import normalise
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
-from models.vocoder.codec import load_decoder, load_posterior
+from models.vocoder.codec import load_codec
 from models.vocoder.decoder import Decoder, decode_whole
 from models.vocoder.encodec import EncodecDecoder, EncodecLatents
 from models.vocoder.lookahead import TEMPERATURE
@@ -162,7 +162,7 @@ class Speaker:
         }
         for name, model in models.items():
             load_weights(folder, name, model)
-        posterior, decoder = load_posterior(folder), load_decoder(folder)
+        posterior, decoder = load_codec(folder)
         prior = None
         semantic = any(talker.frames == "semantic" for talker in talkers)
         if semantic or (folder / "prior.safetensors").is_file():

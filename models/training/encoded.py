@@ -19,7 +19,7 @@ from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
 from models.training.loop import device
 from models.training.vocoder import load_style
-from models.vocoder.codec import latents_file, load_posterior
+from models.vocoder.codec import latents_file, load_codec
 from models.vocoder.encodec import EncodecLatents
 from models.vocoder.posterior import Posterior
 from models.vocoder.style import StyleEncoder
@@ -104,7 +104,7 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
 def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
     """The posterior of every utterance, computed once, kept as `encode_corpus` keeps codes."""
     folder = root / PREPARED / f"latents-{sha256(latents_file(weights))[:16]}"
-    posterior = load_posterior(weights).to(device())
+    posterior = load_codec(weights)[0].to(device())
 
     def make(_: str, indices: list[int]) -> list[np.ndarray]:
         return _encode_latents([corpus.utterances[i] for i in indices], posterior)

@@ -17,7 +17,7 @@ from models.training.frames import BATCH, frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.warm_start import FURTHER_RATE, trained_talker
-from models.vocoder.codec import load_posterior
+from models.vocoder.codec import load_codec
 from models.vocoder.posterior import sample
 from models.vocoder.prior import Prior, PriorConfig
 
@@ -38,7 +38,7 @@ def train_prior(job: Job, further: bool = False) -> None:
         MissingModelError: a model that it needs is not in `out`.
     """
     where = device()
-    posterior = load_posterior(job.out).to(where)
+    posterior = load_codec(job.out)[0].to(where)
     encoded = encode_corpus(job.data, job.corpus, job.out)
     torch.manual_seed(job.seed)
     if further:

@@ -19,29 +19,18 @@ def latents_file(folder: Path) -> Path:
     return folder / f"{encodec.FILE if is_encodec(folder) else 'posterior'}.safetensors"
 
 
-def load_posterior(folder: Path) -> Posterior | EncodecLatents:
-    """What makes latents of sound.
+def load_codec(folder: Path) -> tuple[Posterior | EncodecLatents, Decoder | EncodecDecoder]:
+    """What makes latents of sound, and sound of latents.
 
     Raises:
-        MissingModelError: there is neither a posterior nor an EnCodec in `folder`.
+        MissingModelError: there are neither posterior and decoder nor an EnCodec in `folder`.
     """
     if is_encodec(folder):
         config = load_config(folder, encodec.FILE, EncodecConfig)
-        return EncodecLatents(read_encodec(latents_file(folder)), config)
+        model = read_encodec(latents_file(folder))
+        return EncodecLatents(model, config), EncodecDecoder(model, config)
     posterior = Posterior(load_config(folder, "posterior", PosteriorConfig))
-    load_weights(folder, "posterior", posterior)
-    return posterior
-
-
-def load_decoder(folder: Path) -> Decoder | EncodecDecoder:
-    """What makes sound of latents.
-
-    Raises:
-        MissingModelError: there is neither a decoder nor an EnCodec in `folder`.
-    """
-    if is_encodec(folder):
-        config = load_config(folder, encodec.FILE, EncodecConfig)
-        return EncodecDecoder(read_encodec(latents_file(folder)), config)
     decoder = Decoder(load_config(folder, "decoder", DecoderConfig))
+    load_weights(folder, "posterior", posterior)
     load_weights(folder, "decoder", decoder)
-    return decoder
+    return posterior, decoder

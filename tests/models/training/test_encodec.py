@@ -19,7 +19,7 @@ from models.training.corpus import Corpus
 from models.training.ham_tts import train_ham_tts
 from models.training.job import Job
 from models.training.loop import Budget
-from models.vocoder.codec import load_decoder, load_posterior
+from models.vocoder.codec import load_codec
 from models.vocoder.decoder import decode_whole
 from models.vocoder.encodec import EncodecConfig, EncodecDecoder, empty_encodec, read_encodec
 from models.vocoder.synthesis import Manner, Synthesis
@@ -54,7 +54,7 @@ def folder(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def decoder(folder: Path) -> EncodecDecoder:
-    found = load_decoder(folder)
+    found = load_codec(folder)[1]
     assert isinstance(found, EncodecDecoder)
     return found
 
@@ -89,7 +89,7 @@ def test_its_codes_are_the_published_ones(published: Path, folder: Path) -> None
     theirs = model.encode(sound[:, None])[0][0]  # [1, levels, steps]
     acoustic = load_acoustic(folder)
     assert acoustic.config.num_levels == 6
-    latents = load_posterior(folder).encode(sound)
+    latents = load_codec(folder)[0].encode(sound)
     ours = acoustic.encode(latents)
     assert torch.equal(ours, _by_frame(theirs))
     vectors = model.quantizer.decode(theirs.transpose(0, 1)).transpose(1, 2)

@@ -84,6 +84,8 @@ CONFIGS = {
         ffn_dim=32,
         unit_depth=1,
         max_positions=200,
+        context_dim=16,
+        context_depth=2,
         flow_dim=16,
         flow_depth=2,
     ),

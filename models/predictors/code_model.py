@@ -29,6 +29,7 @@ class CodeModel(DialogueModel):
     def draw_frame(
         self,
         hidden: Tensor,
+        given: Tensor,
         options: SamplingOptions,
         generator: torch.Generator,
         before: list[Frame],

@@ -73,6 +73,23 @@ class UnitEncoder(nn.Module):
         return h * valid
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows of segments as the transformer reads them.
+
+    Attributes:
+        embedded: input vectors `[B, L, dim]`.
+        positions: `[B, L]`.
+        frames: of `tabled`.
+        given: `[B, L, 3, dim]`, of `DialogueModel.given` where a position is sound.
+    """
+
+    embedded: Tensor
+    positions: Positions
+    frames: Tensor | None
+    given: Tensor
+
+
 @dataclass
 class PredictorState:
     """What the predictor remembers of a running dialogue.
@@ -138,11 +155,13 @@ class DialogueModel(nn.Module, ABC):
     def draw_frame(
         self,
         hidden: Tensor,
+        given: Tensor,
         options: SamplingOptions,
         generator: torch.Generator,
         before: list[Frame],
     ) -> Frame:
-        """The next frame at a hidden state `[dim]`, after those `before` it in its sentence."""
+        """The next frame at a hidden state `[dim]`, after those `before` it in its sentence;
+        `given` `[3, dim]` was given to `frame_step`."""
 
     @abstractmethod
     def stacked(self, frames: list[Frame]) -> Tensor:
@@ -164,8 +183,8 @@ class DialogueModel(nn.Module, ABC):
 
     def read(
         self, rows: list[list[Segment]], texts: Tensor | None = None, all_past: bool = False
-    ) -> tuple[Tensor, Positions, Tensor | None]:
-        """Rows of segments as input vectors `[B, L, dim]`, positions `[B, L]` and `tabled` frames.
+    ) -> Rows:
+        """Rows of segments as vectors.
 
         The one way into the sequence, in training and when speaking. `texts` `[S, N, dim]` takes
         the place of what `encode_texts` makes of all segments; `all_past`: the rows are past turns,
@@ -195,8 +214,8 @@ class DialogueModel(nn.Module, ABC):
         units, lengths, styles, plans = collate(segments, device)
         if texts is None:
             texts = self.encode_texts(units, lengths)
-        embedded = self.embed(together, texts, lengths, styles, plans, frames)
-        return embedded, together, frames
+        embedded, given = self.embed(together, texts, lengths, styles, plans, frames)
+        return Rows(embedded, together, frames, given)
 
     def _num_past(self, row: list[Segment], all_past: bool) -> int:
         """How many segments of a row are written in the order AABB."""
@@ -213,8 +232,9 @@ class DialogueModel(nn.Module, ABC):
         styles: Tensor,
         plans: Tensor,
         frames: Tensor | None = None,
-    ) -> Tensor:
-        """The input vectors `[..., L, dim]` of positions whose fields are `[..., L]`.
+    ) -> tuple[Tensor, Tensor]:
+        """The input vectors `[..., L, dim]` of positions whose fields are `[..., L]`, and what they
+        are `given` `[..., L, 3, dim]`.
 
         Args:
             positions: where `unit` counts through the valid units of all segments.
@@ -245,10 +265,15 @@ class DialogueModel(nn.Module, ABC):
         manner = self.plan(self._plan_tokens(plans)).sum(1)[positions.segment]
         if self.voice_in_frames:
             manner = manner + heads
-        step = (
-            self.sound(value(at_code), frames) + self.age(positions.age) + self.at_pointer(at_unit)
-        )
-        return x + where(at_code, step + manner)
+        given = self.given(self.at_pointer(at_unit), positions.age, manner)
+        step = self.sound(value(at_code), frames) + given.sum(-2)
+        return x + where(at_code, step), given
+
+    def given(self, at_pointer: Tensor, age: Tensor | int, manner: Tensor) -> Tensor:
+        """What a frame is told beside the frame before it, `[..., 3, dim]`: `at_pointer` of its
+        unit `[..., dim]`, how long that has lasted `[...]`, and the `manner` `[..., dim]`."""
+        frames = torch.as_tensor(age, device=at_pointer.device).clamp(max=MAX_AGE)
+        return torch.stack([at_pointer, self.age(frames), manner.to(at_pointer.dtype)], dim=-2)
 
     def forward(self, embedded: Tensor) -> Tensor:
         """Input vectors `[B, L, dim]` to hidden states `[B, L, dim]`, causally."""
@@ -281,7 +306,7 @@ class DialogueModel(nn.Module, ABC):
 
         `texts` `[S, N, dim]`, of `encode_texts`, need not be made again; `all_past` as in `read`.
         """
-        return self._advance(state, self.read([segments], texts, all_past)[0])[-1]
+        return self._advance(state, self.read([segments], texts, all_past).embedded)[-1]
 
     @torch.inference_mode()
     def plan_step(self, state: PredictorState, field: int, bin_: int) -> Tensor:
@@ -291,16 +316,8 @@ class DialogueModel(nn.Module, ABC):
         return self._advance(state, (kind + self.plan(token))[None])[-1]
 
     @torch.inference_mode()
-    def frame_step(
-        self,
-        state: PredictorState,
-        before: Frame | None,
-        at_pointer: Tensor,
-        age: int,
-        manner: Tensor,
-    ) -> Tensor:
-        """One frame: the frame before (None: none), what the unit under the pointer says `[dim]`
-        (`at_pointer` of `encode_units`), its age and the manner `[dim]` (of `manner`); returns the
+    def frame_step(self, state: PredictorState, before: Frame | None, given: Tensor) -> Tensor:
+        """One frame: the frame before (None: none) and what it is `given` `[3, dim]`; returns the
         hidden state `[dim]`."""
         device = self.kind.weight.device
         if isinstance(before, Tensor):
@@ -308,8 +325,8 @@ class DialogueModel(nn.Module, ABC):
         else:
             index = torch.tensor(self.begin if before is None else before, device=device)
             sound = self.sound(index, None)
-        x = self.kind.weight[CODE] + sound + self.age.weight[min(age, MAX_AGE)]
-        return self._advance(state, (x + at_pointer + manner)[None, None])[-1]
+        x = self.kind.weight[CODE] + sound + given.sum(0)
+        return self._advance(state, x[None, None])[-1]
 
     @torch.inference_mode()
     def encode_units(self, units: Tensor) -> Tensor:

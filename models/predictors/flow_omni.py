@@ -8,11 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.predictors.dialogue_model import DialogueConfig, DialogueModel, Frame, initialise
+from models.predictors.dialogue_model import (
+    DialogueConfig,
+    DialogueModel,
+    Frame,
+    Rows,
+    initialise,
+)
 from models.predictors.sampling import SamplingOptions
-from models.predictors.sequence import CODE, Positions, Segment
+from models.predictors.sequence import CODE, Segment
 
 _TIME_FREQUENCIES = 32
+_RECENT_NOISE = 0.5
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,8 @@ class FlowOmniConfig(DialogueConfig):
     """Sizes of the predictor.
 
     Attributes:
-        clean_frames: how many latents before a frame its flow is shown without noise.
+        recent_frames: how many latents before a frame are shown to its short context.
+        context_dim, context_depth: of the short context.
         steps: Euler steps of a frame.
         flow_map: whether the field is told how far a step goes, so that one step may go all the
             way (`train flow-omni --distill`).
@@ -29,7 +37,9 @@ class FlowOmniConfig(DialogueConfig):
     latent_dim: int = 32
     flow_dim: int = 256
     flow_depth: int = 3
-    clean_frames: int = 4
+    recent_frames: int = 6
+    context_dim: int = 512
+    context_depth: int = 3
     steps: int = 4
     flow_map: bool = False
 
@@ -47,6 +57,35 @@ class Losses:
     @property
     def total(self) -> Tensor:
         return self.flow + self.mean + self.advance + 0.3 * self.plan
+
+
+class ShortContext(nn.Module):
+    """What is known of a frame from near by, `[N, dim]`: from the latents before it in its sentence
+    `[N, recent]`, newest first, from what it is `given` `[N, 3, given_dim]` and from the hidden
+    state `[N, given_dim]`, where there is one.
+
+    Phones follow each other within a few frames, which a transformer over a dialogue is slow to
+    learn; an MLP learns it from frames alone, many times as many of them in the same time. CALM
+    (arXiv 2509.06926, section 3) has a small transformer in this place.
+    """
+
+    def __init__(self, recent: int, given_dim: int, dim: int, depth: int) -> None:
+        super().__init__()
+        self.recent = nn.Linear(recent, dim)
+        self.given = nn.Linear(3 * given_dim, dim, bias=False)
+        self.hidden = nn.Linear(given_dim, dim, bias=False)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(depth + 1))
+        self.ups = nn.ModuleList(nn.Linear(dim, 2 * dim) for _ in range(depth))
+        self.downs = nn.ModuleList(nn.Linear(2 * dim, dim) for _ in range(depth))
+
+    def forward(self, recent: Tensor, given: Tensor, hidden: Tensor | None) -> Tensor:
+        told = F.layer_norm(given, given.shape[-1:]).flatten(-2)
+        h = self.recent(recent) + self.given(told)
+        if hidden is not None:
+            h = h + self.hidden(hidden)
+        for norm, up, down in zip(self.norms, self.ups, self.downs, strict=False):
+            h = h + down(F.gelu(up(norm(h)), approximate="tanh"))
+        return self.norms[-1](h)
 
 
 class VectorField(nn.Module):
@@ -98,10 +137,9 @@ class FlowOmni(DialogueModel):
     """A dialogue model whose frames are latents, drawn by flow matching.
 
     After Flow-Omni (arXiv 2412.04917), with the phoneme pointer's end in place of the state
-    stream's stop. A linear layer tells the mean of the next latent and the flow draws what is left:
-    what is certain is then learnt from an error without noise in it. The history is noised in
-    training, and the last `clean_frames` latents of the sentence are shown to the flow as they are
-    (CALM, arXiv 2509.06926, section 3).
+    stream's stop. The transformer's history is noised in training; the latest latents go past it
+    into a `ShortContext`. A linear layer tells the mean of the next latent and the flow draws what
+    is left: what is certain is then learnt from an error without noise in it.
     """
 
     name = "flow-omni"
@@ -117,17 +155,23 @@ class FlowOmni(DialogueModel):
         size, dim = config.latent_dim, config.dim
         self.latent = nn.Linear(size, dim)
         self.start = nn.Parameter(torch.zeros(dim))
-        self.recent = nn.Linear(config.clean_frames * size, dim)
-        self.mean = nn.Linear(dim, size)
-        self.field = VectorField(size, dim, config.flow_dim, config.flow_depth, config.flow_map)
+        width = config.context_dim
+        self.context = ShortContext(config.recent_frames * size, dim, width, config.context_depth)
+        self.mean = nn.Linear(width, size)
+        self.field = VectorField(size, width, config.flow_dim, config.flow_depth, config.flow_map)
         self.register_buffer("latent_mean", torch.zeros(size))
         self.register_buffer("latent_std", torch.ones(size))
         self.apply(initialise)
-        # Linear layers of the flow need their usual size: no residual stream carries the signal.
-        for layer in self.field.modules():
+        # Linear layers beside the transformer need their usual size: they are told no small signal.
+        for layer in [*self.context.modules(), *self.field.modules()]:
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(self.context.hidden.weight)  # the near comes first
         nn.init.zeros_(self.field.leave.weight)
+
+    def near(self) -> list[nn.Module]:
+        """What can be trained without the transformer."""
+        return [self.context, self.mean, self.field]
 
     def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
         found, numbered, count = [], [], 0
@@ -152,49 +196,61 @@ class FlowOmni(DialogueModel):
         vectors = self.latent(self._with_noise(frames))[before.clamp(min=0)]
         return torch.where((before < 0)[..., None], self.start.to(vectors.dtype), vectors)
 
-    def losses(
-        self, hidden: Tensor, positions: Positions, frames: Tensor, draws: int = 4
-    ) -> Losses:
+    def losses(self, hidden: Tensor, rows: Rows, draws: int = 4) -> Losses:
         """Losses at hidden states `[B, L, dim]`; each serves `draws` draws of noise and time."""
-        chosen = positions.code_target >= 0
-        target = positions.code_target[chosen]
-        condition = self.conditions(hidden, positions, frames).repeat(draws, 1)
-        mean = self.mean(hidden[chosen]).float()
-        latents = (frames[target] - mean.detach()).repeat(draws, 1)
+        flow, mean = self.near_losses(self.conditions(hidden, rows), rows, draws)
+        return Losses(
+            flow,
+            mean,
+            self.advance_loss(hidden, rows.positions),
+            self.plan_loss(hidden, rows.positions),
+        )
+
+    def near_losses(self, condition: Tensor, rows: Rows, draws: int = 1) -> tuple[Tensor, Tensor]:
+        """The losses of flow and mean at conditions `[N, context_dim]` of all frames in `rows`."""
+        assert rows.frames is not None
+        target = rows.frames[rows.positions.code_target[rows.positions.code_target >= 0]]
+        mean = self.mean(condition).float()
+        latents = (target - mean.detach()).repeat(draws, 1)
         noise = torch.randn_like(latents)
         time = torch.rand(len(latents), device=latents.device)
         noisy = (1 - time[:, None]) * noise + time[:, None] * latents
-        velocity = self.field(noisy, time, condition)
-        return Losses(
-            F.mse_loss(velocity, latents - noise),
-            F.mse_loss(mean, frames[target]),
-            self.advance_loss(hidden, positions),
-            self.plan_loss(hidden, positions),
-        )
+        velocity = self.field(noisy, time, condition.repeat(draws, 1))
+        return F.mse_loss(velocity, latents - noise), F.mse_loss(mean, target)
 
-    def conditions(self, hidden: Tensor, positions: Positions, frames: Tensor) -> Tensor:
-        """What the field is told at each frame of hidden states `[B, L, dim]`, `[N, dim]`."""
+    def conditions(self, hidden: Tensor | None, rows: Rows) -> Tensor:
+        """What mean and field are told at each frame of `rows`, `[N, context_dim]`, with or without
+        hidden states `[B, L, dim]`."""
+        assert rows.frames is not None
+        positions = rows.positions
         chosen = positions.code_target >= 0
         begins = (positions.kind == CODE) & (positions.value == self.begin)
         target = positions.code_target[chosen]
-        recent = self._recent(frames, target, positions.code_target[begins])
-        return hidden[chosen] + self.recent(recent)
+        recent = self._recent(rows.frames, target, positions.code_target[begins])
+        if self.training:
+            # What was drawn differs from what was recorded: the phones must count beside it.
+            recent = recent + (recent != 0) * _RECENT_NOISE * torch.rand(
+                len(recent), 1, device=recent.device
+            ) * torch.randn_like(recent)
+        there = None if hidden is None else hidden[chosen]
+        return self.context(recent, rows.given[chosen], there)
 
     @torch.inference_mode()
     def draw_frame(
         self,
         hidden: Tensor,
+        given: Tensor,
         options: SamplingOptions,
         generator: torch.Generator,
         before: list[Frame],
     ) -> Tensor:
         config, device = self.config, hidden.device
-        recent = torch.zeros(config.clean_frames, config.latent_dim, device=device)
-        latest = before[-config.clean_frames :]
+        recent = torch.zeros(config.recent_frames, config.latent_dim, device=device)
+        latest = before[-config.recent_frames :]
         for place, frame in enumerate(reversed(latest)):
             assert isinstance(frame, Tensor)
             recent[place] = frame
-        condition = (hidden + self.recent(recent.flatten()))[None]
+        condition = self.context(recent.flatten()[None], given[None], hidden[None])
         deviation = math.sqrt(options.temperature)
         noise = torch.randn(1, config.latent_dim, generator=generator)
         x = deviation * noise.to(device)
@@ -203,7 +259,7 @@ class FlowOmni(DialogueModel):
         for step in range(steps):
             time = torch.full((1,), step / steps, device=device)
             x = x + self.field(x, time, condition, *span) / steps
-        return x[0] + self.mean(hidden)
+        return (x + self.mean(condition))[0]
 
     def stacked(self, frames: list[Frame]) -> Tensor:
         if not frames:
@@ -212,12 +268,12 @@ class FlowOmni(DialogueModel):
         return stacked * self.latent_std + self.latent_mean
 
     def _recent(self, frames: Tensor, target: Tensor, begins: Tensor) -> Tensor:
-        """The frames before `target` `[N]` in its sentence, newest first, `[N, clean * D]`; zeros
+        """The frames before `target` `[N]` in its sentence, newest first, `[N, recent * D]`; zeros
         before it. `begins` holds each sentence's first frame."""
         ordered = begins.sort().values
         first = ordered[torch.searchsorted(ordered, target, right=True) - 1]
         rows = []
-        for back in range(1, self.config.clean_frames + 1):
+        for back in range(1, self.config.recent_frames + 1):
             there = (target - back >= first)[:, None]
             rows.append(torch.where(there, frames[(target - back).clamp(min=0)], 0.0))
         return torch.cat(rows, dim=-1)

@@ -86,8 +86,9 @@ def generate(
     count = len(segment.units)
     symbols = segment.units[:, 0].tolist()
     while unit < count:
-        hidden = model.frame_step(state, frame, at_pointer[unit], age, manner)
-        frame = model.draw_frame(hidden, options, generator, sentence.frames)
+        given = model.given(at_pointer[unit], age, manner)
+        hidden = model.frame_step(state, frame, given)
+        frame = model.draw_frame(hidden, given, options, generator, sentence.frames)
         sentence.frames.append(frame)
         sentence.pointer.append(unit)
         yield frame, unit

@@ -97,8 +97,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--further",
         action="store_true",
-        help="prior, acoustic-decoder, gpt-talker, omni-thinker, style: begin with that in --out "
-        "(style: to say the same in rooms and noise)",
+        help="prior, acoustic-decoder, gpt-talker, flow-omni, omni-thinker, style: begin with that "
+        "in --out (style: to say the same in rooms and noise)",
     )
     parser.add_argument(
         "--without",
@@ -178,7 +178,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "flow-omni" and args.distill:
         distill_flow_omni(job)
     elif name == "flow-omni":
-        train_flow_omni(job, warm=not args.from_scratch)
+        train_flow_omni(job, warm=not args.from_scratch, further=args.further)
     elif name == "omni-thinker":
         train_thinker(job, args.backbone, args.stage, args.further)
     else:

@@ -96,8 +96,8 @@ def _draw_row(
     """`counts`: how many frames each turn in the row has, in order."""
     where = device()
     with torch.autocast(where.type, torch.bfloat16):
-        embedded, positions, _ = talker.read([row])
-        logits = talker.code_head(talker(embedded)[positions.code_target >= 0]).float()
+        read = talker.read([row])
+        logits = talker.code_head(talker(read.embedded)[read.positions.code_target >= 0]).float()
     options = SamplingOptions()
     ordered, order = (logits / options.temperature).softmax(-1).sort(dim=-1, descending=True)
     before = ordered.cumsum(-1) - ordered

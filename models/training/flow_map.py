@@ -53,10 +53,8 @@ def distill_flow_omni(job: Job) -> None:
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         with torch.no_grad():
-            rows = dialogues.draw(generator, teacher.config)
-            embedded, positions, frames = teacher.read(rows)
-            assert frames is not None
-            conditions = teacher.conditions(teacher(embedded), positions, frames)
+            rows = teacher.read(dialogues.draw(generator, teacher.config))
+            conditions = teacher.conditions(teacher(rows.embedded), rows)
         return {"total": flow_map_loss(teacher.field, student.field, conditions)}
 
     run = job.run("flow-omni-distilled", 1e-3)

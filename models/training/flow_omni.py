@@ -1,31 +1,41 @@
 """Recipe: the Flow-Omni predictor, on dialogues and the latents of the trained autoencoder."""
 
+import dataclasses
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import save_model
+from models.checkpoint import load_config, load_weights, save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.training.dialogues import Dialogues
 from models.training.encoded import Latents, encode_corpus, encode_latents, load_tokenizer
 from models.training.job import Job
-from models.training.loop import train
+from models.training.loop import Budget, train
 from models.training.warm_start import start_from
 
 _MEASURED_UTTERANCES = 500
+_NEAR_STEPS = 2  # of the short context alone, to one of all
+_NEAR_SHARE = 0.25  # of the minutes
+_NEAR_RATE = 1e-3
 
 
-def train_flow_omni(job: Job, warm: bool = True) -> None:
+def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     """Trains the predictor and writes `flow-omni.safetensors`.
 
-    With `warm` it begins with the weights of the GPT-Talker in `out`, where there is one.
+    With `warm` it begins with the weights of the GPT-Talker in `out`, where there is one, with
+    `further` with those of the Flow-Omni there. Its short context is trained alone first, but
+    where it goes on.
 
     Rows as GPT-Talker's; the frames are draws from the posterior, not its mean (SALAD, arXiv
     2410.16048: the mean is too easy to follow), but where the posterior is as wide as its prior.
+
+    Raises:
+        MissingModelError: `further`, and there is no Flow-Omni in `out`.
     """
     latents = encode_latents(job.data, job.corpus, job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)
-    start = start_from(job.out, warm, 1e-3)
+    start = start_from(job.out, warm or further, 1e-3)
     dialogues = Dialogues(
         job.corpus,
         encoded,
@@ -34,23 +44,50 @@ def train_flow_omni(job: Job, warm: bool = True) -> None:
         start.num_positions,
     )
     torch.manual_seed(job.seed)
-    config = FlowOmniConfig(**start.sizes(dialogues), latent_dim=latents[0].mean.shape[1])
-    model = FlowOmni(config)
-    start.fill(model)
-    mean, std = _statistics(latents, job.seed)
-    model.latent_mean.copy_(mean)
-    model.latent_std.copy_(std)
+    if further:
+        model = FlowOmni(load_config(job.out, FlowOmni.name, FlowOmniConfig))
+        load_weights(job.out, FlowOmni.name, model)
+    else:
+        config = FlowOmniConfig(**start.sizes(dialogues), latent_dim=latents[0].mean.shape[1])
+        model = FlowOmni(config)
+        start.fill(model)
+        mean, std = _statistics(latents, job.seed)
+        model.latent_mean.copy_(mean)
+        model.latent_std.copy_(std)
+        if not (job.resume and (job.work / FlowOmni.name).exists()):
+            _train_near(job, model, dialogues)
+    model.requires_grad_(True)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        embedded, positions, frames = model.read(dialogues.draw(generator, config))
-        assert frames is not None
-        losses = model.losses(model(embedded), positions, frames)
+        rows = model.read(dialogues.draw(generator, model.config))
+        losses = model.losses(model(rows.embedded), rows)
         return {"total": losses.total, **vars(losses)}
 
-    run = job.run("flow-omni", start.rate, weight_decay=0.05)
-    train(run, model, draw)
+    train(job.run(FlowOmni.name, start.rate, weight_decay=0.05), model, draw)
     # The flow adds noise of its own: a two-hundredth of a weight is not heard.
-    save_model(job.out, "flow-omni", model, config, half=True, int8=True)
+    save_model(job.out, FlowOmni.name, model, model.config, half=True, int8=True)
+
+
+def _train_near(job: Job, model: FlowOmni, dialogues: Dialogues) -> None:
+    """What a frame owes to those just before it and to its phone, learnt without the transformer:
+    in the time of one step with it there is room for eight without."""
+    model.requires_grad_(False)
+    for part in model.near():
+        part.requires_grad_(True)
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        with torch.no_grad():
+            rows = model.read(dialogues.draw(generator, model.config))
+        flow, mean = model.near_losses(model.conditions(None, rows), rows)
+        return {"total": flow + mean, "flow": flow, "mean": mean}
+
+    minutes = None if job.budget.minutes is None else _NEAR_SHARE * job.budget.minutes
+    run = job.run("flow-omni-near", _NEAR_RATE)
+    train(
+        dataclasses.replace(run, budget=Budget(_NEAR_STEPS * job.budget.steps, minutes)),
+        model,
+        draw,
+    )
 
 
 def _statistics(latents: list[Latents], seed: int) -> tuple[Tensor, Tensor]:

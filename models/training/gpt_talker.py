@@ -39,8 +39,8 @@ def train_gpt_talker(
     start.fill(model)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        embedded, positions, _ = model.read(dialogues.draw(generator, config))
-        losses = model.losses(model(embedded), positions)
+        rows = model.read(dialogues.draw(generator, config))
+        losses = model.losses(model(rows.embedded), rows.positions)
         return {"total": losses.total, **vars(losses)}
 
     run = job.run("gpt-talker", start.rate, weight_decay=0.05)

@@ -68,8 +68,8 @@ def train_ham_tts(
         segments = [segment for row in rows for segment in row]
         heard = [_parted(segment) for segment in segments]
         texts, lvs = model.taught_texts(segments, heard)
-        embedded, positions, _ = model.read(disturbed(rows, share, generator), texts)
-        losses = model.losses(model(embedded), positions, lvs)
+        read = model.read(disturbed(rows, share, generator), texts)
+        losses = model.losses(model(read.embedded), read.positions, lvs)
         return {"total": losses.total, **vars(losses)}
 
     run = job.run("ham-tts", start.rate, weight_decay=0.05)

@@ -11,7 +11,7 @@ from models.predictors.sequence import AUDIO, CODE, MAX_ADVANCE, PLAN, TURN, UNI
 
 
 def hidden_of(talker: DialogueModel, segments: list[Segment]) -> torch.Tensor:
-    return talker(talker.read([segments])[0])[0]
+    return talker(talker.read([segments]).embedded)[0]
 
 
 def test_training_and_speaking_see_the_same_sequence(
@@ -19,7 +19,8 @@ def test_training_and_speaking_see_the_same_sequence(
 ) -> None:
     """Fed frame by frame as in speaking, the hidden states are those of the training sequence."""
     whole = hidden_of(talker, segments)
-    _, positions, frames = talker.read([segments])
+    rows = talker.read([segments])
+    positions, frames = rows.positions, rows.frames
     state = talker.init_state()
     talker.prefill(state, segments[:2])
     last = segments[2]
@@ -29,15 +30,19 @@ def test_training_and_speaking_see_the_same_sequence(
         hidden.append(talker.plan_step(state, field, value))
     at_pointer = talker.at_pointer(talker.encode_units(last.units))
     manner = talker.manner(last.plan, last.style)
-    before, age = None, 0
+    before, age, told = None, 0, []
     sound = last.codes.tolist() if frames is None else frames[-len(last.codes) :]
     for frame, heard in enumerate(sound):
         unit = int(last.pointer[frame])
         age = age + 1 if frame and unit == int(last.pointer[frame - 1]) else 0
-        hidden.append(talker.frame_step(state, before, at_pointer[unit], age, manner))
+        given = talker.given(at_pointer[unit], age, manner)
+        hidden.append(talker.frame_step(state, before, given))
         before = heard
+        told.append(given)
     from_audio = int((positions.kind[0] == AUDIO).nonzero()[-1])
     torch.testing.assert_close(torch.stack(hidden), whole[from_audio:], atol=1e-4, rtol=1e-3)
+    in_training = rows.given[0][-len(told) :]
+    torch.testing.assert_close(torch.stack(told), in_training, atol=1e-4, rtol=1e-3)
 
 
 def test_prefill_in_pieces_equals_the_whole(talker: DialogueModel, segments: list[Segment]) -> None:
@@ -54,7 +59,7 @@ def test_all_texts_may_come_before_all_sounds(
     monkeypatch.setattr(talker, "config", dataclasses.replace(talker.config, order="AABB"))
     last = dataclasses.replace(segments[2], continues=False)
     segments = [*segments[:2], last]
-    _, positions, _ = talker.read([segments])
+    positions = talker.read([segments]).positions
     kinds = [int(kind) for kind, _ in itertools.groupby(positions.kind[0].tolist())]
     assert kinds[:5] == [TURN, UNIT, TURN, UNIT, AUDIO]
     assert kinds[-5:] == [TURN, UNIT, AUDIO, PLAN, CODE]
@@ -70,14 +75,15 @@ def test_all_texts_may_come_before_all_sounds(
 
 
 def test_is_causal(talker: DialogueModel, segments: list[Segment]) -> None:
-    embedded = talker.read([segments])[0].detach().requires_grad_()
+    embedded = talker.read([segments]).embedded.detach().requires_grad_()
     talker(embedded)[0, 20, 0].backward()
     assert embedded.grad[0, 21:].abs().max() == 0
     assert embedded.grad[0, 3].abs().max() > 0
 
 
 def test_targets_follow_the_pointer(talker: DialogueModel, segments: list[Segment]) -> None:
-    _, positions, frames = talker.read([segments])
+    rows = talker.read([segments])
+    positions, frames = rows.positions, rows.frames
     at_code = positions.kind == CODE
     expected = torch.cat([s.codes for s in segments if s.codes is not None])
     targets = positions.code_target[at_code]
@@ -128,9 +134,9 @@ def test_losses_fall_when_trained(talker: DialogueModel, segments: list[Segment]
     optimizer = torch.optim.Adam(talker.parameters(), 1e-2)
     totals = []
     for _ in range(60):
-        embedded, positions, frames = talker.read([segments])
-        given = (positions,) if frames is None else (positions, frames)
-        losses = talker.losses(talker(embedded), *given)
+        rows = talker.read([segments])
+        what = rows.positions if rows.frames is None else rows
+        losses = talker.losses(talker(rows.embedded), what)
         optimizer.zero_grad()
         losses.total.backward()
         optimizer.step()

@@ -60,8 +60,8 @@ def test_the_codes_teach_the_aligner(
     talker.requires_grad_(True)
     torch.manual_seed(0)
     texts, error = talker.taught_texts(segments, refined)
-    embedded, positions, _ = talker.read([segments], texts)
-    talker.losses(talker(embedded), positions, error).total.backward()
+    rows = talker.read([segments], texts)
+    talker.losses(talker(rows.embedded), rows.positions, error).total.backward()
     assert all(p.grad.abs().max() > 0 for p in talker.aligner.leave.parameters())
 
 
@@ -97,11 +97,11 @@ def test_without_latents_a_text_is_its_phones(segments: list[Segment]) -> None:
 
 
 def test_disturbed_history_has_clean_targets(talker: HamTTS, segments: list[Segment]) -> None:
-    clean = talker.read([segments])[1]
+    clean = talker.read([segments]).positions
     changed = 0
     for seed in range(10):
         (row,) = disturbed([segments], 1.0, np.random.default_rng(seed))
-        positions = talker.read([row])[1]
+        positions = talker.read([row]).positions
         torch.testing.assert_close(positions.code_target, clean.code_target)
         torch.testing.assert_close(positions.advance_target, clean.advance_target)
         at_code = positions.kind == CODE

@@ -15,9 +15,10 @@ def teacher() -> FlowOmni:
 
 
 def drawn(model: FlowOmni, hidden: torch.Tensor, steps: int) -> torch.Tensor:
+    given = torch.zeros(3, model.config.dim)
     options = SamplingOptions(temperature=0.5, flow_steps=steps)
     generator = torch.Generator().manual_seed(3)
-    return torch.stack([model.draw_frame(h, options, generator, []) for h in hidden])
+    return torch.stack([model.draw_frame(h, given, options, generator, []) for h in hidden])
 
 
 def test_a_student_begins_as_its_teacher(teacher: FlowOmni) -> None:
@@ -35,10 +36,12 @@ def test_a_student_learns_to_take_one_step(teacher: FlowOmni) -> None:
     hidden = torch.randn(64, teacher.config.dim)
     goal = drawn(teacher, hidden, 8)
     before = (drawn(student, hidden, 1) - goal).square().mean()
-    recent = teacher.recent(torch.zeros(teacher.recent.in_features))
+    recent = torch.zeros(len(hidden), teacher.context.recent.in_features)
+    given = torch.zeros(len(hidden), 3, teacher.config.dim)
+    conditions = teacher.context(recent, given, hidden)
     optimizer = torch.optim.Adam(student.field.parameters(), 5e-3)
     for _ in range(300):
-        loss = flow_map_loss(teacher.field, student.field, hidden + recent)
+        loss = flow_map_loss(teacher.field, student.field, conditions)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

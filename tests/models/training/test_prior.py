@@ -1,5 +1,6 @@
 """The prior's recipe: what it reads when it goes on after a predictor."""
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 
@@ -49,9 +50,10 @@ def test_a_certain_predictor_is_drawn_as_it_is(
     read = talker.read
 
     def before_as_hidden(rows):  # type: ignore[no-untyped-def]
-        _, positions, rest = read(rows)
-        certain = torch.nn.functional.one_hot(positions.value, talker.num_codes + 64)
-        return 1e4 * certain[..., : talker.num_codes].float(), positions, rest
+        found = read(rows)
+        certain = torch.nn.functional.one_hot(found.positions.value, talker.num_codes + 64)
+        certain = 1e4 * certain[..., : talker.num_codes].float()
+        return dataclasses.replace(found, embedded=certain)
 
     monkeypatch.setattr(talker, "read", before_as_hidden)
     monkeypatch.setattr(talker, "forward", lambda embedded: embedded)

@@ -1,0 +1,69 @@
+"""Flow-Omni's recipe: its short context alone, then all of it, then further."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.training.corpus import Corpus
+from models.training.flow_omni import train_flow_omni
+from models.training.job import Job
+from models.training.loop import Budget
+
+NEAR = ("context.", "mean.", "field.")
+
+
+def steps_of(work: Path, name: str) -> int:
+    lines = (work / name / "log.jsonl").read_text().splitlines()
+    return json.loads(lines[-1])["step"]
+
+
+def checkpoint(work: Path, name: str) -> dict[str, torch.Tensor]:
+    tensors = load_file(work / name / "checkpoint.safetensors")
+    return {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+
+
+def test_the_near_is_learnt_before_the_far(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path
+) -> None:
+    """The transformer is as GPT-Talker left it until the short context has been trained."""
+    talker = load_file(weights / "gpt-talker.safetensors")
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(20)))
+    assert steps_of(tmp_path, "flow-omni-near") == 40
+    assert steps_of(tmp_path, "flow-omni") == 20
+    near, both = checkpoint(tmp_path, "flow-omni-near"), checkpoint(tmp_path, "flow-omni")
+    name = "transformer.blocks.0.gate_up.weight"
+    torch.testing.assert_close(near[name], talker[name].float())
+    assert not torch.allclose(near[name], both[name], atol=1e-5)
+    assert near["context.hidden.weight"].abs().max() == 0
+    assert both["context.hidden.weight"].abs().max() > 0
+
+
+def test_going_on_begins_with_what_there_is(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path
+) -> None:
+    name = "context.ups.0.weight"
+    before = checkpoint_of(weights, name)
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), further=True)
+    assert not (tmp_path / "flow-omni-near").exists()
+    after = checkpoint_of(weights, name)
+    # one step of a warming rate, and what int8 rounds away
+    assert (after - before).abs().max() < 0.01 + 0.01 * before.abs().max()
+
+
+def checkpoint_of(weights: Path, name: str) -> torch.Tensor:
+    tensors = load_file(weights / "flow-omni.safetensors")
+    scale = tensors.get(f"{name}.int8_scale", torch.ones(1)).float()
+    return tensors[name].float() * scale.view(-1, 1)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_goes_on_is_past_the_near(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path, resume: bool
+) -> None:
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)))
+    (tmp_path / "flow-omni-near" / "checkpoint.safetensors").unlink()
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1), resume=resume))
+    assert (tmp_path / "flow-omni-near" / "checkpoint.safetensors").exists() != resume

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.predictors.dialogue_model import DialogueModel, Frame
+from models.predictors.dialogue_model import DialogueModel, Frame, Told
 from models.predictors.sampling import SamplingOptions, draw
 from models.predictors.sequence import Positions, Segment
 
@@ -29,7 +29,7 @@ class CodeModel(DialogueModel):
     def draw_frame(
         self,
         hidden: Tensor,
-        given: Tensor,
+        told: Told,
         options: SamplingOptions,
         generator: torch.Generator,
         before: list[Frame],

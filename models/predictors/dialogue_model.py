@@ -22,7 +22,7 @@ from models.predictors.sequence import (
     Segment,
     serialise,
 )
-from models.predictors.units import valid_units
+from models.predictors.units import units_around, valid_units
 from models.transformer import KeyValues, Transformer, continue_mask
 
 Frame = int | Tensor  # a code, or a normalised latent `[latent_dim]`
@@ -74,20 +74,32 @@ class UnitEncoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of segments as the transformer reads them.
+class Told:
+    """What frames are told beside the frame before them and the unit under the pointer.
 
     Attributes:
-        embedded: input vectors `[B, L, dim]`.
-        positions: `[B, L]`.
-        frames: of `tabled`.
-        given: `[B, L, 3, dim]`, of `DialogueModel.given` where a position is sound.
+        age: of how long that unit has lasted, `[..., dim]`.
+        manner: of `DialogueModel.manner`, `[..., dim]`.
+        around: the units around the pointer, `[..., AROUND]` (`units_around`).
     """
+
+    age: Tensor
+    manner: Tensor
+    around: Tensor
+
+    def __getitem__(self, chosen: Tensor | int | None) -> "Told":
+        return Told(*(value[chosen] for value in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of segments as the transformer reads them: input vectors `[B, L, dim]`, positions `[B,
+    L]`, the frames of `tabled`, and what is told where a position is sound, `[B, L, ...]`."""
 
     embedded: Tensor
     positions: Positions
     frames: Tensor | None
-    given: Tensor
+    told: Told
 
 
 @dataclass
@@ -155,13 +167,13 @@ class DialogueModel(nn.Module, ABC):
     def draw_frame(
         self,
         hidden: Tensor,
-        given: Tensor,
+        told: Told,
         options: SamplingOptions,
         generator: torch.Generator,
         before: list[Frame],
     ) -> Frame:
         """The next frame at a hidden state `[dim]`, after those `before` it in its sentence;
-        `given` `[3, dim]` was given to `frame_step`."""
+        `told` is what `frame_step` was told."""
 
     @abstractmethod
     def stacked(self, frames: list[Frame]) -> Tensor:
@@ -214,8 +226,9 @@ class DialogueModel(nn.Module, ABC):
         units, lengths, styles, plans = collate(segments, device)
         if texts is None:
             texts = self.encode_texts(units, lengths)
-        embedded, given = self.embed(together, texts, lengths, styles, plans, frames)
-        return Rows(embedded, together, frames, given)
+        around = torch.cat([units_around(segment.units) for segment in segments]).to(device)
+        embedded, told = self.embed(together, texts, lengths, styles, plans, around, frames)
+        return Rows(embedded, together, frames, told)
 
     def _num_past(self, row: list[Segment], all_past: bool) -> int:
         """How many segments of a row are written in the order AABB."""
@@ -231,10 +244,11 @@ class DialogueModel(nn.Module, ABC):
         lengths: Tensor,
         styles: Tensor,
         plans: Tensor,
+        around: Tensor,
         frames: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Told]:
         """The input vectors `[..., L, dim]` of positions whose fields are `[..., L]`, and what they
-        are `given` `[..., L, 3, dim]`.
+        are told.
 
         Args:
             positions: where `unit` counts through the valid units of all segments.
@@ -242,6 +256,7 @@ class DialogueModel(nn.Module, ABC):
             lengths: `[S]`.
             styles: `[S, style_dim]`.
             plans: `[S, 4]` bins; any where a segment has no sound.
+            around: of `units_around`, of all valid units, `[U, AROUND]`.
             frames: of `tabled`.
         """
         valid = valid_units(lengths, texts.shape[1])
@@ -259,21 +274,25 @@ class DialogueModel(nn.Module, ABC):
         at_turn, at_plan, at_code = kind == TURN, kind == PLAN, kind == CODE
         heads = self.style(styles)[positions.segment]
         x = x + where(at_turn, self.speaker(value(at_turn)) + heads)
-        at_unit = flat[positions.unit.clamp(max=len(flat) - 1)]
+        unit = positions.unit.clamp(max=len(flat) - 1)
+        at_unit = flat[unit]
         x = x + where(kind == UNIT, at_unit)
         x = x + where(at_plan, self.plan(value(at_plan)))
-        manner = self.plan(self._plan_tokens(plans)).sum(1)[positions.segment]
-        if self.voice_in_frames:
-            manner = manner + heads
-        given = self.given(self.at_pointer(at_unit), positions.age, manner)
-        step = self.sound(value(at_code), frames) + given.sum(-2)
-        return x + where(at_code, step), given
+        manner = self.manner(plans, styles)[positions.segment]
+        told = self.told(positions.age, manner, around[unit])
+        step = self.sound(value(at_code), frames) + self.at_pointer(at_unit)
+        return x + where(at_code, step + told.age + told.manner), told
 
-    def given(self, at_pointer: Tensor, age: Tensor | int, manner: Tensor) -> Tensor:
-        """What a frame is told beside the frame before it, `[..., 3, dim]`: `at_pointer` of its
-        unit `[..., dim]`, how long that has lasted `[...]`, and the `manner` `[..., dim]`."""
-        frames = torch.as_tensor(age, device=at_pointer.device).clamp(max=MAX_AGE)
-        return torch.stack([at_pointer, self.age(frames), manner.to(at_pointer.dtype)], dim=-2)
+    def told(self, age: Tensor | int, manner: Tensor, around: Tensor) -> Told:
+        """What frames are told whose units have lasted `age` `[...]` frames."""
+        frames = torch.as_tensor(age, device=manner.device).clamp(max=MAX_AGE)
+        return Told(self.age(frames), manner, around)
+
+    def manner(self, plans: Tensor, styles: Tensor) -> Tensor:
+        """Plan bins `[..., 4]` and styles `[..., style_dim]` to the vectors `[..., dim]` that every
+        frame is told."""
+        vectors = self.plan(self._plan_tokens(plans)).sum(-2)
+        return vectors + self.style(styles) if self.voice_in_frames else vectors
 
     def forward(self, embedded: Tensor) -> Tensor:
         """Input vectors `[B, L, dim]` to hidden states `[B, L, dim]`, causally."""
@@ -316,16 +335,18 @@ class DialogueModel(nn.Module, ABC):
         return self._advance(state, (kind + self.plan(token))[None])[-1]
 
     @torch.inference_mode()
-    def frame_step(self, state: PredictorState, before: Frame | None, given: Tensor) -> Tensor:
-        """One frame: the frame before (None: none) and what it is `given` `[3, dim]`; returns the
-        hidden state `[dim]`."""
+    def frame_step(
+        self, state: PredictorState, before: Frame | None, at_pointer: Tensor, told: Told
+    ) -> Tensor:
+        """One frame: the frame before (None: none), what the unit under the pointer says `[dim]`
+        (`at_pointer` of `encode_units`) and what it is told; returns the hidden state `[dim]`."""
         device = self.kind.weight.device
         if isinstance(before, Tensor):
             sound = self.sound(torch.tensor(0, device=device), before[None].to(device))
         else:
             index = torch.tensor(self.begin if before is None else before, device=device)
             sound = self.sound(index, None)
-        x = self.kind.weight[CODE] + sound + given.sum(0)
+        x = self.kind.weight[CODE] + sound + at_pointer + told.age + told.manner
         return self._advance(state, x[None, None])[-1]
 
     @torch.inference_mode()
@@ -334,14 +355,6 @@ class DialogueModel(nn.Module, ABC):
         units = units.to(self.kind.weight.device)
         lengths = torch.tensor([len(units)], device=units.device)
         return self.encode_texts(units[None], lengths)[0]
-
-    @torch.inference_mode()
-    def manner(self, plan: Tensor, style: Tensor) -> Tensor:
-        """Plan bins `[4]` and style `[style_dim]` to the vector `[dim]` that every frame is
-        given."""
-        device = self.kind.weight.device
-        vector = self.plan(self._plan_tokens(plan.to(device)[None])).sum(1)[0]
-        return vector + self.style(style.to(device)) if self.voice_in_frames else vector
 
     @torch.inference_mode()  # the cache's buffers are made in it and can only be changed in it
     def end_turn(self, state: PredictorState) -> None:

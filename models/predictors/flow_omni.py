@@ -13,12 +13,15 @@ from models.predictors.dialogue_model import (
     DialogueModel,
     Frame,
     Rows,
+    Told,
     initialise,
 )
 from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import CODE, Segment
+from models.predictors.units import AROUND, NUM_STRESSES
 
 _TIME_FREQUENCIES = 32
+_SYMBOL_DIM = 32
 _RECENT_NOISE = 0.5
 
 
@@ -61,26 +64,29 @@ class Losses:
 
 class ShortContext(nn.Module):
     """What is known of a frame from near by, `[N, dim]`: from the latents before it in its sentence
-    `[N, recent]`, newest first, from what it is `given` `[N, 3, given_dim]` and from the hidden
-    state `[N, given_dim]`, where there is one.
+    `[N, recent]`, newest first, from what it is told, and from its hidden state `[N, told_dim]`,
+    where there is one.
 
     Phones follow each other within a few frames, which a transformer over a dialogue is slow to
     learn; an MLP learns it from frames alone, many times as many of them in the same time. CALM
     (arXiv 2509.06926, section 3) has a small transformer in this place.
     """
 
-    def __init__(self, recent: int, given_dim: int, dim: int, depth: int) -> None:
+    def __init__(self, recent: int, num_symbols: int, told_dim: int, dim: int, depth: int) -> None:
         super().__init__()
+        self.around = nn.Embedding(NUM_STRESSES * num_symbols, _SYMBOL_DIM)
         self.recent = nn.Linear(recent, dim)
-        self.given = nn.Linear(3 * given_dim, dim, bias=False)
-        self.hidden = nn.Linear(given_dim, dim, bias=False)
+        self.told = nn.Linear(AROUND * _SYMBOL_DIM + 2 * told_dim, dim, bias=False)
+        self.hidden = nn.Linear(told_dim, dim, bias=False)
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(depth + 1))
         self.ups = nn.ModuleList(nn.Linear(dim, 2 * dim) for _ in range(depth))
         self.downs = nn.ModuleList(nn.Linear(2 * dim, dim) for _ in range(depth))
 
-    def forward(self, recent: Tensor, given: Tensor, hidden: Tensor | None) -> Tensor:
-        told = F.layer_norm(given, given.shape[-1:]).flatten(-2)
-        h = self.recent(recent) + self.given(told)
+    def forward(self, recent: Tensor, told: Told, hidden: Tensor | None) -> Tensor:
+        # Embeddings of the transformer are small beside what it adds to them.
+        age, manner = (F.layer_norm(v, v.shape[-1:]) for v in (told.age, told.manner))
+        near = torch.cat([self.around(told.around).flatten(-2), age, manner], dim=-1)
+        h = self.recent(recent) + self.told(near)
         if hidden is not None:
             h = h + self.hidden(hidden)
         for norm, up, down in zip(self.norms, self.ups, self.downs, strict=False):
@@ -156,7 +162,9 @@ class FlowOmni(DialogueModel):
         self.latent = nn.Linear(size, dim)
         self.start = nn.Parameter(torch.zeros(dim))
         width = config.context_dim
-        self.context = ShortContext(config.recent_frames * size, dim, width, config.context_depth)
+        self.context = ShortContext(
+            config.recent_frames * size, config.num_symbols, dim, width, config.context_depth
+        )
         self.mean = nn.Linear(width, size)
         self.field = VectorField(size, width, config.flow_dim, config.flow_depth, config.flow_map)
         self.register_buffer("latent_mean", torch.zeros(size))
@@ -166,10 +174,11 @@ class FlowOmni(DialogueModel):
         for layer in [*self.context.modules(), *self.field.modules()]:
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
+        nn.init.normal_(self.context.around.weight)
         nn.init.zeros_(self.context.hidden.weight)  # the near comes first
         nn.init.zeros_(self.field.leave.weight)
 
-    def near(self) -> list[nn.Module]:
+    def near_parts(self) -> list[nn.Module]:
         """What can be trained without the transformer."""
         return [self.context, self.mean, self.field]
 
@@ -198,7 +207,9 @@ class FlowOmni(DialogueModel):
 
     def losses(self, hidden: Tensor, rows: Rows, draws: int = 4) -> Losses:
         """Losses at hidden states `[B, L, dim]`; each serves `draws` draws of noise and time."""
-        flow, mean = self.near_losses(self.conditions(hidden, rows), rows, draws)
+        assert rows.frames is not None
+        condition, target = self.conditions(hidden, rows)
+        flow, mean = self.frame_losses(condition, rows.frames[target], draws)
         return Losses(
             flow,
             mean,
@@ -206,40 +217,43 @@ class FlowOmni(DialogueModel):
             self.plan_loss(hidden, rows.positions),
         )
 
-    def near_losses(self, condition: Tensor, rows: Rows, draws: int = 1) -> tuple[Tensor, Tensor]:
-        """The losses of flow and mean at conditions `[N, context_dim]` of all frames in `rows`."""
-        assert rows.frames is not None
-        target = rows.frames[rows.positions.code_target[rows.positions.code_target >= 0]]
+    def frame_losses(
+        self, condition: Tensor, frames: Tensor, draws: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """Of flow and mean, at frames `[N, latent_dim]` and what is known of them."""
         mean = self.mean(condition).float()
-        latents = (target - mean.detach()).repeat(draws, 1)
+        latents = (frames - mean.detach()).repeat(draws, 1)
         noise = torch.randn_like(latents)
         time = torch.rand(len(latents), device=latents.device)
         noisy = (1 - time[:, None]) * noise + time[:, None] * latents
         velocity = self.field(noisy, time, condition.repeat(draws, 1))
-        return F.mse_loss(velocity, latents - noise), F.mse_loss(mean, target)
+        return F.mse_loss(velocity, latents - noise), F.mse_loss(mean, frames)
 
-    def conditions(self, hidden: Tensor | None, rows: Rows) -> Tensor:
-        """What mean and field are told at each frame of `rows`, `[N, context_dim]`, with or without
-        hidden states `[B, L, dim]`."""
+    def conditions(self, hidden: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        """What is known of every frame in `rows` at hidden states `[B, L, dim]`, `[N,
+        context_dim]`, and which frame it is, `[N]`."""
         assert rows.frames is not None
         positions = rows.positions
         chosen = positions.code_target >= 0
         begins = (positions.kind == CODE) & (positions.value == self.begin)
         target = positions.code_target[chosen]
         recent = self._recent(rows.frames, target, positions.code_target[begins])
+        return self.near(recent, rows.told[chosen], hidden[chosen]), target
+
+    def near(self, recent: Tensor, told: Told, hidden: Tensor | None = None) -> Tensor:
+        """What is known of frames, `[N, context_dim]`, after the `recent` ones `[N, recent_frames *
+        latent_dim]`, with hidden states `[N, dim]` or without."""
         if self.training:
-            # What was drawn differs from what was recorded: the phones must count beside it.
-            recent = recent + (recent != 0) * _RECENT_NOISE * torch.rand(
-                len(recent), 1, device=recent.device
-            ) * torch.randn_like(recent)
-        there = None if hidden is None else hidden[chosen]
-        return self.context(recent, rows.given[chosen], there)
+            # What was drawn is not what was recorded: the phones must count beside it.
+            noise = _RECENT_NOISE * torch.rand(len(recent), 1, device=recent.device)
+            recent = recent + (recent != 0) * noise * torch.randn_like(recent)
+        return self.context(recent, told, hidden)
 
     @torch.inference_mode()
     def draw_frame(
         self,
         hidden: Tensor,
-        given: Tensor,
+        told: Told,
         options: SamplingOptions,
         generator: torch.Generator,
         before: list[Frame],
@@ -250,7 +264,7 @@ class FlowOmni(DialogueModel):
         for place, frame in enumerate(reversed(latest)):
             assert isinstance(frame, Tensor)
             recent[place] = frame
-        condition = self.context(recent.flatten()[None], given[None], hidden[None])
+        condition = self.near(recent.flatten()[None], told[None], hidden[None])
         deviation = math.sqrt(options.temperature)
         noise = torch.randn(1, config.latent_dim, generator=generator)
         x = deviation * noise.to(device)

@@ -10,7 +10,7 @@ from models.predictors.dialogue_model import DialogueModel, Frame, PredictorStat
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS
 from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import MAX_ADVANCE, Segment
-from models.predictors.units import PUNCTUATION
+from models.predictors.units import PUNCTUATION, units_around
 from models.text import SYMBOLS
 
 _MARKS = frozenset(i for i, s in enumerate(SYMBOLS) if s in PUNCTUATION or s.startswith("<"))
@@ -78,17 +78,19 @@ def generate(
     texts = model.encode_units(segment.units)
     hidden = model.prefill(state, [segment], texts[None])
     segment.plan = _draw_plan(model, state, hidden, generator)
+    device = texts.device
     at_pointer = model.at_pointer(texts)
-    manner = model.manner(segment.plan, segment.style)
+    around = units_around(segment.units).to(device)
+    manner = model.manner(segment.plan.to(device), segment.style.to(device))
     unit, age = 0, 0
     stay = Stay(options.duration_spread, generator)
     frame: Frame | None = None
     count = len(segment.units)
     symbols = segment.units[:, 0].tolist()
     while unit < count:
-        given = model.given(at_pointer[unit], age, manner)
-        hidden = model.frame_step(state, frame, given)
-        frame = model.draw_frame(hidden, given, options, generator, sentence.frames)
+        told = model.told(age, manner, around[unit])
+        hidden = model.frame_step(state, frame, at_pointer[unit], told)
+        frame = model.draw_frame(hidden, told, options, generator, sentence.frames)
         sentence.frames.append(frame)
         sentence.pointer.append(unit)
         yield frame, unit

@@ -17,6 +17,8 @@ _STRESS = {"ˈ": 1, "ˌ": 2}
 _LANGUAGE_MARK = "<en-us>"
 PUNCTUATION = frozenset(",.?!;:—")
 NUM_UNIT_FIELDS = 3
+NUM_STRESSES = 3
+UNITS_BEFORE, AROUND = 3, 8  # of those that `units_around` tells
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,15 @@ def no_text() -> Units:
 def valid_units(lengths: Tensor, count: int) -> Tensor:
     """Of texts of `lengths` `[S]` padded to `count` units, which are theirs, `[S, count]`."""
     return torch.arange(count, device=lengths.device)[None] < lengths[:, None]
+
+
+def units_around(units: Tensor) -> Tensor:
+    """At each of the units `[N, 3]` of a sentence those around it, symbol and stress in one number,
+    `[N, AROUND]`; 0 beyond the text."""
+    numbers = torch.nn.functional.pad(
+        NUM_STRESSES * units[:, 0] + units[:, 1], (UNITS_BEFORE, AROUND - 1 - UNITS_BEFORE)
+    )
+    return numbers.unfold(0, AROUND, 1)
 
 
 def neighbours(symbols: Tensor, pointer: Tensor) -> Tensor:

@@ -50,11 +50,16 @@ class Latents:
         mean, std = torch.from_numpy(self.mean).float(), torch.from_numpy(self.std).float()
         return mean + std * torch.randn_like(mean)
 
+    @property
+    def heard_std(self) -> np.ndarray:
+        """`std`, but 0 where the posterior says next to nothing: the decoder does not listen there,
+        and noise is not worth learning to draw."""
+        return self.std * (self.std < _UNHEARD)
+
     def sample_of_heard(self) -> torch.Tensor:
-        """As `sample`, but the mean where the posterior says next to nothing: the decoder does not
-        listen there, and noise is not worth learning to draw."""
-        mean, std = torch.from_numpy(self.mean).float(), torch.from_numpy(self.std).float()
-        return mean + std * (std < _UNHEARD) * torch.randn_like(mean)
+        """A draw with `heard_std`."""
+        mean, std = torch.from_numpy(self.mean).float(), torch.from_numpy(self.heard_std).float()
+        return mean + std * torch.randn_like(mean)
 
 
 def load_tokenizer(folder: Path) -> SemanticTokenizer:

@@ -54,7 +54,7 @@ def distill_flow_omni(job: Job) -> None:
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         with torch.no_grad():
             rows = teacher.read(dialogues.draw(generator, teacher.config))
-            conditions = teacher.conditions(teacher(rows.embedded), rows)
+            conditions, _ = teacher.conditions(teacher(rows.embedded), rows)
         return {"total": flow_map_loss(teacher.field, student.field, conditions)}
 
     run = job.run("flow-omni-distilled", 1e-3)

@@ -12,6 +12,7 @@ from models.training.dialogues import Dialogues
 from models.training.encoded import Latents, encode_corpus, encode_latents, load_tokenizer
 from models.training.job import Job
 from models.training.loop import Budget, train
+from models.training.near import NearCorpus
 from models.training.warm_start import start_from
 
 _MEASURED_UTTERANCES = 500
@@ -55,7 +56,7 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
         model.latent_mean.copy_(mean)
         model.latent_std.copy_(std)
         if not (job.resume and (job.work / FlowOmni.name).exists()):
-            _train_near(job, model, dialogues)
+            _train_near(job, model, dialogues, latents)
     model.requires_grad_(True)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
@@ -68,26 +69,28 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     save_model(job.out, FlowOmni.name, model, model.config, half=True, int8=True)
 
 
-def _train_near(job: Job, model: FlowOmni, dialogues: Dialogues) -> None:
+def _train_near(job: Job, model: FlowOmni, dialogues: Dialogues, latents: list[Latents]) -> None:
     """What a frame owes to those just before it and to its phone, learnt without the transformer:
-    in the time of one step with it there is room for eight without."""
+    in the time of one step with it there is room for many without."""
+    corpus = NearCorpus(dialogues, latents, model)
     model.requires_grad_(False)
-    for part in model.near():
+    for part in model.near_parts():
         part.requires_grad_(True)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        found = corpus.draw(generator, model.config.recent_frames).to(model.latent_mean.device)
         with torch.no_grad():
-            rows = model.read(dialogues.draw(generator, model.config))
-        flow, mean = model.near_losses(model.conditions(None, rows), rows)
+            manner = model.manner(found.plan, found.style)
+            told = model.told(found.age, manner, found.around)
+        recent = found.there[..., None] * model.normalised(found.before)
+        frames = model.normalised(found.frames)
+        flow, mean = model.frame_losses(model.near(recent.flatten(1), told), frames)
         return {"total": flow + mean, "flow": flow, "mean": mean}
 
     minutes = None if job.budget.minutes is None else _NEAR_SHARE * job.budget.minutes
-    run = job.run("flow-omni-near", _NEAR_RATE)
-    train(
-        dataclasses.replace(run, budget=Budget(_NEAR_STEPS * job.budget.steps, minutes)),
-        model,
-        draw,
-    )
+    budget = Budget(_NEAR_STEPS * job.budget.steps, minutes)
+    run = dataclasses.replace(job.run("flow-omni-near", _NEAR_RATE), budget=budget)
+    train(run, model, draw)
 
 
 def _statistics(latents: list[Latents], seed: int) -> tuple[Tensor, Tensor]:

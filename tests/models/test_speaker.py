@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from data.errors import InputError
+from models.mel import FRAME_SAMPLES
 from models.speaker import Speaker, SpeakOptions
 from tests.tiny import tiny_speaker
 

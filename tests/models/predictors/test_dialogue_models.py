@@ -8,6 +8,7 @@ import torch
 
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.sequence import AUDIO, CODE, MAX_ADVANCE, PLAN, TURN, UNIT, Segment
+from models.predictors.units import units_around
 
 
 def hidden_of(talker: DialogueModel, segments: list[Segment]) -> torch.Tensor:
@@ -30,19 +31,20 @@ def test_training_and_speaking_see_the_same_sequence(
         hidden.append(talker.plan_step(state, field, value))
     at_pointer = talker.at_pointer(talker.encode_units(last.units))
     manner = talker.manner(last.plan, last.style)
-    before, age, told = None, 0, []
+    around = units_around(last.units)
+    before, age = None, 0
     sound = last.codes.tolist() if frames is None else frames[-len(last.codes) :]
     for frame, heard in enumerate(sound):
         unit = int(last.pointer[frame])
         age = age + 1 if frame and unit == int(last.pointer[frame - 1]) else 0
-        given = talker.given(at_pointer[unit], age, manner)
-        hidden.append(talker.frame_step(state, before, given))
+        told = talker.told(age, manner, around[unit])
+        hidden.append(talker.frame_step(state, before, at_pointer[unit], told))
         before = heard
-        told.append(given)
+        for name, values in vars(rows.told).items():
+            in_training = values[0, frame - len(sound)]
+            torch.testing.assert_close(getattr(told, name), in_training, atol=1e-4, rtol=1e-3)
     from_audio = int((positions.kind[0] == AUDIO).nonzero()[-1])
     torch.testing.assert_close(torch.stack(hidden), whole[from_audio:], atol=1e-4, rtol=1e-3)
-    in_training = rows.given[0][-len(told) :]
-    torch.testing.assert_close(torch.stack(told), in_training, atol=1e-4, rtol=1e-3)
 
 
 def test_prefill_in_pieces_equals_the_whole(talker: DialogueModel, segments: list[Segment]) -> None:

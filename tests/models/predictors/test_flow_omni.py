@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.predictors.dialogue_model import Told
 from models.predictors.flow_omni import FlowOmni
 from models.predictors.generation import MAX_PAUSE_FRAMES, Sentence, generate
 from models.predictors.sampling import SamplingOptions
@@ -17,6 +18,13 @@ from tests.tiny import tiny, tiny_speaker
 @pytest.fixture
 def talker() -> FlowOmni:
     return tiny("flow-omni")
+
+
+def something(talker: FlowOmni) -> Told:
+    """What some frame might be told."""
+    generator = torch.Generator().manual_seed(8)
+    vectors = torch.randn(2, talker.config.dim, generator=generator)
+    return Told(*vectors, torch.randint(3 * talker.config.num_symbols, (8,), generator=generator))
 
 
 def test_training_and_drawing_show_the_flow_the_same_latents(
@@ -35,12 +43,12 @@ def test_training_and_drawing_show_the_flow_the_same_latents(
     talker.losses(hidden, rows, draws=1)
     in_training = seen.pop()
     chosen = rows.positions.code_target >= 0
-    at_sound, given, frames = hidden[chosen], rows.given[chosen], rows.frames
+    at_sound, told, frames = hidden[chosen], rows.told[chosen], rows.frames
     starts, generator = [0, 15, 24], torch.Generator().manual_seed(0)
     for first, end in itertools.pairwise(starts):
         for frame in range(first, end):
-            told, before = (at_sound[frame], given[frame]), list(frames[first:frame])
-            talker.draw_frame(*told, SamplingOptions(), generator, before)
+            known, before = (at_sound[frame], told[frame]), list(frames[first:frame])
+            talker.draw_frame(*known, SamplingOptions(), generator, before)
             torch.testing.assert_close(seen[-1][0], in_training[frame], atol=1e-5, rtol=1e-4)
 
 
@@ -53,22 +61,21 @@ def test_a_flow_that_was_learnt_draws_its_data(talker: FlowOmni) -> None:
 
     talker.field.forward = field  # type: ignore[method-assign]
     hidden, generator = torch.zeros(talker.config.dim), torch.Generator().manual_seed(1)
-    given = torch.randn(3, talker.config.dim)
+    told = something(talker)
     recent = torch.zeros(1, talker.context.recent.in_features)
-    mean = talker.mean(talker.context(recent, given[None], hidden[None]))[0]
+    mean = talker.mean(talker.near(recent, told[None], hidden[None]))[0]
     for steps in (0, 1, 2, 9):
         options = SamplingOptions(temperature=1.0, flow_steps=steps)
-        drawn = talker.draw_frame(hidden, given, options, generator, [])
+        drawn = talker.draw_frame(hidden, told, options, generator, [])
         torch.testing.assert_close(drawn, point + mean)
 
 
 def test_temperature_zero_is_certain(talker: FlowOmni) -> None:
-    hidden, *given = torch.randn(4, talker.config.dim, generator=torch.Generator().manual_seed(2))
+    hidden = torch.randn(talker.config.dim, generator=torch.Generator().manual_seed(2))
+    told = something(talker)
     options = SamplingOptions(temperature=0.0)
     drawn = [
-        talker.draw_frame(
-            hidden, torch.stack(given), options, torch.Generator().manual_seed(seed), []
-        )
+        talker.draw_frame(hidden, told, options, torch.Generator().manual_seed(seed), [])
         for seed in (0, 1)
     ]
     torch.testing.assert_close(drawn[0], drawn[1])
@@ -79,7 +86,7 @@ def test_noise_enters_the_history_only_in_training(
 ) -> None:
     def heard() -> tuple[torch.Tensor, torch.Tensor]:
         rows = talker.read([segments])
-        return rows.embedded, talker.conditions(None, rows)
+        return rows.embedded, talker.conditions(talker(rows.embedded), rows)[0]
 
     quiet = heard()
     torch.testing.assert_close(quiet, heard())

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from models.predictors.dialogue_model import Told
 from models.predictors.flow_omni import FlowOmni
 from models.predictors.sampling import SamplingOptions
 from models.training.flow_map import flow_map_loss, student_of
@@ -14,11 +15,17 @@ def teacher() -> FlowOmni:
     return tiny("flow-omni")
 
 
+def silent(model: FlowOmni, count: int) -> Told:
+    """What frames beyond any text might be told."""
+    nothing = torch.zeros(count, model.config.dim)
+    return Told(nothing, nothing, torch.zeros(count, 8, dtype=torch.long))
+
+
 def drawn(model: FlowOmni, hidden: torch.Tensor, steps: int) -> torch.Tensor:
-    given = torch.zeros(3, model.config.dim)
+    told = silent(model, 1)[0]
     options = SamplingOptions(temperature=0.5, flow_steps=steps)
     generator = torch.Generator().manual_seed(3)
-    return torch.stack([model.draw_frame(h, given, options, generator, []) for h in hidden])
+    return torch.stack([model.draw_frame(h, told, options, generator, []) for h in hidden])
 
 
 def test_a_student_begins_as_its_teacher(teacher: FlowOmni) -> None:
@@ -37,8 +44,7 @@ def test_a_student_learns_to_take_one_step(teacher: FlowOmni) -> None:
     goal = drawn(teacher, hidden, 8)
     before = (drawn(student, hidden, 1) - goal).square().mean()
     recent = torch.zeros(len(hidden), teacher.context.recent.in_features)
-    given = torch.zeros(len(hidden), 3, teacher.config.dim)
-    conditions = teacher.context(recent, given, hidden)
+    conditions = teacher.near(recent, silent(teacher, len(hidden)), hidden)
     optimizer = torch.optim.Adam(student.field.parameters(), 5e-3)
     for _ in range(300):
         loss = flow_map_loss(teacher.field, student.field, conditions)

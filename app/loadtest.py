@@ -158,11 +158,10 @@ def strange_voices(outcomes: list[Outcome], server: Server) -> int:
     the bundled style encoder; the server speaks a sentence in each for comparison."""
     import torch
 
-    from models.checkpoint import WEIGHTS, load_config, load_weights
-    from models.vocoder.style import StyleConfig, StyleEncoder
+    from models.checkpoint import WEIGHTS
+    from models.vocoder.style import load_style
 
-    encoder = StyleEncoder(load_config(WEIGHTS, "style", StyleConfig))
-    load_weights(WEIGHTS, "style", encoder)
+    encoder = load_style(WEIGHTS)
 
     def style(samples: np.ndarray) -> torch.Tensor:
         return encoder.encode(torch.from_numpy(np.ascontiguousarray(samples))[None])[0]

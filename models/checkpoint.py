@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 _SCALE = ".int8_scale"
 
 Config = TypeVar("Config")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def read_config(kind: type[Config], values: dict[str, object]) -> Config:
@@ -82,6 +84,19 @@ def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
             f"make them with: python3 launch.py train {name} --data DIR"
         )
     return read_config(kind, json.loads(path.read_text()))
+
+
+def load_model(
+    folder: Path, name: str, kind: Callable[[Config], Model], config: type[Config]
+) -> Model:
+    """The model called `name`: what `kind` makes of its configuration, with its weights.
+
+    Raises:
+        MissingModelError: it is not in `folder`.
+    """
+    model = kind(load_config(folder, name, config))
+    load_weights(folder, name, model)
+    return model
 
 
 def load_weights(folder: Path, name: str, model: nn.Module) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from data.errors import InputError, MissingModelError
 from kernels.int8_linear import with_int8_linears
-from models.checkpoint import WEIGHTS, load_config, load_weights
+from models.checkpoint import WEIGHTS, load_model
 from models.dialogue_state import AGENT, DialogueState, HeardTurn
 from models.mel import SAMPLE_RATE, in_16_bits
 from models.predictors.alignment import align_units
@@ -26,7 +26,7 @@ from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply
 from models.schedule import Schedule
 from models.text import normalise
-from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
+from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
 from models.vocoder.codec import load_codec
 from models.vocoder.decoder import Decoder, decode_whole
@@ -34,8 +34,8 @@ from models.vocoder.encodec import EncodecDecoder, EncodecLatents
 from models.vocoder.lookahead import TEMPERATURE
 from models.vocoder.posterior import Posterior
 from models.vocoder.prior import Prior, PriorConfig
-from models.vocoder.style import StyleConfig, StyleEncoder
-from models.vocoder.synthesis import Manner, Synthesis
+from models.vocoder.style import StyleEncoder, load_style
+from models.vocoder.synthesis import Manner, Synthesis, check_manner
 from models.voice import Prompt, Voice, load_voices
 
 MAX_HEARD_SECONDS = 30  # of a longer turn, the end is heard
@@ -150,24 +150,16 @@ class Speaker:
         folder = WEIGHTS if weights is None else Path(weights)
         if device == "cpu":
             torch.set_num_threads(1)
-        tokenizer = SemanticTokenizer(load_config(folder, "semantic", SemanticConfig))
-        style = StyleEncoder(load_config(folder, "style", StyleConfig))
+        tokenizer, style = load_tokenizer(folder), load_style(folder)
         talkers = load_predictors(folder, predictor)
         if device == "cpu":
             for talker in talkers:
                 with_int8_linears(talker)
-        models = {
-            "semantic": tokenizer,
-            "style": style,
-        }
-        for name, model in models.items():
-            load_weights(folder, name, model)
         posterior, decoder = load_codec(folder)
         prior = None
         semantic = any(talker.frames == "semantic" for talker in talkers)
         if semantic or (folder / "prior.safetensors").is_file():
-            prior = Prior(load_config(folder, "prior", PriorConfig))
-            load_weights(folder, "prior", prior)
+            prior = load_model(folder, "prior", Prior, PriorConfig)
         acoustic_decoder = None
         if any(talker.frames == "acoustic" for talker in talkers):
             acoustic_decoder = load_acoustic_decoder(folder)
@@ -247,17 +239,18 @@ class Speaker:
 
         Raises:
             InputError: there is nothing in `text` that can be spoken (at once when it is a string,
-                from the iteration when it comes in pieces).
+                from the iteration when it comes in pieces), or `check_manner`.
         """
         if isinstance(text, str) and not normalise(text):
             raise InputError(
                 "there is nothing to speak in the text: give words, not only signs or emoji"
             )
+        options = options or SpeakOptions()
+        check_manner(self.decoder, options.manner)
         self.drop_reply(dialogue)
         prompt = voice.prompt if dialogue.model.prompted else None
         if dialogue.prompt is not prompt or dialogue.model.config.order == "AABB":
             self._lead(dialogue, prompt)
-        options = options or SpeakOptions()
         reply = Reply(self, dialogue, text, voice, options)
         dialogue.open_reply, dialogue.before_reply = weakref.ref(reply), reply.mark
         reply.start()

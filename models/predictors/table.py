@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from data.errors import InputError
-from models.checkpoint import load_config, load_weights
+from models.checkpoint import load_model
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
@@ -30,7 +30,5 @@ def load_predictors(folder: Path, only: str | None = None) -> list[DialogueModel
     loaded = []
     for name in [only] if only else there or PREDICTORS[:1]:
         kind, config = _PREDICTORS[name]
-        model = kind(load_config(folder, name, config))
-        load_weights(folder, name, model)
-        loaded.append(model)
+        loaded.append(load_model(folder, name, kind, config))
     return loaded

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import load_config, load_weights
+from models.checkpoint import load_model
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ def load_acoustic(folder: Path) -> AcousticTokenizer:
     Raises:
         MissingModelError: it is not in `folder`.
     """
-    acoustic = AcousticTokenizer(load_config(folder, "acoustic", AcousticConfig))
-    load_weights(folder, "acoustic", acoustic)
-    return acoustic
+    return load_model(folder, "acoustic", AcousticTokenizer, AcousticConfig)
 
 
 def nearest(points: Tensor, codebook: Tensor) -> Tensor:

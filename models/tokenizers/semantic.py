@@ -1,11 +1,13 @@
 """The semantic tokenizer: what is said and in which manner, one code every 40 ms."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.checkpoint import load_model
 from models.mel import FRAME_SAMPLES, NUM_FEATURES, SpeechFeatures, num_frames
 from models.streaming import ConvNeXtStack, Downsample
 from models.tokenizers.fsq import FSQ
@@ -121,3 +123,12 @@ class SemanticTokenizer(nn.Module):
         """Log-probabilities of each frame's phone `[B, T, num_symbols]` and prosody, from codes."""
         phones, _, prosody = self.read(self.quantiser.decode(codes))
         return phones.log_softmax(-1), prosody
+
+
+def load_tokenizer(folder: Path) -> SemanticTokenizer:
+    """The trained semantic tokenizer.
+
+    Raises:
+        MissingModelError: it is not in `folder`.
+    """
+    return load_model(folder, "semantic", SemanticTokenizer, SemanticConfig)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_config, load_weights, save_model
+from models.checkpoint import load_config, load_model, load_weights, save_model
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.text import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
@@ -53,8 +53,7 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
 
     drawn = None
     if (job.out / "ham-tts.safetensors").is_file():
-        ham_tts = HamTTS(load_config(job.out, "ham-tts", HamTTSConfig))
-        load_weights(job.out, "ham-tts", ham_tts)
+        ham_tts = load_model(job.out, "ham-tts", HamTTS, HamTTSConfig)
         drawn = draw_codes(job.data, job.corpus, encoded, job.out, ham_tts, true, job.seed)
     else:
         logger.info("no ham-tts in %s: first codes are the true ones, or near ones", job.out)

@@ -17,9 +17,10 @@ from models.predictors.code_model import CodeModel
 from models.predictors.sampling import SamplingOptions
 from models.predictors.segments import split_turn
 from models.predictors.sequence import Segment
+from models.tokenizers.semantic import load_tokenizer
 from models.training.corpus import PREPARED, Corpus
 from models.training.dialogues import MAX_LENGTH, all_plans, length_of
-from models.training.encoded import Encoded, kept, load_tokenizer
+from models.training.encoded import Encoded, kept
 from models.training.loop import device
 
 

@@ -12,17 +12,16 @@ import torch
 from rich.progress import track
 from torch import nn
 
-from models.checkpoint import load_config, load_weights, sha256
+from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
 from models.predictors.alignment import align_units
-from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
+from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
 from models.training.loop import device
-from models.training.vocoder import load_style
 from models.vocoder.codec import latents_file, load_codec
 from models.vocoder.encodec import EncodecLatents
 from models.vocoder.posterior import Posterior
-from models.vocoder.style import StyleEncoder
+from models.vocoder.style import StyleEncoder, load_style
 
 STYLE_SECONDS = 6
 _UNHEARD = 0.5  # deviation of a posterior whose prior has 1
@@ -60,17 +59,6 @@ class Latents:
         """A draw with `heard_std`."""
         mean, std = torch.from_numpy(self.mean).float(), torch.from_numpy(self.heard_std).float()
         return mean + std * torch.randn_like(mean)
-
-
-def load_tokenizer(folder: Path) -> SemanticTokenizer:
-    """The trained semantic tokenizer.
-
-    Raises:
-        MissingModelError: it is not in `folder`.
-    """
-    tokenizer = SemanticTokenizer(load_config(folder, "semantic", SemanticConfig))
-    load_weights(folder, "semantic", tokenizer)
-    return tokenizer
 
 
 def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:

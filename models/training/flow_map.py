@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checkpoint import load_config, load_weights, save_model
+from models.checkpoint import load_model, save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig, VectorField
+from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues
-from models.training.encoded import encode_corpus, encode_latents, load_tokenizer
+from models.training.encoded import encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import device, train
 
@@ -32,11 +33,9 @@ def distill_flow_omni(job: Job) -> None:
     Raises:
         MissingModelError: there is no Flow-Omni in `out`.
     """
-    teacher = FlowOmni(load_config(job.out, FlowOmni.name, FlowOmniConfig))
-    load_weights(job.out, FlowOmni.name, teacher)
+    teacher = load_model(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig)
     if teacher.config.flow_map:  # distilled before: again from where it came
-        teacher = FlowOmni(load_config(job.work, _TEACHER, FlowOmniConfig))
-        load_weights(job.work, _TEACHER, teacher)
+        teacher = load_model(job.work, _TEACHER, FlowOmni, FlowOmniConfig)
     else:
         save_model(job.work, _TEACHER, teacher, teacher.config, half=True, int8=True)
     student = student_of(teacher)

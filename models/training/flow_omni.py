@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_config, load_weights, save_model
+from models.checkpoint import load_model, save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
+from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues
-from models.training.encoded import Latents, encode_corpus, encode_latents, load_tokenizer
+from models.training.encoded import Latents, encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import Budget, train
 from models.training.near import NearCorpus
@@ -46,8 +47,7 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     )
     torch.manual_seed(job.seed)
     if further:
-        model = FlowOmni(load_config(job.out, FlowOmni.name, FlowOmniConfig))
-        load_weights(job.out, FlowOmni.name, model)
+        model = load_model(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig)
     else:
         config = FlowOmniConfig(**start.sizes(dialogues), latent_dim=latents[0].mean.shape[1])
         model = FlowOmni(config)

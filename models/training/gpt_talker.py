@@ -9,8 +9,9 @@ from torch import Tensor
 
 from models.checkpoint import save_model
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
+from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues, codes_of
-from models.training.encoded import encode_corpus, load_tokenizer
+from models.training.encoded import encode_corpus
 from models.training.job import Job
 from models.training.loop import train
 from models.training.warm_start import start_from

@@ -10,9 +10,10 @@ from models.checkpoint import save_model
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import Segment
 from models.tokenizers.acoustic import load_acoustic
+from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues
 from models.training.disturbing import disturbed
-from models.training.encoded import encode_corpus, encode_latents, load_tokenizer
+from models.training.encoded import encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import train
 from models.training.refined import NUM_REFINED, refined_units

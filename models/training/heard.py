@@ -14,9 +14,9 @@ from torch import nn
 from data.audio import resample
 from models.checkpoint import sha256
 from models.mel import SAMPLE_RATE, num_frames
-from models.tokenizers.semantic import SemanticTokenizer
+from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
-from models.training.encoded import BATCH, kept, load_tokenizer
+from models.training.encoded import BATCH, kept
 from models.training.loop import device
 from models.training.recorded import recorded
 

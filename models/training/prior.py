@@ -9,10 +9,11 @@ from torch import Tensor
 
 from models.checkpoint import load_config, load_weights, save_model
 from models.text import SYMBOLS
+from models.tokenizers.semantic import load_tokenizer
 from models.training.crops import stack
 from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
-from models.training.encoded import Encoded, encode_corpus, load_tokenizer
+from models.training.encoded import Encoded, encode_corpus
 from models.training.frames import BATCH, frame_crops
 from models.training.job import Job
 from models.training.loop import device, train

@@ -17,8 +17,9 @@ from torch import nn
 from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES, num_frames
 from models.tokenizers.hubert import Hubert
+from models.tokenizers.semantic import load_tokenizer
 from models.training.corpus import PREPARED, Corpus
-from models.training.encoded import in_batches, kept, load_tokenizer
+from models.training.encoded import in_batches, kept
 from models.training.loop import device
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from models.omni import load_thinker
 from models.predictors.backbones import HuggingFaceBackbone, WordBackbone
 from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
 from models.text.words import vocabulary
-from models.training.encoded import load_tokenizer
+from models.tokenizers.semantic import load_tokenizer
 from models.training.exchanges import Exchanges, dialogue_texts
 from models.training.heard import encode_heard
 from models.training.job import Job

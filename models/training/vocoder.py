@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checkpoint import load_config, load_weights, save_model
+from models.checkpoint import load_model, save_model
 from models.mel import MELS_PER_FRAME
 from models.training.adversary import Judges
 from models.training.corpus import Corpus
@@ -19,7 +19,7 @@ from models.training.loop import device, train
 from models.training.losses import SpectralLoss
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
-from models.vocoder.style import StyleConfig, StyleEncoder
+from models.vocoder.style import load_style
 
 BATCH = 10
 CROP_FRAMES = 20  # 0.8 s
@@ -38,17 +38,6 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.posterior = posterior
         self.decoder = decoder
-
-
-def load_style(folder: Path) -> StyleEncoder:
-    """The trained style encoder.
-
-    Raises:
-        MissingModelError: it is not in `folder`.
-    """
-    encoder = StyleEncoder(load_config(folder, "style", StyleConfig))
-    load_weights(folder, "style", encoder)
-    return encoder
 
 
 @dataclass
@@ -155,12 +144,8 @@ def train_decoder(job: Job, judged: bool = True) -> None:
         MissingModelError: posterior or decoder is not in `out`.
     """
     batches = Batches(job.corpus, job.out)
-    posterior = Posterior(load_config(job.out, "posterior", PosteriorConfig))
-    load_weights(job.out, "posterior", posterior)
-    posterior.to(batches.device)
-    decoder = Decoder(load_config(job.out, "decoder", DecoderConfig))
-    load_weights(job.out, "decoder", decoder)
-    decoder.requires_grad_(True)
+    posterior = load_model(job.out, "posterior", Posterior, PosteriorConfig).to(batches.device)
+    decoder = load_model(job.out, "decoder", Decoder, DecoderConfig).requires_grad_(True)
     torch.manual_seed(job.seed)
     judges = Judges() if judged else None
     model = Contest(decoder, judges)

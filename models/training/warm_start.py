@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import load_config, load_weights
+from models.checkpoint import load_model
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
@@ -37,9 +37,7 @@ def trained_talker(folder: Path) -> GPTTalker | None:
     if not (folder / "gpt-talker.safetensors").is_file():
         logger.info("there is no gpt-talker in %s: training without it", folder)
         return None
-    talker = GPTTalker(load_config(folder, "gpt-talker", GPTTalkerConfig))
-    load_weights(folder, "gpt-talker", talker)
-    return talker
+    return load_model(folder, "gpt-talker", GPTTalker, GPTTalkerConfig)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checkpoint import load_config, load_weights
+from models.checkpoint import load_model
 from models.streaming import ConvNeXtStack, ConvState
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic
 from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
@@ -185,7 +185,9 @@ def load_acoustic_decoder(folder: Path) -> AcousticDecoder:
     Raises:
         MissingModelError: either is not in `folder`.
     """
-    config = load_config(folder, "acoustic-decoder", AcousticDecoderConfig)
-    decoder = AcousticDecoder(config, load_acoustic(folder))
-    load_weights(folder, "acoustic-decoder", decoder)
-    return decoder
+    acoustic = load_acoustic(folder)
+
+    def made(config: AcousticDecoderConfig) -> AcousticDecoder:
+        return AcousticDecoder(config, acoustic)
+
+    return load_model(folder, "acoustic-decoder", made, AcousticDecoderConfig)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.checkpoint import load_config, load_weights
+from models.checkpoint import load_config, load_model
 from models.vocoder import encodec
 from models.vocoder.decoder import Decoder, DecoderConfig
 from models.vocoder.encodec import EncodecConfig, EncodecDecoder, EncodecLatents, read_encodec
@@ -29,8 +29,7 @@ def load_codec(folder: Path) -> tuple[Posterior | EncodecLatents, Decoder | Enco
         config = load_config(folder, encodec.FILE, EncodecConfig)
         model = read_encodec(latents_file(folder))
         return EncodecLatents(model, config), EncodecDecoder(model, config)
-    posterior = Posterior(load_config(folder, "posterior", PosteriorConfig))
-    decoder = Decoder(load_config(folder, "decoder", DecoderConfig))
-    load_weights(folder, "posterior", posterior)
-    load_weights(folder, "decoder", decoder)
-    return posterior, decoder
+    return (
+        load_model(folder, "posterior", Posterior, PosteriorConfig),
+        load_model(folder, "decoder", Decoder, DecoderConfig),
+    )

@@ -1,10 +1,12 @@
 """The style encoder: whose voice it is, as one vector."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from models.checkpoint import load_model
 from models.mel import NUM_FEATURES, SpeechFeatures
 from models.streaming import ConvNeXtStack, Downsample
 
@@ -49,3 +51,12 @@ class StyleEncoder(nn.Module):
     def encode(self, samples: Tensor) -> Tensor:
         """Samples `[B, T]` at 24 kHz to style vectors `[B, style_dim]`."""
         return self(self.features(samples))
+
+
+def load_style(folder: Path) -> StyleEncoder:
+    """The trained style encoder.
+
+    Raises:
+        MissingModelError: it is not in `folder`.
+    """
+    return load_model(folder, "style", StyleEncoder, StyleConfig)

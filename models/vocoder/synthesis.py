@@ -51,6 +51,16 @@ class Manner:
     energy: float = 1.0
 
 
+def check_manner(decoder: Decoder | EncodecDecoder, manner: Manner) -> None:
+    """Refuses what a decoder cannot do.
+
+    Raises:
+        InputError: it cannot change pitch or rate as `manner` asks.
+    """
+    if not decoder.bends and (manner.pitch, manner.rate) != (1.0, 1.0):
+        raise InputError("EnCodec's decoder changes neither pitch nor rate: leave both at 1")
+
+
 class Synthesis:
     """One stream of speech in one voice; `way` makes latents of codes; without
     one the frames are latents already.
@@ -59,7 +69,7 @@ class Synthesis:
     `960 t` belongs to the beginning of frame `t` (at rate 1): the decoder's delay is taken out.
 
     Raises:
-        InputError: the decoder cannot change pitch or rate as `manner` asks.
+        InputError: see `check_manner`.
     """
 
     def __init__(
@@ -70,8 +80,7 @@ class Synthesis:
         manner: Manner,
         temperature: float,
     ) -> None:
-        if not decoder.bends and (manner.pitch, manner.rate) != (1.0, 1.0):
-            raise InputError("EnCodec's decoder changes neither pitch nor rate: leave both at 1")
+        check_manner(decoder, manner)
         device = style.device
         self.way, self.decoder, self.manner = way, decoder, manner
         self.style = style[None]

@@ -122,6 +122,8 @@ def test_a_predictor_learns_and_speaks_in_its_codes(
     reply = speaker.speak(dialogue, "Who baked?", voice, SpeakOptions(seed=1))
     sound = np.concatenate(list(reply))
     assert len(sound) > 0 and len(sound) % 960 == 0 and np.abs(sound).max() > 0
+    with pytest.raises(InputError, match="leave both at 1"):
+        speaker.speak(dialogue, "Who baked?", voice, SpeakOptions(pitch=1.2))
     copy = speaker.reconstruct(heard)
     assert copy.shape == heard.shape and np.abs(copy).max() > 0
     with pytest.raises(MissingModelError, match="train prior"):

@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.checkpoint import load_config, load_weights
 from models.training import style
 from models.training.corpus import Corpus
 from models.training.crops import random_crop, stack
@@ -15,13 +14,11 @@ from models.training.job import Job
 from models.training.loop import Budget
 from models.training.recorded import recorded
 from models.training.style import steady_style
-from models.vocoder.style import StyleConfig, StyleEncoder
+from models.vocoder.style import StyleEncoder, load_style
 
 
 def loaded(weights: Path) -> StyleEncoder:
-    encoder = StyleEncoder(load_config(weights, "style", StyleConfig))
-    load_weights(weights, "style", encoder)
-    return encoder
+    return load_style(weights)
 
 
 def test_a_recording_is_the_same_speech() -> None:

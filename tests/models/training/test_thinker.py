@@ -14,9 +14,9 @@ from models.mel import FRAME_SAMPLES
 from models.omni import load_thinker
 from models.predictors.thinker import AGENT, USER, build_thinker
 from models.text.words import vocabulary
+from models.tokenizers.semantic import load_tokenizer
 from models.training import exchanges
 from models.training.corpus import Corpus
-from models.training.encoded import load_tokenizer
 from models.training.exchanges import Exchanges, dialogue_texts
 from models.training.heard import encode_heard, speed_of
 from models.training.job import Job

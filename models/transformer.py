@@ -133,7 +133,7 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(dim, bias=False)
 
     def init_state(
-        self, batch: int, device: torch.device, dtype: torch.dtype, capacity: int = 512
+        self, batch: int, device: torch.device | str, dtype: torch.dtype, capacity: int = 512
     ) -> list[KeyValues]:
         shape = (batch, self.num_heads, capacity, self.dim // self.num_heads)
 

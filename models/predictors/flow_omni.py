@@ -43,7 +43,7 @@ class FlowOmniConfig(DialogueConfig):
     recent_frames: int = 6
     context_dim: int = 512
     context_depth: int = 3
-    steps: int = 4
+    steps: int = 2
     flow_map: bool = False
 
 

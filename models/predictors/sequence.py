@@ -129,7 +129,6 @@ def serialise(segments: list[Segment], num_codes: int, num_past: int = 0) -> Pos
         if segment.codes is None:
             out.add(1, AUDIO, segment=number)
         else:
-            assert segment.plan is not None and segment.pointer is not None
             _add_sound(out, segment, number, firsts[number], num_codes)
 
     for number in range(num_past):
@@ -144,6 +143,7 @@ def serialise(segments: list[Segment], num_codes: int, num_past: int = 0) -> Pos
 
 def _add_sound(out: _Rows, segment: Segment, number: int, first_unit: int, num_codes: int) -> None:
     plan, codes, pointer = segment.plan, segment.codes, segment.pointer
+    assert plan is not None and codes is not None and pointer is not None
     fields = torch.arange(len(PLAN_FIELDS)) * NUM_BINS
     tokens = fields + plan
     out.add(1, AUDIO, segment=number, plan_target=tokens[0])

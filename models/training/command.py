@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--distill",
         action="store_true",
-        help="flow-omni: the one in --out learns to take one step where it takes four",
+        help="flow-omni: the one in --out learns to take one step where it takes several",
     )
     parser.add_argument(
         "--backbone", type=Path, help="omni-thinker: a folder with a Hugging Face language model"

@@ -101,3 +101,12 @@ def with_int8_linears(model: nn.Module) -> nn.Module:
         else:
             with_int8_linears(child)
     return model
+
+
+def num_parameters(model: nn.Module) -> int:
+    """How many numbers a model has learnt, those in an `Int8Linear` among them."""
+    count = sum(parameter.numel() for parameter in model.parameters())
+    for module in model.modules():
+        if isinstance(module, Int8Linear):
+            count += module.whole.numel() + (0 if module.bias is None else module.bias.numel())
+    return count

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels.int8_linear import num_parameters
 from models.evaluation import dialogue, speech, speed
 from models.evaluation.dialogue import MAIN, SIDES, answer, make_pairs, order_of
 from models.evaluation.figures import Figure, Result, Table, nothing, ratio, shown
@@ -150,8 +151,7 @@ def _size(through: Through) -> Figure:
     model = getattr(through.open_dialogue(), "model", None)
     if model is None:
         return nothing("size", "parameters, M", "no model")
-    count = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    return ratio("size", "parameters, M", [count])
+    return ratio("size", "parameters, M", [num_parameters(model) / 1e6])
 
 
 def _table(found: dict[str, list[Figure]]) -> Table:

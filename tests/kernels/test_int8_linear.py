@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kernels.int8_linear import Int8Linear, with_int8_linears
+from kernels.int8_linear import Int8Linear, num_parameters, with_int8_linears
 from kernels.int8_linear.linear import (
     FEW_ROWS,
     ROWS_TOGETHER,
@@ -46,6 +46,13 @@ def test_every_linear_layer_inside_is_replaced() -> None:
     with_int8_linears(model)
     kinds = [type(module) for module in model.modules()]
     assert kinds.count(Int8Linear) == 2 and nn.Linear not in kinds
+
+
+def test_parameters_are_counted_wherever_they_lie() -> None:
+    model = nn.Sequential(nn.Linear(64, 8), nn.Linear(8, 3, bias=False), nn.LayerNorm(3))
+    count = num_parameters(model)
+    assert count == 64 * 8 + 8 + 8 * 3 + 6
+    assert num_parameters(with_int8_linears(model)) == count
 
 
 @pytest.mark.parametrize("width", [7, 16, 40])

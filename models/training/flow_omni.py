@@ -12,9 +12,9 @@ from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues
 from models.training.encoded import Latents, encode_corpus, encode_latents
 from models.training.job import Job
-from models.training.loop import Budget, train
+from models.training.loop import CHECKPOINT, Budget, forget, train
 from models.training.near import NearCorpus
-from models.training.warm_start import start_from
+from models.training.warm_start import FURTHER, start_from
 
 _MEASURED_UTTERANCES = 500
 _NEAR_STEPS = 2  # of the short context alone, to one of all
@@ -37,7 +37,7 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     """
     latents = encode_latents(job.data, job.corpus, job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)
-    start = start_from(job.out, warm or further, 1e-3)
+    start = FURTHER if further else start_from(job.out, warm, 1e-3)
     dialogues = Dialogues(
         job.corpus,
         encoded,
@@ -55,7 +55,9 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
         mean, std = _statistics(latents, job.seed)
         model.latent_mean.copy_(mean)
         model.latent_std.copy_(std)
-        if not (job.resume and (job.work / FlowOmni.name).exists()):
+        if not job.resume:
+            forget(job.work / FlowOmni.name)  # before the hour that the near takes
+        if not (job.work / FlowOmni.name / CHECKPOINT).exists():
             _train_near(job, model, dialogues, latents)
     model.requires_grad_(True)
 

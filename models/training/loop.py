@@ -15,6 +15,8 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+CHECKPOINT = "checkpoint.safetensors"
+
 logger = logging.getLogger(__name__)
 
 
@@ -92,7 +94,7 @@ def train(
     if run.resume:
         step, spent = _restore(run.folder, model, optimizer)
     elif rank == 0:
-        (run.folder / "log.jsonl").unlink(missing_ok=True)
+        forget(run.folder)
     started = saved = time.monotonic()
     sums: dict[str, float] = {}
     while (progress := _progress(run.budget, step, spent + time.monotonic() - started)) < 1.0:
@@ -126,6 +128,12 @@ def train(
     if rank == 0:
         _save(run.folder, model, optimizer, step, spent + time.monotonic() - started)
     return model.eval()
+
+
+def forget(folder: Path) -> None:
+    """A run in `folder` begins anew: what an earlier one left there is not to be resumed from."""
+    for name in ("log.jsonl", CHECKPOINT):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _progress(budget: Budget, step: int, seconds: float) -> float:
@@ -167,7 +175,7 @@ def _save(
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "checkpoint.partial"
     save_file({k: v.cpu().clone() for k, v in tensors.items()}, partial)
-    partial.replace(folder / "checkpoint.safetensors")
+    partial.replace(folder / CHECKPOINT)
 
 
 def _trained(model: nn.Module) -> list[str]:
@@ -176,7 +184,7 @@ def _trained(model: nn.Module) -> list[str]:
 
 
 def _restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-    path = folder / "checkpoint.safetensors"
+    path = folder / CHECKPOINT
     if not path.exists():
         logger.warning("%s: no checkpoint to resume from; starting at step 0", folder)
         return 0, 0.0
@@ -201,7 +209,7 @@ def restore_model(folder: Path, model: nn.Module) -> nn.Module:
     Raises:
         FileNotFoundError: the run has no checkpoint yet.
     """
-    tensors = load_file(folder / "checkpoint.safetensors")
+    tensors = load_file(folder / CHECKPOINT)
     kept = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     model.load_state_dict(kept)
     return model.eval().requires_grad_(False)

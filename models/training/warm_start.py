@@ -59,6 +59,9 @@ class Start:
             begin_with(model, self.talker)
 
 
+FURTHER = Start(None, _WARM_RATE, _WARM_POSITIONS)  # with weights of its own kind
+
+
 def start_from(folder: Path, warm: bool, rate: float) -> Start:
     """With `warm` from the GPT-Talker in `folder`, where there is one; else anew, at `rate`."""
     talker = trained_talker(folder) if warm else None

@@ -7,17 +7,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from models.training import flow_omni as recipe
 from models.training.corpus import Corpus
 from models.training.flow_omni import train_flow_omni
 from models.training.job import Job
 from models.training.loop import Budget
 
-NEAR = ("context.", "mean.", "field.")
-
 
 def steps_of(work: Path, name: str) -> int:
     lines = (work / name / "log.jsonl").read_text().splitlines()
     return json.loads(lines[-1])["step"]
+
+
+def steps_of_checkpoint(work: Path, name: str) -> int:
+    return int(load_file(work / name / "checkpoint.safetensors")["progress"][0])
 
 
 def checkpoint(work: Path, name: str) -> dict[str, torch.Tensor]:
@@ -67,3 +70,22 @@ def test_a_run_that_goes_on_is_past_the_near(
     (tmp_path / "flow-omni-near" / "checkpoint.safetensors").unlink()
     train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1), resume=resume))
     assert (tmp_path / "flow-omni-near" / "checkpoint.safetensors").exists() != resume
+
+
+def test_a_run_begun_anew_is_not_resumed_from_an_older_one(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may end while the near is being learnt, or before its first checkpoint."""
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)))
+
+    def ends(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recipe, "_train_near", ends)
+        with pytest.raises(KeyboardInterrupt):
+            train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)))
+    (tmp_path / "flow-omni" / "log.jsonl").write_text("")  # a run that logs has a folder
+    (tmp_path / "flow-omni-near" / "checkpoint.safetensors").unlink()
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1), resume=True))
+    assert steps_of_checkpoint(tmp_path, "flow-omni-near") == 2

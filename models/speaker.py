@@ -51,7 +51,7 @@ class SpeakOptions:
 
     Attributes:
         seed: the same seed, dialogue and text give the same speech; None draws one.
-        temperature, top_k, top_p, typical_p, duration_spread, flow_steps: see
+        temperature, top_k, top_p, typical_p, duration_spread, flow_steps, guidance: see
             `SamplingOptions`.
         pitch, rate, energy: factors on what the dialogue asks for.
         latent_temperature: of the noise of latents.
@@ -64,6 +64,7 @@ class SpeakOptions:
     typical_p: float = SamplingOptions.typical_p
     duration_spread: float = SamplingOptions.duration_spread
     flow_steps: int = SamplingOptions.flow_steps
+    guidance: float = SamplingOptions.guidance
     pitch: float = 1.0
     rate: float = 1.0
     energy: float = 1.0
@@ -88,6 +89,7 @@ class SpeakOptions:
             self.typical_p,
             duration_spread=self.duration_spread,
             flow_steps=self.flow_steps,
+            guidance=self.guidance,
         )
 
     @property

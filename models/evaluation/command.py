@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
         return 0
     cache = None if args.no_cache else default_cache()
     with Panel(args.jobs, cache) as panel:
-        speaker, options = _models(args.weights, args.predictor, args.flow_steps)
+        speaker, options = _models(args)
         if args.what == "all":
             out = args.out or _DEFAULT_OUT
             for name in COUNTS:
@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the replies")
     parser.add_argument("--temperature", type=float, help="of sampling")
     parser.add_argument("--flow-steps", type=int, default=0, help="of flow-omni (0: its own)")
+    parser.add_argument(
+        "--guidance", type=float, default=0.0, help="of flow-omni (1: none; 0: its own)"
+    )
     parser.add_argument("--main-only", action="store_true", help="dialogue: no ablations")
     parser.add_argument("--encodec", type=Path, help="tokenizers: weights of EnCodec 24 kHz")
     parser.add_argument("--resume", action="store_true", help="all: keep what is measured already")
@@ -92,16 +95,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models(
-    weights: Path | None, predictor: str | None, flow_steps: int
+    args: argparse.Namespace,
 ) -> tuple[object, Callable[[float | None, int, int], object]]:
     from models.speaker import Speaker, SpeakOptions
 
     def options(temperature: float | None, seed: int, number: int) -> SpeakOptions:
-        rest = {} if temperature is None else {"temperature": temperature}
-        rest |= {"flow_steps": flow_steps}
-        return SpeakOptions(seed=1_000_003 * seed + number, **rest)
+        return SpeakOptions(
+            seed=1_000_003 * seed + number,
+            temperature=SpeakOptions.temperature if temperature is None else temperature,
+            flow_steps=args.flow_steps,
+            guidance=args.guidance,
+        )
 
-    return Speaker.load(weights, predictor=predictor), options
+    return Speaker.load(args.weights, predictor=args.predictor), options
 
 
 def _measure(name: str, speaker, make, panel: Panel, args: argparse.Namespace) -> Result:

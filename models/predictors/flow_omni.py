@@ -23,6 +23,7 @@ from models.predictors.units import AROUND, NUM_STRESSES
 _TIME_FREQUENCIES = 32
 _SYMBOL_DIM = 32
 _RECENT_NOISE = 0.5
+_UNTOLD = 0.1  # of the frames in training: what guidance leads away from
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class FlowOmniConfig(DialogueConfig):
         recent_frames: how many latents before a frame are shown to its short context.
         context_dim, context_depth: of the short context.
         steps: Euler steps of a frame.
+        guidance: how far a frame's mean is led by the text, 1 as it was learnt
+            (`SamplingOptions.guidance`).
         flow_map: whether the field is told how far a step goes, so that one step may go all the
             way (`train flow-omni --distill`).
     """
@@ -44,6 +47,7 @@ class FlowOmniConfig(DialogueConfig):
     context_dim: int = 512
     context_depth: int = 3
     steps: int = 2
+    guidance: float = 1.0
     flow_map: bool = False
 
 
@@ -82,11 +86,16 @@ class ShortContext(nn.Module):
         self.ups = nn.ModuleList(nn.Linear(dim, 2 * dim) for _ in range(depth))
         self.downs = nn.ModuleList(nn.Linear(2 * dim, dim) for _ in range(depth))
 
-    def forward(self, recent: Tensor, told: Told, hidden: Tensor | None) -> Tensor:
+    def forward(
+        self, recent: Tensor, told: Told, hidden: Tensor | None, untold: Tensor | None = None
+    ) -> Tensor:
         # Embeddings of the transformer are small beside what it adds to them.
         age, manner = (F.layer_norm(v, v.shape[-1:]) for v in (told.age, told.manner))
-        near = torch.cat([self.around(told.around).flatten(-2), age, manner], dim=-1)
-        h = self.recent(recent) + self.told(near)
+        text = torch.cat([self.around(told.around).flatten(-2), age], dim=-1)
+        if untold is not None:
+            text = text.masked_fill(untold[:, None], 0.0)
+            hidden = None if hidden is None else hidden.masked_fill(untold[:, None], 0.0)
+        h = self.recent(recent) + self.told(torch.cat([text, manner], dim=-1))
         if hidden is not None:
             h = h + self.hidden(hidden)
         for norm, up, down in zip(self.norms, self.ups, self.downs, strict=False):
@@ -240,14 +249,22 @@ class FlowOmni(DialogueModel):
         recent = self._recent(rows.frames, target, positions.code_target[begins])
         return self.near(recent, rows.told[chosen], hidden[chosen]), target
 
-    def near(self, recent: Tensor, told: Told, hidden: Tensor | None = None) -> Tensor:
+    def near(
+        self,
+        recent: Tensor,
+        told: Told,
+        hidden: Tensor | None = None,
+        untold: Tensor | None = None,
+    ) -> Tensor:
         """What is known of frames, `[N, context_dim]`, after the `recent` ones `[N, recent_frames *
-        latent_dim]`, with hidden states `[N, dim]` or without."""
+        latent_dim]`, with hidden states `[N, dim]` or without; of those that are `untold` `[N]`
+        (when speaking; in training they are drawn) without the text."""
         if self.training:
             # What was drawn is not what was recorded: the phones must count beside it.
             noise = _RECENT_NOISE * torch.rand(len(recent), 1, device=recent.device)
             recent = recent + (recent != 0) * noise * torch.randn_like(recent)
-        return self.context(recent, told, hidden)
+            untold = torch.rand(len(recent), device=recent.device) < _UNTOLD
+        return self.context(recent, told, hidden, untold)
 
     @torch.inference_mode()
     def draw_frame(
@@ -260,11 +277,18 @@ class FlowOmni(DialogueModel):
     ) -> Tensor:
         config, device = self.config, hidden.device
         recent = torch.zeros(config.recent_frames, config.latent_dim, device=device)
-        latest = before[-config.recent_frames :]
-        for place, frame in enumerate(reversed(latest)):
+        for place, frame in enumerate(reversed(before[-config.recent_frames :])):
             assert isinstance(frame, Tensor)
             recent[place] = frame
-        condition = self.near(recent.flatten()[None], told[None], hidden[None])
+        guidance = options.guidance or config.guidance
+        # Once as it is, once without the text, from which guidance leads away.
+        untold = torch.arange(1 if guidance == 1 else 2, device=device) > 0
+        rows = torch.zeros_like(untold, dtype=torch.long)
+        latest = recent.flatten()[None][rows]
+        conditions = self.near(latest, told[None][rows], hidden[None][rows], untold)
+        means = self.mean(conditions)
+        mean = means[-1] + guidance * (means[0] - means[-1])
+        condition = conditions[:1]
         deviation = math.sqrt(options.temperature)
         noise = torch.randn(1, config.latent_dim, generator=generator)
         x = deviation * noise.to(device)
@@ -273,7 +297,7 @@ class FlowOmni(DialogueModel):
         for step in range(steps):
             time = torch.full((1,), step / steps, device=device)
             x = x + self.field(x, time, condition, *span) / steps
-        return (x + self.mean(condition))[0]
+        return x[0] + mean
 
     def stacked(self, frames: list[Frame]) -> Tensor:
         if not frames:

@@ -22,8 +22,9 @@ class SamplingOptions:
         repetition_share: see above.
         duration_spread: how far the lengths of phones spread around their medians (1: as far as
             the model has it; 0: not at all).
-        flow_steps: Euler steps of a latent (0: the model's own). A latent knows temperature and
-            steps only: the noise it begins with has that variance.
+        flow_steps: Euler steps of a latent (0: the model's own). A latent knows temperature, steps
+            and guidance only: the noise it begins with has that variance.
+        guidance: how far a latent is led by the text (1: as it was learnt; 0: the model's own).
     """
 
     temperature: float = 0.2
@@ -34,6 +35,7 @@ class SamplingOptions:
     repetition_share: float = 0.4
     duration_spread: float = 0.2
     flow_steps: int = 0
+    guidance: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:
@@ -45,6 +47,8 @@ class SamplingOptions:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be over 0, at most 1")
         if not 0 <= self.flow_steps <= 64:
             raise ValueError(f"flow_steps is {self.flow_steps}; it must be from 0 to 64")
+        if not (self.guidance == 0 or 1 <= self.guidance <= 3):
+            raise ValueError(f"guidance is {self.guidance}; it must be from 1 to 3, or 0")
         if self.top_k < 0:
             raise ValueError(f"top_k is {self.top_k}; it must be 0 (off) or more")
 

@@ -1,5 +1,6 @@
 """Flow-Omni: what is not the same in every predictor."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.tiny import tiny, tiny_speaker
 
 @pytest.fixture
 def talker() -> FlowOmni:
-    return tiny("flow-omni")
+    return tiny("flow-omni").eval()
 
 
 def something(talker: FlowOmni) -> Told:
@@ -79,6 +80,28 @@ def test_temperature_zero_is_certain(talker: FlowOmni) -> None:
         for seed in (0, 1)
     ]
     torch.testing.assert_close(drawn[0], drawn[1])
+
+
+def test_guidance_leads_away_from_what_would_follow_without_the_text(talker: FlowOmni) -> None:
+    def drawn(hidden: torch.Tensor, told: Told, guidance: float) -> torch.Tensor:
+        options = SamplingOptions(temperature=0.0, guidance=guidance)
+        return talker.draw_frame(hidden, told, options, torch.Generator(), [])
+
+    for silent in talker.field.leave.parameters():  # so that a frame is its mean
+        torch.nn.init.zeros_(silent)
+    told = something(talker)
+    hidden = torch.randn(talker.config.dim, generator=torch.Generator().manual_seed(2))
+    with_text = drawn(hidden, told, 1)
+    recent = torch.zeros(1, talker.context.recent.in_features)
+    untold = talker.near(recent, told[None], None, torch.ones(1, dtype=torch.bool))
+    without = talker.mean(untold)[0]
+    assert not torch.allclose(with_text, without)
+    torch.testing.assert_close(drawn(hidden, told, 1.5), without + 1.5 * (with_text - without))
+    own = drawn(hidden, told, 0)
+    torch.testing.assert_close(own, drawn(hidden, told, talker.config.guidance))
+    other = dataclasses.replace(told, around=told.around * 0, age=told.age + 1)
+    unmoved = talker.near(recent, other[None], hidden[None], torch.ones(1, dtype=torch.bool))
+    torch.testing.assert_close(unmoved, untold)
 
 
 def test_noise_enters_the_history_only_in_training(

@@ -12,7 +12,7 @@ from tests.tiny import tiny
 
 @pytest.fixture
 def teacher() -> FlowOmni:
-    return tiny("flow-omni")
+    return tiny("flow-omni").eval()
 
 
 def silent(model: FlowOmni, count: int) -> Told:

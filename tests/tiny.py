@@ -40,13 +40,20 @@ CONFIGS = {
         num_couplings=2,
         coupling_dim=16,
         coupling_depth=1,
+        guidance=1.5,
     ),
     "decoder": DecoderConfig(
         latent_dim=8, style_dim=STYLE, frame_dim=16, frame_depth=1, dim=16, depth=2
     ),
     "acoustic": AcousticConfig(latent_dim=8, num_levels=3, num_codes=16),
     "acoustic-decoder": AcousticDecoderConfig(
-        num_symbols=len(SYMBOLS), style_dim=STYLE, symbol_dim=8, dim=16, depth=1, level_depth=1
+        num_symbols=len(SYMBOLS),
+        style_dim=STYLE,
+        symbol_dim=8,
+        dim=16,
+        depth=1,
+        level_depth=1,
+        guidance=1.5,
     ),
     "gpt-talker": GPTTalkerConfig(
         num_symbols=len(SYMBOLS),

@@ -9,13 +9,11 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_model, save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig, VectorField
-from models.tokenizers.semantic import load_tokenizer
-from models.training.dialogues import Dialogues
-from models.training.encoded import encode_corpus, encode_latents
+from models.training.flow_omni import latent_dialogues
 from models.training.job import Job
 from models.training.loop import device, train
+from models.training.warm_start import FURTHER
 
-_POSITIONS = 1280
 _EULER_STEPS = 8  # of the teacher
 # Spans a step may have, as (from, to) in eighths of the way; the whole way most often.
 _SPANS = ((0, 8), (0, 8), (0, 8), (0, 4), (4, 8), (0, 2), (2, 4), (4, 6), (6, 8))
@@ -39,15 +37,7 @@ def distill_flow_omni(job: Job) -> None:
     else:
         save_model(job.work, _TEACHER, teacher, teacher.config, half=True, int8=True)
     student = student_of(teacher)
-    latents = encode_latents(job.data, job.corpus, job.out)
-    encoded = encode_corpus(job.data, job.corpus, job.out)
-    dialogues = Dialogues(
-        job.corpus,
-        encoded,
-        load_tokenizer(job.out),
-        lambda i: latents[i].sample_of_heard(),
-        _POSITIONS,
-    )
+    dialogues, _ = latent_dialogues(job, FURTHER.num_positions)
     teacher.to(device())
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
@@ -72,7 +62,7 @@ def student_of(teacher: FlowOmni) -> FlowOmni:
     nn.init.zeros_(student.field.span.bias)
     student.requires_grad_(False)
     student.field.requires_grad_(True)
-    return student
+    return student.eval()
 
 
 def flow_map_loss(teacher: VectorField, student: VectorField, conditions: Tensor) -> Tensor:

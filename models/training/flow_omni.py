@@ -35,16 +35,8 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     Raises:
         MissingModelError: `further`, and there is no Flow-Omni in `out`.
     """
-    latents = encode_latents(job.data, job.corpus, job.out)
-    encoded = encode_corpus(job.data, job.corpus, job.out)
     start = FURTHER if further else start_from(job.out, warm, 1e-3)
-    dialogues = Dialogues(
-        job.corpus,
-        encoded,
-        load_tokenizer(job.out),
-        lambda i: latents[i].sample_of_heard(),
-        start.num_positions,
-    )
+    dialogues, latents = latent_dialogues(job, start.num_positions)
     torch.manual_seed(job.seed)
     if further:
         model = load_model(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig)
@@ -69,6 +61,19 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     train(job.run(FlowOmni.name, start.rate, weight_decay=0.05), model, draw)
     # The flow adds noise of its own: a two-hundredth of a weight is not heard.
     save_model(job.out, FlowOmni.name, model, model.config, half=True, int8=True)
+
+
+def latent_dialogues(job: Job, num_positions: int) -> tuple[Dialogues, list[Latents]]:
+    """Dialogues whose frames are latents, and the latents of each utterance."""
+    latents = encode_latents(job.data, job.corpus, job.out)
+    dialogues = Dialogues(
+        job.corpus,
+        encode_corpus(job.data, job.corpus, job.out),
+        load_tokenizer(job.out),
+        lambda index: latents[index].sample_of_heard(),
+        num_positions,
+    )
+    return dialogues, latents
 
 
 def _train_near(job: Job, model: FlowOmni, dialogues: Dialogues, latents: list[Latents]) -> None:

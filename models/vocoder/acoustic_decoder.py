@@ -15,7 +15,11 @@ from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
 @dataclass(frozen=True)
 class AcousticDecoderConfig:
-    """Sizes of the model; those of the codes are the acoustic tokenizer's."""
+    """Sizes of the model; those of the codes are the acoustic tokenizer's.
+
+    Attributes:
+        guidance: how far what is predicted is led by the phones (`Lookahead`).
+    """
 
     num_symbols: int
     style_dim: int = 128
@@ -23,6 +27,7 @@ class AcousticDecoderConfig:
     dim: int = 256
     depth: int = 5
     level_depth: int = 2
+    guidance: float = 1.0
 
 
 @dataclass
@@ -58,6 +63,7 @@ class AcousticDecoder(Lookahead):
             config.depth,
             latent_dim,
             seed=11,
+            guidance=config.guidance,
         )
         self.config = config
         # Kept aside: the codebooks are saved with their own model.
@@ -81,9 +87,10 @@ class AcousticDecoder(Lookahead):
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> AcousticDecoderState:
+        rows = self.ways * batch
         return AcousticDecoderState(
             self.lookahead_state(batch, device, dtype),
-            [self.refine.init_state(batch, device, dtype) for _ in range(self.num_levels - 1)],
+            [self.refine.init_state(rows, device, dtype) for _ in range(self.num_levels - 1)],
             torch.zeros(batch, 0, dtype=torch.long, device=device),
         )
 
@@ -108,12 +115,14 @@ class AcousticDecoder(Lookahead):
         length = condition.shape[1]
         codes, state.waiting = waiting[:, :length], waiting[:, length:]
         if length == 0:
-            return condition.new_zeros(len(condition), 0, self.acoustic.config.latent_dim)
+            return condition.new_zeros(len(codes), 0, self.acoustic.config.latent_dim)
         books = self.acoustic.codebooks
         total = books[0][codes]
         for level in range(self.num_levels - 1):
-            levels = torch.full((len(codes),), level, device=codes.device)
-            rest, deviation = self._rest(condition, total, levels, state.levels[level])
+            levels = torch.full((len(condition),), level, device=codes.device)
+            sums = total.repeat(self.ways, 1, 1)
+            rests, deviations = self._rest(condition, sums, levels, state.levels[level])
+            rest, deviation = self.led(rests), deviations[: len(codes)]
             # Rolled, so that no two levels are given the same noise.
             rest = rest + temperature * deviation * noise.roll(level, dims=-1)
             chosen = _logits(rest, deviation, books[level + 1]).argmax(-1)

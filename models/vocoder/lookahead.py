@@ -10,6 +10,8 @@ from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 
 LOOKAHEAD_FRAMES = 2
 TEMPERATURE = 0.2  # of the noise of latents
+UNTOLD = -1  # stands for a phone that is not told
+UNTOLD_SHARE = 0.1  # of the rows in training: what guidance leads away from
 _NOISE_FRAMES = 4096
 
 
@@ -29,6 +31,10 @@ class Lookahead(nn.Module):
 
     It looks `LOOKAHEAD_FRAMES` (80 ms) ahead: a stream gives its first frame after three have gone
     in, and the last two with `last`.
+
+    With `guidance` beside 1 a stream runs twice, told the phones and not, and what comes of both is
+    led by the phones (classifier-free guidance, arXiv 2207.12598, section 3.2): a phone is said
+    more plainly than codes that do not fit it would have it.
     """
 
     noise: Tensor
@@ -43,8 +49,10 @@ class Lookahead(nn.Module):
         depth: int,
         latent_dim: int,
         seed: int,
+        guidance: float,
     ) -> None:
         super().__init__()
+        self.guidance = guidance
         self.symbols = nn.Embedding(num_symbols, symbol_dim)
         width = code_dim + 3 * symbol_dim + style_dim
         self.stem = CausalConv1d(width, dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
@@ -53,25 +61,42 @@ class Lookahead(nn.Module):
         noise = torch.randn(_NOISE_FRAMES, latent_dim, generator=generator)
         self.register_buffer("noise", noise, persistent=False)
 
+    @property
+    def ways(self) -> int:
+        """How many rows stand for one."""
+        return 1 if self.guidance == 1 else 2
+
+    def led(self, rows: Tensor) -> Tensor:
+        """What was made of `ways` rows for one, `[ways * B, ...]`, by guidance: `[B, ...]`."""
+        ways = rows.chunk(self.ways)
+        told, untold = ways[0], ways[-1]
+        return untold + self.guidance * (told - untold)
+
     def lookahead_state(
         self, batch: int, device: torch.device | str, dtype: torch.dtype
     ) -> LookaheadState:
+        rows = self.ways * batch
         return LookaheadState(
-            self.stem.init_state(batch, device, dtype),
-            self.encoder.init_state(batch, device, dtype),
+            self.stem.init_state(rows, device, dtype),
+            self.encoder.init_state(rows, device, dtype),
         )
 
     def whole(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-        """The condition of whole sentences, for training."""
+        """The condition of whole sentences, for training: some rows are not told the phones."""
+        untold = torch.rand(len(phones), 1, 1, device=phones.device) < UNTOLD_SHARE
+        phones = phones.masked_fill(untold, UNTOLD) if self.training else phones
         inputs = F.pad(self._inputs(codes, phones, style), (0, 0, 0, LOOKAHEAD_FRAMES))
         return self.encoder(self.stem(inputs)[:, LOOKAHEAD_FRAMES:], None, style)
 
     def next(
         self, codes: Tensor, phones: Tensor, style: Tensor, state: LookaheadState, last: bool
     ) -> tuple[Tensor, Tensor]:
-        """The condition of all frames whose look-ahead is there, `[B, T', dim]`, and the noise of
-        these frames, `[T', latent_dim]`; `last` fills the look-ahead with silence."""
-        inputs = self._inputs(codes, phones, style)
+        """The condition of all frames whose look-ahead is there, `[ways * B, T', dim]`, and the
+        noise of these frames, `[T', latent_dim]`; `last` fills the look-ahead with silence."""
+        ways = self.ways
+        untold = torch.full_like(phones, UNTOLD).repeat(ways - 1, 1, 1)
+        phones, style = torch.cat([phones, untold]), style.repeat(ways, 1)
+        inputs = self._inputs(codes.repeat(ways, 1, 1), phones, style)
         if last:
             inputs = F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES))
         h = self.stem(inputs, state.stem)
@@ -83,5 +108,6 @@ class Lookahead(nn.Module):
         return (self.encoder(h, state.encoder, style) if h.shape[1] else h), self.noise[index]
 
     def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-        symbols = self.symbols(phones).flatten(2)
+        told = (phones != UNTOLD)[..., None]
+        symbols = (self.symbols(phones.clamp(min=0)) * told).flatten(2)
         return torch.cat([codes, symbols, style[:, None].expand(-1, codes.shape[1], -1)], dim=-1)

@@ -12,7 +12,11 @@ from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """Sizes of the prior."""
+    """Sizes of the prior.
+
+    Attributes:
+        guidance: how far latents are led by the phones (`Lookahead`).
+    """
 
     num_symbols: int
     levels: tuple[int, ...] = (8, 8, 8, 5)
@@ -24,6 +28,7 @@ class PriorConfig:
     num_couplings: int = 4
     coupling_dim: int = 160
     coupling_depth: int = 2
+    guidance: float = 1.0
 
 
 @dataclass
@@ -84,6 +89,7 @@ class Prior(Lookahead):
             config.depth,
             config.latent_dim,
             seed=7,
+            guidance=config.guidance,
         )
         self.config = config
         self.codes = CodeEmbedding(config.levels, config.dim)
@@ -98,7 +104,7 @@ class Prior(Lookahead):
     ) -> PriorState:
         return PriorState(
             self.lookahead_state(batch, device, dtype),
-            [coupling.init_state(batch, device, dtype) for coupling in self.couplings],
+            [c.init_state(self.ways * batch, device, dtype) for c in self.couplings],
         )
 
     def log_prob(self, latents: Tensor, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
@@ -140,14 +146,14 @@ class Prior(Lookahead):
             state = self.init_state(codes.shape[0], codes.device)
         condition, noise = self.next(self.codes(codes), phones, style, state.lookahead, last)
         if condition.shape[1] == 0:
-            return condition.new_zeros(len(condition), 0, self.config.latent_dim)
+            return condition.new_zeros(len(codes), 0, self.config.latent_dim)
         mean, log_std = self._base(condition)
         z = mean + temperature * noise * log_std.exp()
         for index, coupling in reversed(list(enumerate(self.couplings))):
             fixed, moved = _halves(z, index)
             shift, log_scale = coupling.parameters_from(fixed, condition, state.couplings[index])
             z = _joined(fixed, moved * log_scale.exp() + shift, index)
-        return z
+        return self.led(z)
 
     def _base(self, condition: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self.base(condition).float().chunk(2, dim=-1)

@@ -5,7 +5,7 @@ import torch
 
 from models.streaming import CausalConv1d, ConvNeXtStack
 from models.vocoder.istft import CausalISTFT, CausalSTFT
-from models.vocoder.lookahead import LOOKAHEAD_FRAMES
+from models.vocoder.lookahead import LOOKAHEAD_FRAMES, UNTOLD
 from models.vocoder.source import Source
 
 SPLITS = [1, 1, 3, 7, 2, 10]
@@ -126,8 +126,23 @@ def test_making_latents_looks_no_further_than_it_says(latents_of) -> None:
     assert min(found) == 12 - LOOKAHEAD_FRAMES
 
 
+def test_guidance_leads_latents_away_from_those_without_the_phones(prior) -> None:
+    codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
+    style = torch.randn(1, 16)
+
+    def latents(phones: torch.Tensor, guidance: float) -> torch.Tensor:
+        prior.guidance = guidance
+        return prior(codes, phones, style)
+
+    told, untold = latents(phones, 1.0), latents(torch.full_like(phones, UNTOLD), 1.0)
+    assert not torch.allclose(told, untold)
+    led = latents(phones, 1.5)
+    torch.testing.assert_close(led, untold + 1.5 * (told - untold), atol=1e-5, rtol=1e-5)
+
+
 def test_prior_draws_what_it_gives_density_to(prior) -> None:
     """The flow run backwards over its own draw finds the noise that the draw came from."""
+    prior.guidance = 1.0
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)
     drawn = prior(codes, phones, style, temperature=1.0)

@@ -11,7 +11,7 @@ _FLOATS = {
     "top_p": "keep codes up to this share of probability",
     "typical_p": "locally typical sampling: keep up to this share",
     "duration_spread": "how far the lengths of phones spread around their medians, 0 to 1",
-    "guidance": "how far the text leads flow-omni: 1 as it was learnt, up to 3; 0 its own",
+    "guidance": "how far the text leads the sound: 1 as it was learnt, up to 3; 0 the models' own",
     "pitch": "factor on the pitch",
     "rate": "factor on the rate",
     "energy": "factor on the level",

@@ -346,7 +346,8 @@ class Speaker:
                 "with: python3 launch.py train prior --data DIR"
             )
         way = ways[frames]
-        return Synthesis(way, self.decoder, style, options.manner, options.latent_temperature)
+        drawing = (options.latent_temperature, options.guidance)
+        return Synthesis(way, self.decoder, style, options.manner, *drawing)
 
     def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
         """Begins the predictor's cache again, with what the voice has said in front."""

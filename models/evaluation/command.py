@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--temperature", type=float, help="of sampling")
     parser.add_argument("--flow-steps", type=int, default=0, help="of flow-omni (0: its own)")
     parser.add_argument(
-        "--guidance", type=float, default=0.0, help="of flow-omni (1: none; 0: its own)"
+        "--guidance", type=float, default=0.0, help="by the text (1: none; 0: the models' own)"
     )
     parser.add_argument("--main-only", action="store_true", help="dialogue: no ablations")
     parser.add_argument("--encodec", type=Path, help="tokenizers: weights of EnCodec 24 kHz")

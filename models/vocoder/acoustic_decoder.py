@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.checkpoint import load_model
 from models.streaming import ConvNeXtStack, ConvState
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic
-from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
+from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState, led, num_ways
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,6 @@ class AcousticDecoder(Lookahead):
             config.depth,
             latent_dim,
             seed=11,
-            guidance=config.guidance,
         )
         self.config = config
         # Kept aside: the codebooks are saved with their own model.
@@ -86,10 +85,13 @@ class AcousticDecoder(Lookahead):
         batch: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        guidance: float = 0.0,
     ) -> AcousticDecoderState:
-        rows = self.ways * batch
+        """`guidance` as in `SamplingOptions`."""
+        guidance = guidance or self.config.guidance
+        rows = num_ways(guidance) * batch
         return AcousticDecoderState(
-            self.lookahead_state(batch, device, dtype),
+            self.lookahead_state(batch, device, dtype, guidance),
             [self.refine.init_state(rows, device, dtype) for _ in range(self.num_levels - 1)],
             torch.zeros(batch, 0, dtype=torch.long, device=device),
         )
@@ -116,13 +118,13 @@ class AcousticDecoder(Lookahead):
         codes, state.waiting = waiting[:, :length], waiting[:, length:]
         if length == 0:
             return condition.new_zeros(len(codes), 0, self.acoustic.config.latent_dim)
-        books = self.acoustic.codebooks
+        books, guidance = self.acoustic.codebooks, state.lookahead.guidance
         total = books[0][codes]
         for level in range(self.num_levels - 1):
             levels = torch.full((len(condition),), level, device=codes.device)
-            sums = total.repeat(self.ways, 1, 1)
+            sums = total.repeat(num_ways(guidance), 1, 1)
             rests, deviations = self._rest(condition, sums, levels, state.levels[level])
-            rest, deviation = self.led(rests), deviations[: len(codes)]
+            rest, deviation = led(rests, guidance), deviations[: len(codes)]
             # Rolled, so that no two levels are given the same noise.
             rest = rest + temperature * deviation * noise.roll(level, dims=-1)
             chosen = _logits(rest, deviation, books[level + 1]).argmax(-1)

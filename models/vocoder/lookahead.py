@@ -17,10 +17,12 @@ _NOISE_FRAMES = 4096
 
 @dataclass
 class LookaheadState:
-    """Where a stream stands: caches, and how many frames have gone in and come out."""
+    """Where a stream stands: caches, how far it is led by the phones, and how many frames have gone
+    in and come out."""
 
     stem: ConvState
     encoder: list[ConvState]
+    guidance: float
     taken: int = 0
     given: int = 0
 
@@ -49,10 +51,8 @@ class Lookahead(nn.Module):
         depth: int,
         latent_dim: int,
         seed: int,
-        guidance: float,
     ) -> None:
         super().__init__()
-        self.guidance = guidance
         self.symbols = nn.Embedding(num_symbols, symbol_dim)
         width = code_dim + 3 * symbol_dim + style_dim
         self.stem = CausalConv1d(width, dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
@@ -61,24 +61,14 @@ class Lookahead(nn.Module):
         noise = torch.randn(_NOISE_FRAMES, latent_dim, generator=generator)
         self.register_buffer("noise", noise, persistent=False)
 
-    @property
-    def ways(self) -> int:
-        """How many rows stand for one."""
-        return 1 if self.guidance == 1 else 2
-
-    def led(self, rows: Tensor) -> Tensor:
-        """What was made of `ways` rows for one, `[ways * B, ...]`, by guidance: `[B, ...]`."""
-        ways = rows.chunk(self.ways)
-        told, untold = ways[0], ways[-1]
-        return untold + self.guidance * (told - untold)
-
     def lookahead_state(
-        self, batch: int, device: torch.device | str, dtype: torch.dtype
+        self, batch: int, device: torch.device | str, dtype: torch.dtype, guidance: float
     ) -> LookaheadState:
-        rows = self.ways * batch
+        rows = num_ways(guidance) * batch
         return LookaheadState(
             self.stem.init_state(rows, device, dtype),
             self.encoder.init_state(rows, device, dtype),
+            guidance,
         )
 
     def whole(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
@@ -91,9 +81,9 @@ class Lookahead(nn.Module):
     def next(
         self, codes: Tensor, phones: Tensor, style: Tensor, state: LookaheadState, last: bool
     ) -> tuple[Tensor, Tensor]:
-        """The condition of all frames whose look-ahead is there, `[ways * B, T', dim]`, and the
+        """The condition of all frames whose look-ahead is there, `[num_ways * B, T', dim]`, and the
         noise of these frames, `[T', latent_dim]`; `last` fills the look-ahead with silence."""
-        ways = self.ways
+        ways = num_ways(state.guidance)
         untold = torch.full_like(phones, UNTOLD).repeat(ways - 1, 1, 1)
         phones, style = torch.cat([phones, untold]), style.repeat(ways, 1)
         inputs = self._inputs(codes.repeat(ways, 1, 1), phones, style)
@@ -111,3 +101,15 @@ class Lookahead(nn.Module):
         told = (phones != UNTOLD)[..., None]
         symbols = (self.symbols(phones.clamp(min=0)) * told).flatten(2)
         return torch.cat([codes, symbols, style[:, None].expand(-1, codes.shape[1], -1)], dim=-1)
+
+
+def num_ways(guidance: float) -> int:
+    """How many rows of a stream stand for one: told the phones, and not."""
+    return 1 if guidance == 1 else 2
+
+
+def led(rows: Tensor, guidance: float) -> Tensor:
+    """What was made of `num_ways` rows for one, `[num_ways * B, ...]`, by guidance: `[B, ...]`."""
+    ways = rows.chunk(num_ways(guidance))
+    told, untold = ways[0], ways[-1]
+    return untold + guidance * (told - untold)

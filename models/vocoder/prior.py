@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 from models.tokenizers.fsq import CodeEmbedding
-from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
+from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState, led, num_ways
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,6 @@ class Prior(Lookahead):
             config.depth,
             config.latent_dim,
             seed=7,
-            guidance=config.guidance,
         )
         self.config = config
         self.codes = CodeEmbedding(config.levels, config.dim)
@@ -101,10 +100,14 @@ class Prior(Lookahead):
         batch: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        guidance: float = 0.0,
     ) -> PriorState:
+        """`guidance` as in `SamplingOptions`."""
+        guidance = guidance or self.config.guidance
+        rows = num_ways(guidance) * batch
         return PriorState(
-            self.lookahead_state(batch, device, dtype),
-            [c.init_state(self.ways * batch, device, dtype) for c in self.couplings],
+            self.lookahead_state(batch, device, dtype, guidance),
+            [coupling.init_state(rows, device, dtype) for coupling in self.couplings],
         )
 
     def log_prob(self, latents: Tensor, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
@@ -153,7 +156,7 @@ class Prior(Lookahead):
             fixed, moved = _halves(z, index)
             shift, log_scale = coupling.parameters_from(fixed, condition, state.couplings[index])
             z = _joined(fixed, moved * log_scale.exp() + shift, index)
-        return self.led(z)
+        return led(z, state.lookahead.guidance)
 
     def _base(self, condition: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self.base(condition).float().chunk(2, dim=-1)

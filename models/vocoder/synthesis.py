@@ -79,13 +79,14 @@ class Synthesis:
         style: Tensor,
         manner: Manner,
         temperature: float,
+        guidance: float = 0.0,
     ) -> None:
         check_manner(decoder, manner)
         device = style.device
         self.way, self.decoder, self.manner = way, decoder, manner
         self.style = style[None]
         self.temperature = temperature
-        self.way_state: Any = way and way.init_state(1, device)
+        self.way_state: Any = way and way.init_state(1, device, guidance=guidance)
         self.decoder_state: Any = decoder.init_state(1, device)
         self.time_scale = TimeScale(manner.rate)
         self.late = decoder.delay_samples

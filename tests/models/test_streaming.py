@@ -1,5 +1,7 @@
 """Chunks equal the whole, and nothing looks further ahead than it says."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -131,8 +133,7 @@ def test_guidance_leads_latents_away_from_those_without_the_phones(prior) -> Non
     style = torch.randn(1, 16)
 
     def latents(phones: torch.Tensor, guidance: float) -> torch.Tensor:
-        prior.guidance = guidance
-        return prior(codes, phones, style)
+        return prior(codes, phones, style, prior.init_state(1, guidance=guidance))
 
     told, untold = latents(phones, 1.0), latents(torch.full_like(phones, UNTOLD), 1.0)
     assert not torch.allclose(told, untold)
@@ -142,7 +143,7 @@ def test_guidance_leads_latents_away_from_those_without_the_phones(prior) -> Non
 
 def test_prior_draws_what_it_gives_density_to(prior) -> None:
     """The flow run backwards over its own draw finds the noise that the draw came from."""
-    prior.guidance = 1.0
+    prior.config = dataclasses.replace(prior.config, guidance=1.0)
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)
     drawn = prior(codes, phones, style, temperature=1.0)

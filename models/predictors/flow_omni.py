@@ -47,7 +47,7 @@ class FlowOmniConfig(DialogueConfig):
     context_dim: int = 512
     context_depth: int = 3
     steps: int = 2
-    guidance: float = 1.0
+    guidance: float = 1.5
     flow_map: bool = False
 
 

@@ -27,7 +27,7 @@ class AcousticDecoderConfig:
     dim: int = 256
     depth: int = 5
     level_depth: int = 2
-    guidance: float = 1.0
+    guidance: float = 1.5
 
 
 @dataclass

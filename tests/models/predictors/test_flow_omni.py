@@ -66,7 +66,7 @@ def test_a_flow_that_was_learnt_draws_its_data(talker: FlowOmni) -> None:
     recent = torch.zeros(1, talker.context.recent.in_features)
     mean = talker.mean(talker.near(recent, told[None], hidden[None]))[0]
     for steps in (0, 1, 2, 9):
-        options = SamplingOptions(temperature=1.0, flow_steps=steps)
+        options = SamplingOptions(temperature=1.0, flow_steps=steps, guidance=1)
         drawn = talker.draw_frame(hidden, told, options, generator, [])
         torch.testing.assert_close(drawn, point + mean)
 
@@ -134,7 +134,7 @@ def test_a_streamed_reply_is_the_decoding_of_all_its_latents(
     speaker = tiny_speaker("flow-omni")
     dialogue, voice = speaker.open_dialogue(), speaker.voices["one"]
     # A seed of quiet F0: its last bits differ between chunks and whole, and sum up in the phase.
-    options, given = SpeakOptions(seed=9, temperature=0.4), []
+    options, given = SpeakOptions(seed=9, temperature=0.4, guidance=1), []
     stacked = dialogue.model.stacked
     monkeypatch.setattr(dialogue.model, "stacked", lambda f: (given.extend(f), stacked(f))[1])
     chunks = list(speaker.speak(dialogue, "The oven is in. I see.", voice, options))

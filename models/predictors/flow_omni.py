@@ -69,7 +69,7 @@ class Losses:
 class ShortContext(nn.Module):
     """What is known of a frame from near by, `[N, dim]`: from the latents before it in its sentence
     `[N, recent]`, newest first, from what it is told, and from its hidden state `[N, told_dim]`,
-    where there is one.
+    where there is one. Of frames that are `untold` `[N]`: from all that without the text.
 
     Phones follow each other within a few frames, which a transformer over a dialogue is slow to
     learn; an MLP learns it from frames alone, many times as many of them in the same time. CALM

@@ -72,6 +72,7 @@ class Reply:
         self._generator = torch.Generator().manual_seed(seed)
         self._cancelled = threading.Event()
         self._frames: queue.Queue[list[_Sent] | None] = queue.Queue(_QUEUED_FRAMES)
+        self._decoded = threading.Event()
         self._chunks: queue.Queue[np.ndarray | None] = queue.Queue(_QUEUED_CHUNKS)
         self._given: list[np.ndarray] = []
         self._error: BaseException | None = None
@@ -250,8 +251,13 @@ class Reply:
             pointer = torch.tensor(sentence.pointer[sent:count])
             phones = neighbours(symbols, pointer)
             frames = list(zip(sentence.frames[sent:count], phones, strict=True))
+            self._decoded.clear()
             self._put(self._frames, frames)
             self._num_frames += count - sent
+            # Threads of many small products slow each other: until something is heard, what may be
+            # the first sound is decoded before more is predicted.
+            while self._heard_since is None and not self._decoded.wait(0.1):
+                self._check()
         return count
 
     def _tell_words(self, units: Units, pointer: list[int], first_frame: int) -> None:
@@ -270,6 +276,7 @@ class Reply:
         rest = np.zeros(0, np.float32)
         want, last = FIRST_FRAMES, False
         while not last:
+            self._decoded.set()
             batch = self._get()
             last = batch is None
             waiting += batch or []

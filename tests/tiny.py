@@ -47,13 +47,7 @@ CONFIGS = {
     ),
     "acoustic": AcousticConfig(latent_dim=8, num_levels=3, num_codes=16),
     "acoustic-decoder": AcousticDecoderConfig(
-        num_symbols=len(SYMBOLS),
-        style_dim=STYLE,
-        symbol_dim=8,
-        dim=16,
-        depth=1,
-        level_depth=1,
-        guidance=1.5,
+        num_symbols=len(SYMBOLS), style_dim=STYLE, symbol_dim=8, dim=16, depth=1, level_depth=1
     ),
     "gpt-talker": GPTTalkerConfig(
         num_symbols=len(SYMBOLS),

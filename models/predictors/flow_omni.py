@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.guidance import UNTOLD_SHARE, led, num_ways
 from models.predictors.dialogue_model import (
     DialogueConfig,
     DialogueModel,
@@ -23,7 +24,6 @@ from models.predictors.units import AROUND, NUM_STRESSES
 _TIME_FREQUENCIES = 32
 _SYMBOL_DIM = 32
 _RECENT_NOISE = 0.5
-_UNTOLD = 0.1  # of the frames in training: what guidance leads away from
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ class FlowOmni(DialogueModel):
             # What was drawn is not what was recorded: the phones must count beside it.
             noise = _RECENT_NOISE * torch.rand(len(recent), 1, device=recent.device)
             recent = recent + (recent != 0) * noise * torch.randn_like(recent)
-            untold = torch.rand(len(recent), device=recent.device) < _UNTOLD
+            untold = torch.rand(len(recent), device=recent.device) < UNTOLD_SHARE
         return self.context(recent, told, hidden, untold)
 
     @torch.inference_mode()
@@ -282,12 +282,11 @@ class FlowOmni(DialogueModel):
             recent[place] = frame
         guidance = options.guidance or config.guidance
         # Once as it is, once without the text, from which guidance leads away.
-        untold = torch.arange(1 if guidance == 1 else 2, device=device) > 0
+        untold = torch.arange(num_ways(guidance), device=device) > 0
         rows = torch.zeros_like(untold, dtype=torch.long)
         latest = recent.flatten()[None][rows]
         conditions = self.near(latest, told[None][rows], hidden[None][rows], untold)
-        means = self.mean(conditions)
-        mean = means[-1] + guidance * (means[0] - means[-1])
+        mean = led(self.mean(conditions), guidance)
         condition = conditions[:1]
         deviation = math.sqrt(options.temperature)
         noise = torch.randn(1, config.latent_dim, generator=generator)
@@ -297,7 +296,7 @@ class FlowOmni(DialogueModel):
         for step in range(steps):
             time = torch.full((1,), step / steps, device=device)
             x = x + self.field(x, time, condition, *span) / steps
-        return x[0] + mean
+        return (x + mean)[0]
 
     def stacked(self, frames: list[Frame]) -> Tensor:
         if not frames:

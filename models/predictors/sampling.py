@@ -25,8 +25,8 @@ class SamplingOptions:
         flow_steps: Euler steps of a latent (0: the model's own). A latent knows temperature, steps
             and guidance only: the noise it begins with has that variance.
         guidance: how far a latent is led by the text, away from what would follow without it (1: as
-            it was learnt; 0: the model's own; classifier-free guidance, arXiv 2207.12598, section
-            3.2). Where a predictor draws codes, what makes latents of them is led so.
+            it was learnt; 0: the model's own; `models/guidance.py`). Where a predictor draws
+            codes, what makes latents of them is led so.
     """
 
     temperature: float = 0.2

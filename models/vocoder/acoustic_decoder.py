@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.checkpoint import load_model
+from models.guidance import led, num_ways
 from models.streaming import ConvNeXtStack, ConvState
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic
-from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState, led, num_ways
+from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
 
 @dataclass(frozen=True)

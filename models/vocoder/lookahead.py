@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.guidance import UNTOLD_SHARE, num_ways
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 
 LOOKAHEAD_FRAMES = 2
 TEMPERATURE = 0.2  # of the noise of latents
 UNTOLD = -1  # stands for a phone that is not told
-UNTOLD_SHARE = 0.1  # of the rows in training: what guidance leads away from
 _NOISE_FRAMES = 4096
 
 
@@ -35,8 +35,8 @@ class Lookahead(nn.Module):
     in, and the last two with `last`.
 
     With `guidance` beside 1 a stream runs twice, told the phones and not, and what comes of both is
-    led by the phones (classifier-free guidance, arXiv 2207.12598, section 3.2): a phone is said
-    more plainly than codes that do not fit it would have it.
+    led by the phones (`models/guidance.py`): a phone is said more plainly than codes that do not
+    fit it would have it.
     """
 
     noise: Tensor
@@ -73,8 +73,9 @@ class Lookahead(nn.Module):
 
     def whole(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """The condition of whole sentences, for training: some rows are not told the phones."""
-        untold = torch.rand(len(phones), 1, 1, device=phones.device) < UNTOLD_SHARE
-        phones = phones.masked_fill(untold, UNTOLD) if self.training else phones
+        if self.training:
+            untold = torch.rand(len(phones), 1, 1, device=phones.device) < UNTOLD_SHARE
+            phones = phones.masked_fill(untold, UNTOLD)
         inputs = F.pad(self._inputs(codes, phones, style), (0, 0, 0, LOOKAHEAD_FRAMES))
         return self.encoder(self.stem(inputs)[:, LOOKAHEAD_FRAMES:], None, style)
 
@@ -101,15 +102,3 @@ class Lookahead(nn.Module):
         told = (phones != UNTOLD)[..., None]
         symbols = (self.symbols(phones.clamp(min=0)) * told).flatten(2)
         return torch.cat([codes, symbols, style[:, None].expand(-1, codes.shape[1], -1)], dim=-1)
-
-
-def num_ways(guidance: float) -> int:
-    """How many rows of a stream stand for one: told the phones, and not."""
-    return 1 if guidance == 1 else 2
-
-
-def led(rows: Tensor, guidance: float) -> Tensor:
-    """What was made of `num_ways` rows for one, `[num_ways * B, ...]`, by guidance: `[B, ...]`."""
-    ways = rows.chunk(num_ways(guidance))
-    told, untold = ways[0], ways[-1]
-    return untold + guidance * (told - untold)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.guidance import led, num_ways
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 from models.tokenizers.fsq import CodeEmbedding
-from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState, led, num_ways
+from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
 
 @dataclass(frozen=True)

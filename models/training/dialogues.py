@@ -17,7 +17,7 @@ from models.tokenizers.semantic import SemanticTokenizer
 from models.training.corpus import Corpus
 from models.training.encoded import Encoded
 
-MAX_LENGTH = 640
+MAX_LENGTH = 1280  # holds six past turns of most dialogues, and an answer
 POSITIONS_A_BATCH = 2560
 MAX_PAST_TURNS = 6
 NO_SOUND = 0.1  # share of past turns whose sound is left out, as when a person types
@@ -57,7 +57,11 @@ class Dialogues:
             "plan_low": low,
             "plan_high": high,
         }
-        self._turns = list(corpus.by_dialogue.values())
+        turns = list(corpus.by_dialogue.values())
+        # By how many past turns an answer can have: few, in most dialogues, and then they would be
+        # all that a predictor learns of.
+        self._turns = [[t for t in turns if len(t) > past] for past in range(MAX_PAST_TURNS + 1)]
+        self._turns = [fitting for fitting in self._turns if fitting]
 
     def draw(self, generator: np.random.Generator, config: DialogueConfig) -> list[list[Segment]]:
         """A batch: rows of like length, so that little of it is padding. Two batches' worth is
@@ -65,20 +69,20 @@ class Dialogues:
         rows: list[list[Segment]] = []
         total = 0
         while total < 2 * self.num_positions:
-            turns = self._turns[int(generator.integers(len(self._turns)))]
-            rows.append(self._row(generator, turns, config))
+            past = int(generator.integers(len(self._turns)))
+            fitting = self._turns[past]
+            turns = fitting[int(generator.integers(len(fitting)))]
+            last = int(generator.integers(past, len(turns)))
+            rows.append(self._row(generator, turns[last - past : last + 1], config))
             total += length_of(rows[-1])
         rows.sort(key=length_of)
         cut = len(rows) * 2 // 3
         return rows[:cut] if generator.random() < 0.5 else rows[cut:]
 
     def _row(
-        self, generator: np.random.Generator, turns: list[int], config: DialogueConfig
+        self, generator: np.random.Generator, chosen: list[int], config: DialogueConfig
     ) -> list[Segment]:
-        """The segments of a random stretch of a dialogue, at most `MAX_LENGTH` positions."""
-        last = int(generator.integers(len(turns)))
-        past = int(generator.integers(MAX_PAST_TURNS + 1))
-        chosen = turns[max(0, last - past) : last + 1]
+        """The segments of turns in a row, of the last of them at most `MAX_LENGTH` positions."""
         row: list[Segment] = []
         for index in reversed(chosen):
             turn = self._turn(generator, index, index == chosen[-1], config)

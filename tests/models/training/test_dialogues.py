@@ -1,0 +1,52 @@
+"""What a predictor is trained on: stretches of dialogues with every number of past turns."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from models.predictors.plan import PLAN_FIELDS
+from models.training import dialogues as module
+from models.training.dialogues import MAX_LENGTH, MAX_PAST_TURNS, Dialogues
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Dialogues:
+    """Nine dialogues of two turns and one of eight, 100 positions a turn."""
+    plan = torch.zeros(len(PLAN_FIELDS))
+    monkeypatch.setattr(module, "all_plans", lambda *_: [[plan]])
+
+    def turn(_: Dialogues, __: object, index: int, *___: object) -> list[SimpleNamespace]:
+        return [SimpleNamespace(num_positions=100, index=index)]
+
+    monkeypatch.setattr(Dialogues, "_turn", turn)
+    turns = {str(n): [2 * n, 2 * n + 1] for n in range(9)} | {"9": list(range(100, 108))}
+    corpus = SimpleNamespace(by_dialogue=turns)
+    encoded = [SimpleNamespace(style=np.zeros(4))]
+    return Dialogues(corpus, encoded, None, lambda index: torch.zeros(1), 1000)  # type: ignore
+
+
+def rows_of(drawn: Dialogues) -> list[list[int]]:
+    generator = np.random.default_rng(0)
+    batches = [drawn.draw(generator, None) for _ in range(200)]  # type: ignore
+    return [[segment.index for segment in row] for batch in batches for row in batch]
+
+
+def test_each_number_of_past_turns_is_learnt_alike_though_few_dialogues_are_long(
+    drawn: Dialogues,
+) -> None:
+    rows = rows_of(drawn)
+    shares = {length: n / len(rows) for length, n in Counter(map(len, rows)).items()}
+    assert set(shares) == set(range(1, MAX_PAST_TURNS + 2))
+    assert all(0.08 < share < 0.22 for share in shares.values()), shares
+    assert all(row == list(range(row[0], row[0] + len(row))) for row in rows)
+
+
+def test_six_past_turns_fit_and_what_does_not_is_the_oldest(
+    drawn: Dialogues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (MAX_PAST_TURNS + 1) * 150 < MAX_LENGTH
+    monkeypatch.setattr(module, "MAX_LENGTH", 350)
+    assert {len(row) for row in rows_of(drawn)} == {1, 2, 3}

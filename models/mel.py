@@ -17,7 +17,7 @@ NUM_FEATURES = NUM_MELS + NUM_NARROW
 FLOOR = 1e-5
 
 # Log-mel values of speech lie between about -11.5 (the floor) and 2; models see them centred.
-_CENTRE, _SCALE = -5.0, 3.0
+_CENTRE, MEL_SCALE = -5.0, 3.0  # nats
 
 
 def in_16_bits(samples: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class LogMel(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         mel = _magnitudes(samples, self.window) @ self.filters * 40.0
-        return (mel.clamp_min(FLOOR).log() - _CENTRE) / _SCALE
+        return (mel.clamp_min(FLOOR).log() - _CENTRE) / MEL_SCALE
 
 
 class SpeechFeatures(nn.Module):
@@ -68,7 +68,7 @@ class SpeechFeatures(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         narrow = _magnitudes(samples, self.window)[..., :NUM_NARROW]
-        narrow = (narrow.clamp_min(1e-3).log() + 1.0) / _SCALE
+        narrow = (narrow.clamp_min(1e-3).log() + 1.0) / MEL_SCALE
         return torch.cat([self.mel(samples), narrow], dim=-1)
 
 

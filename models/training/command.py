@@ -28,7 +28,6 @@ STEPS = {
     "style": 1500,
     "tokenizer": 6000,
     "vocoder": 12_000,
-    "decoder": 6000,
     "gpt-talker": 8000,
     "prior": 8000,
     "flow-omni": 8000,
@@ -38,9 +37,8 @@ STEPS = {
     "omni-thinker": 8000,
 }
 DISTILL_STEPS = 2000
-_ABLATIONS = {"lvs": "ham-tts", "augmentation": "ham-tts", "judges": "decoder"}
-# Going on with the decoder against judges was not worth its time so far (HISTORY.md).
-BUNDLE = [*(name for name in STEPS if name != "decoder"), "voices"]
+_ABLATIONS = ("lvs", "augmentation")
+BUNDLE = [*STEPS, "voices"]
 
 
 def main(argv: list[str]) -> int:
@@ -97,19 +95,19 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--further",
         action="store_true",
-        help="prior, acoustic-decoder, gpt-talker, flow-omni, omni-thinker, style: begin with that "
-        "in --out (style: to say the same in rooms and noise)",
+        help="vocoder, prior, acoustic-decoder, gpt-talker, flow-omni, omni-thinker, style: begin "
+        "with that in --out (vocoder: its latents stay; style: to say the same in rooms and noise)",
     )
     parser.add_argument(
         "--without",
         choices=_ABLATIONS,
-        help="an ablation: lvs and augmentation of ham-tts, judges of decoder",
+        help="ham-tts: an ablation",
     )
     args = parser.parse_args(argv)
     if args.distill and args.model != "flow-omni":
         parser.error("--distill is for flow-omni")
-    if args.without and args.model != _ABLATIONS[args.without]:
-        parser.error(f"--without {args.without} is for {_ABLATIONS[args.without]}")
+    if args.without and args.model != "ham-tts":
+        parser.error("--without is for ham-tts")
     if args.order != "ABAB" and args.model != "gpt-talker":
         parser.error("--order is for gpt-talker")
     if args.backbone and args.model != "omni-thinker":
@@ -148,7 +146,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     from models.training.style import steady_style, train_style
     from models.training.thinker import train_thinker
     from models.training.tokenizer import train_tokenizer
-    from models.training.vocoder import train_decoder, train_vocoder
+    from models.training.vocoder import train_vocoder
     from models.training.voices import make_voices
 
     job = Job(args.data, corpus, args.out, args.work, args.seed, budget, args.resume)
@@ -159,9 +157,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "tokenizer":
         train_tokenizer(job)
     elif name == "vocoder":
-        train_vocoder(job)
-    elif name == "decoder":
-        train_decoder(job, judged=args.without != "judges")
+        train_vocoder(job, further=args.further)
     elif name == "prior":
         train_prior(job, further=args.further)
     elif name == "voices":

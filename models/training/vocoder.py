@@ -1,6 +1,5 @@
-"""Recipes: posterior and decoder together, then the decoder further against judges."""
+"""Recipe: posterior and decoder, the autoencoder whose latents all predictors speak in."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,25 +9,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.checkpoint import load_model, save_model
-from models.mel import MELS_PER_FRAME
-from models.training.adversary import Judges
+from models.mel import FRAME_SAMPLES
 from models.training.corpus import Corpus
 from models.training.crops import another_of_voice, filled_f0, random_crop, stack
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.losses import SpectralLoss
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
-from models.vocoder.posterior import Posterior, PosteriorConfig, sample
+from models.vocoder.posterior import Posterior, PosteriorConfig
 from models.vocoder.style import load_style
 
-BATCH = 10
-CROP_FRAMES = 20  # 0.8 s
+BATCH = 5
+CROP_FRAMES = 48  # 1.9 s
+LEAD_FRAMES = 8  # of a crop, which are not judged: what came before them is missing
 STYLE_FRAMES = 75  # 3 s
 KL_WEIGHT = 0.01
-JUDGED = 5  # crops of a batch that the judges hear
-ADVERSARIAL_WEIGHT = 0.1
-FEATURES_WEIGHT = 0.5
-LEVEL_WEIGHT = 0.5
+FURTHER_KL_WEIGHT = 0.0005
+ANCHOR_WEIGHT = 5.0
+WITHOUT_WOKEN = 0.5  # share of rows
+_SILENT_STD = 0.5  # a dimension whose posterior is at least as wide tells nothing
+_NARROW_LOG_VARIANCE = -4.0
 
 
 class Autoencoder(nn.Module):
@@ -52,17 +52,22 @@ class Batch:
 
 
 class Batches:
-    """Draws what both recipes train on."""
+    """Draws what the recipe trains on."""
 
     def __init__(self, corpus: Corpus, out: Path) -> None:
         self.corpus = corpus
+        lengths = [utterance.num_frames for utterance in corpus.utterances]
+        # A shorter one is padded with perfect silence, which no recording has: learning to make it
+        # would outweigh all else.
+        long = [i for i, length in enumerate(lengths) if length >= CROP_FRAMES]
+        self.indices = np.array(long or range(len(lengths)))
         self.device = device()
         self.style = load_style(out).to(self.device)
         self.spectral = SpectralLoss().to(self.device)
 
     def draw(self, generator: np.random.Generator) -> Batch:
         corpus, where = self.corpus, self.device
-        indices = generator.integers(len(corpus.utterances), size=BATCH).tolist()
+        indices = generator.choice(self.indices, BATCH).tolist()
         crops = [random_crop(generator, corpus.utterances[i], CROP_FRAMES) for i in indices]
         references = [
             random_crop(generator, another_of_voice(generator, corpus, i), STYLE_FRAMES)
@@ -77,107 +82,127 @@ class Batches:
             torch.from_numpy(np.stack([filled_f0(crop.f0) for crop in crops])).to(where),
         )
 
-    def losses(
-        self, batch: Batch, made: Tensor, excitation: Excitation
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """The losses of decoding a batch, with their sum as `total`; and the sound `[B, T']` made
-        and wanted, in step."""
-        # The decoder's output is late; its first hops, made of the silence before the crop, and the
-        # sound that it has not finished are left out.
-        made = made[:, DELAY_SAMPLES:].float()
-        wanted = batch.samples[:, : batch.samples.shape[1] - DELAY_SAMPLES]
-        losses = self.spectral(made, wanted)
+    def losses(self, batch: Batch, made: Tensor, excitation: Excitation) -> dict[str, Tensor]:
+        """The losses of decoding a batch, with their sum as `total`."""
+        # The decoder's output is late, so what it has not finished is left out too.
+        lead = LEAD_FRAMES * FRAME_SAMPLES
+        made = made[:, lead + DELAY_SAMPLES :].float()
+        wanted = batch.samples[:, lead : batch.samples.shape[1] - DELAY_SAMPLES]
+        with torch.autocast(made.device.type, enabled=False):
+            losses = self.spectral(made, wanted)
         voiced = (batch.f0 > 0).float()
         losses["f0"] = (
             (excitation.log_f0 - batch.filled.log()).abs() * (0.02 + voiced)
         ).sum() / voiced.sum().clamp_min(1)
         losses["voicing"] = F.binary_cross_entropy_with_logits(excitation.voicing, voiced)
         losses["total"] = (
-            1.5 * losses["mel"] + losses["stft"] + 2.0 * losses["f0"] + 0.1 * losses["voicing"]
+            5.0 * losses["mel"]
+            + losses["envelope"]
+            + 0.3 * losses["stft"]
+            + 2.0 * losses["f0"]
+            + 0.1 * losses["voicing"]
         )
-        return losses, made, wanted
+        return losses
 
 
-def train_vocoder(job: Job) -> None:
-    """Trains posterior and decoder; writes `posterior.safetensors` and `decoder.safetensors`.
+class Anchor:
+    """Holds latents near those of the posterior that a run begins with, whose predictors then fit
+    what it ends with.
+
+    Dimensions that posterior and decoder had left unused (the collapse of a variational
+    autoencoder, arXiv 1511.06349, section 3.1) are begun anew, with random weights. No predictor
+    knows them yet, so some rows go without them.
+    """
+
+    def __init__(self, model: Autoencoder, known: Posterior, batch: Batch) -> None:
+        self.known = known
+        with torch.no_grad():
+            _, log_variance = known(known.features(batch.samples))
+            self.silent = (0.5 * log_variance).exp().mean((0, 1)) > _SILENT_STD
+            if self.silent.any():
+                _wake(model, self.silent)
+
+    def loss(self, features: Tensor, mean: Tensor) -> Tensor:
+        """How far means `[B, T, D]` are from where they were, squared, of what was used."""
+        with torch.no_grad():
+            known, _ = self.known(features)
+        return (mean - known)[..., ~self.silent].square().mean()
+
+    def some_without(self, latents: Tensor) -> Tensor:
+        """Latents `[B, T, D]`, some rows without what was unused."""
+        told = torch.rand(len(latents), 1, 1, device=latents.device) >= WITHOUT_WOKEN
+        return latents * (told | ~self.silent)
+
+
+def train_vocoder(job: Job, further: bool = False) -> None:
+    """Trains posterior and decoder; writes `posterior.safetensors` and `decoder.safetensors`. With
+    `further` it begins with those in `out` and keeps their latents, as `Anchor` has it.
 
     The style comes from another utterance of the voice. The source is driven by the measured F0
-    while the F0 that the decoder predicts is taught beside it.
+    while the F0 that the decoder predicts is taught beside it. Latents are the posterior's mean
+    with anything from none to all of its noise: what is encoded is decoded without, what is
+    predicted is less certain.
+
+    Raises:
+        MissingModelError: the style encoder, or with `further` what to begin with, is not in `out`.
     """
     batches = Batches(job.corpus, job.out)
     torch.manual_seed(job.seed)
-    model = Autoencoder(Posterior(PosteriorConfig()), Decoder(DecoderConfig()))
+    anchor = None
+    if further:
+        model = Autoencoder(*_trained(job.out)).to(batches.device).requires_grad_(True)
+        example = batches.draw(np.random.default_rng(job.seed))
+        anchor = Anchor(model, _trained(job.out)[0].to(batches.device), example)
+    else:
+        model = Autoencoder(Posterior(PosteriorConfig()), Decoder(DecoderConfig()))
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
-        mean, log_variance = _latents(model.posterior, batch)
-        made, excitation = model.decoder(sample(mean, log_variance), batch.style, f0=batch.filled)
-        losses, _, _ = batches.losses(batch, made, excitation)
+        with torch.no_grad(), torch.autocast(batches.device.type, enabled=False):
+            features = model.posterior.features(batch.samples)
+        mean, log_variance = model.posterior(features)
+        amount = torch.rand(len(mean), 1, 1, device=mean.device)
+        latents = mean + amount * torch.randn_like(mean) * (0.5 * log_variance).exp()
+        if anchor is not None:
+            latents = anchor.some_without(latents)
+        made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
+        losses = batches.losses(batch, made, excitation)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
         losses["kl"] = kl.mean()
-        losses["total"] = losses["total"] + KL_WEIGHT * losses["kl"]
+        if anchor is None:
+            losses["total"] = losses["total"] + KL_WEIGHT * losses["kl"]
+        else:
+            losses["anchor"] = anchor.loss(features, mean)
+            losses["total"] = (
+                losses["total"]
+                + FURTHER_KL_WEIGHT * losses["kl"]
+                + ANCHOR_WEIGHT * losses["anchor"]
+            )
         return losses
 
-    train(job.run("vocoder", 1e-3, clip=5.0), model, draw)
+    train(job.run("vocoder", 6e-4 if further else 1e-3, clip=5.0), model, draw)
     posterior = model.posterior
     save_model(job.out, "posterior", posterior, posterior.config, half=True, int8=True)
     save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
 
 
-class Contest(nn.Module):
-    """The decoder and its judges, if it has any, as one model with one optimizer."""
-
-    def __init__(self, decoder: Decoder, judges: Judges | None) -> None:
-        super().__init__()
-        self.decoder = decoder
-        self.judges = judges
+def _trained(out: Path) -> tuple[Posterior, Decoder]:
+    return (
+        load_model(out, "posterior", Posterior, PosteriorConfig),
+        load_model(out, "decoder", Decoder, DecoderConfig),
+    )
 
 
-def train_decoder(job: Job, judged: bool = True) -> None:
-    """Trains the decoder in `out` further and writes `decoder.safetensors`: for the power of each
-    band, and with `judged` against judges.
-
-    The posterior stays as it is, and with it the latents: what was trained on them (prior,
-    Flow-Omni) fits the new decoder too.
-
-    Raises:
-        MissingModelError: posterior or decoder is not in `out`.
-    """
-    batches = Batches(job.corpus, job.out)
-    posterior = load_model(job.out, "posterior", Posterior, PosteriorConfig).to(batches.device)
-    decoder = load_model(job.out, "decoder", Decoder, DecoderConfig).requires_grad_(True)
-    torch.manual_seed(job.seed)
-    judges = Judges() if judged else None
-    model = Contest(decoder, judges)
-
-    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        batch = batches.draw(generator)
-        with torch.no_grad():
-            latents = sample(*_latents(posterior, batch))
-        made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
-        losses, made, wanted = batches.losses(batch, made, excitation)
-        losses["total"] = losses["total"] + LEVEL_WEIGHT * losses["level"]
-        if judges is not None:
-            losses |= judges.losses(made[:JUDGED], wanted[:JUDGED])
-            losses["total"] = (
-                losses["total"]
-                + losses["judge"]
-                + ADVERSARIAL_WEIGHT * losses["adversarial"]
-                + FEATURES_WEIGHT * losses["features"]
-            )
-        return losses
-
-    # A seed of its own: the vocoder's would draw the crops again that it began with.
-    further = dataclasses.replace(job, seed=job.seed + 1)
-    run = further.run("decoder", 3e-4, clip=5.0)
-    train(run, model, draw)
-    save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
-
-
-def _latents(posterior: Posterior, batch: Batch) -> tuple[Tensor, Tensor]:
-    with torch.no_grad(), torch.autocast(batch.samples.device.type, enabled=False):
-        mel = posterior.features(batch.samples)
-    return posterior(mel)
-
-
-assert CROP_FRAMES * MELS_PER_FRAME * 240 > 4 * DELAY_SAMPLES
+def _wake(model: Autoencoder, silent: Tensor) -> None:
+    """Gives unused dimensions `[D]` random weights, on both sides: where both are nothing, neither
+    has a gradient."""
+    project, stem = model.posterior.project, model.decoder.stem.conv
+    size = len(silent)
+    means, variances = project.weight[:size], project.weight[size:]
+    scale = means[~silent].std()
+    means[silent] = torch.randn_like(means[silent]) * scale
+    variances[silent] = 0.0
+    project.bias[:size][silent] = 0.0
+    project.bias[size:][silent] = _NARROW_LOG_VARIANCE
+    heard = stem.weight[:, ~silent].std()
+    stem.weight[:, silent] = torch.randn_like(stem.weight[:, silent]) * 0.3 * heard

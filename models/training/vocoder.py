@@ -16,7 +16,7 @@ from models.training.job import Job
 from models.training.loop import device, train
 from models.training.losses import SpectralLoss
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
-from models.vocoder.posterior import Posterior, PosteriorConfig
+from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.style import load_style
 
 BATCH = 5
@@ -24,11 +24,7 @@ CROP_FRAMES = 48  # 1.9 s
 LEAD_FRAMES = 8  # of a crop, which are not judged: what came before them is missing
 STYLE_FRAMES = 75  # 3 s
 KL_WEIGHT = 0.01
-FURTHER_KL_WEIGHT = 0.0005
 ANCHOR_WEIGHT = 5.0
-WITHOUT_WOKEN = 0.5  # share of rows
-_SILENT_STD = 0.5  # a dimension whose posterior is at least as wide tells nothing
-_NARROW_LOG_VARIANCE = -4.0
 
 
 class Autoencoder(nn.Module):
@@ -105,54 +101,26 @@ class Batches:
         return losses
 
 
-class Anchor:
-    """Holds latents near those of the posterior that a run begins with, whose predictors then fit
-    what it ends with.
-
-    Dimensions that posterior and decoder had left unused (the collapse of a variational
-    autoencoder, arXiv 1511.06349, section 3.1) are begun anew, with random weights. No predictor
-    knows them yet, so some rows go without them.
-    """
-
-    def __init__(self, model: Autoencoder, known: Posterior, batch: Batch) -> None:
-        self.known = known
-        with torch.no_grad():
-            _, log_variance = known(known.features(batch.samples))
-            self.silent = (0.5 * log_variance).exp().mean((0, 1)) > _SILENT_STD
-            if self.silent.any():
-                _wake(model, self.silent)
-
-    def loss(self, features: Tensor, mean: Tensor) -> Tensor:
-        """How far means `[B, T, D]` are from where they were, squared, of what was used."""
-        with torch.no_grad():
-            known, _ = self.known(features)
-        return (mean - known)[..., ~self.silent].square().mean()
-
-    def some_without(self, latents: Tensor) -> Tensor:
-        """Latents `[B, T, D]`, some rows without what was unused."""
-        told = torch.rand(len(latents), 1, 1, device=latents.device) >= WITHOUT_WOKEN
-        return latents * (told | ~self.silent)
-
-
 def train_vocoder(job: Job, further: bool = False) -> None:
     """Trains posterior and decoder; writes `posterior.safetensors` and `decoder.safetensors`. With
-    `further` it begins with those in `out` and keeps their latents, as `Anchor` has it.
+    `further` it begins with those in `out` and holds the latents near where they are, so that the
+    predictors that were trained on them fit what it ends with.
 
     The style comes from another utterance of the voice. The source is driven by the measured F0
-    while the F0 that the decoder predicts is taught beside it. Latents are the posterior's mean
-    with anything from none to all of its noise: what is encoded is decoded without, what is
-    predicted is less certain.
+    while the F0 that the decoder predicts is taught beside it.
 
     Raises:
         MissingModelError: the style encoder, or with `further` what to begin with, is not in `out`.
     """
     batches = Batches(job.corpus, job.out)
     torch.manual_seed(job.seed)
-    anchor = None
+    known = None
     if further:
-        model = Autoencoder(*_trained(job.out)).to(batches.device).requires_grad_(True)
-        example = batches.draw(np.random.default_rng(job.seed))
-        anchor = Anchor(model, _trained(job.out)[0].to(batches.device), example)
+        model = Autoencoder(
+            load_model(job.out, "posterior", Posterior, PosteriorConfig),
+            load_model(job.out, "decoder", Decoder, DecoderConfig),
+        ).requires_grad_(True)
+        known = load_model(job.out, "posterior", Posterior, PosteriorConfig).to(batches.device)
     else:
         model = Autoencoder(Posterior(PosteriorConfig()), Decoder(DecoderConfig()))
 
@@ -161,48 +129,20 @@ def train_vocoder(job: Job, further: bool = False) -> None:
         with torch.no_grad(), torch.autocast(batches.device.type, enabled=False):
             features = model.posterior.features(batch.samples)
         mean, log_variance = model.posterior(features)
-        amount = torch.rand(len(mean), 1, 1, device=mean.device)
-        latents = mean + amount * torch.randn_like(mean) * (0.5 * log_variance).exp()
-        if anchor is not None:
-            latents = anchor.some_without(latents)
+        latents = sample(mean, log_variance)
         made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
         losses = batches.losses(batch, made, excitation)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
         losses["kl"] = kl.mean()
-        if anchor is None:
-            losses["total"] = losses["total"] + KL_WEIGHT * losses["kl"]
-        else:
-            losses["anchor"] = anchor.loss(features, mean)
-            losses["total"] = (
-                losses["total"]
-                + FURTHER_KL_WEIGHT * losses["kl"]
-                + ANCHOR_WEIGHT * losses["anchor"]
-            )
+        losses["total"] = losses["total"] + KL_WEIGHT * losses["kl"]
+        if known is not None:
+            with torch.no_grad():
+                before, _ = known(features)
+            losses["anchor"] = F.mse_loss(mean, before)
+            losses["total"] = losses["total"] + ANCHOR_WEIGHT * losses["anchor"]
         return losses
 
     train(job.run("vocoder", 6e-4 if further else 1e-3, clip=5.0), model, draw)
     posterior = model.posterior
     save_model(job.out, "posterior", posterior, posterior.config, half=True, int8=True)
     save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
-
-
-def _trained(out: Path) -> tuple[Posterior, Decoder]:
-    return (
-        load_model(out, "posterior", Posterior, PosteriorConfig),
-        load_model(out, "decoder", Decoder, DecoderConfig),
-    )
-
-
-def _wake(model: Autoencoder, silent: Tensor) -> None:
-    """Gives unused dimensions `[D]` random weights, on both sides: where both are nothing, neither
-    has a gradient."""
-    project, stem = model.posterior.project, model.decoder.stem.conv
-    size = len(silent)
-    means, variances = project.weight[:size], project.weight[size:]
-    scale = means[~silent].std()
-    means[silent] = torch.randn_like(means[silent]) * scale
-    variances[silent] = 0.0
-    project.bias[:size][silent] = 0.0
-    project.bias[size:][silent] = _NARROW_LOG_VARIANCE
-    heard = stem.weight[:, ~silent].std()
-    stem.weight[:, silent] = torch.randn_like(stem.weight[:, silent]) * 0.3 * heard

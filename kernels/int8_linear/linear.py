@@ -35,8 +35,9 @@ def int8_linear(x: Tensor, whole: Tensor, scale: Tensor, bias: Tensor | None) ->
     """
     if whole.shape[1] % INNER_MULTIPLE:
         raise ValueError(f"K is {whole.shape[1]}; it must be a multiple of {INNER_MULTIPLE}")
+    rounded = x.to(torch.bfloat16).contiguous()
     # inside, the scales would be rounded to bfloat16
-    product = torch._weight_int8pack_mm(x.to(torch.bfloat16).contiguous(), whole, _ones(whole.shape[0]))
+    product = torch._weight_int8pack_mm(rounded, whole, _ones(whole.shape[0]))
     return _scaled(product, scale, bias)
 
 

@@ -60,8 +60,8 @@ class Dialogues:
         turns = list(corpus.by_dialogue.values())
         # By how many past turns an answer can have: few, in most dialogues, and then they would be
         # all that a predictor learns of.
-        self._turns = [[t for t in turns if len(t) > past] for past in range(MAX_PAST_TURNS + 1)]
-        self._turns = [fitting for fitting in self._turns if fitting]
+        kinds = min(MAX_PAST_TURNS + 1, max(map(len, turns)))
+        self._turns = [[t for t in turns if len(t) > past] for past in range(kinds)]
 
     def draw(self, generator: np.random.Generator, config: DialogueConfig) -> list[list[Segment]]:
         """A batch: rows of like length, so that little of it is padding. Two batches' worth is

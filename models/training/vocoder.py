@@ -1,5 +1,6 @@
 """Recipe: posterior and decoder, the autoencoder whose latents all predictors speak in."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,11 +117,9 @@ def train_vocoder(job: Job, further: bool = False) -> None:
     torch.manual_seed(job.seed)
     known = None
     if further:
-        model = Autoencoder(
-            load_model(job.out, "posterior", Posterior, PosteriorConfig),
-            load_model(job.out, "decoder", Decoder, DecoderConfig),
-        ).requires_grad_(True)
         known = load_model(job.out, "posterior", Posterior, PosteriorConfig).to(batches.device)
+        decoder = load_model(job.out, "decoder", Decoder, DecoderConfig)
+        model = Autoencoder(copy.deepcopy(known), decoder).requires_grad_(True)
     else:
         model = Autoencoder(Posterior(PosteriorConfig()), Decoder(DecoderConfig()))
 

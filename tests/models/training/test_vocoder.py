@@ -58,15 +58,15 @@ def test_anew_it_needs_neither(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = PosteriorConfig(dim=16, depth=1, latent_dim=8)
+    others = loaded(folder).decoder.config
     monkeypatch.setattr(recipe, "PosteriorConfig", lambda: sizes)
-    monkeypatch.setattr(recipe, "DecoderConfig", lambda: loaded_config)
-    loaded_config = loaded(folder).decoder.config
+    monkeypatch.setattr(recipe, "DecoderConfig", lambda: others)
     for name in ("posterior", "decoder"):
         (folder / f"{name}.safetensors").unlink()
     train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(1)))
     assert loaded(folder).posterior.config == sizes
+    (folder / "posterior.safetensors").unlink()
     with pytest.raises(MissingModelError, match="posterior"):
-        (folder / "posterior.safetensors").unlink()
         train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(1)), further=True)
 
 

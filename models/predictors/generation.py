@@ -18,7 +18,7 @@ MAX_PHONE_FRAMES = 12  # 480 ms: no phone of a sane reply is longer
 MAX_PAUSE_FRAMES = 25
 MAX_UNITS_A_FRAME = 1.1  # 27 phones a second: nobody speaks faster
 HEAD_START_UNITS = 6
-_PLAN_TEMPERATURE = 0.25  # a rare draw is heard as a wrong answer
+_PLAN_TEMPERATURE = 0.25  # near that of codes: a rare manner is heard as a wrong one
 
 
 @dataclass

@@ -272,21 +272,12 @@ class Reply:
     def _decode(self) -> None:
         model = self._dialogue.model
         stream = self._speaker.stream(self._voice, self._options, model)
-        waiting: list[_Sent] = []
         rest = np.zeros(0, np.float32)
-        want, last = FIRST_FRAMES, False
-        while not last:
-            self._decoded.set()
-            batch = self._get()
-            last = batch is None
-            waiting += batch or []
-            if len(waiting) < want and not last:
-                continue
-            frames = model.stacked([frame for frame, _ in waiting])
+        for sent, last in self._batches():
+            frames = model.stacked([frame for frame, _ in sent])
             phones = torch.zeros(0, 3, dtype=torch.long)
-            if waiting:
-                phones = torch.stack([around for _, around in waiting])
-            waiting = []
+            if sent:
+                phones = torch.stack([around for _, around in sent])
             with self._speaker.schedule.work(self._due(self._num_samples)):
                 made = stream.push(frames, phones, last).cpu().numpy()
             rest = np.concatenate([rest, made])
@@ -295,17 +286,36 @@ class Reply:
                 if self._heard_since is None:
                     self._heard_since = time.perf_counter()
                     self.first_audio_ms = 1000 * (self._heard_since - self._started)
-                    want = FIRST_FRAMES
-                else:
-                    # About half of what the listener still has: a machine that is busy may take
-                    # twice as long for a chunk before it is heard.
-                    want = min(MAX_FRAMES, 1 + 3 * want // 2)
                 self._num_samples += whole
                 self._put(self._chunks, rest[:whole])
                 rest = rest[whole:]
         self._busy_s = time.perf_counter() - self._started
         self.complete = True
         self._put(self._chunks, None)
+
+    def _batches(self) -> Iterator[tuple[list[_Sent], bool]]:
+        """What is decoded at once, and whether it is the last.
+
+        How many frames those are never depends on how fast they came: a product of other rows
+        rounds otherwise, and a seed would not repeat.
+        """
+        waiting: list[_Sent] = []
+        size = FIRST_FRAMES
+        while True:
+            while len(waiting) < size:
+                self._decoded.set()
+                batch = self._get()
+                if batch is None:
+                    yield waiting, True
+                    return
+                waiting += batch
+            heard = self._heard_since is not None
+            yield waiting[:size], False
+            waiting = waiting[size:]
+            if heard:
+                # About half of what the listener still has: a machine that is busy may take twice
+                # as long for a chunk before it is heard.
+                size = min(MAX_FRAMES, 1 + 3 * size // 2)
 
     def _get(self) -> list[_Sent] | None:
         while True:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import gc
+import random
 import time
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 
 from data.errors import InputError
 from models.mel import FRAME_SAMPLES
+from models.reply import Reply
 from models.speaker import Speaker, SpeakOptions
 from tests.tiny import tiny_speaker
 
@@ -32,6 +35,24 @@ def test_a_seed_repeats(speaker: Speaker) -> None:
     np.testing.assert_allclose(spoken(speaker), spoken(speaker), atol=1e-5)
     other = spoken(speaker, options=SpeakOptions(seed=4))
     assert len(other) != len(spoken(speaker)) or not np.allclose(other, spoken(speaker))
+
+
+def test_a_slow_predictor_changes_no_sample(
+    speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)
+    chunks = [len(chunk) for chunk in quick]
+    step = Reply._step
+    pauses = random.Random(0)
+
+    def slow(self: Reply, *arguments: Any) -> bool:
+        time.sleep(pauses.choice([0.0, 0.0, 0.03]))
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Reply, "_step", slow)
+    reply = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)
+    assert [len(chunk) for chunk in reply] == chunks
+    np.testing.assert_allclose(reply.samples(), quick.samples(), atol=1e-5)
 
 
 def test_chunks_are_whole_frames_and_start_small(speaker: Speaker) -> None:

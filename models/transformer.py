@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels.decode_step import BlockWeights, decode_step
+from kernels.int8_linear import Int8Linear
+
 Rotation = tuple[Tensor, Tensor]
 
 
@@ -38,15 +41,19 @@ class KeyValues:
     length: int = 0
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        end = self.length + keys.shape[2]
-        if end > self.keys.shape[2]:
-            grow = max(end, 2 * self.keys.shape[2]) - self.keys.shape[2]
+        start, end = self.length, self.extend(keys.shape[2])
+        self.keys[:, :, start:end] = keys
+        self.values[:, :, start:end] = values
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def extend(self, count: int) -> int:
+        """Makes room for `count` positions, which are then to be written; the new length."""
+        self.length += count
+        if self.length > self.keys.shape[2]:
+            grow = max(self.length, 2 * self.keys.shape[2]) - self.keys.shape[2]
             self.keys = F.pad(self.keys, (0, 0, 0, grow))
             self.values = F.pad(self.values, (0, 0, 0, grow))
-        self.keys[:, :, self.length : end] = keys
-        self.values[:, :, self.length : end] = values
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
+        return self.length
 
     def truncate(self, length: int) -> None:
         """Forgets everything from position `length` on."""
@@ -95,7 +102,10 @@ def continue_mask(past: int, length: int, device: torch.device) -> Tensor | None
 
 
 class TransformerBlock(nn.Module):
-    """Pre-norm attention and a gated feed-forward network (SwiGLU, arXiv 2002.05202)."""
+    """Pre-norm attention and a gated feed-forward network (SwiGLU, arXiv 2002.05202).
+
+    With weights of 8 bits one new position is one operation (`kernels/decode_step`).
+    """
 
     def __init__(self, dim: int, num_heads: int, ffn_dim: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -105,13 +115,34 @@ class TransformerBlock(nn.Module):
         self.gate_up = nn.Linear(dim, 2 * ffn_dim, bias=False)
         self.down = nn.Linear(ffn_dim, dim, bias=False)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self._step_weights: BlockWeights | None = None
 
     def forward(
         self, x: Tensor, turn: Rotation, mask: Tensor | None, past: KeyValues | None = None
     ) -> Tensor:
+        if past is not None and x.shape[:2] == (1, 1) and self._steps():
+            return self._step(x, turn, past)
         x = x + self.dropout(self.attention(self.attention_norm(x), turn, mask, past))
         gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
         return x + self.dropout(self.down(F.silu(gate) * up))
+
+    def _steps(self) -> bool:
+        if self._step_weights is None:
+            linears = (self.attention.qkv, self.attention.out, self.gate_up, self.down)
+            small = [linear for linear in linears if isinstance(linear, Int8Linear)]
+            if len(small) < len(linears):
+                return False
+            qkv, out, gate_up, down = ((linear.whole, linear.scale) for linear in small)
+            first, second = (each.weight.detach() for each in (self.attention_norm, self.ffn_norm))
+            self._step_weights = BlockWeights(first, *qkv, *out, second, *gate_up, *down)
+        return True
+
+    def _step(self, x: Tensor, turn: Rotation, past: KeyValues) -> Tensor:
+        assert self._step_weights is not None
+        place = past.extend(1) - 1
+        by = (turn[0][0], turn[1][0])
+        made = decode_step(x[0, 0], self._step_weights, by, past.keys[0], past.values[0], place)
+        return made[None, None]
 
 
 class Transformer(nn.Module):

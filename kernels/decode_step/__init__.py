@@ -1,0 +1,6 @@
+"""One new position through a transformer block with a cache and 8-bit weights, on a CPU."""
+
+from kernels.decode_step.cpu import decode_step
+from kernels.decode_step.reference import BlockWeights, decode_step_reference
+
+__all__ = ["BlockWeights", "decode_step", "decode_step_reference"]

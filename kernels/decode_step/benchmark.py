@@ -1,0 +1,86 @@
+"""`python3 -m kernels.decode_step.benchmark`: milliseconds of a step, by the length of the past.
+
+Six blocks of GPT-Talker's size. One thread, medians, one JSON object a line: `operations` is the
+same step as PyTorch's single operations, with the products of `kernels/int8_linear`.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kernels.decode_step import BlockWeights, decode_step
+from kernels.int8_linear.linear import int8_linear, quantise
+
+_DIM, _HEADS, _INNER, _BLOCKS, _CAPACITY = 256, 4, 704, 6, 1536
+_REPEATS = 60
+
+
+def main() -> None:
+    """Prints the table."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    blocks = [_random_block() for _ in range(_BLOCKS)]
+    shape = (_HEADS, _CAPACITY, _DIM // _HEADS)
+    caches = [(torch.randn(shape), torch.randn(shape)) for _ in blocks]
+    angles = torch.rand(_DIM // _HEADS // 2)
+    turn = (angles.cos(), angles.sin())
+    for length in (1, 100, 400, 1000):
+        found: dict[str, float] = {"past": length}
+        for name, way in (("operations", _operations), ("one", decode_step)):
+            found[f"{name}_ms"] = round(_median_ms(way, blocks, caches, turn, length), 3)
+        print(json.dumps(found))
+
+
+def _median_ms(way: Callable[..., Tensor], blocks, caches, turn, length: int) -> float:
+    times = []
+    with torch.inference_mode():
+        for _ in range(_REPEATS):
+            x = torch.randn(_DIM)
+            begun = time.perf_counter()
+            for weights, (keys, values) in zip(blocks, caches, strict=True):
+                x = way(x, weights, turn, keys, values, length)
+            times.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(times)
+
+
+def _operations(
+    x: Tensor,
+    weights: BlockWeights,
+    turn: tuple[Tensor, Tensor],
+    keys: Tensor,
+    values: Tensor,
+    length: int,
+) -> Tensor:
+    w = weights
+    cos, sin = turn
+    normed = F.layer_norm(x, x.shape, w.attention_norm)[None]
+    qkv = int8_linear(normed, w.qkv, w.qkv_scale, None).view(3, len(keys), 1, -1)
+    first, second = qkv[:2].chunk(2, dim=-1)
+    turned = torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+    keys[:, length : length + 1], values[:, length : length + 1] = turned[1], qkv[2]
+    end = length + 1
+    heard = F.scaled_dot_product_attention(turned[0], keys[:, :end], values[:, :end])
+    x = x + int8_linear(heard.view(1, -1), w.out, w.out_scale, None)[0]
+    normed = F.layer_norm(x, x.shape, w.ffn_norm)[None]
+    gate, up = int8_linear(normed, w.gate_up, w.gate_up_scale, None).chunk(2, dim=-1)
+    return x + int8_linear(F.silu(gate) * up, w.down, w.down_scale, None)[0]
+
+
+def _random_block() -> BlockWeights:
+    def matrix(rows: int, columns: int) -> tuple[Tensor, Tensor]:
+        return quantise(torch.randn(rows, columns) / columns**0.5)
+
+    norms = (torch.ones(_DIM), torch.ones(_DIM))
+    attention = (*matrix(3 * _DIM, _DIM), *matrix(_DIM, _DIM))
+    return BlockWeights(
+        norms[0], *attention, norms[1], *matrix(2 * _INNER, _DIM), *matrix(_DIM, _INNER)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the operation computes, in plain PyTorch."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class BlockWeights(NamedTuple):
+    """A pre-norm block: rotary attention and a gated feed-forward network (SwiGLU, arXiv
+    2002.05202). Matrices are int8 `[N, K]` with a float32 scale a row `[N]`; nothing has a bias.
+
+    The rows of `qkv` are queries, keys and values, head by head in each; those of `gate_up` are
+    all gates and then what they let through.
+    """
+
+    attention_norm: Tensor
+    qkv: Tensor
+    qkv_scale: Tensor
+    out: Tensor
+    out_scale: Tensor
+    ffn_norm: Tensor
+    gate_up: Tensor
+    gate_up_scale: Tensor
+    down: Tensor
+    down_scale: Tensor
+
+
+def decode_step_reference(
+    x: Tensor,
+    weights: BlockWeights,
+    turn: tuple[Tensor, Tensor],
+    keys: Tensor,
+    values: Tensor,
+    length: int,
+) -> Tensor:
+    """One position after `length` others: the block's output `[dim]`.
+
+    Args:
+        x: the input `[dim]`.
+        weights: of the block.
+        turn: cosines and sines of the position, each `[D / 2]` (arXiv 2104.09864, section 3.2.2).
+        keys: of the past, `[H, capacity, D]`; that of this position is written to `length`.
+        values: likewise.
+        length: how many positions the cache holds.
+    """
+    w = weights
+    num_heads, _, width = keys.shape
+    qkv = _product(w.qkv, w.qkv_scale, F.layer_norm(x, x.shape, w.attention_norm))
+    query, key, value = qkv.view(3, num_heads, width)
+    keys[:, length], values[:, length] = _rotated(key, turn), value
+    seen_keys, seen_values = keys[:, : length + 1], values[:, : length + 1]
+    scores = seen_keys @ _rotated(query, turn)[..., None] / width**0.5
+    heard = (scores.softmax(1) * seen_values).sum(1).flatten()
+    x = x + _product(w.out, w.out_scale, heard)
+    gate, up = _product(w.gate_up, w.gate_up_scale, F.layer_norm(x, x.shape, w.ffn_norm)).chunk(2)
+    return x + _product(w.down, w.down_scale, F.silu(gate) * up)
+
+
+def _product(whole: Tensor, scale: Tensor, x: Tensor) -> Tensor:
+    return (whole.float() @ x) * scale
+
+
+def _rotated(heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    cos, sin = turn
+    first, second = heads.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

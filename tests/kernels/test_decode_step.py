@@ -1,0 +1,78 @@
+"""The compiled step is the reference's, at any size, and reads nothing beyond the past."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from kernels.decode_step import BlockWeights, decode_step, decode_step_reference
+from kernels.int8_linear import with_int8_linears
+from kernels.int8_linear.linear import quantise
+from models.transformer import Transformer, continue_mask
+
+
+def block(dim: int, inner: int) -> BlockWeights:
+    def matrix(rows: int, columns: int) -> tuple[Tensor, Tensor]:
+        return quantise(torch.randn(rows, columns) / columns**0.5)
+
+    attention = (torch.rand(dim) + 0.5, *matrix(3 * dim, dim), *matrix(dim, dim))
+    return BlockWeights(
+        *attention, torch.rand(dim) + 0.5, *matrix(2 * inner, dim), *matrix(dim, inner)
+    )
+
+
+def cache(num_heads: int, width: int, length: int, capacity: int) -> Tensor:
+    filled = torch.randn(num_heads, capacity, width)
+    filled[:, length:] = float("nan")
+    return filled
+
+
+def turn(width: int) -> tuple[Tensor, Tensor]:
+    angles = 7 * torch.rand(width // 2)
+    return angles.cos(), angles.sin()
+
+
+@pytest.mark.parametrize(("num_heads", "width", "inner"), [(4, 64, 704), (3, 6, 5), (1, 2, 1)])
+@pytest.mark.parametrize("length", [0, 1, 37])
+def test_as_the_reference(num_heads: int, width: int, inner: int, length: int) -> None:
+    torch.manual_seed(1)
+    dim = num_heads * width
+    weights, x, by = block(dim, inner), torch.randn(dim), turn(width)
+    caches = [cache(num_heads, width, length, length + 3) for _ in range(2)]
+    copies = [each.clone() for each in caches]
+    given = x.clone()
+    made = decode_step(x, weights, by, caches[0], caches[1], length)
+    wanted = decode_step_reference(x, weights, by, copies[0], copies[1], length)
+    assert made.isfinite().all()
+    torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-5)
+    for mine, reference in zip(caches, copies, strict=True):
+        torch.testing.assert_close(mine, reference, atol=1e-5, rtol=1e-5, equal_nan=True)
+    torch.testing.assert_close(x, given, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("poisoned", ["input", "keys", "values"])
+def test_what_is_not_a_number_does_not_vanish(poisoned: str) -> None:
+    torch.manual_seed(2)
+    x, keys, values = torch.randn(16), torch.randn(2, 9, 8), torch.randn(2, 9, 8)
+    {"input": x, "keys": keys[1, 3], "values": values[1, 3]}[poisoned][2] = float("nan")
+    assert decode_step(x, block(16, 8), turn(8), keys, values, 5).isnan().any()
+
+
+def test_a_full_cache_is_refused() -> None:
+    full = torch.zeros(2, 4, 8)
+    with pytest.raises(ValueError, match="no room"):
+        decode_step(torch.zeros(16), block(16, 8), turn(8), full, full.clone(), 4)
+
+
+def test_single_steps_say_what_a_whole_turn_says() -> None:
+    torch.manual_seed(3)
+    model = Transformer(64, depth=2, num_heads=4, ffn_dim=96).requires_grad_(False)
+    x, index = torch.randn(1, 20, 64), torch.arange(20)
+    with torch.inference_mode():
+        wanted = model(x, index, None)
+        with_int8_linears(model)
+        past = model.init_state(1, "cpu", torch.float32, capacity=12)
+        begun = model(x[:, :9], index[:9], continue_mask(0, 9, x.device), past)
+        steps = [model(x[:, i : i + 1], index[i : i + 1], None, past) for i in range(9, 20)]
+    made = torch.cat([begun, *steps], dim=1)
+    assert past[0].length == 20
+    assert (made - wanted).norm() < 0.02 * wanted.norm()

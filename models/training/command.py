@@ -96,7 +96,7 @@ def main(argv: list[str]) -> int:
         "--further",
         action="store_true",
         help="vocoder, prior, acoustic-decoder, gpt-talker, flow-omni, omni-thinker, style: begin "
-        "with that in --out (vocoder: its latents stay; style: to say the same in rooms and noise)",
+        "with that in --out (vocoder: its latents move; style: to say the same in rooms and noise)",
     )
     parser.add_argument(
         "--without",

@@ -3,16 +3,20 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchaudio.functional import create_dct
 
-from models.mel import MEL_SCALE, LogMel
+from models.mel import MEL_SCALE, NUM_MELS, LogMel
 
 # Frames of 10 ms by mel bands, of which the power is compared.
 _AREAS = ((1, 5), (1, 10), (2, 2), (4, 1), (8, 4))
+_NUM_CEPSTRA = 16
 
 
 class SpectralLoss(nn.Module):
-    """Multi-resolution STFT loss (arXiv 1910.11480, section 2.2), log-mel distance, and `envelope`,
-    the distance between the logarithms of the power of areas of the mel spectrogram.
+    """Multi-resolution STFT loss (arXiv 1910.11480, section 2.2), log-mel distance, `envelope`, the
+    distance between the logarithms of the power of areas of the mel spectrogram, and `cepstrum`,
+    the distance between mel cepstra and their first and second differences over time: words are in
+    the envelope and its changes, and single values would drown them.
 
     Both sounds are `[B, T]`; gradients flow to the first.
     """
@@ -21,6 +25,8 @@ class SpectralLoss(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.mel = LogMel()
+        cepstra = create_dct(_NUM_CEPSTRA, NUM_MELS, norm="ortho")
+        self.register_buffer("cepstra", cepstra, persistent=False)
         for size in sizes:
             self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
 
@@ -35,7 +41,14 @@ class SpectralLoss(nn.Module):
             "stft": torch.stack(convergence).mean() + torch.stack(distance).mean(),
             "mel": F.l1_loss(*mels),
             "envelope": _envelope(*mels),
+            "cepstrum": self._cepstrum(*mels),
         }
+
+    def _cepstrum(self, made: Tensor, wanted: Tensor) -> Tensor:
+        error = MEL_SCALE * (made - wanted) @ self.cepstra
+        change = error[:, 2:] - error[:, :-2]
+        second = change[:, 2:] - change[:, :-2]
+        return sum((each.abs().mean() for each in (error, change, second)), error.new_zeros(()))
 
     def _magnitude(self, samples: Tensor, size: int) -> Tensor:
         window = getattr(self, f"window_{size}")

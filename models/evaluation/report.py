@@ -91,7 +91,7 @@ def _result(content: dict[str, Any], folder: Path) -> Result:
             row["text"],
             {name: read_audio(folder / file) for name, file in row["sounds"].items()},
         )
-        for row in content["examples"]
+        for row in content.get("examples", [])  # one command alone writes no sounds
     ]
     return Result(
         content["name"],

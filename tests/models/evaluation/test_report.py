@@ -46,6 +46,13 @@ def test_what_is_saved_makes_a_page_that_needs_nothing_else(tmp_path: Path) -> N
     assert "≥ 50" in write_card(tmp_path, load(tmp_path)).read_text()
 
 
+def test_what_one_command_measured_belongs_to_the_report(tmp_path: Path) -> None:
+    (tmp_path / "speech.json").write_text(json.dumps(result().as_json()))
+    (loaded,) = load(tmp_path)
+    assert loaded.name == "speech" and not loaded.examples
+    assert "is &lt;it&gt; right" in write_report(tmp_path, [loaded])[0].read_text()
+
+
 def test_no_results_is_said_plainly(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="eval all"):
         load(tmp_path)

@@ -99,6 +99,11 @@ def main(argv: list[str]) -> int:
         "with that in --out (vocoder: its latents move; style: to say the same in rooms and noise)",
     )
     parser.add_argument(
+        "--latent-dim",
+        type=int,
+        help="vocoder: how many numbers a latent has; with --further no fewer than there are",
+    )
+    parser.add_argument(
         "--without",
         choices=_ABLATIONS,
         help="ham-tts: an ablation",
@@ -108,6 +113,8 @@ def main(argv: list[str]) -> int:
         parser.error("--distill is for flow-omni")
     if args.without and args.model != "ham-tts":
         parser.error("--without is for ham-tts")
+    if args.latent_dim is not None and (args.model != "vocoder" or args.latent_dim < 1):
+        parser.error("--latent-dim is for vocoder, and at least 1")
     if args.order != "ABAB" and args.model != "gpt-talker":
         parser.error("--order is for gpt-talker")
     if args.backbone and args.model != "omni-thinker":
@@ -157,7 +164,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "tokenizer":
         train_tokenizer(job)
     elif name == "vocoder":
-        train_vocoder(job, further=args.further)
+        train_vocoder(job, args.further, args.latent_dim)
     elif name == "prior":
         train_prior(job, further=args.further)
     elif name == "voices":

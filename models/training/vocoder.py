@@ -1,6 +1,6 @@
 """Recipe: posterior and decoder, the autoencoder whose latents all predictors speak in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from data.errors import InputError
 from models.checkpoint import load_model, save_model
 from models.mel import FRAME_SAMPLES
 from models.training.corpus import Corpus
@@ -15,6 +16,7 @@ from models.training.crops import another_of_voice, filled_f0, random_crop, stac
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.losses import SpectralLoss
+from models.training.warm_start import copy_what_fits
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.style import load_style
@@ -23,7 +25,8 @@ BATCH = 5
 CROP_FRAMES = 48  # 1.9 s
 LEAD_FRAMES = 8  # of a crop, which are not judged: what came before them is missing
 STYLE_FRAMES = 75  # 3 s
-KL_WEIGHT = 0.002
+KL_WEIGHT = 0.003
+_NEW_LOG_VARIANCE = -4.0  # of numbers that are added: heard well enough to be learnt from
 
 
 class Autoencoder(nn.Module):
@@ -91,9 +94,9 @@ class Batches:
         ).sum() / voiced.sum().clamp_min(1)
         losses["voicing"] = F.binary_cross_entropy_with_logits(excitation.voicing, voiced)
         losses["total"] = (
-            1.5 * losses["mel"]
+            losses["mel"]
             + losses["envelope"]
-            + losses["cepstrum"]
+            + 1.5 * losses["cepstrum"]
             + 0.3 * losses["stft"]
             + 2.0 * losses["f0"]
             + 0.1 * losses["voicing"]
@@ -101,7 +104,7 @@ class Batches:
         return losses
 
 
-def train_vocoder(job: Job, further: bool = False) -> None:
+def train_vocoder(job: Job, further: bool = False, latent_dim: int | None = None) -> None:
     """Trains posterior and decoder; writes `posterior.safetensors` and `decoder.safetensors`. With
     `further` it begins with those in `out`. Its latents are others than before: whatever was
     trained on them is to be trained again, or further.
@@ -109,17 +112,28 @@ def train_vocoder(job: Job, further: bool = False) -> None:
     The style comes from another utterance of the voice. The source is driven by the measured F0
     while the F0 that the decoder predicts is taught beside it.
 
+    Args:
+        job: what is trained on.
+        further: go on with what is in `out`.
+        latent_dim: how many numbers a latent has; with `further` no fewer than there are.
+
     Raises:
+        InputError: `further` with fewer numbers than there are.
         MissingModelError: the style encoder, or with `further` what to begin with, is not in `out`.
     """
     batches = Batches(job.corpus, job.out)
     torch.manual_seed(job.seed)
     if further:
-        posterior = load_model(job.out, "posterior", Posterior, PosteriorConfig)
-        decoder = load_model(job.out, "decoder", Decoder, DecoderConfig)
+        model = Autoencoder(
+            load_model(job.out, "posterior", Posterior, PosteriorConfig),
+            load_model(job.out, "decoder", Decoder, DecoderConfig),
+        )
+        model = _wider(model, latent_dim or model.decoder.config.latent_dim)
     else:
-        posterior, decoder = Posterior(PosteriorConfig()), Decoder(DecoderConfig())
-    model = Autoencoder(posterior, decoder).requires_grad_(True)
+        model = Autoencoder(Posterior(PosteriorConfig()), Decoder(DecoderConfig()))
+        if latent_dim is not None:
+            model = _with_latents(model, latent_dim)
+    model.requires_grad_(True)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
@@ -136,6 +150,34 @@ def train_vocoder(job: Job, further: bool = False) -> None:
         losses["total"] = losses["total"] + KL_WEIGHT * losses["kl"]
         return losses
 
-    train(job.run("vocoder", 6e-4 if further else 1e-3, clip=5.0), model, draw)
+    train(job.run("vocoder", 8e-4 if further else 1e-3, clip=5.0), model, draw)
+    posterior = model.posterior
     save_model(job.out, "posterior", posterior, posterior.config, half=True, int8=True)
-    save_model(job.out, "decoder", decoder, decoder.config, half=True)
+    save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
+
+
+def _with_latents(model: Autoencoder, latent_dim: int) -> Autoencoder:
+    """One of the same sizes but for the latents, not trained."""
+    return Autoencoder(
+        Posterior(replace(model.posterior.config, latent_dim=latent_dim)),
+        Decoder(replace(model.decoder.config, latent_dim=latent_dim)),
+    )
+
+
+@torch.no_grad()
+def _wider(known: Autoencoder, latent_dim: int) -> Autoencoder:
+    """The same autoencoder with `latent_dim` numbers in a latent: the first are those that there
+    were, and of the others the decoder hears nothing yet."""
+    old = known.decoder.config.latent_dim
+    if latent_dim < old:
+        raise InputError(f"--latent-dim is {latent_dim}; the latents to go on with have {old}")
+    model = _with_latents(known, latent_dim)
+    if copy_what_fits(model, known):
+        project, before = model.posterior.project, known.posterior.project
+        project.weight[latent_dim:], project.bias[latent_dim:] = 0.0, _NEW_LOG_VARIANCE
+        for mine, theirs in ((project.weight, before.weight), (project.bias, before.bias)):
+            for new, was in zip(mine.chunk(2), theirs.chunk(2), strict=True):
+                new[:old] = was
+        stem = model.decoder.stem.conv
+        stem.weight.zero_()[:, :old] = known.decoder.stem.conv.weight
+    return model

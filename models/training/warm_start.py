@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from models.checkpoint import load_model
 from models.predictors.dialogue_model import DialogueModel
@@ -75,15 +76,21 @@ def shared_sizes(talker: GPTTalker) -> dict[str, Any]:
     return {name: getattr(talker.config, name) for name in _SHARED}
 
 
-@torch.no_grad()
 def begin_with(model: DialogueModel, talker: GPTTalker) -> list[str]:
     """Copies the weights that both have; returns the names of those that stay as they are."""
-    known = dict(talker.named_parameters())
+    fresh = copy_what_fits(model, talker)
+    logger.info("%s begins with gpt-talker's weights; %d are new", model.name, len(fresh))
+    return fresh
+
+
+@torch.no_grad()
+def copy_what_fits(model: nn.Module, known: nn.Module) -> list[str]:
+    """Copies the weights that both have in one shape; the names of those that stay as they are."""
+    there = dict(known.named_parameters())
     fresh = []
     for name, parameter in model.named_parameters():
-        if name in known and known[name].shape == parameter.shape:
-            parameter.copy_(known[name])
+        if name in there and there[name].shape == parameter.shape:
+            parameter.copy_(there[name])
         else:
             fresh.append(name)
-    logger.info("%s begins with gpt-talker's weights; %d are new", model.name, len(fresh))
     return fresh

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.errors import MissingModelError
+from data.errors import InputError, MissingModelError
 from models.checkpoint import load_model
 from models.training import vocoder as recipe
 from models.training.corpus import Corpus
@@ -40,11 +40,32 @@ def test_going_on_begins_with_what_is_there_and_writes_both(
     after = loaded(folder)
     row = json.loads((tmp_path / "work" / "vocoder" / "log.jsonl").read_text().splitlines()[-1])
     assert row["step"] == 20 and np.isfinite(row["total"])
-    samples = Batches(corpus, folder).draw(np.random.default_rng(0)).samples
-    old, new = (model.posterior.encode(samples) for model in (before, after))
-    moved = float((old - new).square().mean() / old.var())
-    assert 0 < moved < 0.5, moved
+    for old, new in zip(before.parameters(), after.parameters(), strict=True):
+        assert (new - old).norm() < 0.5 * old.norm() + 1.0
     assert not torch.equal(before.decoder.filter_head.weight, after.decoder.filter_head.weight)
+
+
+def test_latents_may_get_more_numbers_and_begin_by_saying_what_they_said(
+    root: Path, corpus: Corpus, folder: Path, tmp_path: Path
+) -> None:
+    before = loaded(folder)
+    old = before.decoder.config.latent_dim
+    batch = Batches(corpus, folder).draw(np.random.default_rng(0))
+    wider = recipe._wider(before, old + 3)
+    mean, log_variance = wider.posterior(wider.posterior.features(batch.samples))
+    was, log_variance_was = before.posterior(before.posterior.features(batch.samples))
+    assert mean.shape[-1] == old + 3
+    torch.testing.assert_close(mean[..., :old], was)
+    torch.testing.assert_close(log_variance[..., :old], log_variance_was)
+    assert mean[..., old:].std(dim=(0, 1)).min() > 0
+    torch.testing.assert_close(
+        wider.decoder(mean, batch.style)[0], before.decoder(was, batch.style)[0]
+    )
+    job = Job(root, corpus, folder, tmp_path / "work", 1, Budget(2))
+    train_vocoder(job, further=True, latent_dim=old + 3)
+    assert loaded(folder).posterior.config.latent_dim == old + 3
+    with pytest.raises(InputError, match=f"have {old + 3}"):
+        train_vocoder(job, further=True, latent_dim=old)
 
 
 def test_anew_it_needs_neither(

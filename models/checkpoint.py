@@ -101,6 +101,12 @@ def load_model(
 
 def load_weights(folder: Path, name: str, model: nn.Module) -> nn.Module:
     """Fills `model` from `name.safetensors`, strictly, as float32 and in evaluation mode."""
+    model.load_state_dict(load_tensors(folder, name), strict=True)
+    return model.eval().requires_grad_(False)
+
+
+def load_tensors(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    """The tensors of `name.safetensors` by name, floats as float32."""
     stored = load_file(folder / f"{name}.safetensors")
     wide = {}
     for key, value in stored.items():
@@ -111,8 +117,7 @@ def load_weights(folder: Path, name: str, model: nn.Module) -> nn.Module:
         if scale is not None:
             shape = (-1, *[1] * (value.dim() - 1))
             wide[key] = value.float() * scale.float().view(shape)
-    model.load_state_dict(wide, strict=True)
-    return model.eval().requires_grad_(False)
+    return wide
 
 
 def sha256(path: Path) -> str:

@@ -31,9 +31,17 @@ def train_acoustic(job: Job) -> None:
     The latents stay as they are, so each level is k-means on what the levels before it leave
     (Lloyd's algorithm, which an exponential moving average only imitates); a code that a round
     leaves without points begins anew at a random one. Needs a minute or two, whatever `--steps`.
+
+    Raises:
+        InputError: there are fewer frames than codes.
     """
     points, scale = _drawn(encode_latents(job.data, job.corpus, job.out), job.seed)
     model = AcousticTokenizer(AcousticConfig(latent_dim=len(scale)))
+    if len(points) < model.config.num_codes:
+        raise InputError(
+            f"the data hold {len(points)} frames of 40 ms; {model.config.num_codes} codes need as "
+            "many at least: give more data"
+        )
     model.scale.copy_(scale)
     generator = torch.Generator().manual_seed(job.seed)
     rest = (points / scale).to(device())

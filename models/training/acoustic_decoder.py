@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_config, load_model, load_weights, save_model
+from models.checkpoint import load_config, load_model, load_tensors, save_model
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.text import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
@@ -15,7 +15,7 @@ from models.training.encoded import encode_corpus, encode_latents
 from models.training.frames import frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
-from models.training.warm_start import FURTHER_RATE
+from models.training.warm_start import copy_what_fits, further_rate
 from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,8 @@ WRONG = 0.15  # share of frames whose codes are exchanged for a near one, in hal
 
 
 def train_acoustic_decoder(job: Job, further: bool = False) -> None:
-    """Trains the model and writes `acoustic-decoder.safetensors`.
+    """Trains the model and writes `acoustic-decoder.safetensors`; with `further` it begins with the
+    one in `out`, or with what fits of it where the latents are others.
 
     Each row predicts every level. Half of the rows see codes of the levels before that are partly
     wrong, as they will be when they are predicted themselves: what is then left is measured anew
@@ -43,9 +44,9 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
     else:
         style_dim = encoded[0].style.shape[0]
         config = AcousticDecoderConfig(num_symbols=len(SYMBOLS), style_dim=style_dim)
-    model = AcousticDecoder(config, acoustic)
+    model, fresh = AcousticDecoder(config, acoustic), None
     if further:
-        load_weights(job.out, "acoustic-decoder", model).requires_grad_(True)
+        fresh = copy_what_fits(model, load_tensors(job.out, "acoustic-decoder"))
 
     def true(index: int) -> Tensor:
         mean = torch.from_numpy(np.array(latents[index].mean, np.float32))
@@ -68,9 +69,7 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
         condition = model.conditioned(first, batch.phones.to(where), batch.style.to(where))
         return {"total": model.loss(totals, targets, condition, batch.valid.to(where))}
 
-    rate = FURTHER_RATE if further else 1e-3
-    run = job.run("acoustic-decoder", rate)
-    train(run, model, draw)
+    train(job.run("acoustic-decoder", further_rate(fresh)), model, draw)
     save_model(job.out, "acoustic-decoder", model, config, half=True, int8=True)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_model, save_model
+from models.checkpoint import load_config, load_model, load_tensors, save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues
@@ -14,7 +14,7 @@ from models.training.encoded import Latents, encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import CHECKPOINT, Budget, forget, train
 from models.training.near import NearCorpus
-from models.training.warm_start import FURTHER, start_from
+from models.training.warm_start import FURTHER, copy_what_fits, start_from
 
 _MEASURED_UTTERANCES = 500
 _NEAR_STEPS = 2  # of the short context alone, to one of all
@@ -26,8 +26,8 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     """Trains the predictor and writes `flow-omni.safetensors`.
 
     With `warm` it begins with the weights of the GPT-Talker in `out`, where there is one, with
-    `further` with those of the Flow-Omni there. Its short context is trained alone first, but
-    where it goes on.
+    `further` with those of the Flow-Omni there, or with what fits of it where latents have another
+    number of numbers. Its short context is trained alone first, but where it goes on with the same.
 
     Rows as GPT-Talker's; the frames are draws from the posterior, not its mean (SALAD, arXiv
     2410.16048: the mean is too easy to follow), but where the posterior is as wide as its prior.
@@ -38,12 +38,17 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     start = FURTHER if further else start_from(job.out, warm, 1e-3)
     dialogues, latents = latent_dialogues(job, start.num_positions)
     torch.manual_seed(job.seed)
-    if further:
+    latent_dim = latents[0].mean.shape[1]
+    known = load_config(job.out, FlowOmni.name, FlowOmniConfig) if further else None
+    if known is not None and known.latent_dim == latent_dim:
         model = load_model(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig)
     else:
-        config = FlowOmniConfig(**start.sizes(dialogues), latent_dim=latents[0].mean.shape[1])
-        model = FlowOmni(config)
-        start.fill(model)
+        if known is not None:
+            model = FlowOmni(dataclasses.replace(known, latent_dim=latent_dim))
+            copy_what_fits(model, load_tensors(job.out, FlowOmni.name))
+        else:
+            model = FlowOmni(FlowOmniConfig(**start.sizes(dialogues), latent_dim=latent_dim))
+            start.fill(model)
         mean, std = _statistics(latents, job.seed)
         model.latent_mean.copy_(mean)
         model.latent_std.copy_(std)

@@ -1,13 +1,14 @@
 """Recipe: the prior flow, on the latents of the trained autoencoder."""
 
 import logging
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_config, load_weights, save_model
+from models.checkpoint import load_config, load_tensors, save_model
 from models.text import SYMBOLS
 from models.tokenizers.semantic import load_tokenizer
 from models.training.crops import stack
@@ -17,7 +18,7 @@ from models.training.encoded import Encoded, encode_corpus
 from models.training.frames import BATCH, frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
-from models.training.warm_start import FURTHER_RATE, trained_talker
+from models.training.warm_start import copy_what_fits, further_rate, trained_talker
 from models.vocoder.codec import load_codec
 from models.vocoder.posterior import sample
 from models.vocoder.prior import Prior, PriorConfig
@@ -33,7 +34,7 @@ def train_prior(job: Job, further: bool = False) -> None:
     Targets are samples of the posterior, not its mean. The style is another utterance's. Where a
     GPT-Talker is in `out`, half of what is read are the codes that it would draw
     (`models.training.drawn`): where those are not to be trusted, the prior goes by the phone. With
-    `further` it begins with the one in `out`.
+    `further` it begins with the one in `out`, or with what fits of it where the latents are others.
 
     Raises:
         MissingModelError: a model that it needs is not in `out`.
@@ -43,7 +44,8 @@ def train_prior(job: Job, further: bool = False) -> None:
     encoded = encode_corpus(job.data, job.corpus, job.out)
     torch.manual_seed(job.seed)
     if further:
-        config = load_config(job.out, "prior", PriorConfig)
+        known = load_config(job.out, "prior", PriorConfig)
+        config = replace(known, latent_dim=posterior.config.latent_dim)
     else:
         levels = load_tokenizer(job.out).config.levels
         config = PriorConfig(
@@ -52,9 +54,9 @@ def train_prior(job: Job, further: bool = False) -> None:
             latent_dim=posterior.config.latent_dim,
             style_dim=len(encoded[0].style),
         )
-    model = Prior(config)
+    model, fresh = Prior(config), None
     if further:
-        load_weights(job.out, "prior", model).requires_grad_(True)
+        fresh = copy_what_fits(model, load_tensors(job.out, "prior"))
     talker, drawn = trained_talker(job.out), None
     if talker is not None:
         drawn = draw_codes(
@@ -80,8 +82,7 @@ def train_prior(job: Job, further: bool = False) -> None:
         loss = -(log_prob * mask).sum() / mask.sum() / config.latent_dim
         return {"total": loss}
 
-    rate = FURTHER_RATE if further else 1e-3
-    train(job.run("prior", rate), model, draw)
+    train(job.run("prior", further_rate(fresh)), model, draw)
     save_model(job.out, "prior", model, config, half=True, int8=True)
 
 

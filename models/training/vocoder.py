@@ -172,7 +172,7 @@ def _wider(known: Autoencoder, latent_dim: int) -> Autoencoder:
     if latent_dim < old:
         raise InputError(f"--latent-dim is {latent_dim}; the latents to go on with have {old}")
     model = _with_latents(known, latent_dim)
-    if copy_what_fits(model, known):
+    if copy_what_fits(model, dict(known.named_parameters())):
         project, before = model.posterior.project, known.posterior.project
         project.weight[latent_dim:], project.bias[latent_dim:] = 0.0, _NEW_LOG_VARIANCE
         for mine, theirs in ((project.weight, before.weight), (project.bias, before.bias)):

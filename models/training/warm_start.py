@@ -7,12 +7,13 @@ a new predictor need not learn the rest again; as Flow-Omni begins with a langua
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.checkpoint import load_model
 from models.predictors.dialogue_model import DialogueModel
@@ -22,7 +23,7 @@ from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
 # A trained backbone wants smaller steps, and more of them for the same time.
 _WARM_RATE = 5e-4
 _WARM_POSITIONS = 1280
-FURTHER_RATE = 4e-4  # of what follows a predictor, when it goes on
+FURTHER_RATE = 4e-4  # when something trained goes on
 
 logger = logging.getLogger(__name__)
 
@@ -78,19 +79,24 @@ def shared_sizes(talker: GPTTalker) -> dict[str, Any]:
 
 def begin_with(model: DialogueModel, talker: GPTTalker) -> list[str]:
     """Copies the weights that both have; returns the names of those that stay as they are."""
-    fresh = copy_what_fits(model, talker)
+    fresh = copy_what_fits(model, dict(talker.named_parameters()))
     logger.info("%s begins with gpt-talker's weights; %d are new", model.name, len(fresh))
     return fresh
 
 
 @torch.no_grad()
-def copy_what_fits(model: nn.Module, known: nn.Module) -> list[str]:
-    """Copies the weights that both have in one shape; the names of those that stay as they are."""
-    there = dict(known.named_parameters())
+def copy_what_fits(model: nn.Module, known: Mapping[str, Tensor]) -> list[str]:
+    """Copies the weights of `known` that `model` has in the same shape; the names of those that
+    stay as they are."""
     fresh = []
     for name, parameter in model.named_parameters():
-        if name in there and there[name].shape == parameter.shape:
-            parameter.copy_(there[name])
+        if name in known and known[name].shape == parameter.shape:
+            parameter.copy_(known[name])
         else:
             fresh.append(name)
     return fresh
+
+
+def further_rate(fresh: list[str] | None) -> float:
+    """The highest rate of a model that goes on; `fresh` are its new weights, None when all are."""
+    return FURTHER_RATE if fresh == [] else 1e-3

@@ -1,0 +1,74 @@
+"""Latents with more numbers: what speaks in them goes on with all that it still can use."""
+
+import functools
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.errors import InputError
+from models.checkpoint import load_config, load_tensors
+from models.predictors.flow_omni import FlowOmniConfig
+from models.speaker import Speaker, SpeakOptions
+from models.tokenizers.acoustic import AcousticConfig
+from models.training import acoustic as acoustic_recipe
+from models.training.acoustic import train_acoustic
+from models.training.acoustic_decoder import train_acoustic_decoder
+from models.training.corpus import Corpus
+from models.training.flow_omni import train_flow_omni
+from models.training.job import Job
+from models.training.loop import Budget
+from models.training.prior import train_prior
+from models.training.vocoder import train_vocoder
+from models.vocoder.posterior import PosteriorConfig
+from models.vocoder.prior import PriorConfig
+from tests.tiny import save_tiny
+
+OF_EACH = {
+    "prior": "encoder.blocks.0.expand.weight",
+    "acoustic-decoder": "encoder.blocks.0.expand.weight",
+    "flow-omni": "transformer.blocks.0.down.weight",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(root: Path, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of which everything was made to fit latents with four more numbers."""
+    where = save_tiny(tmp_path_factory.mktemp("other"))
+    work = tmp_path_factory.mktemp("work")
+    job = Job(root, corpus, where, work, 1, Budget(1))
+    wider = load_config(where, "posterior", PosteriorConfig).latent_dim + 4
+    before = {name: load_tensors(where, name)[key] for name, key in OF_EACH.items()}
+    train_vocoder(job, further=True, latent_dim=wider)
+    train_prior(job, further=True)
+    train_flow_omni(job, further=True)
+    assert (work / "flow-omni-near").exists()
+    with pytest.raises(InputError, match="more data"):
+        train_acoustic(job)
+    with pytest.MonkeyPatch.context() as patch:
+        few = functools.partial(AcousticConfig, num_levels=3, num_codes=16)
+        patch.setattr(acoustic_recipe, "AcousticConfig", few)
+        train_acoustic(job)
+    train_acoustic_decoder(job, further=True)
+    for name, key in OF_EACH.items():
+        after = load_tensors(where, name)[key]
+        # a step of a warming rate, and what int8 rounds away
+        assert (after - before[name]).abs().max() < 0.01 + 0.01 * before[name].abs().max(), name
+    return where
+
+
+def test_all_have_the_new_size(folder: Path) -> None:
+    wider = load_config(folder, "posterior", PosteriorConfig).latent_dim
+    assert load_config(folder, "prior", PriorConfig).latent_dim == wider
+    assert load_config(folder, "flow-omni", FlowOmniConfig).latent_dim == wider
+    assert load_config(folder, "acoustic", AcousticConfig).latent_dim == wider
+
+
+@pytest.mark.parametrize("predictor", ["gpt-talker", "ham-tts", "flow-omni"])
+def test_each_predictor_speaks(folder: Path, predictor: str) -> None:
+    speaker = Speaker.load(folder, predictor=predictor)
+    dialogue = speaker.open_dialogue(predictor)
+    voice = next(iter(speaker.voices.values()))
+    reply = speaker.speak(dialogue, "The train was late.", voice, SpeakOptions(seed=1))
+    assert sum(len(chunk) for chunk in reply) > 0
+    assert torch.from_numpy(reply.samples()).isfinite().all()

@@ -25,7 +25,7 @@ BATCH = 5
 CROP_FRAMES = 48  # 1.9 s
 LEAD_FRAMES = 8  # of a crop, which are not judged: what came before them is missing
 STYLE_FRAMES = 75  # 3 s
-KL_WEIGHT = 0.003
+KL_WEIGHT = 0.02
 _NEW_LOG_VARIANCE = -4.0  # of numbers that are added: heard well enough to be learnt from
 
 

@@ -120,29 +120,27 @@ class TransformerBlock(nn.Module):
     def forward(
         self, x: Tensor, turn: Rotation, mask: Tensor | None, past: KeyValues | None = None
     ) -> Tensor:
-        if past is not None and x.shape[:2] == (1, 1) and self._steps():
-            return self._step(x, turn, past)
+        weights = None if past is None or x.shape[:2] != (1, 1) else self._small_weights()
+        if past is not None and weights is not None:
+            place = past.extend(1) - 1
+            by = (turn[0][0], turn[1][0])
+            made = decode_step(x[0, 0], weights, by, past.keys[0], past.values[0], place)
+            return made[None, None]
         x = x + self.dropout(self.attention(self.attention_norm(x), turn, mask, past))
         gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
         return x + self.dropout(self.down(F.silu(gate) * up))
 
-    def _steps(self) -> bool:
+    def _small_weights(self) -> BlockWeights | None:
+        """The block's weights where all of them have 8 bits, gathered once."""
         if self._step_weights is None:
             linears = (self.attention.qkv, self.attention.out, self.gate_up, self.down)
             small = [linear for linear in linears if isinstance(linear, Int8Linear)]
             if len(small) < len(linears):
-                return False
+                return None
             qkv, out, gate_up, down = ((linear.whole, linear.scale) for linear in small)
             first, second = (each.weight.detach() for each in (self.attention_norm, self.ffn_norm))
             self._step_weights = BlockWeights(first, *qkv, *out, second, *gate_up, *down)
-        return True
-
-    def _step(self, x: Tensor, turn: Rotation, past: KeyValues) -> Tensor:
-        assert self._step_weights is not None
-        place = past.extend(1) - 1
-        by = (turn[0][0], turn[1][0])
-        made = decode_step(x[0, 0], self._step_weights, by, past.keys[0], past.values[0], place)
-        return made[None, None]
+        return self._step_weights
 
 
 class Transformer(nn.Module):

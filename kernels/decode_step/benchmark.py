@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kernels.decode_step import BlockWeights, decode_step
+from kernels.decode_step.reference import rotated
 from kernels.int8_linear.linear import int8_linear, quantise
 
 _DIM, _HEADS, _INNER, _BLOCKS, _CAPACITY = 256, 4, 704, 6, 1536
@@ -24,7 +25,7 @@ def main() -> None:
     """Prints the table."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    blocks = [_random_block() for _ in range(_BLOCKS)]
+    blocks = [random_block(_DIM, _INNER) for _ in range(_BLOCKS)]
     shape = (_HEADS, _CAPACITY, _DIM // _HEADS)
     caches = [(torch.randn(shape), torch.randn(shape)) for _ in blocks]
     angles = torch.rand(_DIM // _HEADS // 2)
@@ -57,11 +58,9 @@ def _operations(
     length: int,
 ) -> Tensor:
     w = weights
-    cos, sin = turn
     normed = F.layer_norm(x, x.shape, w.attention_norm)[None]
     qkv = int8_linear(normed, w.qkv, w.qkv_scale, None).view(3, len(keys), 1, -1)
-    first, second = qkv[:2].chunk(2, dim=-1)
-    turned = torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+    turned = rotated(qkv[:2], turn)
     keys[:, length : length + 1], values[:, length : length + 1] = turned[1], qkv[2]
     end = length + 1
     heard = F.scaled_dot_product_attention(turned[0], keys[:, :end], values[:, :end])
@@ -71,15 +70,15 @@ def _operations(
     return x + int8_linear(F.silu(gate) * up, w.down, w.down_scale, None)[0]
 
 
-def _random_block() -> BlockWeights:
+def random_block(dim: int, inner: int) -> BlockWeights:
+    """Weights of a block whose feed-forward network is `inner` wide."""
+
     def matrix(rows: int, columns: int) -> tuple[Tensor, Tensor]:
         return quantise(torch.randn(rows, columns) / columns**0.5)
 
-    norms = (torch.ones(_DIM), torch.ones(_DIM))
-    attention = (*matrix(3 * _DIM, _DIM), *matrix(_DIM, _DIM))
-    return BlockWeights(
-        norms[0], *attention, norms[1], *matrix(2 * _INNER, _DIM), *matrix(_DIM, _INNER)
-    )
+    attention = (torch.rand(dim) + 0.5, *matrix(3 * dim, dim), *matrix(dim, dim))
+    ffn = (torch.rand(dim) + 0.5, *matrix(2 * inner, dim), *matrix(dim, inner))
+    return BlockWeights(*attention, *ffn)
 
 
 if __name__ == "__main__":

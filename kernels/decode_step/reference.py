@@ -49,9 +49,9 @@ def decode_step_reference(
     num_heads, _, width = keys.shape
     qkv = _product(w.qkv, w.qkv_scale, F.layer_norm(x, x.shape, w.attention_norm))
     query, key, value = qkv.view(3, num_heads, width)
-    keys[:, length], values[:, length] = _rotated(key, turn), value
+    keys[:, length], values[:, length] = rotated(key, turn), value
     seen_keys, seen_values = keys[:, : length + 1], values[:, : length + 1]
-    scores = seen_keys @ _rotated(query, turn)[..., None] / width**0.5
+    scores = seen_keys @ rotated(query, turn)[..., None] / width**0.5
     heard = (scores.softmax(1) * seen_values).sum(1).flatten()
     x = x + _product(w.out, w.out_scale, heard)
     gate, up = _product(w.gate_up, w.gate_up_scale, F.layer_norm(x, x.shape, w.ffn_norm)).chunk(2)
@@ -62,7 +62,8 @@ def _product(whole: Tensor, scale: Tensor, x: Tensor) -> Tensor:
     return (whole.float() @ x) * scale
 
 
-def _rotated(heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+def rotated(heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Heads `[..., D]`, turned."""
     cos, sin = turn
     first, second = heads.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

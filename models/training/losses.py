@@ -21,6 +21,8 @@ class SpectralLoss(nn.Module):
     Both sounds are `[B, T]`; gradients flow to the first.
     """
 
+    cepstra: Tensor
+
     def __init__(self, sizes: tuple[int, ...] = (256, 512, 1024, 2048)) -> None:
         super().__init__()
         self.sizes = sizes
@@ -48,7 +50,7 @@ class SpectralLoss(nn.Module):
         error = MEL_SCALE * (made - wanted) @ self.cepstra
         change = error[:, 2:] - error[:, :-2]
         second = change[:, 2:] - change[:, :-2]
-        return sum((each.abs().mean() for each in (error, change, second)), error.new_zeros(()))
+        return torch.stack([each.abs().mean() for each in (error, change, second)]).sum()
 
     def _magnitude(self, samples: Tensor, size: int) -> Tensor:
         window = getattr(self, f"window_{size}")

@@ -4,20 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels.decode_step import BlockWeights, decode_step, decode_step_reference
+from kernels.decode_step import decode_step, decode_step_reference
+from kernels.decode_step.benchmark import random_block
 from kernels.int8_linear import with_int8_linears
-from kernels.int8_linear.linear import quantise
 from models.transformer import Transformer, continue_mask
-
-
-def block(dim: int, inner: int) -> BlockWeights:
-    def matrix(rows: int, columns: int) -> tuple[Tensor, Tensor]:
-        return quantise(torch.randn(rows, columns) / columns**0.5)
-
-    attention = (torch.rand(dim) + 0.5, *matrix(3 * dim, dim), *matrix(dim, dim))
-    return BlockWeights(
-        *attention, torch.rand(dim) + 0.5, *matrix(2 * inner, dim), *matrix(dim, inner)
-    )
 
 
 def cache(num_heads: int, width: int, length: int, capacity: int) -> Tensor:
@@ -36,7 +26,7 @@ def turn(width: int) -> tuple[Tensor, Tensor]:
 def test_as_the_reference(num_heads: int, width: int, inner: int, length: int) -> None:
     torch.manual_seed(1)
     dim = num_heads * width
-    weights, x, by = block(dim, inner), torch.randn(dim), turn(width)
+    weights, x, by = random_block(dim, inner), torch.randn(dim), turn(width)
     caches = [cache(num_heads, width, length, length + 3) for _ in range(2)]
     copies = [each.clone() for each in caches]
     given = x.clone()
@@ -54,13 +44,13 @@ def test_what_is_not_a_number_does_not_vanish(poisoned: str) -> None:
     torch.manual_seed(2)
     x, keys, values = torch.randn(16), torch.randn(2, 9, 8), torch.randn(2, 9, 8)
     {"input": x, "keys": keys[1, 3], "values": values[1, 3]}[poisoned][2] = float("nan")
-    assert decode_step(x, block(16, 8), turn(8), keys, values, 5).isnan().any()
+    assert decode_step(x, random_block(16, 8), turn(8), keys, values, 5).isnan().any()
 
 
 def test_a_full_cache_is_refused() -> None:
     full = torch.zeros(2, 4, 8)
     with pytest.raises(ValueError, match="no room"):
-        decode_step(torch.zeros(16), block(16, 8), turn(8), full, full.clone(), 4)
+        decode_step(torch.zeros(16), random_block(16, 8), turn(8), full, full.clone(), 4)
 
 
 def test_single_steps_say_what_a_whole_turn_says() -> None:

@@ -42,6 +42,9 @@ def test_going_on_begins_with_what_is_there_and_writes_both(
     assert row["step"] == 20 and np.isfinite(row["total"])
     for old, new in zip(before.parameters(), after.parameters(), strict=True):
         assert (new - old).norm() < 0.5 * old.norm() + 1.0
+    # weights made anew would have nothing to do with them
+    first, last = (torch.cat([p.flatten() for p in m.parameters()]) for m in (before, after))
+    assert torch.cosine_similarity(first, last, dim=0) > 0.9
     assert not torch.equal(before.decoder.filter_head.weight, after.decoder.filter_head.weight)
 
 

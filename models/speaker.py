@@ -16,7 +16,7 @@ from models.checkpoint import WEIGHTS, load_model
 from models.dialogue_state import AGENT, DialogueState, HeardTurn
 from models.mel import SAMPLE_RATE, in_16_bits
 from models.predictors.alignment import align_units
-from models.predictors.dialogue_model import DialogueModel
+from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
 from models.predictors.plan import measure_plan
 from models.predictors.sampling import SamplingOptions
 from models.predictors.segments import split_turn
@@ -371,7 +371,7 @@ class Speaker:
         model = dialogue.model
         past: list[Segment] = []
         with self.schedule.work(time.perf_counter()):
-            for turn in reversed(turns):
+            for turn in reversed(turns[-MAX_PAST_TURNS:]):
                 segments = self.segments_of(model, turn.who, normalise(turn.text), turn.samples)
                 if sum(s.num_positions for s in segments + past) > model.config.max_positions:
                     break

@@ -27,6 +27,8 @@ from models.transformer import KeyValues, Transformer, continue_mask
 
 Frame = int | Tensor  # a code, or a normalised latent `[latent_dim]`
 
+MAX_PAST_TURNS = 6  # before an answer: no predictor is trained on more
+
 
 @dataclass(frozen=True)
 class DialogueConfig:
@@ -39,7 +41,7 @@ class DialogueConfig:
     num_heads: int = 4
     ffn_dim: int = 704
     unit_depth: int = 3
-    max_positions: int = 1024  # older whole turns leave
+    max_positions: int = 1024  # older whole turns leave, as those before `MAX_PAST_TURNS` do
     plan_low: tuple[float, ...] = PlanScale.low
     plan_high: tuple[float, ...] = PlanScale.high
     order: Literal["ABAB", "AABB"] = "ABAB"  # of the past (`models/predictors/sequence.py`)
@@ -358,9 +360,12 @@ class DialogueModel(nn.Module, ABC):
 
     @torch.inference_mode()  # the cache's buffers are made in it and can only be changed in it
     def end_turn(self, state: PredictorState) -> None:
-        """Marks that a turn ends here, and lets the oldest whole turns leave a full window."""
+        """Marks that a turn ends here, and lets the oldest whole turns leave: those that do not fit
+        the window, and those that no answer in training came after."""
         state.turn_ends.append(state.length)
-        while state.length > self.config.max_positions and len(state.turn_ends) > 1:
+        while len(state.turn_ends) > 1 and (
+            state.length > self.config.max_positions or len(state.turn_ends) > MAX_PAST_TURNS
+        ):
             end = state.turn_ends.pop(0)
             for cache in state.past:
                 cache.drop(0, end)

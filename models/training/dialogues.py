@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.predictors.dialogue_model import DialogueConfig
+from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueConfig
 from models.predictors.plan import PLAN_FIELDS, measure_plan
 from models.predictors.segments import split_turn
 from models.predictors.sequence import Segment
@@ -19,7 +19,6 @@ from models.training.encoded import Encoded
 
 MAX_LENGTH = 1280  # holds six past turns of most dialogues, and an answer
 POSITIONS_A_BATCH = 2560
-MAX_PAST_TURNS = 6
 NO_SOUND = 0.1  # share of past turns whose sound is left out, as when a person types
 NO_TEXT = 0.05  # share of past turns whose words are not known
 NO_STYLE = 0.1

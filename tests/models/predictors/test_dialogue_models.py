@@ -6,7 +6,7 @@ import itertools
 import pytest
 import torch
 
-from models.predictors.dialogue_model import DialogueModel
+from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
 from models.predictors.sequence import AUDIO, CODE, MAX_ADVANCE, PLAN, TURN, UNIT, Segment
 from models.predictors.units import units_around
 
@@ -112,10 +112,21 @@ def test_oldest_whole_turns_leave_a_full_window(
         talker.end_turn(state)
     length = segments[1].num_positions
     assert state.length <= talker.config.max_positions
-    assert state.length % length == 0
+    assert state.length == min(MAX_PAST_TURNS, talker.config.max_positions // length) * length
     assert state.turn_ends[-1] == state.length
     assert state.next_position == 40 * length
     assert state.past[0].keys.shape[2] < 4 * talker.config.max_positions
+
+
+def test_no_more_turns_are_remembered_than_were_trained_on(
+    talker: DialogueModel, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talker, "config", dataclasses.replace(talker.config, max_positions=2000))
+    state = talker.init_state()
+    for _ in range(MAX_PAST_TURNS + 2):
+        talker.prefill(state, segments[1:2])
+        talker.end_turn(state)
+    assert state.length == MAX_PAST_TURNS * segments[1].num_positions
 
 
 def test_turns_leave_a_buffer_that_has_grown(

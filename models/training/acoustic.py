@@ -11,11 +11,12 @@ from torch import Tensor
 
 from data.errors import InputError
 from models.checkpoint import save_model
-from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, nearest
-from models.training.encoded import Latents, encode_latents
+from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, load_acoustic, nearest
+from models.training.encoded import Latents, encode_latents, encode_utterances
 from models.training.job import Job
 from models.training.loop import device
 from models.vocoder import encodec
+from models.vocoder.codec import load_codec
 from models.vocoder.encodec import EncodecConfig, read_encodec
 
 logger = logging.getLogger(__name__)
@@ -25,17 +26,27 @@ _ROUNDS = 30
 _CHUNK = 1024  # distances of a chunk stay in the cache
 
 
-def train_acoustic(job: Job) -> None:
+def train_acoustic(job: Job, like: Path | None = None) -> None:
     """Fits the codebooks and writes `acoustic.safetensors`.
 
     The latents stay as they are, so each level is k-means on what the levels before it leave
     (Lloyd's algorithm, which an exponential moving average only imitates); a code that a round
     leaves without points begins anew at a random one. Needs a minute or two, whatever `--steps`.
 
+    With `like`, a folder with other latents and their codebooks, each of the first level's codes
+    begins in the middle of the frames that are called so there: a code keeps what it says, as far
+    as it can, and HAM-TTS can go on.
+
     Raises:
-        InputError: there are fewer frames than codes.
+        InputError: there are fewer frames than codes, or fewer codes than in `like`.
+        MissingModelError: `like` has no posterior or no codebooks.
     """
-    points, scale = _drawn(encode_latents(job.data, job.corpus, job.out), job.seed)
+    latents = encode_latents(job.data, job.corpus, job.out)
+    chosen = _drawn(latents, job.seed)
+    means = [np.array(latents[index].mean, np.float32) for index in chosen]
+    points = torch.from_numpy(np.concatenate(means))
+    deviations = [np.array(latents[index].std, np.float32) for index in chosen]
+    scale = torch.from_numpy(np.concatenate(deviations).mean(0))
     model = AcousticTokenizer(AcousticConfig(latent_dim=len(scale)))
     if len(points) < model.config.num_codes:
         raise InputError(
@@ -45,11 +56,18 @@ def train_acoustic(job: Job) -> None:
     model.scale.copy_(scale)
     generator = torch.Generator().manual_seed(job.seed)
     rest = (points / scale).to(device())
+    known = None if like is None else _first_codes(like, job, chosen)
     rows = []
     for level in range(model.config.num_levels):
         before = rest.square().mean()
-        codebook = _clustered(rest, model.config.num_codes, generator)
+        begin = rest[torch.randperm(len(rest), generator=generator)[: model.config.num_codes]]
+        if level == 0 and known is not None:
+            begin = _middles(rest, known, begin)
+        codebook = _clustered(rest, begin.clone(), generator)
         codes = _assigned(rest, codebook)
+        if level == 0 and known is not None:
+            kept = float((codes == known).float().mean())
+            logger.info("%.0f %% of the frames keep their first code", 100 * kept)
         rest = rest - codebook[codes]
         model.codebooks[level].copy_(codebook)
         used = len(codes.unique()) / len(codebook)
@@ -96,27 +114,41 @@ def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> None:
     save_model(out, "acoustic", acoustic, sizes, half=False)
 
 
-def _drawn(latents: list[Latents], seed: int) -> tuple[Tensor, Tensor]:
-    """Means `[N, latent_dim]` of random utterances, and the posterior's mean deviation."""
+def _drawn(latents: list[Latents], seed: int) -> list[int]:
+    """Random utterances with at least `_POINTS` frames together, where there are so many."""
     order = np.random.default_rng(seed).permutation(len(latents))
-    means, deviations, count = [], [], 0
-    for index in order.tolist():
-        means.append(np.array(latents[index].mean, np.float32))
-        deviations.append(np.array(latents[index].std, np.float32))
-        count += len(means[-1])
-        if count >= _POINTS:
-            break
-    scale = torch.from_numpy(np.concatenate(deviations).mean(0))
-    return torch.from_numpy(np.concatenate(means)), scale
+    ends = np.cumsum([len(latents[index].mean) for index in order])
+    return order[: int(np.searchsorted(ends, _POINTS)) + 1].tolist()
 
 
-def _clustered(points: Tensor, num: int, generator: torch.Generator) -> Tensor:
-    """k-means: `num` centres `[num, D]` of `points` `[N, D]`."""
-    chosen = torch.randperm(len(points), generator=generator)[:num].to(points.device)
-    centres = points[chosen].clone()
+def _first_codes(folder: Path, job: Job, chosen: list[int]) -> Tensor:
+    """The first codes `[N]` that the models in `folder` give to the frames of utterances."""
+    acoustic = load_acoustic(folder).to(device())
+    posterior = load_codec(folder)[0].to(device())
+    both = encode_utterances([job.corpus.utterances[index] for index in chosen], posterior)
+    means = np.split(np.concatenate(both).astype(np.float32), 2, axis=1)[0]
+    return torch.cat(
+        [
+            acoustic.encode(chunk.to(device()), 1)[:, 0]
+            for chunk in torch.from_numpy(means).split(_CHUNK)
+        ]
+    )
+
+
+def _middles(points: Tensor, codes: Tensor, begin: Tensor) -> Tensor:
+    """`begin` `[K, D]`, but where `codes` `[N]` name points: their mean."""
+    if int(codes.max()) >= len(begin):
+        raise InputError(f"the codes to keep are more than {len(begin)}")
+    counts = torch.bincount(codes, minlength=len(begin))[:, None]
+    sums = torch.zeros_like(begin).index_add_(0, codes, points)
+    return torch.where(counts > 0, sums / counts.clamp_min(1), begin)
+
+
+def _clustered(points: Tensor, centres: Tensor, generator: torch.Generator) -> Tensor:
+    """k-means: centres `[K, D]` of `points` `[N, D]`, beginning with `centres`."""
     for _ in range(_ROUNDS):
         codes = _assigned(points, centres)
-        counts = torch.bincount(codes, minlength=num)
+        counts = torch.bincount(codes, minlength=len(centres))
         sums = torch.zeros_like(centres).index_add_(0, codes, points)
         centres = sums / counts.clamp_min(1)[:, None]
         dead = (counts == 0).nonzero()[:, 0]

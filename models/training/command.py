@@ -95,13 +95,20 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--further",
         action="store_true",
-        help="vocoder, prior, acoustic-decoder, gpt-talker, flow-omni, omni-thinker, style: begin "
-        "with that in --out (vocoder: its latents move; style: to say the same in rooms and noise)",
+        help="style, vocoder, prior, acoustic-decoder, gpt-talker, flow-omni, ham-tts, "
+        "omni-thinker: begin with that in --out (vocoder: its latents move; style: to say the same "
+        "in rooms and noise)",
     )
     parser.add_argument(
         "--latent-dim",
         type=int,
         help="vocoder: how many numbers a latent has; with --further no fewer than there are",
+    )
+    parser.add_argument(
+        "--like",
+        type=Path,
+        help="acoustic: a folder of weights; first codes keep what they say there, as far as they "
+        "can, for ham-tts --further",
     )
     parser.add_argument(
         "--without",
@@ -111,8 +118,10 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.distill and args.model != "flow-omni":
         parser.error("--distill is for flow-omni")
-    if args.without and args.model != "ham-tts":
-        parser.error("--without is for ham-tts")
+    if args.without and (args.model != "ham-tts" or args.further):
+        parser.error("--without is for ham-tts, without --further")
+    if args.like and (args.model != "acoustic" or args.encodec):
+        parser.error("--like is for acoustic, without --encodec")
     if args.latent_dim is not None and (args.model != "vocoder" or args.latent_dim < 1):
         parser.error("--latent-dim is for vocoder, and at least 1")
     if args.order != "ABAB" and args.model != "gpt-talker":
@@ -172,12 +181,12 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "acoustic" and args.encodec:
         adopt_encodec(args.out, args.encodec, EncodecConfig(args.kbps))
     elif name == "acoustic":
-        train_acoustic(job)
+        train_acoustic(job, args.like)
     elif name == "acoustic-decoder":
         train_acoustic_decoder(job, further=args.further)
     elif name == "ham-tts":
         warm = not args.from_scratch
-        train_ham_tts(job, warm, args.without, args.hubert)
+        train_ham_tts(job, warm, args.without, args.hubert, args.further)
     elif name == "flow-omni" and args.distill:
         distill_flow_omni(job)
     elif name == "flow-omni":

@@ -100,7 +100,7 @@ def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
     posterior = load_codec(weights)[0].to(device())
 
     def make(_: str, indices: list[int]) -> list[np.ndarray]:
-        return _encode_latents([corpus.utterances[i] for i in indices], posterior)
+        return encode_utterances([corpus.utterances[i] for i in indices], posterior)
 
     rows = kept(folder, corpus, "encoding latents", make)
     return [Latents(*np.split(row, 2, axis=1)) for row in rows]
@@ -147,10 +147,10 @@ def groups(corpus: Corpus) -> dict[str, list[int]]:
     return groups
 
 
-def _encode_latents(
+def encode_utterances(
     utterances: list[Utterance], posterior: Posterior | EncodecLatents
 ) -> list[np.ndarray]:
-    """Mean and deviation side by side, float16 `[T, 2 latent_dim]`, in batches of like length."""
+    """Mean and deviation side by side, float16 `[T, 2 latent_dim]`, of each utterance."""
     found: dict[int, np.ndarray] = {}
     where = device()
     for chosen, padded in in_batches(utterances):

@@ -26,6 +26,7 @@ CROP_FRAMES = 48  # 1.9 s
 LEAD_FRAMES = 8  # of a crop, which are not judged: what came before them is missing
 STYLE_FRAMES = 75  # 3 s
 KL_WEIGHT = 0.02
+FREE_NATS = 0.5  # a number that says less is not pushed further (free bits, arXiv 1606.04934, C.8)
 _NEW_LOG_VARIANCE = -4.0  # of numbers that are added: heard well enough to be learnt from
 
 
@@ -146,7 +147,7 @@ def train_vocoder(job: Job, further: bool = False, latent_dim: int | None = None
         made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
         losses = batches.losses(batch, made, excitation)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
-        losses["kl"] = kl.mean()
+        losses["kl"] = kl.mean((0, 1)).clamp_min(FREE_NATS).mean()
         losses["total"] = losses["total"] + KL_WEIGHT * losses["kl"]
         return losses
 

@@ -34,24 +34,28 @@ def rotate(x: Tensor, by: Rotation) -> Tensor:
 
 @dataclass
 class KeyValues:
-    """Keys and values of the past, `[B, H, length, D]`, in a buffer that doubles when full."""
+    """Keys `[B, H, D, capacity]` and values `[B, H, capacity, D]` of the `length` positions that
+    went before, in buffers that double when full. Keys lie as a product with queries reads them."""
 
     keys: Tensor
     values: Tensor
     length: int = 0
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of new positions `[B, H, T, D]` enter; all there are, `[B, H, D, length]` and `[B,
+        H, length, D]`."""
         start, end = self.length, self.extend(keys.shape[2])
-        self.keys[:, :, start:end] = keys
+        self.keys[..., start:end] = keys.transpose(-1, -2)
         self.values[:, :, start:end] = values
-        return self.keys[:, :, :end], self.values[:, :, :end]
+        return self.keys[..., :end], self.values[:, :, :end]
 
     def extend(self, count: int) -> int:
         """Makes room for `count` positions, which are then to be written; the new length."""
         self.length += count
-        if self.length > self.keys.shape[2]:
-            grow = max(self.length, 2 * self.keys.shape[2]) - self.keys.shape[2]
-            self.keys = F.pad(self.keys, (0, 0, 0, grow))
+        capacity = self.values.shape[2]
+        if self.length > capacity:
+            grow = max(self.length, 2 * capacity) - capacity
+            self.keys = F.pad(self.keys, (0, grow))
             self.values = F.pad(self.values, (0, 0, 0, grow))
         return self.length
 
@@ -62,7 +66,7 @@ class KeyValues:
     def drop(self, start: int, end: int) -> None:
         """Forgets positions `start` to `end` in the middle."""
         kept = self.length - end
-        self.keys[:, :, start : start + kept] = self.keys[:, :, end : self.length].clone()
+        self.keys[..., start : start + kept] = self.keys[..., end : self.length].clone()
         self.values[:, :, start : start + kept] = self.values[:, :, end : self.length].clone()
         self.length = start + kept
 
@@ -87,18 +91,31 @@ class Attention(nn.Module):
         q, k = rotate(qkv[:2], turn)  # both at once: a step is made of many small operations
         v = qkv[2]
         if past is not None:
-            k, v = past.append(k, v)
-        causal = mask is None and past is None
-        h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+            # As exact as the products before it.
+            kind = self.qkv.weight.dtype
+            h = continued(q, *(each.to(kind) for each in past.append(k, v)))
+        else:
+            h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
         return self.out(h.transpose(1, 2).reshape(batch, length, dim))
 
 
-def continue_mask(past: int, length: int, device: torch.device) -> Tensor | None:
-    """What `length` new positions may see after `past` old ones, causally."""
-    if length == 1:
-        return None
-    new = torch.arange(length, device=device)[:, None] + past
-    return (torch.arange(past + length, device=device)[None] <= new)[None, None]
+def continued(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """What the last T of N positions hear `[B, H, T, D]`, each of itself and all before it.
+
+    A mask over a long past costs more than the products, and only the new positions need one.
+
+    Args:
+        q: queries of the last positions, `[B, H, T, D]`.
+        keys: of all, `[B, H, D, N]`.
+        values: of all, `[B, H, N, D]`, of the keys' type, in which products are made.
+    """
+    length, width = q.shape[2:]
+    scores = (q * width**-0.5).to(keys.dtype) @ keys
+    if length > 1:
+        later = torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
+        scores[..., -length:].masked_fill_(later, -torch.inf)
+    shares = scores.softmax(-1, dtype=torch.float32).to(values.dtype)
+    return (shares @ values).to(q.dtype)
 
 
 class TransformerBlock(nn.Module):
@@ -120,7 +137,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, x: Tensor, turn: Rotation, mask: Tensor | None, past: KeyValues | None = None
     ) -> Tensor:
-        weights = None if past is None or x.shape[:2] != (1, 1) else self._small_weights()
+        weights = None if past is None or x.shape[:2] != (1, 1) else self.small_weights()
         if past is not None and weights is not None:
             place = past.extend(1) - 1
             by = (turn[0][0], turn[1][0])
@@ -130,7 +147,7 @@ class TransformerBlock(nn.Module):
         gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
         return x + self.dropout(self.down(F.silu(gate) * up))
 
-    def _small_weights(self) -> BlockWeights | None:
+    def small_weights(self) -> BlockWeights | None:
         """The block's weights where all of them have 8 bits, gathered once."""
         if self._step_weights is None:
             linears = (self.attention.qkv, self.attention.out, self.gate_up, self.down)
@@ -147,8 +164,7 @@ class Transformer(nn.Module):
     """A stack of blocks and a final norm, `[B, T, dim]` to `[B, T, dim]`.
 
     Offline, `mask` `[B or 1, 1, T, T]` says what may be seen (True: seen; None: causal). With a
-    `past`, one cache a block, the new positions see what `mask` `[1, 1, T, past + T]` allows (None:
-    everything, right for one new position; `continue_mask` makes it for several).
+    `past`, one cache a block, there is none: each new position sees itself and all before it.
     """
 
     def __init__(
@@ -164,14 +180,18 @@ class Transformer(nn.Module):
     def init_state(
         self, batch: int, device: torch.device | str, dtype: torch.dtype, capacity: int = 512
     ) -> list[KeyValues]:
-        shape = (batch, self.num_heads, capacity, self.dim // self.num_heads)
+        """Empty caches; of a model with weights of 8 bits in bfloat16, whatever `dtype` is: a step
+        takes as long as reading them."""
+        width = self.dim // self.num_heads
+        if self.blocks[0].small_weights() is not None:
+            dtype = torch.bfloat16
 
-        def room() -> Tensor:
+        def room(*shape: int) -> Tensor:
             # Written to now: a dialogue that was begun takes no more memory as it grows, so that a
             # server's memory does not creep up over its first minutes.
-            return torch.empty(shape, device=device, dtype=dtype).zero_()
+            return torch.empty(batch, self.num_heads, *shape, device=device, dtype=dtype).zero_()
 
-        return [KeyValues(room(), room()) for _ in self.blocks]
+        return [KeyValues(room(width, capacity), room(capacity, width)) for _ in self.blocks]
 
     def forward(
         self,

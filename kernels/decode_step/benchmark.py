@@ -26,8 +26,11 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     blocks = [random_block(_DIM, _INNER) for _ in range(_BLOCKS)]
-    shape = (_HEADS, _CAPACITY, _DIM // _HEADS)
-    caches = [(torch.randn(shape), torch.randn(shape)) for _ in blocks]
+    width = _DIM // _HEADS
+    caches = [
+        (random_cache(_HEADS, width, _CAPACITY), random_cache(_HEADS, _CAPACITY, width))
+        for _ in blocks
+    ]
     angles = torch.rand(_DIM // _HEADS // 2)
     turn = (angles.cos(), angles.sin())
     for length in (1, 100, 400, 1000):
@@ -61,13 +64,19 @@ def _operations(
     normed = F.layer_norm(x, x.shape, w.attention_norm)[None]
     qkv = int8_linear(normed, w.qkv, w.qkv_scale, None).view(3, len(keys), 1, -1)
     turned = rotated(qkv[:2], turn)
-    keys[:, length : length + 1], values[:, length : length + 1] = turned[1], qkv[2]
-    end = length + 1
-    heard = F.scaled_dot_product_attention(turned[0], keys[:, :end], values[:, :end])
+    keys[..., length], values[:, length] = turned[1, :, 0], qkv[2, :, 0]
+    scores = (turned[0] * turned.shape[-1] ** -0.5).bfloat16() @ keys[..., : length + 1]
+    shares = scores.softmax(-1, dtype=torch.float32).bfloat16()
+    heard = (shares @ values[:, : length + 1]).float()
     x = x + int8_linear(heard.view(1, -1), w.out, w.out_scale, None)[0]
     normed = F.layer_norm(x, x.shape, w.ffn_norm)[None]
     gate, up = int8_linear(normed, w.gate_up, w.gate_up_scale, None).chunk(2, dim=-1)
     return x + int8_linear(F.silu(gate) * up, w.down, w.down_scale, None)[0]
+
+
+def random_cache(*shape: int) -> Tensor:
+    """Keys or values, bfloat16."""
+    return torch.randn(shape).bfloat16()
 
 
 def random_block(dim: int, inner: int) -> BlockWeights:

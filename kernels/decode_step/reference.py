@@ -41,18 +41,19 @@ def decode_step_reference(
         x: the input `[dim]`.
         weights: of the block.
         turn: cosines and sines of the position, each `[D / 2]` (arXiv 2104.09864, section 3.2.2).
-        keys: of the past, `[H, capacity, D]`; that of this position is written to `length`.
-        values: likewise.
+        keys: of the past, bfloat16 `[H, D, capacity]`; that of this position is written to
+            `length`.
+        values: likewise, `[H, capacity, D]`.
         length: how many positions the cache holds.
     """
     w = weights
-    num_heads, _, width = keys.shape
+    num_heads, width, _ = keys.shape
     qkv = _product(w.qkv, w.qkv_scale, F.layer_norm(x, x.shape, w.attention_norm))
     query, key, value = qkv.view(3, num_heads, width)
-    keys[:, length], values[:, length] = rotated(key, turn), value
-    seen_keys, seen_values = keys[:, : length + 1], values[:, : length + 1]
-    scores = seen_keys @ rotated(query, turn)[..., None] / width**0.5
-    heard = (scores.softmax(1) * seen_values).sum(1).flatten()
+    keys[..., length], values[:, length] = rotated(key, turn), value
+    seen_keys, seen_values = keys[..., : length + 1].float(), values[:, : length + 1].float()
+    scores = rotated(query, turn)[:, None] @ seen_keys / width**0.5
+    heard = (scores.softmax(-1) @ seen_values).flatten()
     x = x + _product(w.out, w.out_scale, heard)
     gate, up = _product(w.gate_up, w.gate_up_scale, F.layer_norm(x, x.shape, w.ffn_norm)).chunk(2)
     return x + _product(w.down, w.down_scale, F.silu(gate) * up)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from data.errors import InputError, MissingModelError
 from models.text.words import Words
-from models.transformer import KeyValues, Transformer, continue_mask
+from models.transformer import KeyValues, Transformer
 
 _OLDEST = (5, 24)
 _NEEDED = (
@@ -43,8 +43,7 @@ class WordBackbone(nn.Module):
         before = past[0].length if past else 0
         length = vectors.shape[1]
         index = torch.arange(length, device=vectors.device) + before
-        mask = continue_mask(before, length, vectors.device) if past else None
-        return self.transformer(vectors, index, mask, past)
+        return self.transformer(vectors, index, None, past)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Tokens `[...]` to vectors `[..., dim]`."""

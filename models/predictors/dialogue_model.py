@@ -23,7 +23,7 @@ from models.predictors.sequence import (
     serialise,
 )
 from models.predictors.units import units_around, valid_units
-from models.transformer import KeyValues, Transformer, continue_mask
+from models.transformer import KeyValues, Transformer
 
 Frame = int | Tensor  # a code, or a normalised latent `[latent_dim]`
 
@@ -374,8 +374,7 @@ class DialogueModel(nn.Module, ABC):
     def _advance(self, state: PredictorState, embedded: Tensor) -> Tensor:
         length = embedded.shape[1]
         index = torch.arange(length, device=embedded.device) + state.next_position
-        mask = continue_mask(state.length, length, embedded.device)
-        hidden = self.transformer(embedded, index, mask, state.past)
+        hidden = self.transformer(embedded, index, None, state.past)
         state.next_position += length
         return hidden[0]
 

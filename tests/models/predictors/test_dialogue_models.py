@@ -115,7 +115,7 @@ def test_oldest_whole_turns_leave_a_full_window(
     assert state.length == min(MAX_PAST_TURNS, talker.config.max_positions // length) * length
     assert state.turn_ends[-1] == state.length
     assert state.next_position == 40 * length
-    assert state.past[0].keys.shape[2] < 4 * talker.config.max_positions
+    assert state.past[0].values.shape[2] < 4 * talker.config.max_positions
 
 
 def test_no_more_turns_are_remembered_than_were_trained_on(
@@ -134,8 +134,8 @@ def test_turns_leave_a_buffer_that_has_grown(
 ) -> None:
     """A conversation once broke at its fifth turn: a grown buffer belongs to inference mode."""
     state = talker.init_state()
-    begun_with = state.past[0].keys.shape[2]
-    while state.past[0].keys.shape[2] == begun_with:
+    begun_with = state.past[0].values.shape[2]
+    while state.past[0].values.shape[2] == begun_with:
         talker.prefill(state, segments[1:2])
         state.turn_ends.append(state.length)
     talker.end_turn(state)

@@ -39,6 +39,7 @@ class Run:
         budget: when it ends.
         learning_rate: at its highest, after `warmup` steps; it falls along a cosine to a twentieth.
         resume: go on from the checkpoint in `folder`.
+        progress: how much of the budget is spent, 0 to 1, while it is trained.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Run:
     resume: bool = False
     log_every: int = 20
     save_minutes: float = 3.0
+    progress: float = 0.0
 
 
 def device() -> torch.device:
@@ -98,6 +100,7 @@ def train(
     started = saved = time.monotonic()
     sums: dict[str, float] = {}
     while (progress := _progress(run.budget, step, spent + time.monotonic() - started)) < 1.0:
+        run.progress = progress
         rate = run.learning_rate * min(1.0, (step + 1) / run.warmup)
         rate *= 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
         for group in optimizer.param_groups:

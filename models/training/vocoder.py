@@ -25,7 +25,10 @@ BATCH = 5
 CROP_FRAMES = 48  # 1.9 s
 LEAD_FRAMES = 8  # of a crop, which are not judged: what came before them is missing
 STYLE_FRAMES = 75  # 3 s
-KL_WEIGHT = 0.02
+# Numbers open while telling costs little, and what is not worth its cost is left out after that: a
+# predictor has to draw, and codes have to hold, whatever is told.
+FIRST_KL_WEIGHT, KL_WEIGHT = 0.0005, 0.02
+RISING = (0.6, 0.8)  # of the run: when the weight goes from one to the other
 FREE_NATS = 0.5  # a number that says less is not pushed further (free bits, arXiv 1606.04934, C.8)
 _NEW_LOG_VARIANCE = -4.0  # of numbers that are added: heard well enough to be learnt from
 
@@ -135,6 +138,7 @@ def train_vocoder(job: Job, further: bool = False, latent_dim: int | None = None
         if latent_dim is not None:
             model = _with_latents(model, latent_dim)
     model.requires_grad_(True)
+    run = job.run("vocoder", 8e-4 if further else 1e-3, clip=5.0)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
@@ -148,13 +152,19 @@ def train_vocoder(job: Job, further: bool = False, latent_dim: int | None = None
         losses = batches.losses(batch, made, excitation)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
         losses["kl"] = kl.mean((0, 1)).clamp_min(FREE_NATS).mean()
-        losses["total"] = losses["total"] + KL_WEIGHT * losses["kl"]
+        losses["total"] = losses["total"] + _kl_weight(run.progress) * losses["kl"]
         return losses
 
-    train(job.run("vocoder", 8e-4 if further else 1e-3, clip=5.0), model, draw)
+    train(run, model, draw)
     posterior = model.posterior
     save_model(job.out, "posterior", posterior, posterior.config, half=True, int8=True)
     save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
+
+
+def _kl_weight(progress: float) -> float:
+    begin, end = RISING
+    risen = min(1.0, max(0.0, (progress - begin) / (end - begin)))
+    return FIRST_KL_WEIGHT * (KL_WEIGHT / FIRST_KL_WEIGHT) ** risen
 
 
 def _with_latents(model: Autoencoder, latent_dim: int) -> Autoencoder:

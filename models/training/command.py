@@ -105,6 +105,11 @@ def main(argv: list[str]) -> int:
         help="vocoder: how many numbers a latent has; with --further no fewer than there are",
     )
     parser.add_argument(
+        "--hold",
+        action="store_true",
+        help="vocoder: latents stay as they are; the decoder in --out alone goes on",
+    )
+    parser.add_argument(
         "--like",
         type=Path,
         help="acoustic: a folder of weights; first codes keep what they say there, as far as they "
@@ -124,6 +129,8 @@ def main(argv: list[str]) -> int:
         parser.error("--like is for acoustic, without --encodec")
     if args.latent_dim is not None and (args.model != "vocoder" or args.latent_dim < 1):
         parser.error("--latent-dim is for vocoder, and at least 1")
+    if args.hold and (args.model != "vocoder" or args.further or args.latent_dim):
+        parser.error("--hold is for vocoder, without --further and --latent-dim")
     if args.order != "ABAB" and args.model != "gpt-talker":
         parser.error("--order is for gpt-talker")
     if args.backbone and args.model != "omni-thinker":
@@ -173,7 +180,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "tokenizer":
         train_tokenizer(job)
     elif name == "vocoder":
-        train_vocoder(job, args.further, args.latent_dim)
+        train_vocoder(job, args.further, args.latent_dim, args.hold)
     elif name == "prior":
         train_prior(job, further=args.further)
     elif name == "voices":

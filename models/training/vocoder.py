@@ -14,7 +14,7 @@ from models.mel import FRAME_SAMPLES
 from models.training.corpus import Corpus
 from models.training.crops import another_of_voice, filled_f0, random_crop, stack
 from models.training.job import Job
-from models.training.loop import device, train
+from models.training.loop import Budget, device, train
 from models.training.losses import SpectralLoss
 from models.training.warm_start import copy_what_fits
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
@@ -30,6 +30,10 @@ STYLE_FRAMES = 75  # 3 s
 FIRST_KL_WEIGHT, KL_WEIGHT = 0.0005, 0.02
 RISING = (0.6, 0.8)  # of the run: when the weight goes from one to the other
 FREE_NATS = 0.5  # a number that says less is not pushed further (free bits, arXiv 1606.04934, C.8)
+# Words are in the envelope, and what latents tell is chosen by it; how clean a voice sounds is not.
+WEIGHTS = {"mel": 1, "envelope": 1, "cepstrum": 1.5, "stft": 0.3, "f0": 2, "voicing": 0.1}
+HELD_SHARE = 0.4  # of the time: the decoder alone
+HELD_WEIGHTS = {"mel": 1.5, "cepstrum": 0.2, "stft": 1, "f0": 2, "voicing": 0.1}
 _NEW_LOG_VARIANCE = -4.0  # of numbers that are added: heard well enough to be learnt from
 
 
@@ -84,8 +88,10 @@ class Batches:
             torch.from_numpy(np.stack([filled_f0(crop.f0) for crop in crops])).to(where),
         )
 
-    def losses(self, batch: Batch, made: Tensor, excitation: Excitation) -> dict[str, Tensor]:
-        """The losses of decoding a batch, with their sum as `total`."""
+    def losses(
+        self, batch: Batch, made: Tensor, excitation: Excitation, weights: dict[str, float]
+    ) -> dict[str, Tensor]:
+        """The losses of decoding a batch, with their sum, each times its weight, as `total`."""
         # The decoder's output is late, so what it has not finished is left out too.
         lead = LEAD_FRAMES * FRAME_SAMPLES
         made = made[:, lead + DELAY_SAMPLES :].float()
@@ -97,21 +103,17 @@ class Batches:
             (excitation.log_f0 - batch.filled.log()).abs() * (0.02 + voiced)
         ).sum() / voiced.sum().clamp_min(1)
         losses["voicing"] = F.binary_cross_entropy_with_logits(excitation.voicing, voiced)
-        losses["total"] = (
-            losses["mel"]
-            + losses["envelope"]
-            + 1.5 * losses["cepstrum"]
-            + 0.3 * losses["stft"]
-            + 2.0 * losses["f0"]
-            + 0.1 * losses["voicing"]
-        )
+        losses["total"] = sum(weight * losses[name] for name, weight in weights.items())
         return losses
 
 
-def train_vocoder(job: Job, further: bool = False, latent_dim: int | None = None) -> None:
-    """Trains posterior and decoder; writes `posterior.safetensors` and `decoder.safetensors`. With
-    `further` it begins with those in `out`. Its latents are others than before: whatever was
-    trained on them is to be trained again, or further.
+def train_vocoder(
+    job: Job, further: bool = False, latent_dim: int | None = None, hold: bool = False
+) -> None:
+    """Trains posterior and decoder, and then the decoder alone on what the posterior has come to;
+    writes `posterior.safetensors` and `decoder.safetensors`. With `further` it begins with those in
+    `out`. Its latents are others than before: whatever was trained on them is to be trained again,
+    or further. With `hold` latents stay as they are: the decoder in `out` alone goes on.
 
     The style comes from another utterance of the voice. The source is driven by the measured F0
     while the F0 that the decoder predicts is taught beside it.
@@ -120,14 +122,15 @@ def train_vocoder(job: Job, further: bool = False, latent_dim: int | None = None
         job: what is trained on.
         further: go on with what is in `out`.
         latent_dim: how many numbers a latent has; with `further` no fewer than there are.
+        hold: go on with the decoder in `out`.
 
     Raises:
         InputError: `further` with fewer numbers than there are.
-        MissingModelError: the style encoder, or with `further` what to begin with, is not in `out`.
+        MissingModelError: the style encoder, or what to begin with, is not in `out`.
     """
     batches = Batches(job.corpus, job.out)
     torch.manual_seed(job.seed)
-    if further:
+    if further or hold:
         model = Autoencoder(
             load_model(job.out, "posterior", Posterior, PosteriorConfig),
             load_model(job.out, "decoder", Decoder, DecoderConfig),
@@ -137,28 +140,62 @@ def train_vocoder(job: Job, further: bool = False, latent_dim: int | None = None
         model = Autoencoder(Posterior(PosteriorConfig()), Decoder(DecoderConfig()))
         if latent_dim is not None:
             model = _with_latents(model, latent_dim)
+    if hold:
+        _train_decoder(job, batches, model)
+        return
+    _train_both(_part(job, 1 - HELD_SHARE), batches, model, 8e-4 if further else 1e-3)
+    _train_decoder(_part(job, HELD_SHARE), batches, model)
+
+
+def _train_both(job: Job, batches: Batches, model: Autoencoder, rate: float) -> None:
     model.requires_grad_(True)
-    run = job.run("vocoder", 8e-4 if further else 1e-3, clip=5.0)
+    run = job.run("vocoder", rate, clip=5.0)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
-        with torch.no_grad(), torch.autocast(batches.device.type, enabled=False):
-            features = model.posterior.features(batch.samples)
-        mean, log_variance = model.posterior(features)
-        # Recordings are decoded from means, and what a predictor says is never quite one.
-        share = torch.rand(len(mean), 1, 1, device=mean.device)
-        latents = mean + share * (sample(mean, log_variance) - mean)
-        made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
-        losses = batches.losses(batch, made, excitation)
+        mean, log_variance, made, excitation = _copied(model, batch)
+        losses = batches.losses(batch, made, excitation, WEIGHTS)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
         losses["kl"] = kl.mean((0, 1)).clamp_min(FREE_NATS).mean()
         losses["total"] = losses["total"] + _kl_weight(run.progress) * losses["kl"]
         return losses
 
     train(run, model, draw)
-    posterior = model.posterior
-    save_model(job.out, "posterior", posterior, posterior.config, half=True, int8=True)
+    config = model.posterior.config
+    save_model(job.out, "posterior", model.posterior, config, half=True, int8=True)
     save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
+
+
+def _train_decoder(job: Job, batches: Batches, model: Autoencoder) -> None:
+    model.decoder.requires_grad_(True)
+    model.posterior.requires_grad_(False)
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        batch = batches.draw(generator)
+        _, _, made, excitation = _copied(model, batch)
+        return batches.losses(batch, made, excitation, HELD_WEIGHTS)
+
+    train(job.run("vocoder-held", 8e-4, clip=5.0), model, draw)
+    save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
+
+
+def _copied(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Excitation]:
+    """Mean and logarithm of the variance of a batch's latents, and what is decoded from a draw."""
+    with torch.no_grad(), torch.autocast(batch.samples.device.type, enabled=False):
+        features = model.posterior.features(batch.samples)
+    mean, log_variance = model.posterior(features)
+    # Recordings are decoded from means, and what a predictor says is never quite one.
+    share = torch.rand(len(mean), 1, 1, device=mean.device)
+    latents = mean + share * (sample(mean, log_variance) - mean)
+    made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
+    return mean, log_variance, made, excitation
+
+
+def _part(job: Job, share: float) -> Job:
+    """The same with a share of its time."""
+    budget = job.budget
+    minutes = None if budget.minutes is None else share * budget.minutes
+    return replace(job, budget=Budget(round(share * budget.steps), minutes))
 
 
 def _kl_weight(progress: float) -> float:

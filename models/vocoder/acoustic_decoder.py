@@ -74,6 +74,10 @@ class AcousticDecoder(Lookahead):
         self.level = nn.Embedding(self.num_levels - 1, dim)
         self.refine = ConvNeXtStack(dim, config.level_depth, kernel=5, condition_dim=dim)
         self.leave = nn.Linear(dim, 2 * latent_dim)
+        # It begins with nothing left and a level's own spread: a confident guess costs hundreds of
+        # nats, and what mends it is not what tells codes apart.
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
         spread = acoustic.codebooks.flatten(1).std(-1).clamp_min(1e-6)
         self.register_buffer("spread", spread, persistent=False)
 

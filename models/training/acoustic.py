@@ -63,7 +63,7 @@ def train_acoustic(job: Job, like: Path | None = None) -> None:
         begin = rest[torch.randperm(len(rest), generator=generator)[: model.config.num_codes]]
         if level == 0 and known is not None:
             begin = _middles(rest, known, begin)
-        codebook = _clustered(rest, begin.clone(), generator)
+        codebook = _clustered(rest, begin, generator)
         codes = _assigned(rest, codebook)
         if level == 0 and known is not None:
             kept = float((codes == known).float().mean())
@@ -145,7 +145,7 @@ def _middles(points: Tensor, codes: Tensor, begin: Tensor) -> Tensor:
 
 
 def _clustered(points: Tensor, centres: Tensor, generator: torch.Generator) -> Tensor:
-    """k-means: centres `[K, D]` of `points` `[N, D]`, beginning with `centres`."""
+    """k-means: centres `[K, D]` of `points` `[N, D]`, beginning with `centres`, which stay."""
     for _ in range(_ROUNDS):
         codes = _assigned(points, centres)
         counts = torch.bincount(codes, minlength=len(centres))

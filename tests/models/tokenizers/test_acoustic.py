@@ -13,7 +13,7 @@ def fitted(points: torch.Tensor) -> AcousticTokenizer:
     model.scale.copy_(torch.tensor([2.0, 0.5]))
     rest = points / model.scale
     for level in range(3):
-        model.codebooks[level] = _clustered(rest, 8, torch.Generator().manual_seed(level))
+        model.codebooks[level] = _clustered(rest, rest[:8], torch.Generator().manual_seed(level))
         codes = model.encode(points, level + 1)[..., -1]
         rest = rest - model.codebooks[level][codes]
     return model
@@ -36,7 +36,7 @@ def test_a_dead_code_begins_anew() -> None:
     """Points in two heaps, whose centres begin in one of them: none stays unused."""
     heaps = torch.cat([torch.zeros(900, 2), torch.full((100, 2), 50.0)])
     heaps = heaps + 0.1 * torch.randn(heaps.shape, generator=torch.Generator().manual_seed(0))
-    centres = _clustered(heaps, 16, torch.Generator().manual_seed(1))
+    centres = _clustered(heaps, heaps[:16], torch.Generator().manual_seed(1))
     codes = torch.cdist(heaps, centres).argmin(-1)
     assert len(codes.unique()) == 16
     assert (centres > 25).any()

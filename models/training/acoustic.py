@@ -126,13 +126,8 @@ def _first_codes(folder: Path, job: Job, chosen: list[int]) -> Tensor:
     acoustic = load_acoustic(folder).to(device())
     posterior = load_codec(folder)[0].to(device())
     both = encode_utterances([job.corpus.utterances[index] for index in chosen], posterior)
-    means = np.split(np.concatenate(both).astype(np.float32), 2, axis=1)[0]
-    return torch.cat(
-        [
-            acoustic.encode(chunk.to(device()), 1)[:, 0]
-            for chunk in torch.from_numpy(means).split(_CHUNK)
-        ]
-    )
+    means = torch.from_numpy(np.split(np.concatenate(both).astype(np.float32), 2, axis=1)[0])
+    return _assigned(means.to(device()) / acoustic.scale, acoustic.codebooks[0])
 
 
 def _middles(points: Tensor, codes: Tensor, begin: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def test_as_the_reference(num_heads: int, width: int, inner: int, length: int) -
     for mine, reference in zip(past, copies, strict=True):
         # A sum in another order may be rounded to the bfloat16 beside.
         torch.testing.assert_close(mine, reference, atol=1e-5, rtol=1 / 128, equal_nan=True)
-    torch.testing.assert_close(made, wanted, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(x, given, atol=0, rtol=0)
 
 

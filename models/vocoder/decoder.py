@@ -15,6 +15,8 @@ from models.vocoder.source import Source, SourceState
 N_FFT = 960
 DELAY_SAMPLES = N_FFT - HOP_SAMPLES  # what comes out is 30 ms older than what goes in
 _MEAN_LOG_F0 = 5.0  # 148 Hz
+_STEADY = (0.25, 0.5, 0.25)  # of this frame's filter of pulses and those before it
+_STEADY_BINS = 40  # below 1 kHz
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class DecoderState:
     frame: list[ConvState]
     body: list[ConvState]
     source: SourceState
+    gains: ConvState
     pulses: OverlapState
     noise: OverlapState
     output: OverlapState
@@ -99,6 +102,7 @@ class Decoder(nn.Module):
             self.frame.init_state(batch, device, dtype),
             self.body.init_state(batch, device, dtype),
             self.source.init_state(batch, device, dtype),
+            ConvState(torch.zeros(batch, len(_STEADY) - 1, _STEADY_BINS, device=device)),
             self.analysis.init_state(batch, device, dtype),
             self.analysis.init_state(batch, device, dtype),
             self.synthesis.init_state(batch, device, dtype),
@@ -135,7 +139,7 @@ class Decoder(nn.Module):
         pulse_gain, pulse_phase, noise_gain = self.filter_head(h).float().chunk(3, dim=-1)
         pulses, noise = self.source(f0, state.source)
         spectra = self.analysis(pulses, state.pulses) * torch.polar(
-            _gain(pulse_gain), pulse_phase
+            _steady(_gain(pulse_gain), state.gains), pulse_phase
         ) + self.analysis(noise, state.noise) * _gain(noise_gain)
         return self.synthesis(spectra, state.output), excitation
 
@@ -146,6 +150,19 @@ class Decoder(nn.Module):
     def _excitation(self, h: Tensor) -> Excitation:
         heads = self.excitation_head(h).float().view(h.shape[0], -1, 2)
         return Excitation(heads[..., 0] * 0.25 + _MEAN_LOG_F0, heads[..., 1])
+
+
+def _steady(gain: Tensor, state: ConvState) -> Tensor:
+    """Averages the low bins of a gain `[B, T, bins]` with those of the frames before. Harmonics of
+    a high voice lie apart there, and a filter that changes every 10 ms, which no loss over longer
+    windows sees, makes them rough. Above them it is what words are told by."""
+    low, high = gain.tensor_split([_STEADY_BINS], dim=-1)
+    joined = torch.cat([state.past, low], dim=1)
+    length, kept = gain.shape[1], len(_STEADY) - 1
+    state.past = joined[:, joined.shape[1] - kept :]
+    shares = enumerate(_STEADY)
+    low = torch.stack([share * joined[:, i : i + length] for i, share in shares]).sum(0)
+    return torch.cat([low, high], dim=-1)
 
 
 def _gain(logits: Tensor) -> Tensor:

@@ -88,6 +88,24 @@ def test_decoder_is_causal(decoder) -> None:
     assert latents.grad[:, 10:].abs().max() == 0
 
 
+def test_below_1_khz_a_filter_that_alternates_sounds_as_its_mean_does(decoder) -> None:
+    def samples_of(gains: list[float]) -> torch.Tensor:
+        def filters(_module, _inputs, output: torch.Tensor) -> torch.Tensor:
+            logits = torch.full_like(output, -100.0)
+            pulse_gain, phase, _ = logits.chunk(3, dim=-1)
+            pulse_gain[..., :40] = torch.tensor(gains).repeat(LENGTH * 2)[None, :, None].log() + 3
+            phase.zero_()
+            return logits
+
+        hook = decoder.filter_head.register_forward_hook(filters)
+        made, _ = decoder(torch.zeros(1, LENGTH, 8), torch.zeros(1, 16), f0=f0)
+        hook.remove()
+        return made[:, 960 * 2 :]
+
+    f0 = torch.full((1, 4 * LENGTH), 190.0)
+    torch.testing.assert_close(samples_of([1.5, 0.5]), samples_of([1.0, 1.0]), atol=1e-4, rtol=0)
+
+
 def test_decoder_goes_on_from_a_saved_state(decoder) -> None:
     import copy
 

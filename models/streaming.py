@@ -21,6 +21,12 @@ class ConvState:
     past: Tensor
     modulation: Tensor | None = None
 
+    def join(self, x: Tensor) -> Tensor:
+        """What is kept and `x` `[B, T, C]` as one, `[B, pad + T, C]`; its end is kept from now."""
+        joined = torch.cat([self.past, x], dim=1)
+        self.past = joined[:, x.shape[1] :]
+        return joined
+
 
 class CausalConv1d(nn.Module):
     """A convolution over time that sees its own frame and the past.
@@ -38,11 +44,7 @@ class CausalConv1d(nn.Module):
         return ConvState(torch.zeros(batch, self.pad, channels, device=device, dtype=dtype))
 
     def forward(self, x: Tensor, state: ConvState | None = None) -> Tensor:
-        if state is None:
-            padded = F.pad(x, (0, 0, self.pad, 0))
-        else:
-            padded = torch.cat([state.past, x], dim=1)
-            state.past = padded[:, padded.shape[1] - self.pad :]
+        padded = F.pad(x, (0, 0, self.pad, 0)) if state is None else state.join(x)
         return self.conv(padded.transpose(1, 2)).transpose(1, 2)
 
 

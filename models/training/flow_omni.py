@@ -12,7 +12,7 @@ from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues
 from models.training.encoded import Latents, encode_corpus, encode_latents
 from models.training.job import Job
-from models.training.loop import CHECKPOINT, Budget, forget, train
+from models.training.loop import CHECKPOINT, forget, train
 from models.training.near import NearCorpus
 from models.training.warm_start import FURTHER, copy_what_fits, start_from
 
@@ -99,8 +99,7 @@ def _train_near(job: Job, model: FlowOmni, dialogues: Dialogues, latents: list[L
         flow, mean = model.frame_losses(model.near(recent.flatten(1), told), frames)
         return {"total": flow + mean, "flow": flow, "mean": mean}
 
-    minutes = None if job.budget.minutes is None else _NEAR_SHARE * job.budget.minutes
-    budget = Budget(_NEAR_STEPS * job.budget.steps, minutes)
+    budget = job.budget.times(_NEAR_STEPS, _NEAR_SHARE)
     run = dataclasses.replace(job.run("flow-omni-near", _NEAR_RATE), budget=budget)
     train(run, model, draw)
 

@@ -28,6 +28,11 @@ class Budget:
     steps: int
     minutes: float | None = None
 
+    def times(self, steps: float, minutes: float) -> "Budget":
+        """One of `steps` times its steps and `minutes` times its minutes, where it has any."""
+        timed = None if self.minutes is None else minutes * self.minutes
+        return Budget(round(steps * self.steps), timed)
+
 
 @dataclass
 class Run:

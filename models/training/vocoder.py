@@ -14,7 +14,7 @@ from models.mel import FRAME_SAMPLES
 from models.training.corpus import Corpus
 from models.training.crops import another_of_voice, filled_f0, random_crop, stack
 from models.training.job import Job
-from models.training.loop import Budget, device, train
+from models.training.loop import device, train
 from models.training.losses import SpectralLoss
 from models.training.warm_start import copy_what_fits
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
@@ -193,9 +193,7 @@ def _copied(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, E
 
 def _part(job: Job, share: float) -> Job:
     """The same with a share of its time."""
-    budget = job.budget
-    minutes = None if budget.minutes is None else share * budget.minutes
-    return replace(job, budget=Budget(round(share * budget.steps), minutes))
+    return replace(job, budget=job.budget.times(share, share))
 
 
 def _kl_weight(progress: float) -> float:

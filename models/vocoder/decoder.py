@@ -155,11 +155,9 @@ class Decoder(nn.Module):
 def _steady(gain: Tensor, state: ConvState) -> Tensor:
     """Averages the low bins of a gain `[B, T, bins]` with those of the frames before. Harmonics of
     a high voice lie apart there, and a filter that changes every 10 ms, which no loss over longer
-    windows sees, makes them rough. Above them it is what words are told by."""
+    windows sees, makes them rough. Above 1 kHz words are told by such changes."""
     low, high = gain.tensor_split([_STEADY_BINS], dim=-1)
-    joined = torch.cat([state.past, low], dim=1)
-    length, kept = gain.shape[1], len(_STEADY) - 1
-    state.past = joined[:, joined.shape[1] - kept :]
+    joined, length = state.join(low), gain.shape[1]
     shares = enumerate(_STEADY)
     low = torch.stack([share * joined[:, i : i + length] for i, share in shares]).sum(0)
     return torch.cat([low, high], dim=-1)

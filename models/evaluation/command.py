@@ -4,14 +4,27 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from data.errors import InputError, MissingModelError
 from models.checkpoint import WEIGHTS
+from models.evaluation import (
+    clone,
+    comparison,
+    dialogue,
+    robustness,
+    sets,
+    speech,
+    speech_to_speech,
+    speed,
+    tokenizers,
+    vocoder,
+)
 from models.evaluation.figures import Result, as_text, figure_table
 from models.evaluation.panel import Panel, default_cache
 from models.evaluation.report import load, save, write_card, write_report
+from models.omni import Omni
+from models.speaker import Speaker, SpeakOptions
 
 # Sizes that take a few minutes each on two cores; what `--count` counts.
 COUNTS = {
@@ -41,21 +54,21 @@ def main(argv: list[str]) -> int:
         return 0
     cache = None if args.no_cache else default_cache()
     with Panel(args.jobs, cache) as panel:
-        speaker, options = _models(args)
+        speaker = Speaker.load(args.weights, predictor=args.predictor)
         if args.what == "all":
             out = args.out or _DEFAULT_OUT
             for name in COUNTS:
                 if name in _APART or (args.resume and (out / f"{name}.json").is_file()):
                     continue
                 try:
-                    save(out, _shown(_measure(name, speaker, options, panel, args)))
+                    save(out, _shown(_measure(name, speaker, panel, args)))
                 except MissingModelError as error:
                     if name not in _OPTIONAL:
                         raise
                     print(f"{name} is left out: {error}\n")
             _finish(out, args)
         else:
-            result = _shown(_measure(args.what, speaker, options, panel, args))
+            result = _shown(_measure(args.what, speaker, panel, args))
             if args.out is not None:
                 args.out.parent.mkdir(parents=True, exist_ok=True)
                 text = json.dumps(result.as_json(), indent=1, ensure_ascii=False)
@@ -78,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
         "--voices", help="the teacher's voices, with commas (default: flite's kal16, rms, slt)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the replies")
-    parser.add_argument("--temperature", type=float, help="of sampling")
+    parser.add_argument(
+        "--temperature", type=float, default=SpeakOptions.temperature, help="of sampling"
+    )
     parser.add_argument("--flow-steps", type=int, default=0, help="of flow-omni (0: its own)")
     parser.add_argument(
         "--guidance", type=float, default=0.0, help="by the text (1: none; 0: the models' own)"
@@ -94,29 +109,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _models(
-    args: argparse.Namespace,
-) -> tuple[object, Callable[[float | None, int, int], object]]:
-    from models.speaker import Speaker, SpeakOptions
+def _measure(name: str, speaker: Speaker, panel: Panel, args: argparse.Namespace) -> Result:
+    num = args.count or COUNTS[name][0]
 
-    def options(temperature: float | None, seed: int, number: int) -> SpeakOptions:
+    def options(number: int) -> SpeakOptions:
         return SpeakOptions(
-            seed=1_000_003 * seed + number,
-            temperature=SpeakOptions.temperature if temperature is None else temperature,
+            seed=1_000_003 * args.seed + number,
+            temperature=args.temperature,
             flow_steps=args.flow_steps,
             guidance=args.guidance,
         )
-
-    return Speaker.load(args.weights, predictor=args.predictor), options
-
-
-def _measure(name: str, speaker, make, panel: Panel, args: argparse.Namespace) -> Result:
-    from models.evaluation import clone, dialogue, robustness, sets, speech, speed, vocoder
-
-    num = args.count or COUNTS[name][0]
-
-    def options(number: int) -> object:
-        return make(args.temperature, args.seed, number)
 
     def chosen(seed: int) -> sets.EvaluationSet:
         if args.data is not None:
@@ -137,20 +139,13 @@ def _measure(name: str, speaker, make, panel: Panel, args: argparse.Namespace) -
     elif name == "robustness":
         result = robustness.evaluate(speaker, options, num)
     elif name == "compare":
-        from models.evaluation import comparison
-
         result = comparison.evaluate(speaker, speaker.predictors, options, num, panel)
     elif name == "speed":
         result = speed.evaluate(speaker, options, num)
     elif name == "speech-to-speech":
-        from models.evaluation import speech_to_speech
-        from models.omni import Omni
-
         omni = Omni.load(speaker, args.weights)
         result = speech_to_speech.evaluate(speaker, omni, options, num, panel, args.seed)
     else:
-        from models.evaluation import tokenizers
-
         result = tokenizers.evaluate(speaker, num, panel, args.encodec)
     result.seconds = time.perf_counter() - start
     return result

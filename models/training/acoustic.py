@@ -77,7 +77,7 @@ def train_acoustic(job: Job, like: Path | None = None) -> None:
     folder = job.work / "acoustic"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    save_model(job.out, "acoustic", model, model.config, half=True)
+    job.save("acoustic", model, model.config)
 
 
 def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_config, load_model, load_tensors, save_model
+from models.checkpoint import load_config, load_model, load_tensors
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.text import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
@@ -70,7 +70,7 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
         return {"total": model.loss(totals, targets, condition, batch.valid.to(where))}
 
     train(job.run("acoustic-decoder", further_rate(fresh)), model, draw)
-    save_model(job.out, "acoustic-decoder", model, config, half=True, int8=True)
+    job.save("acoustic-decoder", model, config, int8=True)
 
 
 def _near(acoustic: AcousticTokenizer) -> Tensor:

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
+from models.checkpoint import save_model
 from models.training.corpus import Corpus
-from models.training.loop import Budget, Run
+from models.training.loop import Budget, Run, first_process_first
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,10 @@ class Job:
         return Run(
             self.work / name, self.seed, self.budget, learning_rate, resume=self.resume, **rest
         )
+
+    def save(self, name: str, model: nn.Module, config: object, int8: bool = False) -> None:
+        """Writes the weights called `name` to `out`, as `save_model` does, floats as float16; of
+        several processes only the first writes."""
+        with first_process_first() as first:
+            if first:
+                save_model(self.out, name, model, config, half=True, int8=int8)

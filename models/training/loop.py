@@ -1,12 +1,14 @@
 """What all recipes share: the step, the schedule, the log, checkpoints that resume, DDP."""
 
+import contextlib
 import json
 import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 CHECKPOINT = "checkpoint.safetensors"
+_PATIENCE = timedelta(days=2)  # the others wait while the first process prepares the data
 
 logger = logging.getLogger(__name__)
 
@@ -70,10 +73,24 @@ def device() -> torch.device:
 def join_processes() -> tuple[int, int]:
     """Joins the group that torchrun made, if it did; returns rank and world size."""
     if "RANK" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if torch.cuda.is_available():
+            torch.cuda.set_device(device())
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
     if dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+@contextlib.contextmanager
+def first_process_first() -> Iterator[bool]:
+    """The first of several processes goes through the block before the others do, which find what
+    it has left there; says to each whether it is the first. No block lies within another."""
+    rank, world = join_processes()
+    if rank > 0:
+        dist.barrier()
+    yield rank == 0
+    if rank == 0 and world > 1:
+        dist.barrier()
 
 
 def train(
@@ -97,6 +114,16 @@ def train(
     optimizer = torch.optim.AdamW(
         parameters, lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=run.weight_decay
     )
+
+    def agreed(step: int, seconds: float) -> float:
+        progress = _progress(run.budget, step, seconds)
+        if world == 1:
+            return progress
+        # No two clocks agree, and a process that ends alone leaves the others waiting.
+        shared = torch.tensor(progress, dtype=torch.float64, device=where)
+        dist.broadcast(shared, 0)
+        return float(shared)
+
     step, spent = 0, 0.0
     if run.resume:
         step, spent = _restore(run.folder, model, optimizer)
@@ -104,7 +131,7 @@ def train(
         forget(run.folder)
     started = saved = time.monotonic()
     sums: dict[str, float] = {}
-    while (progress := _progress(run.budget, step, spent + time.monotonic() - started)) < 1.0:
+    while (progress := agreed(step, spent + time.monotonic() - started)) < 1.0:
         run.progress = progress
         rate = run.learning_rate * min(1.0, (step + 1) / run.warmup)
         rate *= 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))

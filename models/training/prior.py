@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_config, load_tensors, save_model
+from models.checkpoint import load_config, load_tensors
 from models.text import SYMBOLS
 from models.tokenizers.semantic import load_tokenizer
 from models.training.crops import stack
@@ -83,7 +83,7 @@ def train_prior(job: Job, further: bool = False) -> None:
         return {"total": loss}
 
     train(job.run("prior", further_rate(fresh)), model, draw)
-    save_model(job.out, "prior", model, config, half=True, int8=True)
+    job.save("prior", model, config, int8=True)
 
 
 def _agreement(encoded: list[Encoded], drawn: list[np.ndarray]) -> float:

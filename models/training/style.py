@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checkpoint import load_config, load_weights, save_model
+from models.checkpoint import load_config, load_weights
 from models.training.crops import Crop, random_crop, stack
 from models.training.job import Job
 from models.training.loop import device, train
@@ -67,7 +67,7 @@ def train_style(job: Job) -> None:
         return task.losses(mel, voice, log_f0)
 
     train(job.run("style", 2e-3), task, draw)
-    save_model(job.out, "style", encoder, config, half=True, int8=True)
+    job.save("style", encoder, config, int8=True)
 
 
 def steady_style(job: Job) -> None:
@@ -96,4 +96,4 @@ def steady_style(job: Job) -> None:
         return {"total": (said - told).square().mean(), "cosine": cosine}
 
     train(job.run("style-steady", 1e-3), encoder, draw)
-    save_model(job.out, "style", encoder, config, half=True, int8=True)
+    job.save("style", encoder, config, int8=True)

@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.checkpoint import save_model
 from models.mel import MELS_PER_FRAME
 from models.text import SYMBOLS
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
@@ -81,7 +80,7 @@ def train_tokenizer(job: Job) -> None:
         return losses
 
     train(job.run("tokenizer", 1e-3), model, draw)
-    save_model(job.out, "semantic", model, config, half=True, int8=True)
+    job.save("semantic", model, config, int8=True)
 
 
 def _phone_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:

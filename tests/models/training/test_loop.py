@@ -1,6 +1,8 @@
 """The training loop: deterministic by seed, and a resumed run is the run."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +94,46 @@ def test_a_step_whose_gradient_is_not_finite_is_left_out(tmp_path: Path) -> None
 
     train(run_in(tmp_path), model, draw)
     assert torch.equal(model.weight.detach(), before)
+
+
+PROCESS = """
+import sys, time
+from pathlib import Path
+import torch
+from torch import nn
+from models.training.loop import Budget, Run, first_process_first, join_processes, train
+
+folder = Path(sys.argv[1])
+rank, _ = join_processes()
+with first_process_first():
+    if not (folder / "made").exists():
+        time.sleep(0.2)
+        (folder / "made").write_text(str(rank))
+assert (folder / "made").read_text() == "0"
+time.sleep(0.3 * rank)  # their clocks never agree
+torch.manual_seed(0)
+model = nn.Linear(3, 1)
+
+def draw(generator):
+    x = torch.from_numpy(generator.standard_normal((8, 3))).float()
+    time.sleep(0.01)
+    return {"total": (model(x) - x.sum(1, keepdim=True)).square().mean()}
+
+run = Run(folder / "run", 1, Budget(0, minutes=1 / 60), 0.1, warmup=1)
+train(run, model, draw)
+torch.save(model.weight.detach(), folder / f"{rank}.pt")
+"""
+
+
+def test_processes_of_one_run_end_together_with_the_same_weights(tmp_path: Path) -> None:
+    script = tmp_path / "process.py"
+    script.write_text(PROCESS)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, "--nproc-per-node=2", str(script), str(tmp_path)]
+    root = Path(__file__).parents[3]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    made = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert made.returncode == 0, made.stderr
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, torch.zeros_like(first))

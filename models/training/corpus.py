@@ -1,11 +1,14 @@
 """A data set in NCSSD layout, made ready for training: sound, pitch, units and their times.
 
 Dialogues are prepared once, in shards of a hundred beside the data, so that training reads memory
-maps and a data set that is still growing can be used already.
+maps and a data set that is still growing can be used already. A shard is named by what its files
+were: where one of them changes, it is made anew, and with it all that was made of it.
 """
 
+import hashlib
 import json
 import multiprocessing
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,7 @@ from models.text import phonemize
 PREPARED = ".prepared"
 SHARD_DIALOGUES = 100
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
+_LAYOUT = 2  # of a shard; one that was made by another version is not read
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def prepare(root: Path, workers: int = 2, limit: int | None = None) -> list[Path
     """Prepares what is complete under `root` and returns the shards, in order.
 
     Raises:
-        InputError: there is no dialogue.
+        InputError: there is no dialogue, or a turn without sound.
     """
     folders = sorted(
         (path for path in root.iterdir() if path.is_dir() and path.name.isdigit()),
@@ -61,19 +65,28 @@ def prepare(root: Path, workers: int = 2, limit: int | None = None) -> list[Path
     if not folders:
         raise InputError(f"{root} holds no dialogues in NCSSD layout (folders named by number)")
     groups = [folders[i : i + SHARD_DIALOGUES] for i in range(0, len(folders), SHARD_DIALOGUES)]
-    # The last group may still be growing; it is prepared anew when it has.
-    jobs, shards = [], []
-    for number, group in enumerate(groups):
-        shard = root / PREPARED / f"{number:05d}-{len(group):03d}"
-        shards.append(shard)
-        if not (shard / "items.json").exists():
-            jobs.append((shard, group))
+    shards = [
+        root / PREPARED / f"{number:05d}-{_fingerprint(group)}"
+        for number, group in enumerate(groups)
+    ]
+    jobs = [job for job in zip(shards, groups, strict=True) if not job[0].exists()]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for _ in track(
             pool.imap_unordered(_prepare_shard, jobs), "preparing", total=len(jobs), transient=True
         ):
             pass
     return shards
+
+
+def _fingerprint(folders: list[Path]) -> str:
+    """Of the files of dialogues: their names, sizes and times."""
+    digest = hashlib.sha256(str(_LAYOUT).encode())
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            status = path.stat()
+            line = f"{folder.name}/{path.name} {status.st_size} {status.st_mtime_ns}\n"
+            digest.update(line.encode())
+    return digest.hexdigest()[:16]
 
 
 def _prepare_shard(job: tuple[Path, list[Path]]) -> None:
@@ -84,8 +97,14 @@ def _prepare_shard(job: tuple[Path, list[Path]]) -> None:
     items, sounds, pitches, pointers = [], [], [], []
     for dialogue in dialogues:
         for index, turn in enumerate(dialogue.turns):
+            if turn.audio is None:
+                raise InputError(
+                    f"turn {index} of dialogue {dialogue.id} has no sound; `launch.py data check` "
+                    "says what else is wrong"
+                )
             samples = read_audio(turn.audio)
-            sounds.append((samples * 32767).astype(np.int16))
+            # One of another rate may go beyond full scale where it is resampled.
+            sounds.append(np.rint(32767 * samples.clip(-1.0, 1.0)).astype(np.int16))
             pitches.append(track_f0(samples))
             item = _item(dialogue, index, next(units))
             phones = turn.extra.get("phones")
@@ -96,16 +115,19 @@ def _prepare_shard(job: tuple[Path, list[Path]]) -> None:
             item["has_times"] = bool(phones)
             item["units"] = vars(item["units"])
             items.append(item)
-    shard.mkdir(parents=True, exist_ok=True)
-    _save(shard / "samples.npy", sounds, np.int16)
-    _save(shard / "f0.npy", pitches, np.float16)
-    _save(shard / "pointer.npy", pointers, np.int16)
+    partial = shard.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    _save(partial / "samples.npy", sounds, np.int16)
+    _save(partial / "f0.npy", pitches, np.float16)
+    _save(partial / "pointer.npy", pointers, np.int16)
     _save(
-        shard / "lengths.npy",
+        partial / "lengths.npy",
         [[len(a), len(b)] for a, b in zip(sounds, pitches, strict=True)],
         np.int64,
     )
-    (shard / "items.json").write_text(json.dumps(items, ensure_ascii=False))
+    (partial / "items.json").write_text(json.dumps(items, ensure_ascii=False))
+    partial.rename(shard)
 
 
 def _item(dialogue: Dialogue, index: int, units: Units) -> dict:
@@ -142,8 +164,11 @@ class Corpus:
 
     def __init__(self, shards: list[Path]) -> None:
         self.utterances: list[Utterance] = []
+        self.by_shard: dict[str, list[int]] = {}
         for shard in shards:
+            first = len(self.utterances)
             self.utterances += _load_shard(shard)
+            self.by_shard[shard.name] = list(range(first, len(self.utterances)))
         self.voices = sorted({u.voice for u in self.utterances})
         self.voice_index = {voice: i for i, voice in enumerate(self.voices)}
         self.by_voice: dict[str, list[int]] = {}

@@ -59,7 +59,8 @@ def draw_codes(
 
     def make(name: str, indices: list[int]) -> list[np.ndarray]:
         # A generator a file: a run that was broken off goes on with the same draws.
-        generator = torch.Generator(device()).manual_seed(1000 * seed + int(name))
+        number = int(name.partition("-")[0])
+        generator = torch.Generator(device()).manual_seed(1000 * seed + number)
         inside = set(indices)
         drawn: dict[int, np.ndarray] = {}
         for turns in corpus.by_dialogue.values():

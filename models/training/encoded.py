@@ -17,7 +17,7 @@ from models.mel import FRAME_SAMPLES, SAMPLE_RATE
 from models.predictors.alignment import align_units
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
-from models.training.loop import device
+from models.training.loop import device, first_process_first
 from models.vocoder.codec import latents_file, load_codec
 from models.vocoder.encodec import EncodecLatents
 from models.vocoder.posterior import Posterior
@@ -72,9 +72,11 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
     tokenizer = load_tokenizer(weights).to(device())
     style = load_style(weights).to(device())
     found: dict[int, Encoded] = {}
-    for name, indices in track(groups(corpus).items(), "encoding", transient=True):
-        path = folder / f"{name}-{len(indices)}.npz"
-        if not path.exists():
+    with first_process_first():
+        for name, indices in track(corpus.by_shard.items(), "encoding", transient=True):
+            path = folder / f"{name}.npz"
+            if path.exists():
+                continue
             rows = _encode([corpus.utterances[i] for i in indices], tokenizer, style)
             partial = path.with_suffix(".partial.npz")
             np.savez(
@@ -84,7 +86,8 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
                 style=np.stack([r.style for r in rows]).astype(np.float16),
             )
             partial.replace(path)
-        with np.load(path) as stored:
+    for name, indices in corpus.by_shard.items():
+        with np.load(folder / f"{name}.npz") as stored:
             codes, pointer, styles = stored["codes"], stored["pointer"], stored["style"]
         at = 0
         for row, index in enumerate(indices):
@@ -113,38 +116,34 @@ def kept(
     make: Callable[[str, list[int]], list[np.ndarray]],
     num_frames: Callable[[Utterance], int] = lambda utterance: utterance.num_frames,
 ) -> list[np.ndarray]:
-    """What is made of every utterance, `[T, ...]`, once: a file for each hundred dialogues.
+    """What is made of every utterance, `[T, ...]`, once: a file for each shard of the corpus.
 
     Args:
         folder: named by whatever the result depends on.
         corpus: of the utterances.
         doing: what the progress bar says.
-        make: a group's name and its utterances to an array `[T, ...]` for each.
+        make: a shard's name and its utterances to an array `[T, ...]` for each.
         num_frames: T of an utterance.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[int, np.ndarray] = {}
-    for name, indices in track(groups(corpus).items(), doing, transient=True):
-        path = folder / f"{name}-{len(indices)}.npy"
-        if not path.exists():
+    with first_process_first():
+        for name, indices in track(corpus.by_shard.items(), doing, transient=True):
+            path = folder / f"{name}.npy"
+            if path.exists():
+                continue
             partial = path.with_suffix(".partial.npy")
             np.save(partial, np.concatenate(make(name, indices)))
             partial.replace(path)
-        stored = np.load(path, mmap_mode="r+")  # torch wants writable memory; nobody writes
+    for name, indices in corpus.by_shard.items():
+        # torch wants writable memory; nobody writes
+        stored = np.load(folder / f"{name}.npy", mmap_mode="r+")
         at = 0
         for index in indices:
             count = num_frames(corpus.utterances[index])
             found[index] = stored[at : at + count]
             at += count
     return [found[index] for index in range(len(corpus.utterances))]
-
-
-def groups(corpus: Corpus) -> dict[str, list[int]]:
-    """Utterances by hundreds of dialogues."""
-    groups: dict[str, list[int]] = {}
-    for index, utterance in enumerate(corpus.utterances):
-        groups.setdefault(str(int(utterance.dialogue) // 100), []).append(index)
-    return groups
 
 
 def encode_utterances(

@@ -20,7 +20,7 @@ from models.tokenizers.hubert import Hubert
 from models.tokenizers.semantic import load_tokenizer
 from models.training.corpus import PREPARED, Corpus
 from models.training.encoded import in_batches, kept
-from models.training.loop import device
+from models.training.loop import device, first_process_first
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,11 @@ def refined_units(
     folder = root / PREPARED / f"refined-{sha256(file)[:16]}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     centres_file = folder / "centres.npy"
-    if not centres_file.exists():
-        np.save(centres_file, _fitted(corpus, hears, seed))
+    with first_process_first():
+        if not centres_file.exists():
+            partial = folder / "centres.partial.npy"
+            np.save(partial, _fitted(corpus, hears, seed))
+            partial.replace(centres_file)
     centres = torch.from_numpy(np.load(centres_file)).to(device())
 
     def make(_: str, indices: list[int]) -> list[np.ndarray]:

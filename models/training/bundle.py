@@ -3,12 +3,21 @@
 import json
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 
 from models.checkpoint import sha256
 from models.training.corpus import Corpus
+from models.training.loop import device
+from models.training.thinker import BACKBONE_FOLDER
+from models.vocoder import encodec
 
 MAX_BYTES = 64 * 1024 * 1024
+_SYNTHETIC = [
+    "Trained from scratch on synthetic conversations; no recording of a person and no",
+    "weights of others are in them. They sound like the synthesizers that taught them.",
+]
+_TERMS = "* Language: English (en-us). Licence: Apache-2.0."
 
 
 def finish_bundle(out: Path, work: Path, corpus: Corpus, data: Path, seed: int) -> None:
@@ -42,18 +51,23 @@ def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights:
         )
     results = out / "results.md"
     measured = results.read_text() if results.exists() else "Not measured yet.\n"
+    # Of other data nobody but who has them can say whose voices they are, and who may use them.
+    others = (f"{encodec.FILE}.safetensors", BACKBONE_FOLDER)
+    foreign = [name for name in others if (out / name).exists()]
+    ours = made.exists() and not foreign
+    origin = _SYNTHETIC if ours else [f"Trained on the dialogues in `{data.name}`."]
+    origin += [f"`{name}` holds weights of others." for name in foreign]
     return "\n".join(
         [
-            "# Model card of the bundled models",
+            "# Model card",
             "",
-            "Trained from scratch on synthetic conversations; no recording of a person and no",
-            "weights of others are in them. They sound like the synthesizers that taught them.",
+            *origin,
             "",
             f"* Data: {corpus.hours:.1f} hours, {len(corpus.by_dialogue)} dialogues, "
             f"{len(corpus.utterances)} turns, {len(corpus.voices)} voices"
             + (f", made by `{command}`." if command else "."),
-            f"* Seed: {seed}. Trained by `launch.py train` on a CPU, bf16 autocast.",
-            "* Language: English (en-us). Licence: Apache-2.0.",
+            f"* Seed: {seed}. Trained by `launch.py train` on {_place()}, bf16 autocast.",
+            *([_TERMS] if ours else []),
             "",
             *rows,
             "",
@@ -62,6 +76,10 @@ def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights:
             measured,
         ]
     )
+
+
+def _place() -> str:
+    return "a CPU" if device().type == "cpu" else torch.cuda.get_device_name(device())
 
 
 def _numel(shape: list[int]) -> int:

@@ -10,20 +10,9 @@ from models.checkpoint import WEIGHTS
 from models.training.bundle import finish_bundle
 from models.training.corpus import Corpus, prepare
 from models.training.job import Job
-from models.training.loop import Budget
+from models.training.loop import CHECKPOINT, Budget, first_process_first, forget
 from models.vocoder.encodec import KBPS, EncodecConfig
 
-# Voices of the synthetic corpus that are bundled by name.
-NAMED_VOICES = {
-    "flite-slt": ("slt", "a woman, American (taught by flite slt)"),
-    "flite-kal16": ("kal", "a plain man, American, a little robotic (taught by flite kal16)"),
-    "flite-rms": ("rms", "a calm man, American (taught by flite rms)"),
-    "flite-awb": ("awb", "a man, Scottish (taught by flite awb)"),
-    "festival-ked": ("ked", "a man, American, robotic (taught by festival ked)"),
-    "festival-slt": ("sally", "a woman, American, smooth (taught by festival slt)"),
-    "espeak-en-us": ("robot", "a machine, American (taught by espeak-ng en-us)"),
-    "espeak-en-gb-x-rp+f2": ("lady", "a woman-like machine, British (taught by espeak-ng)"),
-}
 STEPS = {
     "style": 1500,
     "tokenizer": 6000,
@@ -37,6 +26,7 @@ STEPS = {
     "omni-thinker": 8000,
 }
 DISTILL_STEPS = 2000
+FURTHER = [name for name in STEPS if name not in ("tokenizer", "acoustic")]  # what can go on
 _ABLATIONS = ("lvs", "augmentation")
 BUNDLE = [*STEPS, "voices"]
 
@@ -95,9 +85,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--further",
         action="store_true",
-        help="style, vocoder, prior, acoustic-decoder, gpt-talker, flow-omni, ham-tts, "
-        "omni-thinker: begin with that in --out (vocoder: its latents move; style: to say the same "
-        "in rooms and noise)",
+        help=f"{', '.join(FURTHER)}: begin with that in --out (vocoder: its latents move; style: "
+        "to say the same in rooms and noise)",
     )
     parser.add_argument(
         "--latent-dim",
@@ -131,6 +120,8 @@ def main(argv: list[str]) -> int:
         parser.error("--latent-dim is for vocoder, and at least 1")
     if args.hold and (args.model != "vocoder" or args.further or args.latent_dim):
         parser.error("--hold is for vocoder, without --further and --latent-dim")
+    if args.further and args.model not in FURTHER:
+        parser.error(f"--further is for {', '.join(FURTHER)}")
     if args.order != "ABAB" and args.model != "gpt-talker":
         parser.error("--order is for gpt-talker")
     if args.backbone and args.model != "omni-thinker":
@@ -142,20 +133,35 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     if args.threads:
         torch.set_num_threads(args.threads)
-    corpus = Corpus(prepare(args.data, limit=args.limit))
+    with first_process_first():
+        shards = prepare(args.data, limit=args.limit)
+    corpus = Corpus(shards)
     logging.info(
         "%.1f hours, %d utterances, %d voices",
         corpus.hours,
         len(corpus.utterances),
         len(corpus.voices),
     )
+    if args.model == "bundle" and not args.resume:
+        _forget_all(args.work)
     for name in BUNDLE if args.model == "bundle" else [args.model]:
         steps = DISTILL_STEPS if args.distill else STEPS.get(name, 0)
         budget = Budget(args.steps or steps, args.minutes)
         _train_one(name, args, corpus, budget)
     if args.model in ("voices", "bundle"):
-        finish_bundle(args.out, args.work, corpus, args.data, args.seed)
+        with first_process_first() as first:
+            if first:
+                finish_bundle(args.out, args.work, corpus, args.data, args.seed)
     return 0
+
+
+def _forget_all(work: Path) -> None:
+    """A bundle begins anew: no model of it is to go on from what an earlier one left in `work`,
+    even if this one is stopped before it comes to that model."""
+    with first_process_first() as first:
+        if first:
+            for checkpoint in work.glob(f"*/{CHECKPOINT}"):
+                forget(checkpoint.parent)
 
 
 def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budget) -> None:
@@ -184,7 +190,7 @@ def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budg
     elif name == "prior":
         train_prior(job, further=args.further)
     elif name == "voices":
-        make_voices(args.data, corpus, args.out, NAMED_VOICES)
+        make_voices(args.data, corpus, args.out)
     elif name == "acoustic" and args.encodec:
         adopt_encodec(args.out, args.encodec, EncodecConfig(args.kbps))
     elif name == "acoustic":

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_config, load_model, load_tensors, save_model
+from models.checkpoint import load_config, load_model, load_tensors
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues
@@ -14,7 +14,7 @@ from models.training.encoded import Latents, encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import CHECKPOINT, forget, train
 from models.training.near import NearCorpus
-from models.training.warm_start import FURTHER, copy_what_fits, start_from
+from models.training.warm_start import FURTHER, copy_what_fits, start_with, trained_talker
 
 _MEASURED_UTTERANCES = 500
 _NEAR_STEPS = 2  # of the short context alone, to one of all
@@ -35,7 +35,7 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     Raises:
         MissingModelError: `further`, and there is no Flow-Omni in `out`.
     """
-    start = FURTHER if further else start_from(job.out, warm, 1e-3)
+    start = FURTHER if further else start_with(trained_talker(job.out) if warm else None, 1e-3)
     dialogues, latents = latent_dialogues(job, start.num_positions)
     torch.manual_seed(job.seed)
     latent_dim = latents[0].mean.shape[1]
@@ -65,7 +65,7 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
 
     train(job.run(FlowOmni.name, start.rate, weight_decay=0.05), model, draw)
     # The flow adds noise of its own: a two-hundredth of a weight is not heard.
-    save_model(job.out, FlowOmni.name, model, model.config, half=True, int8=True)
+    job.save(FlowOmni.name, model, model.config, int8=True)
 
 
 def latent_dialogues(job: Job, num_positions: int) -> tuple[Dialogues, list[Latents]]:

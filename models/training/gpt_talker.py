@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import save_model
+from models.checkpoint import load_model
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues, codes_of
 from models.training.encoded import encode_corpus
 from models.training.job import Job
 from models.training.loop import train
-from models.training.warm_start import start_from
+from models.training.warm_start import start_with
 
 
 def train_gpt_talker(
@@ -27,10 +27,16 @@ def train_gpt_talker(
 
     A sequence is a stretch of a dialogue with at most six past turns; every turn that has sound is
     a target, given all before it.
+
+    Raises:
+        MissingModelError: a model that it needs is not in `out`.
     """
     tokenizer = load_tokenizer(job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)
-    start = start_from(job.out, further, 1.2e-3)
+    talker = None
+    if further:
+        talker = load_model(job.out, "gpt-talker", GPTTalker, GPTTalkerConfig)
+    start = start_with(talker, 1.2e-3)
     dialogues = Dialogues(
         job.corpus, encoded, tokenizer, partial(codes_of, encoded), start.num_positions
     )
@@ -47,4 +53,4 @@ def train_gpt_talker(
     run = job.run("gpt-talker", start.rate, weight_decay=0.05)
     train(run, model, draw)
     # A two-hundredth of a weight moves the draw of a code less than the draw itself does.
-    save_model(job.out, "gpt-talker", model, config, half=True, int8=True)
+    job.save("gpt-talker", model, config, int8=True)

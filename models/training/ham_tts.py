@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
-from models.checkpoint import load_model, save_model
+from models.checkpoint import load_model
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import Segment
 from models.tokenizers.acoustic import load_acoustic
@@ -18,7 +18,7 @@ from models.training.encoded import encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import train
 from models.training.refined import NUM_REFINED, refined_units
-from models.training.warm_start import FURTHER, start_from
+from models.training.warm_start import FURTHER, start_with, trained_talker
 
 AUGMENTED = 0.1  # share of samples whose acoustic history is disturbed (HAM-TTS, section 3.3)
 _ABLATIONS = {"lvs": {"lvs_dim": 0}, "augmentation": {}}
@@ -63,7 +63,7 @@ def train_ham_tts(
             return codes
         return torch.stack([codes, torch.from_numpy(refined[index].astype(np.int64))], dim=-1)
 
-    start = FURTHER if further else start_from(job.out, warm, 1.2e-3)
+    start = FURTHER if further else start_with(trained_talker(job.out) if warm else None, 1.2e-3)
     tokenizer = load_tokenizer(job.out)
     dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, start.num_positions)
     torch.manual_seed(job.seed)
@@ -102,7 +102,7 @@ def train_ham_tts(
     run = job.run("ham-tts", start.rate, weight_decay=0.05)
     train(run, model, draw)
     spoken = model.for_speech()
-    save_model(job.out, "ham-tts", spoken, spoken.config, half=True, int8=True)
+    job.save("ham-tts", spoken, spoken.config, int8=True)
 
 
 def _parted(segment: Segment) -> Tensor | None:

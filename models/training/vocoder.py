@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data.errors import InputError
-from models.checkpoint import load_model, save_model
+from models.checkpoint import load_model
 from models.mel import FRAME_SAMPLES
 from models.training.corpus import Corpus
 from models.training.crops import another_of_voice, filled_f0, random_crop, stack
 from models.training.job import Job
-from models.training.loop import device, train
+from models.training.loop import device, forget, train
 from models.training.losses import SpectralLoss
 from models.training.warm_start import copy_what_fits
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
@@ -34,6 +34,7 @@ FREE_NATS = 0.5  # a number that says less is not pushed further (free bits, arX
 WEIGHTS = {"mel": 1, "envelope": 1, "cepstrum": 1.5, "stft": 0.3, "f0": 2, "voicing": 0.1}
 HELD_SHARE = 0.4  # of the time: the decoder alone
 HELD_WEIGHTS = {"mel": 1.5, "cepstrum": 0.2, "stft": 1, "f0": 2, "voicing": 0.1}
+_HELD = "vocoder-held"  # the run of the decoder alone
 _NEW_LOG_VARIANCE = -4.0  # of numbers that are added: heard well enough to be learnt from
 
 
@@ -143,6 +144,8 @@ def train_vocoder(
     if hold:
         _train_decoder(job, batches, model)
         return
+    if not job.resume:
+        forget(job.work / _HELD)  # before the hours that the first part takes
     _train_both(_part(job, 1 - HELD_SHARE), batches, model, 8e-4 if further else 1e-3)
     _train_decoder(_part(job, HELD_SHARE), batches, model)
 
@@ -162,8 +165,8 @@ def _train_both(job: Job, batches: Batches, model: Autoencoder, rate: float) -> 
 
     train(run, model, draw)
     config = model.posterior.config
-    save_model(job.out, "posterior", model.posterior, config, half=True, int8=True)
-    save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
+    job.save("posterior", model.posterior, config, int8=True)
+    job.save("decoder", model.decoder, model.decoder.config)
 
 
 def _train_decoder(job: Job, batches: Batches, model: Autoencoder) -> None:
@@ -175,8 +178,8 @@ def _train_decoder(job: Job, batches: Batches, model: Autoencoder) -> None:
         _, _, made, excitation = _copied(model, batch)
         return batches.losses(batch, made, excitation, HELD_WEIGHTS)
 
-    train(job.run("vocoder-held", 8e-4, clip=5.0), model, draw)
-    save_model(job.out, "decoder", model.decoder, model.decoder.config, half=True)
+    train(job.run(_HELD, 8e-4, clip=5.0), model, draw)
+    job.save("decoder", model.decoder, model.decoder.config)
 
 
 def _copied(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Excitation]:

@@ -64,9 +64,8 @@ class Start:
 FURTHER = Start(None, _WARM_RATE, _WARM_POSITIONS)  # with weights of its own kind
 
 
-def start_from(folder: Path, warm: bool, rate: float) -> Start:
-    """With `warm` from the GPT-Talker in `folder`, where there is one; else anew, at `rate`."""
-    talker = trained_talker(folder) if warm else None
+def start_with(talker: GPTTalker | None, rate: float) -> Start:
+    """With the weights of `talker`; without one anew, at `rate`."""
     if talker is None:
         return Start(None, rate, POSITIONS_A_BATCH)
     return Start(talker, _WARM_RATE, _WARM_POSITIONS)

@@ -12,7 +12,7 @@ from models.checkpoint import load_model
 from models.training import vocoder as recipe
 from models.training.corpus import Corpus
 from models.training.job import Job
-from models.training.loop import Budget
+from models.training.loop import CHECKPOINT, Budget
 from models.training.losses import SpectralLoss
 from models.training.vocoder import Autoencoder, Batches, train_vocoder
 from models.vocoder.decoder import Decoder, DecoderConfig
@@ -118,3 +118,20 @@ def test_a_sound_is_nearer_to_its_like_than_to_another() -> None:
     alike, other = loss(a, b), loss(a, 0.5 * b)
     assert other["envelope"] - alike["envelope"] > 2 * float(other["mel"] - alike["mel"])
     assert other["cepstrum"] - alike["cepstrum"] > 2 * float(other["mel"] - alike["mel"])
+
+
+def test_a_run_that_begins_anew_forgets_both_parts_of_an_earlier_one(
+    root: Path, corpus: Corpus, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in its first part and resumed, it would else take the second part's old decoder."""
+    held = tmp_path / "work" / "vocoder-held" / CHECKPOINT
+    held.parent.mkdir(parents=True)
+    held.write_bytes(b"of an earlier run")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipe, "_train_both", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(50)), further=True)
+    assert not held.exists()

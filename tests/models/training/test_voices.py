@@ -1,0 +1,54 @@
+"""The voices of a folder of weights, and the card that says what they were trained on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from models.training import voices
+from models.training.bundle import finish_bundle
+from models.training.corpus import Corpus
+from models.training.voices import make_voices
+from models.voice import load_voices
+
+
+def test_recordings_have_the_voices_that_speak_longest(
+    root: Path, corpus: Corpus, weights: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(voices, "NUM_VOICES", 1)
+    make_voices(root, corpus, weights)
+    seconds = {
+        voice: sum(len(corpus.utterances[row].samples) for row in rows)
+        for voice, rows in corpus.by_voice.items()
+    }
+    found = load_voices(weights)
+    assert list(found) == [max(seconds, key=seconds.get)]
+    style = next(iter(found.values())).style.numpy()
+    assert np.isfinite(style).all() and style.std() > 0.5
+
+
+def test_voices_with_a_name_of_their_own_have_it(
+    root: Path, corpus: Corpus, weights: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(voices, "NAMED", {"v1": ("anna", "a woman"), "nobody": ("x", "y")})
+    make_voices(root, corpus, weights)
+    assert {name: v.description for name, v in load_voices(weights).items()} == {"anna": "a woman"}
+
+
+def test_a_card_claims_only_what_is_known_of_the_data(
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path
+) -> None:
+    def card() -> str:
+        finish_bundle(weights, tmp_path, corpus, root, seed=1)
+        return (weights / "MODEL_CARD.md").read_text()
+
+    assert "no recording of a person" not in card() and "Licence" not in card()
+    made = root / "corpus.json"
+    made.write_text(json.dumps({"command": "launch.py data synthetic"}))
+    try:
+        assert "no recording of a person" in card() and "`launch.py data synthetic`" in card()
+        (weights / "encodec.safetensors").write_bytes((weights / "style.safetensors").read_bytes())
+        assert "no recording of a person" not in card() and "weights of others" in card()
+    finally:
+        made.unlink()
+        (weights / "encodec.safetensors").unlink(missing_ok=True)

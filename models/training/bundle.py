@@ -97,4 +97,6 @@ def _spent(work: Path, name: str) -> tuple[str, str]:
     if not log.exists():
         return "", ""
     last = json.loads(log.read_text().splitlines()[-1])
+    if "step" not in last:
+        return "(k-means)", ""  # fitted, not trained by steps
     return str(last["step"]), f"{last['seconds'] / 60:.0f}"

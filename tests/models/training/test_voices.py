@@ -39,10 +39,13 @@ def test_a_card_claims_only_what_is_known_of_the_data(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     def card() -> str:
+        (tmp_path / "acoustic").mkdir(exist_ok=True)
+        (tmp_path / "acoustic" / "log.jsonl").write_text('{"level": 1, "used": 1.0}\n')
         finish_bundle(weights, tmp_path, corpus, root, seed=1)
         return (weights / "MODEL_CARD.md").read_text()
 
     assert "no recording of a person" not in card() and "Licence" not in card()
+    assert "(k-means)" in card()
     made = root / "corpus.json"
     made.write_text(json.dumps({"command": "launch.py data synthetic"}))
     try:

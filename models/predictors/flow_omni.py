@@ -40,7 +40,7 @@ class FlowOmniConfig(DialogueConfig):
             way (`train flow-omni --distill`).
     """
 
-    latent_dim: int = 32
+    latent_dim: int = 64
     flow_dim: int = 256
     flow_depth: int = 3
     recent_frames: int = 6

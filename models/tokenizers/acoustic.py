@@ -13,7 +13,7 @@ from models.checkpoint import load_model
 class AcousticConfig:
     """Sizes of the quantiser."""
 
-    latent_dim: int = 32
+    latent_dim: int = 64
     num_levels: int = 8
     num_codes: int = 1024
 

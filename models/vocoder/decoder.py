@@ -23,7 +23,7 @@ _STEADY_BINS = 40  # below 1 kHz
 class DecoderConfig:
     """Sizes of the decoder."""
 
-    latent_dim: int = 32
+    latent_dim: int = 64
     style_dim: int = 128
     frame_dim: int = 384
     frame_depth: int = 2

@@ -15,7 +15,7 @@ class PosteriorConfig:
 
     dim: int = 256
     depth: int = 4
-    latent_dim: int = 32
+    latent_dim: int = 64
 
 
 class Posterior(nn.Module):

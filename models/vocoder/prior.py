@@ -21,7 +21,7 @@ class PriorConfig:
 
     num_symbols: int
     levels: tuple[int, ...] = (8, 8, 8, 5)
-    latent_dim: int = 32
+    latent_dim: int = 64
     style_dim: int = 128
     symbol_dim: int = 64
     dim: int = 256

@@ -43,18 +43,26 @@ class SphinxRecognizer:
                 "pocketsphinx is not installed; install it with `pip install pocketsphinx`"
             )
         self._workers = [_Worker() for _ in range(num_processes)]
+        self._lock = threading.Lock()
 
     def wait_ready(self, timeout_s: float = 60.0) -> bool:
         """Waits until the first process has loaded its model."""
         return self._workers[0].ready.wait(timeout_s)
 
     def open(self) -> "SphinxUtterance":
-        worker = min(self._workers, key=lambda worker: worker.num_open)
+        """See `app.recognition.Recognizer`. A process that has died is replaced first."""
+        with self._lock:
+            for index, worker in enumerate(self._workers):
+                if worker.lost:
+                    worker.close()
+                    self._workers[index] = _Worker()
+            worker = min(self._workers, key=lambda worker: worker.num_open)
         return SphinxUtterance(worker)
 
     def close(self) -> None:
-        for worker in self._workers:
-            worker.close()
+        with self._lock:
+            for worker in self._workers:
+                worker.close()
 
 
 class SphinxUtterance:
@@ -118,6 +126,11 @@ class _Worker:
     def num_open(self) -> int:
         return len(self._open)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the process has ended, and nobody asked it to."""
+        return self._dead and not self._closed
+
     def begin(self, utterance: SphinxUtterance) -> int:
         number = next(self._numbers)
         with self._lock:
@@ -135,6 +148,8 @@ class _Worker:
     def send(self, message: tuple[bytes, int, bytes]) -> None:
         """Never waits: a pipe that is full must not hold up the server's loop."""
         with self._pending:
+            if self._dead:
+                return
             if len(self._outgoing) < _MAX_BACKLOG or message[0] != b"s":
                 self._outgoing.append(message)
             self._pending.notify()
@@ -201,5 +216,7 @@ class _Worker:
         with self._lock:
             lost, self._open = list(self._open.values()), {}
             self._dead = True
+        with self._pending:
+            self._outgoing.clear()
         for utterance in lost:
             utterance.future.set_exception(RepError("the recogniser's process has ended"))

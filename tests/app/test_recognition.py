@@ -63,6 +63,25 @@ def test_a_dead_process_is_an_error_not_a_wait() -> None:
     recognizer.close()
 
 
+def test_after_a_process_has_died_another_one_listens() -> None:
+    """It had no open utterance, so every later one was given to it, and none was heard."""
+    recognizer = SphinxRecognizer()
+    dead = recognizer._workers[0]
+    assert dead.ready.wait(60)
+    lost = recognizer.open()
+    dead._process.kill()
+    with pytest.raises(RepError, match="process has ended"):
+        lost.finish().result(120)
+    lost.abort()
+    assert dead._outgoing == []
+    utterance = recognizer.open()
+    utterance.push(silence(0.5))
+    assert utterance.finish().result(120) == ""
+    recognizer.close()
+    with pytest.raises(RepError, match="process has ended"):
+        recognizer.open().finish().result(120)  # none is begun for a server that ends
+
+
 class _Endpoint(BaseHTTPRequestHandler):
     status, body = 200, {"text": " Hello there. "}
     seen = b""

@@ -1,12 +1,13 @@
 """`launch.py synth`: many replies from a JSONL file, with a manifest; goes on where it stopped."""
 
 import argparse
+import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -18,10 +19,16 @@ from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Turn, read_dialogue
 from data.errors import InputError
+from models.checkpoint import WEIGHTS, sha256
+from models.predictors.table import PREDICTORS
+from models.predictors.thinker import Thinker
 from models.speaker import Speaker, SpeakOptions
+from models.voice import Voice
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEYS = {"id", "text", "voice", "dialogue", "seed"}
+
+Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -105,9 +112,31 @@ def _read_turns(given: object, folder: Path) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def speak_item(speaker: Speaker, item: Item, out: Path, options: SpeakOptions) -> dict[str, object]:
+def made_from(item: Item, voice: Voice, speaking: Mapping[str, object]) -> str:
+    """A digest of all that decides how an item sounds; `speaking` is what all items share, as
+    JSON can say it."""
+    turns = [
+        (int(turn.speaker), turn.text, None if turn.audio is None else sha256(turn.audio))
+        for turn in item.turns
+    ]
+    given = json.dumps([item.text, item.voice, item.seed, turns, speaking], sort_keys=True)
+    digest = hashlib.sha256(given.encode())
+    digest.update(voice.style.cpu().numpy().tobytes())
+    if voice.prompt is not None:
+        digest.update(json.dumps(voice.prompt.text).encode())
+        digest.update(voice.prompt.samples.tobytes())
+    return digest.hexdigest()
+
+
+def weights_of(folder: Path, predictor: str) -> dict[str, str]:
+    """The digests of the files that speak by this predictor; voices are digested one by one."""
+    others = {*PREDICTORS, Thinker.name, "voices"} - {predictor}
+    files = [path for kind in ("*.safetensors", "*.json") for path in sorted(folder.glob(kind))]
+    return {path.name: sha256(path) for path in files if path.stem not in others}
+
+
+def speak_item(speaker: Speaker, item: Item, voice: Voice, out: Path, options: SpeakOptions) -> Row:
     """Speaks one item into `out/<id>.wav`; returns its row of the manifest."""
-    voice = resolve_voice(speaker, item.voice)
     reply = speaker.speak(hear_turns(speaker, item.turns), item.text, voice, options)
     try:
         for _ in reply:
@@ -131,16 +160,28 @@ def speak_item(speaker: Speaker, item: Item, out: Path, options: SpeakOptions) -
 
 
 def run_batch(
-    items: list[Item], out: Path, jobs: int, speak: Callable[[Item], dict[str, object]]
+    items: list[Item],
+    digests: Mapping[str, str],
+    out: Path,
+    jobs: int,
+    speak: Callable[[Item], Row],
 ) -> tuple[int, list[tuple[str, str]]]:
     """Speaks what the manifest does not hold yet; returns how many are done, and the failures.
 
     The manifest is appended to as items are finished, so whatever stops the run, nothing is lost.
+
+    Args:
+        items: what to speak.
+        digests: by id, of what an item is made from: spoken again is what was made from another.
+        out: the folder of the sounds and the manifest.
+        jobs: replies at once.
+        speak: makes an item's sound; returns its row of the manifest.
     """
     out.mkdir(parents=True, exist_ok=True)
     manifest = out / "manifest.jsonl"
-    done = _finished(manifest, out)
-    rows = [item for item in items if done.get(item.id) != (item.text, item.seed)]
+    done = _still_good(manifest, out, digests)
+    _write_rows(manifest, done.values())
+    rows = [item for item in items if item.id not in done]
     failures: list[tuple[str, str]] = []
     bar = Progress(
         TextColumn("speaking"),
@@ -152,7 +193,7 @@ def run_batch(
     with bar, ThreadPoolExecutor(jobs) as pool, manifest.open("a", encoding="utf-8") as file:
         task = bar.add_task("", total=len(items), completed=len(items) - len(rows))
         waiting = iter(rows)
-        running: dict[Future[dict[str, object]], Item] = {}
+        running: dict[Future[Row], Item] = {}
         try:
             while True:
                 while len(running) < jobs and (item := next(waiting, None)) is not None:
@@ -163,7 +204,7 @@ def run_batch(
                 for future in ended:
                     item = running.pop(future)
                     try:
-                        file.write(json.dumps(future.result(), ensure_ascii=False) + "\n")
+                        file.write(_line({**future.result(), "made_from": digests[item.id]}))
                         file.flush()
                     except Exception as error:
                         failures.append((item.id, str(error)))
@@ -172,24 +213,39 @@ def run_batch(
             print("stopping after what is being spoken; run again to go on", file=sys.stderr)
             for future, item in running.items():
                 try:
-                    file.write(json.dumps(future.result(), ensure_ascii=False) + "\n")
+                    file.write(_line({**future.result(), "made_from": digests[item.id]}))
                 except Exception as error:
                     failures.append((item.id, str(error)))
             raise
     return len(items) - len(failures), failures
 
 
-def _finished(manifest: Path, out: Path) -> dict[str, tuple[str, int]]:
-    found: dict[str, tuple[str, int]] = {}
-    if manifest.exists():
-        for line in manifest.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # the line that a kill cut off; its item is spoken again
-            if (out / row["file_name"]).is_file():
-                found[row["id"]] = (row["text"], row["seed"])
+def _still_good(manifest: Path, out: Path, digests: Mapping[str, str]) -> dict[str, Row]:
+    """By id, the rows whose sound is there and made from what it would be made from now; those of
+    ids that are not asked for now stay."""
+    found: dict[str, Row] = {}
+    if not manifest.exists():
+        return found
+    # A kill may have cut the last line, even in the middle of a character.
+    for line in manifest.read_text(encoding="utf-8", errors="replace").split("\n"):
+        try:
+            row = json.loads(line)
+            made = row.get("made_from")
+            if (out / row["file_name"]).is_file() and digests.get(row["id"], made) == made:
+                found[row["id"]] = row
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
     return found
+
+
+def _write_rows(manifest: Path, rows: Iterable[Row]) -> None:
+    partial = manifest.with_name(manifest.name + ".partial")
+    partial.write_text("".join(map(_line, rows)), encoding="utf-8")
+    partial.replace(manifest)
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def main(argv: list[str]) -> int:
@@ -205,14 +261,19 @@ def main(argv: list[str]) -> int:
     speak_options(args, 0)
     items = read_items(args.items)
     speaker = load_speaker(args.weights, args.device, args.predictor)
-    for name in sorted({item.voice for item in items}):
-        resolve_voice(speaker, name)
-    done, failures = run_batch(
-        items,
-        args.out,
-        args.jobs,
-        lambda item: speak_item(speaker, item, args.out, speak_options(args, item.seed)),
-    )
+    voices = {name: resolve_voice(speaker, name) for name in sorted({i.voice for i in items})}
+    speaking = {
+        "options": asdict(speak_options(args, 0)),
+        "predictor": args.predictor,
+        "weights": weights_of(args.weights or WEIGHTS, args.predictor),
+    }
+
+    def speak(item: Item) -> Row:
+        options = speak_options(args, item.seed)
+        return speak_item(speaker, item, voices[item.voice], args.out, options)
+
+    digests = {item.id: made_from(item, voices[item.voice], speaking) for item in items}
+    done, failures = run_batch(items, digests, args.out, args.jobs, speak)
     for name, reason in failures:
         print(f"failed: {name}: {reason}", file=sys.stderr)
     print(f"{done} of {len(items)} spoken into {args.out}")

@@ -1,14 +1,16 @@
 """`synth`: checks first, loses nothing, goes on where it stopped."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from app import batch
-from data.audio import read_audio
+from data.audio import read_audio, write_audio
 from data.errors import InputError
-from tests.tiny import save_tiny
+from tests.app.voice_sound import espeak_voice
+from tests.tiny import save_tiny, tiny_voices
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,12 @@ ROWS = [
     {"id": "a", "text": "Good morning.", "voice": "one", "seed": 1},
     {"id": "b", "text": "The shop is closed.", "voice": "two",
      "dialogue": [{"speaker": "user", "text": "May I come in?"}]},
-    {"id": "c", "text": "Good night.", "voice": "slt"},
+    {"id": "c", "text": "Good night\u2026", "voice": "slt"},
 ]  # fmt: skip
+
+
+def digests(items: list[batch.Item], **speaking: object) -> dict[str, str]:
+    return {item.id: batch.made_from(item, tiny_voices()[item.voice], speaking) for item in items}
 
 
 def manifest(out: Path) -> dict[str, dict]:
@@ -73,7 +79,7 @@ def test_a_failing_item_does_not_stop_the_others(tmp_path: Path) -> None:
         (tmp_path / "out" / f"{item.id}.wav").write_bytes(b"x")
         return {"id": item.id, "file_name": f"{item.id}.wav", "text": item.text, "seed": item.seed}
 
-    done, failures = batch.run_batch(items, tmp_path / "out", 2, speak)
+    done, failures = batch.run_batch(items, digests(items), tmp_path / "out", 2, speak)
     assert done == 2 and failures == [("b", "the disk is on fire")]
     assert set(manifest(tmp_path / "out")) == {"a", "c"}
 
@@ -88,12 +94,66 @@ def test_a_second_run_speaks_only_what_is_missing(tmp_path: Path) -> None:
         (out / f"{item.id}.wav").write_bytes(b"x")
         return {"id": item.id, "file_name": f"{item.id}.wav", "text": item.text, "seed": item.seed}
 
-    batch.run_batch(items, out, 1, speak)
-    text = (out / "manifest.jsonl").read_text()
-    (out / "manifest.jsonl").write_text(text[: len(text) - 20])
+    batch.run_batch(items, digests(items), out, 1, speak)
+    content = (out / "manifest.jsonl").read_bytes()
+    (out / "manifest.jsonl").write_bytes(content[: content.index("\u2026".encode()) + 1])
     spoken.clear()
-    batch.run_batch(items, out, 1, speak)
+    batch.run_batch(items, digests(items), out, 1, speak)
     assert spoken == ["c"]
+    assert set(manifest(out)) == {"a", "b", "c"}  # and no row is glued to the half one
+
+
+def test_what_would_sound_otherwise_is_spoken_again(weights: Path, tmp_path: Path) -> None:
+    """Only text and seed were compared: another voice, dialogue, option or model kept the old
+    sound, and another text left two rows."""
+    folder = tmp_path / "weights"
+    shutil.copytree(weights, folder)
+    write_audio(tmp_path / "u.wav", espeak_voice()[:24_000])
+    asked = {"turns": [{"speaker": "user", "text": "May I come in?", "audio": "u.wav"}]}
+    (tmp_path / "dialogue.json").write_text(json.dumps(asked))
+    row = {"id": "a", "text": "Good morning.", "voice": "one", "dialogue": "dialogue.json"}
+    out, path = tmp_path / "out", tmp_path / "items.jsonl"
+    made: list[str] = []
+
+    def again(*options: str, **changes: object) -> bool:
+        row.update(changes)
+        write(path, [row])
+        assert batch.main([str(path), str(out), "--weights", str(folder), *options]) == 0
+        made.append(str(manifest(out)["a"]["made_from"]))
+        return made[-1] != "".join(made[-2:-1])
+
+    assert again() and not again()
+    assert again(text="Good night.") and manifest(out)["a"]["text"] == "Good night."
+    assert again(voice="two") and manifest(out)["a"]["voice"] == "two"
+    assert again(seed=3)
+    assert again("--rate", "1.2") and again("--predictor", "flow-omni") and again()
+    write_audio(tmp_path / "u.wav", espeak_voice()[24_000:48_000])
+    assert again()
+    asked["turns"][0]["text"] = "May I go?"
+    (tmp_path / "dialogue.json").write_text(json.dumps(asked))
+    assert again()
+    (folder / "ham-tts.json").write_text("{}")
+    assert not again()  # it does not speak here
+    (folder / "prior.json").write_text("{}")
+    assert batch.weights_of(folder, "gpt-talker") != batch.weights_of(weights, "gpt-talker")
+    item, voices = batch.read_items(path)[0], tiny_voices()
+    assert batch.made_from(item, voices["one"], {}) != batch.made_from(item, voices["two"], {})
+
+
+def test_rows_of_items_that_are_not_asked_for_stay(tmp_path: Path) -> None:
+    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+    out = tmp_path / "out"
+
+    def speak(item: batch.Item) -> dict[str, object]:
+        (out / f"{item.id}.wav").write_bytes(b"x")
+        return {"id": item.id, "file_name": f"{item.id}.wav", "text": item.text, "seed": item.seed}
+
+    batch.run_batch(items[:1], digests(items), out, 1, speak)
+    batch.run_batch(items[1:], digests(items[1:]), out, 1, speak)
+    assert set(manifest(out)) == {"a", "b", "c"}
+    (out / "b.wav").unlink()
+    batch.run_batch(items[:1], digests(items[:1]), out, 1, speak)
+    assert set(manifest(out)) == {"a", "c"}
 
 
 def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
@@ -107,5 +167,5 @@ def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
         return {"id": item.id, "file_name": f"{item.id}.wav", "text": item.text, "seed": item.seed}
 
     with pytest.raises(KeyboardInterrupt):
-        batch.run_batch(items, out, 1, speak)
+        batch.run_batch(items, digests(items), out, 1, speak)
     assert set(manifest(out)) == {"a"}

@@ -18,6 +18,7 @@ import numpy as np
 from app.replies import SPACED, Responder, Said
 from data.audio import SAMPLE_RATE
 from data.errors import RepError
+from models.text import normalise
 
 logger = logging.getLogger(__name__)
 
@@ -213,7 +214,7 @@ class Voicebox:
         self._jobs.put(guarded)
 
     def _hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
-        if text.strip() or samples is not None:
+        if normalise(text) or samples is not None:
             self._speaker.hear(self._dialogue, who, text, samples)
             self._trim()
 

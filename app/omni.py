@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.replies import SPEECH_TO_SPEECH, Said
+from data.errors import InputError
 from models.speaker import Speaker
+from models.text import normalise
 
 if TYPE_CHECKING:
     from models.omni import Omni
@@ -41,11 +43,16 @@ class OmniResponder:
 
         Raises:
             MissingModelError: the thinker's weights are not there.
+            InputError: the last turn has neither sound nor words that can be spoken.
         """
         from models.omni import MAX_PAST_TURNS
 
         omni = self._loaded()
         turns = [self._exchange(omni, said) for said in history[-MAX_PAST_TURNS:]]
+        if turns and turns[-1] is None:
+            raise InputError(
+                "the last turn has neither sound nor words that can be answered: say or write some"
+            )
         yield from omni.think([turn for turn in turns if turn is not None])
 
     def _loaded(self) -> "Omni":
@@ -57,10 +64,10 @@ class OmniResponder:
             return self._omni
 
     def _exchange(self, omni: "Omni", said: Said) -> "Exchange | None":
-        """A turn, or None where neither its words nor its sound are known."""
+        """A turn, or None where there is neither sound nor a word that can be spoken."""
         samples = said.sound() if said.sound is not None and not said.who else None
         if samples is None:
-            return omni.exchange(said.who, said.text, None) if said.text.strip() else None
+            return omni.exchange(said.who, said.text, None) if normalise(said.text) else None
         key = hash(samples.tobytes())
         with self._lock:
             found = self._heard.get(key)

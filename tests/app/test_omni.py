@@ -1,15 +1,18 @@
 """Speech-to-speech in the chat: the sound is answered, no recogniser is asked."""
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.answering import Voicebox
 from app.omni import OmniResponder
 from app.replies import Said
 from app.turns import AGENT, USER
-from data.errors import MissingModelError
+from data.errors import InputError, MissingModelError
 from models.speaker import Speaker
 from tests.app.stage import Stage
 from tests.app.user_sound import silence, speechlike
@@ -90,6 +93,36 @@ def test_history_is_sound_for_the_user_and_words_for_the_agent(
     assert listened == [12_000, 0, 0, 12_000]
     assert "".join(responder.reply(history))
     assert listened[4:] == [0, 0]  # what was heard once is not heard again
+
+
+SIGNS = (":-)", "🙂", "...")
+
+
+@pytest.mark.parametrize("signs", SIGNS)
+def test_a_typed_turn_of_signs_is_passed_over(speaker: Speaker, weights: Path, signs: str) -> None:
+    """It has a text, and no word that can be spoken: every answer failed while it was in sight."""
+    responder = OmniResponder(speaker, weights)
+    asked = [Said(USER, "is the baker in"), Said(AGENT, "I see.")]
+    with pytest.raises(InputError, match="neither sound nor words"):
+        list(responder.reply([*asked, Said(USER, signs)]))
+    later = [Said(USER, signs), *asked, Said(USER, "yes")]
+    assert "".join(responder.reply(later))
+
+
+def test_signs_are_no_hindrance_to_another_speech_model(speaker: Speaker) -> None:
+    """The turns after them were lost."""
+    voicebox = Voicebox(speaker, lambda: None, time.monotonic, "flow-omni")
+    turns = [
+        (USER, "Hello.", None),
+        *[(USER, signs, None) for signs in SIGNS],
+        (AGENT, "Hi.", None),
+    ]
+    voicebox.rebuild(turns, "flow-omni")
+    done = threading.Event()
+    voicebox._submit(done.set)
+    assert done.wait(60)
+    assert [turn.text for turn in voicebox._dialogue.turns] == ["Hello.", "Hi."]
+    voicebox.close()
 
 
 def test_missing_weights_are_said_by_whoever_is_asked(speaker: Speaker, tmp_path: Path) -> None:

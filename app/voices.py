@@ -2,16 +2,20 @@
 
 import argparse
 import json
+import logging
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-from app.library import Library, checked_name
+from app.library import Library, checked_name, read_voice_file
 from app.voice_sample import MAX_SAMPLE_S, VoiceSample, clean_sample
 from data.audio import read_audio
 from data.errors import InputError
+from models.checkpoint import WEIGHTS
 from models.speaker import Speaker
-from models.voice import Voice
+from models.voice import Voice, load_voices
+
+logger = logging.getLogger(__name__)
 
 _MAX_CLIP_S = 600
 
@@ -22,10 +26,18 @@ def load_speaker(
     predictor: str | None = None,
     library: Library | None = None,
 ) -> Speaker:
-    """The models, with the cloned voices beside the bundled ones; those keep their names."""
+    """The models, with the cloned voices after the bundled ones, which keep their names."""
     speaker = Speaker.load(weights, device, predictor)
     cloned = (library or Library()).voices(speaker.style.config.style_dim)
-    speaker.voices = {**cloned, **speaker.voices}
+    for name, voice in cloned.items():
+        if name in speaker.voices:
+            logger.warning(
+                "the voice %s is left out: a bundled voice has its name; export it, remove it and "
+                "import it under another name",
+                name,
+            )
+        else:  # after the others: the first speaks for whoever asks for none
+            speaker.voices[name] = voice
     return speaker
 
 
@@ -93,11 +105,19 @@ def main(argv: list[str]) -> int:
         library.export(args.name, args.file)
         print(args.file)
     elif args.verb == "import":
-        print(f"took in {library.take_in(args.file, args.name).name}")
+        print(f"took in {_take_in(library, args.file, args.name, args.weights)}")
     else:
         for name, voice in load_speaker(args.weights, library=library).voices.items():
             print(f"{name:12} {voice.description}")
     return 0
+
+
+def _take_in(library: Library, file: Path, name: str | None, weights: Path | None) -> str:
+    """Takes in a voice's file, unless a bundled voice has its name; returns the name."""
+    wanted = name or read_voice_file(file)[2].name
+    if wanted in load_voices(weights or WEIGHTS):
+        raise InputError(f"there is a bundled voice {wanted!r}; give another --name")
+    return library.take_in(file, wanted).name
 
 
 def clone(argv: list[str]) -> int:

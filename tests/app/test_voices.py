@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from app.library import Library, read_voice_file
 from app.voice_sample import MAX_SAMPLE_S, clean_sample, similarity
-from app.voices import clone, main
+from app.voices import clone, load_speaker, main
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
 from models.voice import Voice
@@ -199,6 +199,19 @@ def test_a_damaged_voice_is_left_out_and_said(
         read_voice_file(tmp_path / "bad.safetensors")
 
 
+def test_a_cloned_voice_is_never_the_default(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cloned voices stood before the bundled ones, and the first one speaks for whoever asks for
+    none."""
+    weights, library = save_tiny(tmp_path / "weights"), kept(tmp_path / "library")
+    kept(tmp_path / "library", "two")
+    voices = load_speaker(weights, library=library).voices
+    assert list(voices) == ["one", "two", "slt", "anna"]
+    assert voices["two"].prompt is None  # the bundled one
+    assert "two is left out: a bundled voice has its name" in caplog.text
+
+
 # The verbs
 
 
@@ -220,5 +233,8 @@ def test_clone_list_show_export_import_remove(
     assert json.loads(capsys.readouterr().out)["transcript"] == "I walked along the river."
     assert main([*library, "export", "anna", str(tmp_path / "anna.voice")]) == 0
     assert main([*library, "remove", "anna"]) == 0
-    assert main([*library, "import", str(tmp_path / "anna.voice"), "--name", "berta"]) == 0
+    take = ["--weights", weights, *library, "import", str(tmp_path / "anna.voice"), "--name"]
+    with pytest.raises(InputError, match="bundled"):
+        main([*take, "two"])
+    assert main([*take, "berta"]) == 0
     assert [path.name for path in (tmp_path / "library").iterdir()] == ["berta.safetensors"]

@@ -71,7 +71,7 @@ def main(argv: list[str]) -> int:
         return 2
     # The doctor must work where nothing else does.
     inside = Path(sys.prefix).resolve() == VENV.resolve()
-    if not no_venv and not (verb == "doctor" and not STAMP.exists()):
+    if not no_venv and not (verb == "doctor" and not _installed()):
         ensure_environment(VERBS[verb][3])
         if not inside:
             command = [str(_venv_python()), str(ROOT / "launch.py"), *argv]
@@ -152,7 +152,9 @@ def _requirement_files(with_tests: bool) -> dict[str, str]:
 
 
 def _installed() -> set[str]:
-    return set(STAMP.read_text().splitlines()) if STAMP.exists() else set()
+    # After an upgrade of the system's Python the one in `.venv` may be a dead link.
+    there = STAMP.exists() and _venv_python().exists()
+    return set(STAMP.read_text().splitlines()) if there else set()
 
 
 def _venv_python() -> Path:

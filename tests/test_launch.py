@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,17 +47,28 @@ def test_only_the_standard_library_at_the_top() -> None:
     assert loaded - {"launch", "__main__"} <= set(sys.stdlib_module_names) | {"sitecustomize"}
 
 
-def test_an_environment_that_is_there_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps: list[str] = []
+@pytest.fixture
+def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is done to an environment in `tmp_path`, where nothing is installed in truth."""
+    done: list[str] = []
+
+    def step(what: str, command: list[str]) -> None:
+        done.append(what)
+        if "--clear" in command:
+            shutil.rmtree(tmp_path / ".venv", ignore_errors=True)
+            (tmp_path / ".venv" / "bin").mkdir(parents=True)
+            (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+
     monkeypatch.setattr(launch, "ROOT", tmp_path)
     monkeypatch.setattr(launch, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(launch, "STAMP", tmp_path / ".venv" / "installed")
-    monkeypatch.setattr(launch, "_step", lambda what, command: steps.append(what))
-    (tmp_path / ".venv").mkdir()
+    monkeypatch.setattr(launch, "_step", step)
     for name in ("requirements.txt", "requirements-no-deps.txt", "requirements-test.txt"):
         (tmp_path / name).write_text(f"{name}\n")
+    return done
+
+
+def test_an_environment_that_is_there_is_left_alone(tmp_path: Path, steps: list[str]) -> None:
     launch.ensure_environment(with_tests=False)
     assert steps[0] == "making .venv"
     assert steps[1:] == ["installing requirements.txt", "installing requirements-no-deps.txt"]
@@ -64,14 +76,30 @@ def test_an_environment_that_is_there_is_left_alone(
     launch.ensure_environment(with_tests=False)
     assert steps == []
     launch.ensure_environment(with_tests=True)
-    assert [step for step in steps if step.startswith("installing")] == [
-        "installing requirements-test.txt"
-    ]
+    assert steps == ["installing requirements-test.txt"]
     (tmp_path / "requirements.txt").write_text("another\n")
     steps.clear()
     launch.ensure_environment(with_tests=True)
-    assert "installing requirements.txt" in steps
-    assert "installing requirements-test.txt" not in steps
+    assert steps == ["installing requirements.txt"]
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path, steps: list[str]) -> None:
+    """The stamp said that all was installed, and starting what was not there gave a traceback; and
+    with a requirement changed, only that one came into the emptied environment."""
+    launch.ensure_environment(with_tests=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    for change in ("", "another\n"):
+        python.unlink()
+        python.symlink_to(tmp_path / "python of before")
+        (tmp_path / "requirements.txt").write_text("requirements.txt\n" + change)
+        steps.clear()
+        launch.ensure_environment(with_tests=False)
+        assert steps == [
+            "making .venv",
+            "installing requirements.txt",
+            "installing requirements-no-deps.txt",
+        ]
+        assert "requirements-test.txt" not in launch.STAMP.read_text()
 
 
 def test_a_failed_step_shows_why_and_stops(

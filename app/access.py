@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -18,6 +19,7 @@ from data.errors import InputError
 _COOKIE = "repartee"
 _OPEN_PATHS = ("/healthz",)
 _MAX_HEADERS = 16_384
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class AccessSettings:
         token: a bearer token; also accepted as `?token=` of a page. Or empty.
         hosts: names under which the server may be called; empty means any. Keeps a foreign page
             from reaching a loopback server under its own name.
-        origins: of other pages that may connect, beside the server's own.
+        origins: of other pages that may connect and read answers, beside the server's own.
         max_body: bytes of a request.
     """
 
@@ -44,6 +46,12 @@ class AccessSettings:
             raise InputError("--auth must be user:password, both not empty")
         if self.token and len(self.token) < 8:
             raise InputError("--token is shorter than 8 characters; give a longer one")
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise InputError(
+                    f"--allow-origin is {origin!r}; give scheme, host and, if it has one, port, as "
+                    "https://example.org:8443"
+                )
 
     @property
     def guarded(self) -> bool:

@@ -48,7 +48,13 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     add("--port", type=int, default=7860)
     add("--auth", default="", metavar="USER:PASSWORD", help="asked of page, HTTP and WebSocket")
     add("--token", default="", help="bearer token for the same; a page takes it as ?token=")
-    add("--allow-origin", action="append", default=[], metavar="URL", help="another page's origin")
+    add(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="origin of another page that may use HTTP and WebSocket, as https://example.org",
+    )
     add("--ssl-keyfile", type=Path, help="with --ssl-certfile: serve HTTPS")
     add("--ssl-certfile", type=Path)
     add("--llm-base-url", default="", help="an OpenAI-compatible endpoint, up to /v1")

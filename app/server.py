@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from app.access import Access, AccessSettings
@@ -67,6 +68,14 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
         app.mount("/repartee", StaticFiles(directory=STATIC), name="repartee")
         _mount_page(app, engines)
     app.add_middleware(Access, settings=settings.access, metrics=metrics)
+    if settings.access.origins:
+        # Outside the door: a browser asks whether it may send a token before it sends one.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.access.origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("Authorization", "Content-Type"),
+        )
     return app
 
 

@@ -21,6 +21,7 @@ from app.library import Library
 from app.protocol import parse_sound
 from app.server import ServerSettings
 from data.audio import write_audio
+from data.errors import InputError
 from tests.app.fake_speaker import FakeSpeaker
 from tests.app.live import engines, serving
 from tests.app.user_sound import silence, speechlike
@@ -232,6 +233,36 @@ def test_foreign_pages_and_names_are_refused() -> None:
             headers={"Origin": "https://evil.example"},
         )
         assert posted.status_code == 403
+
+
+def test_a_page_that_is_allowed_may_use_http_too() -> None:
+    """Without these headers its browser kept every answer from it; its WebSocket was let in."""
+    access = AccessSettings(token="t0psecret", origins=("https://good.example",))
+    asks = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    allowed = "access-control-allow-origin"
+    with serving(engines(), ServerSettings(access=access, page=False)) as (place, _):
+        speech = f"http://{place}/v1/audio/speech"
+        for origin, of_it in (("https://good.example", True), ("https://evil.example", False)):
+            told = {"Origin": origin}
+            asked = httpx.options(speech, headers={**told, **asks})  # without the token
+            assert asked.is_success is of_it
+            refused = httpx.post(speech, json={"input": "one"}, headers=told)
+            assert refused.status_code == (401 if of_it else 403)
+            known = {**told, "Authorization": "Bearer t0psecret"}
+            listed = httpx.get(f"http://{place}/v1/audio/voices", headers=known)
+            spoken = httpx.post(speech, json={"input": "one"}, headers=known)
+            assert spoken.status_code == (200 if of_it else 403)
+            for answer in (asked, refused, listed, spoken):
+                assert answer.headers.get(allowed) == (origin if of_it else None)
+
+
+@pytest.mark.parametrize("origin", ["*", "null", "https://good.example/", "good.example", ""])
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(InputError, match="--allow-origin"):
+        AccessSettings(origins=(origin,))
 
 
 def test_metrics_tell_what_happened() -> None:

@@ -17,7 +17,7 @@ from app.options import add_speaking, speak_options
 from app.reply import checked_text, hear_turns
 from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
-from data.dialogue import Turn, read_dialogue
+from data.dialogue import Turn, dialogue_from_dict, read_dialogue
 from data.errors import InputError
 from models.checkpoint import WEIGHTS, sha256
 from models.predictors.table import PREDICTORS
@@ -50,8 +50,12 @@ def read_items(path: Path) -> list[Item]:
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file; give a JSONL file, an object a line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text in UTF-8 ({error}); write it anew as such") from None
     items, problems, seen = [], [], set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
@@ -99,17 +103,9 @@ def _read_turns(given: object, folder: Path) -> tuple[Turn, ...]:
         return tuple(read_dialogue(folder / given).turns)
     if not isinstance(given, list):
         raise InputError('"dialogue" must be a path or a list of turns')
-    turns = []
-    for turn in given:
-        if not isinstance(turn, dict) or turn.get("speaker") not in ("user", "agent", 0, 1):
-            raise InputError('each turn needs "speaker": "user" or "agent"')
-        audio = turn.get("audio")
-        if audio is not None and not (folder / audio).is_file():
-            raise InputError(f"there is no audio file {audio!r}")
-        speaker = {"user": 0, "agent": 1}.get(turn["speaker"], turn["speaker"])
-        path = None if audio is None else folder / audio
-        turns.append(Turn(speaker, str(turn.get("text", "")), path))
-    return tuple(turns)
+    if not given:
+        return ()
+    return tuple(dialogue_from_dict({"turns": given}, folder, '"dialogue"').turns)
 
 
 def made_from(item: Item, voice: Voice, speaking: Mapping[str, object]) -> str:

@@ -306,7 +306,10 @@ def _read_text(stem: Path) -> str:
     for suffix in (".lab", ".txt"):
         path = stem.with_suffix(suffix)
         if path.is_file():
-            return path.read_text(encoding="utf-8").strip()
+            try:
+                return path.read_text(encoding="utf-8").strip()
+            except UnicodeDecodeError as error:
+                raise InputError(f"{path} is not text in UTF-8 ({error})") from None
     raise InputError(f"{stem} has no text: neither metadata nor .lab nor .txt")
 
 

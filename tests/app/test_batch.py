@@ -60,14 +60,26 @@ def test_all_bad_lines_are_named_and_nothing_starts(tmp_path: Path) -> None:
         {"id": "a", "text": "again", "voice": "one"},
         {"id": "e", "text": "x", "voice": "one", "sed": 1},
         {"id": "f", "text": "x", "voice": "one", "dialogue": "nowhere.json"},
+        {"id": "g", "text": "x", "voice": "one", "dialogue": [{"speaker": "user", "audio": 5}]},
+        {"id": "h", "text": "x", "voice": "one", "dialogue": [{"speaker": ["user"], "text": "x"}]},
+        {"id": "i", "text": "x", "voice": "one", "dialogue": [{"speaker": "user"}]},
     ]
     items = write(tmp_path / "items.jsonl", rows)
     items.write_text(items.read_text() + "\n{not json")
     with pytest.raises(InputError) as caught:
         batch.read_items(items)
-    for number in range(2, 8):
+    for number in range(2, 11):
         assert f"line {number}:" in str(caught.value)
     assert "line 1:" not in str(caught.value)
+
+
+def test_a_file_that_is_not_utf_8_is_said(tmp_path: Path) -> None:
+    row = '{"id": "a", "text": "Grüße.", "voice": "one"}'
+    (tmp_path / "items.jsonl").write_bytes(row.encode("latin-1"))
+    with pytest.raises(InputError, match="not text in UTF-8"):
+        batch.read_items(tmp_path / "items.jsonl")
+    (tmp_path / "items.jsonl").write_text(row, encoding="utf-8-sig")  # as Windows writes it
+    assert batch.read_items(tmp_path / "items.jsonl")[0].text == "Grüße."
 
 
 def test_a_failing_item_does_not_stop_the_others(tmp_path: Path) -> None:

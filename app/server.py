@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
@@ -64,6 +65,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     app.include_router(voices_router(engines))
     app.add_exception_handler(InputError, _bad_input)
     app.add_exception_handler(MissingModelError, _bad_input)
+    app.add_exception_handler(RequestValidationError, _bad_form)
     if settings.page:
         app.mount("/repartee", StaticFiles(directory=STATIC), name="repartee")
         _mount_page(app, engines)
@@ -83,6 +85,14 @@ async def _bad_input(_: Request, error: Exception) -> JSONResponse:
     status = 400 if isinstance(error, InputError) else 503
     body = {"error": {"message": str(error), "type": "invalid_request_error"}}
     return JSONResponse(body, status)
+
+
+async def _bad_form(_: Request, error: Exception) -> JSONResponse:
+    """What FastAPI finds wrong, where the page and OpenAI's clients look for it."""
+    assert isinstance(error, RequestValidationError)
+    found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+    body = {"error": {"message": "; ".join(found), "type": "invalid_request_error"}}
+    return JSONResponse(body, 422)
 
 
 def _mount_page(app: FastAPI, engines: Engines) -> None:

@@ -47,7 +47,7 @@ class SpeechRequest(BaseModel):
     """
 
     model: str = "repartee"
-    input: str = Field(min_length=1, max_length=4096)
+    input: str = Field(max_length=4096)
     voice: str | VoiceName = ""
     instructions: str | None = None
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"

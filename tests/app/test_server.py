@@ -349,8 +349,26 @@ def test_openai_speech() -> None:
         assert events.count("speech.audio.delta") == 5
         assert "speech.audio.done" in events
         assert httpx.post(url, json={"input": "one", "voice": "nobody"}).status_code == 400
-        assert httpx.post(url, json={"input": ""}).status_code == 422
-        assert httpx.post(url, json={"input": "x" * 5000}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "message"),
+    [
+        ({"input": ""}, 400, "nothing to speak"),
+        ({"input": "  "}, 400, "nothing to speak"),
+        ({"input": "x" * 5000}, 422, "body.input: String should have at most 4096 characters"),
+        ({"input": "one", "speed": 9}, 422, "body.speed: "),
+        ({}, 422, "body.input: Field required"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_said(
+    given: dict[str, Any], status: int, message: str
+) -> None:
+    """The page shows `error.message`; there was none, and it said: the server answered 422."""
+    with serving(engines()) as (place, _):
+        answer = httpx.post(f"http://{place}/v1/audio/speech", json=given)
+        assert answer.status_code == status
+        assert message in answer.json()["error"]["message"]
 
 
 def test_who_never_starts_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ import sys
 
 import torch
 
-from app.options import add_speaking, speak_options
+from app.options import VOICE_HELP, add_speaking, speak_options
+from app.voices import load_speaker, resolve_voice
 from data.errors import InputError
-from models.speaker import Speaker
 
 TEXTS = (
     "The train to the coast leaves at half past nine, so we still have time for breakfast.",
@@ -26,13 +26,13 @@ def main(argv: list[str]) -> int:
     """Measures replies one after the other; the last line is a JSON object."""
     parser = argparse.ArgumentParser(prog="launch.py bench", description=main.__doc__)
     parser.add_argument("--replies", type=int, default=25)
-    parser.add_argument("--voice", default="", help="a bundled voice (default: the first)")
+    parser.add_argument("--voice", default="", help=VOICE_HELP)
     add_speaking(parser)
     args = parser.parse_args(argv)
     if args.replies < MIN_REPLIES:
         raise InputError(f"--replies is {args.replies}; at least {MIN_REPLIES} make a median")
-    speaker = Speaker.load(args.weights, args.device, args.predictor)
-    voice = speaker.voices[args.voice or next(iter(speaker.voices))]
+    speaker = load_speaker(args.weights, args.device, args.predictor)
+    voice = resolve_voice(speaker, args.voice)
     first, rtf = [], []
     for number in range(-3, args.replies):  # three to warm up
         reply = speaker.speak(

@@ -62,7 +62,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     add("--asr", choices=("pocketsphinx", "faster-whisper", "endpoint"), default="pocketsphinx")
     add("--asr-base-url", default="", help="an OpenAI-compatible transcription endpoint")
     add("--asr-model", default="", help="for faster-whisper or the endpoint; key: ASR_API_KEY")
-    add("--voice", default="", help="the agent's voice at first")
+    add("--voice", default="", help="the agent's voice at first (default: the first)")
     add("--silence-ms", type=int, default=500, help="silence that ends a turn")
     add("--max-sessions", type=int, default=8, help="conversations at once")
     add("--idle-minutes", type=float, default=10.0)

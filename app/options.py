@@ -6,6 +6,7 @@ from pathlib import Path
 from models.predictors.table import PREDICTORS
 from models.speaker import SpeakOptions
 
+VOICE_HELP = "a voice's name, or an audio file (default: the first that `voices` lists)"
 _FLOATS = {
     "temperature": "of codes or latents; 0 takes the most likely",
     "top_p": "keep codes up to this share of probability",

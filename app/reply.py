@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.options import add_speaking, speak_options
+from app.options import VOICE_HELP, add_speaking, speak_options
 from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Turn, read_dialogue
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
         help="think of an answer to the sound of the dialogue's last turn (the bundled model only "
         "knows the topics of the synthetic conversations)",
     )
-    parser.add_argument("--voice", default="slt", help="a bundled voice, or an audio file")
+    parser.add_argument("--voice", default="", help=VOICE_HELP)
     parser.add_argument("--out", type=Path, required=True, help="a .wav or .flac file")
     parser.add_argument("--seed", type=int, help="the same seed gives the same speech")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -42,11 +42,13 @@ def load_speaker(
 
 
 def resolve_voice(speaker: Speaker, name_or_path: str) -> Voice:
-    """A voice by its name, or the voice of an audio file.
+    """A voice by its name, or the voice of an audio file; the first there is for no name.
 
     Raises:
         InputError: neither, or the file is not a usable recording.
     """
+    if not name_or_path:
+        return next(iter(speaker.voices.values()))
     if name_or_path in speaker.voices:
         return speaker.voices[name_or_path]
     path = Path(name_or_path)

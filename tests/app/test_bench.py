@@ -23,3 +23,9 @@ def test_the_last_line_is_the_result(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_too_few_replies_are_refused() -> None:
     with pytest.raises(InputError, match="at least 20"):
         bench.main(["--replies", "3"])
+
+
+def test_a_voice_that_is_not_there_is_said(tmp_path: Path) -> None:
+    weights = str(save_tiny(tmp_path))
+    with pytest.raises(InputError, match="'nosuch'; voices are one, two, slt"):
+        bench.main(["--voice", "nosuch", "--weights", weights])

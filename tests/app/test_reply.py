@@ -1,6 +1,7 @@
 """`reply`: one answer into a file, with exactly one line of JSON."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from app import reply
 from data.audio import read_audio, write_audio
 from data.errors import InputError
+from models.checkpoint import WEIGHTS
+from models.voice import load_voices, save_voices
 from tests.app.voice_sound import espeak_voice
 from tests.tiny import save_tiny
 
@@ -45,9 +48,27 @@ def test_json_is_the_only_line(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1
     result = json.loads(lines[0])
-    assert result["seed"] == 5 and result["voice"] == "slt" and result["sample_rate"] == 24_000
+    assert result["seed"] == 5 and result["sample_rate"] == 24_000
     assert result["duration_s"] == pytest.approx(len(read_audio(out)) / 24_000, abs=0.01)
     assert next(word for word, _, _ in result["words"]) == "We"
+
+
+def test_who_names_no_voice_gets_the_folders_first(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was "slt" always, which models trained on other voices do not have."""
+    voices = load_voices(weights)
+    del voices["slt"]
+    folder = shutil.copytree(weights, tmp_path / "weights")
+    save_voices(folder, voices)
+    assert call(folder, tmp_path / "out.wav", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["voice"] == "one"
+    with pytest.raises(InputError, match="'slt'; voices are one, two"):
+        call(folder, tmp_path / "out.wav", "--voice", "slt")
+
+
+def test_the_first_bundled_voice_is_slt() -> None:
+    assert next(iter(load_voices(WEIGHTS))) == "slt"
 
 
 def test_the_dialogue_matters(weights: Path, dialogue: Path, tmp_path: Path) -> None:

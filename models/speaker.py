@@ -71,6 +71,8 @@ class SpeakOptions:
     latent_temperature: float = TEMPERATURE
 
     def __post_init__(self) -> None:
+        if self.seed is not None and not 0 <= self.seed < 2**63:
+            raise InputError(f"the seed is {self.seed}; it must be from 0 to 2^63 - 1")
         for name, low, high in (("pitch", 0.4, 2.5), ("rate", 0.4, 2.5), ("energy", 0.05, 8.0)):
             value = getattr(self, name)
             if not low <= value <= high:

@@ -207,6 +207,9 @@ def test_bad_voice_samples_are_refused(speaker: Speaker) -> None:
 def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(InputError, match="pitch"):
         SpeakOptions(pitch=9.0)
+    for seed in (-1, 2**70):
+        with pytest.raises(InputError, match="seed"):
+            SpeakOptions(seed=seed)
     with pytest.raises(InputError, match="temperature"):
         SpeakOptions(temperature=-1.0)
 

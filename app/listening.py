@@ -17,7 +17,7 @@ class Listening:
     Attributes:
         number: the turn's.
         start, end: in samples of the user's stream.
-        voiced_ms: of it.
+        voiced_ms: of it, what was said before it was reopened included.
         ended_at: clock reading of its end, or None while it may go on.
         wordless: whether it is answered by its sound, and no words are asked for.
         shown: the partial text that the page has.
@@ -34,8 +34,18 @@ class Listening:
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory = recognizer, memory
         self._fed = start
+        self._voiced_before_ms = 0  # it was reopened
         self._utterance: Utterance | None = None
         self._texts: list[Future[str]] = []
+
+    def voiced(self, voiced_ms: int) -> None:
+        """Takes how much of what was said since it began, or was reopened, is voiced."""
+        self.voiced_ms = self._voiced_before_ms + voiced_ms
+
+    def reopen(self) -> None:
+        """It had ended and goes on after all."""
+        self.ended_at = None
+        self._voiced_before_ms = self.voiced_ms
 
     def feed(self, until: int) -> None:
         """Gives the recogniser what it has not heard."""

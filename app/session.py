@@ -187,12 +187,12 @@ class Session:
         if heard.sign is Sign.STARTED:
             self._on_started(heard)
         elif heard.sign is Sign.WENT_ON and self._turn is not None:
-            self._turn.voiced_ms = heard.voiced_ms
+            self._turn.voiced(heard.voiced_ms)
         elif heard.sign is Sign.PAUSED:
             if self._turn is None:
                 self._not_a_turn()
             else:
-                self._turn.voiced_ms = heard.voiced_ms
+                self._turn.voiced(heard.voiced_ms)
                 self._turn.pause(heard.at, self._ears.num_samples)
         elif heard.sign is Sign.ENDED and self._turn is not None:
             self._end(self._turn, heard)
@@ -215,7 +215,7 @@ class Session:
     def _begin(self, heard: Heard) -> None:
         waiting = self._turn
         if waiting is not None and waiting.ended_at is not None:
-            waiting.ended_at = None  # its text is not there yet: the turn simply goes on
+            waiting.reopen()  # its text is not there yet: the turn simply goes on
             return
         prefix = self.settings.hearing.prefix_ms * SAMPLE_RATE // 1000
         start = max(0, heard.at - prefix)
@@ -223,7 +223,7 @@ class Session:
         recognizer = NoRecognizer() if wordless else self._recognizer
         self._turn = Listening(self.turns.number(), start, recognizer, self._memory)
         self._turn.wordless = wordless
-        self._turn.voiced_ms = heard.voiced_ms
+        self._turn.voiced(heard.voiced_ms)
         self._emit({"type": "speech.started", "turn": self._turn.number, "at": start})
 
     def _reopen(self, speaking: Speaking) -> None:
@@ -235,7 +235,7 @@ class Session:
         self._speaking = None
         self.turns.take_back(turn.number)
         self._rebuild()
-        turn.ended_at = None
+        turn.reopen()
         self._turn = turn
         speaking.dropped()
         self._emit({"type": "turn.reopened", "turn": turn.number})
@@ -250,11 +250,11 @@ class Session:
     def _feed(self) -> None:
         turn = self._turn
         if turn is not None and self._ears.in_speech and not self._ears.pausing:
-            turn.voiced_ms = self._ears.voiced_ms
+            turn.voiced(self._ears.voiced_ms)
             turn.feed(self._ears.num_samples)
 
     def _end(self, turn: Listening, heard: Heard) -> None:
-        turn.voiced_ms = heard.voiced_ms
+        turn.voiced(heard.voiced_ms)
         turn.pause(heard.at, self._ears.num_samples)
         if turn.voiced_ms < _SHORTEST_TURN_MS:
             self._drop_listening()

@@ -1,6 +1,7 @@
 """One conversation, driven with arrays and a clock."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from app.session import with_settings
 from app.settings import SessionSettings
 from data.errors import InputError, RepError
 from tests.app.fake_speaker import RATE, FakeSpeaker
-from tests.app.stage import Stage
+from tests.app.stage import Stage, ToldUtterance
 from tests.app.user_sound import silence, speechlike
 
 
@@ -105,6 +106,35 @@ def test_a_turn_that_goes_on_before_anything_was_spoken_is_reopened() -> None:
     # the dialogue of the speech models has the whole turn once
     texts = [text for who, text, _ in stage.speaker.dialogues[-1].turns if who == 0]
     assert texts == ["i like the rain"]
+
+
+def test_a_click_after_a_sentence_does_not_take_it_away() -> None:
+    """Only the click was measured once: too short for a turn, and the sentence went with it."""
+    stage = Stage("i won the race")
+    stage.patient = False
+    stage.speaker.gate.clear()  # no sound yet: the click reopens the turn
+    stage.say(np.concatenate([speechlike(1.5), silence(0.6), speechlike(0.08), silence(0.9)]))
+    stage.patient = True
+    stage.speaker.gate.set()
+    stage.wait(3.0)
+    assert stage.of("turn.reopened")
+    assert not stage.of("turn.dropped")
+    assert [turn.text for turn in stage.session.turns.records if not turn.who] == ["i won the race"]
+
+
+def test_nor_while_the_sentence_is_being_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[Future[str]] = [Future(), Future()]
+    waiting = iter(texts)
+    monkeypatch.setattr(ToldUtterance, "finish", lambda _: next(waiting))
+    stage = Stage()
+    stage.say(np.concatenate([speechlike(1.5), silence(0.6), speechlike(0.08), silence(0.9)]))
+    for text, heard in zip(texts, ("i won the race", ""), strict=True):
+        text.set_result(heard)
+    stage.wait(3.0)
+    assert not stage.of("turn.dropped")
+    assert [turn["text"] for turn in stage.of("turn") if turn["who"] == "user"] == [
+        "i won the race"
+    ]
 
 
 def test_speech_later_than_that_is_a_turn_of_its_own() -> None:

@@ -58,7 +58,7 @@ class Sign(Enum):
 
     STARTED = "started"  # speech for about 100 ms
     WENT_ON = "went on"  # speech again, after a pause that was not the end
-    PAUSED = "paused"  # `pause_ms` of silence
+    PAUSED = "paused"  # `pause_ms` of silence, or `silence_ms` where that is less
     ENDED = "ended"  # `silence_ms` of silence, or the turn has become too long
 
 
@@ -181,9 +181,10 @@ class Ears:
             self.voiced_ms += FRAME_MS
         if end - self._started_at > _MAX_TURN_S * SAMPLE_RATE:
             return [self._end()]
-        if self._silence_ms(end) >= self.settings.pause_ms:
+        if self._silence_ms(end) >= min(self.settings.pause_ms, self.settings.silence_ms):
             self._paused = True
-            return [Heard(Sign.PAUSED, self._last_voiced_end, self.voiced_ms)]
+            paused = Heard(Sign.PAUSED, self._last_voiced_end, self.voiced_ms)
+            return [paused, *self._pause(count, end)]  # the pause may be the end already
         return []
 
     def _wait(self, count: int, end: int) -> list[Heard]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.hearing import Ears, HearingSettings, Memory, Sign
+from app.hearing import FRAME_MS, Ears, HearingSettings, Memory, Sign
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from tests.app.user_sound import silence, speechlike
@@ -40,6 +40,20 @@ def test_a_pause_is_not_an_end() -> None:
         Sign.PAUSED,
         Sign.ENDED,
     ]
+
+
+@pytest.mark.parametrize("silence_ms", [200, 240, 300, 500])
+def test_a_turn_ends_after_the_silence_that_was_set(silence_ms: int) -> None:
+    """No less than 300 ms ended it once: a pause came first."""
+    ears = Ears(HearingSettings(silence_ms=silence_ms))
+    sound = np.concatenate([silence(0.3), speechlike(1.0), silence(1.0)])
+    waited_ms = []
+    for start in range(0, len(sound), 480):
+        for event in ears.push(sound[start : start + 480]):
+            if event.sign is Sign.ENDED:
+                waited_ms.append((ears.num_samples - event.at) * 1000 / SAMPLE_RATE)
+    assert len(waited_ms) == 1
+    assert 0 <= waited_ms[0] - silence_ms < FRAME_MS
 
 
 def test_noise_silence_and_tiny_sounds_are_not_speech() -> None:

@@ -126,7 +126,7 @@ class Hub:
         self.settings = settings or HubSettings()
         self.metrics = metrics or Metrics()
         self._clock = clock
-        self._live: dict[str, Session] = {}
+        self._live: dict[str, tuple[Session, Callable[[], None]]] = {}
         self._parked: dict[str, tuple[Session, float]] = {}
 
     @property
@@ -139,8 +139,15 @@ class Hub:
         settings: SessionSettings,
         emit: Callable[[Emitted], None],
         wake: Callable[[], None],
+        lost: Callable[[], None],
     ) -> tuple[Session, bool]:
-        """A session for a new listener: the parked one of this name, or else a new one.
+        """A session for a new listener: the live or parked one of this name, or else a new one.
+
+        Args:
+            name: the secret one of a session that shall go on.
+            settings: of the session from now on.
+            emit, wake: see `Session`.
+            lost: called when the session goes on with another listener.
 
         Returns:
             The session, and whether it is resumed.
@@ -149,6 +156,10 @@ class Hub:
             BusyError: no more are carried.
         """
         self.sweep()
+        if name in self._live:  # the old connection is dead, and nobody has noticed yet
+            session, old_is_lost = self._live[name]
+            self.park(session)
+            old_is_lost()
         if len(self._live) >= self.settings.max_sessions:
             self.metrics.refused.inc()
             raise BusyError(
@@ -171,15 +182,10 @@ class Hub:
                 self._clock,
                 self.metrics,
             )
-        self._live[session.name] = session
+        self._live[session.name] = (session, lost)
         self._count()
         logger.info("session %s: %s", session.name[:6], "resumed" if parked else "opened")
         return session, parked is not None
-
-    def parked_settings(self, name: str) -> SessionSettings | None:
-        """The settings of a parked session."""
-        parked = self._parked.get(name)
-        return parked[0].settings if parked is not None else None
 
     def park(self, session: Session) -> None:
         """The listener is gone; the place is free at once, the dialogue waits."""
@@ -201,10 +207,8 @@ class Hub:
 
     def find(self, name: str) -> Session | None:
         """A live or parked session by its secret name."""
-        if name in self._live:
-            return self._live[name]
-        parked = self._parked.get(name)
-        return parked[0] if parked is not None else None
+        found = self._live.get(name) or self._parked.get(name)
+        return found[0] if found is not None else None
 
     def sweep(self) -> None:
         """Ends what has waited too long."""
@@ -215,7 +219,7 @@ class Hub:
 
     def close(self) -> None:
         """Ends everything."""
-        for session in list(self._live.values()):
+        for session, _ in list(self._live.values()):
             self.end(session)
         for name in list(self._parked):
             self._end_parked(name)

@@ -92,6 +92,8 @@ class Channel:
         received = await self._socket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", 1000))
+        if self.ended:  # it was on its way
+            raise WebSocketDisconnect
         text = received.get("text")
         content = text if text is not None else received.get("bytes") or b""
         if not self._message_rate.allows(cost(content), time.monotonic()):
@@ -101,7 +103,9 @@ class Channel:
     def open(self, name: str | None, settings: SessionSettings) -> tuple[Session, bool]:
         """A session for this listener, and whether it is resumed; raises ProtocolError (busy)."""
         try:
-            self.session, resumed = self.hub.open(name, settings, self.emit, self._waker())
+            self.session, resumed = self.hub.open(
+                name, settings, self.emit, self._waker(), self._lose
+            )
         except BusyError as error:
             raise ProtocolError("busy", str(error), True) from None
         return self.session, resumed
@@ -137,6 +141,11 @@ class Channel:
             self.hub.end(session)
         else:
             self.hub.park(session)
+
+    def _lose(self) -> None:
+        self.session, self.ended = None, True
+        message = "the conversation goes on in another connection"
+        self.emit(_error("taken_over", message, fatal=True))
 
     def _waker(self) -> Callable[[], None]:
         loop = asyncio.get_running_loop()

@@ -112,8 +112,8 @@ class _Listener:
         if message["type"] != "start":
             raise ProtocolError("not_started", "the first message must be 'start'", True)
         name = message.get("session")
-        before = self._hub.parked_settings(name) if name else None
-        settings = before or self._hub.settings.session
+        before = self._hub.find(name) if name else None
+        settings = self._hub.settings.session if before is None else before.settings
         try:
             settings = changed(self._engines, settings, message.get("settings", {}))
         except ProtocolError as error:

@@ -104,6 +104,26 @@ def test_a_dropped_connection_frees_the_place_and_may_come_back() -> None:
             again.close()
 
 
+def test_a_listener_may_be_back_before_the_old_connection_is_known_to_be_dead() -> None:
+    settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
+    with serving(engines(), settings) as (place, app), opened(place) as (socket, session):
+        socket.send(json.dumps({"type": "text", "text": "my name is bob"}))
+        until(socket, "reply.started")
+        with opened(place, session=session["session"]) as (again, resumed):
+            assert resumed["resumed"]
+            assert resumed["turns"][0]["text"] == "my name is bob"
+            refused, _ = until(socket, "error")
+            assert (refused["code"], refused["fatal"]) == ("taken_over", True)
+            with pytest.raises(ConnectionClosed):
+                socket.recv(60)
+            # that the old connection leaves changes nothing
+            again.send(json.dumps({"type": "text", "text": "what is my name"}))
+            assert "Bob" in until(again, "reply.text")[0]["text"]
+            assert app.state.hub.num_live == 1
+            assert not app.state.hub._parked
+            again.close()
+
+
 def test_a_listener_who_vanished_in_mid_reply_is_noticed_within_5_s() -> None:
     """No goodbye and no end of the connection either: a laptop that was closed."""
     with (
@@ -112,7 +132,7 @@ def test_a_listener_who_vanished_in_mid_reply_is_noticed_within_5_s() -> None:
     ):
         socket.sendall(frame(json.dumps(START)))
         socket.sendall(frame(json.dumps({"type": "text", "text": "who are you"})))
-        while not any(one._speaking for one in app.state.hub._live.values()):
+        while not any(one._speaking for one, _ in app.state.hub._live.values()):
             time.sleep(0.02)
         began = time.monotonic()
         while not app.state.hub._parked:

@@ -1,5 +1,6 @@
 """One application: page, WebSocket, HTTP routes, and the door around them."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
@@ -33,6 +34,7 @@ SOCKET_OPTIONS: dict[str, Any] = {
     "ws_ping_interval": 2.0,
     "ws_ping_timeout": 2.5,
 }
+_SWEEP_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sweeper = asyncio.create_task(_sweep(hub))
         yield
+        sweeper.cancel()
         hub.close()
 
     app = FastAPI(title="Repartee", docs_url=None, redoc_url=None, lifespan=lifespan)
@@ -79,6 +83,13 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
             allow_headers=("Authorization", "Content-Type"),
         )
     return app
+
+
+async def _sweep(hub: Hub) -> None:
+    # by the server's own clock: who closed the last tab leaves nobody else to do it
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        hub.sweep()
 
 
 async def _bad_input(_: Request, error: Exception) -> JSONResponse:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 0.02
 _MAX_WAITING = 600  # messages to a listener who does not read
 _MAX_ERRORS = 50
-_SWEEP_S = 1.0
+_CHECK_S = 1.0
 
 Encoded = dict[str, Any] | bytes
 
@@ -161,7 +161,7 @@ class Channel:
             self.session.tick()
 
     async def _tick(self) -> None:
-        swept = 0.0
+        checked = 0.0
         while True:
             await asyncio.sleep(TICK_S)
             session = self.session
@@ -169,9 +169,8 @@ class Channel:
                 continue
             session.tick()
             now = time.monotonic()
-            if now - swept > _SWEEP_S:
-                swept = now
-                self.hub.sweep()
+            if now - checked > _CHECK_S:
+                checked = now
                 self.hub.metrics.queue.set(self._out.qsize())
                 await self._check(session)
 

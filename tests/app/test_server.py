@@ -179,6 +179,17 @@ def test_an_unknown_or_expired_session_is_a_new_one() -> None:
             again.close()
 
 
+def test_a_conversation_that_nobody_comes_back_to_ends_though_nobody_else_is_there() -> None:
+    settings = ServerSettings(hub=HubSettings(parked_s=0.2), page=False)
+    with serving(engines(), settings) as (place, app):
+        with opened(place) as (_, session):
+            pass
+        began = time.monotonic()
+        while app.state.hub.find(session["session"]) is not None:
+            assert time.monotonic() - began < 5
+            time.sleep(0.02)
+
+
 def test_busy_is_said() -> None:
     settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
     with (

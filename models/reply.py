@@ -44,7 +44,8 @@ class Reply:
 
     Attributes:
         text: what is spoken, as far as it is known.
-        words: (word, start, end) in seconds from the first sample, of what has been predicted.
+        words: (word, start, end) in seconds from the first sample. A word is there before its
+            sound is; the end of the last one moves on while it is being spoken.
         retries: sentences that were begun again because their pointer stood still or ran away.
         first_audio_ms: from the call of `speak` to the first chunk.
         complete: whether everything was spoken.
@@ -199,7 +200,7 @@ class Reply:
     def _say(self, units: Units, continues: bool) -> None:
         """One sentence: frames go to the decoder as they come."""
         dialogue = self._dialogue
-        mark = dialogue.mark()
+        mark, before = dialogue.mark(), self.words
         symbols = torch.tensor(units.symbols)
         # The first sentence streams at once. Of later ones the listener still hears what came
         # before, so a second and a half is looked at before it is let go, while that lasts.
@@ -221,10 +222,12 @@ class Reply:
                     break
                 ripe = count >= hold or (count >= FIRST_FRAMES and self._short())
                 if ripe and count - sent >= FIRST_FRAMES:
+                    self.words = before + self._spoken_words(units, sentence.pointer, first_frame)
                     sent = self._send(sentence, symbols, sent)
             else:
+                pointer = [*sentence.pointer, len(units)]  # it has left the text
+                self.words = before + self._spoken_words(units, pointer, first_frame)
                 self._send(sentence, symbols, sent)
-                self._tell_words(units, sentence.pointer, first_frame)
                 return
             self.retries += 1
             dialogue.return_to(mark)
@@ -260,14 +263,19 @@ class Reply:
                 self._check()
         return count
 
-    def _tell_words(self, units: Units, pointer: list[int], first_frame: int) -> None:
+    def _spoken_words(self, units: Units, pointer: list[int], first_frame: int) -> list[Word]:
+        """Those that the pointer has reached."""
         # The pointer only rises; a short word that it leaps over has no time of its own.
         frame_s = FRAME_SAMPLES / SAMPLE_RATE / self._options.rate
+        words = []
         for word, first, end in units.words:
+            if pointer[-1] < first:
+                break
             start = bisect.bisect_left(pointer, first)
             stop = bisect.bisect_left(pointer, end)
             start_s, end_s = (first_frame + start) * frame_s, (first_frame + stop) * frame_s
-            self.words.append((word, round(start_s, 3), round(end_s, 3)))
+            words.append((word, round(start_s, 3), round(end_s, 3)))
+        return words
 
     def _decode(self) -> None:
         model = self._dialogue.model

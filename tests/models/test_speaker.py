@@ -102,6 +102,35 @@ def test_an_interrupted_turn_is_cut_where_it_was_heard(speaker: Speaker) -> None
     assert len(turn.samples) == round(middle * 24_000)
 
 
+def test_a_turn_that_is_cut_in_its_first_sentence_keeps_its_words(
+    speaker: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were known only once the sentence was predicted: what was heard stood there wordless."""
+    sentence = "the train was late and we waited near the old bridge " * 3
+    whole = speaker.speak(speaker.open_dialogue(), sentence, speaker.voices["one"], OPTIONS)
+    list(whole)
+    heard = [word for word, start, _ in whole.words if start < 1.0]
+    assert 0 < len(heard) < len(whole.words)
+    step = Reply._step
+
+    def stuck(self: Reply, steps: Any, num_frames: int) -> bool:
+        if num_frames >= 45:
+            self._cancelled.wait(10)
+        return step(self, steps, num_frames)
+
+    monkeypatch.setattr(Reply, "_step", stuck)
+    dialogue = speaker.open_dialogue()
+    reply = speaker.speak(dialogue, sentence, speaker.voices["one"], OPTIONS)
+    chunks = iter(reply)
+    while reply.duration_s < 1.0:
+        next(chunks)
+        known = [(word, start) for word, start, _ in reply.words if start < reply.duration_s]
+        assert known == [(w, start) for w, start, _ in whole.words if start < reply.duration_s]
+    reply.commit(played_s=1.0)
+    assert dialogue.turns[-1].text.split() == heard
+    assert dialogue.predictor.turn_ends
+
+
 def test_cancel_ends_the_iteration_and_the_threads(speaker: Speaker) -> None:
     reply = speaker.speak(speaker.open_dialogue(), TEXT * 20, speaker.voices["one"], OPTIONS)
     next(iter(reply))

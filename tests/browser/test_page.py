@@ -1,16 +1,16 @@
 """What the page says and does when something is in the way, and for whoever has only keys."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.hub import HubSettings
-from app.replies import ChatEndpoint
+from app.replies import ChatEndpoint, Said
 from app.server import ServerSettings
-from tests.app.fake_speaker import FakeSpeaker
+from tests.app.fake_speaker import WORD_SAMPLES, FakeSpeaker
 from tests.app.language_model import event, language_model
 from tests.app.live import engines, serving
 from tests.browser.chromium import agent_turns, chromium, need_chromium, open_page, wait_for_agent
@@ -166,6 +166,37 @@ def test_a_lost_connection_comes_back_with_the_same_conversation(
         assert page.evaluate("window.repartee.connection.session") == session
         assert "Anna" in write(page, "what is my name")
         assert page.locator(".rp-turn").count() == 4
+        page.close()
+
+
+class LongThenShort:
+    name = "told"
+
+    def __init__(self) -> None:
+        self.answers = [" ".join(f"word{number}" for number in range(100)), "That is all right."]
+
+    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+        yield self.answers.pop(0)
+
+
+def test_a_new_conversation_is_quiet_at_once_and_its_first_reply_is_heard(
+    browsers: dict[bool, Any],
+) -> None:
+    """Both replies have the number 1: the second was taken for more of the first."""
+    with serving(engines(responders={"told": LongThenShort()}), SHOWN) as (place, _):
+        page, noted = open_page(browsers[True], f"http://{place}/")
+        page.fill(".rp-type input", "hello")
+        page.keyboard.press("Enter")
+        page.wait_for_function("window.repartee.figures.played > 12000")
+        page.click(".rp-new")
+        page.wait_for_timeout(300)  # a report may be on its way
+        played = page.evaluate("window.repartee.figures.played")
+        page.wait_for_timeout(500)
+        assert page.evaluate("window.repartee.figures.played") == played
+        assert write(page, "hello again") == "That is all right."
+        heard = page.evaluate("window.repartee.figures.played") - played
+        assert heard >= 0.95 * 4 * WORD_SAMPLES
+        assert noted["errors"] == []
         page.close()
 
 

@@ -140,6 +140,7 @@ class Chat {
 
   anew() {
     this.audio.stopReplay();
+    this.audio.tell({ type: 'clear' });
     this.stopTalking();
     this.connection.close();
     this.log.clear();
@@ -178,7 +179,10 @@ class Chat {
 
   on_session(event) {
     this.choices(event);
-    if (!event.resumed) this.log.clear();
+    if (!event.resumed) {
+      this.log.clear();
+      this.audio.tell({ type: 'clear' });
+    }
     this.audio.sent = 0; // the server counts anew
     this.audio.anchor = null;
     for (const turn of event.turns) this.log.show({ ...turn, final: true });

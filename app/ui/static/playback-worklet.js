@@ -36,6 +36,12 @@ class Playback extends AudioWorkletProcessor {
     this.begun = false;
   }
 
+  // another conversation, whose replies are counted from 1 again
+  clear() {
+    this.reset(0);
+    this.gain = this.wanted = 1;
+  }
+
   sound({ reply, samples }) {
     if (reply !== this.reply) {
       this.reset(reply);

@@ -13,6 +13,7 @@ from app.server import ServerSettings
 from tests.app.fake_speaker import WORD_SAMPLES, FakeSpeaker
 from tests.app.language_model import event, language_model
 from tests.app.live import engines, serving
+from tests.app.user_sound import speechlike
 from tests.browser.chromium import agent_turns, chromium, need_chromium, open_page, wait_for_agent
 
 pytestmark = pytest.mark.browser
@@ -196,6 +197,28 @@ def test_a_new_conversation_is_quiet_at_once_and_its_first_reply_is_heard(
         assert write(page, "hello again") == "That is all right."
         heard = page.evaluate("window.repartee.figures.played") - played
         assert heard >= 0.95 * 4 * WORD_SAMPLES
+        assert noted["errors"] == []
+        page.close()
+
+
+def test_what_is_being_said_when_talking_is_stopped_is_answered(browsers: dict[bool, Any]) -> None:
+    with serving(engines("my name is anna"), SHOWN) as (place, _):
+        page, noted = open_page(browsers[True], f"http://{place}/")
+        page.evaluate("window.repartee.connect()")
+        page.evaluate(
+            """(pcm) => {
+              for (let at = 0; at < pcm.length; at += 480) {
+                window.repartee.audio.onSound(Int16Array.from(pcm.slice(at, at + 480)));
+              }
+            }""",
+            (32767 * speechlike(1.2)).astype(int).tolist(),
+        )
+        page.wait_for_selector(".rp-state[data-state=hearing]")
+        page.evaluate("window.repartee.stopTalking()")
+        wait_for_agent(page, 0)
+        said = page.locator(".rp-turn .rp-text").all_inner_texts()
+        assert said[0] == "my name is anna" and "Anna" in said[1]
+        page.wait_for_selector(".rp-state[data-state=listening]")
         assert noted["errors"] == []
         page.close()
 

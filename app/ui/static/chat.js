@@ -24,6 +24,8 @@ const PARTS = [
   ['speech_ms', 'voice'],
 ];
 
+const SILENCE = 84000; // samples, 3.5 s: more than any silence that ends a turn
+
 const SOUNDS = 12; // turns whose sound is kept for another replay
 
 const INSECURE =
@@ -111,9 +113,12 @@ class Chat {
     }
   }
 
+  // The server counts time by samples: it would wait for the end of what was being said.
   stopTalking() {
     this.audio.closeMicrophone();
     this.connection.send({ type: 'stop' });
+    this.connection.sendSilence(SILENCE);
+    this.audio.sent += SILENCE;
     this.pressed(false);
   }
 
@@ -141,7 +146,8 @@ class Chat {
   anew() {
     this.audio.stopReplay();
     this.audio.tell({ type: 'clear' });
-    this.stopTalking();
+    this.audio.closeMicrophone();
+    this.pressed(false);
     this.connection.close();
     this.log.clear();
     this.sounds.clear();

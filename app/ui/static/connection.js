@@ -1,5 +1,6 @@
 // The WebSocket of the conversation; see PROTOCOL.md. Comes back by itself after a drop.
 const RETRIES = 6;
+const MOST = 12000; // samples in a message
 
 export class Connection {
   constructor(handlers) {
@@ -82,6 +83,13 @@ export class Connection {
   sendSound(pcm) {
     // a connection that cannot keep up loses sound rather than growing late
     if (this.ready && this.socket.bufferedAmount < 96000) this.socket.send(pcm.buffer);
+  }
+
+  // Nothing of it is lost: it is what ends a turn when no more sound comes.
+  sendSilence(samples) {
+    for (let left = samples; this.ready && left > 0; left -= MOST) {
+      this.socket.send(new ArrayBuffer(2 * Math.min(left, MOST)));
+    }
   }
 
   close() {

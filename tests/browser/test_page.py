@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from app.hearing import HearingSettings
 from app.hub import HubSettings
 from app.replies import ChatEndpoint, Said
 from app.server import ServerSettings
+from app.settings import SessionSettings
 from tests.app.fake_speaker import WORD_SAMPLES, FakeSpeaker
 from tests.app.language_model import event, language_model
 from tests.app.live import engines, serving
@@ -106,6 +108,17 @@ def test_voice_and_speech_model_can_be_chosen_before_and_during_a_talk(
         ]
         for number, hz in ((0, 220), (1, 330)):
             assert strongest_hz(page, int(turns.nth(number).get_attribute("data-turn"))) == hz
+        page.close()
+
+
+def test_the_silence_that_ends_a_turn_is_shown_as_the_server_has_it(
+    browsers: dict[bool, Any],
+) -> None:
+    session = SessionSettings(hearing=HearingSettings(silence_ms=2400))
+    with serving(engines(), ServerSettings(hub=HubSettings(session=session))) as (place, _):
+        page, _ = open_page(browsers[True], f"http://{place}/")
+        page.wait_for_function("document.querySelector('[name=silence_ms]').value === '2400'")
+        assert page.text_content("label:has([name=silence_ms]) output") == "2400 ms"
         page.close()
 
 

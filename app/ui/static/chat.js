@@ -32,6 +32,12 @@ const INSECURE =
   'This page came over plain HTTP, so the browser gives it no microphone. Typing works; for ' +
   'talking start the server with --ssl-keyfile and --ssl-certfile.';
 
+// What stands beside a slider.
+function shown(name, value) {
+  if (name === 'silence_ms') return `${value} ms`;
+  return value === null ? 'as trained' : value.toFixed(1);
+}
+
 // A button that were `disabled` would lose the focus of whoever works with keys.
 function enable(button, on) {
   button.setAttribute('aria-disabled', !on);
@@ -181,6 +187,7 @@ class Chat {
     this.fill('voice', voices.map((one) => [one.name, `${one.name}: ${one.description}`]), settings.voice);
     this.fill('predictor', predictors.map((one) => [one, one]), settings.predictor);
     this.fill('responder', responders.map((one) => [one, RESPONDERS[one] || one]), settings.responder);
+    this.slide('silence_ms', settings.silence_ms);
   }
 
   on_session(event) {
@@ -362,6 +369,12 @@ class Chat {
     if (chosen) select.value = chosen;
   }
 
+  slide(name, value) {
+    const widget = this.find(`input[name=${name}]`);
+    widget.value = value;
+    widget.parentElement.querySelector('output').textContent = shown(name, value);
+  }
+
   setting(widget) {
     const name = widget.name;
     let value = widget.value;
@@ -369,8 +382,7 @@ class Chat {
     if (widget.type === 'range') {
       value = Number(value);
       if (name === 'temperature' && value === 0) value = null;
-      const shown = { silence_ms: `${value} ms`, temperature: value === null ? 'as trained' : value.toFixed?.(1) };
-      widget.parentElement.querySelector('output').textContent = shown[name] || value.toFixed(1);
+      widget.parentElement.querySelector('output').textContent = shown(name, value);
     }
     this.connection.settings[name] = value;
     this.connection.send({ type: 'settings', settings: { [name]: value } });

@@ -87,10 +87,10 @@ class Engines:
             raise InputError(f"there is a voice {name!r} already; take another name")
 
     def remove_voice(self, name: str) -> None:
-        """Raises InputError when it is not a cloned voice."""
+        """A bundled voice of that name stays; raises InputError when there is no cloned one."""
         self.library.remove(name)
-        kept = {key: voice for key, voice in self.speaker.voices.items() if key != name}
-        self.speaker.voices = kept
+        voices = self.speaker.voices.items()
+        self.speaker.voices = {k: v for k, v in voices if k != name or v.prompt is None}
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from app.hub import Engines
 from app.library import Library, read_voice_file
 from app.voice_sample import MAX_SAMPLE_S, clean_sample, similarity
 from app.voices import clone, load_speaker, main
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
 from models.voice import Voice
+from tests.app.stage import ToldRecognizer
 from tests.app.voice_sound import espeak_voice
 from tests.tiny import STYLE, save_tiny
 
@@ -206,10 +208,13 @@ def test_a_cloned_voice_is_never_the_default(
     none."""
     weights, library = save_tiny(tmp_path / "weights"), kept(tmp_path / "library")
     kept(tmp_path / "library", "two")
-    voices = load_speaker(weights, library=library).voices
-    assert list(voices) == ["one", "two", "slt", "anna"]
-    assert voices["two"].prompt is None  # the bundled one
+    speaker = load_speaker(weights, library=library)
+    assert list(speaker.voices) == ["one", "two", "slt", "anna"]
+    assert speaker.voices["two"].prompt is None  # the bundled one
     assert "two is left out: a bundled voice has its name" in caplog.text
+    Engines(speaker, ToldRecognizer(), {}, library).remove_voice("two")
+    assert library.names() == ["anna"]
+    assert speaker.voices["two"].prompt is None
 
 
 # The verbs

@@ -16,9 +16,9 @@ from data.audio import SAMPLE_RATE, StreamResampler
 from data.errors import InputError
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
-from data.ncssd.truncation import missing_end
+from data.ncssd.truncation import announced_seconds, missing_end
 
-VERSION = 2
+VERSION = 3
 MIN_SECONDS = 1.0
 _BLOCK = 1 << 18
 _CLIPPED = 0.999
@@ -123,7 +123,7 @@ def _frames(path: Path, facts: Row) -> Iterator[np.ndarray]:
                 codec=stream.codec_context.name,
                 rate=int(stream.rate or 0),
                 channels=int(stream.codec_context.channels or 0),
-                announced=round((container.duration or 0) / av.time_base, 3),
+                announced=round(announced_seconds(container, stream), 3),
             )
             planar = av.AudioResampler(format="fltp", rate=facts["rate"] or None)
             for frame in container.decode(stream):

@@ -1,5 +1,10 @@
 """A file that ends early is not used unnoticed, whatever its container."""
 
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
 import pytest
 
 from data.errors import InputError
@@ -11,6 +16,8 @@ from data.ncssd.truth.sound import FILES
 from tests.data.ncssd import made
 
 CONTAINERS = tuple(FILES)
+FILMS = ("mp4", "mov", "mkv", "webm", "avi", "flv", "ts")
+KNOWN_HALVES = ("mp4", "mov", "mkv", "webm", "avi")  # the others say nothing of the sound's length
 
 
 def decoded(path, tmp_path, keep_damaged=False):
@@ -48,3 +55,71 @@ def test_by_a_setting_what_is_there_is_used_and_the_row_says_so(sound, tmp_path,
     row = decoded(path, tmp_path, keep_damaged=True)
     assert 0.4 < row["duration"] * 24_000 / sound.shape[0] < 0.7
     assert "ends early" in row["damaged"]
+
+
+def film(path: Path, starts_s: float = 0.0) -> Path:
+    """8 s of sound with a picture that runs on to 20 s."""
+    kind = path.suffix[1:]
+    codecs = {"webm": ("libvpx", "libopus"), "avi": ("mpeg4", "libmp3lame"), "flv": ("flv", "aac")}
+    coded, spoken = codecs.get(kind, ("mpeg4", "aac"))
+    fast = {"movflags": "faststart"} if kind in ("mp4", "mov") else {}
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w", options=fast) as output:
+        picture = output.add_stream(coded, rate=5)
+        picture.width, picture.height, picture.pix_fmt = 32, 32, "yuv420p"
+        sound = output.add_stream(spoken, rate=48_000 if kind == "webm" else 24_000, layout="mono")
+        encoder = sound.codec_context
+        even = av.AudioResampler(encoder.format, "mono", sound.rate, encoder.frame_size)
+        pcm = (3000 * rng.standard_normal((1, sound.rate * 8))).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
+        frame.sample_rate = sound.rate
+        frame.pts, frame.time_base = round(starts_s * sound.rate), Fraction(1, sound.rate)
+        packets = []
+        for _ in range(100):
+            pixels = rng.integers(0, 255, (32, 32, 3), np.uint8)
+            packets += picture.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
+        for part in [*even.resample(frame), *even.resample(None)]:
+            packets += sound.encode(part)
+        packets += [*picture.encode(None), *sound.encode(None)]
+        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
+            output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("kind", FILMS)
+def test_a_film_that_runs_on_after_its_sound_is_whole(tmp_path, kind):
+    row = decoded(film(tmp_path / f"a.{kind}"), tmp_path)
+    assert "damaged" not in row
+    assert abs(row["duration"] - 8.0) < 0.15
+
+
+@pytest.mark.parametrize("kind", KNOWN_HALVES)
+def test_half_a_film_is_refused_with_the_reason(tmp_path, kind):
+    path = film(tmp_path / f"a.{kind}")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 4])
+    with pytest.raises(InputError, match="ends early"):
+        decoded(path, tmp_path)
+
+
+def test_a_film_whose_sound_begins_late_is_whole(tmp_path):
+    row = decoded(film(tmp_path / "a.mkv", starts_s=4.0), tmp_path)
+    assert "damaged" not in row and abs(row["duration"] - 8.0) < 0.15
+
+
+def test_a_film_in_matroska_without_lengths_of_its_streams_is_whole_and_half_of_it_is_not(tmp_path):
+    path = film(tmp_path / "a.mkv")
+    whole = path.read_bytes().replace(b"DURATION", b"OTHERTAG")
+    path.write_bytes(whole)
+    assert "damaged" not in decoded(path, tmp_path)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="bytes are there"):
+        decoded(path, tmp_path)
+
+
+def test_a_film_of_which_the_rest_is_empty_is_refused(tmp_path):
+    """A download that claimed its room at the beginning."""
+    path = film(tmp_path / "a.mkv")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 4] + bytes(len(whole) - len(whole) // 4))
+    with pytest.raises(InputError, match=r"of 8\.0 s are there|damaged"):
+        decoded(path, tmp_path)

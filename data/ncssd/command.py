@@ -109,7 +109,8 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     if unknown:
         raise InputError(f"unknown format {unknown[0]!r}; choose of {', '.join(FORMATS)}")
     rights = {"license": arguments.license, "consent": arguments.consent}
-    sources = read_sources(find_media(arguments.inputs), rights, arguments.require_license)
+    media = find_media(arguments.inputs, arguments.out)
+    sources = read_sources(media, rights, arguments.require_license)
     engine: Engine
     closing: contextlib.AbstractContextManager = contextlib.nullcontext()
     if arguments.engine == "ray":

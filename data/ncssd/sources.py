@@ -49,20 +49,31 @@ class Source:
     rights: Row
 
 
-def find_media(inputs: list[Path]) -> list[Path]:
+def find_media(inputs: list[Path], out: Path | None = None) -> list[Path]:
     """Files as they are given; of folders, every media file under them, in order of name.
+
+    Args:
+        inputs: files and folders.
+        out: what the build makes; of a folder that holds it, what lies there is no input.
 
     Raises:
         InputError: something that is not there, or a folder without media.
     """
     found: list[Path] = []
+    own = None if out is None else out.resolve()
     for given in inputs:
         if given.is_dir():
             inside = sorted(
-                p for p in given.rglob("*") if p.suffix.lower() in MEDIA and p.is_file()
+                path
+                for path in given.rglob("*")
+                if path.suffix.lower() in MEDIA
+                and path.is_file()
+                and (own is None or not path.resolve().is_relative_to(own))
             )
             if not inside:
-                raise InputError(f"{given} holds no media file ({' '.join(sorted(MEDIA))})")
+                kinds = " ".join(sorted(MEDIA))
+                beside = "" if out is None else f" outside of --out {out}"
+                raise InputError(f"{given} holds no media file{beside} ({kinds})")
             found += inside
         elif given.is_file():
             found.append(given)

@@ -40,6 +40,16 @@ def test_the_same_content_is_taken_once(tmp_path):
     assert len(read_sources(find_media([tmp_path]), {}, False)) == 1
 
 
+def test_what_a_build_made_is_no_input_of_the_next(tmp_path):
+    for name in ("talk.wav", "out/work/decode/1.wav", "out/ncssd/1/0_0_d1.wav", "outer/b.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    found = find_media([tmp_path], tmp_path / "outer" / ".." / "out")
+    assert [path.name for path in found] == ["b.wav", "talk.wav"]
+    with pytest.raises(InputError, match="no media file outside of --out"):
+        find_media([tmp_path], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -129,6 +129,11 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
         return 130
     hours = sum(row["end"] - row["start"] for row in built.accepted) / 3600
     print(f"{len(built.accepted)} dialogues, {hours:.2f} hours, in {arguments.out / 'ncssd'}")
+    if built.removed:
+        print(
+            f"{built.removed} dialogues of an earlier build removed from there: these inputs and "
+            "settings do not give them (another --out keeps both)"
+        )
     print(f"{len(built.dropped) - len(built.quarantined)} scenes and windows left out", end="; ")
     print(f"{len(built.quarantined)} in quarantine ({arguments.out / 'quarantine.jsonl'})")
     print(_cost(time.monotonic() - began))

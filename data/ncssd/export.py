@@ -42,26 +42,27 @@ def name_dialogues(rows: list[Row]) -> list[Row]:
     return out
 
 
-def export_ncssd(rows: list[Row], context: Context, root: Path, pad_s: float) -> int:
+def export_ncssd(rows: list[Row], context: Context, root: Path, pad_s: float) -> tuple[int, int]:
     """Writes the dialogues that are not there yet, and removes those that are no longer wanted.
 
     Returns:
-        How many were written.
+        How many were written, and how many removed that nothing took the place of.
     """
     root.mkdir(parents=True, exist_ok=True)
     for leftover in root.glob(".*.partial"):
         shutil.rmtree(leftover)
     wanted = {row["id"]: export_key(row, pad_s) for row in rows}
-    for folder in root.iterdir():
+    written, removed = 0, 0
+    for folder in list(root.iterdir()):
         key = _key_of(folder)
         if key is not None and wanted.get(folder.name) != key:
             shutil.rmtree(folder)
-    written = 0
+            removed += folder.name not in wanted
     for row in rows:
         if not (root / row["id"]).exists():
             write_ncssd_dialogue(root, _dialogue(row, context, pad_s))
             written += 1
-    return written
+    return written, removed
 
 
 def export_key(row: Row, pad_s: float) -> str:

@@ -53,6 +53,7 @@ class Built:
     dropped: list[Row]
     quarantined: list[Row]
     written: int
+    removed: int
 
 
 class Watcher:
@@ -110,13 +111,13 @@ def _build(
     accepted = [{**row, "tools": used} for row in accepted]
     dropped = [row for row in rows if "dropped" in row]
     quarantined = [row for row in dropped if row["dropped"].startswith(QUARANTINE)]
-    written = export_ncssd(accepted, context, out / "ncssd", config.turns.pad_s)
+    written, removed = export_ncssd(accepted, context, out / "ncssd", config.turns.pad_s)
     write_rows(out / "dialogues.jsonl", accepted)
     write_rows(out / "dropped.jsonl", [row for row in dropped if row not in quarantined])
     write_rows(out / "quarantine.jsonl", [_reason_of(row) for row in quarantined])
     write_exports(formats, out, accepted)
     _write_summary(out, config, sources, accepted, dropped)
-    return Built(accepted, dropped, quarantined, written)
+    return Built(accepted, dropped, quarantined, written, removed)
 
 
 def tools() -> dict[str, str]:

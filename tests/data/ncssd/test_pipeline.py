@@ -13,6 +13,7 @@ from data import dialogue
 from data.audio import write_audio
 from data.dialogue import check_ncssd, read_ncssd
 from data.ncssd import pipeline
+from data.ncssd.command import main
 from data.ncssd.engine import Pool, Serial
 from data.ncssd.export import padded
 from data.ncssd.pipeline import STAGES, build
@@ -155,9 +156,23 @@ def test_what_is_no_longer_wanted_is_removed_and_what_is_not_ours_stays(recordin
     foreign = tmp_path / "ncssd" / "7"
     foreign.mkdir()
     (foreign / "metadata.json").write_text(json.dumps({"dialog": 7, "utterents": {}}))
-    build(sources, tmp_path, QUICK.replace("turns", min_turns=99), Serial())
+    other = build(sources, tmp_path, QUICK.replace("turns", min_turns=99), Serial())
     assert not folder.exists()
     assert foreign.exists()
+    assert other.removed == 1
+
+
+def test_other_inputs_take_the_place_of_the_first_and_the_command_says_so(
+    recordings, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the command sets it where it is not set
+    (tmp_path / "config.json").write_text('{"quality": {"dnsmos": false}}')
+    command = ["--out", str(tmp_path / "out"), "--recogniser", "none", "--workers", "1", "--quiet"]
+    command += ["--config", str(tmp_path / "config.json")]
+    assert main([str(recordings / "a.mkv"), *command]) == 0
+    assert "removed" not in capsys.readouterr().out
+    assert main([str(recordings / "b.mp3"), *command]) == 0
+    assert "2 dialogues of an earlier build removed" in capsys.readouterr().out
 
 
 def test_the_sound_around_a_turn_takes_nothing_of_anothers():

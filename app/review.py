@@ -82,7 +82,7 @@ def show(
         for index, turn in enumerate(dialogue.turns)
     ]
     sound = np.clip(np.concatenate(pieces) * 32767, -32768, 32767).astype(np.int16)
-    return (SAMPLE_RATE, sound), rows, f"Verdict: {review.decision(name).verdict}"
+    return (SAMPLE_RATE, sound), rows, _verdict(review, name)
 
 
 def keep(review: Review, name: str | None, rows: Any, verdict: str) -> tuple[str | None, str, str]:
@@ -127,5 +127,23 @@ def _rows(table: Any) -> list[list[Any]]:
     return table.values.tolist() if hasattr(table, "values") else list(table)
 
 
+def _verdict(review: Review, name: str) -> str:
+    """The verdict; where it was decided on before with other turns, what was said then."""
+    former = review.former(name)
+    if former is None:
+        return f"Verdict: {review.decision(name).verdict}"
+    mended = [f"turn {index}: {text}" for index, text in sorted(former.texts.items())]
+    mended += [f"turn {index}: speaker {who}" for index, who in sorted(former.speakers.items())]
+    lines = [f"Verdict: open. It was {former.verdict} when an earlier build gave it other turns."]
+    return "\n\n".join([*lines, *(["What was mended then:", *mended] if mended else [])])
+
+
 def _tally(review: Review) -> str:
-    return ", ".join(f"{number} {verdict}" for verdict, number in review.counts().items())
+    counts = ", ".join(f"{number} {verdict}" for verdict, number in review.counts().items())
+    outdated = len(review.outdated())
+    if not outdated:
+        return counts
+    return (
+        f"{counts}. Decided on only with other turns, of an earlier build: {outdated}; those "
+        "decisions stay in `review.jsonl` and are not applied."
+    )

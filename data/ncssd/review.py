@@ -1,31 +1,42 @@
 """What a person decides about the dialogues of a build: kept in a journal, then exported.
 
 `DIR/review.jsonl` holds one decision a line, the latest of a dialogue counts. A line is added with
-one write and synced: whatever happens, no decision that was shown as kept is lost.
+one write and synced: whatever happens, no decision that was shown as kept is lost. A decision
+counts for the turns it was made on: a dialogue to which another build gives other times, speakers
+or texts under the same id is open again.
 """
 
+import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from data.dialogue import Dialogue, Turn, read_dialogue, write_ncssd_dialogue
 from data.errors import InputError
-from data.ncssd.store import Row, read_rows
+from data.ncssd.store import Row, canonical, read_rows
 
 VERDICTS = ("open", "accepted", "rejected")
 
 
 @dataclass(frozen=True)
 class Decision:
-    """On one dialogue: the verdict, and texts and speakers by turn where they were mended."""
+    """On one dialogue: the verdict, and texts and speakers by turn where they were mended.
+
+    `turns` is the fingerprint of the turns that it was made on; `Review.decide` puts it in.
+    """
 
     dialogue: str
     verdict: str = "open"
     texts: dict[int, str] = field(default_factory=dict)
     speakers: dict[int, int] = field(default_factory=dict)
+    turns: str = ""
+
+    @property
+    def says_something(self) -> bool:
+        return self.verdict != "open" or bool(self.texts or self.speakers)
 
 
 class Review:
@@ -41,14 +52,31 @@ class Review:
             raise InputError(
                 f"{out} holds no finished build (build.json); run launch.py build first"
             )
-        self.ids = [row["id"] for row in read_rows(self.out / "dialogues.jsonl")]
+        rows = read_rows(self.out / "dialogues.jsonl")
+        self._turns = {row["id"]: _fingerprint(row["turns"]) for row in rows}
+        self.ids = list(self._turns)
         self._journal = self.out / "review.jsonl"
-        self._decisions = {d.dialogue: d for d in self._read()}
+        self._decisions: dict[tuple[str, str], Decision] = {}
+        for decision in self._read():
+            self._keep(decision)
 
     def decision(self, dialogue: str) -> Decision:
-        """What was decided last, or nothing yet."""
+        """What was decided last on these turns, or nothing yet."""
         self._check(dialogue)
-        return self._decisions.get(dialogue, Decision(dialogue))
+        return self._decisions.get((dialogue, self._turns[dialogue]), Decision(dialogue))
+
+    def former(self, dialogue: str) -> Decision | None:
+        """What was decided last on other turns, while nothing is decided on these."""
+        if dialogue not in self.outdated():
+            return None
+        mine = [d for d in self._decisions.values() if d.dialogue == dialogue]
+        return next(d for d in reversed(mine) if d.says_something)
+
+    def outdated(self) -> list[str]:
+        """Dialogues, there or no longer there, that were decided on with other turns alone."""
+        now = {name for name, turns in self._decisions if self._turns.get(name) == turns}
+        said = dict.fromkeys(d.dialogue for d in self._decisions.values() if d.says_something)
+        return [name for name in said if name not in now]
 
     def dialogue(self, dialogue: str) -> Dialogue:
         """The dialogue as it was built, with what was mended put in."""
@@ -82,12 +110,13 @@ class Review:
             )
         if any(speaker not in (0, 1) for speaker in decision.speakers.values()):
             raise InputError("a speaker is 0 or 1")
+        decision = replace(decision, turns=self._turns[decision.dialogue])
         line = json.dumps(vars(decision), ensure_ascii=False) + "\n"
         with self._journal.open("ab") as file:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
-        self._decisions[decision.dialogue] = decision
+        self._keep(decision)
 
     def counts(self) -> dict[str, int]:
         """How many dialogues have each verdict."""
@@ -109,8 +138,13 @@ class Review:
         temporary.rename(final)
         return final
 
+    def _keep(self, decision: Decision) -> None:
+        key = decision.dialogue, decision.turns
+        self._decisions.pop(key, None)  # the last decided comes last
+        self._decisions[key] = decision
+
     def _check(self, dialogue: str) -> None:
-        if dialogue not in self.ids:
+        if dialogue not in self._turns:
             raise InputError(f"{self.out} has no dialogue {dialogue!r}")
 
     def _read(self) -> list[Decision]:
@@ -131,7 +165,14 @@ def _decision(row: dict[str, Any]) -> Decision:
         row["verdict"],
         {int(k): str(v) for k, v in row["texts"].items()},
         {int(k): int(v) for k, v in row["speakers"].items()},
+        row.get("turns", ""),
     )
+
+
+def _fingerprint(turns: list[Row]) -> str:
+    """Changes with what a decision is about; what is only measured of the turns may change."""
+    said = [[turn[key] for key in ("start", "end", "speaker", "text")] for turn in turns]
+    return hashlib.sha256(canonical(said).encode()).hexdigest()[:32]
 
 
 def _renumbered(dialogue: Dialogue) -> Dialogue:

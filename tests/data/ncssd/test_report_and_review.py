@@ -1,6 +1,7 @@
 """What a person sees of a build, and what a person decides about it."""
 
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,7 @@ from data.dialogue import check_ncssd, read_dialogue
 from data.errors import InputError
 from data.ncssd.report import write_report
 from data.ncssd.review import Decision, Review
+from data.ncssd.store import read_rows, write_rows
 
 
 class Balance(HTMLParser):
@@ -64,6 +66,56 @@ def test_decisions_are_kept_and_the_last_counts(review, built):
     assert again.dialogue(name).turns[0].text == "Well | yes."
     assert again.dialogue(name).turns[1].speaker == 0
     assert again.counts()["accepted"] == 1
+
+
+@pytest.fixture
+def built_again(review, built, tmp_path):
+    """A build whose first dialogue was decided on, then given other texts by another build."""
+    name = review.ids[0]
+    review.decide(Decision(name, "accepted", {0: "Mended."}, {1: 0}))
+    shutil.copytree(built, tmp_path / "again", ignore=shutil.ignore_patterns("work"))
+    rows = read_rows(built / "dialogues.jsonl")
+    rows[0]["turns"][0]["text"] = "Heard by another recogniser."
+    write_rows(tmp_path / "again" / "dialogues.jsonl", rows)
+    return tmp_path / "again", name
+
+
+def test_a_decision_on_other_turns_leaves_the_dialogue_open_and_is_told(built_again):
+    out, name = built_again
+    review = Review(out)
+    assert review.decision(name) == Decision(name)
+    assert review.dialogue(name).turns[0].text != "Mended."
+    assert review.outdated() == [name]
+    assert not list(review.export().iterdir())
+    _, _, note = show(review, name)
+    assert "It was accepted" in note and "turn 0: Mended." in note and "turn 1: speaker 0" in note
+    _, tally, _ = keep(review, name, [], "rejected")
+    assert "1 rejected" in tally and "earlier build" not in tally
+    assert review.former(name) is None and Review(out).decision(name).verdict == "rejected"
+
+
+def test_a_decision_counts_again_when_its_turns_come_back(built_again, built):
+    out, name = built_again
+    Review(out).decide(Decision(name, "rejected"))
+    shutil.copy(built / "dialogues.jsonl", out / "dialogues.jsonl")
+    assert Review(out).decision(name).verdict == "accepted"
+
+
+def test_a_decision_on_a_dialogue_that_is_gone_is_told(built_again):
+    out, name = built_again
+    rows = read_rows(out / "dialogues.jsonl")
+    write_rows(out / "dialogues.jsonl", rows[1:])
+    review = Review(out)
+    assert review.outdated() == [name] and name not in review.ids
+
+
+def test_what_is_only_measured_may_change_under_a_decision(review, built, tmp_path):
+    review.decide(Decision(review.ids[0], "accepted"))
+    shutil.copytree(built, tmp_path / "again", ignore=shutil.ignore_patterns("work"))
+    rows = read_rows(built / "dialogues.jsonl")
+    rows[0] |= {"dnsmos": 1.0, "tools": {}}
+    write_rows(tmp_path / "again" / "dialogues.jsonl", rows)
+    assert Review(tmp_path / "again").counts()["accepted"] == 1
 
 
 def test_half_a_line_of_a_crash_loses_no_other_decision(review, built):

@@ -102,7 +102,8 @@ class Comparison(TypedDict):
 
     `mcd_db`: mel-cepstral distortion (coefficients 1 to 24) along the DTW path. `f0_rmse_hz`: on
     that path where both are voiced. `pitch_dtw_hz`: mean distance of the voiced F0 contours, warped
-    by themselves. `duration`: difference of the active durations over the reference's.
+    by themselves. Both are NaN where there is no such frame. `duration`: difference of the active
+    durations over the reference's.
     """
 
     mcd_db: float
@@ -127,7 +128,7 @@ def compare(reference: np.ndarray, made: np.ndarray) -> Comparison | None:
     both = (a > 0) & (b > 0)
     return Comparison(
         mcd_db=float(10 / np.log(10) * np.sqrt(2) * distance.mean()),
-        f0_rmse_hz=float(np.sqrt(np.mean((a - b)[both] ** 2))) if both.any() else 0.0,
+        f0_rmse_hz=float(np.sqrt(np.mean((a - b)[both] ** 2))) if both.any() else np.nan,
         pitch_dtw_hz=_pitch_dtw(f0_first[f0_first > 0], f0_second[f0_second > 0]),
         duration=abs(len(made) - len(reference)) / len(reference),
     )
@@ -137,7 +138,7 @@ def _pitch_dtw(first: np.ndarray, second: np.ndarray) -> float:
     import librosa
 
     if min(len(first), len(second)) < 2:
-        return 0.0
+        return float("nan")
     _, path = librosa.sequence.dtw(first[None], second[None], metric="euclidean")
     return float(np.abs(first[path[:, 0]] - second[path[:, 1]]).mean())
 

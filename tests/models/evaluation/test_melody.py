@@ -59,6 +59,15 @@ def test_a_copy_is_no_distance_away_and_another_voice_is_far() -> None:
     assert other["mcd_db"] > 4 and other["f0_rmse_hz"] > 20 and other["pitch_dtw_hz"] > 20
 
 
+def test_pitch_that_was_lost_is_no_pitch_that_was_met() -> None:
+    noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+    whisper = 0.1 * np.diff(noise, 3, prepend=np.zeros(3)).astype(np.float32)
+    assert not track_pitch(whisper).any()
+    found = compare(buzz(150.0), whisper)
+    assert found is not None and found["mcd_db"] > 0
+    assert np.isnan(found["f0_rmse_hz"]) and np.isnan(found["pitch_dtw_hz"])
+
+
 def test_mel_cepstra_rebuild_a_gain_as_their_first_coefficient() -> None:
     samples = say("flite-rms", TEXT).samples
     plain, louder = mel_cepstra(samples), mel_cepstra(2 * samples)

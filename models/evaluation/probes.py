@@ -9,13 +9,28 @@ CONTEXT = 2  # frames on each side that the phone probe sees
 
 @dataclass(frozen=True)
 class Probed:
-    """Shares of the probe's test half: phones told wrongly, voices told rightly; and chance."""
+    """What the probes told of each utterance of the test half.
 
-    phone_error: float
-    voice_accuracy: float
+    Attributes:
+        phone_errors, num_frames: frames whose phone was told wrongly, and frames.
+        voices_told: whether the voice was told rightly.
+        voice_chance: the share of voices that are told by chance.
+        texts: what each said.
+    """
+
+    phone_errors: list[int]
+    num_frames: list[int]
+    voices_told: list[bool]
     voice_chance: float
-    num_frames: int
-    num_utterances: int
+    texts: list[str]
+
+    @property
+    def phone_error(self) -> float:
+        return sum(self.phone_errors) / sum(self.num_frames)
+
+    @property
+    def voice_accuracy(self) -> float:
+        return sum(self.voices_told) / len(self.voices_told)
 
 
 def probe(
@@ -40,11 +55,15 @@ def probe(
         for spoken, rows in zip(phones, features, strict=True)
     ]
     own = [np.full(len(rows), is_train) for rows, is_train in zip(features, train, strict=True)]
-    where = np.concatenate(own)
-    rightly = _accuracy(np.concatenate(frames), np.concatenate(labels), where)
+    rightly = _told(np.concatenate(frames), np.concatenate(labels), np.concatenate(own))
     means = np.stack([np.concatenate([rows.mean(0), rows.std(0)]) for rows in features])
-    told = _accuracy(means, np.array(voices), train)
-    return Probed(1 - rightly, told, 1 / len(set(voices)), int((~where).sum()), int((~train).sum()))
+    told = _told(means, np.array(voices), train)
+    tested = np.flatnonzero(~train)
+    lengths = [len(features[i]) for i in tested]
+    by_utterance = np.split(rightly, np.cumsum(lengths)[:-1])
+    errors = [int((~one).sum()) for one in by_utterance]
+    said = [texts[i] for i in tested]
+    return Probed(errors, lengths, told.tolist(), 1 / len(set(voices)), said)
 
 
 def phone_labels(
@@ -62,12 +81,13 @@ def _with_context(rows: np.ndarray) -> np.ndarray:
     return np.concatenate([padded[i : i + len(rows)] for i in range(2 * CONTEXT + 1)], axis=1)
 
 
-def _accuracy(rows: np.ndarray, labels: np.ndarray, train: np.ndarray) -> float:
+def _told(rows: np.ndarray, labels: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Whether each row that is not of the training half is told rightly."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     probe = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
     probe.fit(rows[train], labels[train])
-    return float(probe.score(rows[~train], labels[~train]))
+    return np.asarray(probe.predict(rows[~train]) == labels[~train])
 
 
 def code_use(codes: list[np.ndarray], num_codes: int) -> tuple[float, float]:

@@ -33,7 +33,7 @@ def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel
     ]
     whole = [i for i, reply in enumerate(spoken) if len(reply.samples) >= 2400]
     rows = _judged(chosen, spoken, whole, panel)
-    figures = _figures(rows, spoken, [chosen.items[i].text for i in whole])
+    figures = _figures(rows, spoken, whole, [item.text for item in chosen.items])
     examples = [
         Example(
             f"{chosen.items[i].voice}",
@@ -112,8 +112,12 @@ _COLUMNS = (
 )
 
 
-def _figures(rows: dict[str, np.ndarray], spoken: list[Spoken], texts: list[str]) -> list[Figure]:
+def _figures(
+    rows: dict[str, np.ndarray], spoken: list[Spoken], whole: list[int], said: list[str]
+) -> list[Figure]:
+    """Of all replies, whose texts are `said`, and of those in `whole`, which `rows` judge."""
     words, letters = rows["words"], rows["letters"]
+    texts = [said[i] for i in whole]
     same: dict[str, Any] = {"groups": texts}
 
     def wer(errors: np.ndarray) -> float | None:
@@ -155,16 +159,12 @@ def _figures(rows: dict[str, np.ndarray], spoken: list[Spoken], texts: list[str]
         known("mcd_db", "mel-cepstral distortion, DTW", "dB"),
         known("f0_rmse_hz", "F0 RMSE along the path", "Hz"),
         known("pitch_dtw_hz", "pitch DTW distance", "Hz"),
-        ratio("duration", "duration error", *_finite(rows["duration"]), scale=100, unit="%"),
-        ratio("failures", "failures", [reply.fault is not None for reply in spoken], scale=100,
-              unit="%", note="; ".join(sorted(set(faults)))[:200], **bars.FAILURES),
+        known("duration", "duration error", "%", scale=100),
+        ratio("failures", "failures", [reply.fault is not None for reply in spoken], groups=said,
+              scale=100, unit="%", note="; ".join(sorted(set(faults)))[:200], **bars.FAILURES),
         ratio("retries", "replies with a retry", [reply.retries > 0 for reply in spoken],
-              scale=100, unit="%", **bars.RETRIES),
+              groups=said, scale=100, unit="%", **bars.RETRIES),
     ]  # fmt: skip
-
-
-def _finite(values: np.ndarray) -> tuple[np.ndarray]:
-    return (values[np.isfinite(values)],)
 
 
 def _by_voice(rows: dict[str, np.ndarray], voices: list[str]) -> Table:

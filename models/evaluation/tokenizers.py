@@ -123,21 +123,14 @@ def _codec_figures(
         for f in judged
     ]  # fmt: skip
 
-    def counted(key: str, label: str, share: float, num: int, teacher: float | None) -> Figure:
-        right = round(share * num)
-        values = [1.0] * right + [0.0] * (num - right)
-        return ratio(
-            f"{mark}_{key}", f"{facts.name}: {label}", values, scale=100, unit="%", teacher=teacher
-        )
-
-    figures.append(
-        counted("phone_error", "phone error of a linear probe", found.phone_error,
-                found.num_frames, None)
-    )  # fmt: skip
-    figures.append(
-        counted("voice_accuracy", "voice told by a linear probe (chance beside)",
-                found.voice_accuracy, found.num_utterances, 100 * found.voice_chance)
-    )  # fmt: skip
+    figures += [
+        ratio(f"{mark}_phone_error", f"{facts.name}: phone error of a linear probe",
+              found.phone_errors, found.num_frames, found.texts, scale=100, unit="%"),
+        ratio(f"{mark}_voice_accuracy",
+              f"{facts.name}: voice told by a linear probe (chance beside)",
+              found.voices_told, None, found.texts, scale=100, unit="%",
+              teacher=100 * found.voice_chance),
+    ]  # fmt: skip
     if use:
         for key, label, value, unit in (
             ("codes_used", "codes used", 100 * use[0], "%"),

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from models.evaluation.probes import code_use, edit_errors, phone_labels, probe
+from models.evaluation.codecs import CodecFacts
+from models.evaluation.probes import Probed, code_use, edit_errors, phone_labels, probe
+from models.evaluation.tokenizers import _codec_figures
 
 
 def made(with_phones: bool, with_voices: bool) -> dict:
@@ -27,10 +29,26 @@ def made(with_phones: bool, with_voices: bool) -> dict:
 def test_phones_and_voices_are_found_where_they_are() -> None:
     phones_only = probe(**made(True, False))
     assert phones_only.phone_error < 0.1
+    assert phones_only.num_frames == [20] * 24 and phones_only.texts[:3] == [
+        "sentence 1", "sentence 1", "sentence 3"
+    ]  # fmt: skip
     assert 0.15 < phones_only.voice_accuracy < 0.85 and phones_only.voice_chance == 0.5
     voices_only = probe(**made(False, True))
     assert voices_only.voice_accuracy == 1
     assert voices_only.phone_error > 0.35
+
+
+def test_frames_of_a_sentence_are_no_independent_measurements() -> None:
+    """Four of eight sentences, each in two voices, are told rightly throughout, four wrongly."""
+    wrong = [0, 0, 40, 40] * 4
+    texts = [f"sentence {i // 2}" for i in range(16)]
+    found = Probed(wrong, [40] * 16, [not errors for errors in wrong], 0.1, texts)
+    facts = CodecFacts("Codec", 25.0, 0.1, 0, "yes")
+    figures = {f.key: f for f in _codec_figures(facts, [], found, None)}
+    phones, voices = figures["codec_phone_error"], figures["codec_voice_accuracy"]
+    assert phones.value == voices.value == 50 and phones.num == 16
+    for figure in (phones, voices):  # 8 if each frame were drawn by itself, 50 if each utterance
+        assert figure.high - figure.low > 55
 
 
 def test_labels_lie_at_frame_middles() -> None:

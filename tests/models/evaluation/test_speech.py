@@ -1,0 +1,38 @@
+"""What is asked of spoken sentences: what cannot be judged is left out, sentences stay together."""
+
+import numpy as np
+
+from models.evaluation.figures import Figure
+from models.evaluation.replies import Spoken
+from models.evaluation.speech import _COLUMNS, _figures
+
+TEXTS = [f"sentence {i // 3}" for i in range(30)]  # each in three voices
+BY_SENTENCE = np.repeat(np.arange(10.0), 3)
+SILENT = 4
+
+
+def figures(**columns: np.ndarray) -> dict[str, Figure]:
+    """Of replies whose sentences alone decide what becomes of them; one said nothing."""
+    whole = [i for i in range(30) if i != SILENT]
+    rows = {key: columns.get(key, np.ones(30))[whole] for key in _COLUMNS}
+    sound = np.zeros(0, np.float32)
+    spoken = [
+        Spoken(sound, retries=int(i % 2), fault="cut off" if i % 2 else None) for i in BY_SENTENCE
+    ]
+    return {figure.key: figure for figure in _figures(rows, spoken, whole, TEXTS)}
+
+
+def test_replies_of_one_sentence_are_drawn_together() -> None:
+    found = figures(duration=BY_SENTENCE % 2)
+    for key in ("duration", "failures", "retries"):
+        assert 45 < found[key].value < 55
+        # ten sentences; thirty replies by themselves would give 37
+        assert found[key].high - found[key].low > 50, key
+    assert found["duration"].num == 29 and found["failures"].num == 30
+
+
+def test_a_pitch_that_is_not_known_is_left_out_and_not_counted() -> None:
+    pitch = np.where(BY_SENTENCE < 2, np.nan, 12.0)
+    found = figures(f0_rmse_hz=pitch, pitch_dtw_hz=np.full(30, np.nan))
+    assert found["f0_rmse_hz"].value == 12 and found["f0_rmse_hz"].num == 24
+    assert found["pitch_dtw_hz"].num == 0 and found["pitch_dtw_hz"].note

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from data.errors import InputError
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.truth.score import Counts, read_recordings, score
 from data.ncssd.truth.words import WordCounts, score_words
@@ -27,12 +28,13 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
     """Figures by condition ("clean", "music 10 dB", ...) and over "all".
 
     Raises:
-        InputError: no truth, or no finished build.
+        InputError: no truth, no finished build, or one without words where they are asked for.
     """
     counts: dict[str, Counts] = defaultdict(Counts)
     words: dict[str, WordCounts] = defaultdict(WordCounts)
-    config = RecogniseConfig()
-    for recording in read_recordings(truth, out):
+    recordings = read_recordings(truth, out)
+    config = _recogniser_of(out) if with_words else RecogniseConfig()
+    for recording in recordings:
         kind = recording.truth["condition"]
         name = kind if kind == "clean" else f"{kind} {recording.truth['snr_db']:.0f} dB"
         own = score(recording)
@@ -45,6 +47,18 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
         name: {**counts[name].figures(), **(words[name].figures() if with_words else {})}
         for name in sorted(counts, key=lambda name: (name == "all", name))
     }
+
+
+def _recogniser_of(out: Path) -> RecogniseConfig:
+    """What the texts of a build came from: any other would add its own errors, or take them off."""
+    summary = json.loads((out / "build.json").read_text(encoding="utf-8"))
+    config = RecogniseConfig(**summary["config"]["recognise"])
+    if config.recogniser == "none":
+        raise InputError(
+            f"{out} was built with --recogniser none, so it has no words to score; "
+            "leave out --words or build it with a recogniser"
+        )
+    return config
 
 
 def score_and_print(truth: Path, out: Path, with_words: bool, to: Path | None) -> int:

@@ -3,10 +3,14 @@
 import copy
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data.errors import InputError
+from data.ncssd.config import BuildConfig, RecogniseConfig
+from data.ncssd.truth import report
 from data.ncssd.truth.clips import Clip, join
 from data.ncssd.truth.maker import recording_facts
 from data.ncssd.truth.score import Recording, _matches, score
@@ -95,6 +99,35 @@ def test_every_condition_is_heard_in_many_kinds_of_file():
     for condition, files in heard.items():
         assert len({kind for kind, _ in files}) >= 3, condition
         assert {channels for _, channels in files} == {1, 2}
+
+
+def built(out: Path, truth: Path, **recognise: str) -> None:
+    """A recording without speech in `truth`, and a build of it in `out`."""
+    for folder in (out, truth):
+        folder.mkdir()
+    (truth / "a.wav").write_bytes(b"sound")
+    content = {"file": "a.wav", "duration": 1.0, "condition": "clean", "snr_db": 50.0}
+    content |= {"turns": [], "dialogues": [], "segments": []}
+    (truth / "a.truth.json").write_text(json.dumps(content))
+    settings = BuildConfig().replace("recognise", **recognise).settings("recognise")
+    (out / "build.json").write_text(json.dumps({"config": {"recognise": settings}}))
+
+
+def test_words_are_scored_by_the_recogniser_of_the_build(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(report, "score_words", lambda _, config: asked.append(config))
+    truth, out = tmp_path / "truth", tmp_path / "out"
+    built(out, truth, recogniser="endpoint", endpoint="http://h/v1", model="large")
+    report.score_build(truth, out, with_words=True)
+    assert asked == [RecogniseConfig("endpoint", "en", "large", "http://h/v1")]
+
+
+def test_a_build_without_words_has_none_to_score(tmp_path):
+    truth, out = tmp_path / "truth", tmp_path / "out"
+    built(out, truth, recogniser="none")
+    with pytest.raises(InputError, match="no words to score"):
+        report.score_build(truth, out, with_words=True)
+    assert report.score_build(truth, out, with_words=False)["all"]["hours"] > 0
 
 
 def test_a_perfect_build_has_perfect_figures():

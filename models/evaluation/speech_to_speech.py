@@ -11,13 +11,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from data.errors import InputError
 from data.synthetic.answers import named, topic_called, topic_named
 from models.evaluation import bars
 from models.evaluation.figures import Example, Figure, Result, Table, nothing, quantile, ratio
 from models.evaluation.panel import Panel
 from models.evaluation.replies import MakeOptions, Speaks, voice_named
 from models.evaluation.sets import JUDGED_VOICES, Question, other_utterances, questions, say
-from models.evaluation.words import transcribe, word_errors
+from models.evaluation.words import plain_words, transcribe, word_errors
 
 NUM_SPOKEN = 60  # answers that are spoken and judged; all are written
 WARM_UP = 2
@@ -82,15 +83,21 @@ def _speak(
     speaker: Speaks, omni: Thinks, question: Question, voice: Any, options: MakeOptions,
     index: int, seed: int,
 ) -> Answered:  # fmt: skip
-    """One answer aloud; the clock runs from the end of the question."""
+    """One answer aloud, without sound where it has no word; the clock runs from the end of the
+    question."""
     dialogue = speaker.open_dialogue()
     started = time.perf_counter()
     thought = omni.think([omni.exchange(_USER, "", question.asked.samples)], seed + index)
     speaker.hear(dialogue, _USER, "", question.asked.samples)
-    reply = speaker.speak(dialogue, thought, voice, options(index))
     first_ms = 0.0
-    for _ in reply:
-        first_ms = first_ms or 1000 * (time.perf_counter() - started)
+    try:
+        reply = speaker.speak(dialogue, thought, voice, options(index))
+        for _ in reply:
+            first_ms = first_ms or 1000 * (time.perf_counter() - started)
+    except InputError:  # there is nothing to speak in an answer without words
+        if plain_words(thought.text):
+            raise
+        return Answered(thought.text, thought.stopped)
     return Answered(thought.text, thought.stopped, reply.samples(), first_ms)
 
 
@@ -117,6 +124,8 @@ def _text_figures(asked: list[Question], answers: list[Answered]) -> list[Figure
         ratio("stopped", "answers that their state stream ended",
               [answer.stopped for answer in answers], scale=100, unit="%", **bars.ANSWERS_STOP),
         ratio("words", "words of an answer", [len(a.text.split()) for a in answers]),
+        ratio("empty", "answers without a word", [not plain_words(a.text) for a in answers],
+              scale=100, unit="%"),
     ]  # fmt: skip
 
 
@@ -127,10 +136,14 @@ def _thing(question: Question) -> str | None:
 
 
 def _speech_figures(answers: list[Answered], names: list[str], panel: Panel) -> list[Figure]:
-    spoken = [answer for answer in answers if answer.samples is not None]
-    teacher = [
-        say(names[index % len(names)], answer.text).samples for index, answer in enumerate(spoken)
+    """Of the answers that were spoken and have words: nobody can say the others."""
+    voices = [
+        (answer, names[index % len(names)])
+        for index, answer in enumerate(answers)
+        if answer.samples is not None and plain_words(answer.text)
     ]
+    spoken = [answer for answer, _ in voices]
+    teacher = [say(name, answer.text).samples for answer, name in voices]
     sounds = [answer.samples for answer in spoken]
     heard = panel.ask(transcribe, [(sound,) for sound in [*sounds, *teacher]])
     ours = [word_errors(a.text, text) for a, text in zip(spoken, heard, strict=False)]

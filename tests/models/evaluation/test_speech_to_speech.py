@@ -75,6 +75,16 @@ def test_speech_that_says_the_text_loses_little(knowing: dict[str, Figure]) -> N
     assert knowing["wer"].teacher is not None
 
 
+def test_an_answer_without_words_is_counted_and_not_judged() -> None:
+    first = questions(NUM)[0].asked.samples.tobytes()
+    found = measured(lambda sound: "..." if sound.tobytes() == first else "I like the garden.")
+    assert found["empty"].value == 20
+    assert found["wer"].num == NUM - 1 and found["first_audio_ms"].low > 0
+    silent = measured(lambda sound: "")
+    assert silent["empty"].value == 100
+    assert silent["streams_wer"].note == "nothing was said" and not silent["streams_wer"].meets_bar
+
+
 def test_who_is_deaf_is_wrong() -> None:
     found = measured(lambda samples: "The baker baked the onion.")
     assert found["topic"].value <= 20 and not found["topic"].meets_bar

@@ -108,7 +108,11 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise InputError(f"unknown format {unknown[0]!r}; choose of {', '.join(FORMATS)}")
-    rights = {"license": arguments.license, "consent": arguments.consent}
+    rights = {
+        "license": arguments.license,
+        "consent": arguments.consent,
+        "language": config.recognise.language,
+    }
     media = find_media(arguments.inputs, arguments.out)
     sources = read_sources(media, rights, arguments.require_license)
     engine: Engine

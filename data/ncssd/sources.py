@@ -86,16 +86,18 @@ def read_sources(paths: list[Path], rights: Row, require_license: bool) -> list[
     """Hashes the files; the same content under two names is taken once.
 
     Args:
-        rights: license, consent and language for every file that does not say otherwise in a
-            JSON file beside it (`talk.mp3` and `talk.mp3.json`).
+        rights: license and consent of every file that does not say otherwise in a JSON file
+            beside it (`talk.mp3` and `talk.mp3.json`), and the language of all.
 
     Raises:
-        InputError: rights that cannot be read, or none where a licence is required.
+        InputError: rights that cannot be read, none where a licence is required, or a file of
+            another language.
     """
     sources: dict[str, Source] = {}
     unlicensed = []
     for path in paths:
         own = {**rights, **_beside(path)}
+        _check_language(path, own, rights)
         if require_license and not own.get("license"):
             unlicensed.append(str(path))
         sha = hash_file(path)
@@ -110,6 +112,17 @@ def read_sources(paths: list[Path], rights: Row, require_license: bool) -> list[
             f'{{"license": "..."}} in a file named as the media with .json after it'
         )
     return list(sources.values())
+
+
+def _check_language(path: Path, own: Row, rights: Row) -> None:
+    """A build recognises and counts in one language; of another the texts would be wrong."""
+    asked = rights.get("language", "")
+    said = own.get("language") or asked
+    if asked and said.split("-")[0].lower() != asked.split("-")[0].lower():
+        raise InputError(
+            f"{path.name}.json says that its language is {said!r}, and this build's is {asked!r}; "
+            f"build it by itself with --language {said} and another --out"
+        )
 
 
 def _beside(path: Path) -> Row:

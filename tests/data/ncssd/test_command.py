@@ -34,6 +34,17 @@ def test_a_licence_can_be_required(tmp_path):
     assert len(read_sources(files, {"license": "CC-BY-4.0"}, True)) == 2
 
 
+def test_a_file_of_another_language_is_refused(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"x")
+    notes = tmp_path / "a.wav.json"
+    notes.write_text('{"language": "zh"}')
+    with pytest.raises(InputError, match=r"a\.wav\.json.*--language zh"):
+        main([str(tmp_path / "a.wav"), "--out", str(tmp_path / "out"), "--recogniser", "none"])
+    assert not (tmp_path / "out").exists()
+    notes.write_text('{"language": "en-GB"}')
+    assert len(read_sources(find_media([tmp_path]), {"language": "en"}, False)) == 1
+
+
 def test_the_same_content_is_taken_once(tmp_path):
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_bytes(b"same")

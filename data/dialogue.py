@@ -200,7 +200,13 @@ def _check_turn(folder: Path, number: int, entry: Any) -> list[str]:
         text = stem.with_suffix(suffix)
         if not text.is_file():
             problems.append(f"{text} is missing")
-        elif text.read_text(encoding="utf-8").strip() != entry["text"].strip():
+            continue
+        try:
+            differs = text.read_text(encoding="utf-8").strip() != entry["text"].strip()
+        except UnicodeDecodeError:
+            problems.append(f"{text} is not text in UTF-8")
+            continue
+        if differs:
             problems.append(f"{text} differs from the metadata's text")
     wav = stem.with_suffix(".wav")
     try:
@@ -308,8 +314,8 @@ def _read_text(stem: Path) -> str:
         if path.is_file():
             try:
                 return path.read_text(encoding="utf-8").strip()
-            except UnicodeDecodeError as error:
-                raise InputError(f"{path} is not text in UTF-8 ({error})") from None
+            except UnicodeDecodeError:
+                raise InputError(f"{path} is not text in UTF-8; convert it to that") from None
     raise InputError(f"{stem} has no text: neither metadata nor .lab nor .txt")
 
 

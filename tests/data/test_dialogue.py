@@ -179,6 +179,20 @@ def test_the_check_finds_missing_files(tmp_path: Path) -> None:
     assert "no NCSSD dialogue" in check_ncssd(tmp_path / "hollow")[0]
 
 
+def test_a_text_that_is_not_utf8_is_one_problem_and_ends_nothing(tmp_path: Path) -> None:
+    folder = write_ncssd_dialogue(tmp_path, dialogue())
+    (folder / "0_0_d12.lab").write_bytes("你好".encode("gbk"))
+    (folder / "1_1_d12.wav").unlink()
+    problems = check_ncssd(tmp_path)
+    assert [problem.split(" is ")[1] for problem in problems] == [
+        "not text in UTF-8",
+        "missing or not a WAV file",
+    ]
+    edit(folder, lambda m: m["utterents"]["0"].pop("text"))
+    with pytest.raises(InputError, match=r"0_0_d12\.lab is not text in UTF-8"):
+        read_dialogue(folder)
+
+
 def test_dialogue_json(tmp_path: Path) -> None:
     write_audio(tmp_path / "u0.wav", SOUND)
     turns = [

@@ -1,4 +1,4 @@
-"""A dialogue as it lies on disk: the NCSSD layout, DailyTalk, and a plain dialogue.json.
+"""A dialogue as it lies on disk: the NCSSD layout, and a plain dialogue.json.
 
 NCSSD: `<dialogue>/<turn>_<speaker>_d<dialogue>.wav`, its text in `.lab` and again in `.txt` (the
 published readers open one or the other), and `metadata.json` with `{"dialog": N, "utterents":
@@ -90,21 +90,6 @@ def read_ncssd(root: str | Path) -> Iterator[Dialogue]:
         raise InputError(f"{root} holds no NCSSD dialogue (folders with a metadata.json)")
     for folder in folders:
         yield _from_ncssd(folder)
-
-
-def read_dailytalk(root: str | Path) -> Iterator[Dialogue]:
-    """Reads DailyTalk: `metadata.json` at the root, sound in `data/<dialog>/`.
-
-    Raises:
-        InputError: no metadata there, or of another form.
-    """
-    root = Path(root)
-    metadata = _load_json(root / "metadata.json")
-    if not isinstance(metadata, dict) or not metadata:
-        raise InputError(f"{root / 'metadata.json'} lists no dialogues; give DailyTalk's root")
-    for name in sorted(metadata, key=_number):
-        folder = root / "data" / name
-        yield _from_utterances(folder, name, metadata[name], {})
 
 
 def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue) -> Path:
@@ -281,7 +266,7 @@ def _from_ncssd(folder: Path) -> Dialogue:
 
 
 def _from_utterances(folder: Path, name: str, utterances: Any, extra: dict[str, Any]) -> Dialogue:
-    """NCSSD's and DailyTalk's turns. Speakers become 0, 1, ... in the order they first speak."""
+    """NCSSD's turns. Speakers become 0, 1, ... in the order they first speak."""
     if not isinstance(utterances, dict):
         raise InputError(f"{folder}: the metadata lists its turns as {type(utterances).__name__}")
     turns, local = [], {}

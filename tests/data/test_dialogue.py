@@ -1,4 +1,4 @@
-"""Dialogues on disk: NCSSD, DailyTalk, dialogue.json, and what is wrong with some of them."""
+"""Dialogues on disk: NCSSD, dialogue.json, and what is wrong with some of them."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,6 @@ from data.dialogue import (
     Dialogue,
     Turn,
     check_ncssd,
-    read_dailytalk,
     read_dialogue,
     read_ncssd,
     write_ncssd_dialogue,
@@ -129,19 +128,6 @@ def test_a_text_that_is_not_utf_8_is_said(tmp_path: Path) -> None:
         read_dialogue(folder)
 
 
-def test_dailytalk(tmp_path: Path) -> None:
-    entry = {"speaker": 1, "text": "Good morning.", "topic": "work", "emotion": "happiness"}
-    metadata = {"10": {"0": entry}, "2": {"0": {**entry, "speaker": 0}, "1": entry}}
-    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
-    (tmp_path / "data/2").mkdir(parents=True)
-    write_audio(tmp_path / "data/2/1_1_d2.wav", SOUND)
-    read = list(read_dailytalk(tmp_path))
-    assert [d.id for d in read] == ["2", "10"]
-    assert [t.speaker for t in read[0].turns] == [0, 1]
-    assert read[0].turns[0].audio is None and read[0].turns[1].load() is not None
-    assert read[1].turns[0].extra["emotion"] == "happiness"
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -243,8 +229,6 @@ def test_what_is_no_dialogue_is_explained(tmp_path: Path) -> None:
         list(read_ncssd(tmp_path))
     with pytest.raises(InputError, match="not a folder"):
         list(read_ncssd(tmp_path / "x.json"))
-    with pytest.raises(InputError, match="does not exist"):
-        list(read_dailytalk(tmp_path))
 
 
 @pytest.mark.parametrize(

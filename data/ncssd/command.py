@@ -203,7 +203,7 @@ def _train_segmentation(argv: list[str]) -> int:
         description="Trains the segmentation network on recordings made from a corpus.",
     )
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("--out", type=Path, help="weights (default: those that the builder uses)")
+    parser.add_argument("--out", type=Path, required=True, help="the file of weights to make")
     parser.add_argument("--minutes", type=float, default=400.0, help="of sound in a round")
     parser.add_argument("--rounds", type=int, default=10, help="each of other recordings")
     parser.add_argument("--steps", type=int, default=8000, help="in all")
@@ -213,7 +213,7 @@ def _train_segmentation(argv: list[str]) -> int:
     parser.add_argument("--limit", type=int, default=2000, help="dialogues of the corpus to use")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
-    from data.ncssd.segmentation import WEIGHTS
+    _check_weights(arguments.out)
     from data.ncssd.segmentation_training import TrainingPlan, train
 
     plan = TrainingPlan(
@@ -225,7 +225,7 @@ def _train_segmentation(argv: list[str]) -> int:
         limit=arguments.limit,
         seed=arguments.seed,
     )
-    train(arguments.corpus, plan, arguments.out or WEIGHTS, arguments.begin)
+    train(arguments.corpus, plan, arguments.out, arguments.begin)
     return 0
 
 
@@ -235,19 +235,26 @@ def _train_voices(argv: list[str]) -> int:
         description="Fits the space in which voices are compared to the voices of a corpus.",
     )
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("--out", type=Path, help="weights (default: those that the builder uses)")
+    parser.add_argument("--out", type=Path, required=True, help="the file of weights to make")
     parser.add_argument("--minutes", type=float, default=120.0, help="of sound to learn from")
     parser.add_argument("--limit", type=int, default=0, help="dialogues of the corpus to use")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
-    from data.ncssd.voice_space import WEIGHTS, fit_and_save
+    _check_weights(arguments.out)
+    from data.ncssd.voice_space import fit_and_save
 
-    path = arguments.out or WEIGHTS
     number = fit_and_save(
-        arguments.corpus, path, arguments.minutes, arguments.limit, arguments.seed
+        arguments.corpus, arguments.out, arguments.minutes, arguments.limit, arguments.seed
     )
-    print(f"{number} stretches of speech; {path}")
+    print(f"{number} stretches of speech; {arguments.out}")
     return 0
+
+
+def _check_weights(out: Path) -> None:
+    """Before the training: they are written after it."""
+    if out.suffix != ".safetensors" or out.is_dir():
+        raise InputError(f"--out is {out}; give a file whose name ends in .safetensors")
+    out.parent.mkdir(parents=True, exist_ok=True)
 
 
 if __name__ == "__main__":

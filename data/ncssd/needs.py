@@ -23,7 +23,7 @@ def missing_models(config: BuildConfig, offline: bool) -> list[str]:
     for name, verb in (("segmentation", "train-segmentation"), ("voices", "train-voices")):
         path = weights / f"{name}.safetensors"
         if not path.is_file():
-            found.append(f"{path} (python3 launch.py build {verb} CORPUS)")
+            found.append(f"{path} (python3 launch.py build {verb} CORPUS --out {path})")
     for package in ("onnxruntime", "torch", "scipy"):
         if importlib.util.find_spec(package) is None:
             found.append(f"{package} is not installed: pip install {package}")

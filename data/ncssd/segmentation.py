@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from data.errors import MissingModelError
 from data.ncssd.features import RATE, harmonics, mel_power
 from data.ncssd.powerset import CLASSES, renumbered
+from data.ncssd.store import write_atomic
 
 WEIGHTS = Path(__file__).parent / "weights" / "segmentation.safetensors"
 WINDOW = 500  # frames judged at once: 10 s
@@ -93,7 +94,8 @@ def load_segmentation(weights: Path = WEIGHTS) -> Segmentation:
     """
     if not weights.is_file():
         raise MissingModelError(
-            f"{weights} is missing; make it with: python3 launch.py build train-segmentation CORPUS"
+            f"{weights} is missing; make it with: "
+            f"python3 launch.py build train-segmentation CORPUS --out {weights}"
         )
     torch.set_num_threads(1)
     config = SegmentationConfig(**json.loads(weights.with_suffix(".json").read_text()))
@@ -104,10 +106,11 @@ def load_segmentation(weights: Path = WEIGHTS) -> Segmentation:
 
 
 def save_segmentation(model: Segmentation, weights: Path) -> None:
-    """Half precision beside its configuration."""
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    weights.with_suffix(".json").write_text(json.dumps(asdict(model.config)) + "\n")
-    save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, weights)
+    """Half precision beside its configuration; each file appears whole or not at all."""
+    config = json.dumps(asdict(model.config)) + "\n"
+    write_atomic(weights.with_suffix(".json"), config.encode())
+    state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    write_atomic(weights, save(state))
 
 
 @torch.inference_mode()

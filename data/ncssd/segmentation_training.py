@@ -18,7 +18,6 @@ from data.audio import SAMPLE_RATE, resample
 from data.ncssd.features import FRAME_S
 from data.ncssd.powerset import CLASSES, NUM_TRACKS, OVERLAPS, PERMUTATIONS
 from data.ncssd.segmentation import (
-    WEIGHTS,
     WINDOW,
     Segmentation,
     SegmentationConfig,
@@ -111,14 +110,14 @@ def loss_of(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def train(
-    corpus: Path, plan: TrainingPlan, weights: Path = WEIGHTS, begin: Path | None = None
+    corpus: Path, plan: TrainingPlan, weights: Path, begin: Path | None = None
 ) -> list[float]:
-    """Trains and saves; returns the loss of every 50 steps.
+    """Trains, saves at the end, and returns the loss of every 50 steps.
 
     Args:
         corpus: in NCSSD layout.
         plan: how long, on how much.
-        weights: where they are saved.
+        weights: where they are saved; what lies there stays until training is over.
         begin: weights to begin with; None begins at random.
 
     Raises:
@@ -143,7 +142,6 @@ def train(
             history.append(running / 50)
             running = 0.0
             print(f"step {step}: loss {history[-1]:.4f}", flush=True)
-            save_segmentation(model, weights)
     save_segmentation(model, weights)
     return history
 

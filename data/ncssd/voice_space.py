@@ -11,10 +11,11 @@ import random
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from data.audio import SAMPLE_RATE, resample
 from data.errors import InputError, MissingModelError
+from data.ncssd.store import write_atomic
 
 WEIGHTS = Path(__file__).parent / "weights" / "voices.safetensors"
 DIM = 50
@@ -38,7 +39,8 @@ def load_voice_space(weights: Path = WEIGHTS) -> VoiceSpace:
     """The fitted space. Raises MissingModelError when its file is not there."""
     if not weights.is_file():
         raise MissingModelError(
-            f"{weights} is missing; make it with: python3 launch.py build train-voices CORPUS"
+            f"{weights} is missing; make it with: "
+            f"python3 launch.py build train-voices CORPUS --out {weights}"
         )
     stored = load_file(weights)
     return VoiceSpace(stored["mean"], stored["projection"])
@@ -91,8 +93,7 @@ def fit_and_save(corpus: Path, weights: Path, minutes: float, limit: int, seed: 
         seconds += duration
         index += 1
     space = fit(np.concatenate(parts), voices)
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"mean": space.mean, "projection": space.projection}, weights)
+    write_atomic(weights, save({"mean": space.mean, "projection": space.projection}))
     return len(voices)
 
 

@@ -5,6 +5,9 @@ import pytest
 import torch
 
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
+from data.errors import InputError
+from data.ncssd import segmentation_training
+from data.ncssd.command import main
 from data.ncssd.features import harmonics
 from data.ncssd.powerset import PERMUTATIONS
 from data.ncssd.segmentation import (
@@ -87,6 +90,32 @@ def test_the_loss_is_the_same_however_the_voices_are_numbered():
     assert all(torch.isclose(loss, losses[0]) for loss in losses)
     perfect = 20.0 * torch.nn.functional.one_hot(classes, 7)
     assert loss_of(perfect[..., PERMUTATIONS[4]], classes) < 1e-3 < losses[0]
+
+
+def test_training_that_is_stopped_leaves_the_weights_that_were_there(tmp_path, monkeypatch):
+    """At step 50 and on, what the builder used was once a barely trained network."""
+    weights = tmp_path / "segmentation.safetensors"
+    weights.write_bytes(b"trained for long")
+
+    def batches(corpus, plan, config):
+        for _ in range(100):
+            yield torch.zeros(1, 4, config.num_inputs), torch.zeros(1, 4, dtype=torch.long)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(segmentation_training, "_batches", batches)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, TrainingPlan(), weights)
+    assert weights.read_bytes() == b"trained for long"
+    assert list(tmp_path.iterdir()) == [weights]
+
+
+@pytest.mark.parametrize("verb", ["train-segmentation", "train-voices"])
+def test_training_says_where_it_writes_before_it_begins(tmp_path, verb):
+    with pytest.raises(SystemExit):
+        main([verb, str(tmp_path)])
+    for out in (tmp_path, tmp_path / "weights.json"):
+        with pytest.raises(InputError, match=r"ends in \.safetensors"):
+            main([verb, str(tmp_path), "--out", str(out)])
 
 
 def test_it_can_be_trained_anew_and_loaded(tmp_path):

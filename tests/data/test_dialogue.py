@@ -120,14 +120,6 @@ def test_real_ncssd_speakers_are_counted_as_they_come(tmp_path: Path) -> None:
     assert sound is not None and abs(sound.shape[0] / SAMPLE_RATE - 0.75) < 0.01
 
 
-def test_a_text_that_is_not_utf_8_is_said(tmp_path: Path) -> None:
-    folder = write_ncssd_dialogue(tmp_path, dialogue())
-    edit(folder, lambda metadata: metadata["utterents"]["1"].pop("text"))
-    (folder / "1_1_d12.lab").write_bytes("Über the door.".encode("latin-1"))
-    with pytest.raises(InputError, match=r"1_1_d12\.lab is not text in UTF-8"):
-        read_dialogue(folder)
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -72,10 +71,7 @@ def test_pictures_are_pictures() -> None:
 
 @pytest.fixture
 def parrot(monkeypatch: pytest.MonkeyPatch) -> None:
-    def models(*given: object) -> tuple[Any, Any]:
-        return Parrot(), lambda temperature, seed, number: number
-
-    monkeypatch.setattr(command, "_models", models)
+    monkeypatch.setattr(command.Speaker, "load", lambda *_, **__: Parrot())
 
 
 def test_a_command_prints_bars_and_writes_json(

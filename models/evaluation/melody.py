@@ -145,21 +145,20 @@ def _pitch_dtw(first: np.ndarray, second: np.ndarray) -> float:
 
 class PitchCopy(TypedDict):
     """F0 of a copy against its original, frame by frame: median absolute error in cents where both
-    are voiced, and the share of frames whose voicing differs."""
+    are voiced, NaN where nothing is, and the share of frames whose voicing differs."""
 
     cents: float
     voicing_errors: float
 
 
-def pitch_copy(reference: np.ndarray, made: np.ndarray) -> PitchCopy | None:
-    """How well a copy that runs in step keeps F0; None when nothing is voiced in both."""
+def pitch_copy(reference: np.ndarray, made: np.ndarray) -> PitchCopy:
+    """How well a copy that runs in step keeps F0."""
     a, b = track_pitch(reference), track_pitch(made)
     length = min(len(a), len(b))
     a, b = a[:length], b[:length]
     both = (a > 0) & (b > 0)
-    if not both.any():
-        return None
     cents = 1200 * np.abs(np.log2(a[both] / b[both]))
     return PitchCopy(
-        cents=float(np.median(cents)), voicing_errors=float(np.mean((a > 0) != (b > 0)))
+        cents=float(np.median(cents)) if len(cents) else np.nan,
+        voicing_errors=float(np.mean((a > 0) != (b > 0))),
     )

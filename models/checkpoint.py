@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from data.errors import MissingModelError
+from data.errors import InputError, MissingModelError
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -58,9 +58,9 @@ def save_model(
             tensors[key], tensors[key + _SCALE] = _quantised(stored)
         else:
             tensors[key] = stored.half() if half and stored.is_floating_point() else stored
-    _replace(folder / f"{name}.safetensors", lambda path: save_file(tensors, path))
+    write_whole(folder / f"{name}.safetensors", lambda path: save_file(tensors, path))
     text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"  # type: ignore[call-overload]
-    _replace(folder / f"{name}.json", lambda path: path.write_text(text))
+    write_whole(folder / f"{name}.json", lambda path: path.write_text(text))
 
 
 def _quantised(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,6 +76,7 @@ def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
 
     Raises:
         MissingModelError: there is none.
+        InputError: it is damaged, or of another version.
     """
     path = folder / f"{name}.json"
     if not path.is_file() or not (folder / f"{name}.safetensors").is_file():
@@ -83,7 +84,12 @@ def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
             f"the weights {name}.safetensors with {name}.json are not in {folder}; "
             f"make them with: python3 launch.py train {name} --data DIR"
         )
-    return read_config(kind, json.loads(path.read_text()))
+    try:
+        return read_config(kind, json.loads(path.read_text()))
+    except ValueError as error:
+        raise InputError(
+            f"{path} cannot be used ({error}); its weights may be of another version of Repartee"
+        ) from None
 
 
 def load_model(
@@ -126,7 +132,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _replace(path: Path, write) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file that appears whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     write(partial)
     partial.replace(path)

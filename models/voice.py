@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from data.errors import MissingModelError
+from models.checkpoint import write_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +50,7 @@ def load_voices(folder: Path) -> dict[str, Voice]:
 
 def save_voices(folder: Path, voices: dict[str, Voice]) -> None:
     """Writes the bundled voices."""
-    save_file(
-        {name: voice.style.half().contiguous() for name, voice in voices.items()},
-        folder / "voices.safetensors",
-    )
-    text = {name: voice.description for name, voice in voices.items()}
-    (folder / "voices.json").write_text(json.dumps(text, indent=2) + "\n")
+    styles = {name: voice.style.half().contiguous() for name, voice in voices.items()}
+    write_whole(folder / "voices.safetensors", lambda path: save_file(styles, path))
+    text = json.dumps({n: voice.description for n, voice in voices.items()}, indent=2) + "\n"
+    write_whole(folder / "voices.json", lambda path: path.write_text(text))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.errors import MissingModelError
+from data.errors import InputError, MissingModelError
 from models.checkpoint import load_config, load_weights, save_model
 from models.predictors.flow_omni import FlowOmniConfig
 from tests.tiny import CONFIGS, tiny
@@ -54,3 +54,12 @@ def test_int8_is_smaller(tmp_path: Path) -> None:
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingModelError, match=r"flow-omni\.safetensors.*train flow-omni"):
         load_config(tmp_path, NAME, FlowOmniConfig)
+
+
+def test_a_configuration_of_another_version_is_said(tmp_path: Path) -> None:
+    saved(tmp_path, half=True)
+    path = tmp_path / f"{NAME}.json"
+    for text in (path.read_text().replace('"dim"', '"unheard_of"', 1), "{"):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"flow-omni\.json cannot be used"):
+            load_config(tmp_path, NAME, FlowOmniConfig)

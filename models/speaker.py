@@ -303,7 +303,7 @@ class Speaker:
         pointer = align_units(self.tokenizer.inspect(codes[None])[0][0], units)
         phones = neighbours(torch.tensor(units.symbols), pointer)
         stream = self.stream(voice, SpeakOptions())
-        return stream.push(codes, phones.to(self.device), last=True).cpu()
+        return stream.push(codes, phones, last=True).cpu()
 
     def drop_reply(self, dialogue: DialogueState) -> None:
         """Ends a reply that nobody committed and takes it out of the cache."""

@@ -388,10 +388,10 @@ def collate(
     """Units `[S, N, 3]`, lengths `[S]`, styles `[S, style_dim]` and plans `[S, 4]` of segments."""
     units = nn.utils.rnn.pad_sequence([s.units for s in segments], batch_first=True)
     lengths = torch.tensor([len(s.units) for s in segments])
-    styles = torch.stack([s.style for s in segments])
+    styles = torch.stack([s.style.to(device) for s in segments])
     nothing = torch.zeros(len(PLAN_FIELDS), dtype=torch.long)
     plans = torch.stack([nothing if s.plan is None else s.plan for s in segments])
-    return units.to(device), lengths.to(device), styles.to(device), plans.to(device)
+    return units.to(device), lengths.to(device), styles, plans.to(device)
 
 
 def initialise(module: nn.Module) -> None:

@@ -94,7 +94,8 @@ def generate(
         sentence.frames.append(frame)
         sentence.pointer.append(unit)
         yield frame, unit
-        advance = stay.end(model.advance_head(hidden).float().softmax(-1), generator)
+        chances = model.advance_head(hidden).float().softmax(-1)
+        advance = stay.end(chances.cpu(), generator)  # where the generator is
         limit = MAX_PAUSE_FRAMES if symbols[unit] in _MARKS else MAX_PHONE_FRAMES
         if advance == 0 and age + 1 >= limit:
             advance = 1
@@ -117,6 +118,6 @@ def _draw_plan(
     for index in range(len(PLAN_FIELDS)):
         logits = model.plan_head(hidden).view(len(PLAN_FIELDS), NUM_BINS)[index]
         chances = (logits.float() / _PLAN_TEMPERATURE).softmax(-1)
-        bins.append(int(torch.multinomial(chances, 1, generator=generator)))
+        bins.append(int(torch.multinomial(chances.cpu(), 1, generator=generator)))
         hidden = model.plan_step(state, index, bins[-1])
     return torch.tensor(bins)

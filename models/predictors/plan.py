@@ -39,8 +39,8 @@ def measure_plan(prosody: Prosody, num_phones: int) -> Tensor:
     Pitch and range are the mean and the standard deviation of the relative log-F0 over voiced
     frames, level the mean energy over speech, rate the phones in a second of speech.
     """
-    log_f0, energy = prosody.log_f0[0].float(), prosody.energy[0].float()
-    voiced = prosody.voicing[0] > 0
+    log_f0, energy = prosody.log_f0[0].float().cpu(), prosody.energy[0].float().cpu()
+    voiced = prosody.voicing[0].cpu() > 0
     if voiced.sum() < 2:
         return torch.tensor([0.0, 0.0, -1.0, 4.0])
     active = energy > energy[voiced].mean() - 2.0

@@ -77,7 +77,9 @@ def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
 def draw(
     logits: Tensor, options: SamplingOptions, generator: torch.Generator, recent: list[int]
 ) -> int:
-    """One code from logits `[K]`; `recent` are the codes before it, newest last."""
+    """One code from logits `[K]`; `recent` are the codes before it, newest last. It is drawn on the
+    CPU, so that a seed says the same on every device as far as logits do."""
+    logits = logits.cpu()
     if options.temperature == 0:
         return int(logits.argmax())
     code = int(torch.multinomial(filtered(logits, options), 1, generator=generator))

@@ -1,5 +1,6 @@
 """HAM-TTS's second model: the first acoustic code of each frame to all of them, and to latents."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,10 @@ class AcousticDecoder(Lookahead):
     @property
     def acoustic(self) -> AcousticTokenizer:
         return self._acoustic[0]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AcousticDecoder":
+        self.acoustic._apply(fn, recurse)  # it has a file of its own, but moves along
+        return super()._apply(fn, recurse)
 
     def init_state(
         self,

@@ -95,11 +95,10 @@ class Synthesis:
     def push(self, frames: Tensor, phones: Tensor, last: bool = False) -> Tensor:
         """Codes `[T]` or latents `[T, latent_dim]`, with the phones around the pointer `[T, 3]`, to
         samples `[n]`."""
-        latents = frames[None]
+        latents = frames[None].to(self.style.device)
         if self.way is not None:
-            latents = self.way(
-                latents, phones[None], self.style, self.way_state, self.temperature, last
-            )
+            around = phones[None].to(self.style.device)
+            latents = self.way(latents, around, self.style, self.way_state, self.temperature, last)
         latents = self.time_scale(latents, last)
         if latents.shape[1] == 0 and not last:
             return latents.new_zeros(0)

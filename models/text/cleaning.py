@@ -21,9 +21,10 @@ _ITEM = re.compile(r"^[ \t]*(?:[-*+•◦‣▪·][ \t]|\d{1,3}[.)][ \t]|#{1,6}[
 _NUMBERED = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+", re.M)
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3}|~~)(?=\S)(.{1,500}?)(?<=\S)\1(?![\w*])", re.S)
 _CODE = re.compile(r"`+([^`\n]{1,500})`+")
-# Only faces that stand alone: "8)" closes a bracket, "10:30" is a time of day.
+# Only faces that stand alone: "8)" closes a bracket, "10:30" is a time of day. An "8" or an "x" is
+# no eye, and a "3" no mouth but of ":3" and "<3": else "83", "8-3" and "XP" were faces.
 _EMOTICON = re.compile(
-    r"(?<!\S)(?:[:;=8xX][-'o^]?[)(\]\[DPpOo/\\|*3]+|[)(][-']?[:;=]|<3+|</3|\^_?\^|[-T;>][_.][-T;<]"
+    r"(?<!\S)(?:[:;=][-'o^]?[)(\]\[DPpOo/\\|*]+|:-?3|[)(][-']?[:;=]|<3+|</3|\^_?\^|[-T;>][_.][-T;<]"
     r"|¯\\_\(ツ\)_/¯|xD+|XD+)(?=[\s.,!?]|$)"
 )
 _DASH = re.compile(r"\s*(?:—|―|–(?=\s)|(?<=\s)–|-{2,}|(?<=\s)-(?=\s))+\s*")

@@ -39,7 +39,7 @@ _QUOTES = str.maketrans(
         **dict.fromkeys("\u200b\u200c\u200e\u200f\u2060\ufeff", ""),
     }
 )
-_KEPT_SIGNS = frozenset(",.?!;:—-'%$£€¥₹&@#+=/*×÷±°~<>^()_\n ¢§\\")
+_KEPT_SIGNS = frozenset(",.?!;:—―–-'%$£€¥₹&@#+=/*×÷±°~<>^()_\n ¢§\\")
 _PARTS_OF_EMOJI = frozenset(("Cn", "Co", "Cs", "Cc", "Cf", "So", "Sk"))
 
 

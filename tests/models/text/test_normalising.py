@@ -17,6 +17,8 @@ SAID = {
     "1/2, 3/4 and 2 1/2 cups": "one half, three quarters and two and a half cups",
     "1½ cups": "one and a half cups",
     "10-20 people": "ten to twenty people",
+    "pages 10–20": "pages ten to twenty",
+    "from 1939–1945": "from nineteen thirty nine to nineteen forty five",
     "-5°C": "minus five degrees Celsius",
     "It is 50% off": "It is fifty percent off",
     "v2.11.0": "version two point eleven point zero",
@@ -78,6 +80,8 @@ SAID = {
     "so… yes... No": "so, yes. No",
     "one (or two) more": "one, or two, more",
     "wait -- what": "wait — what",
+    "wait – what ― why": "wait — what — why",
+    "the Paris–London train": "the Paris London train",
     "“It’s here,” she said": "It's here, she said",
     "你好 OK": "oh kay",
 }

@@ -1,0 +1,90 @@
+"""How abbreviations, words in capitals, single letters and Roman numerals are read aloud."""
+
+import re
+
+from models.text import numbers
+from models.text.context import Reader, after, before
+from models.text.letters import (
+    ABBREVIATIONS,
+    LETTER_NAMES,
+    NEED_A_NUMBER,
+    TITLES,
+    acronym,
+    roman,
+    spell,
+)
+
+
+def _dotted(match: re.Match[str]) -> str:
+    """Reads letters with full stops: "U.S.", "e.g.", "J.R.R."."""
+    plain = match[0].strip(".").lower()
+    return ABBREVIATIONS.get(plain) or spell(plain)
+
+
+def _abbreviation(match: re.Match[str]) -> str | None:
+    word, following = match["word"].lower(), after(match)
+    if word in TITLES and re.match(r"\s+[A-Z]", following):
+        return TITLES[word]
+    if word in ("st", "dr"):
+        street = re.search(r"[A-Z][\w']*\s+$|\d\w*\s+$", before(match))
+        names = {"st": ("Street", "Saint"), "dr": ("Drive", "Doctor")}[word]
+        return names[0] if street else names[1]
+    if word in TITLES:
+        return None if word in ("gen", "col", "rep", "hon", "pres", "gov", "ft") else TITLES[word]
+    if word in NEED_A_NUMBER and not re.match(r"\s*\d", following):
+        return None
+    if word == "co" and match["word"] == "co":
+        return None
+    return ABBREVIATIONS.get(word)
+
+
+def _capitals(match: re.Match[str]) -> str:
+    spoken = acronym(match["capitals"])
+    if not match["ending"]:
+        return spoken
+    spelt = spoken.lower() == spell(match["capitals"])
+    return numbers.plural(spoken) if spelt else f"{spoken}{match['ending']}"
+
+
+_LETTERED = re.compile(
+    r"\b(?:an|plan|type|grade|class|vitamin|group|part|team|option|letter)\s+$", re.I
+)
+
+
+def _single_letter(match: re.Match[str]) -> str | None:
+    letter = match["letter"]
+    if letter in "aI":
+        return None
+    if letter == "A" and re.match(r"\s+[a-z']|\s*$", after(match)):
+        named = _LETTERED.search(before(match))
+        return LETTER_NAMES["a"] if named else None
+    return LETTER_NAMES[letter.lower()]
+
+
+def _after_heading(match: re.Match[str]) -> str | None:
+    value = roman(match["numeral"])
+    return f"{match['heading']} {numbers.cardinal(str(value))}" if value else None
+
+
+def _after_name(match: re.Match[str]) -> str | None:
+    value = roman(match["numeral"])
+    return f"{match['name']} the {numbers.ordinal(str(value))}" if value else None
+
+
+SHORTENED: tuple[tuple[str, Reader], ...] = (
+    (
+        r"(?<!\w)(?P<heading>Chapter|Part|Act|Scene|Volume|Book|Phase|Section|Level|War|Type)"
+        r"\s+(?P<numeral>[IVXL]{2,}|[IVX](?=\s*(?:[.,;:?!]|$)))(?!\w)",
+        _after_heading,
+    ),
+    (
+        r"(?<!\w)(?P<name>[A-Z][a-z]+)\s+(?P<numeral>[IVX]*(?:II|IV|VI|IX|XI|XV)[IVX]*)\b",
+        _after_name,
+    ),
+    (r"(?<![\w.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?!\w)|(?<!\w)Ph\.D\.?|(?<!\w)w/o?(?= )", _dotted),
+    (r"(?<!\w)'n'(?!\w)", lambda match: "and"),
+    (r"(?<![\w.])(?P<word>[A-Za-z]{2,6})\.(?!\w)", _abbreviation),
+    (r"(?<![\w'])(?P<capitals>[A-Z]{2,})(?P<ending>'?s)?(?![\w])", _capitals),
+    (r"(?<![\w'.-])(?P<letter>[A-Za-z])(?:\.(?=\s+[A-Z]))?(?![\w'-])", _single_letter),
+)
+"""Patterns and their readers, in the order in which they are tried."""

@@ -13,10 +13,11 @@ _BRACKET = "("
 
 _STRENGTH = {_BRACKET: 0, ",": 1, ":": 2, ";": 3, "—": 4, ".": 5, "!": 6, "?": 7}
 _TOKEN = re.compile(r"[^\W_]+(?:[^\W_]|['-](?=[^\W_])|\N{COMBINING ACUTE ACCENT})*|[,.?!;:—()]")
+_POSSESSIVE = re.compile(r"'s(?!\w)", re.I)
 _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.I)
 # A place where any of the readings can begin: texts without one are plain words.
 _MAY_NEED_READING = re.compile(
-    r"[\d$€£¥₹¢&@#%°+=×÷±<>~]|[A-Z]{2}|\w\.\w|\b[A-Za-z]{1,6}\.|\bw/|'n'|\b[A-HJ-Zb-z]\b"
+    r"[\d$€£¥₹¢&@#%°+=×÷±<>~]|[A-Z]'?[A-Z]|\w\.\w|\b[A-Za-z]{1,6}\.|\bw/|'n'|\b[A-HJ-Zb-z]\b"
 )
 
 
@@ -101,6 +102,9 @@ def _scan(text: str) -> list[Spoken]:
     readings, position = _Readings(text), 0
     while reading := readings.next(position):
         start, end, words = reading
+        if possessive := _POSSESSIVE.match(text, end):  # "Elizabeth II's", but "$5's worth"
+            end = possessive.end()
+            words += "" if re.search("[^s]s$", words) else "'s"
         written = text[start:end].strip()
         found += _plain(text[position:start])
         found.append(Spoken(written.strip("'"), _words(words)))

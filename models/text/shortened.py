@@ -43,7 +43,13 @@ def _capitals(match: re.Match[str]) -> str:
     if not match["ending"]:
         return spoken
     spelt = spoken.lower() == spell(match["capitals"])
-    return numbers.plural(spoken) if spelt else f"{spoken}{match['ending']}"
+    return numbers.plural(spoken) if spelt else f"{spoken}{match['ending'].lower()}"
+
+
+def _contraction(match: re.Match[str]) -> str:
+    """Reads "DON'T" and "I'M": capitals with such an ending are shouted, never initials."""
+    word = match[0].lower()
+    return word.capitalize() if word.startswith("i'") else word
 
 
 _LETTERED = re.compile(
@@ -84,7 +90,8 @@ SHORTENED: tuple[tuple[str, Reader], ...] = (
     (r"(?<![\w.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?!\w)|(?<!\w)Ph\.D\.?|(?<!\w)w/o?(?= )", _dotted),
     (r"(?<!\w)'n'(?!\w)", lambda match: "and"),
     (r"(?<![\w.])(?P<word>[A-Za-z]{2,6})\.(?!\w)", _abbreviation),
-    (r"(?<![\w'])(?P<capitals>[A-Z]{2,})(?P<ending>'?s)?(?![\w])", _capitals),
+    (r"(?<!\w)(?<!\w')(?P<capitals>[A-Z]{2,})(?P<ending>'?s|'S)?(?!'?\w)", _capitals),
+    (r"(?<!\w)(?<!\w')[A-Z]+(?:'[A-Z]+)+(?!\w)", _contraction),
     (r"(?<![\w'.-])(?P<letter>[A-Za-z])(?:\.(?=\s+[A-Z]))?(?![\w'-])", _single_letter),
 )
 """Patterns and their readers, in the order in which they are tried."""

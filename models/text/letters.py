@@ -72,6 +72,7 @@ _SHORT_WORDS = frozenset(
     KID LAW LAY LEG LIE LOW MAP MIX NET NOR OIL PEN PET POP RAW ROW SEA SKY SON SUN TAX TEA TOP TOY
     VAN VIA WET HUH AHA YEP NAH UGH YAY AGO AIR ASK ADD AGE""".split()
 )
+_WORDS_OR_INITIALS = frozenset("US IT AM".split())
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
@@ -80,12 +81,16 @@ def spell(letters: str) -> str:
     return " ".join(LETTER_NAMES[letter] for letter in letters.lower() if letter in LETTER_NAMES)
 
 
-def acronym(capitals: str) -> str:
+def acronym(capitals: str, shouted: bool = False) -> str:
     """Reads a word in capitals: a known acronym, letters, or a word that somebody shouted.
 
     Args:
         capitals: at least two capital letters.
+        shouted: whether a word beside it is shouted too. "US" and "IT" are initials otherwise;
+            "NOT" is a word in either case, since people stress one word by its capitals.
     """
+    if capitals in _WORDS_OR_INITIALS and not shouted:
+        return spell(capitals)
     if capitals in _SAID_AS_WORDS:
         return capitals.capitalize()
     if capitals in _SPELT or not re.search("[AEIOUY]", capitals):
@@ -93,6 +98,13 @@ def acronym(capitals: str) -> str:
     if len(capitals) <= 3 and capitals not in _SHORT_WORDS:
         return spell(capitals)
     return capitals.lower()
+
+
+def is_shouted(word: str) -> bool:
+    """Whether a word beside it shows that capitals are shouted: "LOVE", not "Love" nor "GDP"."""
+    if not word.isupper() or len(word) < 2:
+        return False
+    return "'" in word or acronym(word) == word.lower()
 
 
 def roman(numeral: str) -> int | None:

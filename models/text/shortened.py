@@ -10,6 +10,7 @@ from models.text.letters import (
     NEED_A_NUMBER,
     TITLES,
     acronym,
+    is_shouted,
     roman,
     spell,
 )
@@ -38,12 +39,28 @@ def _abbreviation(match: re.Match[str]) -> str | None:
     return ABBREVIATIONS.get(word)
 
 
+_NEIGHBOUR_BEFORE, _NEIGHBOUR_AFTER = re.compile(r"([\w']+)[ ,]+$"), re.compile(r"[ ,]+([\w']+)")
+
+
+def _stands_among_shouted(match: re.Match[str]) -> bool:
+    around = _NEIGHBOUR_BEFORE.search(before(match)), _NEIGHBOUR_AFTER.match(after(match))
+    words = [found[1] for found in around if found]
+    # "I" is a capital anyway, so beside it only "I AM" is known to be words.
+    return any(map(is_shouted, words)) or (match["capitals"] == "AM" and "I" in words)
+
+
 def _capitals(match: re.Match[str]) -> str:
-    spoken = acronym(match["capitals"])
+    shouted = match["ending"] == "'S" or _stands_among_shouted(match)
+    spoken = acronym(match["capitals"], shouted)
     if not match["ending"]:
         return spoken
     spelt = spoken.lower() == spell(match["capitals"])
     return numbers.plural(spoken) if spelt else f"{spoken}{match['ending'].lower()}"
+
+
+def _joined(match: re.Match[str]) -> str:
+    """Reads initials that "&" joins: "AT&T", "R&D"."""
+    return " and ".join(map(spell, match[0].split("&")))
 
 
 def _contraction(match: re.Match[str]) -> str:
@@ -90,6 +107,7 @@ SHORTENED: tuple[tuple[str, Reader], ...] = (
     (r"(?<![\w.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?!\w)|(?<!\w)Ph\.D\.?|(?<!\w)w/o?(?= )", _dotted),
     (r"(?<!\w)'n'(?!\w)", lambda match: "and"),
     (r"(?<![\w.])(?P<word>[A-Za-z]{2,6})\.(?!\w)", _abbreviation),
+    (r"(?<![\w&])[A-Z]{1,2}&[A-Z]{1,2}(?![\w&])", _joined),
     (r"(?<!\w)(?<!\w')(?P<capitals>[A-Z]{2,})(?P<ending>'?s|'S)?(?!'?\w)", _capitals),
     (r"(?<!\w)(?<!\w')[A-Z]+(?:'[A-Z]+)+(?!\w)", _contraction),
     (r"(?<![\w'.-])(?P<letter>[A-Za-z])(?:\.(?=\s+[A-Z]))?(?![\w'-])", _single_letter),

@@ -8,7 +8,7 @@ import re
 
 from models.text import numbers
 from models.text.context import Reader, before
-from models.text.dates import DATES, YEAR
+from models.text.dates import DATES, HALF_OF_DAY, YEAR
 from models.text.letters import acronym, spell
 from models.text.shortened import SHORTENED
 
@@ -37,6 +37,11 @@ _UNITS = {
     **{"yr": "year", "yrs": "year", "fps": "frame# per second"},
 }
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
+_MAGNITUDE = r"(?:thousand|million|billion|trillion|mn|bn|tn|[kKmMbBtT])\b"
+_AMOUNT = (
+    rf"[$€£¥₹]?{_NUMBER}(?::[0-5]\d){{0,2}}"
+    rf"(?:\s?(?:[%€£¥₹¢]|°[CF]?|{HALF_OF_DAY}|{_UNIT}|{_MAGNITUDE})(?!\w))?"
+)
 _SIGNS = {"+": "plus", "=": "equals", "×": "times", "÷": "divided by", "±": "plus or minus"}
 _SIGNS |= {"<": "less than", ">": "greater than", "&": "and", "@": "at", "%": "percent"}
 _SIGNS |= {"°": "degrees", "$": "dollars", "€": "euros", "£": "pounds", "#": "number", "~": "about"}
@@ -54,7 +59,32 @@ def _counted(amount: str, noun: str) -> str:
     return f"{numbers.decimal(amount)} {noun}{tail}"
 
 
+def _span(match: re.Match[str]) -> str | None:
+    """Reads a span of amounts: "$5-10", "9am-5pm", "50%-60%"; `_between` reads bare numbers."""
+    first, last = match["first"], match["last"]
+    if re.fullmatch(_NUMBER, first) and re.fullmatch(_NUMBER, last):
+        return None
+    if first[0] in _CURRENCIES and last[0] not in _CURRENCIES:
+        last = first[0] + last
+        first = first[1:] if first[1:].isdecimal() else first
+    ends = [_read(first), _read(last)]
+    return " to ".join(end for end in ends if end) if all(ends) else None
+
+
+def _read(amount: str) -> str | None:
+    """The words of an amount, by whichever reading takes all of it."""
+    for pattern, reader in READINGS:
+        match = pattern.fullmatch(amount)
+        if match and (words := reader(match)):
+            return words
+    return None
+
+
 def _money(match: re.Match[str]) -> str:
+    return ("minus " if match["minus"] else "") + _sum_of_money(match)
+
+
+def _sum_of_money(match: re.Match[str]) -> str:
     main, small = _CURRENCIES[match["sign"] or match["sign_after"]]
     amount, magnitude = match["amount"] or match["amount_after"], match["magnitude"]
     if magnitude:
@@ -178,11 +208,13 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
             r"(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?:com|org|net|edu|gov|io|ai|dev|uk|de|fr|eu)\b(?!\.\w)",
             _address,
         ),
+        (rf"(?<![\w./-])(?P<first>{_AMOUNT})[-–](?P<last>{_AMOUNT})(?![\w-]|/\d)", _span),
         *DATES,
         (
+            r"(?:(?<![\w.])(?P<minus>-))?"
             rf"(?:(?P<sign>[$€£¥₹])\s?(?P<amount>{_NUMBER})"
             rf"|(?<![\w.])(?P<amount_after>{_NUMBER})\s?(?P<sign_after>[€£¥₹¢$])(?!\d))"
-            r"(?:(?P<magnitude>\s?(?:thousand|million|billion|trillion|mn|bn|tn|[kKmMbBtT])\b))?",
+            rf"(?P<magnitude>\s?{_MAGNITUDE})?",
             _money,
         ),
         (
@@ -193,6 +225,10 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
         (
             rf"(?<![\w.])(?P<sign>-)?(?P<amount>{_NUMBER})\s?°\s?(?:(?P<scale>[CFK])(?!\w))?",
             _degrees,
+        ),
+        (
+            rf"(?<![\w.])(?P<sign>-)?(?P<amount>{_NUMBER})\s?%",
+            lambda match: f"{_number(match)} percent",
         ),
         (r"(?<![\w.])'?(?P<decade>[12]\d\d0|[2-9]0)'?s(?!\w)", _decade),
         (rf"(?<![\w.])(?P<amount>{_NUMBER})\s?(?P<unit>{_UNIT})(?![\w'/])", _unit),

@@ -34,7 +34,7 @@ _UNITS = {
     **{"kWh": "kilowatt hour", "mph": "mile# per hour", "km/h": "kilometer# per hour"},
     **{"kph": "kilometer# per hour", "m/s": "meter# per second", "dB": "decibel"},
     **{"km2": "square kilometer", "m2": "square meter", "m3": "cubic meter", "px": "pixel"},
-    **{"yr": "year", "yrs": "year", "fps": "frame# per second"},
+    **{"yr": "year", "yrs": "year", "fps": "frame# per second", "wk": "week", "mo": "month"},
 }
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _MAGNITUDE = r"(?:thousand|million|billion|trillion|mn|bn|tn|[kKmMbBtT])\b"
@@ -42,6 +42,7 @@ _AMOUNT = (
     rf"[$€£¥₹]?{_NUMBER}(?::[0-5]\d){{0,2}}"
     rf"(?:\s?(?:[%€£¥₹¢]|°[CF]?|{HALF_OF_DAY}|{_UNIT}|{_MAGNITUDE})(?!\w))?"
 )
+_DENOMINATORS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100))
 _SIGNS = {"+": "plus", "=": "equals", "×": "times", "÷": "divided by", "±": "plus or minus"}
 _SIGNS |= {"<": "less than", ">": "greater than", "&": "and", "@": "at", "%": "percent"}
 _SIGNS |= {"°": "degrees", "$": "dollars", "€": "euros", "£": "pounds", "#": "number", "~": "about"}
@@ -115,13 +116,31 @@ def _unit(match: re.Match[str]) -> str:
     return _counted(match["amount"], _UNITS[match["unit"]])
 
 
-def _fraction(match: re.Match[str]) -> str | None:
-    top, bottom = match["top"], match["bottom"]
+def _per(match: re.Match[str]) -> str | None:
+    """Reads the slash behind an amount: "$5/hour", "60 miles/hour"; not that of "2 cats/dogs"."""
+    noun = _UNITS.get(match["unit"], match["unit"]).replace("#", "")
+    if noun.endswith("s") or not _COUNTED_BEFORE.search(before(match)):
+        return None
+    return f"per {noun}"
+
+
+_COUNTED_BEFORE = re.compile(rf"\d\s?(?:{_UNIT}|{_MAGNITUDE}|[a-z]+s|[€£¥₹¢])?$")
+
+
+def _two_numbers(top: str, bottom: str) -> str:
+    """Reads what is no fraction: "24/7", the mark "10/10", the share "50/50"."""
     if int(bottom) == 0 or int(bottom) > 100:
         return f"{numbers.cardinal(top)} over {numbers.cardinal(bottom)}"
+    joined = " out of " if top == bottom != "50" else " "
+    return joined.join(map(numbers.cardinal, (top, bottom)))
+
+
+def _fraction(match: re.Match[str]) -> str:
+    top, bottom = match["top"], match["bottom"]
+    if int(top) >= int(bottom) or int(bottom) not in _DENOMINATORS:
+        spoken = _two_numbers(top, bottom)
+        return f"{numbers.cardinal(match['whole'])} {spoken}" if match["whole"] else spoken
     part = {"2": "half", "4": "quarter"}.get(bottom) or numbers.ordinal(bottom)
-    if int(bottom) == 1:
-        return f"{numbers.cardinal(top)} over one"
     if top != "1":
         part = "halves" if part == "half" else numbers.plural(part)
     spoken = f"{numbers.cardinal(top)} {part}"
@@ -231,7 +250,8 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
             lambda match: f"{_number(match)} percent",
         ),
         (r"(?<![\w.])'?(?P<decade>[12]\d\d0|[2-9]0)'?s(?!\w)", _decade),
-        (rf"(?<![\w.])(?P<amount>{_NUMBER})\s?(?P<unit>{_UNIT})(?![\w'/])", _unit),
+        (rf"(?<![\w.])(?P<amount>{_NUMBER})\s?(?P<unit>{_UNIT})(?![\w']|/\d)", _unit),
+        (rf"/(?P<unit>{_UNIT}|[a-z]{{2,}})(?!\w)", _per),
         (
             r"(?<![\w./])(?:(?P<whole>\d+)\s+)?(?P<top>\d{1,3})/(?P<bottom>\d{1,4})(?![\w/])",
             _fraction,

@@ -70,7 +70,7 @@ def _contraction(match: re.Match[str]) -> str:
 
 
 _LETTERED = re.compile(
-    r"\b(?:an|plan|type|grade|class|vitamin|group|part|team|option|letter)\s+$", re.I
+    r"\b(?:an|plan|type|grade|class|vitamin|group|part|team|option|letter|section|block)\s+$", re.I
 )
 
 
@@ -78,7 +78,7 @@ def _single_letter(match: re.Match[str]) -> str | None:
     letter = match["letter"]
     if letter in "aI":
         return None
-    if letter == "A" and re.match(r"\s+[a-z']|\s*$", after(match)):
+    if letter == "A" and re.match(r"\s+(?:[a-z'\d$€£¥]|[A-Z]\w)|\s*$", after(match)):
         named = _LETTERED.search(before(match))
         return LETTER_NAMES["a"] if named else None
     return LETTER_NAMES[letter.lower()]

@@ -8,6 +8,8 @@ import html
 import re
 import unicodedata
 
+# Patterns that look for blanks around a sign try every start of a run, which costs its square.
+_BLANKS = re.compile(r"[^\S\n]+")
 _FENCE = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.S)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|<!--.*?-->", re.S)
 _LINK = re.compile(r"!?\[([^\[\]]{0,500})\]\([^()\s]{0,2000}(?:\s+\"[^\"]*\")?\)")
@@ -110,12 +112,14 @@ def clean(text: str) -> str:
     Returns:
         One line; quotes are gone, brackets have become pauses. May be empty.
     """
+    text = _BLANKS.sub(" ", text)
     # Most lines of a dialogue are plain words; the patterns are for those that are not.
     if re.search(r"[`~<>\[\]*_#|\n&]", text):
         text = _without_markdown(html.unescape(text))
     text = _EMOTICON.sub("", text)
     text = _without_decoration(text)
-    text = re.sub(r"\.{2,}(?=\s*(?:$|[A-Z]))", ". ", text)
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r"(?<!\.)\.{2,}+(?=\s*(?:$|[A-Z]))", ". ", text)
     text = re.sub(r"\.{2,}", ", ", text)
     text = _DASH.sub(" — ", text)
     return re.sub(r"[\s_]+", " ", text).strip()

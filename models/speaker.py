@@ -1,5 +1,7 @@
 """The face of the folder: a voice, a dialogue and a text to a stream of samples."""
 
+import bisect
+import re
 import time
 import weakref
 from collections.abc import Iterable
@@ -434,14 +436,19 @@ class Speaker:
 
 
 def text_up_to(text: str, words: list[str]) -> str:
-    """`text` up to the end of its first `words`, with their punctuation."""
-    end = 0
-    for word in words:
-        found = text.find(word, end)
-        end = found + len(word) if found >= 0 else end
-    while end and end < len(text) and not text[end].isspace():
-        end += 1
-    return text[:end]
+    """The beginning of `text`, as written, that says as much as `words`, with its marks.
+
+    What is said may be spelt otherwise ("one" for "1"), so words are counted, not looked for. A
+    written word that was begun is kept whole.
+    """
+    ends = [0, *(found.end() for found in re.finditer(r"\S+", text))]
+    heard = _num_said(" ".join(words))
+    first = bisect.bisect_left(ends, heard, key=lambda end: _num_said(text[:end]))
+    return text[: ends[min(first, len(ends) - 1)]]
+
+
+def _num_said(text: str) -> int:
+    return sum(word != "—" for word in normalise(text).split())
 
 
 def _checked(samples: np.ndarray) -> np.ndarray:

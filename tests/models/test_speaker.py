@@ -14,7 +14,8 @@ import torch
 from data.errors import InputError
 from models.mel import FRAME_SAMPLES
 from models.reply import Reply
-from models.speaker import Speaker, SpeakOptions
+from models.speaker import Speaker, SpeakOptions, text_up_to
+from models.text import normalise
 from tests.tiny import tiny_speaker
 
 TEXT = "The train was late. We waited near the old bridge."
@@ -100,6 +101,18 @@ def test_an_interrupted_turn_is_cut_where_it_was_heard(speaker: Speaker) -> None
     assert TEXT.startswith(turn.text)
     assert turn.text.replace(".", "").split() == heard
     assert len(turn.samples) == round(middle * 24_000)
+
+
+def test_what_was_heard_is_told_in_the_written_words() -> None:
+    """The "one" of "1" was found in "someone": words that nobody had heard were kept."""
+    text = "I took 1 of them — Dr. Wu's. Later I met someone nice, for $1,250 or so."
+    said = normalise(text).replace("— ", "").split()
+    kept = [text_up_to(text, said[:count]) for count in range(len(said) + 1)]
+    assert kept[0] == "" and kept[-1] == text
+    assert kept[3] == "I took 1"
+    assert kept[7] == "I took 1 of them — Dr. Wu's."
+    assert kept[8].endswith("Later") and kept[11].endswith("someone")
+    assert {words.split()[-1] for words in kept[14:20]} == {"$1,250"}
 
 
 def test_a_turn_that_is_cut_in_its_first_sentence_keeps_its_words(

@@ -22,6 +22,7 @@ class FakeVoice:
     name: str
     description: str
     hz: float
+    prompt: Any = None  # of a cloned one, what it has said
 
     @property
     def style(self) -> Any:
@@ -118,7 +119,7 @@ class FakeSpeaker:
             raise InputError("the voice sample is shorter than 1 s")
         if np.sqrt(np.mean(np.square(samples))) < 1e-3:
             raise InputError("the voice sample is silent")
-        return FakeVoice(name, "cloned", 660.0)
+        return FakeVoice(name, "cloned", 660.0, samples)
 
     def open_dialogue(self, predictor: str | None = None) -> FakeDialogue:
         self.dialogues.append(FakeDialogue(predictor or self.predictors[0]))

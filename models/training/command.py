@@ -10,7 +10,7 @@ from models.checkpoint import WEIGHTS
 from models.training.bundle import finish_bundle
 from models.training.corpus import Corpus, prepare
 from models.training.job import Job
-from models.training.loop import CHECKPOINT, Budget, first_process_first, forget
+from models.training.loop import CHECKPOINT, Budget, done_once, first_process_first, forget
 from models.vocoder.encodec import KBPS, EncodecConfig
 
 STEPS = {
@@ -143,25 +143,21 @@ def main(argv: list[str]) -> int:
         len(corpus.voices),
     )
     if args.model == "bundle" and not args.resume:
-        _forget_all(args.work)
+        done_once(lambda: _forget_all(args.work))
     for name in BUNDLE if args.model == "bundle" else [args.model]:
         steps = DISTILL_STEPS if args.distill else STEPS.get(name, 0)
         budget = Budget(args.steps or steps, args.minutes)
         _train_one(name, args, corpus, budget)
     if args.model in ("voices", "bundle"):
-        with first_process_first() as first:
-            if first:
-                finish_bundle(args.out, args.work, corpus, args.data, args.seed)
+        done_once(lambda: finish_bundle(args.out, args.work, corpus, args.data, args.seed))
     return 0
 
 
 def _forget_all(work: Path) -> None:
     """A bundle begins anew: no model of it is to go on from what an earlier one left in `work`,
     even if this one is stopped before it comes to that model."""
-    with first_process_first() as first:
-        if first:
-            for checkpoint in work.glob(f"*/{CHECKPOINT}"):
-                forget(checkpoint.parent)
+    for checkpoint in work.glob(f"*/{CHECKPOINT}"):
+        forget(checkpoint.parent)
 
 
 def _train_one(name: str, args: argparse.Namespace, corpus: Corpus, budget: Budget) -> None:

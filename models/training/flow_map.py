@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checkpoint import load_model, save_model
+from models.checkpoint import load_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig, VectorField
 from models.training.flow_omni import latent_dialogues
 from models.training.job import Job
-from models.training.loop import device, first_process_first, train
+from models.training.loop import device, train
 from models.training.warm_start import FURTHER
 
 _EULER_STEPS = 8  # of the teacher
@@ -35,9 +35,8 @@ def distill_flow_omni(job: Job) -> None:
     if teacher.config.flow_map:  # distilled before: again from where it came
         teacher = load_model(job.work, _TEACHER, FlowOmni, FlowOmniConfig)
     else:
-        with first_process_first() as first:
-            if first:
-                save_model(job.work, _TEACHER, teacher, teacher.config, half=True, int8=True)
+        kept = dataclasses.replace(job, out=job.work)
+        kept.save(_TEACHER, teacher, teacher.config, int8=True)
     student = student_of(teacher)
     dialogues, _ = latent_dialogues(job, FURTHER.num_positions)
     teacher.to(device())

@@ -8,7 +8,7 @@ from torch import nn
 
 from models.checkpoint import save_model
 from models.training.corpus import Corpus
-from models.training.loop import Budget, Run, first_process_first
+from models.training.loop import Budget, Run, done_once
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,4 @@ class Job:
     def save(self, name: str, model: nn.Module, config: object, int8: bool = False) -> None:
         """Writes the weights called `name` to `out`, as `save_model` does, floats as float16; of
         several processes only the first writes."""
-        with first_process_first() as first:
-            if first:
-                save_model(self.out, name, model, config, half=True, int8=int8)
+        done_once(lambda: save_model(self.out, name, model, config, half=True, int8=int8))

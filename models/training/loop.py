@@ -82,15 +82,23 @@ def join_processes() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def first_process_first() -> Iterator[bool]:
+def first_process_first() -> Iterator[None]:
     """The first of several processes goes through the block before the others do, which find what
-    it has left there; says to each whether it is the first. No block lies within another."""
+    it has left there. No block lies within another."""
     rank, world = join_processes()
     if rank > 0:
         dist.barrier()
-    yield rank == 0
+    yield
     if rank == 0 and world > 1:
         dist.barrier()
+
+
+def done_once(do: Callable[[], object]) -> None:
+    """The first of several processes does it, and the others wait until it is done."""
+    rank, _ = join_processes()
+    with first_process_first():
+        if rank == 0:
+            do()
 
 
 def train(

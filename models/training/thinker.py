@@ -19,7 +19,7 @@ from models.tokenizers.semantic import load_tokenizer
 from models.training.exchanges import Exchanges, dialogue_texts
 from models.training.heard import encode_heard
 from models.training.job import Job
-from models.training.loop import first_process_first, train
+from models.training.loop import done_once, train
 from models.training.spelling import settle, spell
 from models.training.warm_start import FURTHER_RATE
 
@@ -79,9 +79,7 @@ def train_thinker(
     train(run, model, draw)
     if isinstance(mind, WordBackbone):
         settle(mind.embedding)
-    with first_process_first() as first:
-        if first:
-            save_thinker(job.out, model, stage)
+    done_once(lambda: save_thinker(job.out, model, stage))
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from torch import nn
 from data.audio import SAMPLE_RATE
 from models.training.corpus import Corpus
 from models.training.encoded import encode_corpus
-from models.training.loop import first_process_first
+from models.training.loop import done_once
 from models.voice import Voice, save_voices
 
 UTTERANCES = 60
@@ -44,9 +44,7 @@ def make_voices(root: Path, corpus: Corpus, out: Path) -> None:
         rows = corpus.by_voice[key][:UTTERANCES]
         mean = torch.stack([torch.from_numpy(encoded[row].style).float() for row in rows]).mean(0)
         voices[name] = Voice(name, description, nn.functional.layer_norm(mean, mean.shape))
-    with first_process_first() as first:
-        if first:
-            save_voices(out, voices)
+    done_once(lambda: save_voices(out, voices))
 
 
 def _longest(corpus: Corpus) -> dict[str, tuple[str, str]]:

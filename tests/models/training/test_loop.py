@@ -134,6 +134,7 @@ def test_processes_of_one_run_end_together_with_the_same_weights(tmp_path: Path)
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     made = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert made.returncode == 0, made.stderr
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    files = (tmp_path / f"{rank}.pt" for rank in (0, 1))
+    first, second = (torch.load(file, weights_only=True) for file in files)
     assert torch.equal(first, second)
     assert not torch.equal(first, torch.zeros_like(first))

@@ -19,7 +19,7 @@ from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Turn, dialogue_from_dict, read_dialogue
 from data.errors import InputError
-from models.checkpoint import WEIGHTS, sha256
+from models.checkpoint import WEIGHTS, sha256, write_whole
 from models.predictors.table import PREDICTORS
 from models.predictors.thinker import Thinker
 from models.speaker import Speaker, SpeakOptions
@@ -235,9 +235,8 @@ def _still_good(manifest: Path, out: Path, digests: Mapping[str, str]) -> dict[s
 
 
 def _write_rows(manifest: Path, rows: Iterable[Row]) -> None:
-    partial = manifest.with_name(manifest.name + ".partial")
-    partial.write_text("".join(map(_line, rows)), encoding="utf-8")
-    partial.replace(manifest)
+    text = "".join(map(_line, rows))
+    write_whole(manifest, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _line(row: Row) -> str:
@@ -254,12 +253,12 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.jobs < 1:
         raise InputError(f"--jobs is {args.jobs}; it must be 1 or more")
-    speak_options(args, 0)
+    shared = speak_options(args, 0)  # before the models are loaded: they may be wrong
     items = read_items(args.items)
     speaker = load_speaker(args.weights, args.device, args.predictor)
     voices = {name: resolve_voice(speaker, name) for name in sorted({i.voice for i in items})}
     speaking = {
-        "options": asdict(speak_options(args, 0)),
+        "options": asdict(shared),
         "predictor": args.predictor,
         "weights": weights_of(args.weights or WEIGHTS, args.predictor),
     }

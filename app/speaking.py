@@ -11,6 +11,7 @@ from app.listening import Listening
 from app.metrics import Metrics
 from app.playback import Playback
 from data.audio import SAMPLE_RATE
+from models.text.cutting import text_up_to
 
 DUCK_GAIN = 0.25
 FADE_MS = 20
@@ -128,8 +129,6 @@ class Speaking:
         whole = " ".join(answer.text.split())
         if not cut:
             return Spoken(samples, whole, whole, False)
-        from models.speaker import text_up_to  # brings torch, which tests of logic do not need
-
         heard = text_up_to(whole, [word for word, start, _ in answer.words if start < end_s])
         return Spoken(samples, heard, whole, True)
 

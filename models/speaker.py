@@ -1,7 +1,5 @@
 """The face of the folder: a voice, a dialogue and a text to a stream of samples."""
 
-import bisect
-import re
 import time
 import weakref
 from collections.abc import Iterable
@@ -28,6 +26,7 @@ from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply
 from models.schedule import Schedule
 from models.text import normalise
+from models.text.cutting import text_up_to
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
 from models.vocoder.codec import load_codec
@@ -417,7 +416,7 @@ class Speaker:
             assert segment.codes is not None
             prosody = self.tokenizer.inspect(segment.codes[None].to(self.device))[1]
             plan = measure_plan(prosody, len(segment.units))
-            segment.plan = model.config.plan_scale.bins(plan.cpu())
+            segment.plan = model.config.plan_scale.bins(plan)
         if model.frames != "semantic":  # the manner is read from semantic codes all the same
             frames = self.posterior.encode(self._tensor(sound))[0]
             if model.frames == "acoustic":
@@ -433,22 +432,6 @@ class Speaker:
 
     def _tensor(self, samples: np.ndarray) -> Tensor:
         return in_16_bits(torch.from_numpy(samples))[None].to(self.device)
-
-
-def text_up_to(text: str, words: list[str]) -> str:
-    """The beginning of `text`, as written, that says as much as `words`, with its marks.
-
-    What is said may be spelt otherwise ("one" for "1"), so words are counted, not looked for. A
-    written word that was begun is kept whole.
-    """
-    ends = [0, *(found.end() for found in re.finditer(r"\S+", text))]
-    heard = _num_said(" ".join(words))
-    first = bisect.bisect_left(ends, heard, key=lambda end: _num_said(text[:end]))
-    return text[: ends[min(first, len(ends) - 1)]]
-
-
-def _num_said(text: str) -> int:
-    return sum(word != "—" for word in normalise(text).split())
 
 
 def _checked(samples: np.ndarray) -> np.ndarray:

@@ -53,6 +53,7 @@ def copy_figures(
     ours = np.array([word_errors(t, h)[0] for t, h in zip(texts, heard[num:], strict=True)])
     words = np.array([word_errors(t, "")[1] for t in texts])
     pitches = panel.ask(pitch_copy, pairs)
+    cents = np.array([row["cents"] for row in pitches])
     spectra = [row for row in panel.ask(compare, pairs) if row is not None]
     same: dict[str, Any] = {"groups": texts}
     teacher_wer = float(100 * theirs.sum() / max(words.sum(), 1))
@@ -64,8 +65,7 @@ def copy_figures(
         ratio("dnsmos", "DNSMOS overall", clean[num:], teacher=float(clean[:num].mean()), **same),
         ratio("dnsmos_difference", "DNSMOS minus teacher's", clean[num:] - clean[:num],
               **bars.VOCODER_DNSMOS, **same),
-        ratio("f0_cents", "F0 error", [row["cents"] for row in pitches if row["cents"] >= 0],
-              unit="cents"),
+        ratio("f0_cents", "F0 error", cents[np.isfinite(cents)], unit="cents"),
         ratio("voicing", "voicing errors", [row["voicing_errors"] for row in pitches], scale=100,
               unit="%"),
         _optional("pesq", "PESQ, wide band", has_pesq(), pesq, pairs, panel),

@@ -14,8 +14,9 @@ import torch
 from data.errors import InputError
 from models.mel import FRAME_SAMPLES
 from models.reply import Reply
-from models.speaker import Speaker, SpeakOptions, text_up_to
+from models.speaker import Speaker, SpeakOptions
 from models.text import normalise
+from models.text.cutting import text_up_to
 from tests.tiny import tiny_speaker
 
 TEXT = "The train was late. We waited near the old bridge."

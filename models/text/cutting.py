@@ -1,0 +1,22 @@
+"""How much of a text has been said when it was cut off."""
+
+import bisect
+import re
+
+from models.text.normalising import normalise
+
+
+def text_up_to(text: str, words: list[str]) -> str:
+    """The beginning of `text`, as written, that says as much as `words`, with its marks.
+
+    What is said may be spelt otherwise ("one" for "1"), so words are counted, not looked for. A
+    written word that was begun is kept whole.
+    """
+    ends = [0, *(found.end() for found in re.finditer(r"\S+", text))]
+    heard = _num_said(" ".join(words))
+    first = bisect.bisect_left(ends, heard, key=lambda end: _num_said(text[:end]))
+    return text[: ends[min(first, len(ends) - 1)]]
+
+
+def _num_said(text: str) -> int:
+    return sum(word != "—" for word in normalise(text).split())

@@ -8,6 +8,8 @@ import html
 import re
 import unicodedata
 
+from data.text import valid_text
+
 # Patterns that look for blanks around a sign try every start of a run, which costs its square.
 _BLANKS = re.compile(r"[^\S\n]+")
 _FENCE = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.S)
@@ -112,7 +114,7 @@ def clean(text: str) -> str:
     Returns:
         One line; quotes are gone, brackets have become pauses. May be empty.
     """
-    text = _BLANKS.sub(" ", text)
+    text = _BLANKS.sub(" ", valid_text(text))
     # Most lines of a dialogue are plain words; the patterns are for those that are not.
     if re.search(r"[`~<>\[\]*_#|\n&]", text):
         text = _without_markdown(html.unescape(text))

@@ -156,6 +156,21 @@ def test_a_written_word_keeps_its_spoken_ones() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Hi \ud83d there.", "Hi there."),
+        ("I have \udc00 42\udfff.", "I have forty two."),
+        ("\ud800", ""),
+        ("caf\ud83dé", "café"),
+        ("Great \ud83d\ude00 news", "Great news"),
+        ("&#xD83D; and &#55357;&#56832; yes", "and yes"),
+    ],
+)
+def test_half_a_surrogate_pair_is_left_out(written: str, said: str) -> None:
+    assert normalise(written) == said
+
+
 def test_hostile_texts_come_to_an_end() -> None:
     for text in ("*" * 5000, "[" * 5000, "<" * 5000, "1/" * 3000, "a." * 3000, "$" * 5000):
         normalise(text)

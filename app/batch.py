@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.options import add_speaking, speak_options
-from app.reply import checked_text, hear_turns
+from app.reply import hear_turns
 from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Turn, dialogue_from_dict, read_dialogue
 from data.errors import InputError
+from data.limits import MAX_SPOKEN, limited_text
 from models.checkpoint import WEIGHTS, sha256, write_whole
 from models.predictors.table import PREDICTORS
 from models.predictors.thinker import Thinker
@@ -93,7 +94,9 @@ def _read_item(line: str, folder: Path) -> Item:
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
         raise InputError('"seed" must be a whole number from 0 to 2147483647')
     turns = _read_turns(row.get("dialogue"), folder)
-    return Item(row["id"], checked_text(row["text"]), row["voice"], turns, seed)
+    return Item(
+        row["id"], limited_text(row["text"], MAX_SPOKEN, '"text"'), row["voice"], turns, seed
+    )
 
 
 def _read_turns(given: object, folder: Path) -> tuple[Turn, ...]:

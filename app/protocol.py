@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from app.speaking import Sound
+from data.limits import MAX_TYPED
 
 PROTOCOL = 1
 SAMPLE_RATE = 24_000
 MAX_TEXT_BYTES = 16_384
 MAX_SOUND_BYTES = 2 * SAMPLE_RATE // 2  # half a second of int16
-MAX_TYPED = 2000
 _HEADER = struct.Struct("<II")
 
 # Each message: its fields with what they may be. A field that is not named here is refused.

@@ -10,13 +10,11 @@ from app.options import VOICE_HELP, add_speaking, speak_options
 from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Turn, read_dialogue
-from data.errors import InputError
+from data.limits import MAX_SPOKEN, limited_text
 from models.dialogue_state import DialogueState
 from models.omni import Omni
 from models.predictors.thinker import USER, Exchange
 from models.speaker import Speaker
-
-MAX_TEXT = 4096
 
 
 def hear_turns(speaker: Speaker, turns: Iterable[Turn]) -> DialogueState:
@@ -42,21 +40,6 @@ def hear_sound(
     return dialogue, exchanges
 
 
-def checked_text(text: str) -> str:
-    """The text, if it is of a length that can be spoken at once.
-
-    Raises:
-        InputError: it is empty or too long.
-    """
-    if not text.strip():
-        raise InputError("the text is empty; give something to say")
-    if len(text) > MAX_TEXT:
-        raise InputError(
-            f"the text has {len(text)} characters; at most {MAX_TEXT} are spoken at once: split it"
-        )
-    return text
-
-
 def main(argv: list[str]) -> int:
     """Speaks the answer to a dialogue into a file."""
     parser = argparse.ArgumentParser(prog="launch.py reply", description=main.__doc__)
@@ -76,7 +59,7 @@ def main(argv: list[str]) -> int:
     add_speaking(parser)
     args = parser.parse_args(argv)
     options = speak_options(args, args.seed)
-    text = None if args.speech_to_speech else checked_text(args.text)
+    text = None if args.speech_to_speech else limited_text(args.text, MAX_SPOKEN, "--text")
     turns = read_dialogue(args.dialogue).turns if args.dialogue else []
     speaker = load_speaker(args.weights, args.device, args.predictor)
     voice = resolve_voice(speaker, args.voice)

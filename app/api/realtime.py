@@ -16,7 +16,8 @@ from app.api.channel import Channel
 from app.api.choosing import changed
 from app.api.realtime_events import Events, session_object
 from app.hub import Hub
-from app.protocol import MAX_TYPED, SAMPLE_RATE, ProtocolError
+from app.protocol import SAMPLE_RATE, ProtocolError
+from data.limits import MAX_TYPED
 
 _SOUND_COSTS = 0.05  # of a message
 

@@ -44,7 +44,7 @@ def examine(weights: Path = WEIGHTS) -> Iterator[Finding]:
     yield Finding("ok" if good else "missing", f"Python {version} (3.11 or 3.12 is needed)")
     for name in NEEDED:
         yield _package(name)
-    yield from _checks(("GPU", _gpu), ("espeak-ng", _espeak))
+    yield from _checks(("GPU", _gpu), ("training precision", _precision), ("espeak-ng", _espeak))
     yield from bundled(weights)
     yield from _optional()
 
@@ -93,6 +93,17 @@ def _gpu() -> Finding:
     if torch.cuda.is_available():
         return Finding("ok", f"GPU: {torch.cuda.get_device_name()}")
     return Finding("optional", "GPU: none; everything runs on the processor")
+
+
+def _precision() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("optional", "training precision: torch is not installed")
+    import torch
+
+    from models.precision import describe
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Finding("ok", f"training precision: {describe(device)}")
 
 
 def _espeak() -> Finding:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels.processor import has_bf16
+
 INNER_MULTIPLE = 32  # the vectorised product reads past the end of rows of other lengths
 FEW_ROWS = 8  # more are faster by the common product (`benchmark.py`)
 # The common product is compiled for each number of rows, and what was compiled is kept for good (a
@@ -74,7 +76,7 @@ class Int8Linear(nn.Module):
         whole, scale = quantise(linear.weight.detach())
         self.register_buffer("whole", whole)
         self.register_buffer("scale", scale)
-        wide = torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+        wide = torch.bfloat16 if has_bf16() else torch.float32
         self.register_buffer("weight", (whole.float() * scale[:, None]).to(wide))
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach())
 

@@ -7,6 +7,7 @@ import torch
 from safetensors import safe_open
 
 from models.checkpoint import sha256
+from models.precision import precision_on
 from models.training.corpus import Corpus
 from models.training.loop import device
 from models.training.thinker import BACKBONE_FOLDER
@@ -66,7 +67,7 @@ def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights:
             f"* Data: {corpus.hours:.1f} hours, {len(corpus.by_dialogue)} dialogues, "
             f"{len(corpus.utterances)} turns, {len(corpus.voices)} voices"
             + (f", made by `{command}`." if command else "."),
-            f"* Seed: {seed}. Trained by `launch.py train` on {_place()}, bf16 autocast.",
+            f"* Seed: {seed}. Trained by `launch.py train` on {_place()} in {_precision()}.",
             *([_TERMS] if ours else []),
             "",
             *rows,
@@ -80,6 +81,10 @@ def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights:
 
 def _place() -> str:
     return "a CPU" if device().type == "cpu" else torch.cuda.get_device_name(device())
+
+
+def _precision() -> str:
+    return "bf16 autocast" if precision_on(device()) == "bf16" else "fp32"
 
 
 def _numel(shape: list[int]) -> int:

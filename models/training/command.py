@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
+from models import precision
 from models.checkpoint import WEIGHTS
 from models.training.bundle import finish_bundle
 from models.training.corpus import Corpus, prepare
 from models.training.job import Job
-from models.training.loop import CHECKPOINT, Budget, done_once, first_process_first, forget
+from models.training.loop import CHECKPOINT, Budget, device, done_once, first_process_first, forget
 from models.vocoder.encodec import KBPS, EncodecConfig
 
 STEPS = {
@@ -43,6 +44,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--threads", type=int, help="processor threads (default: all)")
+    parser.add_argument(
+        "--precision",
+        choices=precision.CHOICES,
+        default="auto",
+        help="auto: bf16 where the hardware has it, else fp32",
+    )
     parser.add_argument(
         "--distill",
         action="store_true",
@@ -131,6 +138,8 @@ def main(argv: list[str]) -> int:
     if args.hubert and args.model != "ham-tts":
         parser.error("--hubert is for ham-tts")
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    precision.choose(args.precision)
+    logging.info("training in %s", precision.describe(device()))
     if args.threads:
         torch.set_num_threads(args.threads)
     with first_process_first():

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import sha256
+from models.precision import autocast
 from models.predictors.code_model import CodeModel
 from models.predictors.sampling import SamplingOptions
 from models.predictors.segments import split_turn
@@ -97,7 +98,7 @@ def _draw_row(
 ) -> dict[int, np.ndarray]:
     """`counts`: how many frames each turn in the row has, in order."""
     where = device()
-    with torch.autocast(where.type, torch.bfloat16):
+    with autocast(where):
         read = talker.read([row])
         logits = talker.code_head(talker(read.embedded)[read.positions.code_target >= 0]).float()
     options = SamplingOptions()

@@ -14,6 +14,7 @@ from torch import nn
 
 from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
+from models.precision import autocast
 from models.predictors.alignment import align_units
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
@@ -154,7 +155,7 @@ def encode_utterances(
     where = device()
     for chosen, padded in in_batches(utterances):
         samples = padded.to(where)
-        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
+        with torch.inference_mode(), autocast(where):
             with torch.autocast(where.type, enabled=False):
                 features = posterior.features(samples)
             mean, log_variance = posterior(features)
@@ -183,12 +184,12 @@ def in_batches(
 def _encode(
     utterances: list[Utterance], tokenizer: SemanticTokenizer, style: StyleEncoder
 ) -> list[Encoded]:
-    """Encodes in batches of like length, in bf16."""
+    """Encodes in batches of like length."""
     found: dict[int, Encoded] = {}
     where = device()
     for chosen, padded in in_batches(utterances):
         samples = padded.to(where)
-        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
+        with torch.inference_mode(), autocast(where):
             styles = style.encode(samples[:, : STYLE_SECONDS * SAMPLE_RATE]).float().cpu().numpy()
             codes = tokenizer.encode(samples)
         for row, index in enumerate(chosen):

@@ -14,6 +14,7 @@ from torch import nn
 from data.audio import resample
 from models.checkpoint import sha256
 from models.mel import SAMPLE_RATE, num_frames
+from models.precision import autocast
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
 from models.training.encoded import BATCH, kept
@@ -82,7 +83,7 @@ def hear_utterances(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> l
         chosen = order[start : start + BATCH]
         wide = [torch.from_numpy(sounds[i].astype(np.float32) / 32767) for i in chosen]
         padded = nn.utils.rnn.pad_sequence(wide, batch_first=True).to(where)
-        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
+        with torch.inference_mode(), autocast(where):
             heard = tokenizer.hear(padded).half().cpu().numpy()
         for row, index in enumerate(chosen):
             found[index] = heard[row, : num_frames(len(sounds[index]))]

@@ -17,6 +17,8 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from models.precision import autocast
+
 CHECKPOINT = "checkpoint.safetensors"
 _PATIENCE = timedelta(days=2)  # the others wait while the first process prepares the data
 
@@ -112,7 +114,7 @@ def train(
         run: how.
         model: what; every parameter that requires a gradient is trained.
         loss_of_batch: draws a batch with the generator it is given and returns named losses, of
-            which `total` is minimised. Called under bf16 autocast.
+            which `total` is minimised. Called under `models.precision.autocast`.
     """
     rank, world = join_processes()
     where = device()
@@ -147,7 +149,7 @@ def train(
             group["lr"] = rate
         # One generator a step: a resumed run draws the batches that it would have drawn.
         generator = np.random.default_rng([run.seed, step, rank])
-        with torch.autocast(where.type, torch.bfloat16):
+        with autocast(where):
             losses = loss_of_batch(generator)
         optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()

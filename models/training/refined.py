@@ -16,6 +16,7 @@ from torch import nn
 
 from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES, num_frames
+from models.precision import autocast
 from models.tokenizers.hubert import Hubert
 from models.tokenizers.semantic import load_tokenizer
 from models.training.corpus import PREPARED, Corpus
@@ -94,7 +95,7 @@ def _features(
     chosen = [corpus.utterances[i] for i in indices]
     for rows, samples in in_batches(chosen):
         lengths = torch.tensor([len(chosen[row].samples) for row in rows], device=where)
-        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16):
+        with torch.inference_mode(), autocast(where):
             features = hears(samples.to(where), lengths).float()
         if centres is not None:
             features = torch.cdist(features, centres[None].expand(len(rows), -1, -1)).argmin(-1)

@@ -1,0 +1,24 @@
+"""What the processor computes in hardware, asked in one place."""
+
+import functools
+
+import torch
+
+# With AVX-512 but none of these, oneDNN accepts bfloat16 and converts around float32 arithmetic,
+# which takes two to three times as long as float32 alone.
+_X86_BF16 = ("avx512_bf16", "amx_bf16")
+
+
+@functools.cache
+def has_bf16() -> bool:
+    """Whether bfloat16 products on the CPU are faster than float32 ones.
+
+    Honours `ONEDNN_MAX_CPU_ISA`. Where the answer is no, PyTorch still accepts bfloat16 but
+    emulates it, 15 to 20 times slower for convolutions.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    if capabilities["architecture"] == "x86_64" and not any(map(capabilities.get, _X86_BF16)):
+        return False
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -1,0 +1,62 @@
+"""The precision of training: bf16 autocast where the hardware has bfloat16, else fp32."""
+
+from typing import Literal, get_args
+
+import torch
+
+from data.errors import InputError
+from kernels.processor import has_bf16
+
+Precision = Literal["bf16", "fp32"]
+Choice = Literal["auto", "bf16", "fp32"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+
+_choice: Choice = "auto"
+
+
+def choose(choice: Choice) -> None:
+    """Sets the precision of this process's training, as `torch.set_num_threads` sets its threads.
+
+    Raises:
+        InputError: it is none of `CHOICES`.
+    """
+    global _choice
+    if choice not in CHOICES:
+        raise InputError(f"precision is {choice!r}; it must be one of {', '.join(CHOICES)}")
+    _choice = choice
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed in hardware on `device`, rather than emulated."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return has_bf16()
+
+
+def precision_on(device: torch.device) -> Precision:
+    """What training on `device` computes in: as chosen, or what suits the hardware."""
+    if _choice != "auto":
+        return _choice
+    return "bf16" if supports_bf16(device) else "fp32"
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """The context in which training, and what prepares its data, runs its models."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision_on(device) == "bf16")
+
+
+def describe(device: torch.device) -> str:
+    """The precision, and why."""
+    precision, native = precision_on(device), supports_bf16(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "this processor"
+    if precision == "bf16":
+        why = (
+            f"{name} computes bfloat16"
+            if native
+            else f"by --precision; {name} only emulates bfloat16, slowly"
+        )
+    elif native:
+        why = f"by --precision; {name} also computes bfloat16"
+    else:
+        why = f"{name} has no bfloat16"
+    return f"{precision} ({why})"

@@ -1,0 +1,18 @@
+"""Sound in and out of the program: reading, resampling, writing.
+
+Inside the program sound is float32, mono, -1 to 1, 24,000 Hz. It is resampled once, on entry.
+"""
+
+from data.audio.reading import read_audio
+from data.audio.resampling import SAMPLE_RATE, StreamResampler, resample
+from data.audio.writing import FORMATS, encode_audio, write_audio
+
+__all__ = [
+    "FORMATS",
+    "SAMPLE_RATE",
+    "StreamResampler",
+    "encode_audio",
+    "read_audio",
+    "resample",
+    "write_audio",
+]

@@ -1,0 +1,106 @@
+"""Samples to files and bytes: WAV, FLAC, MP3, Opus, AAC and bare PCM."""
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+
+from data.audio.resampling import SAMPLE_RATE, resample
+from data.errors import InputError
+
+FORMATS = ("wav", "flac", "mp3", "opus", "aac", "pcm")
+_LOSSY = {"mp3": ("mp3", "libmp3lame"), "opus": ("ogg", "libopus"), "aac": ("adts", "aac")}
+_LOSSY_RATES = {
+    "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+    "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
+    "aac": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+}
+
+
+def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
+    """Writes 16-bit WAV or FLAC, by the suffix; the file appears whole or not at all.
+
+    Args:
+        path: ends in .wav or .flac.
+        samples: [T] float, mono; what lies outside -1 to 1 is clipped.
+        sample_rate: of the samples, in Hz.
+
+    Raises:
+        InputError: another suffix, no such folder, or samples that are not numbers.
+    """
+    path = Path(path)
+    format = path.suffix.lower().lstrip(".")
+    if format not in ("wav", "flac"):
+        raise InputError(f"cannot write {path}: its name must end in .wav or .flac")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; make it")
+    content = encode_audio(samples, sample_rate, format)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
+    """Encodes mono samples.
+
+    Args:
+        samples: [T] float, -1 to 1; what lies outside is clipped.
+        sample_rate: in Hz. MP3, Opus and AAC know only some rates: others are resampled up.
+        format: wav, flac, mp3, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian, bare).
+
+    Raises:
+        InputError: an unknown format, or samples that are not numbers.
+    """
+    if format not in FORMATS:
+        raise InputError(f"unknown audio format {format!r}; choose one of {', '.join(FORMATS)}")
+    pcm = _to_int16(samples)
+    if format == "pcm":
+        return pcm.astype("<i2").tobytes()
+    if format in ("wav", "flac"):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, pcm, sample_rate, format=format.upper(), subtype="PCM_16")
+        return buffer.getvalue()
+    rates = _LOSSY_RATES[format]
+    if sample_rate not in rates:
+        higher = min((rate for rate in rates if rate > sample_rate), default=max(rates))
+        pcm = _to_int16(resample(pcm.astype(np.float32) / 32768, sample_rate, higher))
+        sample_rate = higher
+    return _encode_lossy(pcm, sample_rate, *_LOSSY[format])
+
+
+def _to_int16(samples: np.ndarray) -> np.ndarray:
+    samples = np.asarray(samples)
+    if samples.dtype == np.int16:
+        return samples
+    if not np.isfinite(samples).all():
+        raise InputError("the samples to write are not all numbers (NaN or infinite)")
+    return np.clip(np.rint(samples * 32767.0), -32768, 32767).astype(np.int16)
+
+
+def _encode_lossy(pcm: np.ndarray, sample_rate: int, container: str, codec: str) -> bytes:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=sample_rate)
+        stream.codec_context.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(pcm[None, :], format="s16", layout="mono")
+        frame.sample_rate = sample_rate
+        fifo = av.AudioResampler(
+            format=stream.codec_context.format,
+            layout="mono",
+            rate=sample_rate,
+            frame_size=stream.codec_context.frame_size or 0,
+        )
+        for part in [*fifo.resample(frame), *fifo.resample(None)]:
+            output.mux(stream.encode(part))
+        output.mux(stream.encode(None))
+    return buffer.getvalue()

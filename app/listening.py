@@ -5,8 +5,9 @@ from concurrent.futures import Future
 import numpy as np
 
 from app.hearing import Memory
-from app.recognition import Recognizer, Utterance
+from app.recognition import FailedUtterance, Recognizer, Utterance
 from data.audio import SAMPLE_RATE
+from data.errors import RepError
 
 _TAIL_MS = 150  # of silence kept behind a turn
 
@@ -36,6 +37,7 @@ class Listening:
         self._fed = start
         self._voiced_before_ms = 0  # it was reopened
         self._utterance: Utterance | None = None
+        self._finished: list[Utterance] = []
         self._texts: list[Future[str]] = []
 
     def voiced(self, voiced_ms: int) -> None:
@@ -50,7 +52,10 @@ class Listening:
     def feed(self, until: int) -> None:
         """Gives the recogniser what it has not heard."""
         if self._utterance is None:
-            self._utterance = self._recognizer.open()
+            try:
+                self._utterance = self._recognizer.open()
+            except RepError as error:
+                self._utterance = FailedUtterance(error)
         self._utterance.push(self._memory.read(self._fed))
         self._fed = until
 
@@ -60,10 +65,13 @@ class Listening:
         if self._utterance is not None:
             self.feed(until)
             self._texts.append(self._utterance.finish())
+            self._finished.append(self._utterance)
             self._utterance = None
 
     def abort(self) -> None:
-        """The text is not wanted."""
+        """The text is not wanted, of no stretch."""
+        for utterance in self._finished:
+            utterance.abort()
         if self._utterance is not None:
             self._utterance.abort()
 

@@ -101,6 +101,27 @@ class NoRecognizer:
         """See `Recognizer`."""
 
 
+class FailedUtterance:
+    """Stands in for an utterance that could not be opened; its text is the error."""
+
+    partial = ""
+
+    def __init__(self, error: RepError) -> None:
+        self._error = error
+
+    def push(self, samples: np.ndarray) -> None:
+        """See `Utterance`."""
+
+    def finish(self) -> "Future[str]":
+        """See `Utterance`."""
+        failed: Future[str] = Future()
+        failed.set_exception(self._error)
+        return failed
+
+    def abort(self) -> None:
+        """See `Utterance`."""
+
+
 class _WholeUtterance:
     """Collects the sound and recognises it when it is whole; no partial text."""
 

@@ -12,18 +12,20 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 
-from app.sphinx_worker import HEADER, SPHINX_HZ, frames
+from app.sphinx_worker import HEADER, SPHINX_HZ, Frame, frames
 from data.audio import SAMPLE_RATE, StreamResampler
 from data.errors import MissingModelError, RepError
 
 logger = logging.getLogger(__name__)
 
-_MAX_BACKLOG = 4000  # messages
+_MAX_BACKLOG = 64_000_000  # bytes of sound that wait for the process, half an hour
+_WRITTEN = 1 << 16  # bytes at once; what has been written cannot be taken back by an abort
 _PROGRAM = Path(__file__).with_name("sphinx_worker.py")
 
 
@@ -42,7 +44,7 @@ class SphinxRecognizer:
             raise MissingModelError(
                 "pocketsphinx is not installed; install it with `pip install pocketsphinx`"
             )
-        self._workers = [_Worker() for _ in range(num_processes)]
+        self._workers = [_started() for _ in range(num_processes)]
         self._lock = threading.Lock()
 
     def wait_ready(self, timeout_s: float = 60.0) -> bool:
@@ -50,12 +52,16 @@ class SphinxRecognizer:
         return self._workers[0].ready.wait(timeout_s)
 
     def open(self) -> "SphinxUtterance":
-        """See `app.recognition.Recognizer`. A process that has died is replaced first."""
+        """See `app.recognition.Recognizer`. A process that has died is replaced first.
+
+        Raises:
+            RepError: it cannot be replaced.
+        """
         with self._lock:
             for index, worker in enumerate(self._workers):
                 if worker.lost:
+                    self._workers[index] = _started()
                     worker.close()
-                    self._workers[index] = _Worker()
             worker = min(self._workers, key=lambda worker: worker.num_open)
         return SphinxUtterance(worker)
 
@@ -78,7 +84,7 @@ class SphinxUtterance:
         self._closed = False
 
     def push(self, samples: np.ndarray) -> None:
-        if not self._closed:
+        if not (self._closed or self.future.done()):
             self._send(self._resampler.push(samples))
 
     def finish(self) -> "Future[str]":
@@ -91,13 +97,22 @@ class SphinxUtterance:
     def abort(self) -> None:
         if not self.future.done():
             self._closed = True
-            self._worker.send((b"a", self._number, b""))
             self._worker.forget(self._number)
+            self._worker.send((b"a", self._number, b""))
 
     def _send(self, samples: np.ndarray) -> None:
         if len(samples):
             pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
             self._worker.send((b"s", self._number, pcm))
+
+
+def _started() -> "_Worker":
+    try:
+        return _Worker()
+    except OSError as error:
+        raise RepError(
+            f"the recogniser's process cannot be started ({error.strerror}); close other programs"
+        ) from error
 
 
 class _Worker:
@@ -111,7 +126,8 @@ class _Worker:
         self._numbers = itertools.count()
         self._open: dict[int, SphinxUtterance] = {}
         self._lock = threading.Lock()
-        self._outgoing: list[tuple[bytes, int, bytes]] = []
+        self._outgoing: deque[Frame] = deque()
+        self._backlog = 0
         self._pending = threading.Condition()
         self._closed = False
         self._dead = False
@@ -141,25 +157,37 @@ class _Worker:
         self.send((b"b", number, b""))
         return number
 
-    def forget(self, number: int) -> None:
+    def forget(self, number: int) -> SphinxUtterance | None:
         with self._lock:
-            self._open.pop(number, None)
+            return self._open.pop(number, None)
 
-    def send(self, message: tuple[bytes, int, bytes]) -> None:
+    def send(self, frame: Frame) -> None:
         """Never waits: a pipe that is full must not hold up the server's loop."""
+        kind, number, payload = frame
         with self._pending:
             if self._dead:
                 return
-            if len(self._outgoing) < _MAX_BACKLOG or message[0] != b"s":
-                self._outgoing.append(message)
+            if kind == b"a":
+                self._outgoing = deque(one for one in self._outgoing if one[1] != number)
+                self._backlog = sum(len(one[2]) for one in self._outgoing)
+            fits = self._backlog + len(payload) <= _MAX_BACKLOG
+            if fits:
+                self._outgoing.append(frame)
+                self._backlog += len(payload)
             self._pending.notify()
+        if not fits:
+            self._fail(number, "it has fallen half an hour behind; send less at once")
 
     def close(self) -> None:
         with self._pending:
             self._closed = True
             self._pending.notify()
         self._process.terminate()
-        self._process.wait(5)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:  # stopped, or waiting for a disk
+            self._process.kill()
+            self._process.wait()
         for thread in self._threads:
             thread.join(2)
         for pipe in (self._process.stdin, self._process.stdout):
@@ -170,17 +198,27 @@ class _Worker:
     def _forward(self) -> None:
         assert self._process.stdin is not None
         while True:
-            with self._pending:
-                self._pending.wait_for(lambda: self._outgoing or self._closed)
-                if self._closed:
-                    return
-                batch, self._outgoing = self._outgoing, []
-            content = b"".join(HEADER.pack(k, n, len(body)) + body for k, n, body in batch)
+            content = self._next_written()
+            if content is None:
+                return
             try:
                 self._process.stdin.write(content)
                 self._process.stdin.flush()
             except (OSError, ValueError):
                 return
+
+    def _next_written(self) -> bytes | None:
+        """Waits for frames to write; None when there will be none any more."""
+        content = bytearray()
+        with self._pending:
+            self._pending.wait_for(lambda: self._outgoing or self._closed)
+            if self._closed:
+                return None
+            while self._outgoing and len(content) < _WRITTEN:
+                kind, number, payload = self._outgoing.popleft()
+                content += HEADER.pack(kind, number, len(payload)) + payload
+                self._backlog -= len(payload)
+        return bytes(content)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -197,26 +235,31 @@ class _Worker:
     def _receive(self, kind: bytes, number: int, text: str) -> None:
         if kind == b"r":
             self.ready.set()
-            return
-        with self._lock:
-            utterance = self._open.get(number)
-        if utterance is None:
-            return
-        if kind == b"p":
-            utterance.partial = text
-            return
-        self.forget(number)
-        if kind == b"t":
+        elif kind == b"p":
+            with self._lock:
+                utterance = self._open.get(number)
+            if utterance is not None:
+                utterance.partial = text
+        elif kind == b"e":
+            self._fail(number, text)
+        elif (utterance := self.forget(number)) is not None:
             utterance.partial = text
             utterance.future.set_result(text)
-        else:
-            utterance.future.set_exception(RepError(f"recognition failed: {text}"))
+
+    def _fail(self, number: int, why: str) -> None:
+        utterance = self.forget(number)
+        if utterance is not None:
+            utterance.future.set_exception(RepError(f"recognition failed: {why}"))
+            self.send((b"a", number, b""))
 
     def _give_up(self) -> None:
+        with self._pending:
+            self._dead = True
+            self._outgoing.clear()
         with self._lock:
             lost, self._open = list(self._open.values()), {}
-            self._dead = True
-        with self._pending:
-            self._outgoing.clear()
+        self.ready.set()  # nobody shall wait for it
         for utterance in lost:
-            utterance.future.set_exception(RepError("the recogniser's process has ended"))
+            utterance.future.set_exception(
+                RepError("the recogniser's process has ended; another one is started: say it again")
+            )

@@ -9,39 +9,35 @@ import os
 import select
 import struct
 import sys
+from collections import deque
 from typing import Any
 
 HEADER = struct.Struct("<cII")
 SPHINX_HZ = 16_000
+MAX_DECODERS = 3  # about 90 MB each, created on demand; further utterances wait for one
 _PIECES_A_LOOK = 5
-_MAX_DECODERS = 8  # each takes about 90 MB, and is made when it is first needed
+
+Frame = tuple[bytes, int, bytes]
 
 
 def main() -> None:
-    """Decodes what comes, a little of every utterance in turn, until stdin closes."""
-    decoders = Decoders()
-    decoders.release(decoders.take())  # the first utterance need not wait for the model
+    """Decodes utterances in turn, one frame each, until stdin closes."""
+    queue = FrameQueue(Decoders())
     _write(b"r", 0, b"")
-    waiting: dict[int, list[tuple[bytes, bytes]]] = {}
     unread = bytearray()
     while True:
-        while not waiting or select.select([0], [], [], 0)[0]:
+        while not queue.ready() or select.select([0], [], [], 0)[0]:
             piece = os.read(0, 1 << 16)
             if not piece:
                 return
             unread += piece
-            for kind, number, payload in frames(unread):
-                waiting.setdefault(number, []).append((kind, payload))
-        for number in list(waiting):
-            kind, payload = waiting[number].pop(0)
-            if not waiting[number]:
-                del waiting[number]
-            answer = decoders.work(kind, number, payload)
-            if answer is not None:
-                _write(answer[0], number, answer[1].encode())
+            for frame in frames(unread):
+                queue.put(frame)
+        for number, (kind, text) in queue.work():
+            _write(kind, number, text.encode())
 
 
-def frames(unread: bytearray) -> list[tuple[bytes, int, bytes]]:
+def frames(unread: bytearray) -> list[Frame]:
     """Takes the whole frames out of what has been read."""
     found = []
     while len(unread) >= HEADER.size:
@@ -54,64 +50,112 @@ def frames(unread: bytearray) -> list[tuple[bytes, int, bytes]]:
     return found
 
 
+class FrameQueue:
+    """Frames that have arrived and are not decoded yet, by utterance.
+
+    An abort takes effect as it arrives, not after the sound in front of it: under load, decoding
+    what nobody waits for would leave less time for the rest, and hold a decoder each.
+    """
+
+    def __init__(self, decoders: "Decoders") -> None:
+        self._decoders = decoders
+        self._frames: dict[int, deque[tuple[bytes, bytes]]] = {}
+
+    def put(self, frame: Frame) -> None:
+        """Takes a frame as it arrives."""
+        kind, number, payload = frame
+        if kind == b"a":
+            self._frames.pop(number, None)
+            self._decoders.abort(number)
+        else:
+            self._frames.setdefault(number, deque()).append((kind, payload))
+
+    def ready(self) -> list[int]:
+        """Utterances whose next frame can be worked on now."""
+        return [number for number in self._frames if self._is_ready(number)]
+
+    def work(self) -> list[tuple[int, tuple[bytes, str]]]:
+        """Works on the next frame of each ready utterance; returns (utterance, answer) pairs."""
+        answers = []
+        for number in self.ready():
+            if not self._is_ready(number):
+                continue  # an utterance before it took the last decoder
+            kind, payload = self._frames[number].popleft()
+            if not self._frames[number]:
+                del self._frames[number]
+            answer = self._decoders.work(kind, number, payload)
+            if answer is not None:
+                answers.append((number, answer))
+        return answers
+
+    def _is_ready(self, number: int) -> bool:
+        begins = self._frames[number][0][0] == b"b"
+        return not begins or self._decoders.has_room
+
+
 class Decoders:
-    """Decoders of one process: idle ones are used again, with what they learnt of the channel."""
+    """Decoders of one process. Idle ones are reused, with what they learnt of the channel."""
 
     def __init__(self) -> None:
-        self._idle: list[Any] = []
+        self._idle = [_new_decoder()]  # the first utterance need not wait for the model
         self._busy: dict[int, Any] = {}
         self._texts: dict[int, str] = {}
-        self._num = 0
         self._num_pieces = 0
 
-    def take(self) -> Any:
-        """An idle decoder, or a new one."""
-        from pocketsphinx import Decoder
+    @property
+    def has_room(self) -> bool:
+        """Whether another utterance can begin."""
+        return bool(self._idle) or len(self._busy) < MAX_DECODERS
 
-        if self._idle:
-            return self._idle.pop()
-        if self._num >= _MAX_DECODERS:
-            raise RuntimeError(f"{self._num} utterances are being recognised already")
-        self._num += 1
-        return Decoder(samprate=SPHINX_HZ, loglevel="FATAL")
-
-    def release(self, decoder: Any) -> None:
-        """Gives a decoder back."""
-        self._idle.append(decoder)
+    def abort(self, number: int) -> None:
+        """The utterance's text is not wanted any more."""
+        if number in self._busy:
+            self.work(b"f", number, b"")
 
     def work(self, kind: bytes, number: int, payload: bytes) -> tuple[bytes, str] | None:
         """One frame's work, and the answer to it if there is one."""
         try:
             return self._work(kind, number, payload)
         except RuntimeError as error:
-            decoder = self._busy.pop(number, None)
-            if decoder is not None:
-                self._num -= 1  # its state is unknown: it is not used again
+            self._busy.pop(number, None)  # its state is unknown: it is not reused
+            self._texts.pop(number, None)
             return (b"e", str(error))
 
     def _work(self, kind: bytes, number: int, payload: bytes) -> tuple[bytes, str] | None:
         if kind == b"b":
-            decoder = self._busy[number] = self.take()
+            decoder = self._idle.pop() if self._idle else _new_decoder()
+            self._busy[number] = decoder
             decoder.start_utt()
             return None
         decoder = self._busy.get(number)
         if decoder is None:
+            return None  # it has failed or was aborted
+        if kind == b"f":
+            return (b"t", self._end(number))
+        decoder.process_raw(payload)
+        self._num_pieces += 1
+        if self._num_pieces % _PIECES_A_LOOK:  # asking for the words costs a fifth of hearing
             return None
-        if kind == b"s":
-            decoder.process_raw(payload)
-            self._num_pieces += 1
-            if self._num_pieces % _PIECES_A_LOOK:  # asking for the words costs a fifth of hearing
-                return None
-            text = _words(decoder)
-            if text == self._texts.get(number, ""):
-                return None
-            self._texts[number] = text
-            return (b"p", text)
+        text = _words(decoder)
+        if text == self._texts.get(number, ""):
+            return None
+        self._texts[number] = text
+        return (b"p", text)
+
+    def _end(self, number: int) -> str:
+        """Frees the utterance's decoder; returns its text."""
+        decoder = self._busy[number]
         decoder.end_utt()
         text = _words(decoder)
         self._texts.pop(number, None)
-        self.release(self._busy.pop(number))
-        return (b"t", text) if kind == b"f" else None
+        self._idle.append(self._busy.pop(number))
+        return text
+
+
+def _new_decoder() -> Any:
+    from pocketsphinx import Decoder
+
+    return Decoder(samprate=SPHINX_HZ, loglevel="FATAL")
 
 
 def _words(decoder: Any) -> str:

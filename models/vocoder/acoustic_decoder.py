@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from models.checkpoint import load_model
 from models.guidance import led, num_ways
 from models.streaming import ConvNeXtStack, ConvState
-from models.text.symbols import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic
 from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
@@ -24,7 +23,7 @@ class AcousticDecoderConfig:
         guidance: how far what is predicted is led by the phones (`Lookahead`).
     """
 
-    symbols: tuple[str, ...] = SYMBOLS  # the inventory whose ids it embeds
+    num_symbols: int
     style_dim: int = 128
     symbol_dim: int = 64
     dim: int = 256
@@ -59,7 +58,7 @@ class AcousticDecoder(Lookahead):
         latent_dim, dim = acoustic.config.latent_dim, config.dim
         super().__init__(
             dim + latent_dim,
-            len(config.symbols),
+            config.num_symbols,
             config.symbol_dim,
             config.style_dim,
             dim,

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from models.guidance import led, num_ways
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
-from models.text.symbols import SYMBOLS
 from models.tokenizers.fsq import CodeEmbedding
 from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
@@ -20,7 +19,7 @@ class PriorConfig:
         guidance: how far latents are led by the phones (`Lookahead`).
     """
 
-    symbols: tuple[str, ...] = SYMBOLS  # the inventory whose ids it embeds
+    num_symbols: int
     levels: tuple[int, ...] = (8, 8, 8, 5)
     latent_dim: int = 64
     style_dim: int = 128
@@ -84,7 +83,7 @@ class Prior(Lookahead):
     def __init__(self, config: PriorConfig) -> None:
         super().__init__(
             config.dim,
-            len(config.symbols),
+            config.num_symbols,
             config.symbol_dim,
             config.style_dim,
             config.dim,

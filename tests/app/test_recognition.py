@@ -1,16 +1,19 @@
-"""Recognition: pocketsphinx for real, an endpoint on this machine."""
+"""Recognition: real pocketsphinx, and an endpoint on this machine."""
 
+import errno
 import json
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from app.recognition import EndpointRecognizer
-from app.sphinx import SphinxRecognizer
+from app.recognition import EndpointRecognizer, transcribe
+from app.sphinx import SphinxRecognizer, SphinxUtterance
+from app.sphinx_worker import MAX_DECODERS, Decoders, FrameQueue
 from data.errors import RepError
 from tests.app.user_sound import silence, speechlike, spoken
 
@@ -53,6 +56,131 @@ def test_silence_is_no_text_and_an_abort_harms_nobody(sphinx: SphinxRecognizer) 
     assert utterance.finish().result(120) == ""
 
 
+def abort_at_once(utterance: SphinxUtterance, sound: np.ndarray) -> None:
+    utterance.push(sound)
+    utterance.abort()
+
+
+def abort_frame_by_frame(utterance: SphinxUtterance, sound: np.ndarray) -> None:
+    for start in range(0, len(sound), 480):
+        utterance.push(sound[start : start + 480])
+    utterance.abort()
+
+
+def abort_when_finished(utterance: SphinxUtterance, sound: np.ndarray) -> None:
+    utterance.push(sound)
+    utterance.finish()
+    utterance.abort()
+
+
+def abort_twice(utterance: SphinxUtterance, sound: np.ndarray) -> None:
+    abort_at_once(utterance, sound)
+    utterance.abort()
+    utterance.finish()
+
+
+def push_after_the_abort(utterance: SphinxUtterance, sound: np.ndarray) -> None:
+    abort_at_once(utterance, sound)
+    utterance.push(sound)
+
+
+def abort_half_way(utterance: SphinxUtterance, sound: np.ndarray) -> None:
+    utterance.push(sound[: len(sound) // 2])
+    utterance.abort()
+    utterance.push(sound[len(sound) // 2 :])
+
+
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        abort_at_once,
+        abort_frame_by_frame,
+        abort_when_finished,
+        abort_twice,
+        push_after_the_abort,
+        abort_half_way,
+    ],
+)
+def test_what_is_over_is_not_recognised(
+    sphinx: SphinxRecognizer, interrupt: Callable[[SphinxUtterance, np.ndarray], None]
+) -> None:
+    """Every aborted utterance was decoded to its end, and each held a decoder of 90 MB until then:
+    after fifteen minutes of interruptions the process had grown from 104 to 816 MB."""
+    process = sphinx._workers[0]._process.pid
+    assert transcribe(sphinx, silence(0.5)) == ""
+    before = resident_mb(process), processor_s(process)
+    for _ in range(40):
+        interrupt(sphinx.open(), speechlike(1.5))
+    assert transcribe(sphinx, silence(0.5)) == ""
+    assert resident_mb(process) - before[0] < 120  # one more decoder at most
+    assert processor_s(process) - before[1] < 4  # a minute of speech would take 8 s
+
+
+def test_more_at_once_than_there_are_decoders_wait_for_one(sphinx: SphinxRecognizer) -> None:
+    utterances = [sphinx.open() for _ in range(3 * MAX_DECODERS)]
+    for utterance in utterances:
+        utterance.push(speechlike(0.5))
+    texts = [utterance.finish().result(120) for utterance in utterances]
+    assert len(texts) == 3 * MAX_DECODERS
+    assert resident_mb(sphinx._workers[0]._process.pid) < 100 * (MAX_DECODERS + 1)
+
+
+def test_an_aborted_utterance_frees_its_decoder_for_those_that_wait() -> None:
+    decoders = Decoders()
+    queue = FrameQueue(decoders)
+    for number in range(MAX_DECODERS + 1):
+        queue.put((b"b", number, b""))
+    queue.work()
+    assert queue.ready() == []  # the last one waits
+    queue.put((b"s", MAX_DECODERS, bytes(640)))
+    queue.put((b"a", 0, b""))
+    assert queue.ready() == [MAX_DECODERS]
+    queue.put((b"s", 0, bytes(640)))  # was on its way
+    queue.put((b"f", 0, b""))
+    while queue.ready():
+        assert queue.work() == []
+
+
+@pytest.mark.parametrize("seconds", [1.0, 60.0])
+def test_sound_beyond_the_backlog_fails_in_words(
+    monkeypatch: pytest.MonkeyPatch, sphinx: SphinxRecognizer, seconds: float
+) -> None:
+    """It was left out in silence."""
+    monkeypatch.setattr("app.sphinx._MAX_BACKLOG", 16_000)
+    utterance = sphinx.open()
+    utterance.push(speechlike(seconds))
+    with pytest.raises(RepError, match="fallen half an hour behind"):
+        utterance.finish().result(120)
+    assert transcribe(sphinx, silence(0.2)) == ""
+
+
+def test_a_process_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    recognizer = SphinxRecognizer()
+    recognizer._workers[0]._process.kill()
+    with pytest.raises(RepError, match="process has ended"):
+        recognizer.open().finish().result(120)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as change:
+        change.setattr("subprocess.Popen", full)
+        with pytest.raises(RepError, match="Too many open files"):
+            recognizer.open()
+    assert transcribe(recognizer, silence(0.2)) == ""  # as soon as it can
+    recognizer.close()
+
+
+def resident_mb(process: int) -> float:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def processor_s(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_a_dead_process_is_an_error_not_a_wait() -> None:
     recognizer = SphinxRecognizer()
     utterance = recognizer.open()
@@ -73,7 +201,7 @@ def test_after_a_process_has_died_another_one_listens() -> None:
     with pytest.raises(RepError, match="process has ended"):
         lost.finish().result(120)
     lost.abort()
-    assert dead._outgoing == []
+    assert not dead._outgoing
     utterance = recognizer.open()
     utterance.push(silence(0.5))
     assert utterance.finish().result(120) == ""

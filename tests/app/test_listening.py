@@ -1,0 +1,64 @@
+"""A turn of the user between its first sample and its text."""
+
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from app.hearing import Memory
+from app.listening import Listening
+from data.errors import RepError
+from tests.app.stage import ToldRecognizer, ToldUtterance
+
+
+@pytest.mark.parametrize("num_stretches", [1, 2, 5])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_an_abort_reaches_every_stretch(num_stretches: int, is_open: bool) -> None:
+    """Only the open one was aborted: those before it went on being recognised for nobody."""
+    recognizer, memory = ToldRecognizer(), Memory(1.0)
+    turn = Listening(0, 0, recognizer, memory)
+    for index in range(num_stretches):
+        memory.push(np.zeros(240, np.float32))
+        turn.feed(240 * (index + 1))
+        if index < num_stretches - 1 or not is_open:
+            turn.pause(240 * (index + 1), 240 * (index + 1))
+    turn.abort()
+    assert [utterance.aborted for utterance in recognizer.opened] == [True] * num_stretches
+
+
+class CannotOpen(ToldRecognizer):
+    def open(self) -> ToldUtterance:
+        raise RepError("the recogniser's process cannot be started")
+
+
+def test_a_recogniser_that_cannot_open_is_the_turns_error() -> None:
+    memory = Memory(1.0)
+    turn = Listening(0, 0, CannotOpen(), memory)
+    memory.push(np.zeros(240, np.float32))
+    turn.feed(240)
+    turn.pause(240, 240)
+    turn.ended_at = 1.0
+    assert turn.recognised
+    assert "cannot be started" in str(turn.error)
+    turn.abort()
+
+
+def test_a_text_that_is_not_there_yet_is_not_an_error() -> None:
+    class Waits(ToldRecognizer):
+        future: Future[str] = Future()
+
+        def open(self) -> ToldUtterance:
+            utterance = super().open()
+            utterance.finish = lambda: self.future  # type: ignore[method-assign]
+            return utterance
+
+    memory = Memory(1.0)
+    turn = Listening(0, 0, Waits(), memory)
+    turn.feed(0)
+    turn.pause(0, 0)
+    turn.ended_at = 1.0
+    assert not turn.recognised
+    assert turn.error is None
+    Waits.future.set_result("hello")
+    assert turn.recognised
+    assert turn.partial == "hello"

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from data.errors import InputError, MissingModelError
+from models.text.symbols import stored_inventory
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -25,10 +26,13 @@ def read_config(kind: type[Config], values: dict[str, object]) -> Config:
     """A configuration dataclass from JSON values.
 
     Raises:
-        ValueError: a key that the dataclass does not know, which means that the weights are of
-            another version of the program.
+        ValueError: a key that the dataclass does not know, or an inventory of symbols whose ids
+            are not ours; either means that the weights are of another version of the program.
     """
     known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if "symbols" in known:
+        kept = {key: value for key, value in values.items() if key != "num_symbols"}
+        values = {**kept, "symbols": stored_inventory(values)}
     unknown = sorted(set(values) - known)
     if unknown:
         raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it knows {sorted(known)}")

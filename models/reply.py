@@ -171,7 +171,9 @@ class Reply:
     def _predict(self) -> None:
         continues = False
         for sentence in self._sentences():
-            for units in _within_limit(units_of(phonemize([sentence])[0])):
+            whole = units_of(phonemize([sentence])[0])
+            self._speaker.check_text(whole, self._dialogue.model)
+            for units in _within_limit(whole):
                 self._say(units, continues)
                 continues = True
         if not continues:

@@ -27,6 +27,7 @@ from models.reply import Reply
 from models.schedule import Schedule
 from models.text import normalise
 from models.text.cutting import text_up_to
+from models.text.symbols import check_symbols
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
 from models.vocoder.codec import load_codec
@@ -341,16 +342,32 @@ class Speaker:
             MissingModelError: semantic codes want a prior, and the folder has none.
         """
         style = voice.style.to(self.device)
-        ways = {"semantic": self.prior, "acoustic": self.acoustic_decoder, "latent": None}
         frames = "semantic" if model is None else model.frames
         if frames == "semantic" and self.prior is None:
             raise MissingModelError(
                 "the folder of weights has no prior, which makes sound of semantic codes; make it "
                 "with: python3 launch.py train prior --data DIR"
             )
-        way = ways[frames]
         drawing = (options.latent_temperature, options.guidance)
-        return Synthesis(way, self.decoder, style, options.manner, *drawing)
+        return Synthesis(self._renderer(frames), self.decoder, style, options.manner, *drawing)
+
+    def check_text(self, units: Units, model: DialogueModel) -> None:
+        """Refuses a text that one of the models that `model` speaks with cannot read.
+
+        Raises:
+            InputError: it needs a symbol beyond that model's inventory.
+        """
+        known = {"the semantic tokenizer": self.tokenizer.config, model.name: model.config}
+        renderer = self._renderer(model.frames)
+        if renderer is not None:
+            name = "the prior" if model.frames == "semantic" else "the acoustic decoder"
+            known[name] = renderer.config
+        for name, config in known.items():
+            check_symbols(units.symbols, len(config.symbols), name)
+
+    def _renderer(self, frames: str) -> Prior | AcousticDecoder | None:
+        """What makes latents of frames; None where they are latents."""
+        return {"semantic": self.prior, "acoustic": self.acoustic_decoder, "latent": None}[frames]
 
     def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
         """Begins the predictor's cache again, with what the voice has said in front."""

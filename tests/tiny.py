@@ -11,7 +11,6 @@ from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.table import PREDICTORS
 from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
 from models.speaker import Speaker
-from models.text import SYMBOLS
 from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
@@ -24,13 +23,10 @@ from models.voice import Voice, save_voices
 LEVELS = (4, 4)
 STYLE = 16
 CONFIGS = {
-    "semantic": SemanticConfig(
-        num_symbols=len(SYMBOLS), dim=16, depth=1, num_heads=2, ffn_dim=32, levels=LEVELS
-    ),
+    "semantic": SemanticConfig(dim=16, depth=1, num_heads=2, ffn_dim=32, levels=LEVELS),
     "style": StyleConfig(dim=16, depth=1, style_dim=STYLE),
     "posterior": PosteriorConfig(dim=16, depth=1, latent_dim=8),
     "prior": PriorConfig(
-        num_symbols=len(SYMBOLS),
         levels=LEVELS,
         latent_dim=8,
         style_dim=STYLE,
@@ -47,10 +43,9 @@ CONFIGS = {
     ),
     "acoustic": AcousticConfig(latent_dim=8, num_levels=3, num_codes=16),
     "acoustic-decoder": AcousticDecoderConfig(
-        num_symbols=len(SYMBOLS), style_dim=STYLE, symbol_dim=8, dim=16, depth=1, level_depth=1
+        style_dim=STYLE, symbol_dim=8, dim=16, depth=1, level_depth=1
     ),
     "gpt-talker": GPTTalkerConfig(
-        num_symbols=len(SYMBOLS),
         levels=LEVELS,
         style_dim=STYLE,
         dim=16,
@@ -61,7 +56,6 @@ CONFIGS = {
         max_positions=200,
     ),
     "ham-tts": HamTTSConfig(
-        num_symbols=len(SYMBOLS),
         style_dim=STYLE,
         dim=16,
         depth=2,
@@ -76,7 +70,6 @@ CONFIGS = {
         lvs_depth=1,
     ),
     "flow-omni": FlowOmniConfig(
-        num_symbols=len(SYMBOLS),
         latent_dim=8,
         style_dim=STYLE,
         dim=16,

@@ -26,14 +26,13 @@ from models.evaluation.vocoder import copy_figures
 from models.mel import FRAME_SAMPLES, in_16_bits
 from models.predictors.alignment import align_units
 from models.predictors.phones import unit_ends
-from models.predictors.units import PUNCTUATION, units_of_text
+from models.predictors.units import MARKS, units_of_text
 from models.speaker import Speaker
-from models.text import SYMBOLS, normalise
+from models.text import normalise
 from models.vocoder.encodec import KBPS
 
 NUM_EXAMPLES = 1
 PROBE_SENTENCES = 16
-_MARKS = {i for i, s in enumerate(SYMBOLS) if s in PUNCTUATION or s.startswith("<")}
 COLUMNS = [
     "tokens", "Hz", "kbps", "given aside", "PESQ", "STOI", "DNSMOS", "WER %", "similarity",
     "F0, cents", "codes used %", "entropy, bits", "phone error %", "voice told %",
@@ -157,9 +156,9 @@ def _own_phones(speaker: Speaker, items: list[Item]) -> Figure:
     for item in items:
         logits, _ = speaker.tokenizer.inspect(speaker.tokenizer.encode(_tensor(item)))
         best = logits[0].argmax(-1).tolist()
-        read = [s for i, s in enumerate(best) if s not in _MARKS and (i == 0 or best[i - 1] != s)]
+        read = [s for i, s in enumerate(best) if s not in MARKS and (i == 0 or best[i - 1] != s)]
         units = units_of_text(normalise(item.text))
-        said = [symbol for symbol in units.symbols if symbol not in _MARKS]
+        said = [symbol for symbol in units.symbols if symbol not in MARKS]
         errors.append(edit_errors(said, read))
         lengths.append(len(said))
     label = "Repartee semantic: phoneme errors of its own probe"
@@ -176,7 +175,7 @@ def _own_times(speaker: Speaker, items: list[Item]) -> Figure:
     of: list[int] = []
     for number, item in enumerate(items):
         units = units_of_text(normalise(item.text))
-        phones_only = [i for i, s in enumerate(units.symbols) if s not in _MARKS]
+        phones_only = [i for i, s in enumerate(units.symbols) if s not in MARKS]
         true = np.concatenate([[0.0], unit_ends(item.phones, units)[:-1]])
         phones, _ = speaker.tokenizer.inspect(speaker.tokenizer.encode(_tensor(item)))
         pointer = align_units(phones[0], units).numpy()

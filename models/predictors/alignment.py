@@ -5,6 +5,7 @@ from torch import Tensor
 
 from models.predictors.sequence import MAX_ADVANCE
 from models.predictors.units import Units
+from models.text.symbols import check_symbols
 
 _SKIP_PENALTY = 0.5  # nats for each unit beyond the first that an advance leaps over
 
@@ -17,7 +18,11 @@ def align_units(phones: Tensor, units: Units) -> Tensor:
             tokenizer's phone head gives them.
         units: the text. It starts at unit 0; if the sound is too short for the text, the path ends
             where it can.
+
+    Raises:
+        InputError: the text needs a symbol that the phone head does not know.
     """
+    check_symbols(units.symbols, phones.shape[1], "the semantic tokenizer")
     scores = phones[:, torch.tensor(units.symbols)].float().cpu()
     length, count = scores.shape
     steps = min(MAX_ADVANCE, count - 1)

@@ -23,6 +23,7 @@ from models.predictors.sequence import (
     serialise,
 )
 from models.predictors.units import units_around, valid_units
+from models.text.symbols import SYMBOLS, check_symbols
 from models.transformer import KeyValues, Transformer
 
 Frame = int | Tensor  # a code, or a normalised latent `[latent_dim]`
@@ -34,7 +35,7 @@ MAX_PAST_TURNS = 6  # before an answer: no predictor is trained on more
 class DialogueConfig:
     """Sizes that every predictor has."""
 
-    num_symbols: int
+    symbols: tuple[str, ...] = SYMBOLS  # the inventory whose ids it embeds
     style_dim: int = 128
     dim: int = 256
     depth: int = 6
@@ -145,7 +146,7 @@ class DialogueModel(nn.Module, ABC):
         super().__init__()
         self.config = config
         dim = config.dim
-        self.units = UnitEncoder(config.num_symbols, dim, config.unit_depth)
+        self.units = UnitEncoder(len(config.symbols), dim, config.unit_depth)
         self.kind = nn.Embedding(5, dim)
         self.speaker = nn.Embedding(4, dim)
         self.style = nn.Linear(config.style_dim, dim)
@@ -225,12 +226,27 @@ class DialogueModel(nn.Module, ABC):
             joined[name] = padded.to(device)
         together = Positions(**joined)
         frames = None if frames is None else frames.to(device)
-        units, lengths, styles, plans = collate(segments, device)
+        units, lengths, styles, plans = self.collate(segments)
         if texts is None:
             texts = self.encode_texts(units, lengths)
         around = torch.cat([units_around(segment.units) for segment in segments]).to(device)
         embedded, told = self.embed(together, texts, lengths, styles, plans, around, frames)
         return Rows(embedded, together, frames, told)
+
+    def collate(self, segments: list[Segment]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Units `[S, N, 3]`, lengths `[S]`, styles `[S, style_dim]` and plans `[S, 4]` of segments.
+
+        Raises:
+            InputError: a text needs a symbol beyond the model's inventory.
+        """
+        device = self.kind.weight.device
+        units = nn.utils.rnn.pad_sequence([s.units for s in segments], batch_first=True)
+        check_symbols(units[..., 0].flatten().tolist(), len(self.config.symbols), self.name)
+        lengths = torch.tensor([len(s.units) for s in segments])
+        styles = torch.stack([s.style.to(device) for s in segments])
+        nothing = torch.zeros(len(PLAN_FIELDS), dtype=torch.long)
+        plans = torch.stack([nothing if s.plan is None else s.plan for s in segments])
+        return units.to(device), lengths.to(device), styles, plans.to(device)
 
     def _num_past(self, row: list[Segment], all_past: bool) -> int:
         """How many segments of a row are written in the order AABB."""
@@ -354,6 +370,7 @@ class DialogueModel(nn.Module, ABC):
     @torch.inference_mode()
     def encode_units(self, units: Tensor) -> Tensor:
         """Units `[N, 3]` of one segment to vectors `[N, dim]`."""
+        check_symbols(units[:, 0].tolist(), len(self.config.symbols), self.name)
         units = units.to(self.kind.weight.device)
         lengths = torch.tensor([len(units)], device=units.device)
         return self.encode_texts(units[None], lengths)[0]
@@ -380,18 +397,6 @@ class DialogueModel(nn.Module, ABC):
 
     def _plan_tokens(self, plans: Tensor) -> Tensor:
         return plans + torch.arange(len(PLAN_FIELDS), device=plans.device) * NUM_BINS
-
-
-def collate(
-    segments: list[Segment], device: torch.device | str = "cpu"
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Units `[S, N, 3]`, lengths `[S]`, styles `[S, style_dim]` and plans `[S, 4]` of segments."""
-    units = nn.utils.rnn.pad_sequence([s.units for s in segments], batch_first=True)
-    lengths = torch.tensor([len(s.units) for s in segments])
-    styles = torch.stack([s.style.to(device) for s in segments])
-    nothing = torch.zeros(len(PLAN_FIELDS), dtype=torch.long)
-    plans = torch.stack([nothing if s.plan is None else s.plan for s in segments])
-    return units.to(device), lengths.to(device), styles, plans.to(device)
 
 
 def initialise(module: nn.Module) -> None:

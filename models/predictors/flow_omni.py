@@ -172,7 +172,7 @@ class FlowOmni(DialogueModel):
         self.start = nn.Parameter(torch.zeros(dim))
         width = config.context_dim
         self.context = ShortContext(
-            config.recent_frames * size, config.num_symbols, dim, width, config.context_depth
+            config.recent_frames * size, len(config.symbols), dim, width, config.context_depth
         )
         self.mean = nn.Linear(width, size)
         self.field = VectorField(size, width, config.flow_dim, config.flow_depth, config.flow_map)

@@ -10,10 +10,8 @@ from models.predictors.dialogue_model import DialogueModel, Frame, PredictorStat
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS
 from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import MAX_ADVANCE, Segment
-from models.predictors.units import PUNCTUATION, units_around
-from models.text import SYMBOLS
+from models.predictors.units import MARKS, units_around
 
-_MARKS = frozenset(i for i, s in enumerate(SYMBOLS) if s in PUNCTUATION or s.startswith("<"))
 MAX_PHONE_FRAMES = 12  # 480 ms: no phone of a sane reply is longer
 MAX_PAUSE_FRAMES = 25
 MAX_UNITS_A_FRAME = 1.1  # 27 phones a second: nobody speaks faster
@@ -96,7 +94,7 @@ def generate(
         yield frame, unit
         chances = model.advance_head(hidden).float().softmax(-1)
         advance = stay.end(chances.cpu(), generator)  # where the generator is
-        limit = MAX_PAUSE_FRAMES if symbols[unit] in _MARKS else MAX_PHONE_FRAMES
+        limit = MAX_PAUSE_FRAMES if symbols[unit] in MARKS else MAX_PHONE_FRAMES
         if advance == 0 and age + 1 >= limit:
             advance = 1
             sentence.forced += 1

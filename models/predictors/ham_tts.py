@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.predictors.code_model import CodeModel
-from models.predictors.dialogue_model import DialogueConfig, collate, initialise
+from models.predictors.dialogue_model import DialogueConfig, initialise
 from models.predictors.lvs import Aligner, Fusion, LVSPredictor
 from models.predictors.sequence import Positions, Segment
 from models.predictors.units import valid_units
@@ -105,7 +105,7 @@ class HamTTS(CodeModel):
             The texts `[S, N, dim]` and the predictor's mean absolute error.
         """
         device = self.kind.weight.device
-        units, lengths, _, _ = collate(segments, device)
+        units, lengths, _, _ = self.collate(segments)
         texts = self.units(units, lengths)
         if not self.config.lvs_dim:
             return texts, texts.new_zeros(())

@@ -7,7 +7,7 @@ by dynamic programming; the times are then carried over.
 import numba
 import numpy as np
 
-from models.predictors.units import PUNCTUATION, Units
+from models.predictors.units import MARKS, Units
 from models.text import SYMBOLS
 
 _RADIO_TO_IPA = {
@@ -49,7 +49,7 @@ _ALPHABET: dict[str, int] = {}
 for _symbol in [
     _SILENCE,
     _UNKNOWN,
-    *(_plain(s) for s in SYMBOLS if s not in PUNCTUATION),
+    *(_plain(s) for i, s in enumerate(SYMBOLS) if i not in MARKS),
     *_RADIO_TO_IPA.values(),
     *(s for group in _GROUPS for s in group.split()),
 ]:
@@ -72,7 +72,7 @@ def _substitution_costs() -> np.ndarray:
 
 
 _COSTS = _substitution_costs()
-_MARKS = np.array([s in PUNCTUATION or s.startswith("<") for s in SYMBOLS])
+_MARKS = np.array([i in MARKS for i in range(len(SYMBOLS))])
 _SYMBOL_CLASS = np.array(
     [
         _ALPHABET[_SILENCE] if _MARKS[i] else _ALPHABET.get(_plain(s), _ALPHABET[_UNKNOWN])

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from models.text import SYMBOLS, Phonemes, phonemize
+from models.text.symbols import BOUNDARY, IDS, LANGUAGE_MARKS, PAD, PUNCTUATION
 
-_INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 _STRESS = {"ˈ": 1, "ˌ": 2}
-_LANGUAGE_MARK = "<en-us>"
-PUNCTUATION = frozenset(",.?!;:—")
-NUM_UNIT_FIELDS = 3
+_WITHOUT_STRESS = frozenset((*PUNCTUATION, *LANGUAGE_MARKS.values()))
+# Symbols that are no phones: punctuation and what is written in angle brackets.
+MARKS = frozenset(i for i, s in enumerate(SYMBOLS) if s in PUNCTUATION or s.startswith("<"))
 NUM_STRESSES = 3
 UNITS_BEFORE, AROUND = 3, 8  # of those that `units_around` tells
 
@@ -44,25 +44,28 @@ class Units:
 
 
 def units_of(phonemes: Phonemes) -> Units:
-    """Phonemes as units: the language mark first, a closing mark last."""
-    symbols, stress, starts = [_INDEX[_LANGUAGE_MARK]], [0], [0]
+    """Phonemes as units: the language mark first, a closing mark last.
+
+    A mark further on, where the language changes, is a unit like punctuation.
+    """
+    symbols, stress, starts = [], [], []
     position = [0] * (len(phonemes.symbols) + 1)  # first unit at or after each symbol
     pending_stress, pending_start = 0, 1
     for index, symbol in enumerate(phonemes.symbols):
         position[index] = len(symbols)
         if symbol in _STRESS:
             pending_stress = _STRESS[symbol]
-        elif symbol == " ":
+        elif symbol == BOUNDARY:
             pending_start = 1
-        elif symbol != _LANGUAGE_MARK and symbol != "<pad>":
-            mark = symbol in PUNCTUATION
-            symbols.append(_INDEX[symbol])
+        elif symbol != PAD:
+            mark = symbol in _WITHOUT_STRESS
+            symbols.append(IDS[symbol])
             stress.append(0 if mark else pending_stress)
             starts.append(0 if mark else pending_start)
             pending_stress, pending_start = 0, int(mark)
     position[len(phonemes.symbols)] = len(symbols)
     if SYMBOLS[symbols[-1]] not in PUNCTUATION:
-        symbols.append(_INDEX["."])
+        symbols.append(IDS["."])
         stress.append(0)
         starts.append(0)
     words = tuple((word, position[a], position[b]) for word, a, b in phonemes.words)
@@ -74,9 +77,9 @@ def units_of_text(text: str) -> Units:
     return units_of(phonemize([text])[0]) if text else no_text()
 
 
-def no_text() -> Units:
-    """What stands for a turn whose words are not known."""
-    return Units((_INDEX[_LANGUAGE_MARK],), (0,), (0,), ())
+def no_text(language: str = "en-us") -> Units:
+    """What stands for a turn whose words are not known; `language` is a key of `LANGUAGE_MARKS`."""
+    return Units((IDS[LANGUAGE_MARKS[language]],), (0,), (0,), ())
 
 
 def valid_units(lengths: Tensor, count: int) -> Tensor:

@@ -1,4 +1,8 @@
-"""The closed inventory of symbols that the models read; a symbol's index is its id.
+"""The inventory of symbols that the models read; a symbol's index is its id.
+
+An id is a row of trained embeddings, so the inventory is append-only: a new language adds its
+symbols, its language mark among them, behind those that exist. Every configuration of a model that
+reads symbols stores the inventory that it was trained with (`models/checkpoint.py`).
 
 espeak-ng writes some English sounds as one unit that flows over two others ("ɑːɹ", "aɪɚ", "əl"),
 and keeps foreign sounds in borrowed words ("x" in "Bach"). Both are written here with the English
@@ -8,6 +12,8 @@ sounds they are made of: fewer symbols, each of them seen often enough in traini
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+
+from data.errors import InputError
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"
@@ -24,13 +30,16 @@ CONSONANTS = (
     *("ʃ", "ʒ", "h", "m", "n", "ŋ", "l", "ɹ", "j", "w"),
 )
 
-SYMBOLS: tuple[str, ...] = (
-    *(PAD, UNKNOWN, *LANGUAGE_MARKS.values(), BOUNDARY),
+# Frozen: what weights were trained with that store no inventory, only its length.
+FIRST_SYMBOLS: tuple[str, ...] = (
+    *(PAD, UNKNOWN, "<en-us>", BOUNDARY),
     *PUNCTUATION,
     *STRESS,
     *VOWELS,
     *CONSONANTS,
 )
+# Append here, never insert, reorder or remove.
+SYMBOLS: tuple[str, ...] = (*FIRST_SYMBOLS,)
 IDS = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 _SOUNDS = frozenset((*STRESS, *VOWELS, *CONSONANTS))
 
@@ -80,3 +89,49 @@ def split_phone(phone: str) -> tuple[str, ...]:
 def symbol_ids(symbols: Iterable[str]) -> list[int]:
     """Returns the id of each symbol; one outside the inventory gets the id of `UNKNOWN`."""
     return [IDS.get(symbol, IDS[UNKNOWN]) for symbol in symbols]
+
+
+def stored_inventory(values: dict[str, object]) -> tuple[str, ...]:
+    """The inventory of a model from its stored configuration.
+
+    Args:
+        values: the configuration's JSON. `symbols` holds the inventory; weights from before it was
+            stored have only its length, `num_symbols`, and were trained with `FIRST_SYMBOLS`.
+
+    Raises:
+        ValueError: it is neither the beginning of `SYMBOLS` nor a continuation of it, so its ids
+            mean other symbols than ours.
+    """
+    symbols = values.get("symbols")
+    if symbols is None:
+        count = values.get("num_symbols")
+        if count != len(FIRST_SYMBOLS):
+            raise ValueError(f"it has {count} symbols, and does not say which")
+        return FIRST_SYMBOLS
+    if not isinstance(symbols, list) or not all(isinstance(one, str) for one in symbols):
+        raise ValueError("its symbols are not a list of texts")
+    for index, (stored, ours) in enumerate(zip(symbols, SYMBOLS, strict=False)):
+        if stored != ours:
+            raise ValueError(f"its symbol {index} is {stored!r}; here it is {ours!r}")
+    return tuple(symbols)
+
+
+def check_symbols(ids: Iterable[int], num_known: int, model: str) -> None:
+    """Refuses a text with symbols beyond a model's inventory.
+
+    Args:
+        ids: the text's symbols.
+        num_known: how many symbols the model has learnt.
+        model: its name, for the message.
+
+    Raises:
+        InputError: it does not know one of them.
+    """
+    missing = sorted({index for index in ids if index >= num_known})
+    if missing:
+        named = " ".join(SYMBOLS[index] for index in missing)
+        raise InputError(
+            f"the text needs symbols that {model} has not learnt: {named} (it knows the first "
+            f"{num_known} of {len(SYMBOLS)}). Use weights trained on that language, or train them "
+            "on data that have it"
+        )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from models.checkpoint import load_model
 from models.mel import FRAME_SAMPLES, NUM_FEATURES, SpeechFeatures, num_frames
 from models.streaming import ConvNeXtStack, Downsample
+from models.text.symbols import SYMBOLS
 from models.tokenizers.fsq import FSQ
 from models.transformer import Transformer
 
@@ -18,7 +19,7 @@ from models.transformer import Transformer
 class SemanticConfig:
     """Sizes of the semantic tokenizer."""
 
-    num_symbols: int  # phone symbols of the text frontend
+    symbols: tuple[str, ...] = SYMBOLS  # the inventory that its phone probes tell apart
     dim: int = 256
     depth: int = 4
     num_heads: int = 4
@@ -64,8 +65,8 @@ class SemanticTokenizer(nn.Module):
         self.quantiser = FSQ(config.levels)
         self.embed = nn.Linear(len(config.levels), dim)
         self.probe = ConvNeXtStack(dim, config.probe_depth, kernel=5)
-        self.phone_head = nn.Linear(dim, config.num_symbols)
-        self.ctc_head = nn.Linear(dim, config.num_symbols + 1)  # the last one is the blank
+        self.phone_head = nn.Linear(dim, len(config.symbols))
+        self.ctc_head = nn.Linear(dim, len(config.symbols) + 1)  # the last one is the blank
         self.prosody_head = nn.Linear(dim, 3)
 
     @property

@@ -8,14 +8,13 @@ from torch import Tensor
 
 from models.checkpoint import load_config, load_model, load_tensors
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
-from models.text import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
 from models.training.drawn import draw_codes
 from models.training.encoded import encode_corpus, encode_latents
 from models.training.frames import frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
-from models.training.warm_start import copy_what_fits, further_rate
+from models.training.warm_start import copy_what_fits, further_rate, with_all_symbols
 from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
 
 logger = logging.getLogger(__name__)
@@ -40,10 +39,10 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
     near = _near(acoustic)
     torch.manual_seed(job.seed)
     if further:
-        config = load_config(job.out, "acoustic-decoder", AcousticDecoderConfig)
+        config = with_all_symbols(load_config(job.out, "acoustic-decoder", AcousticDecoderConfig))
     else:
         style_dim = encoded[0].style.shape[0]
-        config = AcousticDecoderConfig(num_symbols=len(SYMBOLS), style_dim=style_dim)
+        config = AcousticDecoderConfig(style_dim=style_dim)
     model, fresh = AcousticDecoder(config, acoustic), None
     if further:
         fresh = copy_what_fits(model, load_tensors(job.out, "acoustic-decoder"))

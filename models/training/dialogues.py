@@ -12,7 +12,6 @@ from models.predictors.plan import PLAN_FIELDS, measure_plan
 from models.predictors.segments import split_turn
 from models.predictors.sequence import Segment
 from models.predictors.units import Units, no_text
-from models.text import SYMBOLS
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.corpus import Corpus
 from models.training.encoded import Encoded
@@ -51,7 +50,6 @@ class Dialogues:
         self.plans = all_plans(corpus, encoded, tokenizer)
         low, high = _plan_range(self.plans)
         self.sizes: dict[str, Any] = {
-            "num_symbols": len(SYMBOLS),
             "style_dim": len(encoded[0].style),
             "plan_low": low,
             "plan_high": high,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import load_config, load_model, load_tensors
+from models.checkpoint import load_config, load_tensors
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.tokenizers.semantic import load_tokenizer
 from models.training.dialogues import Dialogues
@@ -14,7 +14,14 @@ from models.training.encoded import Latents, encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import CHECKPOINT, forget, train
 from models.training.near import NearCorpus
-from models.training.warm_start import FURTHER, copy_what_fits, start_with, trained_talker
+from models.training.warm_start import (
+    FURTHER,
+    copy_what_fits,
+    load_further,
+    start_with,
+    trained_talker,
+    with_all_symbols,
+)
 
 _MEASURED_UTTERANCES = 500
 _NEAR_STEPS = 2  # of the short context alone, to one of all
@@ -41,10 +48,11 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     latent_dim = latents[0].mean.shape[1]
     known = load_config(job.out, FlowOmni.name, FlowOmniConfig) if further else None
     if known is not None and known.latent_dim == latent_dim:
-        model = load_model(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig)
+        model = load_further(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig)
     else:
         if known is not None:
-            model = FlowOmni(dataclasses.replace(known, latent_dim=latent_dim))
+            config = dataclasses.replace(with_all_symbols(known), latent_dim=latent_dim)
+            model = FlowOmni(config)
             copy_what_fits(model, load_tensors(job.out, FlowOmni.name))
         else:
             model = FlowOmni(FlowOmniConfig(**start.sizes(dialogues), latent_dim=latent_dim))

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
-from models.checkpoint import load_model
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import Segment
 from models.tokenizers.acoustic import load_acoustic
@@ -18,7 +17,7 @@ from models.training.encoded import encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import train
 from models.training.refined import NUM_REFINED, refined_units
-from models.training.warm_start import FURTHER, start_with, trained_talker
+from models.training.warm_start import FURTHER, load_further, start_with, trained_talker
 
 AUGMENTED = 0.1  # share of samples whose acoustic history is disturbed (HAM-TTS, section 3.3)
 _ABLATIONS = {"lvs": {"lvs_dim": 0}, "augmentation": {}}
@@ -68,7 +67,7 @@ def train_ham_tts(
     dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, start.num_positions)
     torch.manual_seed(job.seed)
     if further:
-        model = load_model(job.out, "ham-tts", HamTTS, HamTTSConfig).requires_grad_(True)
+        model = load_further(job.out, "ham-tts", HamTTS, HamTTSConfig)
         config = model.config
         if config.num_codes != acoustic.config.num_codes:
             raise InputError(

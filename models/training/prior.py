@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import load_config, load_tensors
-from models.text import SYMBOLS
 from models.tokenizers.semantic import load_tokenizer
 from models.training.crops import stack
 from models.training.dialogues import codes_of
@@ -18,7 +17,12 @@ from models.training.encoded import Encoded, encode_corpus
 from models.training.frames import BATCH, frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
-from models.training.warm_start import copy_what_fits, further_rate, trained_talker
+from models.training.warm_start import (
+    copy_what_fits,
+    further_rate,
+    trained_talker,
+    with_all_symbols,
+)
 from models.vocoder.codec import load_codec
 from models.vocoder.posterior import sample
 from models.vocoder.prior import Prior, PriorConfig
@@ -45,11 +49,10 @@ def train_prior(job: Job, further: bool = False) -> None:
     torch.manual_seed(job.seed)
     if further:
         known = load_config(job.out, "prior", PriorConfig)
-        config = replace(known, latent_dim=posterior.config.latent_dim)
+        config = replace(with_all_symbols(known), latent_dim=posterior.config.latent_dim)
     else:
         levels = load_tokenizer(job.out).config.levels
         config = PriorConfig(
-            num_symbols=len(SYMBOLS),
             levels=levels,
             latent_dim=posterior.config.latent_dim,
             style_dim=len(encoded[0].style),

@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.mel import MELS_PER_FRAME
-from models.text import SYMBOLS
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
 from models.training.corpus import frame_levels
 from models.training.crops import Crop, random_crop, stack
@@ -36,7 +35,7 @@ def train_tokenizer(job: Job) -> None:
     Where phone times are known, each frame's phone is taught; whole utterances are taught by CTC in
     any case, so that data without times can be aligned afterwards.
     """
-    config = SemanticConfig(num_symbols=len(SYMBOLS))
+    config = SemanticConfig()
     torch.manual_seed(job.seed)
     model = SemanticTokenizer(config)
     statistics = job.corpus.voice_statistics()

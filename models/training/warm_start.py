@@ -6,18 +6,20 @@ a new predictor need not learn the rest again; as Flow-Omni begins with a langua
 2412.04917, section 2.1).
 """
 
+import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import load_model
+from models.checkpoint import load_config, load_model, load_tensors
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
+from models.text.symbols import SYMBOLS
 from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
 
 # A trained backbone wants smaller steps, and more of them for the same time.
@@ -29,9 +31,14 @@ logger = logging.getLogger(__name__)
 
 # A predictor that begins so has the sizes of the one that it begins with, and its bins.
 _SHARED = (
-    *("num_symbols", "style_dim", "dim", "depth", "num_heads", "ffn_dim", "unit_depth"),
+    *("style_dim", "dim", "depth", "num_heads", "ffn_dim", "unit_depth"),
     *("plan_low", "plan_high"),
 )
+# Tables with a row, or a row for each stress, of every symbol.
+_SYMBOL_TABLES = ("units.symbol.weight", "context.around.weight", "symbols.weight")
+
+Config = TypeVar("Config")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def trained_talker(folder: Path) -> GPTTalker | None:
@@ -83,11 +90,45 @@ def begin_with(model: DialogueModel, talker: GPTTalker) -> list[str]:
     return fresh
 
 
+def with_all_symbols(config: Config) -> Config:
+    """`config` with the present inventory of symbols, where its own is an older, shorter one."""
+    symbols: tuple[str, ...] = config.symbols  # type: ignore[attr-defined]
+    longest = max(symbols, SYMBOLS, key=len)
+    return dataclasses.replace(config, symbols=longest)  # type: ignore[type-var]
+
+
+def load_further(
+    folder: Path, name: str, kind: Callable[[Config], Model], config: type[Config]
+) -> Model:
+    """The model called `name`, to be trained further: its tables of symbols grow to the present
+    inventory, new rows as they are initialised.
+
+    Raises:
+        MissingModelError: it is not in `folder`.
+    """
+    model = kind(with_all_symbols(load_config(folder, name, config)))
+    model.load_state_dict(grown(load_tensors(folder, name), model), strict=True)
+    return model
+
+
+def grown(known: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """The weights `known`, but tables of symbols as long as those of `model`, whose rows stand
+    where the known ones end."""
+    found = dict(known)
+    for name, own in model.state_dict().items():
+        old = known.get(name)
+        longer = old is not None and len(own) > len(old) and own.shape[1:] == old.shape[1:]
+        if old is not None and longer and name.endswith(_SYMBOL_TABLES):
+            found[name] = torch.cat([old, own[len(old) :].to(old)])
+    return found
+
+
 @torch.no_grad()
 def copy_what_fits(model: nn.Module, known: Mapping[str, Tensor]) -> list[str]:
-    """Copies the weights of `known` that `model` has in the same shape; the names of those that
-    stay as they are."""
+    """Copies the weights of `known` that `model` has in the same shape, or that are `grown` to it;
+    the names of those that stay as they are."""
     fresh = []
+    known = grown(known, model)
     for name, parameter in model.named_parameters():
         if name in known and known[name].shape == parameter.shape:
             parameter.copy_(known[name])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.checkpoint import load_model
 from models.guidance import led, num_ways
 from models.streaming import ConvNeXtStack, ConvState
+from models.text.symbols import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic
 from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
@@ -23,7 +24,7 @@ class AcousticDecoderConfig:
         guidance: how far what is predicted is led by the phones (`Lookahead`).
     """
 
-    num_symbols: int
+    symbols: tuple[str, ...] = SYMBOLS  # the inventory whose ids it embeds
     style_dim: int = 128
     symbol_dim: int = 64
     dim: int = 256
@@ -58,7 +59,7 @@ class AcousticDecoder(Lookahead):
         latent_dim, dim = acoustic.config.latent_dim, config.dim
         super().__init__(
             dim + latent_dim,
-            config.num_symbols,
+            len(config.symbols),
             config.symbol_dim,
             config.style_dim,
             dim,

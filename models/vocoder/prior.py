@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from models.guidance import led, num_ways
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
+from models.text.symbols import SYMBOLS
 from models.tokenizers.fsq import CodeEmbedding
 from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
@@ -19,7 +20,7 @@ class PriorConfig:
         guidance: how far latents are led by the phones (`Lookahead`).
     """
 
-    num_symbols: int
+    symbols: tuple[str, ...] = SYMBOLS  # the inventory whose ids it embeds
     levels: tuple[int, ...] = (8, 8, 8, 5)
     latent_dim: int = 64
     style_dim: int = 128
@@ -83,7 +84,7 @@ class Prior(Lookahead):
     def __init__(self, config: PriorConfig) -> None:
         super().__init__(
             config.dim,
-            config.num_symbols,
+            len(config.symbols),
             config.symbol_dim,
             config.style_dim,
             config.dim,

@@ -25,7 +25,7 @@ def something(talker: FlowOmni) -> Told:
     """What some frame might be told."""
     generator = torch.Generator().manual_seed(8)
     vectors = torch.randn(2, talker.config.dim, generator=generator)
-    return Told(*vectors, torch.randint(3 * talker.config.num_symbols, (8,), generator=generator))
+    return Told(*vectors, torch.randint(3 * len(talker.config.symbols), (8,), generator=generator))
 
 
 def test_training_and_drawing_show_the_flow_the_same_latents(

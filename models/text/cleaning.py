@@ -9,10 +9,12 @@ import re
 import unicodedata
 
 from data.text import valid_text
+from models.text.thoughts import MENTIONED_TAG, without_thoughts
 
 # Patterns that look for blanks around a sign try every start of a run, which costs its square.
 _BLANKS = re.compile(r"[^\S\n]+")
 _FENCE = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.S)
+_TAG_IN_CODE = re.compile(r"</?([a-zA-Z][\w:-]{0,40})(?:\s[^<>]{0,200})?/?>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|<!--.*?-->", re.S)
 _LINK = re.compile(r"!?\[([^\[\]]{0,500})\]\([^()\s]{0,2000}(?:\s+\"[^\"]*\")?\)")
 _REFERENCE = re.compile(r"!?\[([^\[\]]{1,500})\]\[[^\[\]]{0,100}\]|\[\^[^\[\]]{1,100}\]")
@@ -65,7 +67,9 @@ def _spaced_lines(text: str) -> str:
 
 def _without_markdown(text: str) -> str:
     text = _FENCE.sub("\n\n", text)
-    text = _TAG.sub(" ", text)
+    # What is said of a tag ("put `<br>` there") would lose its meaning with it.
+    text = _CODE.sub(lambda code: _TAG_IN_CODE.sub(r" \1 ", code[1]), text)
+    text = _TAG.sub(" ", MENTIONED_TAG.sub(r" \1 ", text))
     text = _RULE.sub("", text)
     text = _TABLE_ROW.sub(r"\1\n", text)
     if "\n" in text:
@@ -73,7 +77,6 @@ def _without_markdown(text: str) -> str:
     text = _REFERENCE.sub(lambda match: match[1] or "", _LINK.sub(r"\1", text))
     text = _LINE_MARK.sub("", text)
     text = _NUMBERED.sub(r"\1, ", text)
-    text = _CODE.sub(r"\1", text)
     for _ in range(3):  # emphasis may be nested: ***both*** or **bold and *italic***
         text, changes = _EMPHASIS.subn(r"\2", text)
         if not changes:
@@ -114,7 +117,7 @@ def clean(text: str) -> str:
     Returns:
         One line; quotes are gone, brackets have become pauses. May be empty.
     """
-    text = _BLANKS.sub(" ", valid_text(text))
+    text = _BLANKS.sub(" ", without_thoughts(valid_text(text)))
     # Most lines of a dialogue are plain words; the patterns are for those that are not.
     if re.search(r"[`~<>\[\]*_#|\n&]", text):
         text = _without_markdown(html.unescape(text))

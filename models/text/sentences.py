@@ -2,7 +2,9 @@
 
 import re
 
+from data.text import valid_text
 from models.text.letters import ABBREVIATIONS, NEED_A_NUMBER, TITLES
+from models.text.thoughts import ThoughtFilter
 
 LONGEST_SENTENCE = 300
 """Characters; a longer sentence is divided at a pause, or failing that between two words."""
@@ -88,25 +90,33 @@ class SentenceStream:
     """Cuts sentences from a text that arrives in pieces, as a language model writes it.
 
     The sentences are those of `split_sentences` on the whole text, however it is divided. A
-    sentence is given out as soon as the beginning of the next one shows that it is over.
+    sentence is given out as soon as the beginning of the next one shows that it is over. Thoughts
+    and tool calls of the language model are none of it; where only the end of a thought is marked,
+    what has been given out by then cannot be taken back.
     """
 
     def __init__(self) -> None:
         self._text = ""
+        self._thoughts = ThoughtFilter()
 
     def push(self, piece: str) -> list[str]:
         """Takes the next piece and returns the sentences that it completed."""
-        self._text = (self._text + piece).lstrip()
+        self._add(self._thoughts.push(piece))
         return self._take(final=False)
 
     def flush(self) -> list[str]:
         """Returns what is left; the stream is empty afterwards."""
+        self._add(self._thoughts.flush())
         return self._take(final=True)
+
+    def _add(self, text: str) -> None:
+        kept = "" if self._thoughts.unopened else self._text
+        self._text = (kept + text).lstrip()
 
     def _take(self, final: bool) -> list[str]:
         found = []
         while self._text and (end := _next_end(self._text, final)) is not None:
-            found.append(self._text[:end].strip())
+            found.append(valid_text(self._text[:end]).strip())
             self._text = self._text[end:].lstrip()
         return [sentence for sentence in found if sentence]
 

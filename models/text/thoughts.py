@@ -1,0 +1,175 @@
+"""Removes what a language model writes beside its answer: thoughts, tool calls, channel marks.
+
+A mark that the answer merely talks about is kept: one in code or in quotes, or in the middle of a
+sentence ("put <think> before it").
+"""
+
+import re
+
+_TAGS = (
+    r"(?:\w{1,20}:)?(?:think(?:ing)?|thoughts?|antthinking|reasoning|reflection|scratchpad"
+    r"|inner_monologue|analysis|tool_(?:calls?|code|responses?|results?|outputs?)"
+    r"|function(?:_(?:calls?|results?|responses?))?|invoke)"
+)
+# Whatever begins with the first is hidden up to and including the second, which may name the tag.
+_HIDDEN = (
+    (rf"<(?P<tag>{_TAGS})(?:[\s=][^<>]{{0,200}})?(?<!/)>", r"</{tag}\s*>"),
+    (r"\[THINK\]", r"\[/THINK\]"),
+    ("◁think▷", "◁/think▷"),
+    (
+        r"<\|channel\|>(?!\s{0,4}final)",
+        r"<\|(?:end|return|call)\|>|(?=<\|(?:start|channel)\|>)",
+    ),
+    (r"<\|channel\|>", r"<\|message\|>"),
+    (r"<\|start\|>", r"<\|message\|>|(?=<\|channel\|>)"),
+    (r"<\|im_start\|>|<start_of_turn>", r"\n"),
+    (r"<\|start_header_id\|>", r"<\|end_header_id\|>"),
+    (r"<\|(?:start_thinking|begin_of_thought)\|>", r"<\|(?:end_thinking|end_of_thought)\|>"),
+    (r"<\|start_action\|>", r"<\|end_action\|>"),
+    (r"<[|｜]tool[^<>|｜]{0,40}begin[|｜]>", r"<[|｜]tool[^<>|｜]{0,40}end[|｜]>"),
+    (r"<\|(?:tool_calls?|python_tag)\|>|\[TOOL_CALLS\]", r"<\|(?:/tool_calls?|eo[mt]_id)\|>"),
+    (rf"<[|｜][^<>|｜\n]{{1,50}}[|｜]>|<end_of_turn>|<{_TAGS}\s*/>", ""),
+    # gpt-oss behind a server that drops the channel marks themselves
+    (r"\A\s*analysis(?=(?-i:[A-Z]))", "assistantfinal"),
+)
+MENTIONED_TAG = re.compile(rf"</?({_TAGS})>", re.I)
+"""A tag that is talked about, once those that mean what they say have been removed."""
+
+_CLOSING = rf"</{_TAGS}\s*>|\[/THINK\]|◁/think▷"
+_MARK = re.compile(
+    "|".join(f"(?P<opens{number}>{opening})" for number, (opening, _) in enumerate(_HIDDEN))
+    + f"|(?P<closes>{_CLOSING})",
+    re.I,
+)
+# The end of a piece that may be the beginning of a mark or of a code fence.
+_UNDECIDED = re.compile(
+    rf"(?:<(?:/?[\w:]{{0,40}}|{_TAGS}[\s=][^<>]{{0,200}}|/{_TAGS}\s*|{_TAGS}\s*/"
+    r"|[|｜][^<>|｜\n]{0,50}[|｜]?)|\[/?[A-Z_]{0,12}|◁/?[a-z]{0,5}|`+|~+)\Z",
+    re.I,
+)
+_LONGEST_MARK, _LOOK_AHEAD = 260, 12
+_ANALYSIS = "analysis"
+_FENCE_OR_CODE = re.compile(r"`{3,}|~{3,}|`|\n")
+_ENDS_SENTENCE = re.compile(r"(?:(?<!e\.g)(?<!i\.e)[.!?…]|[\n>])[\"'”’)*_]*\Z")
+
+
+class ThoughtFilter:
+    """Passes on the answer in a text that arrives in pieces, and nothing else of it.
+
+    Attributes:
+        unopened: whether the last `push` found the end of a thought without its beginning (some
+            models are given the beginning): then all that was passed on before belonged to it.
+    """
+
+    def __init__(self) -> None:
+        self.unopened = False
+        self._held = ""
+        self._until: re.Pattern[str] | None = None  # of what is being hidden
+        self._line = ""  # what was passed on of the current line
+        self._started = False
+        self._in_fence = self._in_code = False
+        self._mentioned = False  # an opening mark that was passed on and not yet closed
+
+    def push(self, piece: str) -> str:
+        """Takes the next piece and returns what is known to be part of the answer."""
+        self._held += piece
+        return self._take(final=False)
+
+    def flush(self) -> str:
+        """Returns what is left. A thought that never ended is none of it."""
+        return self._take(final=True)
+
+    def _take(self, final: bool) -> str:
+        self.unopened = False
+        passed: list[str] = []
+        while self._held:
+            if self._until is not None:
+                if not self._skip_hidden():
+                    break
+                continue
+            mark = _MARK.search(self._held)
+            if mark is None:
+                passed.append(self._pass(self._certain(final)))
+                break
+            passed.append(self._pass(mark.start()))
+            rest = self._held[len(mark[0]) :]
+            if not final and (len(rest) < _LOOK_AHEAD or (mark["closes"] and not rest.strip())):
+                break
+            if self._is_meant(mark, rest[:1]):
+                if mark["closes"] and rest.strip():
+                    self.unopened = True
+                    passed.clear()
+                elif not mark["closes"]:
+                    self._until = _until(mark)
+                self._held = rest
+            else:
+                self._mentioned = not mark["closes"]
+                passed.append(self._pass(len(mark[0])))
+        if final:
+            self._held = ""
+        return "".join(passed)
+
+    def _skip_hidden(self) -> bool:
+        """Drops what is hidden; False when its end has not come yet."""
+        assert self._until is not None
+        end = self._until.search(self._held)
+        self._held = self._held[end.end() :] if end else self._held[-_LONGEST_MARK:]
+        if end:
+            self._until = None
+        return end is not None
+
+    def _certain(self, final: bool) -> int:
+        """How many of the characters held cannot be the beginning of a mark."""
+        if final:
+            return len(self._held)
+        if not self._started and _ANALYSIS.startswith(self._held.strip()[: len(_ANALYSIS)].lower()):
+            return 0 if len(self._held.strip()) <= len(_ANALYSIS) else len(self._held)
+        undecided = _UNDECIDED.search(self._held, max(0, len(self._held) - _LONGEST_MARK))
+        return undecided.start() if undecided else len(self._held)
+
+    def _pass(self, length: int) -> str:
+        text, self._held = self._held[:length], self._held[length:]
+        self._started = self._started or bool(text.strip())
+        for found in _FENCE_OR_CODE.finditer(text):
+            if len(found[0]) >= 3:
+                self._in_fence = not self._in_fence
+            elif found[0] == "`":
+                self._in_code = not self._in_code
+            else:
+                self._in_code = False
+        self._line = (self._line + text)[-_LONGEST_MARK:]
+        return text
+
+    def _is_meant(self, mark: re.Match[str], following: str) -> bool:
+        """Whether a mark does what it says, and is not only talked about."""
+        if self._in_fence or self._in_code:
+            return False
+        if mark["closes"] and self._mentioned:
+            return False
+        before = self._line.rstrip(" \t")
+        if not before or _ENDS_SENTENCE.search(before):
+            return True
+        if self._line[-1] in "\"'“‘«([{=":
+            return False
+        spaced = len(before) < len(self._line)
+        return not (spaced and (mark["closes"] or following in " \t.,;:!?)\"'”’"))
+
+
+def _until(mark: re.Match[str]) -> re.Pattern[str] | None:
+    """What ends the part that a mark begins; None for a mark that stands alone."""
+    number = next(n for n in range(len(_HIDDEN)) if mark[f"opens{n}"] is not None)
+    closing = _HIDDEN[number][1]
+    if not closing:
+        return None
+    return re.compile(closing.replace("{tag}", re.escape(mark["tag"] or "")), re.I)
+
+
+def without_thoughts(text: str) -> str:
+    """Removes from a whole text what is not part of the answer.
+
+    >>> without_thoughts("<think>He greets me.</think>Hello there.")
+    'Hello there.'
+    """
+    thoughts = ThoughtFilter()
+    passed = thoughts.push(text)
+    return passed + thoughts.flush()

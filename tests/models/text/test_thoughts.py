@@ -1,0 +1,121 @@
+"""Thoughts, tool calls and channel marks of a language model are none of its answer."""
+
+import random
+
+import pytest
+
+from models.text import SentenceStream, normalise, split_sentences
+
+HIDDEN = {
+    # thoughts
+    "<think>Let me see what he wants.</think>Hello there.": "Hello there.",
+    "<think>\nOkay...\n</think>\n\nHello there.": "Hello there.",
+    "<think></think>\n\nHi.": "Hi.",
+    "<think/>Hi.": "Hi.",
+    "<THINKING>He said: a < b.</THINKING> Yes.": "Yes.",
+    "<thought>First. Second.</thought><reasoning>x</reasoning>Hi.": "Hi.",
+    '<reasoning effort="high">\nHm.\n</reasoning>\nHi. Bye.': "Hi. Bye.",
+    "I see. <think>What now?</think> Go on.": "I see. Go on.",
+    "Sure, <think>let me look.</think> it is there.": "Sure, it is there.",
+    "[THINK]He greets.[/THINK]Hi.": "Hi.",
+    "◁think▷He greets.◁/think▷Hi.": "Hi.",
+    "<|begin_of_thought|>No.\n\n<|end_of_thought|>Hi.": "Hi.",
+    "<think>They may write </b> or <br>.</think>Hi.": "Hi.",
+    # a thought that never ends, and one whose beginning the model was given
+    "Hello. <think>I could go on. And on": "Hello.",
+    "<think>": "",
+    "<think>Nothing but thought.": "",
+    # calls of tools
+    'Let me look. <tool_call>\n{"name": "find"}\n</tool_call>\nIt is red.': "Let me look."
+    " It is red.",
+    '<function=weather>{"city": "Rome"}</function>Hi.': "Hi.",
+    '<function_calls><invoke name="a"><parameter name="b">c</parameter></invoke>'
+    "</function_calls>Hi.": "Hi.",
+    '[TOOL_CALLS][{"name": "find", "arguments": {}}]': "",
+    '<|tool_call|>[{"name": "find"}]': "",
+    "<tool_response>red</tool_response>It is red.": "It is red.",
+    "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}\n```"
+    "<｜tool▁call▁end｜><｜tool▁calls▁end｜>Fine.<｜end▁of▁sentence｜>": "Fine.",
+    # channels, roles, ends of turns
+    "<|channel|>analysis<|message|>Greet him.<|end|><|start|>assistant<|channel|>final"
+    "<|message|>Hello there.<|return|>": "Hello there.",
+    "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>": "",
+    "<|channel|>final<|message|>Hello there.": "Hello there.",
+    "<|channel|>analysis<|message|>It never ends": "",
+    "analysisWe need to greet.assistantfinalHello there.": "Hello there.",
+    "<|im_start|>assistant\nHello there.<|im_end|>": "Hello there.",
+    "<|start_header_id|>assistant<|end_header_id|>\n\nHello.<|eot_id|>": "Hello.",
+    "<start_of_turn>model\nHello.<end_of_turn>": "Hello.",
+}
+TALKED_ABOUT = {
+    "The <think> tag is for reasoning.": "The think tag is for reasoning.",
+    "The <think> and </think> tags, see?": "The think and think tags, see?",
+    "Put `<think>` first. Then `</think>`. Done.": "Put think first. Then think. Done.",
+    'Write "<tool_call>" there. Yes.': "Write tool call there. Yes.",
+    "Models begin with <think>, people do not.": "Models begin with think, people do not.",
+    "Try `echo <think>x</think> it`. It works.": "Try echo think ex think it. It works.",
+    "I think. Analysis is hard.": "I think. Analysis is hard.",
+    "Is a < b, or b <c?": "Is a less than bee, or bee less than see?",
+    "Use `<br>` for a new line.": "Use br for a new line.",
+    "He said [THIS] and [THAT].": "He said this and that.",
+}
+
+
+def streamed(text: str, draw: random.Random) -> list[str]:
+    stream, found = SentenceStream(), []
+    while text:
+        length = draw.choice((1, 1, 2, 3, 7, 40))
+        found += stream.push(text[:length])
+        text = text[length:]
+    return found + stream.flush()
+
+
+def said(sentences: list[str]) -> str:
+    return " ".join(words for sentence in sentences if (words := normalise(sentence)))
+
+
+@pytest.mark.parametrize(("written", "answer"), HIDDEN.items())
+def test_only_the_answer_is_said(written: str, answer: str) -> None:
+    assert normalise(written) == answer
+    assert said(split_sentences(written)) == answer
+
+
+@pytest.mark.parametrize(("written", "answer"), TALKED_ABOUT.items())
+def test_what_is_said_of_a_mark_is_kept(written: str, answer: str) -> None:
+    assert normalise(written) == answer
+    assert said(split_sentences(written)) == answer
+
+
+@pytest.mark.parametrize("written", [*HIDDEN, *TALKED_ABOUT])
+def test_pieces_equal_the_whole(written: str) -> None:
+    draw = random.Random(len(written))
+    for _ in range(60):
+        assert streamed(written, draw) == split_sentences(written)
+
+
+def test_code_keeps_its_marks() -> None:
+    written = "Look:\n```\n<think>x</think>\n```\nDone. Good."
+    assert split_sentences(written) == [written.removesuffix(" Good."), "Good."]
+
+
+def test_a_thought_without_its_beginning_takes_what_was_not_given_out() -> None:
+    written = "He greets me. So do I.\n</think>\n\nHello there. Bye."
+    assert split_sentences(written) == ["Hello there.", "Bye."]
+    stream = SentenceStream()
+    assert stream.push("He greets me. So do I") == ["He greets me."]
+    assert stream.push(".\n</think>\n\nHello there. ") == []
+    assert stream.push("Bye.") == ["Hello there."]
+    assert normalise("Hello there.</think>") == "Hello there."
+
+
+def test_an_answer_is_given_out_as_soon_as_it_is_over() -> None:
+    stream = SentenceStream()
+    assert stream.push("<think>Long. Very long.") == []
+    assert stream.push("</think>Hello there. How are") == ["Hello there."]
+    assert stream.flush() == ["How are"]
+
+
+def test_half_a_surrogate_pair_is_joined_or_dropped() -> None:
+    stream = SentenceStream()
+    found = stream.push("Good \ud83d") + stream.push("\ude00 news. So \udc00") + stream.flush()
+    assert found == ["Good 😀 news.", "So"]

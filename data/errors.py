@@ -2,7 +2,8 @@
 
     RepError
     ├── InputError          what came in is wrong and the person can mend it (also a ValueError)
-    └── MissingModelError   weights, a voice or an optional program are not there
+    ├── MissingModelError   weights, a voice or an optional program are not there
+    └── OutputError         a file or folder cannot be written: no space, no permission, no folder
 
 A message says what came, what was expected and what to do.
 """
@@ -18,3 +19,7 @@ class InputError(RepError, ValueError):
 
 class MissingModelError(RepError):
     """A model or program is absent; the message names it and the command that brings it."""
+
+
+class OutputError(RepError):
+    """Something cannot be written; the message names the path, the reason and the remedy."""

@@ -1,0 +1,249 @@
+"""Writing files and folders: whole or not at all, and refused in one line where that cannot be.
+
+Everything is written under a temporary name beside its final one and then renamed. The temporary
+name is unique, so two writers of one file never mix. A process that is killed leaves only
+`.part-*` names behind, which `clean_leftovers` removes.
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from data.errors import InputError, OutputError
+
+PART = ".part-"
+_PROBE = bytes(4096)
+_ELSEWHERE = "or choose another place"
+_REMEDIES = {
+    errno.ENOSPC: f"free some space {_ELSEWHERE}",
+    errno.EDQUOT: f"free some space {_ELSEWHERE}",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EROFS: "choose another place",
+    errno.EACCES: f"change the permissions {_ELSEWHERE}",
+    errno.EPERM: f"change the permissions {_ELSEWHERE}",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EISDIR: "give the name of a file",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "close other programs",
+}
+
+
+def explain(error: OSError, action: str = "") -> str:
+    """One line that says what failed, why, and what to do where that is known.
+
+    Args:
+        error: from the operating system.
+        action: what was attempted, such as "cannot write out.wav"; by default the error's file.
+    """
+    why = error.strerror or str(error) or type(error).__name__
+    file = "" if error.filename is None else os.fsdecode(error.filename)
+    parts = [action or file, why]
+    if action and file and file not in action and PART not in file:
+        parts.insert(1, file)
+    line = ": ".join(part for part in parts if part)
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{line}; {remedy}" if remedy else line
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turns an `OSError` of the block, which writes `path`, into an `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(explain(error, f"cannot write {path}")) from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary path to write, an empty file; it becomes `path` when the block succeeds.
+
+    A link is followed: the file that it points to is replaced.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with output_errors(path):
+        final = _final(path)
+        temporary = final.with_name(PART + secrets.token_hex(8))
+        temporary.touch(exist_ok=False)
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # a full disk may show only now
+            temporary.replace(final)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Writes a file that appears whole or not at all; text as UTF-8.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
+    """Yields an empty temporary folder, which becomes `path` when the block succeeds.
+
+    Args:
+        path: of the folder; its parents are made.
+        replace: an older folder at `path` is replaced; else it must not be there.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(PART + secrets.token_hex(8))
+        temporary.mkdir()
+        try:
+            yield temporary
+            if replace and path.exists():
+                path.rename(temporary.with_name(temporary.name + "-old"))
+            temporary.rename(path)
+        finally:
+            for left in path.parent.glob(temporary.name + "*"):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def prepare_folder(path: Path) -> Path:
+    """Makes a folder and proves that files can be written in it, before any work is done.
+
+    Raises:
+        OutputError: they cannot be.
+    """
+    missing = [one for one in (path, *path.parents) if not os.path.lexists(one)]
+    with output_errors(path):
+        try:
+            _check_folders(path, path)
+            path.mkdir(parents=True, exist_ok=True)
+            _probe(path)
+        except BaseException:
+            for one in missing:
+                if one.is_dir():
+                    one.rmdir()
+            raise
+    return path
+
+
+def prepare_file(path: Path, make_folder: bool = False) -> Path:
+    """Proves that a file can be written at `path`, before any work is done.
+
+    Args:
+        path: of the file; one that is there will be replaced.
+        make_folder: make the folder it lies in.
+
+    Raises:
+        OutputError: it cannot be.
+    """
+    if make_folder:
+        prepare_folder(path.parent)
+    with output_errors(path):
+        _probe(_final(path).parent)
+    return path
+
+
+@contextmanager
+def folder_lock(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Holds `folder`, which must be there, against other processes and threads that lock it.
+
+    The system releases the lock of a process that is killed.
+
+    Args:
+        folder: what to lock.
+        wait: for as long as another one holds it.
+
+    Raises:
+        InputError: another one holds it.
+        OutputError: the lock cannot be written.
+    """
+    with output_errors(folder):
+        file = (folder / ".lock").open("w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise InputError(
+                f"another process is at work in {folder}; wait for it or choose another folder"
+            ) from None
+        yield
+
+
+def clean_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
+    """Removes what killed processes left half written in a folder.
+
+    Args:
+        folder: where to look.
+        older_than_s: spares what others may be writing now.
+    """
+    for path in folder.glob(PART + "*"):
+        try:
+            if time.time() - path.lstat().st_mtime < older_than_s:
+                continue
+        except FileNotFoundError:  # its writer has just finished
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _final(path: Path) -> Path:
+    """Where `path` really lies.
+
+    Raises:
+        OutputError: its folder is not there, or something that is no file is in its place.
+        OSError: the name is too long, or may not be looked up.
+    """
+    _check_folders(path.parent, path)
+    final = Path(os.path.realpath(path))
+    try:
+        mode = final.lstat().st_mode
+    except FileNotFoundError:
+        if not final.parent.is_dir():
+            raise OutputError(
+                f"cannot write {path}: the folder {final.parent} does not exist; make it"
+            ) from None
+        return final
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OutputError(f"cannot write {path}: it is no ordinary file; choose another name")
+    return final
+
+
+def _check_folders(folder: Path, path: Path) -> None:
+    """Raises OutputError when a part of `folder`, in which `path` is to be, is there but no
+    folder."""
+    for one in (*reversed(folder.parents), folder):
+        if os.path.lexists(one) and not one.is_dir():
+            what = "a file, not a folder"
+            if one.is_symlink():
+                what = f"a link to {one.readlink()}, which is no folder"
+            raise OutputError(f"cannot write {path}: {one} is {what}; choose another place")
+
+
+def _probe(folder: Path) -> None:
+    """Writes a little and removes it. Raises OSError."""
+    path = folder / (PART + secrets.token_hex(8))
+    try:
+        with path.open("wb") as file:
+            file.write(_PROBE)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        path.unlink(missing_ok=True)

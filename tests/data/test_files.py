@@ -1,0 +1,252 @@
+"""Files and folders appear whole or not at all, and what stands in the way is said in one line."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from data.errors import InputError, OutputError
+from data.files import (
+    PART,
+    atomic_folder,
+    atomic_path,
+    atomic_write,
+    clean_leftovers,
+    explain,
+    folder_lock,
+    prepare_file,
+    prepare_folder,
+)
+
+
+@contextmanager
+def files_of_at_most(num_bytes: int) -> Iterator[None]:
+    """What a full disk does, for a process that may write anywhere: `write` fails half-way."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def bad_places(root: Path) -> dict[str, tuple[Path, str]]:
+    """Places where nothing can be written, and what is said of them."""
+    (root / "file").write_text("")
+    (root / "folder").mkdir()
+    (root / "dangling").symlink_to(root / "nowhere")
+    (root / "loop").symlink_to(root / "loop")
+    os.mkfifo(root / "pipe")
+    long = "x" * 256
+    return {
+        "a file for a folder": (root / "file" / "a.bin", "is a file, not a folder"),
+        "a file far above": (root / "file" / "b" / "c" / "a.bin", "is a file, not a folder"),
+        "a folder for a file": (root / "folder", "Is a directory"),
+        "a long name": (root / long, "File name too long; choose a shorter name"),
+        "a long folder": (root / long / "a.bin", "File name too long|does not exist"),
+        "a dangling link": (root / "dangling" / "a.bin", "is a link to .*nowhere"),
+        "a loop": (root / "loop" / "a.bin", "is a link to .*loop"),
+        "a device": (Path("/dev/full"), "no ordinary file"),
+        "a pipe": (root / "pipe", "no ordinary file"),
+        "no folder": (root / "none" / "a.bin", "the folder .*none does not exist; make it"),
+    }
+
+
+@pytest.mark.parametrize("write", [prepare_file, lambda path: atomic_write(path, b"x")])
+def test_bad_places_are_refused_in_one_line(
+    tmp_path: Path, write: Callable[[Path], object]
+) -> None:
+    places = bad_places(tmp_path)
+    before = names(tmp_path)
+    for kind, (path, said) in places.items():
+        with pytest.raises(OutputError, match=said) as caught:
+            write(path)
+        line = str(caught.value)
+        assert "\n" not in line and "Errno" not in line and str(path) in line, kind
+        assert names(tmp_path) == before, kind
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling", "loop", "file/b", "x" * 256, "pipe"])
+def test_bad_folders_are_refused_and_nothing_is_made(tmp_path: Path, kind: str) -> None:
+    bad_places(tmp_path)
+    before = names(tmp_path)
+    for path in (tmp_path / kind, tmp_path / kind / "deep" / "er"):
+        with pytest.raises(OutputError):
+            prepare_folder(path)
+        assert names(tmp_path) == before
+
+
+def test_folders_made_for_nothing_are_removed(tmp_path: Path) -> None:
+    with files_of_at_most(0), pytest.raises(OutputError, match="File too large"):
+        prepare_folder(tmp_path / "a" / "b")
+    assert names(tmp_path) == []
+    assert prepare_folder(tmp_path / "a" / "b").is_dir()
+
+
+def test_who_may_not_write_is_told_so(tmp_path: Path) -> None:
+    """Root may write everywhere, so another user asks."""
+    if os.getuid() != 0:
+        tmp_path.chmod(0o500)
+        with pytest.raises(OutputError, match="Permission denied; change the permissions"):
+            prepare_file(tmp_path / "a.bin")
+        return
+    program = (
+        "import os; from pathlib import Path; from data.files import *\n"
+        "from data.errors import OutputError\n"
+        "os.setuid(65534)\n"
+        "for do in (prepare_folder, prepare_file, lambda p: atomic_write(p, b'x')):\n"
+        "    try: do(Path('/etc/new'))\n"
+        "    except OutputError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    said = "cannot write /etc/new: Permission denied; change the permissions"
+    assert done.stdout.count(said) == 3, done
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_a_disk_that_fills_leaves_the_old_file(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with files_of_at_most(size), pytest.raises(OutputError, match="File too large"):
+        atomic_write(path, b"new" * 3000)
+    assert path.read_bytes() == b"old" and names(tmp_path) == ["a.bin"]
+
+
+def test_any_failure_of_the_writer_leaves_nothing(tmp_path: Path) -> None:
+    for error in (ValueError("not this"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), atomic_path(tmp_path / "a") as temporary:
+            temporary.write_text("half")
+            raise error
+        with pytest.raises(type(error)), atomic_folder(tmp_path / "b") as temporary:
+            (temporary / "c").write_text("half")
+            raise error
+    assert names(tmp_path) == []
+
+
+def test_what_could_not_be_read_is_named_too(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match=r"cannot write .*new: .*gone: No such file"),
+        atomic_path(tmp_path / "new") as temporary,
+    ):
+        temporary.write_bytes((tmp_path / "gone").read_bytes())
+
+
+def test_a_link_keeps_pointing_to_what_is_written(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "a")
+    atomic_write(tmp_path / "link", "one")
+    atomic_write(tmp_path / "link", "two")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "a").read_text() == "two"
+
+
+def test_the_mode_is_what_the_user_asks_for(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        atomic_write(tmp_path / "a", b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
+    """All but one of the hand-made writers shared a temporary name."""
+    path, failures = tmp_path / "a", []
+
+    def write(letter: bytes) -> None:
+        try:
+            for _ in range(50):
+                atomic_write(path, letter * 20_000)
+        except OutputError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b", b"c")]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        if path.exists():
+            content = path.read_bytes()
+            assert len(content) == 20_000 and len(set(content)) == 1
+    assert not failures and names(tmp_path) == ["a"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    for number in range(2):
+        with atomic_folder(tmp_path / "deep" / "a", replace=True) as temporary:
+            (temporary / str(number)).write_text("x")
+    assert names(tmp_path / "deep") == ["a"] and names(tmp_path / "deep" / "a") == ["1"]
+    with (
+        pytest.raises(OutputError, match="not empty"),
+        atomic_folder(tmp_path / "deep" / "a") as temporary,
+    ):
+        (temporary / "2").write_text("x")
+    assert names(tmp_path / "deep") == ["a"] and names(tmp_path / "deep" / "a") == ["1"]
+
+
+def test_what_a_kill_leaves_is_cleaned(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from data.files import *\n"
+        "with atomic_path(Path(sys.argv[1]) / 'a') as one, atomic_folder(Path(sys.argv[1]) / 'b') "
+        "as two:\n"
+        "    one.write_text('half'); (two / 'c').write_text('half'); os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)])
+    assert done.returncode == -9
+    (tmp_path / "kept").write_text("x")
+    assert len(names(tmp_path)) == 3 and all(name.startswith(PART) for name in names(tmp_path)[:2])
+    clean_leftovers(tmp_path, older_than_s=3600)
+    assert len(names(tmp_path)) == 3
+    clean_leftovers(tmp_path)
+    assert names(tmp_path) == ["kept"]
+
+
+def test_one_at_a_time_holds_a_folder(tmp_path: Path) -> None:
+    with (
+        folder_lock(tmp_path),
+        pytest.raises(InputError, match="another process is at work in"),
+        folder_lock(tmp_path),
+    ):
+        pass
+    order = []
+
+    def second() -> None:
+        with folder_lock(tmp_path, wait=True):
+            order.append("second")
+
+    with folder_lock(tmp_path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.1)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "No space left on device; free some space"),
+        (errno.EDQUOT, "Disk quota exceeded; free some space"),
+        (errno.EROFS, "Read-only file system; choose another place"),
+        (errno.EMFILE, "Too many open files; raise the limit on open files"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_errors_of_the_system_are_explained(number: int, remedy: str) -> None:
+    error = OSError(number, os.strerror(number), "/somewhere/a")
+    assert explain(error).startswith("/somewhere/a: ") and remedy in explain(error)
+    assert explain(OSError(number, os.strerror(number))).startswith(remedy.partition(";")[0])
+    assert explain(OSError("100 requested and 3 written"), "cannot write a") == (
+        "cannot write a: 100 requested and 3 written"
+    )

@@ -139,10 +139,10 @@ def ensure_environment(with_tests: bool) -> None:
         if any(line.startswith("requirements-no-deps") for line in missing):
             plain = ["--no-deps", "-r", str(ROOT / "requirements-no-deps.txt")]
             _step("installing requirements-no-deps.txt", [*_pip(), *plain])
-        partial = STAMP.with_suffix(".partial")
+        from data.files import atomic_write
+
         keep = {line for line in _installed() if line.split()[0] not in wanted}
-        partial.write_text("\n".join(sorted(keep | lines)) + "\n")
-        partial.replace(STAMP)
+        atomic_write(STAMP, "\n".join(sorted(keep | lines)) + "\n")
 
 
 def _requirement_files(with_tests: bool) -> dict[str, str]:

@@ -19,8 +19,9 @@ from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Turn, dialogue_from_dict, read_dialogue
 from data.errors import InputError
+from data.files import atomic_write
 from data.limits import MAX_SPOKEN, limited_text
-from models.checkpoint import WEIGHTS, sha256, write_whole
+from models.checkpoint import WEIGHTS, sha256
 from models.predictors.table import PREDICTORS
 from models.predictors.thinker import Thinker
 from models.speaker import Speaker, SpeakOptions
@@ -239,7 +240,7 @@ def _still_good(manifest: Path, out: Path, digests: Mapping[str, str]) -> dict[s
 
 def _write_rows(manifest: Path, rows: Iterable[Row]) -> None:
     text = "".join(map(_line, rows))
-    write_whole(manifest, lambda path: path.write_text(text, encoding="utf-8"))
+    atomic_write(manifest, text)
 
 
 def _line(row: Row) -> str:

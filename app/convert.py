@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.voices import load_speaker, resolve_voice
 from data.dialogue import Dialogue, Turn, read_ncssd, write_ncssd_dialogue
 from data.errors import InputError
+from data.files import atomic_write
 from models.checkpoint import WEIGHTS, sha256
 from models.speaker import Speaker
 from models.voice import Voice
@@ -151,4 +152,4 @@ def _claim(out: Path, record: dict[str, object]) -> None:
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty and holds no {_RECORD}; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    atomic_write(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

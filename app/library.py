@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from app.voice_sample import VoiceSample
 from data.errors import InputError
+from models.checkpoint import write_tensors
 from models.voice import Prompt, Voice
 
 logger = logging.getLogger(__name__)
@@ -197,13 +197,8 @@ class Library:
         self, path: Path, style: torch.Tensor, sample: torch.Tensor, facts: VoiceFacts
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         tensors = {"style": style.float().contiguous(), "sample": sample.contiguous()}
-        try:
-            save_file(tensors, partial, metadata={_KEY: json.dumps(asdict(facts))})
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_tensors(path, tensors, {_KEY: json.dumps(asdict(facts))})
 
 
 def read_voice_file(path: Path) -> tuple[torch.Tensor, torch.Tensor, VoiceFacts]:

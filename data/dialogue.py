@@ -7,8 +7,6 @@ published readers open one or the other), and `metadata.json` with `{"dialog": N
 """
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ import soundfile
 
 from data.audio import SAMPLE_RATE, read_audio, resample, write_audio
 from data.errors import InputError
+from data.files import atomic_folder
 
 _SPEAKER_NAMES = {"user": 0, "agent": 1, "assistant": 1, "system": 1}
 _KNOWN = ("index", "duration", "speaker", "text", "sample_rate")
@@ -111,10 +110,7 @@ def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue) -> Path:
     folder = Path(root) / dialogue.id
     if folder.exists():
         raise InputError(f"{folder} is already there; choose another id or remove it")
-    temporary = folder.with_name(f".{dialogue.id}.{os.getpid()}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    with atomic_folder(folder) as temporary:
         utterances = {
             str(index): _write_turn(temporary, dialogue.id, index, turn)
             for index, turn in enumerate(dialogue.turns)
@@ -123,10 +119,6 @@ def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue) -> Path:
         (temporary / "metadata.json").write_text(
             json.dumps(metadata, ensure_ascii=False), encoding="utf-8"
         )
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return folder
 
 
@@ -211,7 +203,6 @@ def _write_turn(folder: Path, dialogue_id: str, index: int, turn: Turn) -> dict[
         raise InputError(f"turn {index} of dialogue {dialogue_id} has no sound; NCSSD needs it")
     text = clean_text(turn.text)
     stem = f"{index}_{int(turn.speaker)}_d{dialogue_id}"
-    # the folder itself becomes visible at once, so its files need no temporary names
     write_audio(folder / f"{stem}.wav", samples)
     for suffix in (".lab", ".txt"):
         (folder / f"{stem}{suffix}").write_text(text + "\n", encoding="utf-8")

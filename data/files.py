@@ -43,12 +43,15 @@ def explain(error: OSError, action: str = "") -> str:
         action: what was attempted, such as "cannot write out.wav"; by default the error's file.
     """
     why = error.strerror or str(error) or type(error).__name__
+    number = error.errno
+    if number is None and "requested and" in why:  # NumPy's own words, for whatever the reason
+        why, number = f"it could not be written whole ({why})", errno.ENOSPC
     file = "" if error.filename is None else os.fsdecode(error.filename)
     parts = [action or file, why]
     if action and file and file not in action and PART not in file:
         parts.insert(1, file)
     line = ": ".join(part for part in parts if part)
-    remedy = _REMEDIES.get(error.errno or 0)
+    remedy = _REMEDIES.get(number or 0)
     return f"{line}; {remedy}" if remedy else line
 
 
@@ -158,13 +161,16 @@ def prepare_file(path: Path, make_folder: bool = False) -> Path:
 
 
 @contextmanager
-def folder_lock(folder: Path, wait: bool = False) -> Iterator[None]:
+def folder_lock(
+    folder: Path, holder: str = "another process", wait: bool = False
+) -> Iterator[None]:
     """Holds `folder`, which must be there, against other processes and threads that lock it.
 
     The system releases the lock of a process that is killed.
 
     Args:
         folder: what to lock.
+        holder: what is said to hold it.
         wait: for as long as another one holds it.
 
     Raises:
@@ -178,7 +184,7 @@ def folder_lock(folder: Path, wait: bool = False) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise InputError(
-                f"another process is at work in {folder}; wait for it or choose another folder"
+                f"{holder} is at work in {folder}; wait for it or choose another folder"
             ) from None
         yield
 

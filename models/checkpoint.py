@@ -3,15 +3,19 @@
 import dataclasses
 import hashlib
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from data.errors import InputError, MissingModelError
+from data.files import atomic_path, atomic_write
 from models.text.symbols import stored_inventory
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -62,9 +66,9 @@ def save_model(
             tensors[key], tensors[key + _SCALE] = _quantised(stored)
         else:
             tensors[key] = stored.half() if half and stored.is_floating_point() else stored
-    write_whole(folder / f"{name}.safetensors", lambda path: save_file(tensors, path))
+    write_tensors(folder / f"{name}.safetensors", tensors)
     text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"  # type: ignore[call-overload]
-    write_whole(folder / f"{name}.json", lambda path: path.write_text(text))
+    atomic_write(folder / f"{name}.json", text)
 
 
 def _quantised(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,8 +140,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file that appears whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    partial.replace(path)
+def write_tensors(
+    path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Writes a safetensors file that appears whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:
+            cause = re.search(r"os error (\d+)", str(error))
+            if cause is None:
+                raise
+            raise OSError(int(cause[1]), os.strerror(int(cause[1]))) from None

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from data.errors import MissingModelError
-from models.checkpoint import write_whole
+from data.files import atomic_write
+from models.checkpoint import write_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,6 @@ def load_voices(folder: Path) -> dict[str, Voice]:
 def save_voices(folder: Path, voices: dict[str, Voice]) -> None:
     """Writes the bundled voices."""
     styles = {name: voice.style.half().contiguous() for name, voice in voices.items()}
-    write_whole(folder / "voices.safetensors", lambda path: save_file(styles, path))
+    write_tensors(folder / "voices.safetensors", styles)
     text = json.dumps({n: voice.description for n, voice in voices.items()}, indent=2) + "\n"
-    write_whole(folder / "voices.json", lambda path: path.write_text(text))
+    atomic_write(folder / "voices.json", text)

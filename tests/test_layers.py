@@ -33,7 +33,7 @@ def allowed(path: Path, name: str) -> bool:
         if name.startswith("models.evaluation"):
             return parts[1] == "evaluation"
         if top == "data":
-            return studies or name in ("data.errors", "data.limits", "data.text")
+            return studies or name in ("data.errors", "data.files", "data.limits", "data.text")
         return top in ("kernels", "models")
     return not name.startswith("models.training")
 

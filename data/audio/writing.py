@@ -1,8 +1,6 @@
 """Samples to files and bytes: WAV, FLAC, MP3, Opus, AAC and bare PCM."""
 
 import io
-import os
-import tempfile
 from pathlib import Path
 
 import av
@@ -11,6 +9,7 @@ import soundfile
 
 from data.audio.resampling import SAMPLE_RATE, resample
 from data.errors import InputError
+from data.files import atomic_write
 
 FORMATS = ("wav", "flac", "mp3", "opus", "aac", "pcm")
 _LOSSY = {"mp3": ("mp3", "libmp3lame"), "opus": ("ogg", "libopus"), "aac": ("adts", "aac")}
@@ -39,15 +38,7 @@ def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; make it")
     content = encode_audio(samples, sample_rate, format)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    atomic_write(path, content)
 
 
 def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:

@@ -4,7 +4,6 @@ The later stages read time ranges of the copy: seeking in it is exact, which in 
 is not. A recording of any length takes the memory of one block.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import soundfile
 
 from data.audio import SAMPLE_RATE, StreamResampler
 from data.errors import InputError
+from data.files import atomic_path
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
 from data.ncssd.truncation import announced_seconds, missing_end
@@ -33,8 +33,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     path = context.sources[row["sha256"]]
     copy = context.store.path("decode", key, ".wav")
     copy.parent.mkdir(parents=True, exist_ok=True)
-    partial = copy.with_name(f".part-{key}-{os.getpid()}.wav")
-    try:
+    with atomic_path(copy) as partial:
         facts = _write_copy(path, partial)
         _check(facts)
         if end := missing_end(path, facts):
@@ -44,9 +43,6 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
                 f"{facts['damaged']}; get it whole, or set decode.keep_damaged to true in a "
                 f"--config to use its {facts['duration']:.1f} s"
             )
-        partial.replace(copy)
-    finally:
-        partial.unlink(missing_ok=True)
     return [{**row, **facts, "audio": context.store.relative(copy)}]
 
 

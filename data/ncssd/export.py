@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
+from data.files import clean_leftovers
 from data.ncssd.stage import Context
 from data.ncssd.store import Row, canonical
 
@@ -49,8 +50,7 @@ def export_ncssd(rows: list[Row], context: Context, root: Path, pad_s: float) ->
         How many were written, and how many removed that nothing took the place of.
     """
     root.mkdir(parents=True, exist_ok=True)
-    for leftover in root.glob(".*.partial"):
-        shutil.rmtree(leftover)
+    clean_leftovers(root)
     wanted = {row["id"]: export_key(row, pad_s) for row in rows}
     written, removed = 0, 0
     for folder in list(root.iterdir()):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from data.files import atomic_write
 from data.ncssd import (
     activity,
     background,
@@ -21,7 +22,7 @@ from data.ncssd.exports import write_exports
 from data.ncssd.link import link_speakers
 from data.ncssd.sources import Source
 from data.ncssd.stage import Context, Stage
-from data.ncssd.store import Row, Store, write_atomic, write_rows
+from data.ncssd.store import Row, Store, write_rows
 
 STAGES = (
     Stage("decode", decode.VERSION, decode.run),
@@ -156,4 +157,4 @@ def _write_summary(
         "dropped": counts,
     }
     text = json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False)
-    write_atomic(out / "build.json", (text + "\n").encode())
+    atomic_write(out / "build.json", text + "\n")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from data.audio import encode_audio
 from data.errors import InputError
+from data.files import atomic_write
 from data.ncssd.config import BuildConfig
 from data.ncssd.drawing import histogram, turn_lines
 from data.ncssd.stage import Context
-from data.ncssd.store import Row, Store, read_rows, write_atomic
+from data.ncssd.store import Row, Store, read_rows
 
 _EXAMPLES = 10
 _EXAMPLE_S = 40.0
@@ -55,7 +56,7 @@ def write_report(out: Path) -> Path:
         f"<body>{''.join(parts)}</body></html>\n"
     )
     path = out / "report.html"
-    write_atomic(path, page.encode())
+    atomic_write(path, page)
     return path
 
 

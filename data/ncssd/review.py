@@ -9,13 +9,13 @@ or texts under the same id is open again.
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from data.dialogue import Dialogue, Turn, read_dialogue, write_ncssd_dialogue
 from data.errors import InputError
+from data.files import atomic_folder
 from data.ncssd.store import Row, canonical, read_rows
 
 VERDICTS = ("open", "accepted", "rejected")
@@ -128,14 +128,11 @@ class Review:
 
         Where speakers were swapped they are numbered anew: who speaks first is 0.
         """
-        final, temporary = self.out / "reviewed", self.out / ".reviewed.partial"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        for name in self.ids:
-            if self.decision(name).verdict == "accepted":
-                write_ncssd_dialogue(temporary, _renumbered(self.dialogue(name)))
-        shutil.rmtree(final, ignore_errors=True)
-        temporary.rename(final)
+        final = self.out / "reviewed"
+        with atomic_folder(final, replace=True) as temporary:
+            for name in self.ids:
+                if self.decision(name).verdict == "accepted":
+                    write_ncssd_dialogue(temporary, _renumbered(self.dialogue(name)))
         return final
 
     def _keep(self, decision: Decision) -> None:

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from data.errors import MissingModelError
+from data.files import atomic_write
 from data.ncssd.features import RATE, harmonics, mel_power
 from data.ncssd.powerset import CLASSES, renumbered
-from data.ncssd.store import write_atomic
 
 WEIGHTS = Path(__file__).parent / "weights" / "segmentation.safetensors"
 WINDOW = 500  # frames judged at once: 10 s
@@ -107,10 +107,11 @@ def load_segmentation(weights: Path = WEIGHTS) -> Segmentation:
 
 def save_segmentation(model: Segmentation, weights: Path) -> None:
     """Half precision beside its configuration; each file appears whole or not at all."""
+    weights.parent.mkdir(parents=True, exist_ok=True)
     config = json.dumps(asdict(model.config)) + "\n"
-    write_atomic(weights.with_suffix(".json"), config.encode())
+    atomic_write(weights.with_suffix(".json"), config)
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    write_atomic(weights, save(state))
+    atomic_write(weights, save(state))
 
 
 @torch.inference_mode()

@@ -5,17 +5,14 @@ configuration, and the row it was made from (which begins with the hash of the s
 It appears whole or not at all. Nothing is ever rewritten in place.
 """
 
-import fcntl
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
+from data.files import atomic_write, clean_leftovers, folder_lock
 
 Row = dict[str, Any]
 
@@ -31,25 +28,9 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader, or a run after a kill, sees all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Writes a manifest: one JSON row a line."""
-    write_atomic(path, "".join(canonical(row) + "\n" for row in rows).encode())
+    atomic_write(path, "".join(canonical(row) + "\n" for row in rows))
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -89,7 +70,9 @@ class Store:
             return None
 
     def save(self, stage: str, key: str, rows: list[Row]) -> None:
-        write_atomic(self.path(stage, key), (canonical(rows) + "\n").encode())
+        path = self.path(stage, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, canonical(rows) + "\n")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -99,18 +82,10 @@ class Store:
             InputError: another build holds it.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(
-                    f"another build is at work in {self.root.parent}; wait for it or choose "
-                    "another --out"
-                ) from None
+        with folder_lock(self.root, "another build"):
             yield
 
     def clean(self) -> None:
         """Removes what a killed run left half written."""
-        if self.root.is_dir():
-            for path in self.root.rglob(".part-*"):
-                path.unlink(missing_ok=True)
+        for folder in (self.root.parent, self.root, *self.root.iterdir()):
+            clean_leftovers(folder)

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save
 
 from data.audio import SAMPLE_RATE, resample
 from data.errors import InputError, MissingModelError
-from data.ncssd.store import write_atomic
+from data.files import atomic_write
 
 WEIGHTS = Path(__file__).parent / "weights" / "voices.safetensors"
 DIM = 50
@@ -93,7 +93,8 @@ def fit_and_save(corpus: Path, weights: Path, minutes: float, limit: int, seed: 
         seconds += duration
         index += 1
     space = fit(np.concatenate(parts), voices)
-    write_atomic(weights, save({"mean": space.mean, "projection": space.projection}))
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(weights, save({"mean": space.mean, "projection": space.projection}))
     return len(voices)
 
 

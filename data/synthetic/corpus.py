@@ -17,6 +17,7 @@ from pathlib import Path
 from data.audio import SAMPLE_RATE
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.errors import InputError, RepError
+from data.files import atomic_write, clean_leftovers
 from data.synthetic import world
 from data.synthetic.grammar import SPLITS, write_dialogue
 from data.synthetic.manner import manners_of_dialogue, performed
@@ -103,8 +104,7 @@ def make_corpus(
     root = Path(root)
     _check(root, hours, recipe, num_workers)
     root.mkdir(parents=True, exist_ok=True)
-    for left in root.glob(".*.partial"):  # of a run that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    clean_leftovers(root)  # of a run that was killed
     summary = Summary(recipe.seed, recipe.split, command=command)
     if not (root / "corpus.json").exists():
         _write_summary(root, summary, set())  # from now on the folder is known for ours
@@ -210,10 +210,8 @@ def _write_summary(root: Path, summary: Summary, spoken: set[str]) -> None:
     held_out = {voice.id for voice in voices().values() if voice.held_out}
     summary.voices = sorted(spoken)
     summary.held_out_voices = sorted(spoken & held_out)
-    temporary = root / f".corpus.{os.getpid()}.json"
     content = {**vars(summary), "hours": round(summary.hours, 3), "sample_rate": SAMPLE_RATE}
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(root / "corpus.json")
+    atomic_write(root / "corpus.json", json.dumps(content, indent=1) + "\n")
 
 
 def _start_worker() -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from data.errors import InputError, MissingModelError
+from data.files import atomic_write
 from models.checkpoint import WEIGHTS
 from models.evaluation import (
     clone,
@@ -72,7 +73,7 @@ def main(argv: list[str]) -> int:
             if args.out is not None:
                 args.out.parent.mkdir(parents=True, exist_ok=True)
                 text = json.dumps(result.as_json(), indent=1, ensure_ascii=False)
-                args.out.write_text(text + "\n", encoding="utf-8")
+                atomic_write(args.out, text + "\n")
     return 0
 
 

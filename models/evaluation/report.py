@@ -8,6 +8,7 @@ from typing import Any
 
 from data.audio import SAMPLE_RATE, encode_audio, read_audio, write_audio
 from data.errors import InputError
+from data.files import atomic_write
 from models.evaluation.figures import (
     Example,
     Figure,
@@ -60,7 +61,7 @@ def save(folder: Path, result: Result) -> None:
                 write_audio(folder / file, samples)
                 sounds[name] = file
         content["examples"].append({"label": example.label, "text": example.text, "sounds": sounds})
-    (folder / f"{result.name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False))
+    atomic_write(folder / f"{result.name}.json", json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def load(folder: Path) -> list[Result]:
@@ -108,17 +109,17 @@ def write_report(folder: Path, results: list[Result]) -> list[Path]:
     """Writes `report.html`, `report.md` and `figures.json`; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in ("report.html", "report.md", "figures.json")]
-    paths[0].write_text(as_page(results), encoding="utf-8")
-    paths[1].write_text(as_card(results), encoding="utf-8")
+    atomic_write(paths[0], as_page(results))
+    atomic_write(paths[1], as_card(results))
     merged = {result.name: result.as_json() for result in results}
-    paths[2].write_text(json.dumps(merged, indent=1, ensure_ascii=False), encoding="utf-8")
+    atomic_write(paths[2], json.dumps(merged, indent=1, ensure_ascii=False))
     return paths
 
 
 def write_card(folder: Path, results: list[Result]) -> Path:
     """Writes what was asked into a bundle's `results.md`, which its model card takes over."""
     path = folder / "results.md"
-    path.write_text(as_markdown(figure_table("Measured", asked_figures(results))), encoding="utf-8")
+    atomic_write(path, as_markdown(figure_table("Measured", asked_figures(results))))
     return path
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
+from data.files import atomic_write
 from models.checkpoint import save_model
 from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, load_acoustic, nearest
 from models.training.encoded import Latents, encode_latents, encode_utterances
@@ -76,7 +77,7 @@ def train_acoustic(job: Job, like: Path | None = None) -> None:
         logger.info("acoustic level %d: %.1f %% used, %.2f dB", level + 1, 100 * used, gain_db)
     folder = job.work / "acoustic"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    atomic_write(folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     job.save("acoustic", model, model.config)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
+from data.files import atomic_write
 from models.checkpoint import sha256
 from models.precision import precision_on
 from models.training.corpus import Corpus
@@ -32,10 +33,10 @@ def finish_bundle(out: Path, work: Path, corpus: Corpus, data: Path, seed: int) 
     size = sum(path.stat().st_size for path in weights)
     if size > MAX_BYTES:
         raise ValueError(f"the weights take {size} bytes; a bundle may take {MAX_BYTES}")
-    (out / "MODEL_CARD.md").write_text(_card(out, work, corpus, data, seed, weights))
+    atomic_write(out / "MODEL_CARD.md", _card(out, work, corpus, data, seed, weights))
     files = [*weights, *sorted(out.glob("*.json"))]
     lines = [f"{sha256(path)}  {path.name}\n" for path in files]
-    (out / "SHA256SUMS").write_text("".join(lines))
+    atomic_write(out / "SHA256SUMS", "".join(lines))
 
 
 def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights: list[Path]) -> str:

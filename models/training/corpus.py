@@ -8,7 +8,6 @@ were: where one of them changes, it is made anew, and with it all that was made 
 import hashlib
 import json
 import multiprocessing
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from rich.progress import track
 from data.audio import SAMPLE_RATE, read_audio
 from data.dialogue import Dialogue, read_dialogue
 from data.errors import InputError
+from data.files import atomic_folder
 from models.mel import FRAME_SAMPLES, HOP_SAMPLES
 from models.predictors.phones import pointer_of, unit_ends
 from models.predictors.sequence import MAX_ADVANCE
@@ -115,19 +115,13 @@ def _prepare_shard(job: tuple[Path, list[Path]]) -> None:
             item["has_times"] = bool(phones)
             item["units"] = vars(item["units"])
             items.append(item)
-    partial = shard.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    _save(partial / "samples.npy", sounds, np.int16)
-    _save(partial / "f0.npy", pitches, np.float16)
-    _save(partial / "pointer.npy", pointers, np.int16)
-    _save(
-        partial / "lengths.npy",
-        [[len(a), len(b)] for a, b in zip(sounds, pitches, strict=True)],
-        np.int64,
-    )
-    (partial / "items.json").write_text(json.dumps(items, ensure_ascii=False))
-    partial.rename(shard)
+    lengths = [[len(a), len(b)] for a, b in zip(sounds, pitches, strict=True)]
+    with atomic_folder(shard) as temporary:
+        _save(temporary / "samples.npy", sounds, np.int16)
+        _save(temporary / "f0.npy", pitches, np.float16)
+        _save(temporary / "pointer.npy", pointers, np.int16)
+        _save(temporary / "lengths.npy", lengths, np.int64)
+        (temporary / "items.json").write_text(json.dumps(items, ensure_ascii=False))
 
 
 def _item(dialogue: Dialogue, index: int, units: Units) -> dict:

@@ -12,6 +12,7 @@ import torch
 from rich.progress import track
 from torch import nn
 
+from data.files import atomic_path
 from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
 from models.precision import autocast
@@ -79,14 +80,13 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
             if path.exists():
                 continue
             rows = _encode([corpus.utterances[i] for i in indices], tokenizer, style)
-            partial = path.with_suffix(".partial.npz")
-            np.savez(
-                partial,
-                codes=np.concatenate([r.codes for r in rows]).astype(np.int16),
-                pointer=np.concatenate([r.pointer for r in rows]).astype(np.int16),
-                style=np.stack([r.style for r in rows]).astype(np.float16),
-            )
-            partial.replace(path)
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                np.savez(
+                    file,
+                    codes=np.concatenate([r.codes for r in rows]).astype(np.int16),
+                    pointer=np.concatenate([r.pointer for r in rows]).astype(np.int16),
+                    style=np.stack([r.style for r in rows]).astype(np.float16),
+                )
     for name, indices in corpus.by_shard.items():
         with np.load(folder / f"{name}.npz") as stored:
             codes, pointer, styles = stored["codes"], stored["pointer"], stored["style"]
@@ -133,9 +133,9 @@ def kept(
             path = folder / f"{name}.npy"
             if path.exists():
                 continue
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, np.concatenate(make(name, indices)))
-            partial.replace(path)
+            rows = np.concatenate(make(name, indices))
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                np.save(file, rows)
     for name, indices in corpus.by_shard.items():
         # torch wants writable memory; nobody writes
         stored = np.load(folder / f"{name}.npy", mmap_mode="r+")

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from models.checkpoint import write_tensors
 from models.precision import autocast
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -218,9 +219,7 @@ def _save(
             tensors[f"optimizer.{names[index]}.{name}"] = torch.as_tensor(value).contiguous()
     tensors["progress"] = torch.tensor([step, seconds], dtype=torch.float64)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "checkpoint.partial"
-    save_file({k: v.cpu().clone() for k, v in tensors.items()}, partial)
-    partial.replace(folder / CHECKPOINT)
+    write_tensors(folder / CHECKPOINT, {k: v.cpu().clone() for k, v in tensors.items()})
 
 
 def _trained(model: nn.Module) -> list[str]:

@@ -14,6 +14,7 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from torch import nn
 
+from data.files import atomic_path
 from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES, num_frames
 from models.precision import autocast
@@ -50,9 +51,9 @@ def refined_units(
     centres_file = folder / "centres.npy"
     with first_process_first():
         if not centres_file.exists():
-            partial = folder / "centres.partial.npy"
-            np.save(partial, _fitted(corpus, hears, seed))
-            partial.replace(centres_file)
+            centres = _fitted(corpus, hears, seed)
+            with atomic_path(centres_file) as temporary, temporary.open("wb") as file:
+                np.save(file, centres)
     centres = torch.from_numpy(np.load(centres_file)).to(device())
 
     def make(_: str, indices: list[int]) -> list[np.ndarray]:

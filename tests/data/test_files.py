@@ -248,5 +248,6 @@ def test_errors_of_the_system_are_explained(number: int, remedy: str) -> None:
     assert explain(error).startswith("/somewhere/a: ") and remedy in explain(error)
     assert explain(OSError(number, os.strerror(number))).startswith(remedy.partition(";")[0])
     assert explain(OSError("100 requested and 3 written"), "cannot write a") == (
-        "cannot write a: 100 requested and 3 written"
+        "cannot write a: it could not be written whole (100 requested and 3 written); "
+        "free some space or choose another place"
     )

@@ -1,10 +1,10 @@
 """What other tools read, made from the exported NCSSD dialogues: one format a file."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from data.errors import InputError
+from data.files import atomic_folder
 from data.ncssd.exports import huggingface, kaldi, lhotse, scoring
 from data.ncssd.store import Row
 
@@ -27,9 +27,5 @@ def write_exports(formats: tuple[str, ...], out: Path, rows: list[Row]) -> None:
     for name in formats:
         if name not in _WRITERS:
             raise InputError(f"unknown format {name!r}; choose of {', '.join(FORMATS)}")
-        temporary, final = out / f".{name}.partial", out / name
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        _WRITERS[name](temporary, out / "ncssd", rows)
-        shutil.rmtree(final, ignore_errors=True)
-        temporary.rename(final)
+        with atomic_folder(out / name, replace=True) as temporary:
+            _WRITERS[name](temporary, out / "ncssd", rows)

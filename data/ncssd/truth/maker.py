@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data.ncssd.store import write_atomic
+from data.files import atomic_write
 from data.ncssd.truth.clips import read_clips
 from data.ncssd.truth.sound import FILES, add_background, mix, write_media
 from data.ncssd.truth.timeline import make_timeline
@@ -96,7 +96,6 @@ def _write_truth(media: Path, truth: dict) -> None:
         f"{stem} 1 {names[t['speaker']]} {t['start']:.3f} {t['end']:.3f} {t['text']}\n"
         for t in truth["turns"]
     )
-    write_atomic(media.with_suffix(".rttm"), rttm.encode())
-    write_atomic(media.with_suffix(".stm"), stm.encode())
-    text = json.dumps(truth, ensure_ascii=False)
-    write_atomic(media.with_suffix(".truth.json"), text.encode())
+    atomic_write(media.with_suffix(".rttm"), rttm)
+    atomic_write(media.with_suffix(".stm"), stm)
+    atomic_write(media.with_suffix(".truth.json"), json.dumps(truth, ensure_ascii=False))

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data.errors import InputError
+from data.files import atomic_write
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.truth.score import Counts, read_recordings, score
 from data.ncssd.truth.words import WordCounts, score_words
@@ -76,5 +77,5 @@ def score_and_print(truth: Path, out: Path, with_words: bool, to: Path | None) -
         table.add_row(figure, limit, *cells)
     Console(width=max(80, 36 + 14 * len(figures))).print(table)
     if to is not None:
-        to.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        atomic_write(to, json.dumps(figures, indent=2) + "\n")
     return 0

@@ -14,6 +14,7 @@ import pytest
 from data.command import main
 from data.dialogue import check_ncssd, read_ncssd
 from data.errors import InputError
+from data.files import PART
 from data.synthetic import ANSWER_TO, VOICES
 from data.synthetic.corpus import Recipe, dialogue_seed, make_corpus
 from data.synthetic.grammar import sentences_of, split_of
@@ -122,9 +123,9 @@ def test_killed_outright_it_goes_on(corpus: Path, recipe: Recipe, tmp_path: Path
         assert time.monotonic() < deadline, "a worker outlived its parent"
         time.sleep(0.05)
     made_beyond = {p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")}
-    (root / ".3.1.partial").mkdir(exist_ok=True)
+    (root / f"{PART}of a kill").mkdir(exist_ok=True)
     make_corpus(root, HOURS, recipe)
-    assert not list(root.glob(".*partial"))
+    assert not list(root.glob(f"{PART}*"))
     kept = {name: data for name, data in contents(root).items() if (corpus / name).exists()}
     assert kept == contents(corpus)
     assert made_beyond <= set(root.iterdir()), "what was complete is left alone"

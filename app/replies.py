@@ -11,6 +11,7 @@ import numpy as np
 
 from app.manner import Manner
 from data.errors import RepError
+from models.text import answer_of
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class ChatEndpoint:
                         f"({response.text[:200].strip()}); check --llm-base-url, --llm-model and "
                         "the key"
                     )
-                for piece in _pieces(response.iter_lines()):
+                for piece in answer_of(_pieces(response.iter_lines())):
                     given += len(piece)
                     yield piece
                     if given >= _MAX_CHARACTERS:

@@ -11,11 +11,13 @@ from models.text.normalising import normalise
 from models.text.phonemes import Phonemes, phonemize
 from models.text.sentences import SentenceStream, split_sentences
 from models.text.symbols import SYMBOLS, symbol_ids
+from models.text.thoughts import answer_of
 
 __all__ = [
     "SYMBOLS",
     "Phonemes",
     "SentenceStream",
+    "answer_of",
     "normalise",
     "phonemize",
     "split_sentences",

@@ -8,7 +8,6 @@ import html
 import re
 import unicodedata
 
-from data.text import valid_text
 from models.text.thoughts import MENTIONED_TAG, without_thoughts
 
 # Patterns that look for blanks around a sign try every start of a run, which costs its square.
@@ -117,7 +116,7 @@ def clean(text: str) -> str:
     Returns:
         One line; quotes are gone, brackets have become pauses. May be empty.
     """
-    text = _BLANKS.sub(" ", without_thoughts(valid_text(text)))
+    text = _BLANKS.sub(" ", without_thoughts(text))
     # Most lines of a dialogue are plain words; the patterns are for those that are not.
     if re.search(r"[`~<>\[\]*_#|\n&]", text):
         text = _without_markdown(html.unescape(text))

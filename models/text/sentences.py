@@ -2,7 +2,6 @@
 
 import re
 
-from data.text import valid_text
 from models.text.letters import ABBREVIATIONS, NEED_A_NUMBER, TITLES
 from models.text.thoughts import ThoughtFilter
 
@@ -116,7 +115,7 @@ class SentenceStream:
     def _take(self, final: bool) -> list[str]:
         found = []
         while self._text and (end := _next_end(self._text, final)) is not None:
-            found.append(valid_text(self._text[:end]).strip())
+            found.append(self._text[:end].strip())
             self._text = self._text[end:].lstrip()
         return [sentence for sentence in found if sentence]
 

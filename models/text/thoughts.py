@@ -5,6 +5,9 @@ sentence ("put <think> before it").
 """
 
 import re
+from collections.abc import Iterable, Iterator
+
+from data.text import valid_text
 
 _TAGS = (
     r"(?:\w{1,20}:)?(?:think(?:ing)?|thoughts?|antthinking|reasoning|reflection|scratchpad"
@@ -41,10 +44,11 @@ _MARK = re.compile(
     + f"|(?P<closes>{_CLOSING})",
     re.I,
 )
-# The end of a piece that may be the beginning of a mark or of a code fence.
+# The end of a piece that may be the beginning of a mark or a code fence, or half of a character.
 _UNDECIDED = re.compile(
     rf"(?:<(?:/?[\w:]{{0,40}}|{_TAGS}[\s=][^<>]{{0,200}}|/{_TAGS}\s*|{_TAGS}\s*/"
-    r"|[|｜][^<>|｜\n]{0,50}[|｜]?)|\[/?[A-Z_]{0,12}|◁/?[a-z]{0,5}|`+|~+)\Z",
+    r"|[|｜][^<>|｜\n]{0,50}[|｜]?)|\[/?[A-Z_]{0,12}|◁/?[a-z]{0,5}|`+|~+"
+    r"|[\ud800-\udbff])\Z",
     re.I,
 )
 _LONGEST_MARK, _LOOK_AHEAD = 260, 12
@@ -54,7 +58,7 @@ _ENDS_SENTENCE = re.compile(r"(?:(?<!e\.g)(?<!i\.e)[.!?…]|[\n>])[\"'”’)*_]
 
 
 class ThoughtFilter:
-    """Passes on the answer in a text that arrives in pieces, and nothing else of it.
+    """Passes on the answer in a text that arrives in pieces, as valid Unicode, and nothing else.
 
     Attributes:
         unopened: whether the last `push` found the end of a thought without its beginning (some
@@ -128,7 +132,7 @@ class ThoughtFilter:
         return undecided.start() if undecided else len(self._held)
 
     def _pass(self, length: int) -> str:
-        text, self._held = self._held[:length], self._held[length:]
+        text, self._held = valid_text(self._held[:length]), self._held[length:]
         self._started = self._started or bool(text.strip())
         for found in _FENCE_OR_CODE.finditer(text):
             if len(found[0]) >= 3:
@@ -162,6 +166,19 @@ def _until(mark: re.Match[str]) -> re.Pattern[str] | None:
     if not closing:
         return None
     return re.compile(closing.replace("{tag}", re.escape(mark["tag"] or "")), re.I)
+
+
+def answer_of(pieces: Iterable[str]) -> Iterator[str]:
+    """The answer in the pieces of a language model, as it comes; it begins with a word."""
+    thoughts, begun = ThoughtFilter(), False
+    for piece in pieces:
+        answer = thoughts.push(piece)
+        if begun or (answer := answer.lstrip()):
+            begun = True
+            if answer:
+                yield answer
+    if answer := thoughts.flush() if begun else thoughts.flush().lstrip():
+        yield answer
 
 
 def without_thoughts(text: str) -> str:

@@ -11,7 +11,7 @@ from app.manner import Manner, measure_manner
 from app.replies import ChatEndpoint, Said, messages_of
 from app.scripted import ScriptedResponder, answer_to, name_in
 from data.errors import RepError
-from tests.app.language_model import LanguageModel, language_model
+from tests.app.language_model import LanguageModel, event, language_model
 from tests.app.user_sound import speechlike
 
 PLAIN = Manner(150, 2, -20, 1)
@@ -133,6 +133,27 @@ def test_an_endpoint_is_streamed(endpoint: tuple[type[LanguageModel], str]) -> N
     assert handler.seen["stream"] is True
     assert handler.seen["authorization"] == "Bearer k"
     assert handler.seen["messages"][-1] == {"role": "user", "content": "hi"}
+    chat.close()
+
+
+def test_thoughts_of_the_language_model_are_none_of_its_answer(
+    endpoint: tuple[type[LanguageModel], str],
+) -> None:
+    handler, url = endpoint
+    pieces = (
+        "<thi",
+        "nk>\nHe greets me. ",
+        "So do I.\n</thi",
+        "nk>\n\nHello ",
+        "there \ud83d",
+        "\ude00",
+    )
+    handler.pieces = [*map(event, pieces), b"data: [DONE]\n\n"]
+    chat = ChatEndpoint(url, "small")
+    assert "".join(chat.reply([Said(0, "hi")])) == "Hello there 😀"
+    handler.pieces = [event("<think>He greets me, so"), b"data: [DONE]\n\n"]
+    with pytest.raises(RepError, match="with nothing"):
+        list(chat.reply([Said(0, "hi")]))
     chat.close()
 
 

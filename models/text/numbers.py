@@ -1,38 +1,23 @@
 """Numbers in English words: how many, which one, which year, digit by digit."""
 
-_ONES = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
-    *("eighteen", "nineteen"),
-)
-_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_SCALES = ("", "thousand", "million", "billion", "trillion")
-_IRREGULAR_ORDINALS = {
-    **{"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth"},
-    **{"nine": "ninth", "twelve": "twelfth"},
-}
+from functools import lru_cache
+
+from num2words import num2words
+
 LONGEST_NUMBER_DIGITS = 15
 """Longer ones are read digit by digit: nobody follows quadrillions."""
 
 
+@lru_cache(maxsize=4096)
+def _words(number: int, kind: str = "cardinal") -> str:
+    """American English, without "and", commas and hyphens."""
+    written = num2words(number, to=kind)
+    return written.replace("-", " ").replace(",", "").replace(" and ", " ")
+
+
 def digits(number: str) -> str:
     """Reads digit by digit and passes over all else: "007" -> "zero zero seven"."""
-    return " ".join(_ONES[int(character)] for character in number if character.isdecimal())
-
-
-def _below_thousand(number: int) -> list[str]:
-    words = []
-    if number >= 100:
-        words += [_ONES[number // 100], "hundred"]
-        number %= 100
-    if number >= 20:
-        words.append(_TENS[number // 10])
-        number %= 10
-        if number:
-            words.append(_ONES[number])
-    elif number:
-        words.append(_ONES[number])
-    return words
+    return " ".join(_words(int(character)) for character in number if character.isdecimal())
 
 
 def cardinal(number: str) -> str:
@@ -43,15 +28,7 @@ def cardinal(number: str) -> str:
     plain = number.replace(",", "")
     if len(plain) > LONGEST_NUMBER_DIGITS or (len(plain) > 1 and plain.startswith("0")):
         return digits(plain)
-    value = int(plain)
-    if value == 0:
-        return "zero"
-    groups: list[list[str]] = []
-    for scale in _SCALES:
-        value, rest = divmod(value, 1000)
-        if rest:
-            groups.append(_below_thousand(rest) + ([scale] if scale else []))
-    return " ".join(word for group in reversed(groups) for word in group)
+    return _words(int(plain))
 
 
 def decimal(number: str) -> str:
@@ -63,25 +40,15 @@ def decimal(number: str) -> str:
 
 def ordinal(number: str) -> str:
     """Reads which one: "21" -> "twenty first"."""
-    head, _, last = cardinal(number).rpartition(" ")
-    if last in _IRREGULAR_ORDINALS:
-        last = _IRREGULAR_ORDINALS[last]
-    elif last.endswith("y"):
-        last = last[:-1] + "ieth"
-    else:
-        last += "th"
-    return f"{head} {last}".strip()
+    plain = number.replace(",", "")
+    if len(plain) > LONGEST_NUMBER_DIGITS:
+        return digits(plain)
+    return _words(int(plain), "ordinal")
 
 
 def year(number: str) -> str:
     """Reads a year of four digits: "1905" -> "nineteen oh five", "2024" -> "twenty twenty four"."""
-    century, rest = int(number[:2]), int(number[2:])
-    if century % 10 == 0 and rest < 10:
-        return cardinal(number)
-    if rest == 0:
-        return f"{cardinal(str(century))} hundred"
-    tail = f"oh {_ONES[rest]}" if rest < 10 else cardinal(str(rest))
-    return f"{cardinal(str(century))} {tail}"
+    return _words(int(number), "year")
 
 
 def plural(words: str) -> str:

@@ -1,4 +1,4 @@
-"""Letters spoken by their names, acronyms, abbreviations and Roman numerals."""
+"""Letters spoken by their names, abbreviations and Roman numerals."""
 
 import re
 
@@ -53,58 +53,7 @@ NEED_A_NUMBER = frozenset(
 )
 """These are words or names too: an abbreviation only in front of a number ("No. 5", "Jan. 3")."""
 
-_SAID_AS_WORDS = frozenset(
-    """NASA NATO AIDS OPEC UNESCO UNICEF FIFA NAFTA SCUBA LASER RADAR SONAR NORAD SWAT PIN RAM ROM
-    SIM GIF JPEG WASP YOLO LOL IKEA LEGO ASAP SAT COVID CAPTCHA DARPA JAVA BASIC ASCII
-    NEET TED BART GAAP HIPAA FEMA NIMBY SARS""".split()
-)
-_SPELT = frozenset(
-    """HTML HTTP HTTPS IEEE NCAA NAACP ESPN AARP ISBN USSR USMC USPS USDA
-    UCLA OECD IOS API APIS IEC UPS URL URLS IDE CEO CFO CTO COO CIO UFO UFOS
-    USB EUR USD GUI UAE AOL IOU EEG EKG RSVP MBA""".split()
-)
-_SHORT_WORDS = frozenset(
-    """AM AN AS AT BE BY DO GO HE IF IN IS IT ME MY NO OF OH ON OR SO TO UP US WE AH HA HI OW
-    ALL AND ANY ARE BAD BIG BUT CAN DAY DID EAT END FAR FEW FOR FUN GET GOD GOT HAD HAS HER HEY HIM
-    HIS HOT HOW ITS LET LOT MAD MAN MAY MEN NEW NOT NOW OFF OLD ONE OUR OUT OWN PAY PUT RAN RED RUN
-    SAD SAT SAW SAY SEE SET SHE SIT SIX TEN THE TOO TRY TWO USE WAR WAS WAY WHO WHY WIN WON WOW YES
-    YET YOU BYE DAD MOM ART BAR BED BOX BOY CAR CAT CUP CUT DOG EGG FAN FIT FIX FLY GUY HIT JOB KEY
-    KID LAW LAY LEG LIE LOW MAP MIX NET NOR OIL PEN PET POP RAW ROW SEA SKY SON SUN TAX TEA TOP TOY
-    VAN VIA WET HUH AHA YEP NAH UGH YAY AGO AIR ASK ADD AGE""".split()
-)
-_WORDS_OR_INITIALS = frozenset("US IT AM".split())
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-
-
-def spell(letters: str) -> str:
-    """Names letters and digits one by one: "usa" -> "you ess ay"."""
-    return " ".join(LETTER_NAMES[letter] for letter in letters.lower() if letter in LETTER_NAMES)
-
-
-def acronym(capitals: str, shouted: bool = False) -> str:
-    """Reads a word in capitals: a known acronym, letters, or a word that somebody shouted.
-
-    Args:
-        capitals: at least two capital letters.
-        shouted: whether a word beside it is shouted too. "US" and "IT" are initials otherwise;
-            "NOT" is a word in either case, since people stress one word by its capitals.
-    """
-    if capitals in _WORDS_OR_INITIALS and not shouted:
-        return spell(capitals)
-    if capitals in _SAID_AS_WORDS:
-        return capitals.capitalize()
-    if capitals in _SPELT or not re.search("[AEIOUY]", capitals):
-        return spell(capitals)
-    if len(capitals) <= 3 and capitals not in _SHORT_WORDS:
-        return spell(capitals)
-    return capitals.lower()
-
-
-def is_shouted(word: str) -> bool:
-    """Whether a word beside it shows that capitals are shouted: "LOVE", not "Love" nor "GDP"."""
-    if not word.isupper() or len(word) < 2:
-        return False
-    return "'" in word or acronym(word) == word.lower()
 
 
 def roman(numeral: str) -> int | None:

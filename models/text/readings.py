@@ -9,7 +9,7 @@ import re
 from models.text import numbers
 from models.text.context import Reader, before
 from models.text.dates import DATES, HALF_OF_DAY, YEAR
-from models.text.letters import acronym, spell
+from models.text.initials import acronym, spell
 from models.text.shortened import SHORTENED
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"

@@ -4,16 +4,8 @@ import re
 
 from models.text import numbers
 from models.text.context import Reader, after, before
-from models.text.letters import (
-    ABBREVIATIONS,
-    LETTER_NAMES,
-    NEED_A_NUMBER,
-    TITLES,
-    acronym,
-    is_shouted,
-    roman,
-    spell,
-)
+from models.text.initials import acronym, is_shouted, spell
+from models.text.letters import ABBREVIATIONS, LETTER_NAMES, NEED_A_NUMBER, TITLES, roman
 
 
 def _dotted(match: re.Match[str]) -> str:

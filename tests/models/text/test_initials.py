@@ -1,0 +1,50 @@
+"""Words in capitals: spelt, said as a word, or shouted."""
+
+import random
+import re
+
+import pytest
+
+from data.synthetic.grammar import write_dialogue
+from models.text import normalise
+from models.text.initials import is_pronounceable, spell
+
+SPELT = """YMCA IMDB HTML HTTPS HTTP UCLA ACLU NAACP IEEE NCAA ESPN AARP ISBN USSR USMC USPS USDA
+OECD RSVP HDMI GDPR CNBC MSNBC NCIS NYPD LAPD LGBT LGBTQ NYSE ICBM SNCF IIRC IMHO LMAO UNHCR BYOB
+TLDR FWIW UUID SMTP ICMP DHCP USAF ICAO IUCN OSCE EEOC NHTSA FDIC NTSB ABCD XLSX CCTV""".split()
+WORDS = """NASA UNESCO UNICEF NATO IKEA LEGO OPEC FEMA NAFTA UEFA POTUS AWOL ASEAN BRICS CERN ICANN
+OSHA NASDAQ EBITDA HIPAA FIFA COVID CAPTCHA ADIDAS YOLO SWAT NORAD RADAR STOP HELLO PLEASE NEVER
+STRENGTHS LONDON MARIA SQUARE RHYTHM YACHTS EIGHTHS QUEUE FRIENDS SCHMIDT MCDONALD""".split()
+
+
+@pytest.mark.parametrize("word", SPELT)
+def test_initials_are_spelt(word: str) -> None:
+    assert normalise(f"the {word} office") == f"the {spell(word)} office"
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_acronyms_and_shouted_words_are_words(word: str) -> None:
+    assert normalise(f"the {word} office").lower() == f"the {word.lower()} office"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("the YMCA's pool and two FAQs", "the why em see ays pool and two eff ay cues"),
+        ("A JPEG or an MPEG", "A jay peg or an em peg"),
+        ("THE UCLA TEAM WON", "the you see el ay team won"),
+        ("I'M AT THE YMCA NOW!", "I'm at the why em see ay now!"),
+        ("HMMM, SHHH", "hmm, shush"),
+    ],
+)
+def test_in_a_sentence(written: str, said: str) -> None:
+    assert normalise(written) == said
+
+
+def test_hardly_a_word_of_ordinary_talk_is_taken_for_initials() -> None:
+    words: set[str] = set()
+    for seed in range(400):
+        for line in write_dialogue(random.Random(seed), "train")[1]:
+            words |= set(re.findall(r"(?<![\w'])[a-z]{4,}(?![\w'])", line.text))
+    assert len(words) > 500
+    assert [word for word in sorted(words) if not is_pronounceable(word)] == []

@@ -1,6 +1,4 @@
-"""Letters spoken by their names, abbreviations and Roman numerals."""
-
-import re
+"""Letters by their names, interjections, titles and abbreviations."""
 
 LETTER_NAMES = {
     **{"a": "ay", "b": "bee", "c": "see", "d": "dee", "e": "ee", "f": "eff", "g": "jee"},
@@ -52,16 +50,3 @@ NEED_A_NUMBER = frozenset(
     est sept oct nov dec feb apr aug""".split()
 )
 """These are words or names too: an abbreviation only in front of a number ("No. 5", "Jan. 3")."""
-
-_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-
-
-def roman(numeral: str) -> int | None:
-    """Returns the value of a well-formed Roman numeral up to 89, else None."""
-    if not re.fullmatch("(?=.)(L?X{0,3}|XL)(IX|IV|V?I{0,3})", numeral):
-        return None
-    values = [_ROMAN[letter] for letter in numeral]
-    return sum(
-        -value if value < following else value
-        for value, following in zip(values, [*values[1:], 0], strict=True)
-    )

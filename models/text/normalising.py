@@ -18,6 +18,7 @@ _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.I)
 # A place where any of the readings can begin: texts without one are plain words.
 _MAY_NEED_READING = re.compile(
     r"[\d$€£¥₹¢&@#%°+=×÷±<>~]|[A-Z]'?[A-Z]|\w\.\w|\b[A-Za-z]{1,6}\.|\bw/|'n'|\b[A-HJ-Zb-z]\b"
+    r"|\w I\b|\b[ivx]{2,}\b"
 )
 
 

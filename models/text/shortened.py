@@ -1,17 +1,21 @@
-"""How abbreviations, words in capitals, single letters and Roman numerals are read aloud."""
+"""How abbreviations, words in capitals and single letters are read aloud."""
 
 import re
 
 from models.text import numbers
 from models.text.context import Reader, after, before
 from models.text.initials import acronym, is_shouted, spell
-from models.text.letters import ABBREVIATIONS, LETTER_NAMES, NEED_A_NUMBER, TITLES, roman
+from models.text.letters import ABBREVIATIONS, LETTER_NAMES, NEED_A_NUMBER, TITLES
+from models.text.numerals import NUMERALS
 
 
 def _dotted(match: re.Match[str]) -> str:
     """Reads letters with full stops: "U.S.", "e.g.", "J.R.R."."""
     plain = match[0].strip(".").lower()
     return ABBREVIATIONS.get(plain) or spell(plain)
+
+
+_NUMBER_OF = dict.fromkeys(("vol", "fig", "ch", "sec"), r"\s*(?:\d|[IVXL]+\b)")
 
 
 def _abbreviation(match: re.Match[str]) -> str | None:
@@ -24,7 +28,7 @@ def _abbreviation(match: re.Match[str]) -> str | None:
         return names[0] if street else names[1]
     if word in TITLES:
         return None if word in ("gen", "col", "rep", "hon", "pres", "gov", "ft") else TITLES[word]
-    if word in NEED_A_NUMBER and not re.match(r"\s*\d", following):
+    if word in NEED_A_NUMBER and not re.match(_NUMBER_OF.get(word, r"\s*\d"), following):
         return None
     if word == "co" and match["word"] == "co":
         return None
@@ -76,26 +80,8 @@ def _single_letter(match: re.Match[str]) -> str | None:
     return LETTER_NAMES[letter.lower()]
 
 
-def _after_heading(match: re.Match[str]) -> str | None:
-    value = roman(match["numeral"])
-    return f"{match['heading']} {numbers.cardinal(str(value))}" if value else None
-
-
-def _after_name(match: re.Match[str]) -> str | None:
-    value = roman(match["numeral"])
-    return f"{match['name']} the {numbers.ordinal(str(value))}" if value else None
-
-
 SHORTENED: tuple[tuple[str, Reader], ...] = (
-    (
-        r"(?<!\w)(?P<heading>Chapter|Part|Act|Scene|Volume|Book|Phase|Section|Level|War|Type)"
-        r"\s+(?P<numeral>[IVXL]{2,}|[IVX](?=\s*(?:[.,;:?!]|$)))(?!\w)",
-        _after_heading,
-    ),
-    (
-        r"(?<!\w)(?P<name>[A-Z][a-z]+)\s+(?P<numeral>[IVX]*(?:II|IV|VI|IX|XI|XV)[IVX]*)\b",
-        _after_name,
-    ),
+    *NUMERALS,
     (r"(?<![\w.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?!\w)|(?<!\w)Ph\.D\.?|(?<!\w)w/o?(?= )", _dotted),
     (r"(?<!\w)'n'(?!\w)", lambda match: "and"),
     (r"(?<![\w.])(?P<word>[A-Za-z]{2,6})\.(?!\w)", _abbreviation),

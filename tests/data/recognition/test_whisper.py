@@ -1,0 +1,47 @@
+"""Whisper as it is used here: short windows, and no words where nobody speaks."""
+
+import numpy as np
+import pytest
+
+from data.errors import RepError
+from data.recognition.whisper import WHISPER_HZ, Whisper, _window_frames
+from data.recognition.whisper_weights import find_whisper
+
+
+@pytest.fixture(scope="module")
+def whisper() -> Whisper:
+    try:
+        return Whisper(find_whisper(), num_threads=1)
+    except RepError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 3.3, 3.5, 11.9, 27.0, 29.5, 30.0, 95.0])
+def test_the_window_holds_the_utterance_and_no_more_than_whisper_takes(seconds):
+    frames = _window_frames(seconds)
+    assert min(seconds, 30) <= frames / 100 <= 30
+    assert frames / 100 <= max(4, seconds + 2.6)
+
+
+def _noises() -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(1)
+    time = np.arange(8 * WHISPER_HZ) / WHISPER_HZ
+    beat = np.exp(-8 * (time % 0.5))
+    chord = sum(np.sin(2 * np.pi * hz * time) for hz in (220.0, 277.2, 329.6))
+    return {
+        "silence": np.zeros(5 * WHISPER_HZ),
+        "nothing": np.zeros(0),
+        "one sample": np.zeros(1),
+        "hiss": 0.05 * draw.standard_normal(8 * WHISPER_HZ),
+        "hum": 0.3 * np.sin(2 * np.pi * 50 * time),
+        "chord": 0.1 * chord,
+        "drum": 0.4 * beat * draw.standard_normal(len(time)),
+        "clicks": (time % 0.25 < 0.002) * 0.8,
+        "fading noise": 0.3 * draw.standard_normal(len(time)) * np.linspace(0, 1, len(time)),
+    }
+
+
+@pytest.mark.parametrize("name", list(_noises()))
+def test_nobody_speaks_and_nothing_is_written(whisper, name):
+    found = whisper.transcribe(_noises()[name].astype(np.float32))
+    assert (found.text, found.words, found.confidence) == ("", (), 0.0)

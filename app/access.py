@@ -11,12 +11,13 @@ import secrets
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_to_bytes, urlencode, urlsplit
 
 from app.metrics import Metrics
 from data.errors import InputError
 
 _COOKIE = "repartee"
+_KEY = "openai-insecure-api-key."
 _OPEN_PATHS = ("/healthz",)
 _MAX_HEADERS = 16_384
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
@@ -28,7 +29,8 @@ class AccessSettings:
 
     Attributes:
         auth: "user:password" for HTTP Basic, or empty.
-        token: a bearer token; also accepted as `?token=` of a page. Or empty.
+        token: a bearer token; also accepted as `?token=`, and in the subprotocol
+            `openai-insecure-api-key.TOKEN` of a WebSocket. Or empty.
         hosts: names under which the server may be called; empty means any. Keeps a foreign page
             from reaching a loopback server under its own name.
         origins: of other pages that may connect and read answers, beside the server's own.
@@ -73,6 +75,8 @@ class Access:
             return
         headers = _headers(scope)
         refusal = self._refusal(scope, headers)
+        if scope["type"] == "websocket":  # uvicorn logs the address of every WebSocket
+            scope["query_string"] = _without_token(scope["query_string"])
         if refusal is not None:
             await self._refuse(scope, send, *refusal)
             return
@@ -121,7 +125,8 @@ class Access:
         kind, _, value = headers.get("authorization", "").partition(" ")
         if self._settings.token:
             link = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
-            if _equal(link, self._settings.token):
+            keys = [link, *_keys(scope)]
+            if any(_equal(key, self._settings.token) for key in keys):
                 return True
             if kind.lower() == "bearer" and _equal(value.strip(), self._settings.token):
                 return True
@@ -224,6 +229,17 @@ def _cookie_of(headers: dict[str, str]) -> str:
     except CookieError:
         return ""
     return morsel.value if morsel is not None else ""
+
+
+def _keys(scope: dict[str, Any]) -> list[str]:
+    """Keys among the subprotocols of a WebSocket, where browsers can put one."""
+    offered = scope.get("subprotocols", ())
+    return [one.removeprefix(_KEY) for one in offered if one.startswith(_KEY)]
+
+
+def _without_token(query: bytes) -> bytes:
+    kept = [part for part in query.split(b"&") if unquote_to_bytes(part.split(b"=")[0]) != b"token"]
+    return b"&".join(kept)
 
 
 def _equal(given: str, wanted: str) -> bool:

@@ -9,15 +9,18 @@ import numpy as np
 
 from app.speaking import Sound
 from data.limits import MAX_TYPED
+from data.text import valid_text
 
 PROTOCOL = 1
 SAMPLE_RATE = 24_000
 MAX_TEXT_BYTES = 16_384
 MAX_SOUND_BYTES = 2 * SAMPLE_RATE // 2  # half a second of int16
 _HEADER = struct.Struct("<II")
+_MAX_DIGITS = 18
 
 # Each message: its fields with what they may be. A field that is not named here is refused.
 _NUMBER, _COUNT, _TEXT, _FLAG = (int, float), int, str, bool
+_NULLABLE = (int, float, type(None))
 _FIELDS: dict[str, dict[str, Any]] = {
     "start": {"protocol": _COUNT, "sample_rate": _COUNT, "session": _TEXT, "settings": dict},
     "settings": {"settings": dict},
@@ -45,7 +48,7 @@ _SETTINGS: dict[str, Any] = {
     "voice": _TEXT,
     "predictor": _TEXT,
     "responder": _TEXT,
-    "temperature": (int, float, type(None)),
+    "temperature": _NULLABLE,
     "rate": _NUMBER,
     "interrupt": _FLAG,
     "silence_ms": _COUNT,
@@ -61,11 +64,53 @@ class ProtocolError(Exception):
     Attributes:
         code: for programs.
         fatal: whether the connection ends.
+        param: the field at fault, as a path with dots, where there is one.
     """
 
-    def __init__(self, code: str, message: str, fatal: bool = False) -> None:
+    def __init__(
+        self, code: str, message: str, fatal: bool = False, param: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.code, self.fatal = code, fatal
+        self.code, self.fatal, self.param = code, fatal, param
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """One JSON object from a client. Every text in it is valid Unicode, every integer short: what
+    has more digits than any field takes becomes a float, for the checks of the fields to name.
+
+    Raises:
+        ProtocolError: it is not one JSON object.
+    """
+    try:
+        found = _valid(json.loads(text, parse_int=_number))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ProtocolError("not_json", "a text message must be one JSON object")
+    return found
+
+
+def write_object(message: dict[str, Any]) -> str:
+    """A message to a client as JSON, in ASCII, so that whatever it holds can be sent. A number that
+    JSON does not have (NaN, infinity) becomes null."""
+    try:
+        return json.dumps(message, allow_nan=False)
+    except ValueError:
+        return json.dumps(json.loads(json.dumps(message), parse_constant=lambda _: None))
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+
+
+def _valid(value: Any) -> Any:
+    if isinstance(value, str):
+        return valid_text(value)
+    if isinstance(value, list):
+        return [_valid(one) for one in value]
+    if isinstance(value, dict):
+        return {valid_text(name): _valid(one) for name, one in value.items()}
+    return value
 
 
 def read_message(text: str) -> dict[str, Any]:
@@ -76,12 +121,7 @@ def read_message(text: str) -> dict[str, Any]:
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
         raise ProtocolError("too_large", f"a text message may have {MAX_TEXT_BYTES} bytes")
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ProtocolError("not_json", "a text message must be one JSON object") from None
-    if not isinstance(message, dict):
-        raise ProtocolError("not_json", "a text message must be one JSON object")
+    message = read_object(text)
     kind = message.get("type")
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise ProtocolError(
@@ -95,19 +135,22 @@ def read_message(text: str) -> dict[str, Any]:
     if "settings" in fields:
         _check("settings", fields["settings"], _SETTINGS)
     _check_values(kind, fields)
-    return message
+    return {"type": kind, **fields}
 
 
 def _check(kind: str, fields: dict[str, Any], known: dict[str, Any]) -> None:
-    for name, value in fields.items():
+    """Checks types and ranges; takes out what is null, which is as if absent."""
+    for name, value in list(fields.items()):
         if name not in known:
             raise ProtocolError("unknown_field", f"{kind!r} has no field {name!r:.60}")
         wanted = known[name]
+        if value is None and wanted is not _NULLABLE:
+            del fields[name]
+            continue
         is_flag = isinstance(value, bool)
         if not isinstance(value, wanted) or (is_flag and wanted is not _FLAG):
             raise ProtocolError("wrong_type", f"{name!r} of {kind!r} is {value!r:.60}")
-        is_number = isinstance(value, (int, float)) and not is_flag
-        if is_number and not (math.isfinite(value) and -1e9 <= value <= 1e12):
+        if isinstance(value, (int, float)) and not (math.isfinite(value) and -1e9 <= value <= 1e12):
             raise ProtocolError("out_of_range", f"{name!r} of {kind!r} is {value!r:.60}")
 
 

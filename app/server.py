@@ -23,14 +23,15 @@ from app.api.transcriptions import transcriptions_router
 from app.api.voices import voices_router
 from app.hub import Engines, Hub, HubSettings
 from app.metrics import Metrics
+from app.websocket import ListenerSocket
 from data.errors import InputError, MissingModelError
 
 STATIC = Path(__file__).parent / "ui" / "static"
 
 # Of `uvicorn.Config`: how much a listener may send, and how soon one who vanished is noticed.
 SOCKET_OPTIONS: dict[str, Any] = {
+    "ws": ListenerSocket,
     "ws_max_size": 1 << 17,
-    "ws_max_queue": 64,
     "ws_ping_interval": 2.0,
     "ws_ping_timeout": 2.5,
 }

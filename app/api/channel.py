@@ -13,7 +13,7 @@ from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from app.hub import BusyError, Hub
-from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit
+from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit, write_object
 from app.session import Session
 from app.settings import SessionSettings
 from app.speaking import Emitted
@@ -22,10 +22,18 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.02
 _MAX_WAITING = 600  # messages to a listener who does not read
+_MAX_SENDING_S = 20.0  # until a listener has taken one of them
 _MAX_ERRORS = 50
 _CHECK_S = 1.0
+_GOODBYE_S = 2.0  # for what still has to be said, and for the listener to take it
 
 Encoded = dict[str, Any] | bytes
+
+
+async def accept(socket: WebSocket, subprotocol: str) -> None:
+    """Accepts a WebSocket. A browser that offers subprotocols closes it unless one is chosen."""
+    offered = socket.scope["subprotocols"]
+    await socket.accept(subprotocol if subprotocol in offered else None)
 
 
 class Channel:
@@ -55,32 +63,32 @@ class Channel:
         self._socket, self._encode, self._park = socket, encode, park
         self._out: asyncio.Queue[Emitted | None] = asyncio.Queue()
         self._errors = 0
+        self._goodbye = 1000
+        self._sending_since: float | None = None
         # Real time and a half, and 30 s at once: a machine that stood still gets what piled up.
         self._sound_rate = RateLimit(1.5, 30.0)
         self._message_rate = RateLimit(40.0, 200.0)
 
     async def run(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Until `read`, which takes the listener's messages, ends, or has to."""
-        writer = asyncio.create_task(self._write())
-        ticker = asyncio.create_task(self._tick())
+        """Until `read`, which takes the listener's messages, ends, or the listener cannot be
+        reached any more."""
+        works = (read(), self._tick(), self._write())
+        reader, ticker, writer = tasks = [asyncio.ensure_future(work) for work in works]
         try:
-            await read()
-        except WebSocketDisconnect:
-            pass
-        except ProtocolError as error:
-            self._tell(error)
-        except Exception:
-            logger.exception("a connection failed")
-            self.emit(_error("internal", "the server failed; its log says why", fatal=True))
-        finally:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            reader.cancel()
             ticker.cancel()
             self._leave()
+            for task in tasks:
+                if task.done() and not task.cancelled() and (error := task.exception()):
+                    self._say_failed(error)
             self._out.put_nowait(None)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(writer, 2.0)
-            if self._socket.client_state is WebSocketState.CONNECTED:
-                with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                    await self._socket.close()
+            await asyncio.wait([writer], timeout=_GOODBYE_S)
+        finally:
+            for task in tasks:
+                task.cancel()
+            self._leave()
+            await self._close()
 
     async def receive(self, cost: Callable[[str | bytes], float]) -> str | bytes:
         """The listener's next message, which counts for `cost` messages.
@@ -108,6 +116,10 @@ class Channel:
             )
         except BusyError as error:
             raise ProtocolError("busy", str(error), True) from None
+        except OSError as error:  # out of file descriptors, or of disk
+            raise ProtocolError(
+                "busy", f"there is no room for another conversation ({error.strerror})", True
+            ) from None
         return self.session, resumed
 
     def hear(self, samples: np.ndarray) -> None:
@@ -118,20 +130,33 @@ class Channel:
             raise ProtocolError("too_fast", "sound comes faster than real time", True)
         self.session.hear(samples)
 
-    def refuse(self, error: ProtocolError) -> None:
-        """Says what is wrong with a message; raises it again when the connection has to end."""
+    def refuse(self, error: ProtocolError, event_id: str | None = None) -> None:
+        """Says what is wrong with a message; raises it again when the connection has to end.
+
+        Args:
+            error: what is wrong.
+            event_id: the client's own name for the message, where it gave one.
+        """
         self._errors += 1
         if error.fatal or self._errors > _MAX_ERRORS:
-            raise ProtocolError(error.code, str(error), True) from None
-        self._tell(error)
+            raise ProtocolError(error.code, str(error), True, error.param) from None
+        self._tell(error, event_id)
 
     def emit(self, message: Emitted) -> None:
         """Sends, as soon as the socket takes it; never waits."""
         self._out.put_nowait(message)
 
-    def _tell(self, error: ProtocolError) -> None:
+    def _tell(self, error: ProtocolError, event_id: str | None = None) -> None:
         self.hub.metrics.rejected.labels(error.code).inc()
-        self.emit(_error(error.code, str(error), error.fatal))
+        self.emit(_error(error.code, str(error), error.fatal, error.param, event_id))
+
+    def _say_failed(self, error: BaseException) -> None:
+        if isinstance(error, ProtocolError):
+            self._tell(error)
+        elif not isinstance(error, WebSocketDisconnect):
+            logger.error("a connection failed", exc_info=error)
+            self._goodbye = 1011
+            self.emit(_error("internal", "the server failed; its log says why", fatal=True))
 
     def _leave(self) -> None:
         session, self.session = self.session, None
@@ -180,25 +205,50 @@ class Channel:
             minutes = self.hub.settings.idle_s / 60
             message = f"nothing was said for {minutes:.0f} minutes; start again when you like"
             self.emit(_error("idle", message, fatal=True))
-        elif self._out.qsize() > _MAX_WAITING:
-            await self._socket.close(1008)
+        elif self._out.qsize() > _MAX_WAITING or self._sending_s() > _MAX_SENDING_S:
+            self._goodbye = 1008
+            raise WebSocketDisconnect(1008, "the listener does not read")
 
     async def _write(self) -> None:
-        while True:
-            message = await self._out.get()
-            if message is None:
-                return
-            try:
-                for piece in self._encode(message):
-                    if isinstance(piece, bytes):
-                        await self._socket.send_bytes(piece)
-                    else:
-                        await self._socket.send_json(piece)
-                if isinstance(message, dict) and message.get("fatal"):
-                    await self._socket.close(1008)
-            except (WebSocketDisconnect, RuntimeError):
+        while (message := await self._out.get()) is not None:
+            for piece in self._encode(message):
+                await self._send(piece if isinstance(piece, bytes) else write_object(piece))
+            if isinstance(message, dict) and message.get("fatal"):
+                self._goodbye = 1008
                 return
 
+    def _sending_s(self) -> float:
+        return 0.0 if self._sending_since is None else time.monotonic() - self._sending_since
 
-def _error(code: str, message: str, fatal: bool = False) -> dict[str, Any]:
-    return {"type": "error", "code": code, "message": message, "fatal": fatal}
+    async def _send(self, piece: str | bytes) -> None:
+        self._sending_since = time.monotonic()
+        try:
+            if isinstance(piece, bytes):
+                await self._socket.send_bytes(piece)
+            else:
+                await self._socket.send_text(piece)
+        except RuntimeError:  # the server has closed the connection: pings were not answered
+            raise WebSocketDisconnect(1006) from None
+        self._sending_since = None
+
+    async def _close(self) -> None:
+        """Says goodbye, if the listener still takes it."""
+        if self._socket.client_state is WebSocketState.CONNECTED:
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await self._socket.close(self._goodbye)
+
+
+def _error(
+    code: str,
+    message: str,
+    fatal: bool = False,
+    param: str | None = None,
+    event_id: str | None = None,
+) -> dict[str, Any]:
+    error: dict[str, Any] = {"type": "error", "code": code, "message": message, "fatal": fatal}
+    if param is not None:
+        error["param"] = param
+    if event_id is not None:
+        error["event_id"] = event_id
+    return error

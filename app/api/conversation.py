@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response, WebSocket
 
-from app.api.channel import Channel, Encoded
+from app.api.channel import Channel, Encoded, accept
 from app.api.choosing import changed, choices, public_settings
 from app.hub import Hub
 from app.protocol import (
@@ -23,6 +23,7 @@ from data.audio import encode_audio
 from data.errors import InputError
 
 START_BY_S = 10.0
+_SUBPROTOCOL = "repartee"
 _SOUND_COSTS = 0.05  # of a message
 
 
@@ -32,7 +33,7 @@ def conversation_router(hub: Hub) -> APIRouter:
 
     @router.websocket("/v1/conversation")
     async def converse(socket: WebSocket) -> None:
-        await socket.accept()
+        await accept(socket, _SUBPROTOCOL)
         channel = Channel(hub, socket, _encoded, park=True)
         await channel.run(lambda: _Listener(channel).read())
 

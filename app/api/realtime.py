@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, WebSocket
 
-from app.api.channel import Channel
+from app.api.channel import Channel, accept
 from app.api.choosing import changed
 from app.api.realtime_events import Events, session_object
 from app.hub import Hub
 from app.protocol import SAMPLE_RATE, ProtocolError
 from data.limits import MAX_TYPED
 
+_SUBPROTOCOL = "realtime"
 _SOUND_COSTS = 0.05  # of a message
 
 # Where a setting of ours lies in a session object, and what it may be.
@@ -36,7 +37,7 @@ def realtime_router(hub: Hub) -> APIRouter:
 
     @router.websocket("/v1/realtime")
     async def converse(socket: WebSocket) -> None:
-        await socket.accept()
+        await accept(socket, _SUBPROTOCOL)
         events = Events()
         channel = Channel(hub, socket, events.encode, park=False)
         await channel.run(lambda: _Client(channel, events).read())

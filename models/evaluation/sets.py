@@ -4,6 +4,7 @@ Every sentence is of the test split (a hash of its words says so), every user vo
 the seeds lie in a range of their own; `tests/models/evaluation/test_sets.py` proves it.
 """
 
+import functools
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -87,10 +88,20 @@ def spoken_set(num: int, seed: int, voices: Iterable[str]) -> EvaluationSet:
 
 @dataclass(frozen=True)
 class Question:
-    """A question as a held-out voice asks it, and what is true of it."""
+    """A question of the test split, and how a held-out voice asks it.
+
+    Its words need no synthesizer; `asked`, its sound, is synthesized on first use.
+    """
 
     topic: str
-    asked: Item
+    text: str
+    voice: str
+    manner: str
+    seed: int
+
+    @functools.cached_property
+    def asked(self) -> Item:
+        return say(self.voice, self.text, self.manner, self.seed)
 
 
 def questions(num: int) -> list[Question]:
@@ -109,7 +120,7 @@ def questions(num: int) -> list[Question]:
         while split_of(text) != "test":  # the shortest ones are in both
             text = Writer(rng, topic, "test").question()
         voice, manner = voices[number % len(voices)], rng.choice(list(MANNERS))
-        found.append(Question(topic.name, say(voice, text, manner, QUESTIONS + number)))
+        found.append(Question(topic.name, text, voice, manner, QUESTIONS + number))
     return found
 
 

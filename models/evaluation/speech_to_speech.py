@@ -63,14 +63,14 @@ def evaluate(
             answers.append(Answered("".join(thought), thought.stopped))
     figures = [*_text_figures(asked, answers), *_speech_figures(answers, names, panel)]
     rows = [
-        [question.topic, question.asked.text, answer.text, topic_named(answer.text) or "none"]
+        [question.topic, question.text, answer.text, topic_named(answer.text) or "none"]
         for question, answer in zip(asked, answers, strict=True)
         if topic_named(answer.text) != question.topic
     ]
     columns = ["topic", "question", "answer", "the answer's topic"]
     tables = [Table("Answered beside the topic", columns, rows[:40])] if rows else []
     examples = [
-        Example(q.asked.text, a.text, {"question": q.asked.samples, "answer": a.samples})
+        Example(q.text, a.text, {"question": q.asked.samples, "answer": a.samples})
         for q, a in list(zip(asked, answers, strict=True))[:6]
         if a.samples is not None
     ]
@@ -104,7 +104,7 @@ def _speak(
 def _text_figures(asked: list[Question], answers: list[Answered]) -> list[Figure]:
     truths = [question.topic for question in asked]
     found = [topic_named(answer.text) for answer in answers]
-    by_text = [topic_named(question.asked.text) for question in asked]
+    by_text = [topic_named(question.text) for question in asked]
     right = [one == truth for one, truth in zip(found, truths, strict=True)]
     # Answers to other questions: what is right by chance, or whatever was asked.
     shifted = [one == truth for one, truth in zip(found[1:] + found[:1], truths, strict=True)]
@@ -132,7 +132,7 @@ def _text_figures(asked: list[Question], answers: list[Answered]) -> list[Figure
 def _thing(question: Question) -> str | None:
     topic = topic_called(question.topic)
     assert topic is not None
-    return named(question.asked.text, topic)
+    return named(question.text, topic)
 
 
 def _speech_figures(answers: list[Answered], names: list[str], panel: Panel) -> list[Figure]:

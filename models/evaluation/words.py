@@ -38,6 +38,7 @@ def _decoder(for_alignment: bool) -> Any:
 
 def _run(decoder: Any, samples: np.ndarray) -> None:
     wide = np.clip(resample(samples, SAMPLE_RATE, _RATE), -1, 1)
+    decoder.reinit_feat()  # else its front end remembers the utterance before
     decoder.start_utt()
     decoder.process_raw((wide * 32767).astype("<i2").tobytes(), full_utt=True)
     decoder.end_utt()

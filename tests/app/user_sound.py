@@ -1,13 +1,12 @@
 """Sound of a person: speech-like without any program, and real speech where there is one."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from data.audio import SAMPLE_RATE, read_audio
+from tests.programs import need
 
 
 def speechlike(seconds: float, f0_hz: float = 120.0, seed: int = 0) -> np.ndarray:
@@ -35,8 +34,7 @@ def silence(seconds: float) -> np.ndarray:
 
 def spoken(text: str, folder: Path, voice: str = "slt") -> np.ndarray:
     """`text` by flite, samples [T] at 24 kHz; skips the test where flite is not installed."""
-    if shutil.which("flite") is None:
-        pytest.skip("flite is not installed (apt install flite): no real speech to hear")
+    need("flite")
     path = folder / "spoken.wav"
     subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(path)], check=True)
     return 0.7 * read_audio(path)

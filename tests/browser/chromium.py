@@ -2,16 +2,15 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROGRAM = next(
-    (p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), ""
-)
+from tests.programs import need, path_of
+
+PROGRAM = path_of("chromium") or ""
 WAIT_MS = int(os.environ.get("REPARTEE_WAIT_MS", "120000"))  # for a machine that is busy
 
 # Notes when the microphone's sound begins after silence, on the clock of the audio context.
@@ -34,8 +33,7 @@ WATCH = """() => {
 
 def need_chromium() -> Any:
     """Playwright's module; skips the test where it or a program is missing."""
-    if not PROGRAM or shutil.which("flite") is None:
-        pytest.skip("Chromium or flite is not installed (apt install chromium flite)")
+    need("flite", "chromium")
     return pytest.importorskip("playwright.sync_api")
 
 

@@ -13,33 +13,12 @@ from data.synthetic.manner import MANNERS as PLAIN
 from data.synthetic.phones import PAUSE, Spoken, cut, tidy
 from data.synthetic.speech import MARGIN_S, perform
 from models.text import phonemize
+from tests.programs import voices
 
 TEXT = "Some are mine. She saw you now. Many are here."
 
 
-def installed(voice: str) -> bool:
-    synthesizer = VOICES[voice].synthesizer
-    if synthesizer == "flite":
-        try:
-            return bool(ctypes.CDLL("libflite.so.1"))
-        except OSError:
-            return False
-    return synthesizer != "festival" or shutil.which("festival") is not None
-
-
-def needs(*voices: str) -> list:
-    return [
-        pytest.param(
-            voice,
-            marks=pytest.mark.skipif(
-                not installed(voice), reason=f"{VOICES[voice].synthesizer} is not installed"
-            ),
-        )
-        for voice in voices
-    ]
-
-
-EVERY_KIND = needs(
+EVERY_KIND = voices(
     "espeak-en-us",
     "espeak-en-029+grandma+t1.06p1.0",
     "flite-kal16",

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from data.synthetic import speak
+from models.evaluation.sets import JUDGED_VOICES
 from models.evaluation.words import align
 from models.voice import Voice
 
@@ -45,8 +46,7 @@ class Parrot:
     heard: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        names = {"kal": "flite-kal16", "slt": "flite-slt", "rms": "flite-rms"}
-        self.voices = {k: Voice(k, v, torch.zeros(1)) for k, v in names.items()}
+        self.voices = {k: Voice(k, v, torch.zeros(1)) for v, k in JUDGED_VOICES.items()}
 
     def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice:
         return Voice(name, name, torch.zeros(1))

@@ -14,6 +14,8 @@ from models.evaluation.panel import Panel
 from models.voice import Voice
 from tests.models.evaluation.parrot import Parrot, Squawk
 
+pytestmark = pytest.mark.usefixtures("espeak_teacher")
+
 
 @pytest.mark.parametrize("ratio_db", [20.0, 5.0])
 def test_noise_is_as_loud_as_asked(ratio_db: float) -> None:
@@ -66,7 +68,7 @@ def test_the_table_has_a_column_a_predictor(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(comparison.speed, "evaluate", measured("rtf"))
     monkeypatch.setattr(comparison, "spoken_set", lambda *given: None)
     monkeypatch.setattr(comparison, "NOISES_DB", (5.0,))
-    monkeypatch.setattr(comparison, "JUDGED_VOICES", {"flite-kal16": "kal"})
+    monkeypatch.setattr(comparison, "JUDGED_VOICES", {"espeak-en-us+m6": "kal"})
     with Panel(1, None) as panel:
         result = evaluate(Pair(), ("level", "none"), lambda seed: seed, 1, panel)
     (table,) = result.tables

@@ -5,20 +5,21 @@ import pytest
 
 from data.audio import resample
 from models.evaluation.faults import expected_seconds, fault_of, repeated_seconds
-from models.evaluation.sets import held_out_voices, say
+from models.evaluation.sets import held_out_voices, say, teacher_voices
+from tests.programs import voices
 
 TEXT = "The baker closed the shop early, and everybody walked home along the river."
 
 
 @pytest.mark.parametrize("manner", ["neutral", "excited", "sad"])
-@pytest.mark.parametrize("voice", ["flite-kal16", "flite-slt", "flite-rms", *held_out_voices(3)])
+@pytest.mark.parametrize("voice", voices("espeak-en-us", *teacher_voices(), *held_out_voices(4)))
 def test_the_teacher_has_no_fault(voice: str, manner: str) -> None:
     for text in (TEXT, "Yes.", "Really?"):
         assert fault_of(say(voice, text, manner).samples, text) is None
 
 
 def spoken() -> np.ndarray:
-    return say("flite-rms", TEXT).samples
+    return say("espeak-en-gb-x-rp+f5", TEXT).samples
 
 
 def test_silence_is_found() -> None:
@@ -59,9 +60,9 @@ def test_the_expected_length_is_the_teachers() -> None:
 
 
 def test_words_that_repeat_in_the_text_are_no_loop_by_themselves() -> None:
-    """flite's kal16 was once said to loop when it said what it was given."""
+    """A voice was once said to loop when it said what it was given."""
     text = "No no no no no, that is not it at all."
-    samples = say("flite-kal16", text).samples
+    samples = say("espeak-en-gb-x-rp+f5", text).samples
     assert fault_of(samples, text) is None
     piece = samples[6_000:12_000]  # a quarter of a second, in the middle of them
     looped = np.concatenate([samples[:12_000], *[piece] * 12, samples[12_000:]])

@@ -11,6 +11,8 @@ from models.evaluation.figures import Figure, Result
 from models.evaluation.panel import Panel
 from tests.models.evaluation.parrot import Parrot
 
+pytestmark = pytest.mark.usefixtures("espeak_teacher")
+
 
 def options(number: int) -> Any:
     return number
@@ -21,8 +23,8 @@ def by_key(result: Result) -> dict[str, Figure]:
 
 
 @pytest.fixture(scope="module")
-def chosen() -> sets.EvaluationSet:
-    return sets.spoken_set(2, sets.SPEECH, ["flite-rms"])
+def chosen(espeak_teacher: None) -> sets.EvaluationSet:
+    return sets.spoken_set(2, sets.SPEECH, ["espeak-en-us+m6"])
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def test_codecs_of_the_speaker_keep_the_interface(speaker) -> None:
     from models.evaluation.sets import say
     from models.mel import num_frames
 
-    item = say("flite-rms", "Two boats left the harbour.")
+    item = say("espeak-en-us", "Two boats left the harbour.")
     import torch
 
     sig = torch.from_numpy(item.samples)[None]

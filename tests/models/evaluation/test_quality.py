@@ -18,7 +18,7 @@ TEXTS = ("The price of a small boat went up in March.", "She walked home along t
 
 @pytest.fixture(scope="module")
 def speech() -> np.ndarray:
-    return say("flite-rms", TEXTS[0]).samples
+    return say("espeak-en-gb-x-rp+f5", TEXTS[0]).samples
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def test_dnsmos_falls_with_noise(speech: np.ndarray, noisy: np.ndarray) -> None:
 
 
 def test_a_voice_is_more_like_itself(speech: np.ndarray) -> None:
-    own = voice_embedding(say("flite-rms", TEXTS[1]).samples)
-    other = voice_embedding(say("flite-slt", TEXTS[1]).samples)
+    own = voice_embedding(say("espeak-en-gb-x-rp+f5", TEXTS[1]).samples)
+    other = voice_embedding(say("espeak-en-029+m3", TEXTS[1]).samples)
     mine = voice_embedding(speech)
     assert similarity(mine, own) > 0.8 > similarity(mine, other) + 0.1
     assert similarity(centroid([mine, own]), mine) > similarity(mine, own)

@@ -14,6 +14,8 @@ from models.evaluation.pictures import interval_plot, png, spectrogram
 from models.evaluation.report import load, save, write_card, write_report
 from tests.models.evaluation.parrot import Parrot
 
+pytestmark = pytest.mark.usefixtures("espeak_teacher")
+
 
 def result() -> Result:
     sound = (0.1 * np.sin(np.arange(24_000) / 20)).astype(np.float32)
@@ -91,7 +93,9 @@ def test_recordings_can_stand_in_for_the_teacher(
 
     said = ["The river was high in April.", "We walked to the old mill."] * 2
     turns = [
-        Turn(i % 2, text, samples=say("flite-slt", text).samples, extra={"voice": "flite-slt"})
+        Turn(
+            i % 2, text, samples=say("espeak-en-us", text).samples, extra={"voice": "espeak-en-us"}
+        )
         for i, text in enumerate(said)
     ]
     write_ncssd_dialogue(tmp_path / "set", Dialogue("1", turns))

@@ -24,7 +24,7 @@ def asked() -> list[sets.Question]:
 def evaluated() -> list[str]:
     found = [text for seed in ALL_SEEDS for text in sets.sentences(120, seed)]
     found += sets.sentences(robustness.NUM_PAST, sets.ROBUST + 1000)
-    found += [question.asked.text for question in asked()]
+    found += [question.text for question in asked()]
     return found + sets.sentences(speed.LONG, sets.SPEED + 1000)
 
 
@@ -83,7 +83,7 @@ def test_the_same_count_gives_the_same_set() -> None:
 
 def test_questions_go_round_topics_and_held_out_voices() -> None:
     assert len({question.topic for question in asked()}) == 25
-    assert {question.asked.voice for question in asked()} <= set(sets.held_out_voices())
-    assert len({question.asked.voice for question in asked()}) > 10
-    assert all(question.asked.text.endswith("?") for question in asked())
-    assert len({question.asked.text for question in asked()}) == 50
+    assert {question.voice for question in asked()} <= set(sets.held_out_voices())
+    assert len({question.voice for question in asked()}) > 10
+    assert all(question.text.endswith("?") for question in asked())
+    assert len({question.text for question in asked()}) == 50

@@ -14,6 +14,7 @@ from models.evaluation.sets import questions
 from models.evaluation.speech_to_speech import evaluate
 from tests.models.evaluation.parrot import Parrot
 
+pytestmark = pytest.mark.usefixtures("espeak_teacher")
 NUM = 5
 
 
@@ -52,13 +53,13 @@ def measured(answer: Callable[[np.ndarray], str]) -> dict[str, Figure]:
 
 
 @pytest.fixture(scope="module")
-def knowing() -> dict[str, Figure]:
+def knowing(espeak_teacher: None) -> dict[str, Figure]:
     known = {question.asked.samples.tobytes(): question for question in questions(NUM)}
 
     def answer(samples: np.ndarray) -> str:
         question = known[samples.tobytes()]
         topic = topic_called(question.topic)
-        return answer_to(question.asked.text, topic, random.Random(1), "test")
+        return answer_to(question.text, topic, random.Random(1), "test")
 
     return measured(answer)
 

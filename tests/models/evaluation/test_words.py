@@ -12,6 +12,7 @@ from models.evaluation.words import (
     transcribe,
     word_errors,
 )
+from tests.programs import voices
 
 SENTENCE = "The train to the coast leaves from platform seven at half past nine."
 
@@ -27,30 +28,32 @@ def test_word_errors_ignore_case_signs_and_how_numbers_are_written() -> None:
     ]  # fmt: skip
 
 
-def test_the_recogniser_hears_the_teacher_and_forgets_what_came_before() -> None:
-    samples = say("flite-rms", SENTENCE).samples
+@pytest.mark.parametrize("voice", voices("espeak-en-gb-x-rp+f5", "flite-rms"))
+def test_the_recogniser_hears_the_teacher_and_forgets_what_came_before(voice: str) -> None:
+    text = "The price of a small boat went up in March."
+    samples = say(voice, text).samples
     heard = transcribe(samples)
-    errors, words = word_errors(SENTENCE, heard)
+    errors, words = word_errors(text, heard)
     assert errors / words <= 0.5  # it mishears a synthesizer, but not most of it
-    transcribe(say("flite-kal16", "A wholly different sentence about ships.").samples)
+    transcribe(say("espeak-en-gb-scotland+m3", "A wholly different sentence about ships.").samples)
     assert transcribe(samples) == heard
     assert transcribe(np.zeros(100, np.float32)) == ""
 
 
 def test_alignment_agrees_with_the_synthesizer() -> None:
-    item = say("flite-rms", SENTENCE)
+    item = say("espeak-en-us+m6", SENTENCE)
     found = align(item.samples, item.text)
     assert found is not None and [word for word, _, _ in found] == plain_words(SENTENCE)
-    # "train" is t r ey n: its phones stand together in the synthesizer's own times
+    # the phones of "train" stand together in the synthesizer's own times
     names = [name for name, _, _ in item.phones]
-    at = next(i for i in range(len(names)) if names[i : i + 4] == ["t", "r", "ey", "n"])
+    at = next(i for i in range(len(names)) if names[i : i + 4] == ["t", "ɹ", "ˈeɪ", "n"])
     _, start, end = found[1]
-    assert start == pytest.approx(item.phones[at][1], abs=0.04)
-    assert end == pytest.approx(item.phones[at + 3][2], abs=0.04)
+    assert start == pytest.approx(item.phones[at][1], abs=0.05)
+    assert end == pytest.approx(item.phones[at + 3][2], abs=0.05)
 
 
 def test_a_word_that_the_lexicon_lacks_cannot_be_aligned() -> None:
-    assert align(say("flite-rms", SENTENCE).samples, "The zyzzqx left.") is None
+    assert align(say("espeak-en-us+m6", SENTENCE).samples, "The zyzzqx left.") is None
 
 
 def test_told_times_are_held_against_heard_ones() -> None:

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from data.limits import MAX_TURN, last_words
+from models.mel import SAMPLE_RATE
 from models.predictors.dialogue_model import DialogueModel, PredictorState
 from models.voice import Prompt
 
 AGENT = 1
+MAX_HEARD_SECONDS = 30
 
 
 @dataclass
@@ -21,6 +24,16 @@ class HeardTurn:
     samples: np.ndarray | None
 
 
+def end_of_turn(who: int, text: str, sound: np.ndarray | None) -> HeardTurn:
+    """A turn, or the end of one that is too long to be heard whole."""
+    longest = MAX_HEARD_SECONDS * SAMPLE_RATE
+    if sound is not None and len(sound) > longest:
+        words = text.split()
+        text = " ".join(words[len(words) - round(longest / len(sound) * len(words)) :])
+        sound = sound[-longest:]
+    return HeardTurn(who, last_words(text, MAX_TURN), sound)
+
+
 @dataclass
 class Mark:
     """Where the predictor's cache stood, so that it can go back."""
@@ -28,6 +41,7 @@ class Mark:
     length: int
     next_position: int
     turn_ends: list[int]
+    sentence_ends: list[int]
 
 
 @dataclass
@@ -35,15 +49,15 @@ class DialogueState:
     """One conversation. It belongs to one caller at a time; `Speaker` serves many.
 
     `model` is the predictor that speaks in it, `predictor` what that remembers. `turns` is what was
-    heard. While a reply has been started and not committed, `open_reply` knows it, and
+    heard. While a reply has been started and not committed, `open_reply` knows its work, and
     `before_reply` is where the cache stood. `prompt` leads the dialogue in the predictor's cache.
     """
 
     model: DialogueModel
     predictor: PredictorState
     turns: list[HeardTurn] = field(default_factory=list)
-    # Weak, since a reply holds its dialogue: two that hold each other, and a cache of 19 MB with
-    # them, would wait for the collector of cycles.
+    # Weak, since the work holds its dialogue: two that hold each other, and a cache of 19 MB with
+    # them, would wait for the collector of cycles. Its threads hold it while they run.
     open_reply: "weakref.ref[Any] | None" = None
     before_reply: Mark | None = None
     prompt: Prompt | None = None
@@ -51,11 +65,21 @@ class DialogueState:
     def mark(self) -> Mark:
         """Where the cache stands now."""
         state = self.predictor
-        return Mark(state.length, state.next_position, list(state.turn_ends))
+        ends = list(state.turn_ends), list(state.sentence_ends)
+        return Mark(state.length, state.next_position, *ends)
 
-    def return_to(self, mark: Mark) -> None:
-        """Forgets what entered the cache since `mark`."""
-        for cache in self.predictor.past:
-            cache.truncate(mark.length)
-        self.predictor.next_position = mark.next_position
-        self.predictor.turn_ends = list(mark.turn_ends)
+    def return_to(self, mark: Mark) -> bool:
+        """Forgets what entered the cache since `mark`.
+
+        Returns:
+            Whether all that stood before it is still there: the oldest turns may have left since.
+        """
+        state = self.predictor
+        # The cache holds consecutive positions, so the first of them tells how many have left.
+        lost = (state.next_position - state.length) - (mark.next_position - mark.length)
+        for cache in state.past:
+            cache.truncate(max(0, mark.length - lost))
+        state.next_position = mark.next_position
+        state.turn_ends = [end - lost for end in mark.turn_ends if end > lost]
+        state.sentence_ends = [end - lost for end in mark.sentence_ends if end > lost]
+        return lost == 0

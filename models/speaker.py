@@ -3,7 +3,6 @@
 import time
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +10,28 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError, MissingModelError
+from data.limits import last_words
 from kernels.int8_linear import with_int8_linears
 from models.checkpoint import WEIGHTS, load_model
-from models.dialogue_state import AGENT, DialogueState, HeardTurn
+from models.dialogue_state import (
+    AGENT,
+    MAX_HEARD_SECONDS,
+    DialogueState,
+    HeardTurn,
+    Mark,
+    end_of_turn,
+)
 from models.mel import SAMPLE_RATE, in_16_bits
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
 from models.predictors.plan import measure_plan
-from models.predictors.sampling import SamplingOptions
-from models.predictors.segments import split_turn
+from models.predictors.segments import last_segments, split_turn
 from models.predictors.sequence import Segment
 from models.predictors.table import load_predictors
 from models.predictors.units import Units, neighbours, units_of_text
-from models.reply import Reply
+from models.reply import Reply, speakable
 from models.schedule import Schedule
+from models.speak_options import SpeakOptions
 from models.text import normalise
 from models.text.cutting import text_up_to
 from models.text.symbols import check_symbols
@@ -33,72 +40,16 @@ from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decod
 from models.vocoder.codec import load_codec
 from models.vocoder.decoder import Decoder, decode_whole
 from models.vocoder.encodec import EncodecDecoder, EncodecLatents
-from models.vocoder.lookahead import TEMPERATURE
 from models.vocoder.posterior import Posterior
 from models.vocoder.prior import Prior, PriorConfig
 from models.vocoder.style import StyleEncoder, load_style
-from models.vocoder.synthesis import Manner, Synthesis, check_manner
+from models.vocoder.synthesis import Synthesis, check_manner
 from models.voice import Prompt, Voice, load_voices
 
-MAX_HEARD_SECONDS = 30  # of a longer turn, the end is heard
 MIN_CLONE_SECONDS = 1.0
 MAX_CLONE_SECONDS = 20
 MAX_PROMPT_SECONDS = 8
 _SILENCE_RMS = 1e-3
-
-
-@dataclass(frozen=True)
-class SpeakOptions:
-    """How to speak.
-
-    Attributes:
-        seed: the same seed, dialogue and text give the same speech; None draws one.
-        temperature, top_k, top_p, typical_p, duration_spread, flow_steps, guidance: see
-            `SamplingOptions`.
-        pitch, rate, energy: factors on what the dialogue asks for.
-        latent_temperature: of the noise of latents.
-    """
-
-    seed: int | None = None
-    temperature: float = SamplingOptions.temperature
-    top_k: int = SamplingOptions.top_k
-    top_p: float = SamplingOptions.top_p
-    typical_p: float = SamplingOptions.typical_p
-    duration_spread: float = SamplingOptions.duration_spread
-    flow_steps: int = SamplingOptions.flow_steps
-    guidance: float = SamplingOptions.guidance
-    pitch: float = 1.0
-    rate: float = 1.0
-    energy: float = 1.0
-    latent_temperature: float = TEMPERATURE
-
-    def __post_init__(self) -> None:
-        if self.seed is not None and not 0 <= self.seed < 2**63:
-            raise InputError(f"the seed is {self.seed}; it must be from 0 to 2^63 - 1")
-        for name, low, high in (("pitch", 0.4, 2.5), ("rate", 0.4, 2.5), ("energy", 0.05, 8.0)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(f"{name} is {value}; it must be from {low} to {high}")
-        try:
-            _ = self.sampling
-        except ValueError as error:
-            raise InputError(str(error)) from None
-
-    @property
-    def sampling(self) -> SamplingOptions:
-        return SamplingOptions(
-            self.temperature,
-            self.top_k,
-            self.top_p,
-            self.typical_p,
-            duration_spread=self.duration_spread,
-            flow_steps=self.flow_steps,
-            guidance=self.guidance,
-        )
-
-    @property
-    def manner(self) -> Manner:
-        return Manner(self.pitch, self.rate, self.energy)
 
 
 class Speaker:
@@ -213,20 +164,21 @@ class Speaker:
             dialogue: which; a reply that was started and not committed is dropped.
             who: 0 the user, 1 the agent.
             text: what was said; empty if it is not known.
-            samples: `[T]` at 24 kHz, or None for a typed turn. Of more than 30 s the end is heard.
+            samples: `[T]` at 24 kHz, or None for a typed turn. Of more than 30 s the end is heard,
+                and so it is of a text longer than `MAX_TURN`.
 
         Raises:
             InputError: neither text nor sound, or samples that are not finite.
         """
         if who not in (0, 1):
             raise InputError(f"the speaker is {who!r}; it must be 0 (the user) or 1 (the agent)")
-        spoken = normalise(text)
         sound = None if samples is None or len(samples) == 0 else _checked(samples)
-        if sound is None and not spoken:
+        turn = end_of_turn(who, text, sound)
+        if sound is None and not normalise(turn.text):
             raise InputError("a turn needs text or sound; this one has neither")
         self.drop_reply(dialogue)
-        self._enter(dialogue, who, spoken, sound)
-        dialogue.turns.append(HeardTurn(who, text, sound))
+        self._enter(dialogue, turn)
+        dialogue.turns.append(turn)
 
     def speak(
         self,
@@ -244,13 +196,12 @@ class Speaker:
             options: how.
 
         Raises:
-            InputError: there is nothing in `text` that can be spoken (at once when it is a string,
-                from the iteration when it comes in pieces), or `check_manner`.
+            InputError: there is nothing in `text` that can be spoken, or it is longer than
+                `MAX_SPOKEN` (at once when it is a string, from the iteration when it comes in
+                pieces), or `check_manner`.
         """
-        if isinstance(text, str) and not normalise(text):
-            raise InputError(
-                "there is nothing to speak in the text: give words, not only signs or emoji"
-            )
+        if isinstance(text, str):
+            text = speakable(text)
         options = options or SpeakOptions()
         check_manner(self.decoder, options.manner)
         self.drop_reply(dialogue)
@@ -258,8 +209,8 @@ class Speaker:
         if dialogue.prompt is not prompt or dialogue.model.config.order == "AABB":
             self._lead(dialogue, prompt)
         reply = Reply(self, dialogue, text, voice, options)
-        dialogue.open_reply, dialogue.before_reply = weakref.ref(reply), reply.mark
-        reply.start()
+        dialogue.open_reply, dialogue.before_reply = weakref.ref(reply.work), reply.work.mark
+        reply.work.start()
         return reply
 
     @torch.inference_mode()
@@ -309,11 +260,11 @@ class Speaker:
 
     def drop_reply(self, dialogue: DialogueState) -> None:
         """Ends a reply that nobody committed and takes it out of the cache."""
-        reply = dialogue.open_reply and dialogue.open_reply()
-        if reply is not None:
-            reply.drop()
-        elif dialogue.before_reply is not None:  # nobody kept it: it has ended
-            dialogue.return_to(dialogue.before_reply)
+        work = dialogue.open_reply and dialogue.open_reply()
+        if work is not None:
+            work.stop()
+        if dialogue.before_reply is not None:
+            self._return_to(dialogue, dialogue.before_reply)
         dialogue.open_reply = dialogue.before_reply = None
 
     def commit(self, dialogue: DialogueState, reply: Reply, played_s: float | None) -> None:
@@ -321,17 +272,23 @@ class Speaker:
         samples = reply.samples()
         if played_s is None and reply.complete:
             dialogue.model.end_turn(dialogue.predictor)
-            dialogue.turns.append(HeardTurn(1, reply.text, samples))
+            dialogue.turns.append(end_of_turn(AGENT, reply.text, samples))
         else:
             heard_s = reply.duration_s if played_s is None else played_s
             heard = [word for word, start, _ in reply.words if start < heard_s]
             text = text_up_to(reply.text, heard)
             cut = samples[: max(0, round(heard_s * SAMPLE_RATE))]
-            dialogue.return_to(reply.mark)
+            self._return_to(dialogue, reply.work.mark)
             if text and len(cut) >= SAMPLE_RATE // 25:
-                self._enter(dialogue, 1, normalise(text), cut)
-                dialogue.turns.append(HeardTurn(1, text, cut))
+                turn = end_of_turn(AGENT, text, cut)
+                self._enter(dialogue, turn)
+                dialogue.turns.append(turn)
         dialogue.open_reply = dialogue.before_reply = None
+
+    def _return_to(self, dialogue: DialogueState, mark: Mark) -> None:
+        """The cache as it was at `mark`, made anew when a long reply has pushed turns out of it."""
+        if not dialogue.return_to(mark):
+            self._lead(dialogue, dialogue.prompt)
 
     def stream(
         self, voice: Voice, options: SpeakOptions, model: DialogueModel | None = None
@@ -383,7 +340,7 @@ class Speaker:
             self._enter_past(dialogue, turns)
             return
         for turn in turns:
-            self._enter(dialogue, turn.who, normalise(turn.text), turn.samples)
+            self._enter(dialogue, turn)
 
     def _enter_past(self, dialogue: DialogueState, turns: list[HeardTurn]) -> None:
         """All turns at once, as many of the last ones as the window holds: in the order AABB a new
@@ -392,7 +349,7 @@ class Speaker:
         past: list[Segment] = []
         with self.schedule.work(time.perf_counter()):
             for turn in reversed(turns[-MAX_PAST_TURNS:]):
-                segments = self.segments_of(model, turn.who, normalise(turn.text), turn.samples)
+                segments = self._segments_of(model, turn)
                 if sum(s.num_positions for s in segments + past) > model.config.max_positions:
                     break
                 past = segments + past
@@ -400,30 +357,30 @@ class Speaker:
                 model.prefill(dialogue.predictor, past, all_past=True)
                 model.end_turn(dialogue.predictor)
 
-    def _enter(
-        self, dialogue: DialogueState, who: int, text: str, sound: np.ndarray | None
-    ) -> None:
-        if dialogue.model.config.order == "AABB":
+    def _enter(self, dialogue: DialogueState, turn: HeardTurn) -> None:
+        model = dialogue.model
+        if model.config.order == "AABB":
             return  # it is read with all others when it is answered
         with self.schedule.work(time.perf_counter()):
-            segments = self.segments_of(dialogue.model, who, text, sound)
-            dialogue.model.prefill(dialogue.predictor, segments)
-            dialogue.model.end_turn(dialogue.predictor)
+            segments = self._segments_of(model, turn)
+            model.prefill(dialogue.predictor, segments)
+            model.end_turn(dialogue.predictor)
+
+    def _segments_of(self, model: DialogueModel, turn: HeardTurn) -> list[Segment]:
+        """A turn as the predictor reads it, or the end of it that fits the window."""
+        most = model.config.max_positions
+        text = last_words(normalise(turn.text), most)  # a character is about a position
+        return last_segments(self.segments_of(model, turn.who, text, turn.samples), most)
 
     @torch.inference_mode()
     def segments_of(
         self, model: DialogueModel, who: int, text: str, sound: np.ndarray | None
     ) -> list[Segment]:
-        """A turn as the predictor `model` reads it; `text` is normalised."""
+        """A turn as the predictor `model` reads it; `text` is normalised, `sound` `[T]` at most
+        30 s long."""
         units = units_of_text(text)
         if sound is None:
             return split_turn(who, units, torch.zeros(self.style.config.style_dim), None, None)
-        if len(sound) > MAX_HEARD_SECONDS * SAMPLE_RATE:
-            share = MAX_HEARD_SECONDS * SAMPLE_RATE / len(sound)
-            words = text.split()
-            kept = " ".join(words[len(words) - round(share * len(words)) :])
-            units = units_of_text(kept)
-            sound = sound[-MAX_HEARD_SECONDS * SAMPLE_RATE :]
         codes = self.tokenizer.encode(self._tensor(sound))
         phones, _ = self.tokenizer.inspect(codes)
         pointer = align_units(phones[0], units)

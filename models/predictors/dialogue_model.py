@@ -109,21 +109,30 @@ class Rows:
 class PredictorState:
     """What the predictor remembers of a running dialogue.
 
-    `turn_ends` are the cache positions where whole turns end, oldest first.
+    `turn_ends` are the cache positions where whole turns end, oldest first, and `sentence_ends`
+    those where sentences of the open turn, the one being spoken, end.
     """
 
     past: list[KeyValues]
     next_position: int = 0
     turn_ends: list[int] = field(default_factory=list)
+    sentence_ends: list[int] = field(default_factory=list)
 
     @property
     def length(self) -> int:
         return self.past[0].length
 
     def copy(self) -> "PredictorState":
-        return PredictorState(
-            [cache.copy() for cache in self.past], self.next_position, list(self.turn_ends)
-        )
+        past = [cache.copy() for cache in self.past]
+        ends = list(self.turn_ends), list(self.sentence_ends)
+        return PredictorState(past, self.next_position, *ends)
+
+    def forget(self, end: int) -> None:
+        """The first `end` positions leave."""
+        for cache in self.past:
+            cache.drop(0, end)
+        self.turn_ends = [each - end for each in self.turn_ends if each > end]
+        self.sentence_ends = [each - end for each in self.sentence_ends if each > end]
 
 
 class DialogueModel(nn.Module, ABC):
@@ -157,6 +166,11 @@ class DialogueModel(nn.Module, ABC):
         self.advance_head = nn.Linear(dim, MAX_ADVANCE + 1)
         self.plan_head = nn.Linear(dim, len(PLAN_FIELDS) * NUM_BINS)
 
+    @property
+    def capacity(self) -> int:
+        """Positions that a dialogue may hold at once: a full window and a long sentence."""
+        return 3 * self.config.max_positions // 2
+
     @abstractmethod
     def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
         """Segments whose `codes` are whole numbers, and the frames `[F, ...]` that these count, or
@@ -189,8 +203,7 @@ class DialogueModel(nn.Module, ABC):
         dtype: torch.dtype = torch.float32,
     ) -> PredictorState:
         assert batch == 1, "a dialogue is a batch of one"
-        room = 3 * self.config.max_positions // 2  # a full window and a long turn
-        return PredictorState(self.transformer.init_state(batch, device, dtype, room))
+        return PredictorState(self.transformer.init_state(batch, device, dtype, self.capacity))
 
     def encode_texts(self, units: Tensor, lengths: Tensor) -> Tensor:
         """The texts of segments, units `[S, N, 3]` of `lengths` `[S]`, to vectors `[S, N, dim]`."""
@@ -379,17 +392,25 @@ class DialogueModel(nn.Module, ABC):
     def end_turn(self, state: PredictorState) -> None:
         """Marks that a turn ends here, and lets the oldest whole turns leave: those that do not fit
         the window, and those that no answer in training came after."""
+        state.sentence_ends = [end for end in state.sentence_ends if end < state.length]
+        self.make_room(state)
         state.turn_ends.append(state.length)
-        while len(state.turn_ends) > 1 and (
-            state.length > self.config.max_positions or len(state.turn_ends) > MAX_PAST_TURNS
-        ):
-            end = state.turn_ends.pop(0)
-            for cache in state.past:
-                cache.drop(0, end)
-            state.turn_ends = [turn_end - end for turn_end in state.turn_ends]
+        state.sentence_ends.clear()
+        while len(state.turn_ends) > MAX_PAST_TURNS:
+            state.forget(state.turn_ends[0])
+
+    @torch.inference_mode()
+    def make_room(self, state: PredictorState, count: int = 0, window: int | None = None) -> None:
+        """Lets the oldest whole turns leave, and then the oldest sentences of the open turn, until
+        `count` more positions fit the window (None: of `max_positions`)."""
+        most = self.config.max_positions if window is None else window
+        while state.length + count > most and (state.turn_ends or state.sentence_ends):
+            state.forget((state.turn_ends or state.sentence_ends)[0])
 
     def _advance(self, state: PredictorState, embedded: Tensor) -> Tensor:
         length = embedded.shape[1]
+        if state.length + length > self.capacity:
+            self.make_room(state, length, self.capacity)
         index = torch.arange(length, device=embedded.device) + state.next_position
         hidden = self.transformer(embedded, index, None, state.past)
         state.next_position += length

@@ -1,5 +1,6 @@
 """One sentence, frame by frame: the manner first, then sound while the pointer moves on."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from models.predictors.plan import NUM_BINS, PLAN_FIELDS
 from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import MAX_ADVANCE, Segment
 from models.predictors.units import MARKS, units_around
+
+logger = logging.getLogger(__name__)
 
 MAX_PHONE_FRAMES = 12  # 480 ms: no phone of a sane reply is longer
 MAX_PAUSE_FRAMES = 25
@@ -70,9 +73,10 @@ def generate(
     Yields:
         (frame, unit under the pointer) of each frame of 40 ms. It ends when the pointer leaves the
         text, which it must: a pointer that stands too long is moved on, and one that runs through
-        the text is held.
+        the text is held. A sentence that fills the cache by itself ends there.
     """
     segment = sentence.segment
+    first = state.next_position
     texts = model.encode_units(segment.units)
     hidden = model.prefill(state, [segment], texts[None])
     segment.plan = _draw_plan(model, state, hidden, generator)
@@ -85,7 +89,7 @@ def generate(
     frame: Frame | None = None
     count = len(segment.units)
     symbols = segment.units[:, 0].tolist()
-    while unit < count:
+    while unit < count and state.next_position - first < model.capacity:
         told = model.told(age, manner, around[unit])
         hidden = model.frame_step(state, frame, at_pointer[unit], told)
         frame = model.draw_frame(hidden, told, options, generator, sentence.frames)
@@ -107,6 +111,9 @@ def generate(
         unit += advance
         if advance:
             stay = Stay(options.duration_spread, generator)
+    if unit < count:
+        logger.warning("a sentence was left at unit %d of %d: it fills the window", unit, count)
+    state.sentence_ends.append(state.length)
 
 
 def _draw_plan(

@@ -1,5 +1,7 @@
 """Turns as segments: a turn of several sentences is several segments."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -57,3 +59,30 @@ def split_turn(
             segment.pointer[0] = 0
         segments.append(segment)
     return segments
+
+
+def last_segments(segments: list[Segment], most: int) -> list[Segment]:
+    """The last of a turn's segments that take at most `most` positions together; of a last one that
+    is longer by itself, its end."""
+    kept, total = segments[-1:], segments[-1].num_positions
+    if total > most:
+        return [_end_of(segments[-1], most)]
+    for segment in reversed(segments[:-1]):
+        total += segment.num_positions
+        if total > most:
+            break
+        kept.insert(0, segment)
+    return kept
+
+
+def _end_of(segment: Segment, most: int) -> Segment:
+    """The last frames of a segment, and as many of its last units as fit beside them."""
+    end = replace(segment)
+    if segment.codes is not None and segment.pointer is not None:
+        num_frames = min(len(segment.codes), 3 * most // 4)
+        end.codes, end.pointer = segment.codes[-num_frames:], segment.pointer[-num_frames:]
+    dropped = max(0, end.num_positions - most)
+    end.units = torch.cat([segment.units[:1], segment.units[dropped + 1 :]])
+    if end.pointer is not None:
+        end.pointer = (end.pointer - dropped).clamp_min(0)
+    return end

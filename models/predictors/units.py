@@ -72,6 +72,35 @@ def units_of(phonemes: Phonemes) -> Units:
     return Units(tuple(symbols), tuple(stress), tuple(starts), words)
 
 
+def pieces_of(units: Units, most: int) -> list[Units]:
+    """Units in pieces of at most `most`, each with the language mark first; cut where a word
+    starts, or inside a word that is longer than a piece."""
+    if len(units) <= most:
+        return [units]
+    pieces, start = [], 1
+    while start < len(units):
+        limit = min(len(units), start + most - 1)
+        end = limit
+        while end < len(units) and end > start and not units.starts[end]:
+            end -= 1
+        end = end if end > start else limit
+        words = tuple(
+            (word, first - start + 1, min(last, end) - start + 1)
+            for word, first, last in units.words
+            if start <= first < end
+        )
+        pieces.append(
+            Units(
+                units.symbols[:1] + units.symbols[start:end],
+                units.stress[:1] + units.stress[start:end],
+                units.starts[:1] + units.starts[start:end],
+                words,
+            )
+        )
+        start = end
+    return pieces
+
+
 def units_of_text(text: str) -> Units:
     """A normalised text as units; `no_text` where it is empty."""
     return units_of(phonemize([text])[0]) if text else no_text()

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from models.schedule import Schedule
+from models.schedule import Schedule, UnwantedError
 
 
 def test_the_most_urgent_goes_first() -> None:
@@ -59,3 +59,53 @@ def test_a_failure_gives_its_slot_back() -> None:
         _ = 1 / 0
     with schedule.work(0.0):
         pass
+
+
+def test_work_that_is_called_off_does_not_wait_for_its_turn() -> None:
+    schedule = Schedule(slots=1)
+    unwanted = threading.Event()
+    ended: list[float] = []
+
+    def wait(due: float) -> None:
+        with pytest.raises(UnwantedError), schedule.work(due, unwanted.is_set):
+            pytest.fail("it was given a slot")
+        ended.append(due)
+
+    threads = [threading.Thread(target=wait, args=(due,)) for due in (3.0, 1.0, 2.0)]
+    with schedule.work(0.0):
+        for thread in threads:
+            thread.start()
+        while len(schedule._waiting) < len(threads):
+            time.sleep(0.001)
+        unwanted.set()
+        for thread in threads:
+            thread.join(1)
+        assert sorted(ended) == [1.0, 2.0, 3.0]
+    assert not schedule._waiting
+    with schedule.work(0.0):  # the slot is there again
+        pass
+
+
+def test_called_off_in_the_moment_of_its_turn_the_slot_goes_on() -> None:
+    for _ in range(20):
+        schedule = Schedule(slots=1)
+        unwanted = threading.Event()
+        entered = threading.Event()
+
+        def wait(schedule: Schedule, unwanted: threading.Event, entered: threading.Event) -> None:
+            try:
+                with schedule.work(1.0, unwanted.is_set):
+                    pass
+            except UnwantedError:
+                pass
+            entered.set()
+
+        schedule._enter(0.0, lambda: False)
+        thread = threading.Thread(target=wait, args=(schedule, unwanted, entered))
+        thread.start()
+        while not schedule._waiting:
+            time.sleep(0.0005)
+        unwanted.set()
+        schedule._leave()
+        thread.join(1)
+        assert entered.is_set() and schedule._free == 1 and not schedule._waiting

@@ -129,17 +129,21 @@ def test_no_more_turns_are_remembered_than_were_trained_on(
     assert state.length == MAX_PAST_TURNS * segments[1].num_positions
 
 
-def test_turns_leave_a_buffer_that_has_grown(
-    talker: DialogueModel, segments: list[Segment]
-) -> None:
-    """A conversation once broke at its fifth turn: a grown buffer belongs to inference mode."""
+def test_the_cache_never_grows(talker: DialogueModel, segments: list[Segment]) -> None:
+    """Turns that nobody ended in between, sentences of one long turn: the oldest leave."""
     state = talker.init_state()
-    begun_with = state.past[0].values.shape[2]
-    while state.past[0].values.shape[2] == begun_with:
+    room = state.past[0].values.shape[2]
+    for _ in range(30):
         talker.prefill(state, segments[1:2])
         state.turn_ends.append(state.length)
-    talker.end_turn(state)
-    assert state.length <= talker.config.max_positions
+    for _ in range(30):
+        talker.prefill(state, segments[2:3])
+        state.sentence_ends.append(state.length)
+    assert state.length <= talker.capacity == room == state.past[0].values.shape[2]
+    assert state.turn_ends == []
+    talker.make_room(state)
+    assert 0 < state.length <= talker.config.max_positions
+    assert state.sentence_ends[-1] == state.length
 
 
 def test_losses_fall_when_trained(talker: DialogueModel, segments: list[Segment]) -> None:

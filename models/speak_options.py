@@ -1,0 +1,62 @@
+"""How a reply is spoken."""
+
+from dataclasses import dataclass
+
+from data.errors import InputError
+from models.predictors.sampling import SamplingOptions
+from models.vocoder.lookahead import TEMPERATURE
+from models.vocoder.synthesis import Manner
+
+
+@dataclass(frozen=True)
+class SpeakOptions:
+    """How to speak.
+
+    Attributes:
+        seed: the same seed, dialogue and text give the same speech; None draws one.
+        temperature, top_k, top_p, typical_p, duration_spread, flow_steps, guidance: see
+            `SamplingOptions`.
+        pitch, rate, energy: factors on what the dialogue asks for.
+        latent_temperature: of the noise of latents.
+    """
+
+    seed: int | None = None
+    temperature: float = SamplingOptions.temperature
+    top_k: int = SamplingOptions.top_k
+    top_p: float = SamplingOptions.top_p
+    typical_p: float = SamplingOptions.typical_p
+    duration_spread: float = SamplingOptions.duration_spread
+    flow_steps: int = SamplingOptions.flow_steps
+    guidance: float = SamplingOptions.guidance
+    pitch: float = 1.0
+    rate: float = 1.0
+    energy: float = 1.0
+    latent_temperature: float = TEMPERATURE
+
+    def __post_init__(self) -> None:
+        if self.seed is not None and not 0 <= self.seed < 2**63:
+            raise InputError(f"the seed is {self.seed}; it must be from 0 to 2^63 - 1")
+        for name, low, high in (("pitch", 0.4, 2.5), ("rate", 0.4, 2.5), ("energy", 0.05, 8.0)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"{name} is {value}; it must be from {low} to {high}")
+        try:
+            _ = self.sampling
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+    @property
+    def sampling(self) -> SamplingOptions:
+        return SamplingOptions(
+            self.temperature,
+            self.top_k,
+            self.top_p,
+            self.typical_p,
+            duration_spread=self.duration_spread,
+            flow_steps=self.flow_steps,
+            guidance=self.guidance,
+        )
+
+    @property
+    def manner(self) -> Manner:
+        return Manner(self.pitch, self.rate, self.energy)

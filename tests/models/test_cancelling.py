@@ -1,0 +1,169 @@
+"""A reply that nobody wants ends at once, whatever it is doing and whoever says so."""
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from models.reply import Reply
+from models.speaker import Speaker, SpeakOptions
+from tests.models.test_speaker import ended
+from tests.tiny import tiny_speaker
+
+LONG = "The train was late and we waited near the old bridge. " * 60
+OPTIONS = SpeakOptions(seed=3)
+
+
+@pytest.fixture(scope="module")
+def one_speaker() -> Speaker:
+    return tiny_speaker("gpt-talker")
+
+
+def begun(speaker: Speaker, text: object = LONG) -> Reply:
+    return speaker.speak(speaker.open_dialogue(), text, speaker.voices["one"], OPTIONS)
+
+
+def untouched(_: Reply) -> None:
+    """Cancelled as soon as it was begun."""
+
+
+def first_chunk(reply: Reply) -> None:
+    next(iter(reply))
+
+
+def full_queues(reply: Reply) -> None:
+    """Nobody takes the sound: both threads wait for room, or for each other."""
+    count = -1
+    while count != reply.work._num_frames:
+        count = reply.work._num_frames
+        time.sleep(0.3)
+
+
+def half_heard(reply: Reply) -> None:
+    for _ in reply:
+        if reply.duration_s > 2:
+            return
+
+
+@pytest.mark.parametrize("until", [untouched, first_chunk, full_queues, half_heard])
+def test_cancelling_is_prompt(one_speaker: Speaker, until: Callable[[Reply], None]) -> None:
+    reply = begun(one_speaker)
+    until(reply)
+    started = time.perf_counter()
+    reply.cancel()
+    assert time.perf_counter() - started < 0.1  # it does not wait for the threads
+    assert ended(reply.work.threads)
+    reply.cancel()
+    assert list(reply) == [] and not reply.complete
+
+
+def test_cancelling_from_another_thread_ends_the_iteration(one_speaker: Speaker) -> None:
+    reply = begun(one_speaker)
+    threading.Timer(0.05, reply.cancel).start()
+    for _ in reply:
+        pass
+    assert not reply.complete and ended(reply.work.threads)
+
+
+def test_many_may_cancel_at_once(one_speaker: Speaker) -> None:
+    reply = begun(one_speaker)
+    first_chunk(reply)
+    cancelling = [threading.Thread(target=reply.cancel) for _ in range(8)]
+    for thread in cancelling:
+        thread.start()
+    assert ended(cancelling) and ended(reply.work.threads)
+
+
+def test_a_reply_that_nobody_holds_ends(one_speaker: Speaker) -> None:
+    reply = begun(one_speaker)
+    first_chunk(reply)
+    threads = reply.work.threads
+    del reply
+    gc.collect()
+    assert ended(threads)
+
+
+def test_a_reply_that_waits_for_its_turn_ends(one_speaker: Speaker) -> None:
+    """Others are ahead of it, and stay so."""
+    schedule = one_speaker.schedule
+    slots = schedule._free
+    for _ in range(slots):
+        schedule._enter(0.0, lambda: False)
+    try:
+        reply = begun(one_speaker)
+        while not schedule._waiting:
+            time.sleep(0.01)
+        reply.cancel()
+        assert ended(reply.work.threads)
+    finally:
+        for _ in range(slots):
+            schedule._leave()
+    assert schedule._free == slots
+
+
+def test_a_dialogue_goes_on_while_the_words_of_a_dropped_reply_are_awaited(
+    one_speaker: Speaker,
+) -> None:
+    """A language model that hangs must not hold up the dialogue whose reply was cancelled."""
+    more = threading.Event()
+
+    def pieces() -> Iterator[str]:
+        yield "The train was late and we waited near the old bridge. And then"
+        more.wait(20)
+        yield " it went on."
+
+    dialogue = one_speaker.open_dialogue()
+    reply = one_speaker.speak(dialogue, pieces(), one_speaker.voices["one"], OPTIONS)
+    first_chunk(reply)
+    started = time.perf_counter()
+    one_speaker.hear(dialogue, 0, "Stop, please.", None)
+    assert time.perf_counter() - started < 2
+    length = dialogue.predictor.length
+    more.set()
+    assert ended(reply.work.threads)
+    assert dialogue.predictor.length == length  # the late words did not enter it
+
+
+def test_a_reply_whose_words_fail_says_so_and_ends(one_speaker: Speaker) -> None:
+    def pieces() -> Iterator[str]:
+        yield "I see. "
+        raise OSError("the line is dead")
+
+    reply = begun(one_speaker, pieces())
+    with pytest.raises(OSError, match="the line is dead"):
+        list(reply)
+    assert ended(reply.work.threads)
+
+
+def test_an_interrupted_turn_is_committed_while_its_threads_still_end(
+    one_speaker: Speaker,
+) -> None:
+    dialogue = one_speaker.open_dialogue()
+    reply = one_speaker.speak(dialogue, LONG, one_speaker.voices["one"], OPTIONS)
+    half_heard(reply)
+    reply.commit(played_s=1.0)
+    assert [turn.who for turn in dialogue.turns] == [1]
+    length = dialogue.predictor.length
+    assert ended(reply.work.threads)
+    assert dialogue.predictor.length == length
+
+
+def test_the_program_ends_while_a_reply_is_spoken() -> None:
+    """A thread that is inside PyTorch when the interpreter goes aborts it."""
+    import subprocess
+    import sys
+
+    program = """
+from tests.tiny import tiny_speaker
+from models.speaker import SpeakOptions
+speaker = tiny_speaker("gpt-talker")
+reply = speaker.speak(speaker.open_dialogue(), "I see it. " * 200, speaker.voices["one"])
+next(iter(reply))
+print("spoken", flush=True)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
+    )
+    assert (ran.returncode, ran.stdout) == (0, "spoken\n"), ran.stderr

@@ -4,23 +4,24 @@ The later stages read time ranges of the copy: seeking in it is exact, which in 
 is not. A recording of any length takes the memory of one block.
 """
 
-from collections.abc import Iterator
+import logging
 from pathlib import Path
 
-import av
 import numpy as np
 import soundfile
 
-from data.audio import SAMPLE_RATE, StreamResampler
+from data.audio import SAMPLE_RATE
+from data.audio.media import open_media
+from data.audio.preparation import Correction, Survey, working_sound
 from data.errors import InputError
 from data.files import atomic_path
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
 from data.ncssd.truncation import announced_seconds, missing_end
 
+log = logging.getLogger(__name__)
 VERSION = 3
 MIN_SECONDS = 1.0
-_BLOCK = 1 << 18
 _CLIPPED = 0.999
 
 
@@ -34,7 +35,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     copy = context.store.path("decode", key, ".wav")
     copy.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(copy) as partial:
-        facts = _write_copy(path, partial)
+        facts = _decode(path, partial)
         _check(facts)
         if end := missing_end(path, facts):
             facts.setdefault("damaged", f"it ends early: {end}")
@@ -46,27 +47,49 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     return [{**row, **facts, "audio": context.store.relative(copy)}]
 
 
-def _write_copy(path: Path, partial: Path) -> Row:
-    """Decodes, resamples, writes; returns what was seen on the way."""
-    facts: Row = {}
+def _decode(path: Path, partial: Path) -> Row:
+    """Writes the copy; again where the sound turns out to need a correction, which is rare."""
+    correction = Correction()
+    while True:
+        facts, needed = _write_copy(path, partial, correction)
+        if needed == correction:
+            if correction.facts:
+                log.info("%s: %s", path.name, correction)
+            return {**facts, **correction.facts}
+        correction = needed
+
+
+def _write_copy(path: Path, partial: Path, correction: Correction) -> tuple[Row, Correction]:
+    """Decodes, resamples, corrects, writes; returns facts of the sound and the correction that it
+    needs."""
     total, clipped, peak, energy = 0, 0, 0.0, 0.0
-    with soundfile.SoundFile(
-        partial, "w", SAMPLE_RATE, channels=1, format="RF64", subtype="PCM_16"
-    ) as file:
-        for block in _resampled(path, facts):
-            if not np.isfinite(block).all():
-                raise InputError("it holds samples that are not numbers; export it again")
+    with (
+        open_media(path, "it") as media,
+        soundfile.SoundFile(
+            partial, "w", SAMPLE_RATE, channels=1, format="RF64", subtype="PCM_16"
+        ) as file,
+    ):
+        facts: Row = {
+            "container": media.container,
+            "codec": media.codec,
+            "announced": round(announced_seconds(media.file, media.stream), 3),
+        }
+        survey = Survey(media, SAMPLE_RATE, correction)
+        for source, block in working_sound(media, SAMPLE_RATE, correction, survey):
             size = np.abs(block)
-            clipped += int((size >= _CLIPPED).sum())
+            clipped += int((np.abs(source) >= _CLIPPED * correction.full_scale).sum())
             peak = max(peak, float(size.max(initial=0.0)))
             energy += float((block.astype(np.float64) ** 2).sum())
             total += block.shape[0]
             file.write(np.clip(block, -1.0, 1.0))
+        facts |= {"rate": media.rate, "channels": media.channels}
+        if media.damaged:
+            facts["damaged"] = media.damaged
     facts["duration"] = round(total / SAMPLE_RATE, 4)
     facts["clipped"] = round(clipped / max(total, 1), 6)
     facts["peak"] = round(peak, 5)
     facts["rms"] = round((energy / max(total, 1)) ** 0.5, 6)
-    return facts
+    return facts, survey.correction()
 
 
 def _check(facts: Row) -> None:
@@ -79,56 +102,3 @@ def _check(facts: Row) -> None:
     if facts["clipped"] > 0.05:
         share = 100 * facts["clipped"]
         raise InputError(f"{share:.0f} % of it is clipped; record it at a lower level")
-
-
-def _resampled(path: Path, facts: Row) -> Iterator[np.ndarray]:
-    resampler: StreamResampler | None = None
-    for block in _blocks(path, facts):
-        if resampler is None:
-            resampler = StreamResampler(facts["rate"], SAMPLE_RATE)
-        yield resampler.push(block)
-    if resampler is not None:
-        yield resampler.flush()
-
-
-def _blocks(path: Path, facts: Row) -> Iterator[np.ndarray]:
-    """Mono blocks at the source's rate; a damage ends them, and `facts` says so."""
-    pieces: list[np.ndarray] = []
-    held = 0
-    for piece in _frames(path, facts):
-        pieces.append(piece)
-        held += piece.shape[0]
-        if held >= _BLOCK:
-            yield np.concatenate(pieces)
-            pieces, held = [], 0
-    if pieces:
-        yield np.concatenate(pieces)
-
-
-def _frames(path: Path, facts: Row) -> Iterator[np.ndarray]:
-    if path.stat().st_size == 0:
-        raise InputError("it holds 0 bytes")
-    seen = False
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise InputError("it has no audio stream")
-            stream = container.streams.audio[0]
-            facts.update(
-                container=container.format.name,
-                codec=stream.codec_context.name,
-                rate=int(stream.rate or 0),
-                channels=int(stream.codec_context.channels or 0),
-                announced=round(announced_seconds(container, stream), 3),
-            )
-            planar = av.AudioResampler(format="fltp", rate=facts["rate"] or None)
-            for frame in container.decode(stream):
-                for part in planar.resample(frame):
-                    seen = True
-                    facts["rate"] = part.sample_rate
-                    yield part.to_ndarray().mean(axis=0)
-    except (av.FFmpegError, OSError, EOFError) as error:
-        if not seen:
-            reason = error.__class__.__name__
-            raise InputError(f"it is not media that can be decoded ({reason})") from error
-        facts["damaged"] = f"it is damaged ({error.__class__.__name__} after some sound)"

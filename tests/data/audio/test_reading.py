@@ -113,9 +113,9 @@ def test_what_is_no_sound_is_turned_away(tmp_path: Path) -> None:
         "missing.wav": "does not exist",
         ".": "not a file",
         "empty.wav": "0 bytes",
-        "text.wav": "not audio",
-        "noise.raw": "no audio stream|not audio",
-        "none.wav": "no samples",
+        "text.wav": "not media",
+        "noise.raw": "no audio stream|not media",
+        "none.wav": "no sound",
         "nan.wav": "not numbers",
     }.items():
         with pytest.raises(InputError, match=words):

@@ -1,0 +1,186 @@
+"""Media files by FFmpeg: what may be opened, and its sound in blocks.
+
+Some of what FFmpeg opens is no media but a list of what else to open: playlists, manifests,
+session descriptions, file name patterns. Only the containers named here are read, from a file that
+has no name, and nothing that they refer to is opened.
+"""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+
+from data.audio.headers import SizedFile
+from data.errors import InputError
+
+MAX_CHANNELS = 16
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
+_CONTAINERS = (
+    *("wav", "w64", "aiff", "au", "caf", "voc", "nistsphere", "ircam", "iff"),
+    *("flac", "mp3", "aac", "ac3", "eac3", "dts", "amr", "ape", "wv", "tta", "ogg"),
+    *("matroska", "mov", "avi", "asf", "flv", "mpeg", "mpegts", "mxf", "rm"),
+)
+_CODECS = (
+    *("flac", "alac", "ape", "tta", "wavpack", "wmalossless", "mlp", "truehd", "als"),
+    *("mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "aac", "aac_fixed", "aac_latm"),
+    *("opus", "libopus", "vorbis", "libvorbis", "speex", "libspeex", "ac3", "eac3", "dca"),
+    *("wmav1", "wmav2", "wmapro", "wmavoice", "cook", "ra_144", "ra_288", "sipr", "nellymoser"),
+    *("amrnb", "amrwb", "gsm", "gsm_ms", "g722", "qdm2", "mace3", "mace6", "8svx_exp", "8svx_fib"),
+)
+_BLOCK = 1 << 18  # numbers that are decoded at once, all channels together
+
+
+class Media:
+    """An open file.
+
+    Attributes:
+        name: for messages.
+        container, codec: as FFmpeg names them.
+        rate: of the sound, in Hz.
+        channels: how many.
+        damaged: why the sound ended before the file did; empty where it did not.
+        file, stream: PyAV's.
+    """
+
+    def __init__(self, name: str, file: Any) -> None:
+        self.name, self.file = name, file
+        if not file.streams.audio:
+            raise InputError(f"{name} has no audio stream; give a file with sound in it")
+        self.stream = file.streams.audio[0]
+        self.container: str = file.format.name
+        self.codec: str = self.stream.codec_context.name
+        self.rate = int(self.stream.rate or 0)
+        self.channels = int(self.stream.codec_context.channels or 0)
+        self.damaged = ""
+        if self.codec not in _codecs():
+            raise InputError(f"{name} holds sound in {self.codec}, which is not read; convert it")
+        if self.rate:
+            self._check(self.rate, self.channels)
+
+    @property
+    def lossy(self) -> bool:
+        """Whether decoding may go a little beyond full scale where the original did not."""
+        return not self.codec.startswith("pcm_")
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Samples [channels, n], float32, as the file has them; damage ends them.
+
+        Raises:
+            InputError: nothing can be decoded.
+        """
+        pieces: list[np.ndarray] = []
+        held = 0
+        for piece in self._pieces():
+            pieces.append(piece)
+            held += piece.size
+            if held >= _BLOCK:
+                yield np.concatenate(pieces, axis=1)
+                pieces, held = [], 0
+        if pieces:
+            yield np.concatenate(pieces, axis=1)
+
+    def _pieces(self) -> Iterator[np.ndarray]:
+        seen = False
+        try:
+            planar = av.AudioResampler(format="fltp", rate=self.rate or None)
+            for frame in self.file.decode(self.stream):
+                for part in planar.resample(frame):
+                    piece = part.to_ndarray()
+                    if not seen:
+                        self.rate, self.channels = part.sample_rate, piece.shape[0]
+                        self._check(self.rate, self.channels)
+                        seen = True
+                    if piece.shape[0] != self.channels:
+                        raise ValueError("the number of channels changes")
+                    yield piece
+        except InputError:
+            raise
+        except (av.FFmpegError, OSError, EOFError, ValueError) as error:
+            if not seen:
+                raise _unreadable(self.name, error) from error
+            self.damaged = f"it is damaged ({error.__class__.__name__} after some sound)"
+
+    def _check(self, rate: int, channels: int) -> None:
+        if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+            raise InputError(
+                f"{self.name} has {rate} samples a second; rates from {MIN_RATE_HZ} to "
+                f"{MAX_RATE_HZ} Hz are read: convert it"
+            )
+        if channels > MAX_CHANNELS:
+            raise InputError(
+                f"{self.name} has {channels} channels; at most {MAX_CHANNELS} are read: mix it down"
+            )
+
+
+@contextlib.contextmanager
+def open_media(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[Media]:
+    """Opens a file or a stream that can seek, which is read from its start.
+
+    Args:
+        name: what messages call it (default: its path).
+
+    Raises:
+        InputError: there is no such file, or it is no media that is read.
+    """
+    name = name or _name(source)
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, (str, Path)):
+            source = stack.enter_context(_open(Path(source), name))
+        if source.seek(0, io.SEEK_END) == 0:
+            raise InputError(f"{name} holds 0 bytes; give an audio file with sound in it")
+        options = {
+            "format_whitelist": ",".join(_CONTAINERS),
+            "codec_whitelist": ",".join(sorted(_codecs())),  # no picture is decoded either
+            "protocol_whitelist": "none",
+        }
+        sized = SizedFile(source)
+        if sized.read(12)[8:] == b"WAVE":
+            options["max_probe_packets"] = "8"  # is it DTS, disguised? FFmpeg would ask all of it
+        sized.seek(0)
+        try:
+            file = av.open(
+                sized,
+                options=options,
+                metadata_errors="replace",
+                io_open=_refuse,
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise _unreadable(name, error) from error
+        yield Media(name, stack.enter_context(file))
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> Any:
+    raise PermissionError(f"media may open no other file: {url!r:.80}")
+
+
+def _open(path: Path, name: str) -> BinaryIO:
+    if not path.exists():
+        raise InputError(f"{name} does not exist; give the path of an audio file")
+    if not path.is_file():
+        raise InputError(f"{name} is not a file; give the path of an audio file")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{name} cannot be opened ({error.strerror})") from None
+
+
+def _codecs() -> set[str]:
+    pcm = {one for one in av.codecs_available if one.startswith(("pcm_", "adpcm_"))}
+    return pcm | set(_CODECS)
+
+
+def _name(source: str | Path | BinaryIO) -> str:
+    if isinstance(source, (str, Path)):
+        return str(source)
+    return str(getattr(source, "name", "") or "the audio stream")
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    return InputError(
+        f"{name} is not media that can be decoded ({error.__class__.__name__}); "
+        "give WAV, FLAC, MP3, OGG, MP4 or another audio or video file"
+    )

@@ -9,6 +9,7 @@ the verb is called.
 import contextlib
 import hashlib
 import importlib
+import io
 import logging
 import os
 import subprocess
@@ -72,7 +73,10 @@ def main(argv: list[str]) -> int:
     # The doctor must work where nothing else does.
     inside = Path(sys.prefix).resolve() == VENV.resolve()
     if not no_venv and not (verb == "doctor" and not _installed()):
-        ensure_environment(VERBS[verb][3])
+        try:
+            ensure_environment(VERBS[verb][3])
+        except OSError as error:
+            return _failed_by_system(error)
         if not inside:
             command = [str(_venv_python()), str(ROOT / "launch.py"), *argv]
             if os.name == "posix":
@@ -108,13 +112,38 @@ def run_verb(verb: str, rest: list[str]) -> int:
         return int(getattr(importlib.import_module(module), function)(rest))
     from data.errors import RepError
 
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be valid Unicode
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return int(getattr(importlib.import_module(module), function)(rest) or 0)
+        status = int(getattr(importlib.import_module(module), function)(rest) or 0)
+        sys.stdout.flush()
+        return status
     except RepError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _failed(str(error))
+    except OSError as error:
+        return _failed_by_system(error)
     except KeyboardInterrupt:
         return 130
+
+
+def _failed(line: str) -> int:
+    print(f"error: {line}", file=sys.stderr)
+    return 2
+
+
+def _failed_by_system(error: OSError) -> int:
+    """What the operating system refused, in one line: a full disk, a missing permission."""
+    from data.files import explain
+
+    try:
+        sys.stdout.flush()
+    except OSError:  # it is the output itself that failed, and would again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # as of `launch.py voices | head -1`
+            return 1
+        return _failed(explain(error, "cannot write the output"))
+    return _failed(explain(error))
 
 
 def ensure_environment(with_tests: bool) -> None:

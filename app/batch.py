@@ -1,115 +1,41 @@
 """`launch.py synth`: many replies from a JSONL file, with a manifest; goes on where it stopped."""
 
 import argparse
+import contextlib
 import hashlib
 import json
-import re
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.batch_items import Item, read_items
 from app.options import add_speaking, speak_options
 from app.reply import hear_turns
 from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
-from data.dialogue import Turn, dialogue_from_dict, read_dialogue
-from data.errors import InputError
-from data.files import atomic_write
-from data.limits import MAX_SPOKEN, limited_text
+from data.errors import InputError, OutputError
+from data.files import (
+    atomic_write,
+    check_file,
+    clean_leftovers,
+    folder_lock,
+    output_errors,
+    prepare_folder,
+)
 from models.checkpoint import WEIGHTS, sha256
 from models.predictors.table import PREDICTORS
 from models.predictors.thinker import Thinker
 from models.speaker import Speaker, SpeakOptions
 from models.voice import Voice
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_KEYS = {"id", "text", "voice", "dialogue", "seed"}
-
 Row = dict[str, object]
-
-
-@dataclass(frozen=True)
-class Item:
-    """One line: what to say, in which voice, after which turns."""
-
-    id: str
-    text: str
-    voice: str
-    turns: tuple[Turn, ...] = ()
-    seed: int = 0
-
-
-def read_items(path: Path) -> list[Item]:
-    """Reads and checks all lines.
-
-    Raises:
-        InputError: with every bad line and what is wrong with it.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} is not a file; give a JSONL file, an object a line")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text in UTF-8 ({error}); write it anew as such") from None
-    items, problems, seen = [], [], set()
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            item = _read_item(line, path.parent)
-            if item.id in seen:
-                raise InputError(f"the id {item.id!r} was there before")
-            seen.add(item.id)
-            items.append(item)
-        except InputError as error:
-            problems.append(f"line {number}: {error}")
-    if problems:
-        shown = problems[:20] + ([f"and {len(problems) - 20} more"] if len(problems) > 20 else [])
-        raise InputError(f"{path} has bad lines, nothing was started:\n  " + "\n  ".join(shown))
-    if not items:
-        raise InputError(f"{path} holds no items")
-    return items
-
-
-def _read_item(line: str, folder: Path) -> Item:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON ({error.msg} at column {error.colno})") from None
-    if not isinstance(row, dict):
-        raise InputError(f"not an object but {type(row).__name__}")
-    unknown = sorted(set(row) - _KEYS)
-    if unknown:
-        raise InputError(f"unknown keys {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}")
-    for key in ("id", "text", "voice"):
-        if not isinstance(row.get(key), str):
-            raise InputError(f'"{key}" must be a string')
-    if not _ID.fullmatch(row["id"]):
-        raise InputError(f"the id {row['id']!r} must be a plain file name")
-    seed = row.get("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
-        raise InputError('"seed" must be a whole number from 0 to 2147483647')
-    turns = _read_turns(row.get("dialogue"), folder)
-    return Item(
-        row["id"], limited_text(row["text"], MAX_SPOKEN, '"text"'), row["voice"], turns, seed
-    )
-
-
-def _read_turns(given: object, folder: Path) -> tuple[Turn, ...]:
-    if given is None:
-        return ()
-    if isinstance(given, str):
-        return tuple(read_dialogue(folder / given).turns)
-    if not isinstance(given, list):
-        raise InputError('"dialogue" must be a path or a list of turns')
-    if not given:
-        return ()
-    return tuple(dialogue_from_dict({"turns": given}, folder, '"dialogue"').turns)
 
 
 def made_from(item: Item, voice: Voice, speaking: Mapping[str, object]) -> str:
@@ -169,6 +95,7 @@ def run_batch(
     """Speaks what the manifest does not hold yet; returns how many are done, and the failures.
 
     The manifest is appended to as items are finished, so whatever stops the run, nothing is lost.
+    What cannot be written, as on a full disk, ends the run.
 
     Args:
         items: what to speak.
@@ -176,11 +103,14 @@ def run_batch(
         out: the folder of the sounds and the manifest.
         jobs: replies at once.
         speak: makes an item's sound; returns its row of the manifest.
+
+    Raises:
+        OutputError: a sound or a row cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    manifest = out / "manifest.jsonl"
-    done = _still_good(manifest, out, digests)
-    _write_rows(manifest, done.values())
+    path = out / "manifest.jsonl"
+    done = _still_good(path, out, digests)
+    atomic_write(path, b"".join(map(_line, done.values())))
     rows = [item for item in items if item.id not in done]
     failures: list[tuple[str, str]] = []
     bar = Progress(
@@ -190,34 +120,58 @@ def run_batch(
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    with bar, ThreadPoolExecutor(jobs) as pool, manifest.open("a", encoding="utf-8") as file:
+    with bar, ThreadPoolExecutor(jobs) as pool, path.open("ab", buffering=0) as manifest:
         task = bar.add_task("", total=len(items), completed=len(items) - len(rows))
         waiting = iter(rows)
         running: dict[Future[Row], Item] = {}
+
+        def finish(future: Future[Row]) -> None:
+            item = running.pop(future)
+            try:
+                row = future.result()
+            except OutputError:
+                raise
+            except Exception as error:
+                failures.append((item.id, str(error)))
+            else:
+                _add_row(manifest, {**row, "made_from": digests[item.id]}, out)
+
         try:
             while True:
                 while len(running) < jobs and (item := next(waiting, None)) is not None:
                     running[pool.submit(speak, item)] = item
                 if not running:
                     break
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    item = running.pop(future)
-                    try:
-                        file.write(_line({**future.result(), "made_from": digests[item.id]}))
-                        file.flush()
-                    except Exception as error:
-                        failures.append((item.id, str(error)))
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    finish(future)
                     bar.advance(task)
-        except KeyboardInterrupt:
-            print("stopping after what is being spoken; run again to go on", file=sys.stderr)
-            for future, item in running.items():
-                try:
-                    file.write(_line({**future.result(), "made_from": digests[item.id]}))
-                except Exception as error:
-                    failures.append((item.id, str(error)))
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                print("stopping after what is being spoken; run again to go on", file=sys.stderr)
+            for future in list(running):
+                with contextlib.suppress(OutputError):  # one has stopped the run already
+                    finish(future)
             raise
     return len(items) - len(failures), failures
+
+
+def _add_row(manifest: FileIO, row: Row, out: Path) -> None:
+    """Appends a row. Where that fails, neither the row nor its sound is left.
+
+    Raises:
+        OutputError: the row cannot be written.
+    """
+    path = Path(manifest.name)
+    end = path.stat().st_size
+    try:
+        with output_errors(path):
+            line = _line(row)
+            while line:  # a disk that fills up takes a part first
+                line = line[manifest.write(line) :]
+    except BaseException:
+        os.truncate(path, end)
+        (out / str(row["file_name"])).unlink(missing_ok=True)
+        raise
 
 
 def _still_good(manifest: Path, out: Path, digests: Mapping[str, str]) -> dict[str, Row]:
@@ -238,13 +192,8 @@ def _still_good(manifest: Path, out: Path, digests: Mapping[str, str]) -> dict[s
     return found
 
 
-def _write_rows(manifest: Path, rows: Iterable[Row]) -> None:
-    text = "".join(map(_line, rows))
-    atomic_write(manifest, text)
-
-
-def _line(row: Row) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
+def _line(row: Row) -> bytes:
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def main(argv: list[str]) -> int:
@@ -259,6 +208,15 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--jobs is {args.jobs}; it must be 1 or more")
     shared = speak_options(args, 0)  # before the models are loaded: they may be wrong
     items = read_items(args.items)
+    prepare_folder(args.out)
+    for name in ("manifest.jsonl", *(f"{item.id}.wav" for item in items)):
+        check_file(args.out / name)
+    with folder_lock(args.out, "another synth"):
+        clean_leftovers(args.out)
+        return _synthesize(items, args, shared)
+
+
+def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOptions) -> int:
     speaker = load_speaker(args.weights, args.device, args.predictor)
     voices = {name: resolve_voice(speaker, name) for name in sorted({i.voice for i in items})}
     speaking = {

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.voices import load_speaker, resolve_voice
 from data.dialogue import Dialogue, Turn, read_ncssd, write_ncssd_dialogue
 from data.errors import InputError
-from data.files import atomic_write
+from data.files import atomic_write, prepare_folder
 from models.checkpoint import WEIGHTS, sha256
 from models.speaker import Speaker
 from models.voice import Voice
@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.copies < 1:
         raise InputError(f"--copies is {args.copies}; it must be 1 or more")
+    prepare_folder(args.out, keep=False)
     speaker = load_speaker(args.weights, args.device)
     names = args.voices.split(",") if args.voices else list(speaker.voices)
     voices = [resolve_voice(speaker, name.strip()) for name in dict.fromkeys(names)]

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,12 @@ class Engines:
     responders: dict[str, Responder]
     library: Library = field(default_factory=Library)
     _tried: dict[str, Any] = field(default_factory=dict)
+    _changing: Any = field(default_factory=threading.Lock)  # `speaker.voices`
+    _stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = self.speaker.voices
+        self._stamps = {k: v for k, v in self.library.stamps().items() if k in known}
 
     def try_voice(self, voice: Any) -> str:
         """A name, hard to guess, under which a voice that is not kept can be heard, until
@@ -74,11 +81,13 @@ class Engines:
         Raises:
             InputError: the name is taken or no name, or there is no consent.
         """
-        self.check_new_voice(name)
-        named = replace(voice, name=name)
-        facts = self.library.keep(named, sample, consent, transcript, language)
-        named = replace(named, description=facts.description)
-        self.speaker.voices = {**self.speaker.voices, name: named}
+        with self._changing:
+            self.check_new_voice(name)
+            named = replace(voice, name=name)
+            facts = self.library.keep(named, sample, consent, transcript, language)
+            named = replace(named, description=facts.description)
+            self.speaker.voices = {**self.speaker.voices, name: named}
+            self._stamps[name] = self.library.stamps()[name]
         return facts
 
     def check_new_voice(self, name: str) -> None:
@@ -88,9 +97,30 @@ class Engines:
 
     def remove_voice(self, name: str) -> None:
         """A bundled voice of that name stays; raises InputError when there is no cloned one."""
-        self.library.remove(name)
+        with self._changing:
+            self.library.remove(name)
+            self._forget({name})
+
+    def sync_voices(self) -> None:
+        """Takes over what other processes have kept in the library, or removed from it."""
+        with self._changing:
+            now = self.library.stamps()
+            changed = {name for name, stamp in now.items() if self._stamps.get(name) != stamp}
+            gone = set(self._stamps) - set(now)
+            if not changed and not gone:
+                return
+            self._forget(gone | changed)
+            style_dim = len(next(iter(self.speaker.voices.values())).style)
+            found = self.library.voices(style_dim, sorted(changed - set(self.speaker.voices)))
+            self.speaker.voices = {**self.speaker.voices, **found}
+            self._stamps = now
+
+    def _forget(self, names: set[str]) -> None:
+        """Takes cloned voices of these names away; bundled ones stay."""
         voices = self.speaker.voices.items()
-        self.speaker.voices = {k: v for k, v in voices if k != name or v.prompt is None}
+        self.speaker.voices = {k: v for k, v in voices if k not in names or v.prompt is None}
+        for name in names:
+            self._stamps.pop(name, None)
 
 
 @dataclass(frozen=True)

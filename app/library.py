@@ -1,5 +1,6 @@
 """The voices that people have cloned: a folder, one safetensors file a voice."""
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -7,6 +8,7 @@ import logging
 import os
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,8 +16,18 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from app.voice_sample import VoiceSample
-from data.errors import InputError
+from app.voice_sample import MAX_SAMPLE_S, VoiceSample
+from data.audio import SAMPLE_RATE
+from data.errors import InputError, OutputError
+from data.files import (
+    atomic_write,
+    clean_leftovers,
+    explain,
+    folder_lock,
+    prepare_file,
+    prepare_folder,
+)
+from data.text import unprintable, valid_text
 from models.checkpoint import write_tensors
 from models.voice import Prompt, Voice
 
@@ -26,7 +38,12 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_TEXT = 2000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}", re.IGNORECASE)
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}", re.IGNORECASE)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = "repartee_voice"
+_MAX_STYLE = 4096  # numbers
+_MAX_STYLE_VALUE = 1000.0  # a style's mean square is 1
+_LEFT_S = 3600.0  # nobody writes one voice for so long
 
 
 @dataclass(frozen=True)
@@ -101,34 +118,42 @@ class Library:
         Raises:
             InputError: no consent, or a name that is taken or no name.
         """
-        if not consent.strip():
-            raise InputError(
-                "there is no consent; a voice is kept only with a statement of who allows its use"
-            )
-        path = self.path(voice.name)
-        if path.exists():
-            raise InputError(
-                f"there is a voice {voice.name!r} already; remove it or take another name"
-            )
         pcm = (np.clip(sample.samples, -1, 1) * 32767).astype(np.int16)
         facts = VoiceFacts(
             voice.name,
-            transcript.strip()[:MAX_TEXT],
+            _tidy(transcript),
             language,
-            consent.strip()[:MAX_TEXT],
+            _tidy(consent),
             hashlib.sha256(pcm.tobytes()).hexdigest(),
             datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             round(sample.speech_s, 2),
         )
-        self._write(path, voice.style, torch.from_numpy(pcm), facts)
+        self._add(voice.style, torch.from_numpy(pcm), facts)
         return facts
+
+    def prepare(self, name: str) -> None:
+        """Makes sure, before any work, that a voice can be kept under `name`.
+
+        Raises:
+            InputError: the name is taken or no name.
+            OutputError: the library cannot be written.
+        """
+        self._check_free(name)
+        prepare_folder(self.folder)
 
     def names(self) -> list[str]:
         """The names of the voices, whether or not their files can be read."""
-        if not self.folder.is_dir():
-            return []
-        found = [path.stem for path in self.folder.glob("*.safetensors")]
-        return sorted(name for name in found if _NAME.fullmatch(name))
+        return sorted(self.stamps())
+
+    def stamps(self) -> dict[str, tuple[int, int]]:
+        """By name, what changes when a voice's file becomes another one: inode and time."""
+        found = {}
+        if self.folder.is_dir():
+            for path in self.folder.glob("*.safetensors"):
+                with contextlib.suppress(FileNotFoundError):  # removed at this moment
+                    status = path.stat()
+                    found[path.stem] = (status.st_ino, status.st_mtime_ns)
+        return {name: stamp for name, stamp in found.items() if _NAME.fullmatch(name)}
 
     def load(self, name: str) -> tuple[Voice, VoiceFacts]:
         """A voice and its facts.
@@ -137,16 +162,20 @@ class Library:
             InputError: there is none of this name, or its file is damaged.
         """
         path = self.path(name)
-        if not path.is_file():
-            raise InputError(f"there is no cloned voice {name!r} in {self.folder}")
-        style, sample, facts = read_voice_file(path)
+        try:
+            style, sample, facts = read_voice_file(path)
+        except InputError:
+            if path.is_file():
+                raise
+            raise InputError(f"there is no cloned voice {name!r} in {self.folder}") from None
         prompt = Prompt(facts.transcript, sample.numpy().astype(np.float32) / 32767)
         return Voice(name, facts.description, style, prompt), facts
 
-    def voices(self, style_dim: int) -> dict[str, Voice]:
-        """All voices that these models can speak in; of others the log says why not."""
+    def voices(self, style_dim: int, names: Iterable[str] | None = None) -> dict[str, Voice]:
+        """The voices (of these names) that the models can speak in; the log says what hinders the
+        others."""
         found = {}
-        for name in self.names():
+        for name in self.names() if names is None else names:
             try:
                 voice, _ = self.load(name)
             except InputError as error:
@@ -161,21 +190,29 @@ class Library:
         return found
 
     def remove(self, name: str) -> None:
-        """Raises InputError when there is no such voice."""
+        """Raises InputError when there is no such voice, OutputError when it cannot be removed."""
         path = self.path(name)
         if not path.is_file():
             raise InputError(f"there is no cloned voice {name!r} in {self.folder}")
-        path.unlink()
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(explain(error, f"cannot remove {path}")) from error
 
     def export(self, name: str, target: Path) -> None:
-        """Copies a voice's file. Raises InputError when there is none, or `target` exists."""
+        """Copies a voice's file.
+
+        Raises:
+            InputError: there is none, or `target` exists.
+            OutputError: `target` cannot be written; nothing of it is left.
+        """
         path = self.path(name)
         if not path.is_file():
             raise InputError(f"there is no cloned voice {name!r} in {self.folder}")
         if target.exists():
             raise InputError(f"{target} exists already; give a new file")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
+        prepare_file(target, make_folder=True)
+        atomic_write(target, path.read_bytes())
 
     def take_in(self, source: Path, name: str | None = None) -> VoiceFacts:
         """Takes in a voice's file, which is read whole and written anew.
@@ -185,20 +222,31 @@ class Library:
         """
         style, sample, facts = read_voice_file(source)
         named = VoiceFacts(**{**asdict(facts), "name": checked_name(name or facts.name)})
-        path = self.path(named.name)
-        if path.exists():
-            raise InputError(
-                f"there is a voice {named.name!r} already; give --name or remove that one"
-            )
-        self._write(path, style, sample, named)
+        self._add(style, sample, named)
         return named
 
-    def _write(
-        self, path: Path, style: torch.Tensor, sample: torch.Tensor, facts: VoiceFacts
-    ) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def _check_free(self, name: str) -> None:
+        checked_name(name)
+        # Not every file system tells capitals apart.
+        taken = next((other for other in self.names() if other.lower() == name.lower()), None)
+        if taken is not None:
+            raise InputError(
+                f"there is a voice {taken!r} already in {self.folder}; take another name or remove "
+                "that one"
+            )
+
+    def _add(self, style: torch.Tensor, sample: torch.Tensor, facts: VoiceFacts) -> None:
+        """Writes a voice that is not there yet; others who add one at the same time wait."""
+        path = self.path(facts.name)
+        problem = _wrong_with(style, sample, facts)
+        if problem:
+            raise InputError(f"the voice cannot be kept: {problem}")
+        self.prepare(facts.name)
         tensors = {"style": style.float().contiguous(), "sample": sample.contiguous()}
-        write_tensors(path, tensors, {_KEY: json.dumps(asdict(facts))})
+        with folder_lock(self.folder, wait=True):
+            self._check_free(facts.name)
+            clean_leftovers(self.folder, older_than_s=_LEFT_S)
+            write_tensors(path, tensors, {_KEY: json.dumps(asdict(facts))})
 
 
 def read_voice_file(path: Path) -> tuple[torch.Tensor, torch.Tensor, VoiceFacts]:
@@ -220,9 +268,9 @@ def read_voice_file(path: Path) -> tuple[torch.Tensor, torch.Tensor, VoiceFacts]
             style, sample = file.get_tensor("style"), file.get_tensor("sample")
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is not the file of a voice, or damaged ({error})") from None
-    good = style.dim() == sample.dim() == 1 and sample.dtype == torch.int16
-    if not good or not style.is_floating_point() or not torch.isfinite(style).all():
-        raise InputError(f"{path} does not hold a voice; export the voice again")
+    problem = _wrong_with(style, sample, facts)
+    if problem:
+        raise InputError(f"{path} does not hold a voice: {problem}; export the voice again")
     return style.float(), sample, facts
 
 
@@ -239,15 +287,51 @@ def _check_size(path: Path) -> None:
 
 def _facts(text: str) -> VoiceFacts:
     try:
-        values = json.loads(text)
-        facts = VoiceFacts(**values)
-    except (ValueError, TypeError):
+        return VoiceFacts(**json.loads(text))
+    except (ValueError, TypeError, RecursionError):
         raise InputError(
             "the file does not say whose voice it is; export the voice again"
         ) from None
-    texts = (facts.name, facts.transcript, facts.language, facts.consent, facts.created)
-    if not all(isinstance(value, str) and len(value) <= MAX_TEXT for value in texts):
-        raise InputError("the file's facts of the voice are damaged; export the voice again")
-    if not isinstance(facts.seconds, int | float) or not facts.consent.strip():
-        raise InputError("the file names no consent to the use of the voice; it is not taken in")
-    return facts
+
+
+def _tidy(text: str) -> str:
+    return valid_text(text).replace("\r\n", "\n").replace("\r", "\n").strip()[:MAX_TEXT]
+
+
+def _wrong_with(style: torch.Tensor, sample: torch.Tensor, facts: VoiceFacts) -> str:
+    """What a voice cannot be; empty where all is well."""
+    if style.dim() != 1 or not style.is_floating_point() or not 0 < len(style) <= _MAX_STYLE:
+        return "its style is no vector of numbers"
+    if not bool((style.float().abs() <= _MAX_STYLE_VALUE).all()):  # false for NaN too
+        return f"its style has values that are no numbers, or beyond {_MAX_STYLE_VALUE:.0f}"
+    if sample.dim() != 1 or sample.dtype != torch.int16:
+        return "its sample is no 16-bit sound"
+    if len(sample) > MAX_SAMPLE_S * SAMPLE_RATE:
+        return f"its sample is longer than {MAX_SAMPLE_S:.0f} s"
+    return _wrong_with_facts(facts)
+
+
+def _wrong_with_facts(facts: VoiceFacts) -> str:
+    for name, value in asdict(facts).items():
+        if name == "seconds":
+            continue
+        if not isinstance(value, str) or len(value) > MAX_TEXT:
+            return f"its {name} is no text of at most {MAX_TEXT} characters"
+        if found := unprintable(value):
+            return f"its {name} holds {found}"
+    seconds = facts.seconds
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return "its seconds are no number"
+    if not 0 <= seconds <= MAX_SAMPLE_S:
+        return f"its seconds are {seconds!r:.20}, not from 0 to {MAX_SAMPLE_S:.0f}"
+    if not facts.consent.strip():
+        return "there is no consent; a voice is kept only with a statement of who allows its use"
+    if not _LANGUAGE.fullmatch(facts.language):
+        return f"its language is {facts.language!r:.40}; give a code, as en or en-us"
+    if not _SHA256.fullmatch(facts.source_sha256):
+        return "its source_sha256 is no SHA-256"
+    try:
+        datetime.datetime.fromisoformat(facts.created)
+    except ValueError:
+        return f"its date is {facts.created!r:.40}, not one of ISO 8601"
+    return ""

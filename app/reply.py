@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.options import VOICE_HELP, add_speaking, speak_options
 from app.voices import load_speaker, resolve_voice
-from data.audio import SAMPLE_RATE, write_audio
+from data.audio import SAMPLE_RATE, prepare_audio_file, write_audio
 from data.dialogue import Turn, read_dialogue
 from data.limits import MAX_SPOKEN, limited_text
 from models.dialogue_state import DialogueState
@@ -59,6 +59,7 @@ def main(argv: list[str]) -> int:
     add_speaking(parser)
     args = parser.parse_args(argv)
     options = speak_options(args, args.seed)
+    prepare_audio_file(args.out)
     text = None if args.speech_to_speech else limited_text(args.text, MAX_SPOKEN, "--text")
     turns = read_dialogue(args.dialogue).turns if args.dialogue else []
     speaker = load_speaker(args.weights, args.device, args.predictor)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,7 +25,10 @@ from app.api.voices import voices_router
 from app.hub import Engines, Hub, HubSettings
 from app.metrics import Metrics
 from app.websocket import ListenerSocket
-from data.errors import InputError, MissingModelError
+from data.errors import InputError, MissingModelError, OutputError
+from data.files import explain
+
+logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "ui" / "static"
 
@@ -70,6 +74,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     app.include_router(voices_router(engines))
     app.add_exception_handler(InputError, _bad_input)
     app.add_exception_handler(MissingModelError, _bad_input)
+    app.add_exception_handler(OutputError, _bad_input)
     app.add_exception_handler(RequestValidationError, _bad_form)
     if settings.page:
         app.mount("/repartee", StaticFiles(directory=STATIC), name="repartee")
@@ -91,10 +96,17 @@ async def _sweep(hub: Hub) -> None:
     while True:
         await asyncio.sleep(_SWEEP_S)
         hub.sweep()
+        try:
+            await asyncio.to_thread(hub.engines.sync_voices)
+        except OSError as error:
+            logger.warning("the library of voices cannot be read: %s", explain(error))
 
 
 async def _bad_input(_: Request, error: Exception) -> JSONResponse:
     status = 400 if isinstance(error, InputError) else 503
+    if isinstance(error, OutputError):
+        logger.error("%s", error)
+        status = 507
     body = {"error": {"message": str(error), "type": "invalid_request_error"}}
     return JSONResponse(body, status)
 

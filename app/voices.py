@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from app.library import Library, checked_name, read_voice_file
+from app.library import Library, read_voice_file
 from app.voice_sample import MAX_SAMPLE_S, VoiceSample, clean_sample
 from data.audio import read_audio
 from data.errors import InputError
@@ -117,9 +117,13 @@ def main(argv: list[str]) -> int:
 def _take_in(library: Library, file: Path, name: str | None, weights: Path | None) -> str:
     """Takes in a voice's file, unless a bundled voice has its name; returns the name."""
     wanted = name or read_voice_file(file)[2].name
-    if wanted in load_voices(weights or WEIGHTS):
-        raise InputError(f"there is a bundled voice {wanted!r}; give another --name")
+    _check_not_bundled(wanted, weights)
     return library.take_in(file, wanted).name
+
+
+def _check_not_bundled(name: str, weights: Path | None) -> None:
+    if name in load_voices(weights or WEIGHTS):
+        raise InputError(f"there is a bundled voice {name!r} already; take another --name")
 
 
 def clone(argv: list[str]) -> int:
@@ -135,11 +139,12 @@ def clone(argv: list[str]) -> int:
     parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
     parser.add_argument("--library", type=Path, help="the folder of cloned voices")
     args = parser.parse_args(argv)
-    checked_name(args.name)
+    if not args.consent.strip():
+        raise InputError("--consent is empty; say who allows the use of the voice")
     library = Library(args.library)
+    _check_not_bundled(args.name, args.weights)
+    library.prepare(args.name)
     speaker = load_speaker(args.weights, library=library)
-    if args.name in speaker.voices:
-        raise InputError(f"there is a voice {args.name!r} already; take another name")
     started = time.perf_counter()
     sample = read_sample(args.sample)
     voice = speaker.clone(sample.samples, args.name)

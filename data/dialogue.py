@@ -18,6 +18,7 @@ import soundfile
 from data.audio import SAMPLE_RATE, read_audio, resample, write_audio
 from data.errors import InputError
 from data.files import atomic_folder
+from data.text import valid_text
 
 _SPEAKER_NAMES = {"user": 0, "agent": 1, "assistant": 1, "system": 1}
 _KNOWN = ("index", "duration", "speaker", "text", "sample_rate")
@@ -218,7 +219,7 @@ def _write_turn(folder: Path, dialogue_id: str, index: int, turn: Turn) -> dict[
 
 def clean_text(text: str) -> str:
     """A text on one line and without `|`, as the lists of published readers need it."""
-    return " ".join(text.replace("|", ",").split())
+    return " ".join(valid_text(text).replace("|", ",").split())
 
 
 def _dialogue_folders(root: Path) -> list[Path]:
@@ -274,7 +275,7 @@ def _from_utterances(folder: Path, name: str, utterances: Any, extra: dict[str, 
         turns.append(
             Turn(
                 speaker=local[speaker],
-                text=str(entry["text"]) if "text" in entry else _read_text(stem),
+                text=valid_text(str(entry["text"])) if "text" in entry else _read_text(stem),
                 audio=audio if audio.is_file() else None,
                 extra=rest,
             )
@@ -334,6 +335,7 @@ def _turn_from_dict(turn: Any, folder: Path, where: str) -> Turn:
     audio = turn.get("audio")
     if not isinstance(text, str) or not (audio is None or isinstance(audio, str)):
         raise InputError(f"{where}: 'text' and 'audio' must be strings")
+    text = valid_text(text)
     if not text.strip() and audio is None:
         raise InputError(f"{where}: it has neither text nor audio")
     if audio is not None and not (folder / audio).is_file():

@@ -5,6 +5,7 @@ name is unique, so two writers of one file never mix. A process that is killed l
 `.part-*` names behind, which `clean_leftovers` removes.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -53,6 +54,13 @@ def explain(error: OSError, action: str = "") -> str:
     line = ": ".join(part for part in parts if part)
     remedy = _REMEDIES.get(number or 0)
     return f"{line}; {remedy}" if remedy else line
+
+
+def is_trouble_of_machine(error: OSError) -> bool:
+    """Whether an error would meet any other file as well: a full disk, no more open files."""
+    return error.errno in (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    )
 
 
 @contextmanager
@@ -110,6 +118,7 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
         OutputError: the folder cannot be written.
     """
     with output_errors(path):
+        check_folder(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(PART + secrets.token_hex(8))
         temporary.mkdir()
@@ -123,23 +132,39 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def prepare_folder(path: Path) -> Path:
+def check_folder(path: Path) -> None:
+    """Raises OutputError where something that is no folder is in a folder's place or above it."""
+    _check_folders(path, path)
+
+
+def check_file(path: Path) -> None:
+    """Raises OutputError where a file can have no such name or place; nothing is written."""
+    with output_errors(path):
+        _final(path)
+
+
+def prepare_folder(path: Path, keep: bool = True) -> Path:
     """Makes a folder and proves that files can be written in it, before any work is done.
+
+    Args:
+        path: of the folder; its parents are made.
+        keep: leave a folder that was not there before; else only the proof is wanted.
 
     Raises:
         OutputError: they cannot be.
     """
     missing = [one for one in (path, *path.parents) if not os.path.lexists(one)]
+    proved = False
     with output_errors(path):
         try:
-            _check_folders(path, path)
+            check_folder(path)
             path.mkdir(parents=True, exist_ok=True)
             _probe(path)
-        except BaseException:
-            for one in missing:
-                if one.is_dir():
+            proved = True
+        finally:
+            for one in () if proved and keep else missing:
+                with contextlib.suppress(OSError):
                     one.rmdir()
-            raise
     return path
 
 
@@ -177,15 +202,15 @@ def folder_lock(
         InputError: another one holds it.
         OutputError: the lock cannot be written.
     """
-    with output_errors(folder):
-        file = (folder / ".lock").open("w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise InputError(
-                f"{holder} is at work in {folder}; wait for it or choose another folder"
-            ) from None
+    how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+    with contextlib.ExitStack() as held:
+        with output_errors(folder):
+            try:
+                _lock(folder, how, held)
+            except BlockingIOError:
+                raise InputError(
+                    f"{holder} is at work in {folder}; wait for it or choose another folder"
+                ) from None
         yield
 
 
@@ -241,6 +266,19 @@ def _check_folders(folder: Path, path: Path) -> None:
             if one.is_symlink():
                 what = f"a link to {one.readlink()}, which is no folder"
             raise OutputError(f"cannot write {path}: {one} is {what}; choose another place")
+
+
+def _lock(folder: Path, how: int, held: contextlib.ExitStack) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    held.callback(os.close, handle)
+    try:
+        fcntl.flock(handle, how)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+        # NFS locks only what is open for writing, which a folder never is.
+        file = held.enter_context((folder / ".lock").open("w"))
+        fcntl.flock(file, how)
 
 
 def _probe(folder: Path) -> None:

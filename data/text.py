@@ -1,5 +1,35 @@
 """Valid Unicode out of whatever a client, a file or a language model sent as text."""
 
+import unicodedata
+
+_LAYOUT = "\n\t"
+_NOT_SHOWN = {"Cc": "control characters", "Cs": "halves of characters", "Zl": "line separators"}
+_NOT_SHOWN["Zp"] = "paragraph separators"
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def unprintable(text: str, allowed: str = _LAYOUT) -> str:
+    """What stands in a text that must not be shown or stored as it is; empty where all is well.
+
+    Such characters steer terminals (ESC), reverse what follows them, or end lines unseen.
+
+    Args:
+        text: to be looked at.
+        allowed: control characters that may be there.
+
+    Returns:
+        For a message: the kind of the first one, and its code point.
+    """
+    for character in text:
+        if character in allowed:
+            continue
+        if character in _REORDERING:
+            return f"characters that change the direction of writing (U+{ord(character):04X})"
+        kind = _NOT_SHOWN.get(unicodedata.category(character))
+        if kind is not None:
+            return f"{kind} (U+{ord(character):04X})"
+    return ""
+
 
 def valid_text(text: str) -> str:
     r"""Join surrogate pairs and drop lone surrogates, so that the text can be encoded.

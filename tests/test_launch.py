@@ -39,6 +39,62 @@ def test_an_error_that_the_user_can_mend_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device", "/a/b"), "/a/b: No space left on device; free"),
+        (PermissionError(13, "Permission denied", "/a/b"), "/a/b: Permission denied; change"),
+        (OSError(36, "File name too long", "x" * 300), "x: File name too long; choose a shorter"),
+        (OSError(24, "Too many open files"), "Too many open files; raise the limit"),
+        (IsADirectoryError(21, "Is a directory", b"/a/\xff"), "/a/\\udcff: Is a directory"),
+        (TimeoutError("timed out"), "timed out"),
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_the_system_refuses_is_one_line(
+    error: OSError, line: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr("app.reply.main", fail)
+    assert launch.run_verb("reply", []) == 2
+    said = capfd.readouterr().err
+    assert said.startswith("error: ") and line in said and said.count("\n") == 1
+
+
+def test_an_output_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    command = [sys.executable, str(ROOT / "launch.py"), "--no-venv", "data", "check", str(tmp_path)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: cannot write the output: No space left on device")
+    assert done.stderr.count("\n") == 1
+    program = "import sys; sys.stdin.close()"  # as `head` does when it has enough
+    reader = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE)
+    reader.wait()
+    done = subprocess.run(command, stdout=reader.stdin, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_folder_that_holds_no_environment_can_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A checkout that may not be written to, on first use."""
+    for name in ("requirements.txt", "requirements-no-deps.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / ".install.lock").mkdir()
+    monkeypatch.setattr(launch, "ROOT", tmp_path)
+    monkeypatch.setattr(launch, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(launch, "STAMP", tmp_path / ".venv" / "installed")
+    assert launch.main(["voices"]) == 2
+    assert "install.lock: Is a directory" in capfd.readouterr().err
+
+
 def test_only_the_standard_library_at_the_top() -> None:
     code = "import sys; import launch; print(sorted({m.split('.')[0] for m in sys.modules}))"
     result = subprocess.run(

@@ -5,13 +5,14 @@ Inside the program sound is float32, mono, -1 to 1, 24,000 Hz. It is resampled o
 
 from data.audio.reading import read_audio
 from data.audio.resampling import SAMPLE_RATE, StreamResampler, resample
-from data.audio.writing import FORMATS, encode_audio, write_audio
+from data.audio.writing import FORMATS, encode_audio, prepare_audio_file, write_audio
 
 __all__ = [
     "FORMATS",
     "SAMPLE_RATE",
     "StreamResampler",
     "encode_audio",
+    "prepare_audio_file",
     "read_audio",
     "resample",
     "write_audio",

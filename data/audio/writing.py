@@ -9,7 +9,7 @@ import soundfile
 
 from data.audio.resampling import SAMPLE_RATE, resample
 from data.errors import InputError
-from data.files import atomic_write
+from data.files import atomic_write, prepare_file
 
 FORMATS = ("wav", "flac", "mp3", "opus", "aac", "pcm")
 _LOSSY = {"mp3": ("mp3", "libmp3lame"), "opus": ("ogg", "libopus"), "aac": ("adts", "aac")}
@@ -29,16 +29,29 @@ def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE
         sample_rate: of the samples, in Hz.
 
     Raises:
-        InputError: another suffix, no such folder, or samples that are not numbers.
+        InputError: another suffix, or samples that are not numbers.
+        OutputError: the file cannot be written.
     """
     path = Path(path)
+    atomic_write(path, encode_audio(samples, sample_rate, _format_of(path)))
+
+
+def prepare_audio_file(path: Path) -> Path:
+    """Proves that `write_audio` can write `path`, before any work is done.
+
+    Raises:
+        InputError: another suffix than .wav or .flac.
+        OutputError: the file cannot be written.
+    """
+    _format_of(path)
+    return prepare_file(path)
+
+
+def _format_of(path: Path) -> str:
     format = path.suffix.lower().lstrip(".")
     if format not in ("wav", "flac"):
         raise InputError(f"cannot write {path}: its name must end in .wav or .flac")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; make it")
-    content = encode_audio(samples, sample_rate, format)
-    atomic_write(path, content)
+    return format
 
 
 def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:

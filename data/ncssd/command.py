@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from data.errors import InputError, MissingModelError
+from data.files import check_file, check_folder, prepare_file, prepare_folder
 from data.ncssd.config import BuildConfig, read_config
 
 _SUBCOMMANDS = ("report", "truth", "score", "train-segmentation", "train-voices")
@@ -113,7 +114,9 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
         "consent": arguments.consent,
         "language": config.recognise.language,
     }
+    check_folder(arguments.out)
     media = find_media(arguments.inputs, arguments.out)
+    _prepare(arguments.out, formats)
     sources = read_sources(media, rights, arguments.require_license)
     engine: Engine
     closing: contextlib.AbstractContextManager = contextlib.nullcontext()
@@ -143,6 +146,16 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     print(_cost(time.monotonic() - began))
     print(f"next: python3 launch.py build report {arguments.out}")
     return 0
+
+
+def _prepare(out: Path, formats: tuple[str, ...]) -> None:
+    """Raises OutputError before any work is done, where its results cannot be written."""
+    prepare_folder(out)
+    prepare_folder(out / "work")
+    for name in ("ncssd", *formats):
+        check_folder(out / name)
+    for name in ("build.json", "dialogues.jsonl", "dropped.jsonl", "quarantine.jsonl"):
+        check_file(out / name)
 
 
 def _cost(seconds: float) -> str:
@@ -192,6 +205,8 @@ def _score(argv: list[str]) -> int:
     parser.add_argument("--words", action="store_true", help="also cpWER and WER")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args(argv)
+    if arguments.json is not None:
+        prepare_file(arguments.json)
     from data.ncssd.truth.report import score_and_print
 
     return score_and_print(arguments.truth, arguments.dir, arguments.words, arguments.json)
@@ -254,7 +269,7 @@ def _check_weights(out: Path) -> None:
     """Before the training: they are written after it."""
     if out.suffix != ".safetensors" or out.is_dir():
         raise InputError(f"--out is {out}; give a file whose name ends in .safetensors")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    prepare_file(out, make_folder=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ The later stages read time ranges of the copy: seeking in it is exact, which in 
 is not. A recording of any length takes the memory of one block.
 """
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import soundfile
 from data.audio import SAMPLE_RATE
 from data.audio.media import open_media
 from data.audio.preparation import Correction, Survey, working_sound
-from data.errors import InputError
+from data.errors import InputError, OutputError
 from data.files import atomic_path
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
@@ -65,6 +67,7 @@ def _write_copy(path: Path, partial: Path, correction: Correction) -> tuple[Row,
     total, clipped, peak, energy = 0, 0, 0.0, 0.0
     with (
         open_media(path, "it") as media,
+        _write_errors(partial),
         soundfile.SoundFile(
             partial, "w", SAMPLE_RATE, channels=1, format="RF64", subtype="PCM_16"
         ) as file,
@@ -90,6 +93,17 @@ def _write_copy(path: Path, partial: Path, correction: Correction) -> tuple[Row,
     facts["peak"] = round(peak, 5)
     facts["rms"] = round((energy / max(total, 1)) ** 0.5, 6)
     return facts, survey.correction()
+
+
+@contextlib.contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
+    """libsndfile does not say why it could not write."""
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        raise OutputError(
+            f"cannot write the working copy {path} ({error}); see whether the disk is full"
+        ) from error
 
 
 def _check(facts: Row) -> None:

@@ -16,7 +16,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Protocol
 
-from data.errors import InputError, MissingModelError
+from data.errors import InputError, MissingModelError, OutputError
+from data.files import explain, is_trouble_of_machine
 from data.ncssd.offline import inherit_offline
 from data.ncssd.stage import Context, Stage, drop
 from data.ncssd.store import Row
@@ -82,14 +83,17 @@ def do_job(job: Job, context: Context) -> list[Row]:
 
     Raises:
         MissingModelError: a model is absent, which no other row can mend.
+        OutputError: nothing can be written, which is no row's fault.
     """
     try:
         made = job.stage.run(job.row, context, job.key)
-    except MissingModelError:
+    except (MissingModelError, OutputError):
         raise
     except InputError as error:
         made = [drop(job.row, f"{QUARANTINE}{error}")]
     except Exception as error:
+        if isinstance(error, OSError) and is_trouble_of_machine(error):
+            raise OutputError(explain(error)) from error
         log.debug("%s failed on %s", job.stage.name, job.key, exc_info=True)
         return [drop(job.row, f"{QUARANTINE}{job.stage.name} failed ({error!r:.200})")]
     context.store.save(job.stage.name, job.key, made)

@@ -17,7 +17,7 @@ from pathlib import Path
 from data.audio import SAMPLE_RATE
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.errors import InputError, RepError
-from data.files import atomic_write, clean_leftovers
+from data.files import atomic_write, clean_leftovers, prepare_folder
 from data.synthetic import world
 from data.synthetic.grammar import SPLITS, write_dialogue
 from data.synthetic.manner import manners_of_dialogue, performed
@@ -103,7 +103,7 @@ def make_corpus(
     """
     root = Path(root)
     _check(root, hours, recipe, num_workers)
-    root.mkdir(parents=True, exist_ok=True)
+    prepare_folder(root)
     clean_leftovers(root)  # of a run that was killed
     summary = Summary(recipe.seed, recipe.split, command=command)
     if not (root / "corpus.json").exists():

@@ -6,8 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from data.errors import InputError, MissingModelError
-from data.files import atomic_write
+from data.errors import InputError, MissingModelError, OutputError
+from data.files import atomic_write, prepare_file, prepare_folder
 from models.checkpoint import WEIGHTS
 from models.evaluation import (
     clone,
@@ -23,7 +23,7 @@ from models.evaluation import (
 )
 from models.evaluation.figures import Result, as_text, figure_table
 from models.evaluation.panel import Panel, default_cache
-from models.evaluation.report import load, save, write_card, write_report
+from models.evaluation.report import CARD, load, save, write_card, write_report
 from models.omni import Omni
 from models.speaker import Speaker, SpeakOptions
 
@@ -50,10 +50,11 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     if args.count is not None and args.count < 1:
         raise InputError(f"--count is {args.count}; it must be at least 1")
+    _prepare(args)
     if args.what == "report":
         _finish(args.out or _DEFAULT_OUT, args)
         return 0
-    cache = None if args.no_cache else default_cache()
+    cache = None if args.no_cache else _prepared_cache()
     with Panel(args.jobs, cache) as panel:
         speaker = Speaker.load(args.weights, predictor=args.predictor)
         if args.what == "all":
@@ -71,10 +72,26 @@ def main(argv: list[str]) -> int:
         else:
             result = _shown(_measure(args.what, speaker, panel, args))
             if args.out is not None:
-                args.out.parent.mkdir(parents=True, exist_ok=True)
                 text = json.dumps(result.as_json(), indent=1, ensure_ascii=False)
                 atomic_write(args.out, text + "\n")
     return 0
+
+
+def _prepare(args: argparse.Namespace) -> None:
+    """Raises OutputError before anything is measured, where the figures cannot be written."""
+    if args.what in ("all", "report"):
+        prepare_folder(args.out or _DEFAULT_OUT)
+        if args.card:
+            prepare_file((args.weights or WEIGHTS) / CARD)
+    elif args.out is not None:
+        prepare_file(args.out, make_folder=True)
+
+
+def _prepared_cache() -> Path:
+    try:
+        return prepare_folder(default_cache())
+    except OutputError as error:
+        raise OutputError(f"{error}; or give --no-cache") from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -31,6 +31,7 @@ ORDER = (
     "tokenizers",
     "compare",
 )
+CARD = "results.md"
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;
 color:#1c1c24}
@@ -118,7 +119,7 @@ def write_report(folder: Path, results: list[Result]) -> list[Path]:
 
 def write_card(folder: Path, results: list[Result]) -> Path:
     """Writes what was asked into a bundle's `results.md`, which its model card takes over."""
-    path = folder / "results.md"
+    path = folder / CARD
     atomic_write(path, as_markdown(figure_table("Measured", asked_figures(results))))
     return path
 

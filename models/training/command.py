@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from data.files import prepare_folder
 from models import precision
 from models.checkpoint import WEIGHTS
 from models.training.bundle import finish_bundle
@@ -138,6 +139,8 @@ def main(argv: list[str]) -> int:
     if args.hubert and args.model != "ham-tts":
         parser.error("--hubert is for ham-tts")
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    for folder in (args.out, args.work):
+        prepare_folder(folder)
     precision.choose(args.precision)
     logging.info("training in %s", precision.describe(device()))
     if args.threads:

@@ -2,15 +2,22 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from app import batch
 from data.audio import read_audio, write_audio
-from data.errors import InputError
+from data.errors import InputError, OutputError
+from data.files import folder_lock
 from tests.app.voice_sound import espeak_voice
+from tests.disk import files_of_at_most
 from tests.tiny import save_tiny, tiny_voices
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,156 @@ def test_all_bad_lines_are_named_and_nothing_starts(tmp_path: Path) -> None:
     for number in range(2, 11):
         assert f"line {number}:" in str(caught.value)
     assert "line 1:" not in str(caught.value)
+
+
+GOOD_IDS = (
+    "你好", "Grüße", "a b", "scene 1, take 2", "привет", "😀", "e\u0301", "नमस्ते", "x" * 251,
+    "语" * 83, "12:30", "100%", "-1", "a..b", "'quoted'", "a.wav", "#1 & more",
+)  # fmt: skip
+BAD_IDS = {
+    "": "nothing", "../up": "'/'", "a/b": "'/'", "/etc/passwd": "'/'", "a\\b": r"'\\'",
+    ".": "'.' first", "..": "'.' first", ".hidden": "'.' first", ".part-1": "'.' first",
+    "a\0b": "U\\+0000", "a\nb": "U\\+000A", "a\tb": "U\\+0009", "\x1b[31m": "U\\+001B",
+    "a\u202eb": "direction of writing", "\ud83d": "halves of characters", "a\u2028b": "U\\+2028",
+    "x" * 252: "252 bytes", "语" * 84: "252 bytes", "x" * 100_000: "100000 bytes",
+}  # fmt: skip
+
+
+def test_ids_are_any_plain_names_of_files(tmp_path: Path) -> None:
+    rows = [{"id": id, "text": "x", "voice": "one"} for id in GOOD_IDS]
+    items = batch.read_items(write(tmp_path / "items.jsonl", rows))
+    assert [item.id for item in items] == list(GOOD_IDS)
+    done, failures = batch.run_batch(items, digests(items), tmp_path / "out", 2, speaking(tmp_path))
+    assert (done, failures) == (len(items), [])
+    assert set(manifest(tmp_path / "out")) == set(GOOD_IDS)
+
+
+@pytest.mark.parametrize("id", BAD_IDS, ids=lambda id: repr(id)[:12])
+def test_what_an_id_may_not_hold_is_said(id: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "items.jsonl", [{"id": id, "text": "x", "voice": "one"}])
+    with pytest.raises(InputError, match=f"line 1: the id .* holds .*{BAD_IDS[id]}") as caught:
+        batch.read_items(path)
+    assert "any characters but '/', '\\' and control characters" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("a", "a"), ("a", "A"), ("Grüße", "GRÜßE"), ("é", "e\u0301"), ("Привет", "привет")],
+)
+def test_ids_that_are_one_files_name_somewhere_are_refused(
+    first: str, second: str, tmp_path: Path
+) -> None:
+    rows = [{"id": id, "text": "x", "voice": "one"} for id in (first, "other", second)]
+    with pytest.raises(InputError, match=r"line 3: the id .* of line 1"):
+        batch.read_items(write(tmp_path / "items.jsonl", rows))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[" * 100_000, '{"id": "a", "text": "x", "voice": "one", "seed": ' + "9" * 5000 + "}",
+     '{"id": "a", "text": "x", "voice": "one", "seed": NaN}',
+     '{"id": "a", "text": "x", "voice": "one", "dialogue": "' + "y" * 300 + '"}',
+     '{"id": "a", "text": "x", "voice": "one", "dialogue": [{"speaker": "user", "audio": "'
+     + "y" * 300 + '"}]}'],
+    ids=["brackets", "digits", "NaN", "long path", "long sound"],
+)  # fmt: skip
+def test_lines_that_break_readers_are_named(line: str, tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_text(line)
+    with pytest.raises(InputError, match="line 1: "):
+        batch.read_items(tmp_path / "items.jsonl")
+
+
+HALVES = (
+    "Hi \ud83d there.", "\udc00 Good morning.", "Good \ud800\ud800 night.", "It is late.\udfff",
+    "One \ude00\ud83d two.",
+)  # fmt: skip
+
+
+def test_halves_of_characters_are_left_out(weights: Path, tmp_path: Path) -> None:
+    """The sound was written, its row was not, and every run spoke it again."""
+    turns = [{"speaker": "user", "text": "Who \ud83d is it?"}]
+    rows = [{"id": str(n), "text": text, "voice": "one"} for n, text in enumerate(HALVES)]
+    rows.append({"id": "turns", "text": "It is me.", "voice": "one", "dialogue": turns})
+    items, out = write(tmp_path / "items.jsonl", rows), tmp_path / "out"
+    assert batch.main([str(items), str(out), "--weights", str(weights)]) == 0
+    found = manifest(out)
+    assert len(found) == len(rows) and found["0"]["text"] == "Hi  there."
+    times = {path.name: path.stat().st_mtime_ns for path in out.glob("*.wav")}
+    assert batch.main([str(items), str(out), "--weights", str(weights)]) == 0
+    assert times == {path.name: path.stat().st_mtime_ns for path in out.glob("*.wav")}
+
+
+def speaking(folder: Path) -> Callable[[batch.Item], dict[str, object]]:
+    """Speaks a byte into `folder/out`."""
+
+    def speak(item: batch.Item) -> dict[str, object]:
+        name = f"{item.id}.wav"
+        (folder / "out" / name).write_bytes(b"x")
+        return {"id": item.id, "file_name": name, "text": item.text, "seed": item.seed}
+
+    return speak
+
+
+def test_a_sound_has_its_row_or_is_not_there(tmp_path: Path) -> None:
+    """On a disk that fills up in the manifest, with several at work."""
+    rows = [{"id": f"{n:03}", "text": "x" * 100, "voice": "one"} for n in range(40)]
+    items = batch.read_items(write(tmp_path / "items.jsonl", rows))
+    out = tmp_path / "out"
+    with (
+        files_of_at_most(4000),
+        pytest.raises(OutputError, match=r"manifest\.jsonl: File too large"),
+    ):
+        batch.run_batch(items, digests(items), out, 3, speaking(tmp_path))
+    assert 0 < len(manifest(out)) < 40
+    assert {f"{id}.wav" for id in manifest(out)} == {path.name for path in out.glob("*.wav")}
+    assert batch.run_batch(items, digests(items), out, 3, speaking(tmp_path)) == (40, [])
+
+
+def test_a_sound_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+    spoken = []
+
+    def speak(item: batch.Item) -> dict[str, object]:
+        spoken.append(item.id)
+        raise OutputError("cannot write it: No space left on device")
+
+    with pytest.raises(OutputError):
+        batch.run_batch(items, digests(items), tmp_path / "out", 1, speak)
+    assert spoken == ["a"] and manifest(tmp_path / "out") == {}
+
+
+def test_one_run_at_a_time_holds_the_folder(weights: Path, tmp_path: Path) -> None:
+    items, out = write(tmp_path / "items.jsonl", ROWS), tmp_path / "out"
+    out.mkdir()
+    with folder_lock(out), pytest.raises(InputError, match="another synth is at work in"):
+        batch.main([str(items), str(out), "--weights", str(weights)])
+
+
+def test_a_killed_run_goes_on(weights: Path, tmp_path: Path) -> None:
+    """Killed outright again and again; each time what is there is whole, and nothing is twice."""
+    rows = [{"id": str(n), "text": "Good morning.", "voice": "one"} for n in range(6)]
+    items, out = write(tmp_path / "items.jsonl", rows), tmp_path / "out"
+    arguments = [str(items), str(out), "--weights", str(weights)]
+    program = (
+        "import os, sys; from app import batch\n"
+        "speak, count = batch.speak_item, [0]\n"
+        "def killed(speaker, item, voice, out, options):\n"
+        "    count[0] += 1\n"
+        "    row = speak(speaker, item, voice, out, options)\n"
+        "    if count[0] == 3: os.kill(os.getpid(), 9)\n"
+        "    return row\n"
+        "batch.speak_item = killed; sys.exit(batch.main(sys.argv[1:]))\n"
+    )
+    for whole in (2, 4):
+        done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT)
+        assert done.returncode == -9
+        assert len(manifest(out)) == whole
+        assert all(len(read_audio(path)) for path in out.glob("*.wav"))
+    before = {id: (out / f"{id}.wav").stat().st_mtime_ns for id in manifest(out)}
+    assert batch.main(arguments) == 0
+    assert len(manifest(out)) == 6 and not list(out.glob(".part*"))
+    assert before == {id: (out / f"{id}.wav").stat().st_mtime_ns for id in before}
 
 
 def test_a_file_that_is_not_utf_8_is_said(tmp_path: Path) -> None:

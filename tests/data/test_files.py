@@ -2,13 +2,11 @@
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,43 +23,7 @@ from data.files import (
     prepare_file,
     prepare_folder,
 )
-
-
-@contextmanager
-def files_of_at_most(num_bytes: int) -> Iterator[None]:
-    """What a full disk does, for a process that may write anywhere: `write` fails half-way."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def bad_places(root: Path) -> dict[str, tuple[Path, str]]:
-    """Places where nothing can be written, and what is said of them."""
-    (root / "file").write_text("")
-    (root / "folder").mkdir()
-    (root / "dangling").symlink_to(root / "nowhere")
-    (root / "loop").symlink_to(root / "loop")
-    os.mkfifo(root / "pipe")
-    long = "x" * 256
-    return {
-        "a file for a folder": (root / "file" / "a.bin", "is a file, not a folder"),
-        "a file far above": (root / "file" / "b" / "c" / "a.bin", "is a file, not a folder"),
-        "a folder for a file": (root / "folder", "Is a directory"),
-        "a long name": (root / long, "File name too long; choose a shorter name"),
-        "a long folder": (root / long / "a.bin", "File name too long|does not exist"),
-        "a dangling link": (root / "dangling" / "a.bin", "is a link to .*nowhere"),
-        "a loop": (root / "loop" / "a.bin", "is a link to .*loop"),
-        "a device": (Path("/dev/full"), "no ordinary file"),
-        "a pipe": (root / "pipe", "no ordinary file"),
-        "no folder": (root / "none" / "a.bin", "the folder .*none does not exist; make it"),
-    }
+from tests.disk import bad_places, files_of_at_most, names
 
 
 @pytest.mark.parametrize("write", [prepare_file, lambda path: atomic_write(path, b"x")])
@@ -78,7 +40,7 @@ def test_bad_places_are_refused_in_one_line(
         assert names(tmp_path) == before, kind
 
 
-@pytest.mark.parametrize("kind", ["file", "dangling", "loop", "file/b", "x" * 256, "pipe"])
+@pytest.mark.parametrize("kind", ["file", "dangling", "loop", "file/b", "x" * 256, "pipe.wav"])
 def test_bad_folders_are_refused_and_nothing_is_made(tmp_path: Path, kind: str) -> None:
     bad_places(tmp_path)
     before = names(tmp_path)
@@ -92,7 +54,9 @@ def test_folders_made_for_nothing_are_removed(tmp_path: Path) -> None:
     with files_of_at_most(0), pytest.raises(OutputError, match="File too large"):
         prepare_folder(tmp_path / "a" / "b")
     assert names(tmp_path) == []
+    assert not prepare_folder(tmp_path / "a" / "b", keep=False).exists() and names(tmp_path) == []
     assert prepare_folder(tmp_path / "a" / "b").is_dir()
+    assert prepare_folder(tmp_path / "a" / "b", keep=False).is_dir()
 
 
 def test_who_may_not_write_is_told_so(tmp_path: Path) -> None:

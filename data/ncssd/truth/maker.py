@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data.files import atomic_write
+from data.files import atomic_write, prepare_folder
 from data.ncssd.truth.clips import read_clips
 from data.ncssd.truth.sound import FILES, add_background, mix, write_media
 from data.ncssd.truth.timeline import make_timeline
@@ -49,8 +49,8 @@ def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
     Raises:
         InputError: a corpus without enough voices.
     """
+    prepare_folder(out)
     clips = read_clips(corpus, plan.limit)
-    out.mkdir(parents=True, exist_ok=True)
     made = []
     for index in range(plan.recordings):
         kind, facts = recording_facts(index)

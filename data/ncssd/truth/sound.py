@@ -7,6 +7,7 @@ import numpy as np
 
 from data.audio import SAMPLE_RATE, resample
 from data.errors import InputError
+from data.files import atomic_path
 from data.ncssd.truth.timeline import Timeline
 
 # file type: container, codec, sample rates it takes of those we use
@@ -110,7 +111,7 @@ def write_media(path: Path, samples: np.ndarray, sample_rate: int, channels: int
         late = np.concatenate([np.zeros(shift, np.int16), pcm[:-shift]])
         pcm = np.stack([pcm, (late * 0.8).astype(np.int16)], axis=1).reshape(-1)
     layout = "stereo" if channels == 2 else "mono"
-    with av.open(str(path), "w", format=container) as output:
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", format=container) as output:
         stream = output.add_stream(codec, rate=sample_rate, layout=layout)
         size = stream.codec_context.frame_size or 0
         fifo = av.AudioResampler(

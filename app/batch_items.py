@@ -1,0 +1,125 @@
+"""The items of `launch.py synth`: a JSONL file, read and checked whole before anything starts."""
+
+import json
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.dialogue import Turn, dialogue_from_dict, read_dialogue
+from data.errors import InputError
+from data.files import explain
+from data.limits import MAX_SPOKEN, limited_text
+from data.text import unprintable
+
+_KEYS = {"id", "text", "voice", "dialogue", "seed"}
+_MAX_NAME = 255  # bytes of a file's name, on nearly every file system
+_ID_RULE = (
+    "it becomes a file's name: any characters but '/', '\\' and control characters, not '.' first, "
+    f"at most {_MAX_NAME - 4} bytes in UTF-8"
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line: what to say, in which voice, after which turns."""
+
+    id: str
+    text: str
+    voice: str
+    turns: tuple[Turn, ...] = ()
+    seed: int = 0
+
+
+def read_items(path: Path) -> list[Item]:
+    """Reads and checks all lines.
+
+    Raises:
+        InputError: with every bad line and what is wrong with it.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; give a JSONL file, an object a line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text in UTF-8 ({error}); write it anew as such") from None
+    items: list[Item] = []
+    problems: list[str] = []
+    seen: dict[str, tuple[int, str]] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            item = _read_item(line, path.parent)
+            key = unicodedata.normalize("NFC", item.id).lower()
+            before = seen.setdefault(key, (number, item.id))
+            if before[0] != number:
+                raise InputError(_repeated(item.id, *before))
+            items.append(item)
+        except InputError as error:
+            problems.append(f"line {number}: {error}")
+        except OSError as error:  # of a dialogue's files
+            problems.append(f"line {number}: {explain(error)}")
+    if problems:
+        shown = problems[:20] + ([f"and {len(problems) - 20} more"] if len(problems) > 20 else [])
+        raise InputError(f"{path} has bad lines, nothing was started:\n  " + "\n  ".join(shown))
+    if not items:
+        raise InputError(f"{path} holds no items")
+    return items
+
+
+def _read_item(line: str, folder: Path) -> Item:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON ({error.msg} at column {error.colno})") from None
+    except (ValueError, RecursionError) as error:  # thousands of digits or of brackets
+        raise InputError(f"not JSON that can be read ({error})") from None
+    if not isinstance(row, dict):
+        raise InputError(f"not an object but {type(row).__name__}")
+    unknown = sorted(set(row) - _KEYS)
+    if unknown:
+        raise InputError(f"unknown keys {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}")
+    for key in ("id", "text", "voice"):
+        if not isinstance(row.get(key), str):
+            raise InputError(f'"{key}" must be a string')
+    _check_id(row["id"])
+    seed = row.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+        raise InputError('"seed" must be a whole number from 0 to 2147483647')
+    turns = _read_turns(row.get("dialogue"), folder)
+    return Item(
+        row["id"], limited_text(row["text"], MAX_SPOKEN, '"text"'), row["voice"], turns, seed
+    )
+
+
+def _check_id(id: str) -> None:
+    found = unprintable(id, allowed="") or next((repr(sign) for sign in "/\\" if sign in id), "")
+    if not id:
+        found = "nothing"
+    elif not found and id.startswith("."):
+        found = "'.' first"
+    elif not found and len(f"{id}.wav".encode()) > _MAX_NAME:
+        found = f"{len(id.encode())} bytes"
+    if found:
+        raise InputError(f"the id {id!r:.60} holds {found}; {_ID_RULE}")
+
+
+def _repeated(id: str, line: int, before: str) -> str:
+    if id == before:
+        return f"the id {id!r} is that of line {line}; give each line its own"
+    return (
+        f"the id {id!r} and {before!r} of line {line} are one file's name where capitals do not "
+        "count; give each line its own"
+    )
+
+
+def _read_turns(given: object, folder: Path) -> tuple[Turn, ...]:
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return tuple(read_dialogue(folder / given).turns)
+    if not isinstance(given, list):
+        raise InputError('"dialogue" must be a path or a list of turns')
+    if not given:
+        return ()
+    return tuple(dialogue_from_dict({"turns": given}, folder, '"dialogue"').turns)

@@ -8,10 +8,16 @@ import html
 import re
 import unicodedata
 
+from models.text.exponents import write_exponents
+from models.text.grouping import regroup
+from models.text.primes import write_primes
+from models.text.signs import SIGNS, write_signs
 from models.text.thoughts import MENTIONED_TAG, without_thoughts
 
 # Patterns that look for blanks around a sign try every start of a run, which costs its square.
 _BLANKS = re.compile(r"[^\S\n]+")
+# A line break that was escaped once too often; not the name behind a folder.
+_ESCAPED_LINE = re.compile(r"(?<![\w:\\])(?:\\n)+")
 _FENCE = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.S)
 _TAG_IN_CODE = re.compile(r"</?([a-zA-Z][\w:-]{0,40})(?:\s[^<>]{0,200})?/?>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|<!--.*?-->", re.S)
@@ -20,7 +26,7 @@ _REFERENCE = re.compile(r"!?\[([^\[\]]{1,500})\]\[[^\[\]]{0,100}\]|\[\^[^\[\]]{1
 _RULE = re.compile(r"^[ \t]*(?:[-*_][ \t]*){3,}$|^[ \t]*\|?[ \t]*:?-{2,}[-:| \t]*$", re.M)
 _TABLE_ROW = re.compile(r"^[ \t]*\|(.*?)\|[ \t]*$", re.M)
 _LINE_MARK = re.compile(
-    r"^[ \t]*(?:(?:>[ \t]?)+|#{1,6}[ \t]+|(?:[-*+•◦‣▪·]|\[[ xX]\])[ \t]+)+", re.M
+    r"^[ \t]*(?:(?:>(?![\d=])[ \t]?)+|#{1,6}[ \t]+|(?:[-*+•◦‣▪·]|\[[ xX]\])[ \t]+)+", re.M
 )
 _ITEM = re.compile(r"^[ \t]*(?:[-*+•◦‣▪·][ \t]|\d{1,3}[.)][ \t]|#{1,6}[ \t]|[>|])")
 _NUMBERED = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+", re.M)
@@ -39,12 +45,17 @@ _QUOTES = str.maketrans(
         **dict.fromkeys('“”„«»″"', " "),
         **{"−": "-", "‐": "-", "‑": "-", "‒": "-", "。": ". ", "、": ", ", "，": ", ", "！": "! "},
         **{"？": "? ", "；": "; ", "：": ": ", "¿": " ", "¡": " ", "\u00ad": "", "⁄": "/"},
-        **dict.fromkeys("™®©℠", ""),
-        **{fraction: f" {fraction}" for fraction in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"},
+        **{fraction: f" {fraction}" for fraction in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒↉"},
         **dict.fromkeys("\u200b\u200c\u200e\u200f\u2060\ufeff", ""),
     }
 )
-_KEPT_SIGNS = frozenset(",.?!;:—―–-'%$£€¥₹&@#+=/*×÷±°~<>^()_\n ¢§\\")
+_KEPT_SIGNS = frozenset(",.?!;:—―–-'/*^()_\n \\") | SIGNS
+# Rulers and decoration: "=====", "~~~~", "$$$".
+_RUN_OF_SIGNS = re.compile(r"([=+*~^#<>@&%$/\\])\1{2,}")
+_MARK = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]"
+)
+_MANY_MARKS = re.compile(f"(.){_MARK.pattern}{{3,}}")
 _PARTS_OF_EMOJI = frozenset(("Cn", "Co", "Cs", "Cc", "Cf", "So", "Sk"))
 
 
@@ -100,11 +111,22 @@ def _sayable(character: str) -> str:
 
 
 def _without_decoration(text: str) -> str:
+    text = write_exponents(write_signs(write_primes(text)))
     # An accent is part of its letter; so is "ﬁ", which NFKC writes as two.
     text = unicodedata.normalize("NFKC", text.translate(_QUOTES)).translate(_QUOTES)
     text = "".join(map(_sayable, text))
-    # The variation selector that makes an emoji of a letter-like sign is a mark, and stays behind.
-    return re.sub("[\ufe00-\ufe0f\u20e3]", "", text)
+    return _RUN_OF_SIGNS.sub(" ", _without_marks(text))
+
+
+def _without_marks(text: str) -> str:
+    """Drops marks that are no part of a letter ("F̶A̵I̶L̴"), and all of a letter that has many.
+
+    The variation selector that makes an emoji of a letter-like sign is such a mark too.
+    """
+    if not _MARK.search(unicodedata.normalize("NFD", text)):
+        return text
+    text = _MANY_MARKS.sub(r"\1", unicodedata.normalize("NFD", text))
+    return _MARK.sub("", unicodedata.normalize("NFC", text))
 
 
 def clean(text: str) -> str:
@@ -116,7 +138,8 @@ def clean(text: str) -> str:
     Returns:
         One line; quotes are gone, brackets have become pauses. May be empty.
     """
-    text = _BLANKS.sub(" ", without_thoughts(text))
+    text = regroup(without_thoughts(_ESCAPED_LINE.sub("\n", text)))
+    text = _BLANKS.sub(" ", text)
     # Most lines of a dialogue are plain words; the patterns are for those that are not.
     if re.search(r"[`~<>\[\]*_#|\n&]", text):
         text = _without_markdown(html.unescape(text))
@@ -124,6 +147,6 @@ def clean(text: str) -> str:
     text = _without_decoration(text)
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r"(?<!\.)\.{2,}+(?=\s*(?:$|[A-Z]))", ". ", text)
-    text = re.sub(r"\.{2,}", ", ", text)
+    text = re.sub(r"\.{2,}+(?!/\w)", ", ", text)
     text = _DASH.sub(" — ", text)
     return re.sub(r"[\s_]+", " ", text).strip()

@@ -1,4 +1,4 @@
-"""How dates and times of day are read aloud."""
+"""How dates with the names of months, and times of day, are read aloud."""
 
 import re
 
@@ -6,16 +6,22 @@ from models.text import numbers
 from models.text.context import Reader, before
 from models.text.letters import MONTHS
 
-_MONTH = (
+MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
-    r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
+    r"|january|february|april|june|july|august|september|october|november|december"
+    r"|(?:[Jj]an|[Ff]eb|Mar|[Aa]pr|[Jj]un|[Jj]ul|[Aa]ug|[Ss]ept?|[Oo]ct|[Nn]ov|[Dd]ec)\b\.?)"
 )
 YEAR = r"[12]\d{3}"
 HALF_OF_DAY = r"(?:[ap]\.?m\b\.?|[AP]\.?M\b\.?)"
+ZONE = r"(?:Z|UTC|GMT|[+-](?:0\d|1[0-4]):?[0-5]\d|[+-](?:0\d|1[0-4]))(?![\w:])"
+_SECONDS = r"(?::(?P<second>[0-5]\d|60)(?:[.,]\d{1,9})?)?"
 _LAST_DAY = r"(?:[-–](?P<last>\d{1,2})(?:st|nd|rd|th)?)?"
+# "5. Nov 2020" is a day; "I scored 5. November was cold" is not.
+ENDS_A_DATE = r"(?=,?\s+[12]\d{3}(?!\w)|\s*(?:[.,;:!?)]|$))"
 
 
-def _month(name: str) -> str:
+def month(name: str) -> str:
+    """The full name of a month of which at least three letters are given."""
     return MONTHS[name[:3].lower()]
 
 
@@ -31,36 +37,16 @@ def _days(*days: str | None) -> list[str] | None:
     return [numbers.ordinal(day.lstrip("0")) for day in there]
 
 
-def _date(month: str, day: str, year: str | None, last: str | None = None) -> str | None:
+def date(name: str, day: str, year: str | None, last: str | None = None) -> str | None:
+    """Reads a date: "January fifth twenty twenty four"; None if the month has no such day."""
     days = _days(day, last)
     if days is None:
         return None
-    return f"{month} {' to '.join(days)}" + (f" {_year(year)}" if year else "")
-
-
-def _iso_date(match: re.Match[str]) -> str | None:
-    year, month, day = match["date"].split("-")
-    names = list(MONTHS.values())
-    date = _date(names[int(month) - 1], day, year) if 1 <= int(month) <= 12 else None
-    if not date or not match["hour"]:
-        return date
-    time = _time(match["hour"], match["minute"], match["second"], None)
-    if time is None:
-        return None
-    return f"{date} at {time}" + (" you tee see" if match["utc"] else "")
-
-
-def _us_date(match: re.Match[str]) -> str | None:
-    month, day, year = match[0].split("/")
-    if not 1 <= int(month) <= 12 or not 1 <= int(day) <= 31:
-        return None
-    return _date(
-        list(MONTHS.values())[int(month) - 1], day, year if len(year) == 4 else "20" + year
-    )
+    return f"{name} {' to '.join(days)}" + (f" {_year(year)}" if year else "")
 
 
 def _month_day(match: re.Match[str]) -> str | None:
-    return _date(_month(match["month"]), match["day"], match["year"], match["last"])
+    return date(month(match["month"]), match["day"], match["year"], match["last"])
 
 
 def _day_month(match: re.Match[str]) -> str | None:
@@ -69,18 +55,21 @@ def _day_month(match: re.Match[str]) -> str | None:
         return None
     article = "" if re.search(r"\bthe\s+$", before(match), re.I) else "the "
     year = f" {_year(match['year'])}" if match["year"] else ""
-    return f"{article}{' to the '.join(days)} of {_month(match['month'])}{year}"
+    return f"{article}{' to the '.join(days)} of {month(match['month'])}{year}"
 
 
 def _month_year(match: re.Match[str]) -> str:
-    return f"{_month(match['month'])} {numbers.year(match['year'])}"
+    return f"{month(match['month'])} {numbers.year(match['year'])}"
 
 
 def _clock(match: re.Match[str]) -> str | None:
-    return _time(match["hour"], match["minute"], match["second"], match["half"])
+    parts = match.groupdict()
+    said = time_of_day(match["hour"], match["minute"], parts.get("second"), parts.get("half"))
+    return said and said + zone(parts.get("zone"))
 
 
-def _time(hour: str, minute: str, second: str | None, half: str | None) -> str | None:
+def time_of_day(hour: str, minute: str, second: str | None, half: str | None) -> str | None:
+    """Reads a time: "ten oh five ay em"; None if there is no such hour."""
     if int(hour) > 24 or (half and int(hour) > 12):
         return None
     spoken = numbers.cardinal(str(int(hour)))
@@ -97,35 +86,54 @@ def _time(hour: str, minute: str, second: str | None, half: str | None) -> str |
     return spoken
 
 
+def zone(written: str | None) -> str:
+    """Reads a time zone behind a time: "Z" -> " you tee see", "+02:00" -> " ... plus two"."""
+    if not written:
+        return ""
+    if written[0] not in "+-":
+        return " jee em tee" if written == "GMT" else " you tee see"
+    hours, minutes = int(written[1:3]), written[3:].lstrip(":")
+    said = f" you tee see {'plus' if written[0] == '+' else 'minus'} {numbers.cardinal(str(hours))}"
+    return said + (f" {numbers.cardinal(minutes)}" if minutes.strip("0") else "")
+
+
 DATES: tuple[tuple[str, Reader], ...] = (
     (
-        r"(?<![\d.-])(?P<date>[12]\d{3}-\d{2}-\d{2})(?![\d-])"
-        r"(?:T(?P<hour>\d{2}):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:\.\d+)?)?(?P<utc>Z)?"
-        r"(?!\w))?",
-        _iso_date,
-    ),
-    (r"(?<![\d/])\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})(?![\d/])", _us_date),
-    (
-        rf"(?<!\w)(?P<month>{_MONTH})\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_LAST_DAY}"
+        rf"(?<!\w)(?P<month>{MONTH})\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_LAST_DAY}"
         rf"(?![\w:%]|\.\d)"
         rf"(?:,?\s+(?P<year>{YEAR})(?![\w,]))?",
         _month_day,
     ),
     (
+        rf"(?<![\w.,])(?P<day>\d{{1,2}})(?P<last>)\.\s?(?P<month>{MONTH})(?!\w){ENDS_A_DATE}"
+        rf"(?:,?\s+(?P<year>{YEAR})(?![\w,]))?",
+        _month_day,
+    ),
+    (
         rf"(?<![\w.,])(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_LAST_DAY}\s+(?:of\s+)?"
-        rf"(?P<month>{_MONTH})(?!\w)"
+        rf"(?P<month>{MONTH})(?!\w)"
         rf"(?:,?\s+(?P<year>{YEAR})(?![\w,]))?",
         _day_month,
     ),
-    (rf"(?<!\w)(?P<month>{_MONTH})\s+(?P<year>{YEAR})(?![\w,])", _month_year),
+    (rf"(?<!\w)(?P<month>{MONTH})\s+(?P<year>{YEAR})(?![\w,])", _month_year),
     (
-        r"(?<![\w:.])(?P<hour>\d{1,2})(?::(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?!:?\d))"
-        rf"(?:\s*(?P<half>{HALF_OF_DAY}))?",
+        rf"(?<![\w:.])(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d){_SECONDS}(?!:?\d)"
+        rf"(?:\s*(?P<half>{HALF_OF_DAY})|\s?(?P<zone>{ZONE}))?",
         _clock,
     ),
     (
         rf"(?<![\w:.])(?P<hour>\d{{1,2}})(?P<minute>)(?P<second>)\s*(?P<half>{HALF_OF_DAY})",
         _clock,
+    ),
+    (
+        rf"(?<![\w:.])(?P<hour>\d{{1,2}})[.h](?P<minute>[0-5]\d)\s*(?P<half>{HALF_OF_DAY})"
+        r"|(?<![\w:.])(?P<hour_h>\d{1,2})h(?P<minute_h>[0-5]\d)(?!\w)",
+        lambda match: time_of_day(
+            match["hour"] or match["hour_h"],
+            match["minute"] or match["minute_h"],
+            None,
+            match["half"],
+        ),
     ),
 )
 """Patterns and their readers, in the order in which they are tried."""

@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from models.text.cleaning import clean
 from models.text.letters import INTERJECTIONS, LETTER_NAMES
 from models.text.readings import READINGS
+from models.text.signs import SIGNS
 from models.text.symbols import PUNCTUATION
 
 _BRACKET = "("
 """A pause that a bracket asks for: a comma, or nothing where another pause stands already."""
 
 _STRENGTH = {_BRACKET: 0, ",": 1, ":": 2, ";": 3, "—": 4, ".": 5, "!": 6, "?": 7}
-_TOKEN = re.compile(r"[^\W_]+(?:[^\W_]|['-](?=[^\W_])|\N{COMBINING ACUTE ACCENT})*|[,.?!;:—()]")
+_TOKEN = re.compile(r"[^\W_]+(?:[^\W_]|['-](?=[^\W_]))*|[,.?!;:—()]")
 _POSSESSIVE = re.compile(r"'s(?!\w)", re.I)
 _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.I)
 # A place where any of the readings can begin: texts without one are plain words.
 _MAY_NEED_READING = re.compile(
-    r"[\d$€£¥₹¢&@#%°+=×÷±<>~]|[A-Z]'?[A-Z]|\w\.\w|\b[A-Za-z]{1,6}\.|\bw/|'n'|\b[A-HJ-Zb-z]\b"
-    r"|\w I\b|\b[ivx]{2,}\b"
+    rf"[\d\\/{re.escape(''.join(SIGNS))}]"
+    r"|[A-Z]'?[A-Z]|\w?\.\w|\b[A-Za-z]{1,6}\.|\bw/|'n'|\b[A-HJ-Zb-z]\b|\w I\b|\b[ivx]{2,}\b"
+    r"|\bdot sh\b|[a-z][A-Z]|\b(?:km|kg|cm|mm|mg|mph|kph|lbs|rpm|sq|cu)\b"
 )
 
 

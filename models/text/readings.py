@@ -7,65 +7,36 @@ the words to say, or None when this is not what its pattern took it for.
 import re
 
 from models.text import numbers
-from models.text.context import Reader, before
+from models.text.addresses import ADDRESSES
+from models.text.amounts import MAGNITUDE, NUMBER, counted
+from models.text.context import Reader, after, before
 from models.text.dates import DATES, HALF_OF_DAY, YEAR
+from models.text.exponents import EXPONENTS
 from models.text.initials import acronym, spell
+from models.text.money import CURRENCIES, MONEY
+from models.text.money import SIGNS as MONEY_SIGNS
+from models.text.numeric_dates import NUMERIC_DATES
+from models.text.primes import WAYS
 from models.text.shortened import SHORTENED
+from models.text.signs import NAMED_SIGNS
+from models.text.telephones import TELEPHONES
+from models.text.units import UNIT, UNITS
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-_CURRENCIES = {
-    **{"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny")},
-    **{"¥": ("yen", ""), "₹": ("rupee", "paisa"), "¢": ("cent", "")},
-}
-_IRREGULAR_PLURALS = {"penny": "pence", "yen": "yen", "paisa": "paise", "foot": "feet"}
-_MAGNITUDES = {
-    **{"k": "thousand", "m": "million", "mn": "million", "bn": "billion", "b": "billion"},
-    **{"t": "trillion", "tn": "trillion"},
-}
-_UNITS = {
-    **{"km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "mi": "mile"},
-    **{"ft": "foot", "yd": "yard", "kg": "kilogram", "g": "gram", "mg": "milligram"},
-    **{"lb": "pound", "lbs": "pound", "oz": "ounce", "l": "liter", "L": "liter"},
-    **{"ml": "milliliter", "mL": "milliliter", "s": "second", "sec": "second", "secs": "second"},
-    **{"ms": "millisecond", "min": "minute", "mins": "minute", "h": "hour", "hr": "hour"},
-    **{"hrs": "hour", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz"},
-    **{"GHz": "gigahertz", "KB": "kilobyte", "kB": "kilobyte", "MB": "megabyte"},
-    **{"GB": "gigabyte", "TB": "terabyte", "W": "watt", "kW": "kilowatt", "V": "volt"},
-    **{"kWh": "kilowatt hour", "mph": "mile# per hour", "km/h": "kilometer# per hour"},
-    **{"kph": "kilometer# per hour", "m/s": "meter# per second", "dB": "decibel"},
-    **{"km2": "square kilometer", "m2": "square meter", "m3": "cubic meter", "px": "pixel"},
-    **{"yr": "year", "yrs": "year", "fps": "frame# per second", "wk": "week", "mo": "month"},
-}
-_UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
-_MAGNITUDE = r"(?:thousand|million|billion|trillion|mn|bn|tn|[kKmMbBtT])\b"
 _AMOUNT = (
-    rf"[$€£¥₹]?{_NUMBER}(?::[0-5]\d){{0,2}}"
-    rf"(?:\s?(?:[%€£¥₹¢]|°[CF]?|{HALF_OF_DAY}|{_UNIT}|{_MAGNITUDE})(?!\w))?"
+    rf"[{MONEY_SIGNS}]?{NUMBER}(?::[0-5]\d){{0,2}}"
+    rf"(?:\s?(?:[%{MONEY_SIGNS}]|°[CF]?|{HALF_OF_DAY}|{UNIT}|{MAGNITUDE})(?!\w))?"
 )
 _DENOMINATORS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100))
-_SIGNS = {"+": "plus", "=": "equals", "×": "times", "÷": "divided by", "±": "plus or minus"}
-_SIGNS |= {"<": "less than", ">": "greater than", "&": "and", "@": "at", "%": "percent"}
-_SIGNS |= {"°": "degrees", "$": "dollars", "€": "euros", "£": "pounds", "#": "number", "~": "about"}
-
-
-def _plural(noun: str) -> str:
-    return _IRREGULAR_PLURALS.get(noun) or numbers.plural(noun)
-
-
-def _counted(amount: str, noun: str) -> str:
-    """Joins a number and its unit, whose "#" (or else its end) is where a plural goes."""
-    noun, _, tail = noun.partition("#")
-    if not noun.endswith("hertz") and amount.replace(",", "") != "1":
-        noun = _plural(noun)
-    return f"{numbers.decimal(amount)} {noun}{tail}"
+# "a 45° angle" is one of forty five degree.
+_TURNED = re.compile(r"\s(?:angle|turn|bend|corner|view|video|camera|rotation|slope|arc)\b")
 
 
 def _span(match: re.Match[str]) -> str | None:
     """Reads a span of amounts: "$5-10", "9am-5pm", "50%-60%"; `_between` reads bare numbers."""
     first, last = match["first"], match["last"]
-    if re.fullmatch(_NUMBER, first) and re.fullmatch(_NUMBER, last):
+    if re.fullmatch(NUMBER, first) and re.fullmatch(NUMBER, last):
         return None
-    if first[0] in _CURRENCIES and last[0] not in _CURRENCIES:
+    if first[0] in CURRENCIES and last[0] not in CURRENCIES:
         last = first[0] + last
         first = first[1:] if first[1:].isdecimal() else first
     ends = [_read(first), _read(last)]
@@ -81,50 +52,15 @@ def _read(amount: str) -> str | None:
     return None
 
 
-def _money(match: re.Match[str]) -> str:
-    return ("minus " if match["minus"] else "") + _sum_of_money(match)
-
-
-def _sum_of_money(match: re.Match[str]) -> str:
-    main, small = _CURRENCIES[match["sign"] or match["sign_after"]]
-    amount, magnitude = match["amount"] or match["amount_after"], match["magnitude"]
-    if magnitude:
-        magnitude = magnitude.strip().lower()
-        magnitude = _MAGNITUDES.get(magnitude, magnitude)
-        return f"{numbers.decimal(amount)} {magnitude} {_plural(main)}"
-    whole, _, cents = amount.partition(".")
-    if len(cents) != 2 or not small:
-        return _counted(amount, main)
-    spoken = [_counted(whole, main)] if int(whole.replace(",", "") or "0") else []
-    if int(cents):
-        spoken.append(_counted(str(int(cents)), small))
-    return " and ".join(spoken) or _counted("0", main)
-
-
-def _telephone(match: re.Match[str]) -> str:
-    groups = re.findall(r"\d+", match[0])
-    return ("plus " if match[0].startswith("+") else "") + " ".join(map(numbers.digits, groups))
-
-
 def _degrees(match: re.Match[str]) -> str:
-    sign = "minus " if match["sign"] else ""
-    scale = {"C": " Celsius", "F": " Fahrenheit", "K": " Kelvin"}.get(match["scale"] or "", "")
-    return f"{sign}{_counted(match['amount'], 'degree')}{scale}"
-
-
-def _unit(match: re.Match[str]) -> str:
-    return _counted(match["amount"], _UNITS[match["unit"]])
-
-
-def _per(match: re.Match[str]) -> str | None:
-    """Reads the slash behind an amount: "$5/hour", "60 miles/hour"; not that of "2 cats/dogs"."""
-    noun = _UNITS.get(match["unit"], match["unit"]).replace("#", "")
-    if noun.endswith("s") or not _COUNTED_BEFORE.search(before(match)):
-        return None
-    return f"per {noun}"
-
-
-_COUNTED_BEFORE = re.compile(rf"\d\s?(?:{_UNIT}|{_MAGNITUDE}|[a-z]+s|[€£¥₹¢])?$")
+    sign, scale = "minus " if match["sign"] else "", match["scale"]
+    names = {"C": " Celsius", "F": " Fahrenheit", "K": " Kelvin"} | {
+        letter: f" {way}" for letter, way in WAYS.items()
+    }
+    said = counted(match["amount"], "degree")
+    if _TURNED.match(after(match)):
+        said = said.removesuffix("s")
+    return f"{sign}{said}{names[scale] if scale else ''}"
 
 
 def _two_numbers(top: str, bottom: str) -> str:
@@ -152,6 +88,8 @@ def _fraction(match: re.Match[str]) -> str:
 
 def _decade(match: re.Match[str]) -> str | None:
     number = match["decade"]
+    if not number:
+        return numbers.plural(numbers.cardinal(match["round"]).removeprefix("one "))
     if len(number) == 2:
         return numbers.plural(numbers.cardinal(number)) if number != "00" else None
     return numbers.plural(numbers.year(number))
@@ -171,6 +109,8 @@ def _version(match: re.Match[str]) -> str:
 
 def _letters_and_digits(match: re.Match[str]) -> str:
     """Reads "B2B", "mp3", "covid19": short or capital runs of letters are spelt."""
+    if thousands := re.fullmatch(r"(\d{3})[kK]", match[0]):
+        return f"{numbers.cardinal(thousands[1])} thousand"
     spoken = []
     for run in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+", match[0]):
         if run[0].isdecimal():
@@ -190,68 +130,49 @@ def _number(match: re.Match[str]) -> str:
 
 
 _YEAR_BEFORE = re.compile(
-    r"\b(?:in|since|until|till|by|before|after|year|during|circa|early|late|mid|back in|from|of)"
-    r"\s+$",
+    r"(?:\b(?:in|since|until|till|by|before|after|year|during|circa|early|late|mid|from|of)\s|©)"
+    r"\s*$",
     re.I,
 )
 
 
+_SIDE = re.compile(
+    r"\s*\d[\d.]*(?:\s?[x×]\s?\d[\d.]*)?[\s-]?(?:ft|feet|foot|in|inch|inches|cm|mm|m|km|yd|yards?"
+    r"|met(?:er|re)s?|px|pixels)\b"
+)
+
+
 def _between_numbers(match: re.Match[str]) -> str:
-    return {"*": "times", "x": "times", "-": "minus", "/": "divided by", "^": "to the power of"}[
+    if match[0].strip() == "x" and _SIDE.match(after(match)):
+        return "by"
+    return {"*": "times", "·": "times", "x": "times", "-": "minus", "/": "divided by"}[
         match[0].strip()
     ]
-
-
-def _address(match: re.Match[str]) -> str:
-    host = re.sub(r"^(?:https?://)?(?:www\.)?", "", match[0]).split("/")[0].split("?")[0]
-    return _readable(host)
-
-
-def _email(match: re.Match[str]) -> str:
-    name, host = match[0].split("@")
-    return f"{_readable(name)} at {_readable(host)}"
-
-
-def _readable(address: str) -> str:
-    words = re.sub(r"\d+", lambda digits: f" {numbers.digits(digits[0])} ", address)
-    words = words.replace(".", " dot ").replace("+", " plus ").replace("-", " dash ")
-    return re.sub(r"[\W_]+", " ", words).strip()
 
 
 READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     (re.compile(pattern), reader)
     for pattern, reader in (
-        (r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", _email),
-        (r"(?:https?://|www\.)[^\s()]*[\w/]", _address),
-        (
-            r"(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?:com|org|net|edu|gov|io|ai|dev|uk|de|fr|eu)\b(?!\.\w)",
-            _address,
-        ),
+        *ADDRESSES,
         (rf"(?<![\w./-])(?P<first>{_AMOUNT})[-–](?P<last>{_AMOUNT})(?![\w-]|/\d)", _span),
+        *NUMERIC_DATES,
         *DATES,
+        *MONEY,
+        *TELEPHONES,
         (
-            r"(?:(?<![\w.])(?P<minus>-))?"
-            rf"(?:(?P<sign>[$€£¥₹])\s?(?P<amount>{_NUMBER})"
-            rf"|(?<![\w.])(?P<amount_after>{_NUMBER})\s?(?P<sign_after>[€£¥₹¢$])(?!\d))"
-            rf"(?P<magnitude>\s?{_MAGNITUDE})?",
-            _money,
-        ),
-        (
-            r"(?<![\w.])(?:\+\d{1,3}[ .-])?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\d-])"
-            r"|(?<![\w.-])\d{3}-\d{4}(?![\d-])|\+\d{6,15}(?!\d)",
-            _telephone,
-        ),
-        (
-            rf"(?<![\w.])(?P<sign>-)?(?P<amount>{_NUMBER})\s?°\s?(?:(?P<scale>[CFK])(?!\w))?",
+            rf"(?<![\w.])(?P<sign>-)?(?P<amount>{NUMBER})\s?°(?:\s?(?P<scale>[CFKNSEW])(?!\w))?",
             _degrees,
         ),
         (
-            rf"(?<![\w.])(?P<sign>-)?(?P<amount>{_NUMBER})\s?%",
+            rf"(?<![\w.])(?P<sign>-)?(?P<amount>{NUMBER})\s?%",
             lambda match: f"{_number(match)} percent",
         ),
-        (r"(?<![\w.])'?(?P<decade>[12]\d\d0|[2-9]0)'?s(?!\w)", _decade),
-        (rf"(?<![\w.])(?P<amount>{_NUMBER})\s?(?P<unit>{_UNIT})(?![\w']|/\d)", _unit),
-        (rf"/(?P<unit>{_UNIT}|[a-z]{{2,}})(?!\w)", _per),
+        (
+            r"(?<![\w.])'?(?P<decade>[12]\d\d0|[2-9]0)'?s(?!\w)"
+            r"|(?<![\w.])(?P<round>10{1,3}|10{1,2},000|1(?:,000){1,2})s(?=\s+of\b)",
+            _decade,
+        ),
+        *UNITS,
         (
             r"(?<![\w./])(?:(?P<whole>\d+)\s+)?(?P<top>\d{1,3})/(?P<bottom>\d{1,4})(?![\w/])",
             _fraction,
@@ -261,18 +182,17 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
             lambda match: numbers.ordinal(match[0][:-2]),
         ),
         (
-            rf"(?<![\w.-])(?P<first>{_NUMBER})\s?(?P<join>[-–:])\s?(?P<last>{_NUMBER})(?![\w-])",
+            rf"(?<![\w.-])(?P<first>{NUMBER})\s?(?P<join>[-–:])\s?(?P<last>{NUMBER})(?![\w-])",
             _between,
         ),
         (r"(?<![\w.])(?:[vV]\d+(?:\.\d+)+|\d+(?:\.\d+){2,})(?!\w)", _version),
-        (rf"#\s?(?P<amount>{_NUMBER})", lambda match: f"number {numbers.decimal(match['amount'])}"),
-        (r"(?<=\d)\s*[*^/](?=\s*[\d.-])|(?<=\d)\s+[x-]\s+(?=\d)|(?<=\d)x(?=\d)", _between_numbers),
+        (rf"#\s?(?P<amount>{NUMBER})", lambda match: f"number {numbers.decimal(match['amount'])}"),
+        *EXPONENTS,
+        (r"(?<=[a-z])\s[x×]\s(?=\d)", lambda match: "by"),
+        (r"(?<=\d)\s*[*/·](?=\s*[\d.-])|(?<=\d)\s+[x-]\s+(?=\d)|(?<=\d)x(?=\d)", _between_numbers),
         (r"(?<!\w)(?:[A-Za-z]+\d+\w*|\d+[A-Za-z]\w*)", _letters_and_digits),
-        (rf"(?<![\w.])(?P<sign>-)?(?P<amount>{_NUMBER})", _number),
+        (rf"(?<!\w)(?<!\d\.)(?P<sign>-)?(?P<amount>{NUMBER})", _number),
         *SHORTENED,
-        (
-            "[" + re.escape("".join(_SIGNS)) + "]",
-            lambda match: _SIGNS[match[0]],
-        ),
+        *NAMED_SIGNS,
     )
 )

@@ -2,7 +2,8 @@
 
 import re
 
-from models.text.letters import ABBREVIATIONS, NEED_A_NUMBER, TITLES
+from models.text.dates import ENDS_A_DATE, MONTH
+from models.text.letters import ABBREVIATIONS, MONTHS, NEED_A_NUMBER, TITLES
 from models.text.thoughts import ThoughtFilter
 
 LONGEST_SENTENCE = 300
@@ -39,11 +40,26 @@ def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:
     word = before[0].strip("'").lower() if before else ""
     if word.isdecimal() and not text[: match.start() - len(word)].strip():
         return False  # "1. First": the number of an item, not a sentence
+    if word.isdecimal() and len(word) <= 2:
+        is_day = _is_day(text[after.end() : after.end() + 24], final)
+        if is_day is not False:
+            return None if is_day is None else False
     if word in _MAY_END:
         return not following.islower() and not following.isdecimal()
     if word in NEED_A_NUMBER:
         return not following.isdecimal()
     return not (word in _NEVER_END or (re.fullmatch(r"[a-z](?:\.[a-z])*", word) and word != "i"))
+
+
+def _is_day(following: str, final: bool) -> bool | None:
+    """Whether a number and a full stop are a day ("5. Nov 2020"); None while it cannot be told."""
+    if not final and len(following) < 24:
+        begun = re.fullmatch(r"[A-Z][a-z]*", following)
+        if begun and any(name.startswith(following) for name in MONTHS.values()):
+            return None
+        if re.fullmatch(rf"{MONTH}[,.]?\s*[12]?\d{{0,3}}", following):
+            return None
+    return re.match(rf"{MONTH}{ENDS_A_DATE}", following) is not None
 
 
 def _is_line_end(text: str, next_line: int, blank: str, final: bool) -> bool | None:

@@ -15,7 +15,7 @@ def _dotted(match: re.Match[str]) -> str:
     return ABBREVIATIONS.get(plain) or spell(plain)
 
 
-_NUMBER_OF = dict.fromkeys(("vol", "fig", "ch", "sec"), r"\s*(?:\d|[IVXL]+\b)")
+_NUMBER_OF: dict[str, str] = dict.fromkeys(("vol", "fig", "ch", "sec"), r"\s*(?:\d|[IVXL]+\b)")
 
 
 def _abbreviation(match: re.Match[str]) -> str | None:
@@ -85,9 +85,10 @@ SHORTENED: tuple[tuple[str, Reader], ...] = (
     (r"(?<![\w.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?!\w)|(?<!\w)Ph\.D\.?|(?<!\w)w/o?(?= )", _dotted),
     (r"(?<!\w)'n'(?!\w)", lambda match: "and"),
     (r"(?<![\w.])(?P<word>[A-Za-z]{2,6})\.(?!\w)", _abbreviation),
+    (r"(?<![\w.])(?P<word>[A-Z][a-z]{1,5})\.(?=[A-Z\d])", _abbreviation),
     (r"(?<![\w&])[A-Z]{1,2}&[A-Z]{1,2}(?![\w&])", _joined),
     (r"(?<!\w)(?<!\w')(?P<capitals>[A-Z]{2,})(?P<ending>'?s|'S)?(?!'?\w)", _capitals),
     (r"(?<!\w)(?<!\w')[A-Z]+(?:'[A-Z]+)+(?!\w)", _contraction),
-    (r"(?<![\w'.-])(?P<letter>[A-Za-z])(?:\.(?=\s+[A-Z]))?(?![\w'-])", _single_letter),
+    (r"(?<![\w'.-])(?P<letter>[A-Za-z])(?:\.(?=\s*[A-Z])|(?![\w'-]))", _single_letter),
 )
 """Patterns and their readers, in the order in which they are tried."""

@@ -1,0 +1,118 @@
+"""How addresses are read aloud: of mail, of the web, of hosts and ports, files and folders.
+
+The dot in "node.js" or "example.in" is said; it ends no sentence. Of an address with "https://"
+only the host is read: nobody says what follows it.
+"""
+
+import re
+
+from models.text import numbers
+from models.text.context import Reader, before
+from models.text.initials import acronym
+from models.text.letters import ABBREVIATIONS, LETTER_NAMES, TITLES
+
+_SIGNS = {
+    **{".": "dot", "+": "plus", "-": "dash", "/": "slash", "\\": "backslash", ":": "colon"},
+    **{"@": "at", "~": "tilde"},
+}
+_PIECE = re.compile(r"\d+|[A-Z]+(?![a-z])|[^\W\d_]+?(?![a-z])|[.+/\\:@~-]")
+_LABEL = r"[\w-]{1,63}"
+_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,8}}"
+_SEGMENT = r"[\w~+-]{1,63}(?:\.[\w~+-]{1,63}){0,4}"
+_REST = rf"(?::\d{{1,5}}(?!\d))?(?:[/\\](?:{_SEGMENT})?){{0,16}}"
+_LONGEST_REST = 40
+_ENDINGS = frozenset(
+    "com org net edu gov io ai uk de js py md txt pdf net exe html css json".split()
+)
+# A sentence that goes on like this has only lost its blank: "I left.then he came".
+_BEGINS_SENTENCE = frozenset(
+    """and but then the we he she they you this that there if when what how why yes okay thanks
+    please i'm it's because maybe however""".split()
+)
+
+
+def spelled_out(address: str) -> str:
+    """Reads an address with its signs: "README.md" -> "readme dot md"."""
+    said = []
+    for piece in _PIECE.findall(address):
+        if piece in _SIGNS:
+            said.append(_SIGNS[piece])
+        elif piece.isdecimal():
+            said.append(numbers.digits(piece))
+        elif len(piece) == 1:
+            said.append(LETTER_NAMES.get(piece.lower(), piece))
+        else:
+            said.append(acronym(piece, shouted=True) if piece.isupper() else piece)
+    return " ".join(said)
+
+
+def _web(match: re.Match[str]) -> str:
+    host = re.sub(r"\A(?:\w+://)?(?:www\.)?", "", match[0])
+    return spelled_out(re.split(r"[/?#]", host)[0])
+
+
+def _host(match: re.Match[str]) -> str | None:
+    """Reads a host, a file or a name with dots, with the port and the path behind it."""
+    host, rest = match["host"], match["rest"]
+    labels = host.split(".")
+    if len(labels) == 2 and not rest and _is_end_of_sentence(*labels):
+        return None
+    if host.lower() in ABBREVIATIONS or all(len(label) == 1 for label in labels):
+        return None  # "Ph.D" and "U.S.A" have readers of their own
+    if re.fullmatch(r"[vV]\d+(?:\.\d+)+", host):
+        return None
+    return spelled_out(host + (rest if len(rest) <= _LONGEST_REST else ""))
+
+
+def _is_end_of_sentence(first: str, second: str) -> bool:
+    """Whether the dot in "left.Then" ends a sentence, or is that of "Dr.Who" or "J.Smith"."""
+    if first.lower() in ABBREVIATIONS or first.lower() in TITLES:
+        return second[0].isupper() or second[0].isdecimal()
+    if not first.isalpha() or second.lower() in _ENDINGS:
+        return False
+    if second in ("I", "A", "a") or re.fullmatch(r"[A-Z][a-z'-]+", second):
+        return True
+    return len(first) > 2 and second.lower() in _BEGINS_SENTENCE
+
+
+def _ip(match: re.Match[str]) -> str | None:
+    if any(int(part) > 255 for part in match["host"].split(".")):
+        return None
+    return spelled_out(match[0])
+
+
+def _dotted(match: re.Match[str]) -> str | None:
+    """Reads ".gitignore" and ".NET"; in "great .thanks" a blank stands on the wrong side."""
+    return None if match[0][1:].lower() in _BEGINS_SENTENCE else spelled_out(match[0])
+
+
+def _path(match: re.Match[str]) -> str | None:
+    if re.search(r"\d\s?\Z", before(match)):
+        return None  # "5 /hour"
+    return spelled_out(match[0])
+
+
+ADDRESSES: tuple[tuple[str, Reader], ...] = (
+    (r"[a-zA-Z][a-zA-Z+]{1,15}://[^\s()<>]*[\w/]|(?<!\w)www\.[^\s()<>]*[\w/]", _web),
+    (
+        rf"(?<![\w.+-])[\w.+-]{{1,64}}@{_HOST}(?::[\w./~-]{{0,63}}[\w/])?(?![\w@])",
+        lambda match: spelled_out(match[0]),
+    ),
+    (rf"(?<![\w.])(?P<host>\d{{1,3}}(?:\.\d{{1,3}}){{3}}){_REST}(?!\w|\.\d)", _ip),
+    (r"(?<!\w)[A-Za-z]:[\\/](?!/)[\w.~+\\/-]{0,200}", lambda match: spelled_out(match[0])),
+    (
+        rf"(?<![\w.@/-])(?P<host>(?=[\d-]{{0,62}}[^\W\d])(?:localhost|{_LABEL}(?=:\d{{4,5}}(?!\d))"
+        rf"|{_LABEL}(?:\.{_LABEL}){{1,8}}))(?P<rest>{_REST})(?!\w)",
+        _host,
+    ),
+    (
+        rf"(?<![\w.@/-])(?:{_LABEL}/){{1,8}}{_LABEL}\.[A-Za-z]\w{{0,9}}(?![\w/])",
+        lambda match: spelled_out(match[0]),
+    ),
+    (r"(?<!\S)(?:~|\.\.?)/[\w./~+-]{0,200}(?<!\.)", _path),
+    (rf"(?<!\S)(?:/{_LABEL}(?:\.{_LABEL}){{0,3}}){{1,12}}/?(?![\w/])", _path),
+    (rf"(?<!\S)\.(?=[a-z]|[A-Z]{{2}}){_HOST}(?!\w)", _dotted),
+    # what was read once is read again when a text is normalised twice
+    (r"(?<=\bdot )sh(?!\w)", lambda match: match[0]),
+)
+"""Patterns and their readers, in the order in which they are tried."""

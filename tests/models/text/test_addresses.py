@@ -1,0 +1,96 @@
+"""Addresses, hosts with ports, files and folders: their dots end no sentence."""
+
+import pytest
+
+from models.text import split_sentences
+from tests.models.text.reading import check
+
+READ = {
+    "autogen.sh": "autogen dot sh",
+    "tryjarvis.in": "tryjarvis dot in",
+    "node.js is": "node dot js is",
+    "README.md": "readme dot md",
+    "example.co.uk": "example dot co dot uk",
+    "see main.py.": "see main dot py.",
+    "v2.3.1": "version two point three point one",
+    "Python 3.11": "Python three point one one",
+    "setup.py install": "setup dot py install",
+    "foo.bar.baz": "foo dot bar dot baz",
+    "www.example.com": "example dot com",
+    "https://example.com/path?x=1": "example dot com",
+    "ASP.NET": "ay ess pee dot net",
+    ".NET": "dot net",
+    ".gitignore": "dot gitignore",
+    ".env": "dot env",
+    "System.out.println": "System dot out dot println",
+    "os.path": "os dot path",
+    "I left.Then he came.": "I left. Then he came.",
+    "Dr.Who": "Doctor Who",
+    "J.Smith": "jay Smith",
+    "No.5": "number five",
+    "e.g. this": "for example this",
+    "i.e. that": "that is that",
+    "U.S.A. today": "you ess ay today",
+    "a.m.": "ay em.",
+    "example.com.": "example dot com.",
+    "user.name@mail.example.org": "user dot name at mail dot example dot org",
+    "file.tar.gz": "file dot tar dot gz",
+    "index.html": "index dot html",
+    "package.json": "package dot json",
+    "Mr.Smith": "Mister Smith",
+    "St.Louis": "Saint Louis",
+    "3.5mm": "three point five millimeters",
+    "1.2k": "one point two kay",
+    "IMDB.com": "eye em dee bee dot com",
+    "google.com/search": "google dot com slash search",
+    "C:\\Users\\me": "see colon backslash Users backslash me",
+    "./run.sh": "dot slash run dot sh",
+    "../src/a.c": "dot dot slash src slash ay dot see",
+    "~/docs": "tilde slash docs",
+    "/usr/bin/env": "slash usr slash bin slash env",
+    "/etc/hosts": "slash etc slash hosts",
+    "and/or": "and or",
+    "src/main.py": "src slash main dot py",
+    "root@server": "root at server",
+    "git@github.com:user/repo.git": "git at github dot com colon user slash repo dot git",
+    "app.py:42": "app dot py colon four two",
+    "Ph.D. student": "pee aitch dee student",
+    "p.m.": "pee em.",
+    "Yahoo.com": "Yahoo dot com",
+    "The end.And": "The end. And",
+    "0.0.0.0:9090/test": "zero dot zero dot zero dot zero colon nine zero nine zero slash test",
+    "192.168.0.1:8080/path": "one nine two dot one six eight dot zero dot one colon eight zero "
+    "eight zero slash path",
+    "localhost:3000": "localhost colon three zero zero zero",
+    "http://localhost:3000/api": "localhost colon three zero zero zero",
+    "127.0.0.1": "one two seven dot zero dot zero dot one",
+    "10.0.0.0/8": "one zero dot zero dot zero dot zero slash eight",
+    "db:5432": "db colon five four three two",
+    "example.com:443": "example dot com colon four four three",
+    "https://example.com:8443/x": "example dot com colon eight four four three",
+    "redis://localhost:6379": "localhost colon six three seven nine",
+    "8.8.8.8": "eight dot eight dot eight dot eight",
+    "user@10.0.0.1": "user at one zero dot zero dot zero dot one",
+    "10:30": "ten thirty",
+    "at host.local:22": "at host dot local colon two two",
+    "255.255.255.0": "two five five dot two five five dot two five five dot zero",
+    "ftp://ftp.example.org/pub": "ftp dot example dot org",
+}
+
+
+@pytest.mark.parametrize(("written", "said"), READ.items())
+def test_reads_as_people_do(written: str, said: str) -> None:
+    check(written, said)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Run autogen.sh now.",
+        "See tryjarvis.in today.",
+        "Use .NET or node.js?",
+        "Is it at 0.0.0.0:9090/test?",
+    ],
+)
+def test_a_dot_within_a_word_ends_no_sentence(written: str) -> None:
+    assert split_sentences(written) == [written]

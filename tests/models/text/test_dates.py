@@ -1,0 +1,90 @@
+"""Dates in figures, in every order that can be told apart and by the stated guess elsewhere."""
+
+import pytest
+
+from models.text import SentenceStream, split_sentences
+from tests.models.text.reading import check
+
+READ = {
+    "31/12/2024": "December thirty first twenty twenty four",
+    "2024/04/03": "April third twenty twenty four",
+    "14-03-2022": "March fourteenth twenty twenty two",
+    "2020-12": "December twenty twenty",
+    "03.04.2021": "April third twenty twenty one",
+    "31.12.1999": "December thirty first nineteen ninety nine",
+    "12-31-99": "December thirty first nineteen ninety nine",
+    "1/2/99": "January second nineteen ninety nine",
+    "2024.4.3": "April third twenty twenty four",
+    "on 24/12": "on December twenty fourth",
+    "by 12/25": "by December twenty fifth",
+    "12/2020": "December twenty twenty",
+    "03.2021": "March twenty twenty one",
+    "2024-01-02T10:00:00+02:00": "January second twenty twenty four at ten o'clock you tee see "
+    "plus two",
+    "2024-01-02 10:00:00": "January second twenty twenty four ten o'clock",
+    "20240102T101500Z": "January second twenty twenty four at ten fifteen you tee see",
+    "5-Nov-2020": "November fifth twenty twenty",
+    "05/Mar/2024": "March fifth twenty twenty four",
+    "Mar-10-2022": "March tenth twenty twenty two",
+    "2024-Mar-05": "March fifth twenty twenty four",
+    "the 2011-12 season": "the twenty eleven to twelve season",
+    "the 2020/21 season": "the twenty twenty to twenty one season",
+    "2024-01-01/2024-01-05": "January first twenty twenty four to January fifth twenty twenty four",
+    "01/02/2024-05/02/2024": "January second twenty twenty four to May second twenty twenty four",
+    "31st December 2024": "the thirty first of December twenty twenty four",
+    "from 2019-2021": "from twenty nineteen to twenty twenty one",
+    "99-12-31": "December thirty first nineteen ninety nine",
+    "31-12-24": "December thirty first twenty twenty four",
+    "version 1.12.2020": "version one point twelve point two thousand twenty",
+    "1939-1945": "nineteen thirty nine to nineteen forty five",
+    "2024-13-01": "January thirteenth twenty twenty four",
+    "at 14:30 UTC": "at fourteen thirty you tee see",
+    "10:05:30+01:00": "ten oh five and thirty seconds you tee see plus one",
+    "10.30 am": "ten thirty ay em",
+    "14h30": "fourteen thirty",
+    "born 7/4/1776": "born July fourth seventeen seventy six",
+    "1/1/00": "January first two thousand",
+    "20201231": "December thirty first twenty twenty",
+    "the week of 2024-06-03.": "the week of June third twenty twenty four.",
+    "Due: 2024-6-3": "Due: June third twenty twenty four",
+    "5.11.2020": "November fifth twenty twenty",
+    "12/13/14": "December thirteenth twenty fourteen",
+    "on 9/11": "on nine eleven",
+    "9/11/2001": "September eleventh two thousand one",
+    "1.5.2020": "May first twenty twenty",
+    "5. Nov 2020": "November fifth twenty twenty",
+    "3. March": "March third",
+    "12. December 2019": "December twelfth twenty nineteen",
+    "on 1. Jan. 2000, he": "on January first two thousand, he",
+    "I scored 5. November was cold.": "I scored five. November was cold.",
+    "Am 3. Oct 1990.": "Am October third nineteen ninety.",
+    "5. nov 2020": "November fifth twenty twenty",
+    "31. August, 1997": "August thirty first nineteen ninety seven",
+    "5.Nov 2020": "November fifth twenty twenty",
+    "We have 3. May I?": "We have three. May I?",
+    "21. Sept. 2021": "September twenty first twenty twenty one",
+}
+
+
+@pytest.mark.parametrize(("written", "said"), READ.items())
+def test_reads_as_people_do(written: str, said: str) -> None:
+    check(written, said)
+
+
+@pytest.mark.parametrize(
+    ("written", "sentences"),
+    [
+        ("On 5. Nov 2020 he left. She stayed.", ["On 5. Nov 2020 he left.", "She stayed."]),
+        ("It was 12. December. Cold.", ["It was 12. December.", "Cold."]),
+        ("I scored 5. November was cold.", ["I scored 5.", "November was cold."]),
+        ("We have 3. May I?", ["We have 3.", "May I?"]),
+        ("He has 31. Marching on, he", ["He has 31.", "Marching on, he"]),
+        ("born 1. Jan. 2000, in Rome", ["born 1. Jan. 2000, in Rome"]),
+    ],
+)
+def test_a_day_with_a_full_stop_ends_no_sentence(written: str, sentences: list[str]) -> None:
+    assert split_sentences(written) == sentences
+    for size in (1, 2, 5):
+        stream = SentenceStream()
+        pieces = [written[at : at + size] for at in range(0, len(written), size)]
+        assert [s for piece in pieces for s in stream.push(piece)] + stream.flush() == sentences

@@ -56,7 +56,7 @@ def bundled(weights: Path) -> Iterator[Finding]:
         yield Finding(
             "missing",
             f"bundled models: {sums} is not there; make them with: "
-            "python3 launch.py train bundle --data DIR",
+            "python3 launch.py train bundle --data DIR --out models/weights",
         )
         return
     for line in sums.read_text().splitlines():

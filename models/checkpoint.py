@@ -21,6 +21,8 @@ from models.text.symbols import stored_inventory
 WEIGHTS = Path(__file__).parent / "weights"
 
 _SCALE = ".int8_scale"
+# Weights whose recipe has another name.
+_RECIPE_OF = {"semantic": "tokenizer", "posterior": "vocoder", "decoder": "vocoder"}
 
 Config = TypeVar("Config")
 Model = TypeVar("Model", bound=nn.Module)
@@ -79,6 +81,11 @@ def _quantised(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return whole.view(matrix.shape), scale
 
 
+def train_command(name: str, folder: Path) -> str:
+    """The command that makes the weights called `name` in `folder`."""
+    return f"python3 launch.py train {_RECIPE_OF.get(name, name)} --data DIR --out {folder}"
+
+
 def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
     """The configuration beside the weights called `name`.
 
@@ -90,7 +97,7 @@ def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
     if not path.is_file() or not (folder / f"{name}.safetensors").is_file():
         raise MissingModelError(
             f"the weights {name}.safetensors with {name}.json are not in {folder}; "
-            f"make them with: python3 launch.py train {name} --data DIR"
+            f"make them with: {train_command(name, folder)}"
         )
     try:
         return read_config(kind, json.loads(path.read_text()))

@@ -42,9 +42,11 @@ class LogMel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("window", torch.hann_window(WINDOW_SAMPLES), persistent=False)
-        filters = torchaudio.functional.melscale_fbanks(
-            WINDOW_SAMPLES // 2 + 1, 0.0, SAMPLE_RATE / 2, NUM_MELS, SAMPLE_RATE, "slaney", "slaney"
-        )
+        num_bins, half_rate = WINDOW_SAMPLES // 2 + 1, SAMPLE_RATE / 2
+        with torch.device("cpu"):  # they cannot be computed where a model without memory is made
+            filters = torchaudio.functional.melscale_fbanks(
+                num_bins, 0.0, half_rate, NUM_MELS, SAMPLE_RATE, "slaney", "slaney"
+            )
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:

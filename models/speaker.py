@@ -303,7 +303,7 @@ class Speaker:
         if frames == "semantic" and self.prior is None:
             raise MissingModelError(
                 "the folder of weights has no prior, which makes sound of semantic codes; make it "
-                "with: python3 launch.py train prior --data DIR"
+                "with: python3 launch.py train prior --data DIR --out WEIGHTS"
             )
         drawing = (options.latent_temperature, options.guidance)
         return Synthesis(self._renderer(frames), self.decoder, style, options.manner, *drawing)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from data.errors import InputError
 from kernels.decode_step import BlockWeights, decode_step
 from kernels.int8_linear import Int8Linear
 
@@ -171,6 +172,11 @@ class Transformer(nn.Module):
         self, dim: int, depth: int, num_heads: int, ffn_dim: int, dropout: float = 0.0
     ) -> None:
         super().__init__()
+        if dim < 1 or num_heads < 1 or dim % (2 * num_heads):
+            raise InputError(
+                f"a transformer's dim is {dim}; it must be a multiple of {2 * num_heads}, which is "
+                "twice its num_heads"
+            )
         self.dim, self.num_heads = dim, num_heads
         self.blocks = nn.ModuleList(
             TransformerBlock(dim, num_heads, ffn_dim, dropout) for _ in range(depth)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data.errors import MissingModelError
 from data.files import atomic_write
-from models.checkpoint import write_tensors
+from models.checkpoint import train_command, write_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +41,7 @@ def load_voices(folder: Path) -> dict[str, Voice]:
     tensors, names = folder / "voices.safetensors", folder / "voices.json"
     if not tensors.is_file() or not names.is_file():
         raise MissingModelError(
-            f"no bundled voices in {folder}; make them with: "
-            "python3 launch.py train voices --data DIR"
+            f"no voices in {folder}; make them with: {train_command('voices', folder)}"
         )
     styles = load_file(tensors)
     descriptions: dict[str, str] = json.loads(names.read_text())

@@ -33,7 +33,7 @@ def test_every_verb_has_its_module(verb: str) -> None:
 
 
 def test_an_error_that_the_user_can_mend_is_one_line(tmp_path: Path) -> None:
-    result = run("train", "style", "--data", str(tmp_path))
+    result = run("train", "style", "--data", str(tmp_path), "--out", str(tmp_path / "weights"))
     assert result.returncode == 2
     assert re.fullmatch(r"error: .*no dialogues.*", result.stderr.splitlines()[-1])
     assert "Traceback" not in result.stderr

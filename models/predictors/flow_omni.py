@@ -61,10 +61,6 @@ class Losses:
     advance: Tensor
     plan: Tensor
 
-    @property
-    def total(self) -> Tensor:
-        return self.flow + self.mean + self.advance + 0.3 * self.plan
-
 
 class ShortContext(nn.Module):
     """What is known of a frame from near by, `[N, dim]`: from the latents before it in its sentence

@@ -26,10 +26,6 @@ class Losses:
     advance: Tensor
     plan: Tensor
 
-    @property
-    def total(self) -> Tensor:
-        return self.code + self.advance + 0.3 * self.plan
-
 
 class GPTTalker(CodeModel):
     """A dialogue model whose frames are the codes of the semantic tokenizer (GPT-Talker, arXiv

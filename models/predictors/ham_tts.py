@@ -1,7 +1,7 @@
 """HAM-TTS: the dialogue in, the first acoustic code of each frame of the answer out."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,8 @@ class HamTTSConfig(DialogueConfig):
     """
 
     num_codes: int = 1024
-    num_refined: int = 512
-    lvs_dim: int = 64
+    num_refined: int = field(default=512, metadata={"low": 0})
+    lvs_dim: int = field(default=64, metadata={"low": 0})
     aligner_depth: int = 2
     lvs_depth: int = 2
 
@@ -39,10 +39,6 @@ class Losses:
     advance: Tensor
     plan: Tensor
     lvs: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        return self.code + self.advance + 0.3 * self.plan + self.lvs
 
 
 class HamTTS(CodeModel):

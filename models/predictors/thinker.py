@@ -85,10 +85,6 @@ class Losses:
     state: Tensor
     listen: Tensor
 
-    @property
-    def total(self) -> Tensor:
-        return self.word + 0.3 * self.state + self.listen
-
 
 class SoundAdapter(nn.Module):
     """Features `[S, T, feature_dim]` at 25 Hz of whole turns to vectors `[S, ceil(T / group), out]`

@@ -3,6 +3,7 @@ those of EnCodec."""
 
 import json
 import logging
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from data.errors import InputError
 from data.files import atomic_write
 from models.checkpoint import save_model
 from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, load_acoustic, nearest
+from models.training.configuration import setting
 from models.training.encoded import Latents, encode_latents, encode_utterances
 from models.training.job import Job
 from models.training.loop import device
@@ -22,17 +24,26 @@ from models.vocoder.encodec import EncodecConfig, read_encodec
 
 logger = logging.getLogger(__name__)
 
-_POINTS = 200_000  # frames that the codebooks are fitted to
-_ROUNDS = 30
 _CHUNK = 1024  # distances of a chunk stay in the cache
 
 
-def train_acoustic(job: Job, like: Path | None = None) -> None:
-    """Fits the codebooks and writes `acoustic.safetensors`.
+@dataclass(frozen=True)
+class AcousticRecipe:
+    """How the codebooks are fitted."""
+
+    derived = ("model.latent_dim",)
+
+    points: int = setting(200_000, "frames that the codebooks are fitted to")
+    rounds: int = setting(30, "rounds of k-means for each level")
+    model: AcousticConfig = field(default_factory=AcousticConfig)
+
+
+def train_acoustic(job: Job, recipe: AcousticRecipe, like: Path | None = None) -> AcousticRecipe:
+    """Fits the codebooks and writes `acoustic.safetensors`; returns what was made.
 
     The latents stay as they are, so each level is k-means on what the levels before it leave
     (Lloyd's algorithm, which an exponential moving average only imitates); a code that a round
-    leaves without points begins anew at a random one. Needs a minute or two, whatever `--steps`.
+    leaves without points begins anew at a random one. Needs a minute or two.
 
     With `like`, a folder with other latents and their codebooks, each of the first level's codes
     begins in the middle of the frames that are called so there: a code keeps what it says, as far
@@ -43,12 +54,12 @@ def train_acoustic(job: Job, like: Path | None = None) -> None:
         MissingModelError: `like` has no posterior or no codebooks.
     """
     latents = encode_latents(job.data, job.corpus, job.out)
-    chosen = _drawn(latents, job.seed)
+    chosen = _drawn(latents, recipe.points, job.seed)
     means = [np.array(latents[index].mean, np.float32) for index in chosen]
     points = torch.from_numpy(np.concatenate(means))
     deviations = [np.array(latents[index].std, np.float32) for index in chosen]
     scale = torch.from_numpy(np.concatenate(deviations).mean(0))
-    model = AcousticTokenizer(AcousticConfig(latent_dim=len(scale)))
+    model = AcousticTokenizer(replace(recipe.model, latent_dim=len(scale)))
     if len(points) < model.config.num_codes:
         raise InputError(
             f"the data hold {len(points)} frames of 40 ms; {model.config.num_codes} codes need as "
@@ -64,7 +75,7 @@ def train_acoustic(job: Job, like: Path | None = None) -> None:
         begin = rest[torch.randperm(len(rest), generator=generator)[: model.config.num_codes]]
         if level == 0 and known is not None:
             begin = _middles(rest, known, begin)
-        codebook = _clustered(rest, begin, generator)
+        codebook = _clustered(rest, begin, recipe.rounds, generator)
         codes = _assigned(rest, codebook)
         if level == 0 and known is not None:
             kept = float((codes == known).float().mean())
@@ -79,11 +90,12 @@ def train_acoustic(job: Job, like: Path | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     job.save("acoustic", model, model.config)
+    return replace(recipe, model=model.config)
 
 
-def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> None:
+def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> AcousticConfig:
     """Makes `out` a folder whose models speak through EnCodec; writes `encodec.safetensors` and, of
-    its codebooks, `acoustic.safetensors`.
+    its codebooks, `acoustic.safetensors`, whose sizes it returns.
 
     A frame of ours is three of EnCodec's steps. Their codes are the levels of one acoustic
     tokenizer, the coarse ones of all three steps before the finer ones: each codebook is nothing
@@ -113,13 +125,14 @@ def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> None:
         acoustic.codebooks[step :: encodec.STEPS, :, place] = books
     save_model(out, encodec.FILE, model, config, half=False)
     save_model(out, "acoustic", acoustic, sizes, half=False)
+    return sizes
 
 
-def _drawn(latents: list[Latents], seed: int) -> list[int]:
-    """Random utterances with at least `_POINTS` frames together, where there are so many."""
+def _drawn(latents: list[Latents], points: int, seed: int) -> list[int]:
+    """Random utterances with at least `points` frames together, where there are so many."""
     order = np.random.default_rng(seed).permutation(len(latents))
     ends = np.cumsum([len(latents[index].mean) for index in order])
-    return order[: int(np.searchsorted(ends, _POINTS)) + 1].tolist()
+    return order[: int(np.searchsorted(ends, points)) + 1].tolist()
 
 
 def _first_codes(folder: Path, job: Job, chosen: list[int]) -> Tensor:
@@ -140,9 +153,9 @@ def _middles(points: Tensor, codes: Tensor, begin: Tensor) -> Tensor:
     return torch.where(counts > 0, sums / counts.clamp_min(1), begin)
 
 
-def _clustered(points: Tensor, centres: Tensor, generator: torch.Generator) -> Tensor:
+def _clustered(points: Tensor, centres: Tensor, rounds: int, generator: torch.Generator) -> Tensor:
     """k-means: centres `[K, D]` of `points` `[N, D]`, beginning with `centres`, which stay."""
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         codes = _assigned(points, centres)
         counts = torch.bincount(codes, minlength=len(centres))
         sums = torch.zeros_like(centres).index_add_(0, codes, points)

@@ -1,6 +1,7 @@
 """Recipe: HAM-TTS's second model, from first acoustic codes to all."""
 
 import logging
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -9,24 +10,36 @@ from torch import Tensor
 from models.checkpoint import load_config, load_model, load_tensors
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
+from models.training.configuration import check_sizes, setting
 from models.training.drawn import draw_codes
 from models.training.encoded import encode_corpus, encode_latents
-from models.training.frames import frame_crops
+from models.training.frames import FrameRecipe, frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
-from models.training.warm_start import copy_what_fits, further_rate, with_all_symbols
+from models.training.warm_start import copy_what_fits, with_all_symbols
 from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
 
 logger = logging.getLogger(__name__)
 
-NEIGHBOURS = 16
 _NOTHING = -1
-WRONG = 0.15  # share of frames whose codes are exchanged for a near one, in half of the rows
 
 
-def train_acoustic_decoder(job: Job, further: bool = False) -> None:
-    """Trains the model and writes `acoustic-decoder.safetensors`; with `further` it begins with the
-    one in `out`, or with what fits of it where the latents are others.
+@dataclass(frozen=True)
+class AcousticDecoderRecipe(FrameRecipe):
+    """How the decoder of acoustic codes is trained."""
+
+    derived = ("model.symbols", "model.style_dim")
+
+    neighbours: int = setting(16, "nearest codes, one of which stands for a wrong one")
+    wrong: float = setting(0.15, "share of frames with a wrong code, in half of the rows", high=1)
+    model: AcousticDecoderConfig = field(default_factory=AcousticDecoderConfig)
+
+
+def train_acoustic_decoder(
+    job: Job, recipe: AcousticDecoderRecipe, further: bool = False
+) -> AcousticDecoderRecipe:
+    """Trains the model and writes `acoustic-decoder.safetensors`; returns what was made. With
+    `further` it begins with the one in `out`, or with what fits of it where the latents are others.
 
     Each row predicts every level. Half of the rows see codes of the levels before that are partly
     wrong, as they will be when they are predicted themselves: what is then left is measured anew
@@ -36,13 +49,14 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
     encoded = encode_corpus(job.data, job.corpus, job.out)
     where = device()
     acoustic = load_acoustic(job.out).to(where)
-    near = _near(acoustic)
+    near = _near(acoustic, recipe.neighbours)
     torch.manual_seed(job.seed)
     if further:
-        config = with_all_symbols(load_config(job.out, "acoustic-decoder", AcousticDecoderConfig))
+        known = load_config(job.out, "acoustic-decoder", AcousticDecoderConfig)
+        check_sizes(recipe, known, "acoustic-decoder")
+        config = with_all_symbols(known)
     else:
-        style_dim = encoded[0].style.shape[0]
-        config = AcousticDecoderConfig(style_dim=style_dim)
+        config = replace(recipe.model, style_dim=encoded[0].style.shape[0])
     model, fresh = AcousticDecoder(config, acoustic), None
     if further:
         fresh = copy_what_fits(model, load_tensors(job.out, "acoustic-decoder"))
@@ -59,33 +73,35 @@ def train_acoustic_decoder(job: Job, further: bool = False) -> None:
         logger.info("no ham-tts in %s: first codes are the true ones, or near ones", job.out)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        batch = frame_crops(generator, job.corpus, encoded)
+        batch = frame_crops(generator, job.corpus, encoded, recipe)
         scaled = batch.of(lambda index: latents[index].mean).float().to(where) / acoustic.scale
         told = torch.full(batch.valid.shape, _NOTHING)
         if drawn is not None:
             told = batch.of(lambda index: drawn[index]).long().where(batch.valid, _NOTHING)
-        first, totals, targets = _teach(acoustic, near, scaled, told.to(where))
+        first, totals, targets = _teach(acoustic, near, scaled, told.to(where), recipe.wrong)
         condition = model.conditioned(first, batch.phones.to(where), batch.style.to(where))
         return {"total": model.loss(totals, targets, condition, batch.valid.to(where))}
 
-    train(job.run("acoustic-decoder", further_rate(fresh)), model, draw)
+    rate = recipe.further_rate if fresh == [] else recipe.rate
+    train(job.run("acoustic-decoder", recipe, rate), model, draw)
     job.save("acoustic-decoder", model, config, int8=True)
+    return replace(recipe, model=config)
 
 
-def _near(acoustic: AcousticTokenizer) -> Tensor:
-    """The nearest other codes of each code, `[num_levels, num_codes, NEIGHBOURS]`."""
+def _near(acoustic: AcousticTokenizer, neighbours: int) -> Tensor:
+    """The nearest other codes of each code, `[num_levels, num_codes, neighbours]`."""
     distance = torch.cdist(acoustic.codebooks, acoustic.codebooks)
-    count = min(NEIGHBOURS + 1, acoustic.config.num_codes)
+    count = min(neighbours + 1, acoustic.config.num_codes)
     return distance.topk(count, largest=False).indices[..., 1:]
 
 
 @torch.no_grad()
 def _teach(
-    acoustic: AcousticTokenizer, near: Tensor, scaled: Tensor, told: Tensor
+    acoustic: AcousticTokenizer, near: Tensor, scaled: Tensor, told: Tensor, share_wrong: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """First codes `[B, T]`, and of each level after the first the sums of those before it, `[L, B,
     T, D]`, and its targets `[L, B, T]`; `told` `[B, T]` are a predictor's first codes, where it has
-    any."""
+    any, and `share_wrong` of half of the rows a wrong code."""
     batch = len(scaled)
     spoilt = (torch.arange(batch, device=scaled.device) % 2 == 0)[:, None]
     total = torch.zeros_like(scaled)
@@ -97,7 +113,7 @@ def _teach(
         targets.append(codes)
         pick = torch.randint(near.shape[-1], codes.shape, device=scaled.device)
         others = near[level][codes].gather(-1, pick[..., None])[..., 0]
-        wrong = spoilt & (torch.rand(codes.shape, device=scaled.device) < WRONG)
+        wrong = spoilt & (torch.rand(codes.shape, device=scaled.device) < share_wrong)
         if level == 0:
             others, wrong = torch.where(told >= 0, told, others), wrong | (spoilt & (told >= 0))
         shown.append(torch.where(wrong, others, codes))

@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
+from data.errors import InputError
 from data.files import atomic_write
-from models.checkpoint import sha256
+from models.checkpoint import WEIGHTS, sha256
 from models.precision import precision_on
 from models.training.corpus import Corpus
 from models.training.loop import device
@@ -27,12 +28,16 @@ def finish_bundle(out: Path, work: Path, corpus: Corpus, data: Path, seed: int) 
     which `launch.py eval` writes.
 
     Raises:
-        ValueError: the weights are larger together than a bundle may be.
+        InputError: `out` is the folder of the repository, and the weights are larger together than
+            it may hold.
     """
     weights = sorted(out.glob("*.safetensors"))
     size = sum(path.stat().st_size for path in weights)
-    if size > MAX_BYTES:
-        raise ValueError(f"the weights take {size} bytes; a bundle may take {MAX_BYTES}")
+    if size > MAX_BYTES and out.resolve() == WEIGHTS.resolve():
+        raise InputError(
+            f"the weights in {out} take {size} bytes; in the repository they may take {MAX_BYTES}: "
+            "give larger ones an --out of their own"
+        )
     atomic_write(out / "MODEL_CARD.md", _card(out, work, corpus, data, seed, weights))
     files = [*weights, *sorted(out.glob("*.json"))]
     lines = [f"{sha256(path)}  {path.name}\n" for path in files]

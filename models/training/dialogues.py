@@ -1,6 +1,7 @@
 """What the recipes of all predictors share: stretches of dialogues as rows of segments."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,41 @@ from models.predictors.segments import split_turn
 from models.predictors.sequence import Segment
 from models.predictors.units import Units, no_text
 from models.tokenizers.semantic import SemanticTokenizer
+from models.training.configuration import Recipe, setting
 from models.training.corpus import Corpus
 from models.training.encoded import Encoded
 
+# Fields of a predictor's configuration that follow from the data.
+DERIVED = ("symbols", "style_dim", "plan_low", "plan_high")
 MAX_LENGTH = 1280  # holds six past turns of most dialogues, and an answer
-POSITIONS_A_BATCH = 2560
-NO_SOUND = 0.1  # share of past turns whose sound is left out, as when a person types
-NO_TEXT = 0.05  # share of past turns whose words are not known
-NO_STYLE = 0.1
+
+
+@dataclass(frozen=True)
+class DialogueWeights:
+    """Weights of the losses that the predictors of codes share."""
+
+    code: float = setting(1.0, "of the next code")
+    advance: float = setting(1.0, "of the pointer's advance")
+    plan: float = setting(0.3, "of the manner")
+
+
+@dataclass(frozen=True)
+class DialogueRecipe(Recipe):
+    """What the recipes of all predictors have.
+
+    One that begins with trained weights takes smaller steps, and more of them in the same time:
+    `warm_rate` and `warm_batch`.
+    """
+
+    rate: float = setting(1.2e-3, "highest learning rate, after the warm-up")
+    warm_rate: float = setting(5e-4, "highest learning rate of trained weights")
+    weight_decay: float = setting(0.05, "of AdamW")
+    batch: int = setting(2560, "positions of the sequence a step, about")
+    warm_batch: int = setting(1280, "positions a step of trained weights, about")
+    max_length: int = setting(MAX_LENGTH, "positions of a row; older turns are left out")
+    no_sound: float = setting(0.1, "share of past turns without sound, as when typed", high=1)
+    no_text: float = setting(0.05, "share of past turns whose words are not known", high=1)
+    no_style: float = setting(0.1, "share of turns whose voice is not told", high=1)
 
 
 class Dialogues:
@@ -31,7 +59,8 @@ class Dialogues:
         encoded: of `encode_corpus`.
         tokenizer: tells each turn's manner from its codes.
         frames: an utterance's number to its frames, `[T]` or `[T, latent_dim]`.
-        num_positions: of a batch, about.
+        recipe: how rows are drawn.
+        batch: positions of a batch, about.
 
     Attributes:
         sizes: what the data say of a predictor's configuration.
@@ -43,9 +72,10 @@ class Dialogues:
         encoded: list[Encoded],
         tokenizer: SemanticTokenizer,
         frames: Callable[[int], Tensor],
-        num_positions: int = POSITIONS_A_BATCH,
+        recipe: DialogueRecipe,
+        batch: int,
     ) -> None:
-        self.num_positions = num_positions
+        self.recipe, self.batch = recipe, batch
         self.corpus, self.encoded, self.frames = corpus, encoded, frames
         self.plans = all_plans(corpus, encoded, tokenizer)
         low, high = _plan_range(self.plans)
@@ -65,7 +95,7 @@ class Dialogues:
         drawn, and the shorter two thirds or the longer third of the rows are given."""
         rows: list[list[Segment]] = []
         total = 0
-        while total < 2 * self.num_positions:
+        while total < 2 * self.batch:
             past = int(generator.integers(len(self._turns)))
             fitting = self._turns[past]
             turns = fitting[int(generator.integers(len(fitting)))]
@@ -79,11 +109,11 @@ class Dialogues:
     def _row(
         self, generator: np.random.Generator, chosen: list[int], config: DialogueConfig
     ) -> list[Segment]:
-        """The segments of turns in a row, of the last of them at most `MAX_LENGTH` positions."""
+        """The segments of turns in a row, of the last of them at most `max_length` positions."""
         row: list[Segment] = []
         for index in reversed(chosen):
             turn = self._turn(generator, index, index == chosen[-1], config)
-            if row and length_of(turn + row) > MAX_LENGTH:
+            if row and length_of(turn + row) > self.recipe.max_length:
                 break
             row = turn + row
         return row
@@ -96,11 +126,11 @@ class Dialogues:
         same = self.corpus.by_voice[utterance.voice]
         other = self.encoded[same[int(generator.integers(len(same)))]]
         style = torch.from_numpy(other.style).float()
-        if generator.random() < NO_STYLE:
+        if generator.random() < self.recipe.no_style:
             style = torch.zeros_like(style)
         pointer = torch.from_numpy(self.encoded[index].pointer.astype(np.int64))
-        silent = not is_last and generator.random() < NO_SOUND
-        wordless = not is_last and not silent and generator.random() < NO_TEXT
+        silent = not is_last and generator.random() < self.recipe.no_sound
+        wordless = not is_last and not silent and generator.random() < self.recipe.no_text
         if wordless:
             units, pointer = no_text(), torch.zeros_like(pointer)
         segments = split_turn(utterance.speaker, units, style, self.frames(index), pointer)

@@ -9,6 +9,7 @@ import json
 import logging
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,24 +24,30 @@ from models.mel import SAMPLE_RATE
 from models.predictors.sequence import NO_TARGET
 from models.predictors.thinker import AGENT, USER, Exchange, Thinker
 from models.tokenizers.semantic import SemanticTokenizer
+from models.training.configuration import setting
 from models.training.corpus import Corpus
 from models.training.heard import hear_utterances, speed_of
 
 logger = logging.getLogger(__name__)
 
-POSITIONS_A_BATCH = 1200
-MAX_TURNS = 4  # that the agent answers in a row
-TYPED = 0.1  # share of the user's turns that are words instead of sound
-WRITTEN = 0.5  # share of rows that are new conversations, of words alone
-AS_HEARD = 0.7  # share of their turns that are written as they would be heard
-MISHEARD = 0.08  # share of words in them that are others
-EXTRA = 0.05  # share of words after which another is heard
-MOST_POSITIONS = 5  # of a word
-NOTHING_HEARD = 0.03  # share of rows whose last turn is noise
-NUM_NOISES = 100
-ABOUT = 0.03  # share of rows that begin with talk of the conversation itself
 VOICES_A_PROMPT = 10
 SENTENCES_A_TOPIC = 400  # that its words are taken from
+
+
+@dataclass(frozen=True)
+class ExchangesConfig:
+    """What rows are drawn. Shares add up to no whole: each is drawn by itself."""
+
+    max_turns: int = setting(4, "turns that the agent answers in a row, at most")
+    typed: float = setting(0.1, "share of the user's turns that are words, not sound", high=1)
+    written: float = setting(0.5, "share of rows that are new conversations, of words", high=1)
+    as_heard: float = setting(0.7, "share of their turns written as they would be heard", high=1)
+    misheard: float = setting(0.08, "share of words in those that are others", high=1)
+    extra: float = setting(0.05, "share of words after which another is heard", high=1)
+    word_positions: int = setting(5, "positions that a word takes, at most")
+    nothing_heard: float = setting(0.03, "share of rows whose last turn is noise", high=1)
+    noises: int = setting(100, "different noises")
+    about: float = setting(0.03, "share of rows that begin with talk of the talk", high=1)
 
 
 class Exchanges:
@@ -53,6 +60,8 @@ class Exchanges:
         tokenizer: hears the noises.
         model: knows the tokens.
         seed: of the noises.
+        config: what rows are drawn.
+        batch: positions of a batch, about.
     """
 
     def __init__(
@@ -63,13 +72,16 @@ class Exchanges:
         tokenizer: SemanticTokenizer,
         model: Thinker,
         seed: int,
+        config: ExchangesConfig,
+        batch: int,
     ) -> None:
+        self._config, self._batch = config, batch
         self._corpus, self._heard, self._model = corpus, heard, model
         self._topics = topics_of(root, corpus)
         self._dialogues = [
             name for name, turns in corpus.by_dialogue.items() if name in self._topics or turns[1:]
         ]
-        self._noises = hear_utterances(_noises(seed), tokenizer)
+        self._noises = hear_utterances(_noises(seed, config.noises), tokenizer)
         spoken = _about_itself(seed) if self._topics else []
         prompts = hear_utterances([samples for samples, _ in spoken], tokenizer)
         self._about = [(s, a) for s, (_, a) in zip(prompts, spoken, strict=True)]
@@ -81,7 +93,7 @@ class Exchanges:
         chance = random.Random(int(generator.integers(1 << 62)))
         rows: list[list[Exchange]] = []
         total = 0
-        while total < 2 * POSITIONS_A_BATCH:
+        while total < 2 * self._batch:
             rows.append(self._row(chance))
             total += _length(rows[-1], self._group)
         rows.sort(key=lambda row: _length(row, self._group))
@@ -89,16 +101,16 @@ class Exchanges:
         return rows[:cut] if chance.random() < 0.5 else rows[cut:]
 
     def _row(self, chance: random.Random) -> list[Exchange]:
-        if self._topics and chance.random() < WRITTEN:
+        if self._topics and chance.random() < self._config.written:
             return self._written(chance)
         name = chance.choice(self._dialogues)
         turns, topic = self._corpus.by_dialogue[name], self._topics.get(name)
         if topic is None:
             return self._followed(chance, turns)
-        count = min(len(turns), _num_turns(chance))
+        count = min(len(turns), self._num_turns(chance))
         first = chance.randint(0, len(turns) - count)
         row: list[Exchange] = []
-        if self._about and chance.random() < ABOUT:
+        if self._about and chance.random() < self._config.about:
             prompt, answers = chance.choice(self._about)
             row += [
                 Exchange(USER, sound=torch.from_numpy(prompt)),
@@ -107,7 +119,7 @@ class Exchanges:
         for index in turns[first : first + count]:
             text = answer_to(self._corpus.utterances[index].text, topic, chance, "train")
             row += [self._user(chance, index), self._agent(text)]
-        if chance.random() < NOTHING_HEARD:
+        if chance.random() < self._config.nothing_heard:
             noise = torch.from_numpy(chance.choice(self._noises))
             row[-2:] = [Exchange(USER, sound=noise), self._agent(NOT_HEARD)]
         return row
@@ -116,9 +128,9 @@ class Exchanges:
         """A conversation written for the occasion."""
         topic = chance.choice(topics())
         row: list[Exchange] = []
-        for _ in range(_num_turns(chance)):
+        for _ in range(self._num_turns(chance)):
             text = _said(Writer(chance, topic, "train"), chance)
-            heard = chance.random() < AS_HEARD
+            heard = chance.random() < self._config.as_heard
             tokens = self._as_heard(text, chance) if heard else None
             tokens = tokens or self._model.backbone.encode(text)
             answer = answer_to(text, topic, chance, "train")
@@ -134,10 +146,10 @@ class Exchanges:
             token = self._token(word.strip(".,?!"))
             if token is None:
                 continue
-            if chance.random() < MISHEARD:
+            if chance.random() < self._config.misheard:
                 token = chance.randrange(vocabulary)
-            tokens += [token] * chance.randint(1, MOST_POSITIONS)
-            if chance.random() < EXTRA:
+            tokens += [token] * chance.randint(1, self._config.word_positions)
+            if chance.random() < self._config.extra:
                 tokens.append(chance.randrange(vocabulary))
         return tokens
 
@@ -149,7 +161,9 @@ class Exchanges:
     def _followed(self, chance: random.Random, turns: list[int]) -> list[Exchange]:
         """A stretch of a dialogue as it went, up to an answer."""
         last = chance.randrange(1, len(turns))
-        first = max(last % 2 ^ 1, last - 2 * chance.randint(1, MAX_TURNS) + 1)  # a user's turn
+        first = max(
+            last % 2 ^ 1, last - 2 * chance.randint(1, self._config.max_turns) + 1
+        )  # a user's turn
         row = []
         for place, index in enumerate(turns[first : last + 1]):
             if (last - first - place) % 2:
@@ -159,13 +173,17 @@ class Exchanges:
         return row
 
     def _user(self, chance: random.Random, index: int) -> Exchange:
-        if chance.random() < TYPED:
+        if chance.random() < self._config.typed:
             tokens = self._model.backbone.encode(self._corpus.utterances[index].text)
             return Exchange(USER, tokens=tokens)
         copy = chance.randrange(len(self._heard))
         sound = torch.from_numpy(self._heard[copy][index])
         speed = speed_of(self._corpus.utterances[index], copy)
         return Exchange(USER, sound=sound, heard=self._spoken_words(index, len(sound), speed))
+
+    def _num_turns(self, chance: random.Random) -> int:
+        most = self._config.max_turns
+        return 1 if most == 1 or chance.random() < 0.5 else chance.randint(2, most)
 
     def _agent(self, text: str) -> Exchange:
         return Exchange(AGENT, tokens=self._model.backbone.encode(text))
@@ -244,10 +262,6 @@ def _said(writer: Writer, chance: random.Random) -> str:
     return " ".join(parts)
 
 
-def _num_turns(chance: random.Random) -> int:
-    return 1 if chance.random() < 0.5 else chance.randint(2, MAX_TURNS)
-
-
 def _length(row: list[Exchange], group: int) -> int:
     return sum(
         1 + (len(turn.tokens) if turn.sound is None else -(-len(turn.sound) // group))
@@ -255,21 +269,21 @@ def _length(row: list[Exchange], group: int) -> int:
     )
 
 
-def _noises(seed: int) -> list[np.ndarray]:
+def _noises(seed: int, count: int) -> list[np.ndarray]:
     """Silence, hiss, hum and rumble of 0.4 to 6 s, int16 at 24 kHz."""
     generator = np.random.default_rng(seed)
     found = []
-    for number in range(NUM_NOISES):
-        count = int(SAMPLE_RATE * generator.uniform(0.4, 6.0))
+    for number in range(count):
+        length = int(SAMPLE_RATE * generator.uniform(0.4, 6.0))
         level = 10 ** generator.uniform(-4.5, -0.5)
-        noise = generator.standard_normal(count)
+        noise = generator.standard_normal(length)
         if number % 4 == 0:
             noise *= 0.0 if number % 8 else 0.01
         elif number % 4 == 1:  # rumble: noise whose spectrum falls
             noise = np.cumsum(noise)
-            noise -= np.linspace(noise[0], noise[-1], count)
+            noise -= np.linspace(noise[0], noise[-1], length)
         elif number % 4 == 2:
-            hum = np.arange(count) * generator.uniform(40, 400) / SAMPLE_RATE
+            hum = np.arange(length) * generator.uniform(40, 400) / SAMPLE_RATE
             noise = np.sin(2 * np.pi * hum) + 0.05 * noise
         peak = max(np.abs(noise).max(), 1e-9)
         found.append((noise / peak * level * 32767).astype(np.int16))

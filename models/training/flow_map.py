@@ -9,20 +9,20 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig, VectorField
-from models.training.flow_omni import latent_dialogues
+from models.training.configuration import check_sizes
+from models.training.flow_omni import FlowOmniRecipe, latent_dialogues
 from models.training.job import Job
 from models.training.loop import device, train
-from models.training.warm_start import FURTHER
 
-_EULER_STEPS = 8  # of the teacher
-# Spans a step may have, as (from, to) in eighths of the way; the whole way most often.
-_SPANS = ((0, 8), (0, 8), (0, 8), (0, 4), (4, 8), (0, 2), (2, 4), (4, 6), (6, 8))
+# Spans a step may have, as (from, to) in quarters of the way; the whole way most often.
+_SPANS = ((0, 4), (0, 4), (0, 4), (0, 2), (2, 4), (0, 1), (1, 2), (2, 3), (3, 4))
 STUDENT_STEPS = 1
 _TEACHER = "flow-omni-teacher"
 
 
-def distill_flow_omni(job: Job) -> None:
-    """Turns the Flow-Omni in `out` into one whose frame takes one or two steps.
+def distill_flow_omni(job: Job, recipe: FlowOmniRecipe) -> FlowOmniRecipe:
+    """Turns the Flow-Omni in `out` into one whose frame takes one or two steps; returns what was
+    made.
 
     Only the field is trained; it is told how long a step is, and learns where its own steps from
     there lead (the flow map of arXiv 2505.18825, section 3, with the teacher's path instead of a
@@ -37,19 +37,22 @@ def distill_flow_omni(job: Job) -> None:
     else:
         kept = dataclasses.replace(job, out=job.work)
         kept.save(_TEACHER, teacher, teacher.config, int8=True)
+    check_sizes(recipe, teacher.config, FlowOmni.name)
     student = student_of(teacher)
-    dialogues, _ = latent_dialogues(job, FURTHER.num_positions)
+    how = recipe.distillation
+    dialogues, _ = latent_dialogues(job, recipe, how.batch)
     teacher.to(device())
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         with torch.no_grad():
             rows = teacher.read(dialogues.draw(generator, teacher.config))
             conditions, _ = teacher.conditions(teacher(rows.embedded), rows)
-        return {"total": flow_map_loss(teacher.field, student.field, conditions)}
+        loss = flow_map_loss(teacher.field, student.field, conditions, how.teacher_steps)
+        return {"total": loss}
 
-    run = job.run("flow-omni-distilled", 1e-3)
-    train(run, student, draw)
+    train(job.run("flow-omni-distilled", how), student, draw)
     job.save(FlowOmni.name, student, student.config, int8=True)
+    return dataclasses.replace(recipe, model=student.config)
 
 
 def student_of(teacher: FlowOmni) -> FlowOmni:
@@ -66,23 +69,25 @@ def student_of(teacher: FlowOmni) -> FlowOmni:
     return student.eval()
 
 
-def flow_map_loss(teacher: VectorField, student: VectorField, conditions: Tensor) -> Tensor:
-    """How far the student's step is from where the teacher's steps lead, a mean squared error of
-    velocities; from noise of all temperatures, at conditions `[N, dim]`."""
+def flow_map_loss(
+    teacher: VectorField, student: VectorField, conditions: Tensor, teacher_steps: int
+) -> Tensor:
+    """How far the student's step is from where the teacher's `teacher_steps` lead, a mean squared
+    error of velocities; from noise of all temperatures, at conditions `[N, dim]`."""
     count, size = len(conditions), teacher.leave.out_features
     where = conditions.device
     with torch.no_grad():
         deviation = torch.rand(count, 1, device=where).sqrt()  # temperature is drawn evenly
         path = [deviation * torch.randn(count, size, device=where)]
-        for step in range(_EULER_STEPS):
-            time = torch.full((count,), step / _EULER_STEPS, device=where)
-            path.append(path[-1] + teacher(path[-1], time, conditions) / _EULER_STEPS)
+        for step in range(teacher_steps):
+            time = torch.full((count,), step / teacher_steps, device=where)
+            path.append(path[-1] + teacher(path[-1], time, conditions) / teacher_steps)
         whole = torch.stack(path)
-        spans = torch.tensor(_SPANS, device=where)[torch.randint(len(_SPANS), (count,))]
-        start, end = spans.unbind(-1)
+        spans = torch.tensor(_SPANS, device=where) * teacher_steps // 4
+        start, end = spans[torch.randint(len(_SPANS), (count,))].unbind(-1)
         every = torch.arange(count, device=where)
         begin, goal = whole[start, every], whole[end, every]
-        length = (end - start) / _EULER_STEPS
+        length = (end - start) / teacher_steps
         velocity = (goal - begin) / length[:, None]
-    told = student(begin, start / _EULER_STEPS, conditions, length)
+    told = student(begin, start / teacher_steps, conditions, length)
     return F.mse_loss(told, velocity)

@@ -1,22 +1,25 @@
 """Recipe: the Flow-Omni predictor, on dialogues and the latents of the trained autoencoder."""
 
-import dataclasses
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from data.errors import InputError
 from models.checkpoint import load_config, load_tensors
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.tokenizers.semantic import load_tokenizer
-from models.training.dialogues import Dialogues
+from models.training.configuration import Recipe, check_sizes, setting
+from models.training.dialogues import DERIVED, DialogueRecipe, Dialogues
 from models.training.encoded import Latents, encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import CHECKPOINT, forget, train
+from models.training.losses import weighted
 from models.training.near import NearCorpus
 from models.training.warm_start import (
-    FURTHER,
     copy_what_fits,
+    go_on,
     load_further,
     start_with,
     trained_talker,
@@ -24,13 +27,60 @@ from models.training.warm_start import (
 )
 
 _MEASURED_UTTERANCES = 500
-_NEAR_STEPS = 2  # of the short context alone, to one of all
-_NEAR_SHARE = 0.25  # of the minutes
-_NEAR_RATE = 1e-3
 
 
-def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
-    """Trains the predictor and writes `flow-omni.safetensors`.
+@dataclass(frozen=True)
+class FlowOmniWeights:
+    """Weights of the losses."""
+
+    flow: float = setting(1.0, "of the flow's velocity")
+    mean: float = setting(1.0, "of the mean of the next latent")
+    advance: float = setting(1.0, "of the pointer's advance")
+    plan: float = setting(0.3, "of the manner")
+
+
+@dataclass(frozen=True)
+class ShortContextRecipe:
+    """How the short context is trained alone, before everything together."""
+
+    rate: float = setting(1e-3, "highest learning rate")
+    batch: int = setting(2048, "frames a step")
+    steps: float = setting(2.0, "steps for each step of everything")
+    minutes: float = setting(0.25, "minutes for each minute of everything, with --minutes", high=1)
+
+
+@dataclass(frozen=True)
+class DistillationRecipe(Recipe):
+    """How `--distill` trains the field to take one step."""
+
+    steps: int = setting(2000, "optimiser steps, unless --minutes is given")
+    batch: int = setting(1280, "positions of the sequence a step, about")
+    teacher_steps: int = setting(8, "Euler steps of the teacher; a multiple of 4")
+
+    def __post_init__(self) -> None:
+        if self.teacher_steps % 4:
+            raise InputError(
+                f"distillation.teacher_steps is {self.teacher_steps}; it must be a multiple of 4"
+            )
+
+
+@dataclass(frozen=True)
+class FlowOmniRecipe(DialogueRecipe):
+    """How Flow-Omni is trained."""
+
+    derived = tuple(f"model.{name}" for name in (*DERIVED, "latent_dim", "flow_map"))
+
+    rate: float = setting(1e-3, "highest learning rate, after the warm-up")
+    losses: FlowOmniWeights = field(default_factory=FlowOmniWeights)
+    short_context: ShortContextRecipe = field(default_factory=ShortContextRecipe)
+    distillation: DistillationRecipe = field(default_factory=DistillationRecipe)
+    model: FlowOmniConfig = field(default_factory=FlowOmniConfig)
+
+
+def train_flow_omni(
+    job: Job, recipe: FlowOmniRecipe, warm: bool = True, further: bool = False
+) -> FlowOmniRecipe:
+    """Trains the predictor and writes `flow-omni.safetensors`; returns what was made.
 
     With `warm` it begins with the weights of the GPT-Talker in `out`, where there is one, with
     `further` with those of the Flow-Omni there, or with what fits of it where latents have another
@@ -42,20 +92,26 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
     Raises:
         MissingModelError: `further`, and there is no Flow-Omni in `out`.
     """
-    start = FURTHER if further else start_with(trained_talker(job.out) if warm else None, 1e-3)
-    dialogues, latents = latent_dialogues(job, start.num_positions)
+    if further:
+        start = go_on(recipe)
+    else:
+        start = start_with(trained_talker(job.out) if warm else None, recipe)
+    dialogues, latents = latent_dialogues(job, recipe, start.batch)
     torch.manual_seed(job.seed)
     latent_dim = latents[0].mean.shape[1]
     known = load_config(job.out, FlowOmni.name, FlowOmniConfig) if further else None
+    if known is not None:
+        check_sizes(recipe, known, FlowOmni.name)
     if known is not None and known.latent_dim == latent_dim:
         model = load_further(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig)
     else:
         if known is not None:
-            config = dataclasses.replace(with_all_symbols(known), latent_dim=latent_dim)
+            config = replace(with_all_symbols(known), latent_dim=latent_dim)
             model = FlowOmni(config)
             copy_what_fits(model, load_tensors(job.out, FlowOmni.name))
         else:
-            model = FlowOmni(FlowOmniConfig(**start.sizes(dialogues), latent_dim=latent_dim))
+            sizes = start.sizes(dialogues, recipe)
+            model = FlowOmni(replace(recipe.model, **sizes, latent_dim=latent_dim))
             start.fill(model)
         mean, std = _statistics(latents, job.seed)
         model.latent_mean.copy_(mean)
@@ -63,20 +119,23 @@ def train_flow_omni(job: Job, warm: bool = True, further: bool = False) -> None:
         if not job.resume:
             forget(job.work / FlowOmni.name)  # before the hour that the near takes
         if not (job.work / FlowOmni.name / CHECKPOINT).exists():
-            _train_near(job, model, dialogues, latents)
+            _train_near(job, recipe.short_context, model, dialogues, latents)
     model.requires_grad_(True)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         rows = model.read(dialogues.draw(generator, model.config))
         losses = model.losses(model(rows.embedded), rows)
-        return {"total": losses.total, **vars(losses)}
+        return weighted(vars(losses), recipe.losses)
 
-    train(job.run(FlowOmni.name, start.rate, weight_decay=0.05), model, draw)
+    train(job.run(FlowOmni.name, recipe, start.rate), model, draw)
     # The flow adds noise of its own: a two-hundredth of a weight is not heard.
     job.save(FlowOmni.name, model, model.config, int8=True)
+    return replace(recipe, model=model.config)
 
 
-def latent_dialogues(job: Job, num_positions: int) -> tuple[Dialogues, list[Latents]]:
+def latent_dialogues(
+    job: Job, recipe: FlowOmniRecipe, batch: int
+) -> tuple[Dialogues, list[Latents]]:
     """Dialogues whose frames are latents, and the latents of each utterance."""
     latents = encode_latents(job.data, job.corpus, job.out)
     dialogues = Dialogues(
@@ -84,12 +143,19 @@ def latent_dialogues(job: Job, num_positions: int) -> tuple[Dialogues, list[Late
         encode_corpus(job.data, job.corpus, job.out),
         load_tokenizer(job.out),
         lambda index: latents[index].sample_of_heard(),
-        num_positions,
+        recipe,
+        batch,
     )
     return dialogues, latents
 
 
-def _train_near(job: Job, model: FlowOmni, dialogues: Dialogues, latents: list[Latents]) -> None:
+def _train_near(
+    job: Job,
+    recipe: ShortContextRecipe,
+    model: FlowOmni,
+    dialogues: Dialogues,
+    latents: list[Latents],
+) -> None:
     """What a frame owes to those just before it and to its phone, learnt without the transformer:
     in the time of one step with it there is room for many without."""
     corpus = NearCorpus(dialogues, latents, model)
@@ -98,7 +164,8 @@ def _train_near(job: Job, model: FlowOmni, dialogues: Dialogues, latents: list[L
         part.requires_grad_(True)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        found = corpus.draw(generator, model.config.recent_frames).to(model.latent_mean.device)
+        found = corpus.draw(generator, recipe.batch, model.config.recent_frames)
+        found = found.to(model.latent_mean.device)
         with torch.no_grad():
             manner = model.manner(found.plan, found.style)
             told = model.told(found.age, manner, found.around)
@@ -107,9 +174,8 @@ def _train_near(job: Job, model: FlowOmni, dialogues: Dialogues, latents: list[L
         flow, mean = model.frame_losses(model.near(recent.flatten(1), told), frames)
         return {"total": flow + mean, "flow": flow, "mean": mean}
 
-    budget = job.budget.times(_NEAR_STEPS, _NEAR_SHARE)
-    run = dataclasses.replace(job.run("flow-omni-near", _NEAR_RATE), budget=budget)
-    train(run, model, draw)
+    part = replace(job, budget=job.budget.times(recipe.steps, recipe.minutes))
+    train(part.run("flow-omni-near", Recipe(rate=recipe.rate)), model, draw)
 
 
 def _statistics(latents: list[Latents], seed: int) -> tuple[Tensor, Tensor]:

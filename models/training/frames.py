@@ -8,12 +8,19 @@ import torch
 from torch import Tensor
 
 from models.predictors.units import neighbours
+from models.training.configuration import Recipe, setting
 from models.training.corpus import Corpus
 from models.training.crops import Crop
 from models.training.encoded import Encoded
 
-BATCH = 16
-CROP_FRAMES = 64
+
+@dataclass(frozen=True)
+class FrameRecipe(Recipe):
+    """What the recipes of both models that make latents of codes have."""
+
+    batch: int = setting(16, "crops a step")
+    crop_frames: int = setting(64, "frames of 40 ms in a crop")
+    further_rate: float = setting(4e-4, "highest learning rate with --further, of all weights")
 
 
 @dataclass
@@ -38,20 +45,21 @@ class FrameCrops:
 
 
 def frame_crops(
-    generator: np.random.Generator, corpus: Corpus, encoded: list[Encoded]
+    generator: np.random.Generator, corpus: Corpus, encoded: list[Encoded], recipe: FrameRecipe
 ) -> FrameCrops:
     """Draws a batch."""
-    indices = generator.integers(len(encoded), size=BATCH).tolist()
-    phones = torch.zeros(BATCH, CROP_FRAMES, 3, dtype=torch.long)
-    valid = torch.zeros(BATCH, CROP_FRAMES, dtype=torch.bool)
+    batch, num_frames = recipe.batch, recipe.crop_frames
+    indices = generator.integers(len(encoded), size=batch).tolist()
+    phones = torch.zeros(batch, num_frames, 3, dtype=torch.long)
+    valid = torch.zeros(batch, num_frames, dtype=torch.bool)
     crops, styles = [], []
     for row, index in enumerate(indices):
         utterance = corpus.utterances[index]
         # Speech begins at its beginning, so some crops must.
-        room = max(0, utterance.num_frames - CROP_FRAMES)
+        room = max(0, utterance.num_frames - num_frames)
         start = 0 if generator.random() < 0.2 else int(generator.integers(room + 1))
-        crops.append(Crop(utterance, start, CROP_FRAMES))
-        pointer = encoded[index].pointer[start : start + CROP_FRAMES].astype(np.int64)
+        crops.append(Crop(utterance, start, num_frames))
+        pointer = encoded[index].pointer[start : start + num_frames].astype(np.int64)
         symbols = torch.tensor(utterance.units.symbols)
         phones[row, : len(pointer)] = neighbours(symbols, torch.from_numpy(pointer))
         valid[row, : len(pointer)] = True

@@ -1,5 +1,6 @@
 """Recipe: the HAM-TTS predictor, on dialogues and the first acoustic codes."""
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +12,48 @@ from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import Segment
 from models.tokenizers.acoustic import load_acoustic
 from models.tokenizers.semantic import load_tokenizer
-from models.training.dialogues import Dialogues
+from models.training.configuration import check_sizes, setting
+from models.training.dialogues import (
+    DERIVED,
+    DialogueRecipe,
+    Dialogues,
+    DialogueWeights,
+)
 from models.training.disturbing import disturbed
 from models.training.encoded import encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import train
-from models.training.refined import NUM_REFINED, refined_units
-from models.training.warm_start import FURTHER, load_further, start_with, trained_talker
+from models.training.losses import weighted
+from models.training.refined import refined_units
+from models.training.warm_start import go_on, load_further, start_with, trained_talker
 
-AUGMENTED = 0.1  # share of samples whose acoustic history is disturbed (HAM-TTS, section 3.3)
-_ABLATIONS = {"lvs": {"lvs_dim": 0}, "augmentation": {}}
+
+@dataclass(frozen=True)
+class HamTTSWeights(DialogueWeights):
+    """Weights of the losses."""
+
+    lvs: float = setting(1.0, "of the predicted latent variable sequence")
+
+
+@dataclass(frozen=True)
+class HamTTSRecipe(DialogueRecipe):
+    """How HAM-TTS is trained."""
+
+    derived = tuple(f"model.{name}" for name in (*DERIVED, "num_codes"))
+
+    augmented: float = setting(0.1, "share of rows with a disturbed acoustic history", high=1)
+    losses: HamTTSWeights = field(default_factory=HamTTSWeights)
+    model: HamTTSConfig = field(default_factory=HamTTSConfig)
 
 
 def train_ham_tts(
     job: Job,
+    recipe: HamTTSRecipe,
     warm: bool = True,
-    without: str | None = None,
     hubert: Path | None = None,
     further: bool = False,
-) -> None:
-    """Trains the predictor and writes `ham-tts.safetensors`.
+) -> HamTTSRecipe:
+    """Trains the predictor and writes `ham-tts.safetensors`; returns what was made.
 
     Rows as GPT-Talker's; the frames are the first codes of the posterior's mean.
 
@@ -39,9 +62,9 @@ def train_ham_tts(
     latent variable sequence, which therefore stays as it predicts it.
 
     Args:
-        job: what every recipe is told.
+        job: arguments shared by all recipes.
+        recipe: its sizes and how it is trained.
         warm: begin with the weights of the GPT-Talker in `out`, where there is one.
-        without: "lvs" or "augmentation", for the ablations.
         hubert: the folder of a HuBERT, which the aligner hears in place of the tokenizer.
         further: go on with what is in `out`.
 
@@ -52,7 +75,7 @@ def train_ham_tts(
     acoustic = load_acoustic(job.out)
     latents = encode_latents(job.data, job.corpus, job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)
-    refined = None if further else refined_units(job.data, job.corpus, job.out, job.seed, hubert)
+    refined = None if further else _refined(job, recipe, hubert)
 
     def frames(index: int) -> Tensor:
         """First code and refined unit of each frame, `[T, 2]`: both are cut as one."""
@@ -62,13 +85,18 @@ def train_ham_tts(
             return codes
         return torch.stack([codes, torch.from_numpy(refined[index].astype(np.int64))], dim=-1)
 
-    start = FURTHER if further else start_with(trained_talker(job.out) if warm else None, 1.2e-3)
+    if further:
+        start = go_on(recipe)
+    else:
+        start = start_with(trained_talker(job.out) if warm else None, recipe)
     tokenizer = load_tokenizer(job.out)
-    dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, start.num_positions)
+    dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, recipe, start.batch)
     torch.manual_seed(job.seed)
     if further:
         model = load_further(job.out, "ham-tts", HamTTS, HamTTSConfig)
         config = model.config
+        # The aligner, which `num_refined` is for, is left behind.
+        check_sizes(recipe, replace(config, num_refined=recipe.model.num_refined), "ham-tts")
         if config.num_codes != acoustic.config.num_codes:
             raise InputError(
                 f"ham-tts knows {config.num_codes} first codes, the acoustic tokenizer has "
@@ -77,15 +105,10 @@ def train_ham_tts(
         if config.lvs_dim:
             model.lvs.requires_grad_(False)
     else:
-        config = HamTTSConfig(
-            **start.sizes(dialogues),
-            num_codes=acoustic.config.num_codes,
-            num_refined=NUM_REFINED,
-            **(_ABLATIONS[without] if without else {}),
-        )
+        sizes = start.sizes(dialogues, recipe)
+        config = replace(recipe.model, **sizes, num_codes=acoustic.config.num_codes)
         model = HamTTS(config)
         start.fill(model)
-    share = 0.0 if without == "augmentation" else AUGMENTED
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         rows = dialogues.draw(generator, config)
@@ -94,14 +117,23 @@ def train_ham_tts(
             segments = [segment for row in rows for segment in row]
             heard = [_parted(segment) for segment in segments]
             texts, lvs = model.taught_texts(segments, heard)
-        read = model.read(disturbed(rows, share, generator), texts)
+        read = model.read(disturbed(rows, recipe.augmented, generator), texts)
         losses = model.losses(model(read.embedded), read.positions, lvs)
-        return {"total": losses.total, **vars(losses)}
+        return weighted(vars(losses), recipe.losses)
 
-    run = job.run("ham-tts", start.rate, weight_decay=0.05)
-    train(run, model, draw)
+    train(job.run("ham-tts", recipe, start.rate), model, draw)
     spoken = model.for_speech()
     job.save("ham-tts", spoken, spoken.config, int8=True)
+    return replace(recipe, model=config)
+
+
+def _refined(job: Job, recipe: HamTTSRecipe, hubert: Path | None) -> list[np.ndarray] | None:
+    """The refined units of each utterance; None where there is no latent variable sequence, which
+    they teach."""
+    count = recipe.model.num_refined
+    if not (count and recipe.model.lvs_dim):
+        return None
+    return refined_units(job.data, job.corpus, job.out, job.seed, count, hubert)
 
 
 def _parted(segment: Segment) -> Tensor | None:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from models.checkpoint import save_model
+from models.training.configuration import Recipe
 from models.training.corpus import Corpus
 from models.training.loop import Budget, Run, done_once
 
@@ -33,10 +33,17 @@ class Job:
     budget: Budget
     resume: bool = False
 
-    def run(self, name: str, learning_rate: float, **rest: Any) -> Run:
-        """The training run called `name`."""
+    def run(self, name: str, recipe: Recipe, rate: float | None = None) -> Run:
+        """The training run called `name`, as `recipe` has it; `rate` is another learning rate."""
         return Run(
-            self.work / name, self.seed, self.budget, learning_rate, resume=self.resume, **rest
+            self.work / name,
+            self.seed,
+            self.budget,
+            recipe.rate if rate is None else rate,
+            weight_decay=recipe.weight_decay,
+            warmup=recipe.warmup,
+            clip=recipe.clip,
+            resume=self.resume,
         )
 
     def save(self, name: str, model: nn.Module, config: object, int8: bool = False) -> None:

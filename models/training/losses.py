@@ -12,6 +12,17 @@ _AREAS = ((1, 5), (1, 10), (2, 2), (4, 1), (8, 4))
 _NUM_CEPSTRA = 16
 
 
+def weighted(losses: dict[str, Tensor], weights: object) -> dict[str, Tensor]:
+    """`losses` with their sum as `total`, each times its weight.
+
+    Args:
+        losses: by name; those without a weight are only watched.
+        weights: a dataclass with a field for each loss that counts.
+    """
+    total = sum(weight * losses[name] for name, weight in vars(weights).items())
+    return {"total": total, **losses}  # type: ignore[dict-item]
+
+
 class SpectralLoss(nn.Module):
     """Multi-resolution STFT loss (arXiv 1910.11480, section 2.2), log-mel distance, `envelope`, the
     distance between the logarithms of the power of areas of the mel spectrogram, and `cepstrum`,

@@ -10,10 +10,8 @@ from models.predictors.dialogue_model import DialogueModel
 from models.predictors.segments import split_turn
 from models.predictors.sequence import ages
 from models.predictors.units import units_around
-from models.training.dialogues import NO_STYLE, Dialogues
+from models.training.dialogues import Dialogues
 from models.training.encoded import Latents
-
-BATCH = 2048
 
 
 @dataclass
@@ -54,6 +52,7 @@ class NearCorpus:
         self._means = torch.from_numpy(np.concatenate([one.mean for one in latents]))
         self._spreads = torch.from_numpy(np.concatenate([one.heard_std for one in latents]))
         self._styles = torch.from_numpy(np.stack([one.style for one in dialogues.encoded]))
+        self._no_style = dialogues.recipe.no_style
         first = np.cumsum([0] + [len(one.mean) for one in latents])
         same = dialogues.corpus.by_voice
         self._same = [same[u.voice] for u in dialogues.corpus.utterances]
@@ -79,9 +78,9 @@ class NearCorpus:
                 around.append(units_around(segment.units)[segment.pointer].short())
         self._rows, self._around = torch.cat(rows), torch.cat(around)
 
-    def draw(self, generator: np.random.Generator, count: int) -> NearFrames:
-        """`BATCH` frames, each after `count` others."""
-        chosen = torch.from_numpy(generator.integers(len(self._rows), size=BATCH))
+    def draw(self, generator: np.random.Generator, batch: int, count: int) -> NearFrames:
+        """`batch` frames, each after `count` others."""
+        chosen = torch.from_numpy(generator.integers(len(self._rows), size=batch))
         frame, since, utterance, age, *plan = self._rows[chosen].long().unbind(1)
         back = torch.arange(count + 1)
         there = back <= since[:, None]
@@ -89,10 +88,10 @@ class NearCorpus:
         means, spreads = self._means[wanted].float(), self._spreads[wanted].float()
         drawn = means + spreads * torch.randn_like(means)
         others = [self._same[i] for i in utterance.tolist()]
-        picks = generator.random(BATCH)
+        picks = generator.random(batch)
         whose = [same[int(pick * len(same))] for same, pick in zip(others, picks, strict=True)]
         style = self._styles[torch.tensor(whose)].float()
-        style[torch.from_numpy(generator.random(BATCH) < NO_STYLE)] = 0.0
+        style[torch.from_numpy(generator.random(batch) < self._no_style)] = 0.0
         around = self._around[chosen].long()
         return NearFrames(
             drawn[:, 0], drawn[:, 1:], there[:, 1:], age, torch.stack(plan, dim=1), style, around

@@ -1,7 +1,7 @@
 """Recipe: the prior flow, on the latents of the trained autoencoder."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -10,16 +10,16 @@ from torch import Tensor
 
 from models.checkpoint import load_config, load_tensors
 from models.tokenizers.semantic import load_tokenizer
+from models.training.configuration import check_sizes, setting
 from models.training.crops import stack
 from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus
-from models.training.frames import BATCH, frame_crops
+from models.training.frames import FrameRecipe, frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.warm_start import (
     copy_what_fits,
-    further_rate,
     trained_talker,
     with_all_symbols,
 )
@@ -27,13 +27,21 @@ from models.vocoder.codec import load_codec
 from models.vocoder.posterior import sample
 from models.vocoder.prior import Prior, PriorConfig
 
-DRAWN = 0.5  # share of crops whose codes are a predictor's, where there is one
-
 logger = logging.getLogger(__name__)
 
 
-def train_prior(job: Job, further: bool = False) -> None:
-    """Trains the prior by maximum likelihood and writes `prior.safetensors`.
+@dataclass(frozen=True)
+class PriorRecipe(FrameRecipe):
+    """How the prior is trained."""
+
+    derived = ("model.symbols", "model.levels", "model.latent_dim", "model.style_dim")
+
+    drawn: float = setting(0.5, "share of crops whose codes GPT-Talker drew", high=1)
+    model: PriorConfig = field(default_factory=PriorConfig)
+
+
+def train_prior(job: Job, recipe: PriorRecipe, further: bool = False) -> PriorRecipe:
+    """Trains the prior by maximum likelihood and writes `prior.safetensors`; returns what was made.
 
     Targets are samples of the posterior, not its mean. The style is another utterance's. Where a
     GPT-Talker is in `out`, half of what is read are the codes that it would draw
@@ -49,11 +57,12 @@ def train_prior(job: Job, further: bool = False) -> None:
     torch.manual_seed(job.seed)
     if further:
         known = load_config(job.out, "prior", PriorConfig)
+        check_sizes(recipe, known, "prior")
         config = replace(with_all_symbols(known), latent_dim=posterior.config.latent_dim)
     else:
-        levels = load_tokenizer(job.out).config.levels
-        config = PriorConfig(
-            levels=levels,
+        config = replace(
+            recipe.model,
+            levels=load_tokenizer(job.out).config.levels,
             latent_dim=posterior.config.latent_dim,
             style_dim=len(encoded[0].style),
         )
@@ -69,10 +78,10 @@ def train_prior(job: Job, further: bool = False) -> None:
         logger.info("%.0f %% of the drawn codes are the true ones", agreement)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        batch = frame_crops(generator, job.corpus, encoded)
+        batch = frame_crops(generator, job.corpus, encoded, recipe)
         codes = batch.of(lambda index: encoded[index].codes)
         if drawn is not None:
-            told = torch.from_numpy(generator.random((BATCH, 1)) < DRAWN)
+            told = torch.from_numpy(generator.random((recipe.batch, 1)) < recipe.drawn)
             codes = torch.where(told, batch.of(lambda index: drawn[index]), codes)
         samples = stack(batch.crops).to(where)
         with torch.no_grad():
@@ -85,8 +94,11 @@ def train_prior(job: Job, further: bool = False) -> None:
         loss = -(log_prob * mask).sum() / mask.sum() / config.latent_dim
         return {"total": loss}
 
-    train(job.run("prior", further_rate(fresh)), model, draw)
+    # What is new learns at the rate of a new model.
+    rate = recipe.further_rate if fresh == [] else recipe.rate
+    train(job.run("prior", recipe, rate), model, draw)
     job.save("prior", model, config, int8=True)
+    return replace(recipe, model=config)
 
 
 def _agreement(encoded: list[Encoded], drawn: list[np.ndarray]) -> float:

@@ -26,7 +26,6 @@ from models.training.loop import device, first_process_first
 
 logger = logging.getLogger(__name__)
 
-NUM_REFINED = 512
 _FITTED_UTTERANCES = 600
 
 # Samples `[B, T]`, of which `lengths` `[B]` are there, to features `[B, T', dim]` at 25 Hz.
@@ -34,7 +33,12 @@ Hears = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def refined_units(
-    root: Path, corpus: Corpus, weights: Path, seed: int, hubert: Path | None = None
+    root: Path,
+    corpus: Corpus,
+    weights: Path,
+    seed: int,
+    num_refined: int,
+    hubert: Path | None = None,
 ) -> list[np.ndarray]:
     """The refined unit of each frame of every utterance, int16 `[T]`; kept beside the data.
 
@@ -42,16 +46,17 @@ def refined_units(
         root, corpus: of the data.
         weights: with the tokenizer.
         seed: of the clusters.
+        num_refined: how many clusters.
         hubert: the folder of a HuBERT, which hears in the tokenizer's place.
     """
     file = weights / "semantic.safetensors" if hubert is None else hubert / "model.safetensors"
     hears = _tokenizer_hears(weights) if hubert is None else Hubert(hubert).to(device())
-    folder = root / PREPARED / f"refined-{sha256(file)[:16]}-{seed}"
+    folder = root / PREPARED / f"refined-{sha256(file)[:16]}-{num_refined}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     centres_file = folder / "centres.npy"
     with first_process_first():
         if not centres_file.exists():
-            centres = _fitted(corpus, hears, seed)
+            centres = _fitted(corpus, hears, seed, num_refined)
             with atomic_path(centres_file) as temporary, temporary.open("wb") as file:
                 np.save(file, centres)
     centres = torch.from_numpy(np.load(centres_file)).to(device())
@@ -73,14 +78,14 @@ def _tokenizer_hears(weights: Path) -> Hears:
     return hears
 
 
-def _fitted(corpus: Corpus, hears: Hears, seed: int) -> np.ndarray:
-    """Cluster centres `[NUM_REFINED, dim]` of the features of random utterances."""
+def _fitted(corpus: Corpus, hears: Hears, seed: int, num_refined: int) -> np.ndarray:
+    """Cluster centres `[num_refined, dim]` of the features of random utterances."""
     generator = np.random.default_rng(seed)
     count = min(_FITTED_UTTERANCES, len(corpus.utterances))
     chosen = generator.choice(len(corpus.utterances), count, replace=False).tolist()
     points = np.concatenate(_features(corpus, chosen, hears, None))
-    logger.info("refined units: %d clusters of %d frames", NUM_REFINED, len(points))
-    fitted = MiniBatchKMeans(NUM_REFINED, batch_size=4096, n_init=1, random_state=seed).fit(points)
+    logger.info("refined units: %d clusters of %d frames", num_refined, len(points))
+    fitted = MiniBatchKMeans(num_refined, batch_size=4096, n_init=1, random_state=seed).fit(points)
     return fitted.cluster_centers_.astype(np.float32)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,32 +11,59 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from data.errors import InputError
-from models.checkpoint import save_model
+from models.checkpoint import load_config, save_model
 from models.omni import load_thinker
 from models.predictors.backbones import HuggingFaceBackbone, WordBackbone
 from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
 from models.text.words import vocabulary
 from models.tokenizers.semantic import load_tokenizer
-from models.training.exchanges import Exchanges, dialogue_texts
+from models.training.configuration import Recipe, check_sizes, setting
+from models.training.exchanges import Exchanges, ExchangesConfig, dialogue_texts
 from models.training.heard import encode_heard
 from models.training.job import Job
 from models.training.loop import done_once, train
+from models.training.losses import weighted
 from models.training.spelling import settle, spell
-from models.training.warm_start import FURTHER_RATE
 
 logger = logging.getLogger(__name__)
 
-COPIES = 2  # of each utterance, as others would have said it
 BACKBONE_FOLDER = "omni-thinker-backbone"
+_KEPT = ("group", "dim", "depth", "num_heads", "ffn_dim")  # an adapter may grow by layers
+
+
+@dataclass(frozen=True)
+class ThinkerWeights:
+    """Weights of the losses."""
+
+    word: float = setting(1.0, "of the next word")
+    state: float = setting(0.3, "of the next state")
+    listen: float = setting(1.0, "of the word at each position of the sound")
+
+
+@dataclass(frozen=True)
+class ThinkerRecipe(Recipe):
+    """How the thinker is trained."""
+
+    derived = ("model.feature_dim", "model.words", "model.backbone")
+
+    further_rate: float = setting(4e-4, "highest learning rate with --further")
+    backbone_rate: float = setting(2e-4, "highest learning rate with --backbone")
+    weight_decay: float = setting(0.05, "of AdamW")
+    batch: int = setting(1200, "positions of the sequence a step, about")
+    copies: int = setting(2, "copies of an utterance, as others would have said it", low=0)
+    exchanges: ExchangesConfig = field(default_factory=ExchangesConfig)
+    losses: ThinkerWeights = field(default_factory=ThinkerWeights)
+    model: ThinkerConfig = field(default_factory=ThinkerConfig)
 
 
 def train_thinker(
     job: Job,
+    recipe: ThinkerRecipe,
     backbone: Path | None = None,
     stage: int = 2,
     further: bool = False,
-) -> None:
-    """Trains the thinker and writes `omni-thinker.safetensors`.
+) -> ThinkerRecipe:
+    """Trains the thinker and writes `omni-thinker.safetensors`; returns what was made.
 
     The tokenizer's encoder, which stands for the paper's Whisper, stays as it is. Stage 1 trains
     what connects it with a language model that stays as it is too, stage 2 everything (Flow-Omni,
@@ -50,7 +78,7 @@ def train_thinker(
         raise InputError("--stage 1 keeps a language model as it is: name one with --backbone DIR")
     tokenizer = load_tokenizer(job.out)
     torch.manual_seed(job.seed)
-    config = ThinkerConfig(feature_dim=tokenizer.config.dim)
+    config = dataclasses.replace(recipe.model, feature_dim=tokenizer.config.dim)
     if backbone is None:
         config = dataclasses.replace(
             config, words=vocabulary(dialogue_texts(job.data, job.corpus, job.seed))
@@ -58,6 +86,10 @@ def train_thinker(
         logger.info("%d words", len(config.words))
     else:
         config = dataclasses.replace(config, backbone=str(backbone.resolve()))
+    if further:
+        known = load_config(job.out, Thinker.name, ThinkerConfig)
+        check_sizes(recipe, known, Thinker.name, names=_KEPT)
+        config = dataclasses.replace(config, **{name: getattr(known, name) for name in _KEPT})
     model = build_thinker(config, job.out)
     if further:
         begin_with(model, job.out)
@@ -66,20 +98,30 @@ def train_thinker(
         spell(mind.embedding, mind.words.tokens)
     if stage == 1:
         mind.requires_grad_(False)
-    heard = [encode_heard(job.data, job.corpus, job.out, copy) for copy in range(1 + COPIES)]
-    exchanges = Exchanges(job.data, job.corpus, heard, tokenizer, model, job.seed)
+    heard = [encode_heard(job.data, job.corpus, job.out, copy) for copy in range(1 + recipe.copies)]
+    exchanges = Exchanges(
+        job.data,
+        job.corpus,
+        heard,
+        tokenizer,
+        model,
+        job.seed,
+        recipe.exchanges,
+        recipe.batch,
+    )
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         with parametrize.cached():
             losses = model.losses(exchanges.draw(generator))
-        return {"total": losses.total, **vars(losses)}
+        return weighted(vars(losses), recipe.losses)
 
-    rate = 2e-4 if backbone is not None else FURTHER_RATE if further else 1e-3
-    run = job.run(Thinker.name, rate, weight_decay=0.05)
-    train(run, model, draw)
+    rate = recipe.further_rate if further else recipe.rate
+    rate = recipe.backbone_rate if backbone is not None else rate
+    train(job.run(Thinker.name, recipe, rate), model, draw)
     if isinstance(mind, WordBackbone):
         settle(mind.embedding)
     done_once(lambda: save_thinker(job.out, model, stage))
+    return dataclasses.replace(recipe, model=model.config)
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """Recipe: the semantic tokenizer."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -7,15 +9,39 @@ from torch import Tensor
 
 from models.mel import MELS_PER_FRAME
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
+from models.training.configuration import Recipe, setting
 from models.training.corpus import frame_levels
 from models.training.crops import Crop, random_crop, stack
 from models.training.job import Job
 from models.training.loop import device, train
+from models.training.losses import weighted
 
-BATCH = 16
-CROP_FRAMES = 80  # 3.2 s
 LOG_F0_UNIT = 0.25
 ENERGY_UNIT = 10.0
+
+
+@dataclass(frozen=True)
+class TokenizerWeights:
+    """Weights of the losses."""
+
+    phone: float = setting(1.0, "of each frame's phone, where its time is known")
+    ctc: float = setting(0.1, "of CTC over whole utterances")
+    f0: float = setting(2.0, "of relative log-F0")
+    voicing: float = setting(0.5, "of whether a frame is voiced")
+    energy: float = setting(1.0, "of relative energy")
+
+
+@dataclass(frozen=True)
+class TokenizerRecipe(Recipe):
+    """How the semantic tokenizer is trained."""
+
+    derived = ("model.symbols",)
+
+    steps: int = setting(6000, "optimiser steps, unless --minutes is given")
+    batch: int = setting(16, "crops a step")
+    crop_frames: int = setting(80, "frames of 40 ms in a crop")
+    losses: TokenizerWeights = field(default_factory=TokenizerWeights)
+    model: SemanticConfig = field(default_factory=SemanticConfig)
 
 
 def prosody_targets(crop: Crop, statistics: tuple[float, float]) -> np.ndarray:
@@ -29,27 +55,27 @@ def prosody_targets(crop: Crop, statistics: tuple[float, float]) -> np.ndarray:
     return np.stack([relative, (count >= MELS_PER_FRAME // 2).astype(float), energy])
 
 
-def train_tokenizer(job: Job) -> None:
-    """Trains the tokenizer and writes `semantic.safetensors` to `out`.
+def train_tokenizer(job: Job, recipe: TokenizerRecipe) -> TokenizerRecipe:
+    """Trains the tokenizer and writes `semantic.safetensors` to `out`; returns what was made.
 
     Where phone times are known, each frame's phone is taught; whole utterances are taught by CTC in
     any case, so that data without times can be aligned afterwards.
     """
-    config = SemanticConfig()
     torch.manual_seed(job.seed)
-    model = SemanticTokenizer(config)
+    model = SemanticTokenizer(recipe.model)
+    batch = recipe.batch
     statistics = job.corpus.voice_statistics()
     where = device()
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         crops = []
-        for index in generator.integers(len(job.corpus.utterances), size=BATCH):
-            crops.append(random_crop(generator, job.corpus.utterances[index], CROP_FRAMES))
+        for index in generator.integers(len(job.corpus.utterances), size=batch):
+            crops.append(random_crop(generator, job.corpus.utterances[index], recipe.crop_frames))
         samples = stack(crops).to(where)
         # A room's noise and a microphone's level are not content.
-        level = torch.from_numpy(10 ** generator.uniform(-4.5, -2.3, (BATCH, 1))).float().to(where)
-        gain = torch.from_numpy(10 ** generator.uniform(-0.1, 0.1, (BATCH, 1))).float().to(where)
-        quiet = torch.from_numpy(generator.random((BATCH, 1)) < 0.5).to(where)
+        level = torch.from_numpy(10 ** generator.uniform(-4.5, -2.3, (batch, 1))).float().to(where)
+        gain = torch.from_numpy(10 ** generator.uniform(-0.1, 0.1, (batch, 1))).float().to(where)
+        quiet = torch.from_numpy(generator.random((batch, 1)) < 0.5).to(where)
         samples = samples * gain + torch.where(quiet, 0.0, level) * torch.randn_like(samples)
         with torch.no_grad(), torch.autocast(where.type, enabled=False):
             mel = model.features(samples)
@@ -68,26 +94,20 @@ def train_tokenizer(job: Job) -> None:
             "voicing": F.binary_cross_entropy_with_logits(prosody.voicing.float(), voiced),
             "energy": F.smooth_l1_loss(prosody.energy.float(), energy),
         }
-        losses["total"] = (
-            losses["phone"]
-            + 0.1 * losses["ctc"]
-            + 2.0 * losses["f0"]
-            + 0.5 * losses["voicing"]
-            + losses["energy"]
-        )
         losses["used"] = torch.tensor(len(codes.unique()) / model.num_codes)
-        return losses
+        return weighted(losses, recipe.losses)
 
-    train(job.run("tokenizer", 1e-3), model, draw)
-    job.save("semantic", model, config, int8=True)
+    train(job.run("tokenizer", recipe), model, draw)
+    job.save("semantic", model, recipe.model, int8=True)
+    return recipe
 
 
 def _phone_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:
-    target = np.full((len(crops), CROP_FRAMES), -1)
+    target = np.full((len(crops), crops[0].num_frames), -1)
     for row, crop in enumerate(crops):
         utterance = crop.utterance
         if utterance.pointer is not None:
-            pointer = utterance.pointer[crop.first_frame : crop.first_frame + CROP_FRAMES]
+            pointer = utterance.pointer[crop.first_frame : crop.first_frame + crop.num_frames]
             target[row, : len(pointer)] = np.array(utterance.units.symbols)[pointer]
     wanted = torch.from_numpy(target).to(where)
     if (wanted < 0).all():
@@ -100,7 +120,7 @@ def _ctc_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:
     rows = [
         row
         for row, crop in enumerate(crops)
-        if crop.utterance.num_frames <= CROP_FRAMES
+        if crop.utterance.num_frames <= crop.num_frames
         and len(crop.utterance.units) <= 0.8 * crop.utterance.num_frames
     ]
     if not rows:

@@ -1,6 +1,6 @@
 """Recipe: posterior and decoder, the autoencoder whose latents all predictors speak in."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,31 +11,91 @@ from torch import Tensor, nn
 from data.errors import InputError
 from models.checkpoint import load_model
 from models.mel import FRAME_SAMPLES
+from models.training.configuration import Recipe, check_sizes, setting
 from models.training.corpus import Corpus
 from models.training.crops import another_of_voice, filled_f0, random_crop, stack
 from models.training.job import Job
 from models.training.loop import device, forget, train
-from models.training.losses import SpectralLoss
+from models.training.losses import SpectralLoss, weighted
 from models.training.warm_start import copy_what_fits
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.style import load_style
 
-BATCH = 5
-CROP_FRAMES = 48  # 1.9 s
-LEAD_FRAMES = 8  # of a crop, which are not judged: what came before them is missing
-STYLE_FRAMES = 75  # 3 s
-# Numbers open while telling costs little, and what is not worth its cost is left out after that: a
-# predictor has to draw, and codes have to hold, whatever is told.
-FIRST_KL_WEIGHT, KL_WEIGHT = 0.0005, 0.02
-RISING = (0.6, 0.8)  # of the run: when the weight goes from one to the other
-FREE_NATS = 0.5  # a number that says less is not pushed further (free bits, arXiv 1606.04934, C.8)
-# Words are in the envelope, and what latents tell is chosen by it; how clean a voice sounds is not.
-WEIGHTS = {"mel": 1, "envelope": 1, "cepstrum": 1.5, "stft": 0.3, "f0": 2, "voicing": 0.1}
-HELD_SHARE = 0.4  # of the time: the decoder alone
-HELD_WEIGHTS = {"mel": 1.5, "cepstrum": 0.2, "stft": 1, "f0": 2, "voicing": 0.1}
 _HELD = "vocoder-held"  # the run of the decoder alone
 _NEW_LOG_VARIANCE = -4.0  # of numbers that are added: heard well enough to be learnt from
+
+
+@dataclass(frozen=True)
+class VocoderWeights:
+    """Weights of the losses of posterior and decoder.
+
+    Words are in the envelope, and what latents tell is chosen by it; how clean a voice sounds is
+    not.
+    """
+
+    mel: float = setting(1.0, "of the log-mel distance")
+    envelope: float = setting(1.0, "of the power of areas of the mel spectrogram")
+    cepstrum: float = setting(1.5, "of the distance of mel cepstra")
+    stft: float = setting(0.3, "of the multi-resolution STFT loss")
+    f0: float = setting(2.0, "of the predicted log-F0")
+    voicing: float = setting(0.1, "of the predicted voicing")
+
+
+@dataclass(frozen=True)
+class HeldWeights:
+    """Weights of the losses of the decoder alone."""
+
+    mel: float = setting(1.5, "of the log-mel distance")
+    cepstrum: float = setting(0.2, "of the distance of mel cepstra")
+    stft: float = setting(1.0, "of the multi-resolution STFT loss")
+    f0: float = setting(2.0, "of the predicted log-F0")
+    voicing: float = setting(0.1, "of the predicted voicing")
+
+
+@dataclass(frozen=True)
+class KLRecipe:
+    """The weight of the KL divergence.
+
+    Numbers of a latent open while telling costs little, and what is not worth its cost is left out
+    after that: a predictor has to draw, and codes have to hold, whatever is told.
+    """
+
+    first: float = setting(0.0005, "weight at the beginning of the run")
+    last: float = setting(0.02, "weight at its end")
+    rise_from: float = setting(0.6, "share of the run at which it begins to rise", high=1)
+    rise_to: float = setting(0.8, "share of the run at which it has risen", high=1)
+    # Free bits, arXiv 1606.04934, C.8.
+    free_nats: float = setting(0.5, "nats; a number that says less is not pushed further")
+
+    def at(self, progress: float) -> float:
+        """The weight when `progress`, 0 to 1, of the run is over."""
+        span = max(self.rise_to - self.rise_from, 1e-9)
+        risen = min(1.0, max(0.0, (progress - self.rise_from) / span))
+        return self.first * (self.last / self.first) ** risen
+
+
+@dataclass(frozen=True)
+class VocoderRecipe(Recipe):
+    """How posterior and decoder are trained; `held_...` is for the decoder alone."""
+
+    derived = ("decoder.latent_dim", "decoder.style_dim")
+
+    steps: int = setting(12_000, "optimiser steps, unless --minutes is given")
+    further_rate: float = setting(8e-4, "highest learning rate with --further")
+    clip: float = setting(5.0, "largest norm of a gradient")
+    batch: int = setting(5, "crops a step")
+    crop_frames: int = setting(48, "frames of 40 ms in a crop")
+    # What came before the first frames is missing, so they are not judged.
+    lead_frames: int = setting(8, "frames of a crop that are not judged", low=0)
+    style_frames: int = setting(75, "frames of the sound that tells the voice")
+    losses: VocoderWeights = field(default_factory=VocoderWeights)
+    kl: KLRecipe = field(default_factory=KLRecipe)
+    held_share: float = setting(0.4, "share of the time for the decoder alone", high=1)
+    held_rate: float = setting(8e-4, "highest learning rate of the decoder alone")
+    held_losses: HeldWeights = field(default_factory=HeldWeights)
+    posterior: PosteriorConfig = field(default_factory=PosteriorConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
 
 class Autoencoder(nn.Module):
@@ -61,23 +121,23 @@ class Batch:
 class Batches:
     """Draws what the recipe trains on."""
 
-    def __init__(self, corpus: Corpus, out: Path) -> None:
-        self.corpus = corpus
+    def __init__(self, corpus: Corpus, out: Path, recipe: VocoderRecipe) -> None:
+        self.corpus, self.recipe = corpus, recipe
         lengths = [utterance.num_frames for utterance in corpus.utterances]
         # A shorter one is padded with perfect silence, which no recording has: learning to make it
         # would outweigh all else.
-        long = [i for i, length in enumerate(lengths) if length >= CROP_FRAMES]
+        long = [i for i, length in enumerate(lengths) if length >= recipe.crop_frames]
         self.indices = np.array(long or range(len(lengths)))
         self.device = device()
         self.style = load_style(out).to(self.device)
         self.spectral = SpectralLoss().to(self.device)
 
     def draw(self, generator: np.random.Generator) -> Batch:
-        corpus, where = self.corpus, self.device
-        indices = generator.choice(self.indices, BATCH).tolist()
-        crops = [random_crop(generator, corpus.utterances[i], CROP_FRAMES) for i in indices]
+        corpus, where, recipe = self.corpus, self.device, self.recipe
+        indices = generator.choice(self.indices, recipe.batch).tolist()
+        crops = [random_crop(generator, corpus.utterances[i], recipe.crop_frames) for i in indices]
         references = [
-            random_crop(generator, another_of_voice(generator, corpus, i), STYLE_FRAMES)
+            random_crop(generator, another_of_voice(generator, corpus, i), recipe.style_frames)
             for i in indices
         ]
         with torch.no_grad():
@@ -90,11 +150,11 @@ class Batches:
         )
 
     def losses(
-        self, batch: Batch, made: Tensor, excitation: Excitation, weights: dict[str, float]
+        self, batch: Batch, made: Tensor, excitation: Excitation, weights: object
     ) -> dict[str, Tensor]:
         """The losses of decoding a batch, with their sum, each times its weight, as `total`."""
         # The decoder's output is late, so what it has not finished is left out too.
-        lead = LEAD_FRAMES * FRAME_SAMPLES
+        lead = self.recipe.lead_frames * FRAME_SAMPLES
         made = made[:, lead + DELAY_SAMPLES :].float()
         wanted = batch.samples[:, lead : batch.samples.shape[1] - DELAY_SAMPLES]
         with torch.autocast(made.device.type, enabled=False):
@@ -104,63 +164,78 @@ class Batches:
             (excitation.log_f0 - batch.filled.log()).abs() * (0.02 + voiced)
         ).sum() / voiced.sum().clamp_min(1)
         losses["voicing"] = F.binary_cross_entropy_with_logits(excitation.voicing, voiced)
-        losses["total"] = sum(weight * losses[name] for name, weight in weights.items())
-        return losses
+        return weighted(losses, weights)
 
 
 def train_vocoder(
-    job: Job, further: bool = False, latent_dim: int | None = None, hold: bool = False
-) -> None:
+    job: Job,
+    recipe: VocoderRecipe,
+    further: bool = False,
+    latent_dim: int | None = None,
+    hold: bool = False,
+) -> VocoderRecipe:
     """Trains posterior and decoder, and then the decoder alone on what the posterior has come to;
     writes `posterior.safetensors` and `decoder.safetensors`. With `further` it begins with those in
     `out`. Its latents are others than before: whatever was trained on them is to be trained again,
-    or further. With `hold` latents stay as they are: the decoder in `out` alone goes on.
+    or further. With `hold` latents stay as they are: the decoder in `out` alone goes on. Returns
+    what was made.
 
     The style comes from another utterance of the voice. The source is driven by the measured F0
     while the F0 that the decoder predicts is taught beside it.
 
     Args:
-        job: what is trained on.
+        job: arguments shared by all recipes.
+        recipe: sizes and how they are trained.
         further: go on with what is in `out`.
-        latent_dim: how many numbers a latent has; with `further` no fewer than there are.
+        latent_dim: how many numbers a latent has, if not as `recipe` says, or with `further` as
+            many as there are, of which it can have no fewer.
         hold: go on with the decoder in `out`.
 
     Raises:
         InputError: `further` with fewer numbers than there are.
         MissingModelError: the style encoder, or what to begin with, is not in `out`.
     """
-    batches = Batches(job.corpus, job.out)
+    batches = Batches(job.corpus, job.out, recipe)
     torch.manual_seed(job.seed)
     if further or hold:
         model = Autoencoder(
             load_model(job.out, "posterior", Posterior, PosteriorConfig),
             load_model(job.out, "decoder", Decoder, DecoderConfig),
         )
+        check_sizes(recipe, model.posterior.config, "posterior", "posterior", ("dim", "depth"))
+        check_sizes(recipe, model.decoder.config, "decoder", "decoder")
         model = _wider(model, latent_dim or model.decoder.config.latent_dim)
     else:
-        model = Autoencoder(Posterior(PosteriorConfig()), Decoder(DecoderConfig()))
-        if latent_dim is not None:
-            model = _with_latents(model, latent_dim)
+        numbers = latent_dim or recipe.posterior.latent_dim
+        style_dim = batches.style.config.style_dim
+        model = Autoencoder(
+            Posterior(replace(recipe.posterior, latent_dim=numbers)),
+            Decoder(replace(recipe.decoder, latent_dim=numbers, style_dim=style_dim)),
+        )
+    made = replace(recipe, posterior=model.posterior.config, decoder=model.decoder.config)
     if hold:
         _train_decoder(job, batches, model)
-        return
+        return made
     if not job.resume:
         forget(job.work / _HELD)  # before the hours that the first part takes
-    _train_both(_part(job, 1 - HELD_SHARE), batches, model, 8e-4 if further else 1e-3)
-    _train_decoder(_part(job, HELD_SHARE), batches, model)
+    rate = recipe.further_rate if further else recipe.rate
+    _train_both(_part(job, 1 - recipe.held_share), batches, model, rate)
+    _train_decoder(_part(job, recipe.held_share), batches, model)
+    return made
 
 
 def _train_both(job: Job, batches: Batches, model: Autoencoder, rate: float) -> None:
     model.requires_grad_(True)
-    run = job.run("vocoder", rate, clip=5.0)
+    recipe = batches.recipe
+    run = job.run("vocoder", recipe, rate)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
         mean, log_variance, made, excitation = _copied(model, batch)
-        losses = batches.losses(batch, made, excitation, WEIGHTS)
+        losses = batches.losses(batch, made, excitation, recipe.losses)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
-        losses["kl"] = kl.mean((0, 1)).clamp_min(FREE_NATS).mean()
-        losses["total"] = losses["total"] + _kl_weight(run.progress) * losses["kl"]
+        losses["kl"] = kl.mean((0, 1)).clamp_min(recipe.kl.free_nats).mean()
+        losses["total"] = losses["total"] + recipe.kl.at(run.progress) * losses["kl"]
         return losses
 
     train(run, model, draw)
@@ -170,15 +245,16 @@ def _train_both(job: Job, batches: Batches, model: Autoencoder, rate: float) -> 
 
 
 def _train_decoder(job: Job, batches: Batches, model: Autoencoder) -> None:
+    recipe = batches.recipe
     model.decoder.requires_grad_(True)
     model.posterior.requires_grad_(False)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
         _, _, made, excitation = _copied(model, batch)
-        return batches.losses(batch, made, excitation, HELD_WEIGHTS)
+        return batches.losses(batch, made, excitation, recipe.held_losses)
 
-    train(job.run(_HELD, 8e-4, clip=5.0), model, draw)
+    train(job.run(_HELD, recipe, recipe.held_rate), model, draw)
     job.save("decoder", model.decoder, model.decoder.config)
 
 
@@ -197,12 +273,6 @@ def _copied(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, E
 def _part(job: Job, share: float) -> Job:
     """The same with a share of its time."""
     return replace(job, budget=job.budget.times(share, share))
-
-
-def _kl_weight(progress: float) -> float:
-    begin, end = RISING
-    risen = min(1.0, max(0.0, (progress - begin) / (end - begin)))
-    return FIRST_KL_WEIGHT * (KL_WEIGHT / FIRST_KL_WEIGHT) ** risen
 
 
 def _with_latents(model: Autoencoder, latent_dim: int) -> Autoencoder:

@@ -20,12 +20,8 @@ from models.checkpoint import load_config, load_model, load_tensors
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.text.symbols import SYMBOLS
-from models.training.dialogues import POSITIONS_A_BATCH, Dialogues
-
-# A trained backbone wants smaller steps, and more of them for the same time.
-_WARM_RATE = 5e-4
-_WARM_POSITIONS = 1280
-FURTHER_RATE = 4e-4  # when something trained goes on
+from models.training.configuration import check_sizes
+from models.training.dialogues import DialogueRecipe, Dialogues
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +52,18 @@ class Start:
 
     talker: GPTTalker | None
     rate: float
-    num_positions: int
+    batch: int
 
-    def sizes(self, dialogues: Dialogues) -> dict[str, Any]:
-        """What is known of the configuration."""
-        return dialogues.sizes if self.talker is None else shared_sizes(self.talker)
+    def sizes(self, dialogues: Dialogues, recipe: DialogueRecipe) -> dict[str, Any]:
+        """What is known of the configuration beside what `recipe` has of it.
+
+        Raises:
+            InputError: the weights to begin with have other sizes than `recipe` asks for.
+        """
+        if self.talker is None:
+            return dialogues.sizes
+        check_sizes(recipe, self.talker.config, "gpt-talker", names=_SHARED)
+        return shared_sizes(self.talker)
 
     def fill(self, model: DialogueModel) -> None:
         """Gives a new model the weights that it begins with."""
@@ -68,14 +71,16 @@ class Start:
             begin_with(model, self.talker)
 
 
-FURTHER = Start(None, _WARM_RATE, _WARM_POSITIONS)  # with weights of its own kind
+def go_on(recipe: DialogueRecipe) -> Start:
+    """With trained weights of its own kind."""
+    return Start(None, recipe.warm_rate, recipe.warm_batch)
 
 
-def start_with(talker: GPTTalker | None, rate: float) -> Start:
-    """With the weights of `talker`; without one anew, at `rate`."""
+def start_with(talker: GPTTalker | None, recipe: DialogueRecipe) -> Start:
+    """With the weights of `talker`; without one anew."""
     if talker is None:
-        return Start(None, rate, POSITIONS_A_BATCH)
-    return Start(talker, _WARM_RATE, _WARM_POSITIONS)
+        return Start(None, recipe.rate, recipe.batch)
+    return Start(talker, recipe.warm_rate, recipe.warm_batch)
 
 
 def shared_sizes(talker: GPTTalker) -> dict[str, Any]:
@@ -135,8 +140,3 @@ def copy_what_fits(model: nn.Module, known: Mapping[str, Tensor]) -> list[str]:
         else:
             fresh.append(name)
     return fresh
-
-
-def further_rate(fresh: list[str] | None) -> float:
-    """The highest rate of a model that goes on; `fresh` are its new weights, None when all are."""
-    return FURTHER_RATE if fresh == [] else 1e-3

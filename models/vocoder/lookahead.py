@@ -58,7 +58,7 @@ class Lookahead(nn.Module):
         self.stem = CausalConv1d(width, dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
         self.encoder = ConvNeXtStack(dim, depth, condition_dim=style_dim)
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(_NOISE_FRAMES, latent_dim, generator=generator)
+        noise = torch.randn(_NOISE_FRAMES, latent_dim, generator=generator, device="cpu")
         self.register_buffer("noise", noise, persistent=False)
 
     def lookahead_state(

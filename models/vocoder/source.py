@@ -32,7 +32,7 @@ class Source(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(20_24)
-        noise = torch.randn(_NOISE_SAMPLES, generator=generator)
+        noise = torch.randn(_NOISE_SAMPLES, generator=generator, device="cpu")
         self.register_buffer("noise", noise, persistent=False)
 
     def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> SourceState:

@@ -91,7 +91,7 @@ def test_stages_train_what_they_say_and_come_back(
     before = {name: value.clone() for name, value in thinker.state_dict().items()}
     optimizer = torch.optim.Adam([p for p in thinker.parameters() if p.requires_grad], 1e-2)
     for _ in range(12):
-        loss = thinker.losses(rows).total
+        loss = sum(vars(thinker.losses(rows)).values())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -13,7 +13,9 @@ def fitted(points: torch.Tensor) -> AcousticTokenizer:
     model.scale.copy_(torch.tensor([2.0, 0.5]))
     rest = points / model.scale
     for level in range(3):
-        model.codebooks[level] = _clustered(rest, rest[:8], torch.Generator().manual_seed(level))
+        model.codebooks[level] = _clustered(
+            rest, rest[:8], 30, torch.Generator().manual_seed(level)
+        )
         codes = model.encode(points, level + 1)[..., -1]
         rest = rest - model.codebooks[level][codes]
     return model
@@ -36,7 +38,7 @@ def test_a_dead_code_begins_anew() -> None:
     """Points in two heaps, whose centres begin in one of them: none stays unused."""
     heaps = torch.cat([torch.zeros(900, 2), torch.full((100, 2), 50.0)])
     heaps = heaps + 0.1 * torch.randn(heaps.shape, generator=torch.Generator().manual_seed(0))
-    centres = _clustered(heaps, heaps[:16], torch.Generator().manual_seed(1))
+    centres = _clustered(heaps, heaps[:16], 30, torch.Generator().manual_seed(1))
     codes = torch.cdist(heaps, centres).argmin(-1)
     assert len(codes.unique()) == 16
     assert (centres > 25).any()
@@ -49,7 +51,7 @@ def test_what_a_level_is_taught() -> None:
     torch.manual_seed(0)
     scaled = torch.randn(4, 50, 8)
     nothing = torch.full((4, 50), -1)  # no predictor has drawn anything
-    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, nothing)
+    first, totals, targets = _teach(acoustic, _near(acoustic, 16), scaled, nothing, 0.15)
     codes = acoustic.encode(scaled * acoustic.scale)
     for row in (1, 3):  # not spoilt
         torch.testing.assert_close(first[row], codes[row, :, 0])

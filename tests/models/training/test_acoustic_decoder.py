@@ -6,7 +6,12 @@ import torch
 from safetensors.torch import load_file
 
 from models.tokenizers.acoustic import load_acoustic
-from models.training.acoustic_decoder import _near, _teach, train_acoustic_decoder
+from models.training.acoustic_decoder import (
+    AcousticDecoderRecipe,
+    _near,
+    _teach,
+    train_acoustic_decoder,
+)
 from models.training.corpus import Corpus
 from models.training.job import Job
 from models.training.loop import Budget
@@ -19,7 +24,7 @@ def test_a_level_mends_what_the_predictor_got_wrong(weights: Path) -> None:
     scaled = torch.randn(4, 6, acoustic.config.latent_dim)
     told = torch.full((4, 6), 3)
     told[:, 4:] = -1  # beyond the end
-    first, totals, targets = _teach(acoustic, _near(acoustic), scaled, told)
+    first, totals, targets = _teach(acoustic, _near(acoustic, 16), scaled, told, 0.15)
     assert (first[0::2, :4] == 3).all()  # every other row is spoilt
     assert torch.equal(first[1::2], acoustic.encode(scaled * acoustic.scale, 1)[1::2, :, 0])
     assert torch.equal(totals[0], acoustic.codebooks[0][first])
@@ -42,7 +47,7 @@ def test_going_on_begins_with_what_there_is(
 ) -> None:
     before = load_file(weights / "acoustic-decoder.safetensors")["first.weight"].float()
     job = Job(root, corpus, weights, tmp_path, 1, Budget(1))
-    train_acoustic_decoder(job, further=True)
+    train_acoustic_decoder(job, AcousticDecoderRecipe(), further=True)
     after = load_file(weights / "acoustic-decoder.safetensors")
     moved = after["first.weight"].float() * after["first.weight.int8_scale"].float()[:, None]
     assert 0 < (moved - before).abs().max() < 0.1

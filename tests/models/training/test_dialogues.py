@@ -9,7 +9,9 @@ import torch
 
 from models.predictors.plan import PLAN_FIELDS
 from models.training import dialogues as module
-from models.training.dialogues import MAX_LENGTH, MAX_PAST_TURNS, Dialogues
+from models.training.dialogues import MAX_PAST_TURNS, DialogueRecipe, Dialogues
+
+RECIPE = DialogueRecipe()
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Dialogues:
     turns = {str(n): [2 * n, 2 * n + 1] for n in range(9)} | {"9": list(range(100, 108))}
     corpus = SimpleNamespace(by_dialogue=turns)
     encoded = [SimpleNamespace(style=np.zeros(4))]
-    return Dialogues(corpus, encoded, None, lambda index: torch.zeros(1), 1000)  # type: ignore
+    return Dialogues(corpus, encoded, None, lambda index: torch.zeros(1), RECIPE, 1000)  # type: ignore
 
 
 def rows_of(drawn: Dialogues) -> list[list[int]]:
@@ -44,9 +46,7 @@ def test_each_number_of_past_turns_is_learnt_alike_though_few_dialogues_are_long
     assert all(row == list(range(row[0], row[0] + len(row))) for row in rows)
 
 
-def test_six_past_turns_fit_and_what_does_not_is_the_oldest(
-    drawn: Dialogues, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert (MAX_PAST_TURNS + 1) * 150 < MAX_LENGTH
-    monkeypatch.setattr(module, "MAX_LENGTH", 350)
+def test_six_past_turns_fit_and_what_does_not_is_the_oldest(drawn: Dialogues) -> None:
+    assert RECIPE.max_length > (MAX_PAST_TURNS + 1) * 150
+    drawn.recipe = DialogueRecipe(max_length=350)
     assert {len(row) for row in rows_of(drawn)} == {1, 2, 3}

@@ -47,7 +47,7 @@ def test_a_student_learns_to_take_one_step(teacher: FlowOmni) -> None:
     conditions = teacher.near(recent, silent(teacher, len(hidden)), hidden)
     optimizer = torch.optim.Adam(student.field.parameters(), 5e-3)
     for _ in range(300):
-        loss = flow_map_loss(teacher.field, student.field, conditions)
+        loss = flow_map_loss(teacher.field, student.field, conditions, 8)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -18,7 +18,7 @@ from models.text import SYMBOLS, Phonemes
 from models.text.symbols import FIRST_SYMBOLS, IDS, stored_inventory
 from models.tokenizers.semantic import SemanticConfig
 from models.training.corpus import Corpus
-from models.training.gpt_talker import train_gpt_talker
+from models.training.gpt_talker import GPTTalkerRecipe, train_gpt_talker
 from models.training.job import Job
 from models.training.loop import Budget
 from models.training.warm_start import begin_with, copy_what_fits, load_further
@@ -180,7 +180,8 @@ def test_training_further_grows_the_table_and_stores_the_longer_inventory(
     root: Path, corpus: Corpus, tmp_path: Path
 ) -> None:
     folder = folder_with_few(tmp_path / "weights", "gpt-talker")
-    train_gpt_talker(Job(root, corpus, folder, tmp_path / "work", 1, Budget(1)), further=True)
+    job = Job(root, corpus, folder, tmp_path / "work", 1, Budget(1))
+    train_gpt_talker(job, GPTTalkerRecipe(), further=True)
     assert load_config(folder, "gpt-talker", GPTTalkerConfig).symbols == SYMBOLS
     table = load_tensors(folder, "gpt-talker")["units.symbol.weight"]
     assert len(table) == len(SYMBOLS)

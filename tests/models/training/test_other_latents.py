@@ -1,6 +1,5 @@
 """Latents with more numbers: what speaks in them goes on with all that it still can use."""
 
-import functools
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,16 @@ from models.checkpoint import load_config, load_tensors
 from models.predictors.flow_omni import FlowOmniConfig
 from models.speaker import Speaker, SpeakOptions
 from models.tokenizers.acoustic import AcousticConfig, load_acoustic
-from models.training import acoustic as acoustic_recipe
-from models.training.acoustic import train_acoustic
-from models.training.acoustic_decoder import train_acoustic_decoder
+from models.training.acoustic import AcousticRecipe, train_acoustic
+from models.training.acoustic_decoder import AcousticDecoderRecipe, train_acoustic_decoder
 from models.training.corpus import Corpus
 from models.training.encoded import encode_latents
-from models.training.flow_omni import train_flow_omni
-from models.training.ham_tts import train_ham_tts
+from models.training.flow_omni import FlowOmniRecipe, train_flow_omni
+from models.training.ham_tts import HamTTSRecipe, train_ham_tts
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.prior import train_prior
-from models.training.vocoder import train_vocoder
+from models.training.prior import PriorRecipe, train_prior
+from models.training.vocoder import VocoderRecipe, train_vocoder
 from models.vocoder.posterior import PosteriorConfig
 from models.vocoder.prior import PriorConfig
 from tests.tiny import save_tiny
@@ -52,15 +50,15 @@ def folder(
     job = Job(root, corpus, where, work, 1, Budget(1))
     wider = load_config(where, "posterior", PosteriorConfig).latent_dim + 4
     before = {name: load_tensors(where, name)[key] for name, key in OF_EACH.items()}
-    train_vocoder(job, further=True, latent_dim=wider)
-    train_prior(job, further=True)
-    train_flow_omni(job, further=True)
+    train_vocoder(job, VocoderRecipe(), further=True, latent_dim=wider)
+    train_prior(job, PriorRecipe(), further=True)
+    train_flow_omni(job, FlowOmniRecipe(), further=True)
     assert (work / "flow-omni-near").exists()
     with pytest.raises(InputError, match="more data"):
-        train_acoustic(job)
+        train_acoustic(job, AcousticRecipe())
     _fit_few_codes(job, known)
-    train_ham_tts(job, further=True)
-    train_acoustic_decoder(job, further=True)
+    train_ham_tts(job, HamTTSRecipe(), further=True)
+    train_acoustic_decoder(job, AcousticDecoderRecipe(), further=True)
     for name, key in OF_EACH.items():
         after = load_tensors(where, name)[key]
         # a step of a warming rate, and what int8 rounds away
@@ -69,10 +67,7 @@ def folder(
 
 
 def _fit_few_codes(job: Job, like: Path | None = None) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        few = functools.partial(AcousticConfig, num_levels=3, num_codes=16)
-        patch.setattr(acoustic_recipe, "AcousticConfig", few)
-        train_acoustic(job, like)
+    train_acoustic(job, AcousticRecipe(model=AcousticConfig(num_levels=3, num_codes=16)), like)
 
 
 def test_all_have_the_new_size(folder: Path) -> None:

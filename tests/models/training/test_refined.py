@@ -31,23 +31,21 @@ def folder(tmp_path: Path) -> Path:
 def test_units_are_few_for_each_frame_and_kept(
     root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refined, "NUM_REFINED", 8)
-    units = refined_units(root, corpus, weights, 1)
+    units = refined_units(root, corpus, weights, 1, 8)
     assert [len(one) for one in units] == [one.num_frames for one in corpus.utterances]
     assert len(set(np.concatenate(units).tolist())) in range(2, 9)
     monkeypatch.setattr(refined, "_fitted", None)
     monkeypatch.setattr(refined, "_features", None)
-    again = refined_units(root, corpus, weights, 1)
+    again = refined_units(root, corpus, weights, 1, 8)
     assert all(np.array_equal(a, b) for a, b in zip(units, again, strict=True))
 
 
 def test_hubert_hears_in_the_tokenizers_place(
-    root: Path, corpus: Corpus, weights: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, corpus: Corpus, weights: Path, folder: Path
 ) -> None:
-    monkeypatch.setattr(refined, "NUM_REFINED", 8)
-    units = refined_units(root, corpus, weights, 1, folder)
+    units = refined_units(root, corpus, weights, 1, 8, folder)
     assert [len(one) for one in units] == [one.num_frames for one in corpus.utterances]
-    own = refined_units(root, corpus, weights, 1)
+    own = refined_units(root, corpus, weights, 1, 8)
     assert not all(np.array_equal(a, b) for a, b in zip(units, own, strict=True))
 
 

@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 
-from models.training import style
 from models.training.corpus import Corpus
 from models.training.crops import random_crop, stack
 from models.training.job import Job
 from models.training.loop import Budget
 from models.training.recorded import recorded
-from models.training.style import steady_style
+from models.training.style import StyleRecipe, steady_style
 from models.vocoder.style import StyleEncoder, load_style
 
 
@@ -38,11 +36,10 @@ def test_a_recording_is_the_same_speech() -> None:
 
 
 def test_it_learns_to_say_the_same_in_noise(
-    root: Path, corpus: Corpus, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(style, "STEADY_FRAMES", 25)
     before = loaded(weights)
-    steady_style(Job(root, corpus, weights, tmp_path, 0, Budget(60)))
+    steady_style(Job(root, corpus, weights, tmp_path, 0, Budget(60)), StyleRecipe(steady_frames=25))
     after = loaded(weights)
     generator = np.random.default_rng(5)
     crops = [random_crop(generator, u, 25) for u in corpus.utterances for _ in range(8)]

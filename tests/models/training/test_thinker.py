@@ -17,30 +17,30 @@ from models.text.words import vocabulary
 from models.tokenizers.semantic import load_tokenizer
 from models.training import exchanges
 from models.training.corpus import Corpus
-from models.training.exchanges import Exchanges, dialogue_texts
+from models.training.exchanges import Exchanges, ExchangesConfig, dialogue_texts
 from models.training.heard import encode_heard, speed_of
 from models.training.job import Job
 from models.training.loop import Budget
 from models.training.spelling import settle, spell
-from models.training.thinker import begin_with, train_thinker
+from models.training.thinker import ThinkerRecipe, begin_with, train_thinker
 from tests.models.training.conftest import TEXTS
 from tests.tiny import tiny_thinker
+
+RECIPE = ThinkerRecipe(exchanges=ExchangesConfig(noises=4))
 
 
 @pytest.fixture(autouse=True)
 def without_synthesizers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchanges, "_about_itself", lambda seed: [])
-    monkeypatch.setattr(exchanges, "NUM_NOISES", 4)
 
 
 def test_rows_are_what_was_heard_and_what_there_is_to_answer(
-    root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, corpus: Corpus, weights: Path
 ) -> None:
-    monkeypatch.setattr(exchanges, "NOTHING_HEARD", 0.3)
-    monkeypatch.setattr(exchanges, "WRITTEN", 0.3)
+    config = ExchangesConfig(nothing_heard=0.3, written=0.3, noises=4)
     model = tiny_thinker()
     heard = [encode_heard(root, corpus, weights)]
-    made = Exchanges(root, corpus, heard, load_tokenizer(weights), model, 0)
+    made = Exchanges(root, corpus, heard, load_tokenizer(weights), model, 0, config, 1200)
     rows = [row for seed in range(20) for row in made.draw(np.random.default_rng(seed))]
     assert all([turn.who for turn in row] == [USER, AGENT] * (len(row) // 2) for row in rows)
     answers = {model.backbone.decode(row[-1].tokens).lower() for row in rows}
@@ -59,12 +59,12 @@ def test_rows_are_what_was_heard_and_what_there_is_to_answer(
 def test_the_recipe_writes_what_can_be_loaded(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
-    train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(2)))
+    train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(2)), RECIPE)
     thinker = load_thinker(weights)
     assert "onion" in thinker.config.words and thinker.config.feature_dim == 16
     stored = json.loads((weights / "omni-thinker.json").read_text())
     assert stored["backbone"] == "" and len(stored["words"]) == len(set(stored["words"]))
-    train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(3), resume=True))
+    train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(3), resume=True), RECIPE)
     steps = (tmp_path / "omni-thinker" / "checkpoint.safetensors").exists()
     assert steps
 
@@ -72,7 +72,7 @@ def test_the_recipe_writes_what_can_be_loaded(
 def test_it_goes_on_word_by_word_with_other_words(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
-    train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(2)))
+    train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(2)), RECIPE)
     before = load_thinker(weights)
     words = tuple(reversed(before.config.words))[:-1]  # one is new to it
     model = build_thinker(dataclasses.replace(before.config, words=("quokka", *words)), weights)
@@ -89,11 +89,11 @@ def test_it_goes_on_word_by_word_with_other_words(
 
 
 def test_most_is_learnt_from_what_nobody_has_spoken(
-    root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, corpus: Corpus, weights: Path
 ) -> None:
-    monkeypatch.setattr(exchanges, "WRITTEN", 1.0)
+    config = ExchangesConfig(written=1.0, noises=4)
     model = tiny_thinker()
-    made = Exchanges(root, corpus, [], load_tokenizer(weights), model, 0)
+    made = Exchanges(root, corpus, [], load_tokenizer(weights), model, 0, config, 1200)
     rows = [row for seed in range(3) for row in made.draw(np.random.default_rng(seed))]
     assert all(turn.tokens and turn.sound is None for row in rows for turn in row)
     assert len({tuple(row[0].tokens) for row in rows}) > len(rows) * 0.9
@@ -103,8 +103,7 @@ def test_most_is_learnt_from_what_nobody_has_spoken(
 def test_copies_are_said_by_others_at_another_speed(
     root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchanges, "WRITTEN", 0.0)
-    monkeypatch.setattr(exchanges, "TYPED", 0.0)
+    config = ExchangesConfig(written=0.0, typed=0.0, noises=4)
     heard = [encode_heard(root, corpus, weights, copy) for copy in range(3)]
     for copy in (1, 2):
         again = encode_heard(root, corpus, weights, copy)
@@ -115,7 +114,7 @@ def test_copies_are_said_by_others_at_another_speed(
     speeds = [speed_of(utterance, copy) for utterance in corpus.utterances for copy in (1, 2)]
     assert min(speeds) < 0.95 and max(speeds) > 1.05 and 0.8 < min(speeds) < max(speeds) < 1.2
     model = tiny_thinker()
-    made = Exchanges(root, corpus, heard, load_tokenizer(weights), model, 0)
+    made = Exchanges(root, corpus, heard, load_tokenizer(weights), model, 0, config, 1200)
     rows = [row for seed in range(20) for row in made.draw(np.random.default_rng(seed))]
     turns = [turn for row in rows for turn in row if turn.heard is not None]
     assert turns
@@ -129,13 +128,12 @@ def test_copies_are_said_by_others_at_another_speed(
 
 
 def test_what_is_written_is_read_as_it_would_be_heard(
-    root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, corpus: Corpus, weights: Path
 ) -> None:
-    for name, value in (("WRITTEN", 1.0), ("AS_HEARD", 1.0), ("MISHEARD", 0.0), ("EXTRA", 0.0)):
-        monkeypatch.setattr(exchanges, name, value)
+    config = ExchangesConfig(written=1.0, as_heard=1.0, misheard=0.0, extra=0.0, noises=4)
     words = vocabulary(dialogue_texts(root, corpus, 0))
     model = build_thinker(dataclasses.replace(tiny_thinker().config, words=words), weights)
-    made = Exchanges(root, corpus, [], load_tokenizer(weights), model, 0)
+    made = Exchanges(root, corpus, [], load_tokenizer(weights), model, 0, config, 1200)
     for row in made.draw(np.random.default_rng(0)):
         heard = row[0].tokens
         said = [token for token, _ in itertools.groupby(heard)]
@@ -147,7 +145,7 @@ def test_stage_one_needs_a_language_model(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="--backbone"):
-        train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(1)), stage=1)
+        train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(1)), RECIPE, stage=1)
 
 
 def test_texts_of_a_vocabulary_are_what_is_said_and_answered(root: Path, corpus: Corpus) -> None:

@@ -14,7 +14,7 @@ from models.training.corpus import Corpus
 from models.training.job import Job
 from models.training.loop import CHECKPOINT, Budget
 from models.training.losses import SpectralLoss
-from models.training.vocoder import Autoencoder, Batches, train_vocoder
+from models.training.vocoder import Autoencoder, Batches, KLRecipe, VocoderRecipe, train_vocoder
 from models.vocoder.decoder import Decoder, DecoderConfig
 from models.vocoder.posterior import Posterior, PosteriorConfig
 from tests.tiny import save_tiny
@@ -36,7 +36,9 @@ def test_going_on_begins_with_what_is_there_and_writes_both(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
     before = loaded(folder)
-    train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(50)), further=True)
+    train_vocoder(
+        Job(root, corpus, folder, tmp_path / "work", 1, Budget(50)), VocoderRecipe(), further=True
+    )
     after = loaded(folder)
     for name in ("vocoder", "vocoder-held"):  # 30 and 20 steps, a row after every 20
         row = json.loads((tmp_path / "work" / name / "log.jsonl").read_text().splitlines()[-1])
@@ -54,7 +56,7 @@ def test_latents_may_get_more_numbers_and_begin_by_saying_what_they_said(
 ) -> None:
     before = loaded(folder)
     old = before.decoder.config.latent_dim
-    batch = Batches(corpus, folder).draw(np.random.default_rng(0))
+    batch = Batches(corpus, folder, VocoderRecipe()).draw(np.random.default_rng(0))
     wider = recipe._wider(before, old + 3)
     mean, log_variance = wider.posterior(wider.posterior.features(batch.samples))
     was, log_variance_was = before.posterior(before.posterior.features(batch.samples))
@@ -70,10 +72,10 @@ def test_latents_may_get_more_numbers_and_begin_by_saying_what_they_said(
     torch.testing.assert_close(made[0], wanted[0])
     torch.testing.assert_close(made[1].log_f0, wanted[1].log_f0)
     job = Job(root, corpus, folder, tmp_path / "work", 1, Budget(2))
-    train_vocoder(job, further=True, latent_dim=old + 3)
+    train_vocoder(job, VocoderRecipe(), further=True, latent_dim=old + 3)
     assert loaded(folder).posterior.config.latent_dim == old + 3
     with pytest.raises(InputError, match=f"have {old + 3}"):
-        train_vocoder(job, further=True, latent_dim=old)
+        train_vocoder(job, VocoderRecipe(), further=True, latent_dim=old)
 
 
 def test_held_latents_stay_and_the_decoder_goes_on(
@@ -81,32 +83,35 @@ def test_held_latents_stay_and_the_decoder_goes_on(
 ) -> None:
     files = [folder / f"{name}.safetensors" for name in ("posterior", "decoder")]
     before = [path.read_bytes() for path in files]
-    train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(3)), hold=True)
+    train_vocoder(
+        Job(root, corpus, folder, tmp_path / "work", 1, Budget(3)), VocoderRecipe(), hold=True
+    )
     after = [path.read_bytes() for path in files]
     assert after[0] == before[0] and after[1] != before[1]
 
 
 def test_what_is_told_costs_little_at_first() -> None:
-    costs = [recipe._kl_weight(progress) for progress in (0.0, 0.5, 0.7, 0.9, 1.0)]
-    assert costs[0] == costs[1] == pytest.approx(recipe.FIRST_KL_WEIGHT)
+    kl = KLRecipe()
+    costs = [kl.at(progress) for progress in (0.0, 0.5, 0.7, 0.9, 1.0)]
+    assert costs[0] == costs[1] == pytest.approx(kl.first)
     assert costs[1] < costs[2] < costs[3]
-    assert costs[3] == costs[4] == pytest.approx(recipe.KL_WEIGHT)
+    assert costs[3] == costs[4] == pytest.approx(kl.last)
 
 
-def test_anew_it_needs_neither(
-    root: Path, corpus: Corpus, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_anew_it_needs_neither(root: Path, corpus: Corpus, folder: Path, tmp_path: Path) -> None:
     sizes = PosteriorConfig(dim=16, depth=1, latent_dim=8)
-    others = loaded(folder).decoder.config
-    monkeypatch.setattr(recipe, "PosteriorConfig", lambda: sizes)
-    monkeypatch.setattr(recipe, "DecoderConfig", lambda: others)
+    tiny = VocoderRecipe(posterior=sizes, decoder=loaded(folder).decoder.config)
     for name in ("posterior", "decoder"):
         (folder / f"{name}.safetensors").unlink()
-    train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(1)))
+    train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(1)), tiny)
     assert loaded(folder).posterior.config == sizes
     (folder / "posterior.safetensors").unlink()
     with pytest.raises(MissingModelError, match="posterior"):
-        train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(1)), further=True)
+        train_vocoder(
+            Job(root, corpus, folder, tmp_path / "work", 1, Budget(1)),
+            VocoderRecipe(),
+            further=True,
+        )
 
 
 def test_a_sound_is_nearer_to_its_like_than_to_another() -> None:
@@ -133,5 +138,9 @@ def test_a_run_that_begins_anew_forgets_both_parts_of_an_earlier_one(
 
     monkeypatch.setattr(recipe, "_train_both", stop)
     with pytest.raises(KeyboardInterrupt):
-        train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(50)), further=True)
+        train_vocoder(
+            Job(root, corpus, folder, tmp_path / "work", 1, Budget(50)),
+            VocoderRecipe(),
+            further=True,
+        )
     assert not held.exists()

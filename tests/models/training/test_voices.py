@@ -4,19 +4,21 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from models.training import voices
 from models.training.bundle import finish_bundle
 from models.training.corpus import Corpus
-from models.training.voices import make_voices
+from models.training.job import Job
+from models.training.loop import Budget
+from models.training.voices import VoicesRecipe, make_voices
 from models.voice import load_voices
 
 
 def test_recordings_have_the_voices_that_speak_longest(
-    root: Path, corpus: Corpus, weights: Path, monkeypatch
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(voices, "NUM_VOICES", 1)
-    make_voices(root, corpus, weights)
+    make_voices(Job(root, corpus, weights, tmp_path, 1, Budget(0)), VoicesRecipe(voices=1))
     seconds = {
         voice: sum(len(corpus.utterances[row].samples) for row in rows)
         for voice, rows in corpus.by_voice.items()
@@ -28,10 +30,10 @@ def test_recordings_have_the_voices_that_speak_longest(
 
 
 def test_voices_with_a_name_of_their_own_have_it(
-    root: Path, corpus: Corpus, weights: Path, monkeypatch
+    root: Path, corpus: Corpus, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(voices, "NAMED", {"v1": ("anna", "a woman"), "nobody": ("x", "y")})
-    make_voices(root, corpus, weights)
+    make_voices(Job(root, corpus, weights, tmp_path, 1, Budget(0)), VoicesRecipe())
     assert {name: v.description for name, v in load_voices(weights).items()} == {"anna": "a woman"}
 
 

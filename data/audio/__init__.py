@@ -3,6 +3,7 @@
 Inside the program sound is float32, mono, -1 to 1, 24,000 Hz. It is resampled once, on entry.
 """
 
+from data.audio.encoding import StreamEncoder, TempoStream
 from data.audio.reading import read_audio
 from data.audio.resampling import SAMPLE_RATE, StreamResampler, resample
 from data.audio.writing import FORMATS, encode_audio, prepare_audio_file, write_audio
@@ -10,7 +11,9 @@ from data.audio.writing import FORMATS, encode_audio, prepare_audio_file, write_
 __all__ = [
     "FORMATS",
     "SAMPLE_RATE",
+    "StreamEncoder",
     "StreamResampler",
+    "TempoStream",
     "encode_audio",
     "prepare_audio_file",
     "read_audio",

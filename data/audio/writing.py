@@ -12,7 +12,7 @@ from data.errors import InputError
 from data.files import atomic_write, prepare_file
 
 FORMATS = ("wav", "flac", "mp3", "opus", "aac", "pcm")
-_LOSSY = {"mp3": ("mp3", "libmp3lame"), "opus": ("ogg", "libopus"), "aac": ("adts", "aac")}
+LOSSY = {"mp3": ("mp3", "libmp3lame"), "opus": ("ogg", "libopus"), "aac": ("adts", "aac")}
 _LOSSY_RATES = {
     "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
     "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
@@ -67,7 +67,7 @@ def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
     """
     if format not in FORMATS:
         raise InputError(f"unknown audio format {format!r}; choose one of {', '.join(FORMATS)}")
-    pcm = _to_int16(samples)
+    pcm = to_int16(samples)
     if format == "pcm":
         return pcm.astype("<i2").tobytes()
     if format in ("wav", "flac"):
@@ -77,12 +77,13 @@ def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
     rates = _LOSSY_RATES[format]
     if sample_rate not in rates:
         higher = min((rate for rate in rates if rate > sample_rate), default=max(rates))
-        pcm = _to_int16(resample(pcm.astype(np.float32) / 32768, sample_rate, higher))
+        pcm = to_int16(resample(pcm.astype(np.float32) / 32768, sample_rate, higher))
         sample_rate = higher
-    return _encode_lossy(pcm, sample_rate, *_LOSSY[format])
+    return _encode_lossy(pcm, sample_rate, *LOSSY[format])
 
 
-def _to_int16(samples: np.ndarray) -> np.ndarray:
+def to_int16(samples: np.ndarray) -> np.ndarray:
+    """Float samples, -1 to 1, as int16; raises InputError when they are not all numbers."""
     samples = np.asarray(samples)
     if samples.dtype == np.int16:
         return samples

@@ -1,0 +1,84 @@
+"""Sound encoded while it comes is a file of its format, and changing tempo keeps the pitch."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from data.audio import FORMATS, StreamEncoder, TempoStream, read_audio
+from data.errors import InputError
+
+RATE = 24_000
+MAGIC = {"wav": b"RIFF", "flac": b"fLaC", "opus": b"OggS", "aac": b"\xff\xf1", "mp3": b"\xff"}
+
+
+def tone(seconds: float, hz: float = 440.0) -> np.ndarray:
+    at = np.arange(round(seconds * RATE)) / RATE
+    return (0.4 * np.sin(2 * np.pi * hz * at)).astype(np.float32)
+
+
+def encoded(samples: np.ndarray, kind: str, size: int) -> list[bytes]:
+    encoder = StreamEncoder(kind, RATE)
+    pieces = [encoder.push(samples[i : i + size]) for i in range(0, len(samples), size)]
+    return [*pieces, encoder.finish()]
+
+
+def loudest_hz(samples: np.ndarray) -> float:
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.argmax(spectrum)) * RATE / len(samples)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("size", [960, 1920, 7777, 100_000])
+def test_the_pieces_are_a_file_of_the_format(kind: str, size: int) -> None:
+    samples = tone(1.6)
+    content = b"".join(encoded(samples, kind, size))
+    if kind == "pcm":
+        read = np.frombuffer(content, "<i2") / 32767
+    else:
+        assert content.startswith(MAGIC[kind])
+        read = read_audio(io.BytesIO(content))
+    assert abs(len(read) - len(samples)) < 0.15 * RATE  # a lossy codec pads its last frame
+    assert abs(loudest_hz(read[2400:-4800]) - 440) < 3
+    if kind in ("pcm", "wav", "flac"):
+        np.testing.assert_allclose(read, samples, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", sorted(set(FORMATS) - {"flac"}))
+def test_bytes_come_long_before_the_end(kind: str) -> None:
+    pieces = encoded(tone(6.0), kind, 960)
+    begun = next(index for index, piece in enumerate(pieces) if len(piece) > 90)
+    assert (begun + 1) * 960 / RATE < 0.7  # seconds of sound before the first bytes of it
+    sizes = np.cumsum([len(piece) for piece in pieces])
+    assert 0.4 < sizes[len(pieces) // 2] / sizes[-1] < 0.6
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "opus"])
+def test_what_most_of_python_reads_with_reads_it(kind: str) -> None:
+    content = b"".join(encoded(tone(1.0), kind, 960))
+    samples, rate = soundfile.read(io.BytesIO(content))
+    assert abs(len(samples) / rate - 1.0) < 0.15
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nothing_is_no_error(kind: str) -> None:
+    encoder = StreamEncoder(kind, RATE)
+    assert isinstance(encoder.push(np.zeros(0, np.float32)) + encoder.finish(), bytes)
+
+
+def test_unknown_formats_and_broken_samples_are_refused() -> None:
+    with pytest.raises(InputError, match="choose one of wav"):
+        StreamEncoder("exe", RATE)
+    with pytest.raises(InputError, match="not all numbers"):
+        StreamEncoder("mp3", RATE).push(np.array([np.nan], np.float32))
+
+
+@pytest.mark.parametrize("tempo", [0.5, 0.625, 0.9, 1.0, 1.3, 1.6, 4.0])
+@pytest.mark.parametrize("size", [960, 15_360])
+def test_tempo_changes_the_length_and_not_the_pitch(tempo: float, size: int) -> None:
+    samples, stream = tone(4.0), TempoStream(tempo, RATE)
+    pieces = [stream.push(samples[i : i + size]) for i in range(0, len(samples), size)]
+    changed = np.concatenate([*pieces, stream.finish()])
+    assert abs(len(changed) * tempo / len(samples) - 1) < 0.04
+    assert abs(loudest_hz(changed[2400:-2400]) - 440) < 6

@@ -179,7 +179,8 @@ class Access:
         headers = [(b"content-type", b"application/json")]
         if status == 401 and self._settings.auth:
             headers.append((b"www-authenticate", b'Basic realm="Repartee", charset="UTF-8"'))
-        body = json.dumps({"error": {"code": code, "message": message}}).encode()
+        error = {"message": message, "type": "invalid_request_error", "code": code, "param": None}
+        body = json.dumps({"error": error}).encode()
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

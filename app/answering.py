@@ -95,6 +95,8 @@ class Answer:
     def cancel(self) -> None:
         """No more is wanted. Never waits."""
         self._cancelled.set()
+        if self.reply is not None:
+            self.reply.cancel()
         with self._changed:
             self._changed.notify_all()
 
@@ -264,14 +266,14 @@ class Voicebox:
                 return
             words = _chained(first, _pieces(pieces, answer))
             answer.reply = self._speaker.speak(self._dialogue, words, voice, options)
+            if answer.cancelled:  # between the two
+                answer.reply.cancel()
             for samples in answer.reply:
                 answer.busy_s += time.perf_counter() - begun
                 going_on = answer.put(np.asarray(samples, np.float32), self.wake)
                 begun = time.perf_counter()  # the wait inside `put` is not work
                 if not going_on:
                     break
-            if answer.cancelled:
-                answer.reply.cancel()
         except RepError as error:
             answer.error = answer.error or str(error)
         except Exception:

@@ -23,6 +23,11 @@ logger = logging.getLogger(__name__)
 
 
 MAX_TRIED = 32
+OPENAI_VOICES = (
+    "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
+    "marin", "cedar",
+)  # fmt: skip
+"""Names that OpenAI's clients send; ours speak for them in turn."""
 
 
 class BusyError(RepError):
@@ -31,12 +36,14 @@ class BusyError(RepError):
 
 @dataclass
 class Engines:
-    """What all sessions share. The first responder answers unless another one is chosen."""
+    """What all sessions share. The first responder answers unless another one is chosen;
+    `voice_map` says which voice of ours speaks for a name of OpenAI's, where not the usual one."""
 
     speaker: AnySpeaker
     recognizer: Recognizer
     responders: dict[str, Responder]
     library: Library = field(default_factory=Library)
+    voice_map: dict[str, str] = field(default_factory=dict)
     _tried: dict[str, Any] = field(default_factory=dict)
     _changing: Any = field(default_factory=threading.Lock)  # `speaker.voices`
     _stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -55,17 +62,32 @@ class Engines:
         return name
 
     def voice(self, name: str) -> Any:
-        """The voice of this name, kept or tried; the first there is for no name.
+        """The voice of this name, kept or tried, or an alias of one; the first there is for no
+        name.
 
         Raises:
             InputError: there is none.
         """
-        voices = self.speaker.voices
         if name in self._tried:
             return self._tried[name]
-        if name and name not in voices:
+        voices = self.speaker.voices
+        if not name:
+            return next(iter(voices.values()))
+        known = self.voice_name(name)
+        if known not in voices:
             raise InputError(f"voice {name!r:.60} is none of {', '.join(voices)}")
-        return voices[name] if name else next(iter(voices.values()))
+        return voices[known]
+
+    def voice_name(self, name: str) -> str:
+        """The name of the voice that speaks for an alias; any other name as it is."""
+        voices = list(self.speaker.voices)
+        if name in voices:
+            return name
+        if name in self.voice_map:
+            return self.voice_map[name]
+        if name in OPENAI_VOICES:
+            return voices[OPENAI_VOICES.index(name) % len(voices)]
+        return name
 
     def keep_voice(
         self,

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from app.access import Access, AccessSettings
+from app.api.admission import Admission, AdmissionSettings
 from app.api.conversation import conversation_router
+from app.api.errors import add_error_handlers
 from app.api.health import health_router
+from app.api.models import models_router
 from app.api.realtime import realtime_router
 from app.api.speech import speech_router
 from app.api.transcriptions import transcriptions_router
@@ -25,7 +26,6 @@ from app.api.voices import voices_router
 from app.hub import Engines, Hub, HubSettings
 from app.metrics import Metrics
 from app.websocket import ListenerSocket
-from data.errors import InputError, MissingModelError, OutputError
 from data.files import explain
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class ServerSettings:
     access: AccessSettings = field(default_factory=AccessSettings)
     hub: HubSettings = field(default_factory=HubSettings)
     page: bool = True
+    admission: AdmissionSettings = field(default_factory=AdmissionSettings)
 
 
 def create_app(engines: Engines, settings: ServerSettings | None = None) -> FastAPI:
@@ -69,13 +70,11 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     app.include_router(health_router(hub))
     app.include_router(conversation_router(hub))
     app.include_router(realtime_router(hub))
-    app.include_router(speech_router(engines))
+    app.include_router(speech_router(engines, Admission(settings.admission)))
     app.include_router(transcriptions_router(engines))
     app.include_router(voices_router(engines))
-    app.add_exception_handler(InputError, _bad_input)
-    app.add_exception_handler(MissingModelError, _bad_input)
-    app.add_exception_handler(OutputError, _bad_input)
-    app.add_exception_handler(RequestValidationError, _bad_form)
+    app.include_router(models_router(engines))
+    add_error_handlers(app)
     if settings.page:
         app.mount("/repartee", StaticFiles(directory=STATIC), name="repartee")
         _mount_page(app, engines)
@@ -85,8 +84,9 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.access.origins,
-            allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=("Authorization", "Content-Type"),
+            allow_methods=("GET", "HEAD", "POST", "DELETE"),
+            allow_headers=("*",),  # OpenAI's clients send a dozen of their own
+            expose_headers=("Retry-After",),
         )
     return app
 
@@ -100,23 +100,6 @@ async def _sweep(hub: Hub) -> None:
             await asyncio.to_thread(hub.engines.sync_voices)
         except OSError as error:
             logger.warning("the library of voices cannot be read: %s", explain(error))
-
-
-async def _bad_input(_: Request, error: Exception) -> JSONResponse:
-    status = 400 if isinstance(error, InputError) else 503
-    if isinstance(error, OutputError):
-        logger.error("%s", error)
-        status = 507
-    body = {"error": {"message": str(error), "type": "invalid_request_error"}}
-    return JSONResponse(body, status)
-
-
-async def _bad_form(_: Request, error: Exception) -> JSONResponse:
-    """What FastAPI finds wrong, where the page and OpenAI's clients look for it."""
-    assert isinstance(error, RequestValidationError)
-    found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-    body = {"error": {"message": "; ".join(found), "type": "invalid_request_error"}}
-    return JSONResponse(body, 422)
 
 
 def _mount_page(app: FastAPI, engines: Engines) -> None:

@@ -38,6 +38,8 @@ def changed(
     Raises:
         ProtocolError: there is no such thing, or a number is out of range.
     """
+    if isinstance(changes.get("voice"), str):
+        changes = {**changes, "voice": engines.voice_name(changes["voice"])}
     known = {
         "voice": engines.speaker.voices,
         "predictor": engines.speaker.predictors,

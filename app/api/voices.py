@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, UploadFile
 
-from app.hub import Engines
+from app.hub import OPENAI_VOICES, Engines
 from app.recognition import transcribe
 from app.voice_sample import clean_sample
 from data.audio import read_audio
@@ -19,16 +19,14 @@ def voices_router(engines: Engines) -> APIRouter:
     """The voices that may be named in a request or chosen in the page."""
     router = APIRouter()
 
-    @router.get("/v1/audio/voices")
+    @router.api_route("/v1/audio/voices", methods=["GET", "HEAD"])
     def voices() -> dict[str, Any]:
-        found = engines.speaker.voices.values()
-        return {
-            "object": "list",
-            "data": [
-                {"id": voice.name, "name": voice.name, "description": voice.description}
-                for voice in found
-            ],
-        }
+        found = [
+            {"id": voice.name, "name": voice.name, "description": voice.description}
+            for voice in engines.speaker.voices.values()
+        ]
+        aliases = {name: engines.voice_name(name) for name in (*OPENAI_VOICES, *engines.voice_map)}
+        return {"object": "list", "data": found, "voices": found, "aliases": aliases}
 
     @router.post("/v1/audio/voices")
     async def clone(

@@ -45,6 +45,7 @@ class FakeReply:
         self.text = ""
         self.words: list[tuple[str, float, float]] = []
         self.retries = 0
+        self.num_units = 0
         self.first_audio_ms: float | None = None
         self._speaker, self._dialogue, self._source, self._hz = speaker, dialogue, text, hz
         self._given: list[np.ndarray] = []
@@ -64,6 +65,7 @@ class FakeReply:
     def _say(self, word: str) -> Iterator[np.ndarray]:
         if word == self._speaker.poison:
             raise RuntimeError("the fake speaker was told to break")
+        self.num_units += len(word)
         start = sum(map(len, self._given)) / RATE
         self.words.append((word.strip(".,?!"), start, start + WORD_SAMPLES / RATE))
         for _ in range(WORD_SAMPLES // 960):

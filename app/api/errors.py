@@ -1,0 +1,114 @@
+"""Errors in OpenAI's form: `{"error": {"message", "type", "code", "param"}}`."""
+
+import logging
+import re
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from data.errors import InputError, OutputError, RepError
+from data.text import valid_text
+
+logger = logging.getLogger(__name__)
+
+_CODES = {404: "not_found", 405: "method_not_allowed", 409: "conflict"}
+
+
+class ApiError(RepError):
+    """A request that cannot be served.
+
+    Attributes:
+        status: of HTTP.
+        code: for programs.
+        param: the field that is to blame, if one is.
+        headers: sent with it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        code: str | None = None,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param, self.headers = status, code, param, headers
+
+
+def error_body(error: Exception) -> dict[str, Any]:
+    """What the body, or an event of a stream, says about an error."""
+    status = status_of(error)
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    if status == 429:
+        kind = "rate_limit_error"
+    message = valid_text(str(error)) if isinstance(error, RepError) else "the server failed"
+    told = {"message": message, "type": kind}
+    code, param = getattr(error, "code", None), getattr(error, "param", None)
+    return {"error": {**told, "code": code, "param": param}}
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status that an error of ours has."""
+    if isinstance(error, ApiError):
+        return error.status
+    if isinstance(error, InputError):
+        return 400
+    if isinstance(error, OutputError):
+        return 507
+    return 503 if isinstance(error, RepError) else 500
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Whatever goes wrong under `/v1`, and what is not there, is said in one form."""
+    for kind in (RepError, Exception):
+        app.add_exception_handler(kind, _ours)
+    app.add_exception_handler(RequestValidationError, _bad_form)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _ours(_: Request, error: Exception) -> JSONResponse:
+    if status_of(error) >= 500:
+        logger.error("%s", error)
+    headers = getattr(error, "headers", None)
+    return JSONResponse(error_body(error), status_of(error), headers)
+
+
+async def _bad_form(request: Request, error: Exception) -> JSONResponse:
+    """What FastAPI finds wrong with a body or a form."""
+    assert isinstance(error, RequestValidationError)
+    found = [_said(one) for one in error.errors()]
+    param = _param(error.errors()[0]) if found else None
+    shown = "; ".join(found[:8]) + (f"; and {len(found) - 8} more" if len(found) > 8 else "")
+    return await _ours(request, ApiError(shown, code="invalid_value", param=param))
+
+
+def _said(found: Any) -> str:
+    place = _param(found)
+    message = str(found["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _param(found: Any) -> str | None:
+    """`history[0].text` of ("body", "history", 0, "text")."""
+    place = ".".join(
+        valid_text(str(step)) for step in found["loc"] if step not in ("body", "query", "path")
+    )
+    return re.sub(r"(?:^|\.)(\d+)(?=\.|$)", r"[\1]", place)[:200] or None
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    message = valid_text(str(error.detail))
+    if error.status_code == 404 and message == "Not Found":
+        message = f"there is nothing at {request.url.path[:200]}"
+    elif error.status_code == 405:
+        message = f"{request.method} is not possible at {request.url.path[:200]}"
+    code = _CODES.get(error.status_code)
+    headers = dict(error.headers) if error.headers else None
+    told = ApiError(message, status=error.status_code, code=code, headers=headers)
+    return await _ours(request, told)

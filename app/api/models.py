@@ -1,0 +1,54 @@
+"""What a client can ask for by name: the models, in OpenAI's form."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from app.api.errors import ApiError
+from app.hub import Engines
+
+_CREATED = 1_735_689_600  # 2025-01-01: OpenAI's form wants a time, and ours have none
+_SPEECH, _HEARING = "speech", "transcription"
+
+
+def models_router(engines: Engines) -> APIRouter:
+    """`GET /v1/models`, `/v1/models/{id}` and `/v1/audio/models`."""
+    router = APIRouter()
+
+    def listed() -> dict[str, dict[str, Any]]:
+        kinds = {
+            "repartee": _SPEECH,  # any other name than those below takes the first of them as well
+            **dict.fromkeys(engines.speaker.predictors, _SPEECH),
+            engines.recognizer.name: _HEARING,
+        }
+        return {
+            name: {
+                "id": name,
+                "name": name,
+                "object": "model",
+                "created": _CREATED,
+                "owned_by": "repartee",
+                "type": kind,
+            }
+            for name, kind in kinds.items()
+        }
+
+    @router.api_route("/v1/models", methods=["GET", "HEAD"])
+    def models() -> dict[str, Any]:
+        return {"object": "list", "data": list(listed().values())}
+
+    @router.api_route("/v1/audio/models", methods=["GET", "HEAD"])
+    def audio_models() -> dict[str, Any]:
+        found = [model for model in listed().values() if model["type"] == _SPEECH]
+        return {"object": "list", "data": found, "models": found}
+
+    @router.api_route("/v1/models/{name:path}", methods=["GET", "HEAD"])
+    def model(name: str) -> dict[str, Any]:
+        found = listed().get(name)
+        if found is None:
+            known = ", ".join(listed())
+            message = f"there is no model {name!r:.60}; there are {known}"
+            raise ApiError(message, status=404, code="model_not_found", param="model")
+        return found
+
+    return router

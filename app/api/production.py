@@ -1,0 +1,96 @@
+"""A reply made in a thread for one listener of the event loop, and ended when that one leaves."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+_AHEAD = 16  # pieces that may wait for a listener who reads slowly
+
+
+class Cancellable(Protocol):
+    """The part of a reply that a production needs."""
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+    def cancel(self) -> None: ...
+
+
+class Production:
+    """Runs `make` in a thread of its own; the loop takes its pieces by `next`.
+
+    Args:
+        make: yields what is sent, given this production: it has to `hold` the reply that it begins
+            and to `check` between steps that take long.
+    """
+
+    def __init__(self, make: "Callable[[Production], Iterator[bytes]]") -> None:
+        self._make = make
+        self._loop = asyncio.get_running_loop()
+        self._pieces: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_AHEAD)
+        self._left = threading.Event()
+        self._reply: Cancellable | None = None
+        threading.Thread(target=self._run, daemon=True, name="production").start()
+
+    def hold(self, reply: Cancellable) -> None:
+        """Remembers what has to end when the listener leaves.
+
+        Raises:
+            LeftError: it has left already.
+        """
+        self._reply = reply
+        self.check()
+
+    def check(self) -> None:
+        """Raises LeftError when the listener has left."""
+        if self._left.is_set():
+            raise LeftError
+
+    def leave(self) -> None:
+        """Nobody listens any more. Never waits; may be called more than once."""
+        self._left.set()
+        self._room.release()
+        reply = self._reply
+        if reply is not None:
+            reply.cancel()
+
+    async def next(self) -> bytes | None:
+        """The next piece, or None after the last; raises what `make` raised."""
+        piece = await self._pieces.get()
+        self._room.release()
+        if isinstance(piece, BaseException):
+            raise piece
+        return piece
+
+    def _run(self) -> None:
+        try:
+            for piece in self._make(self):
+                self._give(piece)
+            self._give(None)
+        except LeftError:
+            pass
+        except Exception as error:
+            self._hand_over(error)
+        finally:
+            if self._reply is not None:
+                self._reply.cancel()
+
+    def _give(self, piece: bytes | None) -> None:
+        self._room.acquire()
+        self.check()
+        self._hand_over(piece)
+
+    def _hand_over(self, piece: bytes | Exception | None) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
+        except RuntimeError:  # the loop has ended
+            raise LeftError from None
+
+
+class LeftError(Exception):
+    """Ends the thread of a production whose listener has left."""

@@ -1,0 +1,79 @@
+"""A response whose making ends with its listener, whichever way that one leaves."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from starlette.responses import Response
+
+from app.api.admission import Admission
+from app.api.production import Production
+
+STALL_S = 30.0  # a listener who takes nothing for so long is not waited for
+
+
+class ProducedResponse(Response):
+    """Waits for a place, produces, and sends the pieces as they come.
+
+    What goes wrong before the first piece is raised, so that it becomes an answer of its own;
+    afterwards the connection breaks off.
+
+    Args:
+        admission: gives the place.
+        begin: begins the production.
+        media_type: of what it gives.
+        headers: sent with it.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        begin: Callable[[], Production],
+        media_type: str,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self._admission, self._begin = admission, begin
+        super().__init__(None, 200, headers, media_type)
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        left = asyncio.ensure_future(_disconnected(receive))
+        serving = asyncio.ensure_future(self._serve(send, left))
+        try:
+            await asyncio.wait({left, serving}, return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                serving.cancel()
+                await asyncio.wait({serving})
+            if not serving.cancelled():
+                serving.result()
+        finally:  # nothing is awaited here: the server may be cancelling this very task
+            serving.cancel()
+            left.cancel()
+
+    async def _serve(self, send: Any, left: "asyncio.Future[None]") -> None:
+        async with self._admission.place():
+            production = self._begin()
+            try:
+                await self._send_all(production, send)
+                return
+            except TimeoutError:
+                pass  # the listener has stalled: the place is free, and the socket may wait
+            finally:
+                production.leave()
+        await left
+
+    async def _send_all(self, production: Production, send: Any) -> None:
+        piece = await production.next()
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        while piece is not None:
+            body = {"type": "http.response.body", "body": piece, "more_body": True}
+            async with asyncio.timeout(STALL_S):
+                await send(body)
+            piece = await production.next()
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _disconnected(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

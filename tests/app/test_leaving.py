@@ -1,0 +1,307 @@
+"""Nothing of a reply lives a second after its listener has gone, whichever way that one goes."""
+
+import contextlib
+import json
+import random
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from app.api.admission import AdmissionSettings
+from app.hub import Engines
+from app.server import ServerSettings
+from tests.app.fake_speaker import FakeReply, FakeSpeaker
+from tests.app.live import engines, serving
+from tests.tiny import tiny_speaker
+
+FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+LONG = "The train was late and we waited near the old bridge. " * 70
+SETTINGS = ServerSettings(page=False, admission=AdmissionSettings(places=40))
+OURS = ("reply-", "production", "voicebox")
+
+
+class SlowSpeaker(FakeSpeaker):
+    """A speaker that would talk for minutes, and remembers its replies."""
+
+    def __init__(self) -> None:
+        super().__init__(rtf=0.5)
+        self.replies: list[FakeReply] = []
+
+    def speak(self, *args: Any, **kwargs: Any) -> FakeReply:
+        self.replies.append(super().speak(*args, **kwargs))
+        return self.replies[-1]
+
+
+def living() -> list[str]:
+    """Threads that work for somebody."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(OURS)]
+
+
+def all_gone(within_s: float = 1.0, but: int = 0) -> bool:
+    deadline = time.monotonic() + within_s
+    while len(living()) > but and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return len(living()) <= but
+
+
+def request_of(**fields: Any) -> bytes:
+    body = json.dumps({"input": LONG, "response_format": "pcm", **fields}).encode()
+    head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Content-Type: application/json\r\n\r\n".encode() + body
+
+
+def asked(place: str, **fields: Any) -> socket.socket:
+    host, port = place.split(":")
+    connection = socket.create_connection((host, int(port)), timeout=10)
+    connection.sendall(request_of(**fields))
+    return connection
+
+
+def begun(connection: socket.socket) -> socket.socket:
+    """After some of the body has come."""
+    got = b""
+    while b"\r\n\r\n" not in got or len(got) < 600:
+        piece = connection.recv(4096)
+        assert piece, got
+        got += piece
+    assert got.startswith(b"HTTP/1.1 200"), got[:200]
+    assert "production" in living()
+    return connection
+
+
+def close(place: str, **fields: Any) -> None:
+    begun(asked(place, **fields)).close()
+
+
+def close_before_the_first_byte(place: str, **fields: Any) -> None:
+    connection = asked(place, **fields)
+    time.sleep(0.01)
+    connection.close()
+
+
+def half_close(place: str, **fields: Any) -> None:
+    connection = begun(asked(place, **fields))
+    connection.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(ConnectionError):
+        while connection.recv(65536):
+            pass
+    connection.close()
+
+
+def reset(place: str, **fields: Any) -> None:
+    connection = begun(asked(place, **fields))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def stop_reading_then_go(place: str, **fields: Any) -> None:
+    connection = asked(place, **fields)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    time.sleep(0.3)
+    connection.close()
+
+
+def close_an_http_client(place: str, **fields: Any) -> None:
+    body = {"input": LONG, **fields}
+    with (
+        httpx.Client(timeout=10) as client,
+        client.stream("POST", f"http://{place}/v1/audio/speech", json=body) as response,
+    ):
+        assert response.status_code == 200
+        if fields.get("response_format") != "flac":  # it comes whole, at the end
+            next(response.iter_raw())
+
+
+WAYS = (close, close_before_the_first_byte, half_close, reset, stop_reading_then_go)
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[tuple[str, SlowSpeaker]]:
+    speaker = SlowSpeaker()
+    with serving(engines(speaker=speaker), SETTINGS) as (place, _):
+        yield place, speaker
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[str]:
+    """The engine's own threads, with tiny models; slots are few, so that they wait for each
+    other."""
+    shared = Engines(tiny_speaker("gpt-talker"), **without_speaker())
+    with serving(shared, SETTINGS) as (place, _):
+        yield place
+
+
+def without_speaker() -> dict[str, Any]:
+    made = engines()
+    return {"recognizer": made.recognizer, "responders": made.responders}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "fields", [{"response_format": "pcm"}, {"stream_format": "sse", "response_format": "wav"}]
+)
+def test_a_fake_reply_ends_with_its_listener(
+    slow: tuple[str, SlowSpeaker], way: Callable[..., None], fields: dict[str, str]
+) -> None:
+    place, speaker = slow
+    way(place, **fields)
+    assert all_gone(), living()
+    assert all(reply._cancelled for reply in speaker.replies)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_real_reply_ends_with_its_listener(real: str, way: Callable[..., None]) -> None:
+    way(real)
+    assert all_gone(), living()
+
+
+@pytest.mark.parametrize("stream_format", ["audio", "sse"])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_all_formats_end_with_their_listener(real: str, kind: str, stream_format: str) -> None:
+    # so slow that FLAC, which comes whole, is not there before one leaves
+    way = close_before_the_first_byte if kind == "flac" else close_an_http_client
+    way(real, response_format=kind, stream_format=stream_format)
+    assert all_gone(), living()
+
+
+def test_curl_gives_up(slow: tuple[str, SlowSpeaker]) -> None:
+    place, speaker = slow
+    import shutil
+
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    command = [
+        "curl",
+        "-s",
+        "--max-time",
+        "0.5",
+        "-o",
+        "/dev/null",
+        f"http://{place}/v1/audio/speech",
+    ]
+    body = json.dumps({"input": LONG, "response_format": "mp3"})
+    ended = subprocess.run([*command, "-H", "Content-Type: application/json", "-d", body])
+    assert ended.returncode == 28  # its time was over
+    assert all_gone(), living()
+    assert speaker.replies[-1]._cancelled
+
+
+def test_many_leave_at_random_moments(real: str) -> None:
+    chance = random.Random(3)
+    before = threading.active_count()
+
+    def one(number: int) -> None:
+        fields = {
+            "response_format": FORMATS[number % len(FORMATS)],
+            "stream_format": ("audio", "sse")[number % 2],
+            "history": [{"speaker": "user", "text": "Where were you? " * 20}] * (number % 3),
+        }
+        connection = asked(real, **fields)
+        time.sleep(delays[number])
+        if number % 4 == 0:
+            reset_now = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_now)
+        connection.close()
+
+    delays = [chance.random() for _ in range(24)]
+    leaving = [threading.Thread(target=one, args=(number,)) for number in range(len(delays))]
+    for thread in leaving:
+        thread.start()
+    for thread in leaving:
+        thread.join(10)
+    assert all_gone(2.0), living()  # the last of them left a moment ago, and the machine is full
+    assert threading.active_count() <= before
+
+
+def test_one_who_waits_for_a_place_may_leave() -> None:
+    """The place goes to the next, and nothing is spoken for one who is gone."""
+    speaker = SlowSpeaker()
+    settings = ServerSettings(page=False, admission=AdmissionSettings(places=1, wait_s=20))
+    with serving(engines(speaker=speaker), settings) as (place, _):
+        first = begun(asked(place))
+        waiting = asked(place)
+        last = asked(place)
+        time.sleep(0.2)
+        assert len(speaker.replies) == 1
+        waiting.close()
+        time.sleep(0.2)
+        first.close()
+        begun(last).close()
+        assert all_gone(), living()
+        assert len(speaker.replies) == 2
+
+
+def test_one_who_stalls_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.streaming.STALL_S", 0.3)
+    speaker = FakeSpeaker()  # as fast as the socket takes it
+    with serving(engines(speaker=speaker), SETTINGS) as (place, _):
+        host, port = place.split(":")
+        stalled = socket.socket()
+        stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stalled.connect((host, int(port)))
+        stalled.sendall(request_of())
+        time.sleep(0.2)
+        assert all_gone(2.0), living()  # while the socket is still open
+        assert httpx.get(f"http://{place}/healthz").status_code == 200
+        stalled.close()
+
+
+def test_a_server_that_ends_ends_its_replies() -> None:
+    shared = Engines(tiny_speaker("gpt-talker"), **without_speaker())
+    with serving(shared, SETTINGS) as (place, _):
+        connections = [asked(place) for _ in range(3)]
+        begun(connections[0])
+    assert all_gone(), living()
+    for connection in connections:
+        connection.close()
+
+
+def talk(place: str, path: str, first: list[dict[str, Any]], sound: str, way: str) -> None:
+    socket_ = connect(f"ws://{place}{path}", max_size=None)
+    for message in first:
+        socket_.send(json.dumps(message))
+    for message in socket_:
+        if isinstance(message, bytes) or sound in message:
+            break
+    if way == "close":
+        socket_.close()
+    else:
+        raw = socket_.socket
+        if way == "reset":
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.shutdown(socket.SHUT_RDWR)
+        raw.close()
+
+
+STORY = {"type": "text", "text": "Tell me a story"}
+ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "a story"}]}
+TALKS = {
+    "/v1/conversation": (
+        [{"type": "start", "protocol": 1, "sample_rate": 24_000}, STORY],
+        "reply.text",
+    ),
+    "/v1/realtime": (
+        [{"type": "conversation.item.create", "item": ITEM}, {"type": "response.create"}],
+        "response.output_audio.delta",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", ["close", "reset", "shutdown"])
+@pytest.mark.parametrize("path", TALKS)
+def test_a_conversations_reply_ends_with_its_listener(real: str, path: str, way: str) -> None:
+    talk(real, path, *TALKS[path], way)
+    deadline = time.monotonic() + 1
+    while any(name.startswith("reply-") for name in living()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(name.startswith("reply-") for name in living())
+    if path == "/v1/realtime":  # one of the page waits for its listener to come back
+        assert all_gone(but=3)

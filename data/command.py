@@ -30,14 +30,19 @@ def _parser() -> argparse.ArgumentParser:
         "Stopped, it goes on where it was when the same command is given again.",
     )
     synthetic.add_argument("--hours", type=float, required=True, help="of sound, at least")
-    synthetic.add_argument("--seed", type=int, required=True)
+    synthetic.add_argument("--seed", type=int, required=True, help="of everything random")
     synthetic.add_argument("--out", type=Path, required=True, help="folder of the corpus")
-    synthetic.add_argument("--split", choices=("train", "test"), default="train")
+    synthetic.add_argument(
+        "--split",
+        choices=("train", "test"),
+        default="train",
+        help="which texts and voices: test has those that training never sees (default: train)",
+    )
     synthetic.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)"
     )
     check = verbs.add_parser("check", help="checks a tree in NCSSD layout, a line a problem")
-    check.add_argument("dir", type=Path)
+    check.add_argument("dir", type=Path, help="folder of the dialogues")
     return parser
 
 

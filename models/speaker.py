@@ -13,6 +13,7 @@ from data.errors import InputError, MissingModelError
 from data.limits import last_words
 from kernels.int8_linear import with_int8_linears
 from models.checkpoint import WEIGHTS, load_model
+from models.device import parse_device
 from models.dialogue_state import (
     AGENT,
     MAX_HEARD_SECONDS,
@@ -102,14 +103,16 @@ class Speaker:
             predictor: the only one to load. None: all that are there.
 
         Raises:
+            InputError: the device is not there.
             MissingModelError: a model is not in the folder.
         """
         folder = WEIGHTS if weights is None else Path(weights)
-        if device == "cpu":
+        where = parse_device(device)
+        if where.type == "cpu":
             torch.set_num_threads(1)
         tokenizer, style = load_tokenizer(folder), load_style(folder)
         talkers = load_predictors(folder, predictor)
-        if device == "cpu":
+        if where.type == "cpu":
             for talker in talkers:
                 with_int8_linears(talker)
         posterior, decoder = load_codec(folder)
@@ -121,7 +124,7 @@ class Speaker:
         if any(talker.frames == "acoustic" for talker in talkers):
             acoustic_decoder = load_acoustic_decoder(folder)
         parts = (tokenizer, style, posterior, prior, decoder, talkers, load_voices(folder))
-        return cls(*parts, torch.device(device), acoustic_decoder)
+        return cls(*parts, where, acoustic_decoder)
 
     def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice:
         """The voice of samples `[T]`, float32 at 24 kHz.

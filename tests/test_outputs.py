@@ -49,7 +49,7 @@ def to_file(inputs: Path, out: Path) -> dict[str, list[str]]:
     return {
         "reply": ["reply", "--text", "Good morning.", "--out", str(out), *weights],
         "export": ["voices", *library, "export", "anna", str(out)],
-        "eval": ["eval", "robustness", "--count", "1", "--out", str(out), "--no-cache", *weights],
+        "eval": ["eval", "robustness", "--count", "1", "--out", str(out), *weights],
         "score": ["build", "score", str(inputs), str(inputs), "--json", str(out)],
     }
 

@@ -70,21 +70,21 @@ class SemanticCodec:
 
     @torch.inference_mode()
     def sig_to_tokens(self, sig: Tensor) -> Tensor:
-        return self.speaker.tokenizer.encode(sig)[..., None]
+        return self.speaker.tokenizer.encode(sig.to(self.speaker.device))[..., None].cpu()
 
     @torch.inference_mode()
     def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
-        codes = tokens[:, :, 0]
+        codes = tokens[:, :, 0].to(self.speaker.device)
         units = units_of_text(normalise(item.text))
         voice = self.speaker.clone(item.samples)
         return self.speaker.decode(codes[0], units, voice).numpy()
 
     def features(self, tokens: Tensor) -> np.ndarray:
         quantiser = self.speaker.tokenizer.quantiser
-        levels = tokens[0, :, 0, None] // quantiser.basis % quantiser.levels
+        basis, sizes = quantiser.basis.cpu(), quantiser.levels.cpu()
+        levels = tokens[0, :, 0, None] // basis % sizes
         parts = [
-            torch.nn.functional.one_hot(levels[:, i], int(size))
-            for i, size in enumerate(quantiser.levels)
+            torch.nn.functional.one_hot(levels[:, i], int(size)) for i, size in enumerate(sizes)
         ]
         return torch.cat(parts, dim=1).float().numpy()
 
@@ -105,13 +105,14 @@ class LatentCodec:
 
     @torch.inference_mode()
     def sig_to_tokens(self, sig: Tensor) -> Tensor:
-        return self.speaker.posterior.encode(sig)
+        return self.speaker.posterior.encode(sig.to(self.speaker.device)).cpu()
 
     @torch.inference_mode()
     def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
         style = self.speaker.clone(item.samples).style[None]
-        made = decode_whole(self.speaker.decoder, tokens, style)
-        return made[0, : len(item.samples)].numpy()
+        latents = tokens.to(self.speaker.device)
+        made = decode_whole(self.speaker.decoder, latents, style)
+        return made[0, : len(item.samples)].cpu().numpy()
 
     def features(self, tokens: Tensor) -> np.ndarray:
         return tokens[0].numpy()
@@ -121,7 +122,7 @@ class AcousticCodec:
     """HAM-TTS's discrete tokens: latents quantised level by level, heard through the decoder."""
 
     def __init__(self, speaker: Speaker, acoustic: AcousticTokenizer) -> None:
-        self.speaker, self.acoustic = speaker, acoustic
+        self.speaker, self.acoustic = speaker, acoustic.to(speaker.device)
         config = acoustic.config
         self.facts = CodecFacts(
             f"Repartee acoustic, {config.num_levels} levels",
@@ -134,17 +135,19 @@ class AcousticCodec:
 
     @torch.inference_mode()
     def sig_to_tokens(self, sig: Tensor) -> Tensor:
-        return self.acoustic.encode(self.speaker.posterior.encode(sig))
+        latents = self.speaker.posterior.encode(sig.to(self.speaker.device))
+        return self.acoustic.encode(latents).cpu()
 
     @torch.inference_mode()
     def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
         style = self.speaker.clone(item.samples).style[None]
-        made = decode_whole(self.speaker.decoder, self.acoustic.decode(tokens), style)
-        return made[0, : len(item.samples)].numpy()
+        latents = self.acoustic.decode(tokens.to(self.speaker.device))
+        made = decode_whole(self.speaker.decoder, latents, style)
+        return made[0, : len(item.samples)].cpu().numpy()
 
     @torch.inference_mode()
     def features(self, tokens: Tensor) -> np.ndarray:
-        return self.acoustic.decode(tokens)[0].numpy()
+        return self.acoustic.decode(tokens.to(self.speaker.device))[0].cpu().numpy()
 
 
 class EncodecCodec:

@@ -25,6 +25,7 @@ from models.evaluation.figures import Result, as_text, figure_table
 from models.evaluation.panel import Panel, default_cache
 from models.evaluation.report import CARD, load, save, write_card, write_report
 from models.omni import Omni
+from models.predictors.table import PREDICTORS
 from models.speaker import Speaker, SpeakOptions
 
 # Sizes that take a few minutes each on two cores; what `--count` counts.
@@ -39,6 +40,29 @@ COUNTS = {
     "speech-to-speech": (200, "questions"),
     "compare": (20, "sentences, each in three voices, and pairs of dialogues"),
 }
+_SUMMARY = {
+    "speed": "first audio, real-time factor and memory",
+    "vocoder": "copies of speech through latents",
+    "speech": "how speech sounds and what is understood of it",
+    "dialogue": "whether an answer follows how it was spoken to",
+    "clone": "how near cloned voices come",
+    "robustness": "replies that stop, run on or leave words out",
+    "tokenizers": "what tokens hold, and what they cost",
+    "speech-to-speech": "answers to spoken questions",
+    "compare": "all predictors side by side",
+}
+# Groups of options beside those of all.
+_GROUPS = {
+    "speed": ("replies", "predictor"),
+    "vocoder": ("sentences", "judges"),
+    "speech": ("replies", "predictor", "sentences", "judges"),
+    "dialogue": ("replies", "predictor", "judges", "ablations"),
+    "clone": ("replies", "predictor", "judges"),
+    "robustness": ("replies", "predictor"),
+    "tokenizers": ("judges", "encodec"),
+    "speech-to-speech": ("replies", "predictor", "judges"),
+    "compare": ("replies", "judges"),
+}
 _OPTIONAL = ("speech-to-speech",)  # a bundle may be without its model
 _APART = ("compare",)  # measures again what `all` measures, for every predictor
 _CLONE_SENTENCES = 2
@@ -47,16 +71,17 @@ _DEFAULT_OUT = Path("runs/evaluation")
 
 def main(argv: list[str]) -> int:
     """Measures the models."""
-    args = _parser().parse_args(argv)
-    if args.count is not None and args.count < 1:
-        raise InputError(f"--count is {args.count}; it must be at least 1")
+    args = make_parser().parse_args(argv)
     _prepare(args)
     if args.what == "report":
         _finish(args.out or _DEFAULT_OUT, args)
         return 0
-    cache = None if args.no_cache else _prepared_cache()
-    with Panel(args.jobs, cache) as panel:
-        speaker = Speaker.load(args.weights, predictor=args.predictor)
+    if args.count is not None and args.count < 1:
+        raise InputError(f"--count is {args.count}; it must be at least 1")
+    # Without judges nothing is cached, and no process but this one is needed.
+    cache = None if getattr(args, "no_cache", True) else _prepared_cache()
+    with Panel(getattr(args, "jobs", 1), cache) as panel:
+        speaker = Speaker.load(args.weights, args.device, getattr(args, "predictor", None))
         if args.what == "all":
             out = args.out or _DEFAULT_OUT
             for name in COUNTS:
@@ -94,37 +119,77 @@ def _prepared_cache() -> Path:
         raise OutputError(f"{error}; or give --no-cache") from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """`launch.py eval`, with a subcommand for each thing that is measured."""
     parser = argparse.ArgumentParser(prog="launch.py eval", description=main.__doc__)
-    parser.add_argument("what", choices=[*COUNTS, "all", "report"])
-    counted = "; ".join(f"{name}: {num} {unit}" for name, (num, unit) in COUNTS.items())
-    parser.add_argument("--count", type=int, help=f"how many ({counted})")
-    parser.add_argument("--out", type=Path, help="JSON of the figures; a folder for all and report")
-    parser.add_argument("--weights", type=Path, help="a folder of models (default: the bundled)")
-    parser.add_argument("--predictor", help="the speech model (default: the first there is)")
-    parser.add_argument(
-        "--data", type=Path, help="recordings in NCSSD layout instead of the teacher"
+    measures = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    parents = _parents()
+    for name, (num, unit) in COUNTS.items():
+        added = measures.add_parser(
+            name,
+            parents=[parents["models"], *(parents[group] for group in _GROUPS[name])],
+            help=f"{_SUMMARY[name]}, by {num} {unit}",
+            description=f"Measures {_SUMMARY[name]}.",
+        )
+        added.add_argument("--count", type=int, help=f"{unit} (default: {num})")
+        added.add_argument("--out", type=Path, help="a JSON file of the figures")
+    every = measures.add_parser(
+        "all",
+        parents=list(parents.values()),
+        help="all of them but compare, and the report",
+        description="Measures everything but compare, and writes the report.",
     )
-    parser.add_argument(
-        "--voices", help="the teacher's voices, with commas (default: flite's kal16, rms, slt)"
+    every.add_argument("--count", type=int, help="of each, instead of its own")
+    every.add_argument("--resume", action="store_true", help="keep what is measured already")
+    report = measures.add_parser(
+        "report",
+        help="the report of figures that were measured before",
+        description="Writes the report of figures that were measured before.",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the replies")
-    parser.add_argument(
-        "--temperature", type=float, default=SpeakOptions.temperature, help="of sampling"
-    )
-    parser.add_argument("--flow-steps", type=int, default=0, help="of flow-omni (0: its own)")
-    parser.add_argument(
-        "--guidance", type=float, default=0.0, help="by the text (1: none; 0: the models' own)"
-    )
-    parser.add_argument("--main-only", action="store_true", help="dialogue: no ablations")
-    parser.add_argument("--encodec", type=Path, help="tokenizers: weights of EnCodec 24 kHz")
-    parser.add_argument("--resume", action="store_true", help="all: keep what is measured already")
-    parser.add_argument(
-        "--card", action="store_true", help="all, report: results.md beside the weights"
-    )
-    parser.add_argument("--no-cache", action="store_true", help="judge every sound anew")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes")
+    report.add_argument("--weights", type=Path, help="a folder of models (default: the bundled)")
+    for one in (every, report):
+        one.add_argument("--out", type=Path, help=f"folder (default: {_DEFAULT_OUT})")
+        one.add_argument("--card", action="store_true", help="write results.md beside the weights")
     return parser
+
+
+def _parents() -> dict[str, argparse.ArgumentParser]:
+    """The options that several measures share, by group."""
+    names = ("models", "replies", "predictor", "sentences", "judges", "ablations", "encodec")
+    groups = {name: argparse.ArgumentParser(add_help=False) for name in names}
+    models = groups["models"].add_argument
+    models("--weights", type=Path, help="a folder of models (default: the bundled)")
+    models("--device", default="cpu", help="where the models run: cpu or cuda (default: cpu)")
+    replies = groups["replies"].add_argument
+    temperature = SpeakOptions.temperature
+    replies("--seed", type=int, default=0, help="of the replies (default: 0)")
+    replies(
+        "--temperature",
+        type=float,
+        default=temperature,
+        help=f"of sampling (default: {temperature})",
+    )
+    replies("--flow-steps", type=int, default=0, help="Euler steps of flow-omni (0: its own)")
+    replies(
+        "--guidance", type=float, default=0.0, help="guidance scale (1: none; 0: the models' own)"
+    )
+    groups["predictor"].add_argument(
+        "--predictor", choices=PREDICTORS, help="the speech model (default: the first there is)"
+    )
+    sentences = groups["sentences"].add_argument
+    sentences("--data", type=Path, help="recordings in NCSSD layout instead of the teacher")
+    sentences("--voices", help="the teacher's voices, with commas (default: flite's)")
+    judges = groups["judges"].add_argument
+    jobs = min(2, os.cpu_count() or 1)
+    judges("--no-cache", action="store_true", help="judge every sound anew")
+    judges("--jobs", type=int, default=jobs, help=f"processes (default: {jobs})")
+    groups["ablations"].add_argument(
+        "--main-only", action="store_true", help="dialogue without its ablations"
+    )
+    groups["encodec"].add_argument(
+        "--encodec", type=Path, help="weights of EnCodec 24 kHz, to compare with"
+    )
+    return groups
 
 
 def _measure(name: str, speaker: Speaker, panel: Panel, args: argparse.Namespace) -> Result:

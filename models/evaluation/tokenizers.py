@@ -149,12 +149,19 @@ def _originals(items: list[Item], panel: Panel) -> list[str]:
     return ["the original", "–", "–", "", *values, "0", *["–"] * 6, ""]
 
 
+def _inspected(speaker: Speaker, item: Item) -> torch.Tensor:
+    """Log-probabilities of each frame's phone, `[1, T, num_symbols]`, as the tokenizer's own probe
+    reads them from codes."""
+    tokenizer = speaker.tokenizer
+    return tokenizer.inspect(tokenizer.encode(_tensor(item).to(speaker.device)))[0]
+
+
 @torch.inference_mode()
 def _own_phones(speaker: Speaker, items: list[Item]) -> Figure:
     """Phones that the tokenizer's own probe reads from codes, against the frontend's."""
     errors, lengths = [], []
     for item in items:
-        logits, _ = speaker.tokenizer.inspect(speaker.tokenizer.encode(_tensor(item)))
+        logits = _inspected(speaker, item)
         best = logits[0].argmax(-1).tolist()
         read = [s for i, s in enumerate(best) if s not in MARKS and (i == 0 or best[i - 1] != s)]
         units = units_of_text(normalise(item.text))
@@ -177,7 +184,7 @@ def _own_times(speaker: Speaker, items: list[Item]) -> Figure:
         units = units_of_text(normalise(item.text))
         phones_only = [i for i, s in enumerate(units.symbols) if s not in MARKS]
         true = np.concatenate([[0.0], unit_ends(item.phones, units)[:-1]])
-        phones, _ = speaker.tokenizer.inspect(speaker.tokenizer.encode(_tensor(item)))
+        phones = _inspected(speaker, item)
         pointer = align_units(phones[0], units).numpy()
         found = FRAME_SAMPLES / SAMPLE_RATE * np.searchsorted(pointer, np.arange(len(units)))
         errors += np.abs(found - true)[phones_only].tolist()

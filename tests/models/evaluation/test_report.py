@@ -80,7 +80,7 @@ def test_a_command_prints_bars_and_writes_json(
     parrot: None, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "deep" / "speed.json"
-    assert command.main(["speed", "--count", "2", "--out", str(out), "--no-cache"]) == 0
+    assert command.main(["speed", "--count", "2", "--out", str(out)]) == 0
     assert "≤ 80" in capsys.readouterr().out
     assert json.loads(out.read_text())["figures"][0]["key"] == "first_audio_ms"
 

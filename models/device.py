@@ -1,0 +1,24 @@
+"""Where models run, by name."""
+
+import torch
+
+from data.errors import InputError
+
+
+def parse_device(name: str) -> torch.device:
+    """The device called `name`, as `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        InputError: there is none of that name here.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type == "cpu":
+        return torch.device("cpu")
+    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    if (device.index or 0) < count:
+        return device
+    there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))])
+    raise InputError(f"the device {name!r} is not here; there is: {there}")

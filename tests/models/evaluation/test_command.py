@@ -1,0 +1,117 @@
+"""`launch.py eval`: what each measure takes, and where the models run."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.errors import InputError
+from models.device import parse_device
+from models.evaluation import command
+from models.evaluation.codecs import AcousticCodec, LatentCodec, SemanticCodec
+from models.evaluation.command import COUNTS, main, make_parser
+from models.evaluation.sets import Item
+from models.speaker import Speaker
+from models.vocoder.acoustic_decoder import AcousticDecoder
+from tests.tiny import tiny_speaker
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["speed", "--no-cache"],
+        ["speed", "--jobs", "2"],
+        ["robustness", "--voices", "slt"],
+        ["robustness", "--card"],
+        ["vocoder", "--temperature", "1"],
+        ["vocoder", "--predictor", "ham-tts"],
+        ["tokenizers", "--seed", "1"],
+        ["tokenizers", "--data", "d"],
+        ["speech", "--encodec", "e.th"],
+        ["speech", "--main-only"],
+        ["dialogue", "--data", "d"],
+        ["clone", "--resume"],
+        ["compare", "--predictor", "ham-tts"],
+        ["report", "--count", "3"],
+        ["report", "--device", "cpu"],
+    ],
+    ids=" ".join,
+)
+def test_a_measure_takes_no_option_that_would_do_nothing(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(options)
+    assert stopped.value.code == 2
+    assert f"unrecognized arguments: {options[1]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [*COUNTS, "all", "report"])
+def test_help_shows_defaults(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    said = capsys.readouterr().out
+    assert stopped.value.code == 0 and "(default: the bundled)" in said
+    if name in COUNTS:
+        assert f"(default: {COUNTS[name][0]})" in said and "(default: cpu)" in said
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "gpu", "", "meta", "mps"])
+def test_a_device_that_is_not_there_is_refused_in_words(name: str) -> None:
+    with pytest.raises(InputError, match=f"the device '{name}' is not here; there is: cpu"):
+        parse_device(name)
+    with pytest.raises(InputError, match="is not here"):
+        main(["speed", "--device", name])
+
+
+def test_the_models_run_where_they_are_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def load(*arguments: object) -> None:
+        asked.append(arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.Speaker, "load", load)
+    for options in (["speed", "--device", "cuda:1"], ["vocoder", "--no-cache"]):
+        with pytest.raises(KeyboardInterrupt):
+            main(options)
+    assert [device for _, device, _ in asked] == ["cuda:1", "cpu"]
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def speaker(request: pytest.FixtureRequest) -> Speaker:
+    made = tiny_speaker()
+    parts = (made.tokenizer, made.style, made.posterior, made.prior, made.decoder)
+    models = [made._talkers[name] for name in made.predictors]
+    where = torch.device(request.param)
+    return Speaker(*parts, models, made.voices, where, made.acoustic_decoder)
+
+
+def test_codecs_give_tokens_and_sound_of_the_processor(speaker: Speaker) -> None:
+    """Whatever device the models are on, what judges them is here."""
+    assert isinstance(speaker.acoustic_decoder, AcousticDecoder)
+    generator = torch.Generator().manual_seed(1)
+    samples = (0.1 * torch.randn(30_000, generator=generator)).numpy()
+    item = Item("Pick a cat.", "one", samples, [])
+    for codec in (
+        SemanticCodec(speaker),
+        LatentCodec(speaker),
+        AcousticCodec(speaker, speaker.acoustic_decoder.acoustic),
+    ):
+        tokens = codec.sig_to_tokens(torch.from_numpy(samples)[None])
+        assert tokens.device.type == "cpu" and tokens.shape[1] == 32
+        assert len(codec.tokens_to_sig(tokens, item)) >= 30_000
+        assert len(codec.features(tokens)) == 32
+
+
+def test_commands_of_the_readme_are_taken_as_they_are_written() -> None:
+    text = (ROOT / "README.md").read_text()
+    commands = re.findall(r"python3 launch\.py eval ([^`\n]+)", text)
+    commands += re.findall(r"`eval ([^`\n]+)`", text)
+    assert len(commands) >= 3
+    for line in commands:
+        make_parser().parse_args(shlex.split(line))

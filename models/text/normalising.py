@@ -3,8 +3,10 @@
 import re
 from dataclasses import dataclass
 
+from models.text import numbers
 from models.text.cleaning import clean
 from models.text.letters import INTERJECTIONS, LETTER_NAMES
+from models.text.numbers import LONGEST_NUMBER_DIGITS
 from models.text.readings import READINGS
 from models.text.signs import SIGNS
 from models.text.symbols import PUNCTUATION
@@ -12,6 +14,7 @@ from models.text.symbols import PUNCTUATION
 _BRACKET = "("
 """A pause that a bracket asks for: a comma, or nothing where another pause stands already."""
 
+_DIGIT_GROUP = 4
 _STRENGTH = {_BRACKET: 0, ",": 1, ":": 2, ";": 3, "—": 4, ".": 5, "!": 6, "?": 7}
 _TOKEN = re.compile(r"[^\W_]+(?:[^\W_]|['-](?=[^\W_]))*|[,.?!;:—()]")
 _POSSESSIVE = re.compile(r"'s(?!\w)", re.I)
@@ -35,7 +38,14 @@ class Spoken:
 
 def _words(text: str) -> tuple[str, ...]:
     """Splits what a reader returned, or a plain word, at hyphens and spaces."""
-    return tuple(word for word in re.split(r"[\s-]+", text.replace("_", " ")) if word)
+    return tuple(_undrawn(word) for word in re.split(r"[\s-]+", text.replace("_", " ")) if word)
+
+
+def _undrawn(word: str) -> str:
+    """Shortens a word that was drawn out: "sooo" -> "so", "coool" -> "cool"."""
+    if not _DRAWN_OUT.search(word):
+        return word
+    return _DRAWN_OUT.sub(r"\1\1", re.sub(r"(.)\1{2,}$", r"\1", word))
 
 
 def _plain(text: str) -> list[Spoken]:
@@ -52,13 +62,23 @@ def _plain(text: str) -> list[Spoken]:
 
 def _said(word: str) -> str:
     """A plain word as it is said: interjections, drawn-out words and letters are respelt."""
+    runs = re.findall(r"\d+|\D+", word)
+    if any(run.isdecimal() for run in runs):  # what no reader took: "1,0003.5"
+        return " ".join(numbers.cardinal(run) if run.isdecimal() else _said(run) for run in runs)
     small = word.lower()
     if small in INTERJECTIONS:
         return INTERJECTIONS[small]
-    if _DRAWN_OUT.search(small):
-        short = _DRAWN_OUT.sub(r"\1\1", re.sub(r"(.)\1{2,}$", r"\1", word))
-        return INTERJECTIONS.get(short.lower(), short)
     return word if word in ("a", "A", "I") else LETTER_NAMES.get(small, word)
+
+
+def _in_groups(written: str, words: tuple[str, ...]) -> list[Spoken]:
+    """Divides a long run of digits, read one by one: a word of a thousand sounds has no place."""
+    if len(written) <= LONGEST_NUMBER_DIGITS or len(words) != len(written):
+        return [Spoken(written, words)]
+    return [
+        Spoken(written[at : at + _DIGIT_GROUP], words[at : at + _DIGIT_GROUP])
+        for at in range(0, len(written), _DIGIT_GROUP)
+    ]
 
 
 def _ends_sentence(written: str, text: str, end: int) -> bool:
@@ -110,7 +130,7 @@ def _scan(text: str) -> list[Spoken]:
             words += "" if re.search("[^s]s$", words) else "'s"
         written = text[start:end].strip()
         found += _plain(text[position:start])
-        found.append(Spoken(written.strip("'"), _words(words)))
+        found += _in_groups(written.strip("'"), _words(words))
         if _ends_sentence(written, text, end):
             found.append(Spoken("", mark="."))
         position = end

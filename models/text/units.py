@@ -89,8 +89,8 @@ for _small, _symbol in _ANY_CASE.items():
 SYMBOL = "(?:" + "|".join(sorted(map(re.escape, _SYMBOLS), key=len, reverse=True)) + ")"
 _POWER = r"(?:\^-?\d|(?<=m)[23](?!\d)|(?<=ft)[23](?!\d))?"
 _TERM = rf"{SYMBOL}{_POWER}(?![A-Za-z])"
-_PRODUCT = rf"{_TERM}(?:\s?[·*]\s?{_TERM}| {SYMBOL}\^-\d)*"
-UNIT = rf"{_PRODUCT}(?:/(?:\d+ ?)?(?:\({_PRODUCT}\)|{_PRODUCT}))*"
+_PRODUCT = rf"{_TERM}(?:\s?[·*]\s?{_TERM}| {SYMBOL}\^-\d){{0,3}}"
+UNIT = rf"{_PRODUCT}(?:/(?:\d+ ?)?(?:\({_PRODUCT}\)|{_PRODUCT})){{0,2}}"
 """A unit made of others: a product of powers, over another."""
 
 _AREAS = ("meter", "foot", "inch", "mile", "yard")
@@ -193,7 +193,7 @@ def _per(match: re.Match[str]) -> str | None:
 
 # Without a number: compounds, squares, and symbols that are hardly anything else.
 _UNCOUNTED = (
-    rf"(?:(?=[A-Za-zμµ]{{2,}}[^/]*/|m/s|g/L){_PRODUCT}/\(?{_PRODUCT}\)?|{SYMBOL}(?<=m)\^[23]"
+    rf"(?:(?=[A-Za-zμµ]{{2,8}}[^/\s]{{0,8}}/|m/s|g/L){_PRODUCT}/\(?{_PRODUCT}\)?|{SYMBOL}(?<=m)\^[23]"
     rf"|(?=[a-zμµ]+[A-Z]|[MGT](?:Hz|Wh|W|Pa)\b){SYMBOL}|(?:sq|cu)\.? (?:ft|in|yd|mi|m|km)"
     r"|(?:km|kg|cm|mm|mg|mph|kph|lbs|rpm))"
 )

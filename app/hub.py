@@ -16,11 +16,11 @@ from app.replies import Responder
 from app.session import Session
 from app.settings import SessionSettings
 from app.speaking import Emitted
+from app.uploads import Uploads
 from app.voice_sample import VoiceSample
 from data.errors import InputError, RepError
 
 logger = logging.getLogger(__name__)
-
 
 MAX_TRIED = 32
 OPENAI_VOICES = (
@@ -44,6 +44,7 @@ class Engines:
     responders: dict[str, Responder]
     library: Library = field(default_factory=Library)
     voice_map: dict[str, str] = field(default_factory=dict)
+    uploads: Uploads = field(default_factory=Uploads)
     _tried: dict[str, Any] = field(default_factory=dict)
     _changing: Any = field(default_factory=threading.Lock)  # `speaker.voices`
     _stamps: dict[str, tuple[int, int]] = field(default_factory=dict)

@@ -64,6 +64,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
         yield
         sweeper.cancel()
         hub.close()
+        engines.uploads.close()
 
     app = FastAPI(title="Repartee", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.hub = hub

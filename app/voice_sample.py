@@ -1,6 +1,6 @@
 """Samples of a voice, before it is cloned: cleaned, and refused with the reason."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,20 +53,22 @@ class VoiceSample:
         )
 
 
-def clean_sample(clips: Sequence[np.ndarray]) -> VoiceSample:
+def clean_sample(clips: Iterable[np.ndarray]) -> VoiceSample:
     """Joins clips of one voice without the silence around each.
 
     Args:
-        clips: each `[T]`, float32 at 24 kHz.
+        clips: each `[T]`, float32 at 24 kHz; no more are taken than fill `MAX_SAMPLE_S`.
 
     Raises:
         InputError: they are not finite, too short, clipped, noisy, or of two voices.
     """
     kept: list[np.ndarray] = []
+    most = round(MAX_SAMPLE_S * SAMPLE_RATE)
     for clip in clips:
         kept += _trimmed(np.asarray(clip, np.float32))
-    joined = np.concatenate(kept) if kept else np.zeros(0, np.float32)
-    joined = joined[: round(MAX_SAMPLE_S * SAMPLE_RATE)]
+        if sum(map(len, kept)) >= most:
+            break
+    joined = np.concatenate(kept)[:most] if kept else np.zeros(0, np.float32)
     heard = resample(joined, SAMPLE_RATE, _HEARD_HZ)
     spans = speech_in(heard) if len(heard) else []
     speech_s = sum(end - start for start, end in spans)
@@ -130,7 +132,8 @@ def _trimmed(clip: np.ndarray) -> list[np.ndarray]:
         return []
     first = max(0, round((spans[0][0] - _EDGE_S) * SAMPLE_RATE))
     last = round((spans[-1][1] + _EDGE_S) * SAMPLE_RATE)
-    return [clip[first:last], np.zeros(round(_GAP_S * SAMPLE_RATE), np.float32)]
+    last = min(last, first + round(MAX_SAMPLE_S * SAMPLE_RATE))
+    return [clip[first:last].copy(), np.zeros(round(_GAP_S * SAMPLE_RATE), np.float32)]
 
 
 def similarity(first: np.ndarray, second: np.ndarray) -> float:

@@ -66,7 +66,7 @@ def read_sample(paths: list[Path]) -> VoiceSample:
     Raises:
         InputError: a file is not audio, or the sample will not do.
     """
-    return clean_sample([read_audio(path, max_seconds=_MAX_CLIP_S) for path in paths])
+    return clean_sample(read_audio(path, max_seconds=_MAX_CLIP_S) for path in paths)
 
 
 def transcribed(sample: VoiceSample) -> str:

@@ -1,16 +1,13 @@
 """OpenAI-compatible `POST /v1/audio/transcriptions`, by the recogniser that the chat uses."""
 
-import asyncio
-import io
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Form, HTTPException, UploadFile
+from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import PlainTextResponse
 
 from app.hub import Engines
 from app.recognition import transcribe as recognise
-from data.audio import SAMPLE_RATE, read_audio
-from data.errors import InputError, RepError
+from data.audio import SAMPLE_RATE
 
 MAX_S = 120
 
@@ -25,19 +22,16 @@ def transcriptions_router(engines: Engines) -> APIRouter:
         model: Annotated[str, Form(max_length=200)] = "",  # there is one recogniser
         response_format: Annotated[Literal["json", "text", "verbose_json"], Form()] = "json",
     ) -> Any:
-        content = await file.read()
-        if not content:
-            raise InputError("the file is empty; send a recording")
-        samples = await asyncio.to_thread(read_audio, io.BytesIO(content), max_seconds=MAX_S)
-        try:
-            text = await asyncio.to_thread(recognise, engines.recognizer, samples)
-        except RepError as error:
-            raise HTTPException(503, str(error)) from error
+        def work() -> tuple[str, float]:
+            samples = engines.uploads.read(file.file, max_seconds=MAX_S)
+            return recognise(engines.recognizer, samples), len(samples) / SAMPLE_RATE
+
+        text, seconds = await engines.uploads.run(work)
         if response_format == "text":
             return PlainTextResponse(text + "\n")
         if response_format == "json":
             return {"text": text}
-        seconds = round(len(samples) / SAMPLE_RATE, 3)
-        return {"task": "transcribe", "language": "english", "duration": seconds, "text": text}
+        whole = {"task": "transcribe", "language": "english", "duration": round(seconds, 3)}
+        return {**whole, "text": text}
 
     return router

@@ -1,7 +1,5 @@
 """`/v1/audio/voices`: the voices, and cloning one."""
 
-import asyncio
-import io
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, UploadFile
@@ -9,10 +7,10 @@ from fastapi import APIRouter, File, Form, HTTPException, UploadFile
 from app.hub import OPENAI_VOICES, Engines
 from app.recognition import transcribe
 from app.voice_sample import clean_sample
-from data.audio import read_audio
-from data.errors import RepError
+from data.errors import InputError, RepError
 
 _MAX_CLIP_S = 120
+_MAX_CLIPS = 20
 
 
 def voices_router(engines: Engines) -> APIRouter:
@@ -38,12 +36,17 @@ def voices_router(engines: Engines) -> APIRouter:
     ) -> dict[str, Any]:
         """Clones a voice as `launch.py clone` does; 400 says why not. Without a transcript the
         sample's words are recognised."""
-        clips = [await file.read() for file in audio_sample]
+        if len(audio_sample) > _MAX_CLIPS:
+            raise InputError(
+                f"there are {len(audio_sample)} clips; at most {_MAX_CLIPS} are taken, and 5 to "
+                "15 s of speech are enough"
+            )
 
         def work() -> dict[str, Any]:
             engines.check_new_voice(name)  # before its words are recognised, which takes seconds
-            sounds = [read_audio(io.BytesIO(clip), max_seconds=_MAX_CLIP_S) for clip in clips]
-            sample = clean_sample(sounds)
+            read = engines.uploads.read
+            clips = (read(one.file, max_seconds=_MAX_CLIP_S) for one in audio_sample)
+            sample = clean_sample(clips)
             voice = engines.speaker.clone(sample.samples)
             words = transcript
             if words is None:
@@ -61,7 +64,7 @@ def voices_router(engines: Engines) -> APIRouter:
                 "verdict": sample.verdict,
             }
 
-        return await asyncio.to_thread(work)
+        return await engines.uploads.run(work)
 
     @router.delete("/v1/audio/voices/{name}")
     def remove(name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import contextlib
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,7 +13,7 @@ import numpy as np
 from app.hub import Engines
 from app.recognition import transcribe
 from app.voice_sample import VoiceSample, clean_sample, similarity
-from data.audio import SAMPLE_RATE, resample
+from data.audio import SAMPLE_RATE
 from data.errors import InputError, RepError
 
 TEXTS = (
@@ -57,7 +58,7 @@ def clone_tab(engines: Engines) -> None:
     )
     tried = gr.State(None)
     with gr.Row():
-        sample = gr.Audio(label="Voice sample", sources=["upload", "microphone"], type="numpy")
+        sample = gr.Audio(label="Voice sample", sources=["upload", "microphone"], type="filepath")
         with gr.Column():
             consent = gr.Checkbox(label="I may use this voice")
             button = gr.Button("Clone", variant="primary")
@@ -94,9 +95,7 @@ def clone_tab(engines: Engines) -> None:
             discard = gr.Button("Discard it")
     kept = gr.Markdown()
 
-    def clone(
-        recording: tuple[int, np.ndarray] | None, allowed: bool, text: str
-    ) -> tuple[Any, ...]:
+    def clone(recording: str | None, allowed: bool, text: str) -> tuple[Any, ...]:
         with _told():
             made = try_clone(engines, recording, allowed)
         shown = (SAMPLE_RATE, _int16(made.sample.samples))
@@ -156,8 +155,8 @@ def _buttons(engines: Engines, made: Cloned | None, text: str) -> str:
     return f'<div class="rp-listen">{buttons}<span role="status"></span></div>'
 
 
-def try_clone(engines: Engines, recording: tuple[int, np.ndarray] | None, consent: bool) -> Cloned:
-    """The voice of a recording (rate, samples as Gradio gives them), to be tried.
+def try_clone(engines: Engines, recording: str | Path | None, consent: bool) -> Cloned:
+    """The voice of an audio file, of which the first minute is heard, to be tried.
 
     Raises:
         InputError: no recording or consent, or a bad one.
@@ -166,13 +165,9 @@ def try_clone(engines: Engines, recording: tuple[int, np.ndarray] | None, consen
         raise InputError("there is no voice sample; upload or record one")
     if not consent:
         raise InputError("tick the box: a voice may be used only with its owner's consent")
-    rate, samples = recording
-    sound = np.asarray(samples, np.float32)
-    if np.issubdtype(np.asarray(samples).dtype, np.integer):
-        sound = sound / np.iinfo(samples.dtype).max
-    if sound.ndim == 2:
-        sound = sound.mean(axis=1)
-    sample = clean_sample([resample(sound[: rate * _MAX_SAMPLE_S], rate, SAMPLE_RATE)])
+    with Path(recording).open("rb") as file:
+        samples = engines.uploads.read(file, max_seconds=_MAX_SAMPLE_S, cut=True)
+    sample = clean_sample([samples])
     voice = engines.speaker.clone(sample.samples)
     return Cloned(voice, sample, engines.try_voice(voice))
 

@@ -86,10 +86,12 @@ class Media:
     def _pieces(self) -> Iterator[np.ndarray]:
         seen = False
         try:
-            planar = av.AudioResampler(format="fltp", rate=self.rate or None)
+            # Packed: of planar frames with eight channels and more PyAV reads beyond the planes.
+            packed = av.AudioResampler(format="flt", rate=self.rate or None)
             for frame in self.file.decode(self.stream):
-                for part in planar.resample(frame):
-                    piece = part.to_ndarray()
+                for part in packed.resample(frame):
+                    mixed = part.to_ndarray().reshape(-1, part.layout.nb_channels)
+                    piece = np.ascontiguousarray(mixed.T)
                     if not seen:
                         self.rate, self.channels = part.sample_rate, piece.shape[0]
                         self._check(self.rate, self.channels)

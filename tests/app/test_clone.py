@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import soundfile
 
 from app.hub import MAX_TRIED
 from app.library import Library
@@ -14,16 +15,22 @@ from tests.app.live import engines, serving
 from tests.app.voice_sound import espeak_voice
 
 
-def recording(seconds: float = 6.0, rate: int = 48_000) -> tuple[int, np.ndarray]:
-    sound = np.repeat(espeak_voice()[: int(seconds * 24_000)], rate // 24_000)
-    return rate, (sound * 32767).astype(np.int16)
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    return written(tmp_path, espeak_voice()[: 6 * 24_000])
 
 
-def test_the_text_comes_in_the_cloned_voice_by_each_model() -> None:
-    rate, samples = recording()
+def written(folder: Path, samples: np.ndarray, rate: int = 24_000) -> Path:
+    path = folder / "recording.wav"
+    soundfile.write(path, samples, rate)
+    return path
+
+
+def test_the_text_comes_in_the_cloned_voice_by_each_model(tmp_path: Path) -> None:
+    samples = np.repeat(espeak_voice()[: 6 * 24_000], 2)
     shared = engines()
-    for given in ((rate, samples), (rate, np.stack([samples, samples], axis=1))):
-        made = try_clone(shared, given, consent=True)
+    for given in (samples, np.stack([samples, samples], axis=1)):
+        made = try_clone(shared, written(tmp_path, given, 48_000), consent=True)
         assert "s of speech" in made.sample.verdict
         spoken = speak_by_each(shared, made, "one two three")
         assert list(spoken) == ["gpt-talker", "flow-omni"]
@@ -33,9 +40,11 @@ def test_the_text_comes_in_the_cloned_voice_by_each_model() -> None:
             assert abs(peak - 660) < 3
 
 
-def test_a_tried_voice_is_heard_streamed_and_by_nobody_who_does_not_know_its_name() -> None:
+def test_a_tried_voice_is_heard_streamed_and_by_nobody_who_does_not_know_its_name(
+    recording: Path,
+) -> None:
     shared = engines()
-    made = try_clone(shared, recording(), consent=True)
+    made = try_clone(shared, recording, consent=True)
     with serving(shared) as (place, _):
         asked = {"input": "one two", "response_format": "pcm", "model": "flow-omni"}
         url = f"http://{place}/v1/audio/speech"
@@ -56,9 +65,9 @@ def test_of_tried_voices_the_oldest_are_forgotten() -> None:
         shared.voice(names[2])
 
 
-def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path) -> None:
-    shared = engines(library=Library(tmp_path))
-    made = try_clone(shared, recording(), consent=True)
+def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path, recording: Path) -> None:
+    shared = engines(library=Library(tmp_path / "voices"))
+    made = try_clone(shared, recording, consent=True)
     with pytest.raises(InputError, match="no consent"):
         keep_voice(shared, made, "anna", " ")
     with pytest.raises(InputError, match="already"):
@@ -76,24 +85,33 @@ def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path) -> None:
     ("given", "consent", "message"),
     [
         (None, True, "no voice sample"),
-        (recording(), False, "consent"),
-        (recording(2.0), True, "at least 3 s"),
-        ((24_000, np.zeros(96_000, np.int16)), True, "at least 3 s"),
+        (espeak_voice(), False, "consent"),
+        (espeak_voice()[:48_000], True, "at least 3 s"),
+        (np.zeros(96_000, np.int16), True, "at least 3 s"),
+        (np.zeros(0, np.int16), True, "no sound"),
     ],
 )
 def test_what_will_not_do_is_said(
-    given: tuple[int, np.ndarray] | None, consent: bool, message: str
+    given: np.ndarray | None, consent: bool, message: str, tmp_path: Path
 ) -> None:
+    path = None if given is None else written(tmp_path, given)
     with pytest.raises(InputError, match=message):
-        try_clone(engines(), given, consent)
+        try_clone(engines(), path, consent)
 
 
-def test_without_voice_or_text_nothing_is_spoken() -> None:
+def test_of_a_long_recording_the_first_minute_is_taken(tmp_path: Path) -> None:
+    sound = np.concatenate([espeak_voice(), np.zeros(3600 * 24_000, np.float32)])
+    path = tmp_path / "hour.flac"
+    soundfile.write(path, sound, 24_000)
+    assert try_clone(engines(), path, consent=True).sample.speech_s > 5
+
+
+def test_without_voice_or_text_nothing_is_spoken(recording: Path) -> None:
     with pytest.raises(InputError, match="press Clone"):
         speak_by_each(engines(), None, "hello")
     shared = engines()
     with pytest.raises(InputError, match="no text"):
-        speak_by_each(shared, try_clone(shared, recording(), True), "  ")
+        speak_by_each(shared, try_clone(shared, recording, True), "  ")
 
 
 def test_the_spectrogram_shows_a_tone_where_it_is() -> None:

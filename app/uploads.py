@@ -1,0 +1,185 @@
+"""Uploaded sound: decoded in few processes of their own, worked on in few threads of their own.
+
+However many uploads come, and whatever they hold, speech goes on beside them: what is more than
+waits, and what is more than may wait is refused.
+"""
+
+import asyncio
+import contextlib
+import io
+import os
+import queue
+import select
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import numpy as np
+
+from app.api.errors import ApiError
+from app.decode_worker import ANSWER, REQUEST
+from data.audio import SAMPLE_RATE
+from data.errors import InputError
+
+_RETRY_AFTER_S = 5
+_ROOT = Path(__file__).resolve().parent.parent
+
+T = TypeVar("T")
+
+
+class Uploads:
+    """The two pools.
+
+    Args:
+        num_processes: files that are decoded at once.
+        num_threads: uploads that are worked on at once.
+        max_waiting: uploads that wait beside them.
+        timeout_s: in which a file must be decoded.
+    """
+
+    def __init__(
+        self,
+        num_processes: int = 2,
+        num_threads: int = 4,
+        max_waiting: int = 8,
+        timeout_s: float = 20.0,
+    ) -> None:
+        self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="upload")
+        self._max = num_threads + max_waiting
+        self._num = 0
+        self._lock = threading.Lock()
+        self._all = [_Decoder(timeout_s) for _ in range(num_processes)]
+        self._free: queue.LifoQueue[_Decoder] = queue.LifoQueue()
+        for decoder in self._all:
+            self._free.put(decoder)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` returns, from a thread of the pool.
+
+        Raises:
+            ApiError: 429 with `Retry-After`, since as many wait as may.
+        """
+        with self._lock:
+            if self._num >= self._max:
+                raise ApiError(
+                    f"{self._num} uploads are being worked on, as many as this server takes at "
+                    "once; try again in a few seconds",
+                    status=429,
+                    code="rate_limit_exceeded",
+                    headers={"Retry-After": str(_RETRY_AFTER_S)},
+                )
+            self._num += 1
+        future = self._threads.submit(work)
+        future.add_done_callback(lambda _: self._done())
+        return await asyncio.wrap_future(future)
+
+    def read(self, file: BinaryIO, *, max_seconds: float, cut: bool = False) -> np.ndarray:
+        """As `data.audio.read_audio`, by a process of the pool; waits for one.
+
+        Raises:
+            InputError: as there; or it takes too long, or too much memory.
+        """
+        decoder = self._free.get()
+        try:
+            return decoder.decode(file, max_seconds, cut)
+        finally:
+            self._free.put(decoder)
+
+    def close(self) -> None:
+        """Ends the processes; what is being decoded fails."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for decoder in self._all:
+            decoder.kill()
+
+    def _done(self) -> None:
+        with self._lock:
+            self._num -= 1
+
+
+class _Decoder:
+    """A process that is started when it is first needed, and again after a file that it died of."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def decode(self, file: BinaryIO, max_seconds: float, cut: bool) -> np.ndarray:
+        """See `Uploads.read`."""
+        deadline = time.monotonic() + self._timeout_s
+        process = self._running()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            process.stdin.write(REQUEST.pack(size, max_seconds, SAMPLE_RATE, cut))
+            shutil.copyfileobj(file, process.stdin, 1 << 16)
+            process.stdin.flush()
+            output = process.stdout.fileno()
+            good, length = ANSWER.unpack(_read(output, ANSWER.size, deadline))
+            content = _read(output, length, deadline)
+        except (TimeoutError, EOFError, BrokenPipeError) as error:
+            self.close()
+            if isinstance(error, TimeoutError):
+                why = f"takes more than {self._timeout_s:g} s"
+            else:
+                why = "takes more memory than a recording does, or it is broken"
+            raise InputError(
+                f"the upload cannot be decoded: it {why}; send a plain WAV, FLAC or MP3"
+            ) from error
+        except BaseException:
+            self.close()  # it may be in the middle of an answer
+            raise
+        if not good:
+            raise InputError(content.decode())
+        return np.frombuffer(content, np.float32)
+
+    def kill(self) -> None:
+        """Ends the process under whoever waits for it."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def close(self) -> None:
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
+        self._process = None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "app.decode_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=_ROOT,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        return self._process
+
+
+def _read(pipe: int, size: int, deadline: float) -> bytes:
+    return b"".join(_pieces(pipe, size, deadline))
+
+
+def _pieces(pipe: int, size: int, deadline: float) -> Iterator[bytes]:
+    while size:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+            raise TimeoutError
+        piece = os.read(pipe, min(size, 1 << 20))
+        if not piece:
+            raise EOFError
+        size -= len(piece)
+        yield piece

@@ -1,0 +1,170 @@
+"""Uploads are decoded apart: what stalls, crashes or swells does it there, and speech goes on."""
+
+import io
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from app.api.errors import ApiError
+from app.uploads import Uploads
+from data.errors import InputError
+from tests.app.live import engines, serving
+from tests.app.stage import ToldRecognizer
+from tests.app.user_sound import speechlike
+
+
+def wav(samples: np.ndarray, rate: int = 24_000) -> io.BytesIO:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format="WAV")
+    return buffer
+
+
+@pytest.fixture
+def uploads() -> Iterator[Uploads]:
+    made = Uploads(num_processes=1, num_threads=2, max_waiting=1, timeout_s=10.0)
+    yield made
+    made.close()
+
+
+def process(uploads: Uploads) -> int:
+    running = uploads._all[0]._process
+    assert running is not None
+    return running.pid
+
+
+def test_sound_comes_back_whole_and_the_process_is_used_again(uploads: Uploads) -> None:
+    sound = 0.3 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 24_000)
+    first = uploads.read(wav(sound), max_seconds=60)
+    assert np.abs(first - sound).max() < 1e-4
+    before = process(uploads)
+    assert len(uploads.read(wav(sound, 12_000), max_seconds=60)) == 2 * len(sound)
+    assert len(uploads.read(wav(sound), max_seconds=0.5, cut=True)) == 12_000
+    assert process(uploads) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "0 bytes"),
+        (b"no sound at all", "not media"),
+        (b"ffconcat version 1.0\nfile /etc/hostname\n", "not media"),
+        (wav(speechlike(3.0)).getvalue(), "longer than 2 seconds"),
+        (wav(speechlike(1.0), 768_000).getvalue(), "768000 samples a second"),
+        (wav(np.zeros((100, 40))).getvalue(), "40 channels"),
+    ],
+)
+def test_the_reason_comes_back_and_the_process_lives(
+    uploads: Uploads, content: bytes, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        uploads.read(io.BytesIO(content), max_seconds=2)
+    before = process(uploads)
+    assert len(uploads.read(wav(speechlike(1.0)), max_seconds=2)) == 24_000
+    assert process(uploads) == before
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV])
+def test_a_process_that_dies_or_hangs_costs_its_own_file(uploads: Uploads, how: int) -> None:
+    uploads.read(wav(speechlike(1.0)), max_seconds=60)
+    uploads._all[0]._timeout_s = 2.0
+    old = process(uploads)
+    os.kill(old, how)
+    started = time.monotonic()
+    try:
+        uploads.read(wav(speechlike(1.0)), max_seconds=60)
+    except InputError as error:
+        assert "cannot be decoded" in str(error)
+    assert time.monotonic() - started < 8
+    uploads._all[0]._timeout_s = 20.0
+    assert len(uploads.read(wav(speechlike(1.0)), max_seconds=60)) == 24_000
+    assert process(uploads) != old
+
+
+def test_what_swells_takes_the_memory_of_what_is_wanted(uploads: Uploads) -> None:
+    """A minute of 8 channels at 192 kHz in 94 KB: 370 MB, were it held at once."""
+    silence = np.zeros((192_000 * 10, 8), np.int16)
+    buffer = io.BytesIO()
+    with soundfile.SoundFile(buffer, "w", 192_000, 8, format="FLAC") as file:
+        for _ in range(6):
+            file.write(silence)
+    sound = uploads.read(buffer, max_seconds=60)
+    assert len(sound) == 60 * 24_000
+    with open(f"/proc/{process(uploads)}/status", encoding="ascii") as file:  # noqa: PTH123
+        (peak,) = [int(line.split()[1]) for line in file if line.startswith("VmHWM")]
+    assert peak < 250_000, f"{peak} kB"
+
+
+async def _fill(uploads: Uploads, gate: threading.Event) -> None:
+    import asyncio
+
+    running = [asyncio.ensure_future(uploads.run(lambda: gate.wait(20))) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(ApiError, match="try again"):
+        await uploads.run(lambda: True)
+    gate.set()
+    assert await asyncio.gather(*running) == [True] * 3
+    await asyncio.sleep(0.05)
+    assert await uploads.run(lambda: True)
+
+
+def test_more_than_may_wait_are_refused_and_later_taken(uploads: Uploads) -> None:
+    import asyncio
+
+    asyncio.run(_fill(uploads, threading.Event()))
+
+
+def test_speech_goes_on_beside_uploads_that_hang() -> None:
+    """Fourteen uploads whose processes are stopped: two decode, two work, eight wait, two go."""
+    shared = engines(recognizer=ToldRecognizer(*["hello"] * 20))
+    for decoder in shared.uploads._all:
+        decoder._timeout_s = 60.0
+        os.kill(decoder._running().pid, signal.SIGSTOP)
+    statuses: list[httpx.Response] = []
+
+    def post(place: str) -> None:
+        url = f"http://{place}/v1/audio/transcriptions"
+        answer = httpx.post(url, files={"file": wav(speechlike(1.0)).getvalue()}, timeout=60)
+        statuses.append(answer)
+
+    with serving(shared) as (place, _):
+        threads = [threading.Thread(target=post, args=(place,)) for _ in range(14)]
+        for thread in threads:
+            thread.start()
+        while len(statuses) < 2:
+            time.sleep(0.01)
+        assert [one.status_code for one in statuses] == [429, 429]
+        assert int(statuses[0].headers["Retry-After"]) > 0
+        assert "try again" in statuses[0].json()["error"]["message"]
+        for _ in range(8):
+            asked = {"input": "one two", "response_format": "pcm"}
+            spoken = httpx.post(f"http://{place}/v1/audio/speech", json=asked, timeout=5)
+            assert len(spoken.content) == 2 * 2 * 4800
+        for decoder in shared.uploads._all:
+            assert decoder._process is not None
+            os.kill(decoder._process.pid, signal.SIGCONT)
+        for thread in threads:
+            thread.join(30)
+    assert sorted(one.status_code for one in statuses) == [200] * 12 + [429] * 2
+
+
+def test_many_clips_are_refused_and_a_server_leaves_no_process() -> None:
+    shared = engines()
+    with serving(shared) as (place, _):
+        files = [("audio_sample", ("a.wav", wav(speechlike(1.0)).getvalue())) for _ in range(100)]
+        data = {"name": "anna", "consent": "she said so"}
+        url = f"http://{place}/v1/audio/voices"
+        answer = httpx.post(url, data=data, files=files, timeout=60)
+        assert answer.status_code == 400
+        assert "100 clips" in answer.json()["error"]["message"]
+        answer = httpx.post(url, data=data, files=files[:2], timeout=60)
+        assert answer.status_code == 400 and "speech" in answer.text
+        children = [one._process for one in shared.uploads._all if one._process]
+        assert children
+    assert all(child.wait(5) is not None for child in children)

@@ -7,8 +7,8 @@ phonemes.symbols   # ["<en-us>", "aɪ", " ", "h", "æ", "v", " ", ...]
 phonemes.words     # [("I", 1, 2), ("have", 3, 6), ("42", 7, 17), ...]
 """
 
-from models.text.normalising import normalise
-from models.text.phonemes import Phonemes, phonemize
+from models.text.languages.en.normalising import normalise
+from models.text.languages.en.phonemes import Phonemes, phonemize
 from models.text.sentences import SentenceStream, split_sentences
 from models.text.symbols import SYMBOLS, symbol_ids
 from models.text.thoughts import answer_of

@@ -3,7 +3,7 @@
 import bisect
 import re
 
-from models.text.normalising import normalise
+from models.text.languages.en.normalising import normalise
 
 
 def text_up_to(text: str, words: list[str]) -> str:

@@ -2,8 +2,8 @@
 
 import re
 
-from models.text.dates import ENDS_A_DATE, MONTH
-from models.text.letters import ABBREVIATIONS, MONTHS, NEED_A_NUMBER, TITLES
+from models.text.languages.en.dates import ENDS_A_DATE, MONTH
+from models.text.languages.en.letters import ABBREVIATIONS, MONTHS, NEED_A_NUMBER, TITLES
 from models.text.thoughts import ThoughtFilter
 
 LONGEST_SENTENCE = 300

@@ -24,7 +24,11 @@ written = st.one_of(
     st.text(st.characters(), max_size=60),  # lone surrogates too
 )
 quick = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=300,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from models.text import normalise
-from models.text.normalising import read_aloud
+from models.text.languages.en.normalising import read_aloud
 
 SAID = {
     # numbers

@@ -6,21 +6,21 @@ the words to say, or None when this is not what its pattern took it for.
 
 import re
 
-from models.text import numbers
-from models.text.addresses import ADDRESSES
-from models.text.amounts import MAGNITUDE, NUMBER, counted
-from models.text.context import Reader, after, before
-from models.text.dates import DATES, HALF_OF_DAY, YEAR
-from models.text.exponents import EXPONENTS
-from models.text.initials import acronym, spell
-from models.text.money import CURRENCIES, MONEY
-from models.text.money import SIGNS as MONEY_SIGNS
-from models.text.numeric_dates import NUMERIC_DATES
-from models.text.primes import WAYS
-from models.text.shortened import SHORTENED
-from models.text.signs import NAMED_SIGNS
-from models.text.telephones import TELEPHONES
-from models.text.units import UNIT, UNITS
+from models.text.languages.en import numbers
+from models.text.languages.en.addresses import ADDRESSES
+from models.text.languages.en.amounts import MAGNITUDE, NUMBER, counted
+from models.text.languages.en.context import Reader, after, before
+from models.text.languages.en.dates import DATES, HALF_OF_DAY, YEAR
+from models.text.languages.en.exponents import EXPONENTS
+from models.text.languages.en.initials import acronym, spell
+from models.text.languages.en.money import CURRENCIES, MONEY
+from models.text.languages.en.money import SIGNS as MONEY_SIGNS
+from models.text.languages.en.numeric_dates import NUMERIC_DATES
+from models.text.languages.en.primes import WAYS
+from models.text.languages.en.shortened import SHORTENED
+from models.text.languages.en.signs import NAMED_SIGNS
+from models.text.languages.en.telephones import TELEPHONES
+from models.text.languages.en.units import UNIT, UNITS
 
 _AMOUNT = (
     rf"[{MONEY_SIGNS}]?{NUMBER}(?::[0-5]\d){{0,2}}"

@@ -6,9 +6,9 @@ Compatibility forms (NFKC) would make plain digits of them, and "106" of "10⁶"
 import re
 import unicodedata
 
-from models.text import numbers
-from models.text.context import Reader, before
-from models.text.letters import LETTER_NAMES
+from models.text.languages.en import numbers
+from models.text.languages.en.context import Reader, before
+from models.text.languages.en.letters import LETTER_NAMES
 
 _DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _RAISED = f"{_DIGITS}⁺⁻⁼⁽⁾ⁿⁱªº\u02b0-\u02b8\u02e1-\u02e3\u1d2c-\u1d6a\u1d9b-\u1dbf"

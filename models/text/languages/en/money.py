@@ -2,9 +2,9 @@
 
 import re
 
-from models.text import numbers
-from models.text.amounts import MAGNITUDE, MAGNITUDES, NUMBER, counted, plural_of
-from models.text.context import Reader
+from models.text.languages.en import numbers
+from models.text.languages.en.amounts import MAGNITUDE, MAGNITUDES, NUMBER, counted, plural_of
+from models.text.languages.en.context import Reader
 
 CURRENCIES = {
     **{"$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny")},

@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from models.text import numbers
-from models.text.cleaning import clean
-from models.text.letters import INTERJECTIONS, LETTER_NAMES
-from models.text.numbers import LONGEST_NUMBER_DIGITS
-from models.text.readings import READINGS
-from models.text.signs import SIGNS
+from models.text.languages.en import numbers
+from models.text.languages.en.cleaning import clean
+from models.text.languages.en.letters import INTERJECTIONS, LETTER_NAMES
+from models.text.languages.en.numbers import LONGEST_NUMBER_DIGITS
+from models.text.languages.en.readings import READINGS
+from models.text.languages.en.signs import SIGNS
 from models.text.symbols import PUNCTUATION
 
 _BRACKET = "("

@@ -8,10 +8,10 @@ import html
 import re
 import unicodedata
 
-from models.text.exponents import write_exponents
-from models.text.grouping import regroup
-from models.text.primes import write_primes
-from models.text.signs import SIGNS, write_signs
+from models.text.languages.en.exponents import write_exponents
+from models.text.languages.en.grouping import regroup
+from models.text.languages.en.primes import write_primes
+from models.text.languages.en.signs import SIGNS, write_signs
 from models.text.thoughts import MENTIONED_TAG, without_thoughts
 
 # Patterns that look for blanks around a sign try every start of a run, which costs its square.

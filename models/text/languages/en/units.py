@@ -3,10 +3,17 @@
 import re
 from functools import lru_cache
 
-from models.text import numbers
-from models.text.amounts import MAGNITUDE, NUMBER, counted, is_attribute, plural_of, singular_of
-from models.text.context import Reader, after, before
-from models.text.exponents import to_the
+from models.text.languages.en import numbers
+from models.text.languages.en.amounts import (
+    MAGNITUDE,
+    NUMBER,
+    counted,
+    is_attribute,
+    plural_of,
+    singular_of,
+)
+from models.text.languages.en.context import Reader, after, before
+from models.text.languages.en.exponents import to_the
 
 _PREFIXES = {
     **{"f": "femto", "p": "pico", "n": "nano", "μ": "micro", "µ": "micro", "u": "micro"},

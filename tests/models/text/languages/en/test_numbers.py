@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.text import numbers
+from models.text.languages.en import numbers
 
 DIGITS = "zero one two three four five six seven eight nine".split()
 

@@ -2,8 +2,8 @@
 
 import re
 
-from models.text import numbers
-from models.text.context import Reader, before
+from models.text.languages.en import numbers
+from models.text.languages.en.context import Reader, before
 
 _GROUP = r"(?:(?: ?[./-] ?| )\(?\d{1,12}+\)?|\(\d{1,6}+\)|(?<=\))\d{1,12}+)"
 _EXTENSION = r"(?:,? ?(?:ext(?:ension)?\.?|x) ?(?P<extension>\d{1,6}+))?"

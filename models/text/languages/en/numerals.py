@@ -6,8 +6,8 @@ other name, or a heading, it is a number. A single letter is a numeral only wher
 
 import re
 
-from models.text import numbers
-from models.text.context import Reader, after, before
+from models.text.languages.en import numbers
+from models.text.languages.en.context import Reader, after, before
 
 _HEADING = re.compile(
     r"""\b(?:Chapter|Part|Act|Scene|Volume|Vol\.|Book|Phase|Section|Level|War|Type|Title|Appendix

@@ -8,8 +8,8 @@ from functools import cache
 from threading import Lock
 
 from data.errors import InputError
-from models.text.alignment import divide
-from models.text.normalising import Spoken, read_aloud
+from models.text.languages.en.alignment import divide
+from models.text.languages.en.normalising import Spoken, read_aloud
 from models.text.symbols import BOUNDARY, LANGUAGE_MARKS, split_phone
 
 CACHED_TEXTS = 50_000

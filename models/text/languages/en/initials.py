@@ -2,7 +2,7 @@
 
 import re
 
-from models.text.letters import INTERJECTIONS, LETTER_NAMES
+from models.text.languages.en.letters import INTERJECTIONS, LETTER_NAMES
 
 _ACRONYMS = frozenset(
     """NASA NATO AIDS OPEC UNESCO UNICEF FIFA NAFTA SCUBA LASER RADAR SONAR NORAD SWAT PIN RAM ROM

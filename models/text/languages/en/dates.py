@@ -2,9 +2,9 @@
 
 import re
 
-from models.text import numbers
-from models.text.context import Reader, before
-from models.text.letters import MONTHS
+from models.text.languages.en import numbers
+from models.text.languages.en.context import Reader, before
+from models.text.languages.en.letters import MONTHS
 
 MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from models.text.context import Reader, after, before
+from models.text.languages.en.context import Reader, after, before
 
 _NAMES = {
     **{"+": "plus", "=": "equals", "×": "times", "÷": "divided by", "±": "plus or minus"},

@@ -6,7 +6,7 @@ them, and '90s are years.
 
 import re
 
-from models.text.amounts import describes_noun
+from models.text.languages.en.amounts import describes_noun
 
 _FEET, _INCHES = "['’′]", "(?:[\"”″]|''|’’|′′)"
 _AMOUNT = r"\d{1,6}(?:\.\d{1,4})?(?:\s?[½¼¾⅛⅜⅝⅞]|[ -]\d/\d{1,2})?"

@@ -7,7 +7,7 @@ import pytest
 
 from data.synthetic.grammar import write_dialogue
 from models.text import normalise
-from models.text.initials import is_pronounceable, spell
+from models.text.languages.en.initials import is_pronounceable, spell
 
 SPELT = """YMCA IMDB HTML HTTPS HTTP UCLA ACLU NAACP IEEE NCAA ESPN AARP ISBN USSR USMC USPS USDA
 OECD RSVP HDMI GDPR CNBC MSNBC NCIS NYPD LAPD LGBT LGBTQ NYSE ICBM SNCF IIRC IMHO LMAO UNHCR BYOB

@@ -2,11 +2,11 @@
 
 import re
 
-from models.text import numbers
-from models.text.context import Reader, after, before
-from models.text.initials import acronym, is_shouted, spell
-from models.text.letters import ABBREVIATIONS, LETTER_NAMES, NEED_A_NUMBER, TITLES
-from models.text.numerals import NUMERALS
+from models.text.languages.en import numbers
+from models.text.languages.en.context import Reader, after, before
+from models.text.languages.en.initials import acronym, is_shouted, spell
+from models.text.languages.en.letters import ABBREVIATIONS, LETTER_NAMES, NEED_A_NUMBER, TITLES
+from models.text.languages.en.numerals import NUMERALS
 
 
 def _dotted(match: re.Match[str]) -> str:

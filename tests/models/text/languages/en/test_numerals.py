@@ -3,7 +3,7 @@
 import pytest
 
 from models.text import normalise
-from models.text.numerals import roman
+from models.text.languages.en.numerals import roman
 
 READ = {
     # who

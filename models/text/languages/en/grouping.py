@@ -7,7 +7,7 @@ is a decimal point ("1.234 km"), but between whole euros it groups ("1.234 €")
 
 import re
 
-from models.text.units import UNIT
+from models.text.languages.en.units import UNIT
 
 _BLANK = "\u00a0\u2007\u2009\u202f"
 _AFTER = r"(?!\w|[.,]\d)"

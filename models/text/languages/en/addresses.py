@@ -6,10 +6,10 @@ only the host is read: nobody says what follows it.
 
 import re
 
-from models.text import numbers
-from models.text.context import Reader, before
-from models.text.initials import acronym
-from models.text.letters import ABBREVIATIONS, LETTER_NAMES, TITLES
+from models.text.languages.en import numbers
+from models.text.languages.en.context import Reader, before
+from models.text.languages.en.initials import acronym
+from models.text.languages.en.letters import ABBREVIATIONS, LETTER_NAMES, TITLES
 
 _SIGNS = {
     **{".": "dot", "+": "plus", "-": "dash", "/": "slash", "\\": "backslash", ":": "colon"},

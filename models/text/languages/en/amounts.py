@@ -2,8 +2,8 @@
 
 import re
 
-from models.text import numbers
-from models.text.context import after, before
+from models.text.languages.en import numbers
+from models.text.languages.en.context import after, before
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 MAGNITUDES = {

@@ -8,10 +8,10 @@ Germany: nobody writes those the American way. Years of two digits are 1969 to 2
 
 import re
 
-from models.text import numbers
-from models.text.context import Reader, after, before
-from models.text.dates import YEAR, ZONE, date, month, time_of_day, zone
-from models.text.letters import MONTHS
+from models.text.languages.en import numbers
+from models.text.languages.en.context import Reader, after, before
+from models.text.languages.en.dates import YEAR, ZONE, date, month, time_of_day, zone
+from models.text.languages.en.letters import MONTHS
 
 _NAMES = list(MONTHS.values())
 _MONTH_NAME = r"(?P<name>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"

@@ -52,7 +52,11 @@ VERBS: dict[str, tuple[str, str, str, bool]] = {
 }
 
 # Second words that need pages or models, which data may not import.
-_OF_APP = {("build", "review"): "app.review", ("data", "convert"): "app.convert"}
+_OF_APP = {
+    ("build", "review"): "app.review",
+    ("data", "convert"): "app.convert",
+    ("data", "synthetic"): "app.corpus",
+}
 
 
 def main(argv: list[str]) -> int:

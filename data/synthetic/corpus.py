@@ -1,7 +1,7 @@
 """Whole corpora: seeded dialogues, spoken by several processes, in NCSSD layout with the truth."""
 
-import hashlib
 import json
+import logging
 import multiprocessing
 import os
 import random
@@ -14,34 +14,52 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from data.audio import SAMPLE_RATE
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
-from data.errors import InputError, RepError
+from data.errors import InputError, MissingModelError, RepError
 from data.files import atomic_write, clean_leftovers, prepare_folder
 from data.synthetic import world
-from data.synthetic.grammar import SPLITS, write_dialogue
+from data.synthetic.grammar import Line
+from data.synthetic.kokoro.store import default_store
+from data.synthetic.kokoro.voices import KokoroVoice, kokoro_voices
 from data.synthetic.manner import manners_of_dialogue, performed
 from data.synthetic.phones import PAUSE, Spoken
-from data.synthetic.speech import perform
-from data.synthetic.voices import CorpusVoice, draw_pair, voices
+from data.synthetic.recipe import Recipe, Script, cast_of, dialogue_seed, scripts
+from data.synthetic.speech import Part, Voice, missing_synthesizers, perform_all
+from data.synthetic.voices import voices
 
-_TEST_BIT = 1 << 62
+_OLD_RECIPE = {"engines": "classic", "cast": "all", "texts": []}  # of corpora that do not say
+
+_log = logging.getLogger(__name__)
+
+Speller = Callable[[str], str]
+"""Writes a text as it is said, numbers in words; a module's function, to travel to workers."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What a corpus depends on: with its number, all that a dialogue depends on."""
+class Studio:
+    """How a corpus is made, of which its content does not depend but for rounding.
 
-    seed: int
-    split: str = "train"
+    Attributes:
+        num_workers: processes.
+        device: where Kokoro runs.
+        batch: utterances that it computes at once.
+        spell: how texts are read aloud; None for texts that are words already.
+    """
+
+    num_workers: int = 1
+    device: str = "cpu"
+    batch: int = 1
+    spell: Speller | None = None
 
 
 @dataclass
 class Summary:
     """What a corpus holds; written as corpus.json beside the dialogues."""
 
-    seed: int
-    split: str
+    recipe: Recipe
     hours: float = 0.0
     dialogues: int = 0
     turns: int = 0
@@ -50,38 +68,41 @@ class Summary:
     held_out_voices: list[str] = field(default_factory=list)
 
 
-def dialogue_seed(recipe: Recipe, index: int) -> int:
-    """The seed of one dialogue. Train seeds lie below 2^62, test seeds at or above it."""
-    digest = hashlib.sha256(f"{recipe.split} {recipe.seed} {index}".encode()).digest()
-    seed = int.from_bytes(digest[:8], "big") % _TEST_BIT
-    return seed + _TEST_BIT if recipe.split == "test" else seed
-
-
-def make_dialogue(recipe: Recipe, index: int) -> Dialogue:
+def make_dialogue(recipe: Recipe, index: int, studio: Studio = Studio()) -> Dialogue:
     """Writes and speaks one dialogue; the same recipe and number give the same samples.
 
     Raises:
+        InputError: none of its texts can be spoken.
         MissingModelError: a synthesizer is not installed.
     """
     seed = dialogue_seed(recipe, index)
-    # three streams of chance, so that words cannot depend on manner
-    topic, lines = write_dialogue(random.Random(f"words {seed}"), recipe.split)
-    manners = manners_of_dialogue(random.Random(f"manners {seed}"), len(lines))
-    sound = random.Random(f"sound {seed}")
-    pair = draw_pair(sound, recipe.split)
-    turns = [
-        _spoken_turn(pair[line.speaker], line.speaker, line.text, manner, sound)
-        for line, manner in zip(lines, manners, strict=True)
-    ]
-    extra = {"topic": topic, "seed": seed, "split": recipe.split}
-    return Dialogue(str(index), turns, extra)
+    reason = None
+    for script in scripts(recipe, index):
+        # three streams of chance, so that words cannot depend on manner
+        manners = manners_of_dialogue(random.Random(f"manners {seed}"), len(script.lines))
+        sound = random.Random(f"sound {seed}")
+        pair = cast_of(recipe, index, script.language, sound)
+        try:
+            turns = _spoken_turns(script, pair, manners, sound, studio)
+        except InputError as error:
+            reason = error
+            _log.warning("dialogue %s is left out: %s", script.source, error)
+            continue
+        extra = {
+            "topic": script.source,
+            "language": script.language,
+            "seed": seed,
+            "split": recipe.split,
+        }
+        return Dialogue(str(index), turns, extra)
+    raise InputError(f"no text can be spoken for dialogue {index}; the last one: {reason}")
 
 
 def make_corpus(
     root: str | Path,
     hours: float,
     recipe: Recipe,
-    num_workers: int = 1,
+    studio: Studio = Studio(),
     command: str = "",
     progress: Callable[[float], None] = lambda hours_done: None,
 ) -> Summary:
@@ -92,8 +113,8 @@ def make_corpus(
     Args:
         root: where the dialogues and corpus.json go.
         hours: of sound, at least.
-        recipe: seed and split.
-        num_workers: processes.
+        recipe: what it depends on.
+        studio: how it is made.
         command: noted in corpus.json.
         progress: called with the hours that are there, after each dialogue.
 
@@ -102,10 +123,12 @@ def make_corpus(
         MissingModelError: a synthesizer is not installed.
     """
     root = Path(root)
+    num_workers = studio.num_workers
     _check(root, hours, recipe, num_workers)
+    _check_engines(recipe)
     prepare_folder(root)
     clean_leftovers(root)  # of a run that was killed
-    summary = Summary(recipe.seed, recipe.split, command=command)
+    summary = Summary(recipe, command=command)
     if not (root / "corpus.json").exists():
         _write_summary(root, summary, set())  # from now on the folder is known for ours
     spoken: set[str] = set()
@@ -117,7 +140,7 @@ def make_corpus(
             while summary.hours < hours:
                 while len(pending) < 4 * num_workers:
                     made = (root / str(index)).exists()
-                    future = pool.submit(_turn_facts, root, recipe, index)
+                    future = pool.submit(_turn_facts, root, recipe, index, studio)
                     pending.append((index, future, not made))
                     index += 1
                 _, future, _ = pending.pop(0)
@@ -141,32 +164,51 @@ def make_corpus(
     return summary
 
 
-def _spoken_turn(
-    voice: CorpusVoice, speaker: int, text: str, manner: str, rng: random.Random
-) -> Turn:
-    spoken = perform(voice, text, performed(manner, rng))
+def _spoken_turns(
+    script: Script,
+    pair: tuple[Voice, Voice],
+    manners: list[str],
+    rng: random.Random,
+    studio: Studio,
+) -> list[Turn]:
+    parts = []
+    for line, manner in zip(script.lines, manners, strict=True):
+        voice = pair[line.speaker]
+        text = line.text if studio.spell is None else studio.spell(line.text)
+        natural = isinstance(voice, KokoroVoice)
+        parts.append(Part(voice, text, performed(manner, rng, natural), rng.getrandbits(32)))
+    spoken = perform_all(parts, studio.device, studio.batch)
+    return [
+        _turn(line, manner, part, sound)
+        for line, manner, part, sound in zip(script.lines, manners, parts, spoken, strict=True)
+    ]
+
+
+def _turn(line: Line, manner: str, part: Part, spoken: Spoken) -> Turn:
     sounding = [phone for phone in spoken.phones if phone[0] != PAUSE]
     seconds = sum(end - start for _, start, end in sounding)
     truth = {
-        "voice": voice.id,
-        "synthesizer": voice.synthesizer,
+        "voice": part.voice.id,
+        "synthesizer": part.voice.synthesizer,
         "manner": manner,
         "f0_hz": round(world.mean_f0(spoken.samples, SAMPLE_RATE), 1),
         "rate": round(len(sounding) / seconds, 3),
         "phones": _rounded(spoken),
     }
-    return Turn(speaker, text, samples=spoken.samples, extra=truth)
+    if part.text != line.text:
+        truth["spoken"] = part.text
+    return Turn(line.speaker, line.text, samples=spoken.samples, extra=truth)
 
 
 def _rounded(spoken: Spoken) -> list[list]:
     return [[name, round(start, 4), round(end, 4)] for name, start, end in spoken.phones]
 
 
-def _turn_facts(root: Path, recipe: Recipe, index: int) -> list[tuple[float, str]]:
+def _turn_facts(root: Path, recipe: Recipe, index: int, studio: Studio) -> list[tuple[float, str]]:
     """Makes a dialogue unless it is there; returns duration and voice of each of its turns."""
     folder = root / str(index)
     if not folder.exists():
-        write_ncssd_dialogue(root, make_dialogue(recipe, index))
+        write_ncssd_dialogue(root, make_dialogue(recipe, index, studio))
     metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
     return [(entry["duration"], entry["voice"]) for entry in metadata["utterents"].values()]
 
@@ -184,37 +226,59 @@ def _result(future: Future) -> list[tuple[float, str]]:
 def _check(root: Path, hours: float, recipe: Recipe, num_workers: int) -> None:
     if not 0 < hours <= 10_000:
         raise InputError(f"--hours is {hours:g}; give a number above 0 and up to 10000")
-    if recipe.split not in SPLITS:
-        raise InputError(f"--split is {recipe.split!r}; choose one of {', '.join(SPLITS)}")
+    recipe.check()
     if num_workers < 1:
         raise InputError(f"--workers is {num_workers}; give at least 1")
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is not a folder; choose another --out")
     summary = root / "corpus.json"
     if summary.is_file():
-        try:
-            there = json.loads(summary.read_text(encoding="utf-8"))
-            same = (there["seed"], there["split"]) == (recipe.seed, recipe.split)
-        except (ValueError, KeyError, TypeError):
-            raise InputError(f"{summary} is damaged; remove it or choose another --out") from None
-        if not same:
-            raise InputError(
-                f"{root} holds a corpus of seed {there['seed']}, split {there['split']}, not of "
-                f"seed {recipe.seed}, split {recipe.split}; choose another --out"
-            )
+        _check_same(root, summary, recipe)
     elif root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir()):
         raise InputError(f"{root} holds files that are no synthetic corpus; choose another --out")
 
 
+def _check_same(root: Path, summary: Path, recipe: Recipe) -> None:
+    """Raises InputError unless the corpus at `root` is of this recipe."""
+    try:
+        there = json.loads(summary.read_text(encoding="utf-8"))
+        found = {key: there.get(key, value) for key, value in _OLD_RECIPE.items()}
+        found |= {"seed": there["seed"], "split": there["split"]}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{summary} is damaged; remove it or choose another --out") from None
+    wanted = recipe.summary()
+    others = [key for key in wanted if found[key] != wanted[key]]
+    if others:
+        differences = ", ".join(f"{key} {found[key]}, not {wanted[key]}" for key in others)
+        raise InputError(f"{root} holds a corpus of {differences}; choose another --out")
+
+
+def _check_engines(recipe: Recipe) -> None:
+    """Raises MissingModelError where what is to speak is not there: nothing is swapped for it."""
+    if recipe.engines != "classic":
+        try:
+            default_store().check()
+        except MissingModelError as error:
+            raise MissingModelError(f"{error}; or do without it: --engines classic") from None
+    if recipe.engines != "teacher":
+        missing = missing_synthesizers()
+        if missing and recipe.engines == "all":
+            raise MissingModelError(f"{missing}; or do without it: --engines teacher")
+
+
 def _write_summary(root: Path, summary: Summary, spoken: set[str]) -> None:
-    held_out = {voice.id for voice in voices().values() if voice.held_out}
+    everybody = [*voices().values(), *kokoro_voices().values()]
+    held_out = {voice.id for voice in everybody if voice.held_out}
     summary.voices = sorted(spoken)
     summary.held_out_voices = sorted(spoken & held_out)
-    content = {**vars(summary), "hours": round(summary.hours, 3), "sample_rate": SAMPLE_RATE}
+    facts = {key: value for key, value in vars(summary).items() if key != "recipe"}
+    facts["hours"] = round(summary.hours, 3)
+    content = {**summary.recipe.summary(), **facts, "sample_rate": SAMPLE_RATE}
     atomic_write(root / "corpus.json", json.dumps(content, indent=1) + "\n")
 
 
 def _start_worker() -> None:
+    torch.set_num_threads(1)  # the pool spreads the work over the cores
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

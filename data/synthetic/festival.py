@@ -28,12 +28,7 @@ class Festival:
     """One festival process; `close` ends it."""
 
     def __init__(self) -> None:
-        program = shutil.which("festival")
-        if program is None:
-            raise MissingModelError(
-                "festival is not installed; install it: sudo apt install festival "
-                + " ".join(PACKAGES.values())
-            )
+        program = check()
         self._folder = tempfile.TemporaryDirectory(prefix="festival-")
         self._process = subprocess.Popen(
             [program, "--pipe"],
@@ -103,6 +98,17 @@ class Festival:
                 "festival ended unexpectedly; reinstall it: sudo apt install festival "
                 + " ".join(PACKAGES.values())
             ) from None
+
+
+def check() -> str:
+    """The path of the program. Raises MissingModelError when it is not installed."""
+    program = shutil.which("festival")
+    if program is None:
+        raise MissingModelError(
+            "festival is not installed; install it: sudo apt install festival "
+            + " ".join(PACKAGES.values())
+        )
+    return program
 
 
 def speak(

@@ -72,6 +72,11 @@ def speak(
     return Spoken(samples, sample_rate, phones)
 
 
+def check() -> None:
+    """Raises MissingModelError unless flite can speak."""
+    _library()
+
+
 def _segments(library: ctypes.CDLL, utterance: int) -> list[Phone]:
     phones, start = [], 0.0
     item = library.relation_head(library.utt_relation(utterance, b"Segment"))

@@ -1,21 +1,16 @@
 """What is said: sentences from templates, and dialogues of 2 to 8 turns.
 
-A sentence belongs to the test split when a hash of its normalised text says so (5 %). Generation
-of a split only ever speaks sentences of that split; those of three words or fewer ("I see.") are
-exempt, since without them there are no backchannels. Numbers are written in words, so that every
-synthesizer speaks the same ones. Nothing here knows of manner, so texts cannot give it away.
+Generation of a split only ever speaks sentences of that split (`data.synthetic.splits`). Numbers
+are written in words, so that every synthesizer speaks the same ones. Nothing here knows of manner,
+so texts cannot give it away.
 """
 
-import hashlib
 import random
 import re
 from dataclasses import dataclass
 
 from data.synthetic.lexicon import Topic, ing, names, number, topics
-
-EXEMPT_WORDS = 3
-TEST_SHARE = 0.05
-SPLITS = ("train", "test")
+from data.synthetic.splits import normalised, split_of
 
 _STATEMENTS = (
     "The {a} {t} in the {pl} was {vd} by the {p} {when}.",
@@ -163,20 +158,6 @@ class Line:
     text: str
 
 
-def normalised(sentence: str) -> str:
-    """Lower-case words and nothing else: what makes two sentences the same."""
-    return " ".join(re.findall(r"[a-z']+", sentence.lower()))
-
-
-def split_of(sentence: str) -> str | None:
-    """`train` or `test`, by a hash of the sentence; None for the exempt short ones."""
-    words = normalised(sentence)
-    if len(words.split()) <= EXEMPT_WORDS:
-        return None
-    digest = hashlib.sha256(words.encode()).digest()
-    return "test" if int.from_bytes(digest[:4], "big") < TEST_SHARE * 2**32 else "train"
-
-
 def sentences_of(text: str) -> list[str]:
     """The sentences of a turn's text."""
     return [part for part in re.split(r"(?<=[.?!])\s+", text) if part]
@@ -248,7 +229,7 @@ def write_dialogue(rng: random.Random, split: str) -> tuple[str, list[Line]]:
 
     Args:
         rng: all chance comes from here.
-        split: `train` or `test`.
+        split: one of SPLITS.
 
     Returns:
         The topic's name and 2 to 8 lines, speakers 0 (user) and 1 (agent) in turn.

@@ -1,12 +1,16 @@
 """Speaks any text in any voice of the corpus, in any manner, with the times of its phones."""
 
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from data.audio import SAMPLE_RATE, resample
-from data.errors import InputError
+from data.errors import InputError, MissingModelError
 from data.synthetic import espeak, festival, flite, world
+from data.synthetic.kokoro.engine import Line, teacher
+from data.synthetic.kokoro.voices import KokoroVoice, kokoro_voices
 from data.synthetic.manner import MANNERS, Manner, performed
 from data.synthetic.phones import PAUSE, Phone, Spoken, cut, scaled, tidy
 from data.synthetic.voices import CorpusVoice, voices
@@ -17,6 +21,18 @@ _KNEE = 0.8
 _FADE_S = 0.004
 _ENGINES = {"flite": flite, "festival": festival, "espeak-ng": espeak}
 
+Voice = CorpusVoice | KokoroVoice
+
+
+@dataclass(frozen=True)
+class Part:
+    """A turn to be spoken: by whom, what (numbers in words), how, and a seed."""
+
+    voice: Voice
+    text: str
+    manner: Manner
+    seed: int = 0
+
 
 def speak(
     voice_id: str, text: str, manner: str = "neutral", seed: int = 0
@@ -24,8 +40,8 @@ def speak(
     """Speaks a text.
 
     Args:
-        voice_id: a key of `voices()`.
-        text: English, with numbers in words.
+        voice_id: a key of `voices()` or `kokoro_voices()`.
+        text: English, or Mandarin by a voice of Kokoro; numbers in words.
         manner: a key of MANNERS.
         seed: of the small differences between two performances.
 
@@ -36,30 +52,70 @@ def speak(
         InputError: no such voice or manner, or a text in which there is nothing to say.
         MissingModelError: its synthesizer is not installed.
     """
-    voice = voices().get(voice_id)
+    voice = voices().get(voice_id) or kokoro_voices().get(voice_id)
     if voice is None:
         raise InputError(f"no synthetic voice {voice_id!r}; data.synthetic.VOICES lists them")
     if manner not in MANNERS:
         raise InputError(f"no manner {manner!r}; choose one of {', '.join(MANNERS)}")
-    spoken = perform(voice, text, performed(manner, random.Random(f"{seed} {voice_id} {text}")))
+    rng = random.Random(f"{seed} {voice_id} {text}")
+    manner_of_turn = performed(manner, rng, natural=isinstance(voice, KokoroVoice))
+    spoken = perform_all([Part(voice, text, manner_of_turn, seed)])[0]
     return spoken.samples, spoken.phones
 
 
-def perform(voice: CorpusVoice, text: str, manner: Manner) -> Spoken:
+def perform(voice: Voice, text: str, manner: Manner) -> Spoken:
     """Speaks a text in exactly this manner; at 24 kHz, trimmed and levelled. Raises as `speak`."""
-    spoken = _synthesize(voice, text, manner)
-    # played `formant` times faster: pitch, formants and rate all rise by it
-    played_hz = spoken.sample_rate * voice.formant
-    samples = resample(spoken.samples, played_hz, SAMPLE_RATE)
-    phones = scaled(spoken.phones, 1 / voice.formant)
-    whole = Spoken(samples, SAMPLE_RATE, tidy(phones, samples.shape[0] / SAMPLE_RATE))
+    return perform_all([Part(voice, text, manner)])[0]
+
+
+def perform_all(parts: Sequence[Part], device: str = "cpu", batch: int = 1) -> list[Spoken]:
+    """Speaks several texts; those of Kokoro's voices in batches.
+
+    Args:
+        parts: what to speak.
+        device: where Kokoro runs.
+        batch: utterances that Kokoro computes at once.
+
+    Raises:
+        InputError: a text in which there is nothing to say.
+        MissingModelError: a synthesizer is not installed.
+    """
+    lines = {
+        index: Line(part.voice, part.text, part.manner, part.seed)
+        for index, part in enumerate(parts)
+        if isinstance(part.voice, KokoroVoice)
+    }
+    spoken: dict[int, Spoken] = {}
+    if lines:
+        answers = teacher(device, batch).speak(list(lines.values()))
+        spoken = dict(zip(lines, answers, strict=True))
+    for index, part in enumerate(parts):
+        if isinstance(part.voice, CorpusVoice):
+            spoken[index] = _synthesize(part.voice, part.text, part.manner)
+    return [_finished(spoken[index], part) for index, part in enumerate(parts)]
+
+
+def missing_synthesizers() -> str:
+    """Why flite or festival cannot speak here; empty when both can."""
+    for begin in (flite.check, festival.check):
+        try:
+            begin()
+        except MissingModelError as error:
+            return str(error)
+    return ""
+
+
+def _finished(spoken: Spoken, part: Part) -> Spoken:
+    samples = resample(spoken.samples, spoken.sample_rate, SAMPLE_RATE)
+    whole = Spoken(samples, SAMPLE_RATE, tidy(spoken.phones, samples.shape[0] / SAMPLE_RATE))
     if all(name == PAUSE for name, _, _ in whole.phones):
-        raise InputError(f"there is nothing to say in {text!r:.60}; give a text with words")
+        raise InputError(f"there is nothing to say in {part.text!r:.60}; give a text with words")
     trimmed = cut(whole, MARGIN_S)
-    return Spoken(_levelled(trimmed, manner.level_db), SAMPLE_RATE, trimmed.phones)
+    return Spoken(_levelled(trimmed, part.manner.level_db), SAMPLE_RATE, trimmed.phones)
 
 
 def _synthesize(voice: CorpusVoice, text: str, manner: Manner) -> Spoken:
+    """By flite, festival or espeak-ng; at the rate that it is to be played at."""
     pitch, stretch = voice.pitch * manner.pitch / voice.formant, voice.formant / manner.rate
     engine = _ENGINES[voice.synthesizer]
     if not voice.ignores_pitch:
@@ -73,7 +129,9 @@ def _synthesize(voice: CorpusVoice, text: str, manner: Manner) -> Spoken:
         samples = resample(spoken.samples, spoken.sample_rate, rate)
         changed = world.change(samples, rate, pitch, pitch_range, voice.colour)
         spoken = Spoken(changed, rate, spoken.phones)
-    return spoken
+    # played `formant` times faster: pitch, formants and rate all rise by it
+    played_hz = spoken.sample_rate * voice.formant
+    return Spoken(spoken.samples, played_hz, scaled(spoken.phones, 1 / voice.formant))
 
 
 def _levelled(spoken: Spoken, level_db: float) -> np.ndarray:

@@ -16,8 +16,10 @@ from data.dialogue import check_ncssd, read_ncssd
 from data.errors import InputError
 from data.files import PART
 from data.synthetic import ANSWER_TO, VOICES
-from data.synthetic.corpus import Recipe, dialogue_seed, make_corpus
-from data.synthetic.grammar import sentences_of, split_of
+from data.synthetic.corpus import Studio, make_corpus
+from data.synthetic.grammar import sentences_of
+from data.synthetic.recipe import Recipe, dialogue_seed
+from data.synthetic.splits import split_of
 from data.synthetic.voices import draw_pair
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,7 +45,7 @@ def recipe() -> Recipe:
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> Path:
     root = tmp_path_factory.mktemp("corpus") / "one"
-    make_corpus(root, HOURS, recipe, num_workers=1, command="launch.py data ...")
+    make_corpus(root, HOURS, recipe, command="launch.py data ...")
     return root
 
 
@@ -54,6 +56,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 def command(recipe: Recipe, root: Path, hours: float = HOURS, workers: int = 1) -> list[str]:
     given = {"--hours": hours, "--seed": recipe.seed, "--out": root, "--workers": workers}
+    given["--engines"] = "classic"
     return ["synthetic", *(str(word) for pair in given.items() for word in pair)]
 
 
@@ -82,7 +85,7 @@ def test_a_corpus_is_sound_ncssd_with_the_truth(corpus: Path, recipe: Recipe) ->
 
 
 def test_two_workers_make_the_same(corpus: Path, recipe: Recipe, tmp_path: Path) -> None:
-    make_corpus(tmp_path / "two", HOURS, recipe, num_workers=2)
+    make_corpus(tmp_path / "two", HOURS, recipe, Studio(num_workers=2))
     assert contents(tmp_path / "two") == contents(corpus)
 
 
@@ -148,12 +151,12 @@ def _alive(session: int) -> bool:
     [
         ({"hours": 0.0}, "--hours is 0"),
         ({"hours": float("nan")}, "--hours is nan"),
-        ({"num_workers": 0}, "--workers is 0"),
+        ({"studio": Studio(num_workers=0)}, "--workers is 0"),
         ({"recipe": Recipe(1, "dev")}, "--split is 'dev'"),
     ],
 )
 def test_senseless_wishes_are_explained(tmp_path: Path, change: dict, words: str) -> None:
-    wishes = {"hours": 1.0, "recipe": Recipe(1), "num_workers": 1, **change}
+    wishes = {"hours": 1.0, "recipe": Recipe(1), **change}
     with pytest.raises(InputError, match=words):
         make_corpus(tmp_path / "new", **wishes)
     assert not (tmp_path / "new").exists()

@@ -5,15 +5,10 @@ import random
 import pytest
 
 from data.synthetic import held_out_sentences
-from data.synthetic.corpus import Recipe, dialogue_seed
-from data.synthetic.grammar import (
-    EXEMPT_WORDS,
-    normalised,
-    sentences_of,
-    split_of,
-    write_dialogue,
-)
+from data.synthetic.grammar import sentences_of, write_dialogue
 from data.synthetic.lexicon import ing, number, past, plural, topics
+from data.synthetic.recipe import Recipe, dialogue_seed
+from data.synthetic.splits import EXEMPT_WORDS, normalised, split_of
 
 
 def dialogues(split: str, num: int):

@@ -1,0 +1,149 @@
+"""Kokoro as one more engine of the corpus: texts in a voice and a manner, with phone times."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from data.audio import SAMPLE_RATE
+from data.errors import InputError
+from data.synthetic.kokoro.model import Kokoro, Rendering, Request
+from data.synthetic.kokoro.phonemes import phonemes
+from data.synthetic.kokoro.store import Store, default_store
+from data.synthetic.kokoro.timing import phones_of
+from data.synthetic.kokoro.voices import KokoroVoice, Shares
+from data.synthetic.manner import Manner
+from data.synthetic.phones import Phone, Spoken, scaled
+
+_log = logging.getLogger(__name__)
+MOST_PHONES = 400
+"""Longer texts are spoken in pieces; the model takes 510, but was taught on less."""
+
+_SPEED_LIMITS = (0.5, 2.0)
+_NUM_ROWS = 510
+
+
+@dataclass(frozen=True)
+class Line:
+    """What to say: a text of words, by whom, how, and a seed for the noise in it."""
+
+    voice: KokoroVoice
+    text: str
+    manner: Manner
+    seed: int = 0
+
+
+class Teacher:
+    """Kokoro with its voices.
+
+    Args:
+        network: on the device where it shall run.
+        vocabulary: ids of the characters of its alphabet.
+        store: where its voices lie.
+        batch: utterances computed at once.
+    """
+
+    def __init__(
+        self, network: Kokoro, vocabulary: dict[str, int], store: Store, batch: int = 1
+    ) -> None:
+        self._network, self._vocabulary, self._store = network, vocabulary, store
+        self._batch = batch
+        self._tables: dict[str, np.ndarray] = {}
+
+    def speak(self, lines: Sequence[Line]) -> list[Spoken]:
+        """Speaks lines, in their order; levels and edges are as they come.
+
+        The rate of samples is the one to play at: `formant` times that of the model.
+
+        Raises:
+            InputError: a line without anything to say, or with digits.
+            MissingModelError: the voices are not there.
+        """
+        pieces: list[tuple[int, str]] = []
+        for index, line in enumerate(lines):
+            pieces += [(index, piece) for piece in self._letters(line)]
+        order = sorted(range(len(pieces)), key=lambda i: len(pieces[i][1]))  # little padding
+        rendered: dict[int, Rendering] = {}
+        for start in range(0, len(order), self._batch):
+            some = order[start : start + self._batch]
+            requests = [self._request(lines[pieces[i][0]], pieces[i][1], i) for i in some]
+            rendered |= dict(zip(some, self._network.speak(requests), strict=True))
+        spoken = [
+            [(letters, rendered[i]) for i, (owner, letters) in enumerate(pieces) if owner == index]
+            for index in range(len(lines))
+        ]
+        return [_joined(parts, line) for parts, line in zip(spoken, lines, strict=True)]
+
+    def _letters(self, line: Line) -> list[str]:
+        """A line's phones in pieces that the model takes."""
+        read = phonemes(line.text, line.voice.accent)
+        unknown = {letter for letter in read if letter not in self._vocabulary}
+        if unknown:
+            _log.warning("no phones for %s in %r", "".join(sorted(unknown)), line.text)
+        letters = re.sub(r"\s+", " ", "".join(c for c in read if c in self._vocabulary)).strip()
+        if not re.search(r"\w", letters):
+            raise InputError(f"there is nothing to say in {line.text!r:.60}; give words")
+        return pieces_of(letters, MOST_PHONES)
+
+    def _request(self, line: Line, letters: str, piece: int) -> Request:
+        formant, manner = line.voice.formant, line.manner
+        digest = hashlib.sha256(f"{line.seed} {line.voice.id} {letters} {piece}".encode())
+        return Request(
+            [self._vocabulary[letter] for letter in letters],
+            self._style(line.voice, len(letters)),
+            f0=manner.pitch / formant,
+            span=manner.pitch_range,
+            speed=float(np.clip(manner.rate / formant, *_SPEED_LIMITS)),
+            seed=int.from_bytes(digest.digest()[:4], "big"),
+        )
+
+    def _style(self, voice: KokoroVoice, num_phones: int) -> np.ndarray:
+        row = min(max(num_phones, 1), _NUM_ROWS) - 1
+        half = self._network.config.style_dim
+        sounds, speaks = self._mean(voice.sounds, row), self._mean(voice.speaks, row)
+        return np.concatenate([sounds[:half], speaks[half:]])
+
+    def _mean(self, shares: Shares, row: int) -> np.ndarray:
+        for name, _ in shares:
+            if name not in self._tables:
+                self._tables[name] = self._store.voice(name)
+        total = sum(share for _, share in shares)
+        rows = [self._tables[name][row] * (share / total) for name, share in shares]
+        return np.stack(rows).sum(0)
+
+
+def pieces_of(letters: str, most: int) -> list[str]:
+    """Cuts a string of phones at sentence ends, else at commas, else at spaces, so that no piece
+    is longer than `most`."""
+    pieces = []
+    while len(letters) > most:
+        window = letters[:most]
+        cut = max((window.rfind(mark) + 1 for mark in (". ", "! ", "? ")), default=0)
+        cut = cut or window.rfind(", ") + 1 or window.rfind(" ") + 1 or most
+        pieces.append(letters[:cut].strip())
+        letters = letters[cut:].strip()
+    return [*pieces, letters] if letters else pieces
+
+
+@cache
+def teacher(device: str = "cpu", batch: int = 1) -> Teacher:
+    """The teacher from the user's cache, loaded once a process. Raises MissingModelError."""
+    store = default_store()
+    return Teacher(store.network(device), store.vocabulary(), store, batch)
+
+
+def _joined(parts: list[tuple[str, Rendering]], line: Line) -> Spoken:
+    """The pieces of a line one after the other, at the rate they are to be played at."""
+    phones: list[Phone] = []
+    offset = 0.0
+    for letters, rendering in parts:
+        found = phones_of(letters, rendering.durations, rendering.samples)
+        phones += [(name, start + offset, end + offset) for name, start, end in found]
+        offset += rendering.samples.shape[0] / SAMPLE_RATE
+    samples = np.concatenate([rendering.samples for _, rendering in parts])
+    formant = line.voice.formant
+    return Spoken(samples, SAMPLE_RATE * formant, scaled(phones, 1 / formant))

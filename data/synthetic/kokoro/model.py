@@ -1,0 +1,184 @@
+"""Kokoro-82M: phones and a voice to 24 kHz speech, with its durations and F0 in our hands.
+
+A StyleTTS 2 model (2306.07691) with an iSTFTNet decoder (2203.02395), inference alone. It is
+written here because the published package brings spaCy along and normalises over the padding of a
+batch, so that utterances would change each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from data.errors import InputError
+from data.synthetic.kokoro.blocks import mask_of, silence
+from data.synthetic.kokoro.generator import FRAME_SAMPLES, Decoder
+from data.synthetic.kokoro.prosody import Albert, ProsodyPredictor, TextEncoder
+
+NUM_SINES = 9
+_VOICED_HZ, _LOWEST_HZ, _USUAL_HZ = 40.0, 20.0, 150.0
+
+
+@dataclass(frozen=True)
+class KokoroConfig:
+    """Sizes; the defaults are those of Kokoro v1.0."""
+
+    num_symbols: int = 178
+    dim: int = 512
+    style_dim: int = 128
+    num_layers: int = 3
+    max_frames: int = 50
+    bert_dim: int = 768
+    bert_embedding_dim: int = 128
+    bert_hidden: int = 2048
+    bert_heads: int = 12
+    bert_layers: int = 12
+    max_tokens: int = 512
+    decoder_width: int = 1024
+    generator_channels: int = 512
+
+
+@dataclass(frozen=True)
+class Request:
+    """One utterance to speak.
+
+    Attributes:
+        tokens: ids of its phones, at most `max_tokens - 2`.
+        style: `[2 * style_dim]`: how the voice sounds, then how it speaks.
+        f0: factor of F0.
+        span: exponent of F0 about its median; 1 leaves its movement as it is.
+        speed: factor of the rate of speech, before durations are rounded to whole frames.
+        seed: of the noise in unvoiced sounds.
+    """
+
+    tokens: Sequence[int]
+    style: np.ndarray
+    f0: float = 1.0
+    span: float = 1.0
+    speed: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One utterance: samples `[600 T]` at 24 kHz (none where only planned), frames of each token
+    with those of the silence before and after `[N + 2]`, F0 in Hz `[2 T]` (0: none)."""
+
+    samples: np.ndarray
+    durations: np.ndarray
+    f0: np.ndarray
+
+
+class Kokoro(nn.Module):
+    """The network; `speak` is its interface."""
+
+    def __init__(self, config: KokoroConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, style_dim = config.dim, config.style_dim
+        self.bert = Albert(
+            config.num_symbols, config.bert_dim, config.bert_embedding_dim, config.bert_hidden,
+            config.bert_heads, config.bert_layers, config.max_tokens,
+        )  # fmt: skip
+        self.bert_encoder = nn.Linear(config.bert_dim, dim)
+        self.predictor = ProsodyPredictor(dim, style_dim, config.num_layers, config.max_frames)
+        self.text_encoder = TextEncoder(config.num_symbols, dim, config.num_layers)
+        self.decoder = Decoder(dim, style_dim, config.decoder_width, config.generator_channels)
+
+    @property
+    def device(self) -> torch.device:
+        return self.bert_encoder.weight.device
+
+    @torch.inference_mode()
+    def speak(self, requests: Sequence[Request], sound: bool = True) -> list[Rendering]:
+        """Speaks a batch; an utterance does not depend on the others, but for rounding.
+
+        Args:
+            requests: at least one.
+            sound: False plans durations and F0 alone, at a fifteenth of the cost.
+
+        Raises:
+            InputError: an utterance of no phones or of more than the model takes.
+        """
+        self._check(requests)
+        ids, lengths = self._padded([torch.tensor([0, *r.tokens, 0]) for r in requests])
+        styles = torch.from_numpy(np.stack([request.style for request in requests]))
+        sounds, speaks = styles.float().to(self.device).chunk(2, dim=1)
+        features, durations, text = self._encode(ids, lengths, speaks)
+        speed = self._column(requests, "speed")
+        mask = mask_of(lengths, self.device)
+        frames = silence((durations / speed).round().clamp(min=1)[:, None], mask)[:, 0].long()
+        counts = frames.sum(1).cpu()
+        frame_lengths = None if bool((counts == counts[0]).all()) else counts
+        token = _token_of_frame(frames, int(counts.max()))
+        spread = features.gather(1, token[..., None].expand(-1, -1, features.shape[-1]))
+        f0, energy = self.predictor.curves(spread, speaks, frame_lengths)
+        f0 = _moved(f0, self._column(requests, "f0"), self._column(requests, "span"))
+        samples = torch.zeros(len(requests), 0)
+        if sound:
+            text = text.gather(2, token[:, None].expand(-1, text.shape[1], -1))
+            text = silence(text, mask_of(frame_lengths, self.device))
+            noise = self._noise(requests, counts)
+            samples = self.decoder(text, f0, energy, sounds, frame_lengths, noise).cpu()
+        return [
+            Rendering(
+                samples[row, : count * FRAME_SAMPLES].numpy(),
+                frames[row, : len(request.tokens) + 2].cpu().numpy(),
+                torch.where(f0 > _LOWEST_HZ, f0, 0.0)[row, : 2 * count].cpu().numpy(),
+            )
+            for row, (request, count) in enumerate(zip(requests, counts.tolist(), strict=True))
+        ]
+
+    def _encode(
+        self, ids: Tensor, lengths: Tensor | None, speaks: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Features `[B, N, dim + style]`, frames `[B, N]` (real), text `[B, dim, N]`."""
+        mask = mask_of(lengths, self.device)
+        known = self.bert_encoder(self.bert(ids, mask))
+        features, durations = self.predictor.durations(known, speaks, lengths)
+        return features, durations, self.text_encoder(ids, lengths, mask)
+
+    def _padded(self, rows: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        lengths = torch.tensor([len(row) for row in rows])
+        ids = pad_sequence(rows, batch_first=True).to(self.device)
+        return ids, None if bool((lengths == lengths[0]).all()) else lengths
+
+    def _column(self, requests: Sequence[Request], name: str) -> Tensor:
+        values = [float(getattr(request, name)) for request in requests]
+        return torch.tensor(values, device=self.device)[:, None]
+
+    def _noise(self, requests: Sequence[Request], counts: Tensor) -> Tensor:
+        """Every utterance has a noise of its own, the same in any batch and on any device."""
+        noise = torch.zeros(len(requests), NUM_SINES, int(counts.max()) * FRAME_SAMPLES)
+        for row, request in enumerate(requests):
+            generator = torch.Generator().manual_seed(request.seed)
+            length = int(counts[row]) * FRAME_SAMPLES
+            noise[row, :, :length] = torch.randn(NUM_SINES, length, generator=generator)
+        return noise.to(self.device)
+
+    def _check(self, requests: Sequence[Request]) -> None:
+        most = self.config.max_tokens - 2
+        for request in requests:
+            if not 1 <= len(request.tokens) <= most:
+                raise InputError(
+                    f"Kokoro speaks 1 to {most} phones at once, got {len(request.tokens)}; "
+                    "give a text with words, or split it at sentence ends"
+                )
+
+
+def _token_of_frame(frames: Tensor, num_frames: int) -> Tensor:
+    """Frames of each token `[B, N]` -> the token under each of `num_frames` frames `[B, T]`."""
+    index = torch.arange(num_frames, device=frames.device).expand(len(frames), -1).contiguous()
+    token = torch.searchsorted(frames.cumsum(1), index, right=True)
+    return token.clamp(max=frames.shape[1] - 1)
+
+
+def _moved(f0: Tensor, factor: Tensor, span: Tensor) -> Tensor:
+    """F0 `[B, T]` in Hz, its movement about each row's median raised to `span`, then scaled."""
+    voiced = torch.where(f0 > _VOICED_HZ, f0, torch.nan)
+    middle = voiced.nanmedian(1, keepdim=True)[0].nan_to_num(_USUAL_HZ)
+    moved = middle * (f0.clamp(min=_LOWEST_HZ) / middle) ** span * factor
+    return torch.where(f0 > _LOWEST_HZ, moved, f0)

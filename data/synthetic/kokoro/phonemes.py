@@ -1,0 +1,111 @@
+"""Text to Kokoro's alphabet: espeak-ng for English, misaki for Mandarin.
+
+Kokoro was trained on misaki's phones: a character each, capital letters for diphthongs ("A" is eɪ),
+tone arrows in Mandarin. misaki's English needs spaCy and a model that is in no package index, so
+espeak-ng's phones are respelt. Numbers, dates and signs must be written in words before.
+"""
+
+import logging
+import re
+import unicodedata
+import warnings
+from functools import cache
+from threading import Lock
+
+from data.errors import InputError, MissingModelError
+
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LATIN = re.compile(r"[A-Za-z][A-Za-z' -]*[A-Za-z]|[A-Za-z]")
+_TIE = "^"
+_FOR_ALL = {
+    f"a{_TIE}ɪ": "I", f"a{_TIE}ʊ": "W", f"e{_TIE}ɪ": "A", f"ɔ{_TIE}ɪ": "Y", f"t{_TIE}ʃ": "ʧ",
+    f"d{_TIE}ʒ": "ʤ", f"ə{_TIE}l": "ᵊl", "ɚ": "əɹ", "ɐ": "ə", "r": "ɹ", "ɬ": "l", "x": "k",
+    "ç": "k", "ʲ": "", "ʔ": "t",
+}  # fmt: skip
+# In this order: longer ones first.
+_OF_ACCENT = {
+    "en-us": {f"o{_TIE}ʊ": "O", "ɜːɹ": "ɜɹ", "ɜː": "ɜɹ", "ɪə": "iə", "ː": "", "ɾ": "T"},
+    "en-gb": {f"ə{_TIE}ʊ": "Q", f"e{_TIE}ə": "ɛː", "iə": "ɪə", "ɾ": "T"},
+}
+ACCENTS = tuple(_OF_ACCENT)
+_FULL_WIDTH = str.maketrans("，。！？；：（）、～", ",.!?;:(),—")
+_lock = Lock()  # espeak-ng keeps one global state
+
+
+def phonemes(text: str, accent: str = "en-us") -> str:
+    """A text in Kokoro's alphabet.
+
+    Args:
+        text: English or Mandarin, words of the other within it; numbers in words.
+        accent: of English, one of ACCENTS.
+
+    Raises:
+        InputError: digits in the text, which would be read wrong.
+        MissingModelError: Mandarin, and misaki is not installed.
+    """
+    if re.search(r"\d", text):
+        raise InputError(f"the teacher reads no digits, got {text!r:.60}; write numbers in words")
+    if not _HAN.search(text):
+        return _english(text, accent)
+    parts, position = [], 0
+    for latin in _LATIN.finditer(text):
+        parts += [_mandarin(text[position : latin.start()]), _english(latin[0], accent)]
+        position = latin.end()
+    parts.append(_mandarin(text[position:]))
+    joined = " ".join(part.strip() for part in parts if part.strip())
+    return re.sub(r" (?=[,.!?;:])", "", joined)
+
+
+def _english(text: str, accent: str) -> str:
+    # phonemizer cuts at punctuation and keeps it; a text comes back in one piece or several
+    with _lock:
+        phones = " ".join(_espeak(accent).phonemize([text], strip=True))
+    for written, letter in [*_FOR_ALL.items(), *_OF_ACCENT[accent].items(), (_TIE, "")]:
+        phones = phones.replace(written, letter)
+    decomposed = unicodedata.normalize("NFD", phones)
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def _mandarin(text: str) -> str:
+    text = text.translate(_FULL_WIDTH)
+    if not _HAN.search(text):
+        return text
+    return _misaki()(text)[0]
+
+
+@cache
+def _espeak(accent: str):
+    import espeakng_loader
+    from phonemizer.backend import EspeakBackend
+    from phonemizer.backend.espeak.wrapper import EspeakWrapper
+
+    logger = logging.getLogger(f"{__name__}.espeak")
+    logger.setLevel(logging.ERROR)  # it warns of every two words that run together
+    EspeakWrapper.set_library(espeakng_loader.get_library_path())
+    EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
+    return EspeakBackend(
+        accent,
+        preserve_punctuation=True,
+        with_stress=True,
+        tie=_TIE,
+        language_switch="remove-flags",
+        words_mismatch="ignore",
+        logger=logger,
+    )
+
+
+@cache
+def _misaki():
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # jieba's own
+            import jieba
+            from misaki import zh
+
+            jieba.setLogLevel(logging.ERROR)
+            return zh.ZHG2P()
+    except ImportError as error:
+        raise MissingModelError(
+            f"the teacher's Mandarin needs {error.name}, which is not installed; run: "
+            "python3 launch.py data teacher"
+        ) from None

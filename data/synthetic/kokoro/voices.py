@@ -1,0 +1,137 @@
+"""Kokoro's voices: those it has, mixtures of them, and other sizes of the vocal tract.
+
+A style has two halves: how a voice sounds, in which its identity lies, and how it speaks. Both are
+means over base voices. `formant` is as in `data.synthetic.voices`: spoken lower and slower, played
+faster, so that formants move and F0 stays. Mixtures of two or three of either sex with a formant
+factor of 0.90 to 1.15 are natural and distinct.
+"""
+
+import random
+from dataclasses import dataclass
+from functools import cache
+
+_AMERICAN = (
+    *("af_heart", "af_jessica", "af_sarah", "af_alloy", "af_aoede", "af_kore", "af_nova"),
+    *("af_river", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam"),
+    *("am_michael", "am_puck", "am_santa"),
+)
+_BRITISH = (
+    *("bf_emma", "bf_isabella", "bf_alice", "bf_lily"),
+    *("bm_daniel", "bm_fable", "bm_george", "bm_lewis"),
+)
+_MANDARIN = (
+    *("zf_xiaobei", "zf_xiaoxiao", "zf_xiaoyi", "zm_yunxi", "zm_yunyang", "zm_yunxia"),
+    "zm_yunjian",
+)
+LEFT_OUT = {
+    "af_bella": "sounds worst of all",
+    "af_nicole": "whispers",
+    "am_onyx": "sounds rough",
+    "zf_xiaoni": "is not understood",
+}
+HELD_OUT_BASES = frozenset(("af_kore", "am_eric", "bf_lily", "bm_lewis", "zf_xiaoyi", "zm_yunxia"))
+"""Base voices that training never hears, alone or in a mixture."""
+
+NUM_MIXTURES = {"en": 240, "zh": 60}
+NUM_HELD_OUT_MIXTURES = {"en": 18, "zh": 6}
+_FORMANT_STEPS = (0.91, 0.94, 1.06, 1.12)
+_FORMANT_LIMITS = (0.90, 1.15)
+_SEED = 82
+
+Shares = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class KokoroVoice:
+    """One voice.
+
+    Attributes:
+        id: its name in a corpus.
+        language: `en` or `zh`, the language it is at home in.
+        accent: of its English.
+        sounds: base voices and shares that its sound is a mean of.
+        speaks: the same for how it speaks; the first is its accent.
+        formant: factor of the formants.
+        base: one of Kokoro's own, unchanged.
+        held_out: never in training.
+    """
+
+    id: str
+    language: str
+    accent: str
+    sounds: Shares
+    speaks: Shares
+    formant: float = 1.0
+    base: bool = False
+    held_out: bool = False
+
+    synthesizer = "kokoro"
+
+
+@cache
+def kokoro_voices() -> dict[str, KokoroVoice]:
+    """All voices by id, in a fixed order: the same on every machine and at every time."""
+    bases = [_base(name) for name in (*_AMERICAN, *_BRITISH, *_MANDARIN)]
+    sized = [
+        _derived(f"{base.id}+t{formant}", base.sounds, base.sounds, formant)
+        for base in bases
+        if not base.held_out
+        for formant in _FORMANT_STEPS
+    ]
+    found = [*bases, *sized, *_mixtures("en"), *_mixtures("zh")]
+    return {voice.id: voice for voice in found}
+
+
+def _base(name: str) -> KokoroVoice:
+    own: Shares = ((name, 1.0),)
+    return KokoroVoice(
+        f"kokoro-{name}", _language(name), _accent(name), own, own,
+        base=True, held_out=name in HELD_OUT_BASES,
+    )  # fmt: skip
+
+
+def _derived(
+    id: str, sounds: Shares, speaks: Shares, formant: float, held_out: bool = False
+) -> KokoroVoice:
+    name = speaks[0][0]
+    return KokoroVoice(id, _language(name), _accent(name), sounds, speaks, formant, False, held_out)
+
+
+def _mixtures(language: str) -> list[KokoroVoice]:
+    """Mixtures of two or three; half of them of one sex, a quarter speaks like another voice."""
+    rng = random.Random(f"{_SEED} {language}")
+    names = [
+        name
+        for name in ((*_AMERICAN, *_BRITISH) if language == "en" else _MANDARIN)
+        if name not in HELD_OUT_BASES
+    ]
+    num = NUM_MIXTURES[language]
+    held_out = set(rng.sample(range(num), NUM_HELD_OUT_MIXTURES[language]))
+    voices, seen = [], set()
+    while len(voices) < num:
+        first = rng.choice(names)
+        same_sex = [name for name in names if name[1] == first[1]]
+        group = same_sex if rng.random() < 0.5 else names
+        others = rng.sample([n for n in group if n != first], rng.choice((1, 1, 2)))
+        shares = [rng.uniform(0.3, 0.7) for _ in (first, *others)]
+        total = sum(shares)
+        sounds = tuple(
+            (name, round(share / total, 3))
+            for name, share in zip((first, *others), shares, strict=True)
+        )
+        formant = 1.0 if rng.random() < 0.25 else round(rng.uniform(*_FORMANT_LIMITS), 3)
+        speaks = ((rng.choice(names), 1.0),) if rng.random() < 0.25 else sounds
+        if (frozenset(name for name, _ in sounds), formant) in seen:
+            continue
+        seen.add((frozenset(name for name, _ in sounds), formant))
+        id = f"kokoro-{language}-mix{len(voices):03d}"
+        voices.append(_derived(id, sounds, speaks, formant, len(voices) in held_out))
+    return voices
+
+
+def _language(name: str) -> str:
+    return "zh" if name.startswith("z") else "en"
+
+
+def _accent(name: str) -> str:
+    return "en-gb" if name.startswith("b") else "en-us"

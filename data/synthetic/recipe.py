@@ -1,0 +1,181 @@
+"""What a corpus depends on, and what its dialogues are to be: words, voices, manners.
+
+Everything about dialogue number n follows from the recipe and n, so that a corpus grows, resumes
+and spreads over workers without changing.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from data.errors import InputError
+from data.synthetic.grammar import Line, write_dialogue
+from data.synthetic.kokoro.voices import KokoroVoice, kokoro_voices
+from data.synthetic.splits import SPLITS
+from data.synthetic.texts import read_texts, spoken_pieces
+from data.synthetic.voices import draw_pair
+
+ENGINES = ("all", "teacher", "classic")
+CASTS = ("all", "base")
+_SEED_RANGE = 1 << 62
+_SEED_OFFSETS = {"train": 0, "test": _SEED_RANGE, "validation": 2 * _SEED_RANGE}
+_EVERY = 5
+"""Of five dialogues one is by the classic synthesizers, and of five by Kokoro one is Mandarin."""
+
+_BASE_SHARE = 0.35
+_MOST_REFUSED = 50
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a corpus depends on: with its number, all that a dialogue depends on.
+
+    Attributes:
+        seed: of everything.
+        split: one of SPLITS; decides texts and voices.
+        engines: `teacher` (Kokoro), `classic` (flite, festival and espeak-ng), or `all`: a fifth of
+            the dialogues by the classic ones.
+        cast: `base` for Kokoro's own voices alone, all of them equally often.
+        texts: files of dialogue texts; without them the grammar writes.
+    """
+
+    seed: int
+    split: str = "train"
+    engines: str = "classic"
+    cast: str = "all"
+    texts: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raises InputError where a field makes no sense."""
+        for option, value, known in (
+            ("--split", self.split, SPLITS),
+            ("--engines", self.engines, ENGINES),
+            ("--cast", self.cast, CASTS),
+        ):
+            if value not in known:
+                raise InputError(f"{option} is {value!r}; choose one of {', '.join(known)}")
+        if self.texts:
+            for language, pieces in _pieces(self.texts, self.split).items():
+                if not pieces:
+                    raise InputError(
+                        f"{', '.join(self.texts)} hold no {language} dialogue of the split "
+                        f"{self.split} that can be spoken; give more texts"
+                    )
+
+    def summary(self) -> dict:
+        """The fields for corpus.json; files of texts by their hashes."""
+        hashes = [hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] for path in self.texts]
+        return {**asdict(self), "texts": hashes}
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return tuple(_pieces(self.texts, self.split)) if self.texts else ("en",)
+
+
+@dataclass(frozen=True)
+class Script:
+    """The words of a dialogue and where they are from."""
+
+    language: str
+    source: str
+    lines: tuple[Line, ...]
+
+
+def dialogue_seed(recipe: Recipe, index: int) -> int:
+    """The seed of one dialogue. Each split has 2^62 of its own, those of train lie lowest."""
+    digest = hashlib.sha256(f"{recipe.split} {recipe.seed} {index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % _SEED_RANGE + _SEED_OFFSETS[recipe.split]
+
+
+def is_classic(recipe: Recipe, index: int) -> bool:
+    """Whether a dialogue is spoken by flite, festival or espeak-ng."""
+    return recipe.engines == "classic" or (recipe.engines == "all" and index % _EVERY == 0)
+
+
+def scripts(recipe: Recipe, index: int) -> Iterator[Script]:
+    """The words of a dialogue; further ones in case that those before cannot be spoken."""
+    seed = dialogue_seed(recipe, index)
+    if not recipe.texts:
+        while True:  # a grammar's words can be spoken; one is enough
+            topic, lines = write_dialogue(random.Random(f"words {seed}"), recipe.split)
+            yield Script("en", topic, tuple(lines))
+    language, number = _language(recipe, index)
+    pieces = _pieces(recipe.texts, recipe.split)[language]
+    for attempt in range(_MOST_REFUSED):
+        place = (number + attempt * 7919) % len(pieces)
+        piece = pieces[_order(recipe, language, len(pieces))[place]]
+        yield Script(language, piece.id, piece.lines)
+
+
+def cast_of(recipe: Recipe, index: int, language: str, rng: random.Random) -> tuple:
+    """The two voices of a dialogue, different ones."""
+    if is_classic(recipe, index):
+        return draw_pair(rng, recipe.split)
+    known = [voice for voice in kokoro_voices().values() if voice.language == language]
+    trained = [voice for voice in known if not voice.held_out]
+    bases = [voice for voice in trained if voice.base]
+    if recipe.split == "test":
+        held_out = [voice for voice in known if voice.held_out]
+        return _two(lambda: rng.choice(held_out if rng.random() < 0.5 else bases))
+    if recipe.cast == "base":
+        return _in_turn(recipe, _language(recipe, index)[1], bases)
+    derived = [voice for voice in trained if not voice.base]
+    return _two(lambda: rng.choice(bases if rng.random() < _BASE_SHARE else derived))
+
+
+def _language(recipe: Recipe, index: int) -> tuple[str, int]:
+    """A dialogue's language, and how many of that language are before it."""
+    if len(recipe.languages) == 1:
+        return recipe.languages[0], index
+    earlier = sum(_is_mandarin(recipe, number) for number in range(index % (_EVERY * _EVERY)))
+    rounds = index // (_EVERY * _EVERY)
+    per_round = sum(_is_mandarin(recipe, number) for number in range(_EVERY * _EVERY))
+    num_mandarin = rounds * per_round + earlier
+    return ("zh", num_mandarin) if _is_mandarin(recipe, index) else ("en", index - num_mandarin)
+
+
+def _is_mandarin(recipe: Recipe, index: int) -> bool:
+    """Repeats after 25 dialogues."""
+    if is_classic(recipe, index):
+        return False
+    by_teacher = index if recipe.engines == "teacher" else index - index // _EVERY - 1
+    return by_teacher % _EVERY == _EVERY - 1
+
+
+@cache
+def _pieces(texts: tuple[str, ...], split: str) -> dict[str, list]:
+    dialogues = list(read_texts(texts))
+    languages = sorted({dialogue.language for dialogue in dialogues})
+    return {
+        language: spoken_pieces((d for d in dialogues if d.language == language), split)
+        for language in languages
+    }
+
+
+@cache
+def _order(recipe: Recipe, language: str, count: int) -> list[int]:
+    return random.Random(f"texts {recipe.seed} {language}").sample(range(count), count)
+
+
+def _two(draw) -> tuple[KokoroVoice, KokoroVoice]:
+    first, second = draw(), draw()
+    while second.id == first.id:
+        second = draw()
+    return first, second
+
+
+def _in_turn(
+    recipe: Recipe, number: int, voices: list[KokoroVoice]
+) -> tuple[KokoroVoice, KokoroVoice]:
+    """Pairs out of one shuffled round of all voices after the other."""
+
+    def at(position: int) -> KokoroVoice:
+        turn, place = divmod(position, len(voices))
+        order = random.Random(f"cast {recipe.seed} {turn}").sample(voices, len(voices))
+        return order[place]
+
+    first, second = at(2 * number), at(2 * number + 1)
+    return (first, second) if first.id != second.id else (first, at(2 * number + 2))

@@ -1,0 +1,73 @@
+"""The teacher as an engine: pieces, sizes, batches, and what it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.audio import SAMPLE_RATE
+from data.errors import InputError
+from data.synthetic.kokoro.engine import Line, Teacher, pieces_of
+from data.synthetic.kokoro.voices import kokoro_voices
+from data.synthetic.manner import NATURAL_MANNERS
+from data.synthetic.phones import PAUSE
+from tests.data.synthetic.kokoro.tiny_teacher import tiny_teacher
+
+VOICES = kokoro_voices()
+TEXTS = ("Oh no, what happened?", "Yes.", "I was just thinking the same, you know. Shall we?")
+NEUTRAL = NATURAL_MANNERS["neutral"]
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Teacher:
+    return tiny_teacher(tmp_path_factory.mktemp("kokoro"))
+
+
+def lines(voice: str = "kokoro-af_heart") -> list[Line]:
+    return [Line(VOICES[voice], text, NEUTRAL) for text in TEXTS]
+
+
+def test_batches_speak_what_single_turns_do(teacher: Teacher, tmp_path: Path) -> None:
+    batched = tiny_teacher(tmp_path, batch=4)
+    for one, other in zip(teacher.speak(lines()), batched.speak(lines()), strict=True):
+        assert one.phones == other.phones
+        assert np.corrcoef(one.samples, other.samples)[0, 1] > 0.999
+
+
+def test_phones_fill_the_sound(teacher: Teacher) -> None:
+    for spoken in teacher.speak(lines()):
+        assert spoken.sample_rate == SAMPLE_RATE
+        assert spoken.phones[0][1] == 0.0
+        assert spoken.phones[-1][2] == pytest.approx(spoken.duration)
+        assert sum(name != PAUSE for name, _, _ in spoken.phones) >= 3
+
+
+def test_a_size_is_played_faster_and_asked_for_slower(teacher: Teacher) -> None:
+    large, plain = "kokoro-af_heart+t0.91", "kokoro-af_heart"
+    slow, normal = (teacher.speak(lines(voice))[2] for voice in (large, plain))
+    assert slow.sample_rate == pytest.approx(0.91 * SAMPLE_RATE)
+    assert slow.samples.shape[0] <= normal.samples.shape[0]
+    assert slow.phones[-1][2] == pytest.approx(slow.duration)
+
+
+def test_a_long_text_is_spoken_in_pieces(teacher: Teacher) -> None:
+    text = " ".join(["This is a rather long sentence about nothing."] * 30)
+    spoken = teacher.speak([Line(VOICES["kokoro-bm_george"], text, NEUTRAL)])[0]
+    assert spoken.duration > 510 * 0.025 and spoken.phones[-1][2] == pytest.approx(spoken.duration)
+
+
+@pytest.mark.parametrize("text", ["...", " ", "?!", "—"])
+def test_nothing_to_say_is_refused(teacher: Teacher, text: str) -> None:
+    with pytest.raises(InputError, match="nothing to say"):
+        teacher.speak([Line(VOICES["kokoro-af_heart"], text, NEUTRAL)])
+
+
+def test_pieces_end_where_one_breathes() -> None:
+    assert pieces_of("aa. bb. cc", 8) == ["aa. bb.", "cc"]
+    assert pieces_of("aa, bb cc dd", 8) == ["aa,", "bb cc dd"]
+    assert pieces_of("aa bb cc", 6) == ["aa bb", "cc"]
+    assert pieces_of("a" * 20, 8) == ["a" * 8, "a" * 8, "a" * 4]
+    assert pieces_of("short", 8) == ["short"]
+    long = "ab, " * 300
+    assert all(len(piece) <= 40 for piece in pieces_of(long, 40))
+    assert " ".join(pieces_of(long, 40)) == long.strip()

@@ -25,6 +25,7 @@ from app.api.transcriptions import transcriptions_router
 from app.api.voices import voices_router
 from app.hub import Engines, Hub, HubSettings
 from app.metrics import Metrics
+from app.ui.page_files import PageFiles
 from app.websocket import ListenerSocket
 from data.files import explain
 
@@ -57,6 +58,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     settings = settings or ServerSettings()
     metrics = Metrics()
     hub = Hub(engines, settings.hub, metrics)
+    page_files = PageFiles() if settings.page else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +67,8 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
         sweeper.cancel()
         hub.close()
         engines.uploads.close()
+        if page_files is not None:
+            page_files.close()
 
     app = FastAPI(title="Repartee", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.hub = hub

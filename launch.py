@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed"
 PYTHONS = ((3, 11), (3, 12))
+# Exact versions with hashes, so that what is installed is what was tested (`.ci/lock`).
+LOCK, TEST_LOCK = "requirements-lock.txt", "requirements-test-lock.txt"
+NO_DEPS_LOCK = "requirements-no-deps-lock.txt"
 
 # verb: (module, function, what it does, whether it needs what tests need)
 VERBS: dict[str, tuple[str, str, str, bool]] = {
@@ -107,7 +110,7 @@ def run_verb(verb: str, rest: list[str]) -> int:
     """Imports and calls a verb's module; errors that the user can mend come as one line."""
     sys.path.insert(0, str(ROOT))  # before any installed package of the same name
     if verb == "test":
-        return subprocess.call([sys.executable, "-m", "pytest", *rest], cwd=ROOT)
+        return subprocess.call([sys.executable, "-m", "pytest", "--durations=10", *rest], cwd=ROOT)
     module, function, _, _ = VERBS[verb]
     if (verb, *rest[:1]) in _OF_APP:
         module, rest = _OF_APP[verb, rest[0]], rest[1:]
@@ -156,7 +159,6 @@ def ensure_environment(with_tests: bool) -> None:
     Exits with a message when it cannot.
     """
     wanted = _requirement_files(with_tests)
-    names = ["requirements.txt", *(["requirements-test.txt"] if with_tests else [])]
     lines = {f"{name} {wanted}" for name, wanted in wanted.items()}
     if lines <= _installed():
         return
@@ -166,12 +168,10 @@ def ensure_environment(with_tests: bool) -> None:
             return
         if not _venv_python().exists():
             _step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
-        for name in names:
-            if any(line.startswith(name) for line in missing):
-                _step(f"installing {name}", [*_pip(), "-r", str(ROOT / name)])
-        if any(line.startswith("requirements-no-deps") for line in missing):
-            plain = ["--no-deps", "-r", str(ROOT / "requirements-no-deps.txt")]
-            _step("installing requirements-no-deps.txt", [*_pip(), *plain])
+        for name in wanted:
+            if any(line.split()[0] == name for line in missing):
+                more = ["--no-deps"] if name == NO_DEPS_LOCK else []
+                _step(f"installing {name}", [*_pip(), *more, "-r", str(ROOT / name)])
         from data.files import atomic_write
 
         keep = {line for line in _installed() if line.split()[0] not in wanted}
@@ -179,8 +179,7 @@ def ensure_environment(with_tests: bool) -> None:
 
 
 def _requirement_files(with_tests: bool) -> dict[str, str]:
-    names = ["requirements.txt", "requirements-no-deps.txt"]
-    names += ["requirements-test.txt"] if with_tests else []
+    names = [LOCK, NO_DEPS_LOCK, *([TEST_LOCK] if with_tests else [])]
     return {n: hashlib.sha256((ROOT / n).read_bytes()).hexdigest() for n in names}
 
 
@@ -197,7 +196,7 @@ def _venv_python() -> Path:
 def _pip() -> list[str]:
     return [
         *(str(_venv_python()), "-m", "pip", "install", "--disable-pip-version-check"),
-        *("--no-input", "--progress-bar", "off"),
+        *("--no-input", "--progress-bar", "off", "--require-hashes"),
     ]
 
 

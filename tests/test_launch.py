@@ -111,6 +111,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def step(what: str, command: list[str]) -> None:
         done.append(what)
+        assert "-r" not in command or "--require-hashes" in command
         if "--clear" in command:
             shutil.rmtree(tmp_path / ".venv", ignore_errors=True)
             (tmp_path / ".venv" / "bin").mkdir(parents=True)
@@ -120,7 +121,11 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(launch, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(launch, "STAMP", tmp_path / ".venv" / "installed")
     monkeypatch.setattr(launch, "_step", step)
-    for name in ("requirements.txt", "requirements-no-deps.txt", "requirements-test.txt"):
+    for name in (
+        "requirements-lock.txt",
+        "requirements-no-deps-lock.txt",
+        "requirements-test-lock.txt",
+    ):
         (tmp_path / name).write_text(f"{name}\n")
     return done
 
@@ -128,16 +133,19 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_an_environment_that_is_there_is_left_alone(tmp_path: Path, steps: list[str]) -> None:
     launch.ensure_environment(with_tests=False)
     assert steps[0] == "making .venv"
-    assert steps[1:] == ["installing requirements.txt", "installing requirements-no-deps.txt"]
+    assert steps[1:] == [
+        "installing requirements-lock.txt",
+        "installing requirements-no-deps-lock.txt",
+    ]
     steps.clear()
     launch.ensure_environment(with_tests=False)
     assert steps == []
     launch.ensure_environment(with_tests=True)
-    assert steps == ["installing requirements-test.txt"]
-    (tmp_path / "requirements.txt").write_text("another\n")
+    assert steps == ["installing requirements-test-lock.txt"]
+    (tmp_path / "requirements-lock.txt").write_text("another\n")
     steps.clear()
     launch.ensure_environment(with_tests=True)
-    assert steps == ["installing requirements.txt"]
+    assert steps == ["installing requirements-lock.txt"]
 
 
 def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path, steps: list[str]) -> None:
@@ -148,15 +156,15 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path, steps:
     for change in ("", "another\n"):
         python.unlink()
         python.symlink_to(tmp_path / "python of before")
-        (tmp_path / "requirements.txt").write_text("requirements.txt\n" + change)
+        (tmp_path / "requirements-lock.txt").write_text("requirements-lock.txt\n" + change)
         steps.clear()
         launch.ensure_environment(with_tests=False)
         assert steps == [
             "making .venv",
-            "installing requirements.txt",
-            "installing requirements-no-deps.txt",
+            "installing requirements-lock.txt",
+            "installing requirements-no-deps-lock.txt",
         ]
-        assert "requirements-test.txt" not in launch.STAMP.read_text()
+        assert "requirements-test-lock.txt" not in launch.STAMP.read_text()
 
 
 def test_a_failed_step_shows_why_and_stops(

@@ -85,7 +85,7 @@ def test_a_folder_that_holds_no_environment_can_be_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A checkout that may not be written to, on first use."""
-    for name in ("requirements.txt", "requirements-no-deps.txt"):
+    for name in ("requirements-lock.txt", "requirements-no-deps-lock.txt"):
         (tmp_path / name).write_text("")
     (tmp_path / ".install.lock").mkdir()
     monkeypatch.setattr(launch, "ROOT", tmp_path)

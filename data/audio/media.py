@@ -40,8 +40,8 @@ class Media:
     Attributes:
         name: for messages.
         container, codec: as FFmpeg names them.
-        rate: of the sound, in Hz.
-        channels: how many.
+        rate: of the sound, in Hz; 0 until the first block where the header does not say.
+        channels: how many; the same.
         damaged: why the sound ended before the file did; empty where it did not.
         file, stream: PyAV's.
     """
@@ -52,12 +52,13 @@ class Media:
             raise InputError(f"{name} has no audio stream; give a file with sound in it")
         self.stream = file.streams.audio[0]
         self.container: str = file.format.name
-        self.codec: str = self.stream.codec_context.name
-        self.rate = int(self.stream.rate or 0)
-        self.channels = int(self.stream.codec_context.channels or 0)
+        decoder = self.stream.codec_context
+        self.codec: str = "an unknown codec" if decoder is None else decoder.name
         self.damaged = ""
-        if self.codec not in _codecs():
+        if decoder is None or self.codec not in _codecs():
             raise InputError(f"{name} holds sound in {self.codec}, which is not read; convert it")
+        self.rate = int(self.stream.rate or 0)
+        self.channels = int(decoder.channels or 0)
         if self.rate:
             self._check(self.rate, self.channels)
 

@@ -87,13 +87,16 @@ class Survey:
         self._given = given
         self._limit = _OVERSHOOT if media.lossy else 1.0
         self._peak = 0.0
-        self._channels = _Cancellation(round(_WINDOW_S * media.rate), media.channels)
+        self._media = media
+        self._channels: _Cancellation | None = None
         self._level = _Level(sample_rate)
 
     def hear_source(self, block: np.ndarray, mono: np.ndarray) -> None:
         """Takes [channels, n] and what is made of them, [n], at the file's own rate."""
         self._peak = max(self._peak, float(np.abs(mono).max(initial=0.0)))
         if self._given.channel is None and block.shape[0] > 1:
+            if self._channels is None:
+                self._channels = _Cancellation(round(_WINDOW_S * self._media.rate), len(block))
             self._channels.push(block)
 
     def hear(self, samples: np.ndarray) -> None:
@@ -103,7 +106,7 @@ class Survey:
     def correction(self) -> Correction:
         """What the recording needs, once all of it was heard."""
         channel = self._given.channel
-        if channel is None:
+        if channel is None and self._channels is not None:
             channel = self._channels.best
         highpass = self._given.highpass or self._level.rumbles
         # Resampling overshoots a little by itself: full scale is that of the file.
@@ -119,14 +122,15 @@ def working_sound(
     Raises:
         InputError: nothing can be decoded, or it is not numbers.
     """
-    resampler = StreamResampler(media.rate, sample_rate)
+    resampler: StreamResampler | None = None
     highpass = HighPass(sample_rate) if correction.highpass else None
 
     def corrected(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         better = samples if highpass is None else highpass.push(samples)
         survey.hear(better)
         if correction.gain != 1.0:
-            better = better * np.float32(correction.gain)
+            with np.errstate(over="ignore"):
+                better = better * np.float32(correction.gain)
             better = np.where(np.abs(better) > 1.0, np.sign(better) * np.float32(_KNOCK), better)
         return samples, better
 
@@ -139,8 +143,10 @@ def working_sound(
                 "export it again"
             )
         survey.hear_source(block, mono)
+        resampler = resampler or StreamResampler(media.rate, sample_rate)
         yield corrected(resampler.push(mono))
-    yield corrected(resampler.flush())
+    if resampler is not None:
+        yield corrected(resampler.flush())
 
 
 class HighPass:

@@ -17,8 +17,9 @@ from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.prior import PriorRecipe, train_prior
+from models.training.prior import train_prior
 from models.vocoder.prior import Prior
+from tests.models.training.recipes import PRIOR
 from tests.tiny import tiny
 
 
@@ -72,7 +73,7 @@ def test_going_on_begins_with_what_there_is(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     before = load_file(weights / "prior.safetensors")
-    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), PriorRecipe(), further=True)
+    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), PRIOR, further=True)
     after = load_file(weights / "prior.safetensors")
     for key, value in before.items():
         scale = after.get(f"{key}.int8_scale", torch.ones(1)).float()
@@ -95,13 +96,13 @@ def test_half_of_the_codes_are_the_predictors(
         return log_prob(prior, latents, codes, *rest)
 
     monkeypatch.setattr(Prior, "log_prob", noted)
-    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(6)), PriorRecipe(), further=True)
+    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(6)), PRIOR, further=True)
     ones = [bool((row[:20] == 1).all()) for codes in read for row in codes]
     assert 0.3 < np.mean(ones) < 0.7
     read.clear()
     (weights / "gpt-talker.safetensors").rename(weights / "aside")
     try:
-        train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), PriorRecipe(), further=True)
+        train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), PRIOR, further=True)
     finally:
         (weights / "aside").rename(weights / "gpt-talker.safetensors")
     assert not any(bool((row[:20] == 1).all()) for row in read[0])

@@ -6,14 +6,17 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import numpy as np
+
 logger = logging.getLogger(__name__)
 
 _AHEAD = 16  # pieces that may wait for a listener who reads slowly
 
 
 class Cancellable(Protocol):
-    """What works for a listener: a reply, or a recognition."""
+    """The part of a reply that a production needs."""
 
+    def __iter__(self) -> Iterator[np.ndarray]: ...
     def cancel(self) -> None: ...
 
 

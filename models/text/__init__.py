@@ -7,8 +7,9 @@ phonemes.symbols   # ["<en-us>", "aɪ", " ", "h", "æ", "v", " ", ...]
 phonemes.words     # [("I", 1, 2), ("have", 3, 6), ("42", 7, 17), ...]
 """
 
-from models.text.languages.en.normalising import normalise
-from models.text.languages.en.phonemes import Phonemes, phonemize
+from models.text.frontend import language_of, normalise, phonemize
+from models.text.phonemes import Phonemes
+from models.text.scripts import check_scripts
 from models.text.sentences import SentenceStream, split_sentences
 from models.text.symbols import SYMBOLS, symbol_ids
 from models.text.thoughts import answer_of
@@ -18,6 +19,8 @@ __all__ = [
     "Phonemes",
     "SentenceStream",
     "answer_of",
+    "check_scripts",
+    "language_of",
     "normalise",
     "phonemize",
     "split_sentences",

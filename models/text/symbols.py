@@ -14,10 +14,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from data.errors import InputError
+from models.text.languages.zh.syllables import NEW_SYMBOLS as MANDARIN_SYMBOLS
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"
-LANGUAGE_MARKS = {"en-us": "<en-us>"}
+LANGUAGE_MARKS = {"en-us": "<en-us>", "zh": "<zh>"}
 BOUNDARY = " "
 PUNCTUATION = (",", ".", "?", "!", ";", ":", "—")
 STRESS = ("ˈ", "ˌ")
@@ -39,7 +40,7 @@ FIRST_SYMBOLS: tuple[str, ...] = (
     *CONSONANTS,
 )
 # Append here, never insert, reorder or remove.
-SYMBOLS: tuple[str, ...] = (*FIRST_SYMBOLS,)
+SYMBOLS: tuple[str, ...] = (*FIRST_SYMBOLS, "<zh>", *MANDARIN_SYMBOLS)
 IDS = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 _SOUNDS = frozenset((*STRESS, *VOWELS, *CONSONANTS))
 

@@ -1,6 +1,7 @@
 """Recipe: the GPT-Talker predictor, on dialogues."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from models.training.dialogues import (
     DialogueRecipe,
     Dialogues,
     DialogueWeights,
+    codes_of,
 )
 from models.training.encoded import encode_corpus
 from models.training.job import Job
@@ -48,9 +50,8 @@ def train_gpt_talker(job: Job, recipe: GPTTalkerRecipe, further: bool = False) -
     if further:
         talker = load_model(job.out, "gpt-talker", GPTTalker, GPTTalkerConfig)
     start = start_with(talker, recipe)
-    dialogues = Dialogues(
-        job.corpus, encoded, tokenizer, lambda index: encoded[index].semantic, recipe, start.batch
-    )
+    frames = partial(codes_of, encoded)
+    dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, recipe, start.batch)
     torch.manual_seed(job.seed)
     sizes = start.sizes(dialogues, recipe)
     config = replace(recipe.model, **sizes, levels=tokenizer.config.levels)
@@ -58,7 +59,7 @@ def train_gpt_talker(job: Job, recipe: GPTTalkerRecipe, further: bool = False) -
     start.fill(model)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        rows = model.read(dialogues.draw(generator, model))
+        rows = model.read(dialogues.draw(generator, config))
         losses = model.losses(model(rows.embedded), rows.positions)
         return weighted(vars(losses), recipe.losses)
 

@@ -69,6 +69,14 @@ def test_phones_are_written_with_the_inventory(phone: str, symbols: tuple[str, .
     assert split_phone(phone) == symbols
 
 
+def test_letters_are_called_by_their_names() -> None:
+    names = "eɪ biː siː diː iː ɛf dʒiː eɪtʃ aɪ dʒeɪ keɪ ɛl ɛm ɛn oʊ piː kjuː ɑːɹ ɛs tiː juː viː".split()
+    for letter, name in zip("BCDEFGHIJKLMNOPQRSTUV", names[1:], strict=True):
+        said = "".join(phonemize([f"{letter}{letter}{letter}"])[0].symbols[1:]).split()
+        assert said[0].lstrip("ˈˌ") == name, letter
+    assert spoken(phonemize(["the USA at 5 a.m."])[0])[1][1].endswith("ˈeɪ")
+
+
 def test_the_shape_of_a_text() -> None:
     phonemes = phonemize(["Hello there, you: go!"])[0]
     assert phonemes.symbols[0] == "<en-us>"

@@ -1,40 +1,28 @@
 """Words to phonemes: espeak-ng, through phonemizer, on the library that espeakng-loader brings."""
 
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 
-from data.errors import InputError
 from models.text.languages.en.alignment import divide
 from models.text.languages.en.normalising import Spoken, read_aloud
+from models.text.phonemes import Phonemes
 from models.text.symbols import BOUNDARY, LANGUAGE_MARKS, split_phone
 
 CACHED_TEXTS = 50_000
 LONGEST_CLAUSE_WORDS = 40
 """Longer runs without a pause are handed to espeak-ng in pieces: dividing costs their square."""
 
+# espeak-ng reads the names of A and F, as we write them, like "eye" and "E F F".
+_RESPELT = {"ay": "eigh", "eff": "ef"}
+_NAMED_LETTER = re.compile(r"\b(?:ay|eff)\b")
+
 _espeak_lock = Lock()  # the library keeps one global state
-_texts: OrderedDict[tuple[str, str], "Phonemes"] = OrderedDict()
+_texts: OrderedDict[tuple[str, str], Phonemes] = OrderedDict()
 _isolated: dict[tuple[str, str], list[list[str]]] = {}
-
-
-@dataclass(frozen=True)
-class Phonemes:
-    """A text as the models read it.
-
-    Attributes:
-        symbols: each one of `SYMBOLS`; the first is the language mark, words are separated by one
-            boundary, punctuation stands directly behind its word. Only the mark when there is
-            nothing to say.
-        words: (written word, first symbol, one past its last symbol), in order. A written word
-            may cover several spoken ones with the boundaries between them ("42").
-    """
-
-    symbols: list[str]
-    words: list[tuple[str, int, int]]
 
 
 @cache
@@ -63,6 +51,7 @@ def _espeak(texts: list[str], language: str) -> list[list[list[str]]]:
     from phonemizer.separator import Separator
 
     separator = Separator(word="|", phone="_", syllable="")
+    texts = [_NAMED_LETTER.sub(lambda name: _RESPELT[name[0]], text) for text in texts]
     with _espeak_lock:
         written = _backend(language).phonemize(texts, separator=separator, strip=True)
     return [
@@ -127,21 +116,15 @@ def _assemble(spoken: Sequence[Spoken], phones: list[list[str]], language: str) 
 
 
 def phonemize(texts: list[str], language: str = "en-us") -> list[Phonemes]:
-    """Reads texts as phonemes, in one batch; what was read before comes from a cache.
+    """Reads English texts as phonemes, in one batch; what was read before comes from a cache.
 
     Args:
         texts: as written, or normalised already.
-        language: a key of `LANGUAGE_MARKS`.
+        language: as espeak-ng calls it.
 
     Returns:
         One `Phonemes` a text, in order. They are shared with the cache: not to be changed.
-
-    Raises:
-        InputError: the language is none that the models know.
     """
-    if language not in LANGUAGE_MARKS:
-        known = ", ".join(LANGUAGE_MARKS)
-        raise InputError(f"language {language!r} is not known here; choose one of: {known}")
     results = {text: _texts[language, text] for text in texts if (language, text) in _texts}
     new = {text: read_aloud(text) for text in dict.fromkeys(texts) if text not in results}
     clauses = {text: _clauses(spoken) for text, spoken in new.items()}

@@ -1,0 +1,54 @@
+"""Which scripts a text is written in, and which of them can be spoken."""
+
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+
+from data.errors import InputError
+from models.text.thoughts import without_thoughts
+
+HAN, LATIN = "Han", "Latin"
+_NAMES = {"CJK": HAN, "LATIN": LATIN, "FULLWIDTH": LATIN, "MODIFIER": LATIN, "IDEOGRAPHIC": HAN}
+# What the frontend of each language reads; names of scripts as Unicode has them.
+_READ = {"en-us": frozenset((LATIN, "Greek")), "zh": frozenset((HAN, LATIN, "Greek"))}
+_LANGUAGES = {"en-us": "English", "zh": "Mandarin"}
+
+
+@lru_cache(maxsize=8192)
+def script_of(character: str) -> str:
+    """The script of a letter ("Han", "Latin", "Arabic"), or "" for what is none."""
+    if not character.isalpha():
+        return ""
+    name = unicodedata.name(unicodedata.normalize("NFKC", character)[:1], "").split(" ")[0]
+    return _NAMES.get(name, name.capitalize())
+
+
+def scripts_of(text: str) -> Counter[str]:
+    """How many letters of each script there are."""
+    found = Counter(map(script_of, text))
+    del found[""]
+    return found
+
+
+def check_scripts(text: str, language: str = "en-us", most: float = 0.0) -> None:
+    """Refuse a text in a script that the voices cannot speak.
+
+    Args:
+        text: what is to be spoken.
+        language: what the weights were trained to speak.
+        most: which part of the letters may be of other scripts; they are passed over.
+
+    Raises:
+        InputError: there are more of them; the message names the script.
+    """
+    found = scripts_of(without_thoughts(text))
+    other = Counter({name: n for name, n in found.items() if name not in _READ[language]})
+    if not other or other.total() <= most * found.total():
+        return
+    script = other.most_common(1)[0][0]
+    example = next(character for character in text if script_of(character) == script)
+    what = "Chinese characters (Han)" if script == HAN else f"the {script} script"
+    raise InputError(
+        f"the text is written in {what}, as in {example!r}; these voices speak "
+        f"{_LANGUAGES[language]} only: give a text in Latin letters"
+    )

@@ -13,7 +13,7 @@ from models.mel import SAMPLE_RATE
 from models.pipe import ClosedError
 from models.reply_work import ReplyWork, Word
 from models.speak_options import SpeakOptions
-from models.text import normalise
+from models.text import check_scripts, normalise
 from models.voice import Voice
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class Reply:
 
 
 def speakable(text: str) -> str:
-    """Valid text of a length that can be spoken at once; raises InputError."""
+    """Valid text of a length and a script that can be spoken at once; raises InputError."""
+    check_scripts(text)
     if not normalise(text):
         raise InputError(
             "there is nothing to speak in the text: give words, not only signs or emoji"

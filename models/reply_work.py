@@ -23,7 +23,7 @@ from models.predictors.sequence import Segment
 from models.predictors.units import Units, neighbours, pieces_of, units_of
 from models.schedule import UnwantedError
 from models.speak_options import SpeakOptions
-from models.text import SentenceStream, normalise, phonemize
+from models.text import SentenceStream, check_scripts, normalise, phonemize
 from models.voice import Voice
 
 if TYPE_CHECKING:
@@ -178,6 +178,7 @@ class ReplyWork:
 
     def _spoken(self, sentences: list[str]) -> Iterator[str]:
         for sentence in sentences:
+            check_scripts(sentence, most=0.5)  # a foreign word or two are passed over
             words = normalise(sentence)
             if words:
                 self.text = f"{self.text} {sentence}".strip()

@@ -237,6 +237,18 @@ def test_nothing_to_speak_is_said_at_once(speaker: Speaker, text: str) -> None:
         speaker.speak(speaker.open_dialogue(), text, speaker.voices["one"])
 
 
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [("你好，世界", "Chinese"), ("Hi, اسمي سام", "Arabic"), ("Привет", "Cyrillic")],
+)
+def test_a_script_that_cannot_be_spoken_is_named(speaker: Speaker, text: str, script: str) -> None:
+    dialogue, voice = speaker.open_dialogue(), speaker.voices["one"]
+    with pytest.raises(InputError, match=f"{script}.*speak English only"):
+        speaker.speak(dialogue, text, voice)
+    with pytest.raises(InputError, match=script):
+        list(speaker.speak(dialogue, iter([text[:3], text[3:]]), voice))
+
+
 def test_damaged_or_empty_history_is_refused(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
     with pytest.raises(InputError, match="NaN"):

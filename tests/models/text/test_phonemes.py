@@ -70,10 +70,10 @@ def test_phones_are_written_with_the_inventory(phone: str, symbols: tuple[str, .
 
 
 def test_letters_are_called_by_their_names() -> None:
-    names = "eɪ biː siː diː iː ɛf dʒiː eɪtʃ aɪ dʒeɪ keɪ ɛl ɛm ɛn oʊ piː kjuː ɑːɹ ɛs tiː juː viː".split()
-    for letter, name in zip("BCDEFGHIJKLMNOPQRSTUV", names[1:], strict=True):
-        said = "".join(phonemize([f"{letter}{letter}{letter}"])[0].symbols[1:]).split()
-        assert said[0].lstrip("ˈˌ") == name, letter
+    names = "biː siː diː iː ɛf dʒiː eɪtʃ dʒeɪ keɪ ɛl ɛm ɛn oʊ piː kjuː ɑːɹ ɛs tiː juː viː".split()
+    for letter, name in zip("BCDEFGHJKLMNOPQRSTUV", names, strict=True):
+        said = "".join(phonemize([f"{letter}{letter}QZT"])[0].symbols[1:]).split()
+        assert said[0].replace("ˈ", "").replace("ˌ", "") == name, letter
     assert spoken(phonemize(["the USA at 5 a.m."])[0])[1][1].endswith("ˈeɪ")
 
 

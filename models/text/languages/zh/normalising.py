@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from functools import cache
+from typing import Any
 
 _PUNCTUATION = str.maketrans(
     {
@@ -31,7 +32,7 @@ _LEFT_OVER = re.compile(r"\d+")
 
 
 @cache
-def _wetext():
+def _wetext() -> Any:
     from wetext import Normalizer
 
     return Normalizer(lang="zh", operator="tn")
@@ -58,7 +59,7 @@ def _numbers(text: str) -> str:
     text = _CELSIUS.sub("摄氏度", text)
     text = _RANGE.sub(_range, text)
     # Only what stands around numbers is given to wetext: long texts take it seconds.
-    parts = re.split(r"(?<=[,.!?;])(?!\d)|(?<=[^\d\W]{8})(?=[^\d\W]{8})", text)
+    parts: list[str] = re.split(r"(?<=[,.!?;])(?!\d)|(?<=[^\d\W]{8})(?=[^\d\W]{8})", text)
     text = "".join(_wetext().normalize(part) if re.search(r"\d", part) else part for part in parts)
     return _LEFT_OVER.sub(lambda found: _one_by_one(found[0], _DIGITS), text)
 

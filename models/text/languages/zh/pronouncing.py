@@ -112,19 +112,12 @@ _Tagged = tuple[str, str]
 
 
 def _de(before: _Tagged, after: _Tagged, flag: str) -> str:
-    if flag == "ud":
+    """Behind what can be done or be it is the particle; else "must", or "to get"."""
+    modal = before[0] in ("要", "会", "能", "想", "可", "还", "必须")
+    if before[0] and before[1][:1] not in ("r", "n", "d", "t", "c") and not modal:
         return "de5"
-    if before[1][:1] in ("v", "a") and before[0] not in (
-        "要",
-        "会",
-        "能",
-        "想",
-        "可",
-        "还",
-        "必须",
-    ):
-        return "de5"
-    return "dei3" if after[1][:1] in ("v", "p", "d", "a", "r") else "de2"
+    must = after[1][:1] in ("v", "p", "d", "a", "r") or (modal and after[1][:1] not in ("n", "m"))
+    return "dei3" if must and after[0] not in ("", "了") else "de2"
 
 
 def _hai(before: _Tagged, after: _Tagged, flag: str) -> str:

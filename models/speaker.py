@@ -156,7 +156,7 @@ class Speaker:
                 f"the predictor {name!r} is not there; there are: {', '.join(self.predictors)}"
             )
         model = self._talkers[name]
-        return DialogueState(model, model.init_state(1, self.device, torch.float32))
+        return DialogueState(model, model.init_state(self.device))
 
     def hear(
         self, dialogue: DialogueState, who: int, text: str, samples: np.ndarray | None
@@ -331,7 +331,7 @@ class Speaker:
 
     def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
         """Begins the predictor's cache again, with what the voice has said in front."""
-        dialogue.predictor = dialogue.model.init_state(1, self.device, torch.float32)
+        dialogue.predictor = dialogue.model.init_state(self.device)
         dialogue.prompt = prompt
         turns = list(dialogue.turns)
         if prompt is not None:

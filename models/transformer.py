@@ -125,14 +125,13 @@ class TransformerBlock(nn.Module):
     With weights of 8 bits one new position is one operation (`kernels/decode_step`).
     """
 
-    def __init__(self, dim: int, num_heads: int, ffn_dim: int, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, num_heads: int, ffn_dim: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(dim, bias=False)
         self.attention = Attention(dim, num_heads)
         self.ffn_norm = nn.LayerNorm(dim, bias=False)
         self.gate_up = nn.Linear(dim, 2 * ffn_dim, bias=False)
         self.down = nn.Linear(ffn_dim, dim, bias=False)
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self._step_weights: BlockWeights | None = None
 
     def forward(
@@ -144,9 +143,9 @@ class TransformerBlock(nn.Module):
             by = (turn[0][0], turn[1][0])
             made = decode_step(x[0, 0], weights, by, past.keys[0], past.values[0], place)
             return made[None, None]
-        x = x + self.dropout(self.attention(self.attention_norm(x), turn, mask, past))
+        x = x + self.attention(self.attention_norm(x), turn, mask, past)
         gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
-        return x + self.dropout(self.down(F.silu(gate) * up))
+        return x + self.down(F.silu(gate) * up)
 
     def small_weights(self) -> BlockWeights | None:
         """The block's weights where all of them have 8 bits, gathered once."""
@@ -168,9 +167,7 @@ class Transformer(nn.Module):
     `past`, one cache a block, there is none: each new position sees itself and all before it.
     """
 
-    def __init__(
-        self, dim: int, depth: int, num_heads: int, ffn_dim: int, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, dim: int, depth: int, num_heads: int, ffn_dim: int) -> None:
         super().__init__()
         if dim < 1 or num_heads < 1 or dim % (2 * num_heads):
             raise InputError(
@@ -178,9 +175,7 @@ class Transformer(nn.Module):
                 "twice its num_heads"
             )
         self.dim, self.num_heads = dim, num_heads
-        self.blocks = nn.ModuleList(
-            TransformerBlock(dim, num_heads, ffn_dim, dropout) for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, ffn_dim) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, bias=False)
 
     def init_state(

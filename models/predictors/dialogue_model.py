@@ -197,13 +197,10 @@ class DialogueModel(nn.Module, ABC):
         """Frames as the decoder's side takes them, `[T]` or `[T, latent_dim]`."""
 
     def init_state(
-        self,
-        batch: int = 1,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> PredictorState:
-        assert batch == 1, "a dialogue is a batch of one"
-        return PredictorState(self.transformer.init_state(batch, device, dtype, self.capacity))
+        """A dialogue in which nothing has been said."""
+        return PredictorState(self.transformer.init_state(1, device, dtype, self.capacity))
 
     def encode_texts(self, units: Tensor, lengths: Tensor) -> Tensor:
         """The texts of segments, units `[S, N, 3]` of `lengths` `[S]`, to vectors `[S, N, dim]`."""

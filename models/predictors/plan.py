@@ -15,7 +15,6 @@ from models.tokenizers.semantic import Prosody
 
 PLAN_FIELDS = ("pitch", "range", "level", "rate")
 NUM_BINS = 16
-UNKNOWN = NUM_BINS  # a turn without sound
 
 
 @dataclass(frozen=True)

@@ -245,15 +245,3 @@ def _restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
     optimizer.load_state_dict(state)
     step, seconds = tensors["progress"].tolist()
     return int(step), seconds
-
-
-def restore_model(folder: Path, model: nn.Module) -> nn.Module:
-    """The weights of a run's checkpoint, in evaluation mode.
-
-    Raises:
-        FileNotFoundError: the run has no checkpoint yet.
-    """
-    tensors = load_file(folder / CHECKPOINT)
-    kept = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    model.load_state_dict(kept)
-    return model.eval().requires_grad_(False)

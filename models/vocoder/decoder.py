@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.mel import HOP_SAMPLES, MELS_PER_FRAME
@@ -175,11 +174,3 @@ def decode_whole(
     state = decoder.init_state(latents.shape[0], latents.device)
     late, _ = decoder(latents, style, state, pitch=pitch)
     return torch.cat([late, decoder.flush(state)], dim=1)[:, decoder.delay_samples :]
-
-
-def time_scaled(latents: Tensor, rate: float) -> Tensor:
-    """Latents `[B, T, D]` played `rate` times as fast, by linear interpolation over time."""
-    if rate == 1.0:
-        return latents
-    length = max(1, round(latents.shape[1] / rate))
-    return F.interpolate(latents.transpose(1, 2), length, mode="linear").transpose(1, 2)

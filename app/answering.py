@@ -18,6 +18,8 @@ import numpy as np
 from app.replies import SPACED, Responder, Said
 from data.audio import SAMPLE_RATE
 from data.errors import RepError
+from data.limits import MAX_SPOKEN
+from data.text import valid_text
 from models.text import normalise
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Answer:
         text: written so far, as it will be shown.
         error: why it failed, or empty.
         done: no more sound will come.
+        shortened: its text was cut off at a limit.
         num_samples: made so far.
         asked_at, text_at, sound_at: clock readings of the request, first words and first sound.
     """
@@ -65,6 +68,7 @@ class Answer:
         self.text = ""
         self.error = ""
         self.done = False
+        self.shortened = False
         self.num_samples = 0
         self.asked_at = clock()
         self.text_at: float | None = None
@@ -77,6 +81,7 @@ class Answer:
         self._all: list[np.ndarray] = []
         self._changed = threading.Condition()
         self._cancelled = threading.Event()
+        self._stops: list[Callable[[], None]] = []
 
     @property
     def cancelled(self) -> bool:
@@ -93,12 +98,20 @@ class Answer:
         return list(self.reply.words) if self.reply is not None else []
 
     def cancel(self) -> None:
-        """No more is wanted. Never waits."""
+        """No more is wanted: whatever works on it stops. Never waits."""
         self._cancelled.set()
-        if self.reply is not None:
-            self.reply.cancel()
         with self._changed:
+            stops, self._stops = self._stops, []
             self._changed.notify_all()
+        for stop in stops:
+            stop()
+
+    def on_cancel(self, stop: Callable[[], None]) -> None:
+        """Calls `stop`, which must not wait, when the answer is cancelled."""
+        with self._changed:
+            self._stops.append(stop)
+        if self.cancelled:
+            self.cancel()
 
     def take(self) -> np.ndarray | None:
         """The next samples [n], or None if there are none yet."""
@@ -134,11 +147,19 @@ class Answer:
             self._changed.wait_for(lambda: self.cancelled or self._waiting < _AHEAD_S * SAMPLE_RATE)
         return not self.cancelled
 
-    def wrote(self, piece: str) -> None:
-        """Adds words."""
+    def wrote(self, piece: str, pieces: "queue.SimpleQueue[str | None]") -> bool:
+        """Adds words, and passes them on to be spoken; False when there is no room for all."""
         if self.text_at is None:
             self.text_at = self._clock()
+        piece = valid_text(piece)
+        room = MAX_SPOKEN - len(self.text)
+        if len(piece) > room:
+            self.shortened = True
+            piece = piece[:room]
+            piece = piece[: piece.rfind(" ")] if " " in piece else piece
         self.text += piece
+        pieces.put(piece)
+        return not self.shortened
 
 
 class Voicebox:
@@ -181,7 +202,7 @@ class Voicebox:
         """Begins an answer to a history whose last turn has been heard; returns at once."""
         self._count += 1
         answer = Answer(self._count, self._clock)
-        pieces: queue.Queue[str | None] = queue.Queue()
+        pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(
             target=self._write, args=(answer, responder, list(history), pieces), daemon=True
         ).start()
@@ -236,28 +257,39 @@ class Voicebox:
         answer: Answer,
         responder: Responder,
         history: list[Said],
-        pieces: "queue.Queue[str | None]",
+        pieces: "queue.SimpleQueue[str | None]",
     ) -> None:
+        abort = None
         try:
-            for piece in responder.reply(history):
+            stream = responder.reply(history)
+            abort = getattr(stream, "abort", None)
+            if abort is not None:
+                answer.on_cancel(abort)
+            for piece in stream:
                 if answer.cancelled:
                     break
                 # pieces of a script are sentences; those of a language model bring their spaces
                 spaced = piece if responder.name in SPACED or not answer.text else " " + piece
-                answer.wrote(spaced)
-                pieces.put(spaced)
+                whole = answer.wrote(spaced, pieces)
                 self.wake()
+                if not whole:
+                    logger.warning("an answer was cut off after %d characters", MAX_SPOKEN)
+                    break
+            answer.shortened = answer.shortened or getattr(stream, "shortened", False)
         except RepError as error:
-            answer.error = str(error)
+            if not answer.cancelled:
+                answer.error = str(error)
         except Exception:
             logger.exception("the responder failed")
             answer.error = "the responder failed; the server's log says why"
         finally:
+            if abort is not None:
+                abort()
             pieces.put(None)
             self.wake()
 
     def _speak(
-        self, answer: Answer, pieces: "queue.Queue[str | None]", voice: Any, options: Any
+        self, answer: Answer, pieces: "queue.SimpleQueue[str | None]", voice: Any, options: Any
     ) -> None:
         begun = time.perf_counter()
         try:
@@ -266,8 +298,7 @@ class Voicebox:
                 return
             words = _chained(first, _pieces(pieces, answer))
             answer.reply = self._speaker.speak(self._dialogue, words, voice, options)
-            if answer.cancelled:  # between the two
-                answer.reply.cancel()
+            answer.on_cancel(answer.reply.cancel)
             for samples in answer.reply:
                 answer.busy_s += time.perf_counter() - begun
                 going_on = answer.put(np.asarray(samples, np.float32), self.wake)
@@ -289,7 +320,7 @@ class Voicebox:
             self._trim()
 
 
-def _pieces(pieces: "queue.Queue[str | None]", answer: Answer) -> Iterator[str]:
+def _pieces(pieces: "queue.SimpleQueue[str | None]", answer: Answer) -> Iterator[str]:
     """Pieces as they come; ends at once when the answer is cancelled."""
     while not answer.cancelled:
         try:

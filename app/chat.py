@@ -15,10 +15,11 @@ import webbrowser
 from pathlib import Path
 
 from app.access import AccessSettings, is_loopback
+from app.chat_endpoint import ChatEndpoint
 from app.hearing import HearingSettings
 from app.hub import Engines, HubSettings
 from app.recognition import EndpointRecognizer, Recognizer, WhisperRecognizer
-from app.replies import SPEECH_TO_SPEECH, ChatEndpoint, Responder
+from app.replies import SPEECH_TO_SPEECH, Responder
 from app.scripted import ScriptedResponder
 from app.settings import SessionSettings
 from app.sphinx import SphinxRecognizer

@@ -168,7 +168,8 @@ class Speaking:
         if answer.num_samples:
             self._metrics.rtf.observe(answer.busy_s * SAMPLE_RATE / answer.num_samples)
         words = [[word, start, end] for word, start, end in answer.words]
-        self._tell("reply.sent", samples=self.playback.sent, words=words)
+        cut_off = {"incomplete": True} if answer.shortened else {}
+        self._tell("reply.sent", samples=self.playback.sent, words=words, **cut_off)
 
     def _tell(self, kind: str, **fields: Any) -> None:
         self._emit({"type": kind, "reply": self.answer.number, **fields})

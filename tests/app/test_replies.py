@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from app.chat_endpoint import ChatEndpoint
 from app.manner import Manner, measure_manner
-from app.replies import ChatEndpoint, Said, messages_of
+from app.replies import Said, messages_of
 from app.scripted import ScriptedResponder, answer_to, name_in
 from data.errors import RepError
+from data.limits import MAX_CONTEXT, MAX_CONTEXT_TURNS
 from tests.app.language_model import LanguageModel, event, language_model
 from tests.app.user_sound import speechlike
 
@@ -184,9 +186,17 @@ def test_an_endpoint_that_is_not_there_says_so() -> None:
     chat.close()
 
 
+@pytest.mark.parametrize("length", [300, 1000, 4096, 9000, 16_384])
+def test_the_endpoint_gets_a_limited_context(length: int) -> None:
+    history = [Said(index % 2, "x" * length) for index in range(60)]
+    texts = [message["content"] for message in messages_of(history)[1:]]
+    assert 0 < sum(map(len, texts)) <= MAX_CONTEXT
+    assert len(texts) == min(60, MAX_CONTEXT // length)
+
+
 def test_a_long_conversation_is_shortened_for_the_endpoint() -> None:
     history = [Said(index % 2, f"turn {index}") for index in range(200)]
     messages = messages_of(history)
-    assert len(messages) < 50
+    assert len(messages) == MAX_CONTEXT_TURNS + 1
     assert messages[-1]["content"] == "turn 199"
     assert messages[0]["role"] == "system"

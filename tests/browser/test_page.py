@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from app.chat_endpoint import ChatEndpoint
 from app.hearing import HearingSettings
 from app.hub import HubSettings
-from app.replies import ChatEndpoint, Said
+from app.replies import Said
 from app.server import ServerSettings
 from app.settings import SessionSettings
 from tests.app.fake_speaker import WORD_SAMPLES, FakeSpeaker

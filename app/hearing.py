@@ -19,7 +19,7 @@ FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
 _VAD_HZ = 8_000  # what webrtcvad works at inside, whatever it is given
 _TAPS = 33
 _WINDOW = 5  # frames that decide together: 100 ms
-_MAX_TURN_S = 60
+MAX_TURN_S = 60
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Ears:
             return self._pause(count, end)
         if voiced:
             self.voiced_ms += FRAME_MS
-        if end - self._started_at > _MAX_TURN_S * SAMPLE_RATE:
+        if end - self._started_at > MAX_TURN_S * SAMPLE_RATE:
             return [self._end()]
         if self._silence_ms(end) >= min(self.settings.pause_ms, self.settings.silence_ms):
             self._paused = True

@@ -20,6 +20,8 @@ class Listening:
         start, end: in samples of the user's stream.
         voiced_ms: of it, what was said before it was reopened included.
         ended_at: clock reading of its end, or None while it may go on.
+        committed: whether its end was said, and not heard.
+        full: whether it holds as much sound as a turn may have.
         wordless: whether it is answered by its sound, and no words are asked for.
         shown: the partial text that the page has.
         timings: measured milliseconds, from the end of speech on.
@@ -30,12 +32,14 @@ class Listening:
         self.end = start
         self.voiced_ms = 0
         self.ended_at: float | None = None
+        self.committed = self.full = False
         self.wordless = False
         self.shown = ""
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory = recognizer, memory
         self._fed = start
         self._voiced_before_ms = 0  # it was reopened
+        self._sound: np.ndarray | None = None
         self._utterance: Utterance | None = None
         self._finished: list[Utterance] = []
         self._texts: list[Future[str]] = []
@@ -68,6 +72,12 @@ class Listening:
             self._finished.append(self._utterance)
             self._utterance = None
 
+    def commit(self, at: int, now: float) -> None:
+        """Ends the turn with the last sample `at`, whatever was voiced of it."""
+        self.pause(at, at)
+        self.ended_at, self.committed = now, True
+        self._sound = self._memory.read(self.start, at)  # more may come before its text is there
+
     def abort(self) -> None:
         """The text is not wanted, of no stretch."""
         for utterance in self._finished:
@@ -96,5 +106,7 @@ class Listening:
         )
 
     def samples(self) -> np.ndarray:
-        """The turn's sound [T], with a little silence around it."""
+        """The turn's sound [T]; of one that was heard to end, with a little silence around it."""
+        if self._sound is not None:
+            return self._sound
         return self._memory.read(self.start, self.end + _TAIL_MS * SAMPLE_RATE // 1000)

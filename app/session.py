@@ -8,29 +8,27 @@ All methods are called from one thread; recogniser, responder and speaker work i
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from app.answering import AnySpeaker, Voicebox
-from app.hearing import FRAME_MS, Ears, Heard, HearingSettings, Memory, Sign
+from app.agent_turns import AgentTurns
+from app.answering import AnySpeaker
+from app.hearing import FRAME_MS, Heard, Sign
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
-from app.recognition import NoRecognizer, Recognizer
+from app.recognition import Recognizer
 from app.replies import Responder
 from app.settings import SessionSettings
 from app.speaking import Emit, Emitted, Speaking
 from app.turns import AGENT, USER, TurnRecord, TurnStore
-from data.audio import SAMPLE_RATE
+from app.user_turns import UserTurns
+from data.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-_SHORTEST_TURN_MS = 120  # voiced
 _UNHEARD_MS = 500  # voiced speech without a word is worth a question
 _MOSTLY = 0.6  # of speech that interrupts is voiced
-_MEMORY_S = 66.0
 
 
 class Session:
@@ -61,58 +59,95 @@ class Session:
         self.settings = settings
         self.turns = TurnStore()
         self.state = "listening"
-        self._speaker, self._recognizer, self.responders = speaker, recognizer, responders
+        self.responders = responders
         self._emit, self._clock = emit, clock
         self._metrics = metrics or Metrics()
-        self._voicebox = Voicebox(speaker, wake, clock, self._predictor())
-        self._ears = Ears(settings.hearing)
-        self._memory = Memory(_MEMORY_S)
-        self._turn: Listening | None = None
-        self._speaking: Speaking | None = None
+        self._agent = AgentTurns(
+            speaker,
+            responders,
+            settings,
+            self.turns,
+            self._tell,
+            self._notice,
+            wake,
+            clock,
+            self._metrics,
+        )
+        self._user = UserTurns(settings.hearing, recognizer, self.turns.number, self._tell)
         self._barging: Heard | None = None
-        self._typed: list[str] = []
         self._active_at = clock()
 
     # What comes in
 
     def hear(self, samples: np.ndarray) -> None:
-        """Takes the user's sound [n], float32 at 24 kHz, as it arrives."""
-        self._memory.push(samples)
-        for heard in self._ears.push(samples):
-            self._on_heard(heard)
-        self._on_barging()
-        self._feed()
+        """Takes the user's sound [n], float32 at 24 kHz, as it arrives.
+
+        Raises:
+            InputError: turns are ended by `commit`, and this one has become too long.
+        """
+        if self.settings.detect_turns:
+            for heard in self._user.listen(samples):
+                self._on_heard(heard)
+            self._on_barging()
+            self._user.feed()
+        else:
+            self._active_at = self._clock()
+            self._user.collect(samples, self._hears_sound())
+        self.tick()
+
+    def commit(self) -> None:
+        """The user's turn ends here, whatever voice activity detection thinks of it.
+
+        Raises:
+            InputError: there is none, or too many wait to be recognised.
+        """
+        self._active_at = self._clock()
+        self._user.commit(self._active_at)
         self.tick()
 
     def write(self, text: str) -> None:
-        """Takes a typed turn; an answer that is being spoken is cut."""
-        self._active_at = self._clock()
-        self._typed.append(text)
-        self._drop_listening()
-        self.stop("typed")
-        self.tick()
+        """Takes a typed turn and answers it; an answer that is being spoken is cut.
 
-    def forget_speech(self) -> None:
-        """What the user is saying now shall be no turn."""
+        Raises:
+            InputError: more text waits for an answer than is answered at once.
+        """
+        self._user.inbox.write(text)
         self._drop_listening()
+        self._ask(self.settings)
+
+    def add_text(self, text: str) -> None:
+        """Takes a typed message that is answered when `respond` asks for it; raises InputError."""
+        self._active_at = self._clock()
+        self._user.inbox.write(text)
+
+    def respond(self, settings: SessionSettings | None = None) -> None:
+        """Asks for an answer; one that is being spoken is cut.
+
+        Args:
+            settings: of this answer; None for the session's.
+
+        Raises:
+            InputError: everything has been answered, or is being answered.
+        """
+        records = self.turns.records
+        answered = self._speaking is not None or not records or records[-1].who == AGENT
+        if answered and not self._user.inbox and not self._user.recognising:
+            raise InputError("there is nothing to answer; create an item first, or speak")
+        self._ask(settings or self.settings)
+
+    def forget_speech(self) -> bool:
+        """What the user is saying now shall be no turn; whether there was something."""
+        was_heard = self._drop_listening()
         self._tell_state()
+        return was_heard
 
     def stop(self, reason: str = "asked") -> None:
         """Cuts the agent's turn, if there is one."""
-        speaking = self._speaking
-        if speaking is None or speaking.stop_by is not None:
-            return
-        if speaking.cut(reason, self._clock()):
-            self._settle(speaking, cut=True)
+        self._agent.stop(reason)
 
     def report(self, reply: int, played: int, finished: bool, stopped: bool) -> None:
         """Takes the page's word on how much of a reply was played, in samples."""
-        speaking = self._speaking
-        if speaking is None or speaking.answer.number != reply:
-            return
-        speaking.playback.report(played, self._clock(), finished)
-        if stopped and speaking.stop_by is not None:
-            self._settle(speaking, cut=True)
+        self._agent.report(reply, played, finished, stopped)
         self.tick()
 
     def measured(self, reply: int, first_audio_ms: float) -> None:
@@ -128,8 +163,10 @@ class Session:
 
     def adjust(self, settings: SessionSettings) -> None:
         """Takes new settings; they hold from the next turn on."""
+        if settings.detect_turns and not self.settings.detect_turns:
+            self._drop_listening()  # sound that was collected and not committed
         self.settings = settings
-        self._ears.adjust(settings.hearing)
+        self._user.ears.adjust(settings.hearing)
 
     @property
     def idle_s(self) -> float:
@@ -141,61 +178,53 @@ class Session:
     def tick(self) -> None:
         """Does what has become due. Never waits."""
         now = self._clock()
-        speaking = self._speaking
-        if speaking is not None:
-            if speaking.tick(now):
-                self._settle(speaking, cut=speaking.stop_by is not None)
-            if speaking.playback.begun:
-                self._active_at = now
-        if self._turn is not None:
-            self._tick_turn(self._turn)
-        if self._typed and self._speaking is None:
-            text, self._typed = " ".join(self._typed), []
-            record = TurnRecord(self.turns.number(), USER, text, typed=True)
-            self._respond(record, None, None)
+        if self._agent.tick(now):
+            self._active_at = now
+        self._user.tell_partial()
+        # A reply that was cut becomes history first, as soon as the page has said where it stopped.
+        if self._speaking is None:
+            self._tick_user()
         self._tell_state()
 
     def detach(self) -> None:
         """The listener is gone: what is being said ends here, what was half said is forgotten."""
         self._drop_listening()
-        speaking = self._speaking
-        if speaking is not None:
-            speaking.answer.cancel()
-            self._settle(speaking, cut=True)
-        self._typed.clear()
+        self._agent.detach()
+        self._user.inbox.clear()
         self._emit = _into_nothing
-        self._voicebox.wake = lambda: None
 
     def attach(self, emit: Emit, wake: Callable[[], None]) -> None:
         """A listener is there again; its sound is counted from 0."""
-        self._emit, self._voicebox.wake = emit, wake
-        self._ears = Ears(self.settings.hearing)
-        self._memory = Memory(_MEMORY_S)
+        self._emit = emit
+        self._agent.attach(wake)
+        self._user.restart(self.settings.hearing)
         self._active_at = self._clock()
         self.state = "listening"
 
     def close(self) -> None:
         """Ends the session and frees what it holds."""
         self.detach()
-        self._voicebox.close()
+        self._agent.close()
         self.turns.close()
 
     # The user's turn
 
     def _on_heard(self, heard: Heard) -> None:
         self._active_at = self._clock()
+        current = self._user.current
         if heard.sign is Sign.STARTED:
             self._on_started(heard)
-        elif heard.sign is Sign.WENT_ON and self._turn is not None:
-            self._turn.voiced(heard.voiced_ms)
+        elif heard.sign is Sign.WENT_ON and current is not None:
+            current.voiced(heard.voiced_ms)
+        elif heard.sign is Sign.PAUSED and current is not None:
+            self._user.pause(heard)
         elif heard.sign is Sign.PAUSED:
-            if self._turn is None:
-                self._not_a_turn()
+            self._not_a_turn()
+        elif heard.sign is Sign.ENDED and current is not None:
+            if self._user.end(heard, self._active_at):
+                self._metrics.end_of_turn.observe(current.timings["silence_ms"] / 1000)
             else:
-                self._turn.voiced(heard.voiced_ms)
-                self._turn.pause(heard.at, self._ears.num_samples)
-        elif heard.sign is Sign.ENDED and self._turn is not None:
-            self._end(self._turn, heard)
+                self._barging = None
 
     def _on_started(self, heard: Heard) -> None:
         speaking = self._speaking
@@ -204,7 +233,7 @@ class Session:
         elif speaking.playback.begun or self._too_late_to_reopen(speaking):
             self._barging = heard
         else:
-            self._reopen(speaking)
+            self._reopen()
 
     def _too_late_to_reopen(self, speaking: Speaking) -> bool:
         asked = speaking.replied_to
@@ -213,137 +242,87 @@ class Session:
         return (self._clock() - asked.ended_at) * 1000 > self.settings.reopen_ms
 
     def _begin(self, heard: Heard) -> None:
-        waiting = self._turn
-        if waiting is not None and waiting.ended_at is not None:
-            waiting.reopen()  # its text is not there yet: the turn simply goes on
-            return
-        prefix = self.settings.hearing.prefix_ms * SAMPLE_RATE // 1000
-        start = max(0, heard.at - prefix)
-        wordless = self._hears_sound()
-        recognizer = NoRecognizer() if wordless else self._recognizer
-        self._turn = Listening(self.turns.number(), start, recognizer, self._memory)
-        self._turn.wordless = wordless
-        self._turn.voiced(heard.voiced_ms)
-        self._emit({"type": "speech.started", "turn": self._turn.number, "at": start})
+        self._user.begin(heard, self._hears_sound())
 
-    def _reopen(self, speaking: Speaking) -> None:
+    def _reopen(self) -> None:
         """The turn was not over: the answer, of which nothing was heard, is dropped."""
-        turn = speaking.replied_to
+        turn = self._agent.take_back()
         assert turn is not None
-        speaking.answer.cancel()
-        self._voicebox.settle(speaking.answer, 0.0)
-        self._speaking = None
-        self.turns.take_back(turn.number)
-        self._rebuild()
         turn.reopen()
-        self._turn = turn
-        speaking.dropped()
+        self._user.current = turn
         self._emit({"type": "turn.reopened", "turn": turn.number})
         self._metrics.reopened.inc()
 
-    def _rebuild(self) -> None:
-        self._voicebox.rebuild(
-            [(one.who, one.text, self.turns.sound(one)) for one in self.turns.records[-6:]],
-            self._predictor(),
-        )
-
-    def _feed(self) -> None:
-        turn = self._turn
-        if turn is not None and self._ears.in_speech and not self._ears.pausing:
-            turn.voiced(self._ears.voiced_ms)
-            turn.feed(self._ears.num_samples)
-
-    def _end(self, turn: Listening, heard: Heard) -> None:
-        turn.voiced(heard.voiced_ms)
-        turn.pause(heard.at, self._ears.num_samples)
-        if turn.voiced_ms < _SHORTEST_TURN_MS:
-            self._drop_listening()
-            return
-        turn.ended_at = self._clock()
-        silence = (self._ears.num_samples - heard.at) / SAMPLE_RATE
-        turn.timings["silence_ms"] = 1000 * silence
-        self._metrics.end_of_turn.observe(silence)
-
-    def _drop_listening(self) -> None:
-        turn, self._turn = self._turn, None
+    def _drop_listening(self) -> bool:
         self._barging = None
-        self._ears.forget()
-        if turn is not None:
-            turn.abort()
-            self._emit({"type": "turn.dropped", "turn": turn.number})
+        return self._user.drop()
 
-    def _tick_turn(self, turn: Listening) -> None:
-        text = turn.partial
-        if text != turn.shown:
-            turn.shown = text
-            self._emit({"type": "partial", "turn": turn.number, "text": text})
-        # A reply that was cut becomes history first, as soon as the page has said where it stopped.
-        if turn.recognised and self._speaking is None:
-            self._recognised(turn, text)
+    def _tick_user(self) -> None:
+        while self._speaking is None and (turn := self._user.take_recognised()) is not None:
+            self._recognised(turn)
+        asked = self._user.inbox.asked
+        if asked is None or self._speaking is not None or self._user.recognising:
+            return
+        self._keep_typed()
+        if self.turns.records and self.turns.records[-1].who == USER:
+            self._answer(asked)
+        else:  # what was to be answered turned out to be nothing
+            self._user.inbox.asked = None
+            self._notice("reply", "there was nothing to answer; say or type something")
 
-    def _recognised(self, turn: Listening, text: str) -> None:
+    def _ask(self, settings: SessionSettings) -> None:
+        self._active_at = self._clock()
+        self._user.inbox.asked = settings
+        self.stop("typed")
+        self.tick()
+
+    def _keep_typed(self) -> None:
+        text = self._user.inbox.take_typed()
+        if text:
+            self._keep(TurnRecord(self.turns.number(), USER, text, typed=True), None, None)
+
+    def _recognised(self, turn: Listening) -> None:
         assert turn.ended_at is not None
-        error = turn.error
+        error, text = turn.error, turn.partial
         if error is not None:
             self._notice("recognition", str(error))
         recognition_s = self._clock() - turn.ended_at
         self._metrics.recognition.observe(recognition_s)
         unheard = error is not None or turn.voiced_ms < _UNHEARD_MS
-        if not text and unheard and not turn.wordless:
-            self._drop_listening()
+        if not text and unheard and not (turn.wordless or turn.committed):
+            self._emit({"type": "turn.dropped", "turn": turn.number})
             return
-        self._turn = None
+        self._keep_typed()
         samples = turn.samples()
         record = TurnRecord(turn.number, USER, text, wordless=turn.wordless)
         record.manner = measure_manner(samples, self.turns.manners(USER))
         turn.timings["recognition_ms"] = 1000 * recognition_s
         record.timings = dict(turn.timings)
-        self._respond(record, samples, turn)
+        self._keep(record, samples, turn)
+        if self.settings.detect_turns and self.settings.create_response:
+            self._answer(self._user.inbox.asked or self.settings, turn)
 
-    # The agent's turn
-
-    def _respond(
-        self, record: TurnRecord, samples: np.ndarray | None, turn: Listening | None
-    ) -> None:
+    def _keep(self, record: TurnRecord, samples: np.ndarray | None, turn: Listening | None) -> None:
+        """A turn of the user becomes history."""
         self.turns.add(record, samples)
         said = record.public()
         if turn is not None:
             said["speech_end"] = turn.end  # on the listener's own count of samples
         self._emit({"type": "turn", **said})
-        if self._predictor() == self._voicebox.predictor:
-            self._voicebox.hear(USER, record.text, samples)
-        else:
-            self._rebuild()
-        voice = self._voice()
-        answer = self._voicebox.answer(
-            self._responder(), self.turns.history(), voice, self.settings.speak_options()
-        )
-        number = self.turns.number()
-        self._speaking = Speaking(answer, number, voice.name, turn, self._tell, self._metrics)
-        self._emit(
-            {
-                "type": "reply.started",
-                "reply": answer.number,
-                "turn": number,
-                "to": record.number,
-                "speech_end": None if turn is None else turn.end,
-            }
-        )
+        self._agent.hear(record.text, samples)
 
-    def _responder(self) -> Responder:
-        known = self.responders
-        return known.get(self.settings.responder) or next(iter(known.values()))
+    # The agent's turn
+
+    @property
+    def _speaking(self) -> Speaking | None:
+        return self._agent.speaking
+
+    def _answer(self, settings: SessionSettings, turn: Listening | None = None) -> None:
+        self._user.inbox.asked = None
+        self._agent.answer(settings, turn)
 
     def _hears_sound(self) -> bool:
-        return getattr(self._responder(), "hears_sound", False)
-
-    def _predictor(self) -> str:
-        known = self._speaker.predictors
-        return self.settings.predictor if self.settings.predictor in known else known[0]
-
-    def _voice(self) -> Any:
-        voices = self._speaker.voices
-        return voices.get(self.settings.voice) or next(iter(voices.values()))
+        return self._agent.cast.hears_sound(self.settings)
 
     def _on_barging(self) -> None:
         """Two stages: speech ducks the agent, longer speech cuts it."""
@@ -352,7 +331,7 @@ class Session:
             return
         if speaking is None or speaking.stop_by is not None:
             self._barging = None
-            if self._ears.in_speech and self._turn is None:
+            if self._user.ears.in_speech and self._user.current is None:
                 self._begin(heard)
             return
         if not self.settings.interrupt:
@@ -360,7 +339,8 @@ class Session:
         speaking.duck()
         # how long it lasts, not how much of it is voiced: the closure of a "stop" is speech too
         needed = self.settings.interrupt_ms - FRAME_MS / 2  # it is known in whole frames
-        if self._ears.lasted_ms >= needed and self._ears.voiced_ms >= _MOSTLY * needed:
+        ears = self._user.ears
+        if ears.lasted_ms >= needed and ears.voiced_ms >= _MOSTLY * needed:
             self._barging = None
             self._metrics.interruptions.labels("cut").inc()
             self.stop("interrupted")
@@ -369,30 +349,9 @@ class Session:
     def _not_a_turn(self) -> None:
         """A cough, a word of assent: the agent goes on."""
         self._barging = None
-        self._ears.forget()
+        self._user.ears.forget()
         if self._speaking is not None:
             self._speaking.restore()
-
-    def _settle(self, speaking: Speaking, cut: bool) -> None:
-        """The agent's turn becomes history, as it was heard."""
-        self._speaking = None
-        answer = speaking.answer
-        spoken = speaking.outcome(cut, self._clock())
-        played_s = len(spoken.samples) / SAMPLE_RATE
-        self._voicebox.settle(answer, played_s if spoken.cut else None)
-        if answer.error:
-            self._notice("reply", answer.error)
-        if not played_s:
-            speaking.dropped()
-            return
-        record = TurnRecord(speaking.turn, AGENT, spoken.text, cut=spoken.cut)
-        record.intended = spoken.whole if spoken.cut else ""
-        record.voice = speaking.voice
-        record.timings = speaking.timings
-        earlier = self.turns.manners(AGENT, speaking.voice)
-        record.manner = measure_manner(spoken.samples, earlier)
-        self.turns.add(record, spoken.samples)
-        self._emit({"type": "turn", "reply": answer.number, **record.public()})
 
     # What goes out
 
@@ -406,8 +365,10 @@ class Session:
 
     def _tell_state(self) -> None:
         speaking = self._speaking
-        if self._turn is not None:
-            state = "hearing" if self._turn.ended_at is None else "thinking"
+        if self._user.current is not None and self._user.current.ended_at is None:
+            state = "hearing"
+        elif self._user.recognising:
+            state = "thinking"
         elif speaking is not None and speaking.stop_by is None:
             state = "speaking" if speaking.playback.begun else "thinking"
         else:
@@ -419,10 +380,3 @@ class Session:
 
 def _into_nothing(_: Emitted) -> None:
     """Where a session without a listener speaks."""
-
-
-def with_settings(settings: SessionSettings, **changes: Any) -> SessionSettings:
-    """Settings with some changed; the hearing's own are named flatly. Raises InputError."""
-    hearing = {k: v for k, v in changes.items() if k in HearingSettings.__dataclass_fields__}
-    rest = {k: v for k, v in changes.items() if k not in hearing}
-    return replace(settings, hearing=replace(settings.hearing, **hearing), **rest)

@@ -1,9 +1,10 @@
 """What can be set for one conversation."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.hearing import HearingSettings
+from app.replies import Briefing
 from data.errors import InputError
 
 
@@ -20,6 +21,10 @@ class SessionSettings:
         interrupt: whether the user's speech may cut the agent.
         interrupt_ms: speech that cuts; ducking begins with the first 100 ms.
         reopen_ms: after the end of a turn in which speech reopens it, if nothing was spoken yet.
+        detect_turns: whether voice activity begins and ends the user's turns; else
+            `Session.commit` ends them, and `Session.respond` asks for answers.
+        create_response: whether the end of a detected turn asks for an answer.
+        briefing: what the language model is told beside the conversation.
     """
 
     voice: str = ""
@@ -30,6 +35,9 @@ class SessionSettings:
     interrupt: bool = True
     interrupt_ms: int = 350
     reopen_ms: int = 800
+    detect_turns: bool = True
+    create_response: bool = True
+    briefing: Briefing | None = None
     hearing: HearingSettings = field(default_factory=HearingSettings)
 
     def __post_init__(self) -> None:
@@ -49,3 +57,10 @@ class SessionSettings:
 
         given = {} if self.temperature is None else {"temperature": self.temperature}
         return SpeakOptions(rate=self.rate, **given)
+
+
+def with_settings(settings: SessionSettings, **changes: Any) -> SessionSettings:
+    """Settings with some changed; the hearing's own are named flatly. Raises InputError."""
+    hearing = {k: v for k, v in changes.items() if k in HearingSettings.__dataclass_fields__}
+    rest = {k: v for k, v in changes.items() if k not in hearing}
+    return replace(settings, hearing=replace(settings.hearing, **hearing), **rest)

@@ -24,6 +24,7 @@ from data.errors import InputError
 
 USER, AGENT = 0, 1
 _SHORTEST_S = 0.1
+_HISTORY_TURNS = 200
 
 
 @dataclass
@@ -78,11 +79,12 @@ class TurnStore:
 
     Args:
         max_sound_s: of sound that is kept; later turns are kept without sound.
+        max_turns: that are kept; the oldest are forgotten first.
     """
 
-    def __init__(self, max_sound_s: float = 3600.0) -> None:
+    def __init__(self, max_sound_s: float = 3600.0, max_turns: int = 1000) -> None:
         self.records: list[TurnRecord] = []
-        self._next = 0
+        self._next, self._max_turns = 0, max_turns
         self._most = int(max_sound_s * SAMPLE_RATE)
         self._held = 0
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
@@ -105,6 +107,7 @@ class TurnStore:
                     self._file.write(pcm.tobytes())
                     self._held += len(samples)
             self.records.append(record)
+            del self.records[: -self._max_turns]
         return record
 
     def take_back(self, number: int) -> TurnRecord | None:
@@ -131,9 +134,10 @@ class TurnStore:
         return np.frombuffer(content, "<i2").astype(np.float32) / 32768
 
     def history(self) -> list[Said]:
-        """What a responder reads."""
+        """What a responder reads: the last turns."""
         return [
-            Said(one.who, one.text, one.manner, partial(self.sound, one)) for one in self.records
+            Said(one.who, one.text, one.manner, partial(self.sound, one))
+            for one in self.records[-_HISTORY_TURNS:]
         ]
 
     def manners(self, who: int, voice: str = "") -> Sequence[Manner]:

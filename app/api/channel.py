@@ -17,6 +17,7 @@ from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit, write_object
 from app.session import Session
 from app.settings import SessionSettings
 from app.speaking import Emitted
+from data.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,10 @@ class Channel:
             raise ProtocolError("not_started", "the first message must be 'start'")
         if not self._sound_rate.allows(len(samples) / SAMPLE_RATE, time.monotonic()):
             raise ProtocolError("too_fast", "sound comes faster than real time", True)
-        self.session.hear(samples)
+        try:
+            self.session.hear(samples)
+        except InputError as error:
+            raise ProtocolError("too_long", str(error)) from None
 
     def refuse(self, error: ProtocolError, event_id: str | None = None) -> None:
         """Says what is wrong with a message; raises it again when the connection has to end.

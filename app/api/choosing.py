@@ -4,8 +4,7 @@ from typing import Any
 
 from app.hub import Engines
 from app.protocol import ProtocolError
-from app.session import with_settings
-from app.settings import SessionSettings
+from app.settings import SessionSettings, with_settings
 from data.errors import InputError
 
 

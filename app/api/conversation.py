@@ -161,3 +161,5 @@ class _Listener:
                 self._channel.ended = True
         except ProtocolError as error:
             self._channel.refuse(error)
+        except InputError as error:
+            self._channel.refuse(ProtocolError("out_of_range", str(error)))

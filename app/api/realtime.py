@@ -17,6 +17,7 @@ from app.api.choosing import changed
 from app.api.realtime_events import Events, session_object
 from app.hub import Hub
 from app.protocol import SAMPLE_RATE, ProtocolError
+from data.errors import InputError
 from data.limits import MAX_TYPED
 
 _SUBPROTOCOL = "realtime"
@@ -50,7 +51,6 @@ class _Client:
 
     def __init__(self, channel: Channel, events: Events) -> None:
         self._channel, self._events = channel, events
-        self._typed: list[str] = []
 
     async def read(self) -> None:
         """Until the client leaves."""
@@ -104,19 +104,19 @@ class _Client:
         self._channel.hear(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768)
 
     def _commit(self, _: dict[str, Any]) -> None:
-        """The turn ends here: as if silence followed."""
+        """The turn ends here."""
         session = self._channel.session
         assert session is not None
-        if session.state != "hearing":
-            raise ProtocolError("input_audio_buffer_commit_empty", "no speech has been heard")
-        silence_s = (session.settings.hearing.silence_ms + 200) / 1000
-        session.hear(np.zeros(round(silence_s * SAMPLE_RATE), np.float32))
+        try:
+            session.commit()
+        except InputError as error:
+            raise ProtocolError("input_audio_buffer_commit_empty", str(error)) from None
 
     def _clear(self, _: dict[str, Any]) -> None:
         session = self._channel.session
         assert session is not None
-        session.forget_speech()
-        self._tell("input_audio_buffer.cleared")
+        if not session.forget_speech():  # else it is said by the session
+            self._tell("input_audio_buffer.cleared")
 
     def _create(self, event: dict[str, Any]) -> None:
         item = _field(event, "item", dict)
@@ -128,7 +128,12 @@ class _Client:
         if not 1 <= len(text) <= MAX_TYPED:
             message = f"the item has {len(text)} characters; 1 to {MAX_TYPED} are accepted"
             raise ProtocolError("out_of_range", message)
-        self._typed.append(text)
+        session = self._channel.session
+        assert session is not None
+        try:
+            session.add_text(text)
+        except InputError as error:
+            raise ProtocolError("out_of_range", str(error)) from None
         for kind, fields in self._events.typed_item(text):
             self._tell(kind, **fields)
 
@@ -146,10 +151,10 @@ class _Client:
     def _respond(self, _: dict[str, Any]) -> None:
         session = self._channel.session
         assert session is not None
-        if not self._typed:
-            raise ProtocolError("nothing_to_answer", "create an item first, or speak")
-        typed, self._typed = self._typed, []
-        session.write(" ".join(typed))
+        try:
+            session.respond()
+        except InputError as error:
+            raise ProtocolError("nothing_to_answer", str(error)) from None
 
     def _described(self) -> dict[str, Any]:
         session = self._channel.session

@@ -8,8 +8,7 @@ import pytest
 
 from app.hearing import HearingSettings
 from app.replies import Said
-from app.session import with_settings
-from app.settings import SessionSettings
+from app.settings import SessionSettings, with_settings
 from data.errors import InputError, RepError
 from tests.app.fake_speaker import RATE, FakeSpeaker
 from tests.app.stage import Stage, ToldUtterance

@@ -1,0 +1,162 @@
+"""The user's side of a conversation: sound becomes turns, texts and turns wait for an answer."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from app.hearing import MAX_TURN_S, Ears, Heard, HearingSettings, Memory
+from app.inbox import Inbox
+from app.listening import Listening
+from app.recognition import NoRecognizer, Recognizer
+from app.speaking import Emit
+from data.audio import SAMPLE_RATE
+from data.errors import InputError
+
+_SHORTEST_TURN_MS = 120  # voiced
+_MEMORY_S = MAX_TURN_S + 6.0
+
+
+class UserTurns:
+    """See the module. It knows nothing of the agent: the session decides what begins and ends.
+
+    Args:
+        hearing: when speech begins and ends.
+        recognizer: shared by all sessions.
+        number: gives the number of the next turn.
+        emit: takes what goes to the listener.
+
+    Attributes:
+        ears: count the listener's samples.
+        current: the turn that is being spoken, or has just ended and may go on.
+        inbox: what waits for an answer.
+    """
+
+    def __init__(
+        self,
+        hearing: HearingSettings,
+        recognizer: Recognizer,
+        number: Callable[[], int],
+        emit: Emit,
+    ) -> None:
+        self.current: Listening | None = None
+        self.inbox = Inbox()
+        self._recognizer, self._number, self._emit = recognizer, number, emit
+        self.restart(hearing)
+
+    def restart(self, hearing: HearingSettings) -> None:
+        """The listener's sound begins anew and is counted from 0."""
+        self.ears = Ears(hearing)
+        self._memory = Memory(_MEMORY_S)
+
+    def listen(self, samples: np.ndarray) -> list[Heard]:
+        """Takes sound [n]; returns what voice activity detection makes of it."""
+        self._memory.push(samples)
+        return self.ears.push(samples)
+
+    def begin(self, heard: Heard, wordless: bool) -> None:
+        """Speech has begun; a turn that had just ended goes on if its text is not there yet."""
+        if self.current is not None and self.current.ended_at is not None:
+            self.current.reopen()
+            return
+        prefix = self.ears.settings.prefix_ms * SAMPLE_RATE // 1000
+        self.current = self._opened(max(0, heard.at - prefix), wordless)
+        self.current.voiced(heard.voiced_ms)
+        started = {"turn": self.current.number, "at": self.current.start}
+        self._emit({"type": "speech.started", **started})
+
+    def feed(self) -> None:
+        """Gives the recogniser what was said since."""
+        turn = self.current
+        if turn is not None and self.ears.in_speech and not self.ears.pausing:
+            turn.voiced(self.ears.voiced_ms)
+            turn.feed(self.ears.num_samples)
+
+    def pause(self, heard: Heard) -> None:
+        """The turn may end here: what was said so far is recognised."""
+        if self.current is not None:
+            self.current.voiced(heard.voiced_ms)
+            self.current.pause(heard.at, self.ears.num_samples)
+
+    def end(self, heard: Heard, now: float) -> bool:
+        """The turn ends; False when it was too short to be one, and is dropped."""
+        turn = self.current
+        if turn is None:
+            return False
+        self.pause(heard)
+        if turn.voiced_ms < _SHORTEST_TURN_MS:
+            self.drop()
+            return False
+        turn.ended_at = now
+        turn.timings["silence_ms"] = (self.ears.num_samples - heard.at) * 1000 / SAMPLE_RATE
+        return True
+
+    def drop(self) -> bool:
+        """The current turn shall be none; whether there was one."""
+        turn, self.current = self.current, None
+        self.ears.forget()
+        if turn is None:
+            return False
+        turn.abort()
+        self._emit({"type": "turn.dropped", "turn": turn.number})
+        return True
+
+    def collect(self, samples: np.ndarray, wordless: bool) -> None:
+        """Takes sound [n] of a turn that `commit` will end.
+
+        Raises:
+            InputError: the turn has become too long; said once a turn.
+        """
+        if self.current is None:
+            self.current = self._opened(self.ears.num_samples, wordless)
+        turn = self.current
+        if self.ears.num_samples + len(samples) - turn.start > MAX_TURN_S * SAMPLE_RATE:
+            if turn.full:
+                return
+            turn.full = True
+            raise InputError(
+                f"a turn has at most {MAX_TURN_S} s; what follows is left out: commit or clear it"
+            )
+        self.listen(samples)
+        turn.feed(self.ears.num_samples)
+
+    def commit(self, now: float) -> None:
+        """The current turn ends here, whatever voice activity detection thinks of it.
+
+        Raises:
+            InputError: there is none, or too many wait to be recognised.
+        """
+        turn = self.current
+        if turn is None or turn.ended_at is not None:
+            raise InputError("no speech has been heard; append some sound first")
+        self.inbox.commit(turn)
+        turn.commit(self.ears.num_samples, now)
+        self.current = None
+        self.ears.forget()
+
+    def tell_partial(self) -> None:
+        """Tells the words so far, where there are new ones."""
+        turn = self.current
+        if turn is not None and turn.partial != turn.shown:
+            turn.shown = turn.partial
+            self._emit({"type": "partial", "turn": turn.number, "text": turn.shown})
+
+    @property
+    def recognising(self) -> bool:
+        """Whether the text of a turn that has ended is awaited."""
+        ended = self.current is not None and self.current.ended_at is not None
+        return ended or self.inbox.recognising
+
+    def take_recognised(self) -> Listening | None:
+        """The oldest turn that has ended and whose text is there."""
+        turn = self.inbox.take_recognised()
+        if turn is None and not self.inbox.recognising and self.current is not None:
+            if not self.current.recognised:
+                return None
+            turn, self.current = self.current, None
+        return turn
+
+    def _opened(self, start: int, wordless: bool) -> Listening:
+        recognizer = NoRecognizer() if wordless else self._recognizer
+        turn = Listening(self._number(), start, recognizer, self._memory)
+        turn.wordless = wordless
+        return turn

@@ -8,6 +8,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
@@ -22,10 +23,22 @@ logger = logging.getLogger(__name__)
 
 _PIECE = SAMPLE_RATE // 2
 _RECOGNITION_S = 300.0
+_LOOK_S = 0.2
+
+
+TimedWord = tuple[str, float, float]
+"""A word and where it starts and ends, in seconds from the start of the utterance."""
 
 
 class Utterance(Protocol):
-    """One stretch of speech being recognised."""
+    """One stretch of speech being recognised.
+
+    Attributes:
+        words: once it is finished, those of the text with their times; None where the recogniser
+            does not say them.
+    """
+
+    words: tuple[TimedWord, ...] | None
 
     @property
     def partial(self) -> str:
@@ -65,14 +78,30 @@ def transcribe(recognizer: Recognizer, samples: np.ndarray) -> str:
     Raises:
         RepError: recognition failed, or took too long.
     """
+    return text_of(fed(recognizer, samples))
+
+
+def fed(recognizer: Recognizer, samples: np.ndarray) -> Utterance:
+    """An utterance that has taken all of samples [T] at 24 kHz; its text is still to come."""
     utterance = recognizer.open()
-    try:
-        for start in range(0, len(samples), _PIECE):
-            utterance.push(samples[start : start + _PIECE])
-        return utterance.finish().result(_RECOGNITION_S)
-    except TimeoutError:
-        utterance.abort()
-        raise RepError("recognition took too long; send a shorter recording") from None
+    for start in range(0, len(samples), _PIECE):
+        utterance.push(samples[start : start + _PIECE])
+    return utterance
+
+
+def text_of(utterance: Utterance, check: Callable[[], None] = lambda: None) -> str:
+    """The text of an utterance to which no more sound comes. Waits for it; see `transcribe`.
+
+    `check` is called several times a second, and may raise to wait no longer.
+    """
+    future, until = utterance.finish(), time.monotonic() + _RECOGNITION_S
+    while time.monotonic() < until:
+        try:
+            return future.result(_LOOK_S)
+        except TimeoutError:
+            check()
+    utterance.abort()
+    raise RepError("recognition took too long; send a shorter recording")
 
 
 class NoRecognizer:
@@ -80,6 +109,7 @@ class NoRecognizer:
 
     name = "none"
     partial = ""
+    words = None
 
     def open(self) -> "NoRecognizer":
         """See `Recognizer`; it remembers nothing, so one serves all."""
@@ -123,9 +153,10 @@ class FailedUtterance:
 
 
 class _WholeUtterance:
-    """Collects the sound and recognises it when it is whole; no partial text."""
+    """Collects the sound and recognises it when it is whole; no partial text, no times."""
 
     partial = ""
+    words = None
 
     def __init__(self, pool: ThreadPoolExecutor, transcribe: Callable[[np.ndarray], str]) -> None:
         self._pool, self._transcribe = pool, transcribe

@@ -7,6 +7,7 @@ process serves several utterances in turn; an utterance stays with its process.
 import contextlib
 import importlib.util
 import itertools
+import json
 import logging
 import os
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.recognition import TimedWord
 from app.sphinx_worker import HEADER, SPHINX_HZ, Frame, frames
 from data.audio import SAMPLE_RATE, StreamResampler
 from data.errors import MissingModelError, RepError
@@ -78,6 +80,7 @@ class SphinxUtterance:
         self._worker = worker
         self._resampler = StreamResampler(SAMPLE_RATE, SPHINX_HZ)
         self.partial = ""
+        self.words: tuple[TimedWord, ...] | None = None
         self.future: Future[str] = Future()
         self.future.set_running_or_notify_cancel()
         self._number = worker.begin(self)
@@ -243,8 +246,10 @@ class _Worker:
         elif kind == b"e":
             self._fail(number, text)
         elif (utterance := self.forget(number)) is not None:
-            utterance.partial = text
-            utterance.future.set_result(text)
+            final = json.loads(text)
+            utterance.words = tuple(map(tuple, final["words"]))
+            utterance.partial = final["text"]
+            utterance.future.set_result(final["text"])
 
     def _fail(self, number: int, why: str) -> None:
         utterance = self.forget(number)

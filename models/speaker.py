@@ -25,8 +25,8 @@ from models.dialogue_state import (
 from models.mel import SAMPLE_RATE, in_16_bits
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
-from models.predictors.plan import measure_plan
-from models.predictors.segments import last_segments, split_turn
+from models.predictors.frames import AcousticCodes, Frames, Latents, SemanticCodes
+from models.predictors.segments import EncodedTurn, TurnBuilder, TurnSound, last_segments
 from models.predictors.sequence import Segment
 from models.predictors.table import load_predictors
 from models.predictors.units import Units, neighbours, units_of_text
@@ -76,6 +76,7 @@ class Speaker:
     ) -> None:
         assert acoustic_decoder or all(talker.frames != "acoustic" for talker in talkers)
         self.tokenizer = tokenizer.to(device)
+        self.turns = TurnBuilder(self.tokenizer)
         self.style = style.to(device)
         self.posterior = posterior.to(device)
         self.prior = prior and prior.to(device)
@@ -383,26 +384,24 @@ class Speaker:
         30 s long."""
         units = units_of_text(text)
         if sound is None:
-            return split_turn(who, units, torch.zeros(self.style.config.style_dim), None, None)
+            nobody = torch.zeros(self.style.config.style_dim)
+            return self.turns.build(EncodedTurn(who, units, nobody, None), model)
         codes = self.tokenizer.encode(self._tensor(sound))
-        phones, _ = self.tokenizer.inspect(codes)
-        pointer = align_units(phones[0], units)
-        style = self._style_of(sound)
-        segments = split_turn(who, units, style, codes[0].cpu(), pointer)
-        for segment in segments:
-            assert segment.codes is not None
-            prosody = self.tokenizer.inspect(segment.codes[None].to(self.device))[1]
-            plan = measure_plan(prosody, len(segment.units))
-            segment.plan = model.config.plan_scale.bins(plan)
-        if model.frames != "semantic":  # the manner is read from semantic codes all the same
-            frames = self.posterior.encode(self._tensor(sound))[0]
-            if model.frames == "acoustic":
-                assert self.acoustic_decoder is not None
-                frames = self.acoustic_decoder.acoustic.encode(frames, 1)[:, 0]
-            parts = split_turn(who, units, style, frames.cpu(), pointer)
-            for segment, part in zip(segments, parts, strict=True):
-                segment.codes = part.codes
-        return segments
+        pointer = align_units(self.tokenizer.inspect(codes)[0][0], units)
+        semantic = SemanticCodes(codes[0].cpu())
+        heard = TurnSound(semantic, pointer, self._frames_of(model, sound, semantic))
+        turn = EncodedTurn(who, units, self._style_of(sound), heard)
+        return self.turns.build(turn, model)
+
+    def _frames_of(self, model: DialogueModel, sound: np.ndarray, codes: SemanticCodes) -> Frames:
+        """Sound as `model` has it."""
+        if model.frames == "semantic":
+            return codes
+        latents = self.posterior.encode(self._tensor(sound))[0]
+        if model.frames == "latent":
+            return Latents(latents.cpu())
+        assert self.acoustic_decoder is not None
+        return AcousticCodes(self.acoustic_decoder.acoustic.encode(latents, 1)[:, 0].cpu())
 
     def _style_of(self, samples: np.ndarray) -> Tensor:
         return self.style.encode(self._tensor(samples))[0].clone()

@@ -6,10 +6,14 @@ import torch
 
 from models.checkpoint import save_model
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
+from models.predictors.frames import Latents, SemanticCodes
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
+from models.predictors.segments import EncodedTurn, TurnBuilder, TurnSound
+from models.predictors.sequence import Segment
 from models.predictors.table import PREDICTORS
 from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
+from models.predictors.units import Units
 from models.speaker import Speaker
 from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
@@ -127,6 +131,17 @@ def tiny_thinker() -> Thinker:
     thinker.backbone.embedding.weight.data *= 3.0
     thinker.state_head.weight.data *= 6.0
     return thinker.eval().requires_grad_(False)
+
+
+def tiny_segments(units: Units, pointer: torch.Tensor | None, speaker: int = 0) -> list[Segment]:
+    """A turn's segments as Flow-Omni reads them, without sound or of frames that are numbered."""
+    sound = None
+    if pointer is not None:
+        frames = torch.arange(len(pointer))
+        numbered = Latents(frames[:, None].float().expand(-1, 8))
+        sound = TurnSound(SemanticCodes(frames % 16), pointer, numbered)
+    turn = EncodedTurn(speaker, units, torch.zeros(STYLE), sound)
+    return TurnBuilder(tiny("semantic")).build(turn, tiny("flow-omni"))
 
 
 def tiny_voices() -> dict[str, Voice]:

@@ -1,4 +1,4 @@
-"""How many replies are spoken at once: no more than the machine speaks in real time."""
+"""How many requests are worked on at once: replies no more than the machine speaks in real time."""
 
 import asyncio
 import os
@@ -13,10 +13,10 @@ _REPLIES_A_CORE = 1.5  # the bundled models speak one in about a third of real t
 
 @dataclass(frozen=True)
 class AdmissionSettings:
-    """Limits of `/v1/audio/speech`.
+    """Limits of work that is done for a request.
 
     Attributes:
-        places: replies at once; None takes as many as the processor's cores speak in real time.
+        places: requests at once; None takes as many as the processor's cores speak in real time.
         queue: requests that may wait for a place.
         wait_s: how long they wait before they are refused.
     """
@@ -33,8 +33,8 @@ class AdmissionSettings:
 class Admission:
     """Gives places to requests, first come, first served. Used from the server's loop only."""
 
-    def __init__(self, settings: AdmissionSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: AdmissionSettings, what: str = "replies are being spoken") -> None:
+        self._settings, self._what = settings, what
         self._places = asyncio.Semaphore(settings.num_places)
         self._waiting = 0
 
@@ -61,8 +61,8 @@ class Admission:
 
     def _busy(self) -> ApiError:
         return ApiError(
-            f"{self._settings.num_places} replies are being spoken, as many as this machine can at "
-            "once; try again in a few seconds",
+            f"{self._settings.num_places} {self._what}, as many as this machine can at once; try "
+            "again in a few seconds",
             status=429,
             code="rate_limit_exceeded",
             headers={"Retry-After": str(max(1, round(self._settings.wait_s / 2)))},

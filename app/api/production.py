@@ -6,17 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-import numpy as np
-
 logger = logging.getLogger(__name__)
 
 _AHEAD = 16  # pieces that may wait for a listener who reads slowly
 
 
 class Cancellable(Protocol):
-    """The part of a reply that a production needs."""
+    """What works for a listener: a reply, or a recognition."""
 
-    def __iter__(self) -> Iterator[np.ndarray]: ...
     def cancel(self) -> None: ...
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from models.predictors.dialogue_model import DialogueModel, Frame, Told
 from models.predictors.sampling import SamplingOptions, draw
-from models.predictors.sequence import Positions, Segment
+from models.predictors.sequence import FrameIndices, Positions, Segment
 
 
 class CodeModel(DialogueModel):
@@ -19,8 +19,17 @@ class CodeModel(DialogueModel):
     code: nn.Module
     code_head: nn.Module
 
-    def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
-        return segments, None
+    def index_frames(
+        self, segments: list[Segment]
+    ) -> tuple[list[FrameIndices | None], Tensor | None]:
+        found: list[FrameIndices | None] = []
+        for segment in segments:
+            if segment.frames is None:
+                found.append(None)
+                continue
+            history = segment.frames if segment.history is None else segment.history
+            found.append(FrameIndices(segment.frames.values, history.values))
+        return found, None
 
     def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
         return self.code(before)

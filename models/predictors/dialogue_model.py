@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.predictors.frames import FrameKind
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS, PlanScale
 from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import (
@@ -18,6 +19,7 @@ from models.predictors.sequence import (
     PLAN,
     TURN,
     UNIT,
+    FrameIndices,
     Positions,
     Segment,
     serialise,
@@ -97,7 +99,7 @@ class Told:
 @dataclass(frozen=True)
 class Rows:
     """Rows of segments as the transformer reads them: input vectors `[B, L, dim]`, positions `[B,
-    L]`, the frames of `tabled`, and what is told where a position is sound, `[B, L, ...]`."""
+    L]`, the table of `index_frames`, and what is told where a position is sound, `[B, L, ...]`."""
 
     embedded: Tensor
     positions: Positions
@@ -142,11 +144,11 @@ class DialogueModel(nn.Module, ABC):
     pointer, whose phone is an input and whose advance (0 to 4 units a frame) is predicted; the
     manner as four tokens before the sound; and each speaker's style vector at the head of a turn.
     25 Hz; causal; the cache lives as long as the dialogue. What a frame of sound is (a code or a
-    vector) a predictor says by `tabled`, `sound`, `draw_frame` and `stacked`.
+    vector) a predictor says by `index_frames`, `sound`, `draw_frame` and `stacked`.
     """
 
     name: str
-    frames: Literal["semantic", "acoustic", "latent"] = "semantic"  # what a frame of sound is
+    frames: FrameKind = "semantic"  # what a frame of sound is
     begin: int  # stands for the frame before the first
     prompted = False  # whether a cloned voice's sample leads the dialogue, as a turn of its own
     voice_in_frames = False  # whether every frame is told the voice, or only the head of a turn
@@ -172,9 +174,11 @@ class DialogueModel(nn.Module, ABC):
         return 3 * self.config.max_positions // 2
 
     @abstractmethod
-    def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
-        """Segments whose `codes` are whole numbers, and the frames `[F, ...]` that these count, or
-        None where the numbers say everything."""
+    def index_frames(
+        self, segments: list[Segment]
+    ) -> tuple[list[FrameIndices | None], Tensor | None]:
+        """The indices that stand for each segment's frames, and the frame table `[F, ...]` whose
+        rows they are; no table for codes, which are their own indices."""
 
     @abstractmethod
     def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
@@ -216,10 +220,11 @@ class DialogueModel(nn.Module, ABC):
         and not the last of them the one that is spoken.
         """
         device = self.kind.weight.device
-        segments, frames = self.tabled([segment for row in rows for segment in row])
-        rest = iter(segments)
+        segments = [segment for row in rows for segment in row]
+        indices, frames = self.index_frames(segments)
+        rest = iter(indices)
         positions = [
-            serialise([next(rest) for _ in row], self.begin, self._num_past(row, all_past))
+            serialise(row, [next(rest) for _ in row], self.begin, self._num_past(row, all_past))
             for row in rows
         ]
         first_unit = first_segment = 0
@@ -285,7 +290,7 @@ class DialogueModel(nn.Module, ABC):
             styles: `[S, style_dim]`.
             plans: `[S, 4]` bins; any where a segment has no sound.
             around: of `units_around`, of all valid units, `[U, AROUND]`.
-            frames: of `tabled`.
+            frames: the table of `index_frames`.
         """
         valid = valid_units(lengths, texts.shape[1])
         flat = texts[valid]

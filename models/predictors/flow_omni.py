@@ -1,6 +1,5 @@
 """Flow-Omni: the dialogue in, the latents of the answer out, with no quantiser between."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from models.predictors.dialogue_model import (
     initialise,
 )
 from models.predictors.sampling import SamplingOptions
-from models.predictors.sequence import CODE, Segment
+from models.predictors.sequence import CODE, FrameIndices, Segment
 from models.predictors.units import AROUND, NUM_STRESSES
 
 _TIME_FREQUENCIES = 32
@@ -187,18 +186,21 @@ class FlowOmni(DialogueModel):
         """What can be trained without the transformer."""
         return [self.context, self.mean, self.field]
 
-    def tabled(self, segments: list[Segment]) -> tuple[list[Segment], Tensor | None]:
-        found, numbered, count = [], [], 0
+    def index_frames(
+        self, segments: list[Segment]
+    ) -> tuple[list[FrameIndices | None], Tensor | None]:
+        indices: list[FrameIndices | None] = []
+        table: list[Tensor] = []
+        count = 0
         for segment in segments:
-            if segment.codes is not None:
-                found.append(segment.codes)
-                numbers = torch.arange(count, count + len(segment.codes))
-                segment = dataclasses.replace(segment, codes=numbers)
-                count += len(numbers)
-            numbered.append(segment)
-        device = self.latent_mean.device
-        frames = [self.normalised(f.to(device)) for f in found]
-        return numbered, torch.cat(frames) if frames else None
+            if segment.frames is None:
+                indices.append(None)
+                continue
+            rows = torch.arange(count, count + len(segment.frames))
+            indices.append(FrameIndices(rows, rows))
+            table.append(self.normalised(segment.frames.values.to(self.latent_mean.device)))
+            count += len(rows)
+        return indices, torch.cat(table) if table else None
 
     def normalised(self, latents: Tensor) -> Tensor:
         """Latents `[..., latent_dim]` with mean 0 and deviation 1 over the training data."""

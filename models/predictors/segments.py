@@ -1,16 +1,98 @@
-"""Turns as segments: a turn of several sentences is several segments."""
+"""Turns as the predictors read them: one segment a sentence."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from models.predictors.dialogue_model import DialogueModel
+from models.predictors.frames import Frames, SemanticCodes
+from models.predictors.plan import measure_plan
 from models.predictors.sequence import Segment
 from models.predictors.units import Units
 from models.text import SYMBOLS
+from models.text.symbols import IDS, LANGUAGE_MARKS
+from models.tokenizers.semantic import SemanticTokenizer
 
 _ENDS = frozenset(SYMBOLS.index(mark) for mark in ".?!")
+_LANGUAGES = frozenset(IDS[mark] for mark in LANGUAGE_MARKS.values())
 MIN_UNITS = 6
+
+
+@dataclass(frozen=True)
+class TurnSound:
+    """The sound of a turn as the encoders have it, T frames.
+
+    Attributes:
+        codes: tell the manner, whatever frames the predictor has.
+        pointer: the unit of the turn's text under the pointer at each frame, `[T]`.
+        frames: of the predictor's kind.
+        refined: refined units of the frames, `[T]`, for training HAM-TTS; None elsewhere.
+    """
+
+    codes: SemanticCodes
+    pointer: Tensor
+    frames: Frames
+    refined: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class EncodedTurn:
+    """A turn, encoded: what all segments of it are made from.
+
+    Attributes:
+        speaker: 0 who speaks first, 1 the other.
+        units: its text; `no_text` where the words are not known.
+        style: whose voice, `[style_dim]`; zeros where it is not known.
+        sound: None where it was typed.
+    """
+
+    speaker: int
+    units: Units
+    style: Tensor
+    sound: TurnSound | None
+
+
+class TurnBuilder:
+    """The one place where a turn becomes input of a predictor: live speech, training and the
+    sampling of codes all build their segments here."""
+
+    def __init__(self, tokenizer: SemanticTokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def build(
+        self, turn: EncodedTurn, predictor: DialogueModel, plans: list[Tensor] | None = None
+    ) -> list[Segment]:
+        """A turn as one segment a sentence, every one with its language mark first.
+
+        A sentence that the pointer never visits is left out where the turn has sound.
+
+        Args:
+            turn: the turn.
+            predictor: who reads it; it has the bins of the manner.
+            plans: of `measure`, where they are known already.
+        """
+        segments = _split(turn)
+        if turn.sound is None:
+            return segments
+        assert turn.sound.frames.kind == predictor.frames, (turn.sound.frames, predictor.name)
+        plans = self.measure(turn) if plans is None else plans
+        for segment, plan in zip(segments, plans, strict=True):
+            segment.plan = predictor.config.plan_scale.bins(plan)
+        return segments
+
+    @torch.no_grad()
+    def measure(self, turn: EncodedTurn) -> list[Tensor]:
+        """The manner `[4]` of each segment that `build` makes of a turn with sound."""
+        assert turn.sound is not None
+        spoken = replace(turn, sound=replace(turn.sound, frames=turn.sound.codes))
+        device = next(self._tokenizer.parameters()).device
+        plans = []
+        for segment in _split(spoken):
+            assert segment.frames is not None
+            prosody = self._tokenizer.inspect(segment.frames.values[None].to(device))[1]
+            plans.append(measure_plan(prosody, len(segment.units)))
+        return plans
 
 
 def sentence_spans(units: Units) -> list[tuple[int, int]]:
@@ -28,35 +110,26 @@ def sentence_spans(units: Units) -> list[tuple[int, int]]:
     return spans
 
 
-def split_turn(
-    speaker: int, units: Units, style: Tensor, codes: Tensor | None, pointer: Tensor | None
-) -> list[Segment]:
-    """A turn as one segment a sentence, every one with the language mark first.
-
-    Args:
-        speaker: 0 or 1.
-        units: of the whole turn.
-        style: `[style_dim]`.
-        codes: `[T]`, or None without sound.
-        pointer: `[T]` over the whole turn's units, or None.
-
-    Returns:
-        Segments without plans. A sentence that has no frame at all joins no sound: it is left out
-        when the turn has sound.
-    """
-    fields = units.fields
+def _split(turn: EncodedTurn) -> list[Segment]:
+    """A turn's segments, without their manner."""
+    fields, sound = turn.units.fields, turn.sound
     segments: list[Segment] = []
-    for start, end in sentence_spans(units):
-        own = torch.cat([fields[:1], fields[start:end]])
-        segment = Segment(speaker, bool(segments), own, style)
-        if codes is not None and pointer is not None:
+    language = fields[:1]
+    for start, end in sentence_spans(turn.units):
+        units = torch.cat([language, fields[start:end]])
+        segment = Segment(turn.speaker, bool(segments), units, turn.style)
+        for index in range(start, end):  # the next sentence begins in the language of this one
+            if turn.units.symbols[index] in _LANGUAGES:
+                language = fields[index : index + 1]
+        if sound is not None:
             first = 0 if start == 1 else start
-            inside = (pointer >= first) & (pointer < end)
+            inside = (sound.pointer >= first) & (sound.pointer < end)
             if not inside.any():
                 continue
-            segment.codes = codes[inside]
-            segment.pointer = (pointer[inside] - start + 1).clamp_min(0)
+            segment.frames = sound.frames[inside]
+            segment.pointer = (sound.pointer[inside] - start + 1).clamp_min(0)
             segment.pointer[0] = 0
+            segment.refined = None if sound.refined is None else sound.refined[inside]
         segments.append(segment)
     return segments
 
@@ -78,9 +151,9 @@ def last_segments(segments: list[Segment], most: int) -> list[Segment]:
 def _end_of(segment: Segment, most: int) -> Segment:
     """The last frames of a segment, and as many of its last units as fit beside them."""
     end = replace(segment)
-    if segment.codes is not None and segment.pointer is not None:
-        num_frames = min(len(segment.codes), 3 * most // 4)
-        end.codes, end.pointer = segment.codes[-num_frames:], segment.pointer[-num_frames:]
+    if segment.frames is not None and segment.pointer is not None:
+        num_frames = min(len(segment.frames), 3 * most // 4)
+        end.frames, end.pointer = segment.frames[-num_frames:], segment.pointer[-num_frames:]
     dropped = max(0, end.num_positions - most)
     end.units = torch.cat([segment.units[:1], segment.units[dropped + 1 :]])
     if end.pointer is not None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from models.predictors.frames import Frames
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS
 
 TURN, UNIT, AUDIO, PLAN, CODE = range(5)
@@ -33,11 +34,12 @@ class Segment:
         units: `[N, 3]`, symbol, stress and word start of each unit.
         style: `[style_dim]`, whose voice.
         plan: `[4]` bins, or None without sound.
-        codes: `[T]`, or None without sound.
+        frames: T of them, or None without sound.
         pointer: `[T]`, the unit under the pointer at each frame; it starts anywhere, never goes
             back, and rises by at most `MAX_ADVANCE`.
-        shown: `[T]`, what stands for `codes` where they are the history of later ones, if it is
-            not they; for training.
+        history: what stands for `frames` where they are the past of later ones, if it is not
+            they; for training.
+        refined: refined units of the frames, `[T]`, for training HAM-TTS.
     """
 
     speaker: int
@@ -45,14 +47,24 @@ class Segment:
     units: Tensor
     style: Tensor
     plan: Tensor | None = None
-    codes: Tensor | None = None
+    frames: Frames | None = None
     pointer: Tensor | None = None
-    shown: Tensor | None = None
+    history: Frames | None = None
+    refined: Tensor | None = None
 
     @property
     def num_positions(self) -> int:
-        sound = 0 if self.codes is None else len(PLAN_FIELDS) + len(self.codes)
+        sound = 0 if self.frames is None else len(PLAN_FIELDS) + len(self.frames)
         return 2 + len(self.units) + sound
+
+
+@dataclass(frozen=True)
+class FrameIndices:
+    """The whole numbers `[T]` that stand for a segment's frames in the sequence: `target` where
+    they are predicted, `history` where they are the past of later ones."""
+
+    target: Tensor
+    history: Tensor
 
 
 @dataclass
@@ -60,10 +72,10 @@ class Positions:
     """A stretch of the sequence, every field `[L]`.
 
     `value` is the speaker (twice, plus whether it continues) at `TURN`, the field's bin at `PLAN`
-    (field times 16, plus bin) and the code before at `CODE` (`num_codes` before the first). `unit`
-    is an index into the units of all segments of this stretch, one after the other, `segment` into
-    the segments, `age` how many frames the pointer has stood. Targets are `NO_TARGET` where there
-    is nothing to predict.
+    (field times 16, plus bin) and the index of the frame before at `CODE` (`begin` before the
+    first). `unit` is an index into the units of all segments of this stretch, one after the other,
+    `segment` into the segments, `age` how many frames the pointer has stood. Targets are
+    `NO_TARGET` where there is nothing to predict.
     """
 
     kind: Tensor
@@ -110,8 +122,17 @@ def ages(pointer: Tensor) -> Tensor:
     return (index - last_move).clamp(max=MAX_AGE)
 
 
-def serialise(segments: list[Segment], num_codes: int, num_past: int = 0) -> Positions:
-    """Writes segments as positions: the first `num_past` in the order AABB, the others ABAB."""
+def serialise(
+    segments: list[Segment], indices: list[FrameIndices | None], begin: int, num_past: int = 0
+) -> Positions:
+    """Writes segments as positions: the first `num_past` in the order AABB, the others ABAB.
+
+    Args:
+        segments: the sequence.
+        indices: of the frames of each, None without sound.
+        begin: stands for the frame before the first.
+        num_past: how many segments are past turns in the order AABB.
+    """
     out = _Rows()
     firsts = [0]
     for segment in segments:
@@ -125,11 +146,11 @@ def serialise(segments: list[Segment], num_codes: int, num_past: int = 0) -> Pos
         out.add(count, UNIT, unit=torch.arange(count) + firsts[number], segment=number)
 
     def sound(number: int) -> None:
-        segment = segments[number]
-        if segment.codes is None:
+        found = indices[number]
+        if found is None:
             out.add(1, AUDIO, segment=number)
         else:
-            _add_sound(out, segment, number, firsts[number], num_codes)
+            _add_sound(out, segments[number], found, number, firsts[number], begin)
 
     for number in range(num_past):
         text(number)
@@ -141,25 +162,26 @@ def serialise(segments: list[Segment], num_codes: int, num_past: int = 0) -> Pos
     return Positions(*torch.cat(out.rows, dim=1))
 
 
-def _add_sound(out: _Rows, segment: Segment, number: int, first_unit: int, num_codes: int) -> None:
-    plan, codes, pointer = segment.plan, segment.codes, segment.pointer
-    assert plan is not None and codes is not None and pointer is not None
+def _add_sound(
+    out: _Rows, segment: Segment, indices: FrameIndices, number: int, first_unit: int, begin: int
+) -> None:
+    plan, pointer = segment.plan, segment.pointer
+    assert plan is not None and pointer is not None
     fields = torch.arange(len(PLAN_FIELDS)) * NUM_BINS
     tokens = fields + plan
     out.add(1, AUDIO, segment=number, plan_target=tokens[0])
     plan_targets = torch.cat([tokens[1:], torch.tensor([NO_TARGET])])
     out.add(len(tokens), PLAN, value=tokens, segment=number, plan_target=plan_targets)
-    shown = codes if segment.shown is None else segment.shown
-    before = torch.cat([torch.tensor([num_codes]), shown[:-1]])
+    before = torch.cat([torch.tensor([begin]), indices.history[:-1]])
     # The last frame's advance leaves the text: that is the end of speech.
     after = torch.cat([pointer[1:], torch.tensor([max(len(segment.units), int(pointer[-1]) + 1)])])
     out.add(
-        len(codes),
+        len(indices.target),
         CODE,
         value=before,
         unit=pointer + first_unit,
         segment=number,
         age=ages(pointer),
-        code_target=codes,
+        code_target=indices.target,
         advance_target=(after - pointer).clamp(max=MAX_ADVANCE),
     )

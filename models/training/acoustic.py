@@ -15,7 +15,7 @@ from data.files import atomic_write
 from models.checkpoint import save_model
 from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer, load_acoustic, nearest
 from models.training.configuration import setting
-from models.training.encoded import Latents, encode_latents, encode_utterances
+from models.training.encoded import LatentPosterior, encode_latents, encode_utterances
 from models.training.job import Job
 from models.training.loop import device
 from models.vocoder import encodec
@@ -128,7 +128,7 @@ def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> AcousticCo
     return sizes
 
 
-def _drawn(latents: list[Latents], points: int, seed: int) -> list[int]:
+def _drawn(latents: list[LatentPosterior], points: int, seed: int) -> list[int]:
     """Random utterances with at least `points` frames together, where there are so many."""
     order = np.random.default_rng(seed).permutation(len(latents))
     ends = np.cumsum([len(latents[index].mean) for index in order])

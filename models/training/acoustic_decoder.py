@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import load_config, load_model, load_tensors
+from models.predictors.frames import AcousticCodes
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
 from models.training.configuration import check_sizes, setting
@@ -61,9 +62,9 @@ def train_acoustic_decoder(
     if further:
         fresh = copy_what_fits(model, load_tensors(job.out, "acoustic-decoder"))
 
-    def true(index: int) -> Tensor:
+    def true(index: int) -> AcousticCodes:
         mean = torch.from_numpy(np.array(latents[index].mean, np.float32))
-        return acoustic.encode(mean.to(where), 1)[:, 0].cpu()
+        return AcousticCodes(acoustic.encode(mean.to(where), 1)[:, 0].cpu())
 
     drawn = None
     if (job.out / "ham-tts.safetensors").is_file():

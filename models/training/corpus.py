@@ -8,6 +8,7 @@ were: where one of them changes, it is made anew, and with it all that was made 
 import hashlib
 import json
 import multiprocessing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,12 +71,19 @@ def prepare(root: Path, workers: int = 2, limit: int | None = None) -> list[Path
         for number, group in enumerate(groups)
     ]
     jobs = [job for job in zip(shards, groups, strict=True) if not job[0].exists()]
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for _ in track(
-            pool.imap_unordered(_prepare_shard, jobs), "preparing", total=len(jobs), transient=True
-        ):
-            pass
+    done = _prepare_shards(jobs, workers)
+    for _ in track(done, "preparing", total=len(jobs), transient=True):
+        pass
     return shards
+
+
+def _prepare_shards(jobs: list[tuple[Path, list[Path]]], workers: int) -> Iterator[None]:
+    """Yields as often as a shard is done; processes of its own only where they work at once."""
+    if min(workers, len(jobs)) < 2:
+        yield from map(_prepare_shard, jobs)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap_unordered(_prepare_shard, jobs)
 
 
 def _fingerprint(folders: list[Path]) -> str:

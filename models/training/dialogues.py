@@ -1,18 +1,19 @@
 """What the recipes of all predictors share: stretches of dialogues as rows of segments."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueConfig
-from models.predictors.plan import PLAN_FIELDS, measure_plan
-from models.predictors.segments import split_turn
+from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
+from models.predictors.frames import Frames
+from models.predictors.plan import PLAN_FIELDS
+from models.predictors.segments import TurnBuilder
 from models.predictors.sequence import Segment
-from models.predictors.units import Units, no_text
+from models.predictors.units import no_text
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.configuration import Recipe, setting
 from models.training.corpus import Corpus
@@ -58,9 +59,10 @@ class Dialogues:
         corpus: what is drawn from.
         encoded: of `encode_corpus`.
         tokenizer: tells each turn's manner from its codes.
-        frames: an utterance's number to its frames, `[T]` or `[T, latent_dim]`.
+        frames: an utterance's number to its frames, of the predictor's kind.
         recipe: how rows are drawn.
         batch: positions of a batch, about.
+        refined: the refined unit of each frame of every utterance, for HAM-TTS.
 
     Attributes:
         sizes: what the data say of a predictor's configuration.
@@ -71,13 +73,17 @@ class Dialogues:
         corpus: Corpus,
         encoded: list[Encoded],
         tokenizer: SemanticTokenizer,
-        frames: Callable[[int], Tensor],
+        frames: Callable[[int], Frames],
         recipe: DialogueRecipe,
         batch: int,
+        refined: list[np.ndarray] | None = None,
     ) -> None:
+        self._refined = refined
+        self._builder = TurnBuilder(tokenizer)
         self.recipe, self.batch = recipe, batch
         self.corpus, self.encoded, self.frames = corpus, encoded, frames
-        self.plans = all_plans(corpus, encoded, tokenizer)
+        self.plans = all_plans(corpus, encoded, self._builder)
+        self._wordless: dict[int, list[Tensor]] = {}  # plans of turns whose words are not known
         low, high = _plan_range(self.plans)
         self.sizes: dict[str, Any] = {
             "style_dim": len(encoded[0].style),
@@ -90,7 +96,7 @@ class Dialogues:
         kinds = min(MAX_PAST_TURNS + 1, max(map(len, turns)))
         self._turns = [[t for t in turns if len(t) > past] for past in range(kinds)]
 
-    def draw(self, generator: np.random.Generator, config: DialogueConfig) -> list[list[Segment]]:
+    def draw(self, generator: np.random.Generator, model: DialogueModel) -> list[list[Segment]]:
         """A batch: rows of like length, so that little of it is padding. Two batches' worth is
         drawn, and the shorter two thirds or the longer third of the rows are given."""
         rows: list[list[Segment]] = []
@@ -100,50 +106,55 @@ class Dialogues:
             fitting = self._turns[past]
             turns = fitting[int(generator.integers(len(fitting)))]
             last = int(generator.integers(past, len(turns)))
-            rows.append(self._row(generator, turns[last - past : last + 1], config))
+            rows.append(self._row(generator, turns[last - past : last + 1], model))
             total += length_of(rows[-1])
         rows.sort(key=length_of)
         cut = len(rows) * 2 // 3
         return rows[:cut] if generator.random() < 0.5 else rows[cut:]
 
     def _row(
-        self, generator: np.random.Generator, chosen: list[int], config: DialogueConfig
+        self, generator: np.random.Generator, chosen: list[int], model: DialogueModel
     ) -> list[Segment]:
         """The segments of turns in a row, of the last of them at most `max_length` positions."""
         row: list[Segment] = []
         for index in reversed(chosen):
-            turn = self._turn(generator, index, index == chosen[-1], config)
+            turn = self._turn(generator, index, index == chosen[-1], model)
             if row and length_of(turn + row) > self.recipe.max_length:
                 break
             row = turn + row
         return row
 
+    def segments_of(self, index: int, model: DialogueModel) -> list[Segment]:
+        """An utterance as it is, in its own voice."""
+        turn = self.encoded[index].turn(self.corpus.utterances[index], self.frames(index))
+        return self._builder.build(turn, model, self.plans[index])
+
     def _turn(
-        self, generator: np.random.Generator, index: int, is_last: bool, config: DialogueConfig
+        self, generator: np.random.Generator, index: int, is_last: bool, model: DialogueModel
     ) -> list[Segment]:
         utterance = self.corpus.utterances[index]
-        units: Units = utterance.units
         same = self.corpus.by_voice[utterance.voice]
         other = self.encoded[same[int(generator.integers(len(same)))]]
         style = torch.from_numpy(other.style).float()
         if generator.random() < self.recipe.no_style:
             style = torch.zeros_like(style)
-        pointer = torch.from_numpy(self.encoded[index].pointer.astype(np.int64))
         silent = not is_last and generator.random() < self.recipe.no_sound
         wordless = not is_last and not silent and generator.random() < self.recipe.no_text
+        refined = None
+        if self._refined is not None:
+            refined = torch.from_numpy(self._refined[index].astype(np.int64))
+        turn = self.encoded[index].turn(utterance, self.frames(index), style, refined)
+        if silent:
+            typed = replace(turn, style=torch.zeros_like(style), sound=None)
+            return self._builder.build(typed, model)
         if wordless:
-            units, pointer = no_text(), torch.zeros_like(pointer)
-        segments = split_turn(utterance.speaker, units, style, self.frames(index), pointer)
-        for segment, plan in zip(segments, self.plans[index], strict=False):
-            segment.plan = config.plan_scale.bins(plan)
-            if silent:
-                segment.plan = segment.codes = segment.pointer = None
-        return segments
-
-
-def codes_of(encoded: list[Encoded], index: int) -> Tensor:
-    """The codes `[T]` of an utterance."""
-    return torch.from_numpy(encoded[index].codes.astype(np.int64))
+            assert turn.sound is not None
+            sound = replace(turn.sound, pointer=torch.zeros_like(turn.sound.pointer))
+            turn = replace(turn, units=no_text(), sound=sound)
+            if index not in self._wordless:
+                self._wordless[index] = self._builder.measure(turn)
+            return self._builder.build(turn, model, self._wordless[index])
+        return self._builder.build(turn, model, self.plans[index])
 
 
 def length_of(row: list[Segment]) -> int:
@@ -151,23 +162,12 @@ def length_of(row: list[Segment]) -> int:
     return sum(segment.num_positions for segment in row)
 
 
-def all_plans(
-    corpus: Corpus, encoded: list[Encoded], tokenizer: SemanticTokenizer
-) -> list[list[Tensor]]:
+def all_plans(corpus: Corpus, encoded: list[Encoded], builder: TurnBuilder) -> list[list[Tensor]]:
     """The plan of every sentence of every utterance."""
-    found = []
-    with torch.inference_mode():
-        for utterance, row in zip(corpus.utterances, encoded, strict=True):
-            codes = torch.from_numpy(row.codes.astype(np.int64))
-            pointer = torch.from_numpy(row.pointer.astype(np.int64))
-            nothing = torch.zeros(1)
-            segments = split_turn(0, utterance.units, nothing, codes, pointer)
-            plans = []
-            for segment in segments:
-                prosody = tokenizer.inspect(segment.codes[None])[1]
-                plans.append(measure_plan(prosody, len(segment.units)).clone())
-            found.append(plans)
-    return found
+    return [
+        builder.measure(row.turn(utterance, row.semantic))
+        for utterance, row in zip(corpus.utterances, encoded, strict=True)
+    ]
 
 
 def _plan_range(plans: list[list[Tensor]]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -12,14 +12,16 @@ _SHORTEST, _LONGEST = 5, 50  # frames of a stretch: 0.2 to 2 s
 def disturbed(
     rows: list[list[Segment]], share: float, generator: np.random.Generator
 ) -> list[list[Segment]]:
-    """Rows of which `share` have a stretch of one segment's codes, as the history shows them,
+    """Rows of which `share` have a stretch of one segment's frames, as the history has them,
     replaced by a stretch of another utterance or by a copy of one of its own.
 
     It keeps a predictor from leaning on the timbre of the frames just before (HAM-TTS, arXiv
     2403.05989, section 3.3). The length stays, for the pointer's sake: the paper appends the copy,
     here it lies over what follows.
     """
-    sounding = [s for row in rows for s in row if s.codes is not None and len(s.codes) > _SHORTEST]
+    sounding = [
+        s for row in rows for s in row if s.frames is not None and len(s.frames) > _SHORTEST
+    ]
     return [
         _with_stretch(row, sounding, generator) if generator.random() < share else row
         for row in rows
@@ -29,23 +31,23 @@ def disturbed(
 def _with_stretch(
     row: list[Segment], sounding: list[Segment], generator: np.random.Generator
 ) -> list[Segment]:
-    places = [i for i, s in enumerate(row) if s.codes is not None and len(s.codes) > _SHORTEST]
+    places = [i for i, s in enumerate(row) if s.frames is not None and len(s.frames) > _SHORTEST]
     if not places:
         return row
     place = int(generator.choice(places))
-    codes = row[place].codes
-    assert codes is not None
-    other = codes
+    frames = row[place].frames
+    assert frames is not None
+    other = frames
     if generator.random() < 0.5:
-        picked = sounding[int(generator.integers(len(sounding)))].codes
+        picked = sounding[int(generator.integers(len(sounding)))].frames
         assert picked is not None
         other = picked
-    longest = min(_LONGEST, len(codes), len(other))
+    longest = min(_LONGEST, len(frames), len(other))
     length = int(generator.integers(_SHORTEST, longest + 1))
-    start = int(generator.integers(len(codes) - length + 1))
+    start = int(generator.integers(len(frames) - length + 1))
     source = int(generator.integers(len(other) - length + 1))
-    shown = codes.clone()
-    shown[start : start + length] = other[source : source + length]
+    values = frames.values.clone()
+    values[start : start + length] = other.values[source : source + length]
     changed = list(row)
-    changed[place] = dataclasses.replace(row[place], shown=shown)
+    changed[place] = dataclasses.replace(row[place], history=type(frames)(values))
     return changed

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import track
-from torch import nn
+from torch import Tensor, nn
 
 from data.files import atomic_path
 from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
 from models.precision import autocast
 from models.predictors.alignment import align_units
+from models.predictors.frames import Frames, SemanticCodes
+from models.predictors.segments import EncodedTurn, TurnSound
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
 from models.training.loop import device, first_process_first
@@ -38,9 +40,34 @@ class Encoded:
     pointer: np.ndarray
     style: np.ndarray
 
+    def turn(
+        self,
+        utterance: Utterance,
+        frames: Frames,
+        style: Tensor | None = None,
+        refined: Tensor | None = None,
+    ) -> EncodedTurn:
+        """The utterance as a turn of a dialogue.
+
+        Args:
+            utterance: whose encoding this is.
+            frames: its frames of the predictor's kind.
+            style: the voice, if it is not this one.
+            refined: refined units of the frames, for training HAM-TTS.
+        """
+        pointer = torch.from_numpy(self.pointer.astype(np.int64))
+        sound = TurnSound(self.semantic, pointer, frames, refined)
+        own = torch.from_numpy(self.style).float() if style is None else style
+        return EncodedTurn(utterance.speaker, utterance.units, own, sound)
+
+    @property
+    def semantic(self) -> SemanticCodes:
+        """Its codes, as frames."""
+        return SemanticCodes(torch.from_numpy(self.codes.astype(np.int64)))
+
 
 @dataclass(frozen=True)
-class Latents:
+class LatentPosterior:
     """The posterior of an utterance: `mean` and `std`, float16 `[T, latent_dim]` at 25 Hz."""
 
     mean: np.ndarray
@@ -98,7 +125,7 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
     return [found[index] for index in range(len(corpus.utterances))]
 
 
-def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
+def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[LatentPosterior]:
     """The posterior of every utterance, computed once, kept as `encode_corpus` keeps codes."""
     folder = root / PREPARED / f"latents-{sha256(latents_file(weights))[:16]}"
     posterior = load_codec(weights)[0].to(device())
@@ -107,7 +134,7 @@ def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[Latents]:
         return encode_utterances([corpus.utterances[i] for i in indices], posterior)
 
     rows = kept(folder, corpus, "encoding latents", make)
-    return [Latents(*np.split(row, 2, axis=1)) for row in rows]
+    return [LatentPosterior(*np.split(row, 2, axis=1)) for row in rows]
 
 
 def kept(

@@ -9,10 +9,11 @@ from torch import Tensor
 from data.errors import InputError
 from models.checkpoint import load_config, load_tensors
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
+from models.predictors.frames import Latents
 from models.tokenizers.semantic import load_tokenizer
 from models.training.configuration import Recipe, check_sizes, setting
 from models.training.dialogues import DERIVED, DialogueRecipe, Dialogues
-from models.training.encoded import Latents, encode_corpus, encode_latents
+from models.training.encoded import LatentPosterior, encode_corpus, encode_latents
 from models.training.job import Job
 from models.training.loop import CHECKPOINT, forget, train
 from models.training.losses import weighted
@@ -123,7 +124,7 @@ def train_flow_omni(
     model.requires_grad_(True)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        rows = model.read(dialogues.draw(generator, model.config))
+        rows = model.read(dialogues.draw(generator, model))
         losses = model.losses(model(rows.embedded), rows)
         return weighted(vars(losses), recipe.losses)
 
@@ -135,14 +136,14 @@ def train_flow_omni(
 
 def latent_dialogues(
     job: Job, recipe: FlowOmniRecipe, batch: int
-) -> tuple[Dialogues, list[Latents]]:
+) -> tuple[Dialogues, list[LatentPosterior]]:
     """Dialogues whose frames are latents, and the latents of each utterance."""
     latents = encode_latents(job.data, job.corpus, job.out)
     dialogues = Dialogues(
         job.corpus,
         encode_corpus(job.data, job.corpus, job.out),
         load_tokenizer(job.out),
-        lambda index: latents[index].sample_of_heard(),
+        lambda index: Latents(latents[index].sample_of_heard()),
         recipe,
         batch,
     )
@@ -154,7 +155,7 @@ def _train_near(
     recipe: ShortContextRecipe,
     model: FlowOmni,
     dialogues: Dialogues,
-    latents: list[Latents],
+    latents: list[LatentPosterior],
 ) -> None:
     """What a frame owes to those just before it and to its phone, learnt without the transformer:
     in the time of one step with it there is room for many without."""
@@ -178,7 +179,7 @@ def _train_near(
     train(part.run("flow-omni-near", Recipe(rate=recipe.rate)), model, draw)
 
 
-def _statistics(latents: list[Latents], seed: int) -> tuple[Tensor, Tensor]:
+def _statistics(latents: list[LatentPosterior], seed: int) -> tuple[Tensor, Tensor]:
     generator = np.random.default_rng(seed)
     count = min(_MEASURED_UTTERANCES, len(latents))
     chosen = generator.choice(len(latents), count, replace=False)

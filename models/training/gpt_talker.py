@@ -1,7 +1,6 @@
 """Recipe: the GPT-Talker predictor, on dialogues."""
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from models.training.dialogues import (
     DialogueRecipe,
     Dialogues,
     DialogueWeights,
-    codes_of,
 )
 from models.training.encoded import encode_corpus
 from models.training.job import Job
@@ -50,8 +48,9 @@ def train_gpt_talker(job: Job, recipe: GPTTalkerRecipe, further: bool = False) -
     if further:
         talker = load_model(job.out, "gpt-talker", GPTTalker, GPTTalkerConfig)
     start = start_with(talker, recipe)
-    frames = partial(codes_of, encoded)
-    dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, recipe, start.batch)
+    dialogues = Dialogues(
+        job.corpus, encoded, tokenizer, lambda index: encoded[index].semantic, recipe, start.batch
+    )
     torch.manual_seed(job.seed)
     sizes = start.sizes(dialogues, recipe)
     config = replace(recipe.model, **sizes, levels=tokenizer.config.levels)
@@ -59,7 +58,7 @@ def train_gpt_talker(job: Job, recipe: GPTTalkerRecipe, further: bool = False) -
     start.fill(model)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        rows = model.read(dialogues.draw(generator, config))
+        rows = model.read(dialogues.draw(generator, model))
         losses = model.losses(model(rows.embedded), rows.positions)
         return weighted(vars(losses), recipe.losses)
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
+from models.predictors.frames import AcousticCodes
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
-from models.predictors.sequence import Segment
 from models.tokenizers.acoustic import load_acoustic
 from models.tokenizers.semantic import load_tokenizer
 from models.training.configuration import check_sizes, setting
@@ -77,20 +77,16 @@ def train_ham_tts(
     encoded = encode_corpus(job.data, job.corpus, job.out)
     refined = None if further else _refined(job, recipe, hubert)
 
-    def frames(index: int) -> Tensor:
-        """First code and refined unit of each frame, `[T, 2]`: both are cut as one."""
+    def frames(index: int) -> AcousticCodes:
         mean = torch.from_numpy(np.array(latents[index].mean, np.float32))
-        codes = acoustic.encode(mean, 1)[:, 0]
-        if refined is None:
-            return codes
-        return torch.stack([codes, torch.from_numpy(refined[index].astype(np.int64))], dim=-1)
+        return AcousticCodes(acoustic.encode(mean, 1)[:, 0])
 
     if further:
         start = go_on(recipe)
     else:
         start = start_with(trained_talker(job.out) if warm else None, recipe)
     tokenizer = load_tokenizer(job.out)
-    dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, recipe, start.batch)
+    dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, recipe, start.batch, refined)
     torch.manual_seed(job.seed)
     if further:
         model = load_further(job.out, "ham-tts", HamTTS, HamTTSConfig)
@@ -111,12 +107,11 @@ def train_ham_tts(
         start.fill(model)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        rows = dialogues.draw(generator, config)
+        rows = dialogues.draw(generator, model)
         texts, lvs = None, None
         if refined is not None:
             segments = [segment for row in rows for segment in row]
-            heard = [_parted(segment) for segment in segments]
-            texts, lvs = model.taught_texts(segments, heard)
+            texts, lvs = model.taught_texts(segments, [segment.refined for segment in segments])
         read = model.read(disturbed(rows, recipe.augmented, generator), texts)
         losses = model.losses(model(read.embedded), read.positions, lvs)
         return weighted(vars(losses), recipe.losses)
@@ -134,11 +129,3 @@ def _refined(job: Job, recipe: HamTTSRecipe, hubert: Path | None) -> list[np.nda
     if not (count and recipe.model.lvs_dim):
         return None
     return refined_units(job.data, job.corpus, job.out, job.seed, count, hubert)
-
-
-def _parted(segment: Segment) -> Tensor | None:
-    """Leaves a segment its codes and returns the refined units that lay beside them."""
-    if segment.codes is None:
-        return None
-    segment.codes, refined = segment.codes.unbind(-1)
-    return refined

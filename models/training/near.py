@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from models.predictors.dialogue_model import DialogueModel
-from models.predictors.segments import split_turn
 from models.predictors.sequence import ages
 from models.predictors.units import units_around
 from models.training.dialogues import Dialogues
-from models.training.encoded import Latents
+from models.training.encoded import LatentPosterior
 
 
 @dataclass
@@ -48,7 +47,9 @@ class NearCorpus:
     does.
     """
 
-    def __init__(self, dialogues: Dialogues, latents: list[Latents], model: DialogueModel) -> None:
+    def __init__(
+        self, dialogues: Dialogues, latents: list[LatentPosterior], model: DialogueModel
+    ) -> None:
         self._means = torch.from_numpy(np.concatenate([one.mean for one in latents]))
         self._spreads = torch.from_numpy(np.concatenate([one.heard_std for one in latents]))
         self._styles = torch.from_numpy(np.stack([one.style for one in dialogues.encoded]))
@@ -58,24 +59,22 @@ class NearCorpus:
         self._same = [same[u.voice] for u in dialogues.corpus.utterances]
         rows: list[Tensor] = []
         around: list[Tensor] = []
-        nothing = torch.zeros(1)
-        for index, utterance in enumerate(dialogues.corpus.utterances):
-            pointer = torch.from_numpy(dialogues.encoded[index].pointer.astype(np.int64))
-            frames = torch.arange(len(pointer)) + int(first[index])
-            segments = split_turn(0, utterance.units, nothing, frames, pointer)
-            for segment, plan in zip(segments, dialogues.plans[index], strict=False):
-                assert segment.codes is not None and segment.pointer is not None
-                count = len(segment.codes)
-                bins = model.config.plan_scale.bins(plan)
+        for index in range(len(latents)):
+            at = int(first[index])  # sentences hold all frames, one after the other
+            for segment in dialogues.segments_of(index, model):
+                assert segment.pointer is not None and segment.plan is not None
+                count = len(segment.pointer)
                 columns = [
-                    segment.codes,
+                    torch.arange(at, at + count),
                     torch.arange(count),
                     torch.full((count,), index),
                     ages(segment.pointer),
-                    *(torch.full((count,), int(value)) for value in bins),
+                    *(torch.full((count,), int(value)) for value in segment.plan),
                 ]
+                at += count
                 rows.append(torch.stack(columns, dim=1).int())
                 around.append(units_around(segment.units)[segment.pointer].short())
+            assert at == first[index + 1]
         self._rows, self._around = torch.cat(rows), torch.cat(around)
 
     def draw(self, generator: np.random.Generator, batch: int, count: int) -> NearFrames:

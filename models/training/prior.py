@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from models.checkpoint import load_config, load_tensors
 from models.tokenizers.semantic import load_tokenizer
 from models.training.configuration import check_sizes, setting
 from models.training.crops import stack
-from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus
 from models.training.frames import FrameRecipe, frame_crops
@@ -72,7 +70,13 @@ def train_prior(job: Job, recipe: PriorRecipe, further: bool = False) -> PriorRe
     talker, drawn = trained_talker(job.out), None
     if talker is not None:
         drawn = draw_codes(
-            job.data, job.corpus, encoded, job.out, talker, partial(codes_of, encoded), job.seed
+            job.data,
+            job.corpus,
+            encoded,
+            job.out,
+            talker,
+            lambda index: encoded[index].semantic,
+            job.seed,
         )
         agreement = 100 * _agreement(encoded, drawn)
         logger.info("%.0f %% of the drawn codes are the true ones", agreement)

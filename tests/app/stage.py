@@ -20,6 +20,7 @@ OPEN: list["Stage"] = []
 class ToldUtterance:
     def __init__(self, recognizer: "ToldRecognizer") -> None:
         self.partial = ""
+        self.words: Any = None
         self.num_samples = 0
         self.aborted = False
         self._recognizer = recognizer
@@ -34,6 +35,7 @@ class ToldUtterance:
             future.set_exception(self._recognizer.error)
         else:
             future.set_result(texts.pop(0) if texts else "")
+            self.words = self._recognizer.words
         return future
 
     def abort(self) -> None:
@@ -46,6 +48,7 @@ class ToldRecognizer:
     def __init__(self, *texts: str) -> None:
         self.texts = list(texts)
         self.error: Exception | None = None
+        self.words: Any = None
         self.opened: list[ToldUtterance] = []
 
     def open(self) -> ToldUtterance:

@@ -1,6 +1,11 @@
 """Recordings become text over HTTP, by the chat's own recogniser."""
 
 import io
+import json
+import socket
+import threading
+import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +29,7 @@ def wav(samples: np.ndarray, rate: int = 24_000) -> bytes:
     return buffer.getvalue()
 
 
-def post(place: str, content: bytes, **fields: str) -> httpx.Response:
+def post(place: str, content: bytes, **fields: Any) -> httpx.Response:
     return httpx.post(
         f"http://{place}/v1/audio/transcriptions",
         files={"file": ("turn.wav", content)},
@@ -38,7 +43,16 @@ def test_a_recording_becomes_its_words(tmp_path: Path) -> None:
     content = wav(spoken("What do you think about the weather?", tmp_path))
     try:
         with serving(engines(recognizer=recognizer)) as (place, _):
-            assert post(place, content).json() == {"text": "what do you think about the weather"}
+            answer = post(
+                place,
+                content,
+                response_format="verbose_json",
+                **{"timestamp_granularities[]": ["word", "segment"]},
+            ).json()
+            assert answer["text"] == "what do you think about the weather"
+            assert " ".join(word["word"] for word in answer["words"]) == answer["text"]
+            times = [at for word in answer["words"] for at in (word["start"], word["end"])]
+            assert times == sorted(times) and 0 <= times[0] < times[-1] <= answer["duration"]
     finally:
         recognizer.close()
 
@@ -47,12 +61,195 @@ def test_formats_of_the_answer() -> None:
     told: Any = ToldRecognizer("one", "two", "three")
     with serving(engines(recognizer=told)) as (place, _):
         content = wav(speechlike(1.3))
-        assert post(place, content).json() == {"text": "one"}
+        plain = post(place, content).json()
+        assert plain == {"text": "one", "usage": {"type": "duration", "seconds": 1.3}}
         assert post(place, content, response_format="text").text == "two\n"
         whole = post(place, content, response_format="verbose_json").json()
         assert (whole["text"], whole["duration"]) == ("three", 1.3)
         # all of the sound, once
         assert [one.num_samples for one in told.opened] == [31_200] * 3
+
+
+WORDS = (("how", 0.2, 0.4), ("are", 0.4, 0.6), ("you", 0.65, 0.9), ("today", 1.8, 2.25))
+
+
+def timed(place: str, recognizer: Any, **fields: Any) -> httpx.Response:
+    recognizer.texts, recognizer.words = ["how are you today"], WORDS
+    return post(place, wav(speechlike(2.5)), **fields)
+
+
+def test_times_are_those_of_the_words() -> None:
+    told: Any = ToldRecognizer()
+    with serving(engines(recognizer=told)) as (place, _):
+        assert timed(place, told, response_format="srt").text == (
+            "1\n00:00:00,200 --> 00:00:00,900\nhow are you\n\n"
+            "2\n00:00:01,800 --> 00:00:02,250\ntoday\n\n"
+        )
+        vtt = timed(place, told, response_format="vtt")
+        assert vtt.headers["content-type"].startswith("text/vtt")
+        assert vtt.text.startswith("WEBVTT\n\n00:00:00.200 --> 00:00:00.900\nhow are you\n\n")
+        fields: dict[str, Any] = {"response_format": "verbose_json"}
+        segments = timed(place, told, **fields).json()
+        assert "words" not in segments
+        assert [(one["start"], one["text"]) for one in segments["segments"]] == [
+            (0.2, "how are you"),
+            (1.8, "today"),
+        ]
+        words = timed(place, told, **fields, **{"timestamp_granularities[]": "word"}).json()
+        assert "segments" not in words
+        assert words["words"][-1] == {"word": "today", "start": 1.8, "end": 2.25}
+        both = {"timestamp_granularities[]": ["word", "segment"]}
+        assert {"words", "segments"} <= timed(place, told, **fields, **both).json().keys()
+
+
+def test_without_times_of_words_there_is_one_segment_and_no_word() -> None:
+    with serving(engines("how are you", "how are you")) as (place, _):
+        content = wav(speechlike(1.5))
+        srt = post(place, content, response_format="srt").text
+        assert srt == "1\n00:00:00,000 --> 00:00:01,500\nhow are you\n\n"
+        fields = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
+        refused = post(place, content, **fields)
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] == "timestamp_granularities"
+
+
+@pytest.mark.parametrize("stream", ["true", "True", "1"])
+def test_a_transcript_is_streamed(stream: str) -> None:
+    told: Any = ToldRecognizer()
+    with serving(engines(recognizer=told)) as (place, _):
+        answer = timed(place, told, stream=stream)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = [json.loads(line[6:]) for line in answer.text.split("\n") if line]
+    deltas = [event["delta"] for event in events if event["type"] == "transcript.text.delta"]
+    assert "".join(deltas) == events[-1]["text"] == "how are you today"
+    assert events[-1]["type"] == "transcript.text.done"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"response_format": "diarized_json"}, "response_format"),
+        ({"response_format": "mp3"}, "response_format"),
+        ({"stream": "true", "response_format": "srt"}, "response_format"),
+        ({"stream": "yes please"}, "stream"),
+        ({"language": "de"}, "language"),
+        ({"language": "x" * 5000}, "language"),
+        ({"prompt": "Repartee, Gradio"}, "prompt"),
+        ({"temperature": "0.7"}, "temperature"),
+        ({"temperature": "nan"}, "temperature"),
+        ({"temperature": "warm"}, "temperature"),
+        ({"temperature": "9" * 4000}, "temperature"),
+        ({"include[]": "logprobs"}, "include"),
+        ({"timestamp_granularities[]": "word"}, "timestamp_granularities"),
+        (
+            {"response_format": "verbose_json", "timestamp_granularities[]": "phone"},
+            "timestamp_granularities",
+        ),
+        ({"chunking_strategy": '{"type": "server_vad"}'}, "chunking_strategy"),
+        ({"known_speaker_names[]": "anna"}, "known_speaker_names"),
+        ({"diarise": "true"}, "diarise"),
+    ],
+)
+def test_an_option_is_honoured_or_refused_by_name(fields: dict[str, str], param: str) -> None:
+    with serving(engines("hello")) as (place, _):
+        answer = post(place, wav(speechlike(0.5)), **fields)
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert error["param"] == param and error["type"] == "invalid_request_error"
+        assert len(error["message"]) < 300
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"language": "en"},
+        {"language": "en-US"},
+        {"prompt": ""},
+        {"temperature": "0"},
+        {"chunking_strategy": "auto"},
+        {"stream": "false"},
+    ],
+)
+def test_an_option_that_asks_for_what_is_done_is_taken(fields: dict[str, str]) -> None:
+    with serving(engines("hello")) as (place, _):
+        assert post(place, wav(speechlike(0.5)), **fields).json()["text"] == "hello"
+
+
+def test_the_openai_package_gets_its_transcript() -> None:
+    from openai import OpenAI
+
+    told: Any = ToldRecognizer()
+    with serving(engines(recognizer=told)) as (place, _):
+        client = OpenAI(api_key="none", base_url=f"http://{place}/v1", max_retries=0)
+        file = ("turn.wav", wav(speechlike(2.5)))
+
+        def create(**fields: Any) -> Any:
+            told.texts, told.words = ["how are you today"], WORDS
+            return client.audio.transcriptions.create(model="whisper-1", file=file, **fields)
+
+        assert create().text == "how are you today"
+        assert create(response_format="text").strip() == "how are you today"
+        kinds = [event.type for event in create(stream=True)]
+        assert kinds == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
+        verbose = create(response_format="verbose_json", timestamp_granularities=["word"])
+        assert [word.word for word in verbose.words] == "how are you today".split()
+        assert create(response_format="vtt").startswith("WEBVTT")
+
+
+class SlowRecognizer(ToldRecognizer):
+    """Its texts come when they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.futures: list[Future[str]] = []
+
+    def open(self) -> Any:
+        utterance = super().open()
+
+        def finish() -> "Future[str]":
+            self.futures.append(Future())
+            return self.futures[-1]
+
+        utterance.finish = finish
+        return utterance
+
+
+def waiting(place: str) -> socket.socket:
+    """A client whose recording is being heard."""
+    request = httpx.Request(
+        "POST",
+        f"http://{place}/v1/audio/transcriptions",
+        files={"file": ("turn.wav", wav(speechlike(0.5)))},
+    )
+    head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    host, port = place.split(":")
+    connection = socket.create_connection((host, int(port)))
+    line = "POST /v1/audio/transcriptions HTTP/1.1\r\n"
+    connection.sendall(f"{line}{head}\r\n".encode() + request.read())
+    return connection
+
+
+def test_many_recordings_hold_up_no_speech_and_end_with_their_senders() -> None:
+    """Seven at once took all threads, and speech waited 26 s for its first byte."""
+    slow = SlowRecognizer()
+    with serving(engines(recognizer=slow)) as (place, _):
+        senders = [waiting(place) for _ in range(7)]
+        deadline = time.monotonic() + 30  # the decoders' processes start
+        while len(slow.futures) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        started = time.perf_counter()
+        spoken = httpx.post(f"http://{place}/v1/audio/speech", json={"input": "one"})
+        assert spoken.status_code == 200 and time.perf_counter() - started < 2
+        assert len(slow.futures) == 2  # the others wait for a place
+        for sender in senders:
+            sender.close()
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline and any(
+            thread.name == "production" for thread in threading.enumerate()
+        ):
+            time.sleep(0.02)
+        assert not any(thread.name == "production" for thread in threading.enumerate())
+        assert all(utterance.aborted for utterance in slow.opened)
 
 
 @pytest.mark.parametrize(

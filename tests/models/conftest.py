@@ -1,10 +1,13 @@
 """Tiny models with random weights as fixtures."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.flow_omni import FlowOmni
+from models.predictors.frames import Latents, SemanticCodes
 from models.predictors.sequence import Segment
 from models.predictors.table import PREDICTORS
 from models.speaker import Speaker
@@ -54,12 +57,12 @@ def segments(request: pytest.FixtureRequest) -> list[Segment]:
         fields[:, 0] = torch.randint(4, len(SYMBOLS), (count,), generator=generator)
         return fields
 
-    def sound(count: int, frames: int) -> dict[str, torch.Tensor]:
+    def sound(count: int, frames: int) -> dict[str, Any]:
         return {
             "plan": torch.randint(0, 16, (4,), generator=generator),
-            "codes": torch.randn(frames, 8, generator=generator)
+            "frames": Latents(torch.randn(frames, 8, generator=generator))
             if continuous
-            else torch.randint(0, 16, (frames,), generator=generator),
+            else SemanticCodes(torch.randint(0, 16, (frames,), generator=generator)),
             "pointer": torch.arange(frames) * count // frames,
         }
 

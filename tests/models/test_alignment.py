@@ -5,10 +5,11 @@ import torch
 
 from models.predictors.alignment import align_units
 from models.predictors.phones import pointer_of, unit_ends
-from models.predictors.segments import sentence_spans, split_turn
+from models.predictors.segments import sentence_spans
 from models.predictors.sequence import MAX_ADVANCE
 from models.predictors.units import Units, neighbours, units_of
 from models.text import SYMBOLS, phonemize
+from tests.tiny import tiny_segments
 
 # What flite's slt says of "Hello there." (flite -psdur).
 HELLO = "pau:0.164 hh:0.255 ax:0.304 l:0.412 ow:0.523 dh:0.572 eh:0.664 r:0.838 pau:1.011"
@@ -71,10 +72,9 @@ def test_sentences_become_segments_that_hold_every_frame() -> None:
     units = units_for("The train was late. We waited near the bridge. Yes.")
     frames = 3 * len(units)
     pointer = torch.arange(frames) // 3
-    codes = torch.arange(frames)
-    segments = split_turn(1, units, torch.zeros(4), codes, pointer)
+    segments = tiny_segments(units, pointer, speaker=1)
     assert [segment.continues for segment in segments] == [False, True, True]
-    assert torch.equal(torch.cat([s.codes for s in segments]), codes)
+    assert torch.equal(torch.cat([s.frames.values[:, 0] for s in segments]), torch.arange(frames))
     for segment in segments:
         assert segment.pointer[0] == 0
         assert segment.pointer.max() == len(segment.units) - 1

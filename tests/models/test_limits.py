@@ -8,12 +8,13 @@ import torch
 
 from data.errors import InputError
 from data.limits import MAX_SPOKEN, MAX_TURN
-from models.predictors.segments import last_segments, split_turn
+from models.predictors.segments import last_segments
 from models.predictors.units import Units, pieces_of, units_of, units_of_text
 from models.reply_work import MAX_UNITS
 from models.speaker import Speaker, SpeakOptions
 from models.text import normalise, phonemize
 from tests.models.test_speaker import noise
+from tests.tiny import tiny_segments
 
 OPTIONS = SpeakOptions(seed=3)
 LONG = "The train was late. We waited near the old bridge. " * 8
@@ -162,20 +163,19 @@ def test_the_end_of_a_turn_fits_and_points_at_its_own_units(
     text: str, frames: int, most: int
 ) -> None:
     units = units_of_text(normalise(text))
-    codes = torch.arange(frames) if frames else None
     pointer = torch.arange(frames) * len(units) // frames if frames else None
-    kept = last_segments(split_turn(0, units, torch.zeros(4), codes, pointer), most)
+    kept = last_segments(tiny_segments(units, pointer), most)
     assert 0 < sum(segment.num_positions for segment in kept) <= most
     assert kept[-1].units[-1].tolist() == [units.symbols[-1], 0, 0]
     for segment in kept:
         assert segment.units[0, 0] == units.symbols[0]
-        if segment.pointer is not None and segment.codes is not None:
-            assert len(segment.pointer) == len(segment.codes)
+        if segment.pointer is not None and segment.frames is not None:
+            assert len(segment.pointer) == len(segment.frames)
             assert 0 <= int(segment.pointer.min()) <= int(segment.pointer.max())
             assert int(segment.pointer.max()) < len(segment.units)
             assert bool((segment.pointer.diff() >= 0).all())
     if frames:
-        assert int(kept[-1].codes[-1]) == frames - 1
+        assert int(kept[-1].frames.values[-1, 0]) == frames - 1
 
 
 def test_a_number_of_hundreds_of_digits_is_spoken(speaker: Speaker) -> None:

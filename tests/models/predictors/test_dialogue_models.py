@@ -33,7 +33,7 @@ def test_training_and_speaking_see_the_same_sequence(
     manner = talker.manner(last.plan, last.style)
     around = units_around(last.units)
     before, age = None, 0
-    sound = last.codes.tolist() if frames is None else frames[-len(last.codes) :]
+    sound = last.frames.values.tolist() if frames is None else frames[-len(last.frames) :]
     for frame, heard in enumerate(sound):
         unit = int(last.pointer[frame])
         age = age + 1 if frame and unit == int(last.pointer[frame - 1]) else 0
@@ -66,7 +66,7 @@ def test_all_texts_may_come_before_all_sounds(
     assert kinds[:5] == [TURN, UNIT, TURN, UNIT, AUDIO]
     assert kinds[-5:] == [TURN, UNIT, AUDIO, PLAN, CODE]
     targets = positions.code_target[positions.code_target >= 0]
-    assert len(targets) == sum(len(s.codes) for s in segments if s.codes is not None)
+    assert len(targets) == sum(len(s.frames) for s in segments if s.frames is not None)
     bare = Segment(last.speaker, last.continues, last.units, last.style)
     state = talker.init_state()
     talker.prefill(state, segments[:2], all_past=True)
@@ -87,7 +87,7 @@ def test_targets_follow_the_pointer(talker: DialogueModel, segments: list[Segmen
     rows = talker.read([segments])
     positions, frames = rows.positions, rows.frames
     at_code = positions.kind == CODE
-    expected = torch.cat([s.codes for s in segments if s.codes is not None])
+    expected = torch.cat([s.frames.values for s in segments if s.frames is not None])
     targets = positions.code_target[at_code]
     torch.testing.assert_close(targets if frames is None else frames[targets], expected)
     advances = positions.advance_target[at_code]
@@ -98,7 +98,8 @@ def test_targets_follow_the_pointer(talker: DialogueModel, segments: list[Segmen
 
 
 def test_the_sound_of_the_past_matters(talker: DialogueModel, segments: list[Segment]) -> None:
-    other = Segment(**{**vars(segments[1]), "codes": segments[1].codes.flip(0)})
+    backwards = type(segments[1].frames)(segments[1].frames.values.flip(0))
+    other = dataclasses.replace(segments[1], frames=backwards)
     same_end = [segments[0], other, segments[2]]
     assert not torch.allclose(hidden_of(talker, same_end)[-1], hidden_of(talker, segments)[-1])
 

@@ -123,7 +123,7 @@ def test_stacked_latents_are_those_of_the_posterior(
     talker.latent_mean.fill_(0.3)
     talker.latent_std.fill_(2.0)
     frames = talker.read([segments]).frames
-    expected = torch.cat([s.codes for s in segments if s.codes is not None])
+    expected = torch.cat([s.frames.values for s in segments if s.frames is not None])
     torch.testing.assert_close(talker.stacked(list(frames)), expected)
     assert talker.stacked([]).shape == (0, talker.config.latent_dim)
 

@@ -18,7 +18,7 @@ def talker() -> HamTTS:
 @pytest.fixture
 def refined(segments: list[Segment]) -> list[torch.Tensor | None]:
     return [
-        None if s.codes is None else torch.arange(len(s.codes)) % CONFIGS["ham-tts"].num_refined
+        None if s.frames is None else torch.arange(len(s.frames)) % CONFIGS["ham-tts"].num_refined
         for s in segments
     ]
 
@@ -72,7 +72,7 @@ def test_the_aligner_hears_what_is_under_the_pointer(
     """Another sound far behind a phone changes nothing of its latent."""
     sounding = segments[1]
     texts = texts_of(talker, [sounding])
-    heard = torch.zeros(1, len(sounding.codes), dtype=torch.long)
+    heard = torch.zeros(1, len(sounding.frames), dtype=torch.long)
     changed = heard.clone()
     changed[0, -1] = 5
     pointer = sounding.pointer[None]

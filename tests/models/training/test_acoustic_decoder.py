@@ -7,7 +7,6 @@ from safetensors.torch import load_file
 
 from models.tokenizers.acoustic import load_acoustic
 from models.training.acoustic_decoder import (
-    AcousticDecoderRecipe,
     _near,
     _teach,
     train_acoustic_decoder,
@@ -16,6 +15,7 @@ from models.training.corpus import Corpus
 from models.training.job import Job
 from models.training.loop import Budget
 from models.vocoder.acoustic_decoder import _logits
+from tests.models.training.recipes import ACOUSTIC_DECODER
 
 
 def test_a_level_mends_what_the_predictor_got_wrong(weights: Path) -> None:
@@ -47,7 +47,7 @@ def test_going_on_begins_with_what_there_is(
 ) -> None:
     before = load_file(weights / "acoustic-decoder.safetensors")["first.weight"].float()
     job = Job(root, corpus, weights, tmp_path, 1, Budget(1))
-    train_acoustic_decoder(job, AcousticDecoderRecipe(), further=True)
+    train_acoustic_decoder(job, ACOUSTIC_DECODER, further=True)
     after = load_file(weights / "acoustic-decoder.safetensors")
     moved = after["first.weight"].float() * after["first.weight.int8_scale"].float()[:, None]
     assert 0 < (moved - before).abs().max() < 0.1

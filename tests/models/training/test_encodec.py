@@ -10,19 +10,19 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from data.errors import InputError, MissingModelError
-from models.predictors.ham_tts import HamTTSConfig
 from models.speaker import Speaker, SpeakOptions
 from models.tokenizers.acoustic import load_acoustic
 from models.training.acoustic import adopt_encodec
-from models.training.acoustic_decoder import AcousticDecoderRecipe, train_acoustic_decoder
+from models.training.acoustic_decoder import train_acoustic_decoder
 from models.training.corpus import Corpus
-from models.training.ham_tts import HamTTSRecipe, train_ham_tts
+from models.training.ham_tts import train_ham_tts
 from models.training.job import Job
 from models.training.loop import Budget
 from models.vocoder.codec import load_codec
 from models.vocoder.decoder import decode_whole
 from models.vocoder.encodec import EncodecConfig, EncodecDecoder, empty_encodec, read_encodec
 from models.vocoder.synthesis import Manner, Synthesis
+from tests.models.training.recipes import ACOUSTIC_DECODER, HAM_TTS_16_UNITS
 from tests.tiny import save_tiny
 
 CONFIG = EncodecConfig(1.5)
@@ -105,8 +105,8 @@ def test_a_predictor_learns_and_speaks_in_its_codes(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
     job = Job(root, corpus, folder, tmp_path, 1, Budget(2))
-    train_ham_tts(job, HamTTSRecipe(model=HamTTSConfig(num_refined=16)))
-    train_acoustic_decoder(job, AcousticDecoderRecipe())
+    train_ham_tts(job, HAM_TTS_16_UNITS)
+    train_acoustic_decoder(job, ACOUSTIC_DECODER)
     speaker = Speaker.load(folder)
     assert speaker.predictors == ("ham-tts",)
     voice = speaker.voices["one"]

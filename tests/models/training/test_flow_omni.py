@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 
 from models.training import flow_omni as recipe
 from models.training.corpus import Corpus
-from models.training.flow_omni import FlowOmniRecipe, train_flow_omni
+from models.training.flow_omni import train_flow_omni
 from models.training.job import Job
 from models.training.loop import Budget
+from tests.models.training.recipes import FLOW_OMNI
 
 
 def steps_of(work: Path, name: str) -> int:
@@ -33,7 +34,7 @@ def test_the_near_is_learnt_before_the_far(
 ) -> None:
     """The transformer is as GPT-Talker left it until the short context has been trained."""
     talker = load_file(weights / "gpt-talker.safetensors")
-    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(20)), FlowOmniRecipe())
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(20)), FLOW_OMNI)
     assert steps_of(tmp_path, "flow-omni-near") == 40
     assert steps_of(tmp_path, "flow-omni") == 20
     near, both = checkpoint(tmp_path, "flow-omni-near"), checkpoint(tmp_path, "flow-omni")
@@ -49,9 +50,7 @@ def test_going_on_begins_with_what_there_is(
 ) -> None:
     name = "context.ups.0.weight"
     before = checkpoint_of(weights, name)
-    train_flow_omni(
-        Job(root, corpus, weights, tmp_path, 1, Budget(1)), FlowOmniRecipe(), further=True
-    )
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FLOW_OMNI, further=True)
     assert not (tmp_path / "flow-omni-near").exists()
     after = checkpoint_of(weights, name)
     # one step of a warming rate, and what int8 rounds away
@@ -68,11 +67,9 @@ def checkpoint_of(weights: Path, name: str) -> torch.Tensor:
 def test_a_run_that_goes_on_is_past_the_near(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path, resume: bool
 ) -> None:
-    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FlowOmniRecipe())
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FLOW_OMNI)
     (tmp_path / "flow-omni-near" / "checkpoint.safetensors").unlink()
-    train_flow_omni(
-        Job(root, corpus, weights, tmp_path, 1, Budget(1), resume=resume), FlowOmniRecipe()
-    )
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1), resume=resume), FLOW_OMNI)
     assert (tmp_path / "flow-omni-near" / "checkpoint.safetensors").exists() != resume
 
 
@@ -80,7 +77,7 @@ def test_a_run_begun_anew_is_not_resumed_from_an_older_one(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may end while the near is being learnt, or before its first checkpoint."""
-    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FlowOmniRecipe())
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FLOW_OMNI)
 
     def ends(*_: object) -> None:
         raise KeyboardInterrupt
@@ -88,10 +85,8 @@ def test_a_run_begun_anew_is_not_resumed_from_an_older_one(
     with monkeypatch.context() as patched:
         patched.setattr(recipe, "_train_near", ends)
         with pytest.raises(KeyboardInterrupt):
-            train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FlowOmniRecipe())
+            train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FLOW_OMNI)
     (tmp_path / "flow-omni" / "log.jsonl").write_text("")  # a run that logs has a folder
     (tmp_path / "flow-omni-near" / "checkpoint.safetensors").unlink()
-    train_flow_omni(
-        Job(root, corpus, weights, tmp_path, 1, Budget(1), resume=True), FlowOmniRecipe()
-    )
+    train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1), resume=True), FLOW_OMNI)
     assert steps_of_checkpoint(tmp_path, "flow-omni-near") == 2

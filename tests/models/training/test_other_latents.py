@@ -11,17 +11,18 @@ from models.predictors.flow_omni import FlowOmniConfig
 from models.speaker import Speaker, SpeakOptions
 from models.tokenizers.acoustic import AcousticConfig, load_acoustic
 from models.training.acoustic import AcousticRecipe, train_acoustic
-from models.training.acoustic_decoder import AcousticDecoderRecipe, train_acoustic_decoder
+from models.training.acoustic_decoder import train_acoustic_decoder
 from models.training.corpus import Corpus
 from models.training.encoded import encode_latents
-from models.training.flow_omni import FlowOmniRecipe, train_flow_omni
-from models.training.ham_tts import HamTTSRecipe, train_ham_tts
+from models.training.flow_omni import train_flow_omni
+from models.training.ham_tts import train_ham_tts
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.prior import PriorRecipe, train_prior
-from models.training.vocoder import VocoderRecipe, train_vocoder
+from models.training.prior import train_prior
+from models.training.vocoder import train_vocoder
 from models.vocoder.posterior import PosteriorConfig
 from models.vocoder.prior import PriorConfig
+from tests.models.training.recipes import ACOUSTIC_DECODER, FLOW_OMNI, HAM_TTS, PRIOR, VOCODER
 from tests.tiny import save_tiny
 
 OF_EACH = {
@@ -50,15 +51,15 @@ def folder(
     job = Job(root, corpus, where, work, 1, Budget(1))
     wider = load_config(where, "posterior", PosteriorConfig).latent_dim + 4
     before = {name: load_tensors(where, name)[key] for name, key in OF_EACH.items()}
-    train_vocoder(job, VocoderRecipe(), further=True, latent_dim=wider)
-    train_prior(job, PriorRecipe(), further=True)
-    train_flow_omni(job, FlowOmniRecipe(), further=True)
+    train_vocoder(job, VOCODER, further=True, latent_dim=wider)
+    train_prior(job, PRIOR, further=True)
+    train_flow_omni(job, FLOW_OMNI, further=True)
     assert (work / "flow-omni-near").exists()
     with pytest.raises(InputError, match="more data"):
         train_acoustic(job, AcousticRecipe())
     _fit_few_codes(job, known)
-    train_ham_tts(job, HamTTSRecipe(), further=True)
-    train_acoustic_decoder(job, AcousticDecoderRecipe(), further=True)
+    train_ham_tts(job, HAM_TTS, further=True)
+    train_acoustic_decoder(job, ACOUSTIC_DECODER, further=True)
     for name, key in OF_EACH.items():
         after = load_tensors(where, name)[key]
         # a step of a warming rate, and what int8 rounds away

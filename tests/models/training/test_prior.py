@@ -1,7 +1,7 @@
 """The prior's recipe: what it reads when it goes on after a predictor."""
 
 import dataclasses
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from models.predictors.frames import SemanticCodes
 from models.predictors.gpt_talker import GPTTalker
 from models.training import prior as recipe
 from models.training.corpus import Corpus
-from models.training.dialogues import codes_of
 from models.training.drawn import draw_codes
-from models.training.encoded import encode_corpus
+from models.training.encoded import Encoded, encode_corpus
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.prior import PriorRecipe, train_prior
+from models.training.prior import train_prior
 from models.vocoder.prior import Prior
+from tests.models.training.recipes import PRIOR
 from tests.tiny import tiny
 
 
@@ -29,15 +30,19 @@ def talker() -> GPTTalker:
     return talker
 
 
+def semantic_of(encoded: list[Encoded]) -> Callable[[int], SemanticCodes]:
+    return lambda index: encoded[index].semantic
+
+
 def test_every_frame_has_a_drawn_code(
     root: Path, corpus: Corpus, weights: Path, talker: GPTTalker
 ) -> None:
     encoded = encode_corpus(root, corpus, weights)
-    drawn = draw_codes(root, corpus, encoded, weights, talker, partial(codes_of, encoded), seed=1)
+    drawn = draw_codes(root, corpus, encoded, weights, talker, semantic_of(encoded), seed=1)
     assert [len(codes) for codes in drawn] == [len(one.codes) for one in encoded]
     assert all(codes.min() >= 0 and codes.max() < talker.num_codes for codes in drawn)
-    again = draw_codes(root, corpus, encoded, weights, talker, partial(codes_of, encoded), seed=1)
-    other = draw_codes(root, corpus, encoded, weights, talker, partial(codes_of, encoded), seed=2)
+    again = draw_codes(root, corpus, encoded, weights, talker, semantic_of(encoded), seed=1)
+    other = draw_codes(root, corpus, encoded, weights, talker, semantic_of(encoded), seed=2)
     assert all(np.array_equal(a, b) for a, b in zip(drawn, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(drawn, other, strict=True))
 
@@ -58,7 +63,7 @@ def test_a_certain_predictor_is_drawn_as_it_is(
     monkeypatch.setattr(talker, "read", before_as_hidden)
     monkeypatch.setattr(talker, "forward", lambda embedded: embedded)
     monkeypatch.setattr(talker, "code_head", torch.nn.Identity())
-    drawn = draw_codes(root, corpus, encoded, weights, talker, partial(codes_of, encoded), seed=3)
+    drawn = draw_codes(root, corpus, encoded, weights, talker, semantic_of(encoded), seed=3)
     for one, codes in zip(encoded, drawn, strict=True):
         after = codes[1:] == one.codes[:-1]
         assert after.mean() > 0.9  # but where another sentence begins
@@ -68,7 +73,7 @@ def test_going_on_begins_with_what_there_is(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     before = load_file(weights / "prior.safetensors")
-    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), PriorRecipe(), further=True)
+    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), PRIOR, further=True)
     after = load_file(weights / "prior.safetensors")
     for key, value in before.items():
         scale = after.get(f"{key}.int8_scale", torch.ones(1)).float()
@@ -91,13 +96,13 @@ def test_half_of_the_codes_are_the_predictors(
         return log_prob(prior, latents, codes, *rest)
 
     monkeypatch.setattr(Prior, "log_prob", noted)
-    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(6)), PriorRecipe(), further=True)
+    train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(6)), PRIOR, further=True)
     ones = [bool((row[:20] == 1).all()) for codes in read for row in codes]
     assert 0.3 < np.mean(ones) < 0.7
     read.clear()
     (weights / "gpt-talker.safetensors").rename(weights / "aside")
     try:
-        train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), PriorRecipe(), further=True)
+        train_prior(Job(root, corpus, weights, tmp_path, 1, Budget(1)), PRIOR, further=True)
     finally:
         (weights / "aside").rename(weights / "gpt-talker.safetensors")
     assert not any(bool((row[:20] == 1).all()) for row in read[0])

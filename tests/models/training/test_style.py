@@ -11,8 +11,9 @@ from models.training.crops import random_crop, stack
 from models.training.job import Job
 from models.training.loop import Budget
 from models.training.recorded import recorded
-from models.training.style import StyleRecipe, steady_style
+from models.training.style import steady_style
 from models.vocoder.style import StyleEncoder, load_style
+from tests.models.training.recipes import STYLE
 
 
 def loaded(weights: Path) -> StyleEncoder:
@@ -39,7 +40,7 @@ def test_it_learns_to_say_the_same_in_noise(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     before = loaded(weights)
-    steady_style(Job(root, corpus, weights, tmp_path, 0, Budget(60)), StyleRecipe(steady_frames=25))
+    steady_style(Job(root, corpus, weights, tmp_path, 0, Budget(60)), STYLE)
     after = loaded(weights)
     generator = np.random.default_rng(5)
     crops = [random_crop(generator, u, 25) for u in corpus.utterances for _ in range(8)]

@@ -24,9 +24,9 @@ from models.training.loop import Budget
 from models.training.spelling import settle, spell
 from models.training.thinker import ThinkerRecipe, begin_with, train_thinker
 from tests.models.training.conftest import TEXTS
-from tests.tiny import tiny_thinker
+from tests.tiny import THINKER, tiny_thinker
 
-RECIPE = ThinkerRecipe(exchanges=ExchangesConfig(noises=4))
+RECIPE = ThinkerRecipe(batch=300, model=THINKER, exchanges=ExchangesConfig(noises=4))
 
 
 @pytest.fixture(autouse=True)

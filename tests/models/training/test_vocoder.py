@@ -17,6 +17,7 @@ from models.training.losses import SpectralLoss
 from models.training.vocoder import Autoencoder, Batches, KLRecipe, VocoderRecipe, train_vocoder
 from models.vocoder.decoder import Decoder, DecoderConfig
 from models.vocoder.posterior import Posterior, PosteriorConfig
+from tests.models.training.recipes import VOCODER
 from tests.tiny import save_tiny
 
 
@@ -37,7 +38,7 @@ def test_going_on_begins_with_what_is_there_and_writes_both(
 ) -> None:
     before = loaded(folder)
     train_vocoder(
-        Job(root, corpus, folder, tmp_path / "work", 1, Budget(50)), VocoderRecipe(), further=True
+        Job(root, corpus, folder, tmp_path / "work", 1, Budget(50)), VOCODER, further=True
     )
     after = loaded(folder)
     for name in ("vocoder", "vocoder-held"):  # 30 and 20 steps, a row after every 20
@@ -56,7 +57,7 @@ def test_latents_may_get_more_numbers_and_begin_by_saying_what_they_said(
 ) -> None:
     before = loaded(folder)
     old = before.decoder.config.latent_dim
-    batch = Batches(corpus, folder, VocoderRecipe()).draw(np.random.default_rng(0))
+    batch = Batches(corpus, folder, VOCODER).draw(np.random.default_rng(0))
     wider = recipe._wider(before, old + 3)
     mean, log_variance = wider.posterior(wider.posterior.features(batch.samples))
     was, log_variance_was = before.posterior(before.posterior.features(batch.samples))
@@ -72,10 +73,10 @@ def test_latents_may_get_more_numbers_and_begin_by_saying_what_they_said(
     torch.testing.assert_close(made[0], wanted[0])
     torch.testing.assert_close(made[1].log_f0, wanted[1].log_f0)
     job = Job(root, corpus, folder, tmp_path / "work", 1, Budget(2))
-    train_vocoder(job, VocoderRecipe(), further=True, latent_dim=old + 3)
+    train_vocoder(job, VOCODER, further=True, latent_dim=old + 3)
     assert loaded(folder).posterior.config.latent_dim == old + 3
     with pytest.raises(InputError, match=f"have {old + 3}"):
-        train_vocoder(job, VocoderRecipe(), further=True, latent_dim=old)
+        train_vocoder(job, VOCODER, further=True, latent_dim=old)
 
 
 def test_held_latents_stay_and_the_decoder_goes_on(
@@ -83,9 +84,7 @@ def test_held_latents_stay_and_the_decoder_goes_on(
 ) -> None:
     files = [folder / f"{name}.safetensors" for name in ("posterior", "decoder")]
     before = [path.read_bytes() for path in files]
-    train_vocoder(
-        Job(root, corpus, folder, tmp_path / "work", 1, Budget(3)), VocoderRecipe(), hold=True
-    )
+    train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(3)), VOCODER, hold=True)
     after = [path.read_bytes() for path in files]
     assert after[0] == before[0] and after[1] != before[1]
 
@@ -109,7 +108,7 @@ def test_anew_it_needs_neither(root: Path, corpus: Corpus, folder: Path, tmp_pat
     with pytest.raises(MissingModelError, match="posterior"):
         train_vocoder(
             Job(root, corpus, folder, tmp_path / "work", 1, Budget(1)),
-            VocoderRecipe(),
+            VOCODER,
             further=True,
         )
 
@@ -140,7 +139,7 @@ def test_a_run_that_begins_anew_forgets_both_parts_of_an_earlier_one(
     with pytest.raises(KeyboardInterrupt):
         train_vocoder(
             Job(root, corpus, folder, tmp_path / "work", 1, Budget(50)),
-            VocoderRecipe(),
+            VOCODER,
             further=True,
         )
     assert not held.exists()

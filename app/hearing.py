@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+import scipy.signal  # noqa: F401 - of `HighPass`; slow to import: not while a listener waits
 import webrtcvad
 
 from data.audio import SAMPLE_RATE
+from data.audio.preparation import HighPass
 from data.errors import InputError
 
 FRAME_MS = 20
@@ -87,11 +89,12 @@ class VoiceActivity:
         at = np.arange(_TAPS) - _TAPS // 2
         cutoff = 0.9 * _VAD_HZ / SAMPLE_RATE
         self._filter = (cutoff * np.sinc(cutoff * at) * np.hanning(_TAPS)).astype(np.float32)
+        self._highpass = HighPass(SAMPLE_RATE)  # an offset or a rumble is no voice
         self._rest = np.zeros(_TAPS - 1, np.float32)  # of the frame before, then what is not whole
 
     def push(self, samples: np.ndarray) -> list[bool]:
         """Takes samples [n] and returns a flag for each frame that became whole."""
-        self._rest = np.concatenate([self._rest, samples])
+        self._rest = np.concatenate([self._rest, self._highpass.push(samples)])
         flags = []
         while len(self._rest) >= FRAME_SAMPLES + _TAPS - 1:
             smooth = np.convolve(self._rest[: FRAME_SAMPLES + _TAPS - 1], self._filter, "valid")

@@ -25,6 +25,28 @@ def test_start_and_end_are_found_to_60_ms() -> None:
     assert -0.06 <= events[2][1] - 2.0 <= 0.16
 
 
+TIME = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        np.full(len(TIME), 0.1),
+        np.full(len(TIME), -0.3),
+        0.1 * np.sin(2 * np.pi * 20 * TIME),
+        0.1 * np.sin(2 * np.pi * 30 * TIME),
+        0.2 * np.sin(2 * np.pi * 45 * TIME),
+        0.2 + 0.1 * np.sin(2 * np.pi * 37 * TIME),
+    ],
+)
+def test_an_offset_or_a_rumble_is_no_voice(below: np.ndarray) -> None:
+    sound = np.concatenate([silence(1.0), speechlike(1.0), silence(1.0)])
+    events = listen((sound + below).astype(np.float32))
+    assert [sign for sign, _ in events] == [Sign.STARTED, Sign.PAUSED, Sign.ENDED]
+    assert abs(events[0][1] - 1.0) <= 0.06
+    assert -0.06 <= events[2][1] - 2.0 <= 0.16
+
+
 @pytest.mark.parametrize("step", [1, 7, 481, 960, 24_000])
 def test_pieces_of_any_size_give_the_same_events(step: int) -> None:
     sound = np.concatenate([silence(0.2), speechlike(0.4), silence(0.7)])

@@ -18,6 +18,7 @@ from models.predictors.flow_omni import FlowOmni
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.predictors.ham_tts import HamTTS
 from models.predictors.thinker import ThinkerConfig, build_thinker
+from models.text.symbols import FIRST_SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.configuration import (
@@ -48,9 +49,12 @@ def preset(choice: str) -> dict[str, Any]:
 
 
 def models_of(recipes: dict[str, Any]) -> dict[str, nn.Module]:
-    """All models of a folder of weights, without memory for their parameters."""
+    """All models of a folder of weights, with the inventory of the bundle, and without memory for
+    their parameters."""
 
     def sized(name: str, **derived: Any) -> Any:
+        if hasattr(recipes[name].model, "symbols"):
+            derived["symbols"] = FIRST_SYMBOLS
         return dataclasses.replace(recipes[name].model, **derived)
 
     vocoder = recipes["vocoder"]

@@ -180,7 +180,7 @@ class Voicebox:
     ) -> None:
         self._speaker, self.wake, self._clock = speaker, wake, clock
         self.predictor = predictor
-        self._dialogue = speaker.open_dialogue(predictor)
+        self._dialogue: Any = speaker.open_dialogue(predictor)
         # a daemon of our own: an executor's thread would hold up the end of the program
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = False
@@ -222,6 +222,7 @@ class Voicebox:
         while True:
             job = self._jobs.get()
             if job is None or self._closed:
+                self._dialogue = None  # its cache must not wait for the collector of cycles
                 return
             job()
 

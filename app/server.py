@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from app.api.speech import speech_router
 from app.api.transcriptions import transcriptions_router
 from app.api.voices import voices_router
 from app.hub import Engines, Hub, HubSettings
+from app.memory import give_back
 from app.metrics import Metrics
 from app.ui.page_files import PageFiles
 from app.websocket import ListenerSocket
@@ -41,6 +43,7 @@ SOCKET_OPTIONS: dict[str, Any] = {
     "ws_ping_timeout": 2.5,
 }
 _SWEEP_S = 1.0
+_GIVE_BACK_TURNS = 20
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,12 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     settings = settings or ServerSettings()
     metrics = Metrics()
     hub = Hub(engines, settings.hub, metrics)
+    admission = Admission(settings.admission)
     page_files = PageFiles() if settings.page else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        sweeper = asyncio.create_task(_sweep(hub))
+        sweeper = asyncio.create_task(_sweep(hub, admission))
         yield
         sweeper.cancel()
         hub.close()
@@ -75,7 +79,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     app.include_router(health_router(hub))
     app.include_router(conversation_router(hub))
     app.include_router(realtime_router(hub))
-    app.include_router(speech_router(engines, Admission(settings.admission)))
+    app.include_router(speech_router(engines, admission))
     app.include_router(transcriptions_router(engines))
     app.include_router(voices_router(engines))
     app.include_router(models_router(engines))
@@ -96,11 +100,13 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     return app
 
 
-async def _sweep(hub: Hub) -> None:
+async def _sweep(hub: Hub, admission: Admission) -> None:
     # by the server's own clock: who closed the last tab leaves nobody else to do it
-    while True:
+    for turn in itertools.count():
         await asyncio.sleep(_SWEEP_S)
         hub.sweep()
+        if turn % _GIVE_BACK_TURNS == 0 and not (hub.num_live or admission.num_running):
+            await asyncio.to_thread(give_back)
         try:
             await asyncio.to_thread(hub.engines.sync_voices)
         except OSError as error:

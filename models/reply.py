@@ -38,7 +38,8 @@ class Reply:
         self._speaker, self._dialogue = speaker, dialogue
         self._given: list[np.ndarray] = []
         self.work = ReplyWork(speaker, dialogue, text, voice, options)
-        weakref.finalize(self, self.work.cancel)
+        # Weakly: whoever writes the text may hold this reply, and the work holds the text.
+        weakref.finalize(self, _call_off, weakref.ref(self.work))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         work = self.work
@@ -120,6 +121,12 @@ class Reply:
         if played_s is not None and self.complete and played_s >= self.duration_s:
             played_s = None
         self._speaker.commit(self._dialogue, self, played_s)
+
+
+def _call_off(known: "weakref.ref[ReplyWork]") -> None:
+    work = known()
+    if work is not None:
+        work.cancel()
 
 
 def speakable(text: str) -> str:

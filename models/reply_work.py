@@ -138,6 +138,9 @@ class ReplyWork:
             self.error = error
             self._frames.close()
             self.chunks.close()
+        finally:
+            if threading.current_thread() is self.threads[0]:
+                self._source = ""  # whoever writes it may hold the reply
 
     def _unwanted(self) -> bool:
         return self.cancelled or self.error is not None

@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from app.recognition import transcribe
 from app.voice_sample import VoiceSample, clean_sample, similarity
 from data.audio import SAMPLE_RATE
 from data.errors import InputError, RepError
+from data.limits import limited_text
 
 TEXTS = (
     "Hello, this is how I sound now.",
@@ -31,6 +33,7 @@ TEXTS = (
     "Good night, and thank you for the lovely evening.",
 )
 _MAX_TEXT = 1000
+_SHOW_S = 0.3
 _MAX_SAMPLE_S = 60
 
 
@@ -111,15 +114,19 @@ def clone_tab(engines: Engines) -> None:
     def forget() -> tuple[Any, ...]:
         return None, "", None, None, "", "", "", *[None] * len(results)
 
-    def speak(made: Cloned | None, text: str) -> tuple[Any, ...]:
+    def speak(made: Cloned | None, text: str) -> Iterator[tuple[Any, ...]]:
+        spoken: dict[str, np.ndarray] = {}
         with _told():
-            spoken = speak_by_each(engines, made, text)
+            # In steps, between which Gradio notices that the visitor has left.
+            for spoken in speak_by_each(engines, made, text):
+                seconds = sum(map(len, spoken.values())) / SAMPLE_RATE
+                yield f"{seconds:.1f} s are spoken ...", *[gr.skip()] * len(results)
         assert made is not None
         likeness = ", ".join(
             f"{name} {similarity(made.sample.samples, sound):.2f}" for name, sound in spoken.items()
         )
         sounds = [(SAMPLE_RATE, _int16(one)) for one in spoken.values()]
-        return f"Similarity to the sample (1 is the same): {likeness}.", *sounds
+        yield f"Similarity to the sample (1 is the same): {likeness}.", *sounds
 
     def remember(made: Cloned | None, called: str, allowed: str, transcript: str) -> str:
         with _told():
@@ -172,21 +179,33 @@ def try_clone(engines: Engines, recording: str | Path | None, consent: bool) -> 
     return Cloned(voice, sample, engines.try_voice(voice))
 
 
-def speak_by_each(engines: Engines, made: Cloned | None, text: str) -> dict[str, np.ndarray]:
-    """The text in a tried voice by each speech model, `[T]` float32.
+def speak_by_each(
+    engines: Engines, made: Cloned | None, text: str
+) -> Iterator[dict[str, np.ndarray]]:
+    """The text in a tried voice by each speech model, `[T]` float32: what there is of it, several
+    times a second, and in the end all. Closing the iterator ends the reply.
 
     Raises:
         InputError: nothing was tried, or there is nothing to speak.
     """
     if made is None:
         raise InputError("there is no voice yet; give a sample and press Clone first")
-    if not text or not text.strip():
-        raise InputError("there is no text; write what is to be spoken")
+    text = limited_text(text or "", _MAX_TEXT)
     speaker, spoken = engines.speaker, {}
     for name in speaker.predictors:
-        chunks = speaker.speak(speaker.open_dialogue(name), text[:_MAX_TEXT], made.voice)
-        spoken[name] = np.concatenate(list(chunks))
-    return spoken
+        reply = speaker.speak(speaker.open_dialogue(name), text, made.voice)
+        shown = time.monotonic()
+        try:
+            chunks = []
+            for chunk in reply:
+                chunks.append(chunk)
+                if time.monotonic() - shown > _SHOW_S:
+                    shown = time.monotonic()
+                    yield {**spoken, name: np.concatenate(chunks)}
+        finally:
+            reply.cancel()
+        spoken[name] = np.concatenate(chunks)
+        yield spoken
 
 
 def keep_voice(

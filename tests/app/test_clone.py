@@ -1,6 +1,7 @@
 """Cloning from the page: what a visitor gives, and what is said when it will not do."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -11,6 +12,7 @@ from app.hub import MAX_TRIED
 from app.library import Library
 from app.ui.clone import keep_voice, speak_by_each, spectrogram, try_clone
 from data.errors import InputError
+from tests.app.fake_speaker import FakeReply, FakeSpeaker
 from tests.app.live import engines, serving
 from tests.app.voice_sound import espeak_voice
 
@@ -32,7 +34,7 @@ def test_the_text_comes_in_the_cloned_voice_by_each_model(tmp_path: Path) -> Non
     for given in (samples, np.stack([samples, samples], axis=1)):
         made = try_clone(shared, written(tmp_path, given, 48_000), consent=True)
         assert "s of speech" in made.sample.verdict
-        spoken = speak_by_each(shared, made, "one two three")
+        *_, spoken = speak_by_each(shared, made, "one two three")
         assert list(spoken) == ["gpt-talker", "flow-omni"]
         for sound in spoken.values():
             assert len(sound) == 3 * 4800
@@ -108,10 +110,36 @@ def test_of_a_long_recording_the_first_minute_is_taken(tmp_path: Path) -> None:
 
 def test_without_voice_or_text_nothing_is_spoken(recording: Path) -> None:
     with pytest.raises(InputError, match="press Clone"):
-        speak_by_each(engines(), None, "hello")
+        list(speak_by_each(engines(), None, "hello"))
     shared = engines()
-    with pytest.raises(InputError, match="no text"):
-        speak_by_each(shared, try_clone(shared, recording, True), "  ")
+    made = try_clone(shared, recording, True)
+    with pytest.raises(InputError, match="text is empty"):
+        list(speak_by_each(shared, made, "  "))
+    with pytest.raises(InputError, match="1001 characters"):
+        list(speak_by_each(shared, made, "x" * 1001))
+
+
+class SlowSpeaker(FakeSpeaker):
+    """Remembers its replies."""
+
+    def __init__(self) -> None:
+        super().__init__(rtf=0.5)
+        self.replies: list[FakeReply] = []
+
+    def speak(self, *args: Any, **kwargs: Any) -> FakeReply:
+        self.replies.append(super().speak(*args, **kwargs))
+        return self.replies[-1]
+
+
+def test_what_a_visitor_tried_out_ends_when_they_leave(recording: Path) -> None:
+    """Gradio closes the steps of one who is gone."""
+    speaker = SlowSpeaker()
+    shared = engines(speaker=speaker)
+    made = try_clone(shared, recording, True)
+    steps = speak_by_each(shared, made, "one two three four five " * 30)
+    assert 0 < len(next(steps)["gpt-talker"]) < 24_000 * 3
+    steps.close()
+    assert [reply._cancelled for reply in speaker.replies] == [True]
 
 
 def test_the_spectrogram_shows_a_tone_where_it_is() -> None:

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import re
 import secrets
+import socket
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -201,6 +202,44 @@ def _limited(receive: Any, most: int) -> Any:
         return message
 
     return receiving
+
+
+def door(
+    host: str,
+    auth: str = "",
+    token: str = "",
+    no_auth: bool = False,
+    origins: tuple[str, ...] = (),
+    program: str = "this server",
+) -> AccessSettings:
+    """The settings for an address to bind to.
+
+    Raises:
+        InputError: others could come in without credentials, and `no_auth` does not say that they
+            may.
+    """
+    if is_loopback(host):
+        names = ("localhost", "127.0.0.1", "::1", host)
+        return AccessSettings(auth, token, names, origins)
+    if not (auth or token or no_auth):
+        raise InputError(
+            f"with --host {host} anyone who reaches this machine could use {program}; add --auth "
+            "USER:PASSWORD or --token, or --no-auth to let everybody in"
+        )
+    return AccessSettings(auth, token, (), origins)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises InputError when no server can be bound there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"{host}:{port} cannot be used ({error}); choose another --port or --host"
+            ) from None
 
 
 def is_loopback(host: str) -> bool:

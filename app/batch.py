@@ -4,12 +4,10 @@ import argparse
 import contextlib
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
-from io import FileIO
 from pathlib import Path
 
 from rich.console import Console
@@ -22,11 +20,11 @@ from app.voices import load_speaker, resolve_voice
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError, OutputError
 from data.files import (
+    append_line,
     atomic_write,
     check_file,
     clean_leftovers,
     folder_lock,
-    output_errors,
     prepare_folder,
 )
 from models.checkpoint import WEIGHTS, sha256
@@ -108,9 +106,9 @@ def run_batch(
         OutputError: a sound or a row cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "manifest.jsonl"
-    done = _still_good(path, out, digests)
-    atomic_write(path, b"".join(map(_line, done.values())))
+    manifest = out / "manifest.jsonl"
+    done = _still_good(manifest, out, digests)
+    atomic_write(manifest, b"".join(map(_line, done.values())))
     rows = [item for item in items if item.id not in done]
     failures: list[tuple[str, str]] = []
     bar = Progress(
@@ -120,7 +118,7 @@ def run_batch(
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
-    with bar, ThreadPoolExecutor(jobs) as pool, path.open("ab", buffering=0) as manifest:
+    with bar, ThreadPoolExecutor(jobs) as pool:
         task = bar.add_task("", total=len(items), completed=len(items) - len(rows))
         waiting = iter(rows)
         running: dict[Future[Row], Item] = {}
@@ -134,7 +132,7 @@ def run_batch(
             except Exception as error:
                 failures.append((item.id, str(error)))
             else:
-                _add_row(manifest, {**row, "made_from": digests[item.id]}, out)
+                _add_row(manifest, {**row, "made_from": digests[item.id]})
 
         try:
             while True:
@@ -155,22 +153,16 @@ def run_batch(
     return len(items) - len(failures), failures
 
 
-def _add_row(manifest: FileIO, row: Row, out: Path) -> None:
+def _add_row(manifest: Path, row: Row) -> None:
     """Appends a row. Where that fails, neither the row nor its sound is left.
 
     Raises:
         OutputError: the row cannot be written.
     """
-    path = Path(manifest.name)
-    end = path.stat().st_size
     try:
-        with output_errors(path):
-            line = _line(row)
-            while line:  # a disk that fills up takes a part first
-                line = line[manifest.write(line) :]
+        append_line(manifest, _line(row))
     except BaseException:
-        os.truncate(path, end)
-        (out / str(row["file_name"])).unlink(missing_ok=True)
+        (manifest.parent / str(row["file_name"])).unlink(missing_ok=True)
         raise
 
 

@@ -7,14 +7,13 @@ import ctypes
 import json
 import logging
 import os
-import socket
 import sys
 import threading
 import time
 import webbrowser
 from pathlib import Path
 
-from app.access import AccessSettings, is_loopback
+from app.access import AccessSettings, check_port, door, is_loopback
 from app.chat_endpoint import ChatEndpoint
 from app.hearing import HearingSettings
 from app.hub import Engines, HubSettings
@@ -49,6 +48,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     add("--port", type=int, default=7860)
     add("--auth", default="", metavar="USER:PASSWORD", help="asked of page, HTTP and WebSocket")
     add("--token", default="", help="bearer token for the same; a page takes it as ?token=")
+    add("--no-auth", action="store_true", help="with --host: everybody may come in")
     add(
         "--allow-origin",
         action="append",
@@ -84,7 +84,7 @@ def _run(args: argparse.Namespace, page: bool) -> int:
     _few_heaps()
     settings = ServerSettings(access_settings(args), hub_settings(args), page)
     _check_tls(args)
-    _check_port(args.host, args.port)
+    check_port(args.host, args.port)
     engines = _engines(args)
     scheme = "https" if args.ssl_certfile else "http"
     shown = "localhost" if is_loopback(args.host) else args.host
@@ -120,16 +120,7 @@ def _run(args: argparse.Namespace, page: bool) -> int:
 
 def access_settings(args: argparse.Namespace) -> AccessSettings:
     """The door, from the command line."""
-    hosts: tuple[str, ...] = ()
-    if is_loopback(args.host):
-        hosts = ("localhost", "127.0.0.1", "::1", args.host)
-    elif not (args.auth or args.token):
-        print(
-            f"Anyone who reaches {args.host}:{args.port} can use this server: "
-            "add --auth or --token.",
-            file=sys.stderr,
-        )
-    return AccessSettings(args.auth, args.token, hosts, tuple(args.allow_origin))
+    return door(args.host, args.auth, args.token, args.no_auth, tuple(args.allow_origin))
 
 
 def hub_settings(args: argparse.Namespace) -> HubSettings:
@@ -194,18 +185,6 @@ def _check_tls(args: argparse.Namespace) -> None:
     for path in (args.ssl_keyfile, args.ssl_certfile):
         if path is not None and not path.is_file():
             raise InputError(f"{path} does not exist; give the PEM file")
-
-
-def _check_port(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise InputError(
-                f"{host}:{port} cannot be used ({error}); choose another --port or --host"
-            ) from None
 
 
 def _open_browser(server: object, url: str) -> None:

@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fastapi import FastAPI
 
+from app.access import Access, AccessSettings, check_port, door
+from app.metrics import Metrics
+from app.security_headers import SecurityHeaders
+from app.ui.escaping import markdown_text
 from data.audio import SAMPLE_RATE
-from data.errors import InputError
+from data.errors import InputError, RepError
 from data.ncssd.review import Decision, Review
 
 HEADERS = ["turn", "speaker", "start", "end", "overlap", "confidence", "text"]
@@ -24,10 +29,30 @@ def main(argv: list[str]) -> int:
     parser.add_argument("dir", type=Path, help="what a build made")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=7861)
+    parser.add_argument("--auth", default="", metavar="USER:PASSWORD", help="asked of the page")
+    parser.add_argument("--no-auth", action="store_true", help="with --host: everybody may come in")
     arguments = parser.parse_args(argv)
-    page = create_page(Review(arguments.dir))
-    page.launch(server_name=arguments.host, server_port=arguments.port)
+    access = door(
+        arguments.host, arguments.auth, no_auth=arguments.no_auth, program="the review page"
+    )
+    app = create_app(Review(arguments.dir), access)
+    check_port(arguments.host, arguments.port)
+    import uvicorn
+
+    print(f"the review is at http://{arguments.host}:{arguments.port}/  (Ctrl-C ends it)")
+    uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=None, access_log=False)
     return 0
+
+
+def create_app(review: Review, access: AccessSettings | None = None) -> FastAPI:
+    """The page behind the same door as the chat's."""
+    from app.ui.guard import mount_page  # brings Gradio, which takes seconds
+
+    app = FastAPI(title="Review", docs_url=None, redoc_url=None, openapi_url=None)
+    mount_page(app, create_page(review))
+    app.add_middleware(Access, settings=access or AccessSettings(), metrics=Metrics())
+    app.add_middleware(SecurityHeaders)
+    return app
 
 
 def create_page(review: Review) -> Any:
@@ -56,8 +81,15 @@ def create_page(review: Review) -> Any:
                 [chosen, table],
                 [chosen, tally, note],
             )
-        export.click(lambda: f"Written to `{review.export()}`.", None, note)
+        export.click(lambda: _exported(review), None, note)
     return page
+
+
+def _exported(review: Review) -> str:
+    try:
+        return f"Written to {markdown_text(str(review.export()))}."
+    except RepError as error:
+        return f"**Not written:** {markdown_text(str(error))}"
 
 
 def show(
@@ -91,8 +123,8 @@ def keep(review: Review, name: str | None, rows: Any, verdict: str) -> tuple[str
         return name, _tally(review), "The build has no dialogue."
     try:
         review.decide(changes(review, name, _rows(rows), verdict))
-    except InputError as error:
-        return name, _tally(review), f"**Not kept:** {error}"
+    except RepError as error:
+        return name, _tally(review), f"**Not kept:** {markdown_text(str(error))}"
     left = [other for other in review.ids if review.decision(other).verdict == "open"]
     after = [other for other in left if review.ids.index(other) > review.ids.index(name)]
     following = next(iter([*after, *left]), name)
@@ -132,7 +164,9 @@ def _verdict(review: Review, name: str) -> str:
     former = review.former(name)
     if former is None:
         return f"Verdict: {review.decision(name).verdict}"
-    mended = [f"turn {index}: {text}" for index, text in sorted(former.texts.items())]
+    mended = [
+        f"turn {index}: {markdown_text(text)}" for index, text in sorted(former.texts.items())
+    ]
     mended += [f"turn {index}: speaker {who}" for index, who in sorted(former.speakers.items())]
     lines = [f"Verdict: open. It was {former.verdict} when an earlier build gave it other turns."]
     return "\n\n".join([*lines, *(["What was mended then:", *mended] if mended else [])])

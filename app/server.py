@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from app.api.voices import voices_router
 from app.hub import Engines, Hub, HubSettings
 from app.memory import give_back
 from app.metrics import Metrics
+from app.security_headers import SecurityHeaders
 from app.ui.page_files import PageFiles
 from app.websocket import ListenerSocket
 from data.files import explain
@@ -86,7 +86,10 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     add_error_handlers(app)
     if settings.page:
         app.mount("/repartee", StaticFiles(directory=STATIC), name="repartee")
-        _mount_page(app, engines)
+        from app.ui.guard import mount_page
+        from app.ui.page import HEAD, build_page, theme  # brings Gradio, which `serve` needs not
+
+        mount_page(app, build_page(engines), theme=theme(), head=HEAD)
     app.add_middleware(Access, settings=settings.access, metrics=metrics)
     if settings.access.origins:
         # Outside the door: a browser asks whether it may send a token before it sends one.
@@ -97,6 +100,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
             allow_headers=("*",),  # OpenAI's clients send a dozen of their own
             expose_headers=("Retry-After",),
         )
+    app.add_middleware(SecurityHeaders)
     return app
 
 
@@ -111,22 +115,3 @@ async def _sweep(hub: Hub, admission: Admission) -> None:
             await asyncio.to_thread(hub.engines.sync_voices)
         except OSError as error:
             logger.warning("the library of voices cannot be read: %s", explain(error))
-
-
-def _mount_page(app: FastAPI, engines: Engines) -> None:
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    import gradio  # seconds to import: not for `serve`
-
-    from app.ui.page import HEAD, build_page, theme
-
-    gradio.mount_gradio_app(
-        app,
-        build_page(engines),
-        path="/",
-        ssr_mode=False,
-        show_error=True,
-        max_file_size="20mb",
-        footer_links=[],
-        theme=theme(),
-        head=HEAD,
-    )

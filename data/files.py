@@ -106,6 +106,28 @@ def atomic_write(path: Path, content: str | bytes) -> None:
         temporary.write_bytes(data)
 
 
+def append_line(path: Path, line: bytes) -> None:
+    """Appends a line, which must end in a line feed, to a file: all of it or nothing.
+
+    A line that a killed writer left unfinished is ended first, so that it spoils no other.
+
+    Raises:
+        OutputError: the line cannot be written.
+    """
+    with output_errors(path), path.open("a+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else b"\n" + line
+        try:
+            while line:  # a disk that fills up takes a part first
+                line = line[file.write(line) :]
+            os.fsync(file.fileno())
+        except BaseException:
+            os.truncate(path, end)
+            raise
+
+
 @contextmanager
 def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
     """Yields an empty temporary folder, which becomes `path` when the block succeeds.

@@ -147,7 +147,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except RepError as error:
-        raise gr.Error(str(error), print_exception=False) from None
+        # Gradio shows an error as HTML.
+        raise gr.Error(html.escape(str(error)), print_exception=False) from None
 
 
 def _buttons(engines: Engines, made: Cloned | None, text: str) -> str:

@@ -8,14 +8,13 @@ or texts under the same id is open again.
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from data.dialogue import Dialogue, Turn, read_dialogue, write_ncssd_dialogue
 from data.errors import InputError
-from data.files import atomic_folder
+from data.files import append_line, atomic_folder
 from data.ncssd.store import Row, canonical, read_rows
 
 VERDICTS = ("open", "accepted", "rejected")
@@ -112,10 +111,7 @@ class Review:
             raise InputError("a speaker is 0 or 1")
         decision = replace(decision, turns=self._turns[decision.dialogue])
         line = json.dumps(vars(decision), ensure_ascii=False) + "\n"
-        with self._journal.open("ab") as file:
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self._journal, line.encode(errors="backslashreplace"))
         self._keep(decision)
 
     def counts(self) -> dict[str, int]:

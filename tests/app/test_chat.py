@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app import chat
-from app.access import AccessSettings, is_loopback
+from app import chat, review
+from app.access import AccessSettings, check_port, is_loopback
 from data.errors import InputError
 
 
@@ -23,11 +23,20 @@ def test_it_binds_to_this_machine_only_unless_told() -> None:
     assert "localhost" in access.hosts
 
 
-def test_an_open_host_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
-    assert chat.access_settings(parsed("--host", "0.0.0.0")).hosts == ()
-    assert "--auth or --token" in capsys.readouterr().err
-    chat.access_settings(parsed("--host", "0.0.0.0", "--token", "long-enough"))
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org", "", "[::]"])
+def test_an_open_host_wants_credentials_or_a_word(host: str, tmp_path: Path) -> None:
+    """It was only warned of."""
+    for door in (
+        lambda *more: chat.access_settings(parsed("--host", host, *more)),
+        lambda *more: review.main([str(tmp_path), "--host", host, *more]),
+    ):
+        with pytest.raises(InputError, match=r"--auth USER:PASSWORD or --token, or --no-auth"):
+            door()
+    assert chat.access_settings(parsed("--host", host, "--no-auth")).hosts == ()
+    for given in (("--token", "long-enough"), ("--auth", "a:b")):
+        assert chat.access_settings(parsed("--host", host, *given)).guarded
+    with pytest.raises(InputError, match="no finished build"):
+        review.main([str(tmp_path), "--host", host, "--no-auth"])
 
 
 @pytest.mark.parametrize("auth", ["nobody", ":x", "x:"])
@@ -51,9 +60,9 @@ def test_a_taken_port_is_said() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(InputError, match="another --port"):
-            chat._check_port("127.0.0.1", taken.getsockname()[1])
+            check_port("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(InputError, match="cannot be used"):
-        chat._check_port("127.0.0.1", 70_000)
+        check_port("127.0.0.1", 70_000)
 
 
 def test_engines_that_lack_an_option_say_which() -> None:

@@ -14,6 +14,7 @@ import pytest
 from data.errors import InputError, OutputError
 from data.files import (
     PART,
+    append_line,
     atomic_folder,
     atomic_path,
     atomic_write,
@@ -86,6 +87,17 @@ def test_a_disk_that_fills_leaves_the_old_file(tmp_path: Path, size: int) -> Non
     with files_of_at_most(size), pytest.raises(OutputError, match="File too large"):
         atomic_write(path, b"new" * 3000)
     assert path.read_bytes() == b"old" and names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("before", [b"", b"one\n", b"one\nhalf"])
+def test_a_line_is_appended_whole_or_not_at_all(tmp_path: Path, before: bytes) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(before)
+    with files_of_at_most(100), pytest.raises(OutputError, match="File too large"):
+        append_line(path, b"x" * 200 + b"\n")
+    assert path.read_bytes() == before
+    append_line(path, b"two\n")
+    assert path.read_bytes().splitlines() == [*before.splitlines(), b"two"]
 
 
 def test_any_failure_of_the_writer_leaves_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""A layer around Gradio: what its page needs and nothing more, and no 500 for garbage."""
+
+import json
+import logging
+from typing import Any
+
+import gradio
+from fastapi import FastAPI
+from starlette.routing import Mount
+
+from data.files import explain, is_trouble_of_machine
+
+logger = logging.getLogger(__name__)
+
+_API = "/gradio_api"
+_PATHS = frozenset(
+    [
+        *("/", "/config", "/theme.css", "/manifest.json", "/favicon.ico", "/robots.txt"),
+        *(f"{_API}/queue/{name}" for name in ("join", "data", "status")),
+        *(f"{_API}/{name}" for name in ("app_id", "cancel", "info", "reset", "startup-events")),
+        *(f"{_API}/{name}" for name in ("theme.css", "upload", "upload_progress")),
+    ]
+)
+_FOLDERS = ("/assets/", "/static/", "/svelte/", "/pwa_icon", f"{_API}/heartbeat/", f"{_API}/file=")
+_MAX_PATH = 4096
+
+
+def mount_page(app: FastAPI, page: Any, **options: Any) -> None:
+    """Serves a Gradio page at `/`, behind everything that `app` serves already."""
+    gradio.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        ssr_mode=False,
+        show_error=True,
+        max_file_size="20mb",
+        footer_links=[],
+        **options,
+    )
+    mounted = app.routes[-1]
+    assert isinstance(mounted, Mount)
+    mounted.app = PageGuard(mounted.app)
+
+
+class PageGuard:
+    """ASGI layer.
+
+    Gradio answers requests that it cannot parse with a traceback and 500; here they get a 400, and
+    a line in the log. Its routes for programs, proxies, recordings and dashboards get a 404: our
+    interface for programs is `/v1`.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        if len(path) > _MAX_PATH or not (path in _PATHS or path.startswith(_FOLDERS)):
+            await _answer(send, 404, "there is no such page")
+            return
+        outcome = _Outcome(send)
+        failure: Exception | None = None
+        try:
+            await self._app(scope, receive, outcome.send)
+        except Exception as error:
+            if outcome.begun:
+                raise
+            failure = error
+        if failure is None and not outcome.withheld:
+            return
+        logger.warning("%s %.200s could not be answered: %r", scope["method"], path, failure)
+        if isinstance(failure, OSError) and is_trouble_of_machine(failure):
+            await _answer(send, 507, explain(failure))
+        else:
+            await _answer(send, 400, "the request is not one that this page sends")
+
+
+class _Outcome:
+    """Passes an answer on, but withholds one that only says that something broke."""
+
+    def __init__(self, send: Any) -> None:
+        self._send = send
+        self.begun = False
+        self.withheld = False
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 500:
+            self.withheld = True
+        if not self.withheld:
+            self.begun = True
+            await self._send(message)
+
+
+async def _answer(send: Any, status: int, message: str) -> None:
+    body = json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -3,25 +3,29 @@
 They go over the real WebSocket. Everything that could be mixed up is compared: the user's sound as
 the server keeps it with what was sent, the agent's with what was received, its voice with the voice
 that was asked for, its words with the names that were told. The last line on stdout is one JSON
-object.
+object; it says too whether this machine was too busy for its figures to mean much. The test ends at
+most 30 s after `--minutes`, whatever the server does.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import math
 import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 
+from app.machine import MachineWatch
 from app.talker import Outcome, Talker
 from data.audio import read_audio
 from data.errors import InputError, RepError
@@ -35,6 +39,13 @@ _SPOKEN = (
     "I would like to hear more about music.",
 )
 _START_S = 120.0
+# Of the 30 s that a test may take beyond --minutes: what was begun ends, voices are compared, the
+# server is ended.
+_PREPARATION_S = 3.0
+_GRACE_S = 10.0
+_LIMIT_S = 22.0
+_END_S = 5.0
+_ANSWER_S = 15.0  # of the server, to one question
 _SETTLED_S = 60.0  # after which a server's memory should stay as it is
 
 
@@ -52,44 +63,72 @@ def main(argv: list[str]) -> int:
     if args.sessions < 1 or args.minutes <= 0:
         raise InputError("--sessions must be 1 or more and --minutes more than 0")
     speech = [read_audio(path, max_seconds=30) for path in args.speech]
-    with contextlib.nullcontext(args.url) if args.url else _own_server(args.sessions) as url:
-        server = Server(url, args.token)
+    with _server_of(args) as (url, sessions), MachineWatch(sessions) as watch:
+        end = time.monotonic() + args.minutes * 60 + _LIMIT_S
+        server = Server(url, args.token, end)
         try:
-            if not speech and not args.typed:
-                voice = server.voices()[-1]
-                speech = [server.speak(text, voice) for text in _SPOKEN]
-            outcomes, memory = asyncio.run(drive(server, args.sessions, args.minutes * 60, speech))
-            summary = summarise(outcomes, memory)
-            summary["strange_voices"] = strange_voices(outcomes, server)
+            outcomes, memory = _converse(server, args, speech)
+            strange = _compared(outcomes, server)
+            summary = {**summarise(outcomes, memory), "strange_voices": strange}
         except httpx.HTTPError as error:
             raise RepError(f"{url} does not answer ({error}); is a server running there?") from None
+    load = watch.load()
+    summary |= {"machine": asdict(load), "too_busy": load.too_busy}
+    if load.too_busy:
+        print(
+            f"this machine is too busy to judge: {load.too_busy}; run again when it is idle",
+            file=sys.stderr,
+        )
     print(json.dumps(summary))
     wrong = summary["errors"] or summary["mixed"] or summary["strange_voices"]
     return 1 if wrong else 0
 
 
+def _compared(outcomes: list[Outcome], server: "Server") -> int | None:
+    """`strange_voices`; None, and an error, where the server does not say how voices sound."""
+    try:
+        return strange_voices(outcomes, server)
+    except httpx.TimeoutException as error:
+        outcomes[0].errors.append(f"the voices could not be compared: {error}")
+        return None
+
+
+def _converse(
+    server: "Server", args: argparse.Namespace, speech: list[np.ndarray]
+) -> tuple[list[Outcome], list[dict[str, float]]]:
+    """What the test needs of the server, then the conversations; both within the time."""
+    began = time.monotonic()
+    if not speech and not args.typed:
+        voice = server.voices()[-1]
+        speech = [server.speak(text, voice) for text in _SPOKEN]
+    late = max(0.0, time.monotonic() - began - _PREPARATION_S)
+    seconds = max(1.0, args.minutes * 60 - late)
+    return asyncio.run(drive(server, args.sessions, seconds, speech))
+
+
 class Server:
     """What the test asks of a server beside conversations."""
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", end: float = math.inf) -> None:
+        """`end`, by the monotonic clock, is when nobody waits for an answer any longer."""
         self.url, self.token = url.rstrip("/"), token
+        self.end = end
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=120)
+        self._client = httpx.Client(base_url=self.url, headers=headers)
 
     def voices(self) -> list[str]:
         """The names of its voices."""
-        answer = self._client.get("/v1/conversation").raise_for_status().json()
-        return [voice["name"] for voice in answer["voices"]]
+        return [voice["name"] for voice in json.loads(self._get("/v1/conversation"))["voices"]]
 
     def speak(self, text: str, voice: str) -> np.ndarray:
         """`text` in `voice`, samples [T] at 24 kHz."""
         body = {"input": text, "voice": voice, "response_format": "pcm", "seed": 1}
-        answer = self._client.post("/v1/audio/speech", json=body).raise_for_status()
-        return np.frombuffer(answer.content, "<i2").astype(np.float32) / 32767
+        content = self._ask("POST", "/v1/audio/speech", json=body)
+        return np.frombuffer(content, "<i2").astype(np.float32) / 32767
 
     def figures(self) -> dict[str, float]:
         """Memory in MB and sound that came too late, as `/metrics` has them now."""
-        text = self._client.get("/metrics").raise_for_status().text
+        text = self._get("/metrics").decode()
 
         def value(name: str) -> float:
             found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
@@ -99,6 +138,22 @@ class Server:
             "memory_mb": round(value("repartee_memory_bytes") / 1e6, 1),
             "late": value('repartee_underruns_total{where="server"}'),
         }
+
+    def _get(self, path: str) -> bytes:
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str, **more: Any) -> bytes:
+        """The body of an answer, which may take `_ANSWER_S` in all."""
+        end = min(self.end, time.monotonic() + _ANSWER_S)
+        timeout = max(0.1, end - time.monotonic())
+        content = bytearray()
+        with self._client.stream(method, path, timeout=timeout, **more) as answer:
+            answer.raise_for_status()
+            for piece in answer.iter_bytes():
+                content += piece
+                if time.monotonic() > end:
+                    raise httpx.ReadTimeout(f"no end of {path} within {_ANSWER_S:.0f} s")
+        return bytes(content)
 
 
 async def drive(
@@ -110,12 +165,15 @@ async def drive(
         What each saw, and the server's figures every few seconds, with the time since the start.
     """
     began = time.monotonic()
-    talkers = [
-        asyncio.create_task(Talker(server.url, index, speech, server.token).run(began + seconds))
-        for index in range(sessions)
-    ]
+    talkers = [Talker(server.url, index, speech, server.token) for index in range(sessions)]
+    running = {asyncio.create_task(talker.run(began + seconds)): talker for talker in talkers}
     watcher = asyncio.create_task(_watch(server, began, began + seconds))
-    return list(await asyncio.gather(*talkers)), await watcher
+    _, late = await asyncio.wait(running, timeout=seconds + _GRACE_S)
+    for task in late:
+        running[task].give_up()
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    return [talker.outcome for talker in talkers], await watcher
 
 
 def summarise(outcomes: list[Outcome], figures: list[dict[str, float]]) -> dict[str, Any]:
@@ -136,6 +194,7 @@ def summarise(outcomes: list[Outcome], figures: list[dict[str, float]]) -> dict[
         "compared": sum(outcome.compared for outcome in outcomes),
         "memory_mb": [one["memory_mb"] for one in figures],
         "memory_growth_mb": round(settled[-1] - settled[0], 1) if len(settled) > 1 else None,
+        "unfinished": sum(outcome.unfinished for outcome in outcomes),
         "errors": [error for outcome in outcomes for error in outcome.errors],
     }
 
@@ -171,6 +230,9 @@ def strange_voices(outcomes: list[Outcome], server: Server) -> int:
     strange = 0
     for outcome in outcomes:
         for reply in outcome.replies:
+            if time.monotonic() > server.end:
+                outcome.errors.append(f"{outcome.name}: no time was left to compare all voices")
+                break
             heard = style(reply)
             nearest = max(range(len(names)), key=lambda index: float(known[index] @ heard))
             strange += names[nearest] != outcome.voice
@@ -184,8 +246,12 @@ def _percentile(values: list[float], percent: float) -> float | None:
 async def _watch(server: Server, began: float, stop_at: float) -> list[dict[str, float]]:
     found: list[dict[str, float]] = []
     while True:
-        figures = await asyncio.to_thread(server.figures)
-        found.append({"at_s": time.monotonic() - began, **figures})
+        try:
+            figures = await asyncio.to_thread(server.figures)
+        except httpx.TimeoutException:  # said by the conversations, and no figure is no end
+            figures = None
+        if figures is not None:
+            found.append({"at_s": time.monotonic() - began, **figures})
         left = stop_at - time.monotonic()
         if left <= 0:
             return found
@@ -193,20 +259,35 @@ async def _watch(server: Server, began: float, stop_at: float) -> list[dict[str,
 
 
 @contextlib.contextmanager
-def _own_server(sessions: int) -> Iterator[str]:
-    """`launch.py serve` in a process of its own, while the test lasts."""
+def _server_of(args: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...] | None]]:
+    """The address of the server, and the sessions of its processes where it is our own."""
+    if args.url:
+        yield args.url, None
+        return
+    with _own_server(args.sessions) as (url, session):
+        yield url, (session,)
+
+
+@contextlib.contextmanager
+def _own_server(sessions: int) -> Iterator[tuple[str, int]]:
+    """`launch.py serve` in a process and session of its own, while the test lasts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     program = Path(__file__).resolve().parents[1] / "launch.py"
     command = [sys.executable, str(program), "--no-venv", "serve", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen([*command, "--max-sessions", str(sessions)]) as process:
+    process = subprocess.Popen([*command, "--max-sessions", str(sessions)], start_new_session=True)
+    try:
+        _wait(process, url)
+        yield url, process.pid
+    finally:
+        process.terminate()
         try:
-            _wait(process, url)
-            yield url
-        finally:
-            process.terminate()
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait(process: subprocess.Popen, url: str) -> None:

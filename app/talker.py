@@ -19,6 +19,7 @@ _FRAME = 480
 _JITTER_S = 0.06  # what the page keeps in its buffer before it begins
 _LISTEN_S = 1.0  # between the end of a reply and the next turn
 _ANSWER_S = 60.0
+_OPEN_S = 10.0
 _TAIL = SAMPLE_RATE * 150 // 1000  # of silence that the server keeps behind a turn
 _NAMES = ("Anna", "Boris", "Clara", "David", "Emma", "Felix", "Greta", "Henry")
 _TYPED = ("What is my name?", "Tell me about music.", "I had soup for dinner.", "It rains here.")
@@ -36,6 +37,7 @@ class Outcome:
         underruns: moments at which the buffer of a listener would have been empty.
         replies: the sound of each, [T] at 24 kHz.
         texts: what was understood, and what was answered.
+        unfinished: replies that were being spoken when the time was over.
         compared, altered: turns fetched again and compared with what was sent or received; those
             whose sound was another one.
     """
@@ -47,6 +49,7 @@ class Outcome:
     underruns: int = 0
     replies: list[np.ndarray] = field(default_factory=list)
     texts: list[tuple[str, str]] = field(default_factory=list)
+    unfinished: int = 0
     compared: int = 0
     altered: int = 0
     errors: list[str] = field(default_factory=list)
@@ -66,7 +69,7 @@ class Talker:
         self._url = url.replace("http", "ws", 1) + "/v1/conversation"
         self._index, self._speech = index, speech
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.AsyncClient(base_url=url, headers=self._headers, timeout=30)
+        self._client = httpx.AsyncClient(base_url=url, headers=self._headers, timeout=_OPEN_S)
         self.outcome = Outcome(_NAMES[index % len(_NAMES)] + "x" * (index // len(_NAMES)), "")
         self._session = ""
         self._begun = 0.0
@@ -88,7 +91,9 @@ class Talker:
         from websockets.exceptions import WebSocketException
 
         try:
-            async with connect(self._url, additional_headers=self._headers) as socket:
+            async with connect(
+                self._url, additional_headers=self._headers, open_timeout=_OPEN_S, close_timeout=1
+            ) as socket:
                 await self._talk(socket, stop_at)
         except (OSError, RepError, WebSocketException, httpx.HTTPError, TimeoutError) as error:
             said = str(error) or type(error).__name__
@@ -97,10 +102,17 @@ class Talker:
             await self._client.aclose()
         return self.outcome
 
+    def give_up(self) -> None:
+        """The time is over: whoever is still listening has heard enough, whoever waits says so."""
+        if self._received:
+            self.outcome.unfinished += 1
+        else:
+            self.outcome.errors.append(f"{self.outcome.name}: no answer when the time was over")
+
     async def _talk(self, socket: Any, stop_at: float) -> None:
         start = {"type": "start", "protocol": PROTOCOL, "sample_rate": SAMPLE_RATE}
         await socket.send(json.dumps(start))
-        session = json.loads(await socket.recv())
+        session = json.loads(await asyncio.wait_for(socket.recv(), _OPEN_S))
         if session["type"] != "session":
             raise RepError(session.get("message", "no session"))
         self._session = session["session"]

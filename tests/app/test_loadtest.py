@@ -1,12 +1,23 @@
 """The load test measures what is there, and would notice mixing and gaps."""
 
 import asyncio
+import contextlib
 import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
+from app import loadtest, talker
 from app.loadtest import Server, drive, main, mixed, strange_voices, summarise
+from app.machine import Load, MachineWatch
 from app.talker import Outcome
 from data.errors import InputError, RepError
 from tests.app.fake_speaker import FakeSpeaker
@@ -81,3 +92,139 @@ def test_no_server_is_an_error_not_a_trace() -> None:
         main(["--url", "http://127.0.0.1:9", "--sessions", "1", "--minutes", "0.01"])
     with pytest.raises(InputError):
         main(["--sessions", "0"])
+
+
+# Servers that hang
+
+
+async def _nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Takes a connection and never answers."""
+    await asyncio.sleep(60)
+    writer.close()
+
+
+async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers a byte a tenth of a second, for ever."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+    with contextlib.suppress(OSError):
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.1)
+
+
+@contextlib.contextmanager
+def hanging(answer: Callable[..., Coroutine[Any, Any, None]]) -> Iterator[str]:
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(asyncio.start_server(answer, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+    server.close()
+    loop.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> float:
+    """The limits of the test, each much shorter; returns the longest that it may all take."""
+    for name, seconds in (("_GRACE_S", 1.0), ("_LIMIT_S", 2.5), ("_ANSWER_S", 1.5)):
+        monkeypatch.setattr(loadtest, name, seconds)
+    monkeypatch.setattr(talker, "_OPEN_S", 1.5)
+    return 0.02 * 60 + 2.5 + 3.0  # and a machine that is busy
+
+
+ARGUMENTS = ["--sessions", "2", "--minutes", "0.02"]
+
+
+@pytest.mark.parametrize("typed", [True, False])
+@pytest.mark.parametrize("answer", [_nothing, _drip])
+def test_a_server_that_hangs_holds_nobody(
+    answer: Callable[..., Coroutine[Any, Any, None]],
+    typed: bool,
+    hurried: float,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    began = time.monotonic()
+    with hanging(answer) as url:
+        try:
+            status = main(["--url", url, *ARGUMENTS, *(["--typed"] if typed else [])])
+        except RepError as error:
+            assert "does not answer" in str(error)
+        else:
+            assert status == 1 and json.loads(capsys.readouterr().out)["errors"]
+        assert time.monotonic() - began < hurried
+
+
+def test_a_speaker_that_hangs_is_an_error(
+    hurried: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speaker = FakeSpeaker()
+    speaker.gate.clear()
+    began = time.monotonic()
+    with serving(engines(speaker=speaker)) as (place, _):
+        assert main(["--url", f"http://{place}", *ARGUMENTS, "--typed"]) == 1
+        assert time.monotonic() - began < hurried
+        speaker.gate.set()
+    errors = json.loads(capsys.readouterr().out)["errors"]
+    assert sum("no answer when the time was over" in error for error in errors) == 2
+    assert sum("could not be compared" in error for error in errors) == 1
+
+
+def test_a_reply_that_is_spoken_at_the_end_is_no_error(
+    hurried: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loadtest, "strange_voices", lambda *_: 0)
+    with serving(engines(speaker=FakeSpeaker(rtf=3.0))) as (place, _):
+        main(["--url", f"http://{place}", *ARGUMENTS, "--typed"])
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["errors"] == [] and summary["unfinished"] == 2
+
+
+# A machine that is busy
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        (Load(1.0, 30.0, 0.0, 3.0, 2), None),
+        (Load(1.0, 30.0, 0.0, None, 2), None),
+        (Load(20.0, 90.0, 5.0, 25.0, 2), None),
+        (Load(55.0, 90.0, 0.0, 3.0, 2), "the test itself was 55 ms late"),
+        (Load(1.0, 9.0, 12.0, 3.0, 2), "the host took 12 %"),
+        (Load(1.0, 9.0, 0.0, 60.0, 2), "other programs used 60 %"),
+        (Load(55.0, 90.0, 12.0, 60.0, 2), "late .*; the host took 12 .*; other programs used 60"),
+    ],
+)
+def test_what_makes_a_machine_too_busy(load: Load, said: str | None) -> None:
+    assert load.too_busy is None if said is None else re.search(said, load.too_busy or "")
+
+
+def test_what_others_use_is_told_from_what_takes_part() -> None:
+    program = "import time\nend = time.time() + 30\nwhile time.time() < end: pass"
+    with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as busy:
+        try:
+            with MachineWatch(()) as alone, MachineWatch((busy.pid,)) as together:
+                time.sleep(1.5)
+        finally:
+            busy.kill()
+    theirs, ours = alone.load().others_percent, together.load().others_percent
+    assert theirs is not None and ours is not None
+    assert theirs - ours > 100 * 0.2 / (os.cpu_count() or 1), "most of a core is one or the other"
+
+
+def test_a_busy_machine_is_said_in_the_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(MachineWatch, "load", lambda _: Load(80.0, 300.0, 0.0, None, 2))
+    with serving(engines()) as (place, _):
+        main(["--url", f"http://{place}", "--sessions", "1", "--minutes", "0.02", "--typed"])
+    out, err = capsys.readouterr()
+    assert "80 ms late" in json.loads(out)["too_busy"] and json.loads(out)["machine"]["cores"] == 2
+    assert "this machine is too busy to judge" in err

@@ -35,49 +35,57 @@ ABOUT_ITSELF = (
 """What may be said of the conversation itself, and answers that tell what it can be about."""
 
 _Templates = tuple[str, ...]
+_LEAD = re.compile(r"^(?:(?:so|and|but|okay|well|um|oh)\b,?\s+)+", re.I)
+_EMBEDDED = re.compile(
+    r"\b(?:know|tell me|telling me|remember|idea)\s+(?=(?:who|where|when|why|how|what)\b)", re.I
+)
+_WANTS_TO_HEAR = re.compile(r"(?:tell me|describe|start from|i'd love to hear|go on)\b", re.I)
 # {x} is what the turn names, as it names it: no verb after it may change with its number.
 _KINDS: tuple[tuple[str, _Templates], ...] = (
     (
         r"who|whose",
         (
-            "It was the {p} from {city}, who {vd} the {x} {when}.",
-            "I think the {p} {vd} the {x}.",
-            "Probably the {p}, because the {x} looked {a}.",
-            "Ask {n}, who {vd} the {x} in the {pl}.",
+            "I think the {p} has the {x}.",
+            "It was the {p} who took the {x}.",
+            "Ask {n}, who saw the {x} in the {pl}.",
+            "Probably the {p}, who needed the {x} for something.",
+            "The {p} from {city} brought the {x} {when}.",
         ),
     ),
     (
         r"where",
         (
-            "You will find the {x} in the {pl}.",
+            "I left the {x} in the {pl}.",
+            "You'll find the {x} in the {pl}.",
             "I saw the {x} in the {pl} {when}.",
-            "The {p} left the {x} in the {pl}.",
-            "In the {pl}, where the {p} {vd} the {x}.",
+            "The {p} put the {x} next to the {t2}.",
+            "The {x}? In the {pl}, I think.",
         ),
     ),
     (
         r"when|what time",
         (
-            "Maybe on {day}, if the {p} does not need the {x}.",
-            "At {clock}, when the {p} comes to the {pl}.",
-            "Not before {month}, because the {x} looked {a}.",
-            "The {p} said {clock}, and brought the {x}.",
+            "Maybe on {day}, if the {p} doesn't need the {x}.",
+            "At {clock}, when the {p} brings the {x}.",
+            "Not before {month}, but ask the {p} about the {x}.",
+            "The {p} said {clock}, and to bring the {x}.",
         ),
     ),
     (
-        r"why",
+        r"why|how come",
         (
-            "Because the {p} had to {v} the {x}.",
-            "The {p} {vd} the {x} {when}, that is why.",
-            "Nobody in the {pl} could {v} the {x} {when}.",
+            "Because the {p} needed the {x}.",
+            "Because nobody in the {pl} wanted the {x}.",
+            "It was the {p} who wanted it, because of the {x}.",
+            "We had no room for the {x} in the {pl}.",
         ),
     ),
     (
         r"how many",
         (
-            "I counted {num} {ts} in the {pl}.",
-            "About {num} {ts}, and most of them looked {a}.",
-            "The {p} told me that there were {num} {ts}.",
+            "I counted {num}, and then the {p} took the {x}.",
+            "About {num}, if you count the {x} in the {pl}.",
+            "The {p} told me there were {num}, and the {x} looked {a}.",
         ),
     ),
     (
@@ -89,6 +97,14 @@ _KINDS: tuple[tuple[str, _Templates], ...] = (
         ),
     ),
     (
+        r"how",
+        (
+            "The {p} showed me how to use the {x}.",
+            "I asked the {p} to help with the {x}.",
+            "It took {dur} to get the {x} into the {pl}.",
+        ),
+    ),
+    (
         r"which",
         (
             "The {a} one in the {pl}, next to the {x}.",
@@ -96,44 +112,44 @@ _KINDS: tuple[tuple[str, _Templates], ...] = (
         ),
     ),
     (
-        r"what happened|what about",
+        r"what",
         (
-            "The {p} {vd} the {x} {when}.",
-            "Nobody {vd} the {x}, so it all stayed in the {pl}.",
+            "The {p} took the {x} {when}.",
+            "Nobody wanted the {x}, so it all stayed in the {pl}.",
             "The {x} turned out to be {a}, the {p} told me.",
         ),
     ),
     (
         r"would you rather",
         (
-            "I would rather {v} the {x} with the {p}.",
+            "I'd rather have the {x}, like the {p}.",
             "Neither, because the {x} looked {a}.",
         ),
     ),
     (
-        r"did|have|does|do|is|are|can|could|should|will|would",
+        r"did|have|does|do|is|are|can|could|should|will|would|.*",
         (
-            "Yes, the {p} {vd} the {x} {when}.",
-            "Yes, and the {p} {vd} the {t2} too, beside the {x}.",
+            "Yes, the {p} brought the {x} {when}.",
+            "Yes, and the {t2} too, beside the {x}.",
             "No, the {x} looked too {a} for that.",
             "Not yet. The {p} needed the {x} in the {pl}.",
             "I think so, but ask the {p} about the {x}.",
-            "No, only the {p} could {v} the {x}.",
+            "No, only the {p} has the {x}.",
         ),
     ),
 )
 _TO_STATEMENTS: _Templates = (
-    "I see. I {vd} the {x} too, {when}.",
-    "Really? Did the {p} {v} the {x} as well?",
-    "That sounds {q}. What did the {p} say about the {x}?",
-    "I did not know that. Was the {p} in the {pl} too?",
-    "Then the {p} should {v} the {x} before {day}.",
+    "I see. I saw the {x}, too, {when}.",
+    "Really? Did the {p} see the {x} as well?",
+    "And what did the {p} say about the {x}?",
+    "I didn't know that. Was the {p} in the {pl}, too?",
+    "Then you should show the {p} the {x} before {day}.",
     "And what happened to the {x} in the {pl}?",
 )
 _TO_NOTHING: _Templates = (
-    "Good. Then let us talk about the {ts} and the {p}.",
+    "Good. Then let's talk about the {ts} and the {p}.",
     "I see. What did the {p} say about the {t}?",
-    "Well, the {p} {vd} the {t} {when}.",
+    "Well, the {p} brought the {t} {when}.",
 )
 
 
@@ -144,7 +160,7 @@ def answer_to(text: str, topic: Topic, rng: random.Random, split: str) -> str:
         text: the turn; its last sentence decides.
         topic: gives the words that the turn does not give.
         rng: all chance comes from here.
-        split: `train` or `test`; only sentences of that split are written.
+        split: one of SPLITS; only sentences of that split are written.
     """
     writer = Writer(rng, topic, split)
     thing = named(text, topic)
@@ -179,13 +195,14 @@ def topic_called(name: str) -> Topic | None:
 
 
 def _templates(text: str) -> _Templates:
-    last = sentences_of(text)[-1]
+    last = _LEAD.sub("", sentences_of(text)[-1]).lower()
+    if _WANTS_TO_HEAR.match(last):
+        last = "what happened?"
     if not last.endswith("?"):
         return _TO_STATEMENTS
-    for beginning, templates in _KINDS:
-        if re.match(rf"(?:{beginning})\b", last.lower()):
-            return templates
-    return _KINDS[-1][1]
+    embedded = _EMBEDDED.search(last)
+    asked = last[embedded.end() :] if embedded else last
+    return next(kinds for beginning, kinds in _KINDS if re.match(rf"(?:{beginning})\b", asked))
 
 
 @cache

@@ -30,8 +30,8 @@ class Topic:
 def topics() -> tuple[Topic, ...]:
     """All topics, in the order of the file."""
     result = []
-    for name, lines in _sections("lexicon.txt"):
-        lists = {key: _items(words) for key, words in (line.split(":") for line in lines)}
+    for name, lines in sections("lexicon.txt"):
+        lists = {key: items(words) for key, words in (line.split(":") for line in lines)}
         result.append(
             Topic(
                 name=name,
@@ -48,7 +48,7 @@ def topics() -> tuple[Topic, ...]:
 @cache
 def names() -> dict[str, tuple[str, ...]]:
     """Words of no topic: first, last, city, day, month, adverb, quality, colour, ..."""
-    return {name: tuple(_items(" ".join(lines))) for name, lines in _sections("names.txt")}
+    return {name: tuple(items(" ".join(lines))) for name, lines in sections("names.txt")}
 
 
 def plural(noun: str) -> str:
@@ -112,11 +112,13 @@ def _pair(item: str, regular) -> tuple[str, str]:
     return base, irregular or regular(base)
 
 
-def _items(words: str) -> list[str]:
+def items(words: str) -> list[str]:
+    """What stands between commas."""
     return [item.strip() for item in words.split(",") if item.strip()]
 
 
-def _sections(name: str) -> list[tuple[str, list[str]]]:
+def sections(name: str) -> list[tuple[str, list[str]]]:
+    """The lines of a file of this folder under each heading, such as `= city`."""
     sections: list[tuple[str, list[str]]] = []
     for line in (_FOLDER / name).read_text(encoding="utf-8").splitlines():
         if line.startswith("="):

@@ -26,6 +26,9 @@ _EVERY = 5
 """Of five dialogues one is by the classic synthesizers, and of five by Kokoro one is Mandarin."""
 
 _BASE_SHARE = 0.35
+_ABROAD_SHARE = {"en": 0.08, "zh": 0.35}
+"""Of the dialogues of a language, those between voices that are at home in the other."""
+
 _MOST_REFUSED = 50
 
 
@@ -72,7 +75,10 @@ class Recipe:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        return tuple(_pieces(self.texts, self.split)) if self.texts else ("en",)
+        """What is spoken: of the texts, else of the grammar; the classic engines know English."""
+        if self.engines == "classic":
+            return ("en",)
+        return tuple(_pieces(self.texts, self.split)) if self.texts else ("en", "zh")
 
 
 @dataclass(frozen=True)
@@ -98,11 +104,13 @@ def is_classic(recipe: Recipe, index: int) -> bool:
 def scripts(recipe: Recipe, index: int) -> Iterator[Script]:
     """The words of a dialogue; further ones in case that those before cannot be spoken."""
     seed = dialogue_seed(recipe, index)
-    if not recipe.texts:
-        while True:  # a grammar's words can be spoken; one is enough
-            topic, lines = write_dialogue(random.Random(f"words {seed}"), recipe.split)
-            yield Script("en", topic, tuple(lines))
     language, number = _language(recipe, index)
+    if not recipe.texts:
+        words = random.Random(f"words {seed}")
+        for _ in range(_MOST_REFUSED):
+            topic, lines = write_dialogue(words, recipe.split, language)
+            yield Script(language, topic, tuple(lines))
+        return
     pieces = _pieces(recipe.texts, recipe.split)[language]
     for attempt in range(_MOST_REFUSED):
         place = (number + attempt * 7919) % len(pieces)
@@ -114,6 +122,8 @@ def cast_of(recipe: Recipe, index: int, language: str, rng: random.Random) -> tu
     """The two voices of a dialogue, different ones."""
     if is_classic(recipe, index):
         return draw_pair(rng, recipe.split)
+    if recipe.cast == "all" and rng.random() < _ABROAD_SHARE[language]:
+        language = "en" if language == "zh" else "zh"  # voices of the one speak the other
     known = [voice for voice in kokoro_voices().values() if voice.language == language]
     trained = [voice for voice in known if not voice.held_out]
     bases = [voice for voice in trained if voice.base]

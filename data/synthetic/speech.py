@@ -9,7 +9,7 @@ import numpy as np
 from data.audio import SAMPLE_RATE, resample
 from data.errors import InputError, MissingModelError
 from data.synthetic import espeak, festival, flite, world
-from data.synthetic.kokoro.engine import Line, teacher
+from data.synthetic.kokoro.engine import Delivery, teacher
 from data.synthetic.kokoro.voices import KokoroVoice, kokoro_voices
 from data.synthetic.manner import MANNERS, Manner, performed
 from data.synthetic.phones import PAUSE, Phone, Spoken, cut, scaled, tidy
@@ -81,7 +81,7 @@ def perform_all(parts: Sequence[Part], device: str = "cpu", batch: int = 1) -> l
         MissingModelError: a synthesizer is not installed.
     """
     lines = {
-        index: Line(part.voice, part.text, part.manner, part.seed)
+        index: Delivery(part.voice, part.text, part.manner, part.seed)
         for index, part in enumerate(parts)
         if isinstance(part.voice, KokoroVoice)
     }

@@ -117,7 +117,8 @@ def questions(num: int) -> list[Question]:
         rng = random.Random(f"{QUESTIONS} question {number}")
         topic = topics()[number % len(topics())]
         text = ""
-        while split_of(text) != "test":  # the shortest ones are in both
+        asked = {question.text for question in found}
+        while split_of(text) != "test" or text in asked:  # the shortest ones are in all splits
             text = Writer(rng, topic, "test").question()
         voice, manner = voices[number % len(voices)], rng.choice(list(MANNERS))
         found.append(Question(topic.name, text, voice, manner, QUESTIONS + number))

@@ -12,7 +12,7 @@ import numpy as np
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.synthetic.kokoro.model import Kokoro, Rendering, Request
-from data.synthetic.kokoro.phonemes import phonemes
+from data.synthetic.kokoro.phonemes import is_mandarin, phonemes
 from data.synthetic.kokoro.store import Store, default_store
 from data.synthetic.kokoro.timing import phones_of
 from data.synthetic.kokoro.voices import KokoroVoice, Shares
@@ -28,7 +28,7 @@ _NUM_ROWS = 510
 
 
 @dataclass(frozen=True)
-class Line:
+class Delivery:
     """What to say: a text of words, by whom, how, and a seed for the noise in it."""
 
     voice: KokoroVoice
@@ -54,7 +54,7 @@ class Teacher:
         self._batch = batch
         self._tables: dict[str, np.ndarray] = {}
 
-    def speak(self, lines: Sequence[Line]) -> list[Spoken]:
+    def speak(self, lines: Sequence[Delivery]) -> list[Spoken]:
         """Speaks lines, in their order; levels and edges are as they come.
 
         The rate of samples is the one to play at: `formant` times that of the model.
@@ -78,7 +78,7 @@ class Teacher:
         ]
         return [_joined(parts, line) for parts, line in zip(spoken, lines, strict=True)]
 
-    def _letters(self, line: Line) -> list[str]:
+    def _letters(self, line: Delivery) -> list[str]:
         """A line's phones in pieces that the model takes."""
         read = phonemes(line.text, line.voice.accent)
         unknown = {letter for letter in read if letter not in self._vocabulary}
@@ -89,22 +89,25 @@ class Teacher:
             raise InputError(f"there is nothing to say in {line.text!r:.60}; give words")
         return pieces_of(letters, MOST_PHONES)
 
-    def _request(self, line: Line, letters: str, piece: int) -> Request:
+    def _request(self, line: Delivery, letters: str, piece: int) -> Request:
         formant, manner = line.voice.formant, line.manner
         digest = hashlib.sha256(f"{line.seed} {line.voice.id} {letters} {piece}".encode())
         return Request(
             [self._vocabulary[letter] for letter in letters],
-            self._style(line.voice, len(letters)),
+            self._style(line, len(letters)),
             f0=manner.pitch / formant,
             span=manner.pitch_range,
             speed=float(np.clip(manner.rate / formant, *_SPEED_LIMITS)),
             seed=int.from_bytes(digest.digest()[:4], "big"),
         )
 
-    def _style(self, voice: KokoroVoice, num_phones: int) -> np.ndarray:
+    def _style(self, line: Delivery, num_phones: int) -> np.ndarray:
+        voice = line.voice
         row = min(max(num_phones, 1), _NUM_ROWS) - 1
         half = self._network.config.style_dim
-        sounds, speaks = self._mean(voice.sounds, row), self._mean(voice.speaks, row)
+        at_home = is_mandarin(line.text) == (voice.language == "zh")
+        sounds = self._mean(voice.sounds, row)
+        speaks = self._mean(voice.speaks if at_home else voice.abroad, row)
         return np.concatenate([sounds[:half], speaks[half:]])
 
     def _mean(self, shares: Shares, row: int) -> np.ndarray:
@@ -136,7 +139,7 @@ def teacher(device: str = "cpu", batch: int = 1) -> Teacher:
     return Teacher(store.network(device), store.vocabulary(), store, batch)
 
 
-def _joined(parts: list[tuple[str, Rendering]], line: Line) -> Spoken:
+def _joined(parts: list[tuple[str, Rendering]], line: Delivery) -> Spoken:
     """The pieces of a line one after the other, at the rate they are to be played at."""
     phones: list[Phone] = []
     offset = 0.0

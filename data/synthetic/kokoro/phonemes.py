@@ -28,6 +28,8 @@ _OF_ACCENT = {
     "en-gb": {f"ə{_TIE}ʊ": "Q", f"e{_TIE}ə": "ɛː", "iə": "ɪə", "ɾ": "T"},
 }
 ACCENTS = tuple(_OF_ACCENT)
+# Words that espeak-ng reads otherwise than they are meant: "ay" is the letter A here.
+_RESPELT = ((re.compile(r"\bay\b", re.I), "eigh"),)
 _FULL_WIDTH = str.maketrans("，。！？；：（）、～", ",.!?;:(),—")
 _lock = Lock()  # espeak-ng keeps one global state
 
@@ -45,7 +47,7 @@ def phonemes(text: str, accent: str = "en-us") -> str:
     """
     if re.search(r"\d", text):
         raise InputError(f"the teacher reads no digits, got {text!r:.60}; write numbers in words")
-    if not _HAN.search(text):
+    if not is_mandarin(text):
         return _english(text, accent)
     parts, position = [], 0
     for latin in _LATIN.finditer(text):
@@ -56,12 +58,20 @@ def phonemes(text: str, accent: str = "en-us") -> str:
     return re.sub(r" (?=[,.!?;:])", "", joined)
 
 
+def is_mandarin(text: str) -> bool:
+    """Whether a text has Chinese characters, whatever else is in it."""
+    return _HAN.search(text) is not None
+
+
 def _english(text: str, accent: str) -> str:
+    for pattern, respelt in _RESPELT:
+        text = pattern.sub(respelt, text)
     # phonemizer cuts at punctuation and keeps it; a text comes back in one piece or several
     with _lock:
         phones = " ".join(_espeak(accent).phonemize([text], strip=True))
     for written, letter in [*_FOR_ALL.items(), *_OF_ACCENT[accent].items(), (_TIE, "")]:
         phones = phones.replace(written, letter)
+    phones = phones.replace("ɹɹ", "ɹ")  # an r that links two vowels, once
     decomposed = unicodedata.normalize("NFD", phones)
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 

@@ -34,6 +34,10 @@ HELD_OUT_BASES = frozenset(("af_kore", "am_eric", "bf_lily", "bm_lewis", "zf_xia
 
 NUM_MIXTURES = {"en": 240, "zh": 60}
 NUM_HELD_OUT_MIXTURES = {"en": 18, "zh": 6}
+_SPEAK_WELL = {
+    "en": {"f": ("af_heart", "af_sarah", "bf_emma"), "m": ("am_michael", "am_fenrir", "bm_george")},
+    "zh": {"f": ("zf_xiaobei",), "m": ("zm_yunxi", "zm_yunyang")},
+}
 _FORMANT_STEPS = (0.91, 0.94, 1.06, 1.12)
 _FORMANT_LIMITS = (0.90, 1.15)
 _SEED = 82
@@ -51,6 +55,7 @@ class KokoroVoice:
         accent: of its English.
         sounds: base voices and shares that its sound is a mean of.
         speaks: the same for how it speaks; the first is its accent.
+        abroad: how it speaks the other language: as somebody does who is at home there.
         formant: factor of the formants.
         base: one of Kokoro's own, unchanged.
         held_out: never in training.
@@ -61,6 +66,7 @@ class KokoroVoice:
     accent: str
     sounds: Shares
     speaks: Shares
+    abroad: Shares
     formant: float = 1.0
     base: bool = False
     held_out: bool = False
@@ -85,7 +91,7 @@ def kokoro_voices() -> dict[str, KokoroVoice]:
 def _base(name: str) -> KokoroVoice:
     own: Shares = ((name, 1.0),)
     return KokoroVoice(
-        f"kokoro-{name}", _language(name), _accent(name), own, own,
+        f"kokoro-{name}", _language(name), _accent(name), own, own, _abroad(name),
         base=True, held_out=name in HELD_OUT_BASES,
     )  # fmt: skip
 
@@ -94,7 +100,10 @@ def _derived(
     id: str, sounds: Shares, speaks: Shares, formant: float, held_out: bool = False
 ) -> KokoroVoice:
     name = speaks[0][0]
-    return KokoroVoice(id, _language(name), _accent(name), sounds, speaks, formant, False, held_out)
+    return KokoroVoice(
+        id, _language(name), _accent(name), sounds, speaks, _abroad(name), formant,
+        held_out=held_out,
+    )  # fmt: skip
 
 
 def _mixtures(language: str) -> list[KokoroVoice]:
@@ -131,6 +140,12 @@ def _mixtures(language: str) -> list[KokoroVoice]:
 
 def _language(name: str) -> str:
     return "zh" if name.startswith("z") else "en"
+
+
+def _abroad(name: str) -> Shares:
+    """Somebody of the other language and the same sex, the same one for a voice each time."""
+    others = _SPEAK_WELL["en" if _language(name) == "zh" else "zh"][name[1]]
+    return ((random.Random(f"{_SEED} abroad {name}").choice(others), 1.0),)
 
 
 def _accent(name: str) -> str:

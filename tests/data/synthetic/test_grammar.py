@@ -1,14 +1,20 @@
 """Words of the synthetic conversations: enough of them, and the splits apart."""
 
 import random
+import re
+from collections import Counter
 
 import pytest
 
-from data.synthetic import held_out_sentences
-from data.synthetic.grammar import sentences_of, write_dialogue
+from data.synthetic import MANNERS, held_out_sentences
+from data.synthetic.english import ordinal
+from data.synthetic.grammar import Writer, sentences_of, topics_of_language, write_dialogue
 from data.synthetic.lexicon import ing, number, past, plural, topics
+from data.synthetic.mandarin import characters
+from data.synthetic.manner import manners_of_dialogue
+from data.synthetic.patterns import patterns
 from data.synthetic.recipe import Recipe, dialogue_seed
-from data.synthetic.splits import EXEMPT_WORDS, normalised, split_of
+from data.synthetic.splits import EXEMPT_WORDS, SPLITS, normalised, split_of
 
 
 def dialogues(split: str, num: int):
@@ -47,7 +53,7 @@ def test_kinds_of_turns() -> None:
     lengths = [len(text.split()) for text in texts]
     assert 0.15 < sum(text.endswith("?") for text in texts) / len(texts) < 0.5
     assert 0.03 < sum(length <= 3 for length in lengths) / len(texts) < 0.25
-    assert sum(8 <= length <= 16 for length in lengths) / len(texts) > 0.4
+    assert sum(8 <= length <= 20 for length in lengths) / len(texts) > 0.4
     assert not any(character.isdigit() for text in texts for character in text)
 
 
@@ -55,6 +61,105 @@ def test_the_splits_share_no_sentence_but_the_shortest() -> None:
     shared = sentences("train", 2_000) & sentences("test", 400)
     assert all(len(sentence.split()) <= EXEMPT_WORDS for sentence in shared)
     assert shared, "the exempt ones do occur in both"
+
+
+LANGUAGES = ("en", "zh")
+
+
+def test_enough_patterns_and_none_twice() -> None:
+    for language, fewest in (("en", 1_500), ("zh", 400)):
+        found = patterns(language)
+        lines = [(act, line) for act, some in found.items() for line in some]
+        assert len(set(lines)) == len(lines)
+        # words alone, so that no pattern is another with other marks
+        distinct = {normalised(re.sub(r"[{}]", " ", line)) for _, line in lines}
+        assert len(distinct) >= fewest, language
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_pattern_can_be_filled(language: str) -> None:
+    rng = random.Random(1)
+    for topic in topics_of_language(language)[::4]:
+        writer = Writer(rng, topic, "train")
+        for some in patterns(language).values():
+            for line in some:
+                text = writer._fill(line, topic, {})
+                assert text and "{" not in text and "}" not in text and "  " not in text
+                assert not any(character.isdigit() for character in text)
+                assert text[-1] in ".?!。？！"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_act_has_sentences_of_every_split(language: str, split: str) -> None:
+    writer = Writer(random.Random(2), topics_of_language(language)[0], split)
+    for act in patterns(language):
+        sentences = sentences_of(writer.act(act))
+        assert {split_of(sentence) for sentence in sentences} <= {None, split}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_acts_follow_each_other_to_the_end(language: str) -> None:
+    drawn: set[str] = set()
+    for seed in range(400):
+        name, lines = write_dialogue(random.Random(seed), "train", language)
+        assert name in {topic.name for topic in topics_of_language(language)}
+        assert 2 <= len(lines) <= 8
+        drawn |= {line.text for line in lines}
+    assert len(drawn) > 1_200
+    if language == "zh":
+        assert all(max(text) >= "\u3400" for text in drawn) and not any(" " in t for t in drawn)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_words_do_not_tell_the_manner(language: str) -> None:
+    """What is felt is said in every manner, about equally often."""
+    counts = Counter()
+    felt = {line for line in patterns(language)["feel"] if "{" not in line}
+    for index in range(4_000):
+        seed = dialogue_seed(Recipe(1, "train"), index)
+        _, lines = write_dialogue(random.Random(f"words {seed}"), "train", language)
+        manners = manners_of_dialogue(random.Random(f"manners {seed}"), len(lines))
+        for line, manner in zip(lines[::2], manners[::2], strict=False):
+            if felt & set(sentences_of(line.text)):
+                counts[manner] += 1
+    total = sum(counts.values())
+    assert total > 500 and counts.keys() == MANNERS.keys()
+    assert all(0.12 < count / total < 0.36 for count in counts.values())
+
+
+def test_the_splits_of_mandarin_share_no_long_sentence() -> None:
+    said = {}
+    for split, num in (("train", 1_500), ("test", 300), ("validation", 300)):
+        said[split] = {
+            sentence
+            for seed in range(num)
+            for line in write_dialogue(random.Random(f"{split} {seed}"), split, "zh")[1]
+            for sentence in map(normalised, sentences_of(line.text))
+            if len(sentence.split()) > EXEMPT_WORDS
+        }
+    assert not said["train"] & said["test"] and not said["train"] & said["validation"]
+    assert not said["test"] & said["validation"]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0, "零"), (7, "七"), (10, "十"), (15, "十五"), (20, "二十"), (42, "四十二"), (100, "一百"),
+     (105, "一百零五"), (110, "一百一十"), (999, "九百九十九"), (1_000, "一千"),
+     (1_005, "一千零五"), (1_050, "一千零五十"), (2_340, "二千三百四十"),
+     (9_999, "九千九百九十九")],
+)  # fmt: skip
+def test_numbers_in_characters(value: int, written: str) -> None:
+    assert characters(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [(1, "first"), (12, "twelfth"), (20, "twentieth"), (21, "twenty-first"), (30, "thirtieth"),
+     (31, "thirty-first"), (99, "ninety-ninth")],
+)  # fmt: skip
+def test_ordinals(value: int, word: str) -> None:
+    assert ordinal(value) == word
 
 
 def test_a_sentence_knows_its_split_however_it_is_written() -> None:

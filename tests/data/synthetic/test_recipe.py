@@ -51,6 +51,13 @@ def test_a_fifth_is_classic_and_a_fifth_of_the_rest_mandarin(texts: tuple[str, .
     assert Counter(first(alone, i).language for i in range(500)) == {"en": 400, "zh": 100}
 
 
+def test_the_grammar_writes_both_languages() -> None:
+    recipe = Recipe(1, engines="all")
+    assert Counter(first(recipe, i).language for i in range(100)) == {"en": 84, "zh": 16}
+    classic = Recipe(1, engines="classic")
+    assert {first(classic, i).language for i in range(100)} == {"en"}
+
+
 def test_every_text_is_spoken_before_one_is_spoken_again(texts: tuple[str, ...]) -> None:
     recipe = Recipe(1, engines="teacher", texts=texts)
     sources = [(s.language, s.source) for s in (first(recipe, i) for i in range(150))]
@@ -67,13 +74,15 @@ def test_a_text_that_cannot_be_spoken_has_others_after_it(texts: tuple[str, ...]
 def test_voices_speak_their_language_and_their_split(texts: tuple[str, ...]) -> None:
     for split in ("train", "validation", "test"):
         recipe = Recipe(3, split, "teacher", texts=texts)
-        cast = {}
+        cast, at_home = {}, Counter()
         for index, language in itertools.product(range(300), ("en", "zh")):
             pair = cast_of(recipe, index, language, random.Random(index))
             assert pair[0].id != pair[1].id
             cast |= {voice.id: voice for voice in pair}
-            assert {voice.language for voice in pair} == {language}
+            assert len({voice.language for voice in pair}) == 1
+            at_home[language] += pair[0].language == language
         assert any(voice.held_out for voice in cast.values()) == (split == "test")
+        assert 240 < at_home["en"] < 300 and 150 < at_home["zh"] < 240
     assert sum(voice.held_out for voice in cast.values()) > 25
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
-from data.synthetic.kokoro.engine import Line, Teacher, pieces_of
+from data.synthetic.kokoro.engine import Delivery, Teacher, pieces_of
 from data.synthetic.kokoro.voices import kokoro_voices
 from data.synthetic.manner import NATURAL_MANNERS
 from data.synthetic.phones import PAUSE
@@ -23,8 +23,8 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Teacher:
     return tiny_teacher(tmp_path_factory.mktemp("kokoro"))
 
 
-def lines(voice: str = "kokoro-af_heart") -> list[Line]:
-    return [Line(VOICES[voice], text, NEUTRAL) for text in TEXTS]
+def lines(voice: str = "kokoro-af_heart") -> list[Delivery]:
+    return [Delivery(VOICES[voice], text, NEUTRAL) for text in TEXTS]
 
 
 def test_batches_speak_what_single_turns_do(teacher: Teacher, tmp_path: Path) -> None:
@@ -52,14 +52,14 @@ def test_a_size_is_played_faster_and_asked_for_slower(teacher: Teacher) -> None:
 
 def test_a_long_text_is_spoken_in_pieces(teacher: Teacher) -> None:
     text = " ".join(["This is a rather long sentence about nothing."] * 30)
-    spoken = teacher.speak([Line(VOICES["kokoro-bm_george"], text, NEUTRAL)])[0]
+    spoken = teacher.speak([Delivery(VOICES["kokoro-bm_george"], text, NEUTRAL)])[0]
     assert spoken.duration > 510 * 0.025 and spoken.phones[-1][2] == pytest.approx(spoken.duration)
 
 
 @pytest.mark.parametrize("text", ["...", " ", "?!", "—"])
 def test_nothing_to_say_is_refused(teacher: Teacher, text: str) -> None:
     with pytest.raises(InputError, match="nothing to say"):
-        teacher.speak([Line(VOICES["kokoro-af_heart"], text, NEUTRAL)])
+        teacher.speak([Delivery(VOICES["kokoro-af_heart"], text, NEUTRAL)])
 
 
 def test_pieces_end_where_one_breathes() -> None:

@@ -24,6 +24,16 @@ def test_american_sounds_have_letters_of_their_own(word: str, letter: str) -> No
     assert letter in phonemes(word)
 
 
+@pytest.mark.parametrize("text", ["ay em", "Plan Ay", "you ess ay", "ay tee em", "an ay"])
+def test_the_letter_a_is_not_the_letter_i(text: str) -> None:
+    assert "A" in phonemes(text) and "I" not in phonemes(text)
+
+
+@pytest.mark.parametrize("text", ["a letter a day", "her own", "for all", "the car is", "far away"])
+def test_a_linking_r_is_said_once(text: str) -> None:
+    assert "ɹɹ" not in phonemes(text)
+
+
 def test_british_english_is_another_accent() -> None:
     assert "Q" in phonemes("goat", "en-gb") and "O" not in phonemes("goat", "en-gb")
     assert phonemes("a bath in the park", "en-gb") != phonemes("a bath in the park")

@@ -14,6 +14,13 @@ def bases_of(voice) -> set[str]:
     return {name for name, _ in (*voice.sounds, *voice.speaks)}
 
 
+def test_every_voice_speaks_the_other_language_like_a_native() -> None:
+    for voice in VOICES.values():
+        names = [name for name, _ in voice.abroad]
+        assert all(name.startswith("z") == (voice.language == "en") for name in names)
+        assert not set(names) & (HELD_OUT_BASES | LEFT_OUT.keys())
+
+
 def test_dozens_of_bases_and_hundreds_of_others() -> None:
     bases = [voice for voice in VOICES.values() if voice.base]
     assert len([v for v in bases if v.language == "en"]) == 25

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import launch
+from data.synthetic.command import REQUIREMENTS
 
-LOCKS = (launch.LOCK, launch.TEST_LOCK, launch.NO_DEPS_LOCK)
+TEACHER_LOCK = REQUIREMENTS.name
+LOCKS = (launch.LOCK, launch.TEST_LOCK, launch.NO_DEPS_LOCK, TEACHER_LOCK)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+?)(?: ; .*?)?(?: \\)?$")
 
 
@@ -33,6 +35,7 @@ def pins(file: str) -> dict[str, set[str]]:
         ("requirements.txt", launch.TEST_LOCK),
         ("requirements-test.txt", launch.TEST_LOCK),
         ("requirements-no-deps.txt", launch.NO_DEPS_LOCK),
+        ("requirements-teacher.txt", TEACHER_LOCK),
     ],
 )
 def test_what_is_asked_for_is_locked(asked: str, lock: str) -> None:
@@ -60,10 +63,11 @@ def test_no_host_and_no_path_is_in_a_lock(lock: str) -> None:
     assert not re.findall(r"://|find-links|index-url|^.*\s/\w.*$", text, re.M)
 
 
-def test_tests_run_on_the_versions_that_are_installed_to_run() -> None:
-    run, test = pins(launch.LOCK), pins(launch.TEST_LOCK)
+@pytest.mark.parametrize("lock", [launch.TEST_LOCK, TEACHER_LOCK])
+def test_what_is_added_leaves_the_versions_that_run(lock: str) -> None:
+    run, more = pins(launch.LOCK), pins(lock)
     assert len(run) > 50
-    assert {name: test.get(name) for name in run} == run
+    assert {name: more.get(name) for name in run} == run
 
 
 def test_a_requirement_is_pinned() -> None:

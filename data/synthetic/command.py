@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from data.errors import InputError, MissingModelError
 from data.synthetic.splits import SPLITS
 
-REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements-teacher.txt"
+REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements-teacher-lock.txt"
 _LOG_EVERY_S = 120.0
 
 
@@ -164,7 +164,8 @@ def run_teacher(arguments: argparse.Namespace) -> int:
 
 
 def _install_requirements() -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes"]
+    command = [*pip, "-r", str(REQUIREMENTS)]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         last = result.stderr.strip().splitlines()[-1:]

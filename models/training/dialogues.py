@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
 from models.predictors.frames import Frames
-from models.predictors.plan import PLAN_FIELDS
+from models.predictors.plan import PLAN_FIELDS, PlanScale
 from models.predictors.segments import TurnBuilder
 from models.predictors.sequence import Segment
 from models.predictors.units import no_text
@@ -21,6 +21,7 @@ from models.training.encoded import Encoded
 
 # Fields of a predictor's configuration that follow from the data.
 DERIVED = ("symbols", "style_dim", "plan_low", "plan_high")
+_LEAST_RANGE = 1e-3  # of a field of the manner
 MAX_LENGTH = 1280  # holds six past turns of most dialogues, and an answer
 
 
@@ -84,7 +85,7 @@ class Dialogues:
         self.corpus, self.encoded, self.frames = corpus, encoded, frames
         self.plans = all_plans(corpus, encoded, self._builder)
         self._wordless: dict[int, list[Tensor]] = {}  # plans of turns whose words are not known
-        low, high = _plan_range(self.plans)
+        low, high = plan_range(self.plans)
         self.sizes: dict[str, Any] = {
             "style_dim": len(encoded[0].style),
             "plan_low": low,
@@ -170,8 +171,13 @@ def all_plans(corpus: Corpus, encoded: list[Encoded], builder: TurnBuilder) -> l
     ]
 
 
-def _plan_range(plans: list[list[Tensor]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def plan_range(plans: list[list[Tensor]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Where the bins of the manner begin and end, for each field: nearly all of the data lie in
+    between. A field that never changes, as pitch in whispers, keeps the default."""
     values = torch.stack([plan for row in plans for plan in row])
     assert values.shape[1] == len(PLAN_FIELDS)
-    low, high = values.quantile(torch.tensor([0.01, 0.99]), dim=0).tolist()
-    return tuple(low), tuple(high)
+    low, high = values.quantile(torch.tensor([0.01, 0.99]), dim=0)
+    constant = high - low < _LEAST_RANGE
+    low = torch.where(constant, torch.tensor(PlanScale.low), low)
+    high = torch.where(constant, torch.tensor(PlanScale.high), high)
+    return tuple(low.tolist()), tuple(high.tolist())

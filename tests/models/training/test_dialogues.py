@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.predictors.plan import PLAN_FIELDS
+from models.predictors.plan import NUM_BINS, PLAN_FIELDS, PlanScale
 from models.training import dialogues as module
-from models.training.dialogues import MAX_PAST_TURNS, DialogueRecipe, Dialogues
+from models.training.dialogues import MAX_PAST_TURNS, DialogueRecipe, Dialogues, plan_range
 
 RECIPE = DialogueRecipe()
 
@@ -50,3 +50,16 @@ def test_six_past_turns_fit_and_what_does_not_is_the_oldest(drawn: Dialogues) ->
     assert RECIPE.max_length > (MAX_PAST_TURNS + 1) * 150
     drawn.recipe = DialogueRecipe(max_length=350)
     assert {len(row) for row in rows_of(drawn)} == {1, 2, 3}
+
+
+@pytest.mark.parametrize("constant", [[], [0], [3], [0, 1], [0, 1, 2, 3]])
+def test_a_manner_that_never_changes_has_bins_all_the_same(constant: list[int]) -> None:
+    """Of a field with one value the bins had no width, and no number was in any."""
+    values = torch.randn(50, len(PLAN_FIELDS), generator=torch.Generator().manual_seed(0))
+    values[:, constant] = torch.tensor([0.0, 0.0, -1.0, 4.0])[constant]
+    scale = PlanScale(*plan_range([list(values)]))
+    bins = scale.bins(values)
+    assert bins.min() >= 0 and bins.max() < NUM_BINS
+    for field in range(len(PLAN_FIELDS)):
+        assert len(bins[:, field].unique()) == 1 or field not in constant
+        assert len(bins[:, field].unique()) > 5 or field in constant

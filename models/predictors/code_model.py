@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.predictors.dialogue_model import DialogueModel, Frame, Told
+from models.predictors.dialogue_model import DialogueModel, Frame, FrameCondition
 from models.predictors.sampling import SamplingOptions, draw
 from models.predictors.sequence import FrameIndices, Positions, Segment
 
@@ -38,7 +38,7 @@ class CodeModel(DialogueModel):
     def draw_frame(
         self,
         hidden: Tensor,
-        told: Told,
+        told: FrameCondition,
         options: SamplingOptions,
         generator: torch.Generator,
         before: list[Frame],

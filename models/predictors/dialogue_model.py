@@ -79,7 +79,7 @@ class UnitEncoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class Told:
+class FrameCondition:
     """What frames are told beside the frame before them and the unit under the pointer.
 
     Attributes:
@@ -92,8 +92,8 @@ class Told:
     manner: Tensor
     around: Tensor
 
-    def __getitem__(self, chosen: Tensor | int | None) -> "Told":
-        return Told(*(value[chosen] for value in vars(self).values()))
+    def __getitem__(self, chosen: Tensor | int | None) -> "FrameCondition":
+        return FrameCondition(*(value[chosen] for value in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Rows:
     embedded: Tensor
     positions: Positions
     frames: Tensor | None
-    told: Told
+    told: FrameCondition
 
 
 @dataclass
@@ -188,7 +188,7 @@ class DialogueModel(nn.Module, ABC):
     def draw_frame(
         self,
         hidden: Tensor,
-        told: Told,
+        told: FrameCondition,
         options: SamplingOptions,
         generator: torch.Generator,
         before: list[Frame],
@@ -279,7 +279,7 @@ class DialogueModel(nn.Module, ABC):
         plans: Tensor,
         around: Tensor,
         frames: Tensor | None = None,
-    ) -> tuple[Tensor, Told]:
+    ) -> tuple[Tensor, FrameCondition]:
         """The input vectors `[..., L, dim]` of positions whose fields are `[..., L]`, and what they
         are told.
 
@@ -316,10 +316,10 @@ class DialogueModel(nn.Module, ABC):
         step = self.sound(value(at_code), frames) + self.at_pointer(at_unit)
         return x + where(at_code, step + told.age + told.manner), told
 
-    def told(self, age: Tensor | int, manner: Tensor, around: Tensor) -> Told:
+    def told(self, age: Tensor | int, manner: Tensor, around: Tensor) -> FrameCondition:
         """What frames are told whose units have lasted `age` `[...]` frames."""
         frames = torch.as_tensor(age, device=manner.device).clamp(max=MAX_AGE)
-        return Told(self.age(frames), manner, around)
+        return FrameCondition(self.age(frames), manner, around)
 
     def manner(self, plans: Tensor, styles: Tensor) -> Tensor:
         """Plan bins `[..., 4]` and styles `[..., style_dim]` to the vectors `[..., dim]` that every
@@ -369,7 +369,7 @@ class DialogueModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def frame_step(
-        self, state: PredictorState, before: Frame | None, at_pointer: Tensor, told: Told
+        self, state: PredictorState, before: Frame | None, at_pointer: Tensor, told: FrameCondition
     ) -> Tensor:
         """One frame: the frame before (None: none), what the unit under the pointer says `[dim]`
         (`at_pointer` of `encode_units`) and what it is told; returns the hidden state `[dim]`."""

@@ -12,8 +12,8 @@ from models.predictors.dialogue_model import (
     DialogueConfig,
     DialogueModel,
     Frame,
+    FrameCondition,
     Rows,
-    Told,
     initialise,
 )
 from models.predictors.sampling import SamplingOptions
@@ -82,7 +82,11 @@ class ShortContext(nn.Module):
         self.downs = nn.ModuleList(nn.Linear(2 * dim, dim) for _ in range(depth))
 
     def forward(
-        self, recent: Tensor, told: Told, hidden: Tensor | None, untold: Tensor | None = None
+        self,
+        recent: Tensor,
+        told: FrameCondition,
+        hidden: Tensor | None,
+        untold: Tensor | None = None,
     ) -> Tensor:
         # Embeddings of the transformer are small beside what it adds to them.
         age, manner = (F.layer_norm(v, v.shape[-1:]) for v in (told.age, told.manner))
@@ -250,7 +254,7 @@ class FlowOmni(DialogueModel):
     def near(
         self,
         recent: Tensor,
-        told: Told,
+        told: FrameCondition,
         hidden: Tensor | None = None,
         untold: Tensor | None = None,
     ) -> Tensor:
@@ -268,7 +272,7 @@ class FlowOmni(DialogueModel):
     def draw_frame(
         self,
         hidden: Tensor,
-        told: Told,
+        told: FrameCondition,
         options: SamplingOptions,
         generator: torch.Generator,
         before: list[Frame],

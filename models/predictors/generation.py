@@ -32,7 +32,7 @@ class Sentence:
     forced: int = 0  # how often a guard moved a standing pointer on, or held a running one
 
 
-class Stay:
+class DurationSampler:
     """How long the pointer stays at a unit: until the chance that it would still be there has
     fallen below a threshold, drawn once.
 
@@ -85,7 +85,7 @@ def generate(
     around = units_around(segment.units).to(device)
     manner = model.manner(segment.plan.to(device), segment.style.to(device))
     unit, age = 0, 0
-    stay = Stay(options.duration_spread, generator)
+    stay = DurationSampler(options.duration_spread, generator)
     frame: Frame | None = None
     count = len(segment.units)
     symbols = segment.units[:, 0].tolist()
@@ -110,7 +110,7 @@ def generate(
         age = age + 1 if advance == 0 else 0
         unit += advance
         if advance:
-            stay = Stay(options.duration_spread, generator)
+            stay = DurationSampler(options.duration_spread, generator)
     if unit < count:
         logger.warning("a sentence was left at unit %d of %d: it fills the window", unit, count)
     state.sentence_ends.append(state.length)

@@ -12,11 +12,11 @@ from models.predictors.frames import AcousticCodes
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic, nearest
 from models.training.configuration import check_sizes, setting
-from models.training.drawn import draw_codes
 from models.training.encoded import encode_corpus, encode_latents
 from models.training.frames import FrameRecipe, frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
+from models.training.predictor_samples import draw_codes
 from models.training.warm_start import copy_what_fits, with_all_symbols
 from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
 

@@ -26,7 +26,7 @@ from models.predictors.thinker import AGENT, USER, Exchange, Thinker
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.configuration import setting
 from models.training.corpus import Corpus
-from models.training.heard import hear_utterances, speed_of
+from models.training.tokenizer_features import hear_utterances, speed_of
 
 logger = logging.getLogger(__name__)
 

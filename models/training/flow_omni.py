@@ -17,7 +17,7 @@ from models.training.encoded import LatentPosterior, encode_corpus, encode_laten
 from models.training.job import Job
 from models.training.loop import CHECKPOINT, forget, train
 from models.training.losses import weighted
-from models.training.near import NearCorpus
+from models.training.short_context_data import NearCorpus
 from models.training.warm_start import (
     copy_what_fits,
     go_on,

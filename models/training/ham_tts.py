@@ -19,8 +19,8 @@ from models.training.dialogues import (
     Dialogues,
     DialogueWeights,
 )
-from models.training.disturbing import disturbed
 from models.training.encoded import encode_corpus, encode_latents
+from models.training.history_corruption import disturbed
 from models.training.job import Job
 from models.training.loop import train
 from models.training.losses import weighted

@@ -11,11 +11,11 @@ from models.checkpoint import load_config, load_tensors
 from models.tokenizers.semantic import load_tokenizer
 from models.training.configuration import check_sizes, setting
 from models.training.crops import stack
-from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus
 from models.training.frames import FrameRecipe, frame_crops
 from models.training.job import Job
 from models.training.loop import device, train
+from models.training.predictor_samples import draw_codes
 from models.training.warm_start import (
     copy_what_fits,
     trained_talker,
@@ -41,10 +41,11 @@ class PriorRecipe(FrameRecipe):
 def train_prior(job: Job, recipe: PriorRecipe, further: bool = False) -> PriorRecipe:
     """Trains the prior by maximum likelihood and writes `prior.safetensors`; returns what was made.
 
-    Targets are samples of the posterior, not its mean. The style is another utterance's. Where a
-    GPT-Talker is in `out`, half of what is read are the codes that it would draw
-    (`models.training.drawn`): where those are not to be trusted, the prior goes by the phone. With
-    `further` it begins with the one in `out`, or with what fits of it where the latents are others.
+    Targets are samples of the posterior, not its mean. The style comes from another utterance. If
+    `out` holds a GPT-Talker, half of the crops use codes sampled from it
+    (`models.training.predictor_samples`), so that the prior learns to follow the phone where codes
+    are unreliable. `further` starts from the prior in `out`, or from the weights of it that still
+    fit if the latent space has changed.
 
     Raises:
         MissingModelError: a model that it needs is not in `out`.

@@ -13,7 +13,7 @@ from models.training.crops import Crop, random_crop, stack
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.losses import weighted
-from models.training.recorded import recorded
+from models.training.room_augmentation import recorded
 from models.vocoder.style import StyleConfig, StyleEncoder
 
 

@@ -19,11 +19,11 @@ from models.text.words import vocabulary
 from models.tokenizers.semantic import load_tokenizer
 from models.training.configuration import Recipe, check_sizes, setting
 from models.training.exchanges import Exchanges, ExchangesConfig, dialogue_texts
-from models.training.heard import encode_heard
 from models.training.job import Job
 from models.training.loop import done_once, train
 from models.training.losses import weighted
 from models.training.spelling import settle, spell
+from models.training.tokenizer_features import encode_heard
 
 logger = logging.getLogger(__name__)
 

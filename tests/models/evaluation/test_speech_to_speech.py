@@ -19,7 +19,7 @@ NUM = 5
 
 
 @dataclass
-class Told:
+class FrameCondition:
     text: str
     stopped: bool = True
 
@@ -37,8 +37,8 @@ class Mind:
         assert text == ""  # the words of the question are nobody's to read
         return samples
 
-    def think(self, turns: list[np.ndarray], seed: int | None = None) -> Told:
-        return Told(self.answer(turns[-1]))
+    def think(self, turns: list[np.ndarray], seed: int | None = None) -> FrameCondition:
+        return FrameCondition(self.answer(turns[-1]))
 
 
 class Listener(Parrot):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.predictors.dialogue_model import Told
+from models.predictors.dialogue_model import FrameCondition
 from models.predictors.flow_omni import FlowOmni
 from models.predictors.generation import MAX_PAUSE_FRAMES, Sentence, generate
 from models.predictors.sampling import SamplingOptions
@@ -21,11 +21,13 @@ def talker() -> FlowOmni:
     return tiny("flow-omni").eval()
 
 
-def something(talker: FlowOmni) -> Told:
+def something(talker: FlowOmni) -> FrameCondition:
     """What some frame might be told."""
     generator = torch.Generator().manual_seed(8)
     vectors = torch.randn(2, talker.config.dim, generator=generator)
-    return Told(*vectors, torch.randint(3 * len(talker.config.symbols), (8,), generator=generator))
+    return FrameCondition(
+        *vectors, torch.randint(3 * len(talker.config.symbols), (8,), generator=generator)
+    )
 
 
 def test_training_and_drawing_show_the_flow_the_same_latents(
@@ -83,7 +85,7 @@ def test_temperature_zero_is_certain(talker: FlowOmni) -> None:
 
 
 def test_guidance_leads_away_from_what_would_follow_without_the_text(talker: FlowOmni) -> None:
-    def drawn(hidden: torch.Tensor, told: Told, guidance: float) -> torch.Tensor:
+    def drawn(hidden: torch.Tensor, told: FrameCondition, guidance: float) -> torch.Tensor:
         options = SamplingOptions(temperature=0.0, guidance=guidance)
         return talker.draw_frame(hidden, told, options, torch.Generator(), [])
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from data.errors import InputError
-from models.predictors.generation import Stay
+from models.predictors.generation import DurationSampler
 from models.predictors.sampling import SamplingOptions
 from models.speaker import SpeakOptions
 
@@ -20,7 +20,7 @@ def stays(spread: float, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
     generator = torch.Generator().manual_seed(3)
     lengths, advances = [], []
     for _ in range(count):
-        stay, length, advance = Stay(spread, generator), 0, 0
+        stay, length, advance = DurationSampler(spread, generator), 0, 0
         while not advance:
             advance = stay.end(CHANCES[min(length, 2)], generator)
             length += 1

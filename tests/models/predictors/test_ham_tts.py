@@ -6,7 +6,7 @@ import torch
 
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import CODE, Segment
-from models.training.disturbing import disturbed
+from models.training.history_corruption import disturbed
 from tests.tiny import CONFIGS, tiny
 
 

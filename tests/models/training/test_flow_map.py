@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.predictors.dialogue_model import Told
+from models.predictors.dialogue_model import FrameCondition
 from models.predictors.flow_omni import FlowOmni
 from models.predictors.sampling import SamplingOptions
 from models.training.flow_map import flow_map_loss, student_of
@@ -15,10 +15,10 @@ def teacher() -> FlowOmni:
     return tiny("flow-omni").eval()
 
 
-def silent(model: FlowOmni, count: int) -> Told:
+def silent(model: FlowOmni, count: int) -> FrameCondition:
     """What frames beyond any text might be told."""
     nothing = torch.zeros(count, model.config.dim)
-    return Told(nothing, nothing, torch.zeros(count, 8, dtype=torch.long))
+    return FrameCondition(nothing, nothing, torch.zeros(count, 8, dtype=torch.long))
 
 
 def drawn(model: FlowOmni, hidden: torch.Tensor, steps: int) -> torch.Tensor:

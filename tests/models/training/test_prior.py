@@ -13,10 +13,10 @@ from models.predictors.frames import SemanticCodes
 from models.predictors.gpt_talker import GPTTalker
 from models.training import prior as recipe
 from models.training.corpus import Corpus
-from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus
 from models.training.job import Job
 from models.training.loop import Budget
+from models.training.predictor_samples import draw_codes
 from models.training.prior import train_prior
 from models.vocoder.prior import Prior
 from tests.models.training.recipes import PRIOR

@@ -20,12 +20,12 @@ from models.predictors.units import no_text, units_of_text
 from models.speaker import Speaker
 from models.text import normalise
 from models.tokenizers.semantic import load_tokenizer
-from models.training import drawn as sampling
+from models.training import predictor_samples as sampling
 from models.training.corpus import Corpus, prepare
 from models.training.dialogues import DialogueRecipe, Dialogues
-from models.training.drawn import draw_codes
 from models.training.encoded import Encoded, encode_corpus, encode_latents
-from models.training.near import NearCorpus
+from models.training.predictor_samples import draw_codes
+from models.training.short_context_data import NearCorpus
 
 TEXTS = (
     "Who baked the onion?",

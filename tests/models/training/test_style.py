@@ -10,7 +10,7 @@ from models.training.corpus import Corpus
 from models.training.crops import random_crop, stack
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.recorded import recorded
+from models.training.room_augmentation import recorded
 from models.training.style import steady_style
 from models.vocoder.style import StyleEncoder, load_style
 from tests.models.training.recipes import STYLE

@@ -18,11 +18,11 @@ from models.tokenizers.semantic import load_tokenizer
 from models.training import exchanges
 from models.training.corpus import Corpus
 from models.training.exchanges import Exchanges, ExchangesConfig, dialogue_texts
-from models.training.heard import encode_heard, speed_of
 from models.training.job import Job
 from models.training.loop import Budget
 from models.training.spelling import settle, spell
 from models.training.thinker import ThinkerRecipe, begin_with, train_thinker
+from models.training.tokenizer_features import encode_heard, speed_of
 from tests.models.training.conftest import TEXTS
 from tests.tiny import THINKER, tiny_thinker
 

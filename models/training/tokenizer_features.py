@@ -19,7 +19,7 @@ from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
 from models.training.encoded import BATCH, kept
 from models.training.loop import device
-from models.training.recorded import recorded
+from models.training.room_augmentation import recorded
 
 _FASTEST = 1.18  # and the slowest is as far below 1
 _AS_SAID = 0

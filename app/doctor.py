@@ -46,6 +46,7 @@ def examine(weights: Path = WEIGHTS) -> Iterator[Finding]:
         yield _package(name)
     yield from _checks(("GPU", _gpu), ("training precision", _precision), ("espeak-ng", _espeak))
     yield from bundled(weights)
+    yield _whisper()
     yield from _optional()
 
 
@@ -115,6 +116,16 @@ def _espeak() -> Finding:
     return Finding("ok", f'espeak-ng: "ready" is {symbols}')
 
 
+def _whisper() -> Finding:
+    from data.errors import RepError
+    from data.recognition.whisper_weights import find_whisper
+
+    try:
+        return Finding("ok", f"recognition: Whisper ({find_whisper()})")
+    except RepError as error:
+        return Finding("optional", f"recognition: pocketsphinx, for {error}")
+
+
 def _optional() -> Iterator[Finding]:
     for program, use in (
         ("flite", "speaks synthetic training data (apt-get install flite)"),
@@ -124,7 +135,6 @@ def _optional() -> Iterator[Finding]:
         there = shutil.which(program) is not None
         yield Finding("ok" if there else "optional", f"{program}: {use}")
     for name, use in (
-        ("faster_whisper", "a better recogniser for the chat (pip install faster-whisper)"),
         ("demucs", "separates music in the dataset builder (pip install demucs)"),
         ("ray", "builds data sets on many machines (pip install ray)"),
     ):

@@ -10,10 +10,14 @@ from data.audio import SAMPLE_RATE
 from data.errors import RepError
 
 _TAIL_MS = 150  # of silence kept behind a turn
+_LONGEST_STRETCH = 25 * SAMPLE_RATE  # that is heard again as a whole after a pause
 
 
 class Listening:
     """One turn of the user. Its text is recognised in stretches, each as soon as a pause comes.
+
+    A recogniser that `rehears` is given the stretch from its start once more when it goes on after
+    a pause, and what it had made of the first part is dropped.
 
     Attributes:
         number: the turn's.
@@ -37,11 +41,12 @@ class Listening:
         self.shown = ""
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory = recognizer, memory
-        self._fed = start
+        self._fed = self._stretch_start = start
         self._voiced_before_ms = 0  # it was reopened
         self._sound: np.ndarray | None = None
         self._utterance: Utterance | None = None
         self._finished: list[Utterance] = []
+        self._shown_before = ""  # of a stretch that is heard again, until there is more
         self._texts: list[Future[str]] = []
 
     def voiced(self, voiced_ms: int) -> None:
@@ -56,12 +61,22 @@ class Listening:
     def feed(self, until: int) -> None:
         """Gives the recogniser what it has not heard."""
         if self._utterance is None:
+            self._begin_stretch(until)
             try:
                 self._utterance = self._recognizer.open()
             except RepError as error:
                 self._utterance = FailedUtterance(error)
         self._utterance.push(self._memory.read(self._fed))
         self._fed = until
+
+    def _begin_stretch(self, until: int) -> None:
+        if not self._recognizer.rehears or until - self._stretch_start > _LONGEST_STRETCH:
+            self._stretch_start = self._fed
+        elif self._finished and self._fed > self._stretch_start:
+            self._shown_before = self.partial
+            self._finished.pop().abort()
+            self._texts.pop()
+            self._fed = self._stretch_start
 
     def pause(self, at: int, until: int) -> None:
         """Recognises what was said so far; if the turn ends here, its text is early."""
@@ -91,7 +106,8 @@ class Listening:
         known = [one.result() for one in self._texts if one.done() and not one.exception()]
         if self._utterance is not None:
             known.append(self._utterance.partial)
-        return " ".join(word for word in known if word)
+        text = " ".join(word for word in known if word)
+        return max(text, self._shown_before, key=len)
 
     @property
     def recognised(self) -> bool:

@@ -1,8 +1,8 @@
-"""Recognition: speech to text while it arrives, by one of three engines behind one face.
+"""Recognition: speech to text while it arrives, by one of three engines behind one protocol.
 
-* `SphinxRecognizer`: pocketsphinx with the model of its package; offline. It holds the interpreter
-  lock while it works, so it lives in processes of its own.
-* `WhisperRecognizer`: faster-whisper, when it is installed and its model is on this machine.
+* `WhisperRecognizer` (`app/whisper.py`): Whisper base, offline once its weights are there.
+* `SphinxRecognizer` (`app/sphinx.py`): pocketsphinx with the model of its package; offline. It
+  holds the interpreter lock while it works, so it lives in processes of its own.
 * `EndpointRecognizer`: any OpenAI-compatible `/v1/audio/transcriptions`.
 """
 
@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 
 from data.audio import SAMPLE_RATE, encode_audio, resample
-from data.errors import MissingModelError, RepError
+from data.errors import RepError
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +36,11 @@ class Utterance(Protocol):
     Attributes:
         words: once it is finished, those of the text with their times; None where the recogniser
             does not say them.
+        language: once it is finished, the code of what was spoken; None where that is not known.
     """
 
     words: tuple[TimedWord, ...] | None
+    language: str | None
 
     @property
     def partial(self) -> str:
@@ -59,12 +61,29 @@ class Utterance(Protocol):
 
 
 class Recognizer(Protocol):
-    """Opens utterances; serves many sessions at once."""
+    """Opens utterances; serves many sessions at once.
+
+    Attributes:
+        name: shown to people.
+        rehears: whether it needs a stretch of speech as a whole. After a pause in the middle of a
+            turn it is given the turn from its start again, and what it made of the first part is
+            dropped; others are given only what is new.
+        languages: codes that `open` takes.
+        caveat: what people should know of how well it hears, or empty.
+    """
 
     name: str
+    rehears: bool
+    languages: tuple[str, ...]
+    caveat: str
 
-    def open(self) -> Utterance:
-        """Begins an utterance."""
+    def open(self, language: str | None = None, times: bool = False) -> Utterance:
+        """Begins an utterance.
+
+        Args:
+            language: one of `languages`; None leaves it to the recogniser.
+            times: whether `Utterance.words` are wanted; they may cost time.
+        """
         ...
 
     def close(self) -> None:
@@ -81,9 +100,11 @@ def transcribe(recognizer: Recognizer, samples: np.ndarray) -> str:
     return text_of(fed(recognizer, samples))
 
 
-def fed(recognizer: Recognizer, samples: np.ndarray) -> Utterance:
+def fed(
+    recognizer: Recognizer, samples: np.ndarray, language: str | None = None, times: bool = False
+) -> Utterance:
     """An utterance that has taken all of samples [T] at 24 kHz; its text is still to come."""
-    utterance = recognizer.open()
+    utterance = recognizer.open(language, times)
     for start in range(0, len(samples), _PIECE):
         utterance.push(samples[start : start + _PIECE])
     return utterance
@@ -108,10 +129,13 @@ class NoRecognizer:
     """Recognises nothing, at once: for a responder that hears the sound itself."""
 
     name = "none"
+    rehears = False
+    languages = ()
+    caveat = ""
     partial = ""
-    words = None
+    words = language = None
 
-    def open(self) -> "NoRecognizer":
+    def open(self, language: str | None = None, times: bool = False) -> "NoRecognizer":
         """See `Recognizer`; it remembers nothing, so one serves all."""
         return self
 
@@ -135,6 +159,7 @@ class FailedUtterance:
     """Stands in for an utterance that could not be opened; its text is the error."""
 
     partial = ""
+    words = language = None
 
     def __init__(self, error: RepError) -> None:
         self._error = error
@@ -156,7 +181,7 @@ class _WholeUtterance:
     """Collects the sound and recognises it when it is whole; no partial text, no times."""
 
     partial = ""
-    words = None
+    words = language = None
 
     def __init__(self, pool: ThreadPoolExecutor, transcribe: Callable[[np.ndarray], str]) -> None:
         self._pool, self._transcribe = pool, transcribe
@@ -181,43 +206,6 @@ class _WholeUtterance:
             self._future.cancel()
 
 
-class WhisperRecognizer:
-    """faster-whisper on the CPU in int8. The model must lie on this machine already."""
-
-    name = "faster-whisper"
-
-    def __init__(self, model: str = "base.en") -> None:
-        try:
-            from faster_whisper import WhisperModel
-        except ImportError:
-            raise MissingModelError(
-                "faster-whisper is not installed; install it with `pip install faster-whisper`, "
-                "or use --asr pocketsphinx"
-            ) from None
-        try:
-            self._model = WhisperModel(
-                model, device="cpu", compute_type="int8", cpu_threads=2, local_files_only=True
-            )
-        except Exception as error:
-            raise MissingModelError(
-                f"the faster-whisper model {model!r} is not on this machine ({error}); fetch it "
-                "once where there is a network, or use --asr pocketsphinx"
-            ) from error
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
-
-    def open(self) -> _WholeUtterance:
-        return _WholeUtterance(self._pool, self._transcribe)
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def _transcribe(self, samples: np.ndarray) -> str:
-        segments, _ = self._model.transcribe(
-            resample(samples, SAMPLE_RATE, 16_000), beam_size=1, without_timestamps=True
-        )
-        return " ".join(segment.text.strip() for segment in segments).strip()
-
-
 class EndpointRecognizer:
     """An OpenAI-compatible transcription endpoint.
 
@@ -228,6 +216,9 @@ class EndpointRecognizer:
     """
 
     name = "endpoint"
+    rehears = True
+    languages = ()  # it finds the language itself
+    caveat = ""
 
     def __init__(self, base_url: str, model: str, key: str = "", timeout_s: float = 20.0) -> None:
         self._url = base_url.rstrip("/") + "/audio/transcriptions"
@@ -236,7 +227,8 @@ class EndpointRecognizer:
         self._client = httpx.Client(timeout=timeout_s, headers=headers)
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="transcribe")
 
-    def open(self) -> _WholeUtterance:
+    def open(self, language: str | None = None, times: bool = False) -> _WholeUtterance:
+        """See `Recognizer`."""
         return _WholeUtterance(self._pool, self._transcribe)
 
     def close(self) -> None:

@@ -40,6 +40,9 @@ class SphinxRecognizer:
     """
 
     name = "pocketsphinx"
+    rehears = False
+    languages = ("en",)
+    caveat = "Speech is recognised by pocketsphinx: English only, and about one word in five wrong."
 
     def __init__(self, num_processes: int = 1) -> None:
         if importlib.util.find_spec("pocketsphinx") is None:
@@ -53,7 +56,7 @@ class SphinxRecognizer:
         """Waits until the first process has loaded its model."""
         return self._workers[0].ready.wait(timeout_s)
 
-    def open(self) -> "SphinxUtterance":
+    def open(self, language: str | None = None, times: bool = False) -> "SphinxUtterance":
         """See `app.recognition.Recognizer`. A process that has died is replaced first.
 
         Raises:
@@ -81,6 +84,7 @@ class SphinxUtterance:
         self._resampler = StreamResampler(SAMPLE_RATE, SPHINX_HZ)
         self.partial = ""
         self.words: tuple[TimedWord, ...] | None = None
+        self.language: str | None = "en"
         self.future: Future[str] = Future()
         self.future.set_running_or_notify_cancel()
         self._number = worker.begin(self)

@@ -70,11 +70,11 @@ def read_sample(paths: list[Path]) -> VoiceSample:
 
 
 def transcribed(sample: VoiceSample) -> str:
-    """What is said in a sample, as pocketsphinx hears it."""
+    """What is said in a sample, as the recogniser on this machine hears it."""
+    from app.local_recognizer import local_recognizer
     from app.recognition import transcribe
-    from app.sphinx import SphinxRecognizer
 
-    recognizer = SphinxRecognizer()
+    recognizer = local_recognizer()
     try:
         return transcribe(recognizer, sample.samples)
     finally:

@@ -85,7 +85,7 @@ def test_a_folder_that_holds_no_environment_can_be_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A checkout that may not be written to, on first use."""
-    for name in ("requirements-lock.txt", "requirements-no-deps-lock.txt"):
+    for name in ("requirements-lock.txt", "requirements-no-deps-lock.txt", launch.MODELS):
         (tmp_path / name).write_text("")
     (tmp_path / ".install.lock").mkdir()
     monkeypatch.setattr(launch, "ROOT", tmp_path)
@@ -109,7 +109,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is done to an environment in `tmp_path`, where nothing is installed in truth."""
     done: list[str] = []
 
-    def step(what: str, command: list[str]) -> None:
+    def step(what: str, command: list[str], optional: bool = False) -> None:
         done.append(what)
         assert "-r" not in command or "--require-hashes" in command
         if "--clear" in command:
@@ -125,6 +125,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "requirements-lock.txt",
         "requirements-no-deps-lock.txt",
         "requirements-test-lock.txt",
+        "requirements-models.txt",
     ):
         (tmp_path / name).write_text(f"{name}\n")
     return done
@@ -136,6 +137,7 @@ def test_an_environment_that_is_there_is_left_alone(tmp_path: Path, steps: list[
     assert steps[1:] == [
         "installing requirements-lock.txt",
         "installing requirements-no-deps-lock.txt",
+        "installing requirements-models.txt",
     ]
     steps.clear()
     launch.ensure_environment(with_tests=False)
@@ -163,6 +165,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path, steps:
             "making .venv",
             "installing requirements-lock.txt",
             "installing requirements-no-deps-lock.txt",
+            "installing requirements-models.txt",
         ]
         assert "requirements-test-lock.txt" not in launch.STAMP.read_text()
 
@@ -175,6 +178,15 @@ def test_a_failed_step_shows_why_and_stops(
         launch._step("breaking", [sys.executable, "-c", "print('the reason'); exit(1)"])
     assert stopped.value.code == 2
     assert "the reason" in capfd.readouterr().err
+
+
+def test_a_failed_optional_step_says_why_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(launch, "ROOT", tmp_path)
+    failing = "import sys; sys.exit('Looking ...\\nERROR: no such package')"
+    launch._step("installing weights", [sys.executable, "-c", failing], optional=True)
+    assert "ERROR: no such package); going on without" in capfd.readouterr().err
 
 
 def test_readme_commands_exist() -> None:

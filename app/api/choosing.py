@@ -18,6 +18,7 @@ def choices(engines: Engines) -> dict[str, Any]:
         ],
         "predictors": list(speaker.predictors),
         "recognizer": engines.recognizer.name,
+        "recognizer_caveat": engines.recognizer.caveat,
         "responders": list(engines.responders),
     }
 

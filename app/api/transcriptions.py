@@ -14,7 +14,7 @@ from app.api.admission import Admission, AdmissionSettings
 from app.api.errors import ApiError
 from app.api.production import Production
 from app.api.streaming import ProducedResponse
-from app.api.transcripts import TYPES, Transcript, written
+from app.api.transcripts import LANGUAGES, TYPES, Transcript, written
 from app.hub import Engines
 from app.recognition import Utterance, fed, text_of
 from data.audio import SAMPLE_RATE
@@ -48,6 +48,7 @@ class Options:
     response_format: str = "json"
     stream: bool = False
     granularities: tuple[str, ...] = ()
+    language: str | None = None
 
 
 def transcriptions_router(engines: Engines) -> APIRouter:
@@ -59,7 +60,7 @@ def transcriptions_router(engines: Engines) -> APIRouter:
     @router.post("/v1/audio/transcriptions")
     async def transcribe(request: Request) -> ProducedResponse:
         async with request.form(max_files=1, max_fields=40) as form:
-            options = read_options(form)
+            options = read_options(form, engines.recognizer.languages)
             file = form.get("file")
             assert isinstance(file, UploadFile)
             content = await file.read()
@@ -77,8 +78,8 @@ def transcriptions_router(engines: Engines) -> APIRouter:
     return router
 
 
-def read_options(form: FormData) -> Options:
-    """The fields of a form, each honoured or refused.
+def read_options(form: FormData, languages: tuple[str, ...]) -> Options:
+    """The fields of a form, each honoured or refused; `languages` are the recogniser's.
 
     Raises:
         ApiError: which field, and why.
@@ -94,15 +95,23 @@ def read_options(form: FormData) -> Options:
     text = {name: str(values[-1]) for name, values in given.items() if name != "file"}
     if len(text.get("model", "")) > 200:
         raise _bad("model", "the name has more than 200 characters")
-    if text.get("language", "").lower().partition("-")[0] not in ("", "en", "english"):
-        raise _bad("language", f"{text['language']!r:.30} is not known; the recogniser hears en")
     if text.get("chunking_strategy", "auto") not in ("", "auto"):
         raise _bad("chunking_strategy", "only auto is possible: the recording is heard as a whole")
     _check_temperature(text.get("temperature", ""))
-    return _options(given, text)
+    return _options(given, text, _language(text.get("language", ""), languages))
 
 
-def _options(given: dict[str, list[Any]], text: dict[str, str]) -> Options:
+def _language(given: str, languages: tuple[str, ...]) -> str | None:
+    """The code of a language given as a code, a tag or an English name; None where none is."""
+    code = given.lower().partition("-")[0]
+    code = {name: code for code, name in LANGUAGES.items()}.get(code, code)
+    if code and code not in languages:
+        heard = " and ".join(languages) or "what it finds itself"
+        raise _bad("language", f"{given!r:.30} is not known; the recogniser hears {heard}")
+    return code or None
+
+
+def _options(given: dict[str, list[Any]], text: dict[str, str], language: str | None) -> Options:
     kind = text.get("response_format") or "json"
     if kind == "diarized_json":
         raise _bad("response_format", "the recogniser does not tell speakers apart")
@@ -120,7 +129,7 @@ def _options(given: dict[str, list[Any]], text: dict[str, str]) -> Options:
             raise _bad("timestamp_granularities", f"{one!r:.30} is neither word nor segment")
     if granularities and kind != "verbose_json":
         raise _bad("timestamp_granularities", "times are part of verbose_json only")
-    return Options(kind, streamed, granularities or ("segment",))
+    return Options(kind, streamed, granularities or ("segment",), language)
 
 
 def _check_temperature(given: str) -> None:
@@ -153,13 +162,15 @@ def _transcribed(
 ) -> Iterator[bytes]:
     samples = engines.uploads.read(io.BytesIO(content), max_seconds=MAX_S)
     production.check()
-    utterance = fed(engines.recognizer, samples)
+    times = options.stream or options.response_format not in ("json", "text")
+    utterance = fed(engines.recognizer, samples, options.language, times)
     production.hold(_Hearing(utterance))
     text = text_of(utterance, production.check)
     if "word" in options.granularities and text and utterance.words is None:
         name = engines.recognizer.name
         raise _bad("timestamp_granularities", f"the recogniser {name} gives no times of words")
-    transcript = Transcript(text, utterance.words, len(samples) / SAMPLE_RATE)
+    language = utterance.language or options.language or "en"
+    transcript = Transcript(text, utterance.words, len(samples) / SAMPLE_RATE, language)
     if not options.stream:
         yield written(transcript, options.response_format, options.granularities)
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.recognition import TimedWord
 
+LANGUAGES = {"en": "english", "zh": "chinese"}
 _PAUSE_S = 0.6  # between two segments
 _MAX_SEGMENT_S = 6.0
 TYPES = {"text": "text/plain", "srt": "text/plain", "vtt": "text/vtt"}
@@ -15,11 +16,12 @@ TYPES = {"text": "text/plain", "srt": "text/plain", "vtt": "text/vtt"}
 @dataclass(frozen=True)
 class Transcript:
     """What was said, with the times of its words where the recogniser knows them, of a recording
-    of `seconds`."""
+    of `seconds`, in a language by its code."""
 
     text: str
     words: Sequence[TimedWord] | None
     seconds: float
+    language: str = "en"
 
     @property
     def segments(self) -> list[TimedWord]:
@@ -35,7 +37,8 @@ class Transcript:
                 last.append(word)
             else:
                 found.append([word])
-        return [(" ".join(w for w, _, _ in one), one[0][1], one[-1][2]) for one in found]
+        space = "" if self.language == "zh" else " "
+        return [(space.join(w for w, _, _ in one), one[0][1], one[-1][2]) for one in found]
 
 
 def written(transcript: Transcript, kind: str, granularities: Sequence[str]) -> bytes:
@@ -51,7 +54,7 @@ def written(transcript: Transcript, kind: str, granularities: Sequence[str]) -> 
     if kind == "verbose_json":
         body = {
             "task": "transcribe",
-            "language": "english",
+            "language": LANGUAGES[transcript.language],
             "duration": round(transcript.seconds, 3),
             **body,
         }

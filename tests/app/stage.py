@@ -21,6 +21,7 @@ class ToldUtterance:
     def __init__(self, recognizer: "ToldRecognizer") -> None:
         self.partial = ""
         self.words: Any = None
+        self.language = "en"
         self.num_samples = 0
         self.aborted = False
         self._recognizer = recognizer
@@ -44,6 +45,9 @@ class ToldUtterance:
 
 class ToldRecognizer:
     name = "told"
+    rehears = False
+    languages = ("en",)
+    caveat = ""
 
     def __init__(self, *texts: str) -> None:
         self.texts = list(texts)
@@ -51,7 +55,7 @@ class ToldRecognizer:
         self.words: Any = None
         self.opened: list[ToldUtterance] = []
 
-    def open(self) -> ToldUtterance:
+    def open(self, language: str | None = None, times: bool = False) -> ToldUtterance:
         self.opened.append(ToldUtterance(self))
         return self.opened[-1]
 

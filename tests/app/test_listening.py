@@ -27,7 +27,7 @@ def test_an_abort_reaches_every_stretch(num_stretches: int, is_open: bool) -> No
 
 
 class CannotOpen(ToldRecognizer):
-    def open(self) -> ToldUtterance:
+    def open(self, language: str | None = None, times: bool = False) -> ToldUtterance:
         raise RepError("the recogniser's process cannot be started")
 
 
@@ -47,7 +47,7 @@ def test_a_text_that_is_not_there_yet_is_not_an_error() -> None:
     class Waits(ToldRecognizer):
         future: Future[str] = Future()
 
-        def open(self) -> ToldUtterance:
+        def open(self, language: str | None = None, times: bool = False) -> ToldUtterance:
             utterance = super().open()
             utterance.finish = lambda: self.future  # type: ignore[method-assign]
             return utterance

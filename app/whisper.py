@@ -1,0 +1,172 @@
+"""Whisper as a recogniser of the chat: partial words while a person speaks, the text in the pause.
+
+Whisper hears a stretch of speech as a whole, so what was made of its first half is dropped when the
+speaker goes on (`Recognizer.rehears`). Partial words are those on which two looks in a row agree
+(local agreement: Liu et al., arXiv 2005.11185, section 3.2).
+"""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from app.recognition import TimedWord
+from data.audio import SAMPLE_RATE, resample
+from data.recognition.whisper import LANGUAGES, WHISPER_HZ, Transcript, Whisper
+from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
+
+_LOOK_EVERY = SAMPLE_RATE  # samples of new sound between two looks at what was said so far
+
+
+class WhisperRecognizer:
+    """Speech to English or Mandarin with punctuation.
+
+    Args:
+        model: a folder of weights, or a name that faster-whisper knows.
+        language: "en" or "zh"; None finds it anew in each utterance.
+        download: fetch weights that are not on this machine.
+
+    Raises:
+        InputError, MissingModelError: as `find_whisper` does.
+    """
+
+    name = "whisper"
+    rehears = True
+    languages = LANGUAGES
+    caveat = ""
+
+    def __init__(
+        self, model: str = DEFAULT_MODEL, language: str | None = None, download: bool = False
+    ) -> None:
+        self._whisper = Whisper(find_whisper(model, download))
+        self._language = language
+        # One at a time: the model uses both of two cores already.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
+        self._waiting = 0
+        self._lock = threading.Lock()
+
+    def open(self, language: str | None = None, times: bool = False) -> "WhisperUtterance":
+        """See `app.recognition.Recognizer`."""
+        return WhisperUtterance(self, language or self._language, times)
+
+    def close(self) -> None:
+        """See `app.recognition.Recognizer`."""
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def idle(self) -> bool:
+        """Whether a look now would hold nobody up."""
+        return self._waiting == 0
+
+    def submit(
+        self, samples: np.ndarray, language: str | None, final: bool, times: bool
+    ) -> "Future[Transcript]":
+        """Recognises samples `[T]` at 24 kHz when it is their turn."""
+        with self._lock:
+            self._waiting += 1
+        future = self._pool.submit(self._transcribe, samples, language, final, times)
+        future.add_done_callback(self._done)
+        return future
+
+    def _done(self, _: "Future[Transcript]") -> None:
+        with self._lock:
+            self._waiting -= 1
+
+    def _transcribe(
+        self, samples: np.ndarray, language: str | None, final: bool, times: bool
+    ) -> Transcript:
+        return self._whisper.transcribe(
+            resample(samples, SAMPLE_RATE, WHISPER_HZ),
+            language,
+            beam_size=5 if final else 1,
+            word_times=times,
+        )
+
+
+class WhisperUtterance:
+    """See `app.recognition.Utterance`."""
+
+    def __init__(self, recognizer: WhisperRecognizer, language: str | None, times: bool) -> None:
+        self.partial = ""
+        self.words: tuple[TimedWord, ...] | None = None
+        self.language: str | None = None
+        self._recognizer, self._language, self._times = recognizer, language, times
+        self._pieces: list[np.ndarray] = []
+        self._unseen = 0
+        self._agreement = Agreement()
+        self._look: Future[Transcript] | None = None
+        self._final: Future[Transcript] | None = None
+        self._text: Future[str] = Future()
+        self._text.set_running_or_notify_cancel()
+        self._aborted = False
+
+    def push(self, samples: np.ndarray) -> None:
+        self._pieces.append(samples)
+        self._unseen += len(samples)
+        if self._unseen >= _LOOK_EVERY and self._recognizer.idle:
+            self._unseen = 0
+            self._look = self._submit(final=False)
+            self._look.add_done_callback(self._looked)
+
+    def finish(self) -> "Future[str]":
+        if self._final is None and not self._aborted:
+            if self._look is not None:
+                self._look.cancel()
+            self._final = self._submit(final=True)
+            self._pieces.clear()
+            self._final.add_done_callback(self._finished)
+        return self._text
+
+    def abort(self) -> None:
+        self._aborted = True
+        self._pieces.clear()
+        for future in (self._look, self._final):
+            if future is not None:
+                future.cancel()
+
+    def _submit(self, final: bool) -> "Future[Transcript]":
+        sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
+        return self._recognizer.submit(sound, self._language, final, final and self._times)
+
+    def _looked(self, look: "Future[Transcript]") -> None:
+        if not (look.cancelled() or look.exception() or self._aborted):
+            self.partial = self._agreement.take(look.result().text)
+
+    def _finished(self, final: "Future[Transcript]") -> None:
+        if final.cancelled():
+            self._text.set_result("")  # aborted: nobody waits for it
+        elif (error := final.exception()) is not None:
+            self._text.set_exception(error)
+        else:
+            found = final.result()
+            self.partial, self.language = found.text, found.language
+            if self._times:
+                self.words = tuple((word.text, word.start, word.end) for word in found.words)
+            self._text.set_result(found.text)
+
+
+class Agreement:
+    """The words on which the last two hypotheses of a growing utterance agree; they only grow."""
+
+    def __init__(self) -> None:
+        self._agreed = ""
+        self._last: list[str] = []
+
+    def take(self, text: str) -> str:
+        """Takes the next hypothesis; returns what is agreed on so far."""
+        # Mandarin is written without spaces: a character is a word.
+        words = text.split() if " " in text or text.isascii() else list(text)
+        count = 0
+        for ours, theirs in zip(words, self._last, strict=False):
+            if _plain(ours) != _plain(theirs):
+                break
+            count += 1
+        joined = ("" if words == list(text) else " ").join(words[:count])
+        self._last = words
+        if len(joined) >= len(self._agreed):
+            self._agreed = joined
+        return self._agreed
+
+
+def _plain(word: str) -> str:
+    return "".join(c for c in word.lower() if c.isalnum())

@@ -1,0 +1,201 @@
+"""Whisper in the role of a recogniser: partial words, finals, aborts, and what stands in for it."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app import local_recognizer as chosen
+from app.hearing import Memory
+from app.listening import Listening
+from app.local_recognizer import local_recognizer
+from app.whisper import Agreement, WhisperRecognizer
+from data.audio import SAMPLE_RATE
+from data.errors import InputError, MissingModelError
+from data.recognition.whisper import Transcript, Word
+from tests.app.stage import ToldRecognizer
+
+WORDS = "Good morning, how far is it from here?".split()
+
+
+class SlowWhisper:
+    """Hears a word a second, and waits to be let go where it is told to."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.calls: list[dict[str, Any]] = []
+
+    def transcribe(self, samples: np.ndarray, language: str | None, **options: Any) -> Transcript:
+        self.calls.append({"seconds": len(samples) / 16_000, "language": language, **options})
+        assert self.gate.wait(10)
+        heard = WORDS[: round(len(samples) / 16_000)]
+        words = tuple(Word(word, i, i + 1.0, 0.9) for i, word in enumerate(heard))
+        return Transcript(" ".join(heard), language or "en", 0.9, words)
+
+
+@pytest.fixture
+def whisper(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[WhisperRecognizer, SlowWhisper]]:
+    model = SlowWhisper()
+    monkeypatch.setattr("app.whisper.Whisper", lambda folder: model)
+    monkeypatch.setattr("app.whisper.find_whisper", lambda name, download: name)
+    recognizer = WhisperRecognizer()
+    yield recognizer, model
+    model.gate.set()
+    recognizer.close()
+
+
+def second() -> np.ndarray:
+    return np.zeros(SAMPLE_RATE, np.float32)
+
+
+def settle(recognizer: WhisperRecognizer) -> None:
+    recognizer._pool.submit(lambda: None).result(10)
+
+
+def test_partial_words_come_while_a_person_speaks(whisper) -> None:
+    recognizer, _ = whisper
+    utterance = recognizer.open()
+    partials = []
+    for _ in range(4):
+        utterance.push(second())
+        settle(recognizer)
+        partials.append(utterance.partial)
+    assert partials == ["", "Good", "Good morning,", "Good morning, how"]
+    assert utterance.finish().result(10) == "Good morning, how far"
+    assert utterance.words is None
+
+
+def test_a_look_is_left_out_while_the_model_is_busy(whisper) -> None:
+    recognizer, model = whisper
+    model.gate.clear()
+    utterance = recognizer.open()
+    for _ in range(5):
+        utterance.push(second())
+    model.gate.set()
+    assert utterance.finish().result(10) == "Good morning, how far is"
+    assert len(model.calls) == 2  # one look and the end, not five
+
+
+def test_times_and_language_are_given_where_they_are_asked_for(whisper) -> None:
+    recognizer, model = whisper
+    utterance = recognizer.open("zh", times=True)
+    utterance.push(second())
+    assert utterance.finish().result(10) == "Good"
+    assert (utterance.words, utterance.language) == ((("Good", 0, 1.0),), "zh")
+    assert [(one["language"], one["word_times"]) for one in model.calls][-1] == ("zh", True)
+
+
+def test_what_is_aborted_while_it_waits_is_never_worked_on(whisper) -> None:
+    recognizer, model = whisper
+    model.gate.clear()
+    first, second_one = recognizer.open(), recognizer.open()
+    for utterance in (first, second_one):
+        utterance.push(second()[:100])
+        utterance.finish()
+    second_one.abort()
+    model.gate.set()
+    first.finish().result(10)
+    settle(recognizer)
+    assert len(model.calls) == 1
+    assert second_one.finish().result(10) == ""
+
+
+def test_an_error_is_the_texts_error(whisper) -> None:
+    recognizer, model = whisper
+    model.transcribe = lambda *_, **__: 1 / 0
+    utterance = recognizer.open()
+    utterance.push(second()[:100])
+    with pytest.raises(ZeroDivisionError):
+        utterance.finish().result(10)
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "agreed"),
+    [
+        (["I"], ""),
+        (["I", "I think"], "I"),
+        (["I think", "I thank you", "I thank you all"], "I thank you"),
+        (["Good morning", "good morning, sir"], "good morning,"),
+        (["a b c d", "a b c d", "a"], "a b c d"),
+        (["今天", "今天天气", "今天天气很好"], "今天天气"),
+        (["", "", "yes", "yes"], "yes"),
+    ],
+)
+def test_agreed_words_are_those_of_two_looks_and_never_fewer(hypotheses, agreed) -> None:
+    agreement = Agreement()
+    shown = [agreement.take(text) for text in hypotheses]
+    assert shown[-1] == agreed
+    assert [len(one) for one in shown] == sorted(len(one) for one in shown)
+
+
+class Rehears(ToldRecognizer):
+    rehears = True
+
+
+def test_a_turn_that_goes_on_after_a_pause_is_heard_again_as_a_whole() -> None:
+    recognizer, memory = Rehears("What is the", "What is the capital of France?"), Memory(60.0)
+    turn = Listening(0, 0, recognizer, memory)
+    for end in (2, 5):
+        memory.push(np.zeros((end - turn._fed // SAMPLE_RATE) * SAMPLE_RATE, np.float32))
+        turn.feed(end * SAMPLE_RATE)
+        turn.pause(end * SAMPLE_RATE, end * SAMPLE_RATE)
+    turn.ended_at = 1.0
+    assert turn.recognised
+    assert turn.partial == "What is the capital of France?"
+    assert [one.num_samples for one in recognizer.opened] == [2 * SAMPLE_RATE, 5 * SAMPLE_RATE]
+    assert [one.aborted for one in recognizer.opened] == [True, False]
+
+
+def test_a_long_turn_is_heard_in_stretches_all_of_which_count() -> None:
+    recognizer, memory = Rehears("One.", "Two."), Memory(70.0)
+    turn = Listening(0, 0, recognizer, memory)
+    for end in (26, 50):
+        memory.push(np.zeros(end * SAMPLE_RATE - turn._fed, np.float32))
+        turn.feed(end * SAMPLE_RATE)
+        turn.pause(end * SAMPLE_RATE, end * SAMPLE_RATE)
+    turn.ended_at = 1.0
+    assert turn.partial == "One. Two."
+
+
+def test_words_already_shown_stay_while_a_turn_is_heard_again() -> None:
+    recognizer, memory = Rehears("What is the"), Memory(60.0)
+    turn = Listening(0, 0, recognizer, memory)
+    memory.push(second())
+    turn.feed(SAMPLE_RATE)
+    turn.pause(SAMPLE_RATE, SAMPLE_RATE)
+    memory.push(second())
+    turn.feed(2 * SAMPLE_RATE)
+    assert turn.partial == "What is the"
+
+
+@pytest.fixture
+def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str, download: bool) -> None:
+        raise MissingModelError(f"the weights of Whisper {name!r} are not on this machine; do X")
+
+    monkeypatch.setattr("app.whisper.find_whisper", missing)
+
+
+def test_without_weights_pocketsphinx_stands_in_and_says_so(no_weights, caplog) -> None:
+    recognizer = local_recognizer()
+    try:
+        assert recognizer.name == "pocketsphinx"
+        assert "English only" in recognizer.caveat
+        assert "do X" in recognizer.caveat
+        assert recognizer.caveat in caplog.text
+    finally:
+        recognizer.close()
+
+
+@pytest.mark.parametrize("asked", [{"choice": "whisper"}, {"model": "base"}, {"language": "zh"}])
+def test_whisper_asked_for_by_name_is_not_swapped(no_weights, asked) -> None:
+    with pytest.raises(MissingModelError, match="do X"):
+        local_recognizer(**asked)
+
+
+def test_pocketsphinx_refuses_mandarin() -> None:
+    with pytest.raises(InputError, match="--asr whisper"):
+        chosen.local_recognizer("pocketsphinx", language="zh")

@@ -15,7 +15,7 @@ from threading import Lock
 from data.errors import InputError, MissingModelError
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_LATIN = re.compile(r"[A-Za-z][A-Za-z' -]*[A-Za-z]|[A-Za-z]")
+_LATIN = re.compile(r"[A-Za-zÀ-ɏ](?:[A-Za-zÀ-ɏ' -]*[A-Za-zÀ-ɏ])?")
 _TIE = "^"
 _FOR_ALL = {
     f"a{_TIE}ɪ": "I", f"a{_TIE}ʊ": "W", f"e{_TIE}ɪ": "A", f"ɔ{_TIE}ɪ": "Y", f"t{_TIE}ʃ": "ʧ",
@@ -31,6 +31,7 @@ ACCENTS = tuple(_OF_ACCENT)
 # Words that espeak-ng reads otherwise than they are meant: "ay" is the letter A here.
 _RESPELT = ((re.compile(r"\bay\b", re.I), "eigh"),)
 _FULL_WIDTH = str.maketrans("，。！？；：（）、～", ",.!?;:(),—")
+_PAUSES_OF_MANDARIN = re.compile(r"[-/~@+=|·・_《》【】]+")
 _lock = Lock()  # espeak-ng keeps one global state
 
 
@@ -42,11 +43,17 @@ def phonemes(text: str, accent: str = "en-us") -> str:
         accent: of English, one of ACCENTS.
 
     Raises:
-        InputError: digits in the text, which would be read wrong.
+        InputError: digits in the text, which would be read wrong, or letters of another script.
         MissingModelError: Mandarin, and misaki is not installed.
     """
     if re.search(r"\d", text):
         raise InputError(f"the teacher reads no digits, got {text!r:.60}; write numbers in words")
+    foreign = [c for c in text if c.isalpha() and not _HAN.match(c) and not _LATIN.match(c)]
+    if foreign:
+        raise InputError(
+            f"the teacher reads English and Mandarin, got {foreign[0]!r} in {text!r:.60}; "
+            "leave it out"
+        )
     if not is_mandarin(text):
         return _english(text, accent)
     parts, position = [], 0
@@ -77,7 +84,7 @@ def _english(text: str, accent: str) -> str:
 
 
 def _mandarin(text: str) -> str:
-    text = text.translate(_FULL_WIDTH)
+    text = _PAUSES_OF_MANDARIN.sub(" ", text.translate(_FULL_WIDTH))
     if not _HAN.search(text):
         return text
     return _misaki()(text)[0]

@@ -1,0 +1,27 @@
+"""Texts of the synthetic corpus are read aloud by the models' own frontend, in their language."""
+
+import pickle
+
+import pytest
+
+from app.corpus import spell
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("It's $5 at 7 pm.", "five dollars"),
+        ("Call 555-0199 on March 4th.", "March fourth"),
+        ("他出生于1968年。", "一九六八年"),
+        ("门票120元。", "一百二十元"),
+        ("我的号码是A380。", "三"),
+        ("我们六点去吃 pizza 吧。", "pizza"),
+    ],
+)
+def test_numbers_are_spelt_in_the_language_of_the_text(text: str, spoken: str) -> None:
+    assert spoken in spell(text)
+    assert not any(character.isdigit() for character in spell(text))
+
+
+def test_it_travels_to_workers() -> None:
+    assert pickle.loads(pickle.dumps(spell)) is spell

@@ -134,7 +134,7 @@ def tools() -> dict[str, str]:
 
 def _with_source(row: Row, source: Source) -> Row:
     rights = {key: source.rights.get(key) or None for key in ("license", "consent")}
-    return {**row, "source": source.path.name, **rights}
+    return {**row, "source": source.name, **rights}
 
 
 def _reason_of(row: Row) -> Row:
@@ -152,7 +152,7 @@ def _write_summary(
     summary = {
         "config": {stage.name: config.settings(stage.name) for stage in STAGES},
         "tools": tools(),
-        "sources": {s.sha256: {"name": s.path.name, **s.rights} for s in sources},
+        "sources": {s.sha256: {"name": s.name, **s.rights} for s in sources},
         "accepted": len(accepted),
         "dropped": counts,
     }

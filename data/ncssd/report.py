@@ -121,9 +121,11 @@ def _example(context: Context, row: Row) -> str:
     )
     offset = row.get("offset", 0.0)
     return (
-        f"<article><h3>{row['id']}</h3><p class='small'>{html.escape(row['source'])}, "
-        f"{row['start'] + offset:.1f} to {row['end'] + offset:.1f} s; SNR {row['snr_db']} dB; "
-        f"DNSMOS {row.get('dnsmos', 'not measured')}</p>"
+        f"<article><h3>{html.escape(str(row['id']))}</h3>"
+        f"<p class='small'>{html.escape(row['source'])}, "
+        f"{row['start'] + offset:.1f} to {row['end'] + offset:.1f} s; "
+        f"SNR {html.escape(str(row['snr_db']))} dB; "
+        f"DNSMOS {html.escape(str(row.get('dnsmos', 'not measured')))}</p>"
         f'<audio controls preload="none" src="data:audio/mpeg;base64,{sound}"></audio>'
         f"{turn_lines(turns, row['start'], end)}"
         f"<details><summary>Text</summary><ol>{lines}</ol></details></article>"

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,11 @@ class Source:
     path: Path
     sha256: str
     rights: Row
+
+    @property
+    def name(self) -> str:
+        """The file's name; bytes in it that are no UTF-8 are replaced."""
+        return os.fsencode(self.path.name).decode(errors="replace")
 
 
 def find_media(inputs: list[Path], out: Path | None = None) -> list[Path]:

@@ -143,8 +143,9 @@ def _joined(parts: list[tuple[str, Rendering]], line: Delivery) -> Spoken:
     """The pieces of a line one after the other, at the rate they are to be played at."""
     phones: list[Phone] = []
     offset = 0.0
+    mandarin = is_mandarin(line.text)
     for letters, rendering in parts:
-        found = phones_of(letters, rendering.durations, rendering.samples)
+        found = phones_of(letters, rendering.durations, rendering.samples, mandarin)
         phones += [(name, start + offset, end + offset) for name, start, end in found]
         offset += rendering.samples.shape[0] / SAMPLE_RATE
     samples = np.concatenate([rendering.samples for _, rendering in parts])

@@ -4,6 +4,7 @@ import numpy as np
 
 from data.audio import SAMPLE_RATE
 from data.synthetic.kokoro.generator import FRAME_SAMPLES
+from data.synthetic.kokoro.naming import SPACE, units_of
 from data.synthetic.phones import PAUSE, Phone
 
 LEAD_S = 0.05
@@ -14,50 +15,33 @@ _AUDIBLE = 0.01  # of the peak
 _LEVEL_SAMPLES = 120
 _PAUSE_FRAMES = 5  # a space that is longer is a pause
 
-# Kokoro's letters for two sounds -> IPA.
-_IPA = {
-    "A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "ʤ": "dʒ", "ʧ": "tʃ",
-    "T": "ɾ", "ᵊ": "ə", "ʦ": "ts", "ʨ": "tɕ", "ꭧ": "tʂ",
-}  # fmt: skip
-_STRESS = "ˈˌ"
-_TONES = "→↗↓↘"
-_AFTER = frozenset("ːʰʲ" + _TONES)
-_PAUSES = frozenset(';:,.!?—…"()“”')
 
-
-def phones_of(letters: str, durations: np.ndarray, samples: np.ndarray) -> list[Phone]:
-    """Phones with their times.
-
-    A stress mark's time belongs to the vowel after it; that of a tone, a length or an aspiration
-    to the sound before it. A space is divided between its neighbours, unless it is a pause.
+def phones_of(
+    letters: str, durations: np.ndarray, samples: np.ndarray, mandarin: bool = False
+) -> list[Phone]:
+    """Phones with their times; a short space is divided between its neighbours.
 
     Args:
         letters: what was spoken, a token each.
         durations: frames of the silence before, of each token, of the silence after, `[N + 2]`.
         samples: the sound, `[600 T]`.
+        mandarin: whether the text is Mandarin.
 
     Returns:
-        IPA names, tones behind their vowels, PAUSE for silence; all within the sound.
+        Names as of `units_of`, PAUSE for silence; one after the other, within the sound.
     """
     assert len(durations) == len(letters) + 2
     ends = np.clip(np.cumsum(durations) * _FRAME_S - LEAD_S, 0.0, _end_of_sound(samples))
     phones: list[Phone] = [(PAUSE, 0.0, float(ends[0]))]
-    for letter, frames, end in zip(letters, durations[1:-1], ends[1:-1], strict=True):
-        name, start, before = phones[-1]
-        end = float(end)
-        if letter in _AFTER and name != PAUSE:
-            tone = letter if letter in _TONES or letter == "ʰ" else ""
-            phones[-1] = (name + tone, start, end)
-        elif letter == " ":
-            phones.append((PAUSE if frames >= _PAUSE_FRAMES else " ", before, end))
-        elif letter in _PAUSES:
-            phones.append((PAUSE, before, end))
-        elif name == _STRESS:
-            phones[-1] = (_IPA.get(letter, letter), start, end)
-        else:
-            phones.append((_STRESS if letter in _STRESS else _IPA.get(letter, letter), before, end))
+    position = 0
+    for name, num_letters in units_of(letters, mandarin):
+        frames = durations[position + 1 : position + 1 + num_letters].sum()
+        position += num_letters
+        if name == SPACE and frames >= _PAUSE_FRAMES:
+            name = PAUSE
+        phones.append((name, phones[-1][2], float(ends[position])))
     phones.append((PAUSE, phones[-1][2], samples.shape[0] / SAMPLE_RATE))
-    return _without_spaces([phone for phone in phones if phone[0] != _STRESS])
+    return _without_spaces(phones)
 
 
 def _end_of_sound(samples: np.ndarray) -> float:
@@ -72,7 +56,7 @@ def _without_spaces(phones: list[Phone]) -> list[Phone]:
     """Divides the time of short spaces between their neighbours; pauses take it all."""
     kept: list[Phone] = []
     for index, (name, start, end) in enumerate(phones):
-        if name != " ":
+        if name != SPACE:
             kept.append((name, kept[-1][2] if kept else start, end))
             continue
         silent_before = kept[-1][0] == PAUSE

@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 
 from data.audio import SAMPLE_RATE
+from data.synthetic.kokoro.naming import units_of
 from data.synthetic.kokoro.timing import LEAD_S, phones_of
 from data.synthetic.phones import PAUSE
 
 FRAME_S = 0.025
 
 
-def phones(letters: str, frames: list[int], sounding: float | None = None):
+def phones(letters: str, frames: list[int], sounding: float | None = None, mandarin: bool = False):
     total = sum(frames) * 600
     samples = np.full(total, 0.3, np.float32)
     if sounding is not None:
         samples[int(sounding * SAMPLE_RATE) :] = 0.0
-    return phones_of(letters, np.array(frames), samples)
+    return phones_of(letters, np.array(frames), samples, mandarin)
 
 
 def frames_of(found) -> list[tuple[str, float]]:
@@ -39,9 +40,6 @@ def test_the_sound_runs_ahead() -> None:
         ("ˌIm", [1, 4, 2], [("aɪ", 5), ("m", 2)]),
         ("ʤˈʌʧ", [3, 1, 2, 2], [("dʒ", 3), ("ʌ", 3), ("tʃ", 2)]),
         ("iːt", [3, 2, 1], [("i", 5), ("t", 1)]),
-        ("ni↓", [2, 3, 1], [("n", 2), ("i↓", 4)]),
-        ("tʰi→ŋ", [2, 1, 3, 1, 4], [("tʰ", 3), ("i→", 4), ("ŋ", 4)]),
-        ("ma→ b", [2, 3, 1, 1, 2], [("m", 2), ("a→", 4.5), ("b", 2.5)]),
         ("a b", [3, 2, 4], [("a", 4), ("b", 5)]),
         ("a b", [3, 6, 4], [("a", 3), (PAUSE, 6), ("b", 4)]),
         ("a, b", [3, 5, 2, 4], [("a", 3), (PAUSE, 7), ("b", 4)]),
@@ -51,6 +49,30 @@ def test_the_sound_runs_ahead() -> None:
 )  # fmt: skip
 def test_marks_belong_to_their_sounds(letters, frames, expected) -> None:
     assert frames_of(phones(letters, [8, *frames, 8])) == expected
+
+
+@pytest.mark.parametrize(
+    ("letters", "frames", "expected"),
+    [
+        ("ni↓", [2, 3, 1], [("n", 2), ("i3", 4)]),
+        ("tʰi→ŋ", [2, 1, 3, 1, 4], [("t", 3), ("i1", 4), ("ŋ", 4)]),
+        ("xau↓ pa", [2, 2, 2, 1, 2, 3, 3], [("x", 2), ("au3", 6), ("b", 4), ("a5", 3)]),
+        ("ꭧʰə↗ŋ", [2, 1, 3, 1, 2], [("tʂʰ", 3), ("ə2", 4), ("ŋ", 2)]),
+        ("njɛ↗n", [2, 1, 3, 1, 2], [("n", 2), ("j", 1), ("e2", 4), ("n", 2)]),
+        ("ɻɨ↘ ʨʰy↘", [2, 2, 1, 2, 2, 1, 3, 1], [("ʐ", 2), ("ɨ4", 4), ("tɕʰ", 4), ("y4", 4)]),
+        ("tɤ pˈitsə pa", [2, 3, 2, 2, 1, 3, 2, 2, 3, 2, 2, 3],
+         [("d", 2), ("ɤ5", 4), ("p", 3), ("i", 4), ("t", 2), ("s", 2), ("ə", 4), ("b", 3),
+          ("a5", 3)]),
+    ],
+)  # fmt: skip
+def test_mandarin_is_named_as_the_models_do(letters, frames, expected) -> None:
+    assert frames_of(phones(letters, [8, *frames, 8], mandarin=True)) == expected
+
+
+@pytest.mark.parametrize("letters", ["ˈ", "aˈ", "ːa", "↗", "ʰn", "a→→", ".ˈ,", " ", "", "ŋ↘ ʰ"])
+@pytest.mark.parametrize("mandarin", [False, True])
+def test_no_letter_is_lost(letters: str, mandarin: bool) -> None:
+    assert sum(length for _, length in units_of(letters, mandarin)) == len(letters)
 
 
 def test_phones_end_with_the_sound() -> None:

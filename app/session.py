@@ -150,6 +150,18 @@ class Session:
         self._agent.report(reply, played, finished, stopped)
         self.tick()
 
+    def truncate(self, reply: int, played: int) -> None:
+        """Cuts a reply where the listener stopped playing it, after so many samples.
+
+        Raises:
+            InputError: it is history already.
+        """
+        speaking = self._speaking
+        if speaking is None or speaking.answer.number != reply:
+            raise InputError("that item has been played to its end")
+        self.stop("truncated")
+        self.report(reply, played, finished=False, stopped=True)
+
     def measured(self, reply: int, first_audio_ms: float) -> None:
         """Takes the page's measurement: end of the user's speech to the first sample played."""
         self._metrics.first_audio.observe(first_audio_ms / 1000)
@@ -167,6 +179,12 @@ class Session:
             self._drop_listening()  # sound that was collected and not committed
         self.settings = settings
         self._user.ears.adjust(settings.hearing)
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is being made or spoken, and was not cut."""
+        speaking = self._speaking
+        return speaking is not None and speaking.stop_by is None
 
     @property
     def idle_s(self) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
+from app.hearing import MAX_TURN_S
 from app.hub import BusyError, Hub
 from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit, write_object
 from app.session import Session
@@ -66,8 +67,9 @@ class Channel:
         self._errors = 0
         self._goodbye = 1000
         self._sending_since: float | None = None
-        # Real time and a half, and 30 s at once: a machine that stood still gets what piled up.
-        self._sound_rate = RateLimit(1.5, 30.0)
+        # Real time and a half, and a whole turn at once: a recording, or what piled up on a machine
+        # that stood still.
+        self._sound_rate = RateLimit(1.5, float(MAX_TURN_S))
         self._message_rate = RateLimit(40.0, 200.0)
 
     async def run(self, read: Callable[[], Awaitable[None]]) -> None:

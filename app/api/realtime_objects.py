@@ -1,0 +1,136 @@
+"""Objects of OpenAI's realtime interface (sessions, items, responses), and the beta's forms."""
+
+from typing import Any
+
+from app.api.audio_formats import PCM, public_format
+from app.api.realtime_settings import RealtimeSettings
+from app.hub import Engines
+from app.replies import Briefing
+
+_BETA_FORMATS = {PCM: "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
+_BETA_KINDS = {
+    "conversation.item.added": "conversation.item.created",
+    "response.output_audio.delta": "response.audio.delta",
+    "response.output_audio.done": "response.audio.done",
+    "response.output_audio_transcript.delta": "response.audio_transcript.delta",
+    "response.output_audio_transcript.done": "response.audio_transcript.done",
+}
+_NOT_IN_BETA = ("conversation.item.done",)
+
+
+def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> dict[str, Any]:
+    """The session as its client sees it.
+
+    Args:
+        name: of the session.
+        settings: that hold now.
+        engines: what can be chosen.
+    """
+    session = settings.session
+    briefing = session.briefing or Briefing()
+    voices, predictors = engines.speaker.voices, engines.speaker.predictors
+    transcription = {"model": engines.recognizer.name} if settings.transcribe else None
+    return {
+        "type": "realtime",
+        "object": "realtime.session",
+        "id": name,
+        "model": session.predictor or predictors[0],
+        "output_modalities": ["audio"],
+        "instructions": briefing.instructions,
+        "tools": [],
+        "tool_choice": "auto",
+        "max_output_tokens": briefing.max_tokens or "inf",
+        "tracing": None,
+        "truncation": "auto",
+        "prompt": None,
+        "audio": {
+            "input": {
+                "format": public_format(settings.input_format),
+                "transcription": transcription,
+                "noise_reduction": None,
+                "turn_detection": _turn_detection(settings),
+            },
+            "output": {
+                "format": public_format(settings.output_format),
+                "voice": session.voice or next(iter(voices)),
+                "speed": session.rate,
+            },
+        },
+    }
+
+
+def beta_session_object(name: str, settings: RealtimeSettings, engines: Engines) -> dict[str, Any]:
+    """The same in the form of the beta interface."""
+    found = session_object(name, settings, engines)
+    sound, briefing = found["audio"], settings.session.briefing or Briefing()
+    kept = ("object", "id", "model", "instructions", "tools", "tool_choice", "tracing")
+    return {
+        **{name: found[name] for name in kept},
+        "modalities": ["text", "audio"],
+        "voice": sound["output"]["voice"],
+        "speed": sound["output"]["speed"],
+        "input_audio_format": _BETA_FORMATS[settings.input_format],
+        "output_audio_format": _BETA_FORMATS[settings.output_format],
+        "input_audio_transcription": sound["input"]["transcription"],
+        "input_audio_noise_reduction": None,
+        "turn_detection": sound["input"]["turn_detection"],
+        "temperature": briefing.temperature,
+        "max_response_output_tokens": found["max_output_tokens"],
+    }
+
+
+def _turn_detection(settings: RealtimeSettings) -> dict[str, Any] | None:
+    session = settings.session
+    if not session.detect_turns:
+        return None
+    return {
+        "type": "server_vad",
+        "threshold": settings.threshold,
+        "prefix_padding_ms": session.hearing.prefix_ms,
+        "silence_duration_ms": session.hearing.silence_ms,
+        "create_response": session.create_response,
+        "interrupt_response": session.interrupt,
+        "idle_timeout_ms": None,
+    }
+
+
+def item_object(name: str, role: str, content: dict[str, Any] | None) -> dict[str, Any]:
+    """A message of a conversation; without content it is in progress."""
+    return {
+        "id": name,
+        "object": "realtime.item",
+        "type": "message",
+        "status": "in_progress" if content is None else "completed",
+        "role": role,
+        "content": [] if content is None else [content],
+    }
+
+
+def response_object(name: str, status: str, details: dict[str, Any] | None) -> dict[str, Any]:
+    """A response without its output."""
+    return {
+        "object": "realtime.response",
+        "id": name,
+        "status": status,
+        "status_details": details,
+        "output": [],
+    }
+
+
+def in_beta(event: dict[str, Any]) -> dict[str, Any] | None:
+    """An event in the beta's form; None where the beta has none."""
+    kind = event["type"]
+    if kind in _NOT_IN_BETA:
+        return None
+    return {**_content_in_beta(event), "type": _BETA_KINDS.get(kind, kind)}
+
+
+def _content_in_beta(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_content_in_beta(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {name: _content_in_beta(one) for name, one in value.items()}
+    if inner.get("type") == "output_audio":
+        inner["type"] = "audio"
+    return inner

@@ -116,7 +116,6 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     }
     check_folder(arguments.out)
     media = find_media(arguments.inputs, arguments.out)
-    _prepare(arguments.out, formats)
     sources = read_sources(media, rights, arguments.require_license)
     engine: Engine
     closing: contextlib.AbstractContextManager = contextlib.nullcontext()
@@ -127,6 +126,7 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
         closing = contextlib.closing(engine)
     else:
         engine = Serial() if arguments.workers == 1 else Pool(arguments.workers)
+    _prepare(arguments.out, formats)
     began = time.monotonic()
     try:
         with closing, Bars(arguments.quiet) as bars:

@@ -40,7 +40,8 @@ def test_pieces_are_the_text_and_come_when_speech_may_start(omni: Omni) -> None:
         assert thought.stopped or len(steps) == MAX_TOKENS
 
 
-def test_a_seed_repeats_an_answer(omni: Omni) -> None:
+def test_a_seed_repeats_an_answer(speaker: Speaker) -> None:
+    omni = Omni(tiny_thinker(seed=10), speaker)
     turns = [omni.exchange(USER, "", noise(1.5, seed=2))]
     first, again = omni.think(turns, 4), omni.think(turns, 4)
     assert list(first) == list(again)

@@ -17,7 +17,7 @@ from data.audio import (
     resample,
     write_audio,
 )
-from data.errors import InputError, RepError
+from data.errors import InputError, OutputError, RepError
 
 
 def tone(seconds: float = 0.5, rate: int = SAMPLE_RATE, hz: float = 440.0) -> np.ndarray:
@@ -143,7 +143,7 @@ def test_a_cut_off_recording_gives_what_is_left(tmp_path: Path) -> None:
 def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.wav or \.flac"):
         write_audio(tmp_path / "a.mp3", tone())
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(OutputError, match="does not exist"):
         write_audio(tmp_path / "no" / "a.wav", tone())
     with pytest.raises(InputError, match="NaN"):
         write_audio(tmp_path / "a.wav", np.array([np.nan]))

@@ -38,10 +38,12 @@ class Squawk:
 @dataclass
 class Parrot:
     """`ear` chooses the manner from what was heard last: by its loudness ("level"), or by the seed
-    alone ("none"). `late_s` is told too much in every word's time."""
+    alone ("none"). `late_s` is told too much in every word's time. `seed` is that of every
+    utterance; without one each reply has its own, and another pace."""
 
     ear: str = "none"
     late_s: float = 0.0
+    seed: int | None = None
     voices: dict[str, Voice] = field(default_factory=dict)
     heard: list[Any] = field(default_factory=list)
 
@@ -64,7 +66,9 @@ class Parrot:
             manner = "excited" if np.square(dialogue[-1]).mean() > 0.004 else "sad"
         elif self.ear == "level":
             manner = ("excited", "sad")[hash((options, text)) % 2]
-        seed = getattr(options, "seed", options) or 0  # of a test the number of the reply alone
+        seed = self.seed
+        if seed is None:
+            seed = getattr(options, "seed", options) or 0  # of a test the reply's number alone
         samples, _ = speak(voice.description, text, manner, seed)
         told = [(w, a + self.late_s, b + self.late_s) for w, a, b in align(samples, text) or []]
         return Squawk(samples, told)

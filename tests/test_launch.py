@@ -125,6 +125,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "requirements-lock.txt",
         "requirements-no-deps-lock.txt",
         "requirements-test-lock.txt",
+        "requirements-judges.txt",
         "requirements-models.txt",
     ):
         (tmp_path / name).write_text(f"{name}\n")
@@ -143,7 +144,10 @@ def test_an_environment_that_is_there_is_left_alone(tmp_path: Path, steps: list[
     launch.ensure_environment(with_tests=False)
     assert steps == []
     launch.ensure_environment(with_tests=True)
-    assert steps == ["installing requirements-test-lock.txt"]
+    assert steps == [
+        "installing requirements-test-lock.txt",
+        "installing requirements-judges.txt",
+    ]
     (tmp_path / "requirements-lock.txt").write_text("another\n")
     steps.clear()
     launch.ensure_environment(with_tests=True)

@@ -23,6 +23,7 @@ from models.evaluation import (
 )
 from models.evaluation.figures import Result, as_text, figure_table
 from models.evaluation.panel import Panel, default_cache
+from models.evaluation.recorded import recorded_set
 from models.evaluation.report import CARD, load, save, write_card, write_report
 from models.omni import Omni
 from models.predictors.table import PREDICTORS
@@ -177,7 +178,8 @@ def _parents() -> dict[str, argparse.ArgumentParser]:
         "--predictor", choices=PREDICTORS, help="the speech model (default: the first there is)"
     )
     sentences = groups["sentences"].add_argument
-    sentences("--data", type=Path, help="recordings in NCSSD layout instead of the teacher")
+    sentences("--data", type=Path, help="speech in NCSSD layout, instead of flite's")
+    sentences("--language", choices=("en", "zh"), help="of it, one language (default: both, apart)")
     sentences("--voices", help="the teacher's voices, with commas (default: flite's)")
     judges = groups["judges"].add_argument
     jobs = min(2, os.cpu_count() or 1)
@@ -205,7 +207,7 @@ def _measure(name: str, speaker: Speaker, panel: Panel, args: argparse.Namespace
 
     def chosen(seed: int) -> sets.EvaluationSet:
         if args.data is not None:
-            return sets.recorded_set(args.data, num)
+            return recorded_set(args.data, num, args.language)
         voices = args.voices.split(",") if args.voices else sets.teacher_voices()
         return sets.spoken_set(num, seed, voices)
 

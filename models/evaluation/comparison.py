@@ -34,6 +34,7 @@ NOISES_DB: tuple[float | None, ...] = (None, 20.0, 10.0, 5.0)  # speech over noi
 _SPEECH_ROWS = {
     "wer_difference": "WER minus teacher's, points",
     "similarity": "similarity to the voice",
+    "distillmos": "DistillMOS",
     "dnsmos": "DNSMOS overall",
     "f0_rmse_hz": "F0 error, Hz",
     "failures": "failures, %",
@@ -124,8 +125,8 @@ def _after_noise(
     after = "a clean history" if noise_db is None else f"noise at {noise_db:.0f} dB"
     ordered = order_of([one.samples for one in answers], panel)["both"]
     texts = [pair.answer for pair in pairs for _ in SIDES]
-    heard = panel.ask(transcribe, [(one.samples,) for one in answers])
-    errors = [word_errors(text, said) for text, said in zip(texts, heard, strict=True)]
+    heard = panel.ask(transcribe, [(one.samples, "en") for one in answers])
+    errors = [word_errors(text, said, "en") for text, said in zip(texts, heard, strict=True)]
     whose = [pair.voice for pair in pairs for _ in SIDES]
     known = {
         name: centroid(panel.ask(voice_embedding, [(sound,) for sound in sounds]))
@@ -136,8 +137,8 @@ def _after_noise(
     alike = [similarity(vector, known[whose[i]]) for i, vector in zip(made, embedded, strict=True)]
     teacher = [say(pair.voice, pair.answer, dialogue.ANSWER_TO[side], MANNER).samples
                for pair in pairs for side in SIDES]  # fmt: skip
-    theirs = panel.ask(transcribe, [(sound,) for sound in teacher])
-    lost = [word_errors(text, said)[0] for text, said in zip(texts, theirs, strict=True)]
+    theirs = panel.ask(transcribe, [(sound, "en") for sound in teacher])
+    lost = [word_errors(text, said, "en")[0] for text, said in zip(texts, theirs, strict=True)]
     words = [count for _, count in errors]
     return [
         ratio(f"manner_{mark}", f"manner follows after {after}", ordered, scale=100, unit="%"),

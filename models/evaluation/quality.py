@@ -1,13 +1,13 @@
-"""How clean speech sounds and whose voice it is: DNSMOS, PESQ, STOI, resemblyzer."""
+"""How natural and clean speech sounds, and whose voice it is: DistillMOS, DNSMOS, PESQ, STOI,
+resemblyzer."""
 
 import importlib.util
-from functools import cache
-from typing import Any
 
 import numpy as np
+import torch
 
 from data.audio import SAMPLE_RATE, resample
-from data.errors import MissingModelError
+from models.evaluation import judges
 
 _RATE = 16_000
 _WINDOW = 144_160  # 9.01 s: what DNSMOS was trained on
@@ -15,27 +15,13 @@ _STEP_S = 4.5
 _SILENT = 1e-4
 
 
-def _missing(package: str, what: str) -> MissingModelError:
-    return MissingModelError(
-        f"{package} is not installed, so {what} cannot be judged; "
-        "install it with: pip install -r requirements-test.txt"
-    )
-
-
-@cache
-def _dnsmos() -> tuple[Any, Any]:
-    try:
-        import onnxruntime
-        from speechmos import dnsmos
-    except ImportError:
-        raise _missing("speechmos", "DNSMOS") from None
-    from pathlib import Path
-
-    folder = Path(dnsmos.__file__).parent / "dnsmos_models"
-    judge = dnsmos.DNSMOS(str(folder / "sig_bak_ovr.onnx"), str(folder / "model_v8.onnx"))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return judge, onnxruntime.InferenceSession(judge.primary_model_path, options)
+def distillmos(samples: np.ndarray) -> float:
+    """How natural samples `[T]` sound by DistillMOS: a mean opinion score from 1 to 5."""
+    wide = torch.from_numpy(resample(samples, SAMPLE_RATE, _RATE).astype(np.float32))
+    if not len(wide) or wide.abs().max() < _SILENT:
+        return 1.0
+    with torch.inference_mode():
+        return float(judges.distillmos()(wide[None]))
 
 
 def dnsmos(samples: np.ndarray) -> float:
@@ -45,7 +31,7 @@ def dnsmos(samples: np.ndarray) -> float:
     is repeated to exactly one window, a sixth of the cost. The two differ by 0.025 (standard
     deviation over nine sentences), the same way for teacher and model.
     """
-    judge, session = _dnsmos()
+    judge, session = judges.dnsmos()
     wide = np.clip(resample(samples, SAMPLE_RATE, _RATE), -1, 1).astype(np.float32)
     if len(wide) <= _WINDOW:
         windows = [np.resize(wide, _WINDOW)]
@@ -59,20 +45,11 @@ def dnsmos(samples: np.ndarray) -> float:
     return float(np.mean(scores))
 
 
-@cache
-def _voice_encoder() -> Any:
-    try:
-        from resemblyzer import VoiceEncoder
-    except ImportError:
-        raise _missing("resemblyzer", "a voice") from None
-    return VoiceEncoder("cpu", verbose=False)
-
-
 def voice_embedding(samples: np.ndarray) -> list[float]:
     """Whose voice it is, as resemblyzer hears it: a unit vector `[256]`; zeros for silence."""
     if np.abs(samples).max(initial=0) < _SILENT:
         return [0.0] * 256
-    encoder = _voice_encoder()
+    encoder = judges.voice_encoder()
     from resemblyzer import preprocess_wav
 
     prepared = preprocess_wav(samples, source_sr=SAMPLE_RATE)

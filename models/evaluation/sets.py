@@ -8,12 +8,9 @@ import functools
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from data.audio import SAMPLE_RATE
-from data.dialogue import read_ncssd
 from data.errors import InputError
 from data.synthetic import MANNERS, VOICES, held_out_sentences, speak
 from data.synthetic.grammar import Writer, split_of
@@ -28,17 +25,27 @@ SPEECH, VOCODER, MANNER, CLONE, ROBUST, TOKENS, SPEED, OTHERS, QUESTIONS = (
 # The teacher's voices that replies are judged in, and what the bundle calls them.
 JUDGED_VOICES = {"flite-kal16": "kal", "flite-rms": "rms", "flite-slt": "slt"}
 NUM_OTHERS = 6  # utterances that tell what a voice sounds like
-MIN_REFERENCE_S = 1.0
 
 
 @dataclass(frozen=True)
 class Item:
-    """A text and how the teacher, or a recording, says it: samples `[T]` at 24 kHz."""
+    """A text and how the teacher, or a recording, says it.
+
+    Attributes:
+        text: what is said.
+        voice: who says it.
+        samples: `[T]` at 24 kHz.
+        phones: (phone, start, end) in seconds, where they are known.
+        language: `en` or `zh`.
+        held_out: whether training never hears the voice; None for who is no synthesizer's.
+    """
 
     text: str
     voice: str
     samples: np.ndarray
     phones: list[tuple[str, float, float]] = field(default_factory=list)
+    language: str = "en"
+    held_out: bool | None = False
 
 
 @dataclass
@@ -128,35 +135,6 @@ def questions(num: int) -> list[Question]:
 def other_utterances(voice: str, num: int = NUM_OTHERS) -> list[np.ndarray]:
     """What else the teacher says in a voice: never a sentence of an evaluation set."""
     return [say(voice, text).samples for text in sentences(num, OTHERS)]
-
-
-def recorded_set(root: Path, num: int) -> EvaluationSet:
-    """Turns of dialogues in NCSSD layout whose speaker says something else too.
-
-    Raises:
-        InputError: there is no such turn.
-    """
-    spoken: dict[str, list[Item]] = {}
-    for dialogue in read_ncssd(root):
-        for turn in dialogue.turns:
-            voice = turn.extra.get("voice") or f"{dialogue.id}-{turn.speaker}"
-            if turn.audio is None or len(spoken.get(voice, ())) > NUM_OTHERS:
-                continue
-            samples = turn.load()
-            if samples is not None and len(samples) >= MIN_REFERENCE_S * SAMPLE_RATE:
-                spoken.setdefault(voice, []).append(Item(turn.text, voice, samples))
-        if sum(len(items) > 1 for items in spoken.values()) >= num:
-            break
-    usable = {voice: items for voice, items in spoken.items() if len(items) > 1}
-    if not usable:
-        raise InputError(
-            f"no speaker in {root} has two turns of at least {MIN_REFERENCE_S:.0f} s with sound; "
-            "one is spoken again and the other tells the voice"
-        )
-    chosen = list(usable)[:num]
-    items = [usable[voice][0] for voice in chosen]
-    others = {voice: [item.samples for item in usable[voice][1:]] for voice in chosen}
-    return EvaluationSet(items, others, f"recordings of {root.name}")
 
 
 _TEXTS = (

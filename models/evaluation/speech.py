@@ -8,10 +8,13 @@ from models.evaluation import bars
 from models.evaluation.figures import Example, Figure, Result, Table, nothing, ratio, shown
 from models.evaluation.melody import compare
 from models.evaluation.panel import Panel
-from models.evaluation.quality import centroid, dnsmos, similarity, voice_embedding
+from models.evaluation.quality import centroid, distillmos, dnsmos, similarity, voice_embedding
 from models.evaluation.replies import MakeOptions, Speaks, Spoken, speak, voice_named
-from models.evaluation.sets import EvaluationSet
+from models.evaluation.sets import EvaluationSet, Item
+from models.evaluation.strata import by_stratum
 from models.evaluation.words import (
+    CHARACTER_ERRORS,
+    WORD_ERRORS,
     align,
     character_errors,
     time_errors,
@@ -33,7 +36,9 @@ def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel
     ]
     whole = [i for i, reply in enumerate(spoken) if len(reply.samples) >= 2400]
     rows = _judged(chosen, spoken, whole, panel)
-    figures = _figures(rows, spoken, whole, [item.text for item in chosen.items])
+    figures = by_stratum(
+        chosen.items, lambda places: _of_stratum(rows, spoken, whole, chosen.items, places)
+    )
     examples = [
         Example(
             f"{chosen.items[i].voice}",
@@ -60,8 +65,16 @@ def _judged(
     items = [chosen.items[i] for i in whole]
     theirs, ours = [item.samples for item in items], [spoken[i].samples for i in whole]
     texts = [item.text for item in items]
-    both = panel.ask(transcribe, [(x,) for x in theirs + ours])
+    both = panel.ask(
+        transcribe,
+        [
+            (x, item.language)
+            for sounds in (theirs, ours)
+            for x, item in zip(sounds, items, strict=True)
+        ],
+    )
     heard = list(zip(both[: len(items)], both[len(items) :], strict=True))
+    natural = panel.ask(distillmos, [(x,) for x in theirs + ours])
     clean = panel.ask(dnsmos, [(x,) for x in theirs + ours])
     whose = panel.ask(voice_embedding, [(x,) for x in theirs + ours])
     known = {
@@ -73,16 +86,18 @@ def _judged(
     num = len(items)
     rows: dict[str, list[float]] = {key: [] for key in _COLUMNS}
     for i, item in enumerate(items):
-        errors, words = word_errors(item.text, heard[i][1])
-        letters_wrong, letters = character_errors(item.text, heard[i][1])
+        errors, words = word_errors(item.text, heard[i][1], item.language)
+        letters_wrong, letters = character_errors(item.text, heard[i][1], item.language)
         moments = time_errors(spoken[whole[i]].words, times[i] or [])
         values: dict[str, Any] = {
             "errors": errors,
-            "teacher_errors": word_errors(item.text, heard[i][0])[0],
+            "teacher_errors": word_errors(item.text, heard[i][0], item.language)[0],
             "words": words,
             "letter_errors": letters_wrong,
-            "teacher_letter_errors": character_errors(item.text, heard[i][0])[0],
+            "teacher_letter_errors": character_errors(item.text, heard[i][0], item.language)[0],
             "letters": letters,
+            "distillmos": natural[num + i],
+            "teacher_distillmos": natural[i],
             "dnsmos": clean[num + i],
             "teacher_dnsmos": clean[i],
             "similarity": similarity(whose[num + i], known[item.voice]),
@@ -103,6 +118,8 @@ _COLUMNS = (
     "letter_errors",
     "teacher_letter_errors",
     "letters",
+    "distillmos",
+    "teacher_distillmos",
     "dnsmos",
     "teacher_dnsmos",
     "similarity",
@@ -112,10 +129,33 @@ _COLUMNS = (
 )
 
 
+def _of_stratum(
+    rows: dict[str, np.ndarray],
+    spoken: list[Spoken],
+    whole: list[int],
+    items: list[Item],
+    places: list[int],
+) -> list[Figure]:
+    """The figures of the replies to the items at `places`."""
+    judged = [row for row, i in enumerate(whole) if i in places]
+    return _figures(
+        {key: values[judged] for key, values in rows.items()},
+        [spoken[i] for i in places],
+        [places.index(whole[row]) for row in judged],
+        [items[i].text for i in places],
+        items[places[0]].language,
+    )
+
+
 def _figures(
-    rows: dict[str, np.ndarray], spoken: list[Spoken], whole: list[int], said: list[str]
+    rows: dict[str, np.ndarray],
+    spoken: list[Spoken],
+    whole: list[int],
+    said: list[str],
+    language: str = "en",
 ) -> list[Figure]:
     """Of all replies, whose texts are `said`, and of those in `whole`, which `rows` judge."""
+    wrong, wrong_letters = WORD_ERRORS[language], CHARACTER_ERRORS[language]
     words, letters = rows["words"], rows["letters"]
     texts = [said[i] for i in whole]
     same: dict[str, Any] = {"groups": texts}
@@ -143,17 +183,18 @@ def _figures(
     )
     faults = [reply.fault for reply in spoken if reply.fault]
     return [
-        ratio("wer", "WER", rows["errors"], words, scale=100, unit="%",
+        ratio("wer", wrong, rows["errors"], words, scale=100, unit="%",
               teacher=wer(rows["teacher_errors"]), **same),
-        ratio("wer_difference", "WER minus teacher's", rows["errors"] - rows["teacher_errors"],
-              words, scale=100, unit="points", **bars.SPEECH_WER, **same),
-        ratio("cer", "CER", rows["letter_errors"], letters, scale=100, unit="%",
+        ratio("wer_difference", f"{wrong} minus teacher's",
+              rows["errors"] - rows["teacher_errors"], words, scale=100, unit="points",
+              **bars.SPEECH_WER[language], **same),
+        ratio("cer", wrong_letters, rows["letter_errors"], letters, scale=100, unit="%",
               teacher=cer(rows["teacher_letter_errors"]), **same),
         ratio("similarity", "similarity to the voice's other utterances", rows["similarity"],
               teacher=mean("teacher_similarity"), **bars.SPEECH_SIMILARITY, **same),
+        ratio("distillmos", "DistillMOS", rows["distillmos"],
+              teacher=mean("teacher_distillmos"), **bars.SPEECH_DISTILLMOS, **same),
         ratio("dnsmos", "DNSMOS overall", rows["dnsmos"], teacher=mean("teacher_dnsmos"), **same),
-        ratio("dnsmos_difference", "DNSMOS minus teacher's",
-              rows["dnsmos"] - rows["teacher_dnsmos"], **bars.SPEECH_DNSMOS, **same),
         timed if timed.num else nothing("timing_ms", "word timing error",
                                         "no word could be aligned", unit="ms", **bars.WORD_TIMES),
         known("mcd_db", "mel-cepstral distortion, DTW", "dB"),
@@ -179,10 +220,11 @@ def _by_voice(rows: dict[str, np.ndarray], voices: list[str]) -> Table:
                 shown(100 * rows["teacher_errors"][mine].sum() / words),
                 shown(rows["similarity"][mine].mean()),
                 shown(rows["teacher_similarity"][mine].mean()),
-                shown(rows["dnsmos"][mine].mean()),
-                shown(rows["teacher_dnsmos"][mine].mean()),
+                shown(rows["distillmos"][mine].mean()),
+                shown(rows["teacher_distillmos"][mine].mean()),
                 str(mine.sum()),
             ]
         )
-    columns = ["voice", "WER %", "teacher", "similarity", "teacher", "DNSMOS", "teacher", "n"]
+    beside = ("words wrong %", "similarity", "DistillMOS")
+    columns = ["voice", *(name for figure in beside for name in (figure, "teacher")), "n"]
     return Table("By voice", columns, lines[:24])

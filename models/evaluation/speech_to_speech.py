@@ -145,10 +145,11 @@ def _speech_figures(answers: list[Answered], names: list[str], panel: Panel) -> 
     spoken = [answer for answer, _ in voices]
     teacher = [say(name, answer.text).samples for answer, name in voices]
     sounds = [answer.samples for answer in spoken]
-    heard = panel.ask(transcribe, [(sound,) for sound in [*sounds, *teacher]])
-    ours = [word_errors(a.text, text) for a, text in zip(spoken, heard, strict=False)]
+    heard = panel.ask(transcribe, [(sound, "en") for sound in [*sounds, *teacher]])
+    ours = [word_errors(a.text, text, "en") for a, text in zip(spoken, heard, strict=False)]
     theirs = [
-        word_errors(a.text, text) for a, text in zip(spoken, heard[len(spoken) :], strict=True)
+        word_errors(a.text, text, "en")
+        for a, text in zip(spoken, heard[len(spoken) :], strict=True)
     ]
     words = [count for _, count in ours]
     label = "WER of the speech against the text, minus teacher's"

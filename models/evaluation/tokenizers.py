@@ -90,7 +90,7 @@ def _measure(
     copies = [_fitted(c, len(i.samples)) for c, i in zip(copies, items, strict=True)]
     for example, copy in zip(examples, copies, strict=False):
         example.sounds[facts.name] = copy
-    judged = copy_figures([i.samples for i in items], copies, [i.text for i in items], panel)
+    judged = copy_figures(items, copies, panel)
     by_key = {figure.key: figure for figure in judged}
     all_tokens = [codec.sig_to_tokens(_tensor(item)) for item in probed]
     found = probe(
@@ -143,8 +143,7 @@ def _codec_figures(
 
 
 def _originals(items: list[Item], panel: Panel) -> list[str]:
-    sounds = [item.samples for item in items]
-    found = {f.key: f for f in copy_figures(sounds, sounds, [i.text for i in items], panel)}
+    found = {f.key: f for f in copy_figures(items, [i.samples for i in items], panel)}
     values = [shown(found[k].value) for k in ("pesq", "stoi", "dnsmos", "wer", "similarity")]
     return ["the original", "–", "–", "", *values, "0", *["–"] * 6, ""]
 

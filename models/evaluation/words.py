@@ -1,18 +1,29 @@
-"""What is said and when, judged by pocketsphinx with its own English model."""
+"""What is said, judged by Whisper, and when, by pocketsphinx with its own English model."""
 
 import re
 from functools import cache
 from typing import Any
 
 import numpy as np
+from pypinyin import lazy_pinyin
 
 from data.audio import SAMPLE_RATE, resample
 from data.errors import MissingModelError
+from data.recognition.whisper import WHISPER_HZ
+from models.evaluation import judges
 from models.evaluation.melody import active_span
-from models.text import normalise
+from models.evaluation.probes import edit_errors
+from models.text import language_of, normalise
+from models.text.frontend import MANDARIN
+from models.text.languages.en import normalising as english
+from models.text.languages.zh import normalising as mandarin
 
+WORD_ERRORS = {"en": "WER", "zh": "toneless syllables wrong"}
+CHARACTER_ERRORS = {"en": "CER", "zh": "characters wrong"}
 _RATE = 16_000
 _FRAME_S = 0.01
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_MANDARIN_PART = re.compile(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+(?:'[a-z]+)*")
 
 
 def plain_words(text: str) -> list[str]:
@@ -44,32 +55,61 @@ def _run(decoder: Any, samples: np.ndarray) -> None:
     decoder.end_utt()
 
 
-def transcribe(samples: np.ndarray) -> str:
-    """What the recogniser hears in samples `[T]`; empty when it hears nothing."""
+def spoken_language(text: str) -> str:
+    """`en` or `zh`: the language that a text is mainly in."""
+    return "zh" if language_of(text) == MANDARIN else "en"
+
+
+def transcribe(samples: np.ndarray, language: str) -> str:
+    """What Whisper hears in samples `[T]`; empty when it hears no speech.
+
+    Args:
+        samples: speech.
+        language: `en` or `zh`, what it is to be heard as.
+    """
     if len(samples) < SAMPLE_RATE // 10:
         return ""
-    decoder = _decoder(False)
-    _run(decoder, samples)
-    found = decoder.hyp()
-    return found.hypstr if found else ""
+    wide = np.clip(resample(samples, SAMPLE_RATE, WHISPER_HZ), -1, 1).astype(np.float32)
+    return judges.whisper().transcribe(wide, language).text
 
 
-def word_errors(text: str, heard: str) -> tuple[int, int]:
-    """Word errors of a transcript, and the number of words said."""
-    import jiwer
+def words_of(text: str, language: str) -> list[str]:
+    """What is compared: English words, or toneless syllables of Mandarin.
 
-    said = plain_words(text)
-    scored = jiwer.process_words(" ".join(said), " ".join(plain_words(heard)))
-    return scored.substitutions + scored.deletions + scored.insertions, len(said)
+    Numbers are read aloud before Whisper's own normaliser sees them, since it leaves telephone
+    numbers and times as they were written. Syllables, because Whisper base writes homophones; a
+    Latin word in Mandarin is one of them.
+    """
+    if language == "en":
+        return judges.english_normaliser()(english.normalise(text)).split()
+    found = []
+    for part in _mandarin_parts(text):
+        found += lazy_pinyin(part) if _HAN.match(part) else [part]
+    return found
 
 
-def character_errors(text: str, heard: str) -> tuple[int, int]:
-    """Character errors of a transcript, and the number of characters said."""
-    import jiwer
+def characters_of(text: str, language: str) -> list[str]:
+    """Letters of English words, without spaces; characters of Mandarin, a Latin word being one."""
+    if language == "en":
+        return list("".join(words_of(text, language)))
+    return [c for part in _mandarin_parts(text) for c in (part if _HAN.match(part) else [part])]
 
-    said = " ".join(plain_words(text))
-    scored = jiwer.process_characters(said, " ".join(plain_words(heard)))
-    return scored.substitutions + scored.deletions + scored.insertions, len(said)
+
+def word_errors(text: str, heard: str, language: str) -> tuple[int, int]:
+    """Errors of a transcript, and how much was said, in `words_of`."""
+    said = words_of(text, language)
+    return edit_errors(said, words_of(heard, language)), len(said)
+
+
+def character_errors(text: str, heard: str, language: str) -> tuple[int, int]:
+    """Errors of a transcript, and how much was said, in `characters_of`."""
+    said = characters_of(text, language)
+    return edit_errors(said, characters_of(heard, language)), len(said)
+
+
+def _mandarin_parts(text: str) -> list[str]:
+    """Stretches of Chinese characters, and Latin words in lower case."""
+    return _MANDARIN_PART.findall(mandarin.normalise(text).lower())
 
 
 def align(samples: np.ndarray, text: str) -> list[tuple[str, float, float]] | None:

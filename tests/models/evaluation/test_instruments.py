@@ -43,7 +43,10 @@ def test_the_teacher_judged_against_itself_meets_every_bar(
 ) -> None:
     result = speech.evaluate(Parrot(seed=sets.SPEECH), options, chosen, panel)
     found = by_key(result)
-    assert all(figure.meets_bar for figure in found.values() if figure.bar), found
+    # but for how natural it sounds: this teacher is espeak-ng
+    asked = [figure for key, figure in found.items() if figure.bar and key != "distillmos"]
+    assert all(figure.meets_bar for figure in asked), found
+    assert found["distillmos"].value == pytest.approx(found["distillmos"].teacher, abs=0.3)
     assert found["wer"].value == pytest.approx(found["wer"].teacher, abs=25)
     assert found["timing_ms"].value < 5  # the panel rounds to 16 bits, the parrot does not
     assert found["mcd_db"].value < 5  # the teacher varies its rate and pitch a little
@@ -62,16 +65,17 @@ def test_words_told_late_show_in_their_figure_alone(
 
 def test_a_perfect_vocoder_and_a_noisy_one(chosen: sets.EvaluationSet, panel: Panel) -> None:
     found = by_key(vocoder.evaluate(Parrot(), chosen, panel))
-    assert found["wer_difference"].value == 0 and found["dnsmos_difference"].value == 0
+    assert found["wer_difference"].value == 0 and found["distillmos_lost"].value == 0
     assert found["similarity"].value == pytest.approx(1) and found["f0_cents"].value == 0
 
     class Noisy(Parrot):
         def reconstruct(self, samples: np.ndarray) -> np.ndarray:
-            noise = np.random.default_rng(0).normal(0, 0.02, len(samples))
+            noise = np.random.default_rng(0).normal(0, 0.1, len(samples))
             return (samples + noise).astype(np.float32)
 
     noisy = by_key(vocoder.evaluate(Noisy(), chosen, panel))
-    assert noisy["dnsmos_difference"].meets_bar is False
+    assert noisy["distillmos_lost"].value > 0.15
+    assert noisy["dnsmos"].value < found["dnsmos"].value
     assert noisy["similarity"].value < found["similarity"].value
 
 

@@ -1,0 +1,46 @@
+"""Figures of languages, trained and held-out voices apart."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from models.evaluation.figures import Figure
+from models.evaluation.sets import Item
+
+_LANGUAGES = {"en": "English", "zh": "Mandarin"}
+_VOICES = {True: "held-out voices", False: "trained voices", None: "recordings"}
+_ORDER = (False, True, None)
+
+
+def strata(items: Sequence[Item]) -> dict[str, list[int]]:
+    """Places of the items of each language and kind of voice, by the name of the stratum."""
+    found: dict[tuple, list[int]] = {}
+    for place, item in enumerate(items):
+        found.setdefault((item.language, _ORDER.index(item.held_out)), []).append(place)
+    return {
+        f"{_LANGUAGES[language]}, {_VOICES[_ORDER[kind]]}": found[language, kind]
+        for language, kind in sorted(found)
+    }
+
+
+def by_stratum(
+    items: Sequence[Item], measure: Callable[[list[int]], list[Figure]]
+) -> list[Figure]:  # fmt: skip
+    """What `measure` finds of the items at some places, for each stratum.
+
+    Where there is but one, its figures keep their names.
+    """
+    found = strata(items)
+    if len(found) == 1:
+        return measure(*found.values())
+    return [
+        replace(figure, key=f"{figure.key}_{_mark(name)}", label=f"{figure.label}; {name}")
+        for name, places in found.items()
+        for figure in measure(places)
+    ]
+
+
+def _mark(name: str) -> str:
+    """`en_held_out` of "English, held-out voices"."""
+    language, kind = name.split(", ")
+    code = next(code for code, known in _LANGUAGES.items() if known == language)
+    return f"{code}_{kind.removesuffix(' voices').replace('-', '_')}"

@@ -1,0 +1,84 @@
+"""Sets out of folders: voices and languages have equal shares, and no utterance tells on itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
+from data.errors import InputError
+from models.evaluation.figures import ratio
+from models.evaluation.recorded import is_held_out, recorded_set
+from models.evaluation.strata import by_stratum, strata
+
+TRAINED, HELD_OUT = "kokoro-af_heart", "kokoro-af_kore"
+CHINESE, STRANGER = "kokoro-zf_xiaobei", "Anna"
+SENTENCES = [f"This is sentence number {number}." for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three voices say six sentences each and one says two words; all differ in sound."""
+    root = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(0)
+
+    def turn(text: str, voice: str, seconds: float) -> Turn:
+        sound = rng.uniform(-0.1, 0.1, int(24_000 * seconds)).astype(np.float32)
+        return Turn(0, text, samples=sound, extra={"voice": voice})
+
+    english = [turn(text, voice, 2.5) for voice in (TRAINED, HELD_OUT) for text in SENTENCES]
+    chinese = [turn(f"第{number}句话。", CHINESE, 2.5) for number in "一二三四五六"]
+    short = [turn("Yes.", STRANGER, 1.2), turn("No.", STRANGER, 1.2), turn("Ah.", STRANGER, 0.5)]
+    write_ncssd_dialogue(root, Dialogue("0", english + short))
+    write_ncssd_dialogue(root, Dialogue("1", chinese, {"language": "zh"}))
+    return root
+
+
+def test_voices_and_languages_have_equal_shares_and_each_text_comes_once(folder: Path) -> None:
+    chosen = recorded_set(folder, 6)
+    assert sorted(item.voice for item in chosen.items) == sorted([TRAINED, HELD_OUT, CHINESE] * 2)
+    assert len({item.text for item in chosen.items}) == 6
+    assert [len(places) for places in strata(chosen.items).values()] == [2, 2, 2]
+    again = recorded_set(folder, 6)
+    assert [item.text for item in again.items] == [item.text for item in chosen.items]
+
+
+def test_no_utterance_tells_its_own_voice(folder: Path) -> None:
+    chosen = recorded_set(folder, 100)
+    assert len(chosen.items) >= 6
+    for item in chosen.items:
+        others = chosen.others[item.voice]
+        assert others and not any(np.array_equal(item.samples, other) for other in others)
+
+
+@pytest.mark.parametrize(("language", "voices"), [("en", {TRAINED, HELD_OUT}), ("zh", {CHINESE})])
+def test_one_language_alone(folder: Path, language: str, voices: set[str]) -> None:
+    chosen = recorded_set(folder, 6, language)
+    assert {item.voice for item in chosen.items} == voices
+    assert {item.language for item in chosen.items} == {language}
+
+
+def test_what_holds_no_speech_of_the_kind_is_refused(folder: Path, tmp_path: Path) -> None:
+    write_ncssd_dialogue(
+        tmp_path, Dialogue("0", [Turn(0, "One.", samples=np.ones(72_000, np.float32) / 9)])
+    )
+    with pytest.raises(InputError, match=r"no speaker .* two turns of at least 2 s"):
+        recorded_set(tmp_path, 3)
+    with pytest.raises(InputError, match="two turns in 'zh'"):
+        recorded_set(tmp_path, 3, "zh")
+
+
+def test_who_is_held_out_is_known_of_synthetic_voices_alone() -> None:
+    assert [is_held_out(v) for v in (TRAINED, HELD_OUT, STRANGER)] == [False, True, None]
+
+
+def test_figures_of_strata_stand_apart(folder: Path) -> None:
+    items = recorded_set(folder, 6).items
+    found = by_stratum(items, lambda places: [ratio("wer", "WER", [0.0] * len(places))])
+    assert {(figure.key, figure.label, figure.num) for figure in found} == {
+        ("wer_en_trained", "WER; English, trained voices", 2),
+        ("wer_en_held_out", "WER; English, held-out voices", 2),
+        ("wer_zh_trained", "WER; Mandarin, trained voices", 2),
+    }
+    (alone,) = by_stratum(items[:1], lambda places: [ratio("wer", "WER", [0.0])])
+    assert (alone.key, alone.label) == ("wer", "WER")

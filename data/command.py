@@ -1,10 +1,11 @@
-"""`launch.py data`: makes the synthetic corpus, checks an NCSSD tree."""
+"""`launch.py data`: makes the synthetic corpus, checks and joins NCSSD trees."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 from data.dialogue import check_ncssd
+from data.merge import merge
 from data.synthetic.command import add_verbs, run_synthetic, run_teacher, run_texts
 
 
@@ -19,6 +20,9 @@ def main(argv: list[str], spell: Callable[[str], str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.verb == "check":
         return _check(arguments.dir)
+    if arguments.verb == "merge":
+        print(f"{merge(arguments.folders, arguments.out)} dialogues in {arguments.out}")
+        return 0
     if arguments.verb == "teacher":
         return run_teacher(arguments)
     if arguments.verb == "texts":
@@ -34,6 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     add_verbs(verbs)
     check = verbs.add_parser("check", help="checks a tree in NCSSD layout, a line a problem")
     check.add_argument("dir", type=Path, help="folder of the dialogues")
+    merged = verbs.add_parser("merge", help="joins corpora in NCSSD layout; may be repeated")
+    merged.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="a corpus")
+    merged.add_argument("--out", type=Path, required=True, help="folder of the joined corpus")
     return parser
 
 

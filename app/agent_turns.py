@@ -6,16 +6,16 @@ import numpy as np
 
 from app.answering import AnySpeaker, Voicebox
 from app.cast import Cast
+from app.history import AGENT, USER, DialogueHistory, TurnRecord
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
 from app.replies import Responder
 from app.settings import SessionSettings
 from app.speaking import Emit, Speaking
-from app.turns import AGENT, USER, TurnRecord, TurnStore
 from data.audio import SAMPLE_RATE
 
-_REBUILT_TURNS = 6  # what the speech models remember
+_REBUILT_TURNS = 6  # `MAX_PAST_TURNS` of the speech models, whose module needs torch
 
 
 class AgentTurns:
@@ -24,7 +24,7 @@ class AgentTurns:
     Args:
         speaker, responders: shared by all sessions.
         settings: of the session at first.
-        turns: of the conversation.
+        history: of the conversation.
         emit: takes what goes to the listener.
         notice: takes the code and message of what failed.
         wake: asks, from any thread, for a `tick` soon.
@@ -40,7 +40,7 @@ class AgentTurns:
         speaker: AnySpeaker,
         responders: dict[str, Responder],
         settings: SessionSettings,
-        turns: TurnStore,
+        history: DialogueHistory,
         emit: Emit,
         notice: Callable[[str, str], None],
         wake: Callable[[], None],
@@ -49,7 +49,7 @@ class AgentTurns:
     ) -> None:
         self.cast = Cast(speaker, responders)
         self.speaking: Speaking | None = None
-        self._turns, self._emit, self._notice = turns, emit, notice
+        self._history, self._emit, self._notice = history, emit, notice
         self._clock, self._metrics = clock, metrics
         self._voicebox = Voicebox(speaker, wake, clock, self.cast.predictor(settings))
 
@@ -64,16 +64,16 @@ class AgentTurns:
             self._rebuild(predictor)
         voice, responder = self.cast.voice(settings), self.cast.responder(settings)
         answer = self._voicebox.answer(
-            responder, self._turns.history(), voice, settings.speak_options()
+            responder, self._history.said(), voice, settings.speak_options()
         )
-        number = self._turns.number()
+        number = self._history.number()
         self.speaking = Speaking(answer, number, voice.name, turn, self._emit, self._metrics)
         self._emit(
             {
                 "type": "reply.started",
                 "reply": answer.number,
                 "turn": number,
-                "to": self._turns.records[-1].number,
+                "to": self._history.turns[-1].number,
                 "speech_end": None if turn is None else turn.end,
             }
         )
@@ -112,8 +112,8 @@ class AgentTurns:
             return None
         turn, self.speaking = speaking.replied_to, None
         speaking.answer.cancel()
-        self._voicebox.settle(speaking.answer, 0.0)
-        self._turns.take_back(turn.number)
+        self._voicebox.settle(speaking.answer, None)
+        self._history.take_back(turn.number)
         self._rebuild(self._voicebox.predictor)
         speaking.dropped()
         return turn
@@ -122,22 +122,27 @@ class AgentTurns:
         """The answer becomes history, as it was heard."""
         self.speaking = None
         answer = speaking.answer
-        spoken = speaking.outcome(cut, self._clock())
-        played_s = len(spoken.samples) / SAMPLE_RATE
-        self._voicebox.settle(answer, played_s if spoken.cut else None)
+        num_heard = speaking.num_heard(self._clock()) if cut else speaking.playback.sent
+        cut = cut and (num_heard < answer.num_samples or not answer.done)
+        record = self._enter(speaking, num_heard, cut) if num_heard else None
+        samples = answer.samples(num_heard)
+        self._voicebox.settle(answer, record, samples)
         if answer.error:
             self._notice("reply", answer.error)
-        if not played_s:
+        if record is None:
             speaking.dropped()
             return
-        record = TurnRecord(speaking.turn, AGENT, spoken.text, cut=spoken.cut)
-        record.intended = spoken.whole if spoken.cut else ""
-        record.voice = speaking.voice
-        record.timings = speaking.timings
-        earlier = self._turns.manners(AGENT, speaking.voice)
-        record.manner = measure_manner(spoken.samples, earlier)
-        self._turns.add(record, spoken.samples)
+        record.manner = measure_manner(samples, self._history.manners(AGENT, speaking.voice))
         self._emit({"type": "turn", "reply": answer.number, **record.public()})
+
+    def _enter(self, speaking: Speaking, num_heard: int, cut: bool) -> TurnRecord:
+        answer = speaking.answer
+        record = TurnRecord(speaking.turn, AGENT, " ".join(answer.text.split()))
+        record.voice, record.timings, record.words = speaking.voice, speaking.timings, answer.words
+        self._history.add(record, answer.samples())
+        if cut:
+            self._history.heard_until(record.number, num_heard / SAMPLE_RATE)
+        return record
 
     def attach(self, wake: Callable[[], None]) -> None:
         """A listener is there again."""
@@ -156,6 +161,6 @@ class AgentTurns:
         self._voicebox.close()
 
     def _rebuild(self, predictor: str) -> None:
-        records = self._turns.records[-_REBUILT_TURNS:]
-        turns = [(one.who, one.text, self._turns.sound(one)) for one in records]
-        self._voicebox.rebuild(turns, predictor)
+        turns = self._history.turns[-_REBUILT_TURNS:]
+        heard = [(one.who, one.text, self._history.sound(one)) for one in turns]
+        self._voicebox.rebuild(heard, predictor)

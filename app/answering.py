@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from app.history import TurnRecord
 from app.replies import SPACED, Responder, Said
 from data.audio import SAMPLE_RATE
 from data.errors import RepError
@@ -25,7 +26,6 @@ from models.text import normalise
 logger = logging.getLogger(__name__)
 
 _AHEAD_S = 4.0  # sound that may wait to be taken
-_REMEMBERED_TURNS = 6  # of a dialogue that is built anew
 
 
 class SpokenReply(Protocol):
@@ -192,9 +192,9 @@ class Voicebox:
         self._submit(self._hear, who, text, samples)
 
     def rebuild(self, turns: Sequence[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
-        """The history becomes these turns (the last ones of them), in the named speech model."""
+        """The speech models' memory becomes these turns, in the named predictor."""
         self.predictor = predictor
-        self._submit(self._rebuild, list(turns)[-_REMEMBERED_TURNS:], predictor)
+        self._submit(self._rebuild, list(turns), predictor)
 
     def answer(
         self, responder: Responder, history: Sequence[Said], voice: Any, options: Any
@@ -209,9 +209,17 @@ class Voicebox:
         self._submit(self._speak, answer, pieces, voice, options)
         return answer
 
-    def settle(self, answer: Answer, played_s: float | None) -> None:
-        """The answer enters the history as it was heard; None: all of it."""
-        self._submit(self._settle, answer, played_s)
+    def settle(
+        self, answer: Answer, turn: TurnRecord | None, samples: np.ndarray | None = None
+    ) -> None:
+        """The speech models remember an answer as it entered the history.
+
+        Args:
+            answer: that is over.
+            turn: which it became; None if nothing of it was heard.
+            samples: of `turn`.
+        """
+        self._submit(self._settle, answer, turn, samples)
 
     def close(self) -> None:
         """Waits for nothing; the thread ends when its current job does."""
@@ -240,18 +248,11 @@ class Voicebox:
     def _hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
         if normalise(text) or samples is not None:
             self._speaker.hear(self._dialogue, who, text, samples)
-            self._trim()
 
     def _rebuild(self, turns: list[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
         self._dialogue = self._speaker.open_dialogue(predictor)
         for who, text, samples in turns:
             self._hear(who, text, samples)
-
-    def _trim(self) -> None:
-        # The speaker's caches hold what it needs; the list of turns would only grow.
-        turns = getattr(self._dialogue, "turns", None)
-        if turns is not None:
-            del turns[:-_REMEMBERED_TURNS]
 
     def _write(
         self,
@@ -315,10 +316,15 @@ class Voicebox:
             answer.done = True
             self.wake()
 
-    def _settle(self, answer: Answer, played_s: float | None) -> None:
-        if answer.reply is not None:
-            answer.reply.commit(played_s)
-            self._trim()
+    def _settle(self, answer: Answer, turn: TurnRecord | None, samples: np.ndarray | None) -> None:
+        if answer.reply is None:
+            return
+        if turn is None or not turn.text:
+            answer.reply.commit(0.0)
+        elif turn.cut:  # what was predicted beyond the cut leaves the cache
+            self._hear(turn.who, turn.text, samples)
+        else:
+            answer.reply.commit()
 
 
 def _pieces(pieces: "queue.SimpleQueue[str | None]", answer: Answer) -> Iterator[str]:

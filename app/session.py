@@ -14,6 +14,7 @@ import numpy as np
 from app.agent_turns import AgentTurns
 from app.answering import AnySpeaker
 from app.hearing import FRAME_MS, Heard, Sign
+from app.history import AGENT, USER, DialogueHistory, TurnRecord
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
@@ -21,7 +22,6 @@ from app.recognition import Recognizer
 from app.replies import Responder
 from app.settings import SessionSettings
 from app.speaking import Emit, Emitted, Speaking
-from app.turns import AGENT, USER, TurnRecord, TurnStore
 from app.user_turns import UserTurns
 from data.errors import InputError
 
@@ -57,7 +57,7 @@ class Session:
     ) -> None:
         self.name = name
         self.settings = settings
-        self.turns = TurnStore()
+        self.history = DialogueHistory()
         self.state = "listening"
         self.responders = responders
         self._emit, self._clock = emit, clock
@@ -66,14 +66,14 @@ class Session:
             speaker,
             responders,
             settings,
-            self.turns,
+            self.history,
             self._tell,
             self._notice,
             wake,
             clock,
             self._metrics,
         )
-        self._user = UserTurns(settings.hearing, recognizer, self.turns.number, self._tell)
+        self._user = UserTurns(settings.hearing, recognizer, self.history.number, self._tell)
         self._barging: Heard | None = None
         self._active_at = clock()
 
@@ -129,8 +129,8 @@ class Session:
         Raises:
             InputError: everything has been answered, or is being answered.
         """
-        records = self.turns.records
-        answered = self._speaking is not None or not records or records[-1].who == AGENT
+        turns = self.history.turns
+        answered = self._speaking is not None or not turns or turns[-1].who == AGENT
         if answered and not self._user.inbox and not self._user.recognising:
             raise InputError("there is nothing to answer; create an item first, or speak")
         self._ask(settings or self.settings)
@@ -223,7 +223,7 @@ class Session:
         """Ends the session and frees what it holds."""
         self.detach()
         self._agent.close()
-        self.turns.close()
+        self.history.close()
 
     # The user's turn
 
@@ -282,7 +282,7 @@ class Session:
         if asked is None or self._speaking is not None or self._user.recognising:
             return
         self._keep_typed()
-        if self.turns.records and self.turns.records[-1].who == USER:
+        if self.history.turns and self.history.turns[-1].who == USER:
             self._answer(asked)
         else:  # what was to be answered turned out to be nothing
             self._user.inbox.asked = None
@@ -297,7 +297,7 @@ class Session:
     def _keep_typed(self) -> None:
         text = self._user.inbox.take_typed()
         if text:
-            self._keep(TurnRecord(self.turns.number(), USER, text, typed=True), None, None)
+            self._keep(TurnRecord(self.history.number(), USER, text, typed=True), None, None)
 
     def _recognised(self, turn: Listening) -> None:
         assert turn.ended_at is not None
@@ -313,7 +313,7 @@ class Session:
         self._keep_typed()
         samples = turn.samples()
         record = TurnRecord(turn.number, USER, text, wordless=turn.wordless)
-        record.manner = measure_manner(samples, self.turns.manners(USER))
+        record.manner = measure_manner(samples, self.history.manners(USER))
         turn.timings["recognition_ms"] = 1000 * recognition_s
         record.timings = dict(turn.timings)
         self._keep(record, samples, turn)
@@ -322,7 +322,7 @@ class Session:
 
     def _keep(self, record: TurnRecord, samples: np.ndarray | None, turn: Listening | None) -> None:
         """A turn of the user becomes history."""
-        self.turns.add(record, samples)
+        self.history.add(record, samples)
         said = record.public()
         if turn is not None:
             said["speech_end"] = turn.end  # on the listener's own count of samples

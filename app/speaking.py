@@ -11,7 +11,6 @@ from app.listening import Listening
 from app.metrics import Metrics
 from app.playback import Playback
 from data.audio import SAMPLE_RATE
-from models.text.cutting import text_up_to
 
 DUCK_GAIN = 0.25
 FADE_MS = 20
@@ -32,23 +31,6 @@ class Sound:
 
 Emitted = dict[str, Any] | Sound
 Emit = Callable[[Emitted], None]
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """What became of a reply.
-
-    Attributes:
-        samples: what was heard, [T].
-        text: what was heard; of a cut reply, its words until then.
-        whole: all that was written.
-        cut: whether it was cut.
-    """
-
-    samples: np.ndarray
-    text: str
-    whole: str
-    cut: bool
 
 
 class Speaking:
@@ -116,21 +98,10 @@ class Speaking:
             self._tell("stop", fade_ms=FADE_MS, reason=reason)
         return not self.playback.begun
 
-    def outcome(self, cut: bool, now: float) -> Spoken:
-        """What was heard of it, as far as the page has told."""
-        answer, playback = self.answer, self.playback
-        played = playback.sent
-        if cut:
-            reported = playback.reported
-            played = playback.position(now) if reported is None else reported
-            cut = played < answer.num_samples or not answer.done
-        samples = answer.samples(played)
-        end_s = len(samples) / SAMPLE_RATE
-        whole = " ".join(answer.text.split())
-        if not cut:
-            return Spoken(samples, whole, whole, False)
-        heard = text_up_to(whole, [word for word, start, _ in answer.words if start < end_s])
-        return Spoken(samples, heard, whole, True)
+    def num_heard(self, now: float) -> int:
+        """Samples that the listener has heard of a reply that ends here, as far as is known."""
+        reported = self.playback.reported
+        return self.playback.position(now) if reported is None else reported
 
     def dropped(self) -> None:
         """Tells the page that nothing of it was heard."""

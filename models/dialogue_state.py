@@ -1,6 +1,7 @@
 """What a running dialogue remembers: its turns, and the predictor's cache of them."""
 
 import weakref
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from data.limits import MAX_TURN, last_words
 from models.mel import SAMPLE_RATE
-from models.predictors.dialogue_model import DialogueModel, PredictorState
+from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel, PredictorState
 from models.voice import Prompt
 
 AGENT = 1
@@ -48,14 +49,14 @@ class Mark:
 class DialogueState:
     """One conversation. It belongs to one caller at a time; `Speaker` serves many.
 
-    `model` is the predictor that speaks in it, `predictor` what that remembers. `turns` is what was
-    heard. While a reply has been started and not committed, `open_reply` knows its work, and
-    `before_reply` is where the cache stood. `prompt` leads the dialogue in the predictor's cache.
+    `model` is the predictor that speaks in it, `predictor` that model's state. `turns` are the ones
+    needed to fill the cache anew. Between the start of a reply and its commit, `open_reply` refers
+    to its work and `before_reply` is where the cache stood. `prompt` leads the cache.
     """
 
     model: DialogueModel
     predictor: PredictorState
-    turns: list[HeardTurn] = field(default_factory=list)
+    turns: deque[HeardTurn] = field(default_factory=lambda: deque(maxlen=MAX_PAST_TURNS))
     # Weak, since the work holds its dialogue: two that hold each other, and a cache of 19 MB with
     # them, would wait for the collector of cycles. Its threads hold it while they run.
     open_reply: "weakref.ref[Any] | None" = None

@@ -45,8 +45,8 @@ def conversation_router(hub: Hub) -> APIRouter:
     @router.get("/v1/conversation/{name}/turns/{number}.wav")
     def sound(name: str, number: int) -> Response:
         session = _found(hub, name)
-        record = session.turns.find(number)
-        samples = session.turns.sound(record) if record is not None else None
+        record = session.history.find(number)
+        samples = session.history.sound(record) if record is not None else None
         if samples is None:
             raise HTTPException(404, "there is no such turn, or it has no sound")
         return Response(encode_audio(samples, SAMPLE_RATE, "wav"), media_type="audio/wav")
@@ -54,7 +54,7 @@ def conversation_router(hub: Hub) -> APIRouter:
     @router.get("/v1/conversation/{name}/dialogue.zip")
     def archive(name: str) -> Response:
         try:
-            content = _found(hub, name).turns.archive()
+            content = _found(hub, name).history.archive()
         except InputError as error:
             raise HTTPException(409, str(error)) from None
         headers = {"Content-Disposition": 'attachment; filename="repartee-dialogue.zip"'}
@@ -129,7 +129,7 @@ class _Listener:
                 "sample_rate": SAMPLE_RATE,
                 **choices(self._engines),
                 "settings": public_settings(settings),
-                "turns": [record.public() for record in session.turns.records],
+                "turns": [record.public() for record in session.history.turns],
             }
         )
 

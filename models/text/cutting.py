@@ -2,6 +2,7 @@
 
 import bisect
 import re
+from collections.abc import Iterable
 
 from models.text.languages.en.normalising import normalise
 
@@ -16,6 +17,17 @@ def text_up_to(text: str, words: list[str]) -> str:
     heard = _num_said(" ".join(words))
     first = bisect.bisect_left(ends, heard, key=lambda end: _num_said(text[:end]))
     return text[: ends[min(first, len(ends) - 1)]]
+
+
+def text_heard_until(text: str, words: Iterable[tuple[str, float, float]], seconds: float) -> str:
+    """The beginning of `text` whose words had begun by `seconds`.
+
+    Args:
+        text: as written.
+        words: of its speech: (word, start, end) in seconds.
+        seconds: from the first sample on.
+    """
+    return text_up_to(text, [word for word, start, _ in words if start < seconds])
 
 
 def _num_said(text: str) -> int:

@@ -69,10 +69,10 @@ def test_mixing_would_be_seen() -> None:
 
 
 def test_sound_of_another_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.turns import TurnStore
+    from app.history import DialogueHistory
 
-    right = TurnStore.sound
-    monkeypatch.setattr(TurnStore, "sound", lambda *given: np.roll(right(*given), 700))
+    right = DialogueHistory.sound
+    monkeypatch.setattr(DialogueHistory, "sound", lambda *given: np.roll(right(*given), 700))
     with serving(engines()) as (place, _):
         server = Server(f"http://{place}")
         outcomes, _ = asyncio.run(drive(server, 1, 1.0, []))

@@ -55,7 +55,7 @@ def test_turns_committed_at_once_are_each_a_turn_in_order() -> None:
     stage.wait(1.0)
     assert users(stage) == ["one", "two", "three"]
     assert stage.of("turn")[-1]["text"] == "Done."
-    sounds = [stage.session.turns.sound(one) for one in stage.session.turns.records[:3]]
+    sounds = [stage.session.history.sound(one) for one in stage.session.history.turns[:3]]
     for sound, hz in zip(sounds, (100, 150, 200), strict=True):
         assert sound is not None
         assert np.abs(sound - speechlike(0.6, hz)).max() < 1e-3
@@ -165,11 +165,11 @@ def test_typed_turns_that_come_faster_than_answers_are_limited(length: int) -> N
 
 
 def test_a_conversation_keeps_a_limited_number_of_turns() -> None:
-    from app.turns import USER, TurnRecord, TurnStore
+    from app.history import USER, DialogueHistory, TurnRecord
 
-    store = TurnStore(max_turns=50)
+    history = DialogueHistory(max_turns=50)
     for number in range(120):
-        store.add(TurnRecord(number, USER, f"turn {number}"), None)
-    assert [record.number for record in store.records] == list(range(70, 120))
-    assert store.find(3) is None
-    store.close()
+        history.add(TurnRecord(number, USER, f"turn {number}"), None)
+    assert [record.number for record in history.turns] == list(range(70, 120))
+    assert history.find(3) is None
+    history.close()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from app.answering import Voicebox
+from app.history import AGENT, USER
 from app.omni import OmniResponder
 from app.replies import Said
-from app.turns import AGENT, USER
 from data.errors import InputError, MissingModelError
 from models.speaker import Speaker
 from tests.app.stage import Stage

@@ -136,7 +136,7 @@ def test_an_answer_is_cut_where_the_client_stopped() -> None:
         assert done["status"] == "cancelled"
         assert done["status_details"]["reason"] == "client_cancelled"
         assert client.until("conversation.item.truncated")["audio_end_ms"] == 900
-        record = next(iter(app.state.hub._live.values()))[0].turns.records[-1]
+        record = next(iter(app.state.hub._live.values()))[0].history.turns[-1]
         assert record.cut and record.text == "one two three four five"
 
 

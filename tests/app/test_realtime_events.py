@@ -123,7 +123,7 @@ def test_sound_travels_as_g711(kind: str, is_beta: bool) -> None:
         peak = np.argmax(np.abs(np.fft.rfft(heard)))
         assert peak * 24_000 / len(heard) == pytest.approx(440, abs=2)
         session = next(iter(app.state.hub._live.values()))[0]
-        kept = session.turns.sound(session.turns.records[0])
+        kept = session.history.sound(session.history.turns[0])
         assert kept is not None
         assert abs(len(kept) - len(spoken)) < 60
         low = soxr.resample(soxr.resample(spoken, 24_000, 8000), 8000, 24_000)
@@ -316,7 +316,7 @@ def test_items_that_wait_for_a_response_are_limited(length: int, count: int) -> 
         errors = [e["error"] for e in client.events if e["type"] == "error"]
         assert errors and {error["code"] for error in errors} == {"out_of_range"}
         session = next(iter(app.state.hub._live.values()))[0]
-        assert len(session.turns.records[0].text) <= MAX_TURN
+        assert len(session.history.turns[0].text) <= MAX_TURN
 
 
 def test_a_response_may_be_cancelled_by_name() -> None:

@@ -101,7 +101,7 @@ def test_a_turn_that_goes_on_before_anything_was_spoken_is_reopened() -> None:
     users = [turn for turn in stage.of("turn") if turn["who"] == "user"]
     assert users[-1]["text"] == "i like the rain"
     assert users[-1]["turn"] == 0
-    assert len(stage.session.turns.records) == 2
+    assert len(stage.session.history.turns) == 2
     # the dialogue of the speech models has the whole turn once
     texts = [text for who, text, _ in stage.speaker.dialogues[-1].turns if who == 0]
     assert texts == ["i like the rain"]
@@ -118,7 +118,7 @@ def test_a_click_after_a_sentence_does_not_take_it_away() -> None:
     stage.wait(3.0)
     assert stage.of("turn.reopened")
     assert not stage.of("turn.dropped")
-    assert [turn.text for turn in stage.session.turns.records if not turn.who] == ["i won the race"]
+    assert [turn.text for turn in stage.session.history.turns if not turn.who] == ["i won the race"]
 
 
 def test_nor_while_the_sentence_is_being_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +210,7 @@ def test_the_interrupting_turn_is_whole_and_answered() -> None:
     turns = stage.of("turn")
     assert [turn["text"] for turn in turns if turn["who"] == "user"] == ["tell me", "stop"]
     assert turns[-1]["text"] == "All right."
-    user = stage.session.turns.find(turns[-2]["turn"])
+    user = stage.session.history.find(turns[-2]["turn"])
     assert user is not None
     assert user.seconds > 1.2  # from 300 ms before the first voiced frame
 
@@ -314,7 +314,7 @@ def test_detached_it_keeps_what_was_heard_and_goes_on() -> None:
     stage.session.write("go")
     stage.wait(1.0)
     stage.session.detach()
-    cut = stage.session.turns.records[-1]
+    cut = stage.session.history.turns[-1]
     assert cut.cut
     assert 0.8 <= cut.seconds <= 1.1
     events: list[dict] = []
@@ -323,7 +323,7 @@ def test_detached_it_keeps_what_was_heard_and_goes_on() -> None:
     for _ in range(50):
         stage.session.tick()
         stage._advance()
-    assert [record.text for record in stage.session.turns.records][2] == "are you there"
+    assert [record.text for record in stage.session.history.turns][2] == "are you there"
     assert any(isinstance(out, dict) and out["type"] == "reply.started" for out in events)
 
 

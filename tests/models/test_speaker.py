@@ -257,7 +257,7 @@ def test_damaged_or_empty_history_is_refused(speaker: Speaker) -> None:
         speaker.hear(dialogue, 0, " ", None)
     with pytest.raises(InputError, match=r"0 .the user. or 1"):
         speaker.hear(dialogue, 2, "Hello.", None)
-    assert dialogue.turns == []
+    assert not dialogue.turns
 
 
 def test_bad_voice_samples_are_refused(speaker: Speaker) -> None:

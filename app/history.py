@@ -1,7 +1,8 @@
-"""The turns of one conversation as they were heard, with their sound, for replay and download.
+"""The one history of a conversation: its turns as they were heard, with their sound.
 
-The sound lies in one unnamed temporary file, so that an hour of talk takes no memory, and nothing
-of it is left when the session ends.
+What the page shows, what a responder reads, what the speech models remember and what can be
+downloaded are views of it. Audio lives in one unnamed temporary file, so an hour of talk costs no
+memory and nothing outlives the session.
 """
 
 import io
@@ -21,6 +22,7 @@ from app.replies import Said
 from data.audio import SAMPLE_RATE
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.errors import InputError
+from models.text.cutting import text_heard_until
 
 USER, AGENT = 0, 1
 _SHORTEST_S = 0.1
@@ -40,6 +42,7 @@ class TurnRecord:
         wordless: whether it was heard as sound, and nobody recognised its words.
         cut: whether it was interrupted; `intended` is then what would have been said.
         timings: measured milliseconds, by name.
+        words: of a spoken answer: (word, start, end) in seconds from its first sample.
     """
 
     number: int
@@ -55,6 +58,7 @@ class TurnRecord:
     timings: dict[str, float] = field(default_factory=dict)
     offset: int = 0
     num_samples: int = 0
+    words: list[tuple[str, float, float]] = field(default_factory=list)
 
     def public(self) -> dict[str, Any]:
         """The turn as the page sees it."""
@@ -74,16 +78,19 @@ class TurnRecord:
         }
 
 
-class TurnStore:
+class DialogueHistory:
     """Turns in order. Used from the server's loop and from the session's worker.
 
     Args:
-        max_sound_s: of sound that is kept; later turns are kept without sound.
-        max_turns: that are kept; the oldest are forgotten first.
+        max_sound_s: of audio to keep; later turns are kept without audio.
+        max_turns: to keep; the oldest are dropped first.
+
+    Attributes:
+        turns: oldest first; changed by `add`, `heard_until` and `take_back` alone.
     """
 
     def __init__(self, max_sound_s: float = 3600.0, max_turns: int = 1000) -> None:
-        self.records: list[TurnRecord] = []
+        self.turns: list[TurnRecord] = []
         self._next, self._max_turns = 0, max_turns
         self._most = int(max_sound_s * SAMPLE_RATE)
         self._held = 0
@@ -106,23 +113,42 @@ class TurnStore:
                     self._file.seek(2 * self._held)
                     self._file.write(pcm.tobytes())
                     self._held += len(samples)
-            self.records.append(record)
-            del self.records[: -self._max_turns]
+            self.turns.append(record)
+            del self.turns[: -self._max_turns]
+        return record
+
+    def heard_until(self, number: int, played_s: float) -> TurnRecord:
+        """Cuts a turn that was interrupted, in text and sound, where its listener stopped.
+
+        Args:
+            number: of the last turn.
+            played_s: seconds of it that were played.
+        """
+        with self._lock:
+            record = self.turns[-1]
+            assert record.number == number
+            record.intended = record.text
+            record.text = text_heard_until(record.text, record.words, played_s)
+            record.cut = True
+            record.seconds = min(record.seconds, played_s)
+            if record.num_samples:
+                record.num_samples = min(record.num_samples, round(played_s * SAMPLE_RATE))
+                self._held = record.offset + record.num_samples
         return record
 
     def take_back(self, number: int) -> TurnRecord | None:
         """Removes the last turn if it has this number: it goes on after all."""
         with self._lock:
-            if not self.records or self.records[-1].number != number:
+            if not self.turns or self.turns[-1].number != number:
                 return None
-            record = self.records.pop()
+            record = self.turns.pop()
             if record.num_samples:
                 self._held = record.offset
             return record
 
     def find(self, number: int) -> TurnRecord | None:
         """The turn of this number."""
-        return next((one for one in self.records if one.number == number), None)
+        return next((one for one in self.turns if one.number == number), None)
 
     def sound(self, record: TurnRecord) -> np.ndarray | None:
         """The turn's samples [T], float32 at 24 kHz; None if it has none."""
@@ -133,18 +159,18 @@ class TurnStore:
             content = self._file.read(2 * record.num_samples)
         return np.frombuffer(content, "<i2").astype(np.float32) / 32768
 
-    def history(self) -> list[Said]:
-        """What a responder reads: the last turns."""
+    def said(self) -> list[Said]:
+        """The last turns, as a responder reads them."""
         return [
             Said(one.who, one.text, one.manner, partial(self.sound, one))
-            for one in self.records[-_HISTORY_TURNS:]
+            for one in self.turns[-_HISTORY_TURNS:]
         ]
 
     def manners(self, who: int, voice: str = "") -> Sequence[Manner]:
         """How the turns of one side sounded: of the user, or of the agent in one voice."""
         return [
             one.manner
-            for one in self.records
+            for one in self.turns
             if one.who == who and one.voice == voice and one.manner is not None
         ]
 
@@ -157,7 +183,7 @@ class TurnStore:
         Raises:
             InputError: nothing has been said.
         """
-        turns = [self._turn(record) for record in list(self.records)]
+        turns = [self._turn(record) for record in list(self.turns)]
         if not turns:
             raise InputError("the conversation is empty; say or type something first")
         first = turns[0].speaker
@@ -175,7 +201,7 @@ class TurnStore:
         """Forgets everything."""
         with self._lock:
             self._file.close()
-            self.records.clear()
+            self.turns.clear()
 
     def _turn(self, record: TurnRecord) -> Turn:
         samples = self.sound(record)

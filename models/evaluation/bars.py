@@ -30,7 +30,7 @@ VOCODER_DISTILLMOS = {  # by whether the voice is held out; None for recordings
 SPEECH_WER = {"en": Asked(bar=at_most(1.5)), "zh": Asked(bar=at_most(3.0))}
 SPEECH_SIMILARITY = Asked(bar=at_least(0.84))
 SPEECH_DISTILLMOS = Asked(bar=at_least(3.8), goal=at_least(3.9))
-WORD_TIMES = Asked(bar=at_most(60.0))
+WORD_TIMES = Asked(bar=at_most(40.0))
 PHONE_TIMES = Asked(bar=at_most(40.0))
 CHANCE = Asked(bar=Bar(34.0, 66.0))  # 50 % and two standard deviations of 40 pairs
 MANNER = Asked(bar=at_least(85.0), goal=at_least(95.0))

@@ -12,12 +12,11 @@ from models.evaluation.quality import centroid, distillmos, dnsmos, similarity, 
 from models.evaluation.replies import MakeOptions, Speaks, Spoken, speak, voice_named
 from models.evaluation.sets import EvaluationSet, Item
 from models.evaluation.strata import by_stratum
+from models.evaluation.timing import carried, time_errors, word_times
 from models.evaluation.words import (
     CHARACTER_ERRORS,
     WORD_ERRORS,
-    align,
     character_errors,
-    time_errors,
     transcribe,
     word_errors,
 )
@@ -64,7 +63,6 @@ def _judged(
     """One entry a judged reply; NaN where a judge could not say."""
     items = [chosen.items[i] for i in whole]
     theirs, ours = [item.samples for item in items], [spoken[i].samples for i in whole]
-    texts = [item.text for item in items]
     both = panel.ask(
         transcribe,
         [
@@ -82,13 +80,12 @@ def _judged(
         for voice, sounds in chosen.others.items()
     }
     compared = panel.ask(compare, list(zip(theirs, ours, strict=True)))
-    times = panel.ask(align, list(zip(ours, texts, strict=True)))
+    timing = _timing_ms(items, [spoken[i] for i in whole], panel)
     num = len(items)
     rows: dict[str, list[float]] = {key: [] for key in _COLUMNS}
     for i, item in enumerate(items):
         errors, words = word_errors(item.text, heard[i][1], item.language)
         letters_wrong, letters = character_errors(item.text, heard[i][1], item.language)
-        moments = time_errors(spoken[whole[i]].words, times[i] or [])
         values: dict[str, Any] = {
             "errors": errors,
             "teacher_errors": word_errors(item.text, heard[i][0], item.language)[0],
@@ -102,12 +99,26 @@ def _judged(
             "teacher_dnsmos": clean[i],
             "similarity": similarity(whose[num + i], known[item.voice]),
             "teacher_similarity": similarity(whose[i], known[item.voice]),
-            "timing_ms": 1000 * float(np.mean(moments)) if moments else np.nan,
+            "timing_ms": timing[i],
             **{key: (compared[i] or {}).get(key, np.nan) for key in _COMPARED},
         }
         for key in _COLUMNS:
             rows[key].append(values[key])
     return {key: np.array(values, dtype=float) for key, values in rows.items()}
+
+
+def _timing_ms(items: list[Item], spoken: list[Spoken], panel: Panel) -> list[float]:
+    """Mean error of the times that each reply tells of its words; NaN where nothing is known."""
+    known = [word_times(item.phones, item.text) if item.phones else [] for item in items]
+    questions = [
+        (item.samples, reply.samples, tuple(at for _, *span in words for at in span))
+        for item, reply, words in zip(items, spoken, known, strict=True)
+    ]
+    found = []
+    for reply, words, there in zip(spoken, known, panel.ask(carried, questions), strict=True):
+        errors = time_errors(reply.words, words, there) if words and there else []
+        found.append(1000 * float(np.mean(errors)) if errors else np.nan)
+    return found
 
 
 _COMPARED = ("mcd_db", "f0_rmse_hz", "pitch_dtw_hz", "duration")
@@ -178,7 +189,7 @@ def _figures(
         "timing_ms",
         "word timing error",
         "ms",
-        note="against pocketsphinx's forced alignment of the reply",
+        note="against the teacher's times, laid over the reply",
         **bars.WORD_TIMES,
     )
     faults = [reply.fault for reply in spoken if reply.fault]
@@ -196,7 +207,7 @@ def _figures(
               teacher=mean("teacher_distillmos"), **bars.SPEECH_DISTILLMOS, **same),
         ratio("dnsmos", "DNSMOS overall", rows["dnsmos"], teacher=mean("teacher_dnsmos"), **same),
         timed if timed.num else nothing("timing_ms", "word timing error",
-                                        "no word could be aligned", unit="ms", **bars.WORD_TIMES),
+                                        "no times to compare with", unit="ms", **bars.WORD_TIMES),
         known("mcd_db", "mel-cepstral distortion, DTW", "dB"),
         known("f0_rmse_hz", "F0 RMSE along the path", "Hz"),
         known("pitch_dtw_hz", "pitch DTW distance", "Hz"),

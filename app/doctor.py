@@ -47,6 +47,7 @@ def examine(weights: Path = WEIGHTS) -> Iterator[Finding]:
     yield from _checks(("GPU", _gpu), ("training precision", _precision), ("espeak-ng", _espeak))
     yield from bundled(weights)
     yield _whisper()
+    yield _smart_turn()
     yield from _optional()
 
 
@@ -124,6 +125,16 @@ def _whisper() -> Finding:
         return Finding("ok", f"recognition: Whisper ({find_whisper()})")
     except RepError as error:
         return Finding("optional", f"recognition: pocketsphinx, for {error}")
+
+
+def _smart_turn() -> Finding:
+    from data.errors import RepError
+    from data.recognition.smart_turn_weights import find_smart_turn
+
+    try:
+        return Finding("ok", f"ends of turns: Smart Turn ({find_smart_turn()})")
+    except RepError as error:
+        return Finding("optional", f"ends of turns: a fixed silence, for {error}")
 
 
 def _optional() -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Hearing: which 20 ms of sound are speech, and when speech starts, pauses, goes on and ends.
+"""Hearing: when speech starts, pauses, goes on and ends.
 
 `Ears` takes sound as it arrives and gives events. It knows no turns of the agent, no clock but the
 count of samples, and no recogniser: the session decides what an event means.
@@ -10,18 +10,17 @@ from enum import Enum
 
 import numpy as np
 import scipy.signal  # noqa: F401 - of `HighPass`; slow to import: not while a listener waits
-import webrtcvad
 
+from app.voice_activity import DETECTORS, FRAME_MS, FRAME_SAMPLES, voice_activity
 from data.audio import SAMPLE_RATE
-from data.audio.preparation import HighPass
 from data.errors import InputError
 
-FRAME_MS = 20
-FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
-_VAD_HZ = 8_000  # what webrtcvad works at inside, whatever it is given
-_TAPS = 33
+SEMANTIC, SERVER = "semantic_vad", "server_vad"
+MOST_PATIENT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}
+"""By eagerness, the silence after which a turn is over whatever it sounded like; as OpenAI's."""
 _WINDOW = 5  # frames that decide together: 100 ms
 MAX_TURN_S = 60
+_OF_ACTIVITY = ("vad", "aggressiveness", "threshold", "floor_dbfs")
 
 
 @dataclass(frozen=True)
@@ -29,21 +28,40 @@ class HearingSettings:
     """When speech begins and ends.
 
     Attributes:
+        vad: who tells speech from other sound; one of `app.voice_activity.DETECTORS`.
+        threshold: of silero, 0 (takes much for speech) to 1 (takes little).
         aggressiveness: of webrtcvad, 0 (takes much for speech) to 3 (takes little).
+        floor_dbfs: frames quieter than this are never speech.
         prefix_ms: sound kept before the first voiced frame.
         pause_ms: silence after which the words so far are recognised, in advance.
-        silence_ms: silence that ends the turn.
-        floor_dbfs: frames quieter than this are never speech.
+        detection: who ends a turn: "server_vad", a silence of fixed length, or "semantic_vad", how
+            finished the turn sounds (`app.turn_ending`).
+        silence_ms: that ends a turn by server_vad.
+        eagerness: of semantic_vad; a key of `MOST_PATIENT_MS`.
     """
 
+    vad: str = "silero"
+    threshold: float = 0.5
     aggressiveness: int = 2
+    floor_dbfs: float = -65.0
     prefix_ms: int = 300
-    pause_ms: int = 280
+    pause_ms: int = 200
+    detection: str = SERVER
     silence_ms: int = 500
-    floor_dbfs: float = -55.0
+    eagerness: str = "auto"
 
     def __post_init__(self) -> None:
+        for name, known in (
+            ("vad", DETECTORS),
+            ("detection", (SEMANTIC, SERVER)),
+            ("eagerness", tuple(MOST_PATIENT_MS)),
+        ):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name} is {getattr(self, name)!r:.60}; it must be {' or '.join(known)}"
+                )
         for name, low, high in (
+            ("threshold", 0.0, 1.0),
             ("aggressiveness", 0, 3),
             ("prefix_ms", 0, 1000),
             ("pause_ms", 100, 1000),
@@ -61,7 +79,7 @@ class Sign(Enum):
     STARTED = "started"  # speech for about 100 ms
     WENT_ON = "went on"  # speech again, after a pause that was not the end
     PAUSED = "paused"  # `pause_ms` of silence, or `silence_ms` where that is less
-    ENDED = "ended"  # `silence_ms` of silence, or the turn has become too long
+    ENDED = "ended"  # as much silence as ends the turn, or the turn has become too long
 
 
 @dataclass(frozen=True)
@@ -77,38 +95,6 @@ class Heard:
     voiced_ms: int
 
 
-class VoiceActivity:
-    """Says of each 20 ms whether it is voiced. 24 kHz float32 in; webrtcvad hears 8 kHz int16.
-
-    The filter looks back only, so that a frame is judged as soon as it is whole.
-    """
-
-    def __init__(self, settings: HearingSettings) -> None:
-        self._vad = webrtcvad.Vad(settings.aggressiveness)
-        self._floor = 10 ** (settings.floor_dbfs / 20)
-        at = np.arange(_TAPS) - _TAPS // 2
-        cutoff = 0.9 * _VAD_HZ / SAMPLE_RATE
-        self._filter = (cutoff * np.sinc(cutoff * at) * np.hanning(_TAPS)).astype(np.float32)
-        self._highpass = HighPass(SAMPLE_RATE)  # an offset or a rumble is no voice
-        self._rest = np.zeros(_TAPS - 1, np.float32)  # of the frame before, then what is not whole
-
-    def push(self, samples: np.ndarray) -> list[bool]:
-        """Takes samples [n] and returns a flag for each frame that became whole."""
-        self._rest = np.concatenate([self._rest, self._highpass.push(samples)])
-        flags = []
-        while len(self._rest) >= FRAME_SAMPLES + _TAPS - 1:
-            smooth = np.convolve(self._rest[: FRAME_SAMPLES + _TAPS - 1], self._filter, "valid")
-            self._rest = self._rest[FRAME_SAMPLES:]
-            flags.append(self._is_voiced(smooth[:: SAMPLE_RATE // _VAD_HZ]))
-        return flags
-
-    def _is_voiced(self, frame: np.ndarray) -> bool:
-        if np.sqrt(np.mean(np.square(frame))) < self._floor:
-            return False
-        pcm = (np.clip(frame, -1, 1) * 32767).astype("<i2").tobytes()
-        return self._vad.is_speech(pcm, _VAD_HZ)
-
-
 class Ears:
     """Speech events out of a stream of sound, with hysteresis: four of five frames start speech,
     and within it silence is counted from the last frame of which at least two of five were voiced.
@@ -122,12 +108,12 @@ class Ears:
         self.settings = settings or HearingSettings()
         self.num_samples = 0
         self.voiced_ms = 0
-        self._activity = VoiceActivity(self.settings)
-        self._num_frames = 0
+        self._open_activity()
         self._window: deque[bool] = deque(maxlen=_WINDOW)
         self._started_at: int | None = None
         self._last_voiced_end = 0
         self._paused = False
+        self._patience_ms: float | None = None
 
     @property
     def in_speech(self) -> bool:
@@ -148,18 +134,26 @@ class Ears:
 
     def adjust(self, settings: HearingSettings) -> None:
         """Takes new settings; speech that has started goes on."""
-        if (settings.aggressiveness, settings.floor_dbfs) != (
-            self.settings.aggressiveness,
-            self.settings.floor_dbfs,
-        ):
-            self._activity = VoiceActivity(settings)
-        self.settings = settings
+        before, self.settings = self.settings, settings
+        if any(getattr(before, name) != getattr(settings, name) for name in _OF_ACTIVITY):
+            self._open_activity()
+
+    def end_after(self, silence_ms: float) -> None:
+        """The pause that is on ends the turn when it has lasted so long."""
+        self._patience_ms = silence_ms
 
     def forget(self) -> None:
         """Drops speech that has started: what follows must start anew."""
         self._started_at, self._paused = None, False
         self.voiced_ms = 0
         self._window.clear()
+
+    def _open_activity(self) -> None:
+        given = self.settings
+        self._num_frames = self.num_samples // FRAME_SAMPLES
+        self._activity = voice_activity(
+            given.vad, given.aggressiveness, given.threshold, given.floor_dbfs
+        )
 
     def push(self, samples: np.ndarray) -> list[Heard]:
         """Takes the next samples [n], float32 at 24 kHz, and returns what they decided."""
@@ -184,8 +178,8 @@ class Ears:
             self.voiced_ms += FRAME_MS
         if end - self._started_at > MAX_TURN_S * SAMPLE_RATE:
             return [self._end()]
-        if self._silence_ms(end) >= min(self.settings.pause_ms, self.settings.silence_ms):
-            self._paused = True
+        if self._silence_ms(end) >= min(self.settings.pause_ms, self._ending_ms):
+            self._paused, self._patience_ms = True, None
             paused = Heard(Sign.PAUSED, self._last_voiced_end, self.voiced_ms)
             return [paused, *self._pause(count, end)]  # the pause may be the end already
         return []
@@ -204,9 +198,17 @@ class Ears:
             self._paused = False
             self.voiced_ms += count * FRAME_MS
             return [Heard(Sign.WENT_ON, self._first_voiced(end), self.voiced_ms)]
-        if self._silence_ms(end) >= self.settings.silence_ms:
+        if self._silence_ms(end) >= self._ending_ms:
             return [self._end()]
         return []
+
+    @property
+    def _ending_ms(self) -> float:
+        """The silence that ends the turn, as far as is known."""
+        if self.settings.detection == SERVER:
+            return self.settings.silence_ms
+        patience = self._patience_ms if self._paused else None
+        return MOST_PATIENT_MS[self.settings.eagerness] if patience is None else patience
 
     def _end(self) -> Heard:
         heard = Heard(Sign.ENDED, self._last_voiced_end, self.voiced_ms)

@@ -16,6 +16,7 @@ from app.replies import Responder
 from app.session import Session
 from app.settings import SessionSettings
 from app.speaking import Emitted
+from app.turn_ending import TurnJudge
 from app.uploads import Uploads
 from app.voice_sample import VoiceSample
 from data.errors import InputError, RepError
@@ -37,11 +38,14 @@ class BusyError(RepError):
 @dataclass
 class Engines:
     """What all sessions share. The first responder answers unless another one is chosen;
-    `voice_map` says which voice of ours speaks for a name of OpenAI's, where not the usual one."""
+    `voice_map` says which voice of ours speaks for a name of OpenAI's, where not the usual one.
+    Without a `judge` turns end by silence, and `judge_caveat` says why there is none."""
 
     speaker: AnySpeaker
     recognizer: Recognizer
     responders: dict[str, Responder]
+    judge: TurnJudge | None = None
+    judge_caveat: str = ""
     library: Library = field(default_factory=Library)
     voice_map: dict[str, str] = field(default_factory=dict)
     uploads: Uploads = field(default_factory=Uploads)
@@ -234,6 +238,7 @@ class Hub:
                 wake,
                 self._clock,
                 self.metrics,
+                self.engines.judge,
             )
         self._live[session.name] = (session, lost)
         self._count()

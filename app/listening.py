@@ -27,6 +27,7 @@ class Listening:
         committed: whether its end was said, and not heard.
         full: whether it holds as much sound as a turn may have.
         wordless: whether it is answered by its sound, and no words are asked for.
+        judgement: of its sound: the probability that the pause that has begun is its end.
         shown: the partial text that the page has.
         timings: measured milliseconds, from the end of speech on.
     """
@@ -38,6 +39,7 @@ class Listening:
         self.ended_at: float | None = None
         self.committed = self.full = False
         self.wordless = False
+        self.judgement: Future[float] | None = None
         self.shown = ""
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory = recognizer, memory
@@ -112,7 +114,12 @@ class Listening:
     @property
     def recognised(self) -> bool:
         """Whether the turn has ended and all of its text is there."""
-        return self.ended_at is not None and all(one.done() for one in self._texts)
+        return self.ended_at is not None and not self.words_awaited
+
+    @property
+    def words_awaited(self) -> bool:
+        """Whether a stretch that a pause has ended is being recognised."""
+        return not all(one.done() for one in self._texts)
 
     @property
     def error(self) -> BaseException | None:

@@ -52,6 +52,8 @@ _SETTINGS: dict[str, Any] = {
     "rate": _NUMBER,
     "interrupt": _FLAG,
     "silence_ms": _COUNT,
+    "detection": _TEXT,
+    "eagerness": _TEXT,
     "reopen_ms": _COUNT,
     "interrupt_ms": _COUNT,
     "aggressiveness": _COUNT,

@@ -22,6 +22,7 @@ from app.recognition import Recognizer
 from app.replies import Responder
 from app.settings import SessionSettings
 from app.speaking import Emit, Emitted, Speaking
+from app.turn_ending import TurnJudge
 from app.user_turns import UserTurns
 from data.errors import InputError
 
@@ -41,6 +42,7 @@ class Session:
         emit: takes what goes to the listener; must not wait.
         wake: asks the owner, from any thread, to call `tick` soon.
         clock: monotonic seconds.
+        judge: of the ends of turns, shared by all sessions.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Session:
         wake: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         metrics: Metrics | None = None,
+        judge: TurnJudge | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -73,7 +76,7 @@ class Session:
             clock,
             self._metrics,
         )
-        self._user = UserTurns(settings.hearing, recognizer, self.history.number, self._tell)
+        self._user = UserTurns(settings.hearing, recognizer, self.history.number, self._tell, judge)
         self._barging: Heard | None = None
         self._active_at = clock()
 

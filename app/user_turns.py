@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from app.hearing import MAX_TURN_S, Ears, Heard, HearingSettings, Memory
+from app.hearing import MAX_TURN_S, SEMANTIC, Ears, Heard, HearingSettings, Memory
 from app.inbox import Inbox
+from app.level import Leveller
 from app.listening import Listening
 from app.recognition import NoRecognizer, Recognizer
 from app.speaking import Emit
+from app.turn_ending import LONGEST_S, WORDS_WITHIN_MS, TurnJudge, patience_ms
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 
@@ -24,6 +26,7 @@ class UserTurns:
         recognizer: shared by all sessions.
         number: gives the number of the next turn.
         emit: takes what goes to the listener.
+        judge: of the ends of turns; without one no settings may ask for `semantic_vad`.
 
     Attributes:
         ears: count the listener's samples.
@@ -37,20 +40,25 @@ class UserTurns:
         recognizer: Recognizer,
         number: Callable[[], int],
         emit: Emit,
+        judge: TurnJudge | None = None,
     ) -> None:
         self.current: Listening | None = None
         self.inbox = Inbox()
         self._recognizer, self._number, self._emit = recognizer, number, emit
+        self._judge = judge
         self.restart(hearing)
 
     def restart(self, hearing: HearingSettings) -> None:
         """The listener's sound begins anew and is counted from 0."""
         self.ears = Ears(hearing)
+        self._leveller = Leveller()
         self._memory = Memory(_MEMORY_S)
 
     def listen(self, samples: np.ndarray) -> list[Heard]:
         """Takes sound [n]; returns what voice activity detection makes of it."""
+        samples = self._leveller.push(samples)
         self._memory.push(samples)
+        self._settle_end()
         return self.ears.push(samples)
 
     def begin(self, heard: Heard, wordless: bool) -> None:
@@ -73,16 +81,37 @@ class UserTurns:
 
     def pause(self, heard: Heard) -> None:
         """The turn may end here: what was said so far is recognised."""
-        if self.current is not None:
-            self.current.voiced(heard.voiced_ms)
-            self.current.pause(heard.at, self.ears.num_samples)
+        turn, now = self.current, self.ears.num_samples
+        if turn is None:
+            return
+        turn.voiced(heard.voiced_ms)
+        turn.judgement = None
+        if self._judge is not None and self.ears.settings.detection == SEMANTIC:
+            first = max(turn.start, now - LONGEST_S * SAMPLE_RATE)
+            turn.judgement = self._judge.judge(self._memory.read(first, now))
+        turn.pause(heard.at, now)
+
+    def _settle_end(self) -> None:
+        """Says how much silence ends the turn, once its sound is judged and its words are there."""
+        turn = self.current
+        if turn is None or turn.judgement is None or not turn.judgement.done():
+            return
+        waited_ms = (self.ears.num_samples - turn.end) * 1000 / SAMPLE_RATE
+        if turn.words_awaited and waited_ms < WORDS_WITHIN_MS:
+            return
+        text = "" if turn.words_awaited else turn.partial
+        eagerness = self.ears.settings.eagerness
+        self.ears.end_after(patience_ms(turn.judgement.result(), text, eagerness))
+        turn.judgement = None
 
     def end(self, heard: Heard, now: float) -> bool:
         """The turn ends; False when it was too short to be one, and is dropped."""
         turn = self.current
         if turn is None:
             return False
-        self.pause(heard)
+        turn.voiced(heard.voiced_ms)
+        turn.judgement = None
+        turn.pause(heard.at, self.ears.num_samples)
         if turn.voiced_ms < _SHORTEST_TURN_MS:
             self.drop()
             return False

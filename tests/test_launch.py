@@ -85,7 +85,8 @@ def test_a_folder_that_holds_no_environment_can_be_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A checkout that may not be written to, on first use."""
-    for name in ("requirements-lock.txt", "requirements-no-deps-lock.txt", launch.MODELS):
+    names = ("requirements-lock.txt", "requirements-no-deps-lock.txt", launch.MODELS, launch.TURNS)
+    for name in names:
         (tmp_path / name).write_text("")
     (tmp_path / ".install.lock").mkdir()
     monkeypatch.setattr(launch, "ROOT", tmp_path)
@@ -127,6 +128,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         "requirements-test-lock.txt",
         "requirements-judges.txt",
         "requirements-models.txt",
+        "requirements-turns.txt",
     ):
         (tmp_path / name).write_text(f"{name}\n")
     return done
@@ -139,6 +141,7 @@ def test_an_environment_that_is_there_is_left_alone(tmp_path: Path, steps: list[
         "installing requirements-lock.txt",
         "installing requirements-no-deps-lock.txt",
         "installing requirements-models.txt",
+        "installing requirements-turns.txt",
     ]
     steps.clear()
     launch.ensure_environment(with_tests=False)
@@ -170,6 +173,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path, steps:
             "installing requirements-lock.txt",
             "installing requirements-no-deps-lock.txt",
             "installing requirements-models.txt",
+            "installing requirements-turns.txt",
         ]
         assert "requirements-test-lock.txt" not in launch.STAMP.read_text()
 

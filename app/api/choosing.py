@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.hearing import SEMANTIC, SERVER
 from app.hub import Engines
 from app.protocol import ProtocolError
 from app.settings import SessionSettings, with_settings
@@ -20,14 +21,22 @@ def choices(engines: Engines) -> dict[str, Any]:
         "recognizer": engines.recognizer.name,
         "recognizer_caveat": engines.recognizer.caveat,
         "responders": list(engines.responders),
+        "detections": detections(engines),
+        "detection_caveat": engines.judge_caveat,
     }
+
+
+def detections(engines: Engines) -> list[str]:
+    """What can end a turn."""
+    return [SERVER] if engines.judge is None else [SEMANTIC, SERVER]
 
 
 def public_settings(settings: SessionSettings) -> dict[str, Any]:
     """Settings as a listener sees them."""
     names = ("voice", "predictor", "responder", "temperature", "rate", "interrupt")
     public = {name: getattr(settings, name) for name in names}
-    return {**public, "silence_ms": settings.hearing.silence_ms}
+    heard = ("silence_ms", "detection", "eagerness")
+    return {**public, **{name: getattr(settings.hearing, name) for name in heard}}
 
 
 def changed(
@@ -44,12 +53,14 @@ def changed(
         "voice": engines.speaker.voices,
         "predictor": engines.speaker.predictors,
         "responder": engines.responders,
+        "detection": detections(engines),
     }
     for kind, names in known.items():
         name = changes.get(kind)
         if name and name not in names:
+            why = f"; {engines.judge_caveat}" if name == SEMANTIC else ""
             raise ProtocolError(
-                f"unknown_{kind}", f"{kind} {name!r:.60} is none of {', '.join(names)}"
+                f"unknown_{kind}", f"{kind} {name!r:.60} is none of {', '.join(names)}{why}"
             )
     try:
         return with_settings(settings, **changes)

@@ -16,6 +16,7 @@ from app.api.channel import Channel, accept
 from app.api.realtime_events import Events
 from app.api.realtime_objects import beta_session_object, session_object
 from app.api.realtime_settings import RealtimeSettings, for_response, typed, updated
+from app.hearing import SERVER
 from app.hub import Hub
 from app.protocol import SAMPLE_RATE, ProtocolError, read_object
 from app.session import Session
@@ -48,7 +49,8 @@ def realtime_router(hub: Hub) -> APIRouter:
     @router.websocket("/v1/realtime")
     async def converse(socket: WebSocket) -> None:
         await accept(socket, _SUBPROTOCOL)
-        settings = hub.settings.session
+        # as OpenAI's: a client that wants semantic_vad asks for it
+        settings = with_settings(hub.settings.session, detection=SERVER)
         model = socket.query_params.get("model", "")
         if model in hub.engines.speaker.predictors:  # any other is told in `session.created`
             settings = with_settings(settings, predictor=model)

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.api.audio_formats import PCM, public_format
 from app.api.realtime_settings import RealtimeSettings
+from app.hearing import SEMANTIC, SERVER
 from app.hub import Engines
 from app.replies import Briefing
 
@@ -83,13 +84,19 @@ def _turn_detection(settings: RealtimeSettings) -> dict[str, Any] | None:
     session = settings.session
     if not session.detect_turns:
         return None
-    return {
-        "type": "server_vad",
-        "threshold": settings.threshold,
-        "prefix_padding_ms": session.hearing.prefix_ms,
-        "silence_duration_ms": session.hearing.silence_ms,
+    hearing = session.hearing
+    answering = {
         "create_response": session.create_response,
         "interrupt_response": session.interrupt,
+    }
+    if hearing.detection == SEMANTIC:
+        return {"type": SEMANTIC, "eagerness": hearing.eagerness, **answering}
+    return {
+        "type": SERVER,
+        "threshold": settings.threshold,
+        "prefix_padding_ms": hearing.prefix_ms,
+        "silence_duration_ms": hearing.silence_ms,
+        **answering,
         "idle_timeout_ms": None,
     }
 

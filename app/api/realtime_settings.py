@@ -9,6 +9,7 @@ from typing import Any
 from app.api.audio_formats import FORMATS, PCM
 from app.api.choosing import changed
 from app.cast import Cast
+from app.hearing import SEMANTIC, SERVER
 from app.hub import Engines
 from app.protocol import SAMPLE_RATE, ProtocolError
 from app.replies import Briefing, TakesBriefing
@@ -16,7 +17,7 @@ from app.settings import SessionSettings
 from data.limits import MAX_INSTRUCTIONS
 
 MAX_OUTPUT_TOKENS = 4096
-_QUIETEST_DBFS, _LOUDEST_DBFS = -75.0, -35.0  # of speech at threshold 0 and 1; -55 at 0.5
+_QUIETEST_DBFS, _LOUDEST_DBFS = -85.0, -45.0  # of speech at threshold 0 and 1; -65 at 0.5
 _TRANSCRIBERS = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 _LANGUAGES = ("en", "en-us", "en-gb", "english")
 
@@ -258,14 +259,26 @@ def _turn_detection(update: _Update, value: Any, param: str) -> None:
     if value is None:
         update.change(param, detect_turns=False)
         return
-    for name, one in typed(value, dict, param).items():
+    kind = typed(value, dict, param).get("type") or update.settings.session.hearing.detection
+    for name, one in value.items():
         inner = f"{param}.{name:.60}"
         field = _DETECTION.get(name)
         if field is None:
             raise ProtocolError("unknown_parameter", f"there is no {inner}", param=inner)
+        if one is not None and name in _OF_THE_OTHER.get(kind, ()):
+            raise ProtocolError("unknown_parameter", f"{kind} has no {inner}", param=inner)
         if one is not None:
             field(update, one, inner)
     update.change(param, detect_turns=True)
+
+
+def _detection_type(update: _Update, value: Any, param: str) -> None:
+    kind = typed(value, str, param)
+    if kind not in (SEMANTIC, SERVER):
+        raise _unsupported(param, f"known are {SERVER} and {SEMANTIC}; it is {kind!r:.60}")
+    if kind == SEMANTIC and update.engines.judge is None:
+        raise _unsupported(param, update.engines.judge_caveat or "there is no model for it here")
+    update.change(param, detection=kind)
 
 
 def _threshold(update: _Update, value: Any, param: str) -> None:
@@ -273,7 +286,8 @@ def _threshold(update: _Update, value: Any, param: str) -> None:
         message = f"{param} is {value}; it must be from 0 to 1"
         raise ProtocolError("out_of_range", message, param=param)
     floor = _QUIETEST_DBFS + value * (_LOUDEST_DBFS - _QUIETEST_DBFS)
-    update.change(param, aggressiveness=min(3, int(4 * value)), floor_dbfs=floor)
+    loudness = {"aggressiveness": min(3, int(4 * value)), "floor_dbfs": floor}
+    update.change(param, threshold=float(value), **loudness)
     update.settings = replace(update.settings, threshold=float(value))
 
 
@@ -287,13 +301,18 @@ def _setting(name: str, kind: type) -> _Field:
 
 
 _DETECTION: dict[str, _Field] = {
-    "type": _only("server_vad"),
+    "type": _detection_type,
+    "eagerness": _setting("eagerness", str),
     "threshold": _threshold,
     "prefix_padding_ms": _setting("prefix_ms", int),
     "silence_duration_ms": _setting("silence_ms", int),
     "create_response": _setting("create_response", bool),
     "interrupt_response": _setting("interrupt", bool),
     "idle_timeout_ms": _only(),
+}
+_OF_THE_OTHER = {
+    SERVER: ("eagerness",),
+    SEMANTIC: ("threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms"),
 }
 _SPOKEN: dict[str, _Field] = {
     "output_modalities": _modalities,

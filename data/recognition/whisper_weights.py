@@ -74,8 +74,8 @@ def find_whisper(model: str = DEFAULT_MODEL, download: bool = False) -> Path:
     )
 
 
-def whisper_cache() -> Path:
-    """The folder that joined weights are kept in; `REPARTEE_CACHE` moves it."""
+def model_cache() -> Path:
+    """The folder that weights are kept in; `REPARTEE_CACHE` moves it."""
     base = os.environ.get("REPARTEE_CACHE")
     if base:
         return Path(base)
@@ -108,7 +108,7 @@ def _packaged(model: str) -> Path | None:
     """The pinned packages' copy, joined on first use."""
     if model != PACKAGED or any(importlib.util.find_spec(name) is None for name in _PARTS):
         return None
-    folder = whisper_cache() / f"whisper-{model}-{_SHA256['model.bin'][:12]}"
+    folder = model_cache() / f"whisper-{model}-{_SHA256['model.bin'][:12]}"
     if not folder.is_dir():
         folders = [_package_data(name) for name in _PARTS]
         with atomic_folder(folder, replace=True) as made:

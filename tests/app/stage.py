@@ -77,6 +77,7 @@ class Stage:
         responder: Any = None,
         settings: SessionSettings | None = None,
         reports: bool = True,
+        judge: Any = None,
     ) -> None:
         self.now = 100.0
         self.speaker = speaker or FakeSpeaker()
@@ -96,6 +97,7 @@ class Stage:
             settings or SessionSettings(),
             self._receive,
             clock=lambda: self.now,
+            judge=judge,
         )
         OPEN.append(self)
 

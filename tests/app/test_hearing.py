@@ -75,7 +75,7 @@ def test_a_turn_ends_after_the_silence_that_was_set(silence_ms: int) -> None:
             if event.sign is Sign.ENDED:
                 waited_ms.append((ears.num_samples - event.at) * 1000 / SAMPLE_RATE)
     assert len(waited_ms) == 1
-    assert 0 <= waited_ms[0] - silence_ms < FRAME_MS
+    assert 0 <= waited_ms[0] - silence_ms < FRAME_MS + 32  # silero judges 32 ms at once
 
 
 def test_noise_silence_and_tiny_sounds_are_not_speech() -> None:

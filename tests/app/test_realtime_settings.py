@@ -210,7 +210,7 @@ def test_numbers_that_are_none_are_refused(field: str, number: str) -> None:
 
 @pytest.mark.parametrize(
     ("threshold", "aggressiveness", "floor"),
-    [(0, 0, -75), (0.3, 1, -63), (0.5, 2, -55), (0.75, 3, -45), (1, 3, -35)],
+    [(0, 0, -85), (0.3, 1, -73), (0.5, 2, -65), (0.75, 3, -55), (1, 3, -45)],
 )
 def test_a_higher_threshold_wants_louder_sound(
     threshold: float, aggressiveness: int, floor: float

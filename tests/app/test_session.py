@@ -112,7 +112,7 @@ def test_a_click_after_a_sentence_does_not_take_it_away() -> None:
     stage = Stage("i won the race")
     stage.patient = False
     stage.speaker.gate.clear()  # no sound yet: the click reopens the turn
-    stage.say(np.concatenate([speechlike(1.5), silence(0.6), speechlike(0.08), silence(0.9)]))
+    stage.say(np.concatenate([speechlike(1.5), silence(0.6), speechlike(0.1), silence(0.9)]))
     stage.patient = True
     stage.speaker.gate.set()
     stage.wait(3.0)

@@ -183,8 +183,8 @@ class Chat {
     if (response.ok && !this.connection.session) this.choices(await response.json());
   }
 
-  choices({ voices, predictors, responders, settings, recognizer_caveat }) {
-    this.find('.rp-caveat').textContent = recognizer_caveat;
+  choices({ voices, predictors, responders, settings, recognizer_caveat, detection_caveat }) {
+    this.find('.rp-caveat').textContent = `${recognizer_caveat} ${detection_caveat}`.trim();
     this.fill('voice', voices.map((one) => [one.name, `${one.name}: ${one.description}`]), settings.voice);
     this.fill('predictor', predictors.map((one) => [one, one]), settings.predictor);
     this.fill('responder', responders.map((one) => [one, RESPONDERS[one] || one]), settings.responder);

@@ -1,0 +1,145 @@
+"""Voice activity: whether each 20 ms of a stream are voice, by silero's network or webrtcvad.
+
+Both look back only, and judge a frame as soon as what they need of it is there: webrtcvad at once,
+silero, whose windows are 32 ms long, at most 32 ms later.
+"""
+
+from collections import deque
+from typing import Protocol
+
+import numpy as np
+import webrtcvad
+
+from data.audio import SAMPLE_RATE
+from data.audio.preparation import HighPass
+from data.ncssd.models import silero
+
+FRAME_MS = 20
+FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
+DETECTORS = ("silero", "webrtcvad")
+_TAPS = 33
+_WEBRTC_HZ = 8_000  # what webrtcvad works at inside, whatever it is given
+_SILERO_HZ = 16_000
+_WINDOW, _CONTEXT = 512, 64  # of silero, in samples at 16 kHz
+_WINDOW_SAMPLES = _WINDOW * SAMPLE_RATE // _SILERO_HZ
+_GOES_ON = 0.15  # below its threshold speech that is going on still counts
+
+
+class VoiceActivity(Protocol):
+    """24 kHz float32 in, a flag for each 20 ms out."""
+
+    def push(self, samples: np.ndarray) -> list[bool]:
+        """Takes samples [n] and returns a flag for each frame that can be judged now."""
+        ...
+
+
+def voice_activity(
+    detector: str, aggressiveness: int, threshold: float, floor_dbfs: float
+) -> VoiceActivity:
+    """The detector of that name, one of `DETECTORS`.
+
+    Args:
+        detector: its name.
+        aggressiveness: of webrtcvad.
+        threshold: of silero's probability.
+        floor_dbfs: frames quieter than this are never speech.
+    """
+    floor = 10 ** (floor_dbfs / 20)
+    if detector == "webrtcvad":
+        return WebrtcActivity(aggressiveness, floor)
+    return SileroActivity(threshold, floor)
+
+
+class WebrtcActivity:
+    """Args:
+    aggressiveness: 0 (takes much for speech) to 3 (takes little).
+    floor: root mean square below which nothing is speech.
+    """
+
+    def __init__(self, aggressiveness: int, floor: float) -> None:
+        self._vad = webrtcvad.Vad(aggressiveness)
+        self._floor = floor
+        self._filter = _lowpass(_WEBRTC_HZ, 0.0)
+        self._highpass = HighPass(SAMPLE_RATE)  # an offset or a rumble is no voice
+        self._rest = np.zeros(_TAPS - 1, np.float32)  # of the frame before, then what is not whole
+
+    def push(self, samples: np.ndarray) -> list[bool]:
+        """See `VoiceActivity`."""
+        self._rest = np.concatenate([self._rest, self._highpass.push(samples)])
+        flags = []
+        while len(self._rest) >= FRAME_SAMPLES + _TAPS - 1:
+            smooth = np.convolve(self._rest[: FRAME_SAMPLES + _TAPS - 1], self._filter, "valid")
+            self._rest = self._rest[FRAME_SAMPLES:]
+            flags.append(self._is_voiced(smooth[:: SAMPLE_RATE // _WEBRTC_HZ]))
+        return flags
+
+    def _is_voiced(self, frame: np.ndarray) -> bool:
+        if np.sqrt(np.mean(np.square(frame))) < self._floor:
+            return False
+        pcm = (np.clip(frame, -1, 1) * 32767).astype("<i2").tobytes()
+        return self._vad.is_speech(pcm, _WEBRTC_HZ)
+
+
+class SileroActivity:
+    """Silero's network (github.com/snakers4/silero-vad, MIT), which is told by its training, not by
+    energy, what is speech: music and noise are none, a quiet voice is one.
+
+    Args:
+        threshold: probability from which speech begins; it goes on a little below.
+        floor: root mean square below which nothing is speech.
+    """
+
+    def __init__(self, threshold: float, floor: float) -> None:
+        self._threshold, self._floor = threshold, floor
+        # From 24 to 16 kHz every third sample of twice the rate is kept: of two neighbours one
+        # lies on a sample of ours, one in the middle between two.
+        self._on, self._between = _lowpass(_SILERO_HZ, 0.0), _lowpass(_SILERO_HZ, 0.5)
+        self._highpass = HighPass(SAMPLE_RATE)
+        self._rest = np.zeros(_TAPS - 1, np.float32)
+        self._context = np.zeros(_CONTEXT, np.float32)
+        self._state = np.zeros((2, 1, 128), np.float32)
+        self._num_windows = self._num_frames = 0
+        self._voiced: deque[bool] = deque(maxlen=2)  # of the last windows
+
+    def push(self, samples: np.ndarray) -> list[bool]:
+        """See `VoiceActivity`."""
+        self._rest = np.concatenate([self._rest, self._highpass.push(samples)])
+        flags = []
+        while len(self._rest) >= _WINDOW_SAMPLES + _TAPS - 1:
+            sound = self._rest[: _WINDOW_SAMPLES + _TAPS - 1]
+            self._rest = self._rest[_WINDOW_SAMPLES:]
+            window = np.empty(_WINDOW, np.float32)
+            window[::2] = np.convolve(sound, self._on, "valid")[::3]
+            window[1::2] = np.convolve(sound, self._between, "valid")[1::3]
+            self._voiced.append(self._judge(window))
+            self._num_windows += 1
+            flags += self._frames()
+        return flags
+
+    def _judge(self, window: np.ndarray) -> bool:
+        heard = np.concatenate([self._context, window])
+        self._context = window[-_CONTEXT:]
+        rate = np.array(_SILERO_HZ, np.int64)
+        inputs = {"input": heard[None], "state": self._state, "sr": rate}
+        probability, self._state = silero().run(None, inputs)
+        needed = self._threshold - (_GOES_ON if self._voiced and self._voiced[-1] else 0.0)
+        loud = np.sqrt(np.mean(np.square(window))) >= self._floor
+        return bool(loud and probability[0, 0] >= needed)
+
+    def _frames(self) -> list[bool]:
+        """Flags of the frames that lie in the windows so far, each by the window of its middle."""
+        flags = []
+        while (self._num_frames + 1) * FRAME_SAMPLES <= self._num_windows * _WINDOW_SAMPLES:
+            middle = self._num_frames * FRAME_SAMPLES + FRAME_SAMPLES // 2
+            back = self._num_windows - middle // _WINDOW_SAMPLES
+            flags.append(self._voiced[-back])
+            self._num_frames += 1
+        return flags
+
+
+def _lowpass(to_hz: int, shift: float) -> np.ndarray:
+    """Taps of a filter before the rate falls to `to_hz`, its middle moved by `shift` samples."""
+    at = np.arange(_TAPS) - _TAPS // 2 + shift
+    cutoff = 0.9 * to_hz / SAMPLE_RATE
+    window = 0.5 + 0.5 * np.cos(2 * np.pi * at / (_TAPS + 1))
+    return (cutoff * np.sinc(cutoff * at) * window).astype(np.float32)

@@ -1,0 +1,143 @@
+"""A turn ends when it sounds finished; a speaker who has not finished is given time."""
+
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.api.realtime_objects import session_object
+from app.api.realtime_settings import RealtimeSettings, updated
+from app.hearing import MOST_PATIENT_MS, SEMANTIC, HearingSettings
+from app.protocol import ProtocolError
+from app.settings import SessionSettings
+from app.turn_ending import patience_ms
+from data.audio import SAMPLE_RATE
+from tests.app.live import engines
+from tests.app.stage import Stage
+from tests.app.user_sound import silence, speechlike
+
+
+class ToldJudge:
+    """Judges as it is told; the last judgement stays."""
+
+    def __init__(self, *finished: float) -> None:
+        self.finished = list(finished)
+        self.heard_s: list[float] = []
+
+    def judge(self, samples: np.ndarray) -> "Future[float]":
+        self.heard_s.append(len(samples) / SAMPLE_RATE)
+        future: Future[float] = Future()
+        future.set_result(self.finished.pop(0) if len(self.finished) > 1 else self.finished[0])
+        return future
+
+
+def stage(judge: ToldJudge, *texts: str, eagerness: str = "auto") -> Stage:
+    hearing = HearingSettings(detection=SEMANTIC, eagerness=eagerness)
+    return Stage(*texts, settings=SessionSettings(hearing=hearing), judge=judge)
+
+
+def waited_ms(stage: Stage) -> float:
+    return next(e for e in stage.of("turn") if e["who"] == "user")["timings"]["silence_ms"]
+
+
+@pytest.mark.parametrize("eagerness", list(MOST_PATIENT_MS))
+def test_who_has_finished_is_answered_at_once(eagerness: str) -> None:
+    one = stage(ToldJudge(1.0), "i won the race", eagerness=eagerness)
+    one.say(np.concatenate([speechlike(1.0), silence(1.0)]))
+    assert 200 <= waited_ms(one) <= 300
+
+
+@pytest.mark.parametrize(("eagerness", "most"), list(MOST_PATIENT_MS.items()))
+def test_who_never_sounds_finished_is_answered_at_the_maximum(eagerness: str, most: int) -> None:
+    one = stage(ToldJudge(0.0), "i won the race", eagerness=eagerness)
+    one.say(np.concatenate([speechlike(1.0), silence(most / 1000 - 0.2)]))
+    assert not one.of("turn")
+    one.say(silence(0.5))
+    assert 0 <= waited_ms(one) - most < 60
+
+
+@pytest.mark.parametrize("pause_s", [0.3, 0.5, 0.8, 1.1, 1.5])
+def test_a_pause_inside_a_turn_does_not_end_it(pause_s: float) -> None:
+    judge = ToldJudge(0.05, 1.0)
+    one = stage(judge, "i would like", "to win the race")
+    one.say(np.concatenate([speechlike(1.0), silence(pause_s), speechlike(1.0), silence(1.0)]))
+    assert one.one("speech.started")
+    assert [turn["text"] for turn in one.of("turn") if turn["who"] == "user"] == [
+        "i would like to win the race"
+    ]
+    assert judge.heard_s[1] > judge.heard_s[0] + pause_s + 0.9  # the turn as a whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I would like to", "what is the", "and then I went with my", "Well, um...", "because",
+        "I want to fly from", "can you find a table for", "我想去北京的", "因为",
+    ],
+)  # fmt: skip
+def test_words_that_want_another_are_waited_for(text: str) -> None:
+    assert patience_ms(0.99, text, "medium") > 1500
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I won the race.", "yes", "no, thank you", "What time is it?", "", "我想去北京。", "Berlin"],
+)
+def test_words_that_stand_by_themselves_hold_up_nothing(text: str) -> None:
+    assert patience_ms(0.99, text, "medium") < 260
+
+
+def test_patience_falls_with_certainty_and_eagerness() -> None:
+    waits = [patience_ms(p, "", "medium") for p in (0.0, 0.3, 0.6, 0.9, 1.0)]
+    assert waits == sorted(waits, reverse=True)
+    assert waits[0] == MOST_PATIENT_MS["medium"]
+    assert patience_ms(0.5, "", "low") > patience_ms(0.5, "", "auto") > patience_ms(0.5, "", "high")
+
+
+def test_server_vad_asks_nobody() -> None:
+    judge = ToldJudge(0.0)
+    one = Stage("i won the race", judge=judge)
+    one.say(np.concatenate([speechlike(1.0), silence(1.0)]))
+    assert waited_ms(one) < 560
+    assert judge.heard_s == []
+
+
+def detection(**fields: Any) -> dict[str, Any]:
+    return {"audio": {"input": {"turn_detection": fields}}}
+
+
+@pytest.mark.parametrize("eagerness", list(MOST_PATIENT_MS))
+def test_realtime_takes_semantic_vad_and_goes_back(eagerness: str) -> None:
+    able = engines(judge=ToldJudge(1.0))
+    start = RealtimeSettings(SessionSettings())
+    semantic = updated(start, detection(type=SEMANTIC, eagerness=eagerness), able)
+    shown = session_object("s", semantic, able)["audio"]["input"]["turn_detection"]
+    assert (shown["type"], shown["eagerness"]) == (SEMANTIC, eagerness)
+    back = updated(semantic, detection(type="server_vad", silence_duration_ms=300), able)
+    shown = session_object("s", back, able)["audio"]["input"]["turn_detection"]
+    assert (shown["type"], shown["silence_duration_ms"]) == ("server_vad", 300)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": SEMANTIC, "silence_duration_ms": 300},
+        {"type": SEMANTIC, "threshold": 0.5},
+        {"type": SEMANTIC, "eagerness": "rash"},
+        {"type": SEMANTIC, "eagerness": 3},
+        {"type": "server_vad", "eagerness": "low"},
+        {"type": "near_vad"},
+    ],
+)
+def test_realtime_refuses_fields_of_the_other_kind(fields: dict[str, Any]) -> None:
+    able = engines(judge=ToldJudge(1.0))
+    with pytest.raises(ProtocolError) as refused:
+        updated(RealtimeSettings(SessionSettings()), detection(**fields), able)
+    assert str(refused.value.param).startswith("session.audio.input.turn_detection")
+
+
+def test_without_weights_semantic_vad_is_refused_with_the_reason() -> None:
+    unable = engines(judge_caveat="install them with `this command`")
+    with pytest.raises(ProtocolError, match="install them with `this command`"):
+        updated(RealtimeSettings(SessionSettings()), detection(type=SEMANTIC), unable)

@@ -20,6 +20,7 @@ import numpy as np
 from app.manner import Manner
 from app.replies import Said
 from data.audio import SAMPLE_RATE
+from data.audio.pcm import from_bytes, to_bytes
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.errors import InputError
 from models.text.cutting import text_heard_until
@@ -109,9 +110,8 @@ class DialogueHistory:
                 record.seconds = len(samples) / SAMPLE_RATE
                 if self._held + len(samples) <= self._most:
                     record.offset, record.num_samples = self._held, len(samples)
-                    pcm = np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2")
                     self._file.seek(2 * self._held)
-                    self._file.write(pcm.tobytes())
+                    self._file.write(to_bytes(samples))
                     self._held += len(samples)
             self.turns.append(record)
             del self.turns[: -self._max_turns]
@@ -157,7 +157,7 @@ class DialogueHistory:
         with self._lock:
             self._file.seek(2 * record.offset)
             content = self._file.read(2 * record.num_samples)
-        return np.frombuffer(content, "<i2").astype(np.float32) / 32768
+        return from_bytes(content)
 
     def said(self) -> list[Said]:
         """The last turns, as a responder reads them."""

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
 from app.voice_sample import MAX_SAMPLE_S, VoiceSample
 from data.audio import SAMPLE_RATE
+from data.audio.pcm import to_float, to_int16
 from data.errors import InputError, OutputError
 from data.files import (
     atomic_write,
@@ -118,7 +118,7 @@ class Library:
         Raises:
             InputError: no consent, or a name that is taken or no name.
         """
-        pcm = (np.clip(sample.samples, -1, 1) * 32767).astype(np.int16)
+        pcm = to_int16(sample.samples)
         facts = VoiceFacts(
             voice.name,
             _tidy(transcript),
@@ -168,7 +168,7 @@ class Library:
             if path.is_file():
                 raise
             raise InputError(f"there is no cloned voice {name!r} in {self.folder}") from None
-        prompt = Prompt(facts.transcript, sample.numpy().astype(np.float32) / 32767)
+        prompt = Prompt(facts.transcript, to_float(sample.numpy()))
         return Voice(name, facts.description, style, prompt), facts
 
     def voices(self, style_dim: int, names: Iterable[str] | None = None) -> dict[str, Voice]:

@@ -28,6 +28,7 @@ import numpy as np
 from app.machine import MachineWatch
 from app.talker import Outcome, Talker
 from data.audio import read_audio
+from data.audio.pcm import from_bytes
 from data.errors import InputError, RepError
 
 _REFERENCE = "This is how I sound when I say a sentence or two. It is enough to know me again."
@@ -124,7 +125,7 @@ class Server:
         """`text` in `voice`, samples [T] at 24 kHz."""
         body = {"input": text, "voice": voice, "response_format": "pcm", "seed": 1}
         content = self._ask("POST", "/v1/audio/speech", json=body)
-        return np.frombuffer(content, "<i2").astype(np.float32) / 32767
+        return from_bytes(content)
 
     def figures(self) -> dict[str, float]:
         """Memory in MB and sound that came too late, as `/metrics` has them now."""

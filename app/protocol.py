@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.speaking import Sound
+from data.audio.pcm import from_bytes, to_bytes
 from data.limits import MAX_TYPED
 from data.text import valid_text
 
@@ -197,24 +198,18 @@ def read_sound(content: bytes) -> np.ndarray:
             f"a sound message has {len(content)} bytes; send 20 to 40 ms, at most 500 ms "
             f"({MAX_SOUND_BYTES} bytes)",
         )
-    return np.frombuffer(content, "<i2").astype(np.float32) / 32768
+    return from_bytes(content)
 
 
 def write_sound(sound: Sound) -> bytes:
     """A server's binary message: reply and first sample as uint32, then int16 samples."""
-    return _HEADER.pack(sound.reply, sound.start) + write_pcm(sound.samples)
-
-
-def write_pcm(samples: np.ndarray) -> bytes:
-    """Samples [n] as int16, little-endian."""
-    return np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    return _HEADER.pack(sound.reply, sound.start) + to_bytes(sound.samples)
 
 
 def parse_sound(content: bytes) -> Sound:
     """The other side of `write_sound`, for clients in Python."""
     reply, start = _HEADER.unpack_from(content)
-    samples = np.frombuffer(content, "<i2", offset=_HEADER.size).astype(np.float32) / 32767
-    return Sound(reply, start, samples)
+    return Sound(reply, start, from_bytes(content[_HEADER.size :]))
 
 
 class RateLimit:

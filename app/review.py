@@ -16,6 +16,7 @@ from app.metrics import Metrics
 from app.security_headers import SecurityHeaders
 from app.ui.escaping import markdown_text
 from data.audio import SAMPLE_RATE
+from data.audio.pcm import to_int16
 from data.errors import InputError, RepError
 from data.ncssd.review import Decision, Review
 
@@ -113,7 +114,7 @@ def show(
         ]
         for index, turn in enumerate(dialogue.turns)
     ]
-    sound = np.clip(np.concatenate(pieces) * 32767, -32768, 32767).astype(np.int16)
+    sound = to_int16(np.concatenate(pieces))
     return (SAMPLE_RATE, sound), rows, _verdict(review, name)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from app.recognition import TimedWord
 from app.sphinx_worker import HEADER, SPHINX_HZ, Frame, frames
 from data.audio import SAMPLE_RATE, StreamResampler
+from data.audio.pcm import to_bytes
 from data.errors import MissingModelError, RepError
 
 logger = logging.getLogger(__name__)
@@ -109,8 +110,7 @@ class SphinxUtterance:
 
     def _send(self, samples: np.ndarray) -> None:
         if len(samples):
-            pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-            self._worker.send((b"s", self._number, pcm))
+            self._worker.send((b"s", self._number, to_bytes(samples)))
 
 
 def _started() -> "_Worker":

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 
 from app.protocol import PROTOCOL, SAMPLE_RATE, parse_sound
+from data.audio.pcm import to_int16
 from data.errors import RepError
 
 _FRAME = 480
@@ -159,7 +160,7 @@ class Talker:
             frame, current = current[:_FRAME], current[_FRAME:]
             if len(frame) < _FRAME:
                 frame = np.concatenate([frame, silence[: _FRAME - len(frame)]])
-            self._sent.append((frame * 32767).astype("<i2"))
+            self._sent.append(to_int16(frame))
             wait = self._begun + len(self._sent) * _FRAME / SAMPLE_RATE - time.monotonic()
             await asyncio.sleep(max(0.0, wait))
             await socket.send(self._sent[-1].tobytes())
@@ -224,7 +225,7 @@ class Talker:
         sound = np.concatenate(self._sound)
         self.outcome.replies.append(sound)
         self.outcome.texts.append((self._said, self._heard))
-        await self._compare(event["turn"], np.rint(sound * 32767).astype("<i2"))
+        await self._compare(event["turn"], to_int16(sound))
         self._over.set()
 
     def _spoken(self, event: dict[str, Any]) -> np.ndarray:

@@ -5,8 +5,9 @@ import io
 import numpy as np
 import soundfile
 
-from app.protocol import SAMPLE_RATE, ProtocolError, write_pcm
+from app.protocol import SAMPLE_RATE, ProtocolError
 from data.audio import StreamResampler
+from data.audio.pcm import from_bytes, to_bytes
 
 PCM = "audio/pcm"
 _G711_HZ = 8_000
@@ -47,7 +48,7 @@ class SoundReader:
                 param="audio",
             )
         if self.kind == PCM:
-            return np.frombuffer(content, "<i2").astype(np.float32) / 32768
+            return from_bytes(content)
         samples, _ = soundfile.read(
             io.BytesIO(content),
             dtype="float32",
@@ -73,7 +74,7 @@ class SoundWriter:
     def write(self, samples: np.ndarray) -> bytes:
         """The next bytes; of G.711 a few milliseconds are held back until `flush`."""
         if self._kind == PCM:
-            return write_pcm(samples)
+            return to_bytes(samples)
         return self._g711(self._resampler.push(samples))
 
     def flush(self) -> bytes:

@@ -15,6 +15,7 @@ from app.hub import Engines
 from app.recognition import transcribe
 from app.voice_sample import VoiceSample, clean_sample, similarity
 from data.audio import SAMPLE_RATE
+from data.audio.pcm import to_int16
 from data.errors import InputError, RepError
 from data.limits import limited_text
 
@@ -101,7 +102,7 @@ def clone_tab(engines: Engines) -> None:
     def clone(recording: str | None, allowed: bool, text: str) -> tuple[Any, ...]:
         with _told():
             made = try_clone(engines, recording, allowed)
-        shown = (SAMPLE_RATE, _int16(made.sample.samples))
+        shown = (SAMPLE_RATE, to_int16(made.sample.samples))
         verdict = f"Sample: {made.sample.verdict}."
         picture = spectrogram(made.sample.samples)
         of_no_other = "", "", *[None] * len(results)
@@ -125,7 +126,7 @@ def clone_tab(engines: Engines) -> None:
         likeness = ", ".join(
             f"{name} {similarity(made.sample.samples, sound):.2f}" for name, sound in spoken.items()
         )
-        sounds = [(SAMPLE_RATE, _int16(one)) for one in spoken.values()]
+        sounds = [(SAMPLE_RATE, to_int16(one)) for one in spoken.values()]
         yield f"Similarity to the sample (1 is the same): {likeness}.", *sounds
 
     def remember(made: Cloned | None, called: str, allowed: str, transcript: str) -> str:
@@ -231,7 +232,3 @@ def spectrogram(samples: np.ndarray) -> np.ndarray:
     level = 20 * np.log10(power + 1e-5)
     scaled = (level - level.max() + 70) / 70
     return (255 * np.clip(scaled, 0, 1)).astype(np.uint8).T[::-1]
-
-
-def _int16(samples: np.ndarray) -> np.ndarray:
-    return (np.clip(samples, -1, 1) * 32767).astype(np.int16)

@@ -7,7 +7,8 @@ from typing import Any
 import av
 import numpy as np
 
-from data.audio.writing import FORMATS, LOSSY, encode_audio, to_int16
+from data.audio.pcm import to_int16
+from data.audio.writing import FORMATS, LOSSY, encode_audio
 from data.errors import InputError
 
 _OPTIONS = {"ogg": {"page_duration": "200000"}}  # microseconds; the default holds back a second

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import soundfile
 
+from data.audio.pcm import to_bytes, to_float, to_int16
 from data.audio.resampling import SAMPLE_RATE, resample
 from data.errors import InputError
 from data.files import atomic_write, prepare_file
@@ -67,9 +68,9 @@ def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
     """
     if format not in FORMATS:
         raise InputError(f"unknown audio format {format!r}; choose one of {', '.join(FORMATS)}")
-    pcm = to_int16(samples)
     if format == "pcm":
-        return pcm.astype("<i2").tobytes()
+        return to_bytes(samples)
+    pcm = to_int16(samples)
     if format in ("wav", "flac"):
         buffer = io.BytesIO()
         soundfile.write(buffer, pcm, sample_rate, format=format.upper(), subtype="PCM_16")
@@ -77,19 +78,9 @@ def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
     rates = _LOSSY_RATES[format]
     if sample_rate not in rates:
         higher = min((rate for rate in rates if rate > sample_rate), default=max(rates))
-        pcm = to_int16(resample(pcm.astype(np.float32) / 32768, sample_rate, higher))
+        pcm = to_int16(resample(to_float(pcm), sample_rate, higher))
         sample_rate = higher
     return _encode_lossy(pcm, sample_rate, *LOSSY[format])
-
-
-def to_int16(samples: np.ndarray) -> np.ndarray:
-    """Float samples, -1 to 1, as int16; raises InputError when they are not all numbers."""
-    samples = np.asarray(samples)
-    if samples.dtype == np.int16:
-        return samples
-    if not np.isfinite(samples).all():
-        raise InputError("the samples to write are not all numbers (NaN or infinite)")
-    return np.clip(np.rint(samples * 32767.0), -32768, 32767).astype(np.int16)
 
 
 def _encode_lossy(pcm: np.ndarray, sample_rate: int, container: str, codec: str) -> bytes:

@@ -17,6 +17,7 @@ import pyworld
 from rich.progress import track
 
 from data.audio import SAMPLE_RATE, read_audio
+from data.audio.pcm import to_float, to_int16
 from data.dialogue import Dialogue, read_dialogue
 from data.errors import InputError
 from data.files import atomic_folder
@@ -112,7 +113,7 @@ def _prepare_shard(job: tuple[Path, list[Path]]) -> None:
                 )
             samples = read_audio(turn.audio)
             # One of another rate may go beyond full scale where it is resampled.
-            sounds.append(np.rint(32767 * samples.clip(-1.0, 1.0)).astype(np.int16))
+            sounds.append(to_int16(samples.clip(-1.0, 1.0)))
             pitches.append(track_f0(samples))
             item = _item(dialogue, index, next(units))
             phones = turn.extra.get("phones")
@@ -203,7 +204,7 @@ class Corpus:
 
 def frame_levels(samples: np.ndarray) -> np.ndarray:
     """Level of each 40 ms frame in dB of full scale, at least -80, `[frames]`."""
-    wide = samples.astype(np.float32) / 32767 if samples.dtype == np.int16 else samples
+    wide = to_float(samples) if samples.dtype == np.int16 else samples
     padded = np.pad(wide, (0, -len(wide) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
     return 10 * np.log10(np.maximum(np.square(padded).mean(1), 1e-8))
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.audio.pcm import to_float
 from models.mel import FRAME_SAMPLES, HOP_SAMPLES, MELS_PER_FRAME
 from models.training.corpus import Corpus, Utterance
 
@@ -22,7 +23,7 @@ class Crop:
     def samples(self) -> np.ndarray:
         start = self.first_frame * FRAME_SAMPLES
         stop = start + self.num_frames * FRAME_SAMPLES
-        piece = self.utterance.samples[start:stop].astype(np.float32) / 32767
+        piece = to_float(self.utterance.samples[start:stop])
         return np.pad(piece, (0, self.num_frames * FRAME_SAMPLES - len(piece)))
 
     @property

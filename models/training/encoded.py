@@ -12,6 +12,7 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from data.audio.pcm import to_float
 from data.files import atomic_path
 from models.checkpoint import sha256
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
@@ -200,9 +201,7 @@ def in_batches(
     order = sorted(range(len(utterances)), key=lambda i: len(utterances[i].samples))
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
-        sounds = [
-            torch.from_numpy(utterances[i].samples.astype(np.float32) / 32767) for i in chosen
-        ]
+        sounds = [torch.from_numpy(to_float(utterances[i].samples)) for i in chosen]
         padded = nn.utils.rnn.pad_sequence(sounds, batch_first=True)
         rest = -padded.shape[1] % (whole_frames * FRAME_SAMPLES)
         yield chosen, nn.functional.pad(padded, (0, rest))

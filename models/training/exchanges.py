@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from data.audio.pcm import to_int16
 from data.errors import MissingModelError
 from data.synthetic import VOICES, speak
 from data.synthetic.answers import ABOUT_ITSELF, NOT_HEARD, answer_to, topic_called
@@ -247,7 +248,7 @@ def _about_itself(seed: int) -> list[tuple[np.ndarray, tuple[str, ...]]]:
             for prompt in prompts:
                 for voice in chance.sample(names, min(VOICES_A_PROMPT, len(names))):
                     samples, _ = speak(voice, prompt, "neutral", chance.randrange(1 << 32))
-                    found.append(((samples * 32767).astype(np.int16), answers))
+                    found.append((to_int16(samples), answers))
     except MissingModelError as error:
         logger.warning("the thinker will not learn to say what it can talk about: %s", error)
         return []
@@ -286,5 +287,5 @@ def _noises(seed: int, count: int) -> list[np.ndarray]:
             hum = np.arange(length) * generator.uniform(40, 400) / SAMPLE_RATE
             noise = np.sin(2 * np.pi * hum) + 0.05 * noise
         peak = max(np.abs(noise).max(), 1e-9)
-        found.append((noise / peak * level * 32767).astype(np.int16))
+        found.append(to_int16(noise / peak * level))
     return found

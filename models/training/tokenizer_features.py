@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from data.audio import resample
+from data.audio.pcm import to_float, to_int16
 from models.checkpoint import sha256
 from models.mel import SAMPLE_RATE, num_frames
 from models.precision import autocast
@@ -58,11 +59,11 @@ def _copied(utterance: Utterance, copy: int) -> np.ndarray:
         return utterance.samples
     chance = _chance(utterance, copy)
     speed = _speed(chance)
-    wide = resample(utterance.samples.astype(np.float32) / 32767, SAMPLE_RATE * speed, SAMPLE_RATE)
+    wide = resample(to_float(utterance.samples), SAMPLE_RATE * speed, SAMPLE_RATE)
     length = _length(utterance, copy)  # the resampler's may differ by one
     wide = np.pad(wide[:length], (0, max(0, length - len(wide))))
     heard = recorded(torch.from_numpy(wide)[None], chance)[0]
-    return (heard * 32767 / heard.abs().max().clamp_min(1.0)).round().numpy().astype(np.int16)
+    return to_int16((heard / heard.abs().max().clamp_min(1.0)).numpy())
 
 
 def _chance(utterance: Utterance, copy: int) -> np.random.Generator:
@@ -81,7 +82,7 @@ def hear_utterances(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> l
     where = device()
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
-        wide = [torch.from_numpy(sounds[i].astype(np.float32) / 32767) for i in chosen]
+        wide = [torch.from_numpy(to_float(sounds[i])) for i in chosen]
         padded = nn.utils.rnn.pad_sequence(wide, batch_first=True).to(where)
         with torch.inference_mode(), autocast(where):
             heard = tokenizer.hear(padded).half().cpu().numpy()

@@ -211,4 +211,4 @@ def test_the_header_of_sound_is_what_the_protocol_says() -> None:
     from app.speaking import Sound
 
     content = write_sound(Sound(3, 960, np.array([0.0, 1.0, -2.0], np.float32)))
-    assert struct.unpack("<IIhhh", content) == (3, 960, 0, 32767, -32767)
+    assert struct.unpack("<IIhhh", content) == (3, 960, 0, 32767, -32768)

@@ -17,17 +17,18 @@ from app.access import AccessSettings, check_port, door, is_loopback
 from app.chat_endpoint import ChatEndpoint
 from app.hearing import MOST_PATIENT_MS, SEMANTIC, SERVER, HearingSettings
 from app.hub import Engines, HubSettings
-from app.local_recognizer import local_recognizer
-from app.recognition import EndpointRecognizer, Recognizer
 from app.replies import SPEECH_TO_SPEECH, Responder
 from app.scripted import ScriptedResponder
 from app.settings import SessionSettings
-from app.sphinx import SphinxRecognizer
 from app.turn_ending import TurnJudge
 from app.voice_activity import DETECTORS
 from data.errors import InputError, MissingModelError
+from data.recognition.endpoint import KEY_VARIABLE, EndpointRecognizer
+from data.recognition.local import local_recognizer
+from data.recognition.recognizer import Recognizer
 from data.recognition.smart_turn import SmartTurn
 from data.recognition.smart_turn_weights import find_smart_turn
+from data.recognition.sphinx import SphinxRecognizer
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +204,7 @@ def _recognizer(args: argparse.Namespace) -> Recognizer:
         if not args.asr_base_url or not args.asr_model:
             raise InputError("--asr endpoint needs --asr-base-url and --asr-model")
         return EndpointRecognizer(
-            args.asr_base_url, args.asr_model, os.environ.get("ASR_API_KEY", "")
+            args.asr_base_url, args.asr_model, os.environ.get(KEY_VARIABLE, "")
         )
     return local_recognizer(args.asr, args.asr_model, args.asr_language)
 

@@ -11,7 +11,6 @@ from typing import Any
 from app.answering import AnySpeaker
 from app.library import Library, VoiceFacts, checked_name
 from app.metrics import Metrics
-from app.recognition import Recognizer
 from app.replies import Responder
 from app.session import Session
 from app.settings import SessionSettings
@@ -20,6 +19,7 @@ from app.turn_ending import TurnJudge
 from app.uploads import Uploads
 from app.voice_sample import VoiceSample
 from data.errors import InputError, RepError
+from data.recognition.recognizer import Recognizer
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from concurrent.futures import Future
 import numpy as np
 
 from app.hearing import Memory
-from app.recognition import FailedUtterance, Recognizer, Utterance
 from data.audio import SAMPLE_RATE
 from data.errors import RepError
+from data.recognition.recognizer import FailedUtterance, Recognizer, Utterance
 
 _TAIL_MS = 150  # of silence kept behind a turn
 _LONGEST_STRETCH = 25 * SAMPLE_RATE  # that is heard again as a whole after a pause

@@ -18,13 +18,13 @@ from app.history import AGENT, USER, DialogueHistory, TurnRecord
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
-from app.recognition import Recognizer
 from app.replies import Responder
 from app.settings import SessionSettings
 from app.speaking import Emit, Emitted, Speaking
 from app.turn_ending import TurnJudge
 from app.user_turns import UserTurns
 from data.errors import InputError
+from data.recognition.recognizer import Recognizer
 
 logger = logging.getLogger(__name__)
 

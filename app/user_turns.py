@@ -8,11 +8,11 @@ from app.hearing import MAX_TURN_S, SEMANTIC, Ears, Heard, HearingSettings, Memo
 from app.inbox import Inbox
 from app.level import Leveller
 from app.listening import Listening
-from app.recognition import NoRecognizer, Recognizer
 from app.speaking import Emit
 from app.turn_ending import LONGEST_S, WORDS_WITHIN_MS, TurnJudge, patience_ms
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
+from data.recognition.recognizer import NoRecognizer, Recognizer
 
 _SHORTEST_TURN_MS = 120  # voiced
 _MEMORY_S = MAX_TURN_S + 6.0

@@ -71,8 +71,8 @@ def read_sample(paths: list[Path]) -> VoiceSample:
 
 def transcribed(sample: VoiceSample) -> str:
     """What is said in a sample, as the recogniser on this machine hears it."""
-    from app.local_recognizer import local_recognizer
-    from app.recognition import transcribe
+    from data.recognition.local import local_recognizer
+    from data.recognition.recognizer import transcribe
 
     recognizer = local_recognizer()
     try:

@@ -16,8 +16,8 @@ from app.api.production import Production
 from app.api.streaming import ProducedResponse
 from app.api.transcripts import LANGUAGES, TYPES, Transcript, written
 from app.hub import Engines
-from app.recognition import Utterance, fed, text_of
 from data.audio import SAMPLE_RATE
+from data.recognition.recognizer import Utterance, fed, text_of
 
 MAX_S = 120
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.recognition import TimedWord
+from data.recognition.recognizer import TimedWord
 
 LANGUAGES = {"en": "english", "zh": "chinese"}
 _PAUSE_S = 0.6  # between two segments

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, HTTPException, UploadFile
 
 from app.hub import OPENAI_VOICES, Engines
-from app.recognition import transcribe
 from app.voice_sample import clean_sample
 from data.errors import InputError, RepError
+from data.recognition.recognizer import transcribe
 
 _MAX_CLIP_S = 120
 _MAX_CLIPS = 20

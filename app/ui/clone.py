@@ -12,12 +12,12 @@ import gradio as gr
 import numpy as np
 
 from app.hub import Engines
-from app.recognition import transcribe
 from app.voice_sample import VoiceSample, clean_sample, similarity
 from data.audio import SAMPLE_RATE
 from data.audio.pcm import to_int16
 from data.errors import InputError, RepError
 from data.limits import limited_text
+from data.recognition.recognizer import transcribe
 
 TEXTS = (
     "Hello, this is how I sound now.",

@@ -1,27 +1,23 @@
 """Stage 6: what was said in each turn, with a confidence."""
 
 import functools
-import io
-import json
 import os
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from data.audio import encode_audio
 from data.errors import InputError, MissingModelError
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
+from data.recognition.endpoint import KEY_VARIABLE, TranscriptionEndpoint
 
 VERSION = 1
 RATE = 16_000
 _PAD_S = 0.15
 _TIMEOUT_S = 120
-ENDPOINT_KEY = "REPARTEE_ASR_KEY"
 
 
 class Recogniser(Protocol):
@@ -100,7 +96,7 @@ def load(config: RecogniseConfig) -> Recogniser:
         return _pocketsphinx(config)
     if config.recogniser == "faster-whisper":
         return _whisper(config)
-    return functools.partial(_ask, config)
+    return _endpoint(config)
 
 
 def _pocketsphinx(config: RecogniseConfig) -> Recogniser:
@@ -149,27 +145,11 @@ def _whisper(config: RecogniseConfig) -> Recogniser:
     return recognise
 
 
-def _ask(config: RecogniseConfig, samples: np.ndarray) -> tuple[str, float | None]:
-    """One turn to an OpenAI-compatible endpoint: POST {endpoint}/audio/transcriptions."""
-    mark = "repartee-part-boundary"
-    body = io.BytesIO()
-    fields = {"model": config.model or "whisper-1", "language": config.language}
-    for name, value in fields.items():
-        head = f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        body.write(head.encode())
-    body.write(
-        f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="turn.wav"\r\n'
-        "Content-Type: audio/wav\r\n\r\n".encode()
+def _endpoint(config: RecogniseConfig) -> Recogniser:
+    endpoint = TranscriptionEndpoint(
+        config.endpoint,
+        config.model or "whisper-1",
+        os.environ.get(KEY_VARIABLE, ""),
+        _TIMEOUT_S,
     )
-    body.write(encode_audio(samples, RATE, "wav") + f"\r\n--{mark}--\r\n".encode())
-    request = urllib.request.Request(
-        config.endpoint.rstrip("/") + "/audio/transcriptions",
-        body.getvalue(),
-        {
-            "Content-Type": f"multipart/form-data; boundary={mark}",
-            "Authorization": f"Bearer {os.environ.get(ENDPOINT_KEY, 'none')}",
-        },
-    )
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as reply:
-        content: Any = json.load(reply)
-    return str(content["text"]).strip(), None
+    return lambda samples: (endpoint.transcribe(samples, RATE, config.language), None)

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 
 from app.library import Library
-from app.sphinx import SphinxRecognizer
 from data.errors import RepError
+from data.recognition.sphinx import SphinxRecognizer
 from tests.app.live import engines, serving
 from tests.app.stage import ToldRecognizer
 from tests.app.user_sound import speechlike, spoken

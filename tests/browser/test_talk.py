@@ -16,9 +16,9 @@ import pytest
 
 from app.replies import Said
 from app.server import ServerSettings
-from app.sphinx import SphinxRecognizer
 from data.audio import write_audio
 from data.dialogue import check_ncssd, read_dialogue
+from data.recognition.sphinx import SphinxRecognizer
 from tests.app.live import engines, serving
 from tests.app.stage import ToldRecognizer
 from tests.app.user_sound import silence, spoken

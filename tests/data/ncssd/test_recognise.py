@@ -64,7 +64,7 @@ def endpoint():
 
 def test_an_endpoint_gets_each_turn_and_its_text_is_kept(endpoint, tmp_path, monkeypatch):
     address, seen = endpoint
-    monkeypatch.setenv(recognise.ENDPOINT_KEY, "a key")
+    monkeypatch.setenv("ASR_API_KEY", "a key")
     made.write(tmp_path / "a.wav", made.conversation(2), 24_000)
     config = BuildConfig().replace(
         "recognise", recogniser="endpoint", endpoint=address, language="zh", model="large"

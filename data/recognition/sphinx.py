@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.recognition import TimedWord
-from app.sphinx_worker import HEADER, SPHINX_HZ, Frame, frames
 from data.audio import SAMPLE_RATE, StreamResampler
 from data.audio.pcm import to_bytes
 from data.errors import MissingModelError, RepError
+from data.recognition.recognizer import TimedWord
+from data.recognition.sphinx_worker import HEADER, SPHINX_HZ, Frame, frames
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class SphinxRecognizer:
         return self._workers[0].ready.wait(timeout_s)
 
     def open(self, language: str | None = None, times: bool = False) -> "SphinxUtterance":
-        """See `app.recognition.Recognizer`. A process that has died is replaced first.
+        """See `data.recognition.recognizer.Recognizer`. A process that has died is replaced first.
 
         Raises:
             RepError: it cannot be replaced.
@@ -78,7 +78,7 @@ class SphinxRecognizer:
 
 
 class SphinxUtterance:
-    """See `app.recognition.Utterance`."""
+    """See `data.recognition.recognizer.Utterance`."""
 
     def __init__(self, worker: "_Worker") -> None:
         self._worker = worker

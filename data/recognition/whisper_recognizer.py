@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from app.recognition import TimedWord
 from data.audio import SAMPLE_RATE, resample
+from data.recognition.recognizer import TimedWord
 from data.recognition.whisper import LANGUAGES, WHISPER_HZ, Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
@@ -46,11 +46,11 @@ class WhisperRecognizer:
         self._lock = threading.Lock()
 
     def open(self, language: str | None = None, times: bool = False) -> "WhisperUtterance":
-        """See `app.recognition.Recognizer`."""
+        """See `data.recognition.recognizer.Recognizer`."""
         return WhisperUtterance(self, language or self._language, times)
 
     def close(self) -> None:
-        """See `app.recognition.Recognizer`."""
+        """See `data.recognition.recognizer.Recognizer`."""
         self._pool.shutdown(cancel_futures=True)
 
     @property
@@ -84,7 +84,7 @@ class WhisperRecognizer:
 
 
 class WhisperUtterance:
-    """See `app.recognition.Utterance`."""
+    """See `data.recognition.recognizer.Utterance`."""
 
     def __init__(self, recognizer: WhisperRecognizer, language: str | None, times: bool) -> None:
         self.partial = ""

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import local_recognizer as chosen
 from app.hearing import Memory
 from app.listening import Listening
-from app.local_recognizer import local_recognizer
-from app.whisper import Agreement, WhisperRecognizer
 from data.audio import SAMPLE_RATE
 from data.errors import InputError, MissingModelError
+from data.recognition import local as chosen
+from data.recognition.local import local_recognizer
 from data.recognition.whisper import Transcript, Word
+from data.recognition.whisper_recognizer import Agreement, WhisperRecognizer
 from tests.app.stage import ToldRecognizer
 
 WORDS = "Good morning, how far is it from here?".split()
@@ -39,8 +39,10 @@ class SlowWhisper:
 @pytest.fixture
 def whisper(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[WhisperRecognizer, SlowWhisper]]:
     model = SlowWhisper()
-    monkeypatch.setattr("app.whisper.Whisper", lambda folder: model)
-    monkeypatch.setattr("app.whisper.find_whisper", lambda name, download: name)
+    monkeypatch.setattr("data.recognition.whisper_recognizer.Whisper", lambda folder: model)
+    monkeypatch.setattr(
+        "data.recognition.whisper_recognizer.find_whisper", lambda name, download: name
+    )
     recognizer = WhisperRecognizer()
     yield recognizer, model
     model.gate.set()
@@ -176,7 +178,7 @@ def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str, download: bool) -> None:
         raise MissingModelError(f"the weights of Whisper {name!r} are not on this machine; do X")
 
-    monkeypatch.setattr("app.whisper.find_whisper", missing)
+    monkeypatch.setattr("data.recognition.whisper_recognizer.find_whisper", missing)
 
 
 def test_without_weights_pocketsphinx_stands_in_and_says_so(no_weights, caplog) -> None:

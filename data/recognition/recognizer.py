@@ -1,25 +1,20 @@
-"""Recognition: speech to text while it arrives, by one of three engines behind one protocol.
+"""Speech to text while it arrives: the protocol of the three recognisers.
 
-* `WhisperRecognizer` (`app/whisper.py`): Whisper base, offline once its weights are there.
-* `SphinxRecognizer` (`app/sphinx.py`): pocketsphinx with the model of its package; offline. It
-  holds the interpreter lock while it works, so it lives in processes of its own.
-* `EndpointRecognizer`: any OpenAI-compatible `/v1/audio/transcriptions`.
+* `WhisperRecognizer` (`whisper_recognizer.py`): Whisper base, offline once its weights are there.
+* `SphinxRecognizer` (`sphinx.py`): pocketsphinx with its package's model, offline. It holds the
+  interpreter lock while it works, so it runs in processes of its own.
+* `EndpointRecognizer` (`endpoint.py`): any OpenAI-compatible `/v1/audio/transcriptions`.
 """
 
-import logging
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Protocol
 
-import httpx
 import numpy as np
 
-from data.audio import SAMPLE_RATE, encode_audio, resample
+from data.audio import SAMPLE_RATE
 from data.errors import RepError
-
-logger = logging.getLogger(__name__)
 
 _PIECE = SAMPLE_RATE // 2
 _RECOGNITION_S = 300.0
@@ -39,9 +34,10 @@ class Utterance(Protocol):
         language: once it is finished, the code of what was spoken; None where that is not known.
     """
 
-    words: tuple[TimedWord, ...] | None
-    language: str | None
-
+    @property
+    def words(self) -> tuple[TimedWord, ...] | None: ...
+    @property
+    def language(self) -> str | None: ...
     @property
     def partial(self) -> str:
         """The words so far; may be empty. Never waits."""
@@ -72,10 +68,14 @@ class Recognizer(Protocol):
         caveat: what people should know of how well it hears, or empty.
     """
 
-    name: str
-    rehears: bool
-    languages: tuple[str, ...]
-    caveat: str
+    @property
+    def name(self) -> str: ...
+    @property
+    def rehears(self) -> bool: ...
+    @property
+    def languages(self) -> tuple[str, ...]: ...
+    @property
+    def caveat(self) -> str: ...
 
     def open(self, language: str | None = None, times: bool = False) -> Utterance:
         """Begins an utterance.
@@ -175,78 +175,3 @@ class FailedUtterance:
 
     def abort(self) -> None:
         """See `Utterance`."""
-
-
-class _WholeUtterance:
-    """Collects the sound and recognises it when it is whole; no partial text, no times."""
-
-    partial = ""
-    words = language = None
-
-    def __init__(self, pool: ThreadPoolExecutor, transcribe: Callable[[np.ndarray], str]) -> None:
-        self._pool, self._transcribe = pool, transcribe
-        self._pieces: list[np.ndarray] = []
-        self._future: Future[str] | None = None
-        self._lock = threading.Lock()
-
-    def push(self, samples: np.ndarray) -> None:
-        self._pieces.append(samples)
-
-    def finish(self) -> "Future[str]":
-        with self._lock:
-            if self._future is None:
-                sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
-                self._pieces.clear()
-                self._future = self._pool.submit(self._transcribe, sound)
-            return self._future
-
-    def abort(self) -> None:
-        self._pieces.clear()
-        if self._future is not None:
-            self._future.cancel()
-
-
-class EndpointRecognizer:
-    """An OpenAI-compatible transcription endpoint.
-
-    Args:
-        base_url: up to and including `/v1`.
-        model: the name that the endpoint knows.
-        key: sent as bearer token; empty sends none.
-    """
-
-    name = "endpoint"
-    rehears = True
-    languages = ()  # it finds the language itself
-    caveat = ""
-
-    def __init__(self, base_url: str, model: str, key: str = "", timeout_s: float = 20.0) -> None:
-        self._url = base_url.rstrip("/") + "/audio/transcriptions"
-        self._model = model
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(timeout=timeout_s, headers=headers)
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="transcribe")
-
-    def open(self, language: str | None = None, times: bool = False) -> _WholeUtterance:
-        """See `Recognizer`."""
-        return _WholeUtterance(self._pool, self._transcribe)
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
-        self._client.close()
-
-    def _transcribe(self, samples: np.ndarray) -> str:
-        wav = encode_audio(resample(samples, SAMPLE_RATE, 16_000), 16_000, "wav")
-        try:
-            response = self._client.post(
-                self._url,
-                files={"file": ("turn.wav", wav, "audio/wav")},
-                data={"model": self._model},
-            )
-            response.raise_for_status()
-            return str(response.json()["text"]).strip()
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise RepError(
-                f"the transcription endpoint failed ({type(error).__name__}: {error}); "
-                "check --asr-base-url and --asr-model"
-            ) from error

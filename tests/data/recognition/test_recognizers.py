@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.recognition import EndpointRecognizer, transcribe
-from app.sphinx import SphinxRecognizer, SphinxUtterance
-from app.sphinx_worker import MAX_DECODERS, Decoders, FrameQueue
 from data.errors import RepError
+from data.recognition.endpoint import EndpointRecognizer
+from data.recognition.recognizer import transcribe
+from data.recognition.sphinx import SphinxRecognizer, SphinxUtterance
+from data.recognition.sphinx_worker import MAX_DECODERS, Decoders, FrameQueue
 from tests.app.user_sound import silence, speechlike, spoken
 
 
@@ -146,7 +147,7 @@ def test_sound_beyond_the_backlog_fails_in_words(
     monkeypatch: pytest.MonkeyPatch, sphinx: SphinxRecognizer, seconds: float
 ) -> None:
     """It was left out in silence."""
-    monkeypatch.setattr("app.sphinx._MAX_BACKLOG", 16_000)
+    monkeypatch.setattr("data.recognition.sphinx._MAX_BACKLOG", 16_000)
     utterance = sphinx.open()
     utterance.push(speechlike(seconds))
     with pytest.raises(RepError, match="fallen half an hour behind"):

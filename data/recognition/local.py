@@ -3,10 +3,10 @@
 import logging
 import os
 
-from app.recognition import Recognizer
-from app.sphinx import SphinxRecognizer
-from app.whisper import WhisperRecognizer
 from data.errors import InputError, MissingModelError
+from data.recognition.recognizer import Recognizer
+from data.recognition.sphinx import SphinxRecognizer
+from data.recognition.whisper_recognizer import WhisperRecognizer
 from data.recognition.whisper_weights import DEFAULT_MODEL
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,112 @@
+"""Recognition by an OpenAI-compatible transcription endpoint."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import httpx
+import numpy as np
+
+from data.audio import SAMPLE_RATE, encode_audio, resample
+from data.errors import RepError
+
+KEY_VARIABLE = "ASR_API_KEY"
+_RATE = 16_000
+
+
+class TranscriptionEndpoint:
+    """A client of `POST {base_url}/audio/transcriptions`; may be used from many threads.
+
+    Args:
+        base_url: up to and including `/v1`.
+        model: the name that the endpoint knows.
+        key: sent as bearer token; empty sends none.
+        timeout_s: for each step of a request.
+    """
+
+    def __init__(self, base_url: str, model: str, key: str = "", timeout_s: float = 20.0) -> None:
+        self._url = base_url.rstrip("/") + "/audio/transcriptions"
+        self._model = model
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.Client(timeout=timeout_s, headers=headers)
+
+    def transcribe(
+        self, samples: np.ndarray, sample_rate: int = SAMPLE_RATE, language: str = ""
+    ) -> str:
+        """The text of samples `[T]`.
+
+        Args:
+            samples: float32, mono.
+            sample_rate: in Hz.
+            language: a code; empty lets the endpoint detect it.
+
+        Raises:
+            RepError: the endpoint could not be reached, refused, or answered with something else.
+        """
+        wav = encode_audio(resample(samples, sample_rate, _RATE), _RATE, "wav")
+        fields = {"model": self._model} | ({"language": language} if language else {})
+        try:
+            response = self._client.post(
+                self._url, files={"file": ("turn.wav", wav, "audio/wav")}, data=fields
+            )
+            response.raise_for_status()
+            return str(response.json()["text"]).strip()
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise RepError(
+                f"the transcription endpoint failed ({type(error).__name__}: {error}); check "
+                "--asr-base-url (--asr-endpoint of build) and --asr-model"
+            ) from error
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
+
+
+class EndpointRecognizer:
+    """See `data.recognition.recognizer.Recognizer`; the arguments are `TranscriptionEndpoint`'s."""
+
+    name = "endpoint"
+    rehears = True
+    languages: tuple[str, ...] = ()  # the endpoint detects the language
+    caveat = ""
+
+    def __init__(self, base_url: str, model: str, key: str = "", timeout_s: float = 20.0) -> None:
+        self._endpoint = TranscriptionEndpoint(base_url, model, key, timeout_s)
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="transcribe")
+
+    def open(self, language: str | None = None, times: bool = False) -> "_WholeUtterance":
+        """See `Recognizer`."""
+        return _WholeUtterance(self._pool, self._endpoint)
+
+    def close(self) -> None:
+        """See `Recognizer`."""
+        self._pool.shutdown(cancel_futures=True)
+        self._endpoint.close()
+
+
+class _WholeUtterance:
+    """Collects the audio and has it transcribed as a whole; no partial text, no word times."""
+
+    partial = ""
+    words = language = None
+
+    def __init__(self, pool: ThreadPoolExecutor, endpoint: TranscriptionEndpoint) -> None:
+        self._pool, self._endpoint = pool, endpoint
+        self._pieces: list[np.ndarray] = []
+        self._future: Future[str] | None = None
+        self._lock = threading.Lock()
+
+    def push(self, samples: np.ndarray) -> None:
+        self._pieces.append(samples)
+
+    def finish(self) -> "Future[str]":
+        with self._lock:
+            if self._future is None:
+                sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
+                self._pieces.clear()
+                self._future = self._pool.submit(self._endpoint.transcribe, sound)
+            return self._future
+
+    def abort(self) -> None:
+        self._pieces.clear()
+        if self._future is not None:
+            self._future.cancel()

@@ -132,19 +132,19 @@ def _pieces(
     """
     rate = min(_RATES[1], max(_RATES[0], body.speed))
     tempo = TempoStream(body.speed / rate, SAMPLE_RATE)
-    encoder = StreamEncoder(body.response_format, SAMPLE_RATE)
-    reply = _begin(engines, body, production, rate)
     total = 0
+    with StreamEncoder(body.response_format, SAMPLE_RATE) as encoder:
 
-    def encoded(samples: np.ndarray) -> bytes:
-        nonlocal total
-        total += len(samples)
-        return encoder.push(samples)
+        def encoded(samples: np.ndarray) -> bytes:
+            nonlocal total
+            total += len(samples)
+            return encoder.push(samples)
 
-    for chunk in reply:
-        yield encoded(tempo.push(chunk))
-    production.check()
-    yield encoded(tempo.finish()) + encoder.finish()
+        reply = _begin(engines, body, production, rate)
+        for chunk in reply:
+            yield encoded(tempo.push(chunk))
+        production.check()
+        yield encoded(tempo.finish()) + encoder.finish()
     count(reply, total)
 
 

@@ -7,20 +7,32 @@ from typing import Any
 import av
 import numpy as np
 
-from data.audio.pcm import to_int16
-from data.audio.writing import FORMATS, LOSSY, encode_audio
+from data.audio.pcm import to_bytes, to_int16
 from data.errors import InputError
 
-_OPTIONS = {"ogg": {"page_duration": "200000"}}  # microseconds; the default holds back a second
+FORMATS = ("wav", "flac", "mp3", "opus", "aac", "pcm")
+_CODECS = {
+    "mp3": ("mp3", "libmp3lame"),
+    "opus": ("ogg", "libopus"),
+    "aac": ("adts", "aac"),
+    "flac": ("flac", "flac"),
+}
+_OPTIONS = {
+    "ogg": {"page_duration": "200000"},  # microseconds; the default holds back a second
+    "mp3": {"write_xing": "0"},  # a header that would have to be written again at the end
+}
 _BITS_A_SECOND = 64_000
 _UNKNOWN = 0xFFFFFFFF  # the size in a WAV header of which the end is not known yet
 
 
 class StreamEncoder:
-    """Mono samples [n], float, -1 to 1, to bytes. All pieces joined are a file of the format.
+    """Encodes mono samples [n], float, -1 to 1, while they come. All pieces joined are one file.
 
-    WAV has no sizes in its header: nobody knows them when it is sent. FLAC comes whole at the end,
-    since libsndfile, and so most of Python, reads none without its length.
+    Nobody knows the length when the header is sent: WAV gets the largest size there is, FLAC the
+    "unknown" of its STREAMINFO. Players, browsers and FFmpeg read both; libsndfile refuses such a
+    FLAC.
+
+    Close it, or use it in a `with`, whether it was finished or not.
 
     Args:
         format: one of `FORMATS`.
@@ -30,64 +42,48 @@ class StreamEncoder:
     def __init__(self, format: str, sample_rate: int) -> None:
         if format not in FORMATS:
             raise InputError(f"unknown audio format {format!r}; choose one of {', '.join(FORMATS)}")
-        self._rate, self._whole = sample_rate, format == "flac"
-        self._sink, self._kept = _Sink(), [np.zeros(0, np.int16)]
+        self._rate, self._count = sample_rate, 0
+        self._sink = _Sink()
         self._output: Any = None
-        self._bare = format == "mp3"  # its frames are the file; FFmpeg's muxer would hold them back
         if format == "wav":
             self._sink.write(_wav_header(sample_rate))
-        elif format in LOSSY:
-            container, codec = LOSSY[format]
+        elif format in _CODECS:
+            container, codec = _CODECS[format]
             options = {"flush_packets": "1", **_OPTIONS.get(container, {})}
             self._output = av.open(self._sink, "w", format=container, options=options)
             self._stream: Any = self._output.add_stream(codec, rate=sample_rate)
-            context = self._stream.codec_context
-            context.layout = "mono"
-            context.bit_rate = _BITS_A_SECOND
-            context.open()
-            self._frames = av.AudioResampler(
-                format=context.format,
-                layout="mono",
-                rate=sample_rate,
-                frame_size=context.frame_size or 0,
-            )
-        self._count = 0
+            _open(self._stream.codec_context)
+
+    def __enter__(self) -> "StreamEncoder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def push(self, samples: np.ndarray) -> bytes:
         """Takes samples [n]; returns what is ready, which may be nothing."""
         pcm = to_int16(samples)
-        if self._whole:
-            self._kept.append(pcm)
-        elif self._output is None:
-            self._sink.write(pcm.astype("<i2").tobytes())
+        if self._output is None:
+            self._sink.write(to_bytes(pcm))
         elif len(pcm):
             frame = _frame(pcm[None, :], "s16", self._rate, self._count)
             self._count += len(pcm)
-            self._encode(self._frames.resample(frame))
+            self._output.mux(self._stream.encode(frame))  # cut to the codec's frames in there
         return self._sink.take()
 
     def finish(self) -> bytes:
-        """Returns the rest; nothing may be pushed afterwards."""
-        if self._whole:
-            return encode_audio(np.concatenate(self._kept), self._rate, "flac")
+        """Returns the rest and closes; nothing may be pushed afterwards."""
         if self._output is not None:
-            if self._count:
-                self._encode(self._frames.resample(None))
-            self._write(self._stream.encode(None))
-            if not self._bare:
-                self._output.close()
+            self._output.mux(self._stream.encode(None))
+        self.close()
         return self._sink.take()
 
-    def _encode(self, frames: list[Any]) -> None:
-        for frame in frames:
-            self._write(self._stream.encode(frame))
-
-    def _write(self, packets: list[Any]) -> None:
-        if self._bare:
-            for packet in packets:
-                self._sink.write(bytes(packet))
-        else:
-            self._output.mux(packets)
+    def close(self) -> None:
+        """Frees codec and container, with the threads that FFmpeg has for them; may be called
+        again."""
+        if self._output is not None:
+            self._output.close()
+            self._output = self._stream = None
 
 
 class TempoStream:
@@ -100,6 +96,7 @@ class TempoStream:
         self._graph: Any = None
         if tempo != 1.0:
             self._graph = graph = av.filter.Graph()
+            graph.threads = 1  # by default one a core, for every listener
             source = graph.add_abuffer(
                 sample_rate=sample_rate,
                 format="flt",
@@ -150,6 +147,17 @@ class _Sink:
     def take(self) -> bytes:
         content, self._bytes = bytes(self._bytes), bytearray()
         return content
+
+
+def _open(context: Any) -> None:
+    """Opens a codec for one channel, without threads of its own."""
+    context.layout = "mono"
+    context.thread_count = 1
+    if context.name == "flac":
+        context.format = "s16"
+    else:
+        context.bit_rate = _BITS_A_SECOND
+    context.open()
 
 
 def _frame(samples: np.ndarray, format: str, sample_rate: int, start: int) -> av.AudioFrame:

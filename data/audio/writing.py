@@ -3,17 +3,15 @@
 import io
 from pathlib import Path
 
-import av
 import numpy as np
 import soundfile
 
+from data.audio.encoding import FORMATS, StreamEncoder
 from data.audio.pcm import to_bytes, to_float, to_int16
 from data.audio.resampling import SAMPLE_RATE, resample
 from data.errors import InputError
 from data.files import atomic_write, prepare_file
 
-FORMATS = ("wav", "flac", "mp3", "opus", "aac", "pcm")
-LOSSY = {"mp3": ("mp3", "libmp3lame"), "opus": ("ogg", "libopus"), "aac": ("adts", "aac")}
 _LOSSY_RATES = {
     "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
     "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
@@ -80,23 +78,5 @@ def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
         higher = min((rate for rate in rates if rate > sample_rate), default=max(rates))
         pcm = to_int16(resample(to_float(pcm), sample_rate, higher))
         sample_rate = higher
-    return _encode_lossy(pcm, sample_rate, *LOSSY[format])
-
-
-def _encode_lossy(pcm: np.ndarray, sample_rate: int, container: str, codec: str) -> bytes:
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=sample_rate)
-        stream.codec_context.layout = "mono"
-        frame = av.AudioFrame.from_ndarray(pcm[None, :], format="s16", layout="mono")
-        frame.sample_rate = sample_rate
-        fifo = av.AudioResampler(
-            format=stream.codec_context.format,
-            layout="mono",
-            rate=sample_rate,
-            frame_size=stream.codec_context.frame_size or 0,
-        )
-        for part in [*fifo.resample(frame), *fifo.resample(None)]:
-            output.mux(stream.encode(part))
-        output.mux(stream.encode(None))
-    return buffer.getvalue()
+    with StreamEncoder(format, sample_rate) as encoder:
+        return encoder.push(pcm) + encoder.finish()

@@ -1,6 +1,9 @@
 """Sound encoded while it comes is a file of its format, and changing tempo keeps the pitch."""
 
 import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from data.audio import FORMATS, StreamEncoder, TempoStream, read_audio
 from data.errors import InputError
 
 RATE = 24_000
-MAGIC = {"wav": b"RIFF", "flac": b"fLaC", "opus": b"OggS", "aac": b"\xff\xf1", "mp3": b"\xff"}
+MAGIC = {"wav": b"RIFF", "flac": b"fLaC", "opus": b"OggS", "aac": b"\xff\xf1", "mp3": b"ID3"}
 
 
 def tone(seconds: float, hz: float = 440.0) -> np.ndarray:
@@ -45,7 +48,7 @@ def test_the_pieces_are_a_file_of_the_format(kind: str, size: int) -> None:
         np.testing.assert_allclose(read, samples, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", sorted(set(FORMATS) - {"flac"}))
+@pytest.mark.parametrize("kind", FORMATS)
 def test_bytes_come_long_before_the_end(kind: str) -> None:
     pieces = encoded(tone(6.0), kind, 960)
     begun = next(index for index, piece in enumerate(pieces) if len(piece) > 90)
@@ -54,7 +57,7 @@ def test_bytes_come_long_before_the_end(kind: str) -> None:
     assert 0.4 < sizes[len(pieces) // 2] / sizes[-1] < 0.6
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "opus"])
+@pytest.mark.parametrize("kind", ["wav", "mp3", "opus"])
 def test_what_most_of_python_reads_with_reads_it(kind: str) -> None:
     content = b"".join(encoded(tone(1.0), kind, 960))
     samples, rate = soundfile.read(io.BytesIO(content))
@@ -82,3 +85,36 @@ def test_tempo_changes_the_length_and_not_the_pitch(tempo: float, size: int) -> 
     changed = np.concatenate([*pieces, stream.finish()])
     assert abs(len(changed) * tempo / len(samples) - 1) < 0.04
     assert abs(loudest_hz(changed[2400:-2400]) - 440) < 6
+
+
+def _pushed(stream: Any, finish: bool) -> None:
+    stream.push(tone(0.3))
+    if finish:
+        stream.finish()
+
+
+def _of_this_process(what: str) -> int:
+    return sum(1 for _ in Path(f"/proc/self/{what}").iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists threads")
+@pytest.mark.parametrize("finish", [True, False], ids=["finished", "abandoned"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda kind=kind: StreamEncoder(kind, RATE) for kind in FORMATS]
+    + [lambda tempo=tempo: TempoStream(tempo, RATE) for tempo in (0.5, 1.3, 4.0)],
+    ids=[*FORMATS, "slower", "faster", "fastest"],
+)
+def test_streams_leave_no_thread_and_no_descriptor(make: Callable[[], Any], finish: bool) -> None:
+    """Those of filter graphs and resamplers outlived every listener who left."""
+    before = _of_this_process("task"), _of_this_process("fd")
+    streams = [make() for _ in range(8)]
+    for stream in streams:
+        _pushed(stream, finish)
+    for stream in streams:
+        if isinstance(stream, StreamEncoder):
+            stream.close()
+            stream.close()
+    if isinstance(streams[0], TempoStream):
+        streams.clear()
+    assert (_of_this_process("task"), _of_this_process("fd")) <= before

@@ -1,93 +1,154 @@
-"""`eval clone`: voices that training never heard, from five seconds."""
+"""`eval clone`: voices that training never heard, from eight seconds."""
+
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from data.audio import SAMPLE_RATE
 from models.evaluation import bars
 from models.evaluation.comparison import with_noise
-from models.evaluation.figures import Example, Result, Table, ratio, shown
+from models.evaluation.figures import Example, Figure, Result, Table, ratio, shown
 from models.evaluation.panel import Panel
-from models.evaluation.quality import centroid, similarity, voice_embedding
+from models.evaluation.quality import centroid, distillmos, similarity, voice_embedding
 from models.evaluation.replies import MakeOptions, Speaks, speak
-from models.evaluation.sets import (
-    CLONE,
-    JUDGED_VOICES,
-    held_out_voices,
-    other_utterances,
-    sentences,
-)
+from models.evaluation.sets import REFERENCE_S, CloneSet, Subject
+from models.evaluation.strata import by_stratum
+from models.evaluation.words import WORD_ERRORS, transcribe, word_errors
 
-REFERENCE_S = 5.0
-NUM_REFERENCES = 3  # utterances that the reference is cut from; the others tell the voice
-NUM_TOLD = 4
 NUM_LONG = 8  # voices in which a long reply is spoken
-LONG_SENTENCES = 6  # about 20 s
+NUM_EXAMPLES = 3
 NOISE_DB = 25.0  # speech over noise in a second sample: a laptop in a quiet room
 
 
-def evaluate(
-    speaker: Speaks, options: MakeOptions, num_voices: int, num_sentences: int, panel: Panel
-) -> Result:
-    """Clones every held-out voice and speaks held-out sentences in it.
+@dataclass
+class _Cloned:
+    """What a clone said: each text, the first one from a noisy sample, and a long text; how like
+    its voice each was, and which voice it was most like."""
 
-    A reply is nearest to its own voice when no other held-out voice and none of the judged bundled
-    ones (of which the nearest one counts) is more similar: one among 21 with 20 held-out voices.
+    subject: Subject
+    texts: list[str]
+    sounds: list[np.ndarray]
+    rough: np.ndarray
+    long: np.ndarray | None = None
+    alike: list[float] = field(default_factory=list)
+    nearest: list[str] = field(default_factory=list)
+
+
+def evaluate(speaker: Speaks, options: MakeOptions, chosen: CloneSet, panel: Panel) -> Result:
+    """Clones every voice and speaks in it.
+
+    A reply is nearest to its own voice when no other subject and no rival is more similar.
     """
-    names = held_out_voices(num_voices)
-    texts = sentences(num_sentences, CLONE)
-    long_text = " ".join(sentences(LONG_SENTENCES, CLONE + 1000))
-    told, sounds, examples, long, noisy = {}, [], [], [], []
-    for voice in (*names, *JUDGED_VOICES):
-        known = other_utterances(voice, NUM_REFERENCES + NUM_TOLD)
-        told[voice] = known[NUM_REFERENCES:]
-        if voice not in names:
-            continue
-        reference = np.concatenate(known[:NUM_REFERENCES])[: int(REFERENCE_S * SAMPLE_RATE)]
-        cloned = speaker.clone(reference, voice)
-        for index, text in enumerate(texts):
-            reply = speak(speaker, speaker.open_dialogue(), text, cloned, options(index))
-            sounds.append(reply.samples)
-        rough = speaker.clone(with_noise(reference, NOISE_DB, len(told)), voice)
-        reply = speak(speaker, speaker.open_dialogue(), texts[0], rough, options(0))
-        noisy.append(reply.samples)
-        if len(long) < NUM_LONG:
-            reply = speak(speaker, speaker.open_dialogue(), long_text, cloned, options(len(texts)))
-            long.append(reply.samples)
-        if len(examples) < 3 and len(sounds[-1]):
-            made = {"reference": reference, "Repartee": sounds[-1]}
-            examples.append(Example(voice, texts[-1], made))
-    heard = panel.ask(voice_embedding, [(_or_silence(sound),) for sound in sounds])
-    known_voices = {
-        voice: centroid(panel.ask(voice_embedding, [(x,) for x in utterances]))
-        for voice, utterances in told.items()
+    clones = [
+        _clone(speaker, options, chosen, subject, number)
+        for number, subject in enumerate(chosen.subjects)
+    ]
+    utterances = {**chosen.rivals, **{s.voice: s.told for s in chosen.subjects}}
+    known = {
+        voice: centroid(panel.ask(voice_embedding, [(x,) for x in told]))
+        for voice, told in utterances.items()
     }
-    own, nearest, rows = [], [], []
-    for place, voice in enumerate(names):
-        replies = heard[place * len(texts) : (place + 1) * len(texts)]
-        alike = [similarity(reply, known_voices[voice]) for reply in replies]
-        rivals = [_nearest(reply, known_voices) for reply in replies]
-        own += alike
-        nearest += [rival == voice for rival in rivals]
-        wrong = ", ".join(sorted({rival for rival in rivals if rival != voice}))
-        rows.append([voice, shown(float(np.mean(alike))), wrong])
-    rough_ones = panel.ask(voice_embedding, [(_or_silence(sound),) for sound in noisy])
-    rough_alike = [similarity(r, known_voices[v]) for r, v in zip(rough_ones, names, strict=True)]
-    steady = _steadiness(long, panel)
-    groups = [voice for voice in names for _ in texts]
-    teacher = _teacher_similarity(told, names, panel)
+    for one in clones:
+        heard = panel.ask(voice_embedding, [(_or_silence(sound),) for sound in one.sounds])
+        one.alike = [similarity(reply, known[one.subject.voice]) for reply in heard]
+        one.nearest = [_nearest(reply, known) for reply in heard]
+    figures = by_stratum(
+        chosen.subjects, lambda places: _figures([clones[i] for i in places], known, panel)
+    )
+    settings = {
+        "voices": len(clones),
+        "told_among": len(known),
+        "texts": {language: len(texts) for language, texts in chosen.texts.items()},
+        "reference_s": REFERENCE_S,
+        "source": chosen.source,
+    }
+    tables = [_by_voice(clones)]
+    return Result("clone", "Zero-shot voices", settings, figures, tables, _examples(clones))
+
+
+def _clone(
+    speaker: Speaks, options: MakeOptions, chosen: CloneSet, subject: Subject, number: int
+) -> _Cloned:
+    texts = chosen.texts[subject.language]
+    voice = speaker.clone(subject.reference, subject.voice)
+    noisy = with_noise(subject.reference, NOISE_DB, number + 1)
+    rough_voice = speaker.clone(noisy, subject.voice)
+
+    def say(text: str, who: Any, index: int) -> np.ndarray:
+        return speak(speaker, speaker.open_dialogue(), text, who, options(index)).samples
+
+    sounds = [say(text, voice, index) for index, text in enumerate(texts)]
+    made = _Cloned(subject, texts, sounds, say(texts[0], rough_voice, 0))
+    if number < NUM_LONG:
+        made.long = say(chosen.long_texts[subject.language], voice, len(texts))
+    return made
+
+
+def _figures(clones: list[_Cloned], known: dict[str, list[float]], panel: Panel) -> list[Figure]:
+    """Of clones of one stratum; `known` are the voices that they are told among."""
+    groups = [one.subject.voice for one in clones for _ in one.texts]
+    alike = [value for one in clones for value in one.alike]
+    right = [name == one.subject.voice for one in clones for name in one.nearest]
+    rough = panel.ask(voice_embedding, [(_or_silence(one.rough),) for one in clones])
+    rough_alike = [
+        similarity(vector, known[one.subject.voice])
+        for vector, one in zip(rough, clones, strict=True)
+    ]
+    teacher = _teacher_similarity(clones, panel)
     figures = [
-        ratio("clone_similarity", f"similarity to a held-out voice from {REFERENCE_S:.0f} s", own,
+        ratio("clone_similarity", f"similarity to a voice from {REFERENCE_S:.0f} s", alike,
               groups=groups, teacher=teacher, **bars.CLONE_SIMILARITY),
-        ratio("clone_nearest", "that voice is the nearest", nearest, groups=groups, scale=100,
-              unit="%", **bars.CLONE_NEAREST),
+        ratio("clone_nearest", f"that voice is the nearest of {len(known)}", right, groups=groups,
+              scale=100, unit="%", **bars.CLONE_NEAREST),
         ratio("clone_noisy", f"the same from a sample with noise at {NOISE_DB:.0f} dB", rough_alike,
               teacher=teacher),
-        ratio("clone_steady", "timbre of a long reply: its first third and its last", steady,
-              note=f"{_mean_s(long):.0f} s on average", **bars.STEADY),
+        *_speech_figures(clones, groups, panel),
     ]  # fmt: skip
-    table = Table("By voice", ["voice", "similarity", "taken for"], rows)
-    settings = {"voices": len(names), "sentences": len(texts), "reference_s": REFERENCE_S}
-    return Result("clone", "Zero-shot voices", settings, figures, [table], examples)
+    long = [one.long for one in clones if one.long is not None]
+    if long:
+        label = "timbre of a long reply: its first third and its last"
+        note = f"{_mean_s(long):.0f} s on average"
+        figures.append(ratio("clone_steady", label, _steadiness(long, panel), note=note,
+                             **bars.STEADY))  # fmt: skip
+    return figures
+
+
+def _speech_figures(clones: list[_Cloned], groups: list[str], panel: Panel) -> list[Figure]:
+    """Words and naturalness of what the clones say; beside it the voices' own utterances."""
+    language = clones[0].subject.language
+    said = [text for one in clones for text in one.texts]
+    sounds = [sound for one in clones for sound in one.sounds]
+    heard = panel.ask(transcribe, [(sound, language) for sound in sounds])
+    counts = np.array([word_errors(a, b, language) for a, b in zip(said, heard, strict=True)])
+    own = panel.ask(distillmos, [(told,) for one in clones for told in one.subject.told])
+    natural = panel.ask(distillmos, [(sound,) for sound in sounds])
+    return [
+        ratio("clone_wer", f"{WORD_ERRORS[language]} in that voice", counts[:, 0].tolist(),
+              counts[:, 1].tolist(), scale=100, unit="%", groups=groups),
+        ratio("clone_distillmos", "DistillMOS in that voice", natural, groups=groups,
+              teacher=float(np.mean(own))),
+    ]  # fmt: skip
+
+
+def _by_voice(clones: list[_Cloned]) -> Table:
+    rows = []
+    for one in clones:
+        wrong = sorted({name for name in one.nearest if name != one.subject.voice})
+        rows.append([one.subject.voice, shown(float(np.mean(one.alike))), ", ".join(wrong)])
+    return Table("By voice", ["voice", "similarity", "taken for"], rows)
+
+
+def _examples(clones: list[_Cloned]) -> list[Example]:
+    return [
+        Example(
+            one.subject.voice,
+            one.texts[-1],
+            {"reference": one.subject.reference, "Repartee": one.sounds[-1]},
+        )
+        for one in clones[:NUM_EXAMPLES]
+        if len(one.sounds[-1])
+    ]
 
 
 def _steadiness(long: list[np.ndarray], panel: Panel) -> list[float]:
@@ -108,13 +169,14 @@ def _nearest(reply: list[float], known: dict[str, list[float]]) -> str:
     return max(known, key=lambda voice: similarity(reply, known[voice]))
 
 
-def _teacher_similarity(told: dict[str, list[np.ndarray]], names: list[str], panel: Panel) -> float:
-    """How alike one utterance of a voice is to its others."""
+def _teacher_similarity(clones: list[_Cloned], panel: Panel) -> float | None:
+    """How alike one utterance of a voice is to its others; None where there is but one."""
     alike = []
-    for voice in names:
-        first, *rest = panel.ask(voice_embedding, [(x,) for x in told[voice]])
-        alike.append(similarity(first, centroid(rest)))
-    return float(np.mean(alike))
+    for clone in clones:
+        first, *rest = panel.ask(voice_embedding, [(x,) for x in clone.subject.told])
+        if rest:
+            alike.append(similarity(first, centroid(rest)))
+    return float(np.mean(alike)) if alike else None
 
 
 def _or_silence(samples: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from models.evaluation import (
     clone,
     comparison,
     dialogue,
+    recorded,
     robustness,
     sets,
     speech,
@@ -23,7 +24,6 @@ from models.evaluation import (
 )
 from models.evaluation.figures import Result, as_text, figure_table
 from models.evaluation.panel import Panel, default_cache
-from models.evaluation.recorded import recorded_set
 from models.evaluation.report import CARD, load, save, write_card, write_report
 from models.omni import Omni
 from models.predictors.table import PREDICTORS
@@ -55,14 +55,14 @@ _SUMMARY = {
 # Groups of options beside those of all.
 _GROUPS = {
     "speed": ("replies", "predictor"),
-    "vocoder": ("sentences", "judges"),
-    "speech": ("replies", "predictor", "sentences", "judges"),
-    "dialogue": ("replies", "predictor", "judges", "ablations"),
-    "clone": ("replies", "predictor", "judges"),
+    "vocoder": ("data", "voices", "judges"),
+    "speech": ("replies", "predictor", "data", "voices", "judges"),
+    "dialogue": ("replies", "predictor", "data", "judges", "ablations"),
+    "clone": ("replies", "predictor", "data", "judges"),
     "robustness": ("replies", "predictor"),
     "tokenizers": ("judges", "encodec"),
     "speech-to-speech": ("replies", "predictor", "judges"),
-    "compare": ("replies", "judges"),
+    "compare": ("replies", "data", "judges"),
 }
 _OPTIONAL = ("speech-to-speech",)  # a bundle may be without its model
 _APART = ("compare",)  # measures again what `all` measures, for every predictor
@@ -156,7 +156,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _parents() -> dict[str, argparse.ArgumentParser]:
     """The options that several measures share, by group."""
-    names = ("models", "replies", "predictor", "sentences", "judges", "ablations", "encodec")
+    names = ("models", "replies", "predictor", "data", "voices", "judges", "ablations", "encodec")
     groups = {name: argparse.ArgumentParser(add_help=False) for name in names}
     models = groups["models"].add_argument
     models("--weights", type=Path, help="a folder of models (default: the bundled)")
@@ -177,10 +177,12 @@ def _parents() -> dict[str, argparse.ArgumentParser]:
     groups["predictor"].add_argument(
         "--predictor", choices=PREDICTORS, help="the speech model (default: the first there is)"
     )
-    sentences = groups["sentences"].add_argument
-    sentences("--data", type=Path, help="speech in NCSSD layout, instead of flite's")
-    sentences("--language", choices=("en", "zh"), help="of it, one language (default: both, apart)")
-    sentences("--voices", help="the teacher's voices, with commas (default: flite's)")
+    folder = groups["data"].add_argument
+    folder("--data", type=Path, help="held-out speech in NCSSD layout (default: flite speaks)")
+    folder("--language", choices=("en", "zh"), help="of it, one language (default: both, apart)")
+    groups["voices"].add_argument(
+        "--voices", help="the teacher's voices, with commas (default: flite's)"
+    )
     judges = groups["judges"].add_argument
     jobs = min(2, os.cpu_count() or 1)
     judges("--no-cache", action="store_true", help="judge every sound anew")
@@ -207,9 +209,14 @@ def _measure(name: str, speaker: Speaker, panel: Panel, args: argparse.Namespace
 
     def chosen(seed: int) -> sets.EvaluationSet:
         if args.data is not None:
-            return recorded_set(args.data, num, args.language)
-        voices = args.voices.split(",") if args.voices else sets.teacher_voices()
-        return sets.spoken_set(num, seed, voices)
+            return recorded.recorded_set(args.data, num, args.language)
+        named = getattr(args, "voices", None)
+        return sets.spoken_set(num, seed, named.split(",") if named else sets.teacher_voices())
+
+    def cast(most_turns: int) -> sets.Cast:
+        if args.data is not None:
+            return recorded.recorded_cast(args.data, args.language or "en")
+        return sets.cast(num * (most_turns + 1))
 
     start = time.perf_counter()
     if name == "speech":
@@ -218,13 +225,27 @@ def _measure(name: str, speaker: Speaker, panel: Panel, args: argparse.Namespace
         result = vocoder.evaluate(speaker, chosen(sets.VOCODER), panel)
     elif name == "dialogue":
         conditions = dialogue.CONDITIONS[:2] if args.main_only else dialogue.CONDITIONS
-        result = dialogue.evaluate(speaker, options, num, panel, conditions)
+        most = max(condition.turns for condition in conditions)
+        result = dialogue.evaluate(speaker, options, num, cast(most), panel, conditions)
     elif name == "clone":
-        result = clone.evaluate(speaker, options, num, _CLONE_SENTENCES, panel)
+        voices = (
+            recorded.recorded_clones(args.data, num, _CLONE_SENTENCES, args.language)
+            if args.data is not None
+            else sets.clone_set(num, _CLONE_SENTENCES)
+        )
+        result = clone.evaluate(speaker, options, voices, panel)
     elif name == "robustness":
         result = robustness.evaluate(speaker, options, num)
     elif name == "compare":
-        result = comparison.evaluate(speaker, speaker.predictors, options, num, panel)
+        result = comparison.evaluate(
+            speaker,
+            speaker.predictors,
+            options,
+            num,
+            chosen(sets.SPEECH),
+            cast(dialogue.MAIN.turns),
+            panel,
+        )
     elif name == "speed":
         result = speed.evaluate(speaker, options, num)
     elif name == "speech-to-speech":

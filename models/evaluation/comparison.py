@@ -19,13 +19,10 @@ from models.evaluation.panel import Panel
 from models.evaluation.quality import centroid, similarity, voice_embedding
 from models.evaluation.replies import MakeOptions, Spoken, voice_named
 from models.evaluation.sets import (
-    JUDGED_VOICES,
     MANNER,
-    SPEECH,
-    other_utterances,
+    Cast,
+    EvaluationSet,
     say,
-    spoken_set,
-    teacher_voices,
 )
 from models.evaluation.words import transcribe, word_errors
 from models.voice import Voice
@@ -83,18 +80,24 @@ def with_noise(samples: np.ndarray, ratio_db: float, seed: int) -> np.ndarray:
 
 
 def evaluate(
-    speaker: Any, predictors: Sequence[str], options: MakeOptions, num: int, panel: Panel
+    speaker: Any,
+    predictors: Sequence[str],
+    options: MakeOptions,
+    num: int,
+    chosen: EvaluationSet,
+    cast: Cast,
+    panel: Panel,
 ) -> Result:
-    """Measures `num` sentences in three voices and `num` pairs of dialogues, by each predictor."""
+    """Measures the sentences of a set and `num` pairs of dialogues of a cast, by each predictor."""
     found: dict[str, list[Figure]] = {}
     for name in predictors:
         through = Through(speaker, name)
-        spoken = speech.evaluate(through, options, spoken_set(num, SPEECH, teacher_voices()), panel)
-        kept = [f for f in spoken.figures if f.key in _SPEECH_ROWS]
+        spoken = speech.evaluate(through, options, chosen, panel)
+        kept = [f for f in spoken.figures if f.key.startswith(tuple(_SPEECH_ROWS))]
         timed = speed.evaluate(through, options, min(num, 20))
         kept += [f for f in timed.figures if f.key in _SPEED_ROWS]
         for noise_db in NOISES_DB:
-            kept += _after_noise(speaker, name, noise_db, options, num, panel)
+            kept += _after_noise(speaker, name, noise_db, options, num, cast, panel)
         kept.append(_size(through))
         found[name] = kept
     figures = [
@@ -102,19 +105,23 @@ def evaluate(
         for name, kept in found.items()
         for f in kept
     ]
-    settings = {"sentences": num, "pairs": num, "predictors": list(predictors)}
+    settings = {
+        "sentences": len(chosen.items),
+        "pairs": num,
+        "source": chosen.source,
+        "predictors": list(predictors),
+    }
     title = "The predictors compared"
     return Result("compare", title, settings, figures, [_table(found)])
 
 
 def _after_noise(
     speaker: Any, predictor: str, noise_db: float | None, options: MakeOptions, num: int,
-    panel: Panel,
+    cast: Cast, panel: Panel,
 ) -> list[Figure]:  # fmt: skip
     """Answers after two turns whose sound is noisy: their manner, words and voice."""
     through = Through(speaker, predictor, noise_db)
-    pairs = make_pairs(num, MAIN.turns)
-    others = {name: other_utterances(name, 3) for name in JUDGED_VOICES}
+    pairs, others, language = make_pairs(num, cast, MAIN.turns), cast.others, cast.language
     voices = {name: voice_named(through, name, sounds)[0] for name, sounds in others.items()}
     answers: list[Spoken] = [
         answer(through, pairs, index, side, MAIN, voices[pair.voice], options)
@@ -125,8 +132,8 @@ def _after_noise(
     after = "a clean history" if noise_db is None else f"noise at {noise_db:.0f} dB"
     ordered = order_of([one.samples for one in answers], panel)["both"]
     texts = [pair.answer for pair in pairs for _ in SIDES]
-    heard = panel.ask(transcribe, [(one.samples, "en") for one in answers])
-    errors = [word_errors(text, said, "en") for text, said in zip(texts, heard, strict=True)]
+    heard = panel.ask(transcribe, [(one.samples, language) for one in answers])
+    errors = [word_errors(text, said, language) for text, said in zip(texts, heard, strict=True)]
     whose = [pair.voice for pair in pairs for _ in SIDES]
     known = {
         name: centroid(panel.ask(voice_embedding, [(sound,) for sound in sounds]))
@@ -137,8 +144,8 @@ def _after_noise(
     alike = [similarity(vector, known[whose[i]]) for i, vector in zip(made, embedded, strict=True)]
     teacher = [say(pair.voice, pair.answer, dialogue.ANSWER_TO[side], MANNER).samples
                for pair in pairs for side in SIDES]  # fmt: skip
-    theirs = panel.ask(transcribe, [(sound, "en") for sound in teacher])
-    lost = [word_errors(text, said, "en")[0] for text, said in zip(texts, theirs, strict=True)]
+    theirs = panel.ask(transcribe, [(sound, language) for sound in teacher])
+    lost = [word_errors(text, said, language)[0] for text, said in zip(texts, theirs, strict=True)]
     words = [count for _, count in errors]
     return [
         ratio(f"manner_{mark}", f"manner follows after {after}", ordered, scale=100, unit="%"),

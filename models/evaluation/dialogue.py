@@ -18,12 +18,9 @@ from models.evaluation.melody import melody
 from models.evaluation.panel import Panel
 from models.evaluation.replies import MakeOptions, Speaks, Spoken, speak, voice_named
 from models.evaluation.sets import (
-    JUDGED_VOICES,
     MANNER,
-    held_out_voices,
-    other_utterances,
+    Cast,
     say,
-    sentences,
 )
 
 SIDES = ("excited", "sad")
@@ -73,10 +70,11 @@ class Pair:
     voice: str
 
 
-def make_pairs(num: int, most_turns: int = MOST_TURNS) -> list[Pair]:
-    """Pairs in held-out words; users speak in held-out voices, agents in the judged ones."""
-    texts = sentences(num * (most_turns + 1), MANNER)
-    users, agents = held_out_voices(), list(JUDGED_VOICES)
+def make_pairs(num: int, chosen: Cast, most_turns: int = MOST_TURNS) -> list[Pair]:
+    """Pairs in the words of a cast, which come again where they do not suffice."""
+    needed = num * (most_turns + 1)
+    texts = (chosen.texts * (needed // len(chosen.texts) + 1))[:needed]
+    users, agents = chosen.users, chosen.agents
     pairs = []
     for index in range(num):
         rng = random.Random(f"{MANNER} pair {index}")
@@ -123,13 +121,14 @@ def evaluate(
     speaker: Speaks,
     options: MakeOptions,
     num: int,
+    chosen: Cast,
     panel: Panel,
     conditions: tuple[Condition, ...] = CONDITIONS,
 ) -> Result:
     """Answers every pair under every condition and compares the two sides."""
     most = max(condition.turns for condition in conditions)
-    pairs = make_pairs(num, max(most, 1))
-    voices = {v: voice_named(speaker, v, other_utterances(v, 3))[0] for v in JUDGED_VOICES}
+    pairs = make_pairs(num, chosen, max(most, 1))
+    voices = {v: voice_named(speaker, v, others)[0] for v, others in chosen.others.items()}
     figures: list[Figure] = []
     rows: list[list[str]] = []
     examples: list[Example] = []
@@ -156,7 +155,13 @@ def evaluate(
         "louder, dB",
     ]
     table = Table("Ordered rightly (excited above sad), and by how much", columns, rows)
-    settings = {"pairs": num, "conditions": [str(condition) for condition in conditions]}
+    settings = {
+        "pairs": num,
+        "source": chosen.source,
+        "users": len(set(chosen.users)),
+        "agents": chosen.agents,
+        "conditions": [str(condition) for condition in conditions],
+    }
     return Result(
         "dialogue", "Dialogue: manner follows the sound", settings, figures, [table], examples
     )

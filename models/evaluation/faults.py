@@ -8,7 +8,8 @@ import torch
 
 from models.evaluation.melody import active_part
 from models.mel import HOP_SAMPLES, SAMPLE_RATE, LogMel
-from models.text import SYMBOLS, normalise, phonemize
+from models.predictors.units import MARKS, units_of
+from models.text import normalise, phonemize
 
 PHONE_S = 0.085  # the teachers' neutral speech, pauses included
 SHORTEST, LONGEST = 0.35, 2.5
@@ -19,14 +20,12 @@ _STILL = 0.055  # mean change of centred log-mels in 40 ms, below which a sound 
 _ALIKE = 0.20  # mean difference between a stretch and the one a period before
 _PERIODS_S = (0.16, 1.2)
 _SILENT_RMS = 1e-3
-_NOT_PHONES = frozenset(" ,.?!;:—ˈˌ") | {"<pad>", "<unk>", "<en-us>"}
 
 
 def expected_seconds(text: str) -> float:
     """How long a text takes in neutral speech, from its phones."""
-    symbols = phonemize([normalise(text)])[0].symbols
-    assert set(symbols) <= set(SYMBOLS)
-    return PHONE_S * sum(symbol not in _NOT_PHONES for symbol in symbols)
+    units = units_of(phonemize([normalise(text, None)], None)[0])
+    return PHONE_S * sum(symbol not in MARKS for symbol in units.symbols)
 
 
 def repeated_seconds(text: str) -> float:

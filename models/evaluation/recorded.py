@@ -1,8 +1,9 @@
 """Evaluation sets out of folders in NCSSD layout: a corpus of the teacher's, or recordings."""
 
 import hashlib
+import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,28 @@ from data.dialogue import Turn, read_ncssd
 from data.errors import InputError
 from data.synthetic import VOICES
 from data.synthetic.kokoro.voices import kokoro_voices
-from models.evaluation.sets import NUM_OTHERS, EvaluationSet, Item
+from models.evaluation.sets import (
+    LONG_SENTENCES,
+    NUM_OTHERS,
+    NUM_TOLD,
+    REFERENCE_S,
+    Cast,
+    CloneSet,
+    EvaluationSet,
+    Item,
+    Subject,
+    cut_reference,
+)
+from models.evaluation.strata import Placed
 from models.evaluation.words import spoken_language
 
 SHORTEST_S = 2.0
 """Of what is judged: DistillMOS thinks little of a word or two, whoever says them."""
 _SHORTEST_OTHER_S = 1.0
 _LONGEST_S = 20.0
+_MOST_RIVALS = 25
+_MOST_TEXTS = 400
+_MOST_AGENTS = 6
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,66 @@ def is_held_out(voice: str) -> bool | None:
     return None if known is None else known.held_out
 
 
+def recorded_clones(root: Path, num: int, num_texts: int, language: str | None = None) -> CloneSet:
+    """Speakers with enough sound to be cloned and told; every language says texts of its own.
+
+    Args:
+        root: dialogues in NCSSD layout.
+        num: voices, at most.
+        num_texts: that each clone says.
+        language: `en` or `zh` alone; None takes both.
+
+    Raises:
+        InputError: nobody says enough.
+    """
+    by_voice = _by_voice(root, language)
+    subjects, rivals = [], {}
+    for (spoken, _, voice), found in _fairly(by_voice):
+        reference, told = _reference(found)
+        if told and len(subjects) < num:
+            sounds = [one.item().samples for one in told]
+            own = cut_reference([one.item().samples for one in reference])
+            subjects.append(Subject(voice, own, sounds, spoken, is_held_out(voice)))
+        elif len(rivals) < _MOST_RIVALS:
+            rivals[voice] = [one.item().samples for one in (told or found)[:NUM_TOLD]]
+    if not subjects:
+        raise InputError(
+            f"nobody in {root} says more than {REFERENCE_S:g} s; that is what a voice is cloned "
+            "from, and something more tells how it sounds"
+        )
+    texts, long_texts = {}, {}
+    for spoken in sorted({subject.language for subject in subjects}):
+        offered = [item.text for item in recorded_set(root, 60, spoken).items]
+        texts[spoken] = offered[:num_texts]
+        long_texts[spoken] = " ".join(offered[num_texts:][:LONG_SENTENCES] or offered)
+    return CloneSet(subjects, rivals, texts, long_texts, _source(root, subjects))
+
+
+def recorded_cast(root: Path, language: str) -> Cast:
+    """Texts of a folder of the teacher's, and its voices: the teacher itself speaks them again.
+
+    Args:
+        root: dialogues in NCSSD layout, spoken by Kokoro.
+        language: `en` or `zh`.
+
+    Raises:
+        InputError: there are not both trained and held-out voices of Kokoro.
+    """
+    chosen = recorded_set(root, _MOST_TEXTS, language)
+    voices = sorted(chosen.others)
+    users = [voice for voice in voices if is_held_out(voice)]
+    agents = [voice for voice in voices if is_held_out(voice) is False]
+    agents = sorted(agents, key=lambda voice: not kokoro_voices()[voice].base)[:_MOST_AGENTS]
+    if not users or not agents:
+        raise InputError(
+            f"{root} holds no {language!r} speech of both held-out and trained voices of the "
+            "teacher; make it with: launch.py data synthetic --split test --engines teacher"
+        )
+    others = {voice: chosen.others[voice] for voice in agents}
+    texts = [item.text for item in chosen.items]
+    return Cast(texts, users, agents, others, chosen.source, language)
+
+
 def recorded_set(root: Path, num: int, language: str | None = None) -> EvaluationSet:
     """Turns of at least two seconds, each text once, and other utterances of their speakers.
 
@@ -69,11 +145,7 @@ def recorded_set(root: Path, num: int, language: str | None = None) -> Evaluatio
     Raises:
         InputError: there is no such turn.
     """
-    by_voice: dict[tuple, list[_Utterance]] = defaultdict(list)
-    for utterance in _utterances(root):
-        if language in (None, utterance.language):
-            key = (utterance.language, str(utterance.held_out), utterance.voice)
-            by_voice[key].append(utterance)
+    by_voice = _by_voice(root, language)
     offered = {key: _divided(found) for key, found in by_voice.items()}
     usable = {key: parts for key, parts in offered.items() if all(parts)}
     chosen = _round_robin({key: asked for key, (asked, _) in usable.items()}, num)
@@ -89,9 +161,40 @@ def recorded_set(root: Path, num: int, language: str | None = None) -> Evaluatio
         for (_, _, voice), (_, rest) in usable.items()
         if voice in voices
     }
-    known = all(utterance.held_out is not None for utterance in chosen)
-    source = f"teacher ({root.name})" if known else f"recordings of {root.name}"
-    return EvaluationSet([utterance.item() for utterance in chosen], others, source)
+    items = [utterance.item() for utterance in chosen]
+    return EvaluationSet(items, others, _source(root, items))
+
+
+def _source(root: Path, spoken: Sequence[Placed]) -> str:
+    by_teacher = all(one.held_out is not None for one in spoken)
+    return f"teacher ({root.name})" if by_teacher else f"recordings of {root.name}"
+
+
+def _by_voice(root: Path, language: str | None) -> dict[tuple, list[_Utterance]]:
+    """Utterances by language, kind of voice and voice."""
+    found: dict[tuple, list[_Utterance]] = defaultdict(list)
+    for utterance in _utterances(root):
+        if language in (None, utterance.language):
+            key = (utterance.language, str(utterance.held_out), utterance.voice)
+            found[key].append(utterance)
+    return found
+
+
+def _fairly(by_voice: dict[tuple, list[_Utterance]]) -> Iterator[tuple[tuple, list[_Utterance]]]:
+    """Voices of all strata by turns, held-out ones and strangers first."""
+    strata: dict[tuple, list[tuple]] = defaultdict(list)
+    for key in sorted(by_voice, key=lambda k: hashlib.sha256(k[2].encode()).hexdigest()):
+        strata[key[1] == "False", key[0]].append(key)
+    for row in itertools.zip_longest(*(strata[name] for name in sorted(strata))):
+        yield from ((key, by_voice[key]) for key in row if key is not None)
+
+
+def _reference(found: list[_Utterance]) -> tuple[list[_Utterance], list[_Utterance]]:
+    """What a voice is cloned from, and what tells how it sounds; the latter may be empty."""
+    ordered = sorted(found, key=lambda utterance: utterance.place)
+    seconds = itertools.accumulate(utterance.seconds for utterance in ordered)
+    needed = next((n for n, total in enumerate(seconds, 1) if total >= REFERENCE_S), len(ordered))
+    return ordered[:needed], ordered[needed:][:NUM_TOLD]
 
 
 def _utterances(root: Path) -> Iterator[_Utterance]:

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.synthetic import MANNERS, VOICES, held_out_sentences, speak
 from data.synthetic.grammar import Writer, split_of
+from data.synthetic.kokoro.voices import kokoro_voices
 from data.synthetic.lexicon import topics
+from models.evaluation.spoken import spoken_once
+from models.text import normalise
 
 # Seeds of test corpora lie at or above 2^62 and of training below; these are neither.
 SEED_BASE = 1 << 64
@@ -25,6 +29,10 @@ SPEECH, VOCODER, MANNER, CLONE, ROBUST, TOKENS, SPEED, OTHERS, QUESTIONS = (
 # The teacher's voices that replies are judged in, and what the bundle calls them.
 JUDGED_VOICES = {"flite-kal16": "kal", "flite-rms": "rms", "flite-slt": "slt"}
 NUM_OTHERS = 6  # utterances that tell what a voice sounds like
+REFERENCE_S = 8.0
+NUM_REFERENCES = 3  # utterances that the reference is cut from; the others tell the voice
+NUM_TOLD = 4
+LONG_SENTENCES = 6  # about 20 s
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,55 @@ class EvaluationSet:
     source: str
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A voice to be cloned: from which sound, and other utterances that tell how it sounds."""
+
+    voice: str
+    reference: np.ndarray
+    told: list[np.ndarray]
+    language: str = "en"
+    held_out: bool | None = True
+
+
+@dataclass(frozen=True)
+class CloneSet:
+    """Whom to clone, with whom a clone may be confused beside them, and what clones say.
+
+    Attributes:
+        subjects: the voices.
+        rivals: utterances of further voices, by name.
+        texts: a language's texts, each said by every clone.
+        long_texts: a language's text of about 20 s.
+        source: where they are from.
+    """
+
+    subjects: list[Subject]
+    rivals: dict[str, list[np.ndarray]]
+    texts: dict[str, list[str]]
+    long_texts: dict[str, str]
+    source: str
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who speaks dialogues for evaluation, all by the teacher, and what.
+
+    Attributes:
+        texts: of turns, in one language.
+        users, agents: voices; users' are held out.
+        others: utterances of the agents' voices, to clone them from where no bundle has them.
+        source: where texts and voices are from.
+    """
+
+    texts: list[str]
+    users: list[str]
+    agents: list[str]
+    others: dict[str, list[np.ndarray]]
+    source: str
+    language: str = "en"
+
+
 def teacher_voices() -> tuple[str, ...]:
     return tuple(JUDGED_VOICES)
 
@@ -69,9 +126,13 @@ def held_out_voices(num: int | None = None) -> list[str]:
 
 
 def say(voice: str, text: str, manner: str = "neutral", seed: int = SPEECH) -> Item:
-    """The teacher speaks."""
-    samples, phones = speak(voice, text, manner, seed)
-    return Item(text, voice, samples, [(name, start, end) for name, start, end in phones])
+    """The teacher speaks; what Kokoro says is kept, since it takes a second for each second."""
+    if voice in VOICES:
+        samples, phones = speak(voice, text, manner, seed)
+        return Item(text, voice, samples, [(name, start, end) for name, start, end in phones])
+    known = kokoro_voices().get(voice)
+    samples, phones = spoken_once(voice, normalise(text, None), manner, seed)
+    return Item(text, voice, samples, phones, held_out=known is not None and known.held_out)
 
 
 def sentences(num: int, seed: int) -> list[str]:
@@ -83,6 +144,35 @@ def sentences(num: int, seed: int) -> list[str]:
     if num < 1:
         raise InputError(f"--count is {num}; it must be at least 1")
     return held_out_sentences(num, seed)
+
+
+def clone_set(num: int, num_texts: int) -> CloneSet:
+    """Held-out voices of the classic synthesizers; the judged ones are rivals."""
+    told = {
+        voice: other_utterances(voice, NUM_REFERENCES + NUM_TOLD)
+        for voice in (*held_out_voices(num), *JUDGED_VOICES)
+    }
+    subjects = [
+        Subject(voice, cut_reference(known[:NUM_REFERENCES]), known[NUM_REFERENCES:])
+        for voice, known in told.items()
+        if voice not in JUDGED_VOICES
+    ]
+    rivals = {voice: told[voice][NUM_REFERENCES:] for voice in JUDGED_VOICES}
+    long_text = " ".join(sentences(LONG_SENTENCES, CLONE + 1000))
+    texts = sentences(num_texts, CLONE)
+    return CloneSet(subjects, rivals, {"en": texts}, {"en": long_text}, "teacher")
+
+
+def cut_reference(utterances: list[np.ndarray]) -> np.ndarray:
+    """What a voice is cloned from."""
+    return np.concatenate(utterances)[: int(REFERENCE_S * SAMPLE_RATE)]
+
+
+def cast(num_texts: int) -> Cast:
+    """Users in held-out voices of the classic synthesizers, agents in the judged ones."""
+    others = {voice: other_utterances(voice, 3) for voice in JUDGED_VOICES}
+    texts = sentences(num_texts, MANNER)
+    return Cast(texts, held_out_voices(), list(JUDGED_VOICES), others, "teacher")
 
 
 def spoken_set(num: int, seed: int, voices: Iterable[str]) -> EvaluationSet:

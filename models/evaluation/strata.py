@@ -2,16 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from models.evaluation.figures import Figure
-from models.evaluation.sets import Item
 
 _LANGUAGES = {"en": "English", "zh": "Mandarin"}
 _VOICES = {True: "held-out voices", False: "trained voices", None: "recordings"}
 _ORDER = (False, True, None)
 
 
-def strata(items: Sequence[Item]) -> dict[str, list[int]]:
+class Placed(Protocol):
+    """What belongs to a stratum: `held_out` is None for who is no synthesizer's voice."""
+
+    @property
+    def language(self) -> str: ...
+
+    @property
+    def held_out(self) -> bool | None: ...
+
+
+def strata(items: Sequence[Placed]) -> dict[str, list[int]]:
     """Places of the items of each language and kind of voice, by the name of the stratum."""
     found: dict[tuple, list[int]] = {}
     for place, item in enumerate(items):
@@ -23,7 +33,7 @@ def strata(items: Sequence[Item]) -> dict[str, list[int]]:
 
 
 def by_stratum(
-    items: Sequence[Item], measure: Callable[[list[int]], list[Figure]]
+    items: Sequence[Placed], measure: Callable[[list[int]], list[Figure]]
 ) -> list[Figure]:  # fmt: skip
     """What `measure` finds of the items at some places, for each stratum.
 

@@ -11,6 +11,7 @@ from models.evaluation.bars import at_most
 from models.evaluation.comparison import Through, evaluate, with_noise
 from models.evaluation.figures import Result, ratio
 from models.evaluation.panel import Panel
+from models.evaluation.sets import EvaluationSet, cast
 from models.voice import Voice
 from tests.models.evaluation.parrot import Parrot, Squawk
 
@@ -26,6 +27,9 @@ def test_noise_is_as_loud_as_asked(ratio_db: float) -> None:
     assert np.array_equal(with_noise(sound, ratio_db, 1), with_noise(sound, ratio_db, 1))
     assert not np.array_equal(with_noise(sound, ratio_db, 2) - sound, noise)
     assert not with_noise(np.zeros(100, np.float32), ratio_db, 1).any()
+
+
+NOTHING = EvaluationSet([], {}, "nothing")
 
 
 class Pair(Parrot):
@@ -66,11 +70,9 @@ def test_the_table_has_a_column_a_predictor(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(comparison.speech, "evaluate", measured("wer_difference"))
     monkeypatch.setattr(comparison.speed, "evaluate", measured("rtf"))
-    monkeypatch.setattr(comparison, "spoken_set", lambda *given: None)
     monkeypatch.setattr(comparison, "NOISES_DB", (5.0,))
-    monkeypatch.setattr(comparison, "JUDGED_VOICES", {"espeak-en-us+m6": "kal"})
     with Panel(1, None) as panel:
-        result = evaluate(Pair(), ("level", "none"), lambda seed: seed, 1, panel)
+        result = evaluate(Pair(), ("level", "none"), lambda seed: seed, 1, NOTHING, cast(3), panel)
     (table,) = result.tables
     assert table.columns == ["figure", "level", "none", "teacher"]
     rows = {row[0]: row[1:] for row in table.rows}

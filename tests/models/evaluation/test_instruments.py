@@ -81,16 +81,18 @@ def test_a_perfect_vocoder_and_a_noisy_one(chosen: sets.EvaluationSet, panel: Pa
 
 def test_an_answer_that_listens_is_told_from_one_that_does_not(panel: Panel) -> None:
     conditions = (dialogue.MAIN, dialogue.REMOVED)
-    listening = dialogue.evaluate(Parrot("level"), options, 4, panel, conditions)
+    listening = dialogue.evaluate(Parrot("level"), options, 4, sets.cast(12), panel, conditions)
     found = by_key(listening)
     assert found["pitch_2_kept"].value == 100 and found["rate_2_kept"].value == 100
     assert found["semitones"].value > 3 and found["faster"].value > 1.15
-    deaf = by_key(dialogue.evaluate(Parrot("none"), options, 4, panel, conditions[:1]))
+    deaf = by_key(
+        dialogue.evaluate(Parrot("none"), options, 4, sets.cast(12), panel, conditions[:1])
+    )
     assert abs(deaf["semitones"].value) < 1.5
 
 
 def test_conditions_are_what_they_say() -> None:
-    pairs = dialogue.make_pairs(2, 4)
+    pairs = dialogue.make_pairs(2, sets.cast(10), 4)
     for pair in pairs:
         assert [turn.who for turn in pair.turns] == [1, 0, 1, 0]
     full = {
@@ -110,7 +112,7 @@ def test_conditions_are_what_they_say() -> None:
 
 
 def test_a_cloned_voice_is_found_among_the_others(panel: Panel) -> None:
-    result = clone.evaluate(Parrot(), options, 3, 1, panel)
+    result = clone.evaluate(Parrot(), options, sets.clone_set(3, 1), panel)
     found = by_key(result)
     assert found["clone_similarity"].value > 0.75
     assert found["clone_nearest"].value == 100
@@ -119,7 +121,7 @@ def test_a_cloned_voice_is_found_among_the_others(panel: Panel) -> None:
         def clone(self, samples: np.ndarray, name: str = "cloned") -> Any:
             return self.voices["slt"]
 
-    fallen = by_key(clone.evaluate(OneVoice(), options, 3, 1, panel))
+    fallen = by_key(clone.evaluate(OneVoice(), options, sets.clone_set(3, 1), panel))
     assert fallen["clone_nearest"].value < 100
 
 
@@ -131,7 +133,7 @@ def test_a_voice_lost_in_noise_is_told(panel: Panel) -> None:
             )
             return super().clone(samples, name) if quietest < 1e-7 else self.voices["kal"]
 
-    found = by_key(clone.evaluate(Particular(), options, 3, 1, panel))
+    found = by_key(clone.evaluate(Particular(), options, sets.clone_set(3, 1), panel))
     assert found["clone_noisy"].value < found["clone_similarity"].value - 0.1
 
 

@@ -8,7 +8,12 @@ import pytest
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.errors import InputError
 from models.evaluation.figures import ratio
-from models.evaluation.recorded import is_held_out, recorded_set
+from models.evaluation.recorded import (
+    is_held_out,
+    recorded_cast,
+    recorded_clones,
+    recorded_set,
+)
 from models.evaluation.strata import by_stratum, strata
 
 TRAINED, HELD_OUT = "kokoro-af_heart", "kokoro-af_kore"
@@ -66,6 +71,27 @@ def test_what_holds_no_speech_of_the_kind_is_refused(folder: Path, tmp_path: Pat
         recorded_set(tmp_path, 3)
     with pytest.raises(InputError, match="two turns in 'zh'"):
         recorded_set(tmp_path, 3, "zh")
+
+
+def test_clones_are_told_among_all_voices_by_what_they_are_not_made_from(folder: Path) -> None:
+    chosen = recorded_clones(folder, 2, 1)
+    assert {subject.voice for subject in chosen.subjects} == {HELD_OUT, TRAINED}
+    assert set(chosen.rivals) == {CHINESE, STRANGER}
+    for subject in chosen.subjects:
+        assert len(subject.reference) == 8 * 24_000 and len(subject.told) == 2
+        first = subject.told[0][:1000]
+        assert not any(np.array_equal(first, subject.reference[n : n + 1000]) for n in (0, 60_000))
+    assert list(chosen.texts) == ["en"] and len(chosen.texts["en"]) == 1
+    with pytest.raises(InputError, match="nobody in"):
+        recorded_clones(folder, 2, 1, "fr")
+
+
+def test_a_cast_has_held_out_users_and_trained_agents(folder: Path) -> None:
+    chosen = recorded_cast(folder, "en")
+    assert (chosen.users, chosen.agents) == ([HELD_OUT], [TRAINED])
+    assert list(chosen.others) == [TRAINED] and len(chosen.texts) >= 3
+    with pytest.raises(InputError, match="both held-out and trained voices"):
+        recorded_cast(folder, "zh")
 
 
 def test_who_is_held_out_is_known_of_synthetic_voices_alone() -> None:

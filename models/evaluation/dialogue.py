@@ -254,9 +254,9 @@ def _figures(
     if condition == MAIN:
         figures += [
             ratio("semitones", "F0, excited over sad", found["semitones"], unit="semitones",
-                  teacher=float(teacher["semitones"].mean())),
+                  teacher=float(teacher["semitones"].mean()), **bars.MANNER_SEMITONES),
             ratio("faster", "rate, excited over sad", found["faster"],
-                  teacher=float(teacher["faster"].mean())),
+                  teacher=float(teacher["faster"].mean()), **bars.MANNER_RATE),
         ]  # fmt: skip
     return figures
 

@@ -186,10 +186,25 @@ def _truth(argv: list[str]) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="of each recording")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, default=0, help="dialogues of the corpus to use")
+    parser.add_argument(
+        "--scenes",
+        choices=("changing", "natural", "monologues"),
+        default="changing",
+        help="changing pairs with silences; one pair or person a recording, by kind of pair and "
+        "condition; or single persons alone",
+    )
+    parser.add_argument("--voices", default="*", help="patterns of voices to use, with commas")
     arguments = parser.parse_args(argv)
     from data.ncssd.truth.maker import TruthPlan, make_truth
 
-    plan = TruthPlan(arguments.recordings, arguments.minutes, arguments.seed, arguments.limit)
+    plan = TruthPlan(
+        arguments.recordings,
+        arguments.minutes,
+        arguments.seed,
+        arguments.limit,
+        arguments.scenes,
+        tuple(arguments.voices.split(",")),
+    )
     made = make_truth(arguments.corpus, arguments.out, plan)
     print(f"{len(made)} recordings in {arguments.out}")
     return 0

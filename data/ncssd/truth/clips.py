@@ -1,5 +1,6 @@
 """The utterances of a corpus in NCSSD layout, grouped by voice, with the spans of their speech."""
 
+import fnmatch
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ class Clip:
     path: Path
     spans: tuple[tuple[float, float], ...]
     fine: tuple[tuple[float, float], ...]  # the same, parted at every silence over 50 ms
+    f0_hz: float = 0.0  # as the corpus gives it; 0 where it gives none
 
     @property
     def speech_s(self) -> float:
@@ -43,13 +45,17 @@ class Clip:
         return [(a - zero, b - zero) for a, b in (self.fine if fine else self.spans)]
 
 
-def read_clips(root: Path, limit: int = 0) -> dict[str, list[Clip]]:
+def read_clips(
+    root: Path, limit: int = 0, voices: tuple[str, ...] = ("*",), least: int = 1
+) -> dict[str, list[Clip]]:
     """Every utterance with sound, by voice, in the order of the corpus.
 
     Args:
         root: a corpus in NCSSD layout. "voice" and "phones" are used where they are there;
             otherwise a speaker is a voice of its dialogue, and speech is where it is loud.
         limit: the most dialogues that are read; 0 reads all.
+        voices: patterns of the names wanted, as of file names.
+        least: utterances that a voice must have.
 
     Raises:
         InputError: no dialogue, or fewer than three voices.
@@ -62,13 +68,21 @@ def read_clips(root: Path, limit: int = 0) -> dict[str, list[Clip]]:
             if turn.audio is None or not turn.text.strip():
                 continue
             voice = str(turn.extra.get("voice", f"{dialogue.id}-{turn.speaker}"))
-            spans = _spans(turn)
+            wanted = any(fnmatch.fnmatchcase(voice, pattern) for pattern in voices)
+            spans = _spans(turn) if wanted else []
             if spans:
                 wide = tuple(join(spans, PAUSE_S))
-                clips[voice].append(Clip(voice, turn.text, turn.audio, wide, tuple(spans)))
-    if len(clips) < 3:
-        raise InputError(f"{root} has {len(clips)} voices; at least 3 are needed")
-    return dict(sorted(clips.items()))
+                f0_hz = float(turn.extra.get("f0_hz") or 0.0)
+                clips[voice].append(Clip(voice, turn.text, turn.audio, wide, tuple(spans), f0_hz))
+    found = {voice: own for voice, own in sorted(clips.items()) if len(own) >= least}
+    if len(found) < 3:
+        which = (
+            ""
+            if voices == ("*",) and least == 1
+            else (f" named {', '.join(voices)} with {least} utterances or more")
+        )
+        raise InputError(f"{root} has {len(found)} voices{which}; at least 3 are needed")
+    return found
 
 
 def _spans(turn: Turn) -> list[tuple[float, float]]:

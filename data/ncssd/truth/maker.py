@@ -1,5 +1,6 @@
 """A folder of recordings with their truth: JSON, RTTM and STM beside each."""
 
+import itertools
 import json
 import random
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from data.files import atomic_write, prepare_folder
-from data.ncssd.truth.clips import read_clips
+from data.ncssd.truth.clips import Clip, read_clips
+from data.ncssd.truth.conditions import record
+from data.ncssd.truth.scenes import Cast, Scene, monologues, natural_scenes
 from data.ncssd.truth.sound import FILES, add_background, mix, write_media
 from data.ncssd.truth.timeline import make_timeline
 
@@ -27,6 +30,10 @@ CONDITIONS = (
 )
 
 
+SCENES = ("changing", "natural", "monologues")
+_LEAST_UTTERANCES = 8  # of a voice that talks for minutes
+
+
 @dataclass(frozen=True)
 class TruthPlan:
     """How much to make, and in what seed."""
@@ -35,6 +42,8 @@ class TruthPlan:
     minutes: float = 10.0  # of each
     seed: int = 0
     limit: int = 0  # the most dialogues of the corpus that are used; 0 takes all
+    scenes: str = "changing"  # or "natural", "monologues"
+    voices: tuple[str, ...] = ("*",)  # patterns of their names
 
 
 def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
@@ -50,22 +59,41 @@ def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
         InputError: a corpus without enough voices.
     """
     prepare_folder(out)
-    clips = read_clips(corpus, plan.limit)
-    made = []
-    for index in range(plan.recordings):
-        kind, facts = recording_facts(index)
-        condition, snr_db = facts["condition"], facts["snr_db"]
-        stem = f"r{plan.seed:02d}-{index:03d}-{condition}{snr_db:.0f}"
-        media = out / f"{stem}.{kind}"
-        made.append(media)
-        if media.with_suffix(".truth.json").is_file():
-            continue
+    least = 1 if plan.scenes == "changing" else _LEAST_UTTERANCES
+    clips = read_clips(corpus, plan.limit, plan.voices, least)
+    if plan.scenes == "changing":
+        return [_changing(clips, out, plan, index) for index in range(plan.recordings)]
+    kinds = {"natural": natural_scenes, "monologues": monologues}[plan.scenes](plan.minutes)
+    cast = Cast(clips)
+    return [
+        _scene(cast, scene, out, plan.seed, index)
+        for index, scene in enumerate(itertools.islice(kinds, plan.recordings))
+    ]
+
+
+def _changing(clips: dict[str, list[Clip]], out: Path, plan: TruthPlan, index: int) -> Path:
+    """One recording of changing pairs, third voices and silences."""
+    kind, facts = recording_facts(index)
+    condition, snr_db = facts["condition"], facts["snr_db"]
+    media = out / f"r{plan.seed:02d}-{index:03d}-{condition}{snr_db:.0f}.{kind}"
+    if not media.with_suffix(".truth.json").is_file():
         line = make_timeline(clips, plan.minutes * 60, random.Random(f"{plan.seed}-{index}"))
         rng = np.random.default_rng([plan.seed, index])
         samples = add_background(*mix(line, rng), condition, snr_db, rng)
         write_media(media, samples, facts["rate"], facts["channels"])
         _write_truth(media, {"file": media.name, **facts, **line.truth()})
-    return made
+    return media
+
+
+def _scene(cast: Cast, scene: Scene, out: Path, seed: int, index: int) -> Path:
+    """One recording of one pair, or of one person."""
+    media = out / f"s{seed:02d}-{index:03d}-{scene.pair}-{scene.condition}.flac"
+    if not media.with_suffix(".truth.json").is_file():
+        line = cast.timeline(scene, random.Random(f"scene-{seed}-{index}"))
+        rng = np.random.default_rng([seed, 29, index])
+        write_media(media, record(line, scene.condition, scene.snr_db, rng), 24_000)
+        _write_truth(media, {"file": media.name, **scene.facts, **line.truth()})
+    return media
 
 
 def recording_facts(index: int) -> tuple[str, dict[str, Any]]:

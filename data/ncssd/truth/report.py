@@ -10,6 +10,7 @@ from rich.table import Table
 from data.errors import InputError
 from data.files import atomic_write
 from data.ncssd.config import RecogniseConfig
+from data.ncssd.store import Row
 from data.ncssd.truth.score import Counts, read_recordings, score
 from data.ncssd.truth.words import WordCounts, score_words
 
@@ -36,11 +37,9 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
     recordings = read_recordings(truth, out)
     config = _recogniser_of(out) if with_words else RecogniseConfig()
     for recording in recordings:
-        kind = recording.truth["condition"]
-        name = kind if kind == "clean" else f"{kind} {recording.truth['snr_db']:.0f} dB"
         own = score(recording)
         spoken = score_words(recording, config) if with_words else None
-        for group in (name, "all"):
+        for group in _groups(recording.truth):
             counts[group].add(own)
             if spoken is not None:
                 words[group].add(spoken)
@@ -48,6 +47,16 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
         name: {**counts[name].figures(), **(words[name].figures() if with_words else {})}
         for name in sorted(counts, key=lambda name: (name == "all", name))
     }
+
+
+def _groups(truth: Row) -> tuple[str, ...]:
+    """What a recording counts in: its condition or, where it is clean, its kind of pair."""
+    kind = truth["condition"]
+    if truth.get("pair") == "monologue":
+        return "monologue", "all"
+    if kind in ("clean", "channels", "telephone"):
+        return truth.get("pair", kind) if kind == "clean" else kind, "all"
+    return f"{kind} {truth['snr_db']:.0f} dB", "all"
 
 
 def _recogniser_of(out: Path) -> RecogniseConfig:

@@ -46,6 +46,13 @@ class Counts:
     overlap_hits: int = 0
     overlap_found: int = 0
     overlap_true: int = 0
+    turn_hits: int = 0
+    turns_true: int = 0
+    backchannels: int = 0
+    backchannel_hits: int = 0
+    backchannel_class: int = 0
+    monologues: int = 0
+    monologue_dialogues: int = 0
     accepted_s: float = 0.0
     true_s: float = 0.0
 
@@ -68,6 +75,12 @@ class Counts:
             "boundary_f1": _f1(self.boundary_hits, self.boundary_found, self.boundary_true),
             "wrong_speaker": _share(self.wrong_speaker, self.turns),
             "short_turn_recall": _share(self.short_hits, self.short_true),
+            "turn_f1": _f1(self.turn_hits, self.turns, self.turns_true),
+            "backchannels": self.backchannels,
+            "backchannels_kept": _share(self.backchannel_hits, self.backchannels),
+            "backchannel_class": _share(self.backchannel_class, self.backchannel_hits),
+            "monologues": self.monologues,
+            "monologue_dialogues": self.monologue_dialogues,
             "dialogue_recall": _share(self.dialogues_hit, self.dialogues_true),
             "dialogue_precision": _share(self.dialogues_right, self.dialogues_found),
             "overlap_flag_f1": _f1(self.overlap_hits, self.overlap_found, self.overlap_true),
@@ -123,9 +136,16 @@ def score(recording: Recording) -> Counts:
     for dialogue in true:
         hit = any(_iou(dialogue, found) >= _MIN_IOU for found in recording.dialogues)
         counts.dialogues_hit += hit
-    recovered: set[int] = set()
+    if not true:
+        counts.monologues = 1
+        counts.monologue_dialogues = len(recording.dialogues)
+    recovered: dict[int, Row] = {}
     for dialogue in recording.dialogues:
         _dialogue(recording.truth, dialogue, counts, recovered)
+    asides = [i for i, t in enumerate(recording.truth["turns"]) if t["backchannel"]]
+    kept = [recovered[i] for i in asides if i in recovered]
+    counts.backchannels, counts.backchannel_hits = len(asides), len(kept)
+    counts.backchannel_class = sum(turn.get("backchannel", False) for turn in kept)
     short = [
         index
         for index, turn in enumerate(recording.truth["turns"])
@@ -190,7 +210,7 @@ def _diarisation(recording: Recording, counts: Counts) -> None:
             )
 
 
-def _dialogue(truth: Row, dialogue: Row, counts: Counts, recovered: set[int]) -> None:
+def _dialogue(truth: Row, dialogue: Row, counts: Counts, recovered: dict[int, Row]) -> None:
     voice_of = speaker_map(truth, dialogue)
     counts.dialogues_right += _is_right(truth, dialogue, voice_of)
     inside = [
@@ -207,12 +227,14 @@ def _dialogue(truth: Row, dialogue: Row, counts: Counts, recovered: set[int]) ->
     for turn in dialogue["turns"]:
         counts.turns += 1
         counts.wrong_speaker += _is_wrong(truth, turn, voice_of.get(turn["speaker"]))
+    counts.turns_true += len(inside)
     counts.overlap_true += sum(_overlapped(truth, turn) for _, turn in inside)
     for index, turn in inside:
         match = _match(turn, dialogue["turns"], voice_of)
         if match is None:
             continue
-        recovered.add(index)
+        recovered[index] = match
+        counts.turn_hits += 1
         counts.overlap_hits += _overlapped(truth, turn) and match["overlap"] > 0.05
     counts.overlap_found += sum(turn["overlap"] > 0.05 for turn in dialogue["turns"])
 

@@ -24,18 +24,31 @@ _LEVEL = 0.07  # root mean square of a voice
 
 def mix(line: Timeline, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The voices of a timeline: samples [T] at 24 kHz, and which of them are speech [T]."""
+    voices, speech = mix_voices(line, rng)
+    samples = np.zeros(speech.shape[0], np.float32)
+    for own in voices.values():
+        samples += own
+    return samples, speech
+
+
+def mix_voices(
+    line: Timeline, rng: np.random.Generator
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A track [T] at 24 kHz for each voice, by first appearance, and which of them are speech."""
     length = round(line.duration * SAMPLE_RATE)
-    samples, speech = np.zeros(length, np.float32), np.zeros(length, bool)
+    speech = np.zeros(length, bool)
+    tracks: dict[str, np.ndarray] = {}
     gains: dict[str, float] = {}
     for placed in line.placed:
-        voice = placed.clip.load()
-        gain = gains.setdefault(placed.clip.voice, 10 ** (rng.uniform(-3, 3) / 20))
+        voice, name = placed.clip.load(), placed.clip.voice
+        gain = gains.setdefault(name, 10 ** (rng.uniform(-3, 3) / 20))
         level = float(np.sqrt((voice**2).mean()) + 1e-9)
         first = round(placed.at * SAMPLE_RATE)
         voice = voice[: max(0, length - first)]
-        samples[first : first + voice.shape[0]] += voice * (gain * _LEVEL / level)
+        track = tracks.setdefault(name, np.zeros(length, np.float32))
+        track[first : first + voice.shape[0]] += voice * (gain * _LEVEL / level)
         speech[first : first + voice.shape[0]] = True
-    return samples, speech
+    return tracks, speech
 
 
 def add_background(
@@ -94,9 +107,10 @@ def _note(out: np.ndarray, first: int, length: int, hz: float, gain: float, deca
 
 
 def write_media(path: Path, samples: np.ndarray, sample_rate: int, channels: int = 1) -> None:
-    """Writes samples [T] at 24 kHz into the container that the suffix names.
+    """Writes samples [T] or [2, T] at 24 kHz into the container that the suffix names.
 
-    With two channels the second is the first, softer and 0.2 ms later, like a second microphone.
+    With two channels of samples [T] the second is the first, softer and 0.2 ms later, like a
+    second microphone.
     """
     kind = path.suffix.lstrip(".")
     if kind not in FILES:
@@ -104,12 +118,12 @@ def write_media(path: Path, samples: np.ndarray, sample_rate: int, channels: int
     container, codec, rates = FILES[kind]
     if sample_rate not in rates:
         raise InputError(f"{kind} is written at {rates} Hz here, not {sample_rate}")
-    samples = resample(samples, SAMPLE_RATE, sample_rate)
-    pcm = np.clip(np.rint(samples * 32767), -32768, 32767).astype(np.int16)
-    if channels == 2:
+    tracks = [resample(track, SAMPLE_RATE, sample_rate) for track in np.atleast_2d(samples)]
+    if channels == 2 and len(tracks) == 1:
         shift = max(1, sample_rate // 5000)
-        late = np.concatenate([np.zeros(shift, np.int16), pcm[:-shift]])
-        pcm = np.stack([pcm, (late * 0.8).astype(np.int16)], axis=1).reshape(-1)
+        tracks.append(0.8 * np.concatenate([np.zeros(shift, np.float32), tracks[0][:-shift]]))
+    channels = len(tracks)
+    pcm = np.clip(np.rint(np.stack(tracks, 1) * 32767), -32768, 32767).astype(np.int16).reshape(-1)
     layout = "stereo" if channels == 2 else "mono"
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format=container) as output:
         stream = output.add_stream(codec, rate=sample_rate, layout=layout)

@@ -1,5 +1,6 @@
 """Who speaks when: utterances laid on a line of time by seeded distributions."""
 
+import itertools
 import random
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -124,7 +125,7 @@ def make_timeline(
     before: list[str] = []
     while now < seconds:
         pair = _pick(clips, 2, before, rng)
-        now = _dialogue(line, clips, pair, part, now, rng, habits)
+        now = _dialogue(line, [clips[voice] for voice in pair], part, now, rng, habits)
         before += pair
         part += 1
         kind = rng.choice(["silence", "silence", "third", "change"])
@@ -138,6 +139,29 @@ def make_timeline(
             now += rng.uniform(0.4, 1.5)
         else:
             now += rng.uniform(0.8, 2.0)
+    line.duration = now + 1.0
+    return line
+
+
+def make_pair(
+    clips: list[list[Clip]], seconds: float, rng: random.Random, habits: Habits = Habits()
+) -> Timeline:
+    """One conversation of two voices, for about `seconds`."""
+    line = Timeline()
+    start = rng.uniform(0.5, 2.0)
+    line.duration = _dialogue(line, clips, 0, start, rng, habits, until=seconds) + 1.0
+    return line
+
+
+def make_monologue(clips: list[Clip], seconds: float, rng: random.Random) -> Timeline:
+    """One voice reading, with the pauses of a reader, for about `seconds`."""
+    line, deck, now = Timeline(), _Deck(clips, rng), rng.uniform(0.5, 2.0)
+    while now < seconds:
+        clip = deck.draw()
+        if clip is None:
+            break
+        line.placed.append(Placed(clip, now, -1))
+        now += clip.speech_s + rng.uniform(0.2, 1.2)
     line.duration = now + 1.0
     return line
 
@@ -177,18 +201,19 @@ def person(voice: str) -> str:
 
 def _dialogue(
     line: Timeline,
-    clips: dict[str, list[Clip]],
-    pair: list[str],
+    pair: list[list[Clip]],
     part: int,
     now: float,
     rng: random.Random,
     habits: Habits,
+    until: float | None = None,
 ) -> float:
-    decks = [_Deck(clips[voice], rng) for voice in pair]
+    """Turns by two voices from `now` on: 8 to 20, or as many as reach `until` seconds."""
+    decks = [_Deck(clips, rng) for clips in pair]
     who, last_end = rng.randrange(2), now
-    for index in range(rng.randint(8, 20)):
+    for index in range(rng.randint(8, 20)) if until is None else itertools.count():
         clip = decks[who].draw()
-        if clip is None:
+        if clip is None or (until is not None and last_end >= until):
             break
         gap = min(max(rng.gauss(habits.gap_mean_s, _GAP_SD_S), _MIN_GAP_S), _MAX_GAP_S)
         if gap < 0:  # an overlap takes at most a third of the shorter turn

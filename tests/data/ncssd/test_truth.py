@@ -1,8 +1,10 @@
 """Recordings with known truth, and the scorer: perfect is perfect, and every fault shows."""
 
 import copy
+import itertools
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,14 @@ import pytest
 
 from data.errors import InputError
 from data.ncssd.config import BuildConfig, RecogniseConfig
-from data.ncssd.truth import report
+from data.ncssd.truth import report, scenes
 from data.ncssd.truth.clips import Clip, join
+from data.ncssd.truth.conditions import record
 from data.ncssd.truth.maker import recording_facts
+from data.ncssd.truth.scenes import Cast, Scene, monologues, natural_scenes
 from data.ncssd.truth.score import Recording, _matches, score
 from data.ncssd.truth.sound import add_background
-from data.ncssd.truth.timeline import make_timeline, person
+from data.ncssd.truth.timeline import make_pair, make_timeline, person
 
 pytest.importorskip("pyannote.metrics")
 
@@ -190,3 +194,60 @@ def test_a_background_lies_as_far_below_the_speech_as_was_asked(kind, snr_db):
     added = mixed - samples
     measured = 10 * np.log10((samples[speech] ** 2).mean() / (added**2).mean())
     assert abs(measured - snr_db) < 0.5
+
+
+@pytest.fixture
+def cast(monkeypatch) -> Cast:
+    """Three men and three women who are known by their pitch and their place alone."""
+    voices = {}
+    for index, name in enumerate(("m-a", "m-b", "m-c", "f-d", "f-e", "f-f")):
+        hz = 110.0 if name[0] == "m" else 220.0
+        own = clips()["a"]
+        voices[name] = [replace(clip, voice=name, f0_hz=hz + index) for clip in own]
+    places = iter(np.eye(6) + 0.3)
+    monkeypatch.setattr(scenes, "_centre", lambda _: next(places))
+    return Cast(voices)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("pair", "sexes"), [("mixed", 2), ("same-sex", 1), ("similar", 1)])
+def test_a_scene_has_the_pair_that_was_asked_for(cast, pair, sexes, seed):
+    truth = cast.timeline(Scene(pair, "clean", 50.0, 2.0), random.Random(seed)).truth()
+    names = {turn["speaker"] for turn in truth["turns"]}
+    assert len(names) == 2 and len({name[0] for name in names}) == sexes
+    assert len(truth["dialogues"]) == 1 and truth["duration"] > 110
+
+
+def test_a_monologue_is_no_dialogue(cast):
+    truth = cast.timeline(Scene("monologue", "clean", 50.0, 2.0), random.Random(1)).truth()
+    assert not truth["dialogues"] and len({t["speaker"] for t in truth["turns"]}) == 1
+    found = Recording(truth, None, [{"start": 0.0, "end": 120.0, "segments": []}], [])
+    assert (score(found).monologues, score(found).monologue_dialogues) == (1, 0)
+
+
+@pytest.mark.parametrize("make", [natural_scenes, monologues])
+def test_every_condition_comes_round(make):
+    made = list(itertools.islice(make(3.0), 60))
+    assert {"clean", "room", "telephone", "noise", "music"} <= {one.condition for one in made}
+    pairs = {one.pair for one in made if one.condition == "clean"}
+    assert pairs >= ({"monologue"} if make is monologues else {"mixed", "same-sex", "similar"})
+
+
+@pytest.mark.parametrize("condition", ["clean", "room", "telephone", "noise", "channels"])
+def test_a_recorded_scene_is_as_long_as_its_truth(condition, monkeypatch):
+    rng = np.random.default_rng(3)
+    sound = 0.1 * rng.standard_normal(24_000 * 6).astype(np.float32)
+    monkeypatch.setattr(Clip, "load", lambda self: sound[: round(self.speech_s * 24_000)])
+    line = make_pair([clips()["a"], clips()["b"]], 20.0, random.Random(2))
+    samples = record(line, condition, 20.0, rng)
+    assert samples.shape[-1] == round(line.duration * 24_000)
+    if condition == "channels":
+        left, right = (line.placed[0].clip.voice == p.clip.voice for p in line.placed[:2])
+        assert left != right
+        first = line.placed[0]
+        part = samples[:, round(first.at * 24_000) : round((first.at + 0.3) * 24_000)]
+        assert 15 < 10 * np.log10((part[0] ** 2).mean() / (part[1] ** 2).mean()) < 40
+    if condition == "telephone":
+        power = np.abs(np.fft.rfft(samples)) ** 2
+        hz = np.fft.rfftfreq(samples.shape[0], 1 / 24_000)
+        assert power[hz > 4200].sum() < 1e-4 * power.sum()

@@ -1,0 +1,55 @@
+"""How a timeline is recorded: in a room, over the telephone, one speaker a channel, ..."""
+
+import numpy as np
+from scipy.signal import butter, fftconvolve, sosfilt
+
+from data.audio import SAMPLE_RATE, resample
+from data.ncssd.truth.sound import add_background, mix_voices
+from data.ncssd.truth.timeline import Timeline
+
+_BAND_HZ = (300.0, 3400.0)  # of a telephone
+_MU = 255.0
+_CROSS_TALK_DB = (-35.0, -20.0)
+_ROOM_S = (0.25, 0.6)  # until the reverberation has fallen by 60 dB
+_DIRECT_DB = (0.0, 8.0)  # the direct sound over the reverberation
+
+
+def record(line: Timeline, condition: str, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    """Samples [T] at 24 kHz; [2, T] for "channels".
+
+    "room" reverberates each voice from its own place and adds noise at `snr_db`; "telephone" is
+    the band of 300 to 3400 Hz in mu-law at 8 kHz; "channels" has the first voice left, the second
+    right, and each softly in the other's.
+    """
+    voices, speech = mix_voices(line, rng)
+    tracks = list(voices.values())
+    if condition == "room":
+        seconds = rng.uniform(*_ROOM_S)
+        tracks = [reverberate(track, seconds, rng) for track in tracks]
+    if condition == "channels":
+        leak = 10 ** (rng.uniform(*_CROSS_TALK_DB) / 20)
+        left, right = tracks
+        both = [left + leak * right, right + leak * left]
+        return np.stack([add_background(one, speech, "clean", 50.0, rng) for one in both])
+    kind = condition if condition in ("clean", "music") else "noise"
+    samples = add_background(np.sum(tracks, axis=0), speech, kind, snr_db, rng)
+    return telephone(samples) if condition == "telephone" else samples
+
+
+def reverberate(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """Samples [T] with noise that dies away by 60 dB within `seconds` as the room's answer."""
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    tail = rng.standard_normal(time.shape[0]) * 10 ** (-3 * time / seconds)
+    tail[: SAMPLE_RATE // 400] = 0.0  # nothing comes back within 2.5 ms
+    tail *= 10 ** (-rng.uniform(*_DIRECT_DB) / 20) / np.sqrt((tail**2).sum())
+    tail[0] = 1.0
+    return fftconvolve(samples, tail.astype(np.float32))[: samples.shape[0]].astype(np.float32)
+
+
+def telephone(samples: np.ndarray) -> np.ndarray:
+    """Samples [T] as G.711 carries them: 300 to 3400 Hz, mu-law, 8 kHz."""
+    band = butter(4, _BAND_HZ, "bandpass", fs=8_000, output="sos")
+    narrow = np.clip(sosfilt(band, resample(samples, SAMPLE_RATE, 8_000)), -1.0, 1.0)
+    code = np.rint(np.sign(narrow) * np.log1p(_MU * np.abs(narrow)) / np.log1p(_MU) * 127) / 127
+    decoded = np.sign(code) * np.expm1(np.abs(code) * np.log1p(_MU)) / _MU
+    return resample(decoded.astype(np.float32), 8_000, SAMPLE_RATE)[: samples.shape[0]]

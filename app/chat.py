@@ -2,8 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
-import ctypes
 import json
 import logging
 import os
@@ -17,6 +15,7 @@ from app.access import AccessSettings, check_port, door, is_loopback
 from app.chat_endpoint import ChatEndpoint
 from app.hearing import MOST_PATIENT_MS, SEMANTIC, SERVER, HearingSettings
 from app.hub import Engines, HubSettings
+from app.memory import few_heaps, keep_for_good
 from app.replies import SPEECH_TO_SPEECH, Responder
 from app.scripted import ScriptedResponder
 from app.settings import SessionSettings
@@ -31,8 +30,6 @@ from data.recognition.smart_turn_weights import find_smart_turn
 from data.recognition.sphinx import SphinxRecognizer
 
 logger = logging.getLogger(__name__)
-
-_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 
 
 def main(argv: list[str]) -> int:
@@ -107,7 +104,7 @@ def _run(args: argparse.Namespace, page: bool) -> int:
     from app.server import SOCKET_OPTIONS, ServerSettings, create_app
 
     _log(args.log_json)
-    _few_heaps()
+    few_heaps()
     access = access_settings(args)
     hub_settings(args)  # what is wrong with the command line is said before models load
     _check_tls(args)
@@ -130,6 +127,7 @@ def _run(args: argparse.Namespace, page: bool) -> int:
     )
     server = uvicorn.Server(config)
     _warm(engines)
+    keep_for_good()
     print(f"Repartee listens at {url}  (Ctrl-C ends it)", file=sys.stderr)
     if page and not is_loopback(args.host) and not args.ssl_certfile:
         print(
@@ -260,12 +258,6 @@ class _JsonLines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
-
-
-def _few_heaps() -> None:
-    """Threads come with every reply: with a heap for each of them memory would creep up."""
-    with contextlib.suppress(OSError, AttributeError):  # only glibc has such heaps
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
 
 
 def _not_cut_off(record: logging.LogRecord) -> bool:

@@ -155,17 +155,16 @@ class HubSettings:
     """Limits.
 
     Attributes:
-        max_sessions: conversations with a listener.
+        max_sessions: conversations with a listener, and as many again that wait for theirs to come
+            back; of more, the oldest goes.
         idle_s: after which a conversation in which nothing happens is ended.
         parked_s: a conversation whose connection dropped waits so long.
-        max_parked: so many wait; the oldest goes first.
         session: settings of a new conversation.
     """
 
     max_sessions: int = 8
     idle_s: float = 600.0
     parked_s: float = 30.0
-    max_parked: int = 32
     session: SessionSettings = field(default_factory=SessionSettings)
 
 
@@ -251,7 +250,7 @@ class Hub:
             return
         session.detach()
         self._parked[session.name] = (session, self._clock())
-        while len(self._parked) > self.settings.max_parked:
+        while len(self._parked) > self.settings.max_sessions:
             self._end_parked(next(iter(self._parked)))
         self._count()
         logger.info("session %s: parked", session.name[:6])

@@ -37,7 +37,6 @@ class Admission:
         self._settings, self._what = settings, what
         self._places = asyncio.Semaphore(settings.num_places)
         self._waiting = 0
-        self.num_running = 0
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -55,11 +54,9 @@ class Admission:
             raise self._busy() from None
         finally:
             self._waiting -= 1
-        self.num_running += 1
         try:
             yield
         finally:
-            self.num_running -= 1
             self._places.release()
 
     def _busy(self) -> ApiError:

@@ -1,35 +1,33 @@
 """Two hundred clients of each format and interface leave at random moments.
 
-Threads and memory of a server with the bundled models are then what they were before the first.
+Threads and memory of a server with the bundled models are then what they were before the first, and
+never above 1.5 times what as many replies take as it admits.
+
+`launch.py test tests/abuse/test_leaving.py -m abuse -s`; about nine minutes.
 """
 
 import json
+import os
 import random
-import resource
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
+
+from tests.abuse.server import MOST, Server, serving
 
 pytestmark = pytest.mark.abuse
 
 CLIENTS, AT_ONCE, LONGEST_S = 200, 20, 1.5
 SETTLE_S = 60.0
-ADDRESS_SPACE = 12 << 30
+REQUESTS = max(2, round(1.5 * (os.cpu_count() or 1)))  # as many as it admits at once
 TEXT = "The train was late and we waited near the old bridge. " * 30
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = "import sys; from app.chat import main_serve; sys.exit(main_serve(sys.argv[1:]))"
 ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "a story"}]}
 TALKS: dict[str, list[dict[str, Any]]] = {
     "/v1/conversation": [
@@ -43,49 +41,10 @@ TALKS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Server:
-    port: int
-    process: "subprocess.Popen[bytes]"
-
-    @property
-    def threads(self) -> int:
-        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
-
-    @property
-    def memory_mb(self) -> float:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def limited() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    port = free_port()
-    options = ["--port", str(port), "--max-sessions", "64"]
-    command = [sys.executable, "-c", PROGRAM, *options]
-    with subprocess.Popen(command, cwd=ROOT, preexec_fn=limited) as process:
-        try:
-            deadline = time.monotonic() + 120
-            while time.monotonic() < deadline and process.poll() is None:
-                try:
-                    httpx.get(f"http://127.0.0.1:{port}/healthz").raise_for_status()
-                    break
-                except httpx.HTTPError:
-                    time.sleep(0.2)
-            yield Server(port, process)
-        finally:
-            process.terminate()
-            process.wait(20)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("voices"), "--max-sessions", str(AT_ONCE)) as running:
+        yield running
 
 
 def leave_speech(server: Server, after_s: float, kind: str, stream: str, abruptly: bool) -> None:
@@ -109,8 +68,8 @@ def leave_speech(server: Server, after_s: float, kind: str, stream: str, abruptl
 
 def leave_talk(server: Server, after_s: float, path: str, abruptly: bool) -> None:
     until = time.monotonic() + after_s
+    talk = connect(f"ws://127.0.0.1:{server.port}{path}", max_size=None, open_timeout=60)
     try:
-        talk = connect(f"ws://127.0.0.1:{server.port}{path}", max_size=None)
         for message in TALKS[path]:
             talk.send(json.dumps(message))
         while (left := until - time.monotonic()) > 0:
@@ -157,21 +116,23 @@ def test_two_hundred_of_each_leave_nothing_behind(server: Server) -> None:
     for name, leave in waves().items():  # whatever is made once is made now
         leave(server, 4.0, False)
         print(f"warm: {name}", flush=True)
+    working = server.working_size(conversations=AT_ONCE, requests=REQUESTS)
     time.sleep(40)  # a conversation of the page waits for its listener for 30 s
-    threads, memory = server.threads, server.memory_mb
-    print(f"before: {threads} threads, {memory:.0f} MB")
+    threads, memory = server.threads, server.memory
+    print(f"before: {threads} threads, {memory:.0f} MB; at work: {working:.0f} MB")
     for seed, (name, leave) in enumerate(waves().items()):
-        started = time.monotonic()
+        started, server.peak = time.monotonic(), 0.0
         crowd(lambda after, abruptly, leave=leave: leave(server, after, abruptly), seed)
         took = time.monotonic() - started
         time.sleep(1)
         print(
-            f"{name}: {CLIENTS} clients in {took:.0f} s, a second later {server.threads} threads, "
-            f"{server.memory_mb:.0f} MB",
+            f"{name}: {CLIENTS} clients in {took:.0f} s, at most {server.peak:.0f} MB; a second "
+            f"later {server.threads} threads, {server.memory:.0f} MB",
             flush=True,
         )
+        assert server.peak <= MOST * working
     time.sleep(SETTLE_S)
-    after = server.threads, server.memory_mb
+    after = server.threads, server.memory
     print(f"a minute later: {after[0]} threads, {after[1]:.0f} MB")
     assert after[0] <= 1.05 * threads
     assert after[1] <= 1.05 * memory

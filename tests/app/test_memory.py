@@ -1,0 +1,64 @@
+"""A server under load gives back what it has freed, while somebody is still connected."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from app.hub import HubSettings
+from app.server import ServerSettings
+from tests.app.live import engines, serving
+from tests.app.test_server import opened
+
+ROOT = Path(__file__).parents[2]
+# Blocks of each size are freed under one that stays, while the server has a listener.
+PROGRAM = """
+import ctypes, json, time
+from app.memory import few_heaps
+few_heaps()
+from tests.app.live import engines, serving
+from tests.app.test_server import opened
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def resident():
+    return int(open("/proc/self/status").read().split("VmRSS:")[1].split()[0])
+with serving(engines()) as (place, _), opened(place):
+    seen = [resident()]
+    blocks = []
+    for size in (2_000, 60_000, 500_000, 2_000_000, 20_000_000):
+        made = [libc.malloc(size) for _ in range(60_000_000 // size)]
+        for block in made:
+            ctypes.memset(block, 1, size)
+        blocks += made
+        libc.malloc(size)
+    seen.append(resident())
+    for block in blocks:
+        libc.free(block)
+    time.sleep(3.5)
+    print(json.dumps([*seen, resident()]))
+"""
+
+
+def test_what_is_freed_under_load_goes_back() -> None:
+    arguments = [sys.executable, "-c", PROGRAM]
+    run = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    before, full, after = json.loads(run.stdout)
+    assert full - before > 250_000  # kB
+    assert after - before < 50_000
+
+
+def test_no_more_conversations_wait_for_their_listener_than_may_talk() -> None:
+    """Each holds its dialogue: a crowd that drops its connections would fill the memory."""
+    settings = ServerSettings(hub=HubSettings(max_sessions=3), page=False)
+    with serving(engines(), settings) as (place, app):
+        names = []
+        for _ in range(7):
+            with opened(place) as (_, session):
+                names.append(session["session"])
+            end = time.monotonic() + 10
+            while app.state.hub.num_live and time.monotonic() < end:
+                time.sleep(0.01)
+        waiting = [name for name in names if app.state.hub.find(name)]
+        assert waiting == names[-3:]

@@ -13,14 +13,15 @@ import numpy as np
 
 from app.agent_turns import AgentTurns
 from app.answering import AnySpeaker
-from app.hearing import FRAME_MS, Heard, Sign
+from app.barging import Barging
+from app.hearing import Heard, Sign
 from app.history import AGENT, USER, DialogueHistory, TurnRecord
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
 from app.replies import Responder
 from app.settings import SessionSettings
-from app.speaking import Emit, Emitted, Speaking
+from app.speaking import Emit, Emitted, Sound, Speaking
 from app.turn_ending import TurnJudge
 from app.user_turns import UserTurns
 from data.errors import InputError
@@ -29,7 +30,6 @@ from data.recognition.recognizer import Recognizer
 logger = logging.getLogger(__name__)
 
 _UNHEARD_MS = 500  # voiced speech without a word is worth a question
-_MOSTLY = 0.6  # of speech that interrupts is voiced
 
 
 class Session:
@@ -77,7 +77,7 @@ class Session:
             self._metrics,
         )
         self._user = UserTurns(settings.hearing, recognizer, self.history.number, self._tell, judge)
-        self._barging: Heard | None = None
+        self._barging = Barging(recognizer)
         self._active_at = clock()
 
     # What comes in
@@ -212,7 +212,7 @@ class Session:
         self._drop_listening()
         self._agent.detach()
         self._user.inbox.clear()
-        self._emit = _into_nothing
+        self._emit = lambda _: None
 
     def attach(self, emit: Emit, wake: Callable[[], None]) -> None:
         """A listener is there again; its sound is counted from 0."""
@@ -245,14 +245,14 @@ class Session:
             if self._user.end(heard, self._active_at):
                 self._metrics.end_of_turn.observe(current.timings["silence_ms"] / 1000)
             else:
-                self._barging = None
+                self._barging.end()
 
     def _on_started(self, heard: Heard) -> None:
         speaking = self._speaking
         if speaking is None or speaking.stop_by is not None:
             self._begin(heard)
         elif speaking.playback.begun or self._too_late_to_reopen(speaking):
-            self._barging = heard
+            self._barging.begin(heard, self.settings.interrupt_ms)
         else:
             self._reopen()
 
@@ -275,7 +275,7 @@ class Session:
         self._metrics.reopened.inc()
 
     def _drop_listening(self) -> bool:
-        self._barging = None
+        self._barging.end()
         return self._user.drop()
 
     def _tick_user(self) -> None:
@@ -347,37 +347,37 @@ class Session:
 
     def _on_barging(self) -> None:
         """Two stages: speech ducks the agent, longer speech cuts it."""
-        heard, speaking = self._barging, self._speaking
+        heard, speaking, ears = self._barging.heard, self._speaking, self._user.ears
         if heard is None:
             return
+        if not ears.in_speech:  # it was the agent's echo
+            self._not_a_turn()
+            return
         if speaking is None or speaking.stop_by is not None:
-            self._barging = None
-            if self._user.ears.in_speech and self._user.current is None:
+            self._barging.end()
+            if self._user.current is None:
                 self._begin(heard)
             return
         if not self.settings.interrupt:
             return
         speaking.duck()
-        # how long it lasts, not how much of it is voiced: the closure of a "stop" is speech too
-        needed = self.settings.interrupt_ms - FRAME_MS / 2  # it is known in whole frames
-        ears = self._user.ears
-        if ears.lasted_ms >= needed and ears.voiced_ms >= _MOSTLY * needed:
-            self._barging = None
+        if self._barging.interrupts(ears, self.settings.interrupt_ms, self._user.sound_from):
+            self._barging.end()
             self._metrics.interruptions.labels("cut").inc()
             self.stop("interrupted")
             self._begin(heard)
 
     def _not_a_turn(self) -> None:
         """A cough, a word of assent: the agent goes on."""
-        self._barging = None
+        self._barging.end()
         self._user.ears.forget()
         if self._speaking is not None:
             self._speaking.restore()
 
-    # What goes out
-
     def _tell(self, out: Emitted) -> None:
         # a reply outlives a listener: what it emits goes to whoever listens now
+        if isinstance(out, Sound):
+            self._user.sent(out)
         self._emit(out)
 
     def _notice(self, code: str, message: str) -> None:
@@ -397,7 +397,3 @@ class Session:
         if state != self.state:
             self.state = state
             self._emit({"type": "state", "state": state})
-
-
-def _into_nothing(_: Emitted) -> None:
-    """Where a session without a listener speaks."""

@@ -4,17 +4,19 @@ from collections.abc import Callable
 
 import numpy as np
 
+from app.echo import EchoCanceller
 from app.hearing import MAX_TURN_S, SEMANTIC, Ears, Heard, HearingSettings, Memory
 from app.inbox import Inbox
 from app.level import Leveller
 from app.listening import Listening
-from app.speaking import Emit
+from app.speaking import Emit, Sound
 from app.turn_ending import LONGEST_S, WORDS_WITHIN_MS, TurnJudge, patience_ms
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.recognition.recognizer import NoRecognizer, Recognizer
 
 _SHORTEST_TURN_MS = 120  # voiced
+_ECHO_FOUND_WITHIN_MS = 600
 _MEMORY_S = MAX_TURN_S + 6.0
 
 
@@ -51,15 +53,33 @@ class UserTurns:
     def restart(self, hearing: HearingSettings) -> None:
         """The listener's sound begins anew and is counted from 0."""
         self.ears = Ears(hearing)
-        self._leveller = Leveller()
+        self._echo, self._leveller = EchoCanceller(), Leveller()
         self._memory = Memory(_MEMORY_S)
 
     def listen(self, samples: np.ndarray) -> list[Heard]:
         """Takes sound [n]; returns what voice activity detection makes of it."""
-        samples = self._leveller.push(samples)
+        samples = self._leveller.push(self._echo.clean(samples))
         self._memory.push(samples)
+        if self._echo.found:
+            self._forget_echo()
         self._settle_end()
         return self.ears.push(samples)
+
+    def sent(self, sound: Sound) -> None:
+        """Takes sound of the agent, which may come back from the loudspeaker."""
+        self._echo.sent(sound.samples, anew=sound.start == 0)
+
+    def sound_from(self, start: int) -> np.ndarray:
+        """What was heard from that sample on, with a little before it."""
+        return self._memory.read(start - self.ears.settings.prefix_ms * SAMPLE_RATE // 2000)
+
+    def _forget_echo(self) -> None:
+        """What has just begun was the agent's own voice."""
+        turn = self.current
+        if turn is None:
+            self.ears.forget()
+        elif turn.ended_at is None and self.ears.lasted_ms < _ECHO_FOUND_WITHIN_MS:
+            self.drop()
 
     def begin(self, heard: Heard, wordless: bool) -> None:
         """Speech has begun; a turn that had just ended goes on if its text is not there yet."""

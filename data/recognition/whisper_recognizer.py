@@ -68,6 +68,11 @@ class WhisperRecognizer:
         future.add_done_callback(self._done)
         return future
 
+    def glance(self, samples: np.ndarray) -> "Future[str]":
+        """Its first words, which may be wrong, at once. Never waits."""
+        sound = resample(samples, SAMPLE_RATE, WHISPER_HZ)
+        return self._pool.submit(self._whisper.glance, sound, self._language or LANGUAGES[0])
+
     def _done(self, _: "Future[Transcript]") -> None:
         with self._lock:
             self._waiting -= 1

@@ -78,10 +78,12 @@ class Stage:
         settings: SessionSettings | None = None,
         reports: bool = True,
         judge: Any = None,
+        recognizer: "ToldRecognizer | None" = None,
     ) -> None:
         self.now = 100.0
+        self.begun = self.now
         self.speaker = speaker or FakeSpeaker()
-        self.recognizer = ToldRecognizer(*texts)
+        self.recognizer = recognizer or ToldRecognizer(*texts)
         self.events: list[dict[str, Any]] = []
         self.heard: list[np.ndarray] = []
         self.patient = True  # waits for the threads, so that time has nothing to do with speed

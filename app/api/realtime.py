@@ -137,7 +137,7 @@ class _Client:
             self._tell("input_audio_buffer.cleared")
 
     def _create(self, event: dict[str, Any]) -> None:
-        _check_place(event.get("previous_item_id"))
+        _check_place(event.get("previous_item_id"), self._events.last_item)
         text, name = _typed_item(_field(event, "item", dict))
         try:
             self._session.add_text(text)
@@ -173,6 +173,7 @@ class _Client:
             self._session.respond(settings.session)
         except InputError as error:
             raise ProtocolError("nothing_to_answer", str(error)) from None
+        self._events.asked_metadata = settings.metadata
 
     def _cancel(self, event: dict[str, Any]) -> None:
         name = _optional_name(event, "response_id")
@@ -227,9 +228,12 @@ def _optional_name(event: dict[str, Any], field: str, prefix: str = "") -> str |
     return value
 
 
-def _check_place(previous: Any) -> None:
-    if previous is not None:
-        message = "items are added at the end of the conversation here; leave it out"
+def _check_place(previous: Any, last: str | None) -> None:
+    if previous not in (None, last or "root"):
+        message = (
+            f"previous_item_id is {previous!r:.60}; items are added at the end of the "
+            f"conversation here, after {last or 'root'!r}; leave it out"
+        )
         raise ProtocolError("unsupported", message, param="previous_item_id")
 
 

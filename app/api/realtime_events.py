@@ -18,6 +18,10 @@ _REMEMBERED = 256  # replies whose items can be truncated
 class Events:
     """Translates for one client; remembers which responses are still open.
 
+    Attributes:
+        last_item: the name of the conversation's last item.
+        asked_metadata: what the client gave with the response that begins next.
+
     Args:
         settings: what the client has set; may be replaced.
         beta: whether the client wants the events of the beta interface.
@@ -33,7 +37,9 @@ class Events:
         self._heard = ""
         self._detected: int | None = None  # the turn whose beginning was told
         self._failure = ""
-        self._last_item: str | None = None
+        self.last_item: str | None = None
+        self.asked_metadata: dict[str, str] | None = None
+        self._metadata: dict[int, dict[str, str] | None] = {}  # of open replies
 
     def encode(self, message: Emitted) -> Iterator[dict[str, Any]]:
         """The events that a message of the session amounts to; it may be none."""
@@ -120,7 +126,7 @@ class Events:
         if self._detected == message["turn"]:
             end_ms = message["speech_end"] * 1000 // SAMPLE_RATE
             yield "input_audio_buffer.speech_stopped", {"audio_end_ms": end_ms, "item_id": name}
-        before = {"item_id": name, "previous_item_id": self._last_item}
+        before = {"item_id": name, "previous_item_id": self.last_item}
         yield "input_audio_buffer.committed", before
         content = {"type": "input_audio", "transcript": words}
         yield from self._whole_item(item_object(name, "user", content))
@@ -129,8 +135,8 @@ class Events:
             yield "conversation.item.input_audio_transcription.completed", said
 
     def _whole_item(self, item: dict[str, Any]) -> Iterator[Event]:
-        placed = {"previous_item_id": self._last_item, "item": item}
-        self._last_item = item["id"]
+        placed = {"previous_item_id": self.last_item, "item": item}
+        self.last_item = item["id"]
         yield "conversation.item.added", placed
         yield "conversation.item.done", placed
 
@@ -150,13 +156,14 @@ class Events:
         while len(self._replies) > _REMEMBERED:
             self._replies.pop(next(iter(self._replies)))
         self._sound, self._failure = None, ""
+        self._metadata[reply], self.asked_metadata = self.asked_metadata, None
         item = item_object(name, "assistant", None)
         place = {"response_id": _response(reply), "output_index": 0}
-        response = response_object(_response(reply), "in_progress", None)
+        response = response_object(_response(reply), "in_progress", None, self._metadata[reply])
         yield "response.created", {"response": response}
         yield "response.output_item.added", {**place, "item": item}
-        yield "conversation.item.added", {"previous_item_id": self._last_item, "item": item}
-        self._last_item = name
+        yield "conversation.item.added", {"previous_item_id": self.last_item, "item": item}
+        self.last_item = name
         part = {"type": "audio", "transcript": ""}
         yield "response.content_part.added", {**self._place(reply), "part": part}
 
@@ -197,8 +204,9 @@ class Events:
         item = _spoken(self._open[reply], text)
         whole = {"response_id": _response(reply), "output_index": 0, "item": item}
         yield "response.output_item.done", whole
-        details = _details(status, reason)
-        response = {**response_object(_response(reply), status, details), "output": [item]}
+        details, metadata = _details(status, reason), self._metadata.pop(reply, None)
+        response = response_object(_response(reply), status, details, metadata)
+        response["output"] = [item]
         yield "response.done", {"response": response}
         del self._open[reply]
 

@@ -113,7 +113,12 @@ def item_object(name: str, role: str, content: dict[str, Any] | None) -> dict[st
     }
 
 
-def response_object(name: str, status: str, details: dict[str, Any] | None) -> dict[str, Any]:
+def response_object(
+    name: str,
+    status: str,
+    details: dict[str, Any] | None,
+    metadata: dict[str, str] | None = None,
+) -> dict[str, Any]:
     """A response without its output."""
     return {
         "object": "realtime.response",
@@ -121,6 +126,7 @@ def response_object(name: str, status: str, details: dict[str, Any] | None) -> d
         "status": status,
         "status_details": details,
         "output": [],
+        "metadata": metadata,
     }
 
 

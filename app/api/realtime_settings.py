@@ -17,6 +17,7 @@ from app.settings import SessionSettings
 from data.limits import MAX_INSTRUCTIONS
 
 MAX_OUTPUT_TOKENS = 4096
+_MAX_METADATA = 16
 _QUIETEST_DBFS, _LOUDEST_DBFS = -85.0, -45.0  # of speech at threshold 0 and 1; -65 at 0.5
 _TRANSCRIBERS = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 _LANGUAGES = ("en", "en-us", "en-gb", "english")
@@ -31,6 +32,7 @@ class RealtimeSettings:
         input_format, output_format: of sound; see `app.api.audio_formats`.
         threshold: of voice activity, 0 (takes much for speech) to 1 (takes little).
         transcribe: whether the client is told the words that were recognised.
+        metadata: of one response, for the client's own use; it comes back in that response.
     """
 
     session: SessionSettings
@@ -38,6 +40,7 @@ class RealtimeSettings:
     output_format: str = PCM
     threshold: float = 0.5
     transcribe: bool = True
+    metadata: dict[str, str] | None = None
 
 
 def updated(
@@ -291,6 +294,19 @@ def _threshold(update: _Update, value: Any, param: str) -> None:
     update.settings = replace(update.settings, threshold=float(value))
 
 
+def _metadata(update: _Update, value: Any, param: str) -> None:
+    pairs = typed(value, dict, param)
+    if len(pairs) > _MAX_METADATA:
+        message = f"{param} has {len(pairs)} entries; at most {_MAX_METADATA} are accepted"
+        raise ProtocolError("out_of_range", message, param=param)
+    for name, one in pairs.items():
+        inner = f"{param}.{name:.60}"
+        if len(name) > 64 or len(typed(one, str, inner)) > 512:
+            message = f"{inner}: names have at most 64 characters, values 512"
+            raise ProtocolError("out_of_range", message, param=inner)
+    update.settings = replace(update.settings, metadata=pairs)
+
+
 def _setting(name: str, kind: type) -> _Field:
     """A field that is one of the session's settings."""
 
@@ -331,7 +347,7 @@ _SESSION: dict[str, _Field] = {
     "type": _only("realtime"),
     "object": _only("realtime.session"),
     "model": _model,
-    "tracing": _only(),
+    "tracing": _only("auto"),  # nothing is traced here, as `session.updated` says
     "truncation": _only("auto"),
     "include": _only([]),
     "audio.input.format": _input_format,
@@ -344,7 +360,7 @@ _RESPONSE: dict[str, _Field] = {
     **_SPOKEN,
     "conversation": _only("auto"),
     "input": _only(),
-    "metadata": _only({}),
+    "metadata": _metadata,
     "audio.output.format": _same_output_format,
 }
 _NULLABLE = (_transcription, _turn_detection)  # null says something

@@ -201,7 +201,7 @@ ODD: list[tuple[dict[str, Any], str, str | None]] = [
      "item.id"),
     ({"type": "conversation.item.create", "item": {**MESSAGE, "name": "x"}}, "unknown_parameter",
      "item.name"),
-    ({"type": "conversation.item.create", "item": MESSAGE, "previous_item_id": "root"},
+    ({"type": "conversation.item.create", "item": MESSAGE, "previous_item_id": "gone"},
      "unsupported", "previous_item_id"),
     ({"type": "conversation.item.create"}, "wrong_type", "item"),
     ({"type": "conversation.item.delete", "item_id": "x"}, "unknown_type", "type"),

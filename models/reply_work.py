@@ -17,9 +17,9 @@ from data.limits import MAX_SPOKEN
 from models.dialogue_state import AGENT, DialogueState
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
 from models.pipe import ClosedError, Pipe
-from models.predictors.dialogue_model import Frame
-from models.predictors.generation import Sentence, generate
+from models.predictors.generation import Sentence, generate, resumed
 from models.predictors.sequence import Segment
+from models.predictors.steps import Frame, FrameDrawn, FrameStep
 from models.predictors.units import Units, neighbours, pieces_of, units_of
 from models.schedule import UnwantedError
 from models.speak_options import SpeakOptions
@@ -207,8 +207,13 @@ class ReplyWork:
                 self._options.sampling,
                 self._generator,
             )
-            while self._step(steps, first_frame + len(sentence.frames)):
+            asked = next(steps, None)
+            while asked is not None:
+                drawn = self._step(asked, first_frame + len(sentence.frames))
                 self._check()
+                asked = resumed(steps, drawn)
+                if asked is None:
+                    continue
                 count = len(sentence.frames)
                 if sent == 0 and sentence.forced > MAX_FORCED and attempt < MAX_RETRIES:
                     break
@@ -225,10 +230,10 @@ class ReplyWork:
             dialogue.return_to(mark)
             logger.info("a sentence was begun again: its pointer was forced %d times", MAX_FORCED)
 
-    def _step(self, steps: Iterator[object], num_frames: int) -> bool:
-        """The next frame, when it is this reply's turn; False when the sentence is over."""
+    def _step(self, asked: FrameStep, num_frames: int) -> FrameDrawn:
+        """The next frame, when it is this reply's turn."""
         with self._speaker.schedule.work(self._due(num_frames * FRAME_SAMPLES), self._unwanted):
-            return next(steps, None) is not None
+            return self._dialogue.model.step([asked])[0]
 
     def _due(self, num_samples: int) -> float:
         """When a listener who began with the first chunk needs what follows so many samples."""

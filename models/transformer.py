@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data.errors import InputError
-from kernels.decode_step import BlockWeights, decode_step
+from kernels.decode_step import BlockWeights, decode_step, decode_steps
 from kernels.int8_linear import Int8Linear
 
 Rotation = tuple[Tensor, Tensor]
@@ -99,6 +99,22 @@ class Attention(nn.Module):
             h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
         return self.out(h.transpose(1, 2).reshape(batch, length, dim))
 
+    def step(self, x: Tensor, turn: Rotation, pasts: list[KeyValues]) -> Tensor:
+        """One new position of each of B sequences, `[B, dim]`; their caches have room for it."""
+        qkv = self.qkv(x).view(len(x), 3, self.num_heads, 1, -1)
+        q, k = rotate(
+            qkv[:, :2], (turn[0][:, None, None, None], turn[1][:, None, None, None])
+        ).unbind(1)
+        kind = self.qkv.weight.dtype
+        heard = []
+        for index, past in enumerate(pasts):
+            end = past.length
+            past.keys[0, ..., end - 1] = k[index, :, 0]
+            past.values[0, :, end - 1] = qkv[index, 2, :, 0]
+            seen = past.keys[..., :end].to(kind), past.values[:, :, :end].to(kind)
+            heard.append(continued(q[index : index + 1], *seen))
+        return self.out(torch.cat(heard).flatten(1))
+
 
 def continued(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """What the last T of N positions hear `[B, H, T, D]`, each of itself and all before it.
@@ -144,6 +160,20 @@ class TransformerBlock(nn.Module):
             made = decode_step(x[0, 0], weights, by, past.keys[0], past.values[0], place)
             return made[None, None]
         x = x + self.attention(self.attention_norm(x), turn, mask, past)
+        gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up)
+
+    def step(self, x: Tensor, turn: Rotation, pasts: list[KeyValues]) -> Tensor:
+        """One new position of each of B sequences, `[B, dim]` to `[B, dim]`; `turn` is `[B, D /
+        2]`, `pasts` a sequence's cache each, which it extends."""
+        if len(pasts) == 1:
+            return self(x[None], turn, None, pasts[0])[0]
+        weights = self.small_weights()
+        places = [past.extend(1) - 1 for past in pasts]
+        if weights is not None:
+            keys, values = [past.keys[0] for past in pasts], [past.values[0] for past in pasts]
+            return decode_steps(x, weights, turn, keys, values, places)
+        x = x + self.attention.step(self.attention_norm(x), turn, pasts)
         gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)
 
@@ -204,4 +234,18 @@ class Transformer(nn.Module):
         turn = rotation(positions, self.dim // self.num_heads)
         for index, block in enumerate(self.blocks):
             x = block(x, turn, mask, None if past is None else past[index])
+        return self.norm(x)
+
+    def step(self, x: Tensor, positions: Tensor, pasts: list[list[KeyValues]]) -> Tensor:
+        """One new position of each of B sequences, `[B, dim]` to `[B, dim]`.
+
+        Args:
+            x: inputs `[B, dim]`.
+            positions: of the new positions, `[B]`.
+            pasts: for each sequence one cache a block, which are extended.
+        """
+        turn = rotation(positions, self.dim // self.num_heads)
+        for index, block in enumerate(self.blocks):
+            assert isinstance(block, TransformerBlock)
+            x = block.step(x, turn, [past[index] for past in pasts])
         return self.norm(x)

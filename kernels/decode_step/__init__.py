@@ -1,6 +1,7 @@
 """One new position through a transformer block with a cache and 8-bit weights, on a CPU."""
 
+from kernels.decode_step.batch import decode_steps
 from kernels.decode_step.cpu import decode_step
 from kernels.decode_step.reference import BlockWeights, decode_step_reference
 
-__all__ = ["BlockWeights", "decode_step", "decode_step_reference"]
+__all__ = ["BlockWeights", "decode_step", "decode_step_reference", "decode_steps"]

@@ -4,9 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.predictors.dialogue_model import DialogueModel, Frame, FrameCondition
-from models.predictors.sampling import SamplingOptions, draw
+from models.predictors.dialogue_model import DialogueModel
+from models.predictors.sampling import draw
 from models.predictors.sequence import FrameIndices, Positions, Segment
+from models.predictors.steps import Frame, FrameCondition, FrameStep
 
 
 class CodeModel(DialogueModel):
@@ -35,15 +36,13 @@ class CodeModel(DialogueModel):
         return self.code(before)
 
     @torch.inference_mode()
-    def draw_frame(
-        self,
-        hidden: Tensor,
-        told: FrameCondition,
-        options: SamplingOptions,
-        generator: torch.Generator,
-        before: list[Frame],
-    ) -> int:
-        return draw(self.code_head(hidden), options, generator, before)  # type: ignore[arg-type]
+    def draw_frames(
+        self, hidden: Tensor, told: FrameCondition, steps: list[FrameStep]
+    ) -> list[Frame]:
+        return [
+            draw(logits, step.options, step.generator, step.frames)  # type: ignore[arg-type]
+            for logits, step in zip(self.code_head(hidden), steps, strict=True)
+        ]
 
     def stacked(self, frames: list[Frame]) -> Tensor:
         return torch.tensor(frames, dtype=torch.long)

@@ -1,7 +1,8 @@
 """What the predictors share: a decoder-only transformer over the dialogue."""
 
+import itertools
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 
 from models.predictors.frames import FrameKind
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS, PlanScale
-from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import (
     CODE,
     MAX_ADVANCE,
@@ -24,11 +24,17 @@ from models.predictors.sequence import (
     Segment,
     serialise,
 )
+from models.predictors.steps import (
+    Frame,
+    FrameCondition,
+    FrameDrawn,
+    FrameStep,
+    PredictorState,
+)
+from models.predictors.unit_encoder import UnitEncoder
 from models.predictors.units import units_around, valid_units
 from models.text.symbols import SYMBOLS, check_symbols
-from models.transformer import KeyValues, Transformer
-
-Frame = int | Tensor  # a code, or a normalised latent `[latent_dim]`
+from models.transformer import Transformer
 
 MAX_PAST_TURNS = 6  # before an answer: no predictor is trained on more
 
@@ -54,48 +60,6 @@ class DialogueConfig:
         return PlanScale(self.plan_low, self.plan_high)
 
 
-class UnitEncoder(nn.Module):
-    """Units `[S, N, 3]` of S segments to vectors `[S, N, dim]`, by convolutions over neighbours."""
-
-    def __init__(self, num_symbols: int, dim: int, depth: int, kernel: int = 5) -> None:
-        super().__init__()
-        self.symbol = nn.Embedding(num_symbols, dim)
-        self.stress = nn.Embedding(3, dim)
-        self.start = nn.Embedding(2, dim)
-        self.convs = nn.ModuleList(
-            nn.Conv1d(dim, dim, kernel, padding=kernel // 2) for _ in range(depth)
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(depth))
-
-    def forward(self, units: Tensor, lengths: Tensor) -> Tensor:
-        valid = valid_units(lengths, units.shape[1])
-        valid = valid[..., None]
-        symbol, stress, start = units.unbind(-1)
-        h = self.symbol(symbol) + self.stress(stress) + self.start(start)
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            update = conv((norm(h) * valid).transpose(1, 2)).transpose(1, 2)
-            h = h + F.gelu(update, approximate="tanh")
-        return h * valid
-
-
-@dataclass(frozen=True)
-class FrameCondition:
-    """What frames are told beside the frame before them and the unit under the pointer.
-
-    Attributes:
-        age: of how long that unit has lasted, `[..., dim]`.
-        manner: of `DialogueModel.manner`, `[..., dim]`.
-        around: the units around the pointer, `[..., AROUND]` (`units_around`).
-    """
-
-    age: Tensor
-    manner: Tensor
-    around: Tensor
-
-    def __getitem__(self, chosen: Tensor | int | None) -> "FrameCondition":
-        return FrameCondition(*(value[chosen] for value in vars(self).values()))
-
-
 @dataclass(frozen=True)
 class Rows:
     """Rows of segments as the transformer reads them: input vectors `[B, L, dim]`, positions `[B,
@@ -107,36 +71,6 @@ class Rows:
     told: FrameCondition
 
 
-@dataclass
-class PredictorState:
-    """What the predictor remembers of a running dialogue.
-
-    `turn_ends` are the cache positions where whole turns end, oldest first, and `sentence_ends`
-    those where sentences of the open turn, the one being spoken, end.
-    """
-
-    past: list[KeyValues]
-    next_position: int = 0
-    turn_ends: list[int] = field(default_factory=list)
-    sentence_ends: list[int] = field(default_factory=list)
-
-    @property
-    def length(self) -> int:
-        return self.past[0].length
-
-    def copy(self) -> "PredictorState":
-        past = [cache.copy() for cache in self.past]
-        ends = list(self.turn_ends), list(self.sentence_ends)
-        return PredictorState(past, self.next_position, *ends)
-
-    def forget(self, end: int) -> None:
-        """The first `end` positions leave."""
-        for cache in self.past:
-            cache.drop(0, end)
-        self.turn_ends = [each - end for each in self.turn_ends if each > end]
-        self.sentence_ends = [each - end for each in self.sentence_ends if each > end]
-
-
 class DialogueModel(nn.Module, ABC):
     """A decoder-only transformer over the dialogue (`models/predictors/sequence.py`).
 
@@ -144,7 +78,7 @@ class DialogueModel(nn.Module, ABC):
     pointer, whose phone is an input and whose advance (0 to 4 units a frame) is predicted; the
     manner as four tokens before the sound; and each speaker's style vector at the head of a turn.
     25 Hz; causal; the cache lives as long as the dialogue. What a frame of sound is (a code or a
-    vector) a predictor says by `index_frames`, `sound`, `draw_frame` and `stacked`.
+    vector) a predictor says by `index_frames`, `sound`, `draw_frames` and `stacked`.
     """
 
     name: str
@@ -185,16 +119,11 @@ class DialogueModel(nn.Module, ABC):
         """The vectors `[..., dim]` of the frames `before` `[...]`, among them `begin`."""
 
     @abstractmethod
-    def draw_frame(
-        self,
-        hidden: Tensor,
-        told: FrameCondition,
-        options: SamplingOptions,
-        generator: torch.Generator,
-        before: list[Frame],
-    ) -> Frame:
-        """The next frame at a hidden state `[dim]`, after those `before` it in its sentence;
-        `told` is what `frame_step` was told."""
+    def draw_frames(
+        self, hidden: Tensor, told: FrameCondition, steps: list[FrameStep]
+    ) -> list[Frame]:
+        """The next frames of the sentences of `steps`, each by its own options and generator, at
+        hidden states `[B, dim]`; `told` is what `frame_steps` was told, `[B, ...]`."""
 
     @abstractmethod
     def stacked(self, frames: list[Frame]) -> Tensor:
@@ -368,19 +297,45 @@ class DialogueModel(nn.Module, ABC):
         return self._advance(state, (kind + self.plan(token))[None])[-1]
 
     @torch.inference_mode()
-    def frame_step(
-        self, state: PredictorState, before: Frame | None, at_pointer: Tensor, told: FrameCondition
-    ) -> Tensor:
-        """One frame: the frame before (None: none), what the unit under the pointer says `[dim]`
-        (`at_pointer` of `encode_units`) and what it is told; returns the hidden state `[dim]`."""
+    def step(self, steps: list[FrameStep]) -> list[FrameDrawn]:
+        """The next frame of each of B sentences at once, every one in a dialogue of its own.
+
+        A sentence's frames do not depend on the others but for the order in which sums are added:
+        hidden states agree with those of a step alone to about 1e-5 of their size.
+        """
+        told = FrameCondition.joined([step.told for step in steps])
+        hidden = self.frame_steps(steps, told)
+        frames = self.draw_frames(hidden, told, steps)
+        chances = self.advance_head(hidden).float().softmax(-1).cpu()  # where generators are
+        return [FrameDrawn(*drawn) for drawn in zip(frames, chances, strict=True)]
+
+    @torch.inference_mode()
+    def frame_steps(self, steps: list[FrameStep], told: FrameCondition) -> Tensor:
+        """Hidden states `[B, dim]` at the next frames of `steps`; `told` is what they are told,
+        `[B, ...]`."""
+        vectors = self._frames_before([step.before for step in steps])
+        at_pointer = torch.stack([step.at_pointer for step in steps])
+        x = self.kind.weight[CODE] + vectors + at_pointer + told.age + told.manner
+        states = [step.state for step in steps]
+        for state in states:
+            self._room_for(state, 1)
+        positions = torch.tensor([state.next_position for state in states], device=x.device)
+        hidden = self.transformer.step(x, positions, [state.past for state in states])
+        for state in states:
+            state.next_position += 1
+        return hidden
+
+    def _frames_before(self, frames: list[Frame | None]) -> Tensor:
+        """The vectors `[B, dim]` of frames, or of none."""
         device = self.kind.weight.device
-        if isinstance(before, Tensor):
-            sound = self.sound(torch.tensor(0, device=device), before[None].to(device))
-        else:
-            index = torch.tensor(self.begin if before is None else before, device=device)
-            sound = self.sound(index, None)
-        x = self.kind.weight[CODE] + sound + at_pointer + told.age + told.manner
-        return self._advance(state, x[None, None])[-1]
+        latents = [frame for frame in frames if isinstance(frame, Tensor)]
+        rows = itertools.count()
+        indices = [
+            self.begin if frame is None else next(rows) if isinstance(frame, Tensor) else frame
+            for frame in frames
+        ]
+        table = torch.stack(latents).to(device) if latents else None
+        return self.sound(torch.tensor(indices, device=device), table)
 
     @torch.inference_mode()
     def encode_units(self, units: Tensor) -> Tensor:
@@ -411,12 +366,15 @@ class DialogueModel(nn.Module, ABC):
 
     def _advance(self, state: PredictorState, embedded: Tensor) -> Tensor:
         length = embedded.shape[1]
-        if state.length + length > self.capacity:
-            self.make_room(state, length, self.capacity)
+        self._room_for(state, length)
         index = torch.arange(length, device=embedded.device) + state.next_position
         hidden = self.transformer(embedded, index, None, state.past)
         state.next_position += length
         return hidden[0]
+
+    def _room_for(self, state: PredictorState, count: int) -> None:
+        if state.length + count > self.capacity:
+            self.make_room(state, count, self.capacity)
 
     def _plan_tokens(self, plans: Tensor) -> Tensor:
         return plans + torch.arange(len(PLAN_FIELDS), device=plans.device) * NUM_BINS

@@ -1,6 +1,5 @@
 """Flow-Omni: the dialogue in, the latents of the answer out, with no quantiser between."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -8,16 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.guidance import UNTOLD_SHARE, led, num_ways
-from models.predictors.dialogue_model import (
-    DialogueConfig,
-    DialogueModel,
-    Frame,
-    FrameCondition,
-    Rows,
-    initialise,
-)
-from models.predictors.sampling import SamplingOptions
+from models.predictors.dialogue_model import DialogueConfig, DialogueModel, Rows, initialise
 from models.predictors.sequence import CODE, FrameIndices, Segment
+from models.predictors.steps import Frame, FrameCondition, FrameStep
 from models.predictors.units import AROUND, NUM_STRESSES
 
 _TIME_FREQUENCIES = 32
@@ -269,36 +261,54 @@ class FlowOmni(DialogueModel):
         return self.context(recent, told, hidden, untold)
 
     @torch.inference_mode()
-    def draw_frame(
+    def draw_frames(
+        self, hidden: Tensor, told: FrameCondition, steps: list[FrameStep]
+    ) -> list[Frame]:
+        """Sentences with the same guidance and number of Euler steps go through at once."""
+        config = self.config
+        alike: dict[tuple[float, int], list[int]] = {}
+        for row, step in enumerate(steps):
+            options = step.options
+            kind = (options.guidance or config.guidance, options.flow_steps or config.steps)
+            alike.setdefault(kind, []).append(row)
+        found: dict[int, Frame] = {}
+        for (guidance, euler_steps), rows in alike.items():
+            chosen = torch.tensor(rows, device=hidden.device)
+            those = [steps[row] for row in rows]
+            drawn = self._draw(hidden[chosen], told[chosen], those, guidance, euler_steps)
+            found.update(zip(rows, drawn, strict=True))
+        return [found[row] for row in range(len(steps))]
+
+    def _draw(
         self,
         hidden: Tensor,
         told: FrameCondition,
-        options: SamplingOptions,
-        generator: torch.Generator,
-        before: list[Frame],
+        steps: list[FrameStep],
+        guidance: float,
+        euler_steps: int,
     ) -> Tensor:
-        config, device = self.config, hidden.device
-        recent = torch.zeros(config.recent_frames, config.latent_dim, device=device)
-        for place, frame in enumerate(reversed(before[-config.recent_frames :])):
-            assert isinstance(frame, Tensor)
-            recent[place] = frame
-        guidance = options.guidance or config.guidance
+        """Latents `[B, latent_dim]`."""
+        config, device, count = self.config, hidden.device, len(steps)
+        recent = torch.zeros(count, config.recent_frames, config.latent_dim, device=device)
+        for row, step in enumerate(steps):
+            for place, frame in enumerate(reversed(step.frames[-config.recent_frames :])):
+                assert isinstance(frame, Tensor)
+                recent[row, place] = frame
         # Once as it is, once without the text, from which guidance leads away.
-        untold = torch.arange(num_ways(guidance), device=device) > 0
-        rows = torch.zeros_like(untold, dtype=torch.long)
-        latest = recent.flatten()[None][rows]
-        conditions = self.near(latest, told[None][rows], hidden[None][rows], untold)
+        rows = torch.arange(count, device=device).repeat(num_ways(guidance))
+        untold = torch.arange(len(rows), device=device) >= count
+        conditions = self.near(recent.flatten(1)[rows], told[rows], hidden[rows], untold)
         mean = led(self.mean(conditions), guidance)
-        condition = conditions[:1]
-        deviation = math.sqrt(options.temperature)
-        noise = torch.randn(1, config.latent_dim, generator=generator)
-        x = deviation * noise.to(device)
-        steps = options.flow_steps or config.steps
-        span = (torch.full((1,), 1 / steps, device=device),) if config.flow_map else ()
-        for step in range(steps):
-            time = torch.full((1,), step / steps, device=device)
-            x = x + self.field(x, time, condition, *span) / steps
-        return (x + mean)[0]
+        noise = [
+            step.options.temperature**0.5 * torch.randn(config.latent_dim, generator=step.generator)
+            for step in steps
+        ]
+        x, condition = torch.stack(noise).to(device), conditions[:count]
+        span = (torch.full((count,), 1 / euler_steps, device=device),) if config.flow_map else ()
+        for number in range(euler_steps):
+            time = torch.full((count,), number / euler_steps, device=device)
+            x = x + self.field(x, time, condition, *span) / euler_steps
+        return x + mean
 
     def stacked(self, frames: list[Frame]) -> Tensor:
         if not frames:

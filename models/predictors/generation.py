@@ -1,16 +1,17 @@
 """One sentence, frame by frame: the manner first, then sound while the pointer moves on."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from models.predictors.dialogue_model import DialogueModel, Frame, PredictorState
+from models.predictors.dialogue_model import DialogueModel
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS
 from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import MAX_ADVANCE, Segment
+from models.predictors.steps import Frame, FrameDrawn, FrameStep, PredictorState
 from models.predictors.units import MARKS, units_around
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ MAX_PHONE_FRAMES = 12  # 480 ms: no phone of a sane reply is longer
 MAX_PAUSE_FRAMES = 25
 MAX_UNITS_A_FRAME = 1.1  # 27 phones a second: nobody speaks faster
 HEAD_START_UNITS = 6
+Steps = Generator[FrameStep, FrameDrawn, None]
+
 _PLAN_TEMPERATURE = 0.25  # near that of codes: a rare manner is heard as a wrong one
 
 
@@ -67,13 +70,13 @@ def generate(
     sentence: Sentence,
     options: SamplingOptions,
     generator: torch.Generator,
-) -> Iterator[tuple[Frame, int]]:
+) -> Steps:
     """Speaks one sentence on top of the dialogue in `state`, which it extends.
 
-    Yields:
-        (frame, unit under the pointer) of each frame of 40 ms. It ends when the pointer leaves the
-        text, which it must: a pointer that stands too long is moved on, and one that runs through
-        the text is held. A sentence that fills the cache by itself ends there.
+    Whoever runs it makes its steps, and may make those of many sentences at once
+    (`DialogueModel.step`). `sentence` has one frame more after each. It ends when the pointer
+    leaves the text, which it must: a pointer that stands too long is moved on, and one that runs
+    through the text is held. A sentence that fills the cache by itself ends there.
     """
     segment = sentence.segment
     first = state.next_position
@@ -91,13 +94,13 @@ def generate(
     symbols = segment.units[:, 0].tolist()
     while unit < count and state.next_position - first < model.capacity:
         told = model.told(age, manner, around[unit])
-        hidden = model.frame_step(state, frame, at_pointer[unit], told)
-        frame = model.draw_frame(hidden, told, options, generator, sentence.frames)
+        drawn = yield FrameStep(
+            state, frame, at_pointer[unit], told, options, generator, sentence.frames
+        )
+        frame = drawn.frame
         sentence.frames.append(frame)
         sentence.pointer.append(unit)
-        yield frame, unit
-        chances = model.advance_head(hidden).float().softmax(-1)
-        advance = stay.end(chances.cpu(), generator)  # where the generator is
+        advance = stay.end(drawn.chances, generator)
         limit = MAX_PAUSE_FRAMES if symbols[unit] in MARKS else MAX_PHONE_FRAMES
         if advance == 0 and age + 1 >= limit:
             advance = 1
@@ -114,6 +117,23 @@ def generate(
     if unit < count:
         logger.warning("a sentence was left at unit %d of %d: it fills the window", unit, count)
     state.sentence_ends.append(state.length)
+
+
+def resumed(steps: Steps, drawn: FrameDrawn) -> FrameStep | None:
+    """A sentence's next step after the frame that it asked for; None: it is over."""
+    try:
+        return steps.send(drawn)
+    except StopIteration:
+        return None
+
+
+def frames_of(model: DialogueModel, steps: Steps) -> Iterator[Frame]:
+    """The frames of one sentence, stepped alone."""
+    asked = next(steps, None)
+    while asked is not None:
+        [drawn] = model.step([asked])
+        asked = resumed(steps, drawn)
+        yield drawn.frame
 
 
 def _draw_plan(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels.decode_step import decode_step, decode_step_reference
+from kernels.decode_step import decode_step, decode_step_reference, decode_steps
 from kernels.decode_step.benchmark import random_block, random_cache
 from kernels.int8_linear import with_int8_linears
 from models.transformer import Transformer
@@ -69,3 +69,36 @@ def test_single_steps_say_what_a_whole_turn_says() -> None:
     made = torch.cat([begun, *steps], dim=1)
     assert past[0].length == 20
     assert (made - wanted).norm() < 0.02 * wanted.norm()
+
+
+@pytest.mark.parametrize(("num_heads", "width", "inner"), [(4, 64, 704), (3, 6, 5), (1, 2, 1)])
+@pytest.mark.parametrize("lengths", [[0], [3, 0], [7, 7, 7, 7], [1, 40, 2, 0, 9], list(range(9))])
+def test_many_at_once_are_each_what_they_are_alone(
+    num_heads: int, width: int, inner: int, lengths: list[int]
+) -> None:
+    torch.manual_seed(4)
+    weights, x = (
+        random_block(num_heads * width, inner),
+        torch.randn(len(lengths), num_heads * width),
+    )
+    turns = [turn(width) for _ in lengths]
+    pasts = [caches(num_heads, width, length, length + 1 + i) for i, length in enumerate(lengths)]
+    copies = [(keys.clone(), values.clone()) for keys, values in pasts]
+    by = (torch.stack([cos for cos, _ in turns]), torch.stack([sin for _, sin in turns]))
+    keys, values = zip(*pasts, strict=True)
+    made = decode_steps(x, weights, by, keys, values, lengths)
+    for index, (length, past) in enumerate(zip(lengths, copies, strict=True)):
+        alone = decode_step(x[index], weights, turns[index], *past, length)
+        torch.testing.assert_close(made[index], alone, atol=1e-5, rtol=1e-5)
+        for mine, other in zip(pasts[index], past, strict=True):
+            torch.testing.assert_close(mine, other, atol=1e-5, rtol=1 / 128, equal_nan=True)
+
+
+def test_one_full_cache_among_many_is_refused_before_anything_is_written() -> None:
+    pasts = [(random_cache(2, 8, 4), random_cache(2, 4, 8)) for _ in range(3)]
+    before = [keys.clone() for keys, _ in pasts]
+    keys, values = zip(*pasts, strict=True)
+    by = (torch.zeros(3, 4), torch.zeros(3, 4))
+    with pytest.raises(ValueError, match="no room"):
+        decode_steps(torch.zeros(3, 16), random_block(16, 8), by, keys, values, [1, 4, 2])
+    assert all(torch.equal(mine, was) for mine, was in zip(keys, before, strict=True))

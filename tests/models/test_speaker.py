@@ -55,7 +55,7 @@ def test_a_slow_predictor_changes_no_sample(
     step = ReplyWork._step
     pauses = random.Random(0)
 
-    def slow(self: ReplyWork, *arguments: Any) -> bool:
+    def slow(self: ReplyWork, *arguments: Any) -> Any:
         time.sleep(pauses.choice([0.0, 0.0, 0.03]))
         return step(self, *arguments)
 
@@ -135,10 +135,10 @@ def test_a_turn_that_is_cut_in_its_first_sentence_keeps_its_words(
     assert 0 < len(heard) < len(whole.words)
     step = ReplyWork._step
 
-    def stuck(self: ReplyWork, steps: Any, num_frames: int) -> bool:
+    def stuck(self: ReplyWork, asked: Any, num_frames: int) -> Any:
         if num_frames >= 45:
             self._cancelled.wait(10)
-        return step(self, steps, num_frames)
+        return step(self, asked, num_frames)
 
     monkeypatch.setattr(ReplyWork, "_step", stuck)
     dialogue = speaker.open_dialogue()

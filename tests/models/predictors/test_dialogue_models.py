@@ -9,6 +9,7 @@ import torch
 from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
 from models.predictors.sequence import AUDIO, CODE, MAX_ADVANCE, PLAN, TURN, UNIT, Segment
 from models.predictors.units import units_around
+from tests.models.predictors.steps import stepped
 
 
 def hidden_of(talker: DialogueModel, segments: list[Segment]) -> torch.Tensor:
@@ -38,7 +39,7 @@ def test_training_and_speaking_see_the_same_sequence(
         unit = int(last.pointer[frame])
         age = age + 1 if frame and unit == int(last.pointer[frame - 1]) else 0
         told = talker.told(age, manner, around[unit])
-        hidden.append(talker.frame_step(state, before, at_pointer[unit], told))
+        hidden.append(stepped(talker, state, before, at_pointer[unit], told))
         before = heard
         for name, values in vars(rows.told).items():
             in_training = values[0, frame - len(sound)]

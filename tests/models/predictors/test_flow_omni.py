@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.predictors.dialogue_model import FrameCondition
 from models.predictors.flow_omni import FlowOmni
-from models.predictors.generation import MAX_PAUSE_FRAMES, Sentence, generate
+from models.predictors.generation import MAX_PAUSE_FRAMES, Sentence, frames_of, generate
 from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import Segment
+from models.predictors.steps import FrameCondition
 from models.speaker import SpeakOptions
+from tests.models.predictors.steps import drawn_alone
 from tests.tiny import tiny, tiny_speaker
 
 
@@ -51,7 +52,7 @@ def test_training_and_drawing_show_the_flow_the_same_latents(
     for first, end in itertools.pairwise(starts):
         for frame in range(first, end):
             known, before = (at_sound[frame], told[frame]), list(frames[first:frame])
-            talker.draw_frame(*known, SamplingOptions(), generator, before)
+            drawn_alone(talker, *known, SamplingOptions(), generator, before)
             torch.testing.assert_close(seen[-1][0], in_training[frame], atol=1e-5, rtol=1e-4)
 
 
@@ -69,7 +70,7 @@ def test_a_flow_that_was_learnt_draws_its_data(talker: FlowOmni) -> None:
     mean = talker.mean(talker.near(recent, told[None], hidden[None]))[0]
     for steps in (0, 1, 2, 9):
         options = SamplingOptions(temperature=1.0, flow_steps=steps, guidance=1)
-        drawn = talker.draw_frame(hidden, told, options, generator, [])
+        drawn = drawn_alone(talker, hidden, told, options, generator, [])
         torch.testing.assert_close(drawn, point + mean)
 
 
@@ -78,7 +79,7 @@ def test_temperature_zero_is_certain(talker: FlowOmni) -> None:
     told = something(talker)
     options = SamplingOptions(temperature=0.0)
     drawn = [
-        talker.draw_frame(hidden, told, options, torch.Generator().manual_seed(seed), [])
+        drawn_alone(talker, hidden, told, options, torch.Generator().manual_seed(seed), [])
         for seed in (0, 1)
     ]
     torch.testing.assert_close(drawn[0], drawn[1])
@@ -87,7 +88,7 @@ def test_temperature_zero_is_certain(talker: FlowOmni) -> None:
 def test_guidance_leads_away_from_what_would_follow_without_the_text(talker: FlowOmni) -> None:
     def drawn(hidden: torch.Tensor, told: FrameCondition, guidance: float) -> torch.Tensor:
         options = SamplingOptions(temperature=0.0, guidance=guidance)
-        return talker.draw_frame(hidden, told, options, torch.Generator(), [])
+        return drawn_alone(talker, hidden, told, options, torch.Generator(), [])
 
     for silent in talker.field.leave.parameters():  # so that a frame is its mean
         torch.nn.init.zeros_(silent)
@@ -156,6 +157,7 @@ def test_two_hundred_replies_end(talker: FlowOmni) -> None:
     for seed in range(200):
         sentence = Sentence(Segment(1, False, units, torch.zeros(talker.config.style_dim)))
         generator = torch.Generator().manual_seed(seed)
-        frames = list(generate(talker, talker.init_state(), sentence, options, generator))
+        steps = generate(talker, talker.init_state(), sentence, options, generator)
+        frames = list(frames_of(talker, steps))
         assert 0 < len(frames) <= len(units) * MAX_PAUSE_FRAMES
-        assert [unit for _, unit in frames] == sorted(unit for _, unit in frames)
+        assert len(frames) == len(sentence.pointer) and sentence.pointer == sorted(sentence.pointer)

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from models.predictors.dialogue_model import FrameCondition
 from models.predictors.flow_omni import FlowOmni
 from models.predictors.sampling import SamplingOptions
+from models.predictors.steps import FrameCondition
 from models.training.flow_map import flow_map_loss, student_of
+from tests.models.predictors.steps import drawn_alone
 from tests.tiny import tiny
 
 
@@ -25,7 +26,7 @@ def drawn(model: FlowOmni, hidden: torch.Tensor, steps: int) -> torch.Tensor:
     told = silent(model, 1)[0]
     options = SamplingOptions(temperature=0.5, flow_steps=steps)
     generator = torch.Generator().manual_seed(3)
-    return torch.stack([model.draw_frame(h, told, options, generator, []) for h in hidden])
+    return torch.stack([drawn_alone(model, h, told, options, generator, []) for h in hidden])
 
 
 def test_a_student_begins_as_its_teacher(teacher: FlowOmni) -> None:

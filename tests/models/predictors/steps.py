@@ -1,0 +1,35 @@
+"""Steps of one sentence alone, as tests of a single frame want them."""
+
+import torch
+from torch import Tensor
+
+from models.predictors.dialogue_model import DialogueModel
+from models.predictors.sampling import SamplingOptions
+from models.predictors.steps import Frame, FrameCondition, FrameStep, PredictorState
+
+
+def stepped(
+    model: DialogueModel,
+    state: PredictorState,
+    before: Frame | None,
+    at_pointer: Tensor,
+    told: FrameCondition,
+) -> Tensor:
+    """The hidden state `[dim]` of one frame."""
+    nobody = (SamplingOptions(), torch.Generator(), [])
+    step = FrameStep(state, before, at_pointer, told, *nobody)
+    return model.frame_steps([step], told[None])[0]
+
+
+def drawn_alone(
+    model: DialogueModel,
+    hidden: Tensor,
+    told: FrameCondition,
+    options: SamplingOptions,
+    generator: torch.Generator,
+    before: list[Frame],
+) -> Frame:
+    """One frame drawn at a hidden state `[dim]`, after those `before` it."""
+    state = PredictorState([])
+    step = FrameStep(state, None, hidden, told, options, generator, before)
+    return model.draw_frames(hidden[None], told[None], [step])[0]

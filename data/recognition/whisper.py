@@ -77,6 +77,7 @@ class Whisper:
         beam_size: int = 5,
         hotwords: str | None = None,
         word_times: bool = False,
+        plainly: bool = False,
     ) -> Transcript:
         """The words of an utterance.
 
@@ -89,12 +90,14 @@ class Whisper:
             beam_size: 1 is the fastest.
             hotwords: names that may occur.
             word_times: whether `words` are wanted; takes longer.
+            plainly: as Whisper was made, to measure by it: in a window of 30 s, since a short one
+                now and then makes it repeat a sentence, and with the words that it doubts.
         """
         seconds = len(samples) / WHISPER_HZ
         if _speech_s(samples) < max(_MIN_SPEECH_S, _MIN_SPEECH_SHARE * min(seconds, _WINDOW_S)):
             return Transcript("", language or LANGUAGES[0], 0.0)
         with self._lock:
-            self._model.window_frames = _window_frames(seconds)
+            self._model.window_frames = _window_frames(_WINDOW_S if plainly else seconds)
             if language is None:
                 language = self._language(samples)
             found, _ = self._model.transcribe(
@@ -107,7 +110,7 @@ class Whisper:
                 condition_on_previous_text=False,
                 initial_prompt=_PUNCTUATED.get(language),
             )
-            segments = [one for one in found if _is_believed(one)]
+            segments = [one for one in found if plainly or _is_believed(one)]
         joined = "".join(one.text for one in segments).strip()
         words = tuple(
             Word(word.word.strip(), round(word.start, 3), round(word.end, 3), word.probability)

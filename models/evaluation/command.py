@@ -14,7 +14,9 @@ from models.evaluation import (
     comparison,
     dialogue,
     recorded,
+    recordings,
     robustness,
+    seed_tts,
     sets,
     speech,
     speech_to_speech,
@@ -40,6 +42,8 @@ COUNTS = {
     "tokenizers": (24, "utterances"),
     "speech-to-speech": (200, "questions"),
     "compare": (20, "sentences, each in three voices, and pairs of dialogues"),
+    "recordings": (40, "recordings"),
+    "seed-tts": (100, "texts"),
 }
 _SUMMARY = {
     "speed": "first audio, real-time factor and memory",
@@ -51,6 +55,8 @@ _SUMMARY = {
     "tokenizers": "what tokens hold, and what they cost",
     "speech-to-speech": "answers to spoken questions",
     "compare": "all predictors side by side",
+    "recordings": "copies of people's speech, and clones from one utterance",
+    "seed-tts": "clones that say the texts of a list in Seed-TTS-eval's format",
 }
 # Groups of options beside those of all.
 _GROUPS = {
@@ -63,15 +69,31 @@ _GROUPS = {
     "tokenizers": ("judges", "encodec"),
     "speech-to-speech": ("replies", "predictor", "judges"),
     "compare": ("replies", "data", "judges"),
+    "recordings": ("replies", "predictor", "judges"),
+    "seed-tts": ("replies", "predictor", "judges"),
 }
 _OPTIONAL = ("speech-to-speech",)  # a bundle may be without its model
-_APART = ("compare",)  # measures again what `all` measures, for every predictor
+# What `all` leaves out: compare measures the same again, the others want a folder.
+_APART = ("compare", "recordings", "seed-tts")
+_FOLDERS = {
+    "recordings": "with sound files, a folder for each speaker, or in NCSSD layout",
+    "seed-tts": "with meta.lst, or en/meta.lst and zh/meta.lst",
+}
+_LANGUAGES = {
+    "recordings": "in which people speak (default: en)",
+    "seed-tts": "one language alone (default: both, apart)",
+}
+_TRANSCRIPTS = (
+    "a name and a text a line (default: texts in the folder; Whisper, where there is none)"
+)
 _CLONE_SENTENCES = 2
 _DEFAULT_OUT = Path("runs/evaluation")
 
 
 def main(argv: list[str]) -> int:
     """Measures the models."""
+    if argv[:1] == ["--seed-tts"]:
+        argv = ["seed-tts", *argv[1:]]
     args = make_parser().parse_args(argv)
     _prepare(args)
     if args.what == "report":
@@ -134,11 +156,16 @@ def make_parser() -> argparse.ArgumentParser:
         )
         added.add_argument("--count", type=int, help=f"{unit} (default: {num})")
         added.add_argument("--out", type=Path, help="a JSON file of the figures")
+        if name in ("recordings", "seed-tts"):
+            added.add_argument("folder", type=Path, help=_FOLDERS[name])
+            added.add_argument("--language", choices=("en", "zh"), help=_LANGUAGES[name])
+        if name == "recordings":
+            added.add_argument("--transcripts", type=Path, metavar="FILE", help=_TRANSCRIPTS)
     every = measures.add_parser(
         "all",
         parents=list(parents.values()),
-        help="all of them but compare, and the report",
-        description="Measures everything but compare, and writes the report.",
+        help="all of them but the last three, and the report",
+        description=f"Measures everything but {', '.join(_APART)}, and writes the report.",
     )
     every.add_argument("--count", type=int, help="of each, instead of its own")
     every.add_argument("--resume", action="store_true", help="keep what is measured already")
@@ -248,6 +275,15 @@ def _measure(name: str, speaker: Speaker, panel: Panel, args: argparse.Namespace
         )
     elif name == "speed":
         result = speed.evaluate(speaker, options, num)
+    elif name == "recordings":
+        sounds = recordings.recordings_set(
+            args.folder, num, args.language or "en", panel, args.transcripts
+        )
+        result = recordings.evaluate(speaker, options, *sounds, panel)
+    elif name == "seed-tts":
+        listed = seed_tts.seed_tts_set(args.folder, num, args.language)
+        result = speech.evaluate(speaker, options, listed, panel)
+        result.name, result.title = name, "Seed-TTS-eval: clones from one utterance"
     elif name == "speech-to-speech":
         omni = Omni.load(speaker, args.weights)
         result = speech_to_speech.evaluate(speaker, omni, options, num, panel, args.seed)

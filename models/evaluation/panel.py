@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-VERSION = 3  # raised when a judge measures in another way: what is cached then counts no more
+VERSION = 4  # raised when a judge measures in another way: what is cached then counts no more
 _WORTH_A_POOL = 6
 
 

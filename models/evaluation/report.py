@@ -30,6 +30,8 @@ ORDER = (
     "speed",
     "tokenizers",
     "compare",
+    "recordings",
+    "seed-tts",
 )
 CARD = "results.md"
 _STYLE = """

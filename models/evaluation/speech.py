@@ -22,6 +22,7 @@ from models.evaluation.words import (
 )
 
 NUM_EXAMPLES = 4
+SHORTEST_SOUND = 2400  # samples; less is judged by nobody
 
 
 def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel: Panel) -> Result:
@@ -33,7 +34,7 @@ def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel
         speak(speaker, speaker.open_dialogue(), item.text, voices[item.voice], options(index))
         for index, item in enumerate(chosen.items)
     ]
-    whole = [i for i, reply in enumerate(spoken) if len(reply.samples) >= 2400]
+    whole = [i for i, reply in enumerate(spoken) if len(reply.samples) >= SHORTEST_SOUND]
     rows = _judged(chosen, spoken, whole, panel)
     figures = by_stratum(
         chosen.items, lambda places: _of_stratum(rows, spoken, whole, chosen.items, places)
@@ -61,50 +62,53 @@ def _judged(
     chosen: EvaluationSet, spoken: list[Spoken], whole: list[int], panel: Panel
 ) -> dict[str, np.ndarray]:
     """One entry a judged reply; NaN where a judge could not say."""
-    items = [chosen.items[i] for i in whole]
-    theirs, ours = [item.samples for item in items], [spoken[i].samples for i in whole]
-    both = panel.ask(
-        transcribe,
-        [
-            (x, item.language)
-            for sounds in (theirs, ours)
-            for x, item in zip(sounds, items, strict=True)
-        ],
-    )
-    heard = list(zip(both[: len(items)], both[len(items) :], strict=True))
-    natural = panel.ask(distillmos, [(x,) for x in theirs + ours])
-    clean = panel.ask(dnsmos, [(x,) for x in theirs + ours])
-    whose = panel.ask(voice_embedding, [(x,) for x in theirs + ours])
+    items, replies = [chosen.items[i] for i in whole], [spoken[i] for i in whole]
+    theirs, ours = [item.samples for item in items], [reply.samples for reply in replies]
     known = {
         voice: centroid(panel.ask(voice_embedding, [(x,) for x in sounds]))
         for voice, sounds in chosen.others.items()
     }
+    rows = _performance(items, ours, known, panel)
+    teacher = _performance(items, theirs, known, panel)
+    rows |= {f"teacher_{key}": values for key, values in teacher.items()}
     compared = panel.ask(compare, list(zip(theirs, ours, strict=True)))
-    timing = _timing_ms(items, [spoken[i] for i in whole], panel)
-    num = len(items)
-    rows: dict[str, list[float]] = {key: [] for key in _COLUMNS}
-    for i, item in enumerate(items):
-        errors, words = word_errors(item.text, heard[i][1], item.language)
-        letters_wrong, letters = character_errors(item.text, heard[i][1], item.language)
-        values: dict[str, Any] = {
-            "errors": errors,
-            "teacher_errors": word_errors(item.text, heard[i][0], item.language)[0],
-            "words": words,
-            "letter_errors": letters_wrong,
-            "teacher_letter_errors": character_errors(item.text, heard[i][0], item.language)[0],
-            "letters": letters,
-            "distillmos": natural[num + i],
-            "teacher_distillmos": natural[i],
-            "dnsmos": clean[num + i],
-            "teacher_dnsmos": clean[i],
-            "similarity": similarity(whose[num + i], known[item.voice]),
-            "teacher_similarity": similarity(whose[i], known[item.voice]),
-            "timing_ms": timing[i],
-            **{key: (compared[i] or {}).get(key, np.nan) for key in _COMPARED},
-        }
-        for key in _COLUMNS:
-            rows[key].append(values[key])
-    return {key: np.array(values, dtype=float) for key, values in rows.items()}
+    for key in _COMPARED:
+        rows[key] = [(found or {}).get(key, np.nan) for found in compared]
+    rows["timing_ms"] = _timing_ms(items, replies, panel)
+    return {key: np.array(rows[key], dtype=float) for key in _COLUMNS}
+
+
+def _performance(
+    items: list[Item], sounds: list[np.ndarray], known: dict[str, list[float]], panel: Panel
+) -> dict[str, list[float]]:
+    """What is thought of the sounds of items, each alone; NaN where there is none.
+
+    Args:
+        known: how the voices of the items sound.
+    """
+    there = [place for place, sound in enumerate(sounds) if len(sound) >= SHORTEST_SOUND]
+    languages = [items[i].language for i in there]
+    heard = panel.ask(transcribe, [(sounds[i], items[i].language) for i in there])
+    said = [items[i].text for i in there]
+    judged = list(zip(said, heard, languages, strict=True))
+    whose = panel.ask(voice_embedding, [(sounds[i],) for i in there])
+    values = {
+        "errors": [word_errors(*one)[0] for one in judged],
+        "words": [word_errors(*one)[1] for one in judged],
+        "letter_errors": [character_errors(*one)[0] for one in judged],
+        "letters": [character_errors(*one)[1] for one in judged],
+        "distillmos": panel.ask(distillmos, [(sounds[i],) for i in there]),
+        "dnsmos": panel.ask(dnsmos, [(sounds[i],) for i in there]),
+        "similarity": [
+            similarity(vector, known[items[i].voice])
+            for i, vector in zip(there, whose, strict=True)
+        ],
+    }
+    found = {key: [np.nan] * len(sounds) for key in values}
+    for key, column in values.items():
+        for place, value in zip(there, column, strict=True):
+            found[key][place] = value
+    return found
 
 
 def _timing_ms(items: list[Item], spoken: list[Spoken], panel: Panel) -> list[float]:
@@ -171,14 +175,14 @@ def _figures(
     texts = [said[i] for i in whole]
     same: dict[str, Any] = {"groups": texts}
 
-    def wer(errors: np.ndarray) -> float | None:
-        return float(100 * errors.sum() / words.sum()) if len(words) else None
+    spoken_too = np.isfinite(rows["teacher_errors"])  # by the teacher
 
-    def cer(errors: np.ndarray) -> float | None:
-        return float(100 * errors.sum() / letters.sum()) if len(letters) else None
+    def share(errors: str, of: np.ndarray) -> float | None:
+        wrong = rows[errors][spoken_too].sum()
+        return float(100 * wrong / of[spoken_too].sum()) if spoken_too.any() else None
 
     def mean(key: str) -> float | None:
-        return float(rows[key].mean()) if len(rows[key]) else None
+        return float(np.nanmean(rows[key])) if np.isfinite(rows[key]).any() else None
 
     def known(key: str, label: str, unit: str, **rest: Any) -> Figure:
         there = np.isfinite(rows[key])
@@ -195,12 +199,13 @@ def _figures(
     faults = [reply.fault for reply in spoken if reply.fault]
     return [
         ratio("wer", wrong, rows["errors"], words, scale=100, unit="%",
-              teacher=wer(rows["teacher_errors"]), **same),
+              teacher=share("teacher_errors", words), **same),
         ratio("wer_difference", f"{wrong} minus teacher's",
-              rows["errors"] - rows["teacher_errors"], words, scale=100, unit="points",
-              **bars.SPEECH_WER[language], **same),
+              (rows["errors"] - rows["teacher_errors"])[spoken_too], words[spoken_too], scale=100,
+              unit="points", groups=[text for text, there in zip(texts, spoken_too, strict=True)
+                                     if there], **bars.SPEECH_WER[language]),
         ratio("cer", wrong_letters, rows["letter_errors"], letters, scale=100, unit="%",
-              teacher=cer(rows["teacher_letter_errors"]), **same),
+              teacher=share("teacher_letter_errors", letters), **same),
         ratio("similarity", "similarity to the voice's other utterances", rows["similarity"],
               teacher=mean("teacher_similarity"), **bars.SPEECH_SIMILARITY, **same),
         ratio("distillmos", "DistillMOS", rows["distillmos"],

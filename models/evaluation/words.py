@@ -35,7 +35,7 @@ def transcribe(samples: np.ndarray, language: str) -> str:
     if len(samples) < SAMPLE_RATE // 10:
         return ""
     wide = np.clip(resample(samples, SAMPLE_RATE, WHISPER_HZ), -1, 1).astype(np.float32)
-    return judges.whisper().transcribe(wide, language).text
+    return judges.whisper().transcribe(wide, language, plainly=True).text
 
 
 def words_of(text: str, language: str) -> list[str]:

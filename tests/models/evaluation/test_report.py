@@ -71,6 +71,9 @@ def test_pictures_are_pictures() -> None:
     assert drawn.count("<circle") == 2 and 'class="bar"' in drawn
 
 
+_MONTHS = ("April", "May", "June", "July")
+
+
 @pytest.fixture
 def parrot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command.Speaker, "load", lambda *_, **__: Parrot())
@@ -91,11 +94,9 @@ def test_recordings_can_stand_in_for_the_teacher(
     from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
     from models.evaluation.sets import say
 
-    said = ["The river was high in April.", "We walked to the old mill."] * 2
+    said = [f"The river was so very high in {month} of that year." for month in _MONTHS]
     turns = [
-        Turn(
-            i % 2, text, samples=say("espeak-en-us", text).samples, extra={"voice": "espeak-en-us"}
-        )
+        Turn(i % 2, text, samples=say("espeak-en-us", text).samples, extra={"voice": "Anna"})
         for i, text in enumerate(said)
     ]
     write_ncssd_dialogue(tmp_path / "set", Dialogue("1", turns))

@@ -111,6 +111,36 @@ def test_acts_follow_each_other_to_the_end(language: str) -> None:
         assert all(max(text) >= "\u3400" for text in drawn) and not any(" " in t for t in drawn)
 
 
+_DRAWN = ("{num", "{clock", "{date", "{phone", "{digits", "{year", "{n}", "{month", "{day")
+_FELT = re.compile(
+    r"\b(?:sad|happy|angry|calm|upset|joy|glad|mad|cry|crying|tired|scared|proud|jealous|bored)\b"
+    r"|\b(?:furious|excit|thrill|wonderful|terribl|awful|annoy|depress|relax)|"
+    "难过|高兴|开心|生气|伤心|激动|兴奋|平静|愤怒|快乐|冷静|糟糕|太好了|害怕|骄傲|无聊"
+)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_feeling_is_named_where_the_voice_is_to_show_it(language: str) -> None:
+    felt = patterns(language)["feel"]
+    assert len(felt) >= 50
+    assert [line for line in felt if _FELT.search(line.lower())] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "marks"),
+    [
+        ("en", ("{spelled", "{price", "Um,", "Uh,", "Well,", "You know")),
+        ("zh", ("{letter", "{price", "嗯", "那个", "就是")),
+    ],
+)
+def test_what_people_say_is_there(language: str, marks: tuple[str, ...]) -> None:
+    """Numbers, dates, names, letters and fillers, and questions of every kind."""
+    text = "\n".join(line for some in patterns(language).values() for line in some)
+    assert {mark for mark in (*marks, *_DRAWN) if mark.lower() not in text.lower()} == set()
+    asked = {act for act in patterns(language) if act.startswith("ask ")}
+    assert len(asked) >= 12 and all(len(patterns(language)[act]) >= 4 for act in asked)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_words_do_not_tell_the_manner(language: str) -> None:
     """What is felt is said in every manner, about equally often."""

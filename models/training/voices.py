@@ -24,14 +24,18 @@ class VoicesRecipe:
 
 # Voices of the synthetic corpus that have a name of their own: name and description.
 NAMED = {
-    "flite-slt": ("slt", "a woman, American (taught by flite slt)"),
-    "flite-kal16": ("kal", "a plain man, American, a little robotic (taught by flite kal16)"),
-    "flite-rms": ("rms", "a calm man, American (taught by flite rms)"),
-    "flite-awb": ("awb", "a man, Scottish (taught by flite awb)"),
-    "festival-ked": ("ked", "a man, American, robotic (taught by festival ked)"),
-    "festival-slt": ("sally", "a woman, American, smooth (taught by festival slt)"),
-    "espeak-en-us": ("robot", "a machine, American (taught by espeak-ng en-us)"),
-    "espeak-en-gb-x-rp+f2": ("lady", "a woman-like machine, British (taught by espeak-ng)"),
+    "kokoro-af_heart": ("clara", "a woman, American, warm"),
+    "kokoro-af_sarah": ("nora", "a woman, American, clear and composed"),
+    "kokoro-am_michael": ("owen", "a man, American, even"),
+    "kokoro-am_fenrir": ("jack", "a man, American, lively"),
+    "kokoro-bf_emma": ("harriet", "a woman, British, measured"),
+    "kokoro-bf_isabella": ("imogen", "a woman, British, bright"),
+    "kokoro-bm_george": ("rupert", "a man, British, low"),
+    "kokoro-bm_daniel": ("edwin", "a man, British, brisk"),
+    "kokoro-zf_xiaobei": ("meilin", "a woman, at home in Mandarin, light"),
+    "kokoro-zf_xiaoxiao": ("lan", "a woman, at home in Mandarin, full"),
+    "kokoro-zm_yunxi": ("junwei", "a man, at home in Mandarin, young"),
+    "kokoro-zm_yunyang": ("bolin", "a man, at home in Mandarin, steady"),
 }
 
 

@@ -30,7 +30,7 @@ from models.text import phonemize
 PREPARED = ".prepared"
 SHARD_DIALOGUES = 100
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
-_LAYOUT = 2  # of a shard; one that was made by another version is not read
+_LAYOUT = 3  # of a shard; one that was made by another version is not read
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _prepare_shard(job: tuple[Path, list[Path]]) -> None:
     shard, folders = job
     dialogues = [read_dialogue(folder) for folder in folders]
     texts = [turn.text for dialogue in dialogues for turn in dialogue.turns]
-    units = iter([units_of(phonemes) for phonemes in phonemize(texts)])
+    units = iter([units_of(phonemes) for phonemes in phonemize(texts, None)])
     items, sounds, pitches, pointers = [], [], [], []
     for dialogue in dialogues:
         for index, turn in enumerate(dialogue.turns):

@@ -10,6 +10,7 @@ import pytest
 from data.audio import SAMPLE_RATE, write_audio
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.errors import InputError
+from models.text.symbols import SYMBOLS
 from models.training import corpus as recipe
 from models.training.corpus import Corpus, prepare
 from models.training.encoded import kept
@@ -53,6 +54,22 @@ def test_a_changed_dialogue_is_prepared_and_encoded_anew(tmp_path: Path) -> None
     assert texts(root) == ["One.", "Two again."]
     assert lengths(root, folder, made) == [4, 4, 10, 4]
     assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [
+        ("你好，我们明天去北京。", "<zh>"),
+        ("我想吃 pizza。", "<zh>"),
+        ("Let us meet at noon.", "<en-us>"),
+        ("She said 你好 and left.", "<en-us>"),
+    ],
+)
+def test_each_text_is_read_in_its_own_language(tmp_path: Path, text: str, symbol: str) -> None:
+    write(tmp_path, 1, text)
+    said, yes = (u.units.symbols for u in Corpus(prepare(tmp_path, workers=1)).utterances)
+    assert SYMBOLS[said[0]] == symbol and SYMBOLS[yes[0]] == "<en-us>"
+    assert len(said) > 8 and said[0] != said[1]
 
 
 def test_dialogues_that_come_between_lose_none(

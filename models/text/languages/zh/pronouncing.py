@@ -3,6 +3,7 @@
 import itertools
 import logging
 import re
+import warnings
 from dataclasses import dataclass
 from functools import cache
 
@@ -51,8 +52,10 @@ class Word:
 
 @cache
 def _tagger():
-    import jieba
-    import jieba.posseg
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # jieba asks for the deprecated pkg_resources
+        import jieba
+        import jieba.posseg
 
     jieba.setLogLevel(logging.ERROR)
     for word in (*_PHRASES, *_NEUTRAL):

@@ -80,6 +80,7 @@ _FOLDERS = {
     "seed-tts": "with meta.lst, or en/meta.lst and zh/meta.lst",
 }
 _LANGUAGES = {
+    "robustness": "of the texts (default: en)",
     "recordings": "in which people speak (default: en)",
     "seed-tts": "one language alone (default: both, apart)",
 }
@@ -156,8 +157,9 @@ def make_parser() -> argparse.ArgumentParser:
         )
         added.add_argument("--count", type=int, help=f"{unit} (default: {num})")
         added.add_argument("--out", type=Path, help="a JSON file of the figures")
-        if name in ("recordings", "seed-tts"):
+        if name in _FOLDERS:
             added.add_argument("folder", type=Path, help=_FOLDERS[name])
+        if name in _LANGUAGES:
             added.add_argument("--language", choices=("en", "zh"), help=_LANGUAGES[name])
         if name == "recordings":
             added.add_argument("--transcripts", type=Path, metavar="FILE", help=_TRANSCRIPTS)
@@ -262,7 +264,7 @@ def _measure(name: str, speaker: Speaker, panel: Panel, args: argparse.Namespace
         )
         result = clone.evaluate(speaker, options, voices, panel)
     elif name == "robustness":
-        result = robustness.evaluate(speaker, options, num)
+        result = robustness.evaluate(speaker, options, num, args.language or "en")
     elif name == "compare":
         result = comparison.evaluate(
             speaker,

@@ -20,10 +20,10 @@ MOST_PAST = 4
 NUM_PAST = 12  # turns that histories are drawn from
 
 
-def evaluate(speaker: Speaks, options: MakeOptions, num: int) -> Result:
-    """Speaks `num` texts in all bundled voices, after zero to four turns of speech."""
+def evaluate(speaker: Speaks, options: MakeOptions, num: int, language: str = "en") -> Result:
+    """Speaks `num` texts in all bundled voices, after zero to four turns of English speech."""
     rng = random.Random(ROBUST)
-    texts = hard_texts(num)
+    texts = hard_texts(num, language)
     voices = list(speaker.voices.values()) or [
         voice_named(speaker, name, other_utterances(name, 2))[0] for name in JUDGED_VOICES
     ]
@@ -56,6 +56,6 @@ def evaluate(speaker: Speaks, options: MakeOptions, num: int) -> Result:
         for text, reply in zip(texts, replies, strict=True)
         if reply.fault and len(reply.samples) > 2400
     ][:4]
-    settings = {"replies": num, "voices": len(voices)}
+    settings = {"replies": num, "language": language, "voices": len(voices)}
     tables = [Table("What failed", ["fault", "text", "number"], rows[:40])] if rows else []
     return Result("robustness", "Robustness", settings, figures, tables, examples)

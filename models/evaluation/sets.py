@@ -14,7 +14,7 @@ import numpy as np
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.synthetic import MANNERS, VOICES, held_out_sentences, speak
-from data.synthetic.grammar import Writer, split_of
+from data.synthetic.grammar import Writer, split_of, write_dialogue
 from data.synthetic.kokoro.voices import kokoro_voices
 from data.synthetic.lexicon import topics
 from models.evaluation.spoken import spoken_once
@@ -245,17 +245,48 @@ _TEXTS = (
 )
 
 
-def hard_texts(num: int) -> list[str]:
+_MANDARIN_TEXTS = (
+    "好。",
+    "嗯。",
+    "真的吗？",
+    "等等，什么？",
+    "不不不不不，完全不是这样。",
+    "一共四十二块五，对吧？",
+    "我们2024年3月3日晚上7:45见的面。",
+    "请打13800138000找我。",
+    "气温降到了-5℃，风力3到4级。",
+    "这个……我不知道，也许吧，谁说得清呢？",
+    "他下周要去Boston开会，记得带上iPad。",
+    "好的😀，我们**当然**可以！",
+    "我昨天去了一趟银行然后在路上遇到了一个老朋友他说他刚从国外回来想请我吃饭",
+    "石室诗士施氏，嗜狮，誓食十狮。",
+)
+
+
+def _held_out_mandarin(num: int) -> list[str]:
+    """Turns of the grammar's test split of at least eight characters, all different."""
+    rng = random.Random(f"{ROBUST} zh")
+    found: dict[str, None] = {}
+    while len(found) < num:
+        for line in write_dialogue(rng, "test", "zh")[1]:
+            if len(line.text) >= 8:
+                found[line.text] = None
+    return list(found)[:num]
+
+
+def hard_texts(num: int, language: str = "en") -> list[str]:
     """Texts that break a speaker: very short, very long, repeating, with numbers and signs; and
     plain held-out sentences, alone and in twos and threes."""
     rng = random.Random(ROBUST)
-    plain = sentences(max(40, num), ROBUST)
+    several = max(40, num)
+    plain = sentences(several, ROBUST) if language == "en" else _held_out_mandarin(several)
+    fixed, space = (_TEXTS, " ") if language == "en" else (_MANDARIN_TEXTS, "")
     found: list[str] = []
     while len(found) < num:
         chance = rng.random()
         if chance < 0.3:
-            found.append(rng.choice(_TEXTS))
+            found.append(rng.choice(fixed))
         else:
             many = 1 if chance < 0.7 else 2 if chance < 0.9 else 4
-            found.append(" ".join(rng.sample(plain, many)))
+            found.append(space.join(rng.sample(plain, many)))
     return found

@@ -49,6 +49,15 @@ def test_hard_texts_are_of_the_test_split_or_fixed_and_absent_from_training() ->
             assert {split_of(sentence) for sentence in sentences_of(text)} == {"test"}
 
 
+def test_hard_texts_of_mandarin_are_of_the_test_split_or_fixed() -> None:
+    found = sets.hard_texts(60, "zh")
+    assert len(found) == 60 and found == sets.hard_texts(60, "zh")
+    assert {text in sets._MANDARIN_TEXTS for text in found} == {True, False}
+    for text in found:
+        if text not in sets._MANDARIN_TEXTS:
+            assert {split_of(sentence) for sentence in sentences_of(text)} <= {"test", None}
+
+
 def test_no_seed_is_shared() -> None:
     assert len(set(ALL_SEEDS)) == len(ALL_SEEDS)
     for split in ("train", "test"):

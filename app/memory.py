@@ -30,6 +30,7 @@ def keep_for_good() -> None:
 
 def give_back() -> None:
     """Collects what only cycles keep, and returns free heap to the system."""
-    gc.collect()
+    if gc.get_freeze_count():  # else a collection would hold up everything else
+        gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

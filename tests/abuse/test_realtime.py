@@ -25,6 +25,7 @@ pytestmark = pytest.mark.abuse
 SESSIONS = 8  # what `--max-sessions` is by default
 REQUESTS = max(2, round(1.5 * (os.cpu_count() or 1)))
 ATTACK_S, CLIENTS, CROWD = 40.0, 10, 300
+AFTER_S = 60.0  # for a sentence right after an attack, on a machine with two busy cores
 CREATE = {"type": "response.create"}
 
 
@@ -64,7 +65,7 @@ def attack(server: Server, working: float, client: Callable[[random.Random, floa
         thread.join(ATTACK_S + 60)
     print(f"at most {server.peak:.0f} MB, {server.peak / working:.2f} times; {dict(answers)}")
     assert server.peak <= MOST * working
-    assert server.speak() < 30
+    assert server.speak() < AFTER_S
     with server.realtime() as talk:
         assert json.loads(talk.recv(20))["type"] == "session.created"
 

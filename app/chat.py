@@ -265,9 +265,31 @@ def _not_cut_off(record: logging.LogRecord) -> bool:
     return not (record.exc_info and record.exc_info[0] is asyncio.CancelledError)
 
 
+class _OutOfFiles(logging.Filter):
+    """asyncio logs a trace for each connection that it cannot accept, thousands a second: a server
+    that is short of open files would fill the disk too. One line in ten seconds says as much."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: float | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name != "asyncio" or "out of system resource" not in str(record.msg):
+            return True
+        if self._said is not None and record.created - self._said < 10:
+            return False
+        self._said = record.created
+        record.msg = (
+            "connections cannot be accepted: too many files are open; raise the limit (ulimit -n)"
+        )
+        record.args, record.exc_info = (), None
+        return True
+
+
 def _log(as_json: bool) -> None:
     handler = logging.StreamHandler()
     handler.addFilter(_not_cut_off)
+    handler.addFilter(_OutOfFiles())
     handler.setFormatter(
         _JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )

@@ -41,6 +41,7 @@ SOCKET_OPTIONS: dict[str, Any] = {
     "ws_max_size": 1 << 17,
     "ws_ping_interval": 2.0,
     "ws_ping_timeout": 2.5,
+    "backlog": 128,  # so often does asyncio try again at once when no more files can be opened
 }
 _SWEEP_S = 1.0
 _GIVE_BACK_TURNS = 2  # a crowd that comes and goes leaves some 10 MB free a second

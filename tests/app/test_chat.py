@@ -98,3 +98,23 @@ def test_a_page_that_is_open_at_the_end_is_no_error(capsys: pytest.CaptureFixtur
             logger.exception("a request failed")
     said = capsys.readouterr().err
     assert "the disk is full" in said and "the end" not in said
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_server_short_of_files_does_not_fill_the_disk_with_its_log(
+    as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = logging.getLogger().handlers[:]
+    chat._log(as_json)
+    try:
+        for _ in range(2000):  # as asyncio does within a second
+            trouble = OSError(24, "Too many open files")
+            logging.getLogger("asyncio").error(
+                "socket.accept() out of system resource\nsocket: %r", 9, exc_info=trouble
+            )
+        logging.getLogger("asyncio").error("something else")
+    finally:
+        logging.getLogger().handlers[:] = before
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 2
+    assert "ulimit -n" in lines[0] and "something else" in lines[1]

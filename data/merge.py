@@ -40,7 +40,20 @@ def merge(folders: list[Path], out: Path) -> int:
                 _add(dialogue, out / str(number), number)
                 known[key] = number
         atomic_write(listing, json.dumps(known, indent=0))
+    _say_how_it_was_made(folders, out)
     return len(known)
+
+
+def _say_how_it_was_made(folders: list[Path], out: Path) -> None:
+    """Writes corpus.json with the commands that made the corpora, where every one of them says."""
+    records = [folder / "corpus.json" for folder in folders]
+    if not all(path.is_file() for path in records):
+        return
+    commands = [json.loads(path.read_text()).get("command", "") for path in records]
+    if all(commands):
+        joined = "launch.py data merge " + " ".join(folder.name for folder in folders)
+        record = {"command": "; ".join([*commands, joined]), "corpora": commands}
+        atomic_write(out / "corpus.json", json.dumps(record, indent=1, ensure_ascii=False))
 
 
 def _dialogues(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import numpy as np
 from data.errors import InputError, RepError
 from models.evaluation.faults import fault_of
 from models.evaluation.sets import JUDGED_VOICES
+from models.named_voices import NAMED
 from models.voice import Voice
 
 
@@ -70,7 +71,8 @@ def voice_named(speaker: Speaks, name: str, others: list[np.ndarray]) -> tuple[V
     Returns:
         The voice, and in a word where it is from.
     """
-    for bundled in (JUDGED_VOICES.get(name, ""), name, name.removeprefix("flite-")):
+    named, _ = NAMED.get(name, ("", ""))
+    for bundled in (named, JUDGED_VOICES.get(name, ""), name, name.removeprefix("flite-")):
         if bundled in speaker.voices:
             return speaker.voices[bundled], f"bundled {bundled}"
     return speaker.clone(np.concatenate(others)[: 24_000 * 10], name), "cloned"

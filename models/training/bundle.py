@@ -15,10 +15,11 @@ from models.training.loop import device
 from models.training.thinker import BACKBONE_FOLDER
 from models.vocoder import encodec
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 100 * 1024 * 1024
 _SYNTHETIC = [
-    "Trained from scratch on synthetic conversations; no recording of a person and no",
-    "weights of others are in them. They sound like the synthesizers that taught them.",
+    "Trained from scratch on synthetic conversations: no weights of others are in them, and no",
+    "recording of a person was used. They sound like the synthesizers that taught them, of which",
+    "Kokoro-82M (Apache-2.0) learnt from people.",
 ]
 _TERMS = "* Language: English (en-us). Licence: Apache-2.0."
 

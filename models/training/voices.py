@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from data.audio import SAMPLE_RATE
+from models.named_voices import NAMED
 from models.training.configuration import setting
 from models.training.corpus import Corpus
 from models.training.encoded import encode_corpus
@@ -20,23 +21,6 @@ class VoicesRecipe:
 
     utterances: int = setting(60, "utterances of a voice whose mean style it has")
     voices: int = setting(8, "how many, where the data name none")
-
-
-# Voices of the synthetic corpus that have a name of their own: name and description.
-NAMED = {
-    "kokoro-af_heart": ("clara", "a woman, American, warm"),
-    "kokoro-af_sarah": ("nora", "a woman, American, clear and composed"),
-    "kokoro-am_michael": ("owen", "a man, American, even"),
-    "kokoro-am_fenrir": ("jack", "a man, American, lively"),
-    "kokoro-bf_emma": ("harriet", "a woman, British, measured"),
-    "kokoro-bf_isabella": ("imogen", "a woman, British, bright"),
-    "kokoro-bm_george": ("rupert", "a man, British, low"),
-    "kokoro-bm_daniel": ("edwin", "a man, British, brisk"),
-    "kokoro-zf_xiaobei": ("meilin", "a woman, at home in Mandarin, light"),
-    "kokoro-zf_xiaoxiao": ("lan", "a woman, at home in Mandarin, full"),
-    "kokoro-zm_yunxi": ("junwei", "a man, at home in Mandarin, young"),
-    "kokoro-zm_yunyang": ("bolin", "a man, at home in Mandarin, steady"),
-}
 
 
 def make_voices(job: Job, recipe: VoicesRecipe) -> VoicesRecipe:

@@ -54,3 +54,14 @@ def test_what_cannot_be_joined_is_said(tmp_path: Path, trouble: str) -> None:
             merge([one, tmp_path / "none"], tmp_path / "out")
         else:
             merge([one], corpus(tmp_path / "own", ["mine"]))
+
+
+def test_the_commands_of_all_corpora_are_kept(tmp_path: Path) -> None:
+    one, other = corpus(tmp_path / "a", ["x"]), corpus(tmp_path / "b", ["z"])
+    (one / "corpus.json").write_text('{"command": "launch.py data synthetic --seed 1"}')
+    merge([one, other], tmp_path / "out")
+    assert not (tmp_path / "out/corpus.json").exists()  # nobody knows how the other was made
+    (other / "corpus.json").write_text('{"command": "launch.py data synthetic --seed 2"}')
+    merge([one, other], tmp_path / "out")
+    command = json.loads((tmp_path / "out/corpus.json").read_text())["command"]
+    assert "--seed 1;" in command and "--seed 2;" in command and "data merge a b" in command

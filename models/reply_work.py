@@ -232,8 +232,8 @@ class ReplyWork:
 
     def _step(self, asked: FrameStep, num_frames: int) -> FrameDrawn:
         """The next frame, when it is this reply's turn."""
-        with self._speaker.schedule.work(self._due(num_frames * FRAME_SAMPLES), self._unwanted):
-            return self._dialogue.model.step([asked])[0]
+        due = self._due(num_frames * FRAME_SAMPLES)
+        return self._speaker.stepper.step(self._dialogue.model, asked, due, self._unwanted)
 
     def _due(self, num_samples: int) -> float:
         """When a listener who began with the first chunk needs what follows so many samples."""

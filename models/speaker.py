@@ -22,6 +22,7 @@ from models.dialogue_state import (
     Mark,
     end_of_turn,
 )
+from models.engine.stepper import Stepper
 from models.mel import SAMPLE_RATE, in_16_bits
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
@@ -87,6 +88,7 @@ class Speaker:
         self.voices = voices
         self.device = device
         self.schedule = Schedule()
+        self.stepper = Stepper(self.schedule)
 
     @classmethod
     def load(

@@ -1,0 +1,1 @@
+"""Many replies at once on one device."""

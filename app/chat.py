@@ -13,10 +13,11 @@ from pathlib import Path
 
 from app.access import AccessSettings, check_port, door, is_loopback
 from app.chat_endpoint import ChatEndpoint
+from app.discovery import PORTS, FoundModel, find_language_models
 from app.hearing import MOST_PATIENT_MS, SEMANTIC, SERVER, HearingSettings
 from app.hub import Engines, HubSettings
 from app.memory import few_heaps, keep_for_good
-from app.replies import SPEECH_TO_SPEECH, Responder
+from app.replies import CONTEXT_TOKENS, SPEECH_TO_SPEECH, Briefing, Responder, checked_prompt
 from app.scripted import ScriptedResponder
 from app.settings import SessionSettings
 from app.turn_ending import TurnJudge
@@ -30,6 +31,8 @@ from data.recognition.smart_turn_weights import find_smart_turn
 from data.recognition.sphinx import SphinxRecognizer
 
 logger = logging.getLogger(__name__)
+
+_LEAST_CONTEXT = 256
 
 
 def main(argv: list[str]) -> int:
@@ -61,8 +64,21 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     )
     add("--ssl-keyfile", type=Path, help="with --ssl-certfile: serve HTTPS")
     add("--ssl-certfile", type=Path)
-    add("--llm-base-url", default="", help="an OpenAI-compatible endpoint, up to /v1")
+    add(
+        "--llm-base-url",
+        default="",
+        help="an OpenAI-compatible endpoint, up to /v1 (default: a language model that is found "
+        "running on this machine)",
+    )
     add("--llm-model", default="", help="the model's name there; its key: LLM_API_KEY")
+    add(
+        "--llm-context",
+        type=int,
+        default=CONTEXT_TOKENS,
+        metavar="TOKENS",
+        help=f"of the conversation that it is told, oldest turns left out ({CONTEXT_TOKENS})",
+    )
+    add("--system-prompt", default="", help="what it is told first (default: to speak briefly)")
     add(
         "--asr",
         choices=("auto", "whisper", "pocketsphinx", "endpoint"),
@@ -164,7 +180,10 @@ def hub_settings(args: argparse.Namespace, can_judge: bool = False) -> HubSettin
         detection=SEMANTIC if can_judge and args.turn_detection != SERVER else SERVER,
         eagerness=args.eagerness,
     )
-    session = SessionSettings(voice=args.voice, hearing=hearing)
+    briefing = None
+    if args.system_prompt:
+        briefing = Briefing(system_prompt=checked_prompt(args.system_prompt))
+    session = SessionSettings(voice=args.voice, hearing=hearing, briefing=briefing)
     return HubSettings(args.max_sessions, idle_s=args.idle_minutes * 60, session=session)
 
 
@@ -209,13 +228,37 @@ def _recognizer(args: argparse.Namespace) -> Recognizer:
 
 def _responders(args: argparse.Namespace) -> dict[str, Responder]:
     found: dict[str, Responder] = {}
+    tokens = args.llm_context
+    if tokens < _LEAST_CONTEXT:
+        raise InputError(f"--llm-context is {tokens}; give {_LEAST_CONTEXT} tokens or more")
     if args.llm_base_url:
         if not args.llm_model:
             raise InputError("--llm-base-url needs --llm-model, the model's name at that endpoint")
         key = os.environ.get("LLM_API_KEY") or os.environ.get("OPENAI_API_KEY", "")
-        found[args.llm_model] = ChatEndpoint(args.llm_base_url, args.llm_model, key)
-    found["built-in"] = ScriptedResponder()
+        found[args.llm_model] = ChatEndpoint(
+            args.llm_base_url, args.llm_model, key, context_tokens=tokens
+        )
+    else:
+        for model in _discovered(args.port):
+            responder = ChatEndpoint(model.base_url, model.name, context_tokens=tokens)
+            found[f"{model.name} ({model.server})"] = responder
+    found["built-in"] = ScriptedResponder(introduces=not found)
     return found
+
+
+def _discovered(own_port: int) -> list[FoundModel]:
+    """The language models of this machine; says what was found."""
+    models = find_language_models({p: name for p, name in PORTS.items() if p != own_port})
+    if models:
+        names = ", ".join(f"{one.name} ({one.server})" for one in models)
+        logger.info("language models on this machine: %s; the first one answers", names)
+    else:
+        logger.warning(
+            "no language model runs on this machine (%s were looked for), so a short script "
+            "answers; start one, or give --llm-base-url",
+            ", ".join(PORTS.values()),
+        )
+    return models
 
 
 def _warm(engines: Engines) -> None:

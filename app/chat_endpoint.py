@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from app.replies import ENDPOINT, Briefing, Said, messages_of
+from app.replies import CONTEXT_TOKENS, ENDPOINT, Briefing, Said, messages_of
 from data.errors import RepError
 from data.text import valid_text
 from models.text import answer_of
@@ -51,16 +51,22 @@ class ChatEndpoint:
         model: the name that the endpoint knows.
         key: sent as bearer token; empty sends none.
         limits: see there.
+        context_tokens: of the conversation that are sent, estimated; oldest turns are left out.
     """
 
     name = ENDPOINT
 
     def __init__(
-        self, base_url: str, model: str, key: str = "", limits: ChatLimits | None = None
+        self,
+        base_url: str,
+        model: str,
+        key: str = "",
+        limits: ChatLimits | None = None,
+        context_tokens: int = CONTEXT_TOKENS,
     ) -> None:
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._model, self._key = model, key
-        self._limits = limits or ChatLimits()
+        self._limits, self._context_tokens = limits or ChatLimits(), context_tokens
         self._briefing = Briefing()
         headers = {"Accept-Encoding": "identity"}
         if key:
@@ -80,7 +86,7 @@ class ChatEndpoint:
 
     def reply(self, history: Sequence[Said]) -> "ChatStream":
         """See `app.replies.Responder`."""
-        messages = messages_of(history, self._briefing.instructions)
+        messages = messages_of(history, self._briefing, self._context_tokens)
         body: dict[str, Any] = {"model": self._model, "stream": True, "messages": messages}
         if self._briefing.temperature is not None:
             body["temperature"] = self._briefing.temperature

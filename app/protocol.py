@@ -55,6 +55,7 @@ _SETTINGS: dict[str, Any] = {
     "silence_ms": _COUNT,
     "detection": _TEXT,
     "eagerness": _TEXT,
+    "system_prompt": _TEXT,
     "reopen_ms": _COUNT,
     "interrupt_ms": _COUNT,
     "aggressiveness": _COUNT,

@@ -10,16 +10,34 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from app.manner import Manner
-from data.limits import MAX_CONTEXT, MAX_CONTEXT_TURNS
+from data.errors import InputError
+from data.limits import MAX_CONTEXT_TURNS
 
 INSTRUCTIONS = (
     "You are in a spoken conversation. Answer in one to three short sentences of plain spoken "
-    "English, without lists, markdown or emoji. The words of the other person come from a speech "
+    "language, in the language of the other person, without lists, markdown or emoji. "
+    "The words of the other person come from a speech "
     "recogniser and may hold mistakes; if they make no sense, ask."
 )
+CONTEXT_TOKENS = 4096
+MAX_PROMPT = 4000
+_TOKENS_A_TURN = 6  # of its role and the marks around it
 ENDPOINT, SPEECH_TO_SPEECH = "endpoint", "speech-to-speech"
 SPACED = frozenset((ENDPOINT, SPEECH_TO_SPEECH))
 """Responders whose pieces bring their spaces; those of others are sentences."""
+
+
+def checked_prompt(text: str) -> str:
+    """A system prompt without space around it.
+
+    Raises:
+        InputError: it is too long.
+    """
+    if len(text) > MAX_PROMPT:
+        raise InputError(
+            f"the system prompt has {len(text)} characters; at most {MAX_PROMPT} are accepted"
+        )
+    return text.strip()
 
 
 @dataclass(frozen=True)
@@ -38,14 +56,16 @@ class Briefing:
     """What a language model is told beside the conversation.
 
     Attributes:
-        instructions: follow our own, which ask for spoken English.
+        instructions: follow the system prompt.
         temperature: None leaves it to the responder.
         max_tokens: of an answer; None leaves it to the responder.
+        system_prompt: in place of `INSTRUCTIONS`; empty leaves them.
     """
 
     instructions: str = ""
     temperature: float | None = None
     max_tokens: int | None = None
+    system_prompt: str = ""
 
 
 class Responder(Protocol):
@@ -75,22 +95,36 @@ class TakesBriefing(Protocol):
         ...
 
 
-def messages_of(history: Sequence[Said], instructions: str = "") -> list[dict[str, str]]:
+def messages_of(
+    history: Sequence[Said],
+    briefing: Briefing | None = None,
+    context_tokens: int = CONTEXT_TOKENS,
+) -> list[dict[str, str]]:
     """The conversation as chat messages; the oldest turns are left out when it is long.
 
     Args:
         history: of the conversation.
-        instructions: that follow our own.
+        briefing: the system prompt and what follows it.
+        context_tokens: that the messages have at most, estimated; the last turn stays in any case.
     """
+    briefing = briefing or Briefing()
+    prompt = briefing.system_prompt or INSTRUCTIONS
+    told = f"{prompt}\n\n{briefing.instructions}" if briefing.instructions else prompt
+    left = context_tokens - estimated_tokens(told)
     messages: list[dict[str, str]] = []
-    length = 0
     for said in reversed(history[-MAX_CONTEXT_TURNS:]):
         text = said.text or "(something that was not understood)"
-        length += len(text)
-        if length > MAX_CONTEXT:
-            break
         if said.manner is not None and said.manner.word:
             text += f" (said in a voice that sounds {said.manner.word})"
+        left -= estimated_tokens(text)
+        if left < 0 and messages:
+            break
         messages.append({"role": "assistant" if said.who else "user", "content": text})
-    told = f"{INSTRUCTIONS}\n\n{instructions}" if instructions else INSTRUCTIONS
     return [{"role": "system", "content": told}, *reversed(messages)]
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens a language model reads a message as: one for four ASCII characters,
+    one for each other, as of Chinese."""
+    plain = sum(character.isascii() for character in text)
+    return _TOKENS_A_TURN + -(-plain // 4) + len(text) - plain

@@ -34,13 +34,28 @@ _QUESTION = r"^(what|why|how|when|where|who|do you|can you|is it|are there|will|
 _UNCLEAR_WORDS = 3  # fewer need no question whether they were heard rightly
 
 
+INTRODUCTION = (
+    "I am a small script, no language model. Start Ollama or L M Studio on this machine, then "
+    "start me again, and it will answer."
+)
+
+
 class ScriptedResponder:
-    """See `app.replies.Responder`."""
+    """See `app.replies.Responder`.
+
+    Args:
+        introduces: whether its first answer begins with what it is.
+    """
 
     name = "built-in"
 
+    def __init__(self, introduces: bool = False) -> None:
+        self._introduces = introduces
+
     def reply(self, history: Sequence[Said]) -> Iterator[str]:
         """Yields the answer sentence by sentence."""
+        if self._introduces and not any(said.who for said in history):
+            yield INTRODUCTION
         yield from re.split(r"(?<=[.?!]) (?=[A-Z])", answer_to(history))
 
 

@@ -1,10 +1,12 @@
 """What can be chosen for a conversation, and whether a choice is one of them."""
 
+from dataclasses import replace
 from typing import Any
 
 from app.hearing import SEMANTIC, SERVER
 from app.hub import Engines
 from app.protocol import ProtocolError
+from app.replies import INSTRUCTIONS, Briefing, checked_prompt
 from app.settings import SessionSettings, with_settings
 from data.errors import InputError
 
@@ -36,6 +38,7 @@ def public_settings(settings: SessionSettings) -> dict[str, Any]:
     names = ("voice", "predictor", "responder", "temperature", "rate", "interrupt")
     public = {name: getattr(settings, name) for name in names}
     heard = ("silence_ms", "detection", "eagerness")
+    public["system_prompt"] = (settings.briefing or Briefing()).system_prompt or INSTRUCTIONS
     return {**public, **{name: getattr(settings.hearing, name) for name in heard}}
 
 
@@ -63,6 +66,11 @@ def changed(
                 f"unknown_{kind}", f"{kind} {name!r:.60} is none of {', '.join(names)}{why}"
             )
     try:
+        if "system_prompt" in changes:
+            prompt = checked_prompt(changes["system_prompt"])
+            briefing = replace(settings.briefing or Briefing(), system_prompt=prompt)
+            changes = {k: v for k, v in changes.items() if k != "system_prompt"}
+            changes["briefing"] = briefing
         return with_settings(settings, **changes)
     except InputError as error:
         raise ProtocolError("out_of_range", str(error)) from None

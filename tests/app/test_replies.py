@@ -9,10 +9,10 @@ import pytest
 
 from app.chat_endpoint import ChatEndpoint
 from app.manner import Manner, measure_manner
-from app.replies import Said, messages_of
+from app.replies import CONTEXT_TOKENS, Said, estimated_tokens, messages_of
 from app.scripted import ScriptedResponder, answer_to, name_in
 from data.errors import RepError
-from data.limits import MAX_CONTEXT, MAX_CONTEXT_TURNS
+from data.limits import MAX_CONTEXT_TURNS
 from tests.app.language_model import LanguageModel, event, language_model
 from tests.app.user_sound import speechlike
 
@@ -190,8 +190,8 @@ def test_an_endpoint_that_is_not_there_says_so() -> None:
 def test_the_endpoint_gets_a_limited_context(length: int) -> None:
     history = [Said(index % 2, "x" * length) for index in range(60)]
     texts = [message["content"] for message in messages_of(history)[1:]]
-    assert 0 < sum(map(len, texts)) <= MAX_CONTEXT
-    assert len(texts) == min(60, MAX_CONTEXT // length)
+    assert len(texts) == 1 or sum(map(estimated_tokens, texts)) <= CONTEXT_TOKENS
+    assert len(texts) >= max(1, (CONTEXT_TOKENS - 150) // (length // 4 + 10))
 
 
 def test_a_long_conversation_is_shortened_for_the_endpoint() -> None:

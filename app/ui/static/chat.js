@@ -1,5 +1,6 @@
 // The talk tab: widgets on one side, sound and socket on the other.
 import { Audio } from './audio.js';
+import { options, shown } from './choices.js';
 import { Connection } from './connection.js';
 import { Log } from './log.js';
 
@@ -10,11 +11,6 @@ const STATES = {
   thinking: 'Thinking',
   speaking: 'Speaking',
   lost: 'Reconnecting',
-};
-
-// What a choice means, where its name does not say it.
-const RESPONDERS = {
-  'speech-to-speech': 'speech-to-speech (hears sound, knows only its topics)',
 };
 
 const PARTS = [
@@ -31,12 +27,6 @@ const SOUNDS = 12; // turns whose sound is kept for another replay
 const INSECURE =
   'This page came over plain HTTP, so the browser gives it no microphone. Typing works; for ' +
   'talking start the server with --ssl-keyfile and --ssl-certfile.';
-
-// What stands beside a slider.
-function shown(name, value) {
-  if (name === 'silence_ms') return `${value} ms`;
-  return value === null ? 'as trained' : value.toFixed(1);
-}
 
 // A button that were `disabled` would lose the focus of whoever works with keys.
 function enable(button, on) {
@@ -93,7 +83,8 @@ class Chat {
       event.preventDefault();
       this.write();
     });
-    on('.rp-settings', 'input', (event) => this.setting(event.target));
+    on('.rp-settings', 'input', (event) => event.target.name !== 'system_prompt' && this.setting(event.target));
+    on('.rp-prompt textarea', 'change', (event) => this.setting(event.currentTarget));
     this.notice('');
   }
 
@@ -183,11 +174,13 @@ class Chat {
     if (response.ok && !this.connection.session) this.choices(await response.json());
   }
 
-  choices({ voices, predictors, responders, settings, recognizer_caveat, detection_caveat }) {
+  choices(offered) {
+    const { settings, recognizer_caveat, detection_caveat } = offered;
     this.find('.rp-caveat').textContent = `${recognizer_caveat} ${detection_caveat}`.trim();
-    this.fill('voice', voices.map((one) => [one.name, `${one.name}: ${one.description}`]), settings.voice);
-    this.fill('predictor', predictors.map((one) => [one, one]), settings.predictor);
-    this.fill('responder', responders.map((one) => [one, RESPONDERS[one] || one]), settings.responder);
+    for (const [name, choices] of Object.entries(options(offered))) this.fill(name, choices, settings[name]);
+    this.find('select[name=eagerness]').value = settings.eagerness === 'medium' ? 'auto' : settings.eagerness;
+    const prompt = this.find('textarea[name=system_prompt]');
+    if (document.activeElement !== prompt) prompt.value = settings.system_prompt;
     this.slide('silence_ms', settings.silence_ms);
   }
 

@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.batch_items import Item, read_items
 from app.options import add_speaking, speak_options
 from app.reply import hear_turns
-from app.voices import load_speaker, resolve_voice
-from data.audio import SAMPLE_RATE, write_audio
+from app.voices import load_speaker, resolve_voice, synthetic_fields
+from data.audio import SAMPLE_RATE, mark_of, write_audio
 from data.errors import InputError, OutputError
 from data.files import (
     append_line,
@@ -69,12 +69,13 @@ def speak_item(speaker: Speaker, item: Item, voice: Voice, out: Path, options: S
         if not reply.complete:
             reply.cancel()
     path = out / f"{item.id}.wav"
-    write_audio(path, reply.samples(), SAMPLE_RATE)
+    write_audio(path, reply.samples(), SAMPLE_RATE, mark_of(voice.consent))
     return {
         "id": item.id,
         "file_name": path.name,
         "text": item.text,
         "voice": voice.name,
+        **synthetic_fields(voice),
         "seed": item.seed,
         "duration_s": round(reply.duration_s, 3),
         "rtf": round(reply.rtf or 0.0, 4),
@@ -189,7 +190,7 @@ def _line(row: Row) -> bytes:
 
 
 def main(argv: list[str]) -> int:
-    """Speaks a JSONL file: `id`, `text`, `voice`, and if wanted `dialogue` and `seed`, a line."""
+    """Speaks a JSONL file: `id`, `text`, and if wanted `voice`, `dialogue` and `seed`, a line."""
     parser = argparse.ArgumentParser(prog="launch.py synth", description=main.__doc__)
     parser.add_argument("items", type=Path)
     parser.add_argument("out", type=Path)

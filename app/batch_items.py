@@ -79,6 +79,7 @@ def _read_item(line: str, folder: Path) -> Item:
     unknown = sorted(set(row) - _KEYS)
     if unknown:
         raise InputError(f"unknown keys {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}")
+    row = {"voice": "", **row}  # without one, the default speaks
     for key in ("id", "text", "voice"):
         if not isinstance(row.get(key), str):
             raise InputError(f'"{key}" must be a string')

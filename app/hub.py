@@ -112,7 +112,7 @@ class Engines:
             self.check_new_voice(name)
             named = replace(voice, name=name)
             facts = self.library.keep(named, sample, consent, transcript, language)
-            named = replace(named, description=facts.description)
+            named = replace(named, description=facts.description, consent=facts.consent)
             self.speaker.voices = {**self.speaker.voices, name: named}
             self._stamps[name] = self.library.stamps()[name]
         return facts

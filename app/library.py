@@ -169,7 +169,7 @@ class Library:
                 raise
             raise InputError(f"there is no cloned voice {name!r} in {self.folder}") from None
         prompt = Prompt(facts.transcript, to_float(sample.numpy()))
-        return Voice(name, facts.description, style, prompt), facts
+        return Voice(name, facts.description, style, prompt, facts.consent), facts
 
     def voices(self, style_dim: int, names: Iterable[str] | None = None) -> dict[str, Voice]:
         """The voices (of these names) that the models can speak in; the log says what hinders the

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.options import VOICE_HELP, add_speaking, speak_options
-from app.voices import load_speaker, resolve_voice
-from data.audio import SAMPLE_RATE, prepare_audio_file, write_audio
+from app.voices import load_speaker, resolve_voice, synthetic_fields
+from data.audio import SAMPLE_RATE, mark_of, prepare_audio_file, write_audio
 from data.dialogue import Turn, read_dialogue
 from data.limits import MAX_SPOKEN, limited_text
 from models.dialogue_state import DialogueState
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
         reply = speaker.speak(hear_turns(speaker, turns), text, voice, options)
     for _ in reply:
         pass
-    write_audio(args.out, reply.samples(), SAMPLE_RATE)
+    write_audio(args.out, reply.samples(), SAMPLE_RATE, mark_of(voice.consent))
     result = {
         "out": str(args.out),
         "sample_rate": SAMPLE_RATE,
@@ -83,6 +83,7 @@ def main(argv: list[str]) -> int:
         "rtf": round(reply.rtf or 0.0, 4),
         "predictor": args.predictor,
         "voice": voice.name,
+        **synthetic_fields(voice),
         "text": reply.text,
         "seed": reply.seed,
         "retries": reply.retries,

@@ -60,6 +60,12 @@ def resolve_voice(speaker: Speaker, name_or_path: str) -> Voice:
     return speaker.clone(read_sample([path]).samples, name=path.stem)
 
 
+def synthetic_fields(voice: Voice) -> dict[str, object]:
+    """What a manifest says of speech in this voice: that it is synthetic, and whose consent a
+    cloned one has."""
+    return {"synthetic": True, **({"consent": voice.consent} if voice.consent else {})}
+
+
 def read_sample(paths: list[Path]) -> VoiceSample:
     """The cleaned sample of one voice from audio files.
 

@@ -24,12 +24,14 @@ class Prompt:
 @dataclass(frozen=True)
 class Voice:
     """`style` is `[style_dim]`, as the style encoder hears the voice. A cloned one has a `prompt`,
-    which leads the dialogue of a predictor that is prompted."""
+    which leads the dialogue of a predictor that is prompted; `consent` says who allowed its use,
+    where it is kept."""
 
     name: str
     description: str
     style: Tensor
     prompt: Prompt | None = None
+    consent: str = ""
 
 
 def load_voices(folder: Path) -> dict[str, Voice]:

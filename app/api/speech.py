@@ -15,7 +15,7 @@ from app.api.errors import error_body
 from app.api.production import LeftError, Production
 from app.api.streaming import ProducedResponse
 from app.hub import Engines
-from data.audio import SAMPLE_RATE, StreamEncoder, TempoStream
+from data.audio import SAMPLE_RATE, SYNTHETIC_HEADERS, StreamEncoder, TempoStream, mark_of
 from data.limits import MAX_INSTRUCTIONS, MAX_SPOKEN, MAX_TURN, limited_context
 from data.text import valid_text
 
@@ -94,7 +94,7 @@ def speech_router(engines: Engines, admission: Admission) -> APIRouter:
             admission,
             lambda: Production(lambda production: make(engines, body, production)),
             "text/event-stream" if sse else _TYPES[body.response_format],
-            {"Cache-Control": "no-cache"},
+            {"Cache-Control": "no-cache", **SYNTHETIC_HEADERS},
         )
 
     return router
@@ -133,7 +133,8 @@ def _pieces(
     rate = min(_RATES[1], max(_RATES[0], body.speed))
     tempo = TempoStream(body.speed / rate, SAMPLE_RATE)
     total = 0
-    with StreamEncoder(body.response_format, SAMPLE_RATE) as encoder:
+    mark = mark_of(engines.voice(_voice_name(body)).consent)
+    with StreamEncoder(body.response_format, SAMPLE_RATE, mark) as encoder:
 
         def encoded(samples: np.ndarray) -> bytes:
             nonlocal total

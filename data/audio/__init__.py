@@ -4,6 +4,7 @@ Inside the program sound is float32, mono, -1 to 1, 24,000 Hz. It is resampled o
 """
 
 from data.audio.encoding import StreamEncoder, TempoStream
+from data.audio.marking import SYNTHETIC_HEADERS, mark_of
 from data.audio.reading import read_audio
 from data.audio.resampling import SAMPLE_RATE, StreamResampler, resample
 from data.audio.writing import FORMATS, encode_audio, prepare_audio_file, write_audio
@@ -11,10 +12,12 @@ from data.audio.writing import FORMATS, encode_audio, prepare_audio_file, write_
 __all__ = [
     "FORMATS",
     "SAMPLE_RATE",
+    "SYNTHETIC_HEADERS",
     "StreamEncoder",
     "StreamResampler",
     "TempoStream",
     "encode_audio",
+    "mark_of",
     "prepare_audio_file",
     "read_audio",
     "resample",

@@ -19,6 +19,7 @@ _CODECS = {
 }
 _OPTIONS = {
     "ogg": {"page_duration": "200000"},  # microseconds; the default holds back a second
+    "adts": {"write_id3v2": "1"},
     "mp3": {"write_xing": "0"},  # a header that would have to be written again at the end
 }
 _BITS_A_SECOND = 64_000
@@ -37,20 +38,23 @@ class StreamEncoder:
     Args:
         format: one of `FORMATS`.
         sample_rate: in Hz; one that all formats know (8, 12, 16, 24 or 48 kHz).
+        comment: written into the file's tags (LIST/INFO, ID3, Vorbis comments); PCM has none.
     """
 
-    def __init__(self, format: str, sample_rate: int) -> None:
+    def __init__(self, format: str, sample_rate: int, comment: str = "") -> None:
         if format not in FORMATS:
             raise InputError(f"unknown audio format {format!r}; choose one of {', '.join(FORMATS)}")
         self._rate, self._count = sample_rate, 0
         self._sink = _Sink()
         self._output: Any = None
         if format == "wav":
-            self._sink.write(_wav_header(sample_rate))
+            self._sink.write(_wav_header(sample_rate, comment))
         elif format in _CODECS:
             container, codec = _CODECS[format]
             options = {"flush_packets": "1", **_OPTIONS.get(container, {})}
             self._output = av.open(self._sink, "w", format=container, options=options)
+            if comment:
+                self._output.metadata["comment"] = comment
             self._stream: Any = self._output.add_stream(codec, rate=sample_rate)
             _open(self._stream.codec_context)
 
@@ -168,7 +172,11 @@ def _frame(samples: np.ndarray, format: str, sample_rate: int, start: int) -> av
     return frame
 
 
-def _wav_header(sample_rate: int) -> bytes:
+def _wav_header(sample_rate: int, comment: str) -> bytes:
     form = struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE")
     kind = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
-    return form + kind + struct.pack("<4sI", b"data", _UNKNOWN)
+    text = comment.encode() + b"\0"
+    text += b"\0" * (len(text) % 2)  # chunks begin at even places
+    info = struct.pack("<4sI4s4sI", b"LIST", 12 + len(text), b"INFO", b"ICMT", len(text)) + text
+    data = struct.pack("<4sI", b"data", _UNKNOWN)
+    return form + kind + (info if comment else b"") + data

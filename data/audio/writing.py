@@ -19,20 +19,23 @@ _LOSSY_RATES = {
 }
 
 
-def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
+def write_audio(
+    path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE, comment: str = ""
+) -> None:
     """Writes 16-bit WAV or FLAC, by the suffix; the file appears whole or not at all.
 
     Args:
         path: ends in .wav or .flac.
         samples: [T] float, mono; what lies outside -1 to 1 is clipped.
         sample_rate: of the samples, in Hz.
+        comment: for the file's tags.
 
     Raises:
         InputError: another suffix, or samples that are not numbers.
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    atomic_write(path, encode_audio(samples, sample_rate, _format_of(path)))
+    atomic_write(path, encode_audio(samples, sample_rate, _format_of(path), comment))
 
 
 def prepare_audio_file(path: Path) -> Path:
@@ -53,13 +56,14 @@ def _format_of(path: Path) -> str:
     return format
 
 
-def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
+def encode_audio(samples: np.ndarray, sample_rate: int, format: str, comment: str = "") -> bytes:
     """Encodes mono samples.
 
     Args:
         samples: [T] float, -1 to 1; what lies outside is clipped.
         sample_rate: in Hz. MP3, Opus and AAC know only some rates: others are resampled up.
         format: wav, flac, mp3, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian, bare).
+        comment: for the file's tags; PCM has none.
 
     Raises:
         InputError: an unknown format, or samples that are not numbers.
@@ -71,12 +75,16 @@ def encode_audio(samples: np.ndarray, sample_rate: int, format: str) -> bytes:
     pcm = to_int16(samples)
     if format in ("wav", "flac"):
         buffer = io.BytesIO()
-        soundfile.write(buffer, pcm, sample_rate, format=format.upper(), subtype="PCM_16")
+        kind = {"format": format.upper(), "subtype": "PCM_16", "channels": 1}
+        with soundfile.SoundFile(buffer, "w", sample_rate, **kind) as file:
+            if comment:
+                file.comment = comment
+            file.write(pcm)
         return buffer.getvalue()
     rates = _LOSSY_RATES[format]
     if sample_rate not in rates:
         higher = min((rate for rate in rates if rate > sample_rate), default=max(rates))
         pcm = to_int16(resample(to_float(pcm), sample_rate, higher))
         sample_rate = higher
-    with StreamEncoder(format, sample_rate) as encoder:
+    with StreamEncoder(format, sample_rate, comment) as encoder:
         return encoder.push(pcm) + encoder.finish()

@@ -23,6 +23,7 @@ class FakeVoice:
     description: str
     hz: float
     prompt: Any = None  # of a cloned one, what it has said
+    consent: str = ""
 
     @property
     def style(self) -> Any:

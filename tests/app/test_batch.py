@@ -338,3 +338,11 @@ def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         batch.run_batch(items, digests(items), out, 1, speak)
     assert set(manifest(out)) == {"a"}
+
+
+def test_a_line_without_a_voice_takes_the_default(tmp_path: Path) -> None:
+    path = write(tmp_path / "items.jsonl", [{"id": "a", "text": "Hello."}])
+    assert [item.voice for item in batch.read_items(path)] == [""]
+    path = write(tmp_path / "items.jsonl", [{"id": "a", "text": "Hello.", "voice": 3}])
+    with pytest.raises(InputError, match='"voice" must be a string'):
+        batch.read_items(path)

@@ -5,15 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
-from data.audio import FORMATS, StreamEncoder, TempoStream, read_audio
+from data.audio import (
+    FORMATS,
+    StreamEncoder,
+    TempoStream,
+    encode_audio,
+    mark_of,
+    read_audio,
+)
 from data.errors import InputError
 
 RATE = 24_000
-MAGIC = {"wav": b"RIFF", "flac": b"fLaC", "opus": b"OggS", "aac": b"\xff\xf1", "mp3": b"ID3"}
+MAGIC = {"wav": b"RIFF", "flac": b"fLaC", "opus": b"OggS", "aac": b"ID3", "mp3": b"ID3"}
 
 
 def tone(seconds: float, hz: float = 440.0) -> np.ndarray:
@@ -118,3 +126,19 @@ def test_streams_leave_no_thread_and_no_descriptor(make: Callable[[], Any], fini
     if isinstance(streams[0], TempoStream):
         streams.clear()
     assert (_of_this_process("task"), _of_this_process("fd")) <= before
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["file", "stream"])
+@pytest.mark.parametrize("kind", sorted(set(FORMATS) - {"pcm"}))
+@pytest.mark.parametrize("consent", ["", "Anna Müller allowed it", "安娜同意了"])
+def test_files_say_that_they_are_synthetic(kind: str, whole: bool, consent: str) -> None:
+    samples, comment = tone(0.5), mark_of(consent)
+    if whole:
+        content = encode_audio(samples, RATE, kind, comment)
+    else:
+        with StreamEncoder(kind, RATE, comment) as encoder:
+            content = encoder.push(samples) + encoder.finish()
+    with av.open(io.BytesIO(content)) as file:
+        tags = {**file.metadata, **file.streams[0].metadata}
+    assert comment in {value for name, value in tags.items() if name.lower() == "comment"}, tags
+    assert abs(len(read_audio(io.BytesIO(content))) - len(samples)) < 0.15 * RATE

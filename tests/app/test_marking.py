@@ -1,0 +1,63 @@
+"""Speech says that it is synthetic, and a cloned voice keeps its consent with it."""
+
+import io
+from dataclasses import replace
+
+import av
+import httpx
+import pytest
+
+from app.batch import speak_item
+from app.batch_items import Item
+from app.library import Library
+from data.audio import SYNTHETIC_HEADERS, mark_of
+from models.speaker import SpeakOptions
+from tests.app.fake_speaker import FakeSpeaker
+from tests.app.live import engines, serving
+from tests.tiny import tiny_speaker
+
+
+def comment_of(content: bytes) -> str:
+    with av.open(io.BytesIO(content)) as file:
+        tags = {**file.metadata, **file.streams[0].metadata}
+    return next(value for name, value in tags.items() if name.lower() == "comment")
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "opus", "aac", "pcm"])
+def test_an_answer_is_marked(kind: str) -> None:
+    speaker = FakeSpeaker()
+    speaker.voices["anna"] = replace(speaker.voices["kal"], name="anna", consent="Anna, 3 May")
+    with serving(engines(speaker=speaker)) as (place, _):
+        for voice, consent in (("kal", ""), ("anna", "Anna, 3 May")):
+            asked = {"input": "one two three", "voice": voice, "response_format": kind}
+            answer = httpx.post(f"http://{place}/v1/audio/speech", json=asked)
+            assert (
+                SYNTHETIC_HEADERS.items()
+                <= {"X-Synthetic-Speech": answer.headers["x-synthetic-speech"]}.items()
+            )
+            if kind != "pcm":
+                assert comment_of(answer.content) == mark_of(consent)
+
+
+@pytest.mark.parametrize("consent", ["", "Anna allowed it on 3 May"])
+def test_a_manifest_and_its_files_are_marked(tmp_path, consent: str) -> None:
+    speaker = tiny_speaker("gpt-talker")
+    voice = replace(next(iter(speaker.voices.values())), consent=consent)
+    item = Item("a", "Good morning.", voice.name)
+    row = speak_item(speaker, item, voice, tmp_path, SpeakOptions(seed=1))
+    assert row["synthetic"] is True
+    assert row.get("consent", "") == consent
+    assert comment_of((tmp_path / "a.wav").read_bytes()) == mark_of(consent)
+
+
+def test_consent_comes_back_with_the_voice(tmp_path) -> None:
+    from app.voice_sample import clean_sample
+    from tests.app.user_sound import speechlike
+
+    speaker = tiny_speaker("gpt-talker")
+    samples = speechlike(6.0)
+    voice = replace(speaker.clone(samples), name="anna")
+    sample = replace(clean_sample([samples]), samples=samples)
+    library = Library(tmp_path)
+    library.keep(voice, sample, "Anna allowed it", "", "en")
+    assert library.load("anna")[0].consent == "Anna allowed it"

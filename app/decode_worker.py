@@ -32,7 +32,7 @@ def main() -> None:
             content = io.BytesIO(sys.stdin.buffer.read(size))
             content.name = "the upload"  # for messages
             samples = read_audio(content, rate, max_seconds=seconds, cut=cut)
-            _answer(True, memoryview(samples).cast("B"))
+            _answer(True, samples.data.cast("B"))
         except InputError as error:
             _answer(False, str(error).encode())
         except MemoryError:

@@ -55,8 +55,10 @@ class SessionSettings:
         """For `Speaker.speak`."""
         from models.speaker import SpeakOptions  # brings torch, which tests of logic do not need
 
-        given = {} if self.temperature is None else {"temperature": self.temperature}
-        return SpeakOptions(rate=self.rate, **given)
+        options = SpeakOptions(rate=self.rate)
+        if self.temperature is None:
+            return options
+        return replace(options, temperature=self.temperature)
 
 
 def with_settings(settings: SessionSettings, **changes: Any) -> SessionSettings:

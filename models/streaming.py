@@ -6,7 +6,9 @@ place, so that the outputs of successive chunks, joined, equal the output for th
 Sequences are `[B, T, C]`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +41,7 @@ class CausalConv1d(nn.Module):
         self.pad = kernel - 1
         self.conv = nn.Conv1d(in_dim, out_dim, kernel, groups=groups)
 
-    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> ConvState:
+    def init_state(self, batch: int, device: torch.device | str, dtype: torch.dtype) -> ConvState:
         channels = self.conv.in_channels
         return ConvState(torch.zeros(batch, self.pad, channels, device=device, dtype=dtype))
 
@@ -70,7 +72,7 @@ class ConvNeXtBlock(nn.Module):
             nn.init.zeros_(self.modulate.weight)
             nn.init.zeros_(self.modulate.bias)
 
-    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> ConvState:
+    def init_state(self, batch: int, device: torch.device | str, dtype: torch.dtype) -> ConvState:
         return self.depthwise.init_state(batch, device, dtype)
 
     def forward(
@@ -100,8 +102,11 @@ class ConvNeXtStack(nn.Module):
             ConvNeXtBlock(dim, kernel, expansion, condition_dim) for _ in range(depth)
         )
 
-    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> list[ConvState]:
-        return [block.init_state(batch, device, dtype) for block in self.blocks]
+    def init_state(
+        self, batch: int, device: torch.device | str, dtype: torch.dtype
+    ) -> list[ConvState]:
+        blocks = cast(Iterable[ConvNeXtBlock], self.blocks)
+        return [block.init_state(batch, device, dtype) for block in blocks]
 
     def forward(
         self, x: Tensor, state: list[ConvState] | None = None, condition: Tensor | None = None

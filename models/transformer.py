@@ -1,6 +1,7 @@
 """The transformer that tokenizer and predictors are made of."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -214,7 +215,7 @@ class Transformer(nn.Module):
         """Empty caches; of a model with weights of 8 bits in bfloat16, whatever `dtype` is: a step
         takes as long as reading them."""
         width = self.dim // self.num_heads
-        if self.blocks[0].small_weights() is not None:
+        if cast(TransformerBlock, self.blocks[0]).small_weights() is not None:
             dtype = torch.bfloat16
 
         def room(*shape: int) -> Tensor:

@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 
 from data.audio.pcm import to_bytes, to_int16

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from data.audio import encode_audio
@@ -132,7 +133,7 @@ def _example(context: Context, row: Row) -> str:
     )
 
 
-def _table(pairs: list[tuple[str, object]]) -> str:
+def _table(pairs: Iterable[tuple[str, object]]) -> str:
     cells = "".join(
         f"<tr><td>{html.escape(str(name))}</td><td>{html.escape(str(value))}</td></tr>"
         for name, value in pairs

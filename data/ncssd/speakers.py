@@ -83,7 +83,8 @@ def group_parts(parts: list[Part], config: SpeakersConfig) -> list[tuple[int, li
         if same:
             groups[-1][1].append((part.first, part.last))
         else:
-            groups.append((part.tracks[0], [(part.first, part.last)]))
+            track = next(iter(part.tracks))
+            groups.append((track, [(part.first, part.last)]))
     return groups
 
 

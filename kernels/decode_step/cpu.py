@@ -41,8 +41,8 @@ def decode_step(
     arrays = tuple(tensor.numpy() for tensor in weights)
     cos, sin = turn[0].numpy(), turn[1].numpy()
     # NumPy has no bfloat16: the upper half of a float32, as it lies in memory.
-    halves = (each.view(torch.int16).numpy() for each in (keys, values))
-    _block(made.numpy(), arrays, cos, sin, *halves, length)
+    halves = [each.view(torch.int16).numpy() for each in (keys, values)]
+    _block(made.numpy(), arrays, cos, sin, halves[0], halves[1], length)
     return made
 
 
@@ -69,13 +69,13 @@ def _as_bits(context: Any, number: Any) -> Any:
 @_compiled
 def _wide(half):
     """A bfloat16 as float32."""
-    return _as_float(np.int32(half) << np.int32(16))
+    return _as_float(np.int32(half) << np.int32(16))  # pyright: ignore[reportCallIssue]
 
 
 @_compiled
 def _half(number):
     """A float32 as bfloat16, to the nearest, to even halfway; what is not a number stays so."""
-    bits = _as_bits(number)
+    bits = _as_bits(number)  # pyright: ignore[reportCallIssue]
     if number != number:
         return np.int16((bits >> np.int32(16)) | np.int32(0x40))
     odd = (bits >> np.int32(16)) & np.int32(1)
@@ -93,7 +93,7 @@ def _exponential(x):
     made = np.float32(1.0 / 720.0)
     for divisor in (120.0, 24.0, 6.0, 2.0, 1.0, 1.0):
         made = made * rest + np.float32(1.0 / divisor)
-    return made * _as_float((np.int32(whole) + np.int32(127)) << np.int32(23))
+    return made * _as_float((np.int32(whole) + np.int32(127)) << np.int32(23))  # pyright: ignore[reportCallIssue]
 
 
 @_compiled

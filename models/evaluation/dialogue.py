@@ -95,7 +95,7 @@ def _past(texts: list[str], user: str, agent: str, rng: random.Random) -> list[T
         else:
             manner = ANSWER_TO[manner] if who else rng.choice(list(MANNERS))
             sound = say(agent if who else user, text, manner, MANNER).samples
-            sounds = dict.fromkeys(SIDES, sound)
+            sounds = {side: sound for side in SIDES}  # noqa: C420 - a wider type
         turns.append(Turn(who, text, sounds))
     return turns
 
@@ -237,7 +237,7 @@ def _figures(
     elif condition == REMOVED:  # without the sound each is chance, and both at once are a quarter
         asked["pitch"] = asked["rate"] = bars.CHANCE
     elif condition == MOST:
-        asked = {key: {"goal": bars.MANNER["goal"]} for key in _LABELS}
+        asked = {key: {"goal": bars.MANNER.get("goal")} for key in _LABELS}
     mark = f"{condition.turns}_{condition.sound}"
     figures = [
         ratio(

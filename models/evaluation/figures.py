@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -135,8 +136,8 @@ def figure_from_json(values: dict[str, Any]) -> Figure:
 def ratio(
     key: str,
     label: str,
-    numerators: Sequence[float],
-    denominators: Sequence[float] | None = None,
+    numerators: ArrayLike,
+    denominators: ArrayLike | None = None,
     groups: Sequence[object] | None = None,
     **rest: Any,
 ) -> Figure:

@@ -90,7 +90,7 @@ def _pair(reference: np.ndarray, made: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def pesq(reference: np.ndarray, made: np.ndarray) -> float | None:
     """Wide-band PESQ (1 to 4.64) of `made` against the sound it copies, sample by sample."""
-    import pesq as package
+    import pesq as package  # pyright: ignore[reportMissingImports]
 
     try:
         with np.errstate(invalid="ignore"):  # silence divided by its peak

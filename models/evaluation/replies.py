@@ -16,7 +16,8 @@ from models.voice import Voice
 class Speaks(Protocol):
     """What evaluation asks of `models.speaker.Speaker`."""
 
-    voices: dict[str, Voice]
+    @property
+    def voices(self) -> dict[str, Voice]: ...
 
     def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice: ...
 

@@ -87,8 +87,12 @@ class HuggingFaceBackbone(nn.Module):
     def __init__(self, folder: str) -> None:
         super().__init__()
         try:
-            import transformers
-            from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+            import transformers  # pyright: ignore[reportMissingImports]
+            from transformers import (  # pyright: ignore[reportMissingImports]
+                AutoModelForCausalLM,
+                AutoTokenizer,
+                DynamicCache,
+            )
         except ImportError:
             raise MissingModelError(_NEEDED) from None
         if tuple(map(int, transformers.__version__.split(".")[:2])) < _OLDEST:

@@ -37,7 +37,7 @@ class Hubert(nn.Module):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         try:
-            from transformers import HubertModel
+            from transformers import HubertModel  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise MissingModelError(_NEEDED) from None
         if not (folder / "config.json").is_file():

@@ -5,6 +5,7 @@ import json
 import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,7 +116,7 @@ def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> AcousticCo
             "with the style encoder and the semantic tokenizer of that folder copied into it"
         )
     model = read_encodec(weights)
-    layers = model.quantizer.vq.layers[: config.num_levels]
+    layers: Any = model.quantizer.vq.layers[: config.num_levels]
     books = torch.stack([layer._codebook.embed for layer in layers])
     num_levels, num_codes, size = books.shape
     sizes = AcousticConfig(config.latent_dim, num_levels * encodec.STEPS, num_codes)

@@ -78,7 +78,7 @@ def train_acoustic_decoder(
         scaled = batch.of(lambda index: latents[index].mean).float().to(where) / acoustic.scale
         told = torch.full(batch.valid.shape, _NOTHING)
         if drawn is not None:
-            told = batch.of(lambda index: drawn[index]).long().where(batch.valid, _NOTHING)
+            told = batch.of(drawn.__getitem__).long().where(batch.valid, _NOTHING)
         first, totals, targets = _teach(acoustic, near, scaled, told.to(where), recipe.wrong)
         condition = model.conditioned(first, batch.phones.to(where), batch.style.to(where))
         return {"total": model.loss(totals, targets, condition, batch.valid.to(where))}

@@ -11,6 +11,7 @@ import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyworld
@@ -218,7 +219,7 @@ def _load_shard(shard: Path) -> list[Utterance]:
     found, at_sample, at_f0, at_pointer = [], 0, 0, 0
     for item, (num_samples, num_f0) in zip(items, lengths.tolist(), strict=True):
         has_times = item.pop("has_times")
-        fields = {
+        fields: dict[str, Any] = {
             k: tuple(tuple(w) if k == "words" else w for w in v)
             for k, v in item.pop("units").items()
         }

@@ -87,7 +87,7 @@ def train_prior(job: Job, recipe: PriorRecipe, further: bool = False) -> PriorRe
         codes = batch.of(lambda index: encoded[index].codes)
         if drawn is not None:
             told = torch.from_numpy(generator.random((recipe.batch, 1)) < recipe.drawn)
-            codes = torch.where(told, batch.of(lambda index: drawn[index]), codes)
+            codes = torch.where(told, batch.of(drawn.__getitem__), codes)
         samples = stack(batch.crops).to(where)
         with torch.no_grad():
             mean, log_variance = posterior(posterior.features(samples))

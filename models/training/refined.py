@@ -85,8 +85,8 @@ def _fitted(corpus: Corpus, hears: Hears, seed: int, num_refined: int) -> np.nda
     chosen = generator.choice(len(corpus.utterances), count, replace=False).tolist()
     points = np.concatenate(_features(corpus, chosen, hears, None))
     logger.info("refined units: %d clusters of %d frames", num_refined, len(points))
-    fitted = MiniBatchKMeans(num_refined, batch_size=4096, n_init=1, random_state=seed).fit(points)
-    return fitted.cluster_centers_.astype(np.float32)
+    fitted = MiniBatchKMeans(num_refined, batch_size=4096, n_init=1, random_state=seed).fit(points)  # pyright: ignore[reportArgumentType]
+    return np.asarray(fitted.cluster_centers_, np.float32)
 
 
 def _features(

@@ -14,7 +14,8 @@ def recorded(samples: Tensor, generator: np.random.Generator) -> Tensor:
     spectrum, in noise, at another level, of a narrower band. An eighth stays as it is."""
     true_length = samples.shape[1]
     # a Fourier transform of an odd length takes five times as long
-    samples = F.pad(samples, (0, next_fast_len(true_length, real=True) - true_length))
+    fast_length = next_fast_len(true_length, real=True) or true_length
+    samples = F.pad(samples, (0, fast_length - true_length))
     batch, length = samples.shape
 
     def some(share: float) -> Tensor:

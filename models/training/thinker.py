@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from models.training.loop import done_once, train
 from models.training.losses import weighted
 from models.training.spelling import settle, spell
 from models.training.tokenizer_features import encode_heard
+from models.transformer import TransformerBlock
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +140,8 @@ def begin_with(model: Thinker, folder: Path) -> None:
                 table[row] = before.backbone.embedding.weight[rows[token]]
         weights["backbone.embedding.weight"] = table
     own = model.state_dict()
-    for block in list(model.adapter.transformer.blocks)[before.config.listen_depth :]:
+    blocks = cast(list[TransformerBlock], list(model.adapter.transformer.blocks))
+    for block in blocks[before.config.listen_depth :]:
         nn.init.zeros_(block.attention.out.weight)
         nn.init.zeros_(block.down.weight)
     model.load_state_dict(own | weights)

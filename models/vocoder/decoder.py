@@ -1,6 +1,7 @@
 """The streaming decoder: latents and a style to sound."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -171,6 +172,6 @@ def decode_whole(
     decoder: Decoder | EncodecDecoder, latents: Tensor, style: Tensor, pitch: float = 1.0
 ) -> Tensor:
     """Latents `[B, T, D]` to samples `[B, 960 T]` with the delay taken out."""
-    state = decoder.init_state(latents.shape[0], latents.device)
+    state: Any = decoder.init_state(latents.shape[0], latents.device)
     late, _ = decoder(latents, style, state, pitch=pitch)
     return torch.cat([late, decoder.flush(state)], dim=1)[:, decoder.delay_samples :]

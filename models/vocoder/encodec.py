@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -160,7 +160,7 @@ class EncodecDecoder(nn.Module):
         if not frames.shape[1]:
             return frames.new_zeros(len(frames), 0)
         if not state.layers:
-            first = self.model[0]
+            first = cast(SConv1d, self.model[0])
             state.layers["0"] = _mirrored(_steps(seen), _reach(first))
         return self._run(self.model, _steps(frames), state.layers, "")[:, 0]
 
@@ -174,7 +174,7 @@ class EncodecDecoder(nn.Module):
             return module.conv(wide)
         if isinstance(module, SConvTranspose1d):
             # An input is spread over its own stride and the next, so the last one is seen again.
-            stride = module.convtr.convtr.stride[0]
+            stride = cast(nn.ConvTranspose1d, module.convtr.convtr).stride[0]
             before = layers.get(name, x[..., :0])
             layers[name] = x[..., -1:]
             made = module.convtr(torch.cat([before, x], dim=-1))
@@ -200,7 +200,7 @@ def _steps(frames: Tensor) -> Tensor:
 
 
 def _reach(module: SConv1d) -> int:
-    conv = module.conv.conv
+    conv = cast(nn.Conv1d, module.conv.conv)
     return (conv.kernel_size[0] - 1) * conv.dilation[0]
 
 

@@ -24,7 +24,9 @@ class CausalSTFT(nn.Module):
         self.n_fft, self.hop = n_fft, hop
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
-    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> OverlapState:
+    def init_state(
+        self, batch: int, device: torch.device | str, dtype: torch.dtype
+    ) -> OverlapState:
         return OverlapState(torch.zeros(batch, self.n_fft - self.hop, device=device, dtype=dtype))
 
     def forward(self, samples: Tensor, state: OverlapState | None = None) -> Tensor:
@@ -55,7 +57,9 @@ class CausalISTFT(nn.Module):
         scale = window.square().sum() / hop
         self.register_buffer("window", window / scale, persistent=False)
 
-    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> OverlapState:
+    def init_state(
+        self, batch: int, device: torch.device | str, dtype: torch.dtype
+    ) -> OverlapState:
         return OverlapState(torch.zeros(batch, self.n_fft - self.hop, device=device, dtype=dtype))
 
     def forward(self, spectra: Tensor, state: OverlapState | None = None) -> Tensor:

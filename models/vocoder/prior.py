@@ -1,6 +1,7 @@
 """The prior flow: codes, phones and a style to latents."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ class Coupling(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def init_state(
-        self, batch: int, device: torch.device, dtype: torch.dtype
+        self, batch: int, device: torch.device | str, dtype: torch.dtype
     ) -> tuple[ConvState, list[ConvState]]:
         return (
             self.enter.init_state(batch, device, dtype),
@@ -109,14 +110,14 @@ class Prior(Lookahead):
         rows = num_ways(guidance) * batch
         return PriorState(
             self.lookahead_state(batch, device, dtype, guidance),
-            [coupling.init_state(rows, device, dtype) for coupling in self.couplings],
+            [coupling.init_state(rows, device, dtype) for coupling in self._couplings()],
         )
 
     def log_prob(self, latents: Tensor, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """Log-density of latents `[B, T, D]`, per frame `[B, T]`, in nats."""
         condition = self.whole(self.codes(codes), phones, style)
         z, log_det = latents, torch.zeros(latents.shape[:2], device=latents.device)
-        for index, coupling in enumerate(self.couplings):
+        for index, coupling in enumerate(self._couplings()):
             fixed, moved = _halves(z, index)
             shift, log_scale = coupling.parameters_from(fixed, condition, None)
             z = _joined(fixed, (moved - shift) * (-log_scale).exp(), index)
@@ -154,11 +155,14 @@ class Prior(Lookahead):
             return condition.new_zeros(len(codes), 0, self.config.latent_dim)
         mean, log_std = self._base(condition)
         z = mean + temperature * noise * log_std.exp()
-        for index, coupling in reversed(list(enumerate(self.couplings))):
+        for index, coupling in reversed(list(enumerate(self._couplings()))):
             fixed, moved = _halves(z, index)
             shift, log_scale = coupling.parameters_from(fixed, condition, state.couplings[index])
             z = _joined(fixed, moved * log_scale.exp() + shift, index)
         return led(z, state.lookahead.guidance)
+
+    def _couplings(self) -> list[Coupling]:
+        return cast(list[Coupling], list(self.couplings))
 
     def _base(self, condition: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self.base(condition).float().chunk(2, dim=-1)

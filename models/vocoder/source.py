@@ -35,7 +35,7 @@ class Source(nn.Module):
         noise = torch.randn(_NOISE_SAMPLES, generator=generator, device="cpu")
         self.register_buffer("noise", noise, persistent=False)
 
-    def init_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> SourceState:
+    def init_state(self, batch: int, device: torch.device | str, dtype: torch.dtype) -> SourceState:
         return SourceState(torch.zeros(batch, 1, device=device, dtype=torch.float64), 0)
 
     def forward(self, f0: Tensor, state: SourceState | None = None) -> tuple[Tensor, Tensor]:

@@ -189,12 +189,12 @@ def _diarisation(recording: Recording, counts: Counts) -> None:
         true = annotation(recording.truth["segments"], start, end)
         found = annotation(scene["segments"], start, end)
         uem = Timeline([Segment(start, end)], uri="recording")
-        parts = DiarizationErrorRate(collar=0.0)(true, found, uem=uem, detailed=True)
+        parts: Any = DiarizationErrorRate(collar=0.0)(true, found, uem=uem, detailed=True)
         for name in ("missed detection", "false alarm", "confusion"):
             counts.der_parts[name.split()[0]] += parts[name]
             counts.der_error += parts[name]
         counts.der_total += parts["total"]
-        counts.jer_sum += float(JaccardErrorRate(collar=0.0)(true, found, uem=uem))
+        counts.jer_sum += float(JaccardErrorRate(collar=0.0)(true, found, uem=uem))  # pyright: ignore[reportArgumentType]
         counts.scenes += 1
         for dialogue in recording.dialogues:
             if dialogue["scene"] != [start, end]:
@@ -203,7 +203,7 @@ def _diarisation(recording: Recording, counts: Counts) -> None:
             uem = Timeline([Segment(*limits)], uri="recording")
             true = annotation(recording.truth["segments"], *limits)
             found = annotation(scene["segments"], *limits)
-            parts = DiarizationErrorRate(collar=0.0)(true, found, uem=uem, detailed=True)
+            parts: Any = DiarizationErrorRate(collar=0.0)(true, found, uem=uem, detailed=True)
             counts.dialogue_der_total += parts["total"]
             counts.dialogue_der_error += (
                 parts["missed detection"] + parts["false alarm"] + parts["confusion"]

@@ -50,8 +50,9 @@ def score_words(recording: Recording, config: RecogniseConfig) -> WordCounts:
             for turn in recording.truth["turns"]
             if turn["speaker"] in voices and _inside(turn, dialogue)
         ]
-        reference = _by_speaker(turns)
-        result: Any = cp_word_error_rate(reference, _by_speaker(dialogue["turns"]))
+        reference: Any = _by_speaker(turns)
+        found: Any = _by_speaker(dialogue["turns"])
+        result: Any = cp_word_error_rate(reference, found)
         counts.found_errors += result.errors
         counts.found_words += result.length
         for turn in turns:

@@ -13,7 +13,14 @@ from data.errors import InputError, MissingModelError
 from data.files import check_file, check_folder, prepare_file, prepare_folder
 from data.ncssd.config import BuildConfig, read_config
 
-_SUBCOMMANDS = ("report", "truth", "score", "train-segmentation", "train-voices")
+_SUBCOMMANDS = (
+    "report",
+    "truth",
+    "score",
+    "train-segmentation",
+    "train-voices",
+    "train-one-person",
+)
 
 
 def main(argv: list[str]) -> int:
@@ -29,6 +36,7 @@ def main(argv: list[str]) -> int:
             "score": _score,
             "train-segmentation": _train_segmentation,
             "train-voices": _train_voices,
+            "train-one-person": _train_one_person,
         }[argv[0]](argv[1:])
     return _build(argv)
 
@@ -277,6 +285,23 @@ def _train_voices(argv: list[str]) -> int:
         arguments.corpus, arguments.out, arguments.minutes, arguments.limit, arguments.seed
     )
     print(f"{number} stretches of speech; {arguments.out}")
+    return 0
+
+
+def _train_one_person(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="launch.py build train-one-person",
+        description="Fits the odds that two clusters are two people, and not one.",
+    )
+    parser.add_argument("truth", type=Path, nargs="+", help="what `build truth` made")
+    parser.add_argument("--out", type=Path, required=True, help="the JSON file to make")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args(argv)
+    prepare_file(arguments.out, make_folder=True)
+    from data.ncssd.one_person_training import fit_and_save
+
+    one, two = fit_and_save(arguments.truth, arguments.out, arguments.seed)
+    print(f"{one} pairs of one person, {two} of two; {arguments.out}")
     return 0
 
 

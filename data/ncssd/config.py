@@ -41,7 +41,6 @@ class BackgroundConfig:
 class SpeakersConfig:
     """Who speaks when."""
 
-    max_distance: float = 0.42  # cosine distance, in the voice space, within one voice
     split_distance: float = 0.55  # where voices differ by more, a stretch is cut
     window_s: float = 1.2  # of an embedding
     hop_s: float = 0.4
@@ -60,6 +59,7 @@ class TurnsConfig:
     min_turns: int = 4
     min_turns_each: int = 2
     min_dialogue_s: float = 8.0
+    min_two_people: float = 0.8  # chance that its speakers are two people and not one
     pad_s: float = 0.06  # sound kept before and after a turn in the export
 
 

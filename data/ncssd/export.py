@@ -21,7 +21,15 @@ _TURN_KEYS = (
     "bandwidth_hz",
     "rate",
 )
-_DIALOGUE_KEYS = ("language", "license", "consent", "tools", "speaker_ids", "speaker_scores")
+_DIALOGUE_KEYS = (
+    "language",
+    "license",
+    "consent",
+    "tools",
+    "speaker_ids",
+    "speaker_scores",
+    "two_people",
+)
 
 
 def dialogue_id(row: Row) -> str:

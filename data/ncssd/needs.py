@@ -24,6 +24,9 @@ def missing_models(config: BuildConfig, offline: bool) -> list[str]:
         path = weights / f"{name}.safetensors"
         if not path.is_file():
             found.append(f"{path} (python3 launch.py build {verb} CORPUS --out {path})")
+    path = weights / "one_person.json"
+    if not path.is_file():
+        found.append(f"{path} (python3 launch.py build train-one-person TRUTH --out {path})")
     for package in ("onnxruntime", "torch", "scipy"):
         if importlib.util.find_spec(package) is None:
             found.append(f"{package} is not installed: pip install {package}")

@@ -5,21 +5,28 @@ embedding of each stretch in which one person speaks, and a clustering of the sc
 tell who the voices are. Nothing forces two speakers on a scene.
 """
 
+import itertools
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.features import FRAME_S, RATE
+from data.ncssd.one_person import centre_of, load_one_person, make_tree, people
 from data.ncssd.powerset import Part, best_path, changes, parts_of
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
-from data.ncssd.stretches import Span, Stretch, make_stretches, unit
+from data.ncssd.stretches import Span, Stretch, make_stretches
 from data.ncssd.voice_space import load_voice_space
 
-VERSION = 3
+VERSION = 4
 _FOLDER = Path(__file__).parent / "weights"
-FILES = (_FOLDER / "segmentation.safetensors", _FOLDER / "voices.safetensors")
+FILES = (
+    _FOLDER / "segmentation.safetensors",
+    _FOLDER / "voices.safetensors",
+    _FOLDER / "one_person.json",
+)
 _NEAR_S = 0.1  # speech lies at most this far from what silero-vad heard
 _LONG_S = 1.0  # a stretch of this length is told by its voice; clusters are made of these
 _SAME_S = 5.0  # as far as a local voice is surely the same
@@ -28,30 +35,61 @@ _TRACK_WEIGHT = 0.3  # of being or not being the same local voice, in cosine
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
-    """Adds `segments` ([start, end, label], seconds in the copy) and `voices` (embeddings)."""
-    # here, since it brings torch, which the processes of the other stages can do without
-    from data.ncssd.segmentation import load_segmentation, segment
-
+    """Adds `segments` ([start, end, label], seconds in the copy), `voices` (embeddings) and
+    `two_people` (of each pair of labels the chance that it is two people)."""
     config = context.config.speakers
     samples = context.read(row["audio"], row["start"], row["end"], RATE)
-    chances = segment(load_segmentation(), samples)
-    heard = [[a - row["start"], b - row["start"]] for a, b in row["speech"]]
-    chances[_far(heard, chances.shape[0])] = np.eye(chances.shape[1])[0]
-    parts = parts_of(best_path(chances, config.switch_cost, config.overlap_gain))
-    groups = group_parts(parts, config)
-    if not groups:
+    speech = [[a - row["start"], b - row["start"]] for a, b in row["speech"]]
+    stretches, parts, num_frames = scene_stretches(samples, speech, config)
+    if not stretches:
         return [drop(row, "no speech")]
-    stretches = make_stretches(samples, groups, changes(chances), load_voice_space(), config)
     centroids = cluster(stretches, config)
     overlaps = [part for part in parts if len(part.tracks) > 1]
-    tracks = paint(stretches, overlaps, centroids.shape[0], chances.shape[0])
+    tracks = paint(stretches, overlaps, centroids.shape[0], num_frames)
     segments = [
         [round(row["start"] + a * FRAME_S, 3), round(row["start"] + b * FRAME_S, 3), label]
         for label, track in enumerate(tracks)
         for a, b in _bridged(runs_of(track), round(config.bridge_s / FRAME_S))
     ]
     voices = [[round(float(v), 4) for v in c] for c in centroids]
-    return [{**row, "segments": sorted(segments), "voices": voices}]
+    pairs = two_people(stretches)
+    return [{**row, "segments": sorted(segments), "voices": voices, "two_people": pairs}]
+
+
+def scene_stretches(
+    samples: np.ndarray, speech: list[list[float]], config: SpeakersConfig
+) -> tuple[list[Stretch], list[Part], int]:
+    """The stretches of a scene, its parts, and the number of frames.
+
+    Args:
+        samples: [T] at 16 kHz.
+        speech: spans in seconds that silero-vad heard.
+        config: settings of the stage.
+    """
+    # here, since it brings torch, which the processes of the other stages can do without
+    from data.ncssd.segmentation import load_segmentation, segment
+
+    chances = segment(load_segmentation(), samples)
+    chances[_far(speech, chances.shape[0])] = np.eye(chances.shape[1])[0]
+    parts = parts_of(best_path(chances, config.switch_cost, config.overlap_gain))
+    groups = group_parts(parts, config)
+    if not groups:
+        return [], parts, chances.shape[0]
+    made = make_stretches(samples, groups, changes(chances), load_voice_space(), config)
+    return made, parts, chances.shape[0]
+
+
+def two_people(stretches: list[Stretch]) -> list[list[float]]:
+    """For each pair of labels: the two, and the chance that they are two people."""
+    long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
+    groups: dict[int, list[Stretch]] = defaultdict(list)
+    for stretch in long:
+        groups[stretch.label].append(stretch)
+    judge = load_one_person()
+    return [
+        [a, b, round(judge.two_people(groups[a], groups[b]), 4)]
+        for a, b in itertools.combinations(sorted(groups), 2)
+    ]
 
 
 def runs_of(mask: np.ndarray) -> list[Span]:
@@ -94,20 +132,9 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
     A short stretch tells little of its voice: it goes to one of the voices heard around it, to
     that of its local voice if it can.
     """
-    from scipy.cluster.hierarchy import fcluster, linkage
-
     long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
-    points = np.stack([s.embedding for s in long]).astype(np.float64)
-    if len(long) == 1:
-        groups = np.array([1])
-    else:
-        tree = linkage(points, "average", metric="cosine")
-        groups = fcluster(tree, config.max_distance, "distance")
-    seconds = np.array([s.seconds for s in long])
-    totals = {int(g): float(seconds[groups == g].sum()) for g in np.unique(groups)}
-    least = min(config.min_cluster_s, max(totals.values()))
-    kept = [g for g, total in totals.items() if total >= least]
-    centroids = unit(np.stack([seconds[groups == g] @ points[groups == g] for g in kept]))
+    groups = people(make_tree(long), config.min_cluster_s, load_one_person())
+    centroids = np.stack([centre_of(group) for group in groups])
     likeness = [centroids @ stretch.embedding for stretch in stretches]
     for stretch, like in zip(stretches, likeness, strict=True):
         stretch.label = int(like.argmax())
@@ -116,7 +143,7 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
         if id(stretch) not in told:
             stretch.label = _likeliest(stretch, like, long)
     order = list(dict.fromkeys(s.label for s in stretches))
-    order += [label for label in range(len(kept)) if label not in order]
+    order += [label for label in range(len(groups)) if label not in order]
     for stretch in stretches:
         stretch.label = order.index(stretch.label)
     return centroids[order]

@@ -9,7 +9,7 @@ from data.ncssd.config import TurnsConfig
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
 
-VERSION = 1
+VERSION = 2
 _BACKCHANNEL_S = 1.0  # a shorter interjection does not end the turn it falls into
 
 Segment = tuple[float, float, int]
@@ -30,7 +30,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     """A scene to one row a dialogue: `start`, `end`, `turns`, `voices` (of speakers 0 and 1)."""
     config = context.config.turns
     turns = make_turns([(a, b, label) for a, b, label in row["segments"]], config)
-    base = {k: v for k, v in row.items() if k not in ("segments", "speech", "voices")}
+    base = {k: v for k, v in row.items() if k not in ("segments", "speech", "voices", "two_people")}
     rows = []
     for window in two_speaker_windows(turns):
         order = list(dict.fromkeys(turn.speaker for turn in window))
@@ -43,10 +43,18 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
             "turns": [_entry(turn, order.index(turn.speaker)) for turn in window],
             "gaps": [round(b.start - a.end, 3) for a, b in itertools.pairwise(window)],
             "voices": [row["voices"][label] for label in order],
+            "two_people": _chance(row, order),
         }
         reason = _reason(window, order, last - first, config)
+        if not reason and dialogue["two_people"] < config.min_two_people:
+            reason = "perhaps one speaker"
         rows.append(drop(dialogue, reason) if reason else dialogue)
     return rows or [drop(base, "no turns")]
+
+
+def _chance(row: Row, labels: list[int]) -> float:
+    """That the speakers of a window are two people; 0 for one alone."""
+    return next((c for a, b, c in row["two_people"] if {a, b} == set(labels)), 0.0)
 
 
 def make_turns(segments: list[Segment], config: TurnsConfig) -> list[Turn]:

@@ -1,0 +1,84 @@
+"""One person never becomes two by a change of manner; two who sound alike stay two."""
+
+import numpy as np
+import pytest
+
+from data.ncssd.one_person import OnePerson, evidence, load_one_person, make_tree, people
+from data.ncssd.one_person_training import fit
+from data.ncssd.stretches import Stretch, unit
+
+DIM = 50
+
+
+def group(rng: np.random.Generator, centre: np.ndarray, spread: float, num: int) -> list[Stretch]:
+    """Stretches of 2 s around a centre, each `spread` away from it as a tangent."""
+    noise = rng.standard_normal((num, DIM))
+    points = unit(centre + spread * unit(noise))
+    starts = (rng.permutation(400)[:num] * 100).tolist()
+    return [Stretch([(a, a + 100)], p) for a, p in zip(starts, points, strict=True)]
+
+
+def pair(distance: float, spread: float, num: int, seed: int) -> tuple[list[Stretch], ...]:
+    """Two groups whose centres lie `distance` (cosine) apart."""
+    rng = np.random.default_rng(seed)
+    one, aside = unit(rng.standard_normal((2, DIM)))
+    aside = unit(aside - (aside @ one) * one)
+    cosine = 1.0 - distance
+    two = cosine * one + np.sqrt(1.0 - cosine**2) * aside
+    return group(rng, one, spread, num), group(rng, two, spread, num)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("distance", "spread", "num", "two"),
+    [
+        (0.12, 0.60, 10, False),  # a reader who changes his manner
+        (0.21, 0.40, 25, True),  # two on one telephone line
+        (0.14, 0.80, 12, False),  # a reader through music
+        (0.04, 0.40, 25, False),
+        (0.85, 0.50, 20, True),  # a man and a woman
+        (0.85, 0.50, 5, True),  # one of whom says little
+        (0.40, 0.45, 20, True),
+        (0.12, 0.30, 3, False),  # too little to tell
+    ],
+)
+def test_the_distance_counts_by_the_spread_and_the_time(distance, spread, num, two, seed):
+    a, b = pair(distance, spread, num, seed)
+    chance = load_one_person().two_people(a, b)
+    assert (chance > 0.5) == two, chance
+    assert load_one_person().two_people(b, a) == pytest.approx(chance)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_people_are_found_though_nobody_says_how_many(seed):
+    judge = load_one_person()
+    rng = np.random.default_rng(seed)
+    for num in (1, 2, 3):
+        centres = unit(rng.standard_normal((num, DIM)))
+        groups = [group(rng, centre, 0.5, 12) for centre in centres]
+        found = people(make_tree([s for g in groups for s in g]), 4.0, judge)
+        assert sorted(map(len, found)) == [12] * num
+        assert {frozenset(map(id, g)) for g in groups} == {frozenset(map(id, g)) for g in found}
+
+
+def test_too_little_speech_is_nobody_of_its_own():
+    rng = np.random.default_rng(1)
+    one, other = unit(rng.standard_normal((2, DIM)))
+    some = group(rng, one, 0.4, 12) + group(rng, other, 0.4, 1)
+    assert len(people(make_tree(some), 4.0, load_one_person())) == 1
+    alone = group(rng, one, 0.4, 1)
+    assert people(make_tree(alone), 4.0, load_one_person()) == [alone]
+
+
+def test_the_fit_finds_what_tells_them_apart():
+    rng = np.random.default_rng(2)
+    examples = []
+    for seed in range(120):
+        two = bool(seed % 3 == 0)
+        distance = rng.uniform(0.3, 0.8) if two else rng.uniform(0.02, 0.15)
+        examples.append((evidence(*pair(distance, 0.5, 10, seed)), two))
+    judge = fit(examples)
+    assert isinstance(judge, OnePerson)
+    right = [(judge.two_people(*pair(0.5, 0.5, 10, s)) > 0.5) for s in range(200, 210)]
+    right += [(judge.two_people(*pair(0.05, 0.5, 10, s)) < 0.5) for s in range(200, 210)]
+    assert all(right)

@@ -165,6 +165,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"audio": {"middle": {}}}, "session.audio.middle", "unknown_parameter"),
     ({"no_such": 1}, "session.no_such", "unknown_parameter"),
     ({"no_such": None}, "session.no_such", "unknown_parameter"),
+    ({"instructions": "x" * 16_385}, "session.instructions", "out_of_range"),
+    ({"instructions": "Be brief. " * 2000}, "session.instructions", "out_of_range"),
 ]  # fmt: skip
 
 

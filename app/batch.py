@@ -194,7 +194,12 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="launch.py synth", description=main.__doc__)
     parser.add_argument("items", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--jobs", type=int, default=1, help="replies at once")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="replies at once, stepped together (default: 1, where a seed repeats bit by bit)",
+    )
     add_speaking(parser)
     args = parser.parse_args(argv)
     if args.jobs < 1:

@@ -53,7 +53,7 @@ def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel
         "Speech: held-out sentences, without history",
         settings,
         figures,
-        [_by_voice(rows, [chosen.items[i].voice for i in whole])],
+        [_by_voice(rows, [chosen.items[i].voice for i in whole]), *_failed(chosen.items, spoken)],
         examples,
     )
 
@@ -222,6 +222,16 @@ def _figures(
         ratio("retries", "replies with a retry", [reply.retries > 0 for reply in spoken],
               groups=said, scale=100, unit="%", **bars.RETRIES),
     ]  # fmt: skip
+
+
+def _failed(items: list[Item], spoken: list[Spoken]) -> list[Table]:
+    """What was wrong with replies, if anything was."""
+    rows = [
+        [reply.fault, item.text[:90]]
+        for item, reply in zip(items, spoken, strict=True)
+        if reply.fault
+    ]
+    return [Table("What failed", ["fault", "text"], rows[:20])] if rows else []
 
 
 def _by_voice(rows: dict[str, np.ndarray], voices: list[str]) -> Table:

@@ -1,17 +1,21 @@
 """A Kaldi data folder, and NeMo's manifest."""
 
 import json
+import logging
 from collections import defaultdict
 from pathlib import Path
 
 from data.ncssd.exports.utterances import utterances
 from data.ncssd.store import Row
 
+log = logging.getLogger(__name__)
+
 
 def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
     """`wav.scp`, `text`, `utt2spk`, `spk2utt`, `utt2dur`, `segments`, all sorted by C locale.
 
-    Paths are relative to the build's folder. A turn without text is left out of `text` alone.
+    Paths are relative to the build's folder. A turn without text is left out of `text` alone;
+    where no turn has one there is no `text`, and a warning says so.
     """
     found = sorted(utterances(ncssd, rows), key=lambda u: u.name)
     of_speaker: dict[str, list[str]] = defaultdict(list)
@@ -19,7 +23,11 @@ def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
         of_speaker[u.speaker].append(u.name)
     paths = {u.name: u.path.relative_to(ncssd.parent).as_posix() for u in found}
     _write(root / "wav.scp", [f"{name} {path}" for name, path in paths.items()])
-    _write(root / "text", [f"{u.name} {u.text}" for u in found if u.text])
+    texts = [f"{u.name} {u.text}" for u in found if u.text]
+    if texts:
+        _write(root / "text", texts)
+    else:
+        log.warning("no turn has a text: the Kaldi folder has no file `text`, as training needs")
     _write(root / "utt2spk", [f"{u.name} {u.speaker}" for u in found])
     _write(root / "utt2dur", [f"{u.name} {u.duration:.4f}" for u in found])
     _write(root / "segments", [f"{u.name} {u.name} 0.0000 {u.duration:.4f}" for u in found])
@@ -28,11 +36,14 @@ def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
 
 
 def write_nemo(root: Path, ncssd: Path, rows: list[Row]) -> None:
-    """`manifest.jsonl`: audio_filepath, duration, text, speaker and language a line."""
+    """`manifest.jsonl`: audio_filepath, duration, text, speaker and language a line.
+
+    Paths are relative to the manifest, as NeMo reads them, so they hold from any folder.
+    """
     lines = []
     for u in utterances(ncssd, rows):
         entry = {
-            "audio_filepath": u.path.relative_to(ncssd.parent).as_posix(),
+            "audio_filepath": (Path("..") / u.path.relative_to(ncssd.parent)).as_posix(),
             "duration": u.duration,
             "text": u.text,
             "speaker": u.speaker,

@@ -76,6 +76,17 @@ def test_kaldi_files_are_sorted_and_agree(built):
     assert [s for s, _ in table("spk2utt")] == sorted(s for s, _ in table("spk2utt"))
 
 
+def test_kaldi_has_no_empty_texts(built):
+    assert not (built / "kaldi" / "text").exists()  # it was built without a recogniser
+
+
+def test_paths_of_nemo_hold_from_its_manifest(built):
+    folder = built / "nemo"
+    lines = (folder / "manifest.jsonl").read_text().splitlines()
+    assert len(lines) == len(turns_of(built))
+    assert all((folder / json.loads(line)["audio_filepath"]).is_file() for line in lines)
+
+
 def test_scorers_read_the_rttm(built):
     pytest.importorskip("pyannote.database")
     from pyannote.database.util import load_rttm

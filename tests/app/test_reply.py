@@ -11,6 +11,7 @@ from app import reply
 from data.audio import read_audio, write_audio
 from data.errors import InputError
 from models.checkpoint import WEIGHTS
+from models.named_voices import NAMED
 from models.voice import load_voices, save_voices
 from tests.app.voice_sound import espeak_voice
 from tests.tiny import save_tiny
@@ -67,8 +68,8 @@ def test_who_names_no_voice_gets_the_folders_first(
         call(folder, tmp_path / "out.wav", "--voice", "slt")
 
 
-def test_the_first_bundled_voice_is_slt() -> None:
-    assert next(iter(load_voices(WEIGHTS))) == "slt"
+def test_the_bundle_has_the_voices_that_are_named() -> None:
+    assert list(load_voices(WEIGHTS)) == [name for name, _ in NAMED.values()]
 
 
 def test_the_dialogue_matters(weights: Path, dialogue: Path, tmp_path: Path) -> None:

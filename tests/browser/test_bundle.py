@@ -37,7 +37,7 @@ NAME, QUESTION, INTERRUPTION = (
 )
 TOKEN = "a-token-for-the-test"
 HOST = "repartee.test"  # not localhost: here the microphone needs HTTPS
-VOICE, OTHER_VOICE = "rms", "sally"
+VOICE, OTHER_VOICE = "owen", "imogen"
 
 # How many pixels of a picture belong to the pitch curve, and how many colours there are.
 LOOK = """canvas => {

@@ -186,7 +186,9 @@ def server(tmp_path: Path) -> Callable[[], Engines]:
 
     def start() -> Engines:
         library = Library(tmp_path / "library")
-        return Engines(load_speaker(weights, library=library), ToldRecognizer(), {}, library)
+        return Engines(
+            load_speaker(weights, library=library), ToldRecognizer(), {}, library=library
+        )
 
     return start
 

@@ -212,7 +212,7 @@ def test_a_cloned_voice_is_never_the_default(
     assert list(speaker.voices) == ["one", "two", "slt", "anna"]
     assert speaker.voices["two"].prompt is None  # the bundled one
     assert "two is left out: a bundled voice has its name" in caplog.text
-    Engines(speaker, ToldRecognizer(), {}, library).remove_voice("two")
+    Engines(speaker, ToldRecognizer(), {}, library=library).remove_voice("two")
     assert library.names() == ["anna"]
     assert speaker.voices["two"].prompt is None
 

@@ -18,7 +18,7 @@ from models.predictors.flow_omni import FlowOmni
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.predictors.ham_tts import HamTTS
 from models.predictors.thinker import ThinkerConfig, build_thinker
-from models.text.symbols import FIRST_SYMBOLS
+from models.text.symbols import stored_inventory
 from models.tokenizers.acoustic import AcousticTokenizer
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.configuration import (
@@ -54,7 +54,8 @@ def models_of(recipes: dict[str, Any]) -> dict[str, nn.Module]:
 
     def sized(name: str, **derived: Any) -> Any:
         if hasattr(recipes[name].model, "symbols"):
-            derived["symbols"] = FIRST_SYMBOLS
+            stored = WEIGHTS / f"{'semantic' if name == 'tokenizer' else name}.json"
+            derived["symbols"] = stored_inventory(json.loads(stored.read_text()))
         return dataclasses.replace(recipes[name].model, **derived)
 
     vocoder = recipes["vocoder"]

@@ -62,7 +62,8 @@ def folder_with_few(folder: Path, *names: str) -> Path:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_bundled_weights_have_the_inventory_of_their_time(name: str) -> None:
-    assert load_config(WEIGHTS, name, KINDS[name]).symbols == FIRST_SYMBOLS
+    symbols = load_config(WEIGHTS, name, KINDS[name]).symbols
+    assert len(symbols) >= len(FIRST_SYMBOLS) and symbols == SYMBOLS[: len(symbols)]
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -49,7 +49,9 @@ class Admission:
             raise self._busy()
         self._waiting += 1
         try:
-            await asyncio.wait_for(self._places.acquire(), self._settings.wait_s)
+            # Not wait_for: Python 3.11's forgets a cancellation that comes together with the place.
+            async with asyncio.timeout(self._settings.wait_s):
+                await self._places.acquire()
         except TimeoutError:
             raise self._busy() from None
         finally:

@@ -10,7 +10,6 @@ from app.api.admission import Admission
 from app.api.production import Production
 
 STALL_S = 30.0  # a listener who takes nothing for so long is not waited for
-_AGAIN_S = 0.2  # until what was cancelled and goes on is cancelled again
 
 
 class ProducedResponse(Response):
@@ -42,10 +41,9 @@ class ProducedResponse(Response):
         serving = asyncio.ensure_future(self._serve(send, left))
         try:
             await asyncio.wait({left, serving}, return_when=asyncio.FIRST_COMPLETED)
-            while not serving.done():
-                # A place that comes in the same moment can swallow what cancels the wait for it.
+            if not serving.done():
                 serving.cancel()
-                await asyncio.wait({serving}, timeout=_AGAIN_S)
+                await asyncio.wait({serving})
             if not serving.cancelled():
                 serving.result()
         finally:  # nothing is awaited here: the server may be cancelling this very task

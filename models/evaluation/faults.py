@@ -8,8 +8,8 @@ import torch
 
 from models.evaluation.melody import active_part
 from models.mel import HOP_SAMPLES, SAMPLE_RATE, LogMel
-from models.predictors.units import MARKS, units_of
-from models.text import normalise, phonemize
+from models.predictors.units import MARKS, units_of_text
+from models.text import normalise
 
 PHONE_S = 0.085  # the teachers' neutral speech, pauses included
 SHORTEST, LONGEST = 0.35, 2.5
@@ -24,7 +24,7 @@ _SILENT_RMS = 1e-3
 
 def expected_seconds(text: str) -> float:
     """How long a text takes in neutral speech, from its phones."""
-    units = units_of(phonemize([normalise(text, None)], None)[0])
+    units = units_of_text(normalise(text, None), None)
     return PHONE_S * sum(symbol not in MARKS for symbol in units.symbols)
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from data.audio.pcm import to_float, to_int16
+
 VERSION = 4  # raised when a judge measures in another way: what is cached then counts no more
 _WORTH_A_POOL = 6
 
@@ -110,7 +112,7 @@ class Panel:
 
 def _packed(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return (np.clip(value, -1, 1) * 32767).round().astype(np.int16)
+        return to_int16(np.clip(value, -1, 1))
     return value
 
 
@@ -124,10 +126,7 @@ def _key(question: tuple) -> str:
 
 def _judge(job: tuple[Callable[..., Any], tuple]) -> Any:
     judge, question = job
-    sounds = [
-        value.astype(np.float32) / 32767 if isinstance(value, np.ndarray) else value
-        for value in question
-    ]
+    sounds = [to_float(value) if isinstance(value, np.ndarray) else value for value in question]
     return judge(*sounds)
 
 

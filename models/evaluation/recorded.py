@@ -53,8 +53,8 @@ class _Utterance:
     @property
     def place(self) -> str:
         """Where it comes in an order that chance decides, the same one each time."""
-        name = f"{self.turn.audio.name if self.turn.audio else ''} {self.voice} {self.turn.text}"
-        return hashlib.sha256(name.encode()).hexdigest()
+        sound = self.turn.audio.name if self.turn.audio else ""
+        return _by_chance(f"{sound} {self.voice} {self.turn.text}")
 
     def item(self) -> Item:
         samples = self.turn.load()
@@ -63,6 +63,11 @@ class _Utterance:
         return Item(
             self.turn.text, self.voice, samples, phones, self.language, self.held_out
         )  # fmt: skip
+
+
+def _by_chance(name: str) -> str:
+    """Sorts names in an order that means nothing and is the same each time."""
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def is_held_out(voice: str) -> bool | None:
@@ -183,7 +188,7 @@ def _by_voice(root: Path, language: str | None) -> dict[tuple, list[_Utterance]]
 def _fairly(by_voice: dict[tuple, list[_Utterance]]) -> Iterator[tuple[tuple, list[_Utterance]]]:
     """Voices of all strata by turns, held-out ones and strangers first."""
     strata: dict[tuple, list[tuple]] = defaultdict(list)
-    for key in sorted(by_voice, key=lambda k: hashlib.sha256(k[2].encode()).hexdigest()):
+    for key in sorted(by_voice, key=lambda k: _by_chance(k[2])):
         strata[key[1] == "False", key[0]].append(key)
     for row in itertools.zip_longest(*(strata[name] for name in sorted(strata))):
         yield from ((key, by_voice[key]) for key in row if key is not None)
@@ -221,7 +226,7 @@ def _divided(found: list[_Utterance]) -> tuple[list[_Utterance], list[_Utterance
 def _round_robin(by_voice: dict[tuple, list[_Utterance]], num: int) -> list[_Utterance]:
     """Takes from stratum after stratum, and in each from voice after voice, each text once."""
     strata: dict[tuple, list[list[_Utterance]]] = defaultdict(list)
-    for key in sorted(by_voice, key=lambda k: hashlib.sha256(k[2].encode()).hexdigest()):
+    for key in sorted(by_voice, key=lambda k: _by_chance(k[2])):
         strata[key[:2]].append(list(by_voice[key]))
     queues = [_in_turn(voices) for _, voices in sorted(strata.items())]
     chosen: list[_Utterance] = []

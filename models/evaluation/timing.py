@@ -12,8 +12,8 @@ from data.audio import SAMPLE_RATE
 from models.evaluation.melody import active_span
 from models.mel import HOP_SAMPLES, LogMel
 from models.predictors.phones import unit_ends
-from models.predictors.units import units_of
-from models.text import normalise, phonemize
+from models.predictors.units import units_of_text
+from models.text import normalise
 
 Word = tuple[str, float, float]
 """A word with its start and end in seconds."""
@@ -24,7 +24,7 @@ _SLOPE_WEIGHT = 3.0  # of how the spectrum changes, beside what it is
 
 def word_times(phones: list[tuple[str, float, float]], text: str) -> list[Word]:
     """The words of a text as a reply tells them, at the times of the teacher's phones."""
-    units = units_of(phonemize([normalise(text, None)], None)[0])
+    units = units_of_text(normalise(text, None), None)
     ends = unit_ends(phones, units)
     starts = np.concatenate([[0.0], ends[:-1]])
     return [(word, float(starts[a]), float(ends[b - 1])) for word, a, b in units.words if b > a]

@@ -101,9 +101,9 @@ def pieces_of(units: Units, most: int) -> list[Units]:
     return pieces
 
 
-def units_of_text(text: str) -> Units:
-    """A normalised text as units; `no_text` where it is empty."""
-    return units_of(phonemize([text])[0]) if text else no_text()
+def units_of_text(text: str, language: str | None = "en-us") -> Units:
+    """A normalised text as units; `no_text` where it is empty. For `language` see `phonemize`."""
+    return units_of(phonemize([text], language)[0]) if text else no_text()
 
 
 def no_text(language: str = "en-us") -> Units:

@@ -49,9 +49,7 @@ def test_no_file_can_be_written(
     command: str, state: str, inputs: Path, disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make(disk, state)
-    before = names(disk)
-    line = refused(to_file(inputs, disk / "a.wav")[command], capsys)
-    assert SAID[state] in line and names(disk) == before, line
+    leaves_nothing(to_file(inputs, disk / "a.wav")[command], state, disk, capsys)
 
 
 @pytest.mark.usefixtures("no_models")
@@ -61,12 +59,18 @@ def test_no_folder_can_be_written(
     command: str, state: str, inputs: Path, disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make(disk, state)
-    before = names(disk)
-    line = refused(to_folder(inputs, disk / "new")[command], capsys)
-    assert SAID[state] in line and names(disk) == before, line
+    leaves_nothing(to_folder(inputs, disk / "new")[command], state, disk, capsys)
 
 
 SAID = {"full": "No space left on device", "read-only": "Read-only file system"}
+
+
+def leaves_nothing(
+    command: list[str], state: str, disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = names(disk)
+    line = refused(command, capsys)
+    assert SAID[state] in line and names(disk) == before, line
 
 
 def make(disk: Path, state: str) -> None:

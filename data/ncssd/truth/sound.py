@@ -6,6 +6,7 @@ import av
 import numpy as np
 
 from data.audio import SAMPLE_RATE, resample
+from data.audio.pcm import to_int16
 from data.errors import InputError
 from data.files import atomic_path
 from data.ncssd.truth.timeline import Timeline
@@ -123,7 +124,7 @@ def write_media(path: Path, samples: np.ndarray, sample_rate: int, channels: int
         shift = max(1, sample_rate // 5000)
         tracks.append(0.8 * np.concatenate([np.zeros(shift, np.float32), tracks[0][:-shift]]))
     channels = len(tracks)
-    pcm = np.clip(np.rint(np.stack(tracks, 1) * 32767), -32768, 32767).astype(np.int16).reshape(-1)
+    pcm = to_int16(np.stack(tracks, 1)).reshape(-1)
     layout = "stereo" if channels == 2 else "mono"
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format=container) as output:
         stream = output.add_stream(codec, rate=sample_rate, layout=layout)

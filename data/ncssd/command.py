@@ -238,9 +238,10 @@ def _score(argv: list[str]) -> int:
 def _train_segmentation(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="launch.py build train-segmentation",
-        description="Trains the segmentation network on recordings made from a corpus.",
+        description="Trains the segmentation network on recordings made from corpora. Stopped, the "
+        "same command goes on from the last round.",
     )
-    parser.add_argument("corpus", type=Path)
+    parser.add_argument("corpus", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True, help="the file of weights to make")
     parser.add_argument("--minutes", type=float, default=400.0, help="of sound in a round")
     parser.add_argument("--rounds", type=int, default=10, help="each of other recordings")
@@ -248,7 +249,7 @@ def _train_segmentation(argv: list[str]) -> int:
     parser.add_argument("--batch", type=int, default=16, help="examples of 10 s a step")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--begin", type=Path, help="weights to begin with")
-    parser.add_argument("--limit", type=int, default=2000, help="dialogues of the corpus to use")
+    parser.add_argument("--limit", type=int, default=2000, help="dialogues of a corpus to use")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     _check_weights(arguments.out)

@@ -1,20 +1,28 @@
 """Trains the segmentation network on recordings made from a corpus in NCSSD layout.
 
-Everything is made here: who speaks when, the background, the codec's band and the level. No
-recording is heard for long: after each round others are made.
+Everything is made here: who speaks when, the room, the background, the codec and the level. No
+recording is heard for long: after each round others are made. A training that is stopped goes on
+from its last round.
 """
 
 import itertools
+import json
+import math
 import random
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor
 
-from data.audio import SAMPLE_RATE, resample
+from data.audio import SAMPLE_RATE, read_audio, resample
+from data.errors import InputError
+from data.files import atomic_write
 from data.ncssd.features import FRAME_S
 from data.ncssd.powerset import CLASSES, NUM_TRACKS, OVERLAPS, PERMUTATIONS
 from data.ncssd.segmentation import (
@@ -25,11 +33,18 @@ from data.ncssd.segmentation import (
     load_segmentation,
     save_segmentation,
 )
-from data.ncssd.truth.clips import Clip, read_clips
-from data.ncssd.truth.sound import add_background, mix
-from data.ncssd.truth.timeline import Habits, Timeline, make_timeline
+from data.ncssd.truth.clips import Clip, read_corpora
+from data.ncssd.truth.conditions import record
+from data.ncssd.truth.sound import FILES, write_media
+from data.ncssd.truth.timeline import Habits, Timeline, make_pair, make_timeline, person
 
 _LINE_S = 150.0
+_CONDITIONS = {"clean": 0.25, "noise": 0.2, "music": 0.2, "room": 0.2, "telephone": 0.15}
+_SNR_DB = (3.0, 30.0)
+_CODED = 0.2  # share of recordings that went through a codec
+_CODECS = ("mp3", "ogg", "mp4")
+_CLOSE = 8  # a pair of close voices: one of this many nearest in pitch
+_WARM_UP = 0.1  # share of the steps
 # two voices at once are rare where people talk, and the hardest to hear: more of them to learn from
 _HABITS = Habits(gap_mean_s=0.1, backchannel_share=0.7)
 _OVERLAP_WEIGHT = 2.0
@@ -45,7 +60,17 @@ class TrainingPlan:
     batch: int = 16
     lr: float = 2e-3
     seed: int = 0
-    limit: int = 2000  # dialogues of the corpus
+    limit: int = 2000  # dialogues of a corpus
+
+    @property
+    def steps_a_round(self) -> int:
+        return -(-self.steps // self.rounds)
+
+    def lr_at(self, step: int) -> float:
+        """Rises over the first tenth of the steps, then falls as a cosine."""
+        rising = (step + 1) / max(1.0, _WARM_UP * self.steps)
+        falling = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
+        return self.lr * min(rising, falling)
 
 
 def tracks_of(line: Timeline, num_frames: int) -> np.ndarray:
@@ -74,13 +99,7 @@ def make_examples(
     inputs, targets = [], []
     made = 0.0
     for index in itertools.count(turn * 100_000):
-        line = make_timeline(clips, _LINE_S, random.Random(f"train-{plan.seed}-{index}"), _HABITS)
-        rng = np.random.default_rng([plan.seed, 7, index])
-        kind = ["clean", "noise", "music"][int(rng.choice(3, p=[0.4, 0.35, 0.25]))]
-        samples = add_background(*mix(line, rng), kind, rng.uniform(3.0, 30.0), rng)
-        band = int(rng.choice([8_000, 12_000, 16_000, SAMPLE_RATE]))
-        samples = resample(resample(samples, SAMPLE_RATE, band), band, 16_000)
-        samples *= 10 ** (rng.uniform(-20.0, 0.0) / 20)
+        line, samples = _recording(clips, plan.seed, index)
         frames = frames_of(samples, config)
         tracks = tracks_of(line, frames.shape[0])
         for first in range(0, frames.shape[0] - WINDOW, WINDOW):
@@ -92,6 +111,42 @@ def make_examples(
         if made >= plan.minutes_of_sound:
             return np.stack(inputs), np.stack(targets)
     raise AssertionError("itertools.count ends never")
+
+
+def _recording(clips: dict[str, list[Clip]], seed: int, index: int) -> tuple[Timeline, np.ndarray]:
+    """Who speaks when, and samples [T] at 16 kHz: changing people, or two of close pitch."""
+    draw = random.Random(f"train-{seed}-{index}")
+    rng = np.random.default_rng([seed, 7, index])
+    if index % 2:
+        line = make_timeline(clips, _LINE_S, draw, _HABITS)
+    else:
+        line = make_pair(close_pair(clips, draw), _LINE_S, draw, _HABITS)
+    condition = str(rng.choice(list(_CONDITIONS), p=list(_CONDITIONS.values())))
+    samples = record(line, condition, rng.uniform(*_SNR_DB), rng)
+    if rng.random() < _CODED:
+        samples = _coded(samples, str(rng.choice(_CODECS)), rng)
+    band = int(rng.choice([8_000, 12_000, 16_000, SAMPLE_RATE]))
+    samples = resample(resample(samples, SAMPLE_RATE, band), band, 16_000)
+    return line, samples * np.float32(10 ** (rng.uniform(-20.0, 0.0) / 20))
+
+
+def close_pair(clips: dict[str, list[Clip]], rng: random.Random) -> list[list[Clip]]:
+    """The clips of two people whose voices lie close in pitch."""
+    pitch = {voice: float(np.median([c.f0_hz for c in own])) for voice, own in clips.items()}
+    talkative = [voice for voice, own in clips.items() if len(own) >= 4] or list(clips)
+    first = rng.choice(talkative)
+    others = [voice for voice in talkative if person(voice) != person(first)]
+    others.sort(key=lambda voice: abs(math.log((pitch[voice] + 1) / (pitch[first] + 1))))
+    return [clips[first], clips[rng.choice((others or talkative)[:_CLOSE])]]
+
+
+def _coded(samples: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Samples [T] at 24 kHz as a lossy codec gives them back."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"sound.{kind}"
+        write_media(path, samples, int(rng.choice(FILES[kind][2])))
+        heard = read_audio(path)
+    return np.pad(heard, (0, max(0, samples.shape[0] - heard.shape[0])))[: samples.shape[0]]
 
 
 def loss_of(logits: Tensor, classes: Tensor) -> Tensor:
@@ -110,52 +165,108 @@ def loss_of(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def train(
-    corpus: Path, plan: TrainingPlan, weights: Path, begin: Path | None = None
+    corpora: list[Path], plan: TrainingPlan, weights: Path, begin: Path | None = None
 ) -> list[float]:
     """Trains, saves at the end, and returns the loss of every 50 steps.
 
     Args:
-        corpus: in NCSSD layout.
+        corpora: in NCSSD layout.
         plan: how long, on how much.
-        weights: where they are saved; what lies there stays until training is over.
+        weights: where they are saved; what lies there stays until training is over. Beside it a
+            checkpoint of each round, from which the same call goes on.
         begin: weights to begin with; None begins at random.
 
     Raises:
-        InputError: a corpus that cannot be used.
+        InputError: a corpus that cannot be used, or a checkpoint of another training.
     """
     torch.manual_seed(plan.seed)
     torch.set_num_threads(1)
     config = SegmentationConfig()
     model = Segmentation(config) if begin is None else load_segmentation(begin).train()
     optimizer = torch.optim.AdamW(model.parameters(), plan.lr, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.lr, plan.steps, pct_start=0.1)
+    checkpoint = Checkpoint(weights, plan, corpora, begin)
+    done = checkpoint.load(model, optimizer)
     history, running = [], 0.0
-    for step, (frames, classes) in enumerate(_batches(corpus, plan, model.config), 1):
+    for step, (frames, classes) in enumerate(_batches(corpora, plan, model.config, done), done):
+        if step > done and step % plan.steps_a_round == 0:
+            checkpoint.save(model, optimizer, step)
+        for group in optimizer.param_groups:
+            group["lr"] = plan.lr_at(step)
         loss = loss_of(model(frames), classes)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        schedule.step()
         running += float(loss.detach())
-        if step % 50 == 0:
+        if (step + 1) % 50 == 0:
             history.append(running / 50)
             running = 0.0
-            print(f"step {step}: loss {history[-1]:.4f}", flush=True)
+            print(f"step {step + 1}: loss {history[-1]:.4f}", flush=True)
     save_segmentation(model, weights)
+    checkpoint.remove()
     return history
 
 
+class Checkpoint:
+    """The state of a training between two rounds, in safetensors beside the weights to come."""
+
+    def __init__(
+        self, weights: Path, plan: TrainingPlan, corpora: list[Path], begin: Path | None
+    ) -> None:
+        self.path = weights.with_suffix(".training.safetensors")
+        self._about = json.dumps([asdict(plan), [str(c) for c in corpora], str(begin)])
+
+    def load(self, model: Segmentation, optimizer: torch.optim.Optimizer) -> int:
+        """Takes up what lies there; returns how many steps were done.
+
+        Raises:
+            InputError: it is of other settings.
+        """
+        if not self.path.is_file():
+            return 0
+        with safe_open(self.path, "pt") as file:
+            about = file.metadata()
+            if about["about"] != self._about:
+                raise InputError(
+                    f"{self.path} is of a training with other settings; give the same command to "
+                    "go on, or remove it to begin anew"
+                )
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        step = int(about["step"])
+        for name, value in model.named_parameters():
+            value.data.copy_(state[f"{name} value"])
+            optimizer.state[value] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": state[f"{name} exp_avg"],
+                "exp_avg_sq": state[f"{name} exp_avg_sq"],
+            }
+        print(f"goes on after step {step}", flush=True)
+        return step
+
+    def save(self, model: Segmentation, optimizer: torch.optim.Optimizer, step: int) -> None:
+        """Keeps all that the steps from `step` on depend on."""
+        state = {}
+        for name, value in model.named_parameters():
+            state[f"{name} value"] = value.detach()
+            for key in ("exp_avg", "exp_avg_sq"):
+                state[f"{name} {key}"] = optimizer.state[value][key]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.path, save(state, {"about": self._about, "step": str(step)}))
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
 def _batches(
-    corpus: Path, plan: TrainingPlan, config: SegmentationConfig
+    corpora: list[Path], plan: TrainingPlan, config: SegmentationConfig, first: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Frames [B, 500, num_inputs] and classes [B, 500], `plan.steps` times."""
-    clips = read_clips(corpus, plan.limit)
-    rng = np.random.default_rng(plan.seed)
-    each = -(-plan.steps // plan.rounds)
-    for step in range(plan.steps):
-        if step % each == 0:
-            inputs, targets = make_examples(clips, plan, config, step // each)
+    """Frames [B, 500, num_inputs] and classes [B, 500] of step `first` and all after it."""
+    clips = read_corpora(corpora, plan.limit)
+    for step in range(first, plan.steps):
+        if step == first or step % plan.steps_a_round == 0:
+            turn = step // plan.steps_a_round
+            inputs, targets = make_examples(clips, plan, config, turn)
+            rng = np.random.default_rng([plan.seed, 3, turn])
         pick = rng.integers(0, inputs.shape[0], plan.batch)
         frames = torch.from_numpy(inputs[pick].astype(np.float32))
         # levels differ between recordings more than between the examples of one

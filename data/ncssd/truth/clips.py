@@ -13,7 +13,7 @@ from data.dialogue import Turn, read_ncssd
 from data.errors import InputError
 
 PAUSE_S = 0.3  # a longer silence inside an utterance parts two spans of speech
-_FINE_S = 0.05
+_FINE_S = 0.1  # the closures of plosives are shorter
 _SILENT = {"pau", "sil", "SIL", "#", "_", "", "h#"}
 _FLOOR_DB = -40.0  # below the loudest 20 ms: silence, where no phones say so
 
@@ -26,7 +26,7 @@ class Clip:
     text: str
     path: Path
     spans: tuple[tuple[float, float], ...]
-    fine: tuple[tuple[float, float], ...]  # the same, parted at every silence over 50 ms
+    fine: tuple[tuple[float, float], ...]  # the same, parted at every silence over 0.1 s
     f0_hz: float = 0.0  # as the corpus gives it; 0 where it gives none
 
     @property
@@ -51,8 +51,9 @@ def read_clips(
     """Every utterance with sound, by voice, in the order of the corpus.
 
     Args:
-        root: a corpus in NCSSD layout. "voice" and "phones" are used where they are there;
-            otherwise a speaker is a voice of its dialogue, and speech is where it is loud.
+        root: a corpus in NCSSD layout. Speech is what sounds, and where "phones" are there, only
+            within them: a synthesizer's phones reach into the silence after them. Without "voice"
+            a speaker is a voice of its dialogue.
         limit: the most dialogues that are read; 0 reads all.
         voices: patterns of the names wanted, as of file names.
         least: utterances that a voice must have.
@@ -85,13 +86,30 @@ def read_clips(
     return found
 
 
+def read_corpora(roots: list[Path], limit: int = 0) -> dict[str, list[Clip]]:
+    """The clips of several corpora; a voice of the same name is the same."""
+    clips: dict[str, list[Clip]] = defaultdict(list)
+    for root in roots:
+        for voice, own in read_clips(root, limit).items():
+            clips[voice] += own
+    return dict(sorted(clips.items()))
+
+
 def _spans(turn: Turn) -> list[tuple[float, float]]:
+    sounding = _loud(read_audio(turn.audio)) if turn.audio else []
     phones: Any = turn.extra.get("phones")
     if phones:
-        sounding = [(float(a), float(b)) for name, a, b in phones if name not in _SILENT]
-    else:
-        sounding = _loud(read_audio(turn.audio)) if turn.audio else []
+        spoken = [(float(a), float(b)) for name, a, b in phones if name not in _SILENT]
+        sounding = _common(sounding, join(spoken, _FINE_S))
     return join(sounding, _FINE_S)
+
+
+def _common(
+    some: list[tuple[float, float]], others: list[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Where both lists have a span, in order."""
+    pairs = [(max(a, c), min(b, d)) for a, b in some for c, d in others]
+    return [(a, b) for a, b in pairs if b > a]
 
 
 def join(spans: list[tuple[float, float]], pause_s: float) -> list[tuple[float, float]]:
@@ -110,4 +128,4 @@ def _loud(samples: np.ndarray) -> list[tuple[float, float]]:
     frames = samples[: samples.shape[0] // size * size].reshape(-1, size)
     level = 10.0 * np.log10((frames**2).mean(axis=1) + 1e-12)
     loud = np.flatnonzero(level > level.max(initial=-120.0) + _FLOOR_DB)
-    return [(i / 50, (i + 1) / 50) for i in loud.tolist()]
+    return join([(i / 50, (i + 1) / 50) for i in loud.tolist()], 1e-6)

@@ -1,7 +1,7 @@
 """How a timeline is recorded: in a room, over the telephone, one speaker a channel, ..."""
 
 import numpy as np
-from scipy.signal import butter, fftconvolve, sosfilt
+from scipy.signal import butter, oaconvolve, sosfilt
 
 from data.audio import SAMPLE_RATE, resample
 from data.ncssd.truth.sound import add_background, mix_voices
@@ -43,7 +43,7 @@ def reverberate(samples: np.ndarray, seconds: float, rng: np.random.Generator) -
     tail[: SAMPLE_RATE // 400] = 0.0  # nothing comes back within 2.5 ms
     tail *= 10 ** (-rng.uniform(*_DIRECT_DB) / 20) / np.sqrt((tail**2).sum())
     tail[0] = 1.0
-    return fftconvolve(samples, tail.astype(np.float32))[: samples.shape[0]].astype(np.float32)
+    return oaconvolve(samples, tail.astype(np.float32))[: samples.shape[0]].astype(np.float32)
 
 
 def telephone(samples: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The segmentation network: its shapes, what it learns from, and that it can be trained anew."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from data.ncssd.segmentation import (
 from data.ncssd.segmentation_training import (
     TrainingPlan,
     classes_of,
+    close_pair,
     loss_of,
     make_examples,
     tracks_of,
@@ -97,14 +100,14 @@ def test_training_that_is_stopped_leaves_the_weights_that_were_there(tmp_path, m
     weights = tmp_path / "segmentation.safetensors"
     weights.write_bytes(b"trained for long")
 
-    def batches(corpus, plan, config):
+    def batches(corpora, plan, config, first):
         for _ in range(100):
             yield torch.zeros(1, 4, config.num_inputs), torch.zeros(1, 4, dtype=torch.long)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(segmentation_training, "_batches", batches)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, TrainingPlan(), weights)
+        train([tmp_path], TrainingPlan(), weights)
     assert weights.read_bytes() == b"trained for long"
     assert list(tmp_path.iterdir()) == [weights]
 
@@ -118,7 +121,7 @@ def test_training_says_where_it_writes_before_it_begins(tmp_path, verb):
             main([verb, str(tmp_path), "--out", str(out)])
 
 
-def test_it_can_be_trained_anew_and_loaded(tmp_path):
+def write_corpus(root) -> None:
     for number in range(3):
         pair = (number, (number + 1) % 3)
         turns = [
@@ -126,10 +129,32 @@ def test_it_can_be_trained_anew_and_loaded(tmp_path):
         ]
         for turn in turns:
             turn.extra["voice"] = f"voice {pair[turn.speaker]}"
-        write_ncssd_dialogue(tmp_path / "corpus", Dialogue(str(number), turns))
-    weights = tmp_path / "w" / "segmentation.safetensors"
+        write_ncssd_dialogue(root, Dialogue(str(number), turns))
+
+
+def test_it_can_be_trained_anew_stopped_and_loaded(tmp_path, monkeypatch):
+    """Stopped in its second round, the same call goes on and gives the same bytes."""
+    write_corpus(tmp_path / "corpus")
+    weights, stopped = tmp_path / "w" / "whole.safetensors", tmp_path / "w" / "halves.safetensors"
     plan = TrainingPlan(minutes_of_sound=1.0, steps=4, rounds=2, batch=2, limit=3, seed=3)
-    train(tmp_path / "corpus", plan, weights)
+    corpora = [tmp_path / "corpus", tmp_path / "corpus"]
+    train(corpora, plan, weights)
+
+    lasts = iter([False, False, False, True])
+
+    def interrupted(logits, classes):
+        if next(lasts):
+            raise KeyboardInterrupt
+        return loss_of(logits, classes)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(segmentation_training, "loss_of", interrupted)
+        train(corpora, plan, stopped)
+    with pytest.raises(InputError, match="other settings"):
+        train(corpora[:1], plan, stopped)
+    train(corpora, plan, stopped)
+    assert stopped.read_bytes() == weights.read_bytes()
+    assert {path.suffixes[0] for path in stopped.parent.iterdir()} == {".safetensors", ".json"}
     model = load_segmentation(weights)
     assert model.config == load_segmentation().config, "the bundled one has the shape in use"
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
@@ -137,3 +162,39 @@ def test_it_can_be_trained_anew_and_loaded(tmp_path):
     rounds = [make_examples(clips, plan, model.config, turn)[0] for turn in (0, 0, 1)]
     assert np.array_equal(rounds[0], rounds[1]), "a seed repeats"
     assert not np.array_equal(rounds[0][:2], rounds[2][:2]), "each round has other recordings"
+
+
+def test_close_pairs_are_two_people_of_near_pitch():
+    span = ((0.0, 1.0),)
+    hz = {"kokoro-a": 100.0, "kokoro-a+t1.06": 100.0, "kokoro-b": 108.0, "kokoro-c": 220.0}
+    hz |= {f"kokoro-low{i}": 90.0 + i for i in range(8)}
+    clips = {v: [Clip(v, "", None, span, span, f0)] * 4 for v, f0 in hz.items()}  # type: ignore[arg-type]
+    for seed in range(40):
+        first, second = close_pair(clips, random.Random(seed))
+        voices = {first[0].voice, second[0].voice}
+        assert len(voices) == 2 and voices != {"kokoro-a", "kokoro-a+t1.06"}
+        assert "kokoro-c" in voices or max(hz[v] for v in voices) < 120.0
+
+
+@pytest.mark.parametrize(
+    ("phones", "expected"),
+    [
+        (None, [(0.3, 0.7)]),
+        ([["pau", 0.0, 0.1], ["a", 0.1, 1.0]], [(0.3, 0.7)]),
+        ([["a", 0.4, 0.6]], [(0.4, 0.6)]),
+        ([["a", 0.0, 0.5], ["pau", 0.5, 1.0]], [(0.3, 0.5)]),
+        ([["a", 0.2, 0.45], ["pau", 0.45, 0.6], ["b", 0.6, 1.0]], [(0.3, 0.45), (0.6, 0.7)]),
+    ],
+)
+def test_speech_is_what_sounds_within_the_phones(tmp_path, phones, expected):
+    """Kokoro's phones reach up to 0.4 s into the silence behind them."""
+    rng = np.random.default_rng(0)
+    samples = np.full(24_000, 1e-5, np.float32) * rng.standard_normal(24_000)
+    samples[7_200:16_800] += 0.1 * rng.standard_normal(9_600)
+    for number in range(3):
+        turn = Turn(0, "a", samples=samples.astype(np.float32), extra={"voice": f"v{number}"})
+        if phones is not None:
+            turn.extra["phones"] = phones
+        write_ncssd_dialogue(tmp_path, Dialogue(str(number), [turn]))
+    found = next(iter(read_clips(tmp_path).values()))[0].fine
+    assert np.allclose(found, expected, atol=0.021)

@@ -12,6 +12,7 @@ from torch import Tensor
 from data.errors import InputError, MissingModelError
 from data.limits import last_words
 from kernels.int8_linear import with_int8_linears
+from kernels.packed_linear import with_packed_layers
 from models.checkpoint import WEIGHTS, load_model
 from models.device import parse_device
 from models.dialogue_state import (
@@ -126,6 +127,10 @@ class Speaker:
         acoustic_decoder = None
         if any(talker.frames == "acoustic" for talker in talkers):
             acoustic_decoder = load_acoustic_decoder(folder)
+        if where.type == "cpu":
+            for model in (prior, acoustic_decoder, decoder):
+                if model is not None and not isinstance(model, EncodecDecoder):
+                    with_packed_layers(model)
         parts = (tokenizer, style, posterior, prior, decoder, talkers, load_voices(folder))
         return cls(*parts, where, acoustic_decoder)
 

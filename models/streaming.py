@@ -14,14 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels.depthwise_norm import depthwise_norm
+from kernels.packed_linear import PackedLinear
+
 
 @dataclass
 class ConvState:
     """The inputs that a causal convolution still needs, `[B, pad, C]`, and of a block with a
-    condition what that says, `[B, 1, 2 C]`: a stream has one condition from beginning to end."""
+    condition the scale and shift that it says, each `[B, C]`: a stream has one condition from
+    beginning to end."""
 
     past: Tensor
-    modulation: Tensor | None = None
+    modulation: tuple[Tensor, Tensor] | None = None
 
     def join(self, x: Tensor) -> Tensor:
         """What is kept and `x` `[B, T, C]` as one, `[B, pad + T, C]`; its end is kept from now."""
@@ -46,8 +50,11 @@ class CausalConv1d(nn.Module):
         return ConvState(torch.zeros(batch, self.pad, channels, device=device, dtype=dtype))
 
     def forward(self, x: Tensor, state: ConvState | None = None) -> Tensor:
-        padded = F.pad(x, (0, 0, self.pad, 0)) if state is None else state.join(x)
-        return self.conv(padded.transpose(1, 2)).transpose(1, 2)
+        return self.conv(self.with_past(x, state).transpose(1, 2)).transpose(1, 2)
+
+    def with_past(self, x: Tensor, state: ConvState | None) -> Tensor:
+        """`x` `[B, T, C]` with what came before it in front, `[B, pad + T, C]`."""
+        return F.pad(x, (0, 0, self.pad, 0)) if state is None else state.join(x)
 
 
 class ConvNeXtBlock(nn.Module):
@@ -78,17 +85,31 @@ class ConvNeXtBlock(nn.Module):
     def forward(
         self, x: Tensor, state: ConvState | None = None, condition: Tensor | None = None
     ) -> Tensor:
-        h = self.norm(self.depthwise(x, state))
-        if self.modulate is not None:
-            assert condition is not None, "this block was built with a condition"
-            modulation = None if state is None else state.modulation
-            if modulation is None:
-                modulation = self.modulate(condition)[:, None]
-            if state is not None:
-                state.modulation = modulation
-            scale, shift = modulation.chunk(2, dim=-1)
-            h = h * (1 + scale) + shift
-        return x + self.reduce(F.gelu(self.expand(h), approximate="tanh"))
+        scale, shift = self._modulation(state, condition)
+        conv = self.depthwise.conv
+        past = self.depthwise.with_past(x, state)
+        h = depthwise_norm(past, conv.weight, conv.bias, scale, shift)
+        return x + self.reduce(self._expanded(h))
+
+    def _modulation(
+        self, state: ConvState | None, condition: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Scale and shift of what is normalised, each `[B or 1, dim]`."""
+        if self.modulate is None:
+            return self.norm.weight[None], self.norm.bias[None]
+        assert condition is not None, "this block was built with a condition"
+        modulation = None if state is None else state.modulation
+        if modulation is None:
+            scale, shift = self.modulate(condition).chunk(2, dim=-1)
+            modulation = (1 + scale, shift)
+        if state is not None:
+            state.modulation = modulation
+        return modulation
+
+    def _expanded(self, h: Tensor) -> Tensor:
+        if isinstance(self.expand, PackedLinear):
+            return self.expand.with_gelu(h)
+        return F.gelu(self.expand(h), approximate="tanh")
 
 
 class ConvNeXtStack(nn.Module):

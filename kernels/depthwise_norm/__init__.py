@@ -1,0 +1,6 @@
+"""A depthwise convolution over time, then a scaled and shifted layer norm over channels."""
+
+from kernels.depthwise_norm.cpu import depthwise_norm
+from kernels.depthwise_norm.reference import depthwise_norm_reference
+
+__all__ = ["depthwise_norm", "depthwise_norm_reference"]

@@ -1,0 +1,47 @@
+"""`python3 -m kernels.packed_linear.benchmark`: milliseconds of a layer with a GELU, by its rows.
+
+The layer is the first of the decoder's ConvNeXt blocks. One thread, medians of the thread's own
+time, one JSON object a line.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kernels.packed_linear import PackedLinear
+
+_SHAPE = (320, 960)
+_REPEATS = 60
+
+
+def main() -> None:
+    """Prints the table."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    linear = nn.Linear(*_SHAPE)
+    packed = PackedLinear(linear)
+    for rows in (8, 16, 44, 64, 128, 512):
+        x = torch.randn(rows, _SHAPE[0])
+        found: dict[str, float] = {"rows": rows}
+        found["plain_ms"] = _median_ms(lambda x: F.gelu(linear(x), approximate="tanh"), x)
+        found["packed_ms"] = _median_ms(packed.with_gelu, x)
+        print(json.dumps(found))
+
+
+def _median_ms(layer: Callable[[Tensor], Tensor], x: Tensor) -> float:
+    times = []
+    with torch.inference_mode():
+        for _ in range(_REPEATS):
+            begun = time.thread_time()
+            layer(x)
+            times.append(1000 * (time.thread_time() - begun))
+    return round(statistics.median(times), 3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""y = x W^T + b in float32 by oneDNN, with W reordered once instead of at every call.
+
+PyTorch's own products go to MKL, which uses AVX2 on processors of other makers even where there is
+AVX-512; oneDNN then takes less than half the time (`benchmark.py`). A GELU costs next to nothing
+when it is applied while a product is still in registers.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# oneDNN compiles a product for each number of rows and keeps it (0.4 MB and a millisecond each), so
+# rows come in these numbers only. On AVX-512 a row's result does not depend on which of them.
+TILES = (8, 16, 32, 64)
+
+
+class PackedLinear(nn.Module):
+    """In the place of a trained `nn.Linear`: inputs `[..., K]`, outputs `[..., N]`, float32."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self._product = _Product(linear.weight, linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._product(x, "none")
+
+    def with_gelu(self, x: Tensor) -> Tensor:
+        """The outputs through a GELU, by its approximation with tanh."""
+        return self._product(x, "gelu")
+
+
+class PackedConv1d(nn.Module):
+    """In the place of a trained `nn.Conv1d` without groups, padding and dilation: `[B, C, T]` to
+    `[B, N, T']`. Fast where a transposed `[B, T, C]` comes in, as from our causal convolutions."""
+
+    def __init__(self, conv: nn.Conv1d) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = conv.in_channels, conv.out_channels
+        self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
+        self._product = _Product(conv.weight.transpose(1, 2).flatten(1), conv.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = x.transpose(1, 2).unfold(1, self.kernel, self.stride).transpose(2, 3)
+        return self._product(windows.flatten(2), "none").transpose(1, 2)
+
+
+class _Product:
+    """A matrix `[N, K]` in oneDNN's layout, and a bias. No module: the layout has no other device
+    or type to go to, and no state dict to be in."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        wide = weight.detach().float().contiguous()
+        self._width = len(wide)
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(wide)
+        self._bias = None if bias is None else bias.detach().float()
+
+    def __call__(self, x: Tensor, activation: str) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        made = [self._tile(tile, activation) for tile in rows.split(TILES[-1])]
+        joined = made[0] if len(made) == 1 else torch.cat(made)
+        return joined.view(*x.shape[:-1], self._width)
+
+    def _tile(self, rows: Tensor, activation: str) -> Tensor:
+        count = len(rows)
+        size = next(size for size in TILES if size >= count)
+        if size > count:
+            rows = F.pad(rows, (0, 0, 0, size - count))
+        approximation = "tanh" if activation == "gelu" else ""
+        made = torch.ops.mkldnn._linear_pointwise(
+            rows, self._weight, self._bias, activation, [], approximation
+        )
+        return made[:count]
+
+
+def with_packed_layers(model: nn.Module) -> nn.Module:
+    """Puts packed layers in the place of every `nn.Linear`, and of every `nn.Conv1d` that
+    `PackedConv1d` can replace, inside `model`, which it returns. Nothing changes where PyTorch was
+    built without oneDNN."""
+    if not torch.backends.mkldnn.is_available():
+        return model
+    for name, child in model.named_children():
+        if isinstance(child, nn.Linear):
+            setattr(model, name, PackedLinear(child))
+        elif isinstance(child, nn.Conv1d) and _replaceable(child):
+            setattr(model, name, PackedConv1d(child))
+        else:
+            with_packed_layers(child)
+    return model
+
+
+def _replaceable(conv: nn.Conv1d) -> bool:
+    return conv.groups == 1 and conv.dilation == (1,) and conv.padding == (0,)

@@ -21,6 +21,7 @@ from data.audio import SAMPLE_RATE
 from data.errors import RepError
 from data.limits import MAX_SPOKEN
 from data.text import valid_text
+from models.schedule import UnwantedError
 from models.text import normalise
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,9 @@ class AnySpeaker(Protocol):
     voices: dict[str, Any]
 
     def clone(self, samples: np.ndarray, name: str = "cloned") -> Any: ...
-    def open_dialogue(self, predictor: str | None = None) -> Any: ...
+    def open_dialogue(
+        self, predictor: str | None = None, unwanted: Callable[[], bool] = ...
+    ) -> Any: ...
     def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
     def speak(self, dialogue: Any, text: Any, voice: Any, options: Any = None) -> SpokenReply: ...
 
@@ -182,10 +185,10 @@ class Voicebox:
     ) -> None:
         self._speaker, self.wake, self._clock = speaker, wake, clock
         self.predictor = predictor
-        self._dialogue: Any = speaker.open_dialogue(predictor)
+        self._closed = threading.Event()
+        self._dialogue: Any = speaker.open_dialogue(predictor, self._closed.is_set)
         # a daemon of our own: an executor's thread would hold up the end of the program
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._closed = False
         self._count = 0
         threading.Thread(target=self._work, daemon=True, name="voicebox").start()
 
@@ -224,14 +227,14 @@ class Voicebox:
         self._submit(self._settle, answer, turn, samples)
 
     def close(self) -> None:
-        """Waits for nothing; the thread ends when its current job does."""
-        self._closed = True
+        """Waits for nothing; the thread ends, and so does the job that it is doing."""
+        self._closed.set()
         self._jobs.put(None)
 
     def _work(self) -> None:
         while True:
             job = self._jobs.get()
-            if job is None or self._closed:
+            if job is None or self._closed.is_set():
                 self._dialogue = None  # its cache must not wait for the collector of cycles
                 return
             job()
@@ -240,6 +243,8 @@ class Voicebox:
         def guarded() -> None:
             try:
                 job(*args)
+            except UnwantedError:
+                pass
             except RepError as error:
                 logger.warning("%s: %s", job.__name__.strip("_"), error)
             except Exception:
@@ -252,7 +257,7 @@ class Voicebox:
             self._speaker.hear(self._dialogue, who, text, samples)
 
     def _rebuild(self, turns: list[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
-        self._dialogue = self._speaker.open_dialogue(predictor)
+        self._dialogue = self._speaker.open_dialogue(predictor, self._closed.is_set)
         for who, text, samples in turns:
             self._hear(who, text, samples)
 
@@ -309,6 +314,8 @@ class Voicebox:
                 begun = time.perf_counter()  # the wait inside `put` is not work
                 if not going_on:
                     break
+        except UnwantedError:
+            pass
         except RepError as error:
             answer.error = answer.error or str(error)
         except Exception:

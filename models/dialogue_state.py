@@ -2,6 +2,7 @@
 
 import weakref
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from data.limits import MAX_TURN, last_words
 from models.mel import SAMPLE_RATE
 from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
 from models.predictors.steps import PredictorState
+from models.schedule import UnwantedError
 from models.voice import Prompt
 
 AGENT = 1
@@ -52,7 +54,8 @@ class DialogueState:
 
     `model` is the predictor that speaks in it, `predictor` that model's state. `turns` are the ones
     needed to fill the cache anew. Between the start of a reply and its commit, `open_reply` refers
-    to its work and `before_reply` is where the cache stood. `prompt` leads the cache.
+    to its work and `before_reply` is where the cache stood. `prompt` leads the cache. `unwanted`
+    tells whether everybody has left it.
     """
 
     model: DialogueModel
@@ -63,6 +66,12 @@ class DialogueState:
     open_reply: "weakref.ref[Any] | None" = None
     before_reply: Mark | None = None
     prompt: Prompt | None = None
+    unwanted: Callable[[], bool] = lambda: False
+
+    def check(self) -> None:
+        """Raises UnwantedError when everybody has left."""
+        if self.unwanted():
+            raise UnwantedError
 
     def mark(self) -> Mark:
         """Where the cache stands now."""

@@ -2,7 +2,7 @@
 
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -152,8 +152,15 @@ class Speaker:
         style = self._style_of(checked[: MAX_CLONE_SECONDS * SAMPLE_RATE])
         return Voice(name, f"cloned from {seconds:.1f} s", style, Prompt("", checked))
 
-    def open_dialogue(self, predictor: str | None = None) -> DialogueState:
+    def open_dialogue(
+        self, predictor: str | None = None, unwanted: Callable[[], bool] = lambda: False
+    ) -> DialogueState:
         """A dialogue in which nothing has been said.
+
+        Args:
+            predictor: who speaks; None for the first.
+            unwanted: whether everybody has left: turns then stop entering its history, and what
+                makes them enter raises UnwantedError.
 
         Raises:
             InputError: there is no such predictor.
@@ -164,7 +171,7 @@ class Speaker:
                 f"the predictor {name!r} is not there; there are: {', '.join(self.predictors)}"
             )
         model = self._talkers[name]
-        return DialogueState(model, model.init_state(self.device))
+        return DialogueState(model, model.init_state(self.device), unwanted=unwanted)
 
     def hear(
         self, dialogue: DialogueState, who: int, text: str, samples: np.ndarray | None
@@ -180,6 +187,7 @@ class Speaker:
 
         Raises:
             InputError: neither text nor sound, or samples that are not finite.
+            UnwantedError: everybody has left the dialogue.
         """
         if who not in (0, 1):
             raise InputError(f"the speaker is {who!r}; it must be 0 (the user) or 1 (the agent)")
@@ -358,23 +366,25 @@ class Speaker:
         turn moves the sounds of those before it, so nothing can be kept."""
         model = dialogue.model
         past: list[Segment] = []
-        with self.schedule.work(time.perf_counter()):
+        with self.schedule.work(time.perf_counter(), dialogue.unwanted):
             for turn in reversed(turns[-MAX_PAST_TURNS:]):
+                dialogue.check()
                 segments = self._segments_of(model, turn)
                 if sum(s.num_positions for s in segments + past) > model.config.max_positions:
                     break
                 past = segments + past
             if past:
-                model.prefill(dialogue.predictor, past, all_past=True)
+                model.prefill(dialogue.predictor, past, all_past=True, check=dialogue.check)
                 model.end_turn(dialogue.predictor)
 
     def _enter(self, dialogue: DialogueState, turn: HeardTurn) -> None:
         model = dialogue.model
         if model.config.order == "AABB":
             return  # it is read with all others when it is answered
-        with self.schedule.work(time.perf_counter()):
+        with self.schedule.work(time.perf_counter(), dialogue.unwanted):
+            dialogue.check()
             segments = self._segments_of(model, turn)
-            model.prefill(dialogue.predictor, segments)
+            model.prefill(dialogue.predictor, segments, check=dialogue.check)
             model.end_turn(dialogue.predictor)
 
     def _segments_of(self, model: DialogueModel, turn: HeardTurn) -> list[Segment]:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from models.schedule import UnwantedError
+
 logger = logging.getLogger(__name__)
 
 _AHEAD = 16  # pieces that may wait for a listener who reads slowly
@@ -38,15 +40,19 @@ class Production:
         """Remembers what has to end when the listener leaves.
 
         Raises:
-            LeftError: it has left already.
+            UnwantedError: it has left already.
         """
         self._reply = reply
         self.check()
 
+    def left(self) -> bool:
+        """Whether the listener has left."""
+        return self._left.is_set()
+
     def check(self) -> None:
-        """Raises LeftError when the listener has left."""
-        if self._left.is_set():
-            raise LeftError
+        """Raises UnwantedError when the listener has left."""
+        if self.left():
+            raise UnwantedError
 
     def leave(self) -> None:
         """Nobody listens any more. Never waits; may be called more than once."""
@@ -69,7 +75,7 @@ class Production:
             for piece in self._make(self):
                 self._give(piece)
             self._give(None)
-        except LeftError:
+        except UnwantedError:
             pass
         except Exception as error:
             self._hand_over(error)
@@ -86,8 +92,4 @@ class Production:
         try:
             self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
         except RuntimeError:  # the loop has ended
-            raise LeftError from None
-
-
-class LeftError(Exception):
-    """Ends the thread of a production whose listener has left."""
+            raise UnwantedError from None

@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.api.admission import Admission
 from app.api.errors import error_body
-from app.api.production import LeftError, Production
+from app.api.production import Production
 from app.api.streaming import ProducedResponse
 from app.hub import Engines
 from data.audio import SAMPLE_RATE, SYNTHETIC_HEADERS, StreamEncoder, TempoStream, mark_of
 from data.limits import MAX_INSTRUCTIONS, MAX_SPOKEN, MAX_TURN, limited_context
 from data.text import valid_text
+from models.schedule import UnwantedError
 
 logger = logging.getLogger(__name__)
 
@@ -110,9 +111,9 @@ def _begin(engines: Engines, body: SpeechRequest, production: Production, rate: 
     speaker = engines.speaker
     voice = engines.voice(_voice_name(body))
     known = speaker.predictors
-    dialogue = speaker.open_dialogue(body.model if body.model in known else known[0])
+    predictor = body.model if body.model in known else known[0]
+    dialogue = speaker.open_dialogue(predictor, production.left)
     for turn in body.history:
-        production.check()
         speaker.hear(dialogue, int(turn.speaker != "user"), turn.text, None)
     production.check()
     reply = speaker.speak(dialogue, body.input, voice, SpeakOptions(seed=body.seed, rate=rate))
@@ -171,7 +172,7 @@ def _events(engines: Engines, body: SpeechRequest, production: Production) -> It
         for piece in pieces:
             yield _delta(piece)
         yield _event(done)
-    except LeftError:
+    except UnwantedError:
         raise
     except Exception as error:
         logger.exception("a reply failed in the middle")

@@ -2,6 +2,7 @@
 
 import itertools
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +37,7 @@ from models.predictors.units import units_around, valid_units
 from models.text.symbols import SYMBOLS, check_symbols
 from models.transformer import Transformer
 
+PREFILL_POSITIONS = 256  # of a chunk: a core has them in a tenth of a second
 MAX_PAST_TURNS = 6  # before an answer: no predictor is trained on more
 
 
@@ -282,12 +284,20 @@ class DialogueModel(nn.Module, ABC):
         segments: list[Segment],
         texts: Tensor | None = None,
         all_past: bool = False,
+        check: Callable[[], None] = lambda: None,
     ) -> Tensor:
         """Segments enter the dialogue; returns the hidden state `[dim]` at the last position.
 
         `texts` `[S, N, dim]`, of `encode_texts`, need not be made again; `all_past` as in `read`.
+        `check` is called before each chunk of positions, and may raise; the rest then stays out.
         """
-        return self._advance(state, self.read([segments], texts, all_past).embedded)[-1]
+        embedded = self.read([segments], texts, all_past).embedded
+        self._room_for(state, embedded.shape[1])
+        hidden = embedded[0]
+        for chunk in embedded.split(PREFILL_POSITIONS, dim=1):
+            check()
+            hidden = self._advance(state, chunk)
+        return hidden[-1]
 
     @torch.inference_mode()
     def plan_step(self, state: PredictorState, field: int, bin_: int) -> Tensor:

@@ -43,7 +43,8 @@ def whisper() -> Recognizer:
 
 def utterances() -> Iterator[np.ndarray]:
     for number in range(UTTERANCES):
-        said = speechlike(SECONDS - 1.0, f0_hz=100 + 10 * (number % 8), seed=number)
+        voice = number % 8  # `speechlike` keeps what it has made
+        said = speechlike(SECONDS - 1.0, f0_hz=100 + 10 * voice, seed=voice)
         yield np.concatenate([silence(0.4), said, silence(0.6)])
 
 

@@ -5,7 +5,7 @@ What it says can be verified by sample: the tone tells the voice, the length the
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,7 +124,9 @@ class FakeSpeaker:
             raise InputError("the voice sample is silent")
         return FakeVoice(name, "cloned", 660.0, samples)
 
-    def open_dialogue(self, predictor: str | None = None) -> FakeDialogue:
+    def open_dialogue(
+        self, predictor: str | None = None, unwanted: Callable[[], bool] = lambda: False
+    ) -> FakeDialogue:
         self.dialogues.append(FakeDialogue(predictor or self.predictors[0]))
         return self.dialogues[-1]
 

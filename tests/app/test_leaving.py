@@ -302,3 +302,39 @@ def test_a_conversations_reply_ends_with_its_listener(real: str, path: str, way:
     assert not any(name.startswith("reply-") for name in living())
     if path == "/v1/realtime":  # one of the page waits for its listener to come back
         assert all_gone(but=3)
+
+
+def realtime_turn(place: str) -> socket.socket:
+    talking = connect(f"ws://{place}/v1/realtime", max_size=None)
+    for message in TALKS["/v1/realtime"][0]:
+        talking.send(json.dumps(message))
+    return talking.socket
+
+
+def turn_before_speech(place: str) -> socket.socket:
+    return asked(place, history=[{"speaker": "user", "text": "Where were you? " * 100}])
+
+
+@pytest.mark.parametrize("ask", [realtime_turn, turn_before_speech])
+def test_a_turn_that_waits_to_be_heard_ends_with_its_listener(
+    ask: Callable[[str], socket.socket],
+) -> None:
+    """Turns of those who have left would be heard before anybody else is answered."""
+    shared = Engines(tiny_speaker("gpt-talker"), **without_speaker())
+    schedule = shared.speaker.schedule
+    with serving(shared, SETTINGS) as (place, _):
+        for _ in range(slots := schedule._free):
+            schedule._enter(0.0, lambda: False)
+        try:
+            connection = ask(place)
+            deadline = time.monotonic() + 5
+            while not schedule._waiting and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert schedule._waiting
+            connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+            assert all_gone(), living()
+            assert not schedule._waiting
+        finally:
+            for _ in range(slots):
+                schedule._leave()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from models.reply import Reply
+from models.schedule import Schedule, UnwantedError
 from models.speaker import Speaker, SpeakOptions
 from tests.models.test_speaker import ended
 from tests.tiny import tiny_speaker
@@ -196,3 +197,50 @@ print("spoken", flush=True)
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
     )
     assert (ran.returncode, ran.stdout) == (0, "spoken\n"), ran.stderr
+
+
+@pytest.mark.parametrize("predictor", ["gpt-talker", "ham-tts", "flow-omni"])
+@pytest.mark.parametrize("chunks", [0, 1, 3])
+def test_a_turn_stops_entering_a_dialogue_that_everybody_has_left(
+    predictor: str, chunks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.predictors.dialogue_model.PREFILL_POSITIONS", 8)
+    speaker, asked = tiny_speaker(predictor), 0
+
+    def unwanted() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 1 + chunks  # once before the turn is encoded, then before each chunk
+
+    dialogue = speaker.open_dialogue(predictor, unwanted)
+    with pytest.raises(UnwantedError):
+        speaker.hear(dialogue, 0, LONG, None)
+    assert dialogue.predictor.length == 8 * chunks
+    assert not dialogue.turns
+    assert speaker.schedule._free == Schedule()._free
+
+
+def test_a_turn_of_who_has_left_waits_for_no_core(one_speaker: Speaker) -> None:
+    schedule, left, ended_with = one_speaker.schedule, threading.Event(), list[Exception]()
+    dialogue = one_speaker.open_dialogue(unwanted=left.is_set)
+
+    def hear() -> None:
+        try:
+            one_speaker.hear(dialogue, 0, LONG, None)
+        except UnwantedError as error:
+            ended_with.append(error)
+
+    slots = schedule._free
+    for _ in range(slots):
+        schedule._enter(0.0, lambda: False)
+    try:
+        hearing = threading.Thread(target=hear)
+        hearing.start()
+        while not schedule._waiting:
+            time.sleep(0.01)
+        left.set()
+        assert ended([hearing])
+    finally:
+        for _ in range(slots):
+            schedule._leave()
+    assert ended_with and not schedule._waiting and schedule._free == slots

@@ -227,22 +227,27 @@ class Hub:
             session.adjust(settings)
             session.attach(emit, wake)
         else:
-            session = Session(
-                secrets.token_urlsafe(18),
-                self.engines.speaker,
-                self.engines.recognizer,
-                self.engines.responders,
-                settings,
-                emit,
-                wake,
-                self._clock,
-                self.metrics,
-                self.engines.judge,
-            )
+            session = self._new_session(settings, emit, wake)
         self._live[session.name] = (session, lost)
         self._count()
         logger.info("session %s: %s", session.name[:6], "resumed" if parked else "opened")
         return session, parked is not None
+
+    def _new_session(
+        self, settings: SessionSettings, emit: Callable[[Emitted], None], wake: Callable[[], None]
+    ) -> Session:
+        return Session(
+            secrets.token_urlsafe(18),
+            self.engines.speaker,
+            self.engines.recognizer,
+            self.engines.responders,
+            settings,
+            emit,
+            wake,
+            self._clock,
+            self.metrics,
+            self.engines.judge,
+        )
 
     def park(self, session: Session) -> None:
         """The listener is gone; the place is free at once, the dialogue waits."""

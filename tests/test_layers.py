@@ -1,6 +1,8 @@
-"""Who may import whom."""
+"""Who may import whom, without circles; and how long files and functions are."""
 
 import ast
+import graphlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("app", "data", "kernels", "models")
 FILES = sorted(path for folder in OURS for path in (ROOT / folder).rglob("*.py"))
+ALL_FILES = [*FILES, ROOT / "launch.py", *sorted((ROOT / "tests").rglob("*.py"))]
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 50
+REASON = "Long because "
+# Being rebuilt.
+OPEN_FILES = {"models/speaker.py"}
+OPEN_CIRCLE = {"models.reply", "models.reply_work", "models.speaker"}
+OPEN_FUNCTIONS = {"_parser", "run_batch", "convert", "main", "clone_tab", "voices_router"}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -50,6 +59,83 @@ def test_the_rule_can_fail() -> None:
     assert not allowed(ROOT / "data/audio/reading.py", "models.mel")
     assert not allowed(ROOT / "models/reply.py", "models.training.loop")
     assert allowed(ROOT / "models/training/corpus.py", "data.audio")
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def graph_of(sources: dict[str, str]) -> dict[str, set[str]]:
+    """By module, the modules of `sources` that it imports, wherever in its file."""
+    graph: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        found: set[str] = set()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                inside = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= inside & sources.keys()
+                if not inside <= sources.keys():
+                    found.add(node.module or "")
+        graph[module] = (found & sources.keys()) - {module}
+    return graph
+
+
+def circle_in(sources: dict[str, str]) -> list[str]:
+    """Modules that import each other in a circle; none: there is no circle."""
+    try:
+        graphlib.TopologicalSorter(graph_of(sources)).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports within functions and for type checkers count too."""
+    sources = {module_of(path): path.read_text() for path in FILES}
+    for module in OPEN_CIRCLE:
+        sources.pop(module, None)
+    assert circle_in(sources) == []
+
+
+def test_a_circle_is_found() -> None:
+    later = {"a": "def f():\n    from b import g", "b": "import c", "c": "from a import f"}
+    assert set(circle_in(later)) == {"a", "b", "c"}
+    assert circle_in({**later, "c": ""}) == []
+    package = {"p": "", "p.a": "from p import b", "p.b": ""}
+    assert circle_in(package) == [] and circle_in({**package, "p.b": "from p import a"})
+
+
+@pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_short(path: Path) -> None:
+    num = len(path.read_text().splitlines())
+    name = path.relative_to(ROOT).as_posix()
+    assert num <= MAX_FILE_LINES or name in OPEN_FILES, f"{num} lines; split it by concept"
+
+
+def too_long(source: str) -> Iterator[str]:
+    """Functions of more lines than they may have whose docstrings do not say why."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            num = (node.end_lineno or 0) - node.lineno + 1
+            if num > MAX_FUNCTION_LINES and REASON not in (ast.get_docstring(node) or ""):
+                yield node.name
+
+
+@pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_are_short_or_say_why_not(path: Path) -> None:
+    found = set(too_long(path.read_text())) - OPEN_FUNCTIONS
+    assert not found, f"over {MAX_FUNCTION_LINES} lines: {found}; split, or say {REASON!r} ..."
+
+
+def test_a_long_function_is_found() -> None:
+    body = "    x = 1\n" * MAX_FUNCTION_LINES
+    assert list(too_long(f"def f():\n{body}")) == ["f"]
+    assert list(too_long(f"class A:\n    async def g(self):\n{body.replace('  x', '      x')}"))
+    assert not list(too_long(f'def f():\n    """Long because it is a table."""\n{body}'))
+    assert not list(too_long(f"def f():\n{body[: -len('    x = 1') - 1]}"))
 
 
 def test_no_module_is_named_like_an_installed_one_and_hidden() -> None:

@@ -105,7 +105,7 @@ def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "prepare", load)
     for name in ("maker.read_clips", "report.score_build"):
         monkeypatch.setattr(f"data.ncssd.truth.{name}", load)
-    monkeypatch.setattr("data.ncssd.voice_space.fit_and_save", load)
+    monkeypatch.setattr("data.ncssd.voice_space_training.fit_and_save", load)
     monkeypatch.setattr("data.ncssd.segmentation_training.train", load)
     monkeypatch.setattr("data.ncssd.pipeline.build", load)
     monkeypatch.setattr("data.synthetic.corpus.ProcessPoolExecutor", load)

@@ -280,7 +280,7 @@ def _train_voices(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     _check_weights(arguments.out)
-    from data.ncssd.voice_space import fit_and_save
+    from data.ncssd.voice_space_training import fit_and_save
 
     number = fit_and_save(
         arguments.corpus, arguments.out, arguments.minutes, arguments.limit, arguments.seed

@@ -7,20 +7,15 @@ towards a multiple of the identity).
 """
 
 import functools
-import random
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file
 
-from data.audio import SAMPLE_RATE, resample
-from data.errors import InputError, MissingModelError
-from data.files import atomic_write
+from data.errors import MissingModelError
 
 WEIGHTS = Path(__file__).parent / "weights" / "voices.safetensors"
 DIM = 50
-_SHRINKAGE = 0.3
-_LINE_S = 150.0
 
 
 class VoiceSpace:
@@ -44,80 +39,3 @@ def load_voice_space(weights: Path = WEIGHTS) -> VoiceSpace:
         )
     stored = load_file(weights)
     return VoiceSpace(stored["mean"], stored["projection"])
-
-
-def fit(embeddings: np.ndarray, voices: list[str], dim: int = DIM) -> VoiceSpace:
-    """Fits the discriminant directions.
-
-    Args:
-        embeddings: [N, 256].
-        voices: whose each is.
-
-    Raises:
-        InputError: fewer voices than 3.
-    """
-    from scipy.linalg import eigh
-
-    names = np.array(voices)
-    if len(set(voices)) < 3:
-        raise InputError(f"{len(set(voices))} voices; at least 3 are needed to compare voices")
-    mean = embeddings.mean(axis=0)
-    size = embeddings.shape[1]
-    within, between = np.zeros((size, size)), np.zeros((size, size))
-    for name in sorted(set(voices)):
-        own = embeddings[names == name]
-        centre = own.mean(axis=0)
-        within += (own - centre).T @ (own - centre)
-        between += own.shape[0] * np.outer(centre - mean, centre - mean)
-    within /= embeddings.shape[0]
-    between /= embeddings.shape[0]
-    within = (1 - _SHRINKAGE) * within + _SHRINKAGE * np.trace(within) / size * np.eye(size)
-    _, directions = eigh(between, within)
-    projection = directions[:, ::-1][:, :dim]
-    return VoiceSpace(mean.astype(np.float32), projection.astype(np.float32).copy())
-
-
-def fit_and_save(corpus: Path, weights: Path, minutes: float, limit: int, seed: int) -> int:
-    """Makes recordings from a corpus, embeds each turn, fits and saves; returns their number."""
-    import torch
-
-    from data.ncssd.truth.clips import read_clips
-
-    torch.set_num_threads(1)
-    clips = read_clips(corpus, limit)
-    parts, voices, seconds, index = [], [], 0.0, 0
-    while seconds < minutes * 60:
-        embeddings, names, duration = _recording(clips, seed, index)
-        parts.append(embeddings)
-        voices += names
-        seconds += duration
-        index += 1
-    space = fit(np.concatenate(parts), voices)
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(weights, save({"mean": space.mean, "projection": space.projection}))
-    return len(voices)
-
-
-def _recording(clips: dict, seed: int, index: int) -> tuple[np.ndarray, list[str], float]:
-    """Embeddings of the turns of one made recording that nobody speaks into."""
-    from data.ncssd.config import SpeakersConfig
-    from data.ncssd.stretches import embed_windows, unit
-    from data.ncssd.truth.sound import add_background, mix
-    from data.ncssd.truth.timeline import make_timeline
-
-    line = make_timeline(clips, _LINE_S, random.Random(f"voices-{seed}-{index}"))
-    rng = np.random.default_rng([seed, 11, index])
-    kind = ["clean", "noise", "music"][int(rng.choice(3, p=[0.5, 0.3, 0.2]))]
-    samples = add_background(*mix(line, rng), kind, rng.uniform(5.0, 30.0), rng)
-    band = int(rng.choice([8_000, 16_000, SAMPLE_RATE]))
-    samples = resample(resample(samples, SAMPLE_RATE, band), band, 16_000)
-    segments = line.truth()["segments"]
-    groups, names = [], []
-    for start, end, voice in segments:
-        free = all(a >= end or b <= start for a, b, other in segments if other != voice)
-        if free and end - start > 0.3:
-            groups.append([(round(start * 50), round(end * 50))])
-            names.append(voice)
-    windows = embed_windows(samples, groups, SpeakersConfig())
-    means = [unit(embeddings.mean(axis=0)) for _, embeddings in windows]
-    return np.stack(means), names, line.duration

@@ -1,5 +1,6 @@
 """Whole corpora: seeded dialogues, spoken by several processes, in NCSSD layout with the truth."""
 
+import itertools
 import json
 import logging
 import multiprocessing
@@ -8,11 +9,13 @@ import random
 import shutil
 import signal
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -122,29 +125,18 @@ def make_corpus(
         InputError: hours, split or workers make no sense, or `root` holds another corpus.
         MissingModelError: a synthesizer is not installed.
     """
-    root = Path(root)
-    num_workers = studio.num_workers
-    _check(root, hours, recipe, num_workers)
-    _check_engines(recipe)
-    prepare_folder(root)
-    clean_leftovers(root)  # of a run that was killed
-    summary = Summary(recipe, command=command)
-    if not (root / "corpus.json").exists():
-        _write_summary(root, summary, set())  # from now on the folder is known for ours
-    spoken: set[str] = set()
+    root, num_workers = Path(root), studio.num_workers
+    summary, spoken = Summary(recipe, command=command), set[str]()
+    _claim(root, hours, num_workers, summary)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, context, initializer=_start_worker) as pool:
-        pending: list[tuple[int, Future, bool]] = []
-        index = 0
+        pending: deque[_Pending] = deque()
+        indices = itertools.count()
         try:
             while summary.hours < hours:
                 while len(pending) < 4 * num_workers:
-                    made = (root / str(index)).exists()
-                    future = pool.submit(_turn_facts, root, recipe, index, studio)
-                    pending.append((index, future, not made))
-                    index += 1
-                _, future, _ = pending.pop(0)
-                facts = _result(future)
+                    pending.append(_submit(pool, root, recipe, next(indices), studio))
+                facts = _result(pending.popleft().future)
                 summary.dialogues += 1
                 summary.turns += len(facts)
                 summary.hours += sum(duration for duration, _ in facts) / 3600
@@ -153,15 +145,34 @@ def make_corpus(
                 if summary.dialogues % 200 == 0:
                     _write_summary(root, summary, spoken)
         finally:
-            complete = summary.hours >= hours
-            for number, future, ours in pending:
-                # what was begun beyond the end would make the corpus depend on the workers
-                if not future.cancel() and complete:
-                    future.exception()
-                    if ours:
-                        shutil.rmtree(root / str(number), ignore_errors=True)
+            _drop(root, pending, complete=summary.hours >= hours)
             _write_summary(root, summary, spoken)
     return summary
+
+
+class _Pending(NamedTuple):
+    """A dialogue in the making; `is_new` if its folder was not there before."""
+
+    index: int
+    future: Future
+    is_new: bool
+
+
+def _submit(
+    pool: ProcessPoolExecutor, root: Path, recipe: Recipe, index: int, studio: Studio
+) -> _Pending:
+    is_new = not (root / str(index)).exists()
+    return _Pending(index, pool.submit(_turn_facts, root, recipe, index, studio), is_new)
+
+
+def _drop(root: Path, pending: Iterable[_Pending], complete: bool) -> None:
+    """Cancels what is pending; from a complete corpus, removes what was begun beyond its end, which
+    would make the corpus depend on the number of workers."""
+    for one in pending:
+        if not one.future.cancel() and complete:
+            one.future.exception()
+            if one.is_new:
+                shutil.rmtree(root / str(one.index), ignore_errors=True)
 
 
 def _spoken_turns(
@@ -221,6 +232,16 @@ def _result(future: Future) -> list[tuple[float, str]]:
             "a worker ended unexpectedly, perhaps for want of memory; give the same command again "
             "with fewer --workers: it goes on where it was"
         ) from None
+
+
+def _claim(root: Path, hours: float, num_workers: int, summary: Summary) -> None:
+    """Makes the folder ours, or raises the errors of `make_corpus`."""
+    _check(root, hours, summary.recipe, num_workers)
+    _check_engines(summary.recipe)
+    prepare_folder(root)
+    clean_leftovers(root)  # of a run that was killed
+    if not (root / "corpus.json").exists():
+        _write_summary(root, summary, set())
 
 
 def _check(root: Path, hours: float, recipe: Recipe, num_workers: int) -> None:

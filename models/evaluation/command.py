@@ -3,31 +3,15 @@
 import argparse
 import json
 import os
-import time
 from pathlib import Path
 
 from data.errors import InputError, MissingModelError, OutputError
 from data.files import atomic_write, prepare_file, prepare_folder
 from models.checkpoint import WEIGHTS
-from models.evaluation import (
-    clone,
-    comparison,
-    dialogue,
-    recorded,
-    recordings,
-    robustness,
-    seed_tts,
-    sets,
-    speech,
-    speech_to_speech,
-    speed,
-    tokenizers,
-    vocoder,
-)
 from models.evaluation.figures import Result, as_text, figure_table
+from models.evaluation.measures import Measuring, measure
 from models.evaluation.panel import Panel, default_cache
 from models.evaluation.report import CARD, load, save, write_card, write_report
-from models.omni import Omni
 from models.predictors.table import PREDICTORS
 from models.speaker import Speaker, SpeakOptions
 
@@ -87,7 +71,6 @@ _LANGUAGES = {
 _TRANSCRIPTS = (
     "a name and a text a line (default: texts in the folder; Whisper, where there is none)"
 )
-_CLONE_SENTENCES = 2
 _DEFAULT_OUT = Path("runs/evaluation")
 
 
@@ -106,20 +89,25 @@ def main(argv: list[str]) -> int:
     cache = None if getattr(args, "no_cache", True) else _prepared_cache()
     with Panel(getattr(args, "jobs", 1), cache) as panel:
         speaker = Speaker.load(args.weights, args.device, getattr(args, "predictor", None))
+
+        def measured(name: str) -> Result:
+            of = Measuring(speaker, panel, args, args.count or COUNTS[name][0])
+            return _shown(measure(name, of))
+
         if args.what == "all":
             out = args.out or _DEFAULT_OUT
             for name in COUNTS:
                 if name in _APART or (args.resume and (out / f"{name}.json").is_file()):
                     continue
                 try:
-                    save(out, _shown(_measure(name, speaker, panel, args)))
+                    save(out, measured(name))
                 except MissingModelError as error:
                     if name not in _OPTIONAL:
                         raise
                     print(f"{name} is left out: {error}\n")
             _finish(out, args)
         else:
-            result = _shown(_measure(args.what, speaker, panel, args))
+            result = measured(args.what)
             if args.out is not None:
                 text = json.dumps(result.as_json(), indent=1, ensure_ascii=False)
                 atomic_write(args.out, text + "\n")
@@ -223,76 +211,6 @@ def _parents() -> dict[str, argparse.ArgumentParser]:
         "--encodec", type=Path, help="weights of EnCodec 24 kHz, to compare with"
     )
     return groups
-
-
-def _measure(name: str, speaker: Speaker, panel: Panel, args: argparse.Namespace) -> Result:
-    num = args.count or COUNTS[name][0]
-
-    def options(number: int) -> SpeakOptions:
-        return SpeakOptions(
-            seed=1_000_003 * args.seed + number,
-            temperature=args.temperature,
-            flow_steps=args.flow_steps,
-            guidance=args.guidance,
-        )
-
-    def chosen(seed: int) -> sets.EvaluationSet:
-        if args.data is not None:
-            return recorded.recorded_set(args.data, num, args.language)
-        named = getattr(args, "voices", None)
-        return sets.spoken_set(num, seed, named.split(",") if named else sets.teacher_voices())
-
-    def cast(most_turns: int) -> sets.Cast:
-        if args.data is not None:
-            return recorded.recorded_cast(args.data, args.language or "en")
-        return sets.cast(num * (most_turns + 1))
-
-    start = time.perf_counter()
-    if name == "speech":
-        result = speech.evaluate(speaker, options, chosen(sets.SPEECH), panel)
-    elif name == "vocoder":
-        result = vocoder.evaluate(speaker, chosen(sets.VOCODER), panel)
-    elif name == "dialogue":
-        conditions = dialogue.CONDITIONS[:2] if args.main_only else dialogue.CONDITIONS
-        most = max(condition.turns for condition in conditions)
-        result = dialogue.evaluate(speaker, options, num, cast(most), panel, conditions)
-    elif name == "clone":
-        voices = (
-            recorded.recorded_clones(args.data, num, _CLONE_SENTENCES, args.language)
-            if args.data is not None
-            else sets.clone_set(num, _CLONE_SENTENCES)
-        )
-        result = clone.evaluate(speaker, options, voices, panel)
-    elif name == "robustness":
-        result = robustness.evaluate(speaker, options, num, args.language or "en")
-    elif name == "compare":
-        result = comparison.evaluate(
-            speaker,
-            speaker.predictors,
-            options,
-            num,
-            chosen(sets.SPEECH),
-            cast(dialogue.MAIN.turns),
-            panel,
-        )
-    elif name == "speed":
-        result = speed.evaluate(speaker, options, num)
-    elif name == "recordings":
-        sounds = recordings.recordings_set(
-            args.folder, num, args.language or "en", panel, args.transcripts
-        )
-        result = recordings.evaluate(speaker, options, *sounds, panel)
-    elif name == "seed-tts":
-        listed = seed_tts.seed_tts_set(args.folder, num, args.language)
-        result = speech.evaluate(speaker, options, listed, panel)
-        result.name, result.title = name, "Seed-TTS-eval: clones from one utterance"
-    elif name == "speech-to-speech":
-        omni = Omni.load(speaker, args.weights)
-        result = speech_to_speech.evaluate(speaker, omni, options, num, panel, args.seed)
-    else:
-        result = tokenizers.evaluate(speaker, num, panel, args.encodec)
-    result.seconds = time.perf_counter() - start
-    return result
 
 
 def _shown(result: Result) -> Result:

@@ -169,7 +169,10 @@ def _figures(
     said: list[str],
     language: str = "en",
 ) -> list[Figure]:
-    """Of all replies, whose texts are `said`, and of those in `whole`, which `rows` judge."""
+    """Of all replies, whose texts are `said`, and of those in `whole`, which `rows` judge.
+
+    Long because it is a table, a line or two a figure.
+    """
     wrong, wrong_letters = WORD_ERRORS[language], CHARACTER_ERRORS[language]
     words, letters = rows["words"], rows["letters"]
     texts = [said[i] for i in whole]

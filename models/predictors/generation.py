@@ -77,6 +77,8 @@ def generate(
     (`DialogueModel.step`). `sentence` has one frame more after each. It ends when the pointer
     leaves the text, which it must: a pointer that stands too long is moved on, and one that runs
     through the text is held. A sentence that fills the cache by itself ends there.
+
+    Long because one sentence has one state: pointer, age and draws change together.
     """
     segment = sentence.segment
     first = state.next_position

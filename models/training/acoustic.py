@@ -50,6 +50,8 @@ def train_acoustic(job: Job, recipe: AcousticRecipe, like: Path | None = None) -
     begins in the middle of the frames that are called so there: a code keeps what it says, as far
     as it can, and HAM-TTS can go on.
 
+    Long because it reads top to bottom, as the recipe does.
+
     Raises:
         InputError: there are fewer frames than codes, or fewer codes than in `like`.
         MissingModelError: `like` has no posterior or no codebooks.

@@ -45,6 +45,8 @@ def train_acoustic_decoder(
     Each row predicts every level. Half of the rows see codes of the levels before that are partly
     wrong, as they will be when they are predicted themselves: what is then left is measured anew
     and is the target, so that a level learns to mend what went wrong before it.
+
+    Long because it reads top to bottom, as the recipe does.
     """
     latents = encode_latents(job.data, job.corpus, job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)

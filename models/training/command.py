@@ -169,7 +169,8 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="--steps and --minutes count for each model, --set takes RECIPE.NAME=VALUE.",
         formatter_class=_Help,
     )
-    _add_options(models.choices)
+    _add_beginnings(models.choices)
+    _add_own_options(models.choices)
     return parser
 
 
@@ -233,8 +234,8 @@ def _run_options() -> argparse.ArgumentParser:
     return run
 
 
-def _add_options(models: dict[str, argparse.ArgumentParser]) -> None:
-    """What one model alone takes."""
+def _add_beginnings(models: dict[str, argparse.ArgumentParser]) -> None:
+    """The weights that some models may start from."""
     for name, detail in {
         "style": ": to say the same in rooms and noise",
         "vocoder": "; its latents move",
@@ -255,6 +256,10 @@ def _add_options(models: dict[str, argparse.ArgumentParser]) -> None:
             action="store_false",
             help="not with the weights of the gpt-talker in --out",
         )
+
+
+def _add_own_options(models: dict[str, argparse.ArgumentParser]) -> None:
+    """What one model alone takes."""
     models["vocoder"].add_argument(
         "--latent-dim",
         type=_at_least_one,
@@ -278,8 +283,7 @@ def _add_options(models: dict[str, argparse.ArgumentParser]) -> None:
     models["acoustic"].add_argument(
         "--like",
         type=Path,
-        help="a folder of weights; first codes keep what they say there, as far as they can, for "
-        "ham-tts --further",
+        help="a folder of weights whose first codes keep their meaning, for ham-tts --further",
     )
     models["acoustic"].add_argument(
         "--encodec",

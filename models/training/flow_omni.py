@@ -90,6 +90,8 @@ def train_flow_omni(
     Rows as GPT-Talker's; the frames are draws from the posterior, not its mean (SALAD, arXiv
     2410.16048: the mean is too easy to follow), but where the posterior is as wide as its prior.
 
+    Long because it reads top to bottom, as the recipe does.
+
     Raises:
         MissingModelError: `further`, and there is no Flow-Omni in `out`.
     """

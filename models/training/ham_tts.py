@@ -68,6 +68,8 @@ def train_ham_tts(
         hubert: the folder of a HuBERT, which the aligner hears in place of the tokenizer.
         further: go on with what is in `out`.
 
+    Long because it reads top to bottom, as the recipe does.
+
     Raises:
         InputError: `further` with other codes than the model has.
         MissingModelError: a model that it needs is not in `out`.

@@ -117,7 +117,7 @@ def train(
         loss_of_batch: draws a batch with the generator it is given and returns named losses, of
             which `total` is minimised. Called under `models.precision.autocast`.
     """
-    rank, world = join_processes()
+    rank, _ = join_processes()
     where = device()
     torch.manual_seed(run.seed + rank)
     model.to(where).train()
@@ -125,16 +125,6 @@ def train(
     optimizer = torch.optim.AdamW(
         parameters, lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=run.weight_decay
     )
-
-    def agreed(step: int, seconds: float) -> float:
-        progress = _progress(run.budget, step, seconds)
-        if world == 1:
-            return progress
-        # No two clocks agree, and a process that ends alone leaves the others waiting.
-        shared = torch.tensor(progress, dtype=torch.float64, device=where)
-        dist.broadcast(shared, 0)
-        return float(shared)
-
     step, spent = 0, 0.0
     if run.resume:
         step, spent = _restore(run.folder, model, optimizer)
@@ -142,31 +132,21 @@ def train(
         forget(run.folder)
     started = saved = time.monotonic()
     sums: dict[str, float] = {}
-    while (progress := agreed(step, spent + time.monotonic() - started)) < 1.0:
+    while (progress := _progress(run, step, spent + time.monotonic() - started)) < 1.0:
         run.progress = progress
-        rate = run.learning_rate * min(1.0, (step + 1) / run.warmup)
-        rate *= 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
+        rate = _scheduled_rate(run, step)
         for group in optimizer.param_groups:
             group["lr"] = rate
         # One generator a step: a resumed run draws the batches that it would have drawn.
-        generator = np.random.default_rng([run.seed, step, rank])
         with autocast(where):
-            losses = loss_of_batch(generator)
-        optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        if world > 1:
-            _average_gradients(parameters, world)
-        norm = nn.utils.clip_grad_norm_(parameters, run.clip)
-        if torch.isfinite(norm):
-            optimizer.step()
-        else:
-            logger.warning("step %d: the gradient is not finite; the step is left out", step)
+            losses = loss_of_batch(np.random.default_rng([run.seed, step, rank]))
+        norm = _update(run, optimizer, parameters, losses["total"], step)
         step += 1
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
-        if step % run.log_every == 0 and rank == 0:
-            _log(run, step, rate, float(norm), sums, spent + time.monotonic() - started)
         if step % run.log_every == 0:
+            if rank == 0:
+                _log(run, step, rate, norm, sums, spent + time.monotonic() - started)
             sums = {}
         if rank == 0 and time.monotonic() - saved > 60 * run.save_minutes:
             saved = time.monotonic()
@@ -182,9 +162,43 @@ def forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _progress(budget: Budget, step: int, seconds: float) -> float:
+def _progress(run: Run, step: int, seconds: float) -> float:
+    """The share of the budget that is spent, the same in every process."""
+    budget = run.budget
     by_step = step / max(1, budget.steps)
-    return by_step if budget.minutes is None else seconds / (60 * budget.minutes)
+    progress = by_step if budget.minutes is None else seconds / (60 * budget.minutes)
+    if join_processes()[1] == 1:
+        return progress
+    # No two clocks agree, and a process that ends alone leaves the others waiting.
+    shared = torch.tensor(progress, dtype=torch.float64, device=device())
+    dist.broadcast(shared, 0)
+    return float(shared)
+
+
+def _scheduled_rate(run: Run, step: int) -> float:
+    """The learning rate: linear warm-up, then a cosine down to a twentieth."""
+    warm = min(1.0, (step + 1) / run.warmup)
+    return run.learning_rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * run.progress)))
+
+
+def _update(
+    run: Run,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter],
+    loss: Tensor,
+    step: int,
+) -> float:
+    """One optimiser step, skipped where the gradient is not finite; returns the gradient's norm."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if (world := join_processes()[1]) > 1:
+        _average_gradients(parameters, world)
+    norm = nn.utils.clip_grad_norm_(parameters, run.clip)
+    if torch.isfinite(norm):
+        optimizer.step()
+    else:
+        logger.warning("step %d: the gradient is not finite; the step is skipped", step)
+    return float(norm)
 
 
 def _average_gradients(parameters: list[nn.Parameter], world: int) -> None:

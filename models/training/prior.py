@@ -47,6 +47,8 @@ def train_prior(job: Job, recipe: PriorRecipe, further: bool = False) -> PriorRe
     are unreliable. `further` starts from the prior in `out`, or from the weights of it that still
     fit if the latent space has changed.
 
+    Long because it reads top to bottom, as the recipe does.
+
     Raises:
         MissingModelError: a model that it needs is not in `out`.
     """

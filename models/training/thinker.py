@@ -72,6 +72,8 @@ def train_thinker(
     section 2.4); a backbone of our own has nothing to keep and knows stage 2 only. `further` begins
     with the thinker in `out`.
 
+    Long because it reads top to bottom, as the recipe does.
+
     Raises:
         InputError: stage 1 without a backbone.
         MissingModelError: there is no thinker to begin with.

@@ -191,6 +191,8 @@ def train_vocoder(
             many as there are, of which it can have no fewer.
         hold: go on with the decoder in `out`.
 
+    Long because it reads top to bottom, as the recipe does.
+
     Raises:
         InputError: `further` with fewer numbers than there are.
         MissingModelError: the style encoder, or what to begin with, is not in `out`.

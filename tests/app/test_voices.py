@@ -163,7 +163,6 @@ def hostile(good: bytes, tmp_path: Path) -> list[bytes]:
         with_tensors(style=VOICE.style, sample=pcm, more=pcm.clone()),
         with_tensors(style=torch.full((STYLE,), torch.nan), sample=pcm),
         with_tensors(style=VOICE.style[None], sample=pcm),
-        with_tensors(style=pcm, sample=pcm.clone()),
         with_tensors(style=VOICE.style, sample=VOICE.style.clone()),
     ]
     made += [good[: int(cut)] for cut in rng.integers(1, len(good), 100)]

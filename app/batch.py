@@ -215,8 +215,8 @@ def main(argv: list[str]) -> int:
 
 
 def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOptions) -> int:
-    speaker = load_speaker(args.weights, args.device, args.predictor)
-    voices = {name: resolve_voice(speaker, name) for name in sorted({i.voice for i in items})}
+    speaker, store = load_speaker(args.weights, args.device, args.predictor)
+    voices = {name: resolve_voice(store, name) for name in sorted({i.voice for i in items})}
     speaking = {
         "options": asdict(shared),
         "predictor": args.predictor,

@@ -31,8 +31,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.replies < MIN_REPLIES:
         raise InputError(f"--replies is {args.replies}; at least {MIN_REPLIES} make a median")
-    speaker = load_speaker(args.weights, args.device, args.predictor)
-    voice = resolve_voice(speaker, args.voice)
+    speaker, store = load_speaker(args.weights, args.device, args.predictor)
+    voice = resolve_voice(store, args.voice)
     first, rtf = [], []
     for number in range(-3, args.replies):  # three to warm up
         reply = speaker.speak(

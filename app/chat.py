@@ -191,13 +191,13 @@ def _engines(args: argparse.Namespace) -> Engines:
     from app.omni import OmniResponder
     from app.voices import load_speaker
 
-    speaker = load_speaker(args.weights, args.device)
-    if args.voice and args.voice not in speaker.voices:
-        raise InputError(f"--voice is {args.voice!r}; choose one of {', '.join(speaker.voices)}")
+    speaker, store = load_speaker(args.weights, args.device)
+    if args.voice and args.voice not in store.voices:
+        raise InputError(f"--voice is {args.voice!r}; choose one of {', '.join(store.voices)}")
     responders = _responders(args)
     responders[SPEECH_TO_SPEECH] = OmniResponder(speaker, args.weights)
     judge, caveat = _judge(args.turn_detection == SEMANTIC)
-    return Engines(speaker, _recognizer(args), responders, judge, caveat)
+    return Engines(store, _recognizer(args), responders, judge, caveat)
 
 
 def _judge(must_be: bool) -> tuple[TurnJudge | None, str]:

@@ -40,9 +40,9 @@ def main(argv: list[str]) -> int:
     if args.copies < 1:
         raise InputError(f"--copies is {args.copies}; it must be 1 or more")
     prepare_folder(args.out, keep=False)
-    speaker = load_speaker(args.weights, args.device)
-    names = args.voices.split(",") if args.voices else list(speaker.voices)
-    voices = [resolve_voice(speaker, name.strip()) for name in dict.fromkeys(names)]
+    speaker, store = load_speaker(args.weights, args.device)
+    names = args.voices.split(",") if args.voices else list(store.voices)
+    voices = [resolve_voice(store, name.strip()) for name in dict.fromkeys(names)]
     weights = args.weights or WEIGHTS
     models = {name: sha256(weights / f"{name}.safetensors") for name in _MODELS}
     done, failures = convert(speaker, args.data, args.out, voices, args.copies, args.seed, models)

@@ -2,14 +2,11 @@
 
 import logging
 import secrets
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from app.answering import AnySpeaker
-from app.library import Library, VoiceFacts, checked_name
 from app.metrics import Metrics
 from app.replies import Responder
 from app.session import Session
@@ -17,18 +14,11 @@ from app.settings import SessionSettings
 from app.speaking import Emitted
 from app.turn_ending import TurnJudge
 from app.uploads import Uploads
-from app.voice_sample import VoiceSample
-from data.errors import InputError, RepError
+from app.voice_store import VoiceStore
+from data.errors import RepError
 from data.recognition.recognizer import Recognizer
 
 logger = logging.getLogger(__name__)
-
-MAX_TRIED = 32
-OPENAI_VOICES = (
-    "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
-    "marin", "cedar",
-)  # fmt: skip
-"""Names that OpenAI's clients send; ours speak for them in turn."""
 
 
 class BusyError(RepError):
@@ -37,117 +27,19 @@ class BusyError(RepError):
 
 @dataclass
 class Engines:
-    """What all sessions share. The first responder answers unless another one is chosen;
-    `voice_map` says which voice of ours speaks for a name of OpenAI's, where not the usual one.
-    Without a `judge` turns end by silence, and `judge_caveat` says why there is none."""
+    """What all sessions share. The first responder answers unless another one is chosen. Without a
+    `judge` turns end by silence, and `judge_caveat` says why there is none."""
 
-    speaker: AnySpeaker
+    voices: VoiceStore
     recognizer: Recognizer
     responders: dict[str, Responder]
     judge: TurnJudge | None = None
     judge_caveat: str = ""
-    library: Library = field(default_factory=Library)
-    voice_map: dict[str, str] = field(default_factory=dict)
     uploads: Uploads = field(default_factory=Uploads)
-    _tried: dict[str, Any] = field(default_factory=dict)
-    _changing: Any = field(default_factory=threading.Lock)  # `speaker.voices`
-    _stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        known = self.speaker.voices
-        self._stamps = {k: v for k, v in self.library.stamps().items() if k in known}
-
-    def try_voice(self, voice: Any) -> str:
-        """A name, hard to guess, under which a voice that is not kept can be heard, until
-        `MAX_TRIED` others have been tried."""
-        name = f"tried-{secrets.token_urlsafe(12)}"
-        self._tried[name] = voice
-        while len(self._tried) > MAX_TRIED:
-            self._tried.pop(next(iter(self._tried)))
-        return name
-
-    def voice(self, name: str) -> Any:
-        """The voice of this name, kept or tried, or an alias of one; the first there is for no
-        name.
-
-        Raises:
-            InputError: there is none.
-        """
-        if name in self._tried:
-            return self._tried[name]
-        voices = self.speaker.voices
-        if not name:
-            return next(iter(voices.values()))
-        known = self.voice_name(name)
-        if known not in voices:
-            raise InputError(f"voice {name!r:.60} is none of {', '.join(voices)}")
-        return voices[known]
-
-    def voice_name(self, name: str) -> str:
-        """The name of the voice that speaks for an alias; any other name as it is."""
-        voices = list(self.speaker.voices)
-        if name in voices:
-            return name
-        if name in self.voice_map:
-            return self.voice_map[name]
-        if name in OPENAI_VOICES:
-            return voices[OPENAI_VOICES.index(name) % len(voices)]
-        return name
-
-    def keep_voice(
-        self,
-        voice: Any,
-        sample: VoiceSample,
-        name: str,
-        consent: str,
-        transcript: str = "",
-        language: str = "en",
-    ) -> VoiceFacts:
-        """Keeps a voice in the library; every conversation can use it at once.
-
-        Raises:
-            InputError: the name is taken or no name, or there is no consent.
-        """
-        with self._changing:
-            self.check_new_voice(name)
-            named = replace(voice, name=name)
-            facts = self.library.keep(named, sample, consent, transcript, language)
-            named = replace(named, description=facts.description, consent=facts.consent)
-            self.speaker.voices = {**self.speaker.voices, name: named}
-            self._stamps[name] = self.library.stamps()[name]
-        return facts
-
-    def check_new_voice(self, name: str) -> None:
-        """Raises InputError when no voice can be kept under this name."""
-        if checked_name(name) in self.speaker.voices:
-            raise InputError(f"there is a voice {name!r} already; take another name")
-
-    def remove_voice(self, name: str) -> None:
-        """A bundled voice of that name stays; raises InputError when there is no cloned one."""
-        with self._changing:
-            self.library.remove(name)
-            self._forget({name})
-
-    def sync_voices(self) -> None:
-        """Takes over what other processes have kept in the library, or removed from it."""
-        with self._changing:
-            now = self.library.stamps()
-            changed = {name for name, stamp in now.items() if self._stamps.get(name) != stamp}
-            gone = set(self._stamps) - set(now)
-            if not changed and not gone:
-                return
-            self._forget(gone | changed)
-            style_dim = len(next(iter(self.speaker.voices.values())).style)
-            found = self.library.voices(style_dim, sorted(changed - set(self.speaker.voices)))
-            self.speaker.voices = {**self.speaker.voices, **found}
-            self._stamps = now
-
-    def _forget(self, names: set[str]) -> None:
-        """Takes cloned voices of these names away; bundled ones stay."""
-        voices = self.speaker.voices.items()
-        self.speaker.voices = {k: v for k, v in voices if k not in names or v.prompt is None}
-        for name in names:
-            self._stamps.pop(name, None)
+    @property
+    def speaker(self) -> AnySpeaker:
+        return self.voices.speaker
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -43,6 +43,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = "repartee_voice"
 _MAX_STYLE = 4096  # numbers
 _MAX_STYLE_VALUE = 1000.0  # a style's mean square is 1
+_NO_CONSENT = "there is no consent; say who allows the use of the voice"
 _LEFT_S = 3600.0  # nobody writes one voice for so long
 
 
@@ -97,10 +98,14 @@ def checked_name(name: str) -> str:
 
 
 class Library:
-    """Args: folder: made when the first voice is kept."""
+    """Args:
+    folder: made when the first voice is kept.
+    reserved: names of bundled voices, which no other voice may have.
+    """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, reserved: Collection[str] = ()) -> None:
         self.folder = folder or default_folder()
+        self.reserved = reserved
 
     def path(self, name: str) -> Path:
         return self.folder / f"{checked_name(name)}.safetensors"
@@ -131,13 +136,15 @@ class Library:
         self._add(voice.style, torch.from_numpy(pcm), facts)
         return facts
 
-    def prepare(self, name: str) -> None:
+    def prepare(self, name: str, consent: str) -> None:
         """Makes sure, before any work, that a voice can be kept under `name`.
 
         Raises:
-            InputError: the name is taken or no name.
+            InputError: no consent, or a name that is taken or no name.
             OutputError: the library cannot be written.
         """
+        if not consent.strip():
+            raise InputError(f"the voice cannot be kept: {_NO_CONSENT}")
         self._check_free(name)
         prepare_folder(self.folder)
 
@@ -176,6 +183,13 @@ class Library:
         others."""
         found = {}
         for name in self.names() if names is None else names:
+            if name in self.reserved:
+                logger.warning(
+                    "the voice %s is left out: a bundled voice has its name; export it, remove it "
+                    "and import it under another name",
+                    name,
+                )
+                continue
             try:
                 voice, _ = self.load(name)
             except InputError as error:
@@ -228,8 +242,11 @@ class Library:
     def _check_free(self, name: str) -> None:
         checked_name(name)
         # Not every file system tells capitals apart.
-        taken = next((other for other in self.names() if other.lower() == name.lower()), None)
-        if taken is not None:
+        known = {other.lower(): other for other in self.names()}
+        bundled = {other.lower(): other for other in self.reserved}
+        if taken := bundled.get(name.lower()):
+            raise InputError(f"there is a bundled voice {taken!r} already; take another name")
+        if taken := known.get(name.lower()):
             raise InputError(
                 f"there is a voice {taken!r} already in {self.folder}; take another name or remove "
                 "that one"
@@ -241,7 +258,7 @@ class Library:
         problem = _wrong_with(style, sample, facts)
         if problem:
             raise InputError(f"the voice cannot be kept: {problem}")
-        self.prepare(facts.name)
+        self.prepare(facts.name, facts.consent)
         tensors = {"style": style.float().contiguous(), "sample": sample.contiguous()}
         with folder_lock(self.folder, wait=True):
             self._check_free(facts.name)
@@ -325,7 +342,7 @@ def _wrong_with_facts(facts: VoiceFacts) -> str:
     if not 0 <= seconds <= MAX_SAMPLE_S:
         return f"its seconds are {seconds!r:.20}, not from 0 to {MAX_SAMPLE_S:.0f}"
     if not facts.consent.strip():
-        return "there is no consent; a voice is kept only with a statement of who allows its use"
+        return _NO_CONSENT
     if not _LANGUAGE.fullmatch(facts.language):
         return f"its language is {facts.language!r:.40}; give a code, as en or en-us"
     if not _SHA256.fullmatch(facts.source_sha256):

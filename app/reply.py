@@ -62,8 +62,8 @@ def main(argv: list[str]) -> int:
     prepare_audio_file(args.out)
     text = None if args.speech_to_speech else limited_text(args.text, MAX_SPOKEN, "--text")
     turns = read_dialogue(args.dialogue).turns if args.dialogue else []
-    speaker = load_speaker(args.weights, args.device, args.predictor)
-    voice = resolve_voice(speaker, args.voice)
+    speaker, store = load_speaker(args.weights, args.device, args.predictor)
+    voice = resolve_voice(store, args.voice)
     if text is None:
         omni = Omni.load(speaker, args.weights)
         print("the thinker can only talk about what it was trained on", file=sys.stderr)

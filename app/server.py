@@ -113,6 +113,6 @@ async def _sweep(hub: Hub) -> None:
         if turn % _GIVE_BACK_TURNS == 0:
             await asyncio.to_thread(give_back)
         try:
-            await asyncio.to_thread(hub.engines.sync_voices)
+            await asyncio.to_thread(hub.engines.voices.sync)
         except OSError as error:
             logger.warning("the library of voices cannot be read: %s", explain(error))

@@ -2,20 +2,21 @@
 
 import argparse
 import json
-import logging
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from app.library import Library, read_voice_file
-from app.voice_sample import MAX_SAMPLE_S, VoiceSample, clean_sample
+import numpy as np
+
+from app.library import Library
+from app.voice_sample import MAX_SAMPLE_S
+from app.voice_store import VoiceStore
 from data.audio import read_audio
 from data.errors import InputError
 from models.checkpoint import WEIGHTS
 from models.speaker import Speaker
 from models.voice import Voice, load_voices
-
-logger = logging.getLogger(__name__)
 
 _MAX_CLIP_S = 600
 
@@ -25,39 +26,27 @@ def load_speaker(
     device: str = "cpu",
     predictor: str | None = None,
     library: Library | None = None,
-) -> Speaker:
-    """The models, with the cloned voices after the bundled ones, which keep their names."""
+) -> tuple[Speaker, VoiceStore]:
+    """The models, and their voices: cloned ones after the bundled ones."""
     speaker = Speaker.load(weights, device, predictor)
-    cloned = (library or Library()).voices(speaker.style.config.style_dim)
-    for name, voice in cloned.items():
-        if name in speaker.voices:
-            logger.warning(
-                "the voice %s is left out: a bundled voice has its name; export it, remove it and "
-                "import it under another name",
-                name,
-            )
-        else:  # after the others: the first speaks for whoever asks for none
-            speaker.voices[name] = voice
-    return speaker
+    return speaker, VoiceStore(speaker, library)
 
 
-def resolve_voice(speaker: Speaker, name_or_path: str) -> Voice:
+def resolve_voice(store: VoiceStore, name_or_path: str) -> Voice:
     """A voice by its name, or the voice of an audio file; the first there is for no name.
 
     Raises:
         InputError: neither, or the file is not a usable recording.
     """
-    if not name_or_path:
-        return next(iter(speaker.voices.values()))
-    if name_or_path in speaker.voices:
-        return speaker.voices[name_or_path]
     path = Path(name_or_path)
-    if not path.is_file():
-        raise InputError(
-            f"there is no voice and no file {name_or_path!r}; voices are "
-            f"{', '.join(speaker.voices)}; or give an audio file of a few seconds"
-        )
-    return speaker.clone(read_sample([path]).samples, name=path.stem)
+    if name_or_path and store.resolve(name_or_path) not in store.voices:
+        if not path.is_file():
+            raise InputError(
+                f"there is no voice and no file {name_or_path!r}; voices are "
+                f"{', '.join(store.voices)}; or give an audio file of a few seconds"
+            )
+        return store.clone(read_clips([path]), path.stem).voice
+    return store.find(name_or_path)
 
 
 def synthetic_fields(voice: Voice) -> dict[str, object]:
@@ -66,23 +55,23 @@ def synthetic_fields(voice: Voice) -> dict[str, object]:
     return {"synthetic": True, **({"consent": voice.consent} if voice.consent else {})}
 
 
-def read_sample(paths: list[Path]) -> VoiceSample:
-    """The cleaned sample of one voice from audio files.
+def read_clips(paths: list[Path]) -> Iterator[np.ndarray]:
+    """The sounds of audio files, each `[T]` float32 at 24 kHz, read when they are asked for.
 
     Raises:
-        InputError: a file is not audio, or the sample will not do.
+        InputError: a file is not audio.
     """
-    return clean_sample(read_audio(path, max_seconds=_MAX_CLIP_S) for path in paths)
+    return (read_audio(path, max_seconds=_MAX_CLIP_S) for path in paths)
 
 
-def transcribed(sample: VoiceSample) -> str:
+def recognised(samples: np.ndarray) -> str:
     """What is said in a sample, as the recogniser on this machine hears it."""
     from data.recognition.local import local_recognizer
     from data.recognition.recognizer import transcribe
 
     recognizer = local_recognizer()
     try:
-        return transcribe(recognizer, sample.samples)
+        return transcribe(recognizer, samples)
     finally:
         recognizer.close()
 
@@ -104,7 +93,10 @@ def main(argv: list[str]) -> int:
     take.add_argument("--name", help="another name for it")
     args = parser.parse_args(argv)
     library = Library(args.library)
-    if args.verb == "show":
+    if args.verb == "import":
+        library.reserved = load_voices(args.weights or WEIGHTS)
+        print(f"took in {library.take_in(args.file, args.name).name}")
+    elif args.verb == "show":
         print(json.dumps(asdict(library.load(args.name)[1]), indent=2, ensure_ascii=False))
     elif args.verb == "remove":
         library.remove(args.name)
@@ -112,24 +104,10 @@ def main(argv: list[str]) -> int:
     elif args.verb == "export":
         library.export(args.name, args.file)
         print(args.file)
-    elif args.verb == "import":
-        print(f"took in {_take_in(library, args.file, args.name, args.weights)}")
     else:
-        for name, voice in load_speaker(args.weights, library=library).voices.items():
+        for name, voice in load_speaker(args.weights, library=library)[1].voices.items():
             print(f"{name:12} {voice.description}")
     return 0
-
-
-def _take_in(library: Library, file: Path, name: str | None, weights: Path | None) -> str:
-    """Takes in a voice's file, unless a bundled voice has its name; returns the name."""
-    wanted = name or read_voice_file(file)[2].name
-    _check_not_bundled(wanted, weights)
-    return library.take_in(file, wanted).name
-
-
-def _check_not_bundled(name: str, weights: Path | None) -> None:
-    if name in load_voices(weights or WEIGHTS):
-        raise InputError(f"there is a bundled voice {name!r} already; take another --name")
 
 
 def clone(argv: list[str]) -> int:
@@ -145,20 +123,16 @@ def clone(argv: list[str]) -> int:
     parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
     parser.add_argument("--library", type=Path, help="the folder of cloned voices")
     args = parser.parse_args(argv)
-    if not args.consent.strip():
-        raise InputError("--consent is empty; say who allows the use of the voice")
-    library = Library(args.library)
-    _check_not_bundled(args.name, args.weights)
-    library.prepare(args.name)
-    speaker = load_speaker(args.weights, library=library)
+    library = Library(args.library, load_voices(args.weights or WEIGHTS))
+    library.prepare(args.name, args.consent)  # before the models load
+    _, store = load_speaker(args.weights, library=library)
+    transcribe = recognised if args.transcript is None else lambda samples: args.transcript
     started = time.perf_counter()
-    sample = read_sample(args.sample)
-    voice = speaker.clone(sample.samples, args.name)
-    seconds = time.perf_counter() - started
-    words = transcribed(sample) if args.transcript is None else args.transcript
-    library.keep(voice, sample, args.consent, words, args.language)
+    facts, sample = store.clone_and_keep(
+        read_clips(args.sample), args.name, args.consent, transcribe, args.language
+    )
     print(f"{args.name}: {sample.verdict}; at most {MAX_SAMPLE_S:.0f} s are used")
-    print(f"cloned in {seconds:.2f} s")
-    print(f"it says: {words or '(nothing was recognised)'}")
+    print(f"cloned and kept in {time.perf_counter() - started:.2f} s")
+    print(f"it says: {facts.transcript or '(nothing was recognised)'}")
     print(f'now: python3 launch.py reply --voice {args.name} --text "..." --out reply.wav')
     return 0

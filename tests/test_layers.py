@@ -16,7 +16,7 @@ REASON = "Long because "
 # Being rebuilt.
 OPEN_FILES = {"models/speaker.py"}
 OPEN_CIRCLE = {"models.reply", "models.reply_work", "models.speaker"}
-OPEN_FUNCTIONS = {"_parser", "run_batch", "convert", "main", "clone_tab", "voices_router"}
+OPEN_FUNCTIONS = {"_parser", "run_batch", "convert", "main"}
 
 
 def imports_of(path: Path) -> set[str]:

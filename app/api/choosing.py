@@ -51,7 +51,7 @@ def changed(
         ProtocolError: there is no such thing, or a number is out of range.
     """
     if isinstance(changes.get("voice"), str):
-        changes = {**changes, "voice": engines.voice_name(changes["voice"])}
+        changes = {**changes, "voice": engines.voices.resolve(changes["voice"])}
     known = {
         "voice": engines.speaker.voices,
         "predictor": engines.speaker.predictors,

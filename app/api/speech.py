@@ -88,7 +88,7 @@ def speech_router(engines: Engines, admission: Admission) -> APIRouter:
     @router.post("/v1/audio/speech")
     async def speech(body: SpeechRequest) -> ProducedResponse:
         limited_context([len(turn.text) for turn in body.history])
-        engines.voice(_voice_name(body))  # an unknown one is refused before it waits
+        engines.voices.find(_voice_name(body))  # an unknown one is refused before it waits
         sse = body.stream_format == "sse"
         make = _events if sse else _sound
         return ProducedResponse(
@@ -109,7 +109,7 @@ def _begin(engines: Engines, body: SpeechRequest, production: Production, rate: 
     from models.speaker import SpeakOptions
 
     speaker = engines.speaker
-    voice = engines.voice(_voice_name(body))
+    voice = engines.voices.find(_voice_name(body))
     known = speaker.predictors
     predictor = body.model if body.model in known else known[0]
     dialogue = speaker.open_dialogue(predictor, production.left)
@@ -134,7 +134,7 @@ def _pieces(
     rate = min(_RATES[1], max(_RATES[0], body.speed))
     tempo = TempoStream(body.speed / rate, SAMPLE_RATE)
     total = 0
-    mark = mark_of(engines.voice(_voice_name(body)).consent)
+    mark = mark_of(engines.voices.find(_voice_name(body)).consent)
     with StreamEncoder(body.response_format, SAMPLE_RATE, mark) as encoder:
 
         def encoded(samples: np.ndarray) -> bytes:

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, File, Form, HTTPException, UploadFile
 
-from app.hub import OPENAI_VOICES, Engines
-from app.voice_sample import clean_sample
+from app.hub import Engines
 from data.errors import InputError, RepError
 from data.recognition.recognizer import transcribe
 
@@ -19,12 +19,7 @@ def voices_router(engines: Engines) -> APIRouter:
 
     @router.api_route("/v1/audio/voices", methods=["GET", "HEAD"])
     def voices() -> dict[str, Any]:
-        found = [
-            {"id": voice.name, "name": voice.name, "description": voice.description}
-            for voice in engines.speaker.voices.values()
-        ]
-        aliases = {name: engines.voice_name(name) for name in (*OPENAI_VOICES, *engines.voice_map)}
-        return {"object": "list", "data": found, "voices": found, "aliases": aliases}
+        return _listed(engines)
 
     @router.post("/v1/audio/voices")
     async def clone(
@@ -43,32 +38,50 @@ def voices_router(engines: Engines) -> APIRouter:
             )
 
         def work() -> dict[str, Any]:
-            engines.check_new_voice(name)  # before its words are recognised, which takes seconds
-            read = engines.uploads.read
-            clips = (read(one.file, max_seconds=_MAX_CLIP_S) for one in audio_sample)
-            sample = clean_sample(clips)
-            voice = engines.speaker.clone(sample.samples)
-            words = transcript
-            if words is None:
-                try:
-                    words = transcribe(engines.recognizer, sample.samples)
-                except RepError as error:
-                    raise HTTPException(503, f"{error}; or send the transcript") from error
-            facts = engines.keep_voice(voice, sample, name, consent, words, language)
-            return {
-                "object": "audio.voice",
-                "id": facts.name,
-                "name": facts.name,
-                "created_at": facts.created,
-                "description": facts.description,
-                "verdict": sample.verdict,
-            }
+            return _clone(engines, audio_sample, name, consent, transcript, language)
 
         return await engines.uploads.run(work)
 
     @router.delete("/v1/audio/voices/{name}")
     def remove(name: str) -> dict[str, Any]:
-        engines.remove_voice(name)
+        engines.voices.remove(name)
         return {"object": "audio.voice.deleted", "id": name, "deleted": True}
 
     return router
+
+
+def _listed(engines: Engines) -> dict[str, Any]:
+    found = [
+        {"id": voice.name, "name": voice.name, "description": voice.description}
+        for voice in engines.speaker.voices.values()
+    ]
+    aliases = engines.voices.aliases()
+    return {"object": "list", "data": found, "voices": found, "aliases": aliases}
+
+
+def _clone(
+    engines: Engines,
+    uploads: list[UploadFile],
+    name: str,
+    consent: str,
+    transcript: str | None,
+    language: str,
+) -> dict[str, Any]:
+    def words(samples: np.ndarray) -> str:
+        if transcript is not None:
+            return transcript
+        try:
+            return transcribe(engines.recognizer, samples)
+        except RepError as error:
+            raise HTTPException(503, f"{error}; or send the transcript") from error
+
+    clips = (engines.uploads.read(one.file, max_seconds=_MAX_CLIP_S) for one in uploads)
+    facts, sample = engines.voices.clone_and_keep(clips, name, consent, words, language)
+    return {
+        "object": "audio.voice",
+        "id": facts.name,
+        "name": facts.name,
+        "created_at": facts.created,
+        "description": facts.description,
+        "verdict": sample.verdict,
+    }

@@ -12,14 +12,18 @@ import models.speaker  # noqa: F401 - heavy: a running server has it before its 
 from app.hub import Engines
 from app.scripted import ScriptedResponder
 from app.server import SOCKET_OPTIONS, ServerSettings, create_app
+from app.voice_store import VoiceStore
 from tests.app.fake_speaker import FakeSpeaker
 from tests.app.stage import ToldRecognizer
 
 
 def engines(*texts: str, **changes: Any) -> Engines:
-    """Engines of pretence; `changes` replaces some of them."""
+    """Engines of pretence; `changes` replaces some of them, or the speaker, library and aliases of
+    their voices."""
+    speaker = changes.pop("speaker", None) or FakeSpeaker()
+    store = VoiceStore(speaker, changes.pop("library", None), changes.pop("aliases", None))
     given: dict[str, Any] = {
-        "speaker": FakeSpeaker(),
+        "voices": store,
         "recognizer": ToldRecognizer(*texts),
         "responders": {"built-in": ScriptedResponder()},
     }

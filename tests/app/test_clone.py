@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from app.hub import MAX_TRIED
+from app.cloning import keep_voice, speak_by_each, spectrogram, try_clone
 from app.library import Library
-from app.ui.clone import keep_voice, speak_by_each, spectrogram, try_clone
+from app.voice_store import MAX_TRIED
 from data.errors import InputError
 from tests.app.fake_speaker import FakeReply, FakeSpeaker
 from tests.app.live import engines, serving
@@ -60,11 +60,11 @@ def test_a_tried_voice_is_heard_streamed_and_by_nobody_who_does_not_know_its_nam
 
 def test_of_tried_voices_the_oldest_are_forgotten() -> None:
     shared = engines()
-    names = [shared.try_voice(number) for number in range(MAX_TRIED + 3)]
-    assert shared.voice(names[-1]) == MAX_TRIED + 2
-    assert shared.voice(names[3]) == 3
+    names = [shared.voices.try_out(number) for number in range(MAX_TRIED + 3)]
+    assert shared.voices.find(names[-1]) == MAX_TRIED + 2
+    assert shared.voices.find(names[3]) == 3
     with pytest.raises(InputError, match="none of"):
-        shared.voice(names[2])
+        shared.voices.find(names[2])
 
 
 def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path, recording: Path) -> None:
@@ -76,9 +76,9 @@ def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path, recording: P
         keep_voice(shared, made, "slt", "she said so")
     with pytest.raises(InputError, match="press Clone"):
         keep_voice(shared, None, "anna", "she said so")
-    assert shared.library.names() == []
+    assert shared.voices.library.names() == []
     assert "anna" in keep_voice(shared, made, "anna", "she said so", "one two")
-    facts = shared.library.load("anna")[1]
+    facts = shared.voices.library.load("anna")[1]
     assert (facts.consent, facts.transcript) == ("she said so", "one two")
     assert shared.speaker.voices["anna"].hz == 660.0
 

@@ -16,7 +16,6 @@ import pytest
 from websockets.sync.client import connect
 
 from app.api.admission import AdmissionSettings
-from app.hub import Engines
 from app.server import ServerSettings
 from tests.app.fake_speaker import FakeReply, FakeSpeaker
 from tests.app.live import engines, serving
@@ -133,14 +132,9 @@ def slow() -> Iterator[tuple[str, SlowSpeaker]]:
 def real() -> Iterator[str]:
     """The engine's own threads, with tiny models; slots are few, so that they wait for each
     other."""
-    shared = Engines(tiny_speaker("gpt-talker"), **without_speaker())
+    shared = engines(speaker=tiny_speaker("gpt-talker"))
     with serving(shared, SETTINGS) as (place, _):
         yield place
-
-
-def without_speaker() -> dict[str, Any]:
-    made = engines()
-    return {"recognizer": made.recognizer, "responders": made.responders}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -252,7 +246,7 @@ def test_one_who_stalls_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_server_that_ends_ends_its_replies() -> None:
-    shared = Engines(tiny_speaker("gpt-talker"), **without_speaker())
+    shared = engines(speaker=tiny_speaker("gpt-talker"))
     with serving(shared, SETTINGS) as (place, _):
         connections = [asked(place) for _ in range(3)]
         begun(connections[0])

@@ -13,14 +13,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from app.hub import Engines
 from app.library import Library, VoiceFacts
 from app.voice_sample import VoiceSample
+from app.voice_store import Cloned, VoiceStore
 from app.voices import load_speaker
 from data.errors import InputError, OutputError
 from data.files import PART, folder_lock
 from models.voice import Prompt, Voice
-from tests.app.stage import ToldRecognizer
 from tests.disk import files_of_at_most, names
 from tests.tiny import STYLE, save_tiny
 
@@ -104,9 +103,12 @@ def test_bad_tensors_are_refused(kind: str, tmp_path: Path) -> None:
 def test_names_that_differ_in_capitals_alone_are_one(name: str, tmp_path: Path) -> None:
     library = Library(tmp_path)
     library.keep(anna(), SAMPLE, "yes")
-    for again in (library.prepare, lambda name: library.keep(anna(name), SAMPLE, "yes")):
+    for again in (
+        lambda: library.prepare(name, "yes"),
+        lambda: library.keep(anna(name), SAMPLE, "yes"),
+    ):
         with pytest.raises(InputError, match="there is a voice 'anna' already in"):
-            again(name)
+            again()
     assert names(tmp_path) == ["anna.safetensors"]
 
 
@@ -181,62 +183,87 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Callable[[], Engines]:
+def server(tmp_path: Path) -> Callable[[], VoiceStore]:
     weights = save_tiny(tmp_path / "weights")
 
-    def start() -> Engines:
+    def start() -> VoiceStore:
         library = Library(tmp_path / "library")
-        return Engines(
-            load_speaker(weights, library=library), ToldRecognizer(), {}, library=library
-        )
+        return load_speaker(weights, library=library)[1]
 
     return start
 
 
 def test_servers_on_one_library_see_each_others_voices(
-    server: Callable[[], Engines], tmp_path: Path
+    server: Callable[[], VoiceStore], tmp_path: Path
 ) -> None:
     first, second = server(), server()
-    first.keep_voice(anna(), SAMPLE, "anna", "yes")
+    first.keep(Cloned(anna(), SAMPLE), "anna", "yes")
     with pytest.raises(InputError, match="'anna' already in"):
-        second.keep_voice(anna(), SAMPLE, "anna", "yes")
-    second.sync_voices()
-    assert torch.equal(second.voice("anna").style, STYLE_OF_ANNA)
-    second.remove_voice("anna")
+        second.keep(Cloned(anna(), SAMPLE), "anna", "yes")
+    second.sync()
+    assert torch.equal(second.find("anna").style, STYLE_OF_ANNA)
+    second.remove("anna")
     Library(tmp_path / "library").keep(Voice("berta", "", -STYLE_OF_ANNA), SAMPLE, "yes")
-    first.sync_voices()
-    assert list(first.speaker.voices) == ["one", "two", "slt", "berta"]
+    first.sync()
+    assert list(first.voices) == ["one", "two", "slt", "berta"]
     with pytest.raises(InputError, match="none of"):
-        first.voice("anna")
+        first.find("anna")
     # removed and kept anew under one name, by others
     Library(tmp_path / "library").remove("berta")
     Library(tmp_path / "library").keep(anna("berta"), SAMPLE, "yes")
-    first.sync_voices()
-    assert torch.equal(first.voice("berta").style, STYLE_OF_ANNA)
+    first.sync()
+    assert torch.equal(first.find("berta").style, STYLE_OF_ANNA)
 
 
 def test_what_others_keep_takes_no_bundled_name(
-    server: Callable[[], Engines], tmp_path: Path
+    server: Callable[[], VoiceStore], tmp_path: Path
 ) -> None:
-    engines = server()
-    bundled = engines.voice("two")
+    store = server()
+    bundled = store.find("two")
     library = Library(tmp_path / "library")
     library.keep(anna("two"), SAMPLE, "yes")
     library.keep(Voice("other-models", "", torch.ones(STYLE + 1)), SAMPLE, "yes")
-    engines.sync_voices()
+    store.sync()
     library.remove("two")
-    engines.sync_voices()
-    assert engines.voice("two") is bundled and "other-models" not in engines.speaker.voices
+    store.sync()
+    assert store.find("two") is bundled and "other-models" not in store.voices
 
 
-def test_voices_kept_at_once_are_all_there(server: Callable[[], Engines]) -> None:
-    engines = server()
+def test_voices_kept_at_once_are_all_there(server: Callable[[], VoiceStore]) -> None:
+    store = server()
     threads = [
-        threading.Thread(target=engines.keep_voice, args=(anna(), SAMPLE, f"v{n}", "yes"))
+        threading.Thread(target=store.keep, args=(Cloned(anna(), SAMPLE), f"v{n}", "yes"))
         for n in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(engines.speaker.voices) == {"one", "two", "slt", *(f"v{n}" for n in range(8))}
+    assert set(store.voices) == {"one", "two", "slt", *(f"v{n}" for n in range(8))}
+
+
+@pytest.mark.parametrize("name", ["two", "Two", "TWO", "slt", "SLT"])
+@pytest.mark.parametrize("given", ["clone", "keep", "import"])
+def test_no_way_of_adding_a_voice_takes_a_bundled_name(
+    name: str, given: str, server: Callable[[], VoiceStore], tmp_path: Path
+) -> None:
+    store = server()
+    file = Library(tmp_path / "other").path("anna")
+    Library(tmp_path / "other").keep(anna(), SAMPLE, "yes")
+    ways: dict[str, Callable[[], object]] = {
+        "clone": lambda: store.clone_and_keep([], name, "yes", lambda samples: ""),
+        "keep": lambda: store.keep(Cloned(anna(), SAMPLE), name, "yes"),
+        "import": lambda: store.library.take_in(file, name),
+    }
+    with pytest.raises(InputError, match=f"bundled voice '{name.lower()}' already"):
+        ways[given]()
+    assert store.library.names() == []
+
+
+@pytest.mark.parametrize("consent", ["", " ", "\t\n", "\u2003", "\r\n "])
+def test_no_voice_is_cloned_without_consent(consent: str, server: Callable[[], VoiceStore]) -> None:
+    store = server()
+    with pytest.raises(InputError, match="no consent"):
+        store.clone_and_keep([], "anna", consent, lambda samples: "")
+    with pytest.raises(InputError, match="no consent"):
+        store.keep(Cloned(anna(), SAMPLE), "anna", consent)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from app.hub import Engines
 from app.server import ServerSettings
 from tests.app.live import engines, serving
 from tests.tiny import tiny_speaker
@@ -26,8 +25,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[str]:
-    like = engines()
-    shared = Engines(tiny_speaker("gpt-talker"), like.recognizer, like.responders)
+    shared = engines(speaker=tiny_speaker("gpt-talker"))
     with serving(shared, ServerSettings(page=False)) as (place, _):
         yield place
 

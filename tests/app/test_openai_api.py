@@ -16,8 +16,8 @@ import soundfile
 
 from app.access import AccessSettings
 from app.api.admission import AdmissionSettings
-from app.hub import OPENAI_VOICES
 from app.server import ServerSettings
+from app.voice_store import OPENAI_VOICES
 from data.audio import read_audio
 from tests.app.fake_speaker import FakeSpeaker
 from tests.app.live import engines, serving
@@ -33,7 +33,7 @@ STAINLESS = (
 @pytest.fixture(scope="module")
 def place() -> Iterator[str]:
     settings = ServerSettings(page=False, access=AccessSettings(origins=(PAGE,)))
-    shared = engines(voice_map={"narrator": "rms", "alloy": "awb"})
+    shared = engines(aliases={"narrator": "rms", "alloy": "awb"})
     with serving(shared, settings) as (place, _):
         yield place
 

@@ -272,7 +272,7 @@ def test_a_voice_is_cloned_used_and_removed(tmp_path: Path) -> None:
             {"name": "berta", "content": sample[: 2 * 48_000]},
         ):
             assert post(**given) == 400, given
-        assert shared.library.names() == ["anna"]
+        assert shared.voices.library.names() == ["anna"]
         assert httpx.delete(f"{url}/slt").status_code == 400
         assert httpx.delete(f"{url}/anna").json()["deleted"]
         assert httpx.post(speech, json={"input": "one", "voice": "anna"}).status_code == 400

@@ -295,6 +295,6 @@ def test_a_voice_whose_words_cannot_be_recognised_wants_a_transcript(tmp_path: P
         assert clone("../anna").status_code == clone("slt").status_code == 400  # at once
         refused = clone()
         assert refused.status_code == 503 and "transcript" in refused.text
-        assert shared.library.names() == []
+        assert shared.voices.library.names() == []
         assert clone(transcript="one two").status_code == 200
-    assert shared.library.load("anna")[1].transcript == "one two"
+    assert shared.voices.library.load("anna")[1].transcript == "one two"

@@ -10,14 +10,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from app.hub import Engines
 from app.library import Library, read_voice_file
 from app.voice_sample import MAX_SAMPLE_S, clean_sample, similarity
 from app.voices import clone, load_speaker, main
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
 from models.voice import Voice
-from tests.app.stage import ToldRecognizer
 from tests.app.voice_sound import espeak_voice
 from tests.tiny import STYLE, save_tiny
 
@@ -129,9 +127,11 @@ def hostile(good: bytes, tmp_path: Path) -> list[bytes]:
     header, body = good[8 : 8 + header_size], good[8 + header_size :]
     facts = json.loads(json.loads(header)["__metadata__"]["repartee_voice"])
 
+    pcm = torch.zeros(9, dtype=torch.int16)
+
     def with_facts(**changes: object) -> bytes:
         save_file(
-            {"style": VOICE.style, "sample": torch.zeros(9, dtype=torch.int16)},
+            {"style": VOICE.style, "sample": pcm},
             tmp_path / "made",
             metadata={"repartee_voice": json.dumps({**facts, **changes})},
         )
@@ -142,7 +142,6 @@ def hostile(good: bytes, tmp_path: Path) -> list[bytes]:
         save_file(tensors, tmp_path / "made", metadata=given)
         return (tmp_path / "made").read_bytes()
 
-    pcm = torch.zeros(9, dtype=torch.int16)
     made = [
         b"",
         b"RIFF",
@@ -150,9 +149,7 @@ def hostile(good: bytes, tmp_path: Path) -> list[bytes]:
         struct.pack("<Q", 2**30) + header + body,
         struct.pack("<Q", 2**63) + header + body,
         good + b"x" * 5_000_000,
-        with_facts(name="../../outside"),
-        with_facts(name="/etc/passwd"),
-        with_facts(name=7),
+        *(with_facts(name=name) for name in ("../../outside", "/etc/passwd", 7)),
         with_facts(consent=""),
         with_facts(consent=None),
         with_facts(seconds="long"),
@@ -163,6 +160,7 @@ def hostile(good: bytes, tmp_path: Path) -> list[bytes]:
         with_tensors(style=VOICE.style, sample=pcm, more=pcm.clone()),
         with_tensors(style=torch.full((STYLE,), torch.nan), sample=pcm),
         with_tensors(style=VOICE.style[None], sample=pcm),
+        with_tensors(style=pcm, sample=pcm.clone()),
         with_tensors(style=VOICE.style, sample=VOICE.style.clone()),
     ]
     made += [good[: int(cut)] for cut in rng.integers(1, len(good), 100)]
@@ -207,13 +205,13 @@ def test_a_cloned_voice_is_never_the_default(
     none."""
     weights, library = save_tiny(tmp_path / "weights"), kept(tmp_path / "library")
     kept(tmp_path / "library", "two")
-    speaker = load_speaker(weights, library=library)
-    assert list(speaker.voices) == ["one", "two", "slt", "anna"]
-    assert speaker.voices["two"].prompt is None  # the bundled one
+    _, store = load_speaker(weights, library=library)
+    assert list(store.voices) == ["one", "two", "slt", "anna"]
+    assert store.voices["two"].prompt is None  # the bundled one
     assert "two is left out: a bundled voice has its name" in caplog.text
-    Engines(speaker, ToldRecognizer(), {}, library=library).remove_voice("two")
+    store.remove("two")
     assert library.names() == ["anna"]
-    assert speaker.voices["two"].prompt is None
+    assert store.voices["two"].prompt is None
 
 
 # The verbs

@@ -16,6 +16,7 @@ from torch import nn
 
 from data.errors import InputError, MissingModelError
 from data.files import atomic_path, atomic_write
+from kernels.int8_linear import quantise
 from models.text.symbols import stored_inventory
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -65,20 +66,12 @@ def save_model(
     for key, value in model.state_dict().items():
         stored = value.detach().cpu().contiguous()
         if int8 and key in matrices:
-            tensors[key], tensors[key + _SCALE] = _quantised(stored)
+            tensors[key], tensors[key + _SCALE] = quantise(stored, torch.float16)
         else:
             tensors[key] = stored.half() if half and stored.is_floating_point() else stored
     write_tensors(folder / f"{name}.safetensors", tensors)
     text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"  # type: ignore[call-overload]
     atomic_write(folder / f"{name}.json", text)
-
-
-def _quantised(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A matrix `[N, ...]` as int8 and a scale `[N]`: the largest value of a row becomes 127."""
-    rows = matrix.float().flatten(1)
-    scale = (rows.abs().amax(1) / 127).clamp_min(1e-7).half()
-    whole = (rows / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
-    return whole.view(matrix.shape), scale
 
 
 def train_command(name: str, folder: Path) -> str:

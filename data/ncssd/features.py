@@ -15,13 +15,10 @@ _ENVELOPE = 17  # bins
 @functools.cache
 def mel_matrix(num_mels: int) -> np.ndarray:
     """Slaney mel filters [num_mels, 201], area-normalised, for 16 kHz and 400 points."""
-    top = _to_mel(RATE / 2)
-    edges = _to_hz(np.linspace(0.0, top, num_mels + 2))
-    bins = np.linspace(0.0, RATE / 2, _FFT // 2 + 1)
-    rising = (bins[None] - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins[None]) / (edges[2:] - edges[1:-1])[:, None]
-    filters = np.maximum(0.0, np.minimum(rising, falling))
-    return (filters * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    from torchaudio.functional import melscale_fbanks
+
+    num_bins = _FFT // 2 + 1
+    return melscale_fbanks(num_bins, 0.0, RATE / 2, num_mels, RATE, "slaney", "slaney").numpy().T
 
 
 def mel_power(samples: np.ndarray, num_mels: int = 40) -> np.ndarray:
@@ -57,14 +54,3 @@ def harmonics(samples: np.ndarray, num_bins: int = 128) -> np.ndarray:
         mean = (sums[:, _ENVELOPE:] - sums[:, :-_ENVELOPE]) / _ENVELOPE
         out[block : block + 1000] = (log[:, first : first + num_bins] - mean) / 3.0
     return out
-
-
-def _to_mel(hz: float | np.ndarray) -> np.ndarray:
-    hz = np.asarray(hz, np.float64)
-    log = 15.0 + np.log(np.maximum(hz, 1e-9) / 1000.0) / (np.log(6.4) / 27.0)
-    return np.where(hz < 1000.0, hz * 3.0 / 200.0, log)
-
-
-def _to_hz(mel: np.ndarray) -> np.ndarray:
-    log = 1000.0 * np.exp((np.log(6.4) / 27.0) * (mel - 15.0))
-    return np.where(mel < 15.0, mel * 200.0 / 3.0, log)

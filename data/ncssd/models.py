@@ -13,6 +13,9 @@ import numpy as np
 
 from data.errors import MissingModelError
 
+MOS_SAMPLES = 144_160  # 9.01 s: the input of DNSMOS
+_MOS_POLYNOMIAL = (-0.06766283, 1.11546468, 0.04602535)  # raw scores to those of listeners
+
 
 def package_file(package: str, file: str, install: str) -> Path:
     """The path of a model file inside an installed package, without importing the package.
@@ -60,6 +63,13 @@ def silero() -> Any:
 @functools.cache
 def dnsmos() -> Any:
     return onnx_session(dnsmos_path())
+
+
+def dnsmos_overall(windows: np.ndarray) -> np.ndarray:
+    """DNSMOS overall scores (ITU-T P.835, arXiv 2110.01763), 1 to 5, of windows `[N, MOS_SAMPLES]`
+    at 16 kHz."""
+    raw = [dnsmos().run(None, {"input_1": one[None]})[0][0, 2] for one in windows]
+    return np.polyval(_MOS_POLYNOMIAL, raw)
 
 
 @functools.cache

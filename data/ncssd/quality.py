@@ -6,6 +6,7 @@ from data.audio import resample
 from data.ncssd import models
 from data.ncssd.background import frame_power
 from data.ncssd.config import QualityConfig
+from data.ncssd.models import MOS_SAMPLES
 from data.ncssd.recognise import units
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
@@ -13,8 +14,6 @@ from data.ncssd.store import Row
 VERSION = 2
 _RATE = 16_000
 _COPY_RATE = 24_000
-_MOS_SAMPLES = 144_160  # 9.01 s: the input of DNSMOS
-_MOS_BATCH = 4
 _BAND_DROP_DB = 45.0  # below the spectrum's level at 300 to 3000 Hz, a band is empty
 
 
@@ -59,19 +58,17 @@ def failures(turn: Row, config: QualityConfig) -> list[str]:
 
 
 def mos_windows(samples: np.ndarray) -> np.ndarray:
-    """DNSMOS overall score (ITU-T P.835, arXiv 2110.01763) of each 9.01 s of a dialogue [N].
+    """DNSMOS overall score of each 9.01 s of a dialogue [N].
 
     The last window ends with the dialogue; one that is too short is repeated, as its authors do.
     """
-    if samples.shape[0] < _MOS_SAMPLES:
-        samples = np.tile(samples, -(-_MOS_SAMPLES // max(1, samples.shape[0])))[:_MOS_SAMPLES]
-    starts = list(range(0, samples.shape[0] - _MOS_SAMPLES + 1, _MOS_SAMPLES))
-    if samples.shape[0] - starts[-1] - _MOS_SAMPLES > _RATE:
-        starts.append(samples.shape[0] - _MOS_SAMPLES)
-    windows = np.stack([samples[s : s + _MOS_SAMPLES] for s in starts]).astype(np.float32)
-    session = models.dnsmos()
-    raw = [session.run(None, {"input_1": w[None]})[0][0, 2] for w in windows]
-    return np.array([-0.06766283 * r * r + 1.11546468 * r + 0.04602535 for r in raw])
+    if samples.shape[0] < MOS_SAMPLES:
+        samples = np.tile(samples, -(-MOS_SAMPLES // max(1, samples.shape[0])))[:MOS_SAMPLES]
+    starts = list(range(0, samples.shape[0] - MOS_SAMPLES + 1, MOS_SAMPLES))
+    if samples.shape[0] - starts[-1] - MOS_SAMPLES > _RATE:
+        starts.append(samples.shape[0] - MOS_SAMPLES)
+    windows = np.stack([samples[s : s + MOS_SAMPLES] for s in starts]).astype(np.float32)
+    return models.dnsmos_overall(windows)
 
 
 def noise_floor(samples: np.ndarray, row: Row) -> float:

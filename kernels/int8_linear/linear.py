@@ -19,12 +19,18 @@ FEW_ROWS = 8  # more are faster by the common product (`benchmark.py`)
 # The common product is compiled for each number of rows, and what was compiled is kept for good (a
 # third of a megabyte): many rows come in so many that a server's memory would creep up for minutes.
 ROWS_TOGETHER = 64
+_SMALLEST_SCALE = 1e-7  # that float16 can hold
 
 
-def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix `[N, K]` as int8 `[N, K]` and a scale a row `[N]`: its largest value becomes 127."""
-    scale = weight.float().abs().amax(1).clamp_min(1e-12) / 127
-    return (weight / scale[:, None]).round().to(torch.int8), scale
+def quantise(matrix: Tensor, scale_type: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """A matrix `[N, ...]` as int8 `[N, ...]` and a scale a row `[N]`; a row's largest becomes 127.
+
+    `scale_type` is the scale's; what it rounds, the whole numbers make up for.
+    """
+    rows = matrix.float().flatten(1)
+    scale = (rows.abs().amax(1) / 127).clamp_min(_SMALLEST_SCALE).to(scale_type)
+    whole = (rows / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
+    return whole.view(matrix.shape), scale
 
 
 def int8_linear(x: Tensor, whole: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:

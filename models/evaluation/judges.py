@@ -5,7 +5,6 @@ import importlib
 import io
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from data.errors import MissingModelError
@@ -52,19 +51,6 @@ def distillmos() -> Any:
 
 
 @cache
-def dnsmos() -> tuple[Any, Any]:
-    """DNSMOS P.835: what maps its raw scores, and the session that gives them."""
-    import onnxruntime
-
-    found = package("speechmos.dnsmos", "how clean speech is (DNSMOS)")
-    folder = Path(found.__file__).parent / "dnsmos_models"
-    judge = found.DNSMOS(str(folder / "sig_bak_ovr.onnx"), str(folder / "model_v8.onnx"))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return judge, onnxruntime.InferenceSession(judge.primary_model_path, options)
-
-
-@cache
 def voice_encoder() -> Any:
-    """resemblyzer's encoder of voices."""
+    """resemblyzer's encoder of voices, as published, so that its figures compare with others'."""
     return package("resemblyzer", "whose voice it is").VoiceEncoder("cpu", verbose=False)

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from data.audio import SAMPLE_RATE, resample
+from data.ncssd.models import MOS_SAMPLES, dnsmos_overall
 from models.evaluation import judges
 
 _RATE = 16_000
-_WINDOW = 144_160  # 9.01 s: what DNSMOS was trained on
 _STEP_S = 4.5
 _SILENT = 1e-4
 
@@ -31,18 +31,11 @@ def dnsmos(samples: np.ndarray) -> float:
     is repeated to exactly one window, a sixth of the cost. The two differ by 0.025 (standard
     deviation over nine sentences), the same way for teacher and model.
     """
-    judge, session = judges.dnsmos()
     wide = np.clip(resample(samples, SAMPLE_RATE, _RATE), -1, 1).astype(np.float32)
-    if len(wide) <= _WINDOW:
-        windows = [np.resize(wide, _WINDOW)]
-    else:
-        starts = range(0, len(wide) - _WINDOW + 1, int(_STEP_S * _RATE))
-        windows = [wide[start : start + _WINDOW] for start in starts]
-    scores = []
-    for window in windows:
-        signal, background, overall = session.run(None, {"input_1": window[None]})[0][0]
-        scores.append(judge.get_polyfit_val(signal, background, overall, False)[2])
-    return float(np.mean(scores))
+    if len(wide) <= MOS_SAMPLES:
+        wide = np.resize(wide, MOS_SAMPLES)
+    starts = range(0, len(wide) - MOS_SAMPLES + 1, int(_STEP_S * _RATE))
+    return float(dnsmos_overall(np.stack([wide[at : at + MOS_SAMPLES] for at in starts])).mean())
 
 
 def voice_embedding(samples: np.ndarray) -> list[float]:

@@ -314,7 +314,7 @@ def test_a_turn_that_waits_to_be_heard_ends_with_its_listener(
     ask: Callable[[str], socket.socket],
 ) -> None:
     """Turns of those who have left would be heard before anybody else is answered."""
-    shared = Engines(tiny_speaker("gpt-talker"), **without_speaker())
+    shared = engines(speaker=tiny_speaker("gpt-talker"))
     schedule, before = shared.speaker.schedule, len(living())
     with serving(shared, SETTINGS) as (place, _):
         for _ in range(slots := schedule._free):

@@ -69,6 +69,20 @@ def test_rows_of_zeros_stay_zero() -> None:
     assert not int8_linear(torch.randn(1, 32), whole, scale, None).any()
 
 
+@pytest.mark.parametrize("scale_type", [torch.float32, torch.float16])
+@pytest.mark.parametrize("shape", [(3, 32), (5, 7), (1, 1), (4, 3, 5), (2, 6, 1)])
+@pytest.mark.parametrize("size", [1e-6, 0.02, 300.0])
+def test_a_rounded_matrix_is_near_itself(
+    shape: tuple[int, ...], size: float, scale_type: torch.dtype
+) -> None:
+    matrix = size * torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    whole, scale = quantise(matrix, scale_type)
+    assert whole.shape == shape and scale.dtype == scale_type and whole.abs().max() <= 127
+    back = whole * scale.float().view(-1, *[1] * (len(shape) - 1))
+    step = scale.float().view(-1, *[1] * (len(shape) - 1))
+    assert ((back - matrix).abs() <= 0.5 * step + 127 * step * torch.finfo(scale_type).eps).all()
+
+
 def test_many_rows_come_to_the_product_in_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: set[int] = set()
     product = F.linear

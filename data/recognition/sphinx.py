@@ -28,6 +28,7 @@ from data.recognition.sphinx_worker import HEADER, SPHINX_HZ, Frame, frames
 logger = logging.getLogger(__name__)
 
 _MAX_BACKLOG = 64_000_000  # bytes of sound that wait for the process, half an hour
+_PIECE = SPHINX_HZ // 4  # samples in a frame: the process hears a frame to its end
 _WRITTEN = 1 << 16  # bytes at once; what has been written cannot be taken back by an abort
 _PROGRAM = Path(__file__).with_name("sphinx_worker.py")
 
@@ -109,8 +110,11 @@ class SphinxUtterance:
             self._worker.send((b"a", self._number, b""))
 
     def _send(self, samples: np.ndarray) -> None:
-        if len(samples):
-            self._worker.send((b"s", self._number, to_bytes(samples)))
+        for start in range(0, len(samples), _PIECE):
+            if self.future.done():  # it has failed
+                return
+            piece = samples[start : start + _PIECE]
+            self._worker.send((b"s", self._number, to_bytes(piece)))
 
 
 def _started() -> "_Worker":

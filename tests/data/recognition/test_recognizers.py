@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -91,6 +92,12 @@ def abort_half_way(utterance: SphinxUtterance, sound: np.ndarray) -> None:
     utterance.push(sound[len(sound) // 2 :])
 
 
+def abort_what_is_being_heard(utterance: SphinxUtterance, sound: np.ndarray) -> None:
+    utterance.push(np.tile(sound, 12))
+    time.sleep(0.05)
+    utterance.abort()
+
+
 @pytest.mark.parametrize(
     "interrupt",
     [
@@ -100,6 +107,7 @@ def abort_half_way(utterance: SphinxUtterance, sound: np.ndarray) -> None:
         abort_twice,
         push_after_the_abort,
         abort_half_way,
+        abort_what_is_being_heard,
     ],
 )
 def test_what_is_over_is_not_recognised(

@@ -8,10 +8,13 @@ import numpy as np
 
 from data.errors import InputError
 from data.limits import MAX_SPOKEN, limited_text
+from models.delivery.controls import check_controls, without_controls
+from models.delivery.delivery import Delivery
 from models.dialogue_state import DialogueState
 from models.mel import SAMPLE_RATE
 from models.pipe import ClosedError
-from models.reply_work import ReplyWork, Word
+from models.reply_times import TimedWord, Word
+from models.reply_work import ReplyWork
 from models.speak_options import SpeakOptions
 from models.text import check_scripts, normalise
 from models.voice import Voice
@@ -60,7 +63,12 @@ class Reply:
     def words(self) -> list[Word]:
         """(word, start, end) in seconds from the first sample. A word is there before its sound
         is; the end of the last one moves on while it is being spoken."""
-        return self.work.words
+        return [(timed.word, timed.start, timed.end) for timed in self.work.words]
+
+    @property
+    def timed_words(self) -> list[TimedWord]:
+        """The same with the phones of each word."""
+        return list(self.work.words)
 
     @property
     def retries(self) -> int:
@@ -129,10 +137,13 @@ def _call_off(known: "weakref.ref[ReplyWork]") -> None:
         work.cancel()
 
 
-def speakable(text: str) -> str:
-    """Valid text of a length and a script that can be spoken at once; raises InputError."""
-    check_scripts(text)
-    if not normalise(text):
+def speakable(text: str, delivery: Delivery) -> str:
+    """Valid text of a length and a script that can be spoken at once, with controls that can be
+    followed on top of `delivery`; raises InputError."""
+    check_controls(text, delivery)
+    plain = without_controls(text)
+    check_scripts(plain)
+    if not normalise(plain):
         raise InputError(
             "there is nothing to speak in the text: give words, not only signs or emoji"
         )

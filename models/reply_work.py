@@ -1,7 +1,6 @@
 """What two threads do for a reply: one predicts frames, the other decodes them."""
 
 import atexit
-import bisect
 import logging
 import threading
 import time
@@ -14,16 +13,19 @@ import torch
 
 from data.errors import InputError
 from data.limits import MAX_SPOKEN
+from models.delivery.delivery import Delivery
+from models.delivery.script import Saying, Script
 from models.dialogue_state import AGENT, DialogueState
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
 from models.pipe import ClosedError, Pipe
 from models.predictors.generation import Sentence, generate, resumed
 from models.predictors.sequence import Segment
 from models.predictors.steps import Frame, FrameDrawn, FrameStep
-from models.predictors.units import Units, neighbours, pieces_of, units_of
+from models.predictors.units import Units, neighbours
+from models.reply_times import FRAME_S, FrameClock, TimedWord, timed_words
 from models.schedule import UnwantedError
 from models.speak_options import SpeakOptions
-from models.text import SentenceStream, check_scripts, normalise, phonemize
+from models.vocoder.synthesis import Synthesis, check_delivery
 from models.voice import Voice
 
 if TYPE_CHECKING:
@@ -35,13 +37,11 @@ MAX_RETRIES = 2
 MAX_FORCED = 2  # more than this, before any of a sentence was let go, and it is begun again
 HELD_FRAMES = 40
 _MARGIN_S = 0.4
-MAX_UNITS = 160
 FIRST_FRAMES, MAX_FRAMES = 2, 16  # latents in the first chunk, and in later ones
 _QUEUED_FRAMES = 250  # the predictor runs at most 10 s ahead of the decoder
 _QUEUED_CHUNKS = 64
 
-Word = tuple[str, float, float]
-_Sent = tuple[Frame, torch.Tensor]  # with the phones around the pointer
+_Sent = tuple[Frame, torch.Tensor, Delivery]  # with the phones around the pointer
 _STARTED: "weakref.WeakSet[ReplyWork]" = weakref.WeakSet()
 
 
@@ -77,7 +77,7 @@ class ReplyWork:
         options: SpeakOptions,
     ) -> None:
         self.text = ""
-        self.words: list[Word] = []
+        self.words: list[TimedWord] = []
         self.retries = 0
         self.num_units = 0
         self.first_audio_ms: float | None = None
@@ -87,7 +87,8 @@ class ReplyWork:
         self.mark = dialogue.mark()
         self.seed = options.seed if options.seed is not None else int(torch.seed() % 2**31)
         self.chunks: Pipe[np.ndarray] = Pipe(_QUEUED_CHUNKS)
-        self._frames: Pipe[list[_Sent]] = Pipe(_QUEUED_FRAMES)
+        self._frames: Pipe[list[_Sent] | int] = Pipe(_QUEUED_FRAMES)  # a number: frames of silence
+        self._clock = FrameClock()
         self._speaker, self._dialogue = speaker, dialogue
         self._voice, self._options = voice, options
         self._source = text
@@ -153,22 +154,27 @@ class ReplyWork:
 
     def _predict(self) -> None:
         continues = False
-        for sentence in self._sentences():
-            with self._on_dialogue:
-                self._check()
-                whole = units_of(phonemize([sentence])[0])
-                self._speaker.check_text(whole, self._dialogue.model)
-                for units in pieces_of(whole, MAX_UNITS):
-                    self._say(units, continues)
+        for sentence, sayings in self._sentences():
+            self.text = f"{self.text} {sentence}".strip()
+            for saying in sayings:
+                self._pause(saying.pause_s)
+                if saying.units is None:
+                    continue
+                with self._on_dialogue:
+                    self._check()
+                    self._check_saying(saying)
+                    self._say(saying, saying.units, continues)
                     continues = True
         if not continues:
             raise InputError("there is nothing to speak in the text: give words")
         self._frames.end()
 
-    def _sentences(self) -> Iterator[str]:
-        """Sentences to speak, normalised, as they become whole."""
+    def _sentences(self) -> Iterator[tuple[str, list[Saying]]]:
+        """Sentences as written and as said, as they become whole."""
+        whole = isinstance(self._source, str)
         pieces = [self._source] if isinstance(self._source, str) else self._source
-        stream, length = SentenceStream(), 0
+        lexicon = self._speaker.lexicon | self._options.lexicon
+        script, length = Script(self._options.delivery, lexicon, strict=whole), 0
         for piece in pieces:
             self._check()
             length += len(piece)
@@ -176,18 +182,25 @@ class ReplyWork:
                 raise InputError(
                     f"the text has more than {MAX_SPOKEN} characters; the rest is not spoken"
                 )
-            yield from self._spoken(stream.push(piece))
-        yield from self._spoken(stream.flush())
+            yield from script.push(piece)
+        yield from script.flush()
 
-    def _spoken(self, sentences: list[str]) -> Iterator[str]:
-        for sentence in sentences:
-            check_scripts(sentence, most=0.5)  # a foreign word or two are passed over
-            words = normalise(sentence)
-            if words:
-                self.text = f"{self.text} {sentence}".strip()
-                yield words
+    def _check_saying(self, saying: Saying) -> None:
+        assert saying.units is not None
+        self._speaker.check_text(saying.units, self._dialogue.model)
+        for delivery in set(saying.deliveries):
+            check_delivery(self._speaker.decoder, delivery)
 
-    def _say(self, units: Units, continues: bool) -> None:
+    def _pause(self, seconds: float) -> None:
+        """Silence, behind which the decoder begins anew."""
+        num_frames = round(seconds / FRAME_S)
+        if num_frames:
+            self._clock.pause(num_frames)
+            self._num_frames += num_frames
+            self._decoded.clear()
+            self._frames.put(num_frames)
+
+    def _say(self, saying: Saying, units: Units, continues: bool) -> None:
         """One sentence: frames go to the decoder as they come."""
         dialogue = self._dialogue
         self.num_units += len(units)
@@ -206,6 +219,7 @@ class ReplyWork:
                 sentence,
                 self._options.sampling,
                 self._generator,
+                saying.plan,
             )
             asked = next(steps, None)
             while asked is not None:
@@ -219,12 +233,13 @@ class ReplyWork:
                     break
                 ripe = count >= hold or (count >= FIRST_FRAMES and self._short())
                 if ripe and count - sent >= FIRST_FRAMES:
-                    self.words = before + self._spoken_words(units, sentence.pointer, first_frame)
-                    sent = self._send(sentence, symbols, sent)
+                    self.words = before + self._spoken_words(saying, sentence.pointer)
+                    sent = self._send(sentence, saying, symbols, sent)
             else:
                 pointer = [*sentence.pointer, len(units)]  # it has left the text
-                self.words = before + self._spoken_words(units, pointer, first_frame)
-                self._send(sentence, symbols, sent)
+                self.words = before + self._spoken_words(saying, pointer)
+                self._send(sentence, saying, symbols, sent)
+                self._clock.add([saying.deliveries[unit] for unit in sentence.pointer])
                 return
             self.retries += 1
             dialogue.return_to(mark)
@@ -245,12 +260,13 @@ class ReplyWork:
         """Whether the listener is about to run out of sound."""
         return self._due(self._num_samples) - time.perf_counter() < _MARGIN_S
 
-    def _send(self, sentence: Sentence, symbols: torch.Tensor, sent: int) -> int:
+    def _send(self, sentence: Sentence, saying: Saying, symbols: torch.Tensor, sent: int) -> int:
         count = len(sentence.frames)
         if count > sent:
             pointer = torch.tensor(sentence.pointer[sent:count])
             phones = neighbours(symbols, pointer)
-            frames = list(zip(sentence.frames[sent:count], phones, strict=True))
+            deliveries = [saying.deliveries[unit] for unit in sentence.pointer[sent:count]]
+            frames = list(zip(sentence.frames[sent:count], phones, deliveries, strict=True))
             self._decoded.clear()
             self._frames.put(frames)
             self._num_frames += count - sent
@@ -260,34 +276,24 @@ class ReplyWork:
                 self._check()
         return count
 
-    def _spoken_words(self, units: Units, pointer: list[int], first_frame: int) -> list[Word]:
+    def _spoken_words(self, saying: Saying, pointer: list[int]) -> list[TimedWord]:
         """Those that the pointer has reached."""
-        # The pointer only rises; a short word that it leaps over has no time of its own.
-        frame_s = FRAME_SAMPLES / SAMPLE_RATE / self._options.rate
-        words = []
-        for word, first, end in units.words:
-            if pointer[-1] < first:
-                break
-            start = bisect.bisect_left(pointer, first)
-            stop = bisect.bisect_left(pointer, end)
-            start_s, end_s = (first_frame + start) * frame_s, (first_frame + stop) * frame_s
-            words.append((word, round(start_s, 3), round(end_s, 3)))
-        return words
+        assert saying.units is not None
+        said = [unit for unit in pointer if unit < len(saying.units)]
+        starts = self._clock.starts([saying.deliveries[unit] for unit in said])
+        return timed_words(saying.units, pointer, starts)
 
     # Decoding
 
     def _decode(self) -> None:
-        model = self._dialogue.model
-        stream = self._speaker.stream(self._voice, self._options, model)
+        stream = self._speaker.stream(self._voice, self._options, self._dialogue.model)
         rest = np.zeros(0, np.float32)
-        for sent, last in self._batches():
-            frames = model.stacked([frame for frame, _ in sent])
-            phones = torch.zeros(0, 3, dtype=torch.long)
-            if sent:
-                phones = torch.stack([around for _, around in sent])
+        for sent, silence, last in self._batches():
             with self._speaker.schedule.work(self._due(self._num_samples), self._unwanted):
-                made = stream.push(frames, phones, last).cpu().numpy()
-            rest = np.concatenate([rest, made])
+                made = self._decoded_batch(stream, sent, last or silence > 0)
+            rest = np.concatenate([rest, made, np.zeros(silence * FRAME_SAMPLES, np.float32)])
+            if silence:
+                stream = self._speaker.stream(self._voice, self._options, self._dialogue.model)
             whole = len(rest) if last else len(rest) // FRAME_SAMPLES * FRAME_SAMPLES
             if whole:
                 if self._heard_since is None:
@@ -300,8 +306,19 @@ class ReplyWork:
         self.complete = True
         self.chunks.end()
 
-    def _batches(self) -> Iterator[tuple[list[_Sent], bool]]:
-        """What is decoded at once, and whether it is the last.
+    def _decoded_batch(self, stream: Synthesis, sent: list[_Sent], last: bool) -> np.ndarray:
+        if not sent and not stream.begun:
+            return np.zeros(0, np.float32)
+        frames = self._dialogue.model.stacked([frame for frame, _, _ in sent])
+        phones = torch.zeros(0, 3, dtype=torch.long)
+        if sent:
+            phones = torch.stack([around for _, around, _ in sent])
+        deliveries = [delivery for _, _, delivery in sent]
+        return stream.push(frames, phones, last, deliveries).cpu().numpy()
+
+    def _batches(self) -> Iterator[tuple[list[_Sent], int, bool]]:
+        """What is decoded at once, how many frames of silence come behind it, and whether it is
+        the last.
 
         How many frames those are never depends on how fast they came: a product of other rows
         rounds otherwise, and a seed would not repeat.
@@ -313,11 +330,15 @@ class ReplyWork:
                 self._decoded.set()
                 batch = self._frames.get()
                 if batch is None:
-                    yield waiting, True
+                    yield waiting, 0, True
                     return
-                waiting += batch
+                if isinstance(batch, int):
+                    yield waiting, batch, False
+                    waiting = []
+                else:
+                    waiting += batch
             heard = self._heard_since is not None
-            yield waiting[:size], False
+            yield waiting[:size], 0, False
             waiting = waiting[size:]
             if heard:
                 # About half of what the listener still has: a machine that is busy may take twice

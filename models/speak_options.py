@@ -1,11 +1,12 @@
 """How a reply is spoken."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data.errors import InputError
+from models.delivery.delivery import PLAIN, Delivery, Plan
+from models.delivery.lexicon import NO_LEXICON, Lexicon
 from models.predictors.sampling import SamplingOptions
 from models.vocoder.lookahead import TEMPERATURE
-from models.vocoder.synthesis import Manner
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class SpeakOptions:
             `SamplingOptions`.
         pitch, rate, energy: factors on what the dialogue asks for.
         latent_temperature: of the noise of latents.
+        plan: see `Delivery`.
+        lexicon: how words are said, before the speaker's own.
     """
 
     seed: int | None = None
@@ -32,14 +35,13 @@ class SpeakOptions:
     rate: float = 1.0
     energy: float = 1.0
     latent_temperature: float = TEMPERATURE
+    plan: Plan = PLAIN
+    lexicon: Lexicon = NO_LEXICON
 
     def __post_init__(self) -> None:
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise InputError(f"the seed is {self.seed}; it must be from 0 to 2^63 - 1")
-        for name, low, high in (("pitch", 0.4, 2.5), ("rate", 0.4, 2.5), ("energy", 0.05, 8.0)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(f"{name} is {value}; it must be from {low} to {high}")
+        self.delivery.checked()
         try:
             _ = self.sampling
         except ValueError as error:
@@ -58,5 +60,15 @@ class SpeakOptions:
         )
 
     @property
-    def manner(self) -> Manner:
-        return Manner(self.pitch, self.rate, self.energy)
+    def delivery(self) -> Delivery:
+        return Delivery(self.pitch, self.rate, self.energy, self.plan)
+
+    def delivered(self, delivery: Delivery) -> "SpeakOptions":
+        """These options with a delivery on top of theirs.
+
+        Raises:
+            InputError: both together are out of range.
+        """
+        whole = self.delivery @ delivery
+        factors = {"pitch": whole.pitch, "rate": whole.rate, "energy": whole.energy}
+        return replace(self, plan=whole.plan, **factors)

@@ -14,6 +14,7 @@ from data.limits import last_words
 from kernels.int8_linear import with_int8_linears
 from kernels.packed_linear import with_packed_layers
 from models.checkpoint import WEIGHTS, load_model
+from models.delivery.lexicon import Lexicon
 from models.device import parse_device
 from models.dialogue_state import (
     AGENT,
@@ -46,7 +47,7 @@ from models.vocoder.encodec import EncodecDecoder, EncodecLatents
 from models.vocoder.posterior import Posterior
 from models.vocoder.prior import Prior, PriorConfig
 from models.vocoder.style import StyleEncoder, load_style
-from models.vocoder.synthesis import Synthesis, check_manner
+from models.vocoder.synthesis import Synthesis, check_delivery
 from models.voice import Prompt, Voice, load_voices
 
 MIN_CLONE_SECONDS = 1.0
@@ -59,7 +60,8 @@ class Speaker:
     """All models, loaded once; serves many dialogues, each from one thread at a time.
 
     24 kHz mono in and out; replies stream in whole frames of 40 ms. `predictors` are the names of
-    those that are there; the first speaks where none is asked for.
+    those that are there; the first speaks where none is asked for. `lexicon` says how words are
+    pronounced in all replies.
     """
 
     sample_rate = SAMPLE_RATE
@@ -87,6 +89,7 @@ class Speaker:
         self._talkers = {talker.name: talker.to(device) for talker in talkers}
         self.predictors = tuple(self._talkers)
         self.voices = voices
+        self.lexicon = Lexicon()
         self.device = device
         self.schedule = Schedule()
         self.stepper = Stepper(self.schedule)
@@ -210,19 +213,20 @@ class Speaker:
 
         Args:
             dialogue: which; it holds the turn only after `Reply.commit`.
-            text: whole, or pieces in the order in which they are written.
+            text: whole, or pieces in the order in which they are written. Controls in it
+                (`models.delivery.controls`) are followed; a wrong one in pieces is left out.
             voice: one of `voices`, or a clone.
             options: how.
 
         Raises:
             InputError: there is nothing in `text` that can be spoken, or it is longer than
                 `MAX_SPOKEN` (at once when it is a string, from the iteration when it comes in
-                pieces), or `check_manner`.
+                pieces), or `check_delivery`.
         """
-        if isinstance(text, str):
-            text = speakable(text)
         options = options or SpeakOptions()
-        check_manner(self.decoder, options.manner)
+        if isinstance(text, str):
+            text = speakable(text, options.delivery)
+        check_delivery(self.decoder, options.delivery)
         self.drop_reply(dialogue)
         prompt = voice.prompt if dialogue.model.prompted else None
         if dialogue.prompt is not prompt or dialogue.model.config.order == "AABB":
@@ -325,7 +329,7 @@ class Speaker:
                 "with: python3 launch.py train prior --data DIR --out WEIGHTS"
             )
         drawing = (options.latent_temperature, options.guidance)
-        return Synthesis(self._renderer(frames), self.decoder, style, options.manner, *drawing)
+        return Synthesis(self._renderer(frames), self.decoder, style, options.delivery, *drawing)
 
     def check_text(self, units: Units, model: DialogueModel) -> None:
         """Refuses a text that one of the models that `model` speaks with cannot read.

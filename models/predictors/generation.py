@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from models.delivery.delivery import PLAIN, Plan
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS
 from models.predictors.sampling import SamplingOptions
@@ -70,8 +71,10 @@ def generate(
     sentence: Sentence,
     options: SamplingOptions,
     generator: torch.Generator,
+    plan: Plan = PLAIN,
 ) -> Steps:
-    """Speaks one sentence on top of the dialogue in `state`, which it extends.
+    """Speaks one sentence on top of the dialogue in `state`, which it extends; `plan` is added to
+    the bins that are drawn for its manner.
 
     Whoever runs it makes its steps, and may make those of many sentences at once
     (`DialogueModel.step`). `sentence` has one frame more after each. It ends when the pointer
@@ -84,7 +87,7 @@ def generate(
     first = state.next_position
     texts = model.encode_units(segment.units)
     hidden = model.prefill(state, [segment], texts[None])
-    segment.plan = _draw_plan(model, state, hidden, generator)
+    segment.plan = _draw_plan(model, state, hidden, generator, plan)
     device = texts.device
     at_pointer = model.at_pointer(texts)
     around = units_around(segment.units).to(device)
@@ -139,12 +142,17 @@ def frames_of(model: DialogueModel, steps: Steps) -> Iterator[Frame]:
 
 
 def _draw_plan(
-    model: DialogueModel, state: PredictorState, hidden: Tensor, generator: torch.Generator
+    model: DialogueModel,
+    state: PredictorState,
+    hidden: Tensor,
+    generator: torch.Generator,
+    added: Plan,
 ) -> Tensor:
     bins = []
     for index in range(len(PLAN_FIELDS)):
         logits = model.plan_head(hidden).view(len(PLAN_FIELDS), NUM_BINS)[index]
         chances = (logits.float() / _PLAN_TEMPERATURE).softmax(-1)
-        bins.append(int(torch.multinomial(chances.cpu(), 1, generator=generator)))
+        drawn = int(torch.multinomial(chances.cpu(), 1, generator=generator))
+        bins.append(min(NUM_BINS - 1, max(0, drawn + round(added[index]))))
         hidden = model.plan_step(state, index, bins[-1])
     return torch.tensor(bins)

@@ -1,6 +1,7 @@
 """Sentences out of a text, whole or arriving in pieces: the same ones either way."""
 
 import re
+from typing import Protocol
 
 from models.text.languages.en.dates import ENDS_A_DATE, MONTH
 from models.text.languages.en.letters import ABBREVIATIONS, MONTHS, NEED_A_NUMBER, TITLES
@@ -9,7 +10,12 @@ from models.text.thoughts import ThoughtFilter
 LONGEST_SENTENCE = 300
 """Characters; a longer sentence is divided at a pause, or failing that between two words."""
 
-_END = re.compile(r"[.!?…。！？]+[\"'”’)\]*_]*|\n")
+MARKS = "\ue000-\uf8ff"
+"""Private characters that stand for controls (`models.delivery`): no letters, and no words."""
+
+_END = re.compile(rf"[.!?…。！？]+[\"'”’)\]*_{MARKS}]*|\n")
+_MARKS = re.compile(f"[{MARKS}]+")
+_BLANK = re.compile(rf"[\s{MARKS}]*")
 _LINE_START = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s|#{1,6}\s|[>|]")
 _LINE_START_SO_FAR = re.compile(r"[-*+•]|\d{1,3}[.)]?|#{1,6}")
 _FENCE = re.compile("```|~~~")
@@ -23,18 +29,19 @@ _NEVER_END = (frozenset(TITLES) | frozenset(ABBREVIATIONS)) - _MAY_END - NEED_A_
 
 def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:
     """Whether a sentence ends at this mark; None while the text to come must decide."""
-    after = re.compile(r"\s*").match(text, match.end())
+    after = _BLANK.match(text, match.end())
     assert after is not None
     if after.end() == len(text):
         return True if final else None
     if match[0] == "\n":
         return _is_line_end(text, after.end(), after[0], final)
-    if not after[0] and match[0][0] not in "。！？":
+    sign = _MARKS.sub("", match[0])
+    if not after[0] and sign == match[0] and sign[0] not in "。！？":
         return False
     following = text[after.end()]
-    if match[0][0] != ".":
-        return not (match[0][-1] not in "!?…。！？" and following.islower())
-    if len(match[0]) > 1:  # an ellipsis, or a full stop and a closing quote
+    if sign[0] != ".":
+        return not (sign[-1] not in "!?…。！？" and following.islower())
+    if len(sign) > 1:  # an ellipsis, or a full stop and a closing quote
         return not following.islower()
     before = re.search(r"[\w.'/]*$", text[: match.start()])
     word = before[0].strip("'").lower() if before else ""
@@ -101,6 +108,13 @@ def _next_end(text: str, final: bool) -> int | None:
     return len(text) if final else None
 
 
+class TextFilter(Protocol):
+    """Takes something out of a text that arrives in pieces."""
+
+    def push(self, piece: str) -> str: ...
+    def flush(self) -> str: ...
+
+
 class SentenceStream:
     """Cuts sentences from a text that arrives in pieces, as a language model writes it.
 
@@ -108,10 +122,14 @@ class SentenceStream:
     sentence is given out as soon as the beginning of the next one shows that it is over. Thoughts
     and tool calls of the language model are none of it; where only the end of a thought is marked,
     what has been given out by then cannot be taken back.
+
+    Args:
+        controls: takes controls out of the answer, and may leave `MARKS`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, controls: TextFilter | None = None) -> None:
         self._text = ""
+        self._controls = controls
         self._thoughts = ThoughtFilter()
 
     def push(self, piece: str) -> list[str]:
@@ -121,10 +139,12 @@ class SentenceStream:
 
     def flush(self) -> list[str]:
         """Returns what is left; the stream is empty afterwards."""
-        self._add(self._thoughts.flush())
+        self._add(self._thoughts.flush(), final=True)
         return self._take(final=True)
 
-    def _add(self, text: str) -> None:
+    def _add(self, text: str, final: bool = False) -> None:
+        if self._controls is not None:
+            text = self._controls.push(text) + (self._controls.flush() if final else "")
         kept = "" if self._thoughts.unopened else self._text
         self._text = (kept + text).lstrip()
 

@@ -8,9 +8,9 @@ import torch
 
 from data.errors import InputError
 from data.limits import MAX_SPOKEN, MAX_TURN
+from models.delivery.script import MAX_UNITS
 from models.predictors.segments import last_segments
 from models.predictors.units import Units, pieces_of, units_of, units_of_text
-from models.reply_work import MAX_UNITS
 from models.speaker import Speaker, SpeakOptions
 from models.text import normalise, phonemize
 from tests.models.test_speaker import noise

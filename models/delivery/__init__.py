@@ -1,0 +1,1 @@
+"""How a text is to be spoken beyond its words: controls, instructions, pronunciations."""

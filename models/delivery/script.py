@@ -1,0 +1,232 @@
+"""A text with controls, as it arrives, to what the predictors are to say one after the other."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from models.delivery.controls import ControlReader, State, Stretch, without_marks
+from models.delivery.delivery import PLAIN, Delivery, Plan
+from models.delivery.ipa import symbols_of_ipa
+from models.delivery.lexicon import Lexicon
+from models.predictors.units import Units, pieces_of, units_of
+from models.text import Phonemes, SentenceStream, check_scripts, normalise, phonemize
+from models.text.languages.en.say_as import say_as
+from models.text.symbols import BOUNDARY, PUNCTUATION, STRESS
+
+MAX_UNITS = 160
+_LEADING_MARK = re.compile(r"[\s\"'”’)\]*_]*([,.;:!?…—–])")
+_AS_SYMBOL = {"…": ",", "–": " —", "—": " —"}
+_PAUSES = " ,.?!;:—"
+
+
+@dataclass(frozen=True)
+class Saying:
+    """What is said at a stretch: a sentence, or the part of one up to a pause.
+
+    Attributes:
+        units: what the pointer moves over; None: nothing is said, only the pause made.
+        deliveries: of each unit.
+        pause_s: silence before it.
+    """
+
+    units: Units | None
+    deliveries: tuple[Delivery, ...] = ()
+    pause_s: float = 0.0
+
+    @property
+    def plan(self) -> Plan:
+        """What is added to the sentence's plan: the mean of what its units ask for."""
+        count = len(self.deliveries)
+        plans = [delivery.plan for delivery in set(self.deliveries)]
+        if not any(plan != PLAIN for plan in plans):
+            return PLAIN
+        each = zip(*(delivery.plan for delivery in self.deliveries), strict=True)
+        pitch, range_, level, rate = (sum(values) / count for values in each)
+        return pitch, range_, level, rate
+
+
+class Script:
+    """Cuts a text into sentences as it arrives, and reads each with its controls.
+
+    Args:
+        delivery: of the whole text.
+        lexicon: how words are said.
+        strict: a control that is wrong raises; else it is left out.
+    """
+
+    def __init__(self, delivery: Delivery, lexicon: Lexicon, strict: bool) -> None:
+        self._delivery, self._lexicon = delivery, lexicon
+        self._reader = ControlReader(strict)
+        self._sentences = SentenceStream(self._reader)
+
+    def push(self, piece: str) -> Iterator[tuple[str, list[Saying]]]:
+        """Takes a piece; yields the sentences that it completed, as written and as said."""
+        return self._read(self._sentences.push(piece))
+
+    def flush(self) -> Iterator[tuple[str, list[Saying]]]:
+        """Yields what is left."""
+        return self._read(self._sentences.flush())
+
+    def _read(self, sentences: list[str]) -> Iterator[tuple[str, list[Saying]]]:
+        for sentence in sentences:
+            sayings = [*self._sayings(self._reader.stretches_of(sentence))]
+            spoken = any(saying.units is not None for saying in sayings)
+            if sayings:
+                yield without_marks(sentence) if spoken else "", sayings
+
+    def _sayings(self, stretches: list[Stretch]) -> Iterator[Saying]:
+        """The parts between pauses, those that are too long for a predictor divided."""
+        parts: list[tuple[float, list[Stretch]]] = [(0.0, [])]
+        for stretch in stretches:
+            if stretch.pause_s:
+                parts.append((stretch.pause_s, []))
+            parts[-1][1].append(stretch)
+        for number, (pause_s, part) in enumerate(parts):
+            reading = _Reading(self._delivery, self._lexicon)
+            for stretch in part:
+                reading.add(stretch)
+            last = number + 1 == len(parts)
+            yield from reading.sayings(pause_s, closing="." if last else ",")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Words of one delivery, normalised. `kind` is "" where they are read as ever; the words of an
+    "alias" count as what was `written` for them, and so does the pronunciation of "ipa"."""
+
+    words: str
+    delivery: Delivery
+    kind: str = ""
+    written: str = ""
+    ipa: str = ""
+
+    @property
+    def num_words(self) -> int:
+        return sum(word != "—" for word in self.words.split())
+
+
+class _Reading:
+    """Stretches as phonemes, with the delivery of each symbol."""
+
+    def __init__(self, delivery: Delivery, lexicon: Lexicon) -> None:
+        self._outer, self._lexicon = delivery, lexicon
+        self._parts: list[_Part] = []
+        self._before = ""  # what was written last
+
+    def add(self, stretch: Stretch) -> None:
+        """Takes a stretch behind what is there."""
+        delivery = (self._outer @ stretch.state.delivery).checked()
+        for written, said, kind in self._readings(stretch.text, stretch.state):
+            check_scripts(written if kind == "ipa" else said, most=0.5)  # but for a word or two
+            self._marked(written)
+            words = normalise(written if kind == "ipa" else said)
+            if kind:
+                words = words.rstrip(_PAUSES) or ("x" if kind == "ipa" else "")
+            if words:
+                ipa = said if kind == "ipa" else ""
+                self._parts.append(_Part(words, delivery, kind, _name(written), ipa))
+                self._before = written.rstrip()
+
+    def _readings(self, text: str, state: State) -> list[tuple[str, str, str]]:
+        if not text.strip():
+            return []
+        if state.reading in ("ipa", "alias"):
+            return [(text, state.said, state.reading)]
+        if state.reading:
+            return [(text, say_as(text, state.reading, state.said), "alias")]
+        return self._lexicon.divide(text)
+
+    def _marked(self, text: str) -> None:
+        """Mends the end of the last part, now that a text follows in the same sentence."""
+        if not self._parts:
+            return
+        last = self._parts[-1]
+        words = last.words
+        if words.endswith("."):  # an abbreviation's; dots are a pause
+            is_stop = self._before.endswith(".") and not self._before.endswith("..")
+            words = words[:-1] if is_stop else words[:-1] + ","
+        mark = _LEADING_MARK.match(text)
+        if mark and words[-1] not in _PAUSES:
+            words += _AS_SYMBOL.get(mark[1], mark[1])
+        self._parts[-1] = replace(last, words=words)
+
+    def sayings(self, pause_s: float, closing: str) -> Iterator[Saying]:
+        """What was read, behind a pause; `closing` is the mark at the end where there is none."""
+        if not self._parts:
+            if pause_s:
+                yield Saying(None, (), pause_s)
+            return
+        phonemes, deliveries = self._phonemes()
+        if phonemes.symbols[-1] not in PUNCTUATION:
+            phonemes.symbols.append(closing)
+            deliveries.append(deliveries[-1])
+        units = units_of(phonemes)
+        each = [
+            delivery
+            for symbol, delivery in zip(phonemes.symbols, deliveries, strict=True)
+            if symbol != BOUNDARY and symbol not in STRESS  # these are no units
+        ]
+        assert len(each) == len(units)
+        start = 0
+        for piece in pieces_of(units, MAX_UNITS):
+            # Every piece begins with the language mark, which the first has anyway.
+            inner = each[start + 1 : start + len(piece)]
+            start += len(piece) - 1
+            yield Saying(piece, (inner[0], *inner), pause_s)
+            pause_s = 0.0
+
+    def _phonemes(self) -> tuple[Phonemes, list[Delivery]]:
+        """All parts read together, since words sound otherwise at the end of a text; the delivery
+        of each symbol."""
+        whole = phonemize([" ".join(part.words for part in self._parts)])[0]
+        if sum(part.num_words for part in self._parts) == len(whole.words):
+            return self._divided(whole)
+        if len(self._parts) == 1 and not self._parts[0].kind:
+            return _copied(whole), [self._parts[0].delivery] * len(whole.symbols)
+        found = Phonemes(whole.symbols[:1], [])
+        deliveries = [self._parts[0].delivery]
+        for part in self._parts:
+            alone = phonemize([part.words])[0]
+            if len(found.symbols) > 1 and alone.symbols[1:2] != []:
+                found.symbols.append(BOUNDARY)
+            _add(found, part, alone, 1, len(alone.symbols), 0, len(alone.words))
+            deliveries.extend([part.delivery] * (len(found.symbols) - len(deliveries)))
+        return found, deliveries
+
+    def _divided(self, whole: Phonemes) -> tuple[Phonemes, list[Delivery]]:
+        found = Phonemes(whole.symbols[:1], [])
+        deliveries = [self._parts[0].delivery]
+        word = 0
+        for part in self._parts:
+            end = word + part.num_words
+            last = len(whole.symbols) if end == len(whole.words) else whole.words[end][1]
+            _add(found, part, whole, whole.words[word][1], last, word, end)
+            deliveries.extend([part.delivery] * (len(found.symbols) - len(deliveries)))
+            word = end
+        return found, deliveries
+
+
+def _add(
+    found: Phonemes, part: _Part, read: Phonemes, first: int, last: int, word: int, end: int
+) -> None:
+    """Adds the symbols `first` to `last` of what was read, the words `word` to `end`, of a part."""
+    start = len(found.symbols)
+    if not part.kind:
+        found.symbols.extend(read.symbols[first:last])
+        offset = start - first
+        found.words.extend((w, a + offset, b + offset) for w, a, b in read.words[word:end])
+        return
+    spoken = read.words[end - 1][2] if end > word else last
+    said = symbols_of_ipa(part.ipa) if part.kind == "ipa" else read.symbols[first:spoken]
+    found.symbols.extend(said)
+    if part.written and said:
+        found.words.append((part.written, start, len(found.symbols)))
+    found.symbols.extend(read.symbols[spoken:last])
+
+
+def _copied(phonemes: Phonemes) -> Phonemes:
+    return Phonemes(list(phonemes.symbols), list(phonemes.words))
+
+
+def _name(written: str) -> str:
+    return " ".join(written.split()).strip(" ,.;:!?…—–\"'()")

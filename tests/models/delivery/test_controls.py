@@ -1,0 +1,267 @@
+"""Controls in a text: followed, taken out of what is shown, and never spoken."""
+
+import pytest
+
+from data.errors import InputError
+from models.delivery.controls import check_controls, without_controls
+from models.delivery.delivery import MANNERS, NEUTRAL, SYNONYMS, Delivery
+from models.delivery.lexicon import NO_LEXICON, Lexicon
+from models.delivery.script import Saying, Script
+from models.text import SYMBOLS, normalise, phonemize
+
+
+def read(
+    *pieces: str, lexicon: Lexicon = NO_LEXICON, strict: bool = True
+) -> list[tuple[str, list[Saying]]]:
+    script = Script(NEUTRAL, lexicon, strict)
+    found = [sentence for piece in pieces for sentence in script.push(piece)]
+    return [*found, *script.flush()]
+
+
+def words(*pieces: str, lexicon: Lexicon = NO_LEXICON) -> list[str]:
+    return [
+        word
+        for _, sayings in read(*pieces, lexicon=lexicon)
+        for saying in sayings
+        if saying.units is not None
+        for word, _, _ in saying.units.words
+    ]
+
+
+def phones(text: str, lexicon: Lexicon = NO_LEXICON) -> str:
+    return "".join(
+        SYMBOLS[symbol]
+        for _, sayings in read(text, lexicon=lexicon)
+        for saying in sayings
+        if saying.units is not None
+        for symbol in saying.units.symbols[1:]
+    )
+
+
+def plain(text: str) -> str:
+    """The phones of a text as it was read before there were controls."""
+    symbols = phonemize([normalise(text)])[0].symbols[1:]
+    return "".join(symbol for symbol in symbols if symbol not in (" ", "ˈ", "ˌ"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello there, how are you?",
+        "It costs $5.50, e.g. at 5 p.m. on 3/4/2024.",
+        "See [the docs](http://x.org) or a[i] and [1].",
+        "[He] said 2 < 3 and x > y.",
+        "Put `[pause 1s]` there. ```\n[slow]\n``` Done.",
+        "- [link][ref] and [^1]",
+    ],
+)
+def test_a_text_without_controls_is_read_as_ever(text: str) -> None:
+    assert phones(text).rstrip(".,?!") == plain(text).rstrip(".,?!")
+    sayings = [saying for _, several in read(text) for saying in several]
+    assert {delivery for saying in sayings for delivery in saying.deliveries} == {NEUTRAL}
+
+
+@pytest.mark.parametrize(
+    ("control", "seconds"),
+    [
+        ("[pause 600ms]", 0.6),
+        ("[pause]", 0.5),
+        ("[Pause: 1.5 s]", 1.5),
+        ("[break=250ms]", 0.25),
+        ("[wait 2 seconds]", 2.0),
+        ('<break time="0.75s"/>', 0.75),
+        ("<break time='300ms' />", 0.3),
+        ('<break strength="strong"/>', 0.7),
+        ("<break/>", 0.5),
+    ],
+)
+def test_pauses(control: str, seconds: float) -> None:
+    [(text, sayings)] = read(f"Wait {control} for it.")
+    assert text == "Wait for it."
+    assert [saying.pause_s for saying in sayings] == [0.0, seconds]
+    assert words(f"Wait {control} for it.") == ["Wait", "for", "it"]
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("[excited]", "[/]"),
+        ("[Excited]", "[/excited]"),
+        ("[slow]", "[/slow]"),
+        ("[whisper]", "[/]"),
+        ("[rate 80%]", "[/rate]"),
+        ("[pitch +2st]", "[/]"),
+        ('<prosody rate="slow" pitch="+10%" volume="+6dB">', "</prosody>"),
+        ("<emphasis>", "</emphasis>"),
+    ],
+)
+def test_what_is_inside_is_delivered_otherwise(opening: str, closing: str) -> None:
+    [(text, [saying])] = read(f"We {opening}won the{closing} race.")
+    assert text == "We won the race."
+    assert saying.units is not None
+    outside = {saying.deliveries[unit] for unit in (1, len(saying.units) - 1)}
+    inside = {
+        delivery
+        for word, first, end in saying.units.words
+        if word in ("won", "the")
+        for delivery in saying.deliveries[first:end]
+    }
+    assert outside == {NEUTRAL}
+    assert len(inside) == 1 and inside != {NEUTRAL}
+
+
+def test_controls_nest_and_end_with_the_outer() -> None:
+    [(_, [saying])] = read("[slow]one [loud]two[/] three[/] four [slow]five [loud]six[/slow] seven")
+    assert saying.units is not None
+    found = {word: saying.deliveries[first] for word, first, _ in saying.units.words}
+    assert found["two"] == found["six"] == MANNERS["slow"] @ MANNERS["loud"]
+    assert found["one"] == found["three"] == found["five"] == MANNERS["slow"]
+    assert found["four"] == found["seven"] == NEUTRAL
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("[laughs]", "[Laughs]", "[SIGH]", "[clears throat]", "[foo]", "[/bar]", "[unknown tag]"),
+        *("[sic]", "[/]", "<foo>", "</foo>", "<mstts:silence/>", '<audio src="x.wav"/>', "[x_y]"),
+        *("[laughs nervously, then sighs]", "[stage-direction]", '<lang xml:lang="en-US">'),
+        *("<!-- no -->", "</prosody>", "<?xml version='1.0'?>"),
+    ],
+)
+def test_unknown_tags_are_not_spoken(tag: str) -> None:
+    assert words(f"Well {tag} then.") == ["Well", "then"]
+    assert words(*f"Well {tag} then.") == ["Well", "then"]
+    assert words(f"{tag} Then I went.") == ["Then", "I", "went"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[spell]NASA[/] flies.", "en ay ess ay flies."),
+        ('<say-as interpret-as="characters">A1b</say-as>', "ay one bee"),
+        ('<say-as interpret-as="spell-out">x-y</say-as>', "ex dash why"),
+        ('<say-as interpret-as="digits">1984</say-as>', "one nine eight four"),
+        ('<say-as interpret-as="cardinal">1984</say-as>', "one thousand nine hundred eighty four"),
+        ('<say-as interpret-as="ordinal">21</say-as> day', "twenty first day"),
+        ('<say-as interpret-as="date" format="dmy">3/4/99</say-as>', "April third nine nine"),
+        ('<say-as interpret-as="date" format="my">4/1999</say-as>', "April nineteen ninety nine"),
+        ('<say-as interpret-as="telephone">555-12</say-as>', "five five five, one two"),
+        ('<sub alias="World Wide Web Consortium">W3C</sub>', "World Wide Web Consortium"),
+        ("[digits]42[/] of them", "four two of them"),
+    ],
+)  # fmt: skip
+def test_words_are_read_as_asked(text: str, said: str) -> None:
+    assert phones(text).rstrip(".") == plain(said).rstrip(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('<phoneme alphabet="ipa" ph="təˈmeɪtoʊ">tomato</phoneme>.', "təmeɪtoʊ."),
+        ('A <phoneme ph="t͡ʃiːz">x</phoneme>.', "ɐtʃiːz."),
+        ("[ipa /ˈɡɪf/]GIF[/]!", "ɡɪf!"),
+    ],
+)
+def test_given_phonemes_are_said(text: str, said: str) -> None:
+    assert phones(text) == said
+
+
+def test_stress_is_on_the_vowel() -> None:
+    [(_, [saying])] = read('<phoneme ph="təˈmeɪtoʊ">tomato</phoneme>')
+    assert saying.units is not None
+    stressed = [i for i, stress in enumerate(saying.units.stress) if stress == 1]
+    assert [SYMBOLS[saying.units.symbols[i]] for i in stressed] == ["eɪ"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "text", "said"),
+    [
+        ({"Nguyen": "win"}, "Dr. Nguyen's idea.", "Doctor win's idea."),
+        ({"nginx": "engine ex"}, "Nginx runs, nginx.", "engine ex runs, engine ex."),
+        ({"SQL": "sequel"}, "SQL, not sql.", "sequel, not sql."),
+        ({"New York": "big apple"}, "I love New York.", "I love big apple."),
+        ({"lead": "/lɛd/"}, "The lead pipe.", "The led pipe."),
+        ({"cat": "dog"}, "Concatenate a cat.", "Concatenate a dog."),
+    ],
+)
+def test_a_lexicon_says_how_words_are_said(entries: dict[str, str], text: str, said: str) -> None:
+    assert phones(text, Lexicon.of(entries)) == plain(said)
+
+
+def test_the_words_keep_their_spelling() -> None:
+    lexicon = Lexicon.of({"Nguyen": "win", "GIF": "/dʒɪf/"})
+    text = "Nguyen made a GIF of [spell]IBM[/]."
+    assert words(text, lexicon=lexicon) == ["Nguyen", "made", "a", "GIF", "of", "IBM"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wait [pause 600ms] for it. [excited]This is great![/] Then [slow]go.[/] Now.",
+        '<speak>Hello.<break time="1s"/>World <prosody rate="80%">low</prosody>.</speak>',
+        "`[pause 1s]` is code, [laughs] is not. a[i] [b](c) [1] <br> x < y.",
+        "One [spell]A.B.[/] two <sub alias='three'>3</sub>.\n\n[sad]Four[/] five",
+        "A [broken tag\nand <another one. ``` [x] ``` end [",
+    ],
+)
+def test_pieces_are_read_like_the_whole(text: str) -> None:
+    whole = read(text, strict=False)
+    assert read(*text, strict=False) == whole
+    assert read(*(text[at : at + 7] for at in range(0, len(text), 7)), strict=False) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("Wait [pause soon] here.", "600ms"),
+        ("Wait [pause 3600s] here.", "10 s"),
+        ('A <break time="5"/> b.', "cannot be read"),
+        ('<prosody rate="warp">a</prosody>', "x-slow"),
+        ('<prosody pitch="120Hz">a</prosody>', "+2st"),
+        ('<prosody rate="500%">a</prosody>', "from 0.4 to 2.5"),
+        ('<phoneme alphabet="x-sampa" ph="t">a</phoneme>', "only"),
+        ('<phoneme ph="日">a</phoneme>', "not IPA"),
+        ("<phoneme>a</phoneme>", "ph is missing"),
+        ('<say-as interpret-as="poem">a</say-as>', "cardinal"),
+        ("[slow][slow][slow][slow][slow]too slow", "rate"),
+    ],
+)
+def test_a_wrong_control_is_refused_and_in_a_stream_left_out(text: str, complaint: str) -> None:
+    with pytest.raises(InputError, match="(?s)" + complaint.replace("+", r"\+")):
+        check_controls(text)
+    assert read(text, strict=False)
+    assert "[" not in without_controls(text) and "<" not in without_controls(text)
+
+
+def test_a_delivery_around_a_text_counts() -> None:
+    check_controls("[slow]fine[/]", Delivery(rate=0.6))
+    with pytest.raises(InputError, match="rate"):
+        check_controls("[slow]too slow[/]", Delivery(rate=0.45))
+
+
+def test_thoughts_with_controls_are_not_followed() -> None:
+    [(text, [saying])] = read("<think>[slow] hm [pause 2s]</think>Hello.")
+    assert (text, saying.pause_s, set(saying.deliveries)) == ("Hello.", 0.0, {NEUTRAL})
+
+
+def test_every_manner_can_be_spoken_and_every_synonym_means_one() -> None:
+    for delivery in MANNERS.values():
+        delivery.checked()
+    assert set(SYNONYMS.values()) <= set(MANNERS)
+
+
+@pytest.mark.parametrize(
+    ("entries", "complaint"),
+    [
+        ({"": "x"}, "word"),
+        ({"a" * 61: "x"}, "60"),
+        ({"word": ""}, "respelling"),
+        ({"word": 5}, "respelling"),
+        ({"word": "/日/"}, "IPA"),
+        ({"[slow]": "x"}, "begin"),
+        ({f"w{n}": "x" for n in range(2001)}, "2000"),
+    ],
+)
+def test_a_wrong_lexicon_is_refused(entries: dict[str, object], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        Lexicon.of(entries)

@@ -71,7 +71,7 @@ def _scene(
     eagerness: str,
     rng: random.Random,
 ) -> Scene | None:
-    words = whisper.transcribe(sound, language, beam_size=1, word_times=True).words
+    words = whisper.transcribe(sound, language, word_times=True, hastily=True).words
     inner = [one.end for one in words[1:-1] if one.text[-1:] not in _SENTENCE_ENDS]
     if not inner:
         return None

@@ -9,22 +9,24 @@ from typing import Any
 
 import numpy as np
 
+from data.recognition.whisper_doubt import is_believed, is_doubtful
+
 WHISPER_HZ = 16_000
 LANGUAGES = ("en", "zh")
 """What the language of an utterance is looked for among."""
 
 # The encoder's work grows faster than its window. Whisper was trained on windows of 30 s, silence
-# behind the speech included, and hears as well in shorter ones.
+# behind the speech included; from 10 s on it hears nearly as well, at a quarter of the cost, in
+# shorter ones it repeats itself and breaks off.
 _WINDOW_S = 30
-_STEP_S = 2
-_SILENCE_S = 0.6
+_SHORTEST_S = 10
+_SILENCE_S = 1.5
 _FRAMES_A_SECOND = 100
 _MIN_SPEECH_S = 0.12
-_MIN_CONFIDENCE = 0.25
 _MIN_SPEECH_SHARE = 0.05
-_MAX_LETTERS_A_SECOND = 40
-_GLANCE_TOKENS = 8
-_MAX_COMPRESSION = 2.4  # of gzip on the text; more is a loop
+_GLANCE_S, _GLANCE_TOKENS = 2, 8
+_BEAM = {"zh": 5}  # in a short window; English gains nothing by one
+_AGAIN = (0.0, 0.2, 0.4)  # temperatures; above them Whisper makes words up
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,15 @@ class Whisper:
         self,
         samples: np.ndarray,
         language: str | None = None,
-        beam_size: int = 5,
         hotwords: str | None = None,
         word_times: bool = False,
         plainly: bool = False,
+        hastily: bool = False,
     ) -> Transcript:
         """The words of an utterance.
+
+        They are sought in a short window; where that may have gone wrong
+        (`is_doubtful`), once more in a window of 30 s.
 
         Whisper writes words for noise, music and silence, too. An utterance without speech (by
         silero's detector), or whose words Whisper itself doubts, has none here.
@@ -87,30 +92,38 @@ class Whisper:
         Args:
             samples: `[T]` at 16 kHz.
             language: of what is said; None finds the likelier one of `LANGUAGES`.
-            beam_size: 1 is the fastest.
             hotwords: names that may occur.
             word_times: whether `words` are wanted; takes longer.
-            plainly: as Whisper was made, to measure by it: in a window of 30 s, since a short one
-                now and then makes it repeat a sentence, and with the words that it doubts.
+            plainly: as Whisper was made, to measure by it: in a window of 30 s, and with the words
+                that it doubts.
+            hastily: words that are doubtful are not sought again.
         """
         seconds = len(samples) / WHISPER_HZ
-        if _speech_s(samples) < max(_MIN_SPEECH_S, _MIN_SPEECH_SHARE * min(seconds, _WINDOW_S)):
+        speech_s = _speech_s(samples)
+        if speech_s < max(_MIN_SPEECH_S, _MIN_SPEECH_SHARE * min(seconds, _WINDOW_S)):
             return Transcript("", language or LANGUAGES[0], 0.0)
         with self._lock:
-            self._model.window_frames = _window_frames(_WINDOW_S if plainly else seconds)
+            window = _window_frames(_WINDOW_S if plainly else seconds)
+            self._model.window_frames = window
             if language is None:
                 language = self._language(samples)
-            found, _ = self._model.transcribe(
+            asked = functools.partial(
+                self._decoded,
                 samples,
                 language=language,
-                beam_size=beam_size,
                 hotwords=hotwords,
                 word_timestamps=word_times,
                 without_timestamps=seconds < _WINDOW_S and not word_times,
-                condition_on_previous_text=False,
                 initial_prompt=_PUNCTUATED.get(language),
             )
-            segments = [one for one in found if plainly or _is_believed(one)]
+            if plainly or window == _WINDOW_S * _FRAMES_A_SECOND:
+                segments = asked(beam_size=5)
+            else:
+                segments = asked(beam_size=_BEAM.get(language, 1), temperature=0.0)
+                if not hastily and is_doubtful(segments, speech_s, language):
+                    self._model.window_frames = _WINDOW_S * _FRAMES_A_SECOND
+                    segments = asked(beam_size=5, temperature=_AGAIN)
+        segments = [one for one in segments if plainly or is_believed(one)]
         joined = "".join(one.text for one in segments).strip()
         words = tuple(
             Word(word.word.strip(), round(word.start, 3), round(word.end, 3), word.probability)
@@ -123,17 +136,21 @@ class Whisper:
         """The first words of samples `[T]` at 16 kHz, of at most 2 s, as fast as can be; whether
         they are speech at all is not asked."""
         with self._lock:
-            self._model.window_frames = _STEP_S * _FRAMES_A_SECOND
-            found, _ = self._model.transcribe(
-                samples[-_STEP_S * WHISPER_HZ :],
+            self._model.window_frames = _GLANCE_S * _FRAMES_A_SECOND
+            found = self._decoded(
+                samples[-_GLANCE_S * WHISPER_HZ :],
                 language=language,
                 beam_size=1,
                 temperature=0.0,
                 without_timestamps=True,
-                condition_on_previous_text=False,
                 max_new_tokens=_GLANCE_TOKENS,
             )
             return "".join(one.text for one in found).strip()
+
+    def _decoded(self, samples: np.ndarray, **options: Any) -> list[Any]:
+        """Segments of samples in the window that is set; the lock is held."""
+        found, _ = self._model.transcribe(samples, condition_on_previous_text=False, **options)
+        return list(found)
 
     def _language(self, samples: np.ndarray) -> str:
         _, _, shares = self._model.detect_language(samples[: _WINDOW_S * WHISPER_HZ])
@@ -147,8 +164,8 @@ _PUNCTUATED = {"zh": "以下是普通话的句子。"}
 
 def _window_frames(seconds: float) -> int:
     """The encoder's window for an utterance, in frames of the mel spectrogram."""
-    steps = math.ceil((seconds + _SILENCE_S) / _STEP_S)
-    return min(_WINDOW_S, max(2, steps) * _STEP_S) * _FRAMES_A_SECOND
+    needed = max(_SHORTEST_S, math.ceil(seconds + _SILENCE_S))
+    return min(_WINDOW_S, needed) * _FRAMES_A_SECOND
 
 
 @functools.cache
@@ -162,9 +179,14 @@ def _short_window_model() -> Any:
 
     class ShortWindowModel(WhisperModel):
         window_frames = _WINDOW_S * _FRAMES_A_SECOND
+        last: tuple[np.ndarray, Any] | None = None
 
         def encode(self, features: np.ndarray) -> Any:
-            return super().encode(np.ascontiguousarray(features[..., : self.window_frames]))
+            # To find the language and then the words, the same window is asked for twice.
+            window = np.ascontiguousarray(features[..., : self.window_frames])
+            if self.last is None or not np.array_equal(self.last[0], window):
+                self.last = window, super().encode(window)
+            return self.last[1]
 
     return ShortWindowModel
 
@@ -181,14 +203,6 @@ def _vad() -> Any:
     from faster_whisper import vad
 
     return vad
-
-
-def _is_believed(segment: Any) -> bool:
-    """Whether a segment's words were spoken: Whisper is sure of them, does not repeat itself, and
-    nobody would have had to say them faster than people speak."""
-    fits = len(segment.text) <= _MAX_LETTERS_A_SECOND * (segment.end - segment.start)
-    sure = np.exp(segment.avg_logprob) >= _MIN_CONFIDENCE
-    return fits and sure and segment.compression_ratio < _MAX_COMPRESSION
 
 
 def _confidence(segments: list[Any]) -> float:

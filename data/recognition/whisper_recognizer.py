@@ -83,8 +83,8 @@ class WhisperRecognizer:
         return self._whisper.transcribe(
             resample(samples, SAMPLE_RATE, WHISPER_HZ),
             language,
-            beam_size=5 if final else 1,
             word_times=times,
+            hastily=not final,
         )
 
 

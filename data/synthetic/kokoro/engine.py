@@ -11,10 +11,11 @@ import numpy as np
 
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
+from data.synthetic.kokoro.generator import FRAME_SAMPLES
 from data.synthetic.kokoro.model import Kokoro, Rendering, Request
 from data.synthetic.kokoro.phonemes import is_mandarin, phonemes
 from data.synthetic.kokoro.store import Store, default_store
-from data.synthetic.kokoro.timing import phones_of
+from data.synthetic.kokoro.timing import LEAD_S, phones_of
 from data.synthetic.kokoro.voices import KokoroVoice, Shares
 from data.synthetic.manner import Manner
 from data.synthetic.phones import Phone, Spoken, scaled
@@ -25,16 +26,26 @@ MOST_PHONES = 400
 
 _SPEED_LIMITS = (0.5, 2.0)
 _NUM_ROWS = 510
+_DASH = "—"
+_VOWEL = re.compile("[AIOQWYaeiouæɑɐɒəɚɛɜɤɨɪɔøœʊʌᵊᵻy]")
+_HELD_FRAMES = 8  # 200 ms: a vowel before a hesitation is about twice as long as another
+_FADE = SAMPLE_RATE // 50
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What to say: a text of words, by whom, how, and a seed for the noise in it."""
+    """What to say: a text of words, by whom, how, and a seed for the noise in it.
+
+    Attributes:
+        pause_s: how long the speaker hesitates at each dash in the text; the syllable before it is
+            drawn out, as people do it. None leaves a dash to the model.
+    """
 
     voice: KokoroVoice
     text: str
     manner: Manner
     seed: int = 0
+    pause_s: float | None = None
 
 
 class Teacher:
@@ -99,6 +110,7 @@ class Teacher:
             span=manner.pitch_range,
             speed=float(np.clip(manner.rate / formant, *_SPEED_LIMITS)),
             seed=int.from_bytes(digest.digest()[:4], "big"),
+            added=() if line.pause_s is None else held(letters),
         )
 
     def _style(self, line: Delivery, num_phones: int) -> np.ndarray:
@@ -132,6 +144,41 @@ def pieces_of(letters: str, most: int) -> list[str]:
     return [*pieces, letters] if letters else pieces
 
 
+def held(letters: str) -> list[int]:
+    """Frames added to each letter: the last vowel before a dash is drawn out."""
+    added = [0] * len(letters)
+    for dash in re.finditer(_DASH, letters):
+        vowels = [vowel.start() for vowel in _VOWEL.finditer(letters, 0, dash.start())]
+        if vowels:
+            added[vowels[-1]] = _HELD_FRAMES
+    return added
+
+
+def paused(letters: str, rendering: Rendering, pause_s: float) -> Rendering:
+    """The rendering with a silence of `pause_s` at each dash, where the sound is quietest."""
+    samples, durations = rendering.samples, rendering.durations.copy()
+    num_frames = round(pause_s * SAMPLE_RATE / FRAME_SAMPLES)
+    for dash in reversed([found.start() for found in re.finditer(_DASH, letters)]):
+        first, end = durations[: dash + 1].sum(), durations[: dash + 2].sum()
+        lead = round(LEAD_S * SAMPLE_RATE)
+        place = _quietest(samples, first * FRAME_SAMPLES - lead, end * FRAME_SAMPLES - lead)
+        before, after = samples[:place].copy(), samples[place:].copy()
+        before[-_FADE:] *= np.linspace(1, 0, len(before[-_FADE:]), dtype=np.float32)
+        after[:_FADE] *= np.linspace(0, 1, len(after[:_FADE]), dtype=np.float32)
+        silence = np.zeros(num_frames * FRAME_SAMPLES, np.float32)
+        samples = np.concatenate([before, silence, after])
+        durations[dash + 1] += num_frames
+    return Rendering(samples, durations, rendering.f0)
+
+
+def _quietest(samples: np.ndarray, first: int, end: int) -> int:
+    """The middle of the quietest 10 ms between two samples."""
+    window = SAMPLE_RATE // 100
+    places = np.arange(max(first, window), max(end, first + 1, window + 1), window // 4)
+    levels = [np.square(samples[at - window // 2 : at + window // 2]).sum() for at in places]
+    return int(places[int(np.argmin(levels))])
+
+
 @cache
 def teacher(device: str = "cpu", batch: int = 1) -> Teacher:
     """The teacher from the user's cache, loaded once a process. Raises MissingModelError."""
@@ -144,6 +191,8 @@ def _joined(parts: list[tuple[str, Rendering]], line: Delivery) -> Spoken:
     phones: list[Phone] = []
     offset = 0.0
     mandarin = is_mandarin(line.text)
+    if line.pause_s is not None:
+        parts = [(letters, paused(letters, one, line.pause_s)) for letters, one in parts]
     for letters, rendering in parts:
         found = phones_of(letters, rendering.durations, rendering.samples, mandarin)
         phones += [(name, start + offset, end + offset) for name, start, end in found]

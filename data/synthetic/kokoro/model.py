@@ -52,6 +52,7 @@ class Request:
         span: exponent of F0 about its median; 1 leaves its movement as it is.
         speed: factor of the rate of speech, before durations are rounded to whole frames.
         seed: of the noise in unvoiced sounds.
+        added: frames added to the duration of each token; empty adds none.
     """
 
     tokens: Sequence[int]
@@ -60,6 +61,7 @@ class Request:
     span: float = 1.0
     speed: float = 1.0
     seed: int = 0
+    added: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ class Kokoro(nn.Module):
         features, durations, text = self._encode(ids, lengths, speaks)
         speed = self._column(requests, "speed")
         mask = mask_of(lengths, self.device)
-        frames = silence((durations / speed).round().clamp(min=1)[:, None], mask)[:, 0].long()
+        durations = (durations / speed).round().clamp(min=1) + self._added(requests, ids.shape[1])
+        frames = silence(durations[:, None], mask)[:, 0].long()
         counts = frames.sum(1).cpu()
         frame_lengths = None if bool((counts == counts[0]).all()) else counts
         token = _token_of_frame(frames, int(counts.max()))
@@ -149,6 +152,13 @@ class Kokoro(nn.Module):
     def _column(self, requests: Sequence[Request], name: str) -> Tensor:
         values = [float(getattr(request, name)) for request in requests]
         return torch.tensor(values, device=self.device)[:, None]
+
+    def _added(self, requests: Sequence[Request], num_tokens: int) -> Tensor:
+        """Frames added to all tokens, the silences around them included `[B, N]`."""
+        frames = torch.zeros(len(requests), num_tokens)
+        for row, request in enumerate(requests):
+            frames[row, 1 : 1 + len(request.added)] = torch.tensor(request.added)
+        return frames.to(self.device)
 
     def _noise(self, requests: Sequence[Request], counts: Tensor) -> Tensor:
         """Every utterance has a noise of its own, the same in any batch and on any device."""

@@ -20,7 +20,7 @@ def whisper() -> Whisper:
 def test_the_window_holds_the_utterance_and_no_more_than_whisper_takes(seconds):
     frames = _window_frames(seconds)
     assert min(seconds, 30) <= frames / 100 <= 30
-    assert frames / 100 <= max(4, seconds + 2.6)
+    assert 10 <= frames / 100 <= max(10, seconds + 2.6)
 
 
 def _noises() -> dict[str, np.ndarray]:

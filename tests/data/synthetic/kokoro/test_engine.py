@@ -7,7 +7,7 @@ import pytest
 
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
-from data.synthetic.kokoro.engine import Delivery, Teacher, pieces_of
+from data.synthetic.kokoro.engine import Delivery, Teacher, held, pieces_of
 from data.synthetic.kokoro.voices import kokoro_voices
 from data.synthetic.manner import NATURAL_MANNERS
 from data.synthetic.phones import PAUSE
@@ -71,3 +71,32 @@ def test_pieces_end_where_one_breathes() -> None:
     long = "ab, " * 300
     assert all(len(piece) <= 40 for piece in pieces_of(long, 40))
     assert " ".join(pieces_of(long, 40)) == long.strip()
+
+
+@pytest.mark.parametrize("pause_s", [0.3, 0.8, 1.5])
+def test_a_hesitation_is_a_drawn_out_vowel_and_a_silence(teacher: Teacher, pause_s: float) -> None:
+    voice, manner = VOICES["kokoro-af_heart"], NEUTRAL
+    text = "I would like to\N{EM DASH}book a table."
+    fluent, hesitant = (
+        teacher.speak([Delivery(voice, text, manner, pause_s=pause)])[0]
+        for pause in (None, pause_s)
+    )
+    drawn_s = len(hesitant.samples) / SAMPLE_RATE - len(fluent.samples) / SAMPLE_RATE - pause_s
+    assert drawn_s == pytest.approx(0.2, abs=0.03)
+    silent = np.flatnonzero(np.abs(hesitant.samples) == 0)
+    longest = max(map(len, np.split(silent, np.flatnonzero(np.diff(silent) > 1) + 1)))
+    assert longest / SAMPLE_RATE >= pause_s - 0.03
+    assert hesitant.phones[-1][2] == pytest.approx(hesitant.duration)
+    start, end = max(
+        ((a, b) for name, a, b in hesitant.phones[1:-1] if name == PAUSE), key=lambda s: s[1] - s[0]
+    )
+    assert end - start >= pause_s
+
+
+@pytest.mark.parametrize(
+    ("letters", "drawn"),
+    [("tə—bˈʊk", 1), ("ʌm—,", 0), ("hi—", 1), ("—hi", None), ("st—ɑ", None), ("ðə kˈæt—sæt", 5)],
+)
+def test_the_last_vowel_before_a_dash_is_drawn_out(letters: str, drawn: int | None) -> None:
+    found = [index for index, frames in enumerate(held(letters)) if frames]
+    assert found == ([] if drawn is None else [drawn])

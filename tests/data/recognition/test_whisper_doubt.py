@@ -1,0 +1,110 @@
+"""A short window may make Whisper repeat or break off; then the full one is asked."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.recognition import whisper as module
+from data.recognition.whisper import Whisper
+from data.recognition.whisper_doubt import is_doubtful, repeats
+
+SPOKEN_S = 3.0
+
+
+def segment(text: str, confidence: float = 0.9) -> Any:
+    return SimpleNamespace(
+        text=text, avg_logprob=float(np.log(confidence)), compression_ratio=1.1, start=0.0, end=3.0,
+        tokens=text.split(), words=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thank you, I also need a cab. Thank you, I also need a cab.",
+        "No, that's all for now. No, that's all for now.",
+        "There is a place called Chat. There is a place called Chat. There is",
+        "at the bank at the bank",
+        "Yes Yes Yes That",
+        "I need it. I need it. I need it.",
+        "我想去北京我想去北京",
+        "这张专辑我知道，这张专辑我知道。",
+        "好好好好",
+    ],
+)
+def test_a_loop_is_doubted(text: str) -> None:
+    assert repeats(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "No, no.", "It is very, very far.", "Can you find me a place to eat, please?",
+        "I had had enough of it.", "One of them is a nice restaurant, it is in San Francisco.",
+        "What it is is a mystery.", "对对对", "好的好的", "我觉得这个餐厅的菜比那个餐厅的菜好吃。",
+        "看看",
+    ],
+)  # fmt: skip
+def test_what_people_say_twice_is_not(text: str) -> None:
+    assert not repeats(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "confidence", "doubted"),
+    [
+        ("Can you try to get the tickets for it", "en", 0.9, False),
+        ("Can you try", "en", 0.9, True),  # in three seconds people say more
+        ("Can you try to get the tickets for it", "en", 0.5, True),
+        ("我想去北京的动物园", "zh", 0.9, False),
+        ("我想", "zh", 0.9, True),
+        ("", "en", 0.9, True),
+    ],
+)
+def test_few_or_unsure_words_are_doubted(
+    text: str, language: str, confidence: float, doubted: bool
+) -> None:
+    assert is_doubtful([segment(text, confidence)], SPOKEN_S, language) is doubted
+
+
+class TwoWindows:
+    """Hears one thing in a short window and another in the full one."""
+
+    window_frames = 0
+
+    def __init__(self, short: str, full: str) -> None:
+        self.texts, self.windows = {True: full, False: short}, []
+
+    def transcribe(self, samples: np.ndarray, **options: Any) -> tuple[list[Any], None]:
+        self.windows.append(self.window_frames / 100)
+        return [segment(self.texts[self.window_frames == 3000])], None
+
+
+def hearing(monkeypatch: pytest.MonkeyPatch, short: str, full: str) -> tuple[Whisper, TwoWindows]:
+    model = TwoWindows(short, full)
+    monkeypatch.setattr(module, "_short_window_model", lambda: lambda *_, **__: model)
+    monkeypatch.setattr(module, "_speech_s", lambda samples: SPOKEN_S)
+    return Whisper(module.Path("weights")), model
+
+
+SOUND = np.zeros(4 * module.WHISPER_HZ, np.float32)
+GOOD = "I would like to find an apartment"
+
+
+def test_the_full_window_mends_a_repeated_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    whisper, model = hearing(monkeypatch, f"{GOOD}. {GOOD}.", f"{GOOD}.")
+    assert whisper.transcribe(SOUND, "en").text == f"{GOOD}."
+    assert model.windows == [10, 30]
+
+
+def test_what_is_sure_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whisper, model = hearing(monkeypatch, GOOD, "something else")
+    assert whisper.transcribe(SOUND, "en").text == GOOD
+    assert model.windows == [10]
+
+
+def test_a_partial_transcript_has_no_time_for_doubts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whisper, model = hearing(monkeypatch, f"{GOOD} {GOOD}", GOOD)
+    assert whisper.transcribe(SOUND, "en", hastily=True).text == f"{GOOD} {GOOD}"
+    assert model.windows == [10]

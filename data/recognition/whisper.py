@@ -83,8 +83,8 @@ class Whisper:
     ) -> Transcript:
         """The words of an utterance.
 
-        They are sought in a short window; where that may have gone wrong
-        (`is_doubtful`), once more in a window of 30 s.
+        They are sought in a short window; where that may have gone wrong (`is_doubtful`), once more
+        in a window of 30 s.
 
         Whisper writes words for noise, music and silence, too. An utterance without speech (by
         silero's detector), or whose words Whisper itself doubts, has none here.
@@ -103,26 +103,17 @@ class Whisper:
         if speech_s < max(_MIN_SPEECH_S, _MIN_SPEECH_SHARE * min(seconds, _WINDOW_S)):
             return Transcript("", language or LANGUAGES[0], 0.0)
         with self._lock:
-            window = _window_frames(_WINDOW_S if plainly else seconds)
-            self._model.window_frames = window
+            self._model.window_frames = _window_frames(_WINDOW_S if plainly else seconds)
             if language is None:
                 language = self._language(samples)
-            asked = functools.partial(
-                self._decoded,
-                samples,
-                language=language,
-                hotwords=hotwords,
-                word_timestamps=word_times,
-                without_timestamps=seconds < _WINDOW_S and not word_times,
-                initial_prompt=_PUNCTUATED.get(language),
-            )
-            if plainly or window == _WINDOW_S * _FRAMES_A_SECOND:
-                segments = asked(beam_size=5)
-            else:
-                segments = asked(beam_size=_BEAM.get(language, 1), temperature=0.0)
-                if not hastily and is_doubtful(segments, speech_s, language):
-                    self._model.window_frames = _WINDOW_S * _FRAMES_A_SECOND
-                    segments = asked(beam_size=5, temperature=_AGAIN)
+            options = {
+                "language": language,
+                "hotwords": hotwords,
+                "word_timestamps": word_times,
+                "without_timestamps": seconds < _WINDOW_S and not word_times,
+                "initial_prompt": _PUNCTUATED.get(language),
+            }
+            segments = self._sought(samples, speech_s, hastily, options)
         segments = [one for one in segments if plainly or is_believed(one)]
         joined = "".join(one.text for one in segments).strip()
         words = tuple(
@@ -146,6 +137,20 @@ class Whisper:
                 max_new_tokens=_GLANCE_TOKENS,
             )
             return "".join(one.text for one in found).strip()
+
+    def _sought(
+        self, samples: np.ndarray, speech_s: float, hastily: bool, options: dict[str, Any]
+    ) -> list[Any]:
+        """Segments by the window that is set, or by the full one where that fails."""
+        full, language = _WINDOW_S * _FRAMES_A_SECOND, options["language"]
+        if self._model.window_frames < full:
+            beam = _BEAM.get(language, 1)
+            found = self._decoded(samples, beam_size=beam, temperature=0.0, **options)
+            if hastily or not is_doubtful(found, speech_s, language):
+                return found
+            self._model.window_frames = full
+            return self._decoded(samples, beam_size=5, temperature=_AGAIN, **options)
+        return self._decoded(samples, beam_size=5, **options)
 
     def _decoded(self, samples: np.ndarray, **options: Any) -> list[Any]:
         """Segments of samples in the window that is set; the lock is held."""

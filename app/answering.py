@@ -253,7 +253,7 @@ class Voicebox:
         self._jobs.put(guarded)
 
     def _hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
-        if normalise(text) or samples is not None:
+        if normalise(text, None) or samples is not None:
             self._speaker.hear(self._dialogue, who, text, samples)
 
     def _rebuild(self, turns: list[tuple[int, str, np.ndarray | None]], predictor: str) -> None:

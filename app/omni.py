@@ -67,7 +67,7 @@ class OmniResponder:
         """A turn, or None where there is neither sound nor a word that can be spoken."""
         samples = said.sound() if said.sound is not None and not said.who else None
         if samples is None:
-            return omni.exchange(said.who, said.text, None) if normalise(said.text) else None
+            return omni.exchange(said.who, said.text, None) if normalise(said.text, None) else None
         key = hash(samples.tobytes())
         with self._lock:
             found = self._heard.get(key)

@@ -95,7 +95,7 @@ class Omni:
             InputError: neither text nor sound, or samples that are not finite.
         """
         has_sound = samples is not None and len(samples) > 0
-        words = normalise(text) and text
+        words = normalise(text, None) and text
         if has_sound and not (who == AGENT and words):
             assert samples is not None
             return Exchange(who, sound=self._speaker.listen(samples))

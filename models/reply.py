@@ -1,7 +1,7 @@
 """A reply while it is being spoken, as its listener sees it."""
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,13 +137,16 @@ def _call_off(known: "weakref.ref[ReplyWork]") -> None:
         work.cancel()
 
 
-def speakable(text: str, delivery: Delivery) -> str:
+def speakable(text: str, delivery: Delivery, languages: Collection[str]) -> str:
     """Valid text of a length and a script that can be spoken at once, with controls that can be
-    followed on top of `delivery`; raises InputError."""
+    followed on top of `delivery`; raises InputError.
+
+    `languages` are those that the voices speak.
+    """
     check_controls(text, delivery)
     plain = without_controls(text)
-    check_scripts(plain)
-    if not normalise(plain):
+    check_scripts(plain, languages)
+    if not normalise(plain, None):
         raise InputError(
             "there is nothing to speak in the text: give words, not only signs or emoji"
         )

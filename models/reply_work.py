@@ -174,7 +174,8 @@ class ReplyWork:
         whole = isinstance(self._source, str)
         pieces = [self._source] if isinstance(self._source, str) else self._source
         lexicon = self._speaker.lexicon | self._options.lexicon
-        script, length = Script(self._options.delivery, lexicon, strict=whole), 0
+        languages = self._dialogue.model.config.languages
+        script, length = Script(self._options.delivery, lexicon, languages, strict=whole), 0
         for piece in pieces:
             self._check()
             length += len(piece)

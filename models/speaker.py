@@ -196,7 +196,7 @@ class Speaker:
             raise InputError(f"the speaker is {who!r}; it must be 0 (the user) or 1 (the agent)")
         sound = None if samples is None or len(samples) == 0 else _checked(samples)
         turn = end_of_turn(who, text, sound)
-        if sound is None and not normalise(turn.text):
+        if sound is None and not normalise(turn.text, None):
             raise InputError("a turn needs text or sound; this one has neither")
         self.drop_reply(dialogue)
         self._enter(dialogue, turn)
@@ -225,7 +225,7 @@ class Speaker:
         """
         options = options or SpeakOptions()
         if isinstance(text, str):
-            text = speakable(text, options.delivery)
+            text = speakable(text, options.delivery, dialogue.model.config.languages)
         check_delivery(self.decoder, options.delivery)
         self.drop_reply(dialogue)
         prompt = voice.prompt if dialogue.model.prompted else None
@@ -269,7 +269,7 @@ class Speaker:
             InputError: the samples are not finite, or not one channel.
         """
         checked = _checked(samples)
-        units = units_of_text(normalise(text))
+        units = units_of_text(normalise(text, None), None)
         codes = self.tokenizer.encode(self._tensor(checked))
         return self.decode(codes[0], units, voice).numpy()[: len(checked)]
 
@@ -394,7 +394,8 @@ class Speaker:
     def _segments_of(self, model: DialogueModel, turn: HeardTurn) -> list[Segment]:
         """A turn as the predictor reads it, or the end of it that fits the window."""
         most = model.config.max_positions
-        text = last_words(normalise(turn.text), most)  # a character is about a position
+        # A character is about a position.
+        text = last_words(normalise(turn.text, model.config.language), most)
         return last_segments(self.segments_of(model, turn.who, text, turn.samples), most)
 
     @torch.inference_mode()
@@ -403,7 +404,7 @@ class Speaker:
     ) -> list[Segment]:
         """A turn as the predictor `model` reads it; `text` is normalised, `sound` `[T]` at most
         30 s long."""
-        units = units_of_text(text)
+        units = units_of_text(text, model.config.language)
         if sound is None:
             nobody = torch.zeros(self.style.config.style_dim)
             return self.turns.build(EncodedTurn(who, units, nobody, None), model)

@@ -75,7 +75,7 @@ class SemanticCodec:
     @torch.inference_mode()
     def tokens_to_sig(self, tokens: Tensor, item: Item) -> np.ndarray:
         codes = tokens[:, :, 0].to(self.speaker.device)
-        units = units_of_text(normalise(item.text))
+        units = units_of_text(normalise(item.text, None), None)
         voice = self.speaker.clone(item.samples)
         return self.speaker.decode(codes[0], units, voice).numpy()
 

@@ -163,7 +163,7 @@ def _own_phones(speaker: Speaker, items: list[Item]) -> Figure:
         logits = _inspected(speaker, item)
         best = logits[0].argmax(-1).tolist()
         read = [s for i, s in enumerate(best) if s not in MARKS and (i == 0 or best[i - 1] != s)]
-        units = units_of_text(normalise(item.text))
+        units = units_of_text(normalise(item.text, None), None)
         said = [symbol for symbol in units.symbols if symbol not in MARKS]
         errors.append(edit_errors(said, read))
         lengths.append(len(said))
@@ -180,7 +180,7 @@ def _own_times(speaker: Speaker, items: list[Item]) -> Figure:
     errors: list[float] = []
     of: list[int] = []
     for number, item in enumerate(items):
-        units = units_of_text(normalise(item.text))
+        units = units_of_text(normalise(item.text, None), None)
         phones_only = [i for i, s in enumerate(units.symbols) if s not in MARKS]
         true = np.concatenate([[0.0], unit_ends(item.phones, units)[:-1]])
         phones = _inspected(speaker, item)

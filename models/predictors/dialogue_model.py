@@ -34,7 +34,7 @@ from models.predictors.steps import (
 )
 from models.predictors.unit_encoder import UnitEncoder
 from models.predictors.units import units_around, valid_units
-from models.text.symbols import SYMBOLS, check_symbols
+from models.text.symbols import ENGLISH, SYMBOLS, check_symbols
 from models.transformer import Transformer
 
 PREFILL_POSITIONS = 256  # of a chunk: a core has them in a tenth of a second
@@ -46,6 +46,7 @@ class DialogueConfig:
     """Sizes that every predictor has."""
 
     symbols: tuple[str, ...] = SYMBOLS  # the inventory whose ids it embeds
+    languages: tuple[str, ...] = (ENGLISH,)  # those that it was trained to speak
     style_dim: int = 128
     dim: int = 256
     depth: int = 6
@@ -56,6 +57,12 @@ class DialogueConfig:
     plan_low: tuple[float, ...] = PlanScale.low
     plan_high: tuple[float, ...] = PlanScale.high
     order: Literal["ABAB", "AABB"] = "ABAB"  # of the past (`models/predictors/sequence.py`)
+
+    @property
+    def language(self) -> str | None:
+        """What texts are read as: the only language, or None, what the script of each shows."""
+        only, *others = self.languages
+        return None if others else only
 
     @property
     def plan_scale(self) -> PlanScale:

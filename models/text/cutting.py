@@ -4,7 +4,10 @@ import bisect
 import re
 from collections.abc import Iterable
 
-from models.text.languages.en.normalising import normalise
+from models.text.frontend import HAN_LETTERS, normalise
+
+# What counts as a word: a Chinese character, or a stretch of anything else without a space.
+_WORD = re.compile(rf"[{HAN_LETTERS}]|[^\s{HAN_LETTERS}]+")
 
 
 def text_up_to(text: str, words: list[str]) -> str:
@@ -13,7 +16,7 @@ def text_up_to(text: str, words: list[str]) -> str:
     What is said may be spelt otherwise ("one" for "1"), so words are counted, not looked for. A
     written word that was begun is kept whole.
     """
-    ends = [0, *(found.end() for found in re.finditer(r"\S+", text))]
+    ends = [0, *(found.end() for found in _WORD.finditer(text))]
     heard = _num_said(" ".join(words))
     first = bisect.bisect_left(ends, heard, key=lambda end: _num_said(text[:end]))
     return text[: ends[min(first, len(ends) - 1)]]
@@ -31,4 +34,4 @@ def text_heard_until(text: str, words: Iterable[tuple[str, float, float]], secon
 
 
 def _num_said(text: str) -> int:
-    return sum(word != "—" for word in normalise(text).split())
+    return sum(any(map(str.isalnum, word)) for word in _WORD.findall(normalise(text, None)))

@@ -8,12 +8,11 @@ from models.text.languages.en import normalising as english
 from models.text.languages.en import phonemes as english_phonemes
 from models.text.phonemes import Phonemes
 from models.text.scripts import HAN, script_of
-from models.text.symbols import BOUNDARY, LANGUAGE_MARKS, PUNCTUATION
+from models.text.symbols import BOUNDARY, ENGLISH, LANGUAGE_MARKS, MANDARIN, PUNCTUATION
 
-ENGLISH, MANDARIN = "en-us", "zh"
-_HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007\u3005"
+HAN_LETTERS = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007\u3005"
 _MANDARIN_STRETCH = re.compile(
-    rf"[{_HAN}](?:[\d，。、！？：；“”《》·—…％%.:]*[{_HAN}])*[，。！？；：、]?"
+    rf"[{HAN_LETTERS}](?:[\d，。、！？：；“”《》·—…％%.:]*[{HAN_LETTERS}])*[，。！？；：、]?"
 )
 _ENGLISH_STRETCH = re.compile(r"[A-Za-zÀ-ɏ][A-Za-zÀ-ɏ'’&]*(?:[ .-]+[A-Za-zÀ-ɏ][A-Za-zÀ-ɏ'’&]*)*")
 

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections import Counter
+from collections.abc import Collection
 from functools import lru_cache
 
 from data.errors import InputError
@@ -30,25 +31,28 @@ def scripts_of(text: str) -> Counter[str]:
     return found
 
 
-def check_scripts(text: str, language: str = "en-us", most: float = 0.0) -> None:
-    """Refuse a text in a script that the voices cannot speak.
+def check_scripts(text: str, languages: Collection[str] = ("en-us",), most: float = 0.0) -> None:
+    """Refuses a text in a script that the voices cannot speak.
 
     Args:
         text: what is to be spoken.
-        language: what the weights were trained to speak.
+        languages: those that the weights were trained to speak.
         most: which part of the letters may be of other scripts; they are passed over.
 
     Raises:
         InputError: there are more of them; the message names the script.
     """
     found = scripts_of(without_thoughts(text))
-    other = Counter({name: n for name, n in found.items() if name not in _READ[language]})
+    known = frozenset[str]().union(*(_READ[language] for language in languages))
+    other = Counter({name: n for name, n in found.items() if name not in known})
     if not other or other.total() <= most * found.total():
         return
     script = other.most_common(1)[0][0]
     example = next(character for character in text if script_of(character) == script)
     what = "Chinese characters (Han)" if script == HAN else f"the {script} script"
+    spoken = " and ".join(_LANGUAGES[language] for language in languages)
+    letters = "in Latin letters" if HAN not in known else "in Latin letters or Chinese characters"
     raise InputError(
-        f"the text is written in {what}, as in {example!r}; these voices speak "
-        f"{_LANGUAGES[language]} only: give a text in Latin letters"
+        f"the text is written in {what}, as in {example!r}; these voices speak {spoken} only: "
+        f"give a text {letters}"
     )

@@ -3,12 +3,15 @@
 import re
 from typing import Protocol
 
+from models.text.frontend import HAN_LETTERS
 from models.text.languages.en.dates import ENDS_A_DATE, MONTH
 from models.text.languages.en.letters import ABBREVIATIONS, MONTHS, NEED_A_NUMBER, TITLES
 from models.text.thoughts import ThoughtFilter
 
 LONGEST_SENTENCE = 300
-"""Characters; a longer sentence is divided at a pause, or failing that between two words."""
+"""Characters; a longer sentence is divided at a pause, or failing that between two words. A Chinese
+character takes as long to say as `_HAN_LENGTH` letters and counts as many."""
+_HAN_LENGTH = 5
 
 MARKS = "\ue000-\uf8ff"
 """Private characters that stand for controls (`models.delivery`): no letters, and no words."""
@@ -16,6 +19,7 @@ MARKS = "\ue000-\uf8ff"
 _END = re.compile(rf"[.!?…。！？]+[\"'”’)\]*_{MARKS}]*|\n")
 _MARKS = re.compile(f"[{MARKS}]+")
 _BLANK = re.compile(rf"[\s{MARKS}]*")
+_HAN = re.compile(f"[{HAN_LETTERS}]")
 _LINE_START = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s|#{1,6}\s|[>|]")
 _LINE_START_SO_FAR = re.compile(r"[-*+•]|\d{1,3}[.)]?|#{1,6}")
 _FENCE = re.compile("```|~~~")
@@ -81,20 +85,32 @@ def _is_line_end(text: str, next_line: int, blank: str, final: bool) -> bool | N
 
 def _cut(text: str) -> int:
     """Finds where to divide a sentence that is too long: behind a pause, else between words."""
-    window = text[:LONGEST_SENTENCE]
-    for pattern in (r"[;:—](?=\s)", r",(?=\s)", r"\s"):
+    longest = _longest(text)
+    window = text[:longest]
+    for pattern in (r"[;:—](?=\s)|[；：]", r",(?=\s)|[，、]", r"\s"):
         places = [found.end() for found in re.finditer(pattern, window)]
-        if places and places[-1] > LONGEST_SENTENCE // 3:
+        if places and places[-1] > longest // 3:
             return places[-1]
-    return LONGEST_SENTENCE
+    return longest
+
+
+def _longest(text: str) -> int:
+    """How many characters of a text its first sentence may have."""
+    longest = LONGEST_SENTENCE
+    for character in _HAN.finditer(text, 0, LONGEST_SENTENCE):
+        if character.start() >= longest:
+            break
+        longest -= _HAN_LENGTH - 1
+    return longest
 
 
 def _next_end(text: str, final: bool) -> int | None:
     """Returns where the first sentence ends, or None when more text is needed."""
     # Code is dropped when it is read aloud, so it may be as long as it likes.
-    has_code = len(_FENCE.findall(text, 0, LONGEST_SENTENCE)) % 2
+    longest = _longest(text)
+    has_code = len(_FENCE.findall(text, 0, longest)) % 2
     for match in _END.finditer(text):
-        if match.start() >= LONGEST_SENTENCE and not has_code:
+        if match.start() >= longest and not has_code:
             break
         if len(_FENCE.findall(text, 0, match.start())) % 2:
             continue
@@ -103,7 +119,7 @@ def _next_end(text: str, final: bool) -> int | None:
             return None
         if decision:
             return match.end()
-    if len(text) > LONGEST_SENTENCE + 1 and not has_code:
+    if len(text) > longest + 1 and not has_code:
         return _cut(text)
     return len(text) if final else None
 

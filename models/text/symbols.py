@@ -18,7 +18,8 @@ from models.text.languages.zh.syllables import NEW_SYMBOLS as MANDARIN_SYMBOLS
 
 PAD = "<pad>"
 UNKNOWN = "<unk>"
-LANGUAGE_MARKS = {"en-us": "<en-us>", "zh": "<zh>"}
+ENGLISH, MANDARIN = "en-us", "zh"
+LANGUAGE_MARKS = {ENGLISH: "<en-us>", MANDARIN: "<zh>"}
 BOUNDARY = " "
 PUNCTUATION = (",", ".", "?", "!", ";", ":", "—")
 STRESS = ("ˈ", "ˌ")

@@ -1,5 +1,6 @@
 """What the recipes of all predictors share: stretches of dialogues as rows of segments."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,13 +15,15 @@ from models.predictors.plan import PLAN_FIELDS, PlanScale
 from models.predictors.segments import TurnBuilder
 from models.predictors.sequence import Segment
 from models.predictors.units import no_text
+from models.text.symbols import IDS, LANGUAGE_MARKS
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.configuration import Recipe, setting
 from models.training.corpus import Corpus
 from models.training.encoded import Encoded
 
 # Fields of a predictor's configuration that follow from the data.
-DERIVED = ("symbols", "style_dim", "plan_low", "plan_high")
+DERIVED = ("symbols", "languages", "style_dim", "plan_low", "plan_high")
+_LEAST_SHARE = 0.02  # of the turns; a language that fewer are in is not learnt
 _LEAST_RANGE = 1e-3  # of a field of the manner
 MAX_LENGTH = 1280  # holds six past turns of most dialogues, and an answer
 
@@ -87,6 +90,7 @@ class Dialogues:
         self._wordless: dict[int, list[Tensor]] = {}  # plans of turns whose words are not known
         low, high = plan_range(self.plans)
         self.sizes: dict[str, Any] = {
+            "languages": languages_of(corpus),
             "style_dim": len(encoded[0].style),
             "plan_low": low,
             "plan_high": high,
@@ -169,6 +173,13 @@ def all_plans(corpus: Corpus, encoded: list[Encoded], builder: TurnBuilder) -> l
         builder.measure(row.turn(utterance, row.semantic))
         for utterance, row in zip(corpus.utterances, encoded, strict=True)
     ]
+
+
+def languages_of(corpus: Corpus) -> tuple[str, ...]:
+    """What the turns of a corpus are in, the commonest first."""
+    names = {IDS[mark]: language for language, mark in LANGUAGE_MARKS.items()}
+    turns = Counter(names[utterance.units.symbols[0]] for utterance in corpus.utterances)
+    return tuple(name for name, n in turns.most_common() if n >= _LEAST_SHARE * turns.total())
 
 
 def plan_range(plans: list[list[Tensor]]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -106,10 +106,12 @@ def train_flow_omni(
     if known is not None:
         check_sizes(recipe, known, FlowOmni.name)
     if known is not None and known.latent_dim == latent_dim:
-        model = load_further(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig)
+        spoken = dialogues.sizes["languages"]
+        model = load_further(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig, spoken)
     else:
         if known is not None:
-            config = replace(with_all_symbols(known), latent_dim=latent_dim)
+            spoken = dialogues.sizes["languages"]
+            config = replace(with_all_symbols(known), latent_dim=latent_dim, languages=spoken)
             model = FlowOmni(config)
             copy_what_fits(model, load_tensors(job.out, FlowOmni.name))
         else:

@@ -91,7 +91,8 @@ def train_ham_tts(
     dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, recipe, start.batch, refined)
     torch.manual_seed(job.seed)
     if further:
-        model = load_further(job.out, "ham-tts", HamTTS, HamTTSConfig)
+        spoken = dialogues.sizes["languages"]
+        model = load_further(job.out, "ham-tts", HamTTS, HamTTSConfig, spoken)
         config = model.config
         # The aligner, which `num_refined` is for, is left behind.
         check_sizes(recipe, replace(config, num_refined=recipe.model.num_refined), "ham-tts")

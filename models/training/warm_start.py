@@ -63,7 +63,7 @@ class Start:
         if self.talker is None:
             return dialogues.sizes
         check_sizes(recipe, self.talker.config, "gpt-talker", names=_SHARED)
-        return shared_sizes(self.talker)
+        return dialogues.sizes | shared_sizes(self.talker)
 
     def fill(self, model: DialogueModel) -> None:
         """Gives a new model the weights that it begins with."""
@@ -103,15 +103,20 @@ def with_all_symbols(config: Config) -> Config:
 
 
 def load_further(
-    folder: Path, name: str, kind: Callable[[Config], Model], config: type[Config]
+    folder: Path,
+    name: str,
+    kind: Callable[[Config], Model],
+    config: type[Config],
+    languages: tuple[str, ...],
 ) -> Model:
-    """The model called `name`, to be trained further: its tables of symbols grow to the present
-    inventory, new rows as they are initialised.
+    """The predictor called `name`, to be trained further, and from then on to speak `languages`:
+    its tables of symbols grow to the present inventory, new rows as they are initialised.
 
     Raises:
         MissingModelError: it is not in `folder`.
     """
-    model = kind(with_all_symbols(load_config(folder, name, config)))
+    known = with_all_symbols(load_config(folder, name, config))
+    model = kind(dataclasses.replace(known, languages=languages))  # type: ignore[type-var, call-arg]
     model.load_state_dict(grown(load_tensors(folder, name), model), strict=True)
     return model
 

@@ -124,6 +124,16 @@ def test_what_was_heard_is_told_in_the_written_words() -> None:
     assert {words.split()[-1] for words in kept[14:20]} == {"$1,250"}
 
 
+def test_chinese_that_was_heard_is_counted_by_characters() -> None:
+    text = "我买了3本书，然后去了 New York。"
+    said = [word for word in normalise(text, None).replace(",", " ").split() if word]
+    assert text_up_to(text, []) == ""
+    assert text_up_to(text, ["我", "买了"]) == "我买了"
+    assert text_up_to(text, ["我", "买了", "三"]) == "我买了3"
+    assert text_up_to(text, [*"我买了三本书然后去了", "New"]) == "我买了3本书，然后去了 New"
+    assert text_up_to(text, said) == text
+
+
 def test_a_turn_that_is_cut_in_its_first_sentence_keeps_its_words(
     speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +259,21 @@ def test_a_script_that_cannot_be_spoken_is_named(speaker: Speaker, text: str, sc
         speaker.speak(dialogue, text, voice)
     with pytest.raises(InputError, match=script):
         list(speaker.speak(dialogue, iter([text[:3], text[3:]]), voice))
+
+
+def test_voices_that_were_taught_both_languages_speak_both() -> None:
+    speaker = tiny_speaker("gpt-talker")
+    model = speaker.open_dialogue().model
+    model.config = dataclasses.replace(model.config, languages=("en-us", "zh"))
+    dialogue, voice = speaker.open_dialogue(), speaker.voices["one"]
+    speaker.hear(dialogue, 0, "今天天气怎么样？", None)
+    reply = speaker.speak(dialogue, "今天很好。You can go out.", voice, OPTIONS)
+    assert np.isfinite(np.concatenate(list(reply))).all()
+    said = [word for word, _, _ in reply.words]
+    assert said[-4:] == ["You", "can", "go", "out"]
+    assert "".join(said[:-4]) == "今天很好"
+    with pytest.raises(InputError, match=r"Arabic.*English and Mandarin only"):
+        speaker.speak(dialogue, "مرحبا بك", voice)
 
 
 def test_damaged_or_empty_history_is_refused(speaker: Speaker) -> None:

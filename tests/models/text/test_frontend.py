@@ -94,6 +94,17 @@ def test_what_english_reads_is_accepted(text: str) -> None:
     check_scripts(text)
 
 
+@pytest.mark.parametrize("text", ["你好", "我用 Python 3。", "Hello", "π 约等于 3.14", "㐀"])
+def test_voices_of_both_languages_accept_both_scripts(text: str) -> None:
+    check_scripts(text, ("en-us", "zh"))
+
+
+@pytest.mark.parametrize("text", ["مرحبا", "你好 привет", "こんにちは世界"])
+def test_voices_of_both_languages_name_both_when_they_refuse(text: str) -> None:
+    with pytest.raises(InputError, match=r"English and Mandarin only.*Chinese characters"):
+        check_scripts(text, ("en-us", "zh"))
+
+
 def test_a_few_foreign_words_may_be_passed_over() -> None:
     check_scripts("The word 你好 means hello.", most=0.5)
     with pytest.raises(InputError, match="Chinese"):

@@ -26,6 +26,8 @@ SPLIT = {
     "one\n\ntwo": ["one", "two"],
     "Look: ```\na. b. C\n\nd\n``` Done. Good": ["Look: ```\na. b. C\n\nd\n``` Done.", "Good"],
     "你好。 再见！": ["你好。", "再见！"],
+    "你好。再见！好的": ["你好。", "再见！", "好的"],
+    "我用Python。It works.": ["我用Python。", "It works."],
     "": [],
     " \n ": [],
 }
@@ -63,6 +65,9 @@ def test_pieces_equal_the_whole() -> None:
         "Mr.",
         " ",
         "...",
+        "今天的天气真不错",
+        "我们走吧。",
+        "我喜欢猫，" * 30,
     ]
     for _ in range(400):
         text = "".join(draw.choice(parts) + draw.choice(("", " ", "\n")) for _ in range(5))
@@ -80,6 +85,16 @@ def test_nothing_is_lost_and_nothing_too_long() -> None:
         found = split_sentences(text)
         assert "".join("".join(found).split()) == "".join(text.split())
         assert all(len(sentence) <= LONGEST_SENTENCE for sentence in found)
+
+
+@pytest.mark.parametrize("pause", ["", "，", "、", "；", " "])
+def test_chinese_is_divided_after_as_long_a_time_as_english(pause: str) -> None:
+    text = (f"今天的天气真不错我们一起去公园走走{pause}" * 170)[:3000]
+    found = split_sentences(text)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert all(20 <= len(sentence) <= LONGEST_SENTENCE // 5 for sentence in found[:-1])
+    if pause.strip():
+        assert all(sentence.endswith(pause) for sentence in found[:-1])
 
 
 def test_a_sentence_is_given_out_before_the_next_is_there() -> None:

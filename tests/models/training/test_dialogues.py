@@ -8,8 +8,15 @@ import pytest
 import torch
 
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS, PlanScale
+from models.predictors.units import units_of_text
 from models.training import dialogues as module
-from models.training.dialogues import MAX_PAST_TURNS, DialogueRecipe, Dialogues, plan_range
+from models.training.dialogues import (
+    MAX_PAST_TURNS,
+    DialogueRecipe,
+    Dialogues,
+    languages_of,
+    plan_range,
+)
 
 RECIPE = DialogueRecipe()
 
@@ -25,7 +32,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Dialogues:
 
     monkeypatch.setattr(Dialogues, "_turn", turn)
     turns = {str(n): [2 * n, 2 * n + 1] for n in range(9)} | {"9": list(range(100, 108))}
-    corpus = SimpleNamespace(by_dialogue=turns)
+    units = units_of_text("Hello.")
+    corpus = SimpleNamespace(by_dialogue=turns, utterances=[SimpleNamespace(units=units)])
     encoded = [SimpleNamespace(style=np.zeros(4))]
     return Dialogues(corpus, encoded, None, lambda index: torch.zeros(1), RECIPE, 1000)  # type: ignore
 
@@ -44,6 +52,19 @@ def test_each_number_of_past_turns_is_learnt_alike_though_few_dialogues_are_long
     assert set(shares) == set(range(1, MAX_PAST_TURNS + 2))
     assert all(0.08 < share < 0.22 for share in shares.values()), shares
     assert all(row == list(range(row[0], row[0] + len(row))) for row in rows)
+
+
+def test_a_corpus_tells_which_languages_are_learnt_from_it() -> None:
+    english, mandarin = (
+        SimpleNamespace(units=units_of_text(text, None)) for text in ("Hello.", "你好")
+    )
+
+    def told(utterances: list[SimpleNamespace]) -> tuple[str, ...]:
+        return languages_of(SimpleNamespace(utterances=utterances))  # type: ignore[arg-type]
+
+    assert told([english]) == ("en-us",)
+    assert told([mandarin, english, mandarin]) == ("zh", "en-us")
+    assert told([english] * 199 + [mandarin]) == ("en-us",)  # one stray turn teaches nothing
 
 
 def test_six_past_turns_fit_and_what_does_not_is_the_oldest(drawn: Dialogues) -> None:

@@ -151,8 +151,9 @@ def test_a_longer_inventory_adds_rows_and_keeps_those_there_are(name: str, tmp_p
     kind, config = PREDICTORS[name]
     short = with_few(name)
     save_model(tmp_path, name, short, short.config, half=False)
-    model = load_further(tmp_path, name, kind, config)
-    assert model.config == dataclasses.replace(short.config, symbols=SYMBOLS)
+    both = ("en-us", "zh")
+    model = load_further(tmp_path, name, kind, config, both)
+    assert model.config == dataclasses.replace(short.config, symbols=SYMBOLS, languages=both)
     grew = set()
     for key, old in short.state_dict().items():
         new = model.state_dict()[key]

@@ -34,6 +34,7 @@ _SHARED = (
 _EXCLUSIVE = (
     *(("further", "from-scratch"), ("further", "distill"), ("distill", "from-scratch")),
     *(("further", "without"), ("further", "hold"), ("hold", "latent_dim"), ("like", "encodec")),
+    *((one, "adversarial") for one in ("further", "hold", "latent_dim")),
 )
 
 
@@ -269,6 +270,11 @@ def _add_own_options(models: dict[str, argparse.ArgumentParser]) -> None:
         "--hold",
         action="store_true",
         help="latents stay as they are; the decoder in --out alone goes on",
+    )
+    models["vocoder"].add_argument(
+        "--adversarial",
+        action="store_true",
+        help="as --hold, against discriminators of its sound",
     )
     models["gpt-talker"].add_argument(
         "--order",

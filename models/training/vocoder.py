@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from data.errors import InputError
 from models.checkpoint import load_model
 from models.mel import FRAME_SAMPLES
+from models.training.adversarial import AdversarialRecipe, Discriminators
 from models.training.configuration import Recipe, check_sizes, setting
 from models.training.corpus import Corpus
 from models.training.crops import another_of_voice, filled_f0, random_crop, stack
@@ -23,6 +24,7 @@ from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.style import load_style
 
 _HELD = "vocoder-held"  # the run of the decoder alone
+_JUDGED = "vocoder-adversarial"
 _NEW_LOG_VARIANCE = -4.0  # of numbers that are added: heard well enough to be learnt from
 
 
@@ -94,17 +96,21 @@ class VocoderRecipe(Recipe):
     held_share: float = setting(0.4, "share of the time for the decoder alone", high=1)
     held_rate: float = setting(8e-4, "highest learning rate of the decoder alone")
     held_losses: HeldWeights = field(default_factory=HeldWeights)
+    adversarial: AdversarialRecipe = field(default_factory=AdversarialRecipe)
     posterior: PosteriorConfig = field(default_factory=PosteriorConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
 
 class Autoencoder(nn.Module):
-    """Posterior and decoder as one model with one optimizer."""
+    """Posterior and decoder as one model with one optimizer, and what judges them, if anything."""
 
-    def __init__(self, posterior: Posterior, decoder: Decoder) -> None:
+    def __init__(
+        self, posterior: Posterior, decoder: Decoder, judges: Discriminators | None = None
+    ) -> None:
         super().__init__()
         self.posterior = posterior
         self.decoder = decoder
+        self.judges = judges
 
 
 @dataclass
@@ -153,10 +159,7 @@ class Batches:
         self, batch: Batch, made: Tensor, excitation: Excitation, weights: object
     ) -> dict[str, Tensor]:
         """The losses of decoding a batch, with their sum, each times its weight, as `total`."""
-        # The decoder's output is late, so what it has not finished is left out too.
-        lead = self.recipe.lead_frames * FRAME_SAMPLES
-        made = made[:, lead + DELAY_SAMPLES :].float()
-        wanted = batch.samples[:, lead : batch.samples.shape[1] - DELAY_SAMPLES]
+        made, wanted = self.compared(batch, made)
         with torch.autocast(made.device.type, enabled=False):
             losses = self.spectral(made, wanted)
         voiced = (batch.f0 > 0).float()
@@ -166,6 +169,13 @@ class Batches:
         losses["voicing"] = F.binary_cross_entropy_with_logits(excitation.voicing, voiced)
         return weighted(losses, weights)
 
+    def compared(self, batch: Batch, made: Tensor) -> tuple[Tensor, Tensor]:
+        """What was decoded and what it should be, `[B, T]`, where both are known."""
+        # The decoder's output is late, so what it has not finished is left out too.
+        lead = self.recipe.lead_frames * FRAME_SAMPLES
+        wanted = batch.samples[:, lead : batch.samples.shape[1] - DELAY_SAMPLES]
+        return made[:, lead + DELAY_SAMPLES :].float(), wanted
+
 
 def train_vocoder(
     job: Job,
@@ -173,12 +183,13 @@ def train_vocoder(
     further: bool = False,
     latent_dim: int | None = None,
     hold: bool = False,
+    adversarial: bool = False,
 ) -> VocoderRecipe:
     """Trains posterior and decoder, and then the decoder alone on what the posterior has come to;
     writes `posterior.safetensors` and `decoder.safetensors`. With `further` it begins with those in
     `out`. Its latents are others than before: whatever was trained on them is to be trained again,
-    or further. With `hold` latents stay as they are: the decoder in `out` alone goes on. Returns
-    what was made.
+    or further. With `hold` latents stay as they are: the decoder in `out` alone goes on; with
+    `adversarial` it does so against discriminators. Returns what was made.
 
     The style comes from another utterance of the voice. The source is driven by the measured F0
     while the F0 that the decoder predicts is taught beside it.
@@ -190,6 +201,7 @@ def train_vocoder(
         latent_dim: how many numbers a latent has, if not as `recipe` says, or with `further` as
             many as there are, of which it can have no fewer.
         hold: go on with the decoder in `out`.
+        adversarial: go on with it, and let discriminators judge it.
 
     Long because it reads top to bottom, as the recipe does.
 
@@ -199,7 +211,7 @@ def train_vocoder(
     """
     batches = Batches(job.corpus, job.out, recipe)
     torch.manual_seed(job.seed)
-    if further or hold:
+    if further or hold or adversarial:
         model = Autoencoder(
             load_model(job.out, "posterior", Posterior, PosteriorConfig),
             load_model(job.out, "decoder", Decoder, DecoderConfig),
@@ -215,6 +227,9 @@ def train_vocoder(
             Decoder(replace(recipe.decoder, latent_dim=numbers, style_dim=style_dim)),
         )
     made = replace(recipe, posterior=model.posterior.config, decoder=model.decoder.config)
+    if adversarial:
+        _train_against_judges(job, batches, model)
+        return made
     if hold:
         _train_decoder(job, batches, model)
         return made
@@ -257,6 +272,35 @@ def _train_decoder(job: Job, batches: Batches, model: Autoencoder) -> None:
         return batches.losses(batch, made, excitation, recipe.held_losses)
 
     train(job.run(_HELD, recipe, recipe.held_rate), model, draw)
+    job.save("decoder", model.decoder, model.decoder.config)
+
+
+def _train_against_judges(job: Job, batches: Batches, model: Autoencoder) -> None:
+    """The decoder's detail, which no distance between spectra asks for: the finest parts of a sound
+    are chance, and the mean of all chances is what a distance likes best."""
+    recipe = batches.recipe
+    model.judges = judges = Discriminators(recipe.adversarial)
+    model.decoder.requires_grad_(True)
+    model.posterior.requires_grad_(False)
+    length = recipe.adversarial.frames * FRAME_SAMPLES
+
+    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
+        batch = batches.draw(generator)
+        _, _, made, excitation = _copied(model, batch)
+        losses = batches.losses(batch, made, excitation, recipe.held_losses)
+        made, wanted = batches.compared(batch, made)
+        start = int(generator.integers(max(0, made.shape[1] - length) + 1))
+        stretch = slice(start, start + length)
+        losses |= judges.losses(made[:, stretch], wanted[:, stretch])
+        losses["total"] = (
+            losses["total"]
+            + recipe.adversarial.weight * losses["adversarial"]
+            + recipe.adversarial.features * losses["features"]
+            + losses["discriminators"]
+        )
+        return losses
+
+    train(job.run(_JUDGED, recipe, recipe.adversarial.rate), model, draw)
     job.save("decoder", model.decoder, model.decoder.config)
 
 

@@ -1,6 +1,7 @@
 """The autoencoder's recipe: from nothing, and further from what is there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from data.errors import InputError, MissingModelError
 from models.checkpoint import load_model
 from models.training import vocoder as recipe
+from models.training.adversarial import AdversarialRecipe, Discriminators
 from models.training.corpus import Corpus
 from models.training.job import Job
 from models.training.loop import CHECKPOINT, Budget
@@ -87,6 +89,37 @@ def test_held_latents_stay_and_the_decoder_goes_on(
     train_vocoder(Job(root, corpus, folder, tmp_path / "work", 1, Budget(3)), VOCODER, hold=True)
     after = [path.read_bytes() for path in files]
     assert after[0] == before[0] and after[1] != before[1]
+
+
+def test_against_judges_the_decoder_alone_goes_on_and_the_judges_learn(
+    root: Path, corpus: Corpus, folder: Path, tmp_path: Path
+) -> None:
+    files = [folder / f"{name}.safetensors" for name in ("posterior", "decoder")]
+    before = [path.read_bytes() for path in files]
+    job = Job(root, corpus, folder, tmp_path / "work", 1, Budget(40))
+    few = AdversarialRecipe(
+        rate=2e-3, frames=6, periods=(3,), windows=(256,), period_channels=4, spectrum_channels=4
+    )
+    train_vocoder(job, replace(VOCODER, adversarial=few), adversarial=True)
+    after = [path.read_bytes() for path in files]
+    assert after[0] == before[0] and after[1] != before[1]
+    log = (tmp_path / "work" / "vocoder-adversarial" / "log.jsonl").read_text().splitlines()
+    first, last = (json.loads(row)["discriminators"] for row in (log[0], log[-1]))
+    assert last < 0.95 * first
+
+
+def test_neither_side_moves_what_the_other_trains() -> None:
+    judges = Discriminators(AdversarialRecipe(frames=8))
+    made = (0.1 * torch.randn(2, 7680)).requires_grad_(True)
+    losses = judges.losses(made, 0.1 * torch.randn(2, 7680))
+    for name in ("adversarial", "features"):
+        (gradient,) = torch.autograd.grad(losses[name], made, retain_graph=True)
+        assert gradient.abs().sum() > 0
+        own = torch.autograd.grad(
+            losses[name], list(judges.parameters()), retain_graph=True, allow_unused=True
+        )
+        assert all(each is None for each in own)
+    assert torch.autograd.grad(losses["discriminators"], made, allow_unused=True)[0] is None
 
 
 def test_what_is_told_costs_little_at_first() -> None:

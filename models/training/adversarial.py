@@ -1,0 +1,126 @@
+"""Discriminators of sound, and what a decoder learns from them."""
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from models.training.configuration import setting
+
+_LEAK = 0.1  # of the leaky ReLU
+_LEAST_POWER = 1e-5
+
+
+@dataclass(frozen=True)
+class AdversarialRecipe:
+    """How the decoder is trained against discriminators, and their sizes."""
+
+    rate: float = setting(2e-4, "highest learning rate, of the discriminators too")
+    frames: int = setting(8, "frames of 40 ms of each crop that are judged")
+    weight: float = setting(1.0, "of the adversarial loss")
+    features: float = setting(2.0, "of feature matching")
+    periods: tuple[int, ...] = setting((2, 3, 5, 7, 11), "samples, of the period discriminators")
+    windows: tuple[int, ...] = setting((2048, 1024, 512), "samples, of spectrogram ones")
+    period_channels: int = setting(8, "of the first layer of a period discriminator")
+    spectrum_channels: int = setting(8, "of each layer of a spectrogram discriminator")
+
+
+Judged = tuple[Tensor, list[Tensor]]  # a score for each place, and the layers before it
+
+
+class PeriodDiscriminator(nn.Module):
+    """Judges sound `[B, T]` folded at one period (HiFi-GAN, arXiv 2010.05646, section 2.3)."""
+
+    def __init__(self, period: int, channels: int) -> None:
+        super().__init__()
+        self.period = period
+        sizes = [1, channels, 3 * channels, 6 * channels, 6 * channels]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(n, m, (5, 1), (3, 1), (2, 0)) for n, m in itertools.pairwise(sizes)
+        )
+        self.score = nn.Conv2d(sizes[-1], 1, (3, 1), 1, (1, 0))
+
+    def forward(self, samples: Tensor) -> Judged:
+        padded = F.pad(samples, (0, -samples.shape[-1] % self.period))
+        return _judged(padded.view(len(samples), 1, -1, self.period), self.layers, self.score)
+
+
+class SpectrumDiscriminator(nn.Module):
+    """Judges the real and imaginary parts of the spectrogram of sound `[B, T]` (EnCodec, arXiv
+    2210.13438, section 3.4)."""
+
+    window: Tensor
+
+    def __init__(self, size: int, channels: int) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("window", torch.hann_window(size), persistent=False)
+        entries = (2, channels, channels, channels)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(count, channels, (3, 9), (1, 2), (1, 4)) for count in entries
+        )
+        self.score = nn.Conv2d(channels, 1, 3, 1, 1)
+
+    def forward(self, samples: Tensor) -> Judged:
+        with torch.autocast(samples.device.type, enabled=False):
+            spectrum = torch.stft(
+                samples.float(),
+                self.size,
+                max(1, self.size // 4),
+                window=self.window,
+                return_complex=True,
+            )
+            # The quiet is heard as well as the loud: magnitudes are compressed to their roots.
+            power = spectrum.real.square() + spectrum.imag.square() + _LEAST_POWER
+            spectrum = torch.view_as_real(spectrum) * power.pow(-0.25)[..., None]
+        return _judged(spectrum.permute(0, 3, 2, 1), self.layers, self.score)
+
+
+def _judged(h: Tensor, layers: nn.ModuleList, score: nn.Module) -> Judged:
+    features = []
+    for layer in layers:
+        h = F.leaky_relu(layer(h), _LEAK)
+        features.append(h)
+    return score(h), features
+
+
+class Discriminators(nn.Module):
+    """All of them. One backward pass over `generator_losses` and `own_loss` together trains both
+    sides: neither sends a gradient to what the other trains."""
+
+    def __init__(self, recipe: AdversarialRecipe) -> None:
+        super().__init__()
+        self.each = nn.ModuleList(
+            [PeriodDiscriminator(period, recipe.period_channels) for period in recipe.periods]
+            + [SpectrumDiscriminator(size, recipe.spectrum_channels) for size in recipe.windows]
+        )
+
+    def forward(self, samples: Tensor) -> list[Judged]:
+        return [one(samples) for one in self.each]
+
+    def losses(self, made: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        """Of sound that was made and the recording of it, `[B, T]`: `adversarial` and `features`
+        for whoever made it, and `discriminators` for themselves (least squares, arXiv 1611.04076).
+        """
+        true, false = self(wanted), self(made.detach())
+        own = [
+            (1 - real).square().mean() + fake.square().mean()
+            for (real, _), (fake, _) in zip(true, false, strict=True)
+        ]
+        fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        judged = functional_call(self, fixed, (made,))
+        adversarial = [(1 - score.float()).square().mean() for score, _ in judged]
+        # Each layer counts by its own size, which grows while the discriminators learn.
+        features = [
+            F.l1_loss(mine.float(), theirs.detach().float()) / theirs.detach().float().abs().mean()
+            for (_, ours), (_, others) in zip(judged, true, strict=True)
+            for mine, theirs in zip(ours, others, strict=True)
+        ]
+        return {
+            "adversarial": torch.stack(adversarial).mean(),
+            "features": torch.stack(features).mean(),
+            "discriminators": torch.stack(own).float().mean(),
+        }

@@ -36,7 +36,7 @@ from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply, speakable
 from models.schedule import Schedule
 from models.speak_options import SpeakOptions
-from models.text import normalise
+from models.text import normalise, read_as
 from models.text.cutting import text_up_to
 from models.text.symbols import check_symbols
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
@@ -395,7 +395,7 @@ class Speaker:
         """A turn as the predictor reads it, or the end of it that fits the window."""
         most = model.config.max_positions
         # A character is about a position.
-        text = last_words(normalise(turn.text, model.config.language), most)
+        text = last_words(normalise(turn.text, read_as(model.config.languages)), most)
         return last_segments(self.segments_of(model, turn.who, text, turn.samples), most)
 
     @torch.inference_mode()
@@ -404,7 +404,7 @@ class Speaker:
     ) -> list[Segment]:
         """A turn as the predictor `model` reads it; `text` is normalised, `sound` `[T]` at most
         30 s long."""
-        units = units_of_text(text, model.config.language)
+        units = units_of_text(text, read_as(model.config.languages))
         if sound is None:
             nobody = torch.zeros(self.style.config.style_dim)
             return self.turns.build(EncodedTurn(who, units, nobody, None), model)

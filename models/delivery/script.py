@@ -1,7 +1,7 @@
 """A text with controls, as it arrives, to what the predictors are to say one after the other."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from models.delivery.controls import ControlReader, State, Stretch, without_marks
@@ -9,7 +9,7 @@ from models.delivery.delivery import PLAIN, Delivery, Plan
 from models.delivery.ipa import symbols_of_ipa
 from models.delivery.lexicon import Lexicon
 from models.predictors.units import Units, pieces_of, units_of
-from models.text import Phonemes, SentenceStream, check_scripts, normalise, phonemize
+from models.text import Phonemes, SentenceStream, check_scripts, normalise, phonemize, read_as
 from models.text.languages.en.say_as import say_as
 from models.text.symbols import BOUNDARY, PUNCTUATION, STRESS
 
@@ -51,11 +51,14 @@ class Script:
     Args:
         delivery: of the whole text.
         lexicon: how words are said.
+        languages: those that the voices speak.
         strict: a control that is wrong raises; else it is left out.
     """
 
-    def __init__(self, delivery: Delivery, lexicon: Lexicon, strict: bool) -> None:
-        self._delivery, self._lexicon = delivery, lexicon
+    def __init__(
+        self, delivery: Delivery, lexicon: Lexicon, languages: Collection[str], strict: bool
+    ) -> None:
+        self._delivery, self._lexicon, self._languages = delivery, lexicon, languages
         self._reader = ControlReader(strict)
         self._sentences = SentenceStream(self._reader)
 
@@ -82,7 +85,7 @@ class Script:
                 parts.append((stretch.pause_s, []))
             parts[-1][1].append(stretch)
         for number, (pause_s, part) in enumerate(parts):
-            reading = _Reading(self._delivery, self._lexicon)
+            reading = _Reading(self._delivery, self._lexicon, self._languages)
             for stretch in part:
                 reading.add(stretch)
             last = number + 1 == len(parts)
@@ -108,8 +111,9 @@ class _Part:
 class _Reading:
     """Stretches as phonemes, with the delivery of each symbol."""
 
-    def __init__(self, delivery: Delivery, lexicon: Lexicon) -> None:
-        self._outer, self._lexicon = delivery, lexicon
+    def __init__(self, delivery: Delivery, lexicon: Lexicon, languages: Collection[str]) -> None:
+        self._outer, self._lexicon, self._languages = delivery, lexicon, languages
+        self._language = read_as(languages)
         self._parts: list[_Part] = []
         self._before = ""  # what was written last
 
@@ -117,9 +121,10 @@ class _Reading:
         """Takes a stretch behind what is there."""
         delivery = (self._outer @ stretch.state.delivery).checked()
         for written, said, kind in self._readings(stretch.text, stretch.state):
-            check_scripts(written if kind == "ipa" else said, most=0.5)  # but for a word or two
+            plain = written if kind == "ipa" else said
+            check_scripts(plain, self._languages, most=0.5)  # but for a word or two
             self._marked(written)
-            words = normalise(written if kind == "ipa" else said)
+            words = normalise(plain, self._language)
             if kind:
                 words = words.rstrip(_PAUSES) or ("x" if kind == "ipa" else "")
             if words:
@@ -178,7 +183,7 @@ class _Reading:
     def _phonemes(self) -> tuple[Phonemes, list[Delivery]]:
         """All parts read together, since words sound otherwise at the end of a text; the delivery
         of each symbol."""
-        whole = phonemize([" ".join(part.words for part in self._parts)])[0]
+        whole = self._phones(" ".join(part.words for part in self._parts))
         if sum(part.num_words for part in self._parts) == len(whole.words):
             return self._divided(whole)
         if len(self._parts) == 1 and not self._parts[0].kind:
@@ -186,12 +191,15 @@ class _Reading:
         found = Phonemes(whole.symbols[:1], [])
         deliveries = [self._parts[0].delivery]
         for part in self._parts:
-            alone = phonemize([part.words])[0]
+            alone = self._phones(part.words)
             if len(found.symbols) > 1 and alone.symbols[1:2] != []:
                 found.symbols.append(BOUNDARY)
             _add(found, part, alone, 1, len(alone.symbols), 0, len(alone.words))
             deliveries.extend([part.delivery] * (len(found.symbols) - len(deliveries)))
         return found, deliveries
+
+    def _phones(self, words: str) -> Phonemes:
+        return phonemize([words], self._language)[0]
 
     def _divided(self, whole: Phonemes) -> tuple[Phonemes, list[Delivery]]:
         found = Phonemes(whole.symbols[:1], [])

@@ -59,12 +59,6 @@ class DialogueConfig:
     order: Literal["ABAB", "AABB"] = "ABAB"  # of the past (`models/predictors/sequence.py`)
 
     @property
-    def language(self) -> str | None:
-        """What texts are read as: the only language, or None, what the script of each shows."""
-        only, *others = self.languages
-        return None if others else only
-
-    @property
     def plan_scale(self) -> PlanScale:
         return PlanScale(self.plan_low, self.plan_high)
 

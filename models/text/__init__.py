@@ -9,7 +9,7 @@ phonemes.words     # [("I", 1, 2), ("have", 3, 6), ("42", 7, 17), ...]
 
 from models.text.frontend import language_of, normalise, phonemize
 from models.text.phonemes import Phonemes
-from models.text.scripts import check_scripts
+from models.text.scripts import check_scripts, read_as
 from models.text.sentences import SentenceStream, split_sentences
 from models.text.symbols import SYMBOLS, symbol_ids
 from models.text.thoughts import answer_of
@@ -23,6 +23,7 @@ __all__ = [
     "language_of",
     "normalise",
     "phonemize",
+    "read_as",
     "split_sentences",
     "symbol_ids",
 ]

@@ -31,6 +31,13 @@ def scripts_of(text: str) -> Counter[str]:
     return found
 
 
+def read_as(languages: Collection[str]) -> str | None:
+    """The language that texts are read in: the only one that is spoken, or None for what the script
+    of each stretch shows."""
+    first, *others = languages
+    return None if others else first
+
+
 def check_scripts(text: str, languages: Collection[str] = ("en-us",), most: float = 0.0) -> None:
     """Refuses a text in a script that the voices cannot speak.
 

@@ -13,7 +13,7 @@ from models.text import SYMBOLS, normalise, phonemize
 def read(
     *pieces: str, lexicon: Lexicon = NO_LEXICON, strict: bool = True
 ) -> list[tuple[str, list[Saying]]]:
-    script = Script(NEUTRAL, lexicon, strict)
+    script = Script(NEUTRAL, lexicon, ("en-us",), strict)
     found = [sentence for piece in pieces for sentence in script.push(piece)]
     return [*found, *script.flush()]
 

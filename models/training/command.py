@@ -261,21 +261,7 @@ def _add_beginnings(models: dict[str, argparse.ArgumentParser]) -> None:
 
 def _add_own_options(models: dict[str, argparse.ArgumentParser]) -> None:
     """What one model alone takes."""
-    models["vocoder"].add_argument(
-        "--latent-dim",
-        type=_at_least_one,
-        help="numbers in a latent; with --further no fewer than there are",
-    )
-    models["vocoder"].add_argument(
-        "--hold",
-        action="store_true",
-        help="latents stay as they are; the decoder in --out alone goes on",
-    )
-    models["vocoder"].add_argument(
-        "--adversarial",
-        action="store_true",
-        help="as --hold, against discriminators of its sound",
-    )
+    _add_vocoder_options(models["vocoder"])
     models["gpt-talker"].add_argument(
         "--order",
         choices=("ABAB", "AABB"),
@@ -313,6 +299,24 @@ def _add_own_options(models: dict[str, argparse.ArgumentParser]) -> None:
         choices=(1, 2),
         default=2,
         help="1 keeps the backbone as it is, 2 trains all",
+    )
+
+
+def _add_vocoder_options(vocoder: argparse.ArgumentParser) -> None:
+    vocoder.add_argument(
+        "--latent-dim",
+        type=_at_least_one,
+        help="numbers in a latent; with --further no fewer than there are",
+    )
+    vocoder.add_argument(
+        "--hold",
+        action="store_true",
+        help="latents stay as they are; the decoder in --out alone goes on",
+    )
+    vocoder.add_argument(
+        "--adversarial",
+        action="store_true",
+        help="as --hold, against discriminators of its sound",
     )
 
 

@@ -62,6 +62,7 @@ _OF_APP = {
     ("build", "review"): "app.review",
     ("data", "convert"): "app.convert",
     ("data", "synthetic"): "app.corpus",
+    ("eval", "hearing"): "app.measuring.command",
 }
 
 

@@ -27,7 +27,8 @@ class Listening:
         committed: whether its end was said, and not heard.
         full: whether it holds as much sound as a turn may have.
         wordless: whether it is answered by its sound, and no words are asked for.
-        judgement: of its sound: the probability that the pause that has begun is its end.
+        judgement: of its sound, on its way: the probability that this pause is its end.
+        finished: the last judgement of this pause.
         shown: the partial text that the page has.
         timings: measured milliseconds, from the end of speech on.
     """
@@ -40,6 +41,7 @@ class Listening:
         self.committed = self.full = False
         self.wordless = False
         self.judgement: Future[float] | None = None
+        self.finished: float | None = None
         self.shown = ""
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory = recognizer, memory

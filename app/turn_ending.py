@@ -1,9 +1,9 @@
 """Whether a user who pauses has finished: how the turn sounds, what its last word is, and how long
 the pause has lasted.
 
-Smart Turn judges the sound once, when a pause begins; the words, which are recognised meanwhile,
-may object. From both follows how long a silence ends the turn: hardly any where the speaker has
-surely finished, seconds where surely not.
+Smart Turn judges the sound when a pause begins and again as it grows; the words, which are
+recognised meanwhile, may object. From both follows how long a silence ends the turn: hardly any
+where the speaker has surely finished, seconds where surely not.
 """
 
 import re
@@ -17,6 +17,8 @@ from data.recognition.smart_turn import TURN_HZ, SmartTurn
 
 LONGEST_S = 8  # of a turn that is judged
 WORDS_WITHIN_MS = 700  # words that come later do not hold up the end
+ASKED_MS = (200, 400, 600, 800)
+"""Silences at which the sound is judged, each time with more silence behind it."""
 _SOONEST_MS = 200
 _OBJECTION = 0.3  # what is left of the probability when the last word wants another
 _OPEN_ENDED = re.compile(

@@ -10,7 +10,7 @@ from app.inbox import Inbox
 from app.level import Leveller
 from app.listening import Listening
 from app.speaking import Emit, Sound
-from app.turn_ending import LONGEST_S, WORDS_WITHIN_MS, TurnJudge, patience_ms
+from app.turn_ending import ASKED_MS, LONGEST_S, WORDS_WITHIN_MS, TurnJudge, patience_ms
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.recognition.recognizer import NoRecognizer, Recognizer
@@ -48,6 +48,7 @@ class UserTurns:
         self.inbox = Inbox()
         self._recognizer, self._number, self._emit = recognizer, number, emit
         self._judge = judge
+        self._asked_ms: list[int] = []  # silences of this pause at which the judge is still asked
         self.restart(hearing)
 
     def restart(self, hearing: HearingSettings) -> None:
@@ -105,24 +106,39 @@ class UserTurns:
         if turn is None:
             return
         turn.voiced(heard.voiced_ms)
-        turn.judgement = None
-        if self._judge is not None and self.ears.settings.detection == SEMANTIC:
-            first = max(turn.start, now - LONGEST_S * SAMPLE_RATE)
-            turn.judgement = self._judge.judge(self._memory.read(first, now))
+        turn.judgement, turn.finished = None, None
+        self._asked_ms = list(ASKED_MS)
         turn.pause(heard.at, now)
+        self._ask_judge(turn)
 
     def _settle_end(self) -> None:
-        """Says how much silence ends the turn, once its sound is judged and its words are there."""
+        """Says how much silence ends the turn, by how it sounds with the silence so far and, once
+        they are there, by its words. A speaker who holds a word gives himself away late."""
         turn = self.current
-        if turn is None or turn.judgement is None or not turn.judgement.done():
+        if turn is None or turn.ended_at is not None or not self.ears.pausing:
             return
-        waited_ms = (self.ears.num_samples - turn.end) * 1000 / SAMPLE_RATE
-        if turn.words_awaited and waited_ms < WORDS_WITHIN_MS:
+        self._ask_judge(turn)
+        if turn.judgement is not None and turn.judgement.done():
+            turn.finished, turn.judgement = turn.judgement.result(), None
+        if turn.finished is None:
+            return
+        if turn.words_awaited and self._waited_ms(turn) < WORDS_WITHIN_MS:
             return
         text = "" if turn.words_awaited else turn.partial
-        eagerness = self.ears.settings.eagerness
-        self.ears.end_after(patience_ms(turn.judgement.result(), text, eagerness))
-        turn.judgement = None
+        self.ears.end_after(patience_ms(turn.finished, text, self.ears.settings.eagerness))
+
+    def _ask_judge(self, turn: Listening) -> None:
+        """Has the sound judged, if it is time to."""
+        if self._judge is None or self.ears.settings.detection != SEMANTIC:
+            return
+        if turn.judgement is None and self._asked_ms and self._waited_ms(turn) >= self._asked_ms[0]:
+            self._asked_ms.pop(0)
+            now = self.ears.num_samples
+            first = max(turn.start, now - LONGEST_S * SAMPLE_RATE)
+            turn.judgement = self._judge.judge(self._memory.read(first, now))
+
+    def _waited_ms(self, turn: Listening) -> float:
+        return (self.ears.num_samples - turn.end) * 1000 / SAMPLE_RATE
 
     def end(self, heard: Heard, now: float) -> bool:
         """The turn ends; False when it was too short to be one, and is dropped."""

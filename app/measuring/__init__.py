@@ -1,0 +1,1 @@
+"""Measures of hearing and of taking turns, in conversations on a virtual clock."""

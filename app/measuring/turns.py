@@ -1,0 +1,159 @@
+"""Turns cut short by a hesitation, and the time to know that a turn has ended.
+
+A scene is a turn of a held-out dialogue, spoken again by the teacher in a held-out voice with one
+hesitation in it: the vowel before it is drawn out by 200 ms, pitch goes on as in the fluent
+sentence, then 0.3 to 1.5 s of silence. Nobody breathes or clicks in that silence, nobody falls in
+pitch before it or begins the sentence anew behind it, and no pause lies where a sentence could have
+ended; a person's pauses do all of that, so these scenes flatter.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.hearing import SEMANTIC, SERVER, Ears, HearingSettings, Sign
+from app.measuring.parts import Bench, Item, Part, Row, room, spoken_turns
+from app.measuring.virtual import STEP, Conversation
+from app.settings import SessionSettings
+from data.audio import SAMPLE_RATE, resample
+from data.synthetic.hesitations import KINDS, hesitant
+from data.synthetic.kokoro.engine import Delivery, teacher
+from data.synthetic.kokoro.voices import kokoro_voices
+from data.synthetic.manner import NATURAL_MANNERS
+from data.synthetic.phones import PAUSE
+from models.evaluation.bars import Asked, at_most
+from models.evaluation.figures import Figure, quantile, ratio
+
+_COUNT = 200
+_MANDARIN_SHARE = 0.3
+_PAUSES_S = (0.3, 1.5)
+_BEFORE_S, _AFTER_S = 0.5, 5.0
+_FIXED_MS = 500
+_CUT, _KNOWN = Asked(bar=at_most(8.0)), Asked(bar=at_most(400.0))
+_FIRST_SOUND_MS = 300  # after the end is known, where a language model answers at once
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A turn to be spoken with a hesitation."""
+
+    language: str
+    text: str
+    kind: str
+    voice: str
+    pause_s: float
+    seed: int
+
+
+def turns(bench: Bench) -> Part:
+    """Scenes out of the texts of held-out dialogues."""
+    num = bench.count or _COUNT
+    mandarin = round(num * _MANDARIN_SHARE)
+    scenes = scenes_of(bench, "en", num - mandarin) + scenes_of(bench, "zh", mandarin)
+    items = [
+        Item(f"{scene.seed} {scene.voice} {scene.text}", lambda scene=scene: _taken(bench, scene))
+        for scene in scenes
+    ]
+    return Part(f"turns-{bench.seed}", items, _figures)
+
+
+def scenes_of(bench: Bench, language: str, num: int) -> list[Scene]:
+    """As many scenes; a text comes again, at another place and in another voice, when all were."""
+    rng = random.Random(f"{bench.seed} {language}")
+    named = [name for name, v in kokoro_voices().items() if v.held_out and v.language == language]
+    texts = sorted({t.extra.get("spoken", t.text) for t in spoken_turns(bench.folders, language)})
+    texts = [text for text in texts if not any(c.isdigit() for c in text)]
+    scenes: list[Scene] = []
+    while len(scenes) < num:
+        found = len(scenes)
+        for text in rng.sample(texts, len(texts)):
+            placed = hesitant(text, language, rng)
+            if placed is not None and len(scenes) < num:
+                pause_s, seed = rng.uniform(*_PAUSES_S), 1000 * bench.seed + len(scenes)
+                scenes.append(Scene(language, *placed, rng.choice(named), pause_s, seed))
+        if len(scenes) == found:
+            break  # no text has room for a hesitation
+    return scenes
+
+
+def performed(scene: Scene) -> tuple[np.ndarray, float, float]:
+    """The sound [T] of a scene with silence around it, where its pause begins, and where speech
+    ends, in seconds."""
+    line = Delivery(
+        kokoro_voices()[scene.voice], scene.text, NATURAL_MANNERS["neutral"], scene.seed,
+        scene.pause_s,
+    )  # fmt: skip
+    spoken = teacher().speak([line])[0]
+    said = resample(spoken.samples, int(spoken.sample_rate), SAMPLE_RATE)
+    said *= 0.07 / np.sqrt(np.mean(np.square(said)))
+    sound = room(_BEFORE_S + len(said) / SAMPLE_RATE + _AFTER_S, scene.seed)
+    start = round(_BEFORE_S * SAMPLE_RATE)
+    sound[start : start + len(said)] += said
+    pauses = [phone for phone in spoken.phones[1:-1] if phone[0] == PAUSE]
+    pause = max(pauses, key=lambda phone: phone[2] - phone[1])[1]
+    end = max(phone[2] for phone in spoken.phones if phone[0] != PAUSE)
+    return sound, _BEFORE_S + pause, _BEFORE_S + end
+
+
+def _taken(bench: Bench, scene: Scene) -> Row:
+    sound, pause, end = performed(scene)
+    hearing = HearingSettings(detection=SEMANTIC)
+    settings = SessionSettings(create_response=False, hearing=hearing)
+    with Conversation(bench.recognizer, bench.judge, settings) as conversation:
+        conversation.hear(sound)
+        found = conversation.turns()
+        judged, taken = conversation.judge.judged, conversation.recognizer.taken
+    # When each end became known: the speech before it, then the silence.
+    known = [t["speech_end"] / SAMPLE_RATE + t["timings"]["silence_ms"] / 1000 for t in found]
+    row: Row = {"language": scene.language, "kind": scene.kind, "text": scene.text}
+    row |= {"pause_s": scene.pause_s, "pause_at": pause, "end_at": end, "known_at": known}
+    row["judged"] = [(round(at, 2), round(chance, 3)) for at, chance in judged]
+    row["texts"] = [(round(one.at, 2), one.transcript.text) for one in taken]
+    row["fixed"] = _ends(sound, HearingSettings(detection=SERVER, silence_ms=_FIXED_MS))
+    return row
+
+
+def _ends(sound: np.ndarray, settings: HearingSettings) -> list[float]:
+    """When turns end by voice activity alone, in seconds."""
+    ears = Ears(settings)
+    return [
+        ears.num_samples / SAMPLE_RATE
+        for start in range(0, len(sound), STEP)
+        for heard in ears.push(sound[start : start + STEP])
+        if heard.sign is Sign.ENDED
+    ]
+
+
+def _figures(rows: Sequence[Row]) -> list[Figure]:
+    figures = [
+        *_cut_and_known("turns", "semantic_vad", rows, "known_at", _CUT, _KNOWN),
+        *_cut_and_known("fixed", f"silence of {_FIXED_MS} ms", rows, "fixed", Asked(), Asked()),
+    ]
+    late = [_is_answered(row) for row in rows]
+    label = f"answered aloud in the hesitation ({_FIRST_SOUND_MS} ms to the first sound)"
+    figures.append(ratio("answered", label, late, unit="%", scale=100))
+    groups = [("language", name) for name in ("en", "zh")] + [("kind", kind) for kind in KINDS]
+    for field, name in groups:
+        some = [row for row in rows if row[field] == name]
+        figures += _cut_and_known(name, f"semantic_vad; {name}", some, "known_at", Asked(), Asked())
+    return figures
+
+
+def _cut_and_known(
+    key: str, label: str, rows: Sequence[Row], field: str, cut_bar: Asked, known_bar: Asked
+) -> list[Figure]:
+    cut = [any(at < row["end_at"] - 0.1 for at in row[field]) for row in rows]
+    known = [1000 * (row[field][-1] - row["end_at"]) for row in rows if row[field]]
+    return [
+        ratio(f"{key}_cut", f"cut short; {label}", cut, unit="%", scale=100, **cut_bar),
+        quantile(f"{key}_known", f"end known, median; {label}", known, 0.5, unit="ms", **known_bar),
+    ]
+
+
+def _is_answered(row: Row) -> bool:
+    """Whether an answer would have begun before the speaker went on: a turn that was not over is
+    reopened while nothing of the answer has been heard."""
+    goes_on = row["pause_at"] + row["pause_s"]
+    return any(at + _FIRST_SOUND_MS / 1000 < goes_on for at in row["known_at"])

@@ -1,0 +1,291 @@
+"""A conversation on a virtual clock: the session of the chat, with a microphone, a loudspeaker and
+an agent that says what was recorded.
+
+What takes time is done at once, and known when a quiet machine would know it. So figures of
+accuracy do not depend on what else the machine does, and nothing waits.
+"""
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.replies import Said
+from app.session import Session
+from app.settings import SessionSettings
+from app.speaking import Emitted, Sound
+from app.turn_ending import TurnJudge
+from data.audio import SAMPLE_RATE
+from data.recognition.whisper import Transcript
+from data.recognition.whisper_recognizer import WhisperRecognizer
+
+STEP = SAMPLE_RATE // 50
+RECOGNITION_S, GLANCE_S, JUDGEMENT_S = 0.12, 0.08, 0.03
+"""What they take on two idle cores."""
+
+
+class VirtualClock:
+    """Seconds since the conversation began, and what becomes known in them."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._due: list[tuple[float, int, Future[Any], Any]] = []
+        self._count = itertools.count()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def later(self, seconds: float, value: Any) -> "Future[Any]":
+        """A future that holds `value` when so many seconds have passed."""
+        future: Future[Any] = Future()
+        heapq.heappush(self._due, (self.now + seconds, next(self._count), future, value))
+        return future
+
+    def advance(self, seconds: float) -> None:
+        """Time passes."""
+        self.now += seconds
+        while self._due and self._due[0][0] <= self.now:
+            _, _, future, value = heapq.heappop(self._due)
+            if not future.cancelled():
+                future.set_result(value)
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """One stretch recognised: asked for at `at` (virtual), with the seconds that it really took of
+    the clock and of the processor."""
+
+    at: float
+    transcript: Transcript
+    wall_s: float
+    cpu_s: float
+
+
+class TimedRecognizer:
+    """Whisper as the chat uses it, on a virtual clock; see `Recognizer` and `Glances`.
+
+    Attributes:
+        taken: every stretch that was recognised, dropped ones too.
+    """
+
+    name = "whisper"
+    rehears = True
+    caveat = ""
+
+    def __init__(self, inner: WhisperRecognizer, clock: VirtualClock) -> None:
+        self.taken: list[Recognition] = []
+        self.languages = inner.languages
+        self._inner, self._clock = inner, clock
+
+    def open(self, language: str | None = None, times: bool = False) -> "_TimedUtterance":
+        """See `Recognizer`."""
+        return _TimedUtterance(self, language)
+
+    def recognise(self, samples: np.ndarray, language: str | None) -> "Future[str]":
+        """The text of samples [T] at 24 kHz, when it would be known."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        found = self._inner.submit(samples, language, final=True, times=False).result()
+        spent = time.perf_counter() - wall, time.process_time() - cpu
+        self.taken.append(Recognition(self._clock.now, found, *spent))
+        return self._clock.later(RECOGNITION_S, found.text)
+
+    def glance(self, samples: np.ndarray) -> "Future[str]":
+        """See `Glances`."""
+        return self._clock.later(GLANCE_S, self._inner.glance(samples).result())
+
+    def close(self) -> None:
+        """See `Recognizer`; the model is another's."""
+
+
+class _TimedUtterance:
+    partial = ""
+    words = language = None
+
+    def __init__(self, owner: TimedRecognizer, language: str | None) -> None:
+        self._owner, self._language = owner, language
+        self._pieces: list[np.ndarray] = []
+
+    def push(self, samples: np.ndarray) -> None:
+        self._pieces.append(samples)
+
+    def finish(self) -> "Future[str]":
+        sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
+        return self._owner.recognise(sound, self._language)
+
+    def abort(self) -> None:
+        self._pieces.clear()
+
+
+class TimedJudge(TurnJudge):
+    """Smart Turn on a virtual clock.
+
+    Attributes:
+        judged: the moments and the probabilities.
+    """
+
+    def __init__(self, inner: TurnJudge, clock: VirtualClock) -> None:
+        self.judged: list[tuple[float, float]] = []
+        self._inner, self._clock = inner, clock
+
+    def judge(self, samples: np.ndarray) -> "Future[float]":
+        found = self._inner.judge(samples).result()
+        self.judged.append((self._clock.now, found))
+        return self._clock.later(JUDGEMENT_S, found)
+
+    def close(self) -> None:
+        """The model is another's."""
+
+
+@dataclass(frozen=True)
+class _Voice:
+    name: str = "recorded"
+
+
+class _Recorded:
+    """A speaker and all that it says: one sound [T], in frames."""
+
+    sample_rate = SAMPLE_RATE
+    predictors = ("recorded",)
+    words: Sequence[tuple[str, float, float]] = ()
+
+    def __init__(self, sound: np.ndarray) -> None:
+        self.voices = {"recorded": _Voice()}
+        self._sound, self._cancelled = sound, False
+
+    def open_dialogue(
+        self, predictor: str | None = None, unwanted: Callable[[], bool] = bool
+    ) -> None: ...
+
+    def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
+
+    def speak(self, dialogue: Any, text: Any, voice: Any, options: Any = None) -> "_Recorded":
+        for _ in text:
+            pass
+        return self
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for start in range(0, len(self._sound), 960):
+            if self._cancelled:
+                return
+            yield self._sound[start : start + 960]
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def commit(self, played_s: float | None = None) -> None: ...
+
+
+class _GoesOn:
+    """A responder whose words nobody minds."""
+
+    name = "recorded"
+
+    def reply(self, history: Sequence[Said]) -> Iterable[str]:
+        yield "Recorded words."
+
+
+class Conversation:
+    """One session with a person at a microphone and a loudspeaker beside it.
+
+    Args:
+        recognizer, judge: shared by all conversations.
+        settings: of the session.
+        agent: the sound [T] of the agent's answer, to which `begin` asks it.
+        echo: gain and delay in seconds of the loudspeaker in the microphone.
+
+    Attributes:
+        clock: of this conversation.
+        recognizer, judge: the same on its clock.
+        events: all that was emitted but sound, with the moment under "at".
+    """
+
+    def __init__(
+        self,
+        recognizer: WhisperRecognizer,
+        judge: TurnJudge,
+        settings: SessionSettings,
+        agent: np.ndarray | None = None,
+        echo: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        self.clock = VirtualClock()
+        self.recognizer = TimedRecognizer(recognizer, self.clock)
+        self.judge = TimedJudge(judge, self.clock)
+        self.events: list[dict[str, Any]] = []
+        self._gain, self._delay = echo[0], round(echo[1] * SAMPLE_RATE)
+        self._out = np.zeros(self._delay, np.float32)  # played, and not yet back
+        self._buffer = np.zeros(0, np.float32)
+        self._reply = self._played = 0
+        self._all_sent = False
+        self._volume = 1.0
+        speaker: Any = _Recorded(np.zeros(0, np.float32) if agent is None else agent)
+        responders: Any = {"recorded": _GoesOn()}
+        self._session = Session(
+            "measured", speaker, self.recognizer, responders, settings, self._receive,
+            clock=self.clock, judge=self.judge,
+        )  # fmt: skip
+
+    def __enter__(self) -> "Conversation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def begin(self) -> None:
+        """Asks the agent to speak."""
+        self._session.write("Go on.")
+
+    def hear(self, samples: np.ndarray) -> None:
+        """The person's sound [T], beside what comes back of the agent's."""
+        for start in range(0, len(samples) - STEP + 1, STEP):
+            echo, self._out = self._out[:STEP], self._out[STEP:]
+            sound = samples[start : start + STEP].copy()
+            sound[: len(echo)] += self._gain * echo
+            self._session.hear(sound)
+            self.clock.advance(STEP / SAMPLE_RATE)
+            self._play()
+            self._session.tick()
+            self._wait_for_threads()
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The events of a kind."""
+        return [event for event in self.events if event["type"] == kind]
+
+    def turns(self) -> list[dict[str, Any]]:
+        """What the person said, as far as it was understood."""
+        return [t for t in self.of("turn") if t["who"] == "user" and not t.get("typed")]
+
+    def _wait_for_threads(self) -> None:
+        while (speaking := self._session._speaking) is not None:
+            if speaking.answer.done or speaking.answer.waiting or speaking.stop_by is not None:
+                return
+            time.sleep(0.001)
+
+    def _receive(self, out: Emitted) -> None:
+        if isinstance(out, Sound):
+            if out.reply != self._reply:
+                self._reply, self._played, self._all_sent = out.reply, 0, False
+                self._buffer = np.zeros(0, np.float32)
+            self._buffer = np.concatenate([self._buffer, out.samples])
+            return
+        self.events.append({**out, "at": self.clock.now})
+        if out["type"] == "stop":
+            self._buffer, self._volume = self._buffer[:0], 1.0
+            self._session.report(out["reply"], self._played, finished=False, stopped=True)
+        elif out["type"] == "reply.sent":
+            self._all_sent = True
+        elif out["type"] in ("duck", "restore"):
+            self._volume = out.get("gain", 1.0)
+
+    def _play(self) -> None:
+        now, self._buffer = self._buffer[:STEP], self._buffer[STEP:]
+        self._played += len(now)
+        silence = np.zeros(STEP - len(now), np.float32)
+        self._out = np.concatenate([self._out, now * self._volume, silence])
+        if len(now):
+            finished = self._all_sent and not len(self._buffer)
+            self._session.report(self._reply, self._played, finished, stopped=False)

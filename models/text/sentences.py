@@ -5,7 +5,13 @@ from typing import Protocol
 
 from models.text.frontend import HAN_LETTERS
 from models.text.languages.en.dates import ENDS_A_DATE, MONTH
-from models.text.languages.en.letters import ABBREVIATIONS, MONTHS, NEED_A_NUMBER, TITLES
+from models.text.languages.en.letters import (
+    ABBREVIATIONS,
+    MONTHS,
+    NEED_A_NUMBER,
+    STOPPED_UNITS,
+    TITLES,
+)
 from models.text.thoughts import ThoughtFilter
 
 LONGEST_SENTENCE = 300
@@ -28,6 +34,14 @@ _FENCE = re.compile("```|~~~")
 _MAY_END = frozenset(
     ("a.m", "p.m", "u.s", "u.k", "d.c", "etc", "inc", "ltd", "co", "corp", "jr", "sr")
 )
+# Behind these only words that begin sentences do so: "the U.S. We left", but "the U.S. Navy".
+_COUNTRIES = frozenset(("u.s", "u.k", "d.c"))
+_BEGINS = re.compile(
+    r"(?:The|We|It|He|She|They|You|I|In|But|And|So|That|This|There|These|Then|If|When|What|Who|Why"
+    r"|How|My|Our|His|Her|Its|Their|A|An|At|On|For|Now|Yes|No|Not|One|After|Before|Some|Most)\b"
+)
+_UNIT = re.compile(rf"\d\s?(?:{'|'.join(STOPPED_UNITS)})\Z")
+_NUMERAL = re.compile(r"\d|(?:[IVXL]{2,}|[VX])\b")
 _NEVER_END = (frozenset(TITLES) | frozenset(ABBREVIATIONS)) - _MAY_END - NEED_A_NUMBER
 
 
@@ -55,10 +69,17 @@ def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:
         is_day = _is_day(text[after.end() : after.end() + 24], final)
         if is_day is not False:
             return None if is_day is None else False
+    if following.islower() and (word in MONTHS or _UNIT.search(text, 0, match.start())):
+        return word == "may"
+    if word in _COUNTRIES and following.isupper():
+        begun = text[after.end() : after.end() + 8]
+        return None if begun.isalpha() and not final else bool(_BEGINS.match(begun))
     if word in _MAY_END:
         return not following.islower() and not following.isdecimal()
     if word in NEED_A_NUMBER:
-        return not following.isdecimal()
+        begun = text[after.end() : after.end() + 8]
+        undecided = not final and begun.isalpha() and set(begun) <= set("IVXL")
+        return None if undecided else not _NUMERAL.match(begun)
     return not (word in _NEVER_END or (re.fullmatch(r"[a-z](?:\.[a-z])*", word) and word != "i"))
 
 

@@ -102,7 +102,8 @@ ADDRESSES: tuple[tuple[str, Reader], ...] = (
     (r"(?<!\w)[A-Za-z]:[\\/](?!/)[\w.~+\\/-]{0,200}", lambda match: spelled_out(match[0])),
     (
         rf"(?<![\w.@/-])(?P<host>(?=[\d-]{{0,62}}[^\W\d])(?:localhost|{_LABEL}(?=:\d{{4,5}}(?!\d))"
-        rf"|{_LABEL}(?:\.{_LABEL}){{1,8}}))(?P<rest>{_REST})(?!\w)",
+        rf"|{_LABEL}(?:\.{_LABEL}){{1,8}}))(?P<rest>{_REST})"
+        r"(?:[?#][\w-]{1,40}=[^\s,;!?]{0,400}[\w/])?(?!\w)",
         _host,
     ),
     (

@@ -8,9 +8,9 @@ from models.text.languages.en.context import after, before
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 MAGNITUDES = {
     **{"k": "thousand", "m": "million", "mn": "million", "bn": "billion", "b": "billion"},
-    **{"t": "trillion", "tn": "trillion"},
+    **{"t": "trillion", "tn": "trillion", "mio": "million", "mrd": "billion"},
 }
-MAGNITUDE = r"(?:thousand|million|billion|trillion|mn|bn|tn|[kKmMbBtT])\b"
+MAGNITUDE = r"(?:thousand|million|billion|trillion|mn|bn|tn|Mio|Mrd|[kKmMbBtT])\b"
 _IRREGULAR_PLURALS = {"penny": "pence", "foot": "feet", "paisa": "paise"}
 _SAME_IN_PLURAL = frozenset(("yen", "won", "yuan", "baht", "horsepower", "lux", "kelvin", "you"))
 

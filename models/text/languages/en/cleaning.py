@@ -16,6 +16,17 @@ from models.text.thoughts import MENTIONED_TAG, without_thoughts
 
 # Patterns that look for blanks around a sign try every start of a run, which costs its square.
 _BLANKS = re.compile(r"[^\S\n]+")
+_POWER = re.compile(r"(?<=[\w)])\*\*(?=-?\d{1,9}(?![\w*]))")
+_BRACED = re.compile(r"\^\{([^{}]{1,30})\}")
+# "3x4 m", "2' x 4'", and not "0x1F" nor "1.5×10⁻⁵".
+_BY = re.compile(
+    r"(?<![\w.])(?!0x)(\d[\d.,]*(?:[a-z]{1,2})?)x(?=\d)|(?<=\d['\"′″])\s?[x×]\s?(?=\d)"
+)
+_TIMES = re.compile(r"(?<![\w.])(\d[\d.]*)x(?=\s+(?:as|more|less|[a-z]{2,}er)\b)")
+# Else a hyphen between blanks is a pause.
+_MINUS = re.compile(
+    r"(?<=[\w)])\s(?:-(?=\s[\w(.]+(?:\s[-+*/×÷−]\s[\w(.]+){0,9}\s?=)|−)\s(?=[\w(.])"
+)
 # A line break that was escaped once too often; not the name behind a folder.
 _ESCAPED_LINE = re.compile(r"(?<![\w:\\])(?:\\n)+")
 _FENCE = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.S)
@@ -56,6 +67,8 @@ _MARK = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]"
 )
 _MANY_MARKS = re.compile(f"(.){_MARK.pattern}{{3,}}")
+# Letters that are drawn otherwise and that compatibility forms leave as they are: "ᴛɪɴʏ", "🅷🅸".
+_DRAWN = re.compile("[\u0250-\u02af\u1d00-\u1d23\ua730\ua731\U0001f150-\U0001f189]")
 _PARTS_OF_EMOJI = frozenset(("Cn", "Co", "Cs", "Cc", "Cf", "So", "Sk"))
 
 
@@ -111,11 +124,20 @@ def _sayable(character: str) -> str:
 
 
 def _without_decoration(text: str) -> str:
+    text = _DRAWN.sub(lambda found: _plain_letter(found[0]), text)
     text = write_exponents(write_signs(write_primes(text)))
     # An accent is part of its letter; so is "ﬁ", which NFKC writes as two.
     text = unicodedata.normalize("NFKC", text.translate(_QUOTES)).translate(_QUOTES)
     text = "".join(map(_sayable, text))
     return _RUN_OF_SIGNS.sub(" ", _without_marks(text))
+
+
+def _plain_letter(drawn: str) -> str:
+    found = re.fullmatch(
+        r"LATIN LETTER SMALL CAPITAL (\w)|NEGATIVE (?:CIRCLED|SQUARED) LATIN CAPITAL LETTER (\w)",
+        unicodedata.name(drawn, ""),
+    )
+    return drawn if found is None else found[1].lower() if found[1] else found[2]
 
 
 def _without_marks(text: str) -> str:
@@ -139,7 +161,9 @@ def clean(text: str) -> str:
         One line; quotes are gone, brackets have become pauses. May be empty.
     """
     text = regroup(without_thoughts(_ESCAPED_LINE.sub("\n", text)))
-    text = _BLANKS.sub(" ", text)
+    text = _BLANKS.sub(" ", _BRACED.sub(r"^(\1)", _POWER.sub("^", text)))
+    text = _MINUS.sub(" minus ", text)
+    text = _TIMES.sub(r"\1 times", _BY.sub(r"\1 by ", text))
     # Most lines of a dialogue are plain words; the patterns are for those that are not.
     if re.search(r"[`~<>\[\]*_#|\n&]", text):
         text = _without_markdown(html.unescape(text))

@@ -4,7 +4,7 @@ import re
 
 from models.text.languages.en import numbers
 from models.text.languages.en.context import Reader, before
-from models.text.languages.en.letters import MONTHS
+from models.text.languages.en.letters import ABBREVIATIONS, MONTHS
 
 MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December"
@@ -17,6 +17,7 @@ ZONE = r"(?:Z|UTC|GMT|[+-](?:0\d|1[0-4]):?[0-5]\d|[+-](?:0\d|1[0-4]))(?![\w:])"
 _SECONDS = r"(?::(?P<second>[0-5]\d|60)(?:[.,]\d{1,9})?)?"
 _LAST_DAY = r"(?:[-–](?P<last>\d{1,2})(?:st|nd|rd|th)?)?"
 # "5. Nov 2020" is a day; "I scored 5. November was cold" is not.
+_DAYS = ("Mon", "Tues?", "Wed", "Thu(?:rs?)?", "Fri", "Sat", "Sun")
 ENDS_A_DATE = r"(?=,?\s+[12]\d{3}(?!\w)|\s*(?:[.,;:!?)]|$))"
 
 
@@ -98,6 +99,18 @@ def zone(written: str | None) -> str:
 
 
 DATES: tuple[tuple[str, Reader], ...] = (
+    (
+        rf"(?<!\w)(?P<day>{'|'.join(_DAYS)}),?(?=\s(?:\d{{1,2}}(?:st|nd|rd|th)?\s{MONTH}"
+        rf"|{MONTH}\s\d)(?!\w))",
+        lambda match: ABBREVIATIONS[match["day"].lower()],
+    ),
+    (
+        rf"(?<!\w)(?P<first>{MONTH})\s?[-–]\s?(?P<last>{MONTH})(?!\w)(?:\s(?P<year>{YEAR})(?![\w,]))?",
+        lambda match: (
+            f"{month(match['first'])} to {month(match['last'])}"
+            + (f" {numbers.year(match['year'])}" if match["year"] else "")
+        ),
+    ),
     (
         rf"(?<!\w)(?P<month>{MONTH})\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_LAST_DAY}"
         rf"(?![\w:%]|\.\d)"

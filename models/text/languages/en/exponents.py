@@ -74,6 +74,8 @@ def to_the(power: str) -> str:
 
 
 EXPONENTS: tuple[tuple[str, Reader], ...] = (
+    # the slash of "v^2/r" and "1/x^2"; those of units have been read by then
+    (r"(?<=\^\d)\s?/\s?(?=[\w(])|(?<=\d)/(?=[A-Za-z]\^)", lambda match: "over"),
     (
         r"(?<=[\w)])\s?\^\s?\(?(?P<power>[-+]?(?:\d{1,15}(?:\.\d{1,15})?|[a-zA-Z]))\)?(?!\w)",
         lambda match: to_the(match["power"]),

@@ -2,7 +2,8 @@
 
 A comma before one or two digits is read as a decimal comma where a unit or a currency stands
 beside it, and in doubt, but not in what looks like a list ("rows 3,4"). One dot before three digits
-is a decimal point ("1.234 km"), but between whole euros it groups ("1.234 €").
+is a decimal point ("1.234 km"), but it groups whole euros ("1.234 €") and thousands that are
+counted ("10.000 people").
 """
 
 import re
@@ -13,6 +14,7 @@ _BLANK = "\u00a0\u2007\u2009\u202f"
 _AFTER = r"(?!\w|[.,]\d)"
 _BEFORE = r"(?<![\w.,])"
 _EUROS = re.compile(r"\s?€|\s(?:euros?|EUR|pesos?|reais|lira|kroner|kronor|rupiah|dong|rubles?)\b")
+_THINGS = re.compile(r"\s(?:people|men|women|children|of\b|[a-z]{3,}s\b)")
 _BESIDE = re.compile(
     r"\s?(?:[%‰°€£$¥₹₽₺]|(?:percent|per cent|degrees?|times|million|billion|euros?|dollars?|pounds?"
     r"|met(?:er|re)s?|kilomet(?:er|re)s?|lit(?:er|re)s?|hours?|years?|points?|kilos?|EUR|USD|CHF)\b"
@@ -58,9 +60,11 @@ def _by_dots(match: re.Match[str]) -> str:
     return match[0] if is_ip and not match["decimals"] else _grouped(match)
 
 
-def _euros_by_dots(match: re.Match[str]) -> str:
+def _one_dot(match: re.Match[str]) -> str:
+    """Writes "1.234 €" and "10.000 people" in English; else one dot is a decimal point."""
     euros = _before(match).rstrip().endswith("€") or _EUROS.match(match.string, match.end())
-    return _english(match["whole"]) if euros else match[0]
+    things = match["whole"].endswith(".000") and _THINGS.match(match.string, match.end())
+    return _english(match["whole"]) if euros or things else match[0]
 
 
 def _by_blanks(match: re.Match[str]) -> str:
@@ -101,7 +105,7 @@ _FORMS = (
         _by_dots,
     ),
     (rf"{_BEFORE}(?P<whole>[1-9]\d{{0,2}}\.\d{{3}}),(?P<decimals>\d{{1,9}}){_AFTER}", _grouped),
-    (rf"{_BEFORE}(?P<whole>[1-9]\d{{0,2}}\.\d{{3}}){_AFTER}", _euros_by_dots),
+    (rf"{_BEFORE}(?P<whole>[1-9]\d{{0,2}}\.\d{{3}}){_AFTER}", _one_dot),
     # 1,00,000 of India and 1,0000 of China and Japan
     (
         rf"{_BEFORE}(?P<whole>[1-9]\d?(?:,\d{{2}})+,\d{{3}}|[1-9]\d{{0,3}}(?:,\d{{4}}){{2,}}"

@@ -22,6 +22,7 @@ _SAID_OTHERWISE = {
     **{"IMAP": "eye map", "LDAP": "el dap", "DRAM": "dee ram", "SRAM": "ess ram"},
     **{"GMAT": "jee mat", "LSAT": "el sat", "MCAT": "em cat", "TOEFL": "toe full"},
     **{"IELTS": "eye elts", "WYSIWYG": "wizzy wig", "ROFL": "roffle", "USAID": "you ess aid"},
+    **{"WWI": "World War one", "WWII": "World War two", "NVIDIA": "en vidia"},
     **{"CDROM": "see dee rom", "WLAN": "double you lan", "VLAN": "vee lan", "SCSI": "scuzzy"},
 }
 _SHORT_WORDS = frozenset(

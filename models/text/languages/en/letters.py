@@ -33,7 +33,14 @@ ABBREVIATIONS = {
     **{month: name for month, name in MONTHS.items() if month != "may"},
     **{"sept": "September", "mon": "Monday", "tue": "Tuesday", "tues": "Tuesday"},
     **{"wed": "Wednesday", "thu": "Thursday", "thur": "Thursday", "thurs": "Thursday"},
-    **{"fri": "Friday", "sat": "Saturday", "jr": "Junior", "sr": "Senior", "vs": "versus"},
+    **{
+        "fri": "Friday",
+        "sat": "Saturday",
+        "sun": "Sunday",
+        "jr": "Junior",
+        "sr": "Senior",
+        "vs": "versus",
+    },
     **{"etc": "et cetera", "approx": "approximately", "dept": "department", "est": "established"},
     **{"inc": "Incorporated", "ltd": "Limited", "corp": "Corporation", "co": "Company"},
     **{"ave": "Avenue", "rd": "Road", "blvd": "Boulevard", "apt": "Apartment", "vol": "volume"},
@@ -43,10 +50,14 @@ ABBREVIATIONS = {
     **{"sec": "seconds", "hr": "hour", "hrs": "hours", "mins": "minutes", "secs": "seconds"},
     **{"yr": "year", "yrs": "years", "no": "number", "nos": "numbers", "e.g": "for example"},
     **{"i.e": "that is", "a.m": "ay em", "p.m": "pee em", "ph.d": "pee aitch dee"},
-    **{"a.k.a": "also known as", "w/o": "without", "w/": "with"},
+    **{"a.k.a": "also known as", "w/o": "without", "w/": "with", "b/c": "because"},
+    **{"c/o": "care of", "n/a": "en ay", "cf": "compare", "eq": "equation", "rs": "rupees"},
 }
+STOPPED_UNITS = tuple("ft yd lb lbs oz min mins sec secs hr hrs yr yrs gal qt".split())
+"""Units that some write with a full stop: "wait 10 min. then stir" is one sentence."""
+
 NEED_A_NUMBER = frozenset(
-    """sat mon wed thu tue fri ed max min no nos mar jan jun jul fig sec temp ch pp vol ext apt hr
-    est sept oct nov dec feb apr aug""".split()
+    """sat sun mon wed thu tue fri ed max min no nos mar jan jun jul fig sec temp ch pp vol ext apt
+    hr est sept oct nov dec feb apr aug eq rs""".split()
 )
 """These are words or names too: an abbreviation only in front of a number ("No. 5", "Jan. 3")."""

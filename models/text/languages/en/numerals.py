@@ -13,7 +13,7 @@ _HEADING = re.compile(
     r"""\b(?:Chapter|Part|Act|Scene|Volume|Vol\.|Book|Phase|Section|Level|War|Type|Title|Appendix
     |Article|Annex|Amendment|Season|Episode|Stage|Class|Grade|Table|Figure|Fig\.|Tier|Category
     |Division|Mark|Factor|Schedule|Exhibit|Group|Unit|Lesson|Round|Canto|Sonata|Symphony|Movement
-    |Bowl|Apollo|Gemini|Saturn|Photosystem|Zone|Region|Fantasy|Quest|Scrolls|Auto|Empires|Rocky
+    |Bowl|Page|Verse|Paragraph|Clause|Item|Step|Rule|Psalm|Sonnet|Opus|WrestleMania|Apollo|Gemini|Saturn|Photosystem|Zone|Region|Fantasy|Quest|Scrolls|Auto|Empires|Rocky
     |Civilization|Fighter|Halo|Diablo|iPhone|OS|GTA|Battlefield|Persona|Tekken|Kombat)s?\s+\Z""",
     re.I | re.X,
 )

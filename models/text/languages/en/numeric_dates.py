@@ -11,7 +11,7 @@ import re
 from models.text.languages.en import numbers
 from models.text.languages.en.context import Reader, after, before
 from models.text.languages.en.dates import YEAR, ZONE, date, month, time_of_day, zone
-from models.text.languages.en.letters import MONTHS
+from models.text.languages.en.letters import LETTER_NAMES, MONTHS
 
 _NAMES = list(MONTHS.values())
 _MONTH_NAME = r"(?P<name>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
@@ -68,12 +68,19 @@ def _year_last(match: re.Match[str]) -> str | None:
 def _years(match: re.Match[str]) -> str | None:
     """Reads "2019/20" and "the 2011-12 season"; elsewhere "2011-12" is a month."""
     year, following = match["year"], match["next"]
-    if int(following) % 100 != (int(year) + 1) % 100:
+    span = len(following) == 2 and int(following) > max(12, int(year) % 100)  # "1914-18"
+    if not span and int(following) % 100 != (int(year) + 1) % 100:
         return None
     if 1 <= int(following) <= 12 and len(following) == 2 and not _SEASON.match(after(match)):
         return None
     said = numbers.year(following) if len(following) == 4 else numbers.cardinal(following)
     return f"{numbers.year(year)} to {said}"
+
+
+def _quarter(match: re.Match[str]) -> str:
+    """Reads "Q3/2021" and "H1 2024"."""
+    part = f"{LETTER_NAMES[match['part'].lower()]} {numbers.cardinal(match['which'])}"
+    return f"{part} {numbers.year(match['year'])}"
 
 
 def _year_and_month(match: re.Match[str]) -> str:
@@ -112,6 +119,7 @@ NUMERIC_DATES: tuple[tuple[str, Reader], ...] = (
         _year_last,
     ),
     (rf"{_BEFORE}{_RECENT_YEAR}(?:/|-|–)(?P<next>\d\d|\d{{4}}){_AFTER}(?![-/:]\d)", _years),
+    (rf"(?<!\w)(?P<part>[QH])(?P<which>[1-4])[ /]{_RECENT_YEAR}{_AFTER}(?![-/]\d)", _quarter),
     (rf"{_BEFORE}{_RECENT_YEAR}[-/](?P<month>0[1-9]|1[0-2]){_AFTER}(?![-/:]\d)", _year_and_month),
     (
         rf"{_BEFORE}(?P<month>0[1-9][-/.]|(?:[1-9]|1[0-2])[-/]){_RECENT_YEAR}{_AFTER}(?![-/]\d)",

@@ -8,7 +8,7 @@ import re
 
 from models.text.languages.en import numbers
 from models.text.languages.en.addresses import ADDRESSES
-from models.text.languages.en.amounts import MAGNITUDE, NUMBER, counted
+from models.text.languages.en.amounts import MAGNITUDE, MAGNITUDES, NUMBER, counted
 from models.text.languages.en.context import Reader, after, before
 from models.text.languages.en.dates import DATES, HALF_OF_DAY, YEAR
 from models.text.languages.en.exponents import EXPONENTS
@@ -26,6 +26,7 @@ _AMOUNT = (
     rf"[{MONEY_SIGNS}]?{NUMBER}(?::[0-5]\d){{0,2}}"
     rf"(?:\s?(?:[%{MONEY_SIGNS}]|°[CF]?|{HALF_OF_DAY}|{UNIT}|{MAGNITUDE})(?!\w))?"
 )
+_SCALES = {"C": "Celsius", "F": "Fahrenheit", "K": "Kelvin"}
 _DENOMINATORS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100))
 # "a 45° angle" is one of forty five degree.
 _TURNED = re.compile(r"\s(?:angle|turn|bend|corner|view|video|camera|rotation|slope|arc)\b")
@@ -54,20 +55,17 @@ def _read(amount: str) -> str | None:
 
 def _degrees(match: re.Match[str]) -> str:
     sign, scale = "minus " if match["sign"] else "", match["scale"]
-    names = {"C": " Celsius", "F": " Fahrenheit", "K": " Kelvin"} | {
-        letter: f" {way}" for letter, way in WAYS.items()
-    }
     said = counted(match["amount"], "degree")
     if _TURNED.match(after(match)):
         said = said.removesuffix("s")
-    return f"{sign}{said}{names[scale] if scale else ''}"
+    return f"{sign}{said} {(_SCALES | WAYS)[scale]}" if scale else f"{sign}{said}"
 
 
 def _two_numbers(top: str, bottom: str) -> str:
     """Reads what is no fraction: "24/7", the mark "10/10", the share "50/50"."""
     if int(bottom) == 0 or int(bottom) > 100:
         return f"{numbers.cardinal(top)} over {numbers.cardinal(bottom)}"
-    joined = " out of " if top == bottom != "50" else " "
+    joined = " out of " if top == bottom and top not in ("20", "50") else " "
     return joined.join(map(numbers.cardinal, (top, bottom)))
 
 
@@ -130,7 +128,7 @@ def _number(match: re.Match[str]) -> str:
 
 
 _YEAR_BEFORE = re.compile(
-    r"(?:\b(?:in|since|until|till|by|before|after|year|during|circa|early|late|mid|from|of)\s|©)"
+    r"(?:\b(?:in|since|until|till|by|before|after|year|during|circa|early|late|mid|from|of|ca?\.)\s|©)"
     r"\s*$",
     re.I,
 )
@@ -164,6 +162,10 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
             _degrees,
         ),
         (
+            r"°\s?(?P<scale>[CFK])(?!\w)",
+            lambda match: f"degrees {_SCALES[match['scale']]}",
+        ),
+        (
             rf"(?<![\w.])(?P<sign>-)?(?P<amount>{NUMBER})\s?%",
             lambda match: f"{_number(match)} percent",
         ),
@@ -174,11 +176,17 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
         ),
         *UNITS,
         (
+            r"(?<![\w.])(?P<mark>\d\.\d)/(?P<of>5|10)(?![\w/.])",
+            lambda match: (
+                f"{numbers.decimal(match['mark'])} out of {numbers.cardinal(match['of'])}"
+            ),
+        ),
+        (
             r"(?<![\w./])(?:(?P<whole>\d+)\s+)?(?P<top>\d{1,3})/(?P<bottom>\d{1,4})(?![\w/])",
             _fraction,
         ),
         (
-            r"(?<![\w.])\d[\d,]*(?:st|nd|rd|th)(?!\w)",
+            r"(?<![\w.])\d[\d,]*(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)",
             lambda match: numbers.ordinal(match[0][:-2]),
         ),
         (
@@ -190,6 +198,12 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
         *EXPONENTS,
         (r"(?<=[a-z])\s[x×]\s(?=\d)", lambda match: "by"),
         (r"(?<=\d)\s*[*/·](?=\s*[\d.-])|(?<=\d)\s+[x-]\s+(?=\d)|(?<=\d)x(?=\d)", _between_numbers),
+        (
+            rf"(?<![\w.])(?P<amount>{NUMBER})\s?(?P<magnitude>Mio|Mrd)(?!\w)",
+            lambda match: (
+                f"{numbers.decimal(match['amount'])} {MAGNITUDES[match['magnitude'].lower()]}"
+            ),
+        ),
         (r"(?<!\w)(?:[A-Za-z]+\d+\w*|\d+[A-Za-z]\w*)", _letters_and_digits),
         (rf"(?<!\w)(?<!\d\.)(?P<sign>-)?(?P<amount>{NUMBER})", _number),
         *SHORTENED,

@@ -15,7 +15,12 @@ def _dotted(match: re.Match[str]) -> str:
     return ABBREVIATIONS.get(plain) or spell(plain)
 
 
-_NUMBER_OF: dict[str, str] = dict.fromkeys(("vol", "fig", "ch", "sec"), r"\s*(?:\d|[IVXL]+\b)")
+_NUMBER_OF: dict[str, str] = {
+    **dict.fromkeys(("vol", "fig", "ch", "sec"), r"\s*(?:\d|[IVXL]+\b)"),
+    # no words, so that a full stop is enough
+    **dict.fromkeys("jan feb apr jun jul aug sept oct nov dec".split(), r"\s*(?:[\da-z]|$)"),
+}
+_BEFORE_A_NUMBER = {"p": "page", "c": "circa", "ca": "circa"}
 
 
 def _abbreviation(match: re.Match[str]) -> str | None:
@@ -82,7 +87,9 @@ def _single_letter(match: re.Match[str]) -> str | None:
 
 SHORTENED: tuple[tuple[str, Reader], ...] = (
     *NUMERALS,
-    (r"(?<![\w.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?!\w)|(?<!\w)Ph\.D\.?|(?<!\w)w/o?(?= )", _dotted),
+    (r"(?<![\w.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?!\w)|(?<!\w)Ph\.D\.?", _dotted),
+    (r"(?<!\w)w/o?(?= )|(?<!\w)(?:b/c|c/o|[nN]/[aA])(?![\w/])", _dotted),
+    (r"(?<![\w.])(?P<word>p|ca?)\.(?= ?\d)", lambda match: _BEFORE_A_NUMBER[match["word"]]),
     (r"(?<!\w)'n'(?!\w)", lambda match: "and"),
     (r"(?<![\w.])(?P<word>[A-Za-z]{2,6})\.(?!\w)", _abbreviation),
     (r"(?<![\w.])(?P<word>[A-Z][a-z]{1,5})\.(?=[A-Z\d])", _abbreviation),

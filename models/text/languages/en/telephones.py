@@ -36,6 +36,11 @@ def _telephone(match: re.Match[str]) -> str | None:
     return _read(match)
 
 
+def _grouped(match: re.Match[str]) -> str | None:
+    """Reads "8-800-100-20-30", but not "5-10-15-20"."""
+    return _read(match) if sum(map(str.isdecimal, match[0])) > 8 else None
+
+
 def _called(match: re.Match[str]) -> str | None:
     return _read(match) if _CALLED.search(before(match)) else None
 
@@ -61,6 +66,7 @@ TELEPHONES: tuple[tuple[str, Reader], ...] = (
     (rf"(?<![\w.,+/-])1[3-9]\d([ -])\d{{4}}\1\d{{4}}{_END}", _read),
     (rf"(?<![\w.,+/-])[6-9]\d{{4}}[ -]\d{{5}}{_END}", _read),
     (rf"(?<![\w.,+/-])\d{{2,4}}(?:-\d{{2,5}}){{2,5}}{_END}", _read),
+    (rf"(?<![\w.,+/-])\d(?:-\d{{2,4}}){{3,5}}{_END}", _grouped),
     (r"(?<![\w.,+/-])1-8\d\d(?=-[A-Z])", _read),
     (
         rf"(?<![\w.,+/$€£-])(?:\d{{1,4}}{_GROUP}{{1,6}}+|\d{{5,15}}+|911|999|112|988|[34]11){_END}",

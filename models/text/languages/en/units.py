@@ -14,6 +14,7 @@ from models.text.languages.en.amounts import (
 )
 from models.text.languages.en.context import Reader, after, before
 from models.text.languages.en.exponents import to_the
+from models.text.languages.en.letters import STOPPED_UNITS
 
 _PREFIXES = {
     **{"f": "femto", "p": "pico", "n": "nano", "μ": "micro", "µ": "micro", "u": "micro"},
@@ -50,6 +51,7 @@ _PLAIN = {
     **{"mmHg": "millimeter# of mercury", "inHg": "inch# of mercury", "atm": "atmosphere"},
     **{"cmH2O": "centimeter# of water", "Torr": "torr", "px": "pixel", "MP": "megapixel"},
     **{"IU": "international unit", "hp": "horsepower", "BTU": "bee tee you", "deg": "degree"},
+    **{"wks": "week", "mos": "month", "pcs": "piece"},
     **{"KiB": "kibibyte", "MiB": "mebibyte", "GiB": "gibibyte", "TiB": "tebibyte"},
     **{"Nm": "newton meter", "kNm": "kilonewton meter", "lbf": "pound# of force"},
     **{
@@ -138,7 +140,9 @@ def noun_of(unit: str) -> str:
     return spoken.strip("# ") if not top else spoken
 
 
-_COUNTED_BEFORE = re.compile(rf"\d\s?(?:{UNIT}|°[CFK]?|{MAGNITUDE}|[a-z]+s|[€£¥₹¢])?$")
+_COUNTED_BEFORE = re.compile(
+    rf"\d\s?(?:{UNIT}|°[CFK]?|{MAGNITUDE}|[a-z]+s|[€£¥₹¢])?$|(?:^|\s)[$€£¥₹]$"
+)
 _PLACE_BEFORE = re.compile(
     r"\b(?:room|gate|section|flat|apartment|unit|suite|row|seat|block|building|class|grade|group"
     r"|platform|hall|terminal|plan|type|exhibit|size|appendix|figure|table|part|bus|line)\s+\Z",
@@ -205,10 +209,12 @@ _UNCOUNTED = (
     r"|(?:km|kg|cm|mm|mg|mph|kph|lbs|rpm))"
 )
 
+_STOPPED = "(?:" + "|".join(f"(?<={unit})" for unit in STOPPED_UNITS) + ")"
+
 UNITS: tuple[tuple[str, Reader], ...] = (
     (
         rf"(?:(?<![\w.)])(?P<sign>-))?(?<![\w.])(?P<amount>{NUMBER})(?:\^(?P<power>-?\d+))?"
-        rf"(?P<joint> |-|)(?P<unit>{UNIT})(?![\w'^]|/\d)",
+        rf"(?P<joint> |-|)(?P<unit>{UNIT})(?![\w'^]|/\d)(?:{_STOPPED}\.(?= [a-z]))?",
         _quantity,
     ),
     (

@@ -75,6 +75,11 @@ READ = {
     "at host.local:22": "at host dot local colon two two",
     "255.255.255.0": "two five five dot two five five dot two five five dot zero",
     "ftp://ftp.example.org/pub": "ftp dot example dot org",
+    "see google.com/search?q=x": "see google dot com slash search",
+    "example.com/a?b=c&d=e now": "example dot com slash ay now",
+    "bbc.co.uk/news#top=1": "bbc dot co dot uk slash news",
+    "docs.rs/serde?x=1": "docs dot rs slash serde",
+    "Is it example.com?": "Is it example dot com?",
 }
 
 

@@ -63,6 +63,17 @@ READ = {
     "5.Nov 2020": "November fifth twenty twenty",
     "We have 3. May I?": "We have three. May I?",
     "21. Sept. 2021": "September twenty first twenty twenty one",
+    "Q3/2021": "cue three twenty twenty one",
+    "H1 2024": "aitch one twenty twenty four",
+    "Q4 2019 was good": "cue four twenty nineteen was good",
+    "1914-18": "nineteen fourteen to eighteen",
+    "1939-45": "nineteen thirty nine to forty five",
+    "the 1955-75 war": "the nineteen fifty five to seventy five war",
+    "Jan–Mar 2024": "January to March twenty twenty four",
+    "Sat, 3 Feb 2024": "Saturday the third of February twenty twenty four",
+    "Mon Feb 5": "Monday February fifth",
+    "in Dec. we left": "in December we left",
+    "It was in Oct.": "It was in October.",
 }
 
 

@@ -58,6 +58,13 @@ READ = {
     "e⁻ˣ": "ee to the minus ex",
     "1º": "first",
     "2ª": "second",
+    "10**3": "ten cubed",
+    "x**2 + 1": "ex squared plus one",
+    "v²/r": "vee squared over are",
+    "1/x²": "one over ex squared",
+    "x^{2}": "ex squared",
+    "10^{-3}": "ten to the minus three",
+    "2**10 is big": "two to the tenth is big",
 }
 
 

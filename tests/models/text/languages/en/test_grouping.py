@@ -52,6 +52,13 @@ READ = {
     "1,5 times": "one point five times",
     "7,25 Euro": "seven point two five Euro",
     "1.500 euros": "one thousand five hundred euros",
+    "10.000 people": "ten thousand people",
+    "5.000 of them": "five thousand of them",
+    "12.000 users": "twelve thousand users",
+    "1.500 km": "one point five zero zero kilometers",
+    "€1,5 Mio.": "one point five million euros.",
+    "2,5 Mio": "two point five million",
+    "3 Mrd euros": "three billion euros",
 }
 
 

@@ -23,6 +23,11 @@ READ = {
     "ﬁne": "fine",
     "𝓗𝓮𝓵𝓵𝓸": "Hello",
     "Ｈｅｌｌｏ": "Hello",
+    "ᴛɪɴʏ ᴄᴀᴘs": "tiny caps",
+    "🅷🅴🅻🅻🅾": "hello",
+    "ʜɪ there": "hi there",
+    "🅱ig news": "Big news",
+    "ʙᴏʟᴅ ᴛᴇxᴛ": "bold text",
 }
 
 

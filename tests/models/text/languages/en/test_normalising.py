@@ -15,6 +15,8 @@ SAID = {
     "3.14 and .5": "three point one four and zero point five",
     "007": "zero zero seven",
     "the 21st and the 12th": "the twenty first and the twelfth",
+    "21ST CENTURY": "twenty first century",
+    "THE 3RD OF MAY": "the third of may",
     "1/2, 3/4 and 2 1/2 cups": "one half, three quarters and two and a half cups",
     "1½ cups": "one and a half cups",
     "24/7, 9/11, A 50/50 chance": "twenty four seven, nine eleven, A fifty fifty chance",

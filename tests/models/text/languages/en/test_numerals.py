@@ -53,6 +53,13 @@ READ = {
     "Size XL, Size XXL": "Size ex el, Size ex ex el",
     "Windows XP": "Windows ex pee",
     "a CIVIL and VIVID idea": "a civil and vivid idea",
+    "WWII ended": "World War two ended",
+    "WWI began": "World War one began",
+    "page iv": "page four",
+    "WrestleMania XL": "WrestleMania forty",
+    "Verse XII": "Verse twelve",
+    "Chapter Ⅳ": "Chapter four",
+    "Ⅻ": "twelve",
 }
 
 

@@ -45,6 +45,12 @@ READ = {
     "1'234": "one thousand two hundred thirty four",
     "3'10\"": "three foot ten",
     "100' drop": "one hundred foot drop",
+    "2'x4'": "two feet by four feet",
+    "8'×10'": "eight feet by ten feet",
+    '10" x 12"': "ten inches by twelve inches",
+    "3' x 5' rug": "three feet by five foot rug",
+    '2"x4"': "two inches by four inches",
+    "the °C scale": "the degrees Celsius scale",
 }
 
 

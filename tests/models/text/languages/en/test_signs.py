@@ -80,6 +80,17 @@ READ = {
     "a/b": "a bee",
     "50/50": "fifty fifty",
     "1/2": "one half",
+    "5 - 3 = 2": "five minus three equals two",
+    "x - 1 = 4": "ex minus one equals four",
+    "10 − 4": "ten minus four",
+    "5 - 3 + 1 = 3": "five minus three plus one equals three",
+    "we left - 3 of us": "we left — three of us",
+    "b/c of rain": "because of rain",
+    "c/o John": "care of John",
+    "N/A": "en ay",
+    "w/o sugar": "without sugar",
+    "20/20 vision": "twenty twenty vision",
+    "4.5/5 stars": "four point five out of five stars",
 }
 
 

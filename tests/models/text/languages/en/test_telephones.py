@@ -59,6 +59,10 @@ READ = {
     "007": "zero zero seven",
     "01-02-2024": "January second twenty twenty four",
     "0123456789": "zero one two three four five six seven eight nine",
+    "8-800-100-20-30": "eight eight zero zero one zero zero two zero three zero",
+    "8-495-123-45-67": "eight four nine five one two three four five six seven",
+    "8-812-555-35-35": "eight eight one two five five five three five three five",
+    "5-10-15-20": "five ten fifteen twenty",
 }
 
 

@@ -122,6 +122,19 @@ READ = {
     "5 lm": "five lumens",
     "kWh": "kilowatt hours",
     "MHz": "megahertz",
+    "It is 6 ft. tall.": "It is six feet tall.",
+    "He lost 5 lbs. last week.": "He lost five pounds last week.",
+    "Wait 10 min. then stir.": "Wait ten minutes then stir.",
+    "a 5x7 photo": "a five by seven photo",
+    "3x4 m": "three by four meters",
+    "5cmx10cm": "five centimeters by ten centimeters",
+    "10x faster": "ten times faster",
+    "10 wks": "ten weeks",
+    "3 mos": "three months",
+    "10 pcs": "ten pieces",
+    "$/kg": "dollars per kilogram",
+    "the price in €/kWh": "the price in euros per kilowatt hour",
+    "0x1F": "zero ex one eff",
 }
 
 

@@ -10,13 +10,19 @@ from collections.abc import Iterable, Iterator
 from data.text import valid_text
 
 _TAGS = (
-    r"(?:\w{1,20}:)?(?:think(?:ing)?|thoughts?|antthinking|reasoning|reflection|scratchpad"
-    r"|inner_monologue|analysis|tool_(?:calls?|code|responses?|results?|outputs?)"
+    r"(?:\w{1,20}[:_-])?(?:think(?:ing)?|thoughts?|antthinking|reasoning(?:_content)?|reflection"
+    r"|scratch_?pad|(?:inner|internal)(?:_monologue)?|analysis|chain_of_thoughts?|thought_process"
+    r"|observation|critique|system-reminder|tool_(?:calls?|code|use|responses?|results?|outputs?)"
     r"|function(?:_(?:calls?|results?|responses?))?|invoke)"
 )
 # Whatever begins with the first is hidden up to and including the second, which may name the tag.
 _HIDDEN = (
-    (rf"<(?P<tag>{_TAGS})(?:[\s=][^<>]{{0,200}})?(?<!/)>", r"</{tag}\s*>"),
+    (rf"<\s?(?P<tag>{_TAGS})(?:[\s=][^<>]{{0,200}})?(?<!/)>", r"<\s?/\s?{tag}\s*>"),
+    (r"<details\s+type=\"reasoning\"[^<>]{0,200}>", "</details>"),
+    (r"<\|(?:think(?:ing)?|thoughts?|reasoning)\|>", r"<\|/\w{1,20}\|>"),
+    (r"<unused94>", "<unused95>"),  # Gemma's
+    (r"\[INST\]", r"\[/INST\]"),
+    ("<<SYS>>", "<</SYS>>"),
     (r"\[THINK\]", r"\[/THINK\]"),
     ("◁think▷", "◁/think▷"),
     (
@@ -38,7 +44,7 @@ _HIDDEN = (
 MENTIONED_TAG = re.compile(rf"</?({_TAGS})>", re.I)
 """A tag that is talked about, once those that mean what they say have been removed."""
 
-_CLOSING = rf"</{_TAGS}\s*>|\[/THINK\]|◁/think▷"
+_CLOSING = rf"<\s?/\s?{_TAGS}\s*>|\[/THINK\]|◁/think▷"
 _MARK = re.compile(
     "|".join(f"(?P<opens{number}>{opening})" for number, (opening, _) in enumerate(_HIDDEN))
     + f"|(?P<closes>{_CLOSING})",
@@ -46,9 +52,9 @@ _MARK = re.compile(
 )
 # The end of a piece that may be the beginning of a mark or a code fence, or half of a character.
 _UNDECIDED = re.compile(
-    rf"(?:<(?:/?[\w:]{{0,40}}|{_TAGS}[\s=][^<>]{{0,200}}|/{_TAGS}\s*|{_TAGS}\s*/"
-    r"|[|｜][^<>|｜\n]{0,50}[|｜]?)|\[/?[A-Z_]{0,12}|◁/?[a-z]{0,5}|`+|~+"
-    r"|[\ud800-\udbff])\Z",
+    rf"(?:<(?:\s?/?\s?[\w:-]{{0,40}}|<[SY]{{0,3}}>?|\s?{_TAGS}[\s=][^<>]{{0,200}}"
+    rf"|\s?/\s?{_TAGS}\s*|{_TAGS}\s*/|details\s[^<>]{{0,200}}|[|｜][^<>|｜\n]{{0,50}}[|｜]?)"
+    r"|\[/?[A-Z_]{0,12}|◁/?[a-z]{0,5}|`+|~+|[\ud800-\udbff])\Z",
     re.I,
 )
 _LONGEST_MARK, _LOOK_AHEAD = 260, 12

@@ -21,7 +21,7 @@ from data.audio import SAMPLE_RATE
 from data.errors import RepError
 from data.limits import MAX_SPOKEN
 from data.text import valid_text
-from models.schedule import UnwantedError
+from models.pipe import UnwantedError
 from models.text import normalise
 
 logger = logging.getLogger(__name__)

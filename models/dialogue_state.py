@@ -10,9 +10,9 @@ import numpy as np
 
 from data.limits import MAX_TURN, last_words
 from models.mel import SAMPLE_RATE
+from models.pipe import UnwantedError
 from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
 from models.predictors.steps import PredictorState
-from models.schedule import UnwantedError
 from models.voice import Prompt
 
 AGENT = 1

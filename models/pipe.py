@@ -1,4 +1,4 @@
-"""A bounded queue between two threads that can be closed from anywhere, at once."""
+"""A queue between two threads that can be closed from anywhere, at once."""
 
 import threading
 from collections import deque
@@ -8,31 +8,28 @@ T = TypeVar("T")
 
 
 class ClosedError(Exception):
-    """The pipe was closed: whoever puts or gets has nothing left to do."""
+    """The pipe was closed: there is nothing left to get."""
+
+
+class UnwantedError(Exception):
+    """Work was called off before it was done."""
 
 
 class Pipe(Generic[T]):
-    """Items in order from one thread to another, at most `limit` of them waiting."""
+    """Items in order from one thread to another."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._items: deque[T] = deque()
         # Reentrant: `close` may run inside `put` or `get`, from the garbage collector.
         self._changed = threading.Condition(threading.RLock())
         self._ended = self._closed = False
 
     def put(self, item: T) -> None:
-        """Adds an item; waits while the pipe is full.
-
-        Raises:
-            ClosedError: nobody wants it any more.
-        """
+        """Adds an item, unless nobody wants it any more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._items) < self._limit)
-            if self._closed:
-                raise ClosedError
-            self._items.append(item)
-            self._changed.notify_all()
+            if not self._closed:
+                self._items.append(item)
+                self._changed.notify_all()
 
     def get(self) -> T | None:
         """Takes the next item; waits for it. None after the last.
@@ -46,9 +43,7 @@ class Pipe(Generic[T]):
                 raise ClosedError
             if not self._items:
                 return None
-            item = self._items.popleft()
-            self._changed.notify_all()
-            return item
+            return self._items.popleft()
 
     def end(self) -> None:
         """No more items will be put; those that wait can still be taken."""

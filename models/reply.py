@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Reply:
     """An iterator over chunks of samples, float32 `[n]` at 24 kHz, whole frames but for the last.
 
-    Two threads predict and decode it (`models.reply_work`). They end when everything was spoken,
-    on `cancel`, and when nobody holds the reply any more.
+    The speaker's engine runs it (`models.engine`) until everything was spoken, `cancel` is called,
+    or nobody holds the reply any more.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Reply:
     def __iter__(self) -> Iterator[np.ndarray]:
         work = self.work
         try:
-            while (chunk := work.chunks.get()) is not None:
+            while (chunk := work.next_chunk()) is not None:
                 self._given.append(chunk)
                 yield chunk
         except ClosedError:
-            if work.error is not None and not work.cancelled:
-                raise work.error from None
+            if work.slot.error is not None and not work.slot.cancelled:
+                raise work.slot.error from None
 
     @property
     def text(self) -> str:
@@ -87,12 +87,12 @@ class Reply:
     @property
     def first_audio_ms(self) -> float | None:
         """From the call of `speak` to the first chunk."""
-        return self.work.first_audio_ms
+        return self.work.slot.first_audio_ms
 
     @property
     def complete(self) -> bool:
         """Whether everything was spoken."""
-        return self.work.complete
+        return self.work.slot.complete
 
     @property
     def duration_s(self) -> float:
@@ -102,7 +102,7 @@ class Reply:
     @property
     def rtf(self) -> float | None:
         """Seconds that the work took for a second of sound, once it is done."""
-        busy_s = self.work.busy_s
+        busy_s = self.work.slot.busy_s
         return busy_s / self.duration_s if busy_s and self._given else None
 
     def samples(self) -> np.ndarray:
@@ -111,7 +111,7 @@ class Reply:
 
     def cancel(self) -> None:
         """Stops the reply; the iteration ends. Never waits, and may be called from any thread and
-        more than once. The threads end within a step of theirs."""
+        more than once. Its slot is free at once, or after the step that it takes part in."""
         self.work.cancel()
 
     def commit(self, played_s: float | None = None) -> None:

@@ -24,17 +24,16 @@ from models.dialogue_state import (
     Mark,
     end_of_turn,
 )
-from models.engine.stepper import Stepper
+from models.engine.engine import Engine
 from models.mel import SAMPLE_RATE, in_16_bits
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
-from models.predictors.frames import AcousticCodes, Frames, Latents, SemanticCodes
+from models.predictors.frames import AcousticCodes, FrameKind, Frames, Latents, SemanticCodes
 from models.predictors.segments import EncodedTurn, TurnBuilder, TurnSound, last_segments
 from models.predictors.sequence import Segment
 from models.predictors.table import load_predictors
 from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply, speakable
-from models.schedule import Schedule
 from models.speak_options import SpeakOptions
 from models.text import normalise, read_as
 from models.text.cutting import text_up_to
@@ -46,6 +45,7 @@ from models.vocoder.decoder import Decoder, decode_whole
 from models.vocoder.encodec import EncodecDecoder, EncodecLatents
 from models.vocoder.posterior import Posterior
 from models.vocoder.prior import Prior, PriorConfig
+from models.vocoder.renderers import LatentFrames, Renderer
 from models.vocoder.style import StyleEncoder, load_style
 from models.vocoder.synthesis import Synthesis, check_delivery
 from models.voice import Prompt, Voice, load_voices
@@ -91,8 +91,8 @@ class Speaker:
         self.voices = voices
         self.lexicon = Lexicon()
         self.device = device
-        self.schedule = Schedule()
-        self.stepper = Stepper(self.schedule)
+        self.engine = Engine(None if device.type == "cpu" else 1)
+        weakref.finalize(self, self.engine.close)
 
     @classmethod
     def load(
@@ -323,11 +323,6 @@ class Speaker:
         """
         style = voice.style.to(self.device)
         frames = "semantic" if model is None else model.frames
-        if frames == "semantic" and self.prior is None:
-            raise MissingModelError(
-                "the folder of weights has no prior, which makes sound of semantic codes; make it "
-                "with: python3 launch.py train prior --data DIR --out WEIGHTS"
-            )
         drawing = (options.latent_temperature, options.guidance)
         return Synthesis(self._renderer(frames), self.decoder, style, options.delivery, *drawing)
 
@@ -338,16 +333,28 @@ class Speaker:
             InputError: it needs a symbol beyond that model's inventory.
         """
         known = {"the semantic tokenizer": self.tokenizer.config, model.name: model.config}
+        read = {name: config.symbols for name, config in known.items()}
         renderer = self._renderer(model.frames)
-        if renderer is not None:
-            name = "the prior" if model.frames == "semantic" else "the acoustic decoder"
-            known[name] = renderer.config
-        for name, config in known.items():
-            check_symbols(units.symbols, len(config.symbols), name)
+        if renderer.inventory is not None:
+            read[renderer.title] = renderer.inventory
+        for name, symbols in read.items():
+            check_symbols(units.symbols, len(symbols), name)
 
-    def _renderer(self, frames: str) -> Prior | AcousticDecoder | None:
-        """What makes latents of frames; None where they are latents."""
-        return {"semantic": self.prior, "acoustic": self.acoustic_decoder, "latent": None}[frames]
+    def _renderer(self, frames: FrameKind) -> Renderer:
+        """What makes latents of frames.
+
+        Raises:
+            MissingModelError: semantic codes want a prior, and the folder has none.
+        """
+        if frames == "latent":
+            return LatentFrames()
+        made = self.prior if frames == "semantic" else self.acoustic_decoder
+        if made is None:
+            raise MissingModelError(
+                "the folder of weights has no prior, which makes sound of semantic codes; make it "
+                "with: python3 launch.py train prior --data DIR --out WEIGHTS"
+            )
+        return made
 
     def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
         """Begins the predictor's cache again, with what the voice has said in front."""
@@ -369,8 +376,9 @@ class Speaker:
         """All turns at once, as many of the last ones as the window holds: in the order AABB a new
         turn moves the sounds of those before it, so nothing can be kept."""
         model = dialogue.model
-        past: list[Segment] = []
-        with self.schedule.work(time.perf_counter(), dialogue.unwanted):
+
+        def enter() -> None:
+            past: list[Segment] = []
             for turn in reversed(turns[-MAX_PAST_TURNS:]):
                 dialogue.check()
                 segments = self._segments_of(model, turn)
@@ -381,15 +389,20 @@ class Speaker:
                 model.prefill(dialogue.predictor, past, all_past=True, check=dialogue.check)
                 model.end_turn(dialogue.predictor)
 
+        self.engine.call(enter, time.perf_counter(), dialogue.unwanted)
+
     def _enter(self, dialogue: DialogueState, turn: HeardTurn) -> None:
         model = dialogue.model
         if model.config.order == "AABB":
             return  # it is read with all others when it is answered
-        with self.schedule.work(time.perf_counter(), dialogue.unwanted):
+
+        def enter() -> None:
             dialogue.check()
             segments = self._segments_of(model, turn)
             model.prefill(dialogue.predictor, segments, check=dialogue.check)
             model.end_turn(dialogue.predictor)
+
+        self.engine.call(enter, time.perf_counter(), dialogue.unwanted)
 
     def _segments_of(self, model: DialogueModel, turn: HeardTurn) -> list[Segment]:
         """A turn as the predictor reads it, or the end of it that fits the window."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from models.schedule import UnwantedError
+from models.pipe import UnwantedError
 
 logger = logging.getLogger(__name__)
 

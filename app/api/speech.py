@@ -18,7 +18,7 @@ from app.hub import Engines
 from data.audio import SAMPLE_RATE, SYNTHETIC_HEADERS, StreamEncoder, TempoStream, mark_of
 from data.limits import MAX_INSTRUCTIONS, MAX_SPOKEN, MAX_TURN, limited_context
 from data.text import valid_text
-from models.schedule import UnwantedError
+from models.pipe import UnwantedError
 
 logger = logging.getLogger(__name__)
 

@@ -55,6 +55,8 @@ class AcousticDecoder(Lookahead):
 
     spread: Tensor
 
+    title = "the acoustic decoder"
+
     def __init__(self, config: AcousticDecoderConfig, acoustic: AcousticTokenizer) -> None:
         latent_dim, dim = acoustic.config.latent_dim, config.dim
         super().__init__(
@@ -90,6 +92,10 @@ class AcousticDecoder(Lookahead):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AcousticDecoder":
         self.acoustic._apply(fn, recurse)  # it has a file of its own, but moves along
         return super()._apply(fn, recurse)
+
+    @property
+    def inventory(self) -> tuple[str, ...]:
+        return self.config.symbols
 
     def init_state(
         self,

@@ -17,14 +17,14 @@ _NOISE_FRAMES = 4096
 
 @dataclass
 class LookaheadState:
-    """Where a stream stands: caches, how far it is led by the phones, and how many frames have gone
-    in and come out."""
+    """Where streams stand: caches, how far they are led by the phones, how many frames have come
+    out of each `[B]`, and how many must still go in before the first comes out."""
 
     stem: ConvState
     encoder: list[ConvState]
     guidance: float
-    taken: int = 0
-    given: int = 0
+    given: Tensor
+    ahead: int = LOOKAHEAD_FRAMES
 
 
 class Lookahead(nn.Module):
@@ -69,6 +69,7 @@ class Lookahead(nn.Module):
             self.stem.init_state(rows, device, dtype),
             self.encoder.init_state(rows, device, dtype),
             guidance,
+            torch.zeros(batch, device=device, dtype=torch.long),
         )
 
     def whole(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ class Lookahead(nn.Module):
         self, codes: Tensor, phones: Tensor, style: Tensor, state: LookaheadState, last: bool
     ) -> tuple[Tensor, Tensor]:
         """The condition of all frames whose look-ahead is there, `[num_ways * B, T', dim]`, and the
-        noise of these frames, `[T', latent_dim]`; `last` fills the look-ahead with silence."""
+        noise of these frames, `[B, T', latent_dim]`; `last` fills the look-ahead with silence."""
         ways = num_ways(state.guidance)
         untold = torch.full_like(phones, UNTOLD).repeat(ways - 1, 1, 1)
         phones, style = torch.cat([phones, untold]), style.repeat(ways, 1)
@@ -91,12 +92,13 @@ class Lookahead(nn.Module):
         if last:
             inputs = F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES))
         h = self.stem(inputs, state.stem)
-        ahead = max(0, LOOKAHEAD_FRAMES - state.taken)
-        state.taken += inputs.shape[1]
-        h = h[:, ahead:]
-        index = (torch.arange(h.shape[1], device=h.device) + state.given) % _NOISE_FRAMES
-        state.given += h.shape[1]
-        return (self.encoder(h, state.encoder, style) if h.shape[1] else h), self.noise[index]
+        skipped = min(state.ahead, inputs.shape[1])
+        state.ahead -= skipped
+        h = h[:, skipped:]
+        index = torch.arange(h.shape[1], device=h.device) + state.given[:, None]
+        state.given = state.given + h.shape[1]
+        noise = self.noise[index % _NOISE_FRAMES]
+        return (self.encoder(h, state.encoder, style) if h.shape[1] else h), noise
 
     def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         told = (phones != UNTOLD)[..., None]

@@ -82,6 +82,8 @@ class Prior(Lookahead):
     condition. `log_prob` serves training, `forward` draws.
     """
 
+    title = "the prior"
+
     def __init__(self, config: PriorConfig) -> None:
         super().__init__(
             config.dim,
@@ -97,6 +99,10 @@ class Prior(Lookahead):
         self.codes = CodeEmbedding(config.levels, config.dim)
         self.base = nn.Linear(config.dim, 2 * config.latent_dim)
         self.couplings = nn.ModuleList(Coupling(config) for _ in range(config.num_couplings))
+
+    @property
+    def inventory(self) -> tuple[str, ...]:
+        return self.config.symbols
 
     def init_state(
         self,
@@ -154,6 +160,7 @@ class Prior(Lookahead):
         if condition.shape[1] == 0:
             return condition.new_zeros(len(codes), 0, self.config.latent_dim)
         mean, log_std = self._base(condition)
+        noise = noise.repeat(num_ways(state.lookahead.guidance), 1, 1)
         z = mean + temperature * noise * log_std.exp()
         for index, coupling in reversed(list(enumerate(self._couplings()))):
             fixed, moved = _halves(z, index)

@@ -13,10 +13,10 @@ _NOISE_SAMPLES = 1 << 18
 
 @dataclass
 class SourceState:
-    """Where the source stands: phase in turns `[B, 1]` (float64) and samples made so far."""
+    """Where the source stands: phase in turns `[B, 1]` (float64) and samples made so far `[B]`."""
 
     phase: Tensor
-    position: int
+    position: Tensor
 
 
 class Source(nn.Module):
@@ -36,7 +36,8 @@ class Source(nn.Module):
         self.register_buffer("noise", noise, persistent=False)
 
     def init_state(self, batch: int, device: torch.device | str, dtype: torch.dtype) -> SourceState:
-        return SourceState(torch.zeros(batch, 1, device=device, dtype=torch.float64), 0)
+        phase = torch.zeros(batch, 1, device=device, dtype=torch.float64)
+        return SourceState(phase, torch.zeros(batch, device=device, dtype=torch.long))
 
     def forward(self, f0: Tensor, state: SourceState | None = None) -> tuple[Tensor, Tensor]:
         if state is None:
@@ -47,10 +48,10 @@ class Source(nn.Module):
         pulses = _harmonic_sum((phase % 1.0) * 2 * math.pi, num_harmonics)
         pulses = pulses * (2 / num_harmonics).sqrt()
         length = per_sample.shape[1]
-        index = (torch.arange(length, device=f0.device) + state.position) % _NOISE_SAMPLES
-        noise = self.noise[index].expand(f0.shape[0], -1)
+        index = torch.arange(length, device=f0.device) + state.position[:, None]
+        noise = self.noise[index % _NOISE_SAMPLES]
         state.phase = phase[:, -1:] % 1.0
-        state.position += length
+        state.position = state.position + length
         return pulses.to(f0.dtype), noise.to(f0.dtype)
 
 

@@ -1,6 +1,6 @@
 """Frames to sound, streamed: codes to latents, time scaling and decoder in a row."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
+from models.batching import join_states, part_states
 from models.delivery.delivery import Delivery
 from models.mel import FRAME_SAMPLES, HOP_SAMPLES
-from models.vocoder.acoustic_decoder import AcousticDecoder
 from models.vocoder.decoder import Decoder
 from models.vocoder.encodec import EncodecDecoder
-from models.vocoder.prior import Prior
+from models.vocoder.renderers import Renderer
 
 _RAMP_SAMPLES = HOP_SAMPLES  # 10 ms: a factor that jumps would click
 
@@ -67,11 +67,10 @@ def check_delivery(decoder: Decoder | EncodecDecoder, delivery: Delivery) -> Non
 
 
 class Synthesis:
-    """One stream of speech in one voice; `way` makes latents of codes; without
-    one the frames are latents already.
+    """One stream of speech in one voice; `renderer` makes latents of frames.
 
-    `push` takes frames and gives the samples that are finished, `[n]`; `finish` the rest. Sample
-    `960 t` belongs to the beginning of frame `t` (at rate 1): the decoder's delay is taken out.
+    `push` takes frames and gives the samples that are finished, `[n]`. Sample `960 t` belongs to
+    the beginning of frame `t` (at rate 1): the decoder's delay is taken out.
 
     Raises:
         InputError: see `check_delivery`.
@@ -79,7 +78,7 @@ class Synthesis:
 
     def __init__(
         self,
-        way: Prior | AcousticDecoder | None,
+        renderer: Renderer,
         decoder: Decoder | EncodecDecoder,
         style: Tensor,
         delivery: Delivery,
@@ -88,14 +87,15 @@ class Synthesis:
     ) -> None:
         check_delivery(decoder, delivery)
         device = style.device
-        self.way, self.decoder, self.delivery = way, decoder, delivery
+        self.renderer, self.decoder, self.delivery = renderer, decoder, delivery
         self.style = style[None]
-        self.temperature = temperature
-        self.way_state: Any = way and way.init_state(1, device, guidance=guidance)
+        self.temperature, self.guidance = temperature, guidance
+        self.renderer_state: Any = renderer.init_state(1, device, guidance=guidance)
         self.decoder_state: Any = decoder.init_state(1, device)
         self.time_scale = TimeScale()
         self.late = decoder.delay_samples
         self._deliveries: list[Delivery] = []  # of all frames that came in
+        self._tempered: set[tuple[float, float]] = set()  # their pitches and rates
         self._num_latents = 0
         self._gain = Gain()
 
@@ -104,7 +104,16 @@ class Synthesis:
         """Whether any frame has come in."""
         return bool(self._deliveries)
 
-    @torch.inference_mode()
+    def kind(self, deliveries: Sequence[Delivery]) -> Hashable:
+        """Streams of one kind can be pushed together, if they are given equally many frames, with
+        these deliveries."""
+        asked = self._tempered | {(one.pitch, one.rate) for one in deliveries}
+        rates = {rate for _, rate in asked}
+        if len(asked) > 1 or rates - {1.0} or not isinstance(self.decoder, Decoder):
+            return id(self)  # its frames move in time, or its state has no rows
+        drawing = (self.temperature, self.guidance)
+        return id(self.renderer), drawing, self.begun, frozenset(asked)
+
     def push(
         self,
         frames: Tensor,
@@ -114,32 +123,84 @@ class Synthesis:
     ) -> Tensor:
         """Codes `[T]` or latents `[T, latent_dim]`, with the phones around the pointer `[T, 3]`, to
         samples `[n]`; `deliveries` are those of the frames, by default the stream's own."""
-        self._deliveries.extend(deliveries or [self.delivery] * len(frames))
-        latents = frames[None].to(self.style.device)
-        if self.way is not None:
-            around = phones[None].to(self.style.device)
-            latents = self.way(latents, around, self.style, self.way_state, self.temperature, last)
+        given = [self.delivery] * len(frames) if deliveries is None else deliveries
+        return push_together([self], [frames], [phones], [given], last)[0]
+
+    def take_in(self, deliveries: Sequence[Delivery]) -> None:
+        """Notes how the next frames are delivered."""
+        self._deliveries.extend(deliveries)
+        self._tempered |= {(one.pitch, one.rate) for one in deliveries}
+
+    def scaled(self, latents: Tensor, last: bool) -> tuple[Tensor, list[Delivery]]:
+        """The next latents `[1, T, D]` at their rates, and the delivery of each."""
         begun = self._num_latents
         self._num_latents += latents.shape[1]
         rates = [one.rate for one in self._deliveries[begun : self._num_latents]]
         latents, origins = self.time_scale(latents, rates, last)
-        if latents.shape[1] == 0 and not last:
-            return latents.new_zeros(0)
-        delivered = [self._deliveries[origin] for origin in origins]
-        pieces, position = [], 0
-        for pitch, group in groupby(delivered, key=lambda delivery: delivery.pitch):
-            end = position + len(list(group))
-            chunk = latents[:, position:end]
-            samples, _ = self.decoder(chunk, self.style, self.decoder_state, pitch=pitch)
-            pieces.append(samples[0])
-            position = end
-        if last:
-            pieces.append(self.decoder.flush(self.decoder_state)[0])
-        joined = torch.cat(pieces)
-        cut = min(self.late, len(joined))
+        return latents, [self._deliveries[origin] for origin in origins]
+
+    def finish(self, samples: Tensor, delivered: list[Delivery]) -> Tensor:
+        """Samples `[n]` of the decoder as they are heard."""
+        cut = min(self.late, len(samples))
         self.late -= cut
-        energies = [delivery.energy for delivery in delivered]
-        return soft_limit(self._gain(joined[cut:], energies))
+        return soft_limit(self._gain(samples[cut:], [delivery.energy for delivery in delivered]))
+
+
+@torch.inference_mode()
+def push_together(
+    streams: Sequence[Synthesis],
+    frames: Sequence[Tensor],
+    phones: Sequence[Tensor],
+    deliveries: Sequence[Sequence[Delivery]],
+    last: bool = False,
+) -> list[Tensor]:
+    """`Synthesis.push` of streams of one kind, each given equally many frames.
+
+    A stream's samples do not depend on the others but for rounding.
+    """
+    first, count = streams[0], len(streams)
+    for stream, given in zip(streams, deliveries, strict=True):
+        stream.take_in(given)
+    style = torch.cat([stream.style for stream in streams])
+    rows = torch.stack(list(frames)).to(style.device)
+    around = torch.stack(list(phones)).to(style.device)
+    state = join_states([stream.renderer_state for stream in streams])
+    latents = first.renderer(rows, around, style, state, first.temperature, last)
+    for stream, part in zip(streams, part_states(state, count), strict=True):
+        stream.renderer_state = part
+    parts = [
+        stream.scaled(row, last) for stream, row in zip(streams, latents.split(1), strict=True)
+    ]
+    latents = torch.cat([scaled for scaled, _ in parts])
+    made = _decoded(streams, latents, style, parts[0][1], last)
+    return [
+        stream.finish(samples, delivered)
+        for stream, samples, (_, delivered) in zip(streams, made, parts, strict=True)
+    ]
+
+
+def _decoded(
+    streams: Sequence[Synthesis],
+    latents: Tensor,
+    style: Tensor,
+    delivered: list[Delivery],
+    last: bool,
+) -> list[Tensor]:
+    """What the decoder makes of latents `[B, T, latent_dim]`, at the pitches of `delivered`, and
+    of the last ones' rest."""
+    decoder, count = streams[0].decoder, len(streams)
+    state = join_states([stream.decoder_state for stream in streams])
+    pieces, position = [latents.new_zeros(count, 0)], 0
+    for pitch, group in groupby(delivered, key=lambda delivery: delivery.pitch):
+        end = position + len(list(group))
+        samples, _ = decoder(latents[:, position:end], style, state, pitch=pitch)
+        pieces.append(samples)
+        position = end
+    if last:
+        pieces.append(decoder.flush(state))
+    for stream, part in zip(streams, part_states(state, count), strict=True):
+        stream.decoder_state = part
+    return list(torch.cat(pieces, 1))
 
 
 class Gain:

@@ -1,5 +1,6 @@
 """A reply that nobody wants ends at once, whatever it is doing and whoever says so."""
 
+import contextlib
 import gc
 import threading
 import time
@@ -8,10 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from models.engine.engine import Engine
+from models.pipe import UnwantedError
 from models.reply import Reply
-from models.schedule import Schedule, UnwantedError
 from models.speaker import Speaker, SpeakOptions
-from tests.models.test_speaker import ended
+from tests.models.test_speaker import ended, freed
 from tests.tiny import tiny_speaker
 
 LONG = "The train was late and we waited near the old bridge. " * 60
@@ -35,12 +37,10 @@ def first_chunk(reply: Reply) -> None:
     next(iter(reply))
 
 
-def full_queues(reply: Reply) -> None:
-    """Nobody takes the sound: both threads wait for room, or for each other."""
-    count = -1
-    while count != reply.work._num_frames:
-        count = reply.work._num_frames
-        time.sleep(0.3)
+def no_room(reply: Reply) -> None:
+    """Nobody takes the sound: the predictor waits for room."""
+    while reply.work.slot.has_room:
+        time.sleep(0.1)
 
 
 def half_heard(reply: Reply) -> None:
@@ -49,14 +49,14 @@ def half_heard(reply: Reply) -> None:
             return
 
 
-@pytest.mark.parametrize("until", [untouched, first_chunk, full_queues, half_heard])
+@pytest.mark.parametrize("until", [untouched, first_chunk, no_room, half_heard])
 def test_cancelling_is_prompt(one_speaker: Speaker, until: Callable[[Reply], None]) -> None:
     reply = begun(one_speaker)
     until(reply)
     started = time.perf_counter()
     reply.cancel()
-    assert time.perf_counter() - started < 0.1  # it does not wait for the threads
-    assert ended(reply.work.threads)
+    assert time.perf_counter() - started < 0.1  # it does not wait for a step
+    assert freed(one_speaker)
     reply.cancel()
     assert list(reply) == [] and not reply.complete
 
@@ -66,7 +66,7 @@ def test_cancelling_from_another_thread_ends_the_iteration(one_speaker: Speaker)
     threading.Timer(0.05, reply.cancel).start()
     for _ in reply:
         pass
-    assert not reply.complete and ended(reply.work.threads)
+    assert not reply.complete and freed(one_speaker)
 
 
 def test_many_may_cancel_at_once(one_speaker: Speaker) -> None:
@@ -75,16 +75,16 @@ def test_many_may_cancel_at_once(one_speaker: Speaker) -> None:
     cancelling = [threading.Thread(target=reply.cancel) for _ in range(8)]
     for thread in cancelling:
         thread.start()
-    assert ended(cancelling) and ended(reply.work.threads)
+    assert ended(cancelling) and freed(one_speaker)
 
 
 def test_a_reply_that_nobody_holds_ends(one_speaker: Speaker) -> None:
     reply = begun(one_speaker)
     first_chunk(reply)
-    threads = reply.work.threads
+    assert one_speaker.engine.num_slots == 1
     del reply
     gc.collect()
-    assert ended(threads)
+    assert freed(one_speaker)
 
 
 @pytest.mark.parametrize("heard", [True, False])
@@ -104,33 +104,50 @@ def test_a_reply_whose_words_come_from_its_holder_is_freed(
     dialogue, holder = one_speaker.open_dialogue(), Holder()
     known = weakref.ref(dialogue)
     holder.reply = one_speaker.speak(dialogue, holder.pieces(), one_speaker.voices["one"], OPTIONS)
-    threads = holder.reply.work.threads
     if heard:
         list(holder.reply)
     else:
         holder.reply.cancel()
-    assert ended(threads)
+    assert freed(one_speaker)
     del dialogue, holder
-    gc.collect()
+    deadline = time.monotonic() + 2  # the thread that freed the slot is about to let go of it
+    while known() is not None and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.01)
     assert known() is None
 
 
-def test_a_reply_that_waits_for_its_turn_ends(one_speaker: Speaker) -> None:
-    """Others are ahead of it, and stay so."""
-    schedule = one_speaker.schedule
-    slots = schedule._free
-    for _ in range(slots):
-        schedule._enter(0.0, lambda: False)
+@contextlib.contextmanager
+def occupied(engine: Engine) -> Iterator[None]:
+    """All threads of an engine are busy inside."""
+    begun, over = threading.Semaphore(0), threading.Event()
+
+    def work() -> None:
+        begun.release()
+        over.wait(20)
+
+    calls = [
+        threading.Thread(target=engine.call, args=(work, 0.0)) for _ in range(engine._num_threads)
+    ]
+    for call in calls:
+        call.start()
+    for _ in calls:
+        assert begun.acquire(timeout=5)
     try:
-        reply = begun(one_speaker)
-        while not schedule._waiting:
-            time.sleep(0.01)
-        reply.cancel()
-        assert ended(reply.work.threads)
+        yield
     finally:
-        for _ in range(slots):
-            schedule._leave()
-    assert schedule._free == slots
+        over.set()
+        assert ended(calls)
+
+
+def test_a_reply_that_waits_for_its_turn_ends(one_speaker: Speaker) -> None:
+    """Others are ahead of it, and stay so; its slot is free all the same."""
+    with occupied(one_speaker.engine):
+        reply = begun(one_speaker)
+        assert one_speaker.engine.num_slots == 1
+        reply.cancel()
+        assert one_speaker.engine.num_slots == 0
+        assert list(reply) == []
 
 
 def test_a_dialogue_goes_on_while_the_words_of_a_dropped_reply_are_awaited(
@@ -152,7 +169,7 @@ def test_a_dialogue_goes_on_while_the_words_of_a_dropped_reply_are_awaited(
     assert time.perf_counter() - started < 2
     length = dialogue.predictor.length
     more.set()
-    assert ended(reply.work.threads)
+    assert freed(one_speaker)
     assert dialogue.predictor.length == length  # the late words did not enter it
 
 
@@ -164,7 +181,7 @@ def test_a_reply_whose_words_fail_says_so_and_ends(one_speaker: Speaker) -> None
     reply = begun(one_speaker, pieces())
     with pytest.raises(OSError, match="the line is dead"):
         list(reply)
-    assert ended(reply.work.threads)
+    assert freed(one_speaker)
 
 
 def test_an_interrupted_turn_is_committed_while_its_threads_still_end(
@@ -176,7 +193,7 @@ def test_an_interrupted_turn_is_committed_while_its_threads_still_end(
     reply.commit(played_s=1.0)
     assert [turn.who for turn in dialogue.turns] == [1]
     length = dialogue.predictor.length
-    assert ended(reply.work.threads)
+    assert freed(one_speaker)
     assert dialogue.predictor.length == length
 
 
@@ -217,11 +234,11 @@ def test_a_turn_stops_entering_a_dialogue_that_everybody_has_left(
         speaker.hear(dialogue, 0, LONG, None)
     assert dialogue.predictor.length == 8 * chunks
     assert not dialogue.turns
-    assert speaker.schedule._free == Schedule()._free
+    speaker.hear(speaker.open_dialogue(predictor), 0, "Yes.", None)
 
 
 def test_a_turn_of_who_has_left_waits_for_no_core(one_speaker: Speaker) -> None:
-    schedule, left, ended_with = one_speaker.schedule, threading.Event(), list[Exception]()
+    left, ended_with = threading.Event(), list[Exception]()
     dialogue = one_speaker.open_dialogue(unwanted=left.is_set)
 
     def hear() -> None:
@@ -230,17 +247,12 @@ def test_a_turn_of_who_has_left_waits_for_no_core(one_speaker: Speaker) -> None:
         except UnwantedError as error:
             ended_with.append(error)
 
-    slots = schedule._free
-    for _ in range(slots):
-        schedule._enter(0.0, lambda: False)
-    try:
+    with occupied(one_speaker.engine):
         hearing = threading.Thread(target=hear)
         hearing.start()
-        while not schedule._waiting:
+        while not one_speaker.engine._calls:
             time.sleep(0.01)
         left.set()
         assert ended([hearing])
-    finally:
-        for _ in range(slots):
-            schedule._leave()
-    assert ended_with and not schedule._waiting and schedule._free == slots
+        assert ended_with and not one_speaker.engine._calls
+    assert dialogue.predictor.length == 0

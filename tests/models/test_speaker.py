@@ -6,7 +6,6 @@ import random
 import threading
 import time
 import weakref
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ import torch
 
 from data.errors import InputError
 from models.mel import FRAME_SAMPLES
-from models.reply_work import ReplyWork
+from models.predictors.steps import FrameDrawn, FrameStep
 from models.speaker import Speaker, SpeakOptions
 from models.text import normalise
 from models.text.cutting import text_up_to
@@ -36,6 +35,14 @@ def ended(threads: list[threading.Thread], within_s: float = 1.0) -> bool:
     return not any(thread.is_alive() for thread in threads)
 
 
+def freed(speaker: Speaker, within_s: float = 2.0) -> bool:
+    """Whether no reply has a slot any more."""
+    deadline = time.monotonic() + within_s
+    while speaker.engine.num_slots and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return not speaker.engine.num_slots
+
+
 def spoken(speaker: Speaker, text: object = TEXT, options: SpeakOptions = OPTIONS) -> np.ndarray:
     reply = speaker.speak(speaker.open_dialogue(), text, speaker.voices["one"], options)
     return np.concatenate(list(reply))
@@ -52,14 +59,14 @@ def test_a_slow_predictor_changes_no_sample(
 ) -> None:
     quick = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)
     chunks = [len(chunk) for chunk in quick]
-    step = ReplyWork._step
-    pauses = random.Random(0)
+    model, pauses = speaker.open_dialogue().model, random.Random(0)
+    step = model.step
 
-    def slow(self: ReplyWork, *arguments: Any) -> Any:
+    def slow(steps: list[FrameStep]) -> list[FrameDrawn]:
         time.sleep(pauses.choice([0.0, 0.0, 0.03]))
-        return step(self, *arguments)
+        return step(steps)
 
-    monkeypatch.setattr(ReplyWork, "_step", slow)
+    monkeypatch.setattr(model, "step", slow)
     reply = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)
     assert [len(chunk) for chunk in reply] == chunks
     np.testing.assert_allclose(reply.samples(), quick.samples(), atol=1e-5)
@@ -143,32 +150,33 @@ def test_a_turn_that_is_cut_in_its_first_sentence_keeps_its_words(
     list(whole)
     heard = [word for word, start, _ in whole.words if start < 1.0]
     assert 0 < len(heard) < len(whole.words)
-    step = ReplyWork._step
+    dialogue, over = speaker.open_dialogue(), threading.Event()
+    step = dialogue.model.step
 
-    def stuck(self: ReplyWork, asked: Any, num_frames: int) -> Any:
-        if num_frames >= 45:
-            self._cancelled.wait(10)
-        return step(self, asked, num_frames)
+    def stuck(steps: list[FrameStep]) -> list[FrameDrawn]:
+        if len(steps[0].frames) >= 45:
+            over.wait(10)
+        return step(steps)
 
-    monkeypatch.setattr(ReplyWork, "_step", stuck)
-    dialogue = speaker.open_dialogue()
+    monkeypatch.setattr(dialogue.model, "step", stuck)
     reply = speaker.speak(dialogue, sentence, speaker.voices["one"], OPTIONS)
     chunks = iter(reply)
     while reply.duration_s < 1.0:
         next(chunks)
         known = [(word, start) for word, start, _ in reply.words if start < reply.duration_s]
         assert known == [(w, start) for w, start, _ in whole.words if start < reply.duration_s]
+    threading.Timer(0.1, over.set).start()
     reply.commit(played_s=1.0)
     assert dialogue.turns[-1].text.split() == heard
     assert dialogue.predictor.turn_ends
 
 
-def test_cancel_ends_the_iteration_and_the_threads(speaker: Speaker) -> None:
+def test_cancel_ends_the_iteration_and_frees_the_slot(speaker: Speaker) -> None:
     reply = speaker.speak(speaker.open_dialogue(), TEXT * 20, speaker.voices["one"], OPTIONS)
     next(iter(reply))
     reply.cancel()
     assert list(reply) == []
-    assert ended(reply.work.threads)
+    assert freed(speaker)
 
 
 def test_a_reply_that_nobody_committed_leaves_no_trace(speaker: Speaker) -> None:

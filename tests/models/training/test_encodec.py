@@ -22,6 +22,7 @@ from models.training.loop import Budget
 from models.vocoder.codec import load_codec
 from models.vocoder.decoder import decode_whole
 from models.vocoder.encodec import EncodecConfig, EncodecDecoder, empty_encodec, read_encodec
+from models.vocoder.renderers import LatentFrames
 from models.vocoder.synthesis import Synthesis
 from tests.models.training.recipes import ACOUSTIC_DECODER, HAM_TTS_16_UNITS
 from tests.tiny import save_tiny
@@ -127,10 +128,10 @@ def test_a_predictor_learns_and_speaks_in_its_codes(
 
 def test_pitch_and_rate_are_refused(folder: Path, decoder: EncodecDecoder) -> None:
     style = torch.zeros(16)
-    Synthesis(None, decoder, style, Delivery(energy=0.5), 0.2)
+    Synthesis(LatentFrames(), decoder, style, Delivery(energy=0.5), 0.2)
     for delivery in (Delivery(pitch=1.2), Delivery(rate=0.8)):
         with pytest.raises(InputError, match="leave both at 1"):
-            Synthesis(None, decoder, style, delivery, 0.2)
+            Synthesis(LatentFrames(), decoder, style, delivery, 0.2)
 
 
 def test_wrong_weights_are_refused(folder: Path, tmp_path: Path) -> None:

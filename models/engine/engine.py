@@ -1,0 +1,286 @@
+"""Runs the replies of a device: a few threads that own their slots and do what is due the soonest.
+
+Each thread takes one piece of work after the other: a call, the beginning of a sentence, a step of
+all slots that wait for one, or a chunk of several slots. What a listener needs first goes first
+(earliest deadline first, Liu and Layland 1973, section 7); whoever is seconds ahead waits.
+"""
+
+import atexit
+import functools
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from models.engine.slot import Chunk, Slot, decode
+from models.pipe import UnwantedError
+from models.predictors.dialogue_model import DialogueModel
+from models.predictors.steps import FrameStep
+
+T = TypeVar("T")
+
+MAX_STEPPED = 16  # slots of a step: more make each step longer than a listener gains by them
+MAX_DECODED = 64  # frames decoded at once: a listener who comes meanwhile waits for them
+_LOOK_S = 0.05  # how often who waits for a call asks whether it is still wanted
+_RUNNING: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A thread that is inside PyTorch when the interpreter goes would abort the program."""
+    engines = list(_RUNNING)
+    for engine in engines:
+        engine.close()
+    for engine in engines:
+        engine.join(1.0)
+
+
+class Engine:
+    """Owns the slots of a device; see the module.
+
+    Args:
+        num_threads: that work at once. On a CPU as many as there are cores; a GPU wants one.
+    """
+
+    def __init__(self, num_threads: int | None = None) -> None:
+        self._num_threads = num_threads or os.cpu_count() or 1
+        # Reentrant: the garbage collector may cancel a reply anywhere, inside this lock too.
+        lock = threading.RLock()
+        self._changed, self._quiet = threading.Condition(lock), threading.Condition(lock)
+        self._slots: list[Slot] = []
+        self._calls: list[_Call] = []
+        self._stepping: set[DialogueModel] = set()
+        self._threads: list[threading.Thread] = []
+        self._num_idle = 0
+        self._closed = False
+
+    def submit(self, slot: Slot) -> None:
+        """Runs a slot until it is complete, fails or is cancelled."""
+        with self._changed:
+            self._slots.append(slot)
+            self._start()
+            self._changed.notify()
+
+    def wake(self) -> None:
+        """Something outside has changed what a slot wants."""
+        with self._changed:
+            self._changed.notify()
+
+    def cancel(self, slot: Slot) -> None:
+        """Nobody wants it any more. Never waits; may be called again, and from anywhere."""
+        with self._changed:
+            slot.cancel()
+            self._settle(slot)
+
+    def stop(self, slot: Slot) -> None:
+        """Cancels, and returns when no thread is at it any more."""
+        with self._changed:
+            self.cancel(slot)
+            self._quiet.wait_for(lambda: not slot.busy)
+
+    def call(
+        self, work: Callable[[], T], due: float, unwanted: Callable[[], bool] = lambda: False
+    ) -> T:
+        """Does `work` in one of the threads when it is its turn, and returns what it returns.
+
+        Args:
+            work: uses the models; raises what it likes.
+            due: `time.perf_counter` at which somebody needs the result.
+            unwanted: whether nobody waits for the result any more.
+
+        Raises:
+            UnwantedError: `unwanted` became true before it was begun.
+        """
+        call = _Call(work, due)
+        with self._changed:
+            if self._closed:
+                raise UnwantedError
+            self._calls.append(call)
+            self._start()
+            self._changed.notify()
+        while not call.done.wait(_LOOK_S):
+            with self._changed:
+                if call not in self._calls:
+                    break
+                if unwanted():
+                    self._calls.remove(call)
+                    raise UnwantedError
+        call.done.wait()
+        return call.result()
+
+    def close(self) -> None:
+        """Ends the threads after what they are doing; what is running is cancelled."""
+        with self._changed:
+            self._closed = True
+            for slot in tuple(self._slots):
+                self.cancel(slot)
+            self._changed.notify_all()
+
+    def join(self, seconds: float) -> None:
+        """Waits for the threads to end."""
+        for thread in self._threads:
+            thread.join(seconds)
+
+    @property
+    def num_slots(self) -> int:
+        """How many are in use."""
+        return len(self._slots)
+
+    def _start(self) -> None:
+        if self._threads or self._closed:
+            return
+        _RUNNING.add(self)
+        for number in range(self._num_threads):
+            name = f"engine-{number}"
+            self._threads.append(threading.Thread(target=self._run, daemon=True, name=name))
+            self._threads[-1].start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (work := self._next()) is None:
+                    self._num_idle += 1
+                    self._changed.wait()
+                    self._num_idle -= 1
+                if self._closed:
+                    return
+            work()
+            del work  # it holds its slots, and they what they speak with
+
+    # Under the lock
+
+    def _next(self) -> Callable[[], None] | None:
+        """The work that is due the soonest, marked as begun; another thread wakes for the rest."""
+        wanted = self._wanted()
+        if not wanted:
+            return None
+        _, rank, first = min(wanted, key=lambda each: each[:2])
+        alike = [each for each in wanted if each[1] == rank]
+        if self._num_idle and len(wanted) > 1:
+            self._changed.notify()
+        if isinstance(first, _Call):
+            self._calls.remove(first)
+            return first.run
+        slots = [slot for _, _, slot in sorted(alike, key=lambda each: each[0])]
+        return self._begin(rank, first, [slot for slot in slots if isinstance(slot, Slot)])
+
+    def _wanted(self) -> "list[tuple[float, int, Slot | _Call]]":
+        """What could be done now: when it is due, what kind of work it is, and whose."""
+        wanted: list[tuple[float, int, Slot | _Call]] = [
+            (call.due, _CALL, call) for call in self._calls
+        ]
+        for slot in tuple(self._slots):
+            if slot.wants_work():
+                wanted.append((slot.predict_due, _TASK, slot))
+            elif slot.wants_step() and slot.model not in self._stepping:
+                wanted.append((slot.predict_due, _STEP, slot))
+            if slot.wants_decoding():
+                wanted.append((slot.decode_due, _DECODE, slot))
+        return wanted
+
+    def _begin(self, rank: int, first: Slot, slots: list[Slot]) -> Callable[[], None]:
+        """Work on `first`, together with those of `slots` that it can share it with."""
+        if rank == _TASK:
+            first.predicting = True
+            return functools.partial(self._go_on, first)
+        if rank == _STEP:
+            model = first.model
+            batch = [slot for slot in slots if slot.model is model][:MAX_STEPPED]
+            self._stepping.add(model)
+            for slot in batch:
+                slot.predicting = True
+            return functools.partial(self._step, model, batch)
+        return self._begin_decoding(first, slots)
+
+    def _begin_decoding(self, first: Slot, slots: list[Slot]) -> Callable[[], None]:
+        """The next chunk of `first`, and those of its kind."""
+        head = first.next_chunk()
+        assert head is not None
+        kind = first.chunk_kind(head)
+        most = max(1, MAX_DECODED // max(1, len(head.frames)))
+        batch, chunks = [first], [head]
+        for slot in slots:
+            chunk = None if slot is first or len(batch) == most else slot.next_chunk()
+            if chunk is not None and slot.chunk_kind(chunk) == kind:
+                batch.append(slot)
+                chunks.append(chunk)
+        for slot, chunk in zip(batch, chunks, strict=True):
+            slot.take(chunk)
+        return functools.partial(self._decode, batch, chunks)
+
+    def _settle(self, slot: Slot) -> None:
+        """Frees a slot that is over, as soon as no thread is at it."""
+        if slot.over and not slot.busy:
+            if slot in self._slots:
+                self._slots.remove(slot)
+            slot.free()
+        self._quiet.notify_all()
+
+    # In a thread of the engine, without the lock
+
+    def _go_on(self, slot: Slot) -> None:
+        try:
+            slot.resume(None)
+        except BaseException as error:
+            slot.fail(error)
+        with self._changed:
+            slot.predicting = False
+            self._settle(slot)
+
+    def _step(self, model: DialogueModel, slots: list[Slot]) -> None:
+        try:
+            asked = [slot.asked for slot in slots if isinstance(slot.asked, FrameStep)]
+            drawn = model.step(asked)
+        except BaseException as error:
+            for slot in slots:
+                slot.fail(error)
+        else:
+            for slot, each in zip(slots, drawn, strict=True):
+                try:
+                    slot.resume(each)
+                except BaseException as error:
+                    slot.fail(error)
+        with self._changed:
+            self._stepping.discard(model)
+            for slot in slots:
+                slot.predicting = False
+                self._settle(slot)
+
+    def _decode(self, slots: list[Slot], chunks: list[Chunk]) -> None:
+        try:
+            made = decode(slots, chunks)
+            for slot, samples, chunk in zip(slots, made, chunks, strict=True):
+                slot.give(samples, chunk)
+        except BaseException as error:
+            for slot in slots:
+                slot.fail(error)
+        with self._changed:
+            for slot in slots:
+                slot.decoding = False
+                self._settle(slot)
+
+
+_CALL, _TASK, _STEP, _DECODE = range(4)
+
+
+class _Call(Generic[T]):
+    """Work that somebody waits for."""
+
+    def __init__(self, work: Callable[[], T], due: float) -> None:
+        self._work, self.due = work, due
+        self.done = threading.Event()
+        self._result: list[T] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._result.append(self._work())
+        except BaseException as error:
+            self._error = error
+        self.done.set()
+
+    def result(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._result[0]

@@ -12,20 +12,21 @@ from models.training.configuration import setting
 
 _LEAK = 0.1  # of the leaky ReLU
 _LEAST_POWER = 1e-5
+_LEAST_LEVEL = 1e-3  # silence is not raised to the level of speech
 
 
 @dataclass(frozen=True)
 class AdversarialRecipe:
     """How the decoder is trained against discriminators, and their sizes."""
 
-    rate: float = setting(2e-4, "highest learning rate, of the discriminators too")
+    rate: float = setting(5e-4, "highest learning rate, of the discriminators too")
     frames: int = setting(8, "frames of 40 ms of each crop that are judged")
-    weight: float = setting(1.0, "of the adversarial loss")
-    features: float = setting(2.0, "of feature matching")
+    weight: float = setting(0.5, "of the adversarial loss")
+    features: float = setting(0.3, "of feature matching")
     periods: tuple[int, ...] = setting((2, 3, 5, 7, 11), "samples, of the period discriminators")
     windows: tuple[int, ...] = setting((2048, 1024, 512), "samples, of spectrogram ones")
-    period_channels: int = setting(8, "of the first layer of a period discriminator")
-    spectrum_channels: int = setting(8, "of each layer of a spectrogram discriminator")
+    period_channels: int = setting(12, "of the first layer of a period discriminator")
+    spectrum_channels: int = setting(12, "of each layer of a spectrogram discriminator")
 
 
 Judged = tuple[Tensor, list[Tensor]]  # a score for each place, and the layers before it
@@ -39,9 +40,9 @@ class PeriodDiscriminator(nn.Module):
         self.period = period
         sizes = [1, channels, 3 * channels, 6 * channels, 6 * channels]
         self.layers = nn.ModuleList(
-            nn.Conv2d(n, m, (5, 1), (3, 1), (2, 0)) for n, m in itertools.pairwise(sizes)
+            _layer(nn.Conv2d(n, m, (5, 1), (3, 1), (2, 0))) for n, m in itertools.pairwise(sizes)
         )
-        self.score = nn.Conv2d(sizes[-1], 1, (3, 1), 1, (1, 0))
+        self.score = _score(nn.Conv2d(sizes[-1], 1, (3, 1), 1, (1, 0)))
 
     def forward(self, samples: Tensor) -> Judged:
         padded = F.pad(samples, (0, -samples.shape[-1] % self.period))
@@ -60,9 +61,9 @@ class SpectrumDiscriminator(nn.Module):
         self.register_buffer("window", torch.hann_window(size), persistent=False)
         entries = (2, channels, channels, channels)
         self.layers = nn.ModuleList(
-            nn.Conv2d(count, channels, (3, 9), (1, 2), (1, 4)) for count in entries
+            _layer(nn.Conv2d(count, channels, (3, 9), (1, 2), (1, 4))) for count in entries
         )
-        self.score = nn.Conv2d(channels, 1, 3, 1, 1)
+        self.score = _score(nn.Conv2d(channels, 1, 3, 1, 1))
 
     def forward(self, samples: Tensor) -> Judged:
         with torch.autocast(samples.device.type, enabled=False):
@@ -77,6 +78,20 @@ class SpectrumDiscriminator(nn.Module):
             power = spectrum.real.square() + spectrum.imag.square() + _LEAST_POWER
             spectrum = torch.view_as_real(spectrum) * power.pow(-0.25)[..., None]
         return _judged(spectrum.permute(0, 3, 2, 1), self.layers, self.score)
+
+
+def _layer(convolution: nn.Conv2d) -> nn.Conv2d:
+    # PyTorch's own values would have each layer say a third of what the one before it said.
+    nn.init.kaiming_normal_(convolution.weight, a=_LEAK)
+    return convolution
+
+
+def _score(convolution: nn.Conv2d) -> nn.Conv2d:
+    # All sounds are alike as long as nothing is learnt.
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.weight)
+    nn.init.constant_(convolution.bias, 0.5)
+    return convolution
 
 
 def _judged(h: Tensor, layers: nn.ModuleList, score: nn.Module) -> Judged:
@@ -105,6 +120,8 @@ class Discriminators(nn.Module):
         """Of sound that was made and the recording of it, `[B, T]`: `adversarial` and `features`
         for whoever made it, and `discriminators` for themselves (least squares, arXiv 1611.04076).
         """
+        level = wanted.square().mean(-1, keepdim=True).sqrt().clamp_min(_LEAST_LEVEL)
+        made, wanted = made / level, wanted / level
         true, false = self(wanted), self(made.detach())
         own = [
             (1 - real).square().mean() + fake.square().mean()

@@ -261,6 +261,11 @@ def _add_beginnings(models: dict[str, argparse.ArgumentParser]) -> None:
 
 def _add_own_options(models: dict[str, argparse.ArgumentParser]) -> None:
     """What one model alone takes."""
+    models["tokenizer"].add_argument(
+        "--hold",
+        action="store_true",
+        help="codes stay as they are; what names phones in --out alone goes on, for new languages",
+    )
     _add_vocoder_options(models["vocoder"])
     models["gpt-talker"].add_argument(
         "--order",

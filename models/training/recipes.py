@@ -54,7 +54,7 @@ def train_one(name: str, job: Job, recipe: Any, **options: Any) -> Any:
     if name == "style":
         return steady_style(job, recipe) if options.get("further") else train_style(job, recipe)
     if name == "tokenizer":
-        return train_tokenizer(job, recipe)
+        return train_tokenizer(job, recipe, **options)
     if name == "vocoder":
         return train_vocoder(job, recipe, **options)
     if name == "gpt-talker":

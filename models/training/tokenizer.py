@@ -1,6 +1,6 @@
 """Recipe: the semantic tokenizer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -8,13 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.mel import MELS_PER_FRAME
-from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
-from models.training.configuration import Recipe, setting
+from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer, load_tokenizer
+from models.training.configuration import Recipe, check_sizes, setting
 from models.training.corpus import frame_levels
 from models.training.crops import Crop, random_crop, stack
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.losses import weighted
+from models.training.warm_start import copy_what_fits, with_all_symbols
 
 LOG_F0_UNIT = 0.25
 ENERGY_UNIT = 10.0
@@ -55,14 +56,26 @@ def prosody_targets(crop: Crop, statistics: tuple[float, float]) -> np.ndarray:
     return np.stack([relative, (count >= MELS_PER_FRAME // 2).astype(float), energy])
 
 
-def train_tokenizer(job: Job, recipe: TokenizerRecipe) -> TokenizerRecipe:
+def train_tokenizer(job: Job, recipe: TokenizerRecipe, hold: bool = False) -> TokenizerRecipe:
     """Trains the tokenizer and writes `semantic.safetensors` to `out`; returns what was made.
 
     Where phone times are known, each frame's phone is taught; whole utterances are taught by CTC in
     any case, so that data without times can be aligned afterwards.
+
+    With `hold` codes and the prosody that they tell stay as they are in `out`, and all that was
+    trained on them stays of use: the heads that name phones alone learn, and learn new languages.
+
+    Raises:
+        InputError: `hold` with other sizes than there are.
+        MissingModelError: `hold`, and there is no tokenizer in `out`.
     """
     torch.manual_seed(job.seed)
-    model = SemanticTokenizer(recipe.model)
+    if hold:
+        known = load_tokenizer(job.out)
+        check_sizes(recipe, known.config, "semantic tokenizer")
+        model = with_new_phones(known)
+    else:
+        model = SemanticTokenizer(recipe.model)
     batch = recipe.batch
     statistics = job.corpus.voice_statistics()
     where = device()
@@ -97,9 +110,27 @@ def train_tokenizer(job: Job, recipe: TokenizerRecipe) -> TokenizerRecipe:
         losses["used"] = torch.tensor(len(codes.unique()) / model.num_codes)
         return weighted(losses, recipe.losses)
 
-    train(job.run("tokenizer", recipe), model, draw)
-    job.save("semantic", model, recipe.model, int8=True)
-    return recipe
+    train(job.run("tokenizer-held" if hold else "tokenizer", recipe), model, draw)
+    job.save("semantic", model, model.config, int8=True)
+    return replace(recipe, model=model.config)
+
+
+@torch.no_grad()
+def with_new_phones(known: SemanticTokenizer) -> SemanticTokenizer:
+    """The same tokenizer, whose heads tell apart all symbols that there are, and can be trained
+    alone."""
+    model = SemanticTokenizer(with_all_symbols(known.config))
+    copy_what_fits(model, dict(known.named_parameters()))
+    num = len(known.config.symbols)
+    for mine, theirs in ((model.phone_head, known.phone_head), (model.ctc_head, known.ctc_head)):
+        mine.weight[:num], mine.bias[:num] = theirs.weight[:num], theirs.bias[:num]
+    model.ctc_head.weight[-1], model.ctc_head.bias[-1] = (
+        known.ctc_head.weight[-1],  # the blank
+        known.ctc_head.bias[-1],
+    )
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(("phone_head.", "ctc_head.")))
+    return model
 
 
 def _phone_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:

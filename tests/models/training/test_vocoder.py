@@ -91,21 +91,36 @@ def test_held_latents_stay_and_the_decoder_goes_on(
     assert after[0] == before[0] and after[1] != before[1]
 
 
-def test_against_judges_the_decoder_alone_goes_on_and_the_judges_learn(
+def test_against_judges_the_decoder_alone_goes_on(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
     files = [folder / f"{name}.safetensors" for name in ("posterior", "decoder")]
     before = [path.read_bytes() for path in files]
-    job = Job(root, corpus, folder, tmp_path / "work", 1, Budget(40))
+    job = Job(root, corpus, folder, tmp_path / "work", 1, Budget(20))
     few = AdversarialRecipe(
-        rate=2e-3, frames=6, periods=(3,), windows=(256,), period_channels=4, spectrum_channels=4
+        frames=6, periods=(3,), windows=(256,), period_channels=4, spectrum_channels=4
     )
     train_vocoder(job, replace(VOCODER, adversarial=few), adversarial=True)
     after = [path.read_bytes() for path in files]
     assert after[0] == before[0] and after[1] != before[1]
-    log = (tmp_path / "work" / "vocoder-adversarial" / "log.jsonl").read_text().splitlines()
-    first, last = (json.loads(row)["discriminators"] for row in (log[0], log[-1]))
-    assert last < 0.95 * first
+    log = (tmp_path / "work" / "vocoder-adversarial" / "log.jsonl").read_text()
+    assert np.isfinite(json.loads(log.splitlines()[-1])["adversarial"])
+
+
+def test_judges_learn_to_tell_apart_what_differs() -> None:
+    torch.manual_seed(0)
+    judges = Discriminators(AdversarialRecipe(periods=(3,), windows=(256,)))
+    optimizer = torch.optim.AdamW(judges.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(60):
+        wanted = 0.05 * torch.randn(4, 3840)
+        made = 0.05 * torch.nn.functional.avg_pool1d(torch.randn(4, 3842), 3, 1) * 3**0.5
+        losses.append(judges.losses(made, wanted)["discriminators"])
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert float(losses[0].detach()) == pytest.approx(0.5)  # nothing is told apart
+    assert float(losses[-1].detach()) < 0.35
 
 
 def test_neither_side_moves_what_the_other_trains() -> None:

@@ -76,39 +76,13 @@ def train_tokenizer(job: Job, recipe: TokenizerRecipe, hold: bool = False) -> To
         model = with_new_phones(known)
     else:
         model = SemanticTokenizer(recipe.model)
-    batch = recipe.batch
     statistics = job.corpus.voice_statistics()
-    where = device()
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        crops = []
-        for index in generator.integers(len(job.corpus.utterances), size=batch):
-            crops.append(random_crop(generator, job.corpus.utterances[index], recipe.crop_frames))
-        samples = stack(crops).to(where)
-        # A room's noise and a microphone's level are not content.
-        level = torch.from_numpy(10 ** generator.uniform(-4.5, -2.3, (batch, 1))).float().to(where)
-        gain = torch.from_numpy(10 ** generator.uniform(-0.1, 0.1, (batch, 1))).float().to(where)
-        quiet = torch.from_numpy(generator.random((batch, 1)) < 0.5).to(where)
-        samples = samples * gain + torch.where(quiet, 0.0, level) * torch.randn_like(samples)
-        with torch.no_grad(), torch.autocast(where.type, enabled=False):
-            mel = model.features(samples)
-        values, codes = model.quantise(mel)
-        phones, ctc, prosody = model.read(values)
-        targets = np.stack(
-            [prosody_targets(crop, statistics[crop.utterance.voice]) for crop in crops]
-        )
-        log_f0, voiced, energy = torch.from_numpy(targets).float().to(where).unbind(1)
-        losses = {
-            "phone": _phone_loss(phones, crops, where),
-            "ctc": _ctc_loss(ctc, crops, where),
-            "f0": (F.smooth_l1_loss(prosody.log_f0.float(), log_f0, reduction="none") * voiced)
-            .sum()
-            .div(voiced.sum().clamp_min(1)),
-            "voicing": F.binary_cross_entropy_with_logits(prosody.voicing.float(), voiced),
-            "energy": F.smooth_l1_loss(prosody.energy.float(), energy),
-        }
-        losses["used"] = torch.tensor(len(codes.unique()) / model.num_codes)
-        return weighted(losses, recipe.losses)
+        chosen = generator.integers(len(job.corpus.utterances), size=recipe.batch)
+        utterances = [job.corpus.utterances[index] for index in chosen]
+        crops = [random_crop(generator, one, recipe.crop_frames) for one in utterances]
+        return weighted(_losses(generator, model, crops, statistics), recipe.losses)
 
     train(job.run("tokenizer-held" if hold else "tokenizer", recipe), model, draw)
     job.save("semantic", model, model.config, int8=True)
@@ -131,6 +105,42 @@ def with_new_phones(known: SemanticTokenizer) -> SemanticTokenizer:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith(("phone_head.", "ctc_head.")))
     return model
+
+
+def _losses(
+    generator: np.random.Generator,
+    model: SemanticTokenizer,
+    crops: list[Crop],
+    statistics: dict[str, tuple[float, float]],
+) -> dict[str, Tensor]:
+    """What the probes read from the codes of crops, against what is there."""
+    where = device()
+    samples = _heard(generator, stack(crops)).to(where)
+    with torch.no_grad(), torch.autocast(where.type, enabled=False):
+        features = model.features(samples)
+    values, codes = model.quantise(features)
+    phones, ctc, prosody = model.read(values)
+    targets = np.stack([prosody_targets(crop, statistics[crop.utterance.voice]) for crop in crops])
+    log_f0, voiced, energy = torch.from_numpy(targets).float().to(where).unbind(1)
+    pitch = F.smooth_l1_loss(prosody.log_f0.float(), log_f0, reduction="none")
+    return {
+        "phone": _phone_loss(phones, crops, where),
+        "ctc": _ctc_loss(ctc, crops, where),
+        "f0": (pitch * voiced).sum() / voiced.sum().clamp_min(1),
+        "voicing": F.binary_cross_entropy_with_logits(prosody.voicing.float(), voiced),
+        "energy": F.smooth_l1_loss(prosody.energy.float(), energy),
+        "used": torch.tensor(len(codes.unique()) / model.num_codes),
+    }
+
+
+def _heard(generator: np.random.Generator, samples: Tensor) -> Tensor:
+    """Samples `[B, T]` at other levels, half of them in noise: a room's noise and a microphone's
+    level are not content."""
+    batch = len(samples)
+    level = torch.from_numpy(10 ** generator.uniform(-4.5, -2.3, (batch, 1))).float()
+    gain = torch.from_numpy(10 ** generator.uniform(-0.1, 0.1, (batch, 1))).float()
+    quiet = torch.from_numpy(generator.random((batch, 1)) < 0.5)
+    return samples * gain + torch.where(quiet, 0.0, level) * torch.randn_like(samples)
 
 
 def _phone_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:

@@ -125,6 +125,8 @@ def test_judges_learn_to_tell_apart_what_differs() -> None:
 
 def test_neither_side_moves_what_the_other_trains() -> None:
     judges = Discriminators(AdversarialRecipe(frames=8))
+    for parameter in judges.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)  # some begin at nothing
     made = (0.1 * torch.randn(2, 7680)).requires_grad_(True)
     losses = judges.losses(made, 0.1 * torch.randn(2, 7680))
     for name in ("adversarial", "features"):

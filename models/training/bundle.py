@@ -10,6 +10,8 @@ from data.errors import InputError
 from data.files import atomic_write
 from models.checkpoint import WEIGHTS, sha256
 from models.precision import precision_on
+from models.predictors.table import PREDICTORS
+from models.text.symbols import ENGLISH, MANDARIN
 from models.training.corpus import Corpus
 from models.training.loop import device
 from models.training.thinker import BACKBONE_FOLDER
@@ -21,7 +23,7 @@ _SYNTHETIC = [
     "recording of a person was used. They sound like the synthesizers that taught them, of which",
     "Kokoro-82M (Apache-2.0) learnt from people.",
 ]
-_TERMS = "* Language: English (en-us). Licence: Apache-2.0."
+_LANGUAGES = {ENGLISH: "English", MANDARIN: "Mandarin"}
 
 
 def finish_bundle(out: Path, work: Path, corpus: Corpus, data: Path, seed: int) -> None:
@@ -75,7 +77,7 @@ def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights:
             f"{len(corpus.utterances)} turns, {len(corpus.voices)} voices"
             + (f", made by `{command}`." if command else "."),
             f"* Seed: {seed}. Trained by `launch.py train` on {_place()} in {_precision()}.",
-            *([_TERMS] if ours else []),
+            f"* Languages: {_languages(out)}.{' Licence: Apache-2.0.' if ours else ''}",
             "",
             *rows,
             "",
@@ -84,6 +86,17 @@ def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights:
             measured,
         ]
     )
+
+
+def _languages(out: Path) -> str:
+    """What the predictors in `out` speak, in words."""
+    spoken = []
+    for name in PREDICTORS:
+        path = out / f"{name}.json"
+        if path.exists():
+            known = json.loads(path.read_text()).get("languages", [ENGLISH])
+            spoken.append(f"{' and '.join(_LANGUAGES[one] for one in known)} by {name}")
+    return ", ".join(spoken) or "none"
 
 
 def _place() -> str:

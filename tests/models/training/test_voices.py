@@ -47,7 +47,11 @@ def test_a_card_claims_only_what_is_known_of_the_data(
         return (weights / "MODEL_CARD.md").read_text()
 
     assert "recording of a person" not in card() and "Licence" not in card()
-    assert "(k-means)" in card()
+    assert "(k-means)" in card() and "English by gpt-talker, English by ham-tts" in card()
+    config = weights / "ham-tts.json"
+    both = json.loads(config.read_text()) | {"languages": ["en-us", "zh"]}
+    config.write_text(json.dumps(both))
+    assert "English by gpt-talker, English and Mandarin by ham-tts" in card()
     made = root / "corpus.json"
     made.write_text(json.dumps({"command": "launch.py data synthetic"}))
     try:

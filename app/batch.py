@@ -5,16 +5,19 @@ import contextlib
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.api.transcripts import Transcript, written
 from app.batch_items import Item, read_items
 from app.options import add_speaking, speak_options
+from app.performance import Line, perform
 from app.reply import hear_turns
 from app.voices import load_speaker, resolve_voice, synthetic_fields
 from data.audio import SAMPLE_RATE, mark_of, write_audio
@@ -28,27 +31,31 @@ from data.files import (
     prepare_folder,
 )
 from models.checkpoint import WEIGHTS, sha256
+from models.delivery.instructions import understand
 from models.predictors.table import PREDICTORS
 from models.predictors.thinker import Thinker
+from models.reply_times import TimedWord
 from models.speaker import Speaker, SpeakOptions
 from models.voice import Voice
 
 Row = dict[str, object]
+TIMES = ("srt", "vtt", "json")
 
 
-def made_from(item: Item, voice: Voice, speaking: Mapping[str, object]) -> str:
-    """A digest of all that decides how an item sounds; `speaking` is what all items share, as
-    JSON can say it."""
+def made_from(item: Item, voices: Sequence[Voice], speaking: Mapping[str, object]) -> str:
+    """A digest of all that decides how an item sounds; `voices` are those that speak it, and
+    `speaking` is what all items share, as JSON can say it."""
     turns = [
         (int(turn.speaker), turn.text, None if turn.audio is None else sha256(turn.audio))
         for turn in item.turns
     ]
-    given = json.dumps([item.text, item.voice, item.seed, turns, speaking], sort_keys=True)
-    digest = hashlib.sha256(given.encode())
-    digest.update(voice.style.cpu().numpy().tobytes())
-    if voice.prompt is not None:
-        digest.update(json.dumps(voice.prompt.text).encode())
-        digest.update(voice.prompt.samples.tobytes())
+    said = [item.text, item.voice, item.seed, item.instructions, item.spoken, turns, speaking]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    for voice in voices:
+        digest.update(voice.style.cpu().numpy().tobytes())
+        if voice.prompt is not None:
+            digest.update(json.dumps(voice.prompt.text).encode())
+            digest.update(voice.prompt.samples.tobytes())
     return digest.hexdigest()
 
 
@@ -59,9 +66,28 @@ def weights_of(folder: Path, predictor: str) -> dict[str, str]:
     return {path.name: sha256(path) for path in files if path.stem not in others}
 
 
-def speak_item(speaker: Speaker, item: Item, voice: Voice, out: Path, options: SpeakOptions) -> Row:
-    """Speaks one item into `out/<id>.wav`; returns its row of the manifest."""
-    reply = speaker.speak(hear_turns(speaker, item.turns), item.text, voice, options)
+def speak_item(
+    speaker: Speaker,
+    item: Item,
+    voices: Mapping[str, Voice],
+    out: Path,
+    options: SpeakOptions,
+    times: Sequence[str] = (),
+) -> Row:
+    """Speaks one item into `out/<id>.wav`; returns its row of the manifest.
+
+    Args:
+        speaker: the models.
+        item: what to say.
+        voices: by the names that it uses.
+        out: the folder.
+        options: how to speak, its own instructions aside.
+        times: which files with the times of its words are written beside it (`TIMES`).
+    """
+    understood = understand(item.instructions)
+    options = options.delivered(understood.delivery)
+    lines = [Line(voices[name], text) for name, text in item.lines]
+    reply = perform(speaker, lambda: hear_turns(speaker, item.turns), lines, options)
     try:
         for _ in reply:
             pass
@@ -69,19 +95,35 @@ def speak_item(speaker: Speaker, item: Item, voice: Voice, out: Path, options: S
         if not reply.complete:
             reply.cancel()
     path = out / f"{item.id}.wav"
-    write_audio(path, reply.samples(), SAMPLE_RATE, mark_of(voice.consent))
+    speaking = list({line.voice.name: line.voice for line in lines}.values())
+    marks = synthetic_fields(*speaking)
+    write_audio(path, reply.samples(), SAMPLE_RATE, mark_of(str(marks.get("consent", ""))))
+    for kind in times:
+        atomic_write(out / f"{item.id}.{kind}", written_times(reply, kind))
     return {
         "id": item.id,
         "file_name": path.name,
         "text": item.text,
-        "voice": voice.name,
-        **synthetic_fields(voice),
+        "voice": voices[item.voice].name,
+        **({"voices": [voice.name for voice in speaking]} if len(speaking) > 1 else {}),
+        **({"understood": understood.summary} if item.instructions else {}),
+        **marks,
         "seed": item.seed,
         "duration_s": round(reply.duration_s, 3),
         "rtf": round(reply.rtf or 0.0, 4),
         "retries": reply.retries,
         "words": [list(word) for word in reply.words],
     }
+
+
+def written_times(reply: Any, kind: str) -> bytes:
+    """The times of a reply's words as a file: "srt", "vtt", or "json", which has phones too."""
+    words: list[TimedWord] = reply.timed_words
+    if kind == "json":
+        told = {"text": reply.text, "duration_s": round(reply.duration_s, 3)}
+        body = {**told, "words": [word.public() for word in words]}
+        return (json.dumps(body, ensure_ascii=False) + "\n").encode()
+    return written(Transcript(reply.text, reply.words, reply.duration_s), kind, ())
 
 
 def run_batch(
@@ -190,7 +232,8 @@ def _line(row: Row) -> bytes:
 
 
 def main(argv: list[str]) -> int:
-    """Speaks a JSONL file: `id`, `text`, and if wanted `voice`, `dialogue` and `seed`, a line."""
+    """Speaks a JSONL file: `id`, `text`, and if wanted `voice`, `dialogue`, `seed` and
+    `instructions`, a line."""
     parser = argparse.ArgumentParser(prog="launch.py synth", description=main.__doc__)
     parser.add_argument("items", type=Path)
     parser.add_argument("out", type=Path)
@@ -200,6 +243,13 @@ def main(argv: list[str]) -> int:
         default=1,
         help="replies at once, stepped together (default: 1, where a seed repeats bit by bit)",
     )
+    parser.add_argument(
+        "--times",
+        nargs="+",
+        choices=TIMES,
+        default=[],
+        help="also write when each word sounds: as subtitles, or as JSON with its phones",
+    )
     add_speaking(parser)
     args = parser.parse_args(argv)
     if args.jobs < 1:
@@ -207,7 +257,8 @@ def main(argv: list[str]) -> int:
     shared = speak_options(args, 0)  # before the models are loaded: they may be wrong
     items = read_items(args.items)
     prepare_folder(args.out)
-    for name in ("manifest.jsonl", *(f"{item.id}.wav" for item in items)):
+    kinds = ("wav", *args.times)
+    for name in ("manifest.jsonl", *(f"{item.id}.{kind}" for item in items for kind in kinds)):
         check_file(args.out / name)
     with folder_lock(args.out, "another synth"):
         clean_leftovers(args.out)
@@ -216,18 +267,24 @@ def main(argv: list[str]) -> int:
 
 def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOptions) -> int:
     speaker, store = load_speaker(args.weights, args.device, args.predictor)
-    voices = {name: resolve_voice(store, name) for name in sorted({i.voice for i in items})}
+    names = {item.id: [item.voice, *(name for name, _ in item.lines)] for item in items}
+    wanted = {name for several in names.values() for name in several}
+    voices = {name: resolve_voice(store, name) for name in sorted(wanted)}
     speaking = {
         "options": asdict(shared),
+        "times": sorted(args.times),
         "predictor": args.predictor,
         "weights": weights_of(args.weights or WEIGHTS, args.predictor),
     }
 
     def speak(item: Item) -> Row:
         options = speak_options(args, item.seed)
-        return speak_item(speaker, item, voices[item.voice], args.out, options)
+        return speak_item(speaker, item, voices, args.out, options, args.times)
 
-    digests = {item.id: made_from(item, voices[item.voice], speaking) for item in items}
+    digests = {
+        item.id: made_from(item, [voices[name] for name in names[item.id]], speaking)
+        for item in items
+    }
     done, failures = run_batch(items, digests, args.out, args.jobs, speak)
     for name, reason in failures:
         print(f"failed: {name}: {reason}", file=sys.stderr)

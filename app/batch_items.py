@@ -9,9 +9,12 @@ from data.dialogue import Turn, dialogue_from_dict, read_dialogue
 from data.errors import InputError
 from data.files import explain
 from data.limits import MAX_SPOKEN, limited_text
-from data.text import unprintable
+from data.text import unprintable, valid_text
+from models.delivery.controls import check_controls, lines_of
+from models.delivery.instructions import understand
 
-_KEYS = {"id", "text", "voice", "dialogue", "seed"}
+_KEYS = {"id", "text", "voice", "dialogue", "seed", "instructions"}
+_MAX_LINES = 100
 _MAX_NAME = 255  # bytes of a file's name, on nearly every file system
 _ID_RULE = (
     "it becomes a file's name: any characters but '/', '\\' and control characters, not '.' first, "
@@ -21,13 +24,28 @@ _ID_RULE = (
 
 @dataclass(frozen=True)
 class Item:
-    """One line: what to say, in which voice, after which turns."""
+    """One line: what to say, in which voice, after which turns.
+
+    `spoken` are (voice, text) of a dialogue in several voices; `text` is then all of it.
+    """
 
     id: str
     text: str
     voice: str
     turns: tuple[Turn, ...] = ()
     seed: int = 0
+    instructions: str = ""
+    spoken: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """(voice, text) in order, divided where a control changes the voice."""
+        given = self.spoken or (("", self.text),)
+        return tuple(
+            (inner or voice or self.voice, line)
+            for voice, text in given
+            for inner, line in lines_of(text)
+        ) or ((self.voice, self.text),)
 
 
 def read_items(path: Path) -> list[Item]:
@@ -79,8 +97,9 @@ def _read_item(line: str, folder: Path) -> Item:
     unknown = sorted(set(row) - _KEYS)
     if unknown:
         raise InputError(f"unknown keys {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}")
-    row = {"voice": "", **row}  # without one, the default speaks
-    for key in ("id", "text", "voice"):
+    row = {"voice": "", "instructions": "", **row}  # without a voice, the default speaks
+    spoken = _read_lines(row)
+    for key in ("id", "text", "voice", "instructions"):
         if not isinstance(row.get(key), str):
             raise InputError(f'"{key}" must be a string')
     _check_id(row["id"])
@@ -88,9 +107,31 @@ def _read_item(line: str, folder: Path) -> Item:
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
         raise InputError('"seed" must be a whole number from 0 to 2147483647')
     turns = _read_turns(row.get("dialogue"), folder)
-    return Item(
-        row["id"], limited_text(row["text"], MAX_SPOKEN, '"text"'), row["voice"], turns, seed
-    )
+    text = limited_text(row["text"], MAX_SPOKEN, '"text"')
+    item = Item(row["id"], text, row["voice"], turns, seed, row["instructions"], spoken)
+    for _, line in item.lines:
+        check_controls(line, understand(item.instructions).delivery)
+    return item
+
+
+def _read_lines(row: dict[str, object]) -> tuple[tuple[str, str], ...]:
+    """The lines of a "text" that is a list, which becomes one text; none where it is a text."""
+    given = row.get("text")
+    if not isinstance(given, list):
+        return ()
+    known = [
+        (line.get("voice", ""), line["text"])
+        for line in given
+        if isinstance(line, dict) and {"text"} <= set(line) <= {"text", "voice"}
+    ]
+    parts = [part for pair in known for part in pair]
+    strings = all(isinstance(part, str) and valid_text(part) == part for part in parts)
+    if not strings or not 1 <= len(known) == len(given) <= _MAX_LINES:
+        raise InputError(
+            f'"text" must be a string, or 1 to {_MAX_LINES} objects {{"voice": ..., "text": ...}}'
+        )
+    row["text"] = "\n".join(text for _, text in known)
+    return tuple(known)
 
 
 def _check_id(id: str) -> None:

@@ -3,10 +3,13 @@
 import argparse
 from pathlib import Path
 
+from models.delivery.instructions import understand
+from models.delivery.lexicon import read_lexicon
 from models.predictors.table import PREDICTORS
 from models.speaker import SpeakOptions
 
 VOICE_HELP = "a voice's name, or an audio file (default: the first that `voices` lists)"
+LEXICON_HELP = 'a JSON file of pronunciations: {"Nguyen": "win", "GIF": "/dʒɪf/"}'
 _FLOATS = {
     "temperature": "of codes or latents; 0 takes the most likely",
     "top_p": "keep codes up to this share of probability",
@@ -33,6 +36,8 @@ def add_speaking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--predictor", choices=PREDICTORS, default=PREDICTORS[0], help="the speech model"
     )
+    parser.add_argument("--instructions", default="", help='a manner, as "cheerful, a bit slower"')
+    parser.add_argument("--lexicon", type=Path, help=LEXICON_HELP)
     parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
 
@@ -44,4 +49,7 @@ def speak_options(args: argparse.Namespace, seed: int | None) -> SpeakOptions:
         InputError: a value out of range.
     """
     given = {name: getattr(args, name) for name in _FLOATS}
-    return SpeakOptions(seed=seed, top_k=args.top_k, flow_steps=args.flow_steps, **given)
+    if args.lexicon is not None:
+        given["lexicon"] = read_lexicon(args.lexicon)
+    options = SpeakOptions(seed=seed, top_k=args.top_k, flow_steps=args.flow_steps, **given)
+    return options.delivered(understand(args.instructions).delivery)

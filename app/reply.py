@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.options import VOICE_HELP, add_speaking, speak_options
+from app.performance import Line, lines_in, perform
 from app.voices import load_speaker, resolve_voice, synthetic_fields
 from data.audio import SAMPLE_RATE, mark_of, prepare_audio_file, write_audio
 from data.dialogue import Turn, read_dialogue
 from data.limits import MAX_SPOKEN, limited_text
+from models.delivery.instructions import understand
 from models.dialogue_state import DialogueState
 from models.omni import Omni
 from models.predictors.thinker import USER, Exchange
@@ -64,6 +66,7 @@ def main(argv: list[str]) -> int:
     turns = read_dialogue(args.dialogue).turns if args.dialogue else []
     speaker, store = load_speaker(args.weights, args.device, args.predictor)
     voice = resolve_voice(store, args.voice)
+    voices = [voice]
     if text is None:
         omni = Omni.load(speaker, args.weights)
         print("the thinker can only talk about what it was trained on", file=sys.stderr)
@@ -71,10 +74,14 @@ def main(argv: list[str]) -> int:
         thought = omni.think(exchanges, args.seed)
         reply = speaker.speak(dialogue, thought, voice, options)
     else:
-        reply = speaker.speak(hear_turns(speaker, turns), text, voice, options)
+        lines = lines_in(text, voice, lambda name: resolve_voice(store, name))
+        lines = lines or [Line(voice, text)]
+        reply = perform(speaker, lambda: hear_turns(speaker, turns), lines, options)
+        voices = list({line.voice.name: line.voice for line in lines}.values())
     for _ in reply:
         pass
-    write_audio(args.out, reply.samples(), SAMPLE_RATE, mark_of(voice.consent))
+    marks = synthetic_fields(*voices)
+    write_audio(args.out, reply.samples(), SAMPLE_RATE, mark_of(str(marks.get("consent", ""))))
     result = {
         "out": str(args.out),
         "sample_rate": SAMPLE_RATE,
@@ -83,7 +90,8 @@ def main(argv: list[str]) -> int:
         "rtf": round(reply.rtf or 0.0, 4),
         "predictor": args.predictor,
         "voice": voice.name,
-        **synthetic_fields(voice),
+        **marks,
+        **({"understood": understand(args.instructions).summary} if args.instructions else {}),
         "text": reply.text,
         "seed": reply.seed,
         "retries": reply.retries,

@@ -49,10 +49,11 @@ def resolve_voice(store: VoiceStore, name_or_path: str) -> Voice:
     return store.find(name_or_path)
 
 
-def synthetic_fields(voice: Voice) -> dict[str, object]:
-    """What a manifest says of speech in this voice: that it is synthetic, and whose consent a
-    cloned one has."""
-    return {"synthetic": True, **({"consent": voice.consent} if voice.consent else {})}
+def synthetic_fields(*voices: Voice) -> dict[str, object]:
+    """What a manifest says of speech in these voices: that it is synthetic, and whose consent
+    cloned ones have."""
+    consent = "; ".join(dict.fromkeys(voice.consent for voice in voices if voice.consent))
+    return {"synthetic": True, **({"consent": consent} if consent else {})}
 
 
 def read_clips(paths: list[Path]) -> Iterator[np.ndarray]:

@@ -23,6 +23,21 @@ class TimedWord:
     end: float
     phones: tuple[Word, ...] = ()
 
+    def public(self) -> dict[str, object]:
+        """The word as JSON has it."""
+        phones = [{"phone": p, "start": start, "end": end} for p, start, end in self.phones]
+        return {"word": self.word, "start": self.start, "end": self.end, "phones": phones}
+
+
+def shifted(word: TimedWord, by_s: float, tempo: float = 1.0) -> TimedWord:
+    """A word in sound that is played `tempo` times as fast and begins `by_s` later."""
+
+    def at(seconds: float) -> float:
+        return round(seconds / tempo + by_s, 3)
+
+    phones = tuple((phone, at(start), at(end)) for phone, start, end in word.phones)
+    return TimedWord(word.word, at(word.start), at(word.end), phones)
+
 
 class FrameClock:
     """How long frames sound that are played at different rates, with pauses between them."""

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from models.pipe import UnwantedError
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +21,7 @@ class Cancellable(Protocol):
     def cancel(self) -> None: ...
 
 
-class Production:
+class Production(Generic[T]):
     """Runs `make` in a thread of its own; the loop takes its pieces by `next`.
 
     Args:
@@ -27,10 +29,10 @@ class Production:
             and to `check` between steps that take long.
     """
 
-    def __init__(self, make: "Callable[[Production], Iterator[bytes]]") -> None:
+    def __init__(self, make: "Callable[[Production[T]], Iterator[T]]") -> None:
         self._make = make
         self._loop = asyncio.get_running_loop()
-        self._pieces: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue()
+        self._pieces: asyncio.Queue[T | BaseException | None] = asyncio.Queue()
         self._room = threading.Semaphore(_AHEAD)
         self._left = threading.Event()
         self._reply: Cancellable | None = None
@@ -62,7 +64,7 @@ class Production:
         if reply is not None:
             reply.cancel()
 
-    async def next(self) -> bytes | None:
+    async def next(self) -> T | None:
         """The next piece, or None after the last; raises what `make` raised."""
         piece = await self._pieces.get()
         self._room.release()
@@ -83,12 +85,12 @@ class Production:
             if self._reply is not None:
                 self._reply.cancel()
 
-    def _give(self, piece: bytes | None) -> None:
+    def _give(self, piece: T | None) -> None:
         self._room.acquire()
         self.check()
         self._hand_over(piece)
 
-    def _hand_over(self, piece: bytes | Exception | None) -> None:
+    def _hand_over(self, piece: T | Exception | None) -> None:
         try:
             self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
         except RuntimeError:  # the loop has ended

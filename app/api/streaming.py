@@ -28,7 +28,7 @@ class ProducedResponse(Response):
     def __init__(
         self,
         admission: Admission,
-        begin: Callable[[], Production],
+        begin: Callable[[], Production[bytes]],
         media_type: str,
         headers: dict[str, str] | None = None,
     ) -> None:
@@ -62,7 +62,7 @@ class ProducedResponse(Response):
                 production.leave()
         await left
 
-    async def _send_all(self, production: Production, send: Any) -> None:
+    async def _send_all(self, production: Production[bytes], send: Any) -> None:
         piece = await production.next()
         start = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})

@@ -85,10 +85,13 @@ class State:
 
 @dataclass(frozen=True)
 class Mark:
-    """What a control did: the state behind it, and a pause in its place."""
+    """What a control did: the state behind it, and a pause in its place. `source` is how it was
+    written, and `opened` the tags that are open behind it, but for voices."""
 
     state: State
     pause_s: float = 0.0
+    source: str = ""
+    opened: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class ControlReader:
         self._in_fence = self._in_code = False
         self._before = ""  # the last character that was passed on
         self._state = State()  # where `stretches_of` stands
+        self._source = ""  # of the control that is being read
 
     def push(self, piece: str) -> str:
         """Takes the next piece; returns what is certain of the text, with marks."""
@@ -132,11 +136,6 @@ class ControlReader:
     def flush(self) -> str:
         """Returns the rest."""
         return self._take("", final=True)
-
-    @property
-    def open_tags(self) -> str:
-        """The tags, but for voices, that are open now, as they were written."""
-        return "".join(one.source for one in self._open if one.name != "voice")
 
     def stretches_of(self, sentence: str) -> list[Stretch]:
         """Divides a sentence at its marks. To be called with all sentences in their order."""
@@ -186,6 +185,7 @@ class ControlReader:
         """What stands for a tag in the text: a mark, nothing, or the tag where it is none."""
         if tag["tag"] is None and tag["name"] is None:
             return ""  # <?xml ...?>, <!-- ... -->
+        self._source = tag[0]
         try:
             if tag["name"] is not None:
                 known = self._element(tag)
@@ -198,7 +198,10 @@ class ControlReader:
                 raise InputError(f"{tag[0]:.80}: {error}") from None
             logger.warning("the control %.80s is left out: %s", tag[0], error)
             known = "" if tag["empty"] else self._opened_in_vain(tag)
-        return self._pass(tag[0]) if known is None else known
+        if known is None:
+            return self._pass(tag[0])
+        self._before = " "
+        return known
 
     def _is_written(self, tag: re.Match[str]) -> bool:
         """Whether a bracket is part of the text: a link, or an index as in a[i]."""
@@ -310,8 +313,29 @@ class ControlReader:
     def _mark(self, pause_s: float = 0.0) -> str:
         if len(self._marks) > _LAST - _FIRST:
             raise InputError(f"a text may hold {_LAST - _FIRST + 1} controls, and has more")
-        self._marks.append(Mark(self._inner, pause_s))
+        opened = "".join(one.source for one in self._open if one.name != "voice")
+        self._marks.append(Mark(self._inner, pause_s, self._source, opened))
         return chr(_FIRST + len(self._marks) - 1)
+
+
+def lines_of(text: str) -> list[tuple[str, str]]:
+    """A text divided where its voice changes: (name of the voice or "", text with controls).
+
+    Raises:
+        InputError: a control is wrong.
+    """
+    reader = ControlReader(strict=True)
+    lines: list[tuple[str, str]] = [("", "")]
+    for character in reader.push(text) + reader.flush():
+        voice, line = lines[-1]
+        mark = reader.mark_of(character)
+        if mark is None:
+            lines[-1] = voice, line + character
+        elif mark.state.voice == voice:
+            lines[-1] = voice, line + mark.source
+        else:
+            lines.append((mark.state.voice, mark.opened))
+    return [(voice, line) for voice, line in lines if without_controls(line)]
 
 
 def without_controls(text: str) -> str:

@@ -1,7 +1,7 @@
 """Instructions in a person's words ("cheerful, a little slower") as a delivery."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.delivery.delivery import (
     LIMITS,
@@ -103,8 +103,7 @@ def _factor(name: str, sign: str, number: str, unit: str) -> Delivery:
     value = float(number)
     share = value / 100 if unit == "%" else value
     factor = {"": share, "+": 1 + share, "-": 1 - share}[sign]
-    factors = {_FIELDS[name.lower()]: factor}
-    return Delivery(**factors) if factor > 0 else NEUTRAL
+    return replace(NEUTRAL, **{_FIELDS[name.lower()]: factor}) if factor > 0 else NEUTRAL
 
 
 def _held(delivery: Delivery) -> Delivery:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputError
+from models.reply_times import TimedWord
 
 RATE = 24_000
 WORD_SAMPLES = 4800  # 200 ms, five frames
@@ -45,7 +46,7 @@ class FakeReply:
     ) -> None:
         self.text = ""
         self.words: list[tuple[str, float, float]] = []
-        self.retries = 0
+        self.retries, self.rtf, self.seed = 0, None, 0
         self.num_units = 0
         self.first_audio_ms: float | None = None
         self._speaker, self._dialogue, self._source, self._hz = speaker, dialogue, text, hz
@@ -79,6 +80,10 @@ class FakeReply:
             chunk = (0.3 * np.sin(2 * np.pi * self._hz * at)).astype(np.float32)
             self._given.append(chunk)
             yield chunk
+
+    @property
+    def timed_words(self) -> list[TimedWord]:
+        return [TimedWord(word, *times, (("x", *times),)) for word, *times in self.words]
 
     @property
     def duration_s(self) -> float:

@@ -39,7 +39,7 @@ ROWS = [
 
 
 def digests(items: list[batch.Item], **speaking: object) -> dict[str, str]:
-    return {item.id: batch.made_from(item, tiny_voices()[item.voice], speaking) for item in items}
+    return {item.id: batch.made_from(item, [tiny_voices()[item.voice]], speaking) for item in items}
 
 
 def manifest(out: Path) -> dict[str, dict]:
@@ -212,9 +212,9 @@ def test_a_killed_run_goes_on(weights: Path, tmp_path: Path) -> None:
     program = (
         "import os, sys; from app import batch\n"
         "speak, count = batch.speak_item, [0]\n"
-        "def killed(speaker, item, voice, out, options):\n"
+        "def killed(*given):\n"
         "    count[0] += 1\n"
-        "    row = speak(speaker, item, voice, out, options)\n"
+        "    row = speak(*given)\n"
         "    if count[0] == 3: os.kill(os.getpid(), 9)\n"
         "    return row\n"
         "batch.speak_item = killed; sys.exit(batch.main(sys.argv[1:]))\n"
@@ -306,7 +306,7 @@ def test_what_would_sound_otherwise_is_spoken_again(weights: Path, tmp_path: Pat
     (folder / "prior.json").write_text("{}")
     assert batch.weights_of(folder, "gpt-talker") != batch.weights_of(weights, "gpt-talker")
     item, voices = batch.read_items(path)[0], tiny_voices()
-    assert batch.made_from(item, voices["one"], {}) != batch.made_from(item, voices["two"], {})
+    assert batch.made_from(item, [voices["one"]], {}) != batch.made_from(item, [voices["two"]], {})
 
 
 def test_rows_of_items_that_are_not_asked_for_stay(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_manifest_and_its_files_are_marked(tmp_path, consent: str) -> None:
     speaker = tiny_speaker("gpt-talker")
     voice = replace(next(iter(speaker.voices.values())), consent=consent)
     item = Item("a", "Good morning.", voice.name)
-    row = speak_item(speaker, item, voice, tmp_path, SpeakOptions(seed=1))
+    row = speak_item(speaker, item, {voice.name: voice}, tmp_path, SpeakOptions(seed=1))
     assert row["synthetic"] is True
     assert row.get("consent", "") == consent
     assert comment_of((tmp_path / "a.wav").read_bytes()) == mark_of(consent)

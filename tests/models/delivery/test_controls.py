@@ -90,6 +90,7 @@ def test_pauses(control: str, seconds: float) -> None:
         ("[slow]", "[/slow]"),
         ("[whisper]", "[/]"),
         ("[rate 80%]", "[/rate]"),
+        ("[loud][slow]", "[/][/]"),
         ("[pitch +2st]", "[/]"),
         ('<prosody rate="slow" pitch="+10%" volume="+6dB">', "</prosody>"),
         ("<emphasis>", "</emphasis>"),

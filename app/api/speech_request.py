@@ -1,0 +1,96 @@
+"""What a client may ask of `/v1/audio/speech` and of its WebSocket."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from data.limits import MAX_INSTRUCTIONS, MAX_SPOKEN, MAX_TURN
+from data.text import valid_text
+from models.delivery.lexicon import Lexicon
+
+MAX_HISTORY = 20
+MAX_LINES = 100
+
+
+class Asked(BaseModel):
+    """Fields that are null are as absent, as OpenAI's clients mean it; text is made valid."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cleaned(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {
+            valid_text(name): valid_text(value) if isinstance(value, str) else value
+            for name, value in given.items()
+            if value is not None
+        }
+
+
+class HistoryTurn(Asked):
+    """A turn before the one to speak. An extension: text only, sound is not taken here."""
+
+    model_config = ConfigDict(extra="forbid")
+    speaker: Literal["user", "agent", "assistant"]
+    text: str = Field(min_length=1, max_length=MAX_TURN)
+
+
+class VoiceName(Asked):
+    """The other way to name a voice."""
+
+    id: str = Field("", max_length=200)
+
+
+class SpokenLine(Asked):
+    """One line of a dialogue in several voices; without a voice that of the request speaks."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1, max_length=MAX_SPOKEN)
+    voice: str | VoiceName = ""
+
+
+class Speaking(Asked):
+    """How to speak, whatever the text.
+
+    `model` may name a speech model of ours; any other name takes the first. Ours beside OpenAI's
+    fields: `history`, `seed`, and `lexicon`, {word: respelling, or IPA between slashes}.
+    """
+
+    model: str = Field("repartee", max_length=200)
+    voice: str | VoiceName = ""
+    instructions: str | None = Field(None, max_length=MAX_INSTRUCTIONS)
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+    speed: float = Field(1.0, ge=0.25, le=4.0, allow_inf_nan=False)
+    history: list[HistoryTurn] = Field(default=[], max_length=MAX_HISTORY)
+    seed: int | None = Field(None, ge=0, lt=2**63 - MAX_LINES)
+    lexicon: dict[str, Any] = {}
+
+    @field_validator("lexicon")
+    @classmethod
+    def _checked_lexicon(cls, given: dict[str, Any]) -> dict[str, Any]:
+        Lexicon.of(given)
+        return given
+
+
+class SpeechRequest(Speaking):
+    """OpenAI's request; `input` may be a list of lines in several voices."""
+
+    input: str | list[SpokenLine] = Field(max_length=MAX_SPOKEN)
+    stream_format: Literal["audio", "sse"] = "audio"
+
+    @field_validator("input")
+    @classmethod
+    def _some_lines(cls, given: str | list[SpokenLine]) -> str | list[SpokenLine]:
+        if isinstance(given, list):
+            length = sum(len(line.text) for line in given)
+            if not 1 <= len(given) <= MAX_LINES or length > MAX_SPOKEN:
+                raise ValueError(
+                    f"{len(given)} lines of {length} characters; give 1 to {MAX_LINES} lines of at "
+                    f"most {MAX_SPOKEN} together"
+                )
+        return given
+
+
+def name_of(voice: str | VoiceName) -> str:
+    """The name of a voice, either way."""
+    return voice if isinstance(voice, str) else voice.id

@@ -1,0 +1,194 @@
+"""Several voices that speak one dialogue, each hearing the others."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from app.answering import AnySpeaker
+from data.audio import SAMPLE_RATE
+from data.errors import InputError
+from models.delivery.controls import check_controls, lines_of
+from models.reply_times import TimedWord, Word, shifted
+from models.speak_options import SpeakOptions
+
+USER, AGENT = 0, 1
+MAX_VOICES = 8
+
+
+@dataclass(frozen=True)
+class Line:
+    """A text and the voice that speaks it, all of it."""
+
+    voice: Any
+    text: str
+
+
+def lines_in(text: str, voice: Any, find: Callable[[str], Any]) -> list[Line]:
+    """The lines of a text: `voice` speaks where no control names another, whom `find` knows.
+
+    Raises:
+        InputError: a control is wrong, or names no voice.
+    """
+    return [Line(find(name) if name else voice, line) for name, line in lines_of(text)]
+
+
+@dataclass
+class _Part:
+    """A voice's own view of the dialogue: what others said counts as the user's."""
+
+    dialogue: Any
+    num_heard: int = 0  # of the lines
+
+
+@dataclass
+class _Said:
+    voice: str
+    text: str
+    samples: np.ndarray
+
+
+@dataclass
+class _Sum:
+    """What the replies so far came to."""
+
+    words: list[TimedWord] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    num_units: int = 0
+    retries: int = 0
+    busy_s: float = 0.0
+
+
+class Performance:
+    """Lines spoken one after the other; it has the face of a `models.reply.Reply`.
+
+    Args:
+        speaker: of all of them.
+        open_dialogue: opens a dialogue in which what came before the lines was heard.
+        lines: in their order, one at least.
+        options: of all; the seed of each line is one more than that of the line before.
+    """
+
+    def __init__(
+        self,
+        speaker: AnySpeaker,
+        open_dialogue: Callable[[], Any],
+        lines: Sequence[Line],
+        options: SpeakOptions,
+    ) -> None:
+        self._speaker, self._open, self._lines = speaker, open_dialogue, list(lines)
+        self._options = options
+        self._parts: dict[str, _Part] = {}
+        self._said: list[_Said] = []
+        self._given: list[np.ndarray] = []
+        self._cancelled = False
+        self._sum = _Sum()
+        self.complete = False
+        self.first_audio_ms: float | None = None
+        self._reply: Any = self._speak(0)  # what is wrong with the first is known at once
+        self.seed = int(self._reply.seed)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for number, line in enumerate(self._lines):
+            if self._cancelled:
+                return
+            if number:
+                self._reply = self._speak(number)
+            begun = len(self._given)
+            for chunk in self._reply:
+                self._given.append(chunk)
+                if self.first_audio_ms is None:
+                    self.first_audio_ms = self._reply.first_audio_ms
+                yield chunk
+            if self._cancelled:
+                return
+            self._finish(line, np.concatenate([np.zeros(0, np.float32), *self._given[begun:]]))
+        self.complete = True
+
+    def _speak(self, number: int) -> Any:
+        line, options = self._lines[number], self._options
+        part = self._parts.get(line.voice.name)
+        if part is None:
+            part = self._parts[line.voice.name] = _Part(self._open())
+        for said in self._said[part.num_heard :]:
+            if said.voice != line.voice.name:
+                self._speaker.hear(part.dialogue, USER, said.text, said.samples)
+        part.num_heard = number + 1  # its own line enters when it is committed
+        if options.seed is not None:
+            options = replace(options, seed=options.seed + number)
+        return self._speaker.speak(part.dialogue, line.text, line.voice, options)
+
+    def _finish(self, line: Line, samples: np.ndarray) -> None:
+        reply, done = self._reply, self._sum
+        start_s = self.duration_s - len(samples) / SAMPLE_RATE
+        done.words += [shifted(word, start_s) for word in reply.timed_words]
+        done.texts.append(reply.text)
+        done.num_units += reply.num_units
+        done.retries += reply.retries
+        done.busy_s += (reply.rtf or 0.0) * len(samples) / SAMPLE_RATE
+        self._said.append(_Said(line.voice.name, reply.text, samples))
+        reply.commit()
+        self._reply = None
+
+    @property
+    def timed_words(self) -> list[TimedWord]:
+        if self._reply is None:
+            return list(self._sum.words)
+        start_s = sum(len(said.samples) for said in self._said) / SAMPLE_RATE
+        return self._sum.words + [shifted(word, start_s) for word in self._reply.timed_words]
+
+    @property
+    def words(self) -> list[Word]:
+        return [(timed.word, timed.start, timed.end) for timed in self.timed_words]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._sum.texts)
+
+    @property
+    def num_units(self) -> int:
+        return self._sum.num_units + (self._reply.num_units if self._reply else 0)
+
+    @property
+    def retries(self) -> int:
+        return self._sum.retries
+
+    @property
+    def duration_s(self) -> float:
+        return sum(map(len, self._given)) / SAMPLE_RATE
+
+    @property
+    def rtf(self) -> float | None:
+        return self._sum.busy_s / self.duration_s if self.complete and self._given else None
+
+    def samples(self) -> np.ndarray:
+        return np.concatenate([np.zeros(0, np.float32), *self._given])
+
+    def cancel(self) -> None:
+        """Stops; never waits."""
+        self._cancelled = True
+        reply = self._reply
+        if reply is not None:
+            reply.cancel()
+
+
+def perform(
+    speaker: AnySpeaker,
+    open_dialogue: Callable[[], Any],
+    lines: Sequence[Line],
+    options: SpeakOptions,
+) -> Any:
+    """Begins to speak lines: a reply of `speaker` for one, a `Performance` for several.
+
+    Raises:
+        InputError: a line cannot be spoken (the first at once), or there are too many voices.
+    """
+    if len(lines) == 1:
+        return speaker.speak(open_dialogue(), lines[0].text, lines[0].voice, options)
+    for line in lines:
+        check_controls(line.text, options.delivery)
+    voices = {line.voice.name for line in lines}
+    if len(voices) > MAX_VOICES:
+        raise InputError(f"{len(voices)} voices speak; at most {MAX_VOICES} can in one dialogue")
+    return Performance(speaker, open_dialogue, lines, options)

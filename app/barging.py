@@ -13,6 +13,8 @@ import numpy as np
 
 from app.hearing import Ears, Heard
 from app.voice_activity import FRAME_MS
+from models.text import language_of
+from models.text.frontend import MANDARIN
 
 _MOSTLY = 0.6  # of speech that interrupts is voiced
 _LOOK_AHEAD_MS = 110  # what a look takes, at most, on an idle machine
@@ -33,8 +35,13 @@ _HUM = re.compile(
 class Glances(Protocol):
     """A recogniser that can say at once with what a short sound begins."""
 
-    def glance(self, samples: np.ndarray) -> "Future[str]":
-        """The first words of samples [T] at 24 kHz; may be wrong. Never waits."""
+    def glance(self, samples: np.ndarray, language: str) -> "Future[str]":
+        """The first words of samples [T] at 24 kHz; may be wrong. Never waits.
+
+        Args:
+            samples: the beginning of what is said.
+            language: "en" or "zh", in which it is heard; a recogniser that is set to one heeds it.
+        """
         ...
 
 
@@ -53,10 +60,13 @@ class Barging:
         self._glances = recognizer if isinstance(recognizer, Glances) else None
         self._look: Future[str] | None = None
         self._next_look_ms = 0.0
+        self._language = "en"
 
-    def begin(self, heard: Heard, interrupt_ms: int) -> None:
-        """Speech has begun; after `interrupt_ms` it may interrupt."""
+    def begin(self, heard: Heard, interrupt_ms: int, over: str) -> None:
+        """Speech has begun over an answer; after `interrupt_ms` it may interrupt. It is probably in
+        the language of what it answers, and there is no time to find out."""
         self.heard = heard
+        self._language = "zh" if language_of(over) == MANDARIN else "en"
         self._look = None
         self._next_look_ms = max(100, interrupt_ms - _LOOK_AHEAD_MS)
 
@@ -81,7 +91,7 @@ class Barging:
             return long_enough
         if self._look is None and ears.lasted_ms >= self._next_look_ms:
             self._next_look_ms = ears.lasted_ms + _NEXT_LOOK_MS
-            self._look = self._glances.glance(sound(self.heard.at))
+            self._look = self._glances.glance(sound(self.heard.at), self._language)
         if self._look is None or not self._look.done() or not long_enough:
             return False
         failed = self._look.cancelled() or self._look.exception() is not None

@@ -12,12 +12,14 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.manner import Manner
+from app.names import names_in
 from app.replies import Said
 from data.audio import SAMPLE_RATE
 from data.audio.pcm import from_bytes, to_bytes
@@ -28,6 +30,7 @@ from models.text.cutting import text_heard_until
 USER, AGENT = 0, 1
 _SHORTEST_S = 0.1
 _HISTORY_TURNS = 200
+_TURNS_WITH_NAMES = 6
 
 
 @dataclass
@@ -165,6 +168,11 @@ class DialogueHistory:
             Said(one.who, one.text, one.manner, partial(self.sound, one))
             for one in self.turns[-_HISTORY_TURNS:]
         ]
+
+    def names(self) -> tuple[str, ...]:
+        """Names in the last turns that were written; those that were recognised may be wrong."""
+        written = (turn for turn in reversed(self.turns) if turn.who == AGENT or turn.typed)
+        return names_in(turn.text for turn in islice(written, _TURNS_WITH_NAMES))
 
     def manners(self, who: int, voice: str = "") -> Sequence[Manner]:
         """How the turns of one side sounded: of the user, or of the agent in one voice."""

@@ -7,7 +7,7 @@ import numpy as np
 from app.hearing import Memory
 from data.audio import SAMPLE_RATE
 from data.errors import RepError
-from data.recognition.recognizer import FailedUtterance, Recognizer, Utterance
+from data.recognition.recognizer import FailedUtterance, Names, Recognizer, Utterance
 
 _TAIL_MS = 150  # of silence kept behind a turn
 _LONGEST_STRETCH = 25 * SAMPLE_RATE  # that is heard again as a whole after a pause
@@ -33,7 +33,14 @@ class Listening:
         timings: measured milliseconds, from the end of speech on.
     """
 
-    def __init__(self, number: int, start: int, recognizer: Recognizer, memory: Memory) -> None:
+    def __init__(
+        self,
+        number: int,
+        start: int,
+        recognizer: Recognizer,
+        memory: Memory,
+        names: Names = (),
+    ) -> None:
         self.number, self.start = number, start
         self.end = start
         self.voiced_ms = 0
@@ -44,7 +51,7 @@ class Listening:
         self.finished: float | None = None
         self.shown = ""
         self.timings: dict[str, float] = {}
-        self._recognizer, self._memory = recognizer, memory
+        self._recognizer, self._memory, self._names = recognizer, memory, names
         self._fed = self._stretch_start = start
         self._voiced_before_ms = 0  # it was reopened
         self._sound: np.ndarray | None = None
@@ -67,7 +74,7 @@ class Listening:
         if self._utterance is None:
             self._begin_stretch(until)
             try:
-                self._utterance = self._recognizer.open()
+                self._utterance = self._recognizer.open(names=self._names)
             except RepError as error:
                 self._utterance = FailedUtterance(error)
         self._utterance.push(self._memory.read(self._fed))

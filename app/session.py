@@ -76,7 +76,7 @@ class Session:
             clock,
             self._metrics,
         )
-        self._user = UserTurns(settings.hearing, recognizer, self.history.number, self._tell, judge)
+        self._user = UserTurns(settings.hearing, recognizer, self.history, self._tell, judge)
         self._barging = Barging(recognizer)
         self._active_at = clock()
 
@@ -252,7 +252,7 @@ class Session:
         if speaking is None or speaking.stop_by is not None:
             self._begin(heard)
         elif speaking.playback.begun or self._too_late_to_reopen(speaking):
-            self._barging.begin(heard, self.settings.interrupt_ms)
+            self._barging.begin(heard, self.settings.interrupt_ms, speaking.answer.text)
         else:
             self._reopen()
 

@@ -1,11 +1,10 @@
 """The user's side of a conversation: sound becomes turns, texts and turns wait for an answer."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from app.echo import EchoCanceller
 from app.hearing import MAX_TURN_S, SEMANTIC, Ears, Heard, HearingSettings, Memory
+from app.history import DialogueHistory
 from app.inbox import Inbox
 from app.level import Leveller
 from app.listening import Listening
@@ -26,7 +25,7 @@ class UserTurns:
     Args:
         hearing: when speech begins and ends.
         recognizer: shared by all sessions.
-        number: gives the number of the next turn.
+        history: of the conversation; gives the next turn its number, and names that may be said.
         emit: takes what goes to the listener.
         judge: of the ends of turns; without one no settings may ask for `semantic_vad`.
 
@@ -40,13 +39,13 @@ class UserTurns:
         self,
         hearing: HearingSettings,
         recognizer: Recognizer,
-        number: Callable[[], int],
+        history: DialogueHistory,
         emit: Emit,
         judge: TurnJudge | None = None,
     ) -> None:
         self.current: Listening | None = None
         self.inbox = Inbox()
-        self._recognizer, self._number, self._emit = recognizer, number, emit
+        self._recognizer, self._history, self._emit = recognizer, history, emit
         self._judge = judge
         self._asked_ms: list[int] = []  # silences of this pause at which the judge is still asked
         self.restart(hearing)
@@ -222,6 +221,7 @@ class UserTurns:
 
     def _opened(self, start: int, wordless: bool) -> Listening:
         recognizer = NoRecognizer() if wordless else self._recognizer
-        turn = Listening(self._number(), start, recognizer, self._memory)
+        names, number = self._history.names(), self._history.number()
+        turn = Listening(number, start, recognizer, self._memory, names)
         turn.wordless = wordless
         return turn

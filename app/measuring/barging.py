@@ -73,12 +73,15 @@ def _said_over(bench: Bench, kind: str, language: str, text: str, number: int) -
     sound[start : start + len(said)] += said
     settings = SessionSettings(hearing=HearingSettings(detection=SEMANTIC))
     long = np.resize(agent, round(_AGENT_S * SAMPLE_RATE))
-    with Conversation(bench.recognizer, bench.judge, settings, long) as conversation:
+    words = {"en": "Well, let me tell you.", "zh": "我来告诉你。"}[language]
+    with Conversation(bench.recognizer, bench.judge, settings, long, text=words) as conversation:
         conversation.begin()
         conversation.hear(sound)
         stops = [e["at"] for e in conversation.of("stop") if e["reason"] == "interrupted"]
+        glanced = conversation.recognizer.glanced
     after_ms = 1000 * (stops[0] - _BEFORE_S) if stops else None
-    return {"kind": kind, "language": language, "text": text, "stopped_ms": after_ms}
+    row: Row = {"kind": kind, "language": language, "text": text, "stopped_ms": after_ms}
+    return row | {"glanced": glanced}
 
 
 def _spoken(text: str, language: str, number: int, rng: random.Random) -> np.ndarray:

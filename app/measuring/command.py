@@ -43,9 +43,12 @@ def main(argv: list[str]) -> int:
     out = prepare_folder(args.out)
     until = time.monotonic() + 60 * args.minutes
     bench = Bench(
-        WhisperRecognizer(args.asr_model), TurnJudge(SmartTurn(find_smart_turn())),
-        tuple(args.data), args.count, args.seed,
-    )  # fmt: skip
+        WhisperRecognizer(args.asr_model, num_threads=args.asr_threads),
+        TurnJudge(SmartTurn(find_smart_turn())),
+        tuple(args.data),
+        args.count,
+        args.seed,
+    )
     try:
         for name in names:
             _show(PARTS[name][0](bench), out, until)
@@ -82,4 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("runs/hearing"), help="folder of what was measured"
     )
     parser.add_argument("--asr-model", default=DEFAULT_MODEL, help="Whisper's folder or name")
+    parser.add_argument(
+        "--asr-threads", type=int, default=2, help="of Whisper; 1 on a busy machine (default: 2)"
+    )
     return parser

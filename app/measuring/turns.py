@@ -8,6 +8,7 @@ ended; a person's pauses do all of that, so these scenes flatter.
 """
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ _PAUSES_S = (0.3, 1.5)
 _BEFORE_S, _AFTER_S = 0.5, 5.0
 _FIXED_MS = 500
 _CUT, _KNOWN = Asked(bar=at_most(8.0)), Asked(bar=at_most(400.0))
+# What the teacher reads wrong: figures, letters, Latin words in Mandarin.
+_UNSPOKEN = {"en": re.compile(r"[\d#@&/]|[A-Z]{2}"), "zh": re.compile(r"[\dA-Za-z]")}
 _FIRST_SOUND_MS = 300  # after the end is known, where a language model answers at once
 
 
@@ -63,8 +66,8 @@ def scenes_of(bench: Bench, language: str, num: int) -> list[Scene]:
     """As many scenes; a text comes again, at another place and in another voice, when all were."""
     rng = random.Random(f"{bench.seed} {language}")
     named = [name for name, v in kokoro_voices().items() if v.held_out and v.language == language]
-    texts = sorted({t.extra.get("spoken", t.text) for t in spoken_turns(bench.folders, language)})
-    texts = [text for text in texts if not any(c.isdigit() for c in text)]
+    texts = sorted({turn.text for turn in spoken_turns(bench.folders, language)})
+    texts = [text for text in texts if not _UNSPOKEN[language].search(text)]
     scenes: list[Scene] = []
     while len(scenes) < num:
         found = len(scenes)

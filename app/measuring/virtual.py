@@ -21,6 +21,7 @@ from app.settings import SessionSettings
 from app.speaking import Emitted, Sound
 from app.turn_ending import TurnJudge
 from data.audio import SAMPLE_RATE
+from data.recognition.recognizer import Names
 from data.recognition.whisper import Transcript
 from data.recognition.whisper_recognizer import WhisperRecognizer
 
@@ -71,6 +72,7 @@ class TimedRecognizer:
 
     Attributes:
         taken: every stretch that was recognised, dropped ones too.
+        glanced: what the looks at speech over the agent gave.
     """
 
     name = "whisper"
@@ -79,10 +81,13 @@ class TimedRecognizer:
 
     def __init__(self, inner: WhisperRecognizer, clock: VirtualClock) -> None:
         self.taken: list[Recognition] = []
+        self.glanced: list[str] = []
         self.languages = inner.languages
         self._inner, self._clock = inner, clock
 
-    def open(self, language: str | None = None, times: bool = False) -> "_TimedUtterance":
+    def open(
+        self, language: str | None = None, times: bool = False, names: Names = ()
+    ) -> "_TimedUtterance":
         """See `Recognizer`."""
         return _TimedUtterance(self, language)
 
@@ -94,9 +99,10 @@ class TimedRecognizer:
         self.taken.append(Recognition(self._clock.now, found, *spent))
         return self._clock.later(RECOGNITION_S, found.text)
 
-    def glance(self, samples: np.ndarray) -> "Future[str]":
+    def glance(self, samples: np.ndarray, language: str) -> "Future[str]":
         """See `Glances`."""
-        return self._clock.later(GLANCE_S, self._inner.glance(samples).result())
+        self.glanced.append(self._inner.glance(samples, language).result())
+        return self._clock.later(GLANCE_S, self.glanced[-1])
 
     def close(self) -> None:
         """See `Recognizer`; the model is another's."""
@@ -181,12 +187,15 @@ class _Recorded:
 
 
 class _GoesOn:
-    """A responder whose words nobody minds."""
+    """A responder that answers with a text."""
 
     name = "recorded"
 
+    def __init__(self, text: str) -> None:
+        self._text = text
+
     def reply(self, history: Sequence[Said]) -> Iterable[str]:
-        yield "Recorded words."
+        yield self._text
 
 
 class Conversation:
@@ -197,6 +206,7 @@ class Conversation:
         settings: of the session.
         agent: the sound [T] of the agent's answer, to which `begin` asks it.
         echo: gain and delay in seconds of the loudspeaker in the microphone.
+        text: of the answer.
 
     Attributes:
         clock: of this conversation.
@@ -211,6 +221,7 @@ class Conversation:
         settings: SessionSettings,
         agent: np.ndarray | None = None,
         echo: tuple[float, float] = (0.0, 0.0),
+        text: str = "Recorded words.",
     ) -> None:
         self.clock = VirtualClock()
         self.recognizer = TimedRecognizer(recognizer, self.clock)
@@ -223,7 +234,7 @@ class Conversation:
         self._all_sent = False
         self._volume = 1.0
         speaker: Any = _Recorded(np.zeros(0, np.float32) if agent is None else agent)
-        responders: Any = {"recorded": _GoesOn()}
+        responders: Any = {"recorded": _GoesOn(text)}
         self._session = Session(
             "measured", speaker, self.recognizer, responders, settings, self._receive,
             clock=self.clock, judge=self.judge,

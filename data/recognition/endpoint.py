@@ -8,6 +8,7 @@ import numpy as np
 
 from data.audio import SAMPLE_RATE, encode_audio, resample
 from data.errors import RepError
+from data.recognition.recognizer import Names
 
 KEY_VARIABLE = "ASR_API_KEY"
 _RATE = 16_000
@@ -30,7 +31,11 @@ class TranscriptionEndpoint:
         self._client = httpx.Client(timeout=timeout_s, headers=headers)
 
     def transcribe(
-        self, samples: np.ndarray, sample_rate: int = SAMPLE_RATE, language: str = ""
+        self,
+        samples: np.ndarray,
+        sample_rate: int = SAMPLE_RATE,
+        language: str = "",
+        names: Names = (),
     ) -> str:
         """The text of samples `[T]`.
 
@@ -38,12 +43,14 @@ class TranscriptionEndpoint:
             samples: float32, mono.
             sample_rate: in Hz.
             language: a code; empty lets the endpoint detect it.
+            names: that may occur.
 
         Raises:
             RepError: the endpoint could not be reached, refused, or answered with something else.
         """
         wav = encode_audio(resample(samples, sample_rate, _RATE), _RATE, "wav")
-        fields = {"model": self._model} | ({"language": language} if language else {})
+        fields = {"model": self._model, "language": language, "prompt": ", ".join(names)}
+        fields = {name: value for name, value in fields.items() if value}
         try:
             response = self._client.post(
                 self._url, files={"file": ("turn.wav", wav, "audio/wav")}, data=fields
@@ -73,9 +80,11 @@ class EndpointRecognizer:
         self._endpoint = TranscriptionEndpoint(base_url, model, key, timeout_s)
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="transcribe")
 
-    def open(self, language: str | None = None, times: bool = False) -> "_WholeUtterance":
+    def open(
+        self, language: str | None = None, times: bool = False, names: Names = ()
+    ) -> "_WholeUtterance":
         """See `Recognizer`."""
-        return _WholeUtterance(self._pool, self._endpoint)
+        return _WholeUtterance(self._pool, self._endpoint, names)
 
     def close(self) -> None:
         """See `Recognizer`."""
@@ -89,8 +98,10 @@ class _WholeUtterance:
     partial = ""
     words = language = None
 
-    def __init__(self, pool: ThreadPoolExecutor, endpoint: TranscriptionEndpoint) -> None:
-        self._pool, self._endpoint = pool, endpoint
+    def __init__(
+        self, pool: ThreadPoolExecutor, endpoint: TranscriptionEndpoint, names: Names
+    ) -> None:
+        self._pool, self._endpoint, self._names = pool, endpoint, names
         self._pieces: list[np.ndarray] = []
         self._future: Future[str] | None = None
         self._lock = threading.Lock()
@@ -103,7 +114,9 @@ class _WholeUtterance:
             if self._future is None:
                 sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
                 self._pieces.clear()
-                self._future = self._pool.submit(self._endpoint.transcribe, sound)
+                self._future = self._pool.submit(
+                    self._endpoint.transcribe, sound, names=self._names
+                )
             return self._future
 
     def abort(self) -> None:

@@ -21,6 +21,7 @@ _RECOGNITION_S = 300.0
 _LOOK_S = 0.2
 
 
+Names = tuple[str, ...]
 TimedWord = tuple[str, float, float]
 """A word and where it starts and ends, in seconds from the start of the utterance."""
 
@@ -77,12 +78,15 @@ class Recognizer(Protocol):
     @property
     def caveat(self) -> str: ...
 
-    def open(self, language: str | None = None, times: bool = False) -> Utterance:
+    def open(
+        self, language: str | None = None, times: bool = False, names: Names = ()
+    ) -> Utterance:
         """Begins an utterance.
 
         Args:
             language: one of `languages`; None leaves it to the recogniser.
             times: whether `Utterance.words` are wanted; they may cost time.
+            names: that may occur; a recogniser that cannot listen for them does without.
         """
         ...
 
@@ -135,7 +139,9 @@ class NoRecognizer:
     partial = ""
     words = language = None
 
-    def open(self, language: str | None = None, times: bool = False) -> "NoRecognizer":
+    def open(
+        self, language: str | None = None, times: bool = False, names: Names = ()
+    ) -> "NoRecognizer":
         """See `Recognizer`; it remembers nothing, so one serves all."""
         return self
 

@@ -22,7 +22,7 @@ import numpy as np
 from data.audio import SAMPLE_RATE, StreamResampler
 from data.audio.pcm import to_bytes
 from data.errors import MissingModelError, RepError
-from data.recognition.recognizer import TimedWord
+from data.recognition.recognizer import Names, TimedWord
 from data.recognition.sphinx_worker import HEADER, SPHINX_HZ, Frame, frames
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,9 @@ class SphinxRecognizer:
         """Waits until the first process has loaded its model."""
         return self._workers[0].ready.wait(timeout_s)
 
-    def open(self, language: str | None = None, times: bool = False) -> "SphinxUtterance":
+    def open(
+        self, language: str | None = None, times: bool = False, names: Names = ()
+    ) -> "SphinxUtterance":
         """See `data.recognition.recognizer.Recognizer`. A process that has died is replaced first.
 
         Raises:

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from data.audio import SAMPLE_RATE, resample
-from data.recognition.recognizer import TimedWord
+from data.recognition.recognizer import Names, TimedWord
 from data.recognition.whisper import LANGUAGES, WHISPER_HZ, Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
@@ -25,6 +25,7 @@ class WhisperRecognizer:
         model: a folder of weights, or a name that faster-whisper knows.
         language: "en" or "zh"; None finds it anew in each utterance.
         download: fetch weights that are not on this machine.
+        num_threads: of the processor that it uses.
 
     Raises:
         InputError, MissingModelError: as `find_whisper` does.
@@ -36,18 +37,24 @@ class WhisperRecognizer:
     caveat = ""
 
     def __init__(
-        self, model: str = DEFAULT_MODEL, language: str | None = None, download: bool = False
+        self,
+        model: str = DEFAULT_MODEL,
+        language: str | None = None,
+        download: bool = False,
+        num_threads: int = 2,
     ) -> None:
-        self._whisper = Whisper(find_whisper(model, download))
+        self._whisper = Whisper(find_whisper(model, download), num_threads=num_threads)
         self._language = language
         # One at a time: the model uses both of two cores already.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
         self._waiting = 0
         self._lock = threading.Lock()
 
-    def open(self, language: str | None = None, times: bool = False) -> "WhisperUtterance":
+    def open(
+        self, language: str | None = None, times: bool = False, names: Names = ()
+    ) -> "WhisperUtterance":
         """See `data.recognition.recognizer.Recognizer`."""
-        return WhisperUtterance(self, language or self._language, times)
+        return WhisperUtterance(self, language or self._language, times, names)
 
     def close(self) -> None:
         """See `data.recognition.recognizer.Recognizer`."""
@@ -59,30 +66,36 @@ class WhisperRecognizer:
         return self._waiting == 0
 
     def submit(
-        self, samples: np.ndarray, language: str | None, final: bool, times: bool
+        self,
+        samples: np.ndarray,
+        language: str | None,
+        final: bool,
+        times: bool,
+        names: Names = (),
     ) -> "Future[Transcript]":
         """Recognises samples `[T]` at 24 kHz when it is their turn."""
         with self._lock:
             self._waiting += 1
-        future = self._pool.submit(self._transcribe, samples, language, final, times)
+        future = self._pool.submit(self._transcribe, samples, language, final, times, names)
         future.add_done_callback(self._done)
         return future
 
-    def glance(self, samples: np.ndarray) -> "Future[str]":
+    def glance(self, samples: np.ndarray, language: str) -> "Future[str]":
         """Its first words, which may be wrong, at once. Never waits."""
         sound = resample(samples, SAMPLE_RATE, WHISPER_HZ)
-        return self._pool.submit(self._whisper.glance, sound, self._language or LANGUAGES[0])
+        return self._pool.submit(self._whisper.glance, sound, self._language or language)
 
     def _done(self, _: "Future[Transcript]") -> None:
         with self._lock:
             self._waiting -= 1
 
     def _transcribe(
-        self, samples: np.ndarray, language: str | None, final: bool, times: bool
+        self, samples: np.ndarray, language: str | None, final: bool, times: bool, names: Names
     ) -> Transcript:
         return self._whisper.transcribe(
             resample(samples, SAMPLE_RATE, WHISPER_HZ),
             language,
+            hotwords=", ".join(names) or None,
             word_times=times,
             hastily=not final,
         )
@@ -91,11 +104,14 @@ class WhisperRecognizer:
 class WhisperUtterance:
     """See `data.recognition.recognizer.Utterance`."""
 
-    def __init__(self, recognizer: WhisperRecognizer, language: str | None, times: bool) -> None:
+    def __init__(
+        self, recognizer: WhisperRecognizer, language: str | None, times: bool, names: Names
+    ) -> None:
         self.partial = ""
         self.words: tuple[TimedWord, ...] | None = None
         self.language: str | None = None
         self._recognizer, self._language, self._times = recognizer, language, times
+        self._names = names
         self._pieces: list[np.ndarray] = []
         self._unseen = 0
         self._agreement = Agreement()
@@ -131,7 +147,8 @@ class WhisperUtterance:
 
     def _submit(self, final: bool) -> "Future[Transcript]":
         sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
-        return self._recognizer.submit(sound, self._language, final, final and self._times)
+        times = final and self._times
+        return self._recognizer.submit(sound, self._language, final, times, self._names)
 
     def _looked(self, look: "Future[Transcript]") -> None:
         if not (look.cancelled() or look.exception() or self._aborted):

@@ -24,6 +24,9 @@ _FUNCTION_WORDS = {
         "的 在 跟 和 与 是 把 给 去 我 你 他 她 我们 要 想 就 也 从 对 这 那 因为 但是 所以".split()
     ),
 }
+_PARTICLES = frozenset(
+    "的 了 吗 呢 吧 啊 呀 嘛 着 过 得 地".split()
+)  # they cling to what is before
 _FILLERS = {"en": ("um", "uh"), "zh": ("嗯", "呃", "那个")}
 _WORD = re.compile(r"^[\w']+$")
 
@@ -40,11 +43,7 @@ def hesitant(text: str, language: str, rng: random.Random) -> tuple[str, str] | 
         None where the text has no place with two words before and after it.
     """
     words = _words(text, language)
-    places = [
-        at
-        for at in range(1, len(words) - 2)
-        if all(_WORD.match(word) for word in words[at : at + 2])
-    ]
+    places = [at for at in range(1, len(words) - 2) if _joins(*words[at : at + 3])]
     by_kind = {
         "filler": places,
         "function": [at for at in places if words[at].lower() in _FUNCTION_WORDS[language]],
@@ -58,6 +57,14 @@ def hesitant(text: str, language: str, rng: random.Random) -> tuple[str, str] | 
     comma, space = (", ", " ") if language == "en" else ("，", "")
     held = f"{comma}{rng.choice(_FILLERS[language])}" if kind == "filler" else ""
     return f"{space.join(words[: at + 1])}{held}{DASH}{space.join(words[at + 1 :])}", kind
+
+
+def _joins(before: str, after: str, last: str) -> bool:
+    """Whether two words stand in one clause, and something follows them."""
+    if not (_WORD.match(before) and _WORD.match(after) and re.search(r"\w", last)):
+        return False
+    begins = after[0].isupper() and after.lower() in _FUNCTION_WORDS["en"] and after != "I"
+    return not begins and after not in _PARTICLES
 
 
 def _words(text: str, language: str) -> list[str]:

@@ -54,9 +54,13 @@ class ToldRecognizer:
         self.error: Exception | None = None
         self.words: Any = None
         self.opened: list[ToldUtterance] = []
+        self.names: tuple[str, ...] = ()
 
-    def open(self, language: str | None = None, times: bool = False) -> ToldUtterance:
+    def open(
+        self, language: str | None = None, times: bool = False, names: Any = ()
+    ) -> ToldUtterance:
         self.opened.append(ToldUtterance(self))
+        self.names = names
         return self.opened[-1]
 
     def close(self) -> None: ...

@@ -24,8 +24,10 @@ class GlancingRecognizer(ToldRecognizer):
     def __init__(self, *glances: str) -> None:
         super().__init__("what was said")
         self.glances = list(glances)
+        self.language = ""
 
-    def glance(self, samples: np.ndarray) -> "Future[str]":
+    def glance(self, samples: np.ndarray, language: str) -> "Future[str]":
+        self.language = language
         future: Future[str] = Future()
         future.set_result(self.glances.pop(0))
         return future
@@ -79,6 +81,26 @@ def test_assent_ducks_the_agent_and_lets_it_go_on(glance: str) -> None:
     assert stage.of("restore")
     stage.wait(4.0)
     assert stage.one("reply.sent")
+
+
+@pytest.mark.parametrize(
+    ("answer", "language"),
+    [
+        (LONG, "en"),
+        ("我来告诉你，这张专辑是她的首张专辑，非常好听。", "zh"),
+        ("好的，我们可以去北京的动物园看熊猫。", "zh"),
+        ("Well, that is a long story, and I like it.", "en"),
+        ("这首歌叫 Hello，是一首很好听的歌曲。", "zh"),
+    ],
+)
+def test_speech_is_heard_in_the_language_of_what_it_answers(answer: str, language: str) -> None:
+    recognizer = GlancingRecognizer("Yeah", "Yeah")
+    long = " ".join([answer] * 20)  # four seconds at least
+    stage = Stage(responder=Says(long, "Fine."), recognizer=recognizer)
+    stage.session.write("go on")
+    stage.wait(0.5)
+    stage.say(np.concatenate([speechlike(0.5), silence(0.5)]))
+    assert recognizer.language == language
 
 
 def test_assent_that_becomes_a_sentence_stops_the_agent() -> None:

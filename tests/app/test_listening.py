@@ -1,6 +1,7 @@
 """A turn of the user between its first sample and its text."""
 
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,9 @@ def test_an_abort_reaches_every_stretch(num_stretches: int, is_open: bool) -> No
 
 
 class CannotOpen(ToldRecognizer):
-    def open(self, language: str | None = None, times: bool = False) -> ToldUtterance:
+    def open(
+        self, language: str | None = None, times: bool = False, names: Any = ()
+    ) -> ToldUtterance:
         raise RepError("the recogniser's process cannot be started")
 
 
@@ -47,7 +50,9 @@ def test_a_text_that_is_not_there_yet_is_not_an_error() -> None:
     class Waits(ToldRecognizer):
         future: Future[str] = Future()
 
-        def open(self, language: str | None = None, times: bool = False) -> ToldUtterance:
+        def open(
+            self, language: str | None = None, times: bool = False, names: Any = ()
+        ) -> ToldUtterance:
             utterance = super().open()
             utterance.finish = lambda: self.future  # type: ignore[method-assign]
             return utterance

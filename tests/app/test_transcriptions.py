@@ -203,7 +203,7 @@ class SlowRecognizer(ToldRecognizer):
         super().__init__()
         self.futures: list[Future[str]] = []
 
-    def open(self, language: str | None = None, times: bool = False) -> Any:
+    def open(self, language: str | None = None, times: bool = False, names: Any = ()) -> Any:
         utterance = super().open()
 
         def finish() -> "Future[str]":

@@ -39,7 +39,9 @@ class SlowWhisper:
 @pytest.fixture
 def whisper(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[WhisperRecognizer, SlowWhisper]]:
     model = SlowWhisper()
-    monkeypatch.setattr("data.recognition.whisper_recognizer.Whisper", lambda folder: model)
+    monkeypatch.setattr(
+        "data.recognition.whisper_recognizer.Whisper", lambda folder, num_threads: model
+    )
     monkeypatch.setattr(
         "data.recognition.whisper_recognizer.find_whisper", lambda name, download: name
     )

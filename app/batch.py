@@ -1,36 +1,24 @@
-"""`launch.py synth`: many replies from a JSONL file, with a manifest; goes on where it stopped."""
+"""Many replies from a JSONL file, with a manifest; a stopped run goes on where it was."""
 
-import argparse
 import contextlib
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from app.api.transcripts import Transcript, written
-from app.batch_items import Item, read_items
-from app.options import add_speaking, speak_options
+from app.batch_items import Item
+from app.past_turns import hear_turns
 from app.performance import Line, perform
-from app.reply import hear_turns
-from app.voices import load_speaker, resolve_voice, synthetic_fields
+from app.progress import progress_bar
+from app.voices import synthetic_fields
 from data.audio import SAMPLE_RATE, mark_of, write_audio
-from data.errors import InputError, OutputError
-from data.files import (
-    append_line,
-    atomic_write,
-    check_file,
-    clean_leftovers,
-    folder_lock,
-    prepare_folder,
-)
-from models.checkpoint import WEIGHTS, sha256
+from data.errors import OutputError
+from data.files import append_line, atomic_write
+from models.checkpoint import sha256
 from models.delivery.instructions import understand
 from models.predictors.table import PREDICTORS
 from models.predictors.thinker import Thinker
@@ -152,48 +140,56 @@ def run_batch(
     manifest = out / "manifest.jsonl"
     done = _still_good(manifest, out, digests)
     atomic_write(manifest, b"".join(map(_line, done.values())))
-    rows = [item for item in items if item.id not in done]
-    failures: list[tuple[str, str]] = []
-    bar = Progress(
-        TextColumn("speaking"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bar, ThreadPoolExecutor(jobs) as pool:
-        task = bar.add_task("", total=len(items), completed=len(items) - len(rows))
-        waiting = iter(rows)
-        running: dict[Future[Row], Item] = {}
-
-        def finish(future: Future[Row]) -> None:
-            item = running.pop(future)
-            try:
-                row = future.result()
-            except OutputError:
-                raise
-            except Exception as error:
-                failures.append((item.id, str(error)))
-            else:
-                _add_row(manifest, {**row, "made_from": digests[item.id]})
-
+    run = _Run(manifest, digests, speak)
+    with progress_bar("speaking") as bar, ThreadPoolExecutor(jobs) as pool:
+        task = bar.add_task("", total=len(items), completed=len(done.keys() & digests.keys()))
+        waiting = iter([item for item in items if item.id not in done])
         try:
-            while True:
-                while len(running) < jobs and (item := next(waiting, None)) is not None:
-                    running[pool.submit(speak, item)] = item
-                if not running:
-                    break
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    finish(future)
+            while run.fill(pool, waiting, jobs):
+                for future in wait(run.running, return_when=FIRST_COMPLETED).done:
+                    run.finish(future)
                     bar.advance(task)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 print("stopping after what is being spoken; run again to go on", file=sys.stderr)
-            for future in list(running):
+            for future in list(run.running):
                 with contextlib.suppress(OutputError):  # one has stopped the run already
-                    finish(future)
+                    run.finish(future)
             raise
-    return len(items) - len(failures), failures
+    return len(items) - len(run.failures), run.failures
+
+
+class _Run:
+    """The items that are being spoken, and those that failed, with the reason."""
+
+    def __init__(
+        self, manifest: Path, digests: Mapping[str, str], speak: Callable[[Item], Row]
+    ) -> None:
+        self.running: dict[Future[Row], Item] = {}
+        self.failures: list[tuple[str, str]] = []
+        self._manifest, self._digests, self._speak = manifest, digests, speak
+
+    def fill(self, pool: ThreadPoolExecutor, waiting: Iterator[Item], jobs: int) -> bool:
+        """Starts items until `jobs` are running; returns whether any is."""
+        while len(self.running) < jobs and (item := next(waiting, None)) is not None:
+            self.running[pool.submit(self._speak, item)] = item
+        return bool(self.running)
+
+    def finish(self, future: "Future[Row]") -> None:
+        """Waits for an item and notes what became of it.
+
+        Raises:
+            OutputError: its sound or its row cannot be written.
+        """
+        item = self.running.pop(future)
+        try:
+            row = future.result()
+        except OutputError:
+            raise
+        except Exception as error:
+            self.failures.append((item.id, str(error)))
+        else:
+            _add_row(self._manifest, {**row, "made_from": self._digests[item.id]})
 
 
 def _add_row(manifest: Path, row: Row) -> None:
@@ -229,64 +225,3 @@ def _still_good(manifest: Path, out: Path, digests: Mapping[str, str]) -> dict[s
 
 def _line(row: Row) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
-
-
-def main(argv: list[str]) -> int:
-    """Speaks a JSONL file: `id`, `text`, and if wanted `voice`, `dialogue`, `seed` and
-    `instructions`, a line."""
-    parser = argparse.ArgumentParser(prog="launch.py synth", description=main.__doc__)
-    parser.add_argument("items", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        help="replies at once, stepped together (default: 1, where a seed repeats bit by bit)",
-    )
-    parser.add_argument(
-        "--times",
-        nargs="+",
-        choices=TIMES,
-        default=[],
-        help="also write when each word sounds: as subtitles, or as JSON with its phones",
-    )
-    add_speaking(parser)
-    args = parser.parse_args(argv)
-    if args.jobs < 1:
-        raise InputError(f"--jobs is {args.jobs}; it must be 1 or more")
-    shared = speak_options(args, 0)  # before the models are loaded: they may be wrong
-    items = read_items(args.items)
-    prepare_folder(args.out)
-    kinds = ("wav", *args.times)
-    for name in ("manifest.jsonl", *(f"{item.id}.{kind}" for item in items for kind in kinds)):
-        check_file(args.out / name)
-    with folder_lock(args.out, "another synth"):
-        clean_leftovers(args.out)
-        return _synthesize(items, args, shared)
-
-
-def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOptions) -> int:
-    speaker, store = load_speaker(args.weights, args.device, args.predictor)
-    names = {item.id: [item.voice, *(name for name, _ in item.lines)] for item in items}
-    wanted = {name for several in names.values() for name in several}
-    voices = {name: resolve_voice(store, name) for name in sorted(wanted)}
-    speaking = {
-        "options": asdict(shared),
-        "times": sorted(args.times),
-        "predictor": args.predictor,
-        "weights": weights_of(args.weights or WEIGHTS, args.predictor),
-    }
-
-    def speak(item: Item) -> Row:
-        options = speak_options(args, item.seed)
-        return speak_item(speaker, item, voices, args.out, options, args.times)
-
-    digests = {
-        item.id: made_from(item, [voices[name] for name in names[item.id]], speaking)
-        for item in items
-    }
-    done, failures = run_batch(items, digests, args.out, args.jobs, speak)
-    for name, reason in failures:
-        print(f"failed: {name}: {reason}", file=sys.stderr)
-    print(f"{done} of {len(items)} spoken into {args.out}")
-    return 1 if failures else 0

@@ -4,7 +4,6 @@ Listening, mending texts and speakers, accepting and rejecting. What is decided 
 `data.ncssd.review`; this file holds the widgets alone.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +23,15 @@ HEADERS = ["turn", "speaker", "start", "end", "overlap", "confidence", "text"]
 _PAUSE_S = 0.25
 
 
-def main(argv: list[str]) -> int:
-    """Serves the page until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="launch.py build review")
-    parser.add_argument("dir", type=Path, help="what a build made")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=7861)
-    parser.add_argument("--auth", default="", metavar="USER:PASSWORD", help="asked of the page")
-    parser.add_argument("--no-auth", action="store_true", help="with --host: everybody may come in")
-    arguments = parser.parse_args(argv)
-    access = door(
-        arguments.host, arguments.auth, no_auth=arguments.no_auth, program="the review page"
-    )
-    app = create_app(Review(arguments.dir), access)
-    check_port(arguments.host, arguments.port)
+def serve(folder: Path, host: str, port: int, auth: str, no_auth: bool) -> None:
+    """Serves the page over what a build made until Ctrl-C."""
+    access = door(host, auth, no_auth=no_auth, program="the review page")
+    app = create_app(Review(folder), access)
+    check_port(host, port)
     import uvicorn
 
-    print(f"the review is at http://{arguments.host}:{arguments.port}/  (Ctrl-C ends it)")
-    uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=None, access_log=False)
-    return 0
+    print(f"the review is at http://{host}:{port}/  (Ctrl-C ends it)")
+    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
 
 
 def create_app(review: Review, access: AccessSettings | None = None) -> FastAPI:

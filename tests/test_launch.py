@@ -58,7 +58,7 @@ def test_what_the_system_refuses_is_one_line(
     def fail(_: list[str]) -> int:
         raise error
 
-    monkeypatch.setattr("app.reply.main", fail)
+    monkeypatch.setattr("app.cli.reply.main", fail)
     assert launch.run_verb("reply", []) == 2
     said = capfd.readouterr().err
     assert said.startswith("error: ") and line in said and said.count("\n") == 1

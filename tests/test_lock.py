@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import launch
-from data.synthetic.command import REQUIREMENTS
+from app.cli.data import REQUIREMENTS
 
 TEACHER_LOCK = REQUIREMENTS.name
 LOCKS = (launch.LOCK, launch.TEST_LOCK, launch.NO_DEPS_LOCK, TEACHER_LOCK)

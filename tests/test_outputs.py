@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import launch
-from app import batch, convert, reply, voices
+from app.cli import clone, reply, synth, voices
+from app.cli import eval as evaluation
+from app.cli import train as training
 from data.audio import write_audio
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
-from models.evaluation import command as evaluation
-from models.training import command as training
 from tests.app.voice_sound import espeak_voice
 from tests.data.ncssd import made
 from tests.disk import bad_places, files_of_at_most, names
@@ -37,7 +37,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made.write(root / "talk.wav", made.conversation(6))
     given = ["--name", "anna", "--consent", "she said so", "--transcript", "hi"]
     library = ["--library", str(root / "library"), "--weights", str(root / "weights")]
-    assert voices.clone([str(root / "sample.wav"), *given, *library]) == 0
+    assert clone.main([str(root / "sample.wav"), *given, *library]) == 0
     voices.main(["--library", str(root / "library"), "export", "anna", str(root / "anna.voice")])
     return root
 
@@ -99,8 +99,9 @@ def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: object, **__: object) -> None:
         raise AssertionError("the models were loaded before the output was looked at")
 
-    for module in (reply, batch, convert, voices):
+    for module in (reply, synth, clone):
         monkeypatch.setattr(module, "load_speaker", load)
+    monkeypatch.setattr("app.voices.load_speaker", load)
     monkeypatch.setattr(evaluation.Speaker, "load", load)
     monkeypatch.setattr(training, "prepare", load)
     for name in ("maker.read_clips", "report.score_build"):

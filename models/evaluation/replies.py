@@ -30,7 +30,7 @@ class Speaks(Protocol):
     def reconstruct(self, samples: np.ndarray) -> np.ndarray: ...
 
 
-# Options of a reply from its seed; `command.py` makes them, so that a test needs no models.
+# Options of a reply from its seed; `measures.py` makes them, so that a test needs no models.
 MakeOptions = Callable[[int], Any]
 
 

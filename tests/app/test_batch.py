@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from app import batch
+from app.batch_items import Item, read_items
+from app.cli import synth
 from data.audio import read_audio, write_audio
 from data.errors import InputError, OutputError
 from data.files import folder_lock
@@ -38,7 +40,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-def digests(items: list[batch.Item], **speaking: object) -> dict[str, str]:
+def digests(items: list[Item], **speaking: object) -> dict[str, str]:
     return {item.id: batch.made_from(item, [tiny_voices()[item.voice]], speaking) for item in items}
 
 
@@ -51,7 +53,7 @@ def manifest(out: Path) -> dict[str, dict]:
 @pytest.mark.parametrize("jobs", ["1", "3"])
 def test_items_become_files_and_a_manifest(weights: Path, tmp_path: Path, jobs: str) -> None:
     items, out = write(tmp_path / "items.jsonl", ROWS), tmp_path / "out"
-    assert batch.main([str(items), str(out), "--jobs", jobs, "--weights", str(weights)]) == 0
+    assert synth.main([str(items), str(out), "--jobs", jobs, "--weights", str(weights)]) == 0
     rows = manifest(out)
     assert set(rows) == {"a", "b", "c"}
     for row in rows.values():
@@ -74,7 +76,7 @@ def test_all_bad_lines_are_named_and_nothing_starts(tmp_path: Path) -> None:
     items = write(tmp_path / "items.jsonl", rows)
     items.write_text(items.read_text() + "\n{not json")
     with pytest.raises(InputError) as caught:
-        batch.read_items(items)
+        read_items(items)
     for number in range(2, 11):
         assert f"line {number}:" in str(caught.value)
     assert "line 1:" not in str(caught.value)
@@ -95,7 +97,7 @@ BAD_IDS = {
 
 def test_ids_are_any_plain_names_of_files(tmp_path: Path) -> None:
     rows = [{"id": id, "text": "x", "voice": "one"} for id in GOOD_IDS]
-    items = batch.read_items(write(tmp_path / "items.jsonl", rows))
+    items = read_items(write(tmp_path / "items.jsonl", rows))
     assert [item.id for item in items] == list(GOOD_IDS)
     done, failures = batch.run_batch(items, digests(items), tmp_path / "out", 2, speaking(tmp_path))
     assert (done, failures) == (len(items), [])
@@ -106,7 +108,7 @@ def test_ids_are_any_plain_names_of_files(tmp_path: Path) -> None:
 def test_what_an_id_may_not_hold_is_said(id: str, tmp_path: Path) -> None:
     path = write(tmp_path / "items.jsonl", [{"id": id, "text": "x", "voice": "one"}])
     with pytest.raises(InputError, match=f"line 1: the id .* holds .*{BAD_IDS[id]}") as caught:
-        batch.read_items(path)
+        read_items(path)
     assert "any characters but '/', '\\' and control characters" in str(caught.value)
     assert len(str(caught.value)) < 500
 
@@ -120,7 +122,7 @@ def test_ids_that_are_one_files_name_somewhere_are_refused(
 ) -> None:
     rows = [{"id": id, "text": "x", "voice": "one"} for id in (first, "other", second)]
     with pytest.raises(InputError, match=r"line 3: the id .* of line 1"):
-        batch.read_items(write(tmp_path / "items.jsonl", rows))
+        read_items(write(tmp_path / "items.jsonl", rows))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_ids_that_are_one_files_name_somewhere_are_refused(
 def test_lines_that_break_readers_are_named(line: str, tmp_path: Path) -> None:
     (tmp_path / "items.jsonl").write_text(line)
     with pytest.raises(InputError, match="line 1: "):
-        batch.read_items(tmp_path / "items.jsonl")
+        read_items(tmp_path / "items.jsonl")
 
 
 HALVES = (
@@ -150,18 +152,18 @@ def test_halves_of_characters_are_left_out(weights: Path, tmp_path: Path) -> Non
     rows = [{"id": str(n), "text": text, "voice": "one"} for n, text in enumerate(HALVES)]
     rows.append({"id": "turns", "text": "It is me.", "voice": "one", "dialogue": turns})
     items, out = write(tmp_path / "items.jsonl", rows), tmp_path / "out"
-    assert batch.main([str(items), str(out), "--weights", str(weights)]) == 0
+    assert synth.main([str(items), str(out), "--weights", str(weights)]) == 0
     found = manifest(out)
     assert len(found) == len(rows) and found["0"]["text"] == "Hi  there."
     times = {path.name: path.stat().st_mtime_ns for path in out.glob("*.wav")}
-    assert batch.main([str(items), str(out), "--weights", str(weights)]) == 0
+    assert synth.main([str(items), str(out), "--weights", str(weights)]) == 0
     assert times == {path.name: path.stat().st_mtime_ns for path in out.glob("*.wav")}
 
 
-def speaking(folder: Path) -> Callable[[batch.Item], dict[str, object]]:
+def speaking(folder: Path) -> Callable[[Item], dict[str, object]]:
     """Speaks a byte into `folder/out`."""
 
-    def speak(item: batch.Item) -> dict[str, object]:
+    def speak(item: Item) -> dict[str, object]:
         name = f"{item.id}.wav"
         (folder / "out" / name).write_bytes(b"x")
         return {"id": item.id, "file_name": name, "text": item.text, "seed": item.seed}
@@ -172,7 +174,7 @@ def speaking(folder: Path) -> Callable[[batch.Item], dict[str, object]]:
 def test_a_sound_has_its_row_or_is_not_there(tmp_path: Path) -> None:
     """On a disk that fills up in the manifest, with several at work."""
     rows = [{"id": f"{n:03}", "text": "x" * 100, "voice": "one"} for n in range(40)]
-    items = batch.read_items(write(tmp_path / "items.jsonl", rows))
+    items = read_items(write(tmp_path / "items.jsonl", rows))
     out = tmp_path / "out"
     with (
         files_of_at_most(4000),
@@ -185,10 +187,10 @@ def test_a_sound_has_its_row_or_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_sound_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
-    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+    items = read_items(write(tmp_path / "items.jsonl", ROWS))
     spoken = []
 
-    def speak(item: batch.Item) -> dict[str, object]:
+    def speak(item: Item) -> dict[str, object]:
         spoken.append(item.id)
         raise OutputError("cannot write it: No space left on device")
 
@@ -201,7 +203,7 @@ def test_one_run_at_a_time_holds_the_folder(weights: Path, tmp_path: Path) -> No
     items, out = write(tmp_path / "items.jsonl", ROWS), tmp_path / "out"
     out.mkdir()
     with folder_lock(out), pytest.raises(InputError, match="another synth is at work in"):
-        batch.main([str(items), str(out), "--weights", str(weights)])
+        synth.main([str(items), str(out), "--weights", str(weights)])
 
 
 def test_a_killed_run_goes_on(weights: Path, tmp_path: Path) -> None:
@@ -210,14 +212,14 @@ def test_a_killed_run_goes_on(weights: Path, tmp_path: Path) -> None:
     items, out = write(tmp_path / "items.jsonl", rows), tmp_path / "out"
     arguments = [str(items), str(out), "--weights", str(weights)]
     program = (
-        "import os, sys; from app import batch\n"
-        "speak, count = batch.speak_item, [0]\n"
+        "import os, sys; from app.cli import synth\n"
+        "speak, count = synth.speak_item, [0]\n"
         "def killed(*given):\n"
         "    count[0] += 1\n"
         "    row = speak(*given)\n"
         "    if count[0] == 3: os.kill(os.getpid(), 9)\n"
         "    return row\n"
-        "batch.speak_item = killed; sys.exit(batch.main(sys.argv[1:]))\n"
+        "synth.speak_item = killed; sys.exit(synth.main(sys.argv[1:]))\n"
     )
     for whole in (2, 4):
         done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=ROOT)
@@ -225,7 +227,7 @@ def test_a_killed_run_goes_on(weights: Path, tmp_path: Path) -> None:
         assert len(manifest(out)) == whole
         assert all(len(read_audio(path)) for path in out.glob("*.wav"))
     before = {id: (out / f"{id}.wav").stat().st_mtime_ns for id in manifest(out)}
-    assert batch.main(arguments) == 0
+    assert synth.main(arguments) == 0
     assert len(manifest(out)) == 6 and not list(out.glob(".part*"))
     assert before == {id: (out / f"{id}.wav").stat().st_mtime_ns for id in before}
 
@@ -234,15 +236,15 @@ def test_a_file_that_is_not_utf_8_is_said(tmp_path: Path) -> None:
     row = '{"id": "a", "text": "Grüße.", "voice": "one"}'
     (tmp_path / "items.jsonl").write_bytes(row.encode("latin-1"))
     with pytest.raises(InputError, match="not text in UTF-8"):
-        batch.read_items(tmp_path / "items.jsonl")
+        read_items(tmp_path / "items.jsonl")
     (tmp_path / "items.jsonl").write_text(row, encoding="utf-8-sig")  # as Windows writes it
-    assert batch.read_items(tmp_path / "items.jsonl")[0].text == "Grüße."
+    assert read_items(tmp_path / "items.jsonl")[0].text == "Grüße."
 
 
 def test_a_failing_item_does_not_stop_the_others(tmp_path: Path) -> None:
-    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+    items = read_items(write(tmp_path / "items.jsonl", ROWS))
 
-    def speak(item: batch.Item) -> dict[str, object]:
+    def speak(item: Item) -> dict[str, object]:
         if item.id == "b":
             raise RuntimeError("the disk is on fire")
         (tmp_path / "out" / f"{item.id}.wav").write_bytes(b"x")
@@ -255,10 +257,10 @@ def test_a_failing_item_does_not_stop_the_others(tmp_path: Path) -> None:
 
 def test_a_second_run_speaks_only_what_is_missing(tmp_path: Path) -> None:
     """A kill can cut the manifest's last line; only that item is spoken again."""
-    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+    items = read_items(write(tmp_path / "items.jsonl", ROWS))
     out, spoken = tmp_path / "out", []
 
-    def speak(item: batch.Item) -> dict[str, object]:
+    def speak(item: Item) -> dict[str, object]:
         spoken.append(item.id)
         (out / f"{item.id}.wav").write_bytes(b"x")
         return {"id": item.id, "file_name": f"{item.id}.wav", "text": item.text, "seed": item.seed}
@@ -287,7 +289,7 @@ def test_what_would_sound_otherwise_is_spoken_again(weights: Path, tmp_path: Pat
     def again(*options: str, **changes: object) -> bool:
         row.update(changes)
         write(path, [row])
-        assert batch.main([str(path), str(out), "--weights", str(folder), *options]) == 0
+        assert synth.main([str(path), str(out), "--weights", str(folder), *options]) == 0
         made.append(str(manifest(out)["a"]["made_from"]))
         return made[-1] != "".join(made[-2:-1])
 
@@ -305,15 +307,15 @@ def test_what_would_sound_otherwise_is_spoken_again(weights: Path, tmp_path: Pat
     assert not again()  # it does not speak here
     (folder / "prior.json").write_text("{}")
     assert batch.weights_of(folder, "gpt-talker") != batch.weights_of(weights, "gpt-talker")
-    item, voices = batch.read_items(path)[0], tiny_voices()
+    item, voices = read_items(path)[0], tiny_voices()
     assert batch.made_from(item, [voices["one"]], {}) != batch.made_from(item, [voices["two"]], {})
 
 
 def test_rows_of_items_that_are_not_asked_for_stay(tmp_path: Path) -> None:
-    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+    items = read_items(write(tmp_path / "items.jsonl", ROWS))
     out = tmp_path / "out"
 
-    def speak(item: batch.Item) -> dict[str, object]:
+    def speak(item: Item) -> dict[str, object]:
         (out / f"{item.id}.wav").write_bytes(b"x")
         return {"id": item.id, "file_name": f"{item.id}.wav", "text": item.text, "seed": item.seed}
 
@@ -326,10 +328,10 @@ def test_rows_of_items_that_are_not_asked_for_stay(tmp_path: Path) -> None:
 
 
 def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
-    items = batch.read_items(write(tmp_path / "items.jsonl", ROWS))
+    items = read_items(write(tmp_path / "items.jsonl", ROWS))
     out = tmp_path / "out"
 
-    def speak(item: batch.Item) -> dict[str, object]:
+    def speak(item: Item) -> dict[str, object]:
         if item.id == "b":
             raise KeyboardInterrupt
         (out / f"{item.id}.wav").write_bytes(b"x")
@@ -342,7 +344,7 @@ def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
 
 def test_a_line_without_a_voice_takes_the_default(tmp_path: Path) -> None:
     path = write(tmp_path / "items.jsonl", [{"id": "a", "text": "Hello."}])
-    assert [item.voice for item in batch.read_items(path)] == [""]
+    assert [item.voice for item in read_items(path)] == [""]
     path = write(tmp_path / "items.jsonl", [{"id": "a", "text": "Hello.", "voice": 3}])
     with pytest.raises(InputError, match='"voice" must be a string'):
-        batch.read_items(path)
+        read_items(path)

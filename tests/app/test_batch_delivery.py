@@ -9,6 +9,7 @@ import pytest
 
 from app import batch
 from app.batch_items import read_items
+from app.cli import synth
 from data.audio import read_audio
 from data.errors import InputError
 from models.speaker import SpeakOptions
@@ -31,7 +32,7 @@ def test_times_are_written_beside_the_sound(tmp_path: Path) -> None:
     )
     out = tmp_path / "out"
     argv = [str(source), str(out), "--weights", str(weights), "--times", "srt", "vtt", "json"]
-    assert batch.main(argv) == 0
+    assert synth.main(argv) == 0
     rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     assert [row["voice"] for row in rows] == ["one"] * 3  # none was named: the first
     assert rows[1]["voices"] == ["one", "two"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app import bench
+from app.cli import bench
 from data.errors import InputError
 from tests.tiny import save_tiny
 

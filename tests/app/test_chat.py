@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from app import chat, review
 from app.access import AccessSettings, check_port, is_loopback
+from app.cli import build, chat
+from app.logs import log_to_stderr
 from data.errors import InputError
 
 
 def parsed(*argv: str) -> argparse.Namespace:
-    return chat._parser("chat").parse_args(list(argv))
+    return chat.serving_parser("chat", "").parse_args(list(argv))
 
 
 def test_it_binds_to_this_machine_only_unless_told() -> None:
@@ -28,7 +29,7 @@ def test_an_open_host_wants_credentials_or_a_word(host: str, tmp_path: Path) -> 
     """It was only warned of."""
     for door in (
         lambda *more: chat.access_settings(parsed("--host", host, *more)),
-        lambda *more: review.main([str(tmp_path), "--host", host, *more]),
+        lambda *more: build.main(["review", str(tmp_path), "--host", host, *more]),
     ):
         with pytest.raises(InputError, match=r"--auth USER:PASSWORD or --token, or --no-auth"):
             door()
@@ -36,7 +37,7 @@ def test_an_open_host_wants_credentials_or_a_word(host: str, tmp_path: Path) -> 
     for given in (("--token", "long-enough"), ("--auth", "a:b")):
         assert chat.access_settings(parsed("--host", host, *given)).guarded
     with pytest.raises(InputError, match="no finished build"):
-        review.main([str(tmp_path), "--host", host, "--no-auth"])
+        build.main(["review", str(tmp_path), "--host", host, "--no-auth"])
 
 
 @pytest.mark.parametrize("auth", ["nobody", ":x", "x:"])
@@ -89,7 +90,7 @@ def test_settings_from_the_command_line_are_checked() -> None:
 
 
 def test_a_page_that_is_open_at_the_end_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
-    chat._log(as_json=False)
+    log_to_stderr(as_json=False)
     logger = logging.getLogger("uvicorn.error")
     for error in (asyncio.CancelledError("the end"), OSError("the disk is full")):
         try:
@@ -105,7 +106,7 @@ def test_a_server_short_of_files_does_not_fill_the_disk_with_its_log(
     as_json: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = logging.getLogger().handlers[:]
-    chat._log(as_json)
+    log_to_stderr(as_json)
     try:
         for _ in range(2000):  # as asyncio does within a second
             trouble = OSError(24, "Too many open files")

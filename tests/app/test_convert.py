@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.convert import main
+from app.cli.data import main
 from data.audio import read_audio
 from data.dialogue import Dialogue, Turn, check_ncssd, read_ncssd, write_ncssd_dialogue
 from data.errors import InputError

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from app.corpus import spell
+from app.cli.data import SPELL
 
 
 @pytest.mark.parametrize(
@@ -19,9 +19,9 @@ from app.corpus import spell
     ],
 )
 def test_numbers_are_spelt_in_the_language_of_the_text(text: str, spoken: str) -> None:
-    assert spoken in spell(text)
-    assert not any(character.isdigit() for character in spell(text))
+    assert spoken in SPELL(text)
+    assert not any(character.isdigit() for character in SPELL(text))
 
 
 def test_it_travels_to_workers() -> None:
-    assert pickle.loads(pickle.dumps(spell)) is spell
+    assert pickle.loads(pickle.dumps(SPELL))("7 pm") == SPELL("7 pm")

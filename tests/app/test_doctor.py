@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.doctor import bundled
+from app.cli.doctor import bundled
 from models.checkpoint import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,9 @@ def test_a_bundle_is_held_against_its_checksums(tmp_path: Path) -> None:
 
 def test_it_speaks_where_nothing_is_installed() -> None:
     """With `-S` no installed package can be imported."""
-    code = "import sys; sys.path.insert(0, '.'); from app.doctor import main; sys.exit(main([]))"
+    code = (
+        "import sys; sys.path.insert(0, '.'); from app.cli.doctor import main; sys.exit(main([]))"
+    )
     result = subprocess.run(
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT
     )

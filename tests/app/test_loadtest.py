@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import loadtest, talker
-from app.loadtest import Server, drive, main, mixed, strange_voices, summarise
+from app import talker
+from app.cli import loadtest
+from app.cli.loadtest import Server, drive, main, mixed, strange_voices, summarise
 from app.machine import Load, MachineWatch
 from app.talker import Outcome
 from data.errors import InputError, RepError

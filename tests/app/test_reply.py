@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app import reply
+from app.cli import reply
 from data.audio import read_audio, write_audio
 from data.errors import InputError
 from models.checkpoint import WEIGHTS

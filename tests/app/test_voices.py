@@ -10,9 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from app.cli.clone import main as clone
+from app.cli.voices import main
 from app.library import Library, read_voice_file
 from app.voice_sample import MAX_SAMPLE_S, clean_sample, similarity
-from app.voices import clone, load_speaker, main
+from app.voices import load_speaker
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
 from models.voice import Voice

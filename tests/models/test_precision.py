@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import nn
 
+from app.cli.train import main
 from data.errors import InputError
 from kernels.int8_linear import Int8Linear
 from kernels.processor import has_bf16
 from models import precision
-from models.training.command import main
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -89,7 +89,7 @@ def test_a_run_begins_by_saying_its_precision(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("models.training.command.prepare", stop)
+    monkeypatch.setattr("app.cli.train.prepare", stop)
     monkeypatch.setattr("logging.basicConfig", lambda **_: None)  # it would end what caplog hears
     options = ["style", "--data", str(tmp_path), "--out", str(tmp_path), "--precision", choice]
     with caplog.at_level(logging.INFO), pytest.raises(KeyboardInterrupt):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.build import main
 from data.errors import InputError, MissingModelError
 from data.ncssd import needs
-from data.ncssd.command import main
 from data.ncssd.config import BuildConfig
 from data.ncssd.sources import find_media, read_sources
 
@@ -74,7 +74,7 @@ def test_what_a_build_made_is_no_input_of_the_next(tmp_path):
 def test_settings_that_cannot_be_are_refused_before_any_work(tmp_path, arguments, says):
     (tmp_path / "a.wav").write_bytes(b"x")
     code = (
-        "import sys; from data.ncssd.command import main; from data.errors import RepError\n"
+        "import sys; from app.cli.build import main; from data.errors import RepError\n"
         "try: sys.exit(main(sys.argv[1:]))\n"
         "except RepError as error: print(error); sys.exit(2)"
     )

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.build import main
 from data import dialogue
 from data.audio import write_audio
 from data.dialogue import check_ncssd, read_ncssd
 from data.ncssd import pipeline
-from data.ncssd.command import main
 from data.ncssd.engine import Pool, Serial
 from data.ncssd.export import padded
 from data.ncssd.pipeline import STAGES, build

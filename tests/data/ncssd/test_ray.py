@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.cli.build import main
 from data.errors import InputError, MissingModelError
-from data.ncssd.command import main
 from data.ncssd.engine import Serial, run_stage
 from data.ncssd.stage import Context, Stage
 from data.ncssd.store import Row

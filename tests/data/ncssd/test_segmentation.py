@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from app.cli.build import main
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.errors import InputError
 from data.ncssd import segmentation_training
-from data.ncssd.command import main
 from data.ncssd.features import harmonics
 from data.ncssd.powerset import PERMUTATIONS
 from data.ncssd.segmentation import (

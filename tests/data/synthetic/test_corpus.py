@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from data.command import main
+from app.cli.data import main
 from data.dialogue import check_ncssd, read_ncssd
 from data.errors import InputError
 from data.files import PART
@@ -106,7 +106,7 @@ def test_a_longer_corpus_begins_with_the_shorter(
 def test_killed_outright_it_goes_on(corpus: Path, recipe: Recipe, tmp_path: Path) -> None:
     """Workers end with their parent, half a dialogue is not seen, and the rest is made once."""
     root = tmp_path / "killed"
-    program = "import sys; from data.command import main; sys.exit(main(sys.argv[1:]))"
+    program = "import sys; from app.cli.data import main; sys.exit(main(sys.argv[1:]))"
     arguments = command(recipe, root, hours=50)
     process = subprocess.Popen(
         [sys.executable, "-c", f"if __name__ == '__main__':\n {program}", *arguments],

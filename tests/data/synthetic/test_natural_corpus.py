@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data.command import main
+from app.cli.data import main
 from data.dialogue import check_ncssd, read_ncssd
 from data.synthetic.kokoro.store import default_store
 from data.synthetic.kokoro.voices import kokoro_voices

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data.command import main
+from app.cli.data import main
 from data.errors import InputError
 from data.synthetic.published import convert
 from data.synthetic.texts import read_texts

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from app.cli import eval as command
+from app.cli.eval import COUNTS, main, make_parser
 from data.errors import InputError
 from models.device import parse_device
-from models.evaluation import command
 from models.evaluation.codecs import AcousticCodec, LatentCodec, SemanticCodec
-from models.evaluation.command import COUNTS, main, make_parser
 from models.evaluation.sets import Item
 from models.speaker import Speaker
 from models.vocoder.acoustic_decoder import AcousticDecoder

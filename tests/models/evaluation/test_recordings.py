@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import eval as command
 from data.audio import write_audio
 from data.errors import InputError
-from models.evaluation import command, recordings
+from models.evaluation import recordings
 from models.evaluation.panel import Panel
 from models.evaluation.recordings import find_recordings, recordings_set
 from models.evaluation.seed_tts import seed_tts_set

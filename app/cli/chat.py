@@ -1,8 +1,6 @@
-"""`launch.py chat`: the page and its server; `launch.py serve`: the server without the page."""
+"""`launch.py chat`: the page and its server."""
 
 import argparse
-import asyncio
-import json
 import logging
 import os
 import sys
@@ -16,6 +14,7 @@ from app.chat_endpoint import ChatEndpoint
 from app.discovery import PORTS, FoundModel, find_language_models
 from app.hearing import MOST_PATIENT_MS, SEMANTIC, SERVER, HearingSettings
 from app.hub import Engines, HubSettings
+from app.logs import log_to_stderr
 from app.memory import few_heaps, keep_for_good
 from app.replies import CONTEXT_TOKENS, SPEECH_TO_SPEECH, Briefing, Responder, checked_prompt
 from app.scripted import ScriptedResponder
@@ -37,18 +36,29 @@ _LEAST_CONTEXT = 256
 
 def main(argv: list[str]) -> int:
     """Serves the page until Ctrl-C."""
-    return _run(_parser("chat").parse_args(argv), page=True)
+    parser = serving_parser("chat", main.__doc__)
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    return run(parser.parse_args(argv), page=True)
 
 
-def main_serve(argv: list[str]) -> int:
-    """Serves the HTTP and WebSocket routes, without the page, until Ctrl-C."""
-    return _run(_parser("serve").parse_args(argv), page=False)
+def serving_parser(verb: str, description: str | None) -> argparse.ArgumentParser:
+    """The options that `chat` and `serve` share."""
+    parser = argparse.ArgumentParser(prog=f"launch.py {verb}", description=description)
+    _add_access(parser)
+    _add_language_model(parser)
+    _add_recognition(parser)
+    _add_turns(parser)
+    add = parser.add_argument
+    add("--voice", default="", help="the agent's voice at first (default: the first)")
+    add("--max-sessions", type=int, default=8, help="conversations at once")
+    add("--idle-minutes", type=float, default=10.0, help="after which a conversation ends")
+    add("--weights", type=Path, help="a folder of models instead of the bundled ones")
+    add("--device", default="cpu", help="cpu or cuda")
+    add("--log-json", action="store_true", help="a JSON object a line")
+    return parser
 
 
-def _parser(verb: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"launch.py {verb}", description=main.__doc__ if verb == "chat" else main_serve.__doc__
-    )
+def _add_access(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to bind to (default: this machine only)")
     add("--port", type=int, default=7860)
@@ -64,6 +74,10 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     )
     add("--ssl-keyfile", type=Path, help="with --ssl-certfile: serve HTTPS")
     add("--ssl-certfile", type=Path)
+
+
+def _add_language_model(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--llm-base-url",
         default="",
@@ -79,6 +93,10 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         help=f"of the conversation that it is told, oldest turns left out ({CONTEXT_TOKENS})",
     )
     add("--system-prompt", default="", help="what it is told first (default: to speak briefly)")
+
+
+def _add_recognition(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--asr",
         choices=("auto", "whisper", "pocketsphinx", "endpoint"),
@@ -93,7 +111,10 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         "key: ASR_API_KEY",
     )
     add("--asr-language", choices=("en", "zh"), help="what is spoken (default: found anew)")
-    add("--voice", default="", help="the agent's voice at first (default: the first)")
+
+
+def _add_turns(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--turn-detection",
         choices=("auto", SEMANTIC, SERVER),
@@ -104,22 +125,15 @@ def _parser(verb: str) -> argparse.ArgumentParser:
     add("--eagerness", choices=tuple(MOST_PATIENT_MS), default="auto", help="of semantic_vad")
     add("--silence-ms", type=int, default=500, help="silence that ends a turn by server_vad")
     add("--vad", choices=DETECTORS, default=DETECTORS[0], help="who tells speech from other sound")
-    add("--max-sessions", type=int, default=8, help="conversations at once")
-    add("--idle-minutes", type=float, default=10.0)
-    add("--weights", type=Path, help="a folder of models instead of the bundled ones")
-    add("--device", default="cpu")
-    add("--log-json", action="store_true", help="a JSON object a line")
-    if verb == "chat":
-        add("--no-browser", action="store_true", help="do not open a browser")
-    return parser
 
 
-def _run(args: argparse.Namespace, page: bool) -> int:
+def run(args: argparse.Namespace, page: bool) -> int:
+    """Serves until Ctrl-C, with or without the page."""
     import uvicorn
 
     from app.server import SOCKET_OPTIONS, ServerSettings, create_app
 
-    _log(args.log_json)
+    log_to_stderr(args.log_json)
     few_heaps()
     access = access_settings(args)
     hub_settings(args)  # what is wrong with the command line is said before models load
@@ -286,56 +300,3 @@ def _open_browser(server: object, url: str) -> None:
     while not getattr(server, "started", False):
         time.sleep(0.1)
     webbrowser.open(url)
-
-
-class _JsonLines(logging.Formatter):
-    """Structured logs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": round(record.created, 3),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def _not_cut_off(record: logging.LogRecord) -> bool:
-    """Pages that are still open when the server ends are cut off; that is no error."""
-    return not (record.exc_info and record.exc_info[0] is asyncio.CancelledError)
-
-
-class _OutOfFiles(logging.Filter):
-    """asyncio logs a trace for each connection that it cannot accept, thousands a second: a server
-    that is short of open files would fill the disk too. One line in ten seconds says as much."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: float | None = None
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.name != "asyncio" or "out of system resource" not in str(record.msg):
-            return True
-        if self._said is not None and record.created - self._said < 10:
-            return False
-        self._said = record.created
-        record.msg = (
-            "connections cannot be accepted: too many files are open; raise the limit (ulimit -n)"
-        )
-        record.args, record.exc_info = (), None
-        return True
-
-
-def _log(as_json: bool) -> None:
-    handler = logging.StreamHandler()
-    handler.addFilter(_not_cut_off)
-    handler.addFilter(_OutOfFiles())
-    handler.setFormatter(
-        _JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    )
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for chatty in ("httpx", "faster_whisper"):  # a line for each request, each utterance
-        logging.getLogger(chatty).setLevel(logging.WARNING)

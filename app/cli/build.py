@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import logging
 import os
 import resource
 import sys
@@ -13,15 +12,6 @@ from data.errors import InputError, MissingModelError
 from data.files import check_file, check_folder, prepare_file, prepare_folder
 from data.ncssd.config import BuildConfig, read_config
 
-_SUBCOMMANDS = (
-    "report",
-    "truth",
-    "score",
-    "train-segmentation",
-    "train-voices",
-    "train-one-person",
-)
-
 
 def main(argv: list[str]) -> int:
     """Runs `build INPUT... --out DIR` or one of its subcommands; returns the exit status.
@@ -30,14 +20,7 @@ def main(argv: list[str]) -> int:
         RepError: what came cannot be used, or a model is absent.
     """
     if argv and argv[0] in _SUBCOMMANDS:
-        return {
-            "report": _report,
-            "truth": _truth,
-            "score": _score,
-            "train-segmentation": _train_segmentation,
-            "train-voices": _train_voices,
-            "train-one-person": _train_one_person,
-        }[argv[0]](argv[1:])
+        return _SUBCOMMANDS[argv[0]](argv[1:])
     return _build(argv)
 
 
@@ -60,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="launch.py build",
         description="Turns raw video and audio into two-speaker conversations in NCSSD layout.",
-        epilog=f"Also: launch.py build {'|'.join((*_SUBCOMMANDS, 'review'))} --help",
+        epilog=f"Also: launch.py build {'|'.join(_SUBCOMMANDS)} --help",
     )
     add = parser.add_argument
     add("inputs", nargs="+", type=Path, metavar="INPUT", help="media files, or folders of them")
@@ -180,6 +163,23 @@ def _report(argv: list[str]) -> int:
     from data.ncssd.report import write_report
 
     print(write_report(arguments.dir))
+    return 0
+
+
+def _review(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="launch.py build review",
+        description="Serves the page on which a person judges the dialogues, until Ctrl-C.",
+    )
+    parser.add_argument("dir", type=Path, help="what a build made")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=7861)
+    parser.add_argument("--auth", default="", metavar="USER:PASSWORD", help="asked of the page")
+    parser.add_argument("--no-auth", action="store_true", help="with --host: everybody may come in")
+    arguments = parser.parse_args(argv)
+    from app.review import serve
+
+    serve(arguments.dir, arguments.host, arguments.port, arguments.auth, arguments.no_auth)
     return 0
 
 
@@ -313,6 +313,12 @@ def _check_weights(out: Path) -> None:
     prepare_file(out, make_folder=True)
 
 
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    raise SystemExit(main(sys.argv[1:]))
+_SUBCOMMANDS = {
+    "report": _report,
+    "review": _review,
+    "truth": _truth,
+    "score": _score,
+    "train-segmentation": _train_segmentation,
+    "train-voices": _train_voices,
+    "train-one-person": _train_one_person,
+}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights"
+WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "weights"
 NEEDED = ("torch", "torchaudio", "gradio", "soundfile", "av", "phonemizer", "webrtcvad")
 
 

@@ -1,0 +1,39 @@
+"""`launch.py clone`: a voice from a few seconds of one person speaking."""
+
+import argparse
+import time
+from pathlib import Path
+
+from app.library import Library
+from app.voice_sample import MAX_SAMPLE_S
+from app.voices import load_speaker, read_clips, recognised
+from models.checkpoint import WEIGHTS
+from models.voice import load_voices
+
+
+def main(argv: list[str]) -> int:
+    """Clones a voice from a few seconds of one person speaking, and keeps it by name."""
+    parser = argparse.ArgumentParser(prog="launch.py clone", description=main.__doc__)
+    parser.add_argument("sample", type=Path, nargs="+", help="audio files of the same voice")
+    parser.add_argument("--name", required=True)
+    parser.add_argument(
+        "--consent", required=True, help="who allows the use of the voice, in your words"
+    )
+    parser.add_argument("--transcript", help="of the sample (default: as recognised)")
+    parser.add_argument("--language", default="en")
+    parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
+    parser.add_argument("--library", type=Path, help="the folder of cloned voices")
+    args = parser.parse_args(argv)
+    library = Library(args.library, load_voices(args.weights or WEIGHTS))
+    library.prepare(args.name, args.consent)  # before the models load
+    _, store = load_speaker(args.weights, library=library)
+    transcribe = recognised if args.transcript is None else lambda samples: args.transcript
+    started = time.perf_counter()
+    facts, sample = store.clone_and_keep(
+        read_clips(args.sample), args.name, args.consent, transcribe, args.language
+    )
+    print(f"{args.name}: {sample.verdict}; at most {MAX_SAMPLE_S:.0f} s are used")
+    print(f"cloned and kept in {time.perf_counter() - started:.2f} s")
+    print(f"it says: {facts.transcript or '(nothing was recognised)'}")
+    print(f'now: python3 launch.py reply --voice {args.name} --text "..." --out reply.wav')
+    return 0

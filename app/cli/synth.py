@@ -1,0 +1,76 @@
+"""`launch.py synth`: many replies from a JSONL file, with a manifest; goes on where it stopped."""
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from app.batch import TIMES, Row, made_from, run_batch, speak_item, weights_of
+from app.batch_items import Item, read_items
+from app.options import add_speaking, speak_options
+from app.voices import load_speaker, resolve_voice
+from data.errors import InputError
+from data.files import check_file, clean_leftovers, folder_lock, prepare_folder
+from models.checkpoint import WEIGHTS
+from models.speaker import SpeakOptions
+
+
+def main(argv: list[str]) -> int:
+    """Speaks a JSONL file: `id`, `text`, and if wanted `voice`, `dialogue`, `seed` and
+    `instructions`, a line."""
+    parser = argparse.ArgumentParser(prog="launch.py synth", description=main.__doc__)
+    parser.add_argument("items", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="replies at once, stepped together (default: 1, where a seed repeats bit by bit)",
+    )
+    parser.add_argument(
+        "--times",
+        nargs="+",
+        choices=TIMES,
+        default=[],
+        help="also write when each word sounds: as subtitles, or as JSON with its phones",
+    )
+    add_speaking(parser)
+    args = parser.parse_args(argv)
+    if args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}; it must be 1 or more")
+    shared = speak_options(args, 0)  # before the models are loaded: they may be wrong
+    items = read_items(args.items)
+    prepare_folder(args.out)
+    kinds = ("wav", *args.times)
+    for name in ("manifest.jsonl", *(f"{item.id}.{kind}" for item in items for kind in kinds)):
+        check_file(args.out / name)
+    with folder_lock(args.out, "another synth"):
+        clean_leftovers(args.out)
+        return _synthesize(items, args, shared)
+
+
+def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOptions) -> int:
+    speaker, store = load_speaker(args.weights, args.device, args.predictor)
+    names = {item.id: [item.voice, *(name for name, _ in item.lines)] for item in items}
+    wanted = {name for several in names.values() for name in several}
+    voices = {name: resolve_voice(store, name) for name in sorted(wanted)}
+    speaking = {
+        "options": asdict(shared),
+        "times": sorted(args.times),
+        "predictor": args.predictor,
+        "weights": weights_of(args.weights or WEIGHTS, args.predictor),
+    }
+
+    def speak(item: Item) -> Row:
+        options = speak_options(args, item.seed)
+        return speak_item(speaker, item, voices, args.out, options, args.times)
+
+    digests = {
+        item.id: made_from(item, [voices[name] for name in names[item.id]], speaking)
+        for item in items
+    }
+    done, failures = run_batch(items, digests, args.out, args.jobs, speak)
+    for name, reason in failures:
+        print(f"failed: {name}: {reason}", file=sys.stderr)
+    print(f"{done} of {len(items)} spoken into {args.out}")
+    return 1 if failures else 0

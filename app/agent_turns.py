@@ -14,8 +14,7 @@ from app.replies import Responder
 from app.settings import SessionSettings
 from app.speaking import Emit, Speaking
 from data.audio import SAMPLE_RATE
-
-_REBUILT_TURNS = 6  # `MAX_PAST_TURNS` of the speech models, whose module needs torch
+from data.limits import MAX_PAST_TURNS
 
 
 class AgentTurns:
@@ -161,6 +160,6 @@ class AgentTurns:
         self._voicebox.close()
 
     def _rebuild(self, predictor: str) -> None:
-        turns = self._history.turns[-_REBUILT_TURNS:]
+        turns = self._history.turns[-MAX_PAST_TURNS:]
         heard = [(one.who, one.text, self._history.sound(one)) for one in turns]
         self._voicebox.rebuild(heard, predictor)

@@ -45,13 +45,8 @@ def convert(
     """
     originals = list(read_ncssd(data))
     _check_enough(voices, originals)
-    record: dict[str, object] = {
-        "tool": "launch.py data convert",
-        "models": models,
-        "voices": [voice.name for voice in voices],
-        "copies": copies,
-        "seed": seed,
-    }
+    drawing = {"voices": [voice.name for voice in voices], "copies": copies, "seed": seed}
+    record = {"tool": "launch.py data convert", "models": models, **drawing}
     _claim(out, record)
     done, failures = 0, []
     with progress_bar("converting") as bar:

@@ -45,10 +45,10 @@ class OmniResponder:
             MissingModelError: the thinker's weights are not there.
             InputError: the last turn has neither sound nor words that can be spoken.
         """
-        from models.omni import MAX_PAST_TURNS
+        from models.omni import MAX_THINKER_TURNS
 
         omni = self._loaded()
-        turns = [self._exchange(omni, said) for said in history[-MAX_PAST_TURNS:]]
+        turns = [self._exchange(omni, said) for said in history[-MAX_THINKER_TURNS:]]
         if turns and turns[-1] is None:
             raise InputError(
                 "the last turn has neither sound nor words that can be answered: say or write some"

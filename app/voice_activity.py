@@ -11,6 +11,7 @@ import numpy as np
 import webrtcvad
 
 from data.audio import SAMPLE_RATE
+from data.audio.pcm import to_bytes
 from data.audio.preparation import HighPass
 from data.ncssd.models import silero
 
@@ -76,8 +77,7 @@ class WebrtcActivity:
     def _is_voiced(self, frame: np.ndarray) -> bool:
         if np.sqrt(np.mean(np.square(frame))) < self._floor:
             return False
-        pcm = (np.clip(frame, -1, 1) * 32767).astype("<i2").tobytes()
-        return self._vad.is_speech(pcm, _WEBRTC_HZ)
+        return self._vad.is_speech(to_bytes(frame), _WEBRTC_HZ)
 
 
 class SileroActivity:

@@ -18,7 +18,9 @@ MAX_TYPED = 2000
 MAX_CONTEXT = 16_384
 """Characters of all turns that lead up to a reply, together."""
 MAX_CONTEXT_TURNS = 64
-"""Turns that lead up to a reply; the speech models remember the last six of them."""
+"""Turns that lead up to a reply; the speech models remember the last `MAX_PAST_TURNS`."""
+MAX_PAST_TURNS = 6
+"""Turns before an answer that the speech models hear; none is trained on more."""
 MAX_INSTRUCTIONS = 16_384
 """Characters of instructions to a language model."""
 

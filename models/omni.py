@@ -24,7 +24,7 @@ from models.predictors.thinker import (
 from models.speaker import Speaker
 from models.text import normalise
 
-MAX_PAST_TURNS = 8  # that the thinker reads, the user's last one among them
+MAX_THINKER_TURNS = 8  # that the thinker reads, the user's last one among them
 _SAMPLING = SamplingOptions(temperature=0.5, top_p=0.9)
 
 
@@ -116,7 +116,7 @@ class Omni:
         if not turns or turns[-1].who == AGENT:
             raise InputError("there is nothing to answer: the last turn must be the user's")
         chosen = int(torch.seed() % 2**31) if seed is None else seed
-        return Thought(self.thinker, turns[-MAX_PAST_TURNS:], chosen)
+        return Thought(self.thinker, turns[-MAX_THINKER_TURNS:], chosen)
 
 
 def load_thinker(folder: Path) -> Thinker:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError, MissingModelError
-from data.limits import last_words
+from data.limits import MAX_PAST_TURNS, last_words
 from kernels.int8_linear import with_int8_linears
 from kernels.packed_linear import with_packed_layers
 from models.checkpoint import WEIGHTS, load_model
@@ -27,7 +27,7 @@ from models.dialogue_state import (
 from models.engine.engine import Engine
 from models.mel import SAMPLE_RATE, in_16_bits
 from models.predictors.alignment import align_units
-from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
+from models.predictors.dialogue_model import DialogueModel
 from models.predictors.frames import AcousticCodes, FrameKind, Frames, Latents, SemanticCodes
 from models.predictors.segments import EncodedTurn, TurnBuilder, TurnSound, last_segments
 from models.predictors.sequence import Segment
@@ -36,7 +36,7 @@ from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply, speakable
 from models.speak_options import SpeakOptions
 from models.text import normalise, read_as
-from models.text.cutting import text_up_to
+from models.text.cutting import text_heard_until
 from models.text.symbols import check_symbols
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
@@ -298,8 +298,7 @@ class Speaker:
             dialogue.turns.append(end_of_turn(AGENT, reply.text, samples))
         else:
             heard_s = reply.duration_s if played_s is None else played_s
-            heard = [word for word, start, _ in reply.words if start < heard_s]
-            text = text_up_to(reply.text, heard)
+            text = text_heard_until(reply.text, reply.words, heard_s)
             cut = samples[: max(0, round(heard_s * SAMPLE_RATE))]
             self._return_to(dialogue, reply.work.mark)
             if text and len(cut) >= SAMPLE_RATE // 25:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from data.audio.pcm import to_bytes
 from data.errors import InputError, MissingModelError
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.stage import Context
@@ -111,9 +112,8 @@ def _pocketsphinx(config: RecogniseConfig) -> Recogniser:
 
     def recognise(samples: np.ndarray) -> tuple[str, float | None]:
         decoder.reinit_feat()  # each turn starts afresh: its text must not depend on the last one's
-        pcm = np.clip(samples * 32767.0, -32768, 32767).astype("<i2")
         decoder.start_utt()
-        decoder.process_raw(pcm.tobytes(), full_utt=True)
+        decoder.process_raw(to_bytes(samples), full_utt=True)
         decoder.end_utt()
         hypothesis = decoder.hyp()
         if hypothesis is None:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from data.limits import MAX_PAST_TURNS
 from models.predictors.frames import FrameKind
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS, PlanScale
 from models.predictors.sequence import (
@@ -38,7 +39,6 @@ from models.text.symbols import ENGLISH, SYMBOLS, check_symbols
 from models.transformer import Transformer
 
 PREFILL_POSITIONS = 256  # of a chunk: a core has them in a tenth of a second
-MAX_PAST_TURNS = 6  # before an answer: no predictor is trained on more
 
 
 @dataclass(frozen=True)

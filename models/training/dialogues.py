@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
+from data.limits import MAX_PAST_TURNS
+from models.predictors.dialogue_model import DialogueModel
 from models.predictors.frames import Frames
 from models.predictors.plan import PLAN_FIELDS, PlanScale
 from models.predictors.segments import TurnBuilder

@@ -6,7 +6,8 @@ import itertools
 import pytest
 import torch
 
-from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
+from data.limits import MAX_PAST_TURNS
+from models.predictors.dialogue_model import DialogueModel
 from models.predictors.sequence import AUDIO, CODE, MAX_ADVANCE, PLAN, TURN, UNIT, Segment
 from models.predictors.units import units_around
 from tests.models.predictors.steps import stepped

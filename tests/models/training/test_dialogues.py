@@ -7,16 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from data.limits import MAX_PAST_TURNS
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS, PlanScale
 from models.predictors.units import units_of_text
 from models.training import dialogues as module
-from models.training.dialogues import (
-    MAX_PAST_TURNS,
-    DialogueRecipe,
-    Dialogues,
-    languages_of,
-    plan_range,
-)
+from models.training.dialogues import DialogueRecipe, Dialogues, languages_of, plan_range
 
 RECIPE = DialogueRecipe()
 

@@ -9,14 +9,8 @@ from fastapi import APIRouter, HTTPException, Response, WebSocket
 from app.api.channel import Channel, Encoded, accept
 from app.api.choosing import changed, choices, public_settings
 from app.hub import Hub
-from app.protocol import (
-    PROTOCOL,
-    SAMPLE_RATE,
-    ProtocolError,
-    read_message,
-    read_sound,
-    write_sound,
-)
+from app.messages import read_message
+from app.protocol import PROTOCOL, SAMPLE_RATE, ProtocolError, read_sound, write_sound
 from app.session import Session
 from app.speaking import Emitted, Sound
 from data.audio import encode_audio

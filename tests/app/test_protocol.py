@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.protocol import ProtocolError, read_message
+from app.messages import read_message
+from app.protocol import ProtocolError
 
 START = {"type": "start", "protocol": 1, "sample_rate": 24_000}
 

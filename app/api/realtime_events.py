@@ -132,6 +132,7 @@ class Events:
         yield from self._whole_item(item_object(name, "user", content))
         if words is not None:
             said = {"item_id": name, "content_index": 0, "transcript": words}
+            said["usage"] = {"type": "duration", "seconds": message["seconds"]}
             yield "conversation.item.input_audio_transcription.completed", said
 
     def _whole_item(self, item: dict[str, Any]) -> Iterator[Event]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -28,11 +30,14 @@ class Says:
         yield LONG
 
 
-class Client:
-    """Collects every event by its type."""
+_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
+
+class Client:
+    """Collects every event by its type; each must be one of OpenAI's, but for the beta's."""
+
+    def __init__(self, socket: ClientConnection, is_beta: bool = False) -> None:
+        self.socket, self.is_beta = socket, is_beta
         self.events: list[dict[str, Any]] = []
 
     def send(self, kind: str, **fields: Any) -> None:
@@ -54,6 +59,8 @@ class Client:
         while True:
             event = json.loads(self.socket.recv(60))
             self.events.append(event)
+            if not self.is_beta:
+                _EVENT.validate_python(event)
             if event["type"] == kind:
                 return event
 

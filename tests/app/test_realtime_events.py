@@ -137,7 +137,7 @@ def test_a_client_of_the_beta_is_told_in_its_words() -> None:
         serving(engines("hello there")) as (place, _),
         connect(f"ws://{place}/v1/realtime", subprotocols=names) as socket,
     ):
-        client = Client(socket)
+        client = Client(socket, is_beta=True)
         session = client.until("session.created")["session"]
         assert session["modalities"] == ["text", "audio"]
         assert session["input_audio_format"] == "pcm16"
@@ -156,7 +156,7 @@ def test_the_header_asks_for_the_beta_too() -> None:
         serving(engines()) as (place, _),
         connect(f"ws://{place}/v1/realtime?model=flow-omni", additional_headers=headers) as socket,
     ):
-        session = Client(socket).until("session.created")["session"]
+        session = Client(socket, is_beta=True).until("session.created")["session"]
         assert session["modalities"] == ["text", "audio"]
         assert session["model"] == "flow-omni"
 

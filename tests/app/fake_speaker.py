@@ -86,6 +86,10 @@ class FakeReply:
         return [TimedWord(word, *times, (("x", *times),)) for word, *times in self.words]
 
     @property
+    def complete(self) -> bool:
+        return self._complete
+
+    @property
     def duration_s(self) -> float:
         return sum(map(len, self._given)) / RATE
 

@@ -262,7 +262,10 @@ def _turn_detection(update: _Update, value: Any, param: str) -> None:
     if value is None:
         update.change(param, detect_turns=False)
         return
-    kind = typed(value, dict, param).get("type") or update.settings.session.hearing.detection
+    kind = typed(value, dict, param).get("type")
+    if kind is None:
+        kind = update.settings.session.hearing.detection
+    typed(kind, str, f"{param}.type")
     for name, one in value.items():
         inner = f"{param}.{name:.60}"
         field = _DETECTION.get(name)

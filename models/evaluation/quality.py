@@ -1,7 +1,4 @@
-"""How natural and clean speech sounds, and whose voice it is: DistillMOS, DNSMOS, PESQ, STOI,
-resemblyzer."""
-
-import importlib.util
+"""How natural, clean and intelligible speech sounds, and whose voice it is."""
 
 import numpy as np
 import torch
@@ -64,15 +61,6 @@ def centroid(embeddings: list[list[float]]) -> list[float]:
     return list(mean / max(np.linalg.norm(mean), 1e-9))
 
 
-def has_pesq() -> bool:
-    """Whether PESQ can be judged: its package needs a compiler to install, so it is optional."""
-    return importlib.util.find_spec("pesq") is not None
-
-
-def has_stoi() -> bool:
-    return importlib.util.find_spec("pystoi") is not None
-
-
 def _pair(reference: np.ndarray, made: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     length = min(len(reference), len(made))
     return (
@@ -81,19 +69,7 @@ def _pair(reference: np.ndarray, made: np.ndarray) -> tuple[np.ndarray, np.ndarr
     )
 
 
-def pesq(reference: np.ndarray, made: np.ndarray) -> float | None:
-    """Wide-band PESQ (1 to 4.64) of `made` against the sound it copies, sample by sample."""
-    import pesq as package  # pyright: ignore[reportMissingImports]
-
-    try:
-        with np.errstate(invalid="ignore"):  # silence divided by its peak
-            return float(package.pesq(_RATE, *_pair(reference, made), "wb"))
-    except (package.NoUtterancesError, package.BufferTooShortError):
-        return None
-
-
 def stoi(reference: np.ndarray, made: np.ndarray) -> float:
     """Short-time objective intelligibility (0 to 1) of `made` against the sound it copies."""
-    from pystoi import stoi as package
-
-    return float(package(*_pair(reference, made), _RATE))
+    package = judges.package("pystoi", "how intelligible a copy is (STOI)")
+    return float(package.stoi(*_pair(reference, made), _RATE))

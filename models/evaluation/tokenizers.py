@@ -34,7 +34,7 @@ from models.vocoder.encodec import KBPS
 NUM_EXAMPLES = 1
 PROBE_SENTENCES = 16
 COLUMNS = [
-    "tokens", "Hz", "kbps", "given aside", "PESQ", "STOI", "DNSMOS", "WER %", "similarity",
+    "tokens", "Hz", "kbps", "given aside", "STOI", "DNSMOS", "WER %", "similarity",
     "F0, cents", "codes used %", "entropy, bits", "phone error %", "voice told %",
     "encode RTF", "decode RTF", "streamable",
 ]  # fmt: skip
@@ -104,7 +104,7 @@ def _measure(
     used = shown(100 * use[0]) if use else "–"
     row = [
         facts.name, shown(facts.hz), shown(facts.kbps), facts.aside,
-        *(shown(by_key[k].value) for k in ("pesq", "stoi", "dnsmos", "wer", "similarity")),
+        *(shown(by_key[k].value) for k in ("stoi", "dnsmos", "wer", "similarity")),
         shown(by_key["f0_cents"].value), used, shown(use[1]) if use else "–",
         shown(100 * found.phone_error), shown(100 * found.voice_accuracy),
         shown(encode_rtf), shown(decode_rtf), facts.streamable,
@@ -144,7 +144,7 @@ def _codec_figures(
 
 def _originals(items: list[Item], panel: Panel) -> list[str]:
     found = {f.key: f for f in copy_figures(items, [i.samples for i in items], panel)}
-    values = [shown(found[k].value) for k in ("pesq", "stoi", "dnsmos", "wer", "similarity")]
+    values = [shown(found[k].value) for k in ("stoi", "dnsmos", "wer", "similarity")]
     return ["the original", "–", "–", "", *values, "0", *["–"] * 6, ""]
 
 

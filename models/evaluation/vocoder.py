@@ -5,15 +5,12 @@ from typing import Any
 import numpy as np
 
 from models.evaluation import bars
-from models.evaluation.figures import Example, Figure, Result, nothing, ratio
+from models.evaluation.figures import Example, Figure, Result, ratio
 from models.evaluation.melody import compare, pitch_copy
 from models.evaluation.panel import Panel
 from models.evaluation.quality import (
     distillmos,
     dnsmos,
-    has_pesq,
-    has_stoi,
-    pesq,
     similarity,
     stoi,
     voice_embedding,
@@ -62,8 +59,7 @@ def copy_figures(items: list[Item], copies: list[np.ndarray], panel: Panel) -> l
         ratio("f0_cents", "F0 error", cents[np.isfinite(cents)], unit="cents"),
         ratio("voicing", "voicing errors", [row["voicing_errors"] for row in pitches], scale=100,
               unit="%"),
-        _optional("pesq", "PESQ, wide band", has_pesq(), pesq, pairs, panel),
-        _optional("stoi", "STOI", has_stoi(), stoi, pairs, panel),
+        ratio("stoi", "STOI", panel.ask(stoi, pairs)),
         ratio("mcd_db", "mel-cepstral distortion, DTW", [row["mcd_db"] for row in spectra],
               unit="dB"),
     ]  # fmt: skip
@@ -102,12 +98,3 @@ def _quality_figures(items: list[Item], copies: list[np.ndarray], panel: Panel) 
               **bars.VOCODER_DISTILLMOS[items[0].held_out]),
         ratio("dnsmos", "DNSMOS overall", clean[num:], teacher=float(clean[:num].mean()), **same),
     ]  # fmt: skip
-
-
-def _optional(
-    key: str, label: str, there: bool, judge: Any, pairs: list[tuple], panel: Panel
-) -> Figure:
-    if not there:
-        return nothing(key, label, f"not judged: the package {'pystoi' if key == 'stoi' else key} "
-                                   "is not installed")  # fmt: skip
-    return ratio(key, label, [value for value in panel.ask(judge, pairs) if value is not None])

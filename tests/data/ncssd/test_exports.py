@@ -3,6 +3,8 @@
 import gzip
 import json
 
+import datasets
+import lhotse
 import pytest
 
 from data.errors import InputError
@@ -15,7 +17,6 @@ def turns_of(built):
 
 
 def test_hugging_face_reads_its_folder(built):
-    datasets = pytest.importorskip("datasets")
     pytest.importorskip("torchcodec", reason="datasets decodes sound by it")
     data = datasets.load_dataset(
         "audiofolder", data_dir=str(built / "huggingface" / "data"), cache_dir=str(built / "cache")
@@ -25,7 +26,6 @@ def test_hugging_face_reads_its_folder(built):
 
 
 def test_hugging_face_reads_the_rows_and_every_row_has_its_sound(built):
-    datasets = pytest.importorskip("datasets")
     folder = built / "huggingface" / "data"
     data = datasets.load_dataset(
         "json", data_files=str(folder / "metadata.jsonl"), cache_dir=str(built / "cache")
@@ -43,7 +43,6 @@ def test_the_card_has_what_hugging_face_wants(built):
 
 
 def test_lhotse_reads_its_manifests(built):
-    lhotse = pytest.importorskip("lhotse")
     recordings = lhotse.RecordingSet.from_file(built / "lhotse" / "recordings.jsonl.gz")
     supervisions = lhotse.SupervisionSet.from_file(built / "lhotse" / "supervisions.jsonl.gz")
     lhotse.validate(recordings.with_path_prefix(built))
@@ -88,7 +87,6 @@ def test_paths_of_nemo_hold_from_its_manifest(built):
 
 
 def test_scorers_read_the_rttm(built):
-    pytest.importorskip("pyannote.database")
     from pyannote.database.util import load_rttm
 
     found = [ann for path in (built / "rttm").glob("*.rttm") for ann in load_rttm(path).values()]

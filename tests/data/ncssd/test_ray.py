@@ -1,4 +1,4 @@
-"""The same on Ray, where it is installed: same rows, and one fault costs one row."""
+"""The same on Ray: same rows, and one fault costs one row."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,6 @@ def lacking(row: Row, context: Context, key: str) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[object]:
-    pytest.importorskip("ray")
     from data.ncssd.ray_engine import RayEngine
 
     engine = RayEngine(2)

@@ -21,8 +21,6 @@ from data.ncssd.truth.score import Recording, _matches, score
 from data.ncssd.truth.sound import add_background
 from data.ncssd.truth.timeline import make_pair, make_timeline, person
 
-pytest.importorskip("pyannote.metrics")
-
 
 def clips() -> dict[str, list[Clip]]:
     """Five voices whose utterances are known by their lengths alone."""

@@ -12,7 +12,6 @@ from models.evaluation.quality import (
     centroid,
     distillmos,
     dnsmos,
-    pesq,
     similarity,
     stoi,
     voice_embedding,
@@ -47,17 +46,11 @@ def test_a_voice_is_more_like_itself(speech: np.ndarray) -> None:
     assert len(voice_embedding(np.zeros(12_000, np.float32))) == 256
 
 
-def test_pesq_and_stoi_fall_with_noise(speech: np.ndarray, noisy: np.ndarray) -> None:
-    pytest.importorskip("pystoi")
-    assert stoi(speech, speech) == pytest.approx(1, abs=1e-3) and stoi(speech, noisy) < 0.999
-
-
-def test_pesq_falls_with_noise(speech: np.ndarray, noisy: np.ndarray) -> None:
-    pytest.importorskip("pesq")
-    clean, dirty = pesq(speech, speech), pesq(speech, noisy)
-    assert clean is not None and dirty is not None
-    assert clean > 4.5 > dirty + 1
-    assert pesq(np.zeros(24_000, np.float32), np.zeros(24_000, np.float32)) is None
+def test_stoi_falls_with_noise(speech: np.ndarray) -> None:
+    noise = np.random.default_rng(0).normal(0, 1, len(speech))
+    found = [stoi(speech, (speech + level * noise).astype(np.float32)) for level in (0, 0.02, 0.2)]
+    assert found[0] == pytest.approx(1, abs=1e-3)
+    assert found[0] > found[1] + 0.02 > found[2] + 0.2
 
 
 def test_distillmos_hears_distortion_but_not_the_level(speech: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 
 from data.errors import InputError
 from models.omni import load_thinker
@@ -11,9 +12,6 @@ from models.predictors.sampling import SamplingOptions
 from models.predictors.thinker import AGENT, USER, Exchange, Thinker, ThinkerConfig, build_thinker
 from models.training.thinker import BACKBONE_FOLDER, save_thinker
 
-transformers = pytest.importorskip(
-    "transformers", reason="the optional package transformers is not installed"
-)
 SENTENCES = ["Yes. The oven is in.", "No, the baker is not in the kitchen.", "I see."]
 
 

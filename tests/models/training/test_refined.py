@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from data.errors import InputError, MissingModelError
 from models.mel import FRAME_SAMPLES
@@ -16,9 +17,6 @@ from models.training.refined import refined_units
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    transformers = pytest.importorskip(
-        "transformers", reason="the optional package transformers is not installed"
-    )
     torch.manual_seed(0)
     config = transformers.HubertConfig(
         hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
@@ -70,7 +68,6 @@ def test_padding_does_not_change_how_loud_a_sound_is_taken_to_be() -> None:
 
 
 def test_what_is_no_hubert_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("transformers", reason="the optional package is not installed")
     with pytest.raises(InputError, match="holds no config"):
         Hubert(tmp_path)
     (tmp_path / "config.json").write_text("{}")

@@ -33,7 +33,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def run(corpus: Path, out: Path, weights: Path, *rest: str) -> int:
-    return main([str(corpus), "--out", str(out), "--weights", str(weights), *rest])
+    return main(["convert", str(corpus), "--out", str(out), "--weights", str(weights), *rest])
 
 
 def test_copies_keep_words_length_and_truth_and_change_the_voice(

@@ -5,18 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.data import main
+from app.cli.data import SPELL, main
 from data.dialogue import check_ncssd, read_ncssd
 from data.synthetic.kokoro.store import default_store
 from data.synthetic.kokoro.voices import kokoro_voices
 from tests.data.synthetic.kokoro.tiny_teacher import fill
 
 pytest.importorskip("spellchecker", reason="pyspellchecker is missing (launch.py data teacher)")
-
-
-def spell(text: str) -> str:
-    """Reads the only number of the texts aloud."""
-    return text.replace("7", "seven")
 
 
 @pytest.fixture
@@ -42,7 +37,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_the_teacher_speaks_a_corpus_in_batches(tmp_path: Path, command: list[str]) -> None:
     for name, batch in (("one", "1"), ("four", "4")):
-        assert main([*command, "--batch", batch, "--out", str(tmp_path / name)], spell) == 0
+        assert main([*command, "--batch", batch, "--out", str(tmp_path / name)]) == 0
         assert check_ncssd(tmp_path / name) == []
     one, four = (list(read_ncssd(tmp_path / name)) for name in ("one", "four"))
     assert len(one) == len(four)
@@ -54,7 +49,7 @@ def test_the_teacher_speaks_a_corpus_in_batches(tmp_path: Path, command: list[st
             assert turn.extra["synthesizer"] == "kokoro"
             assert not kokoro_voices()[turn.extra["voice"]].held_out
             if "7" in turn.text:
-                assert turn.extra["spoken"] == spell(turn.text)
+                assert turn.extra["spoken"] == SPELL(turn.text) == "Is it seven yet?"
     summary = json.loads((tmp_path / "one" / "corpus.json").read_text())
     assert (summary["engines"], summary["cast"]) == ("teacher", "all")
     assert len(summary["texts"]) == 1 and "kokoro-" in summary["voices"][0]
@@ -63,8 +58,8 @@ def test_the_teacher_speaks_a_corpus_in_batches(tmp_path: Path, command: list[st
 def test_a_corpus_is_not_continued_with_other_texts(
     tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture
 ) -> None:
-    assert main([*command, "--out", str(tmp_path / "one")], spell) == 0
+    assert main([*command, "--out", str(tmp_path / "one")]) == 0
     path = tmp_path / "texts.jsonl"
     path.write_text(path.read_text() + "\n" + path.read_text().splitlines()[0])
     with pytest.raises(ValueError, match="holds a corpus of texts"):
-        main([*command, "--out", str(tmp_path / "one")], spell)
+        main([*command, "--out", str(tmp_path / "one")])

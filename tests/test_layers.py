@@ -1,11 +1,10 @@
 """Who may import whom, without circles; and how long files and functions are."""
 
 import ast
+import functools
 import graphlib
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("app", "data", "kernels", "models")
@@ -18,9 +17,19 @@ OPEN_FILES = {"models/speaker.py"}
 OPEN_CIRCLE = {"models.reply", "models.reply_work", "models.speaker"}
 
 
+@functools.cache
+def read(path: Path) -> str:
+    return path.read_text()
+
+
+@functools.cache
+def nodes_of(source: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(source)))
+
+
 def imports_of(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(read(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -46,10 +55,13 @@ def allowed(path: Path, name: str) -> bool:
     return parts[:2] == ("app", "cli") or not name.startswith("models.training")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_follow_the_arrows(path: Path) -> None:
-    wrong = sorted(name for name in imports_of(path) if not allowed(path, name))
-    assert not wrong, f"{path.relative_to(ROOT)} may not import {', '.join(wrong)}"
+def test_imports_follow_the_arrows() -> None:
+    wrong = {
+        path.relative_to(ROOT).as_posix(): names
+        for path in FILES
+        if (names := [name for name in imports_of(path) if not allowed(path, name)])
+    }
+    assert not wrong, f"these may not import these: {wrong}"
 
 
 def test_the_rule_can_fail() -> None:
@@ -72,7 +84,7 @@ def graph_of(sources: dict[str, str]) -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for module, source in sources.items():
         found: set[str] = set()
-        for node in ast.walk(ast.parse(source)):
+        for node in nodes_of(source):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -95,23 +107,21 @@ def circle_in(sources: dict[str, str]) -> list[str]:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     """Imports within functions and for type checkers count too."""
-    sources = {module_of(path): path.read_text() for path in FILES}
+    sources = {module_of(path): read(path) for path in FILES}
     for module in OPEN_CIRCLE:
         sources.pop(module, None)
     assert circle_in(sources) == []
 
 
-@pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_is_imported_is_there(path: Path) -> None:
+def test_what_is_imported_is_there() -> None:
     """Within functions too, where no other test may come."""
-    missing = [
-        name
-        for name in imports_of(path)
-        if not any(
-            (ROOT / (name.replace(".", "/") + end)).is_file() for end in (".py", "/__init__.py")
-        )
-    ]
-    assert not missing, f"there is no {', '.join(missing)}"
+    there = {module_of(path) for path in FILES}
+    missing = {
+        path.relative_to(ROOT).as_posix(): names
+        for path in ALL_FILES
+        if (names := imports_of(path) - there)
+    }
+    assert not missing, f"these import what is not there: {missing}"
 
 
 def test_a_circle_is_found() -> None:
@@ -122,25 +132,27 @@ def test_a_circle_is_found() -> None:
     assert circle_in(package) == [] and circle_in({**package, "p.b": "from p import a"})
 
 
-@pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_are_short(path: Path) -> None:
-    num = len(path.read_text().splitlines())
-    name = path.relative_to(ROOT).as_posix()
-    assert num <= MAX_FILE_LINES or name in OPEN_FILES, f"{num} lines; split it by concept"
+def test_files_are_short() -> None:
+    lengths = {p.relative_to(ROOT).as_posix(): len(read(p).splitlines()) for p in ALL_FILES}
+    found = {name: num for name, num in lengths.items() if num > MAX_FILE_LINES}
+    assert found.keys() <= OPEN_FILES, f"over {MAX_FILE_LINES} lines: {found}; split by concept"
 
 
 def too_long(source: str) -> Iterator[str]:
     """Functions of more lines than they may have whose docstrings do not say why."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes_of(source):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             num = (node.end_lineno or 0) - node.lineno + 1
             if num > MAX_FUNCTION_LINES and REASON not in (ast.get_docstring(node) or ""):
                 yield node.name
 
 
-@pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_functions_are_short_or_say_why_not(path: Path) -> None:
-    found = set(too_long(path.read_text()))
+def test_functions_are_short_or_say_why_not() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): names
+        for path in ALL_FILES
+        if (names := list(too_long(read(path))))
+    }
     assert not found, f"over {MAX_FUNCTION_LINES} lines: {found}; split, or say {REASON!r} ..."
 
 

@@ -92,10 +92,15 @@ def read_ncssd(root: str | Path) -> Iterator[Dialogue]:
         yield _from_ncssd(folder)
 
 
-def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue) -> Path:
+def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue, bits: int = 16) -> Path:
     """Writes one dialogue in NCSSD layout at 24 kHz; its folder appears whole or not at all.
 
     A `|` in a text becomes a comma, since the published readers split their lists at it.
+
+    Args:
+        root: the folder of the data set.
+        dialogue: what is written.
+        bits: of a sample, 16 or 24.
 
     Returns:
         The dialogue's folder.
@@ -113,7 +118,7 @@ def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue) -> Path:
         raise InputError(f"{folder} is already there; choose another id or remove it")
     with atomic_folder(folder) as temporary:
         utterances = {
-            str(index): _write_turn(temporary, dialogue.id, index, turn)
+            str(index): _write_turn(temporary, dialogue.id, index, turn, bits)
             for index, turn in enumerate(dialogue.turns)
         }
         metadata = {**dialogue.extra, "dialog": int(dialogue.id), "utterents": utterances}
@@ -198,13 +203,15 @@ def _check_turn(folder: Path, number: int, entry: Any) -> list[str]:
     return problems
 
 
-def _write_turn(folder: Path, dialogue_id: str, index: int, turn: Turn) -> dict[str, Any]:
+def _write_turn(
+    folder: Path, dialogue_id: str, index: int, turn: Turn, bits: int = 16
+) -> dict[str, Any]:
     samples = turn.load()
     if samples is None or samples.shape[0] == 0:
         raise InputError(f"turn {index} of dialogue {dialogue_id} has no sound; NCSSD needs it")
     text = clean_text(turn.text)
     stem = f"{index}_{int(turn.speaker)}_d{dialogue_id}"
-    write_audio(folder / f"{stem}.wav", samples)
+    write_audio(folder / f"{stem}.wav", samples, bits=bits)
     for suffix in (".lab", ".txt"):
         (folder / f"{stem}{suffix}").write_text(text + "\n", encoding="utf-8")
     known = {

@@ -13,6 +13,19 @@ from data.files import check_file, check_folder, prepare_file, prepare_folder
 from data.ncssd.config import BuildConfig, read_config
 
 
+# flag: the stage, its setting, and what it is
+_THRESHOLDS = {
+    "--min-dnsmos": ("quality", "min_dnsmos", "mean DNSMOS of a dialogue, 1 to 5"),
+    "--min-snr": ("quality", "min_snr_db", "speech over background in dB"),
+    "--min-bandwidth": ("quality", "min_bandwidth_hz", "of a turn, in Hz"),
+    "--max-clipped": ("quality", "max_clipped", "share of a turn's samples at full scale"),
+    "--min-confidence": ("quality", "min_confidence", "of a turn's text, 0 to 1"),
+    "--min-two-people": ("turns", "min_two_people", "chance that two people speak"),
+    "--min-turns": ("turns", "min_turns", "of a dialogue"),
+    "--level": ("export", "level_dbfs", "of speech in what is written, in dBFS; 0 leaves it"),
+}
+
+
 def main(argv: list[str]) -> int:
     """Runs `build INPUT... --out DIR` or one of its subcommands; returns the exit status.
 
@@ -34,7 +47,9 @@ def _build(argv: list[str]) -> int:
         forbid_network()
     # models are small here and rows are many: the pool uses the cores, not the libraries
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    config = _config(arguments)
+    from data.ncssd.recognise import resolve
+
+    config = resolve(_config(arguments), arguments.offline)
     _say_models(config, arguments.offline)
     return _run(arguments, config)
 
@@ -52,11 +67,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     add("--engine", choices=("pool", "ray"), default="pool")
     add("--ray-address", help="of a running Ray cluster; without it one begins here")
-    add("--recogniser", help="pocketsphinx (default), faster-whisper, endpoint or none")
-    add("--asr-model", help="folder of a faster-whisper model, or the endpoint's model name")
+    add(
+        "--recogniser",
+        help="auto (default): Whisper, or pocketsphinx where it cannot be had; whisper, "
+        "pocketsphinx, endpoint or none",
+    )
+    add("--asr-model", help="Whisper's, a folder or a name such as small; or the endpoint's")
+    add("--asr-device", help="where Whisper runs: cpu (default), cuda or auto")
     add("--asr-endpoint", help="OpenAI-compatible address ending in /v1")
-    add("--language", help="of the recordings: en (default), zh, ...")
+    add("--language", help="of the recordings: auto (default) finds each dialogue's; en, zh, ...")
     add("--separation", choices=("none", "demucs"))
+    for flag, (stage, setting, what) in _THRESHOLDS.items():
+        kind = type(getattr(getattr(BuildConfig(), stage), setting))
+        default = getattr(getattr(BuildConfig(), stage), setting)
+        add(flag, type=kind, metavar="X", help=f"{what} (default: {default:g})")
     add("--formats", default="", help="also: huggingface,lhotse,kaldi,nemo,rttm")
     add("--license", default="", help="of the inputs, such as CC-BY-4.0")
     add("--consent", default="", help="how the speakers agreed, in a few words")
@@ -73,8 +97,13 @@ def _config(arguments: argparse.Namespace) -> BuildConfig:
         "language": arguments.language,
         "model": arguments.asr_model,
         "endpoint": arguments.asr_endpoint,
+        "device": arguments.asr_device,
     }
     config = config.replace("recognise", **{k: v for k, v in given.items() if v is not None})
+    for flag, (stage, setting, _) in _THRESHOLDS.items():
+        value = getattr(arguments, flag[2:].replace("-", "_"))
+        if value is not None:
+            config = config.replace(stage, **{setting: value})
     if arguments.separation is not None:
         config = config.replace("background", separation=arguments.separation)
     return config
@@ -94,6 +123,7 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     from data.ncssd.exports import FORMATS
     from data.ncssd.pipeline import build
     from data.ncssd.progress import Bars
+    from data.ncssd.recognise import doubts
     from data.ncssd.sources import find_media, read_sources
 
     formats = tuple(name for name in arguments.formats.split(",") if name)
@@ -134,6 +164,8 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
         )
     print(f"{len(built.dropped) - len(built.quarantined)} scenes and windows left out", end="; ")
     print(f"{len(built.quarantined)} in quarantine ({arguments.out / 'quarantine.jsonl'})")
+    if why := doubts(config.recognise, built.accepted):
+        print(f"WARNING: the texts are not fit for training: {why}; see --recogniser")
     print(_cost(time.monotonic() - began))
     print(f"next: python3 launch.py build report {arguments.out}")
     return 0

@@ -67,6 +67,14 @@ class Media:
         """Whether decoding may go a little beyond full scale where the original did not."""
         return not self.codec.startswith("pcm_")
 
+    @property
+    def bits(self) -> int:
+        """Of a sample: 24 where the file keeps more than 16, 16 in any other."""
+        deep = self.codec.startswith(("pcm_s24", "pcm_s32", "pcm_f", "pcm_u24", "pcm_u32"))
+        lossless = self.codec in ("flac", "alac", "wavpack", "tta", "ape")
+        sample = str(getattr(self.stream.codec_context.format, "name", ""))
+        return 24 if deep or (lossless and sample.startswith(("s32", "flt", "dbl"))) else 16
+
     def blocks(self) -> Iterator[np.ndarray]:
         """Samples [channels, n], float32, as the file has them; damage ends them.
 

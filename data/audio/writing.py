@@ -20,22 +20,27 @@ _LOSSY_RATES = {
 
 
 def write_audio(
-    path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE, comment: str = ""
+    path: str | Path,
+    samples: np.ndarray,
+    sample_rate: int = SAMPLE_RATE,
+    comment: str = "",
+    bits: int = 16,
 ) -> None:
-    """Writes 16-bit WAV or FLAC, by the suffix; the file appears whole or not at all.
+    """Writes WAV or FLAC, by the suffix; the file appears whole or not at all.
 
     Args:
         path: ends in .wav or .flac.
         samples: [T] float, mono; what lies outside -1 to 1 is clipped.
         sample_rate: of the samples, in Hz.
         comment: for the file's tags.
+        bits: of a sample, 16 or 24.
 
     Raises:
         InputError: another suffix, or samples that are not numbers.
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    atomic_write(path, encode_audio(samples, sample_rate, _format_of(path), comment))
+    atomic_write(path, encode_audio(samples, sample_rate, _format_of(path), comment, bits))
 
 
 def prepare_audio_file(path: Path) -> Path:
@@ -56,7 +61,9 @@ def _format_of(path: Path) -> str:
     return format
 
 
-def encode_audio(samples: np.ndarray, sample_rate: int, format: str, comment: str = "") -> bytes:
+def encode_audio(
+    samples: np.ndarray, sample_rate: int, format: str, comment: str = "", bits: int = 16
+) -> bytes:
     """Encodes mono samples.
 
     Args:
@@ -64,6 +71,7 @@ def encode_audio(samples: np.ndarray, sample_rate: int, format: str, comment: st
         sample_rate: in Hz. MP3, Opus and AAC know only some rates: others are resampled up.
         format: wav, flac, mp3, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian, bare).
         comment: for the file's tags; PCM has none.
+        bits: of a sample of WAV and FLAC, 16 or 24; the other formats know no other.
 
     Raises:
         InputError: an unknown format, or samples that are not numbers.
@@ -75,11 +83,11 @@ def encode_audio(samples: np.ndarray, sample_rate: int, format: str, comment: st
     pcm = to_int16(samples)
     if format in ("wav", "flac"):
         buffer = io.BytesIO()
-        kind = {"format": format.upper(), "subtype": "PCM_16", "channels": 1}
+        kind = {"format": format.upper(), "subtype": f"PCM_{bits}", "channels": 1}
         with soundfile.SoundFile(buffer, "w", sample_rate, **kind) as file:
             if comment:
                 file.comment = comment
-            file.write(pcm)
+            file.write(pcm if bits == 16 else np.clip(samples, -1.0, 1.0))
         return buffer.getvalue()
     rates = _LOSSY_RATES[format]
     if sample_rate not in rates:

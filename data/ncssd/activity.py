@@ -1,15 +1,18 @@
 """Stage 2: speech activity by silero-vad, and scenes cut at long silence."""
 
+from pathlib import Path
+
 import numpy as np
 import soundfile
 
 from data.audio import SAMPLE_RATE, StreamResampler
 from data.ncssd import models
 from data.ncssd.config import ActivityConfig
-from data.ncssd.stage import Context, drop
+from data.ncssd.features import FRAME_S
+from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
-VERSION = 1
+VERSION = 2
 RATE = 16_000
 WINDOW = 512  # samples that silero-vad judges at once: 32 ms
 _CONTEXT = 64
@@ -17,6 +20,8 @@ _LANE = 512  # windows a lane: 16.4 s
 _WARM_UP = 48  # windows that a lane hears before its own: 1.5 s
 _LANES = 32
 _RELEASE = 0.15  # speech ends at this much below the threshold
+_NEAR_S = 0.1  # speech lies at most this far from what silero-vad heard
+_LEAST_OF_CHANNEL_S = 2.0  # speech that a channel has, or it has no speaker
 
 Span = list[float]  # start and end, seconds
 
@@ -24,8 +29,50 @@ Span = list[float]  # start and end, seconds
 def run(row: Row, context: Context, key: str) -> list[Row]:
     """A working copy to one row a scene: `start`, `end`, `speech` (spans, in seconds)."""
     config = context.config.activity
-    probabilities = _probabilities(context.store.root / row["audio"])
-    spans = speech_spans(probabilities, row["duration"], config)
+    path = context.store.root / row["audio"]
+    if row.get("speaker_channels"):
+        own = [speech_spans(_probabilities(path, i), row["duration"], config) for i in range(2)]
+        if min(sum(b - a for a, b in spans) for spans in own) >= _LEAST_OF_CHANNEL_S:
+            return _channel_scenes(row, own, config)
+        row = {k: v for k, v in row.items() if k != "speaker_channels"}  # nobody speaks in one
+    return _scenes(row, speech_spans(_probabilities(path), row["duration"], config), config)
+
+
+def _channel_scenes(row: Row, own: list[list[Span]], config: ActivityConfig) -> list[Row]:
+    """Scenes with `channel_speech`, the spans of each channel, beside those of both."""
+    scenes = _scenes(row, join_spans([*own[0], *own[1]]), config)
+    return [
+        {
+            **scene,
+            "channel_speech": [
+                [s for s in spans if s[0] < scene["end"] and s[1] > scene["start"]] for spans in own
+            ],
+        }
+        for scene in scenes
+        if "start" in scene
+    ]
+
+
+def far_from(spans: list[list[float]], num_frames: int) -> np.ndarray:
+    """Frames of 20 ms [T] that are not near what silero-vad heard."""
+    mask = np.ones(num_frames, bool)
+    for start, end in spans:
+        mask[max(0, round((start - _NEAR_S) / FRAME_S)) : round((end + _NEAR_S) / FRAME_S)] = False
+    return mask
+
+
+def join_spans(spans: list[Span]) -> list[Span]:
+    """The times in any of the spans, in order."""
+    out: list[Span] = []
+    for start, end in sorted(spans):
+        if out and start <= out[-1][1]:
+            out[-1][1] = max(end, out[-1][1])
+        else:
+            out.append([start, end])
+    return out
+
+
+def _scenes(row: Row, spans: list[Span], config: ActivityConfig) -> list[Row]:
     if not spans:
         return [drop(row, "no speech")]
     scenes = []
@@ -34,9 +81,11 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
         scene = {**row, "start": start, "end": end, "speech": part}
         share = sum(b - a for a, b in part) / (end - start)
         if end - start < config.min_scene_s:
-            scene = drop(scene, "scene too short")
+            why = under("seconds", end - start, config.min_scene_s, "activity.min_scene_s")
+            scene = drop(scene, "scene too short", why)
         elif share < config.min_speech_share:
-            scene = drop(scene, "too little speech")
+            why = under("speech", share, config.min_speech_share, "activity.min_speech_share")
+            scene = drop(scene, "too little speech", why)
         scenes.append(scene)
     return scenes
 
@@ -100,15 +149,16 @@ def _shorten(scene: list[Span], limit: float) -> list[list[Span]]:
     return [*parts, scene]
 
 
-def _probabilities(path: str) -> np.ndarray:
-    """Speech probability of each 32 ms of a working copy, read in blocks."""
+def _probabilities(path: Path, channel: int | None = None) -> np.ndarray:
+    """Speech probability of each 32 ms of a working copy or a channel of it, read in blocks."""
     out, held = [], np.zeros(_WARM_UP * WINDOW + _CONTEXT, np.float32)
     fresh = np.zeros(0, np.float32)
     block = _LANES * _LANE * WINDOW
     resampler = StreamResampler(SAMPLE_RATE, RATE)
     with soundfile.SoundFile(path) as file:
         while True:
-            samples = file.read(SAMPLE_RATE * 60, dtype="float32")
+            both = file.read(SAMPLE_RATE * 60, dtype="float32", always_2d=True)
+            samples = both.mean(axis=1) if channel is None else both[:, channel]
             last = samples.shape[0] == 0
             fresh = np.concatenate([fresh, resampler.flush() if last else resampler.push(samples)])
             while fresh.shape[0] >= block or (last and fresh.shape[0]):

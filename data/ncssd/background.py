@@ -7,7 +7,7 @@ nothing is changed. With demucs installed, and its model present, speech is sepa
 import numpy as np
 
 from data.ncssd.separation import separate
-from data.ncssd.stage import Context, drop
+from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
 VERSION = 1
@@ -25,7 +25,10 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     samples = context.read(row["audio"], row["start"], row["end"], _RATE)
     spans = [[a - row["start"], b - row["start"]] for a, b in row["speech"]]
     row = {**row, "snr_db": round(estimate_snr(samples, spans), 2)}
-    return [drop(row, "too much noise") if row["snr_db"] < config.min_snr_db else row]
+    if row["snr_db"] >= config.min_snr_db:
+        return [row]
+    why = under("SNR", row["snr_db"], config.min_snr_db, "background.min_snr_db")
+    return [drop(row, "too much noise", why)]
 
 
 def frame_power(samples: np.ndarray, rate: int = _RATE) -> np.ndarray:

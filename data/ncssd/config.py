@@ -14,6 +14,7 @@ class DecodeConfig:
     """Reading media."""
 
     keep_damaged: bool = False  # use what is there of a file that is damaged or ends early
+    channels: str = "auto"  # use a speaker a channel where that is so; "mix" never looks
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,17 @@ class TurnsConfig:
     min_turns_each: int = 2
     min_dialogue_s: float = 8.0
     min_two_people: float = 0.8  # chance that its speakers are two people and not one
-    pad_s: float = 0.06  # sound kept before and after a turn in the export
 
 
 @dataclass(frozen=True)
 class RecogniseConfig:
     """What was said."""
 
-    recogniser: str = "pocketsphinx"  # or "faster-whisper", "endpoint", "none"
-    language: str = "en"
-    model: str = ""  # folder of a faster-whisper model
+    recogniser: str = "auto"  # Whisper, or pocketsphinx; "endpoint", "none"
+    language: str = "auto"  # found in each dialogue; or a code
+    model: str = ""  # Whisper's, a folder or a name; the endpoint's
     endpoint: str = ""  # an OpenAI-compatible /v1 address
+    device: str = "cpu"  # of Whisper: "cpu", "cuda", "auto"
     max_hmm: int = 3000  # pocketsphinx: states a frame
     max_words: int = 10  # pocketsphinx: word exits a frame
 
@@ -80,14 +81,22 @@ class QualityConfig:
     """The filter. Of a dialogue: mean DNSMOS, SNR, and the share of turns that fail."""
 
     dnsmos: bool = True
-    min_dnsmos: float = 2.0  # overall score, 1 to 5; Emilia's 3.0 wants studio sound
-    min_snr_db: float = 6.0
+    min_dnsmos: float = 1.3  # overall score, 1 to 5; a room has 1.5 to 2, Emilia wants 3
+    min_snr_db: float = 4.0
     max_clipped: float = 0.001  # share of samples at full scale
     min_bandwidth_hz: float = 3000.0
     min_rate: float = 0.3  # words (characters in Chinese) a second
     max_rate: float = 12.0
     min_confidence: float = 0.0
     max_failed_turns: float = 0.5
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """The sound of the dialogues that are kept."""
+
+    level_dbfs: float = -23.0  # of the speech of a dialogue or, of its channels, each; 0 leaves it
+    pad_s: float = 0.06  # sound kept before and after a turn
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ class BuildConfig:
     turns: TurnsConfig = field(default_factory=TurnsConfig)
     recognise: RecogniseConfig = field(default_factory=RecogniseConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
 
     def settings(self, stage: str) -> dict[str, Any]:
         """What the results of `stage` depend on; empty for a stage without settings."""

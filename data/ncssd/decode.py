@@ -1,7 +1,8 @@
-"""Stage 1: any media file to a working copy, 24 kHz mono 16-bit, decoded as a stream.
+"""Stage 1: any media file to a working copy, 24 kHz mono, decoded as a stream.
 
 The later stages read time ranges of the copy: seeking in it is exact, which in MP3 or Matroska it
-is not. A recording of any length takes the memory of one block.
+is not. A recording of any length takes the memory of one block. Where each of two channels has a
+speaker of its own (`channels`), the copy has both.
 """
 
 import contextlib
@@ -13,16 +14,17 @@ import numpy as np
 import soundfile
 
 from data.audio import SAMPLE_RATE
-from data.audio.media import open_media
+from data.audio.media import Media, open_media
 from data.audio.preparation import Correction, Survey, working_sound
 from data.errors import InputError, OutputError
 from data.files import atomic_path
+from data.ncssd.channels import Dominance, write_channels
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
 from data.ncssd.truncation import announced_seconds, missing_end
 
 log = logging.getLogger(__name__)
-VERSION = 3
+VERSION = 4
 MIN_SECONDS = 1.0
 _CLIPPED = 0.999
 
@@ -39,6 +41,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     with atomic_path(copy) as partial:
         facts = _decode(path, partial)
         _check(facts)
+        divided = facts.pop("speaker_channels")
         if end := missing_end(path, facts):
             facts.setdefault("damaged", f"it ends early: {end}")
         if "damaged" in facts and not context.config.decode.keep_damaged:
@@ -46,7 +49,35 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
                 f"{facts['damaged']}; get it whole, or set decode.keep_damaged to true in a "
                 f"--config to use its {facts['duration']:.1f} s"
             )
-    return [{**row, **facts, "audio": context.store.relative(copy)}]
+    row = {**row, **facts, "audio": context.store.relative(copy)}
+    if divided and context.config.decode.channels == "auto":
+        correction = Correction(None, facts.get("highpass", False), _gain(facts))
+        row |= {"speaker_channels": True, **write_channels(path, correction, copy)}
+        log.info("%s has a speaker a channel", path.name)
+    return [row]
+
+
+def _gain(facts: Row) -> float:
+    return 10 ** (facts.get("gain_db", 0.0) / 20)
+
+
+class _Survey(Survey):
+    """Also looks whether each of two channels has a speaker of its own."""
+
+    def __init__(self, media: Media, correction: Correction) -> None:
+        super().__init__(media, SAMPLE_RATE, correction)
+        self._rate = media.rate
+        self._dominance: Dominance | None = None
+
+    def hear_source(self, block: np.ndarray, mono: np.ndarray) -> None:
+        super().hear_source(block, mono)
+        if block.shape[0] == 2:
+            self._dominance = self._dominance or Dominance(self._rate or SAMPLE_RATE)
+            self._dominance.push(block)
+
+    @property
+    def speaker_channels(self) -> bool:
+        return self._dominance is not None and self._dominance.speaker_a_channel
 
 
 def _decode(path: Path, partial: Path) -> Row:
@@ -69,7 +100,7 @@ def _write_copy(path: Path, partial: Path, correction: Correction) -> tuple[Row,
         open_media(path, "it") as media,
         _write_errors(partial),
         soundfile.SoundFile(
-            partial, "w", SAMPLE_RATE, channels=1, format="RF64", subtype="PCM_16"
+            partial, "w", SAMPLE_RATE, channels=1, format="RF64", subtype="PCM_24"
         ) as file,
     ):
         facts: Row = {
@@ -77,7 +108,7 @@ def _write_copy(path: Path, partial: Path, correction: Correction) -> tuple[Row,
             "codec": media.codec,
             "announced": round(announced_seconds(media.file, media.stream), 3),
         }
-        survey = Survey(media, SAMPLE_RATE, correction)
+        survey = _Survey(media, correction)
         for source, block in working_sound(media, SAMPLE_RATE, correction, survey):
             size = np.abs(block)
             clipped += int((np.abs(source) >= _CLIPPED * correction.full_scale).sum())
@@ -85,9 +116,10 @@ def _write_copy(path: Path, partial: Path, correction: Correction) -> tuple[Row,
             energy += float((block.astype(np.float64) ** 2).sum())
             total += block.shape[0]
             file.write(np.clip(block, -1.0, 1.0))
-        facts |= {"rate": media.rate, "channels": media.channels}
+        facts |= {"rate": media.rate, "channels": media.channels, "bits": media.bits}
         if media.damaged:
             facts["damaged"] = media.damaged
+    facts["speaker_channels"] = correction.channel is None and survey.speaker_channels
     facts["duration"] = round(total / SAMPLE_RATE, 4)
     facts["clipped"] = round(clipped / max(total, 1), 6)
     facts["peak"] = round(peak, 5)

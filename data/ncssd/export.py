@@ -3,14 +3,23 @@
 import hashlib
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
+from data.audio import SAMPLE_RATE
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.files import clean_leftovers
+from data.ncssd.background import frame_power
+from data.ncssd.config import ExportConfig
 from data.ncssd.stage import Context
 from data.ncssd.store import Row, canonical
 
-VERSION = 1
+VERSION = 2
+_ACTIVE_DB = 30.0  # below the loudest 20 ms: what is softer is no speech, and counts for no level
+_SILENT = 1e-5
+_PEAK = 0.95
 _TURN_KEYS = (
     "overlap",
     "backchannel",
@@ -29,6 +38,8 @@ _DIALOGUE_KEYS = (
     "speaker_ids",
     "speaker_scores",
     "two_people",
+    "speaker_channels",
+    "cross_talk_db",
 )
 
 
@@ -51,7 +62,7 @@ def name_dialogues(rows: list[Row]) -> list[Row]:
     return out
 
 
-def export_ncssd(rows: list[Row], context: Context, root: Path, pad_s: float) -> tuple[int, int]:
+def export_ncssd(rows: list[Row], context: Context, root: Path) -> tuple[int, int]:
     """Writes the dialogues that are not there yet, and removes those that are no longer wanted.
 
     Returns:
@@ -59,7 +70,8 @@ def export_ncssd(rows: list[Row], context: Context, root: Path, pad_s: float) ->
     """
     root.mkdir(parents=True, exist_ok=True)
     clean_leftovers(root)
-    wanted = {row["id"]: export_key(row, pad_s) for row in rows}
+    config = context.config.export
+    wanted = {row["id"]: export_key(row, config) for row in rows}
     written, removed = 0, 0
     for folder in list(root.iterdir()):
         key = _key_of(folder)
@@ -68,14 +80,14 @@ def export_ncssd(rows: list[Row], context: Context, root: Path, pad_s: float) ->
             removed += folder.name not in wanted
     for row in rows:
         if not (root / row["id"]).exists():
-            write_ncssd_dialogue(root, _dialogue(row, context, pad_s))
+            write_ncssd_dialogue(root, _dialogue(row, context), row.get("bits", 16))
             written += 1
     return written, removed
 
 
-def export_key(row: Row, pad_s: float) -> str:
+def export_key(row: Row, config: ExportConfig) -> str:
     """Changes with anything that the folder is made from."""
-    return hashlib.sha256(canonical([VERSION, pad_s, row]).encode()).hexdigest()[:32]
+    return hashlib.sha256(canonical([VERSION, asdict(config), row]).encode()).hexdigest()[:32]
 
 
 def _key_of(folder: Path) -> str | None:
@@ -86,16 +98,21 @@ def _key_of(folder: Path) -> str | None:
         return None
 
 
-def _dialogue(row: Row, context: Context, pad_s: float) -> Dialogue:
-    offset = row.get("offset", 0.0)
+def _dialogue(row: Row, context: Context) -> Dialogue:
+    offset, pad_s = row.get("offset", 0.0), context.config.export.pad_s
+    gains = level_gains(row, context)
     turns = []
     for index, turn in enumerate(row["turns"]):
         start, end = padded(row["turns"], index, pad_s)
         extra = {key: turn[key] for key in _TURN_KEYS if key in turn}
         extra |= {"start": round(start + offset, 3), "end": round(end + offset, 3)}
+        if "words" in turn:
+            extra["words"] = [
+                [w, round(a + offset, 3), round(b + offset, 3), c] for w, a, b, c in turn["words"]
+            ]
         if "speaker_ids" in row:
             extra["speaker_id"] = row["speaker_ids"][turn["speaker"]]
-        samples = context.read(row["audio"], start, end)
+        samples = context.read_turn(row, turn, start, end) * gains[turn.get("channel")]
         turns.append(Turn(turn["speaker"], turn.get("text", ""), samples=samples, extra=extra))
     extra = {
         "source": row["source"],
@@ -105,9 +122,32 @@ def _dialogue(row: Row, context: Context, pad_s: float) -> Dialogue:
         **{key: row[key] for key in _DIALOGUE_KEYS if key in row},
         "snr_db": row.get("snr_db"),
         "dnsmos": row.get("dnsmos"),
-        "build_key": export_key(row, pad_s),
+        "bits": row.get("bits", 16),
+        "level_gain_db": [
+            round(20 * float(np.log10(g)), 2) for _, g in sorted(gains.items(), key=str)
+        ],
+        "build_key": export_key(row, context.config.export),
     }
     return Dialogue(row["id"], turns, extra)
+
+
+def level_gains(row: Row, context: Context) -> dict[int | None, np.float32]:
+    """For the sound of a dialogue, or each of its channels, the factor that brings its speech to
+    the level that is asked for, as far as its peaks allow."""
+    level = context.config.export.level_dbfs
+    gains: dict[int | None, np.float32] = {}
+    for channel in sorted({turn.get("channel") for turn in row["turns"]}, key=str):
+        own = [turn for turn in row["turns"] if turn.get("channel") == channel]
+        sound = [context.read_turn(row, turn, turn["start"], turn["end"]) for turn in own]
+        samples = np.concatenate(sound)
+        power = frame_power(samples, SAMPLE_RATE)
+        loud = power[power > power.max(initial=0.0) * 10 ** (-_ACTIVE_DB / 10)]
+        if level == 0.0 or loud.shape[0] == 0 or loud.mean() < _SILENT**2:
+            gains[channel] = np.float32(1.0)
+            continue
+        gain = 10 ** (level / 20) / np.sqrt(float(loud.mean()))
+        gains[channel] = np.float32(min(gain, _PEAK / max(float(np.abs(samples).max()), 1e-6)))
+    return gains
 
 
 def padded(turns: list[Row], index: int, pad_s: float) -> tuple[float, float]:

@@ -84,6 +84,7 @@ def build(
         InputError: another build is at work in `out`, or a format is not known.
         MissingModelError: a model is absent.
     """
+    config = recognise.resolve(config)
     context = Context(config, Store(out / "work"), {s.sha256: s.path for s in sources})
     with context.store.lock():
         context.store.clean()
@@ -100,7 +101,7 @@ def _build(
 ) -> Built:
     config = context.config
     by_hash = {source.sha256: source for source in sources}
-    rows: list[Row] = [{"sha256": source.sha256} for source in sources]
+    rows: list[Row] = [{"sha256": source.sha256, **source.spoken} for source in sources]
     for stage in STAGES:
         watcher.stage(stage, [row for row in rows if "dropped" not in row])
         rows = run_stage(stage, rows, context, engine, watcher.row)
@@ -112,7 +113,7 @@ def _build(
     accepted = [{**row, "tools": used} for row in accepted]
     dropped = [row for row in rows if "dropped" in row]
     quarantined = [row for row in dropped if row["dropped"].startswith(QUARANTINE)]
-    written, removed = export_ncssd(accepted, context, out / "ncssd", config.turns.pad_s)
+    written, removed = export_ncssd(accepted, context, out / "ncssd")
     write_rows(out / "dialogues.jsonl", accepted)
     write_rows(out / "dropped.jsonl", [row for row in dropped if row not in quarantined])
     write_rows(out / "quarantine.jsonl", [_reason_of(row) for row in quarantined])
@@ -150,7 +151,7 @@ def _write_summary(
         reason = "quarantine" if row["dropped"].startswith(QUARANTINE) else row["dropped"]
         counts[reason] = counts.get(reason, 0) + 1
     summary = {
-        "config": {stage.name: config.settings(stage.name) for stage in STAGES},
+        "config": {name: config.settings(name) for name in (*(s.name for s in STAGES), "export")},
         "tools": tools(),
         "sources": {s.sha256: {"name": s.name, **s.rights} for s in sources},
         "accepted": len(accepted),

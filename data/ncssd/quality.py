@@ -8,12 +8,19 @@ from data.ncssd.background import frame_power
 from data.ncssd.config import QualityConfig
 from data.ncssd.models import MOS_SAMPLES
 from data.ncssd.recognise import units
-from data.ncssd.stage import Context, drop
+from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
-VERSION = 2
+VERSION = 3
 _RATE = 16_000
 _COPY_RATE = 24_000
+_FLAGS = {
+    "snr": "--min-snr",
+    "clipped": "--max-clipped",
+    "bandwidth": "--min-bandwidth",
+    "rate": "quality.min_rate, quality.max_rate",
+    "confidence": "--min-confidence",
+}
 _BAND_DROP_DB = 45.0  # below the spectrum's level at 300 to 3000 Hz, a band is empty
 
 
@@ -22,22 +29,30 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     config = context.config.quality
     samples = context.read(row["audio"], row["start"], row["end"])
     scores = mos_windows(resample(samples, _COPY_RATE, _RATE)) if config.dnsmos else None
-    floor = noise_floor(samples, row)
     language = row.get("language", "en")
-    turns = [_measure(turn, row, samples, scores, floor, language) for turn in row["turns"]]
+    sounds: dict[int | None, tuple[np.ndarray, float]] = {}
+    for channel in {turn.get("channel") for turn in row["turns"]}:
+        own = context.read(row["audio"], row["start"], row["end"], channel=channel)
+        sounds[channel] = own, noise_floor(own, row)
+    turns = [
+        _measure(turn, row, *sounds[turn.get("channel")], scores, language) for turn in row["turns"]
+    ]
     for turn in turns:
         turn["failed"] = failures(turn, config)
     row = {**row, "turns": turns}
     if scores is not None:
         row["dnsmos"] = round(float(np.mean(scores)), 3)
         if row["dnsmos"] < config.min_dnsmos:
-            return [drop(row, "low DNSMOS")]
+            why = under("DNSMOS", row["dnsmos"], config.min_dnsmos, "--min-dnsmos")
+            return [drop(row, "low DNSMOS", why)]
     if row["snr_db"] < config.min_snr_db:
-        return [drop(row, "low SNR")]
+        return [drop(row, "low SNR", under("SNR", row["snr_db"], config.min_snr_db, "--min-snr"))]
     failed = [turn["failed"] for turn in turns if turn["failed"]]
     if len(failed) > config.max_failed_turns * len(turns):
         names = [name for names in failed for name in names]
-        return [drop(row, f"turns fail: {max(sorted(set(names)), key=names.count)}")]
+        worst = max(sorted(set(names)), key=names.count)
+        share = f"{names.count(worst)} of {len(turns)} turns fail by their {worst}"
+        return [drop(row, f"turns fail: {worst}", f"{share} ({_FLAGS[worst]})")]
     return [row]
 
 
@@ -98,8 +113,8 @@ def _measure(
     turn: Row,
     row: Row,
     samples: np.ndarray,
-    scores: np.ndarray | None,
     floor: float,
+    scores: np.ndarray | None,
     language: str,
 ) -> Row:
     first = round((turn["start"] - row["start"]) * _COPY_RATE)

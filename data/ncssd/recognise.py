@@ -1,46 +1,126 @@
-"""Stage 6: what was said in each turn, with a confidence."""
+"""Stage 6: what was said in each turn, with a confidence, and in which language."""
 
 import functools
+import logging
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from data.audio.pcm import to_bytes
 from data.errors import InputError, MissingModelError
-from data.ncssd.config import RecogniseConfig
+from data.ncssd.config import BuildConfig, RecogniseConfig
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
 from data.recognition.endpoint import KEY_VARIABLE, TranscriptionEndpoint
+from data.recognition.whisper import Transcript, Whisper
+from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
-VERSION = 1
+VERSION = 2
 RATE = 16_000
 _PAD_S = 0.15
 _TIMEOUT_S = 120
+_LANGUAGE_S = 30.0  # of the longest turns, by which a dialogue's language is found
+_MAX_SILENT = 0.2  # share of turns without a text, and
+_MIN_CONFIDENCE = 0.55  # mean of their texts' confidence, or they are not fit for training
+AUTO = "auto"
+RECOGNISERS = (AUTO, "whisper", "pocketsphinx", "endpoint", "none")
+
+log = logging.getLogger(__name__)
 
 
 class Recogniser(Protocol):
-    """Samples [T] at 16 kHz to a text and a confidence from 0 to 1 (None where none is known)."""
+    """Speech to words, for whole turns."""
 
-    def __call__(self, samples: np.ndarray) -> tuple[str, float | None]: ...
+    def language(self, samples: np.ndarray) -> str:
+        """The code of what is spoken in samples [T] at 16 kHz."""
+        ...
+
+    def __call__(self, samples: np.ndarray, language: str) -> Transcript:
+        """What is said in samples [T] at 16 kHz; its confidence is None where none is known."""
+        ...
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
-    """Adds `text` and `confidence` to each turn of a dialogue, and `language` to the dialogue."""
+    """Adds `text`, `confidence` and `words` to each turn of a dialogue, and its `language`.
+
+    `words` are [word, start, end, confidence], in seconds of the copy; empty where the recogniser
+    gives none. A language that the source's notes name is not looked for.
+    """
     config = context.config.recognise
+    asked = row.get("language") or config.language
     if config.recogniser == "none":
         turns = [{**turn, "text": "", "confidence": None} for turn in row["turns"]]
-        return [{**row, "turns": turns, "language": config.language}]
+        return [{**row, "turns": turns, "language": "en" if asked == AUTO else asked}]
     recogniser = load(config)
+    language = recogniser.language(_sample(row, context)) if asked == AUTO else asked
     turns = []
     for turn in row["turns"]:
-        start, end = turn["start"] - _PAD_S, turn["end"] + _PAD_S
-        text, confidence = recogniser(context.read(row["audio"], start, end, RATE))
-        confidence = None if confidence is None else round(confidence, 4)
-        turns.append({**turn, "text": text, "confidence": confidence})
-    return [{**row, "turns": turns, "language": config.language}]
+        start = max(0.0, turn["start"] - _PAD_S)
+        samples = context.read_turn(row, turn, start, turn["end"] + _PAD_S, RATE)
+        turns.append({**turn, **_entry(recogniser(samples, language), start)})
+    return [{**row, "turns": turns, "language": language}]
+
+
+def _sample(row: Row, context: Context) -> np.ndarray:
+    """Samples [T] of the longest turns, half a minute in all."""
+    parts, seconds = [], 0.0
+    for turn in sorted(row["turns"], key=lambda turn: turn["start"] - turn["end"]):
+        if seconds < _LANGUAGE_S:
+            parts.append(context.read_turn(row, turn, turn["start"], turn["end"], RATE))
+            seconds += turn["end"] - turn["start"]
+    return np.concatenate(parts)
+
+
+def _entry(heard: Transcript, start: float) -> Row:
+    confidence = None if heard.confidence is None else round(heard.confidence, 4)
+    words = [
+        [w.text, round(start + w.start, 3), round(start + w.end, 3), round(w.confidence, 3)]
+        for w in heard.words
+    ]
+    return {"text": heard.text, "confidence": confidence, **({"words": words} if words else {})}
+
+
+def resolve(config: BuildConfig, offline: bool = False) -> BuildConfig:
+    """Names the recogniser that "auto" stands for on this machine: Whisper, or pocketsphinx where
+    its weights cannot be had, which a warning says.
+
+    Raises:
+        MissingModelError: there is none for the language that is asked for.
+    """
+    if config.recognise.recogniser != AUTO:
+        return config
+    try:
+        find_whisper(config.recognise.model or DEFAULT_MODEL, download=not offline)
+    except MissingModelError as error:
+        if config.recognise.model or not _is_english(config.recognise):
+            raise
+        log.warning("pocketsphinx recognises, whose texts are not fit for training: %s", error)
+        return config.replace("recognise", recogniser="pocketsphinx")
+    return config.replace("recognise", recogniser="whisper")
+
+
+def doubts(config: RecogniseConfig, rows: list[Row]) -> str:
+    """Why the texts of a build are not fit for training, in words; empty where they are."""
+    turns = [turn for row in rows for turn in row["turns"]]
+    if not turns:
+        return ""
+    if config.recogniser == "none":
+        return "there are none (--recogniser none)"
+    if config.recogniser == "pocketsphinx":
+        return "pocketsphinx gets about half of the words of natural speech wrong"
+    silent = sum(not turn.get("text") for turn in turns) / len(turns)
+    if silent > _MAX_SILENT:
+        return f"{100 * silent:.0f} % of the turns have none"
+    known = [turn["confidence"] for turn in turns if turn.get("confidence") and turn.get("text")]
+    if known and float(np.mean(known)) < _MIN_CONFIDENCE:
+        return f"the recogniser doubts them (mean confidence {np.mean(known):.2f})"
+    return ""
+
+
+def _is_english(config: RecogniseConfig) -> bool:
+    return config.language == AUTO or config.language.startswith("en")
 
 
 def units(text: str, language: str) -> list[str]:
@@ -58,29 +138,30 @@ def check(config: RecogniseConfig, offline: bool) -> str | None:
     """
     import importlib.util
 
-    if config.recogniser == "none":
-        return None
+    if config.recogniser not in RECOGNISERS:
+        raise InputError(
+            f"unknown recogniser {config.recogniser!r}; choose of {', '.join(RECOGNISERS)}"
+        )
     if config.recogniser == "endpoint":
         if offline:
             raise InputError("--offline forbids the recogniser 'endpoint'; choose another")
+        if config.language == AUTO:
+            raise InputError("an endpoint does not say which language it heard; give --language")
         return None if config.endpoint else "recognise.endpoint is empty; give its /v1 address"
     if config.recogniser == "pocketsphinx":
-        if not config.language.startswith("en"):
+        if not _is_english(config):
             raise InputError(
                 f"pocketsphinx knows English, not {config.language!r}; "
-                "choose --recogniser faster-whisper or endpoint"
+                "choose --recogniser whisper or endpoint"
             )
         found = importlib.util.find_spec("pocketsphinx")
         return None if found else "pocketsphinx is not installed: pip install pocketsphinx"
-    if config.recogniser == "faster-whisper":
-        if importlib.util.find_spec("faster_whisper") is None:
-            return "faster-whisper is not installed: pip install faster-whisper"
-        there = (Path(config.model) / "model.bin").is_file()
-        return None if there else f"{config.model or 'MODEL FOLDER'}/model.bin is not there"
-    raise InputError(
-        f"unknown recogniser {config.recogniser!r}; "
-        "choose pocketsphinx, faster-whisper, endpoint or none"
-    )
+    if config.recogniser == "whisper":
+        try:
+            find_whisper(config.model or DEFAULT_MODEL, download=not offline)
+        except MissingModelError as error:
+            return str(error)
+    return None
 
 
 @functools.cache
@@ -94,35 +175,40 @@ def load(config: RecogniseConfig) -> Recogniser:
     if missing is not None:
         raise MissingModelError(missing)
     if config.recogniser == "pocketsphinx":
-        return _pocketsphinx(config)
-    if config.recogniser == "faster-whisper":
-        return _whisper(config)
-    return _endpoint(config)
+        return _Pocketsphinx(config)
+    if config.recogniser == "endpoint":
+        return _Endpoint(config)
+    return _Whisper(config)
 
 
-def _pocketsphinx(config: RecogniseConfig) -> Recogniser:
-    from pocketsphinx import Decoder, get_model_path
+class _Pocketsphinx:
+    """English alone."""
 
-    decoder = Decoder(
-        lm=get_model_path("en-us/en-us.lm.bin"),
-        maxhmmpf=config.max_hmm,
-        maxwpf=config.max_words,
-        loglevel="FATAL",
-    )
+    def __init__(self, config: RecogniseConfig) -> None:
+        from pocketsphinx import Decoder, get_model_path
 
-    def recognise(samples: np.ndarray) -> tuple[str, float | None]:
+        self._decoder = Decoder(
+            lm=get_model_path("en-us/en-us.lm.bin"),
+            maxhmmpf=config.max_hmm,
+            maxwpf=config.max_words,
+            loglevel="FATAL",
+        )
+
+    def language(self, samples: np.ndarray) -> str:
+        return "en"
+
+    def __call__(self, samples: np.ndarray, language: str) -> Transcript:
+        decoder = self._decoder
         decoder.reinit_feat()  # each turn starts afresh: its text must not depend on the last one's
         decoder.start_utt()
         decoder.process_raw(to_bytes(samples), full_utt=True)
         decoder.end_utt()
         hypothesis = decoder.hyp()
         if hypothesis is None:
-            return "", 0.0
+            return Transcript("", language, 0.0)
         spoken = [s.prob for s in decoder.seg() if not s.word.startswith(("<", "["))]
         mean = sum(spoken) / max(1, len(spoken))  # posteriors of the words, 0 to 1
-        return _plain(hypothesis.hypstr.split()), min(1.0, mean)
-
-    return recognise
+        return Transcript(_plain(hypothesis.hypstr.split()), language, min(1.0, mean))
 
 
 def _plain(words: Iterable[str]) -> str:
@@ -130,26 +216,33 @@ def _plain(words: Iterable[str]) -> str:
     return " ".join(word.split("(")[0] for word in words)
 
 
-def _whisper(config: RecogniseConfig) -> Recogniser:
-    from faster_whisper import WhisperModel  # type: ignore[import-not-found]
+class _Whisper:
+    """Whisper, on one thread on a processor: the pool uses the cores."""
 
-    model = WhisperModel(config.model, device="auto", cpu_threads=1, local_files_only=True)
+    def __init__(self, config: RecogniseConfig) -> None:
+        folder = find_whisper(config.model or DEFAULT_MODEL)
+        self._whisper = Whisper(folder, config.device, num_threads=1)
 
-    def recognise(samples: np.ndarray) -> tuple[str, float | None]:
-        found, _ = model.transcribe(samples, language=config.language, beam_size=5)
-        parts = list(found)
-        text = " ".join(part.text.strip() for part in parts)
-        chance = np.exp(np.mean([part.avg_logprob for part in parts])) if parts else 0.0
-        return text, float(chance)
+    def language(self, samples: np.ndarray) -> str:
+        return self._whisper.find_language(samples)
 
-    return recognise
+    def __call__(self, samples: np.ndarray, language: str) -> Transcript:
+        return self._whisper.transcribe(samples, language, word_times=True)
 
 
-def _endpoint(config: RecogniseConfig) -> Recogniser:
-    endpoint = TranscriptionEndpoint(
-        config.endpoint,
-        config.model or "whisper-1",
-        os.environ.get(KEY_VARIABLE, ""),
-        _TIMEOUT_S,
-    )
-    return lambda samples: (endpoint.transcribe(samples, RATE, config.language), None)
+class _Endpoint:
+    """An OpenAI-compatible server."""
+
+    def __init__(self, config: RecogniseConfig) -> None:
+        self._endpoint = TranscriptionEndpoint(
+            config.endpoint,
+            config.model or "whisper-1",
+            os.environ.get(KEY_VARIABLE, ""),
+            _TIMEOUT_S,
+        )
+
+    def language(self, samples: np.ndarray) -> str:
+        raise InputError("an endpoint does not say which language it heard; give --language")
+
+    def __call__(self, samples: np.ndarray, language: str) -> Transcript:
+        return Transcript(self._endpoint.transcribe(samples, RATE, language), language, None)

@@ -128,7 +128,8 @@ class Review:
         with atomic_folder(final, replace=True) as temporary:
             for name in self.ids:
                 if self.decision(name).verdict == "accepted":
-                    write_ncssd_dialogue(temporary, _renumbered(self.dialogue(name)))
+                    made = _renumbered(self.dialogue(name))
+                    write_ncssd_dialogue(temporary, made, made.extra.get("bits", 16))
         return final
 
     def _keep(self, decision: Decision) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
-from data.audio import resample, write_audio
+from data.audio import resample
 from data.errors import MissingModelError
+from data.files import atomic_path
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
 
@@ -41,11 +43,16 @@ def separate(row: Row, context: Context, key: str) -> Row:
 
     `offset` says where the scene began in the source.
     """
-    samples = context.read(row["audio"], row["start"], row["end"])
-    voice = _voice(resample(samples, _SCENE_RATE, _RATE))
+    channels = (0, 1) if row.get("speaker_channels") else (None,)
+    voices = []
+    for channel in channels:
+        samples = context.read(row["audio"], row["start"], row["end"], _RATE, channel)
+        voices.append(resample(_voice(samples), _RATE, _SCENE_RATE))
     path = context.store.path("background", key, ".wav")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_audio(path, resample(voice, _RATE, _SCENE_RATE))
+    with atomic_path(path) as partial:
+        sound = np.clip(np.stack(voices, axis=1), -1.0, 1.0)
+        soundfile.write(partial, sound, _SCENE_RATE, "PCM_24", format="WAV")
     offset = row["start"]
     return {
         **row,
@@ -53,8 +60,18 @@ def separate(row: Row, context: Context, key: str) -> Row:
         "offset": offset,
         "start": 0.0,
         "end": round(row["end"] - offset, 3),
-        "speech": [[round(a - offset, 3), round(b - offset, 3)] for a, b in row["speech"]],
+        "speech": _moved(row["speech"], offset),
+        **_moved_channels(row, offset),
     }
+
+
+def _moved(spans: list[list[float]], offset: float) -> list[list[float]]:
+    return [[round(a - offset, 3), round(b - offset, 3)] for a, b in spans]
+
+
+def _moved_channels(row: Row, offset: float) -> Row:
+    spans = row.get("channel_speech")
+    return {} if spans is None else {"channel_speech": [_moved(own, offset) for own in spans]}
 
 
 def _voice(samples: np.ndarray) -> np.ndarray:

@@ -50,6 +50,12 @@ class Source:
     rights: Row
 
     @property
+    def spoken(self) -> Row:
+        """`language` where it is known; empty where it is to be found."""
+        language = self.rights.get("language") or "auto"
+        return {} if language == "auto" else {"language": language}
+
+    @property
     def name(self) -> str:
         """The file's name; bytes in it that are no UTF-8 are replaced."""
         return os.fsencode(self.path.name).decode(errors="replace")
@@ -121,8 +127,10 @@ def read_sources(paths: list[Path], rights: Row, require_license: bool) -> list[
 
 
 def _check_language(path: Path, own: Row, rights: Row) -> None:
-    """A build recognises and counts in one language; of another the texts would be wrong."""
+    """A build with --language recognises and counts in it; of another the texts would be wrong."""
     asked = rights.get("language", "")
+    if asked == "auto":
+        return
     said = own.get("language") or asked
     if asked and said.split("-")[0].lower() != asked.split("-")[0].lower():
         raise InputError(

@@ -2,15 +2,18 @@
 
 The segmentation network tells which local voices speak in each frame, overlaps included. An
 embedding of each stretch in which one person speaks, and a clustering of the scene's embeddings,
-tell who the voices are. Nothing forces two speakers on a scene.
+tell who the voices are. Nothing forces two speakers on a scene. Where each of two channels has a
+speaker of its own, the channels tell (`channel_speakers`).
 """
 
 import itertools
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.features import FRAME_S, RATE
 from data.ncssd.one_person import centre_of, load_one_person, make_tree, people
@@ -20,14 +23,13 @@ from data.ncssd.store import Row
 from data.ncssd.stretches import Span, Stretch, make_stretches
 from data.ncssd.voice_space import load_voice_space
 
-VERSION = 4
+VERSION = 5
 _FOLDER = Path(__file__).parent / "weights"
 FILES = (
     _FOLDER / "segmentation.safetensors",
     _FOLDER / "voices.safetensors",
     _FOLDER / "one_person.json",
 )
-_NEAR_S = 0.1  # speech lies at most this far from what silero-vad heard
 _LONG_S = 1.0  # a stretch of this length is told by its voice; clusters are made of these
 _SAME_S = 5.0  # as far as a local voice is surely the same
 _PARTNER_S = 20.0
@@ -37,6 +39,8 @@ _TRACK_WEIGHT = 0.3  # of being or not being the same local voice, in cosine
 def run(row: Row, context: Context, key: str) -> list[Row]:
     """Adds `segments` ([start, end, label], seconds in the copy), `voices` (embeddings) and
     `two_people` (of each pair of labels the chance that it is two people)."""
+    if row.get("speaker_channels"):
+        return [_by_channel(row, context)]
     config = context.config.speakers
     samples = context.read(row["audio"], row["start"], row["end"], RATE)
     speech = [[a - row["start"], b - row["start"]] for a, b in row["speech"]]
@@ -46,14 +50,48 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     centroids = cluster(stretches, config)
     overlaps = [part for part in parts if len(part.tracks) > 1]
     tracks = paint(stretches, overlaps, centroids.shape[0], num_frames)
-    segments = [
+    return [
+        {
+            **row,
+            "segments": _segments(row, tracks, config),
+            "voices": _rounded(centroids),
+            "two_people": two_people(stretches),
+        }
+    ]
+
+
+def _by_channel(row: Row, context: Context) -> Row:
+    """The same where each channel is a speaker; `label_channels` says whose channel is whose."""
+    from data.ncssd.channel_speakers import channel_tracks, channel_voices
+
+    config = context.config.speakers
+    tracks, sounds = channel_tracks(row, context)
+    runs = [runs_of(track) for track in tracks]
+    order = sorted((0, 1), key=lambda channel: runs[channel][:1] or [(tracks.shape[1], 0)])
+    order = [channel for channel in order if runs[channel]]
+    if not order:
+        return drop(row, "no speech")
+    voices = channel_voices(tracks, sounds, runs, config, order)
+    return {
+        **row,
+        "segments": _segments(row, tracks[order], config),
+        "voices": _rounded(voices),
+        "two_people": [[0, 1, 1.0]] if len(order) == 2 else [],
+        "label_channels": order,
+    }
+
+
+def _segments(row: Row, tracks: np.ndarray, config: SpeakersConfig) -> list[list[float]]:
+    """Tracks [K, T] as [start, end, label], in seconds of the copy, pauses bridged."""
+    return sorted(
         [round(row["start"] + a * FRAME_S, 3), round(row["start"] + b * FRAME_S, 3), label]
         for label, track in enumerate(tracks)
         for a, b in _bridged(runs_of(track), round(config.bridge_s / FRAME_S))
-    ]
-    voices = [[round(float(v), 4) for v in c] for c in centroids]
-    pairs = two_people(stretches)
-    return [{**row, "segments": sorted(segments), "voices": voices, "two_people": pairs}]
+    )
+
+
+def _rounded(vectors: Iterable[np.ndarray]) -> list[list[float]]:
+    return [[round(float(v), 4) for v in vector] for vector in vectors]
 
 
 def scene_stretches(
@@ -70,7 +108,7 @@ def scene_stretches(
     from data.ncssd.segmentation import load_segmentation, segment
 
     chances = segment(load_segmentation(), samples)
-    chances[_far(speech, chances.shape[0])] = np.eye(chances.shape[1])[0]
+    chances[far_from(speech, chances.shape[0])] = np.eye(chances.shape[1])[0]
     parts = parts_of(best_path(chances, config.switch_cost, config.overlap_gain))
     groups = group_parts(parts, config)
     if not groups:
@@ -204,11 +242,3 @@ def _pair(stretches: list[Stretch], part: Part) -> list[int]:
 def _within(stretches: list[Stretch], first: int, last: int, reach: int) -> list[Stretch]:
     """What is said from `reach` frames before to `reach` after some frames."""
     return [s for s in stretches if s.last > first - reach and s.first < last + reach]
-
-
-def _far(spans: list[list[float]], num_frames: int) -> np.ndarray:
-    """Frames [T] that are not near what silero-vad heard."""
-    mask = np.ones(num_frames, bool)
-    for start, end in spans:
-        mask[max(0, round((start - _NEAR_S) / FRAME_S)) : round((end + _NEAR_S) / FRAME_S)] = False
-    return mask

@@ -28,14 +28,33 @@ class Context:
     store: Store
     sources: dict[str, Path] = field(default_factory=dict)
 
-    def read(self, audio: str, start: float, end: float, rate: int = SAMPLE_RATE) -> np.ndarray:
-        """Samples [T] float32 of a working copy, from `start` to `end` seconds."""
+    def read(
+        self,
+        audio: str,
+        start: float,
+        end: float,
+        rate: int = SAMPLE_RATE,
+        channel: int | None = None,
+    ) -> np.ndarray:
+        """Samples [T] float32 of a working copy, from `start` to `end` seconds.
+
+        Args:
+            channel: of a copy with a speaker a channel; None mixes them.
+        """
         with soundfile.SoundFile(self.store.root / audio) as file:
             first = max(0, round(start * SAMPLE_RATE))
             last = min(file.frames, round(end * SAMPLE_RATE))
             file.seek(min(first, file.frames))
-            samples = file.read(max(0, last - first), dtype="float32")
-        return resample(samples, SAMPLE_RATE, rate)
+            samples = file.read(max(0, last - first), dtype="float32", always_2d=True)
+        one = samples.mean(axis=1) if channel is None else samples[:, channel]
+        return resample(one, SAMPLE_RATE, rate)
+
+    def read_turn(
+        self, row: Row, turn: Row, start: float, end: float, rate: int = SAMPLE_RATE
+    ) -> np.ndarray:
+        """Samples [T] of a turn, or of some time around it: its speaker's channel alone if it has
+        one."""
+        return self.read(row["audio"], start, end, rate, turn.get("channel"))
 
 
 @dataclass(frozen=True)
@@ -55,6 +74,11 @@ class Stage:
         return {**config.settings(self.name), "files": [hash_file(path) for path in self.files]}
 
 
-def drop(row: Row, reason: str) -> Row:
-    """The row, marked as left out for a reason that the report counts."""
-    return {**row, "dropped": reason}
+def drop(row: Row, reason: str, why: str = "") -> Row:
+    """The row, marked as left out for a reason that the report counts; `why` has its figures."""
+    return {**row, "dropped": reason, **({"why": why} if why else {})}
+
+
+def under(name: str, value: float, limit: float, setting: str) -> str:
+    """Says that a figure is below what a setting asks for."""
+    return f"{name} {value:.2f}, at least {limit:g} is needed ({setting})"

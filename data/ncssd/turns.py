@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.ncssd.config import TurnsConfig
-from data.ncssd.stage import Context, drop
+from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
-VERSION = 2
+VERSION = 3
+_OF_SCENE = ("segments", "speech", "channel_speech", "label_channels", "voices", "two_people")
 _BACKCHANNEL_S = 1.0  # a shorter interjection does not end the turn it falls into
 
 Segment = tuple[float, float, int]
@@ -30,7 +31,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     """A scene to one row a dialogue: `start`, `end`, `turns`, `voices` (of speakers 0 and 1)."""
     config = context.config.turns
     turns = make_turns([(a, b, label) for a, b, label in row["segments"]], config)
-    base = {k: v for k, v in row.items() if k not in ("segments", "speech", "voices", "two_people")}
+    base = {k: v for k, v in row.items() if k not in _OF_SCENE}
     rows = []
     for window in two_speaker_windows(turns):
         order = list(dict.fromkeys(turn.speaker for turn in window))
@@ -40,15 +41,20 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
             "scene": [row["start"], row["end"]],
             "start": round(first, 3),
             "end": round(last, 3),
-            "turns": [_entry(turn, order.index(turn.speaker)) for turn in window],
+            "turns": [{**_entry(turn, order), **_channel(row, turn)} for turn in window],
             "gaps": [round(b.start - a.end, 3) for a, b in itertools.pairwise(window)],
             "voices": [row["voices"][label] for label in order],
             "two_people": _chance(row, order),
         }
         reason = _reason(window, order, last - first, config)
-        if not reason and dialogue["two_people"] < config.min_two_people:
-            reason = "perhaps one speaker"
-        rows.append(drop(dialogue, reason) if reason else dialogue)
+        if reason:
+            rows.append(drop(dialogue, reason, _why(reason, window, last - first, config)))
+        elif dialogue["two_people"] < config.min_two_people:
+            chance = dialogue["two_people"]
+            why = under("chance", chance, config.min_two_people, "--min-two-people")
+            rows.append(drop(dialogue, "perhaps one speaker", why))
+        else:
+            rows.append(dialogue)
     return rows or [drop(base, "no turns")]
 
 
@@ -108,14 +114,29 @@ def two_speaker_windows(turns: list[Turn]) -> list[list[Turn]]:
     return [*two_speaker_windows(before), turns[best[0] : best[1]], *two_speaker_windows(after)]
 
 
-def _entry(turn: Turn, speaker: int) -> Row:
+def _channel(row: Row, turn: Turn) -> Row:
+    """Where its speaker is heard alone, if there are channels for that."""
+    channels = row.get("label_channels")
+    return {} if channels is None else {"channel": channels[turn.speaker]}
+
+
+def _entry(turn: Turn, order: list[int]) -> Row:
     return {
         "start": round(turn.start, 3),
         "end": round(turn.end, 3),
-        "speaker": speaker,
+        "speaker": order.index(turn.speaker),
         "overlap": round(turn.overlap, 3),
         "backchannel": turn.backchannel,
     }
+
+
+def _why(reason: str, window: list[Turn], seconds: float, config: TurnsConfig) -> str:
+    if reason == "dialogue too short":
+        return under("seconds", seconds, config.min_dialogue_s, "turns.min_dialogue_s")
+    if reason == "too few turns":
+        least = f"{config.min_turns} are needed, {config.min_turns_each} of each speaker"
+        return f"{len(window)} turns; {least} (--min-turns, turns.min_turns_each)"
+    return ""
 
 
 def _reason(window: list[Turn], order: list[int], seconds: float, config: TurnsConfig) -> str:

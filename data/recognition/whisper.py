@@ -46,13 +46,14 @@ class Transcript:
     Attributes:
         text: with capitals and punctuation; empty where there is no speech.
         language: "en", "zh", ...
-        confidence: geometric mean of the tokens' probabilities, 0 to 1.
+        confidence: geometric mean of the tokens' probabilities, 0 to 1; None where a recogniser
+            does not know it.
         words: empty unless their times were asked for.
     """
 
     text: str
     language: str
-    confidence: float
+    confidence: float | None
     words: tuple[Word, ...] = ()
 
 
@@ -156,6 +157,14 @@ class Whisper:
         """Segments of samples in the window that is set; the lock is held."""
         found, _ = self._model.transcribe(samples, condition_on_previous_text=False, **options)
         return list(found)
+
+    def find_language(self, samples: np.ndarray) -> str:
+        """The likeliest of all of Whisper's languages in samples `[T]` at 16 kHz, of 30 s at most;
+        one of `LANGUAGES` unless another is likelier than not."""
+        with self._lock:
+            self._model.window_frames = _window_frames(_WINDOW_S)
+            name, share, _ = self._model.detect_language(samples[: _WINDOW_S * WHISPER_HZ])
+            return name if share > 0.5 else self._language(samples)
 
     def _language(self, samples: np.ndarray) -> str:
         _, _, shares = self._model.detect_language(samples[: _WINDOW_S * WHISPER_HZ])

@@ -57,8 +57,9 @@ def score_words(recording: Recording, config: RecogniseConfig) -> WordCounts:
         counts.found_words += result.length
         for turn in turns:
             first = max(0, round((turn["start"] - _PAD_S) * _RATE))
-            text, _ = recogniser(samples[first : round((turn["end"] + _PAD_S) * _RATE)])
-            out = jiwer.process_words(plain(turn["text"]), plain(text))
+            part = samples[first : round((turn["end"] + _PAD_S) * _RATE)]
+            heard = recogniser(part, dialogue.get("language", "en")).text
+            out = jiwer.process_words(plain(turn["text"]), plain(heard))
             counts.true_errors += out.substitutions + out.deletions + out.insertions
             counts.true_words += out.substitutions + out.deletions + out.hits
     return counts

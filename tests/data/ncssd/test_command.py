@@ -39,10 +39,15 @@ def test_a_file_of_another_language_is_refused(tmp_path):
     notes = tmp_path / "a.wav.json"
     notes.write_text('{"language": "zh"}')
     with pytest.raises(InputError, match=r"a\.wav\.json.*--language zh"):
-        main([str(tmp_path / "a.wav"), "--out", str(tmp_path / "out"), "--recogniser", "none"])
+        command = [str(tmp_path / "a.wav"), "--out", str(tmp_path / "out"), "--recogniser", "none"]
+        main([*command, "--language", "en"])
     assert not (tmp_path / "out").exists()
     notes.write_text('{"language": "en-GB"}')
-    assert len(read_sources(find_media([tmp_path]), {"language": "en"}, False)) == 1
+    assert read_sources(find_media([tmp_path]), {"language": "en"}, False)[0].spoken
+    (one,) = read_sources(find_media([tmp_path]), {"language": "auto"}, False)
+    assert one.spoken == {"language": "en-GB"}, "where each dialogue's is found, notes still count"
+    notes.unlink()
+    assert read_sources(find_media([tmp_path]), {"language": "auto"}, False)[0].spoken == {}
 
 
 def test_the_same_content_is_taken_once(tmp_path):
@@ -65,7 +70,9 @@ def test_what_a_build_made_is_no_input_of_the_next(tmp_path):
     ("arguments", "says"),
     [
         (["--recogniser", "ears"], "unknown recogniser"),
-        (["--language", "zh"], "pocketsphinx knows English"),
+        (["--language", "zh", "--recogniser", "pocketsphinx"], "pocketsphinx knows English"),
+        (["--recogniser", "faster-whisper"], "choose of auto, whisper"),
+        (["--recogniser", "endpoint", "--asr-endpoint", "http://h/v1"], "give --language"),
         (["--recogniser", "endpoint", "--asr-endpoint", "http://h/v1", "--offline"], "--offline"),
         (["--formats", "csv"], "unknown format"),
         (["--workers", "0"], "--workers"),

@@ -1,21 +1,20 @@
 """What was said: the bundled recogniser, an endpoint, and what is counted in which language."""
 
 import json
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from importlib.machinery import ModuleSpec
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 from data.audio import resample
-from data.errors import MissingModelError
+from data.errors import InputError, MissingModelError
 from data.ncssd import recognise
 from data.ncssd.config import BuildConfig, RecogniseConfig
 from data.ncssd.stage import Context
 from data.ncssd.store import Store
+from data.recognition.whisper import Transcript, Word
 from tests.data.ncssd import made
 
 
@@ -25,14 +24,15 @@ def test_words_are_counted_and_in_chinese_characters():
 
 
 def test_pocketsphinx_hears_words_and_says_how_sure_it_is():
-    recogniser = recognise.load(RecogniseConfig())
+    recogniser = recognise.load(RecogniseConfig("pocketsphinx"))
     samples = resample(made.line(0, 5), 24_000, 16_000)
-    text, confidence = recogniser(samples)
+    heard = recogniser(samples, "en")
+    text, confidence = heard.text, heard.confidence
     assert {"that", "the", "kitchen", "table", "morning"} & set(text.split())
     assert confidence is not None and 0.0 <= confidence <= 1.0
-    recogniser(resample(made.line(1, 1), 24_000, 16_000))
-    assert recogniser(samples) == (text, confidence), "a turn must not depend on the one before"
-    assert recogniser(np.zeros(1600, np.float32))[0] == ""
+    recogniser(resample(made.line(1, 1), 24_000, 16_000), "en")
+    assert recogniser(samples, "en") == heard, "a turn must not depend on the one before"
+    assert recogniser(np.zeros(1600, np.float32), "en").text == ""
 
 
 @pytest.fixture
@@ -82,30 +82,105 @@ def test_an_endpoint_gets_each_turn_and_its_text_is_kept(endpoint, tmp_path, mon
 
 
 def test_what_is_not_there_is_named_with_its_place(tmp_path):
-    config = RecogniseConfig(recogniser="faster-whisper", model=str(tmp_path / "large"))
-    with pytest.raises(MissingModelError, match=r"not installed|large/model\.bin"):
+    config = RecogniseConfig(recogniser="whisper", model=str(tmp_path / "large"))
+    with pytest.raises((MissingModelError, InputError), match="large"):
         recognise.load(config)
-    assert "empty" in (recognise.check(RecogniseConfig(recogniser="endpoint"), False) or "")
+    endpoint = RecogniseConfig(recogniser="endpoint", language="en")
+    assert "empty" in (recognise.check(endpoint, False) or "")
+    with pytest.raises(InputError, match="--language"):
+        recognise.check(RecogniseConfig(recogniser="endpoint"), False)
 
 
-def test_faster_whisper_is_asked_in_the_language_and_its_parts_are_joined(tmp_path, monkeypatch):
-    asked = []
+class FakeWhisper:
+    """Hears two words in everything, and Mandarin in what is loud."""
 
-    class WhisperModel:
-        def __init__(self, folder, **options):
-            assert options["local_files_only"], "it must not reach for the network"
+    def __init__(self, folder, device, num_threads):
+        assert num_threads == 1, "results must not depend on the machine"
+        self.asked = []
 
-        def transcribe(self, samples, language, beam_size):
-            asked.append((samples.shape, language))
-            parts = [("你好。", -0.1), (" 再见。", -0.3)]
-            return (SimpleNamespace(text=t, avg_logprob=p) for t, p in parts), None
+    def find_language(self, samples):
+        return "zh" if np.abs(samples).max() > 0.5 else "fr"
 
-    fake = ModuleType("faster_whisper")
-    fake.__spec__ = ModuleSpec("faster_whisper", None)
-    fake.WhisperModel = WhisperModel
-    monkeypatch.setitem(sys.modules, "faster_whisper", fake)
-    (tmp_path / "model.bin").touch()
-    config = RecogniseConfig(recogniser="faster-whisper", language="zh", model=str(tmp_path))
-    text, confidence = recognise.load(config)(np.zeros(1600, np.float32))
-    assert text == "你好。 再见。" and asked == [((1600,), "zh")]
-    assert confidence == pytest.approx(np.exp(-0.2))
+    def transcribe(self, samples, language, word_times):
+        self.asked.append(language)
+        words = (Word("你", 0.25, 0.5, 0.9), Word("好。", 0.5, 0.75, 0.7))
+        return Transcript("你好。", language, 0.8, words)
+
+
+@pytest.fixture
+def whisper(monkeypatch):
+    monkeypatch.setattr(recognise, "Whisper", FakeWhisper)
+    monkeypatch.setattr(recognise, "find_whisper", lambda model, download=False: "folder")
+    recognise.load.cache_clear()
+    yield
+    recognise.load.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("asked", "known", "loud", "language"),
+    [
+        ("auto", None, True, "zh"),
+        ("auto", None, False, "fr"),
+        ("auto", "de", True, "de"),
+        ("en", None, True, "en"),
+        ("zh", "zh-CN", False, "zh-CN"),
+    ],
+)
+def test_whisper_is_asked_in_the_language_of_the_dialogue(
+    tmp_path, whisper, asked, known, loud, language
+):
+    samples = (0.9 if loud else 0.1) * np.ones(72_000, np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, 24_000, "PCM_24")
+    config = BuildConfig().replace("recognise", recogniser="whisper", language=asked)
+    turns = [{"start": 0.0, "end": 1.0, "speaker": 0}, {"start": 2.0, "end": 2.9, "speaker": 1}]
+    row = {"audio": "a.wav", "turns": turns} | ({"language": known} if known else {})
+    (made,) = recognise.run(row, Context(config, Store(tmp_path)), "key")
+    assert made["language"] == language
+    assert recognise.load(config.recognise)._whisper.asked == [language] * 2
+    assert [turn["text"] for turn in made["turns"]] == ["你好。"] * 2
+    assert made["turns"][1]["confidence"] == 0.8
+    assert made["turns"][0]["words"][0] == ["你", 0.25, 0.5, 0.9], "nothing lies before the start"
+    assert made["turns"][1]["words"] == [["你", 2.1, 2.35, 0.9], ["好。", 2.35, 2.6, 0.7]]
+
+
+def without_whisper(model, download=False):
+    raise MissingModelError("its weights lie nowhere")
+
+
+@pytest.mark.parametrize("recogniser", ["none", "pocketsphinx", "endpoint", "whisper"])
+def test_a_recogniser_that_is_named_is_taken(recogniser):
+    config = BuildConfig().replace("recognise", recogniser=recogniser)
+    assert recognise.resolve(config) == config
+
+
+def test_without_whisper_pocketsphinx_recognises_and_a_warning_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(recognise, "find_whisper", without_whisper)
+    for language in ("auto", "en", "en-GB"):
+        config = BuildConfig().replace("recognise", language=language)
+        assert recognise.resolve(config).recognise.recogniser == "pocketsphinx"
+        assert "not fit for training" in caplog.text and "lie nowhere" in caplog.text
+        caplog.clear()
+    for asked in ({"language": "zh"}, {"model": "large-v3"}):
+        with pytest.raises(MissingModelError, match="lie nowhere"):
+            recognise.resolve(BuildConfig().replace("recognise", **asked))
+
+
+def rows_of(*turns):
+    return [{"turns": [{"text": text, "confidence": chance} for text, chance in turns]}]
+
+
+@pytest.mark.parametrize(
+    ("recogniser", "rows", "why"),
+    [
+        ("whisper", rows_of(("yes", 0.9), ("no", 0.8)), ""),
+        ("whisper", rows_of(("yes", 0.9), ("", 0.0)), "50 % of the turns"),
+        ("whisper", rows_of(("yes", 0.4), ("no", 0.3)), "mean confidence 0.35"),
+        ("endpoint", rows_of(("yes", None)), ""),
+        ("pocketsphinx", rows_of(("yes", 1.0)), "half of the words"),
+        ("none", rows_of(("", None)), "none"),
+        ("none", [], ""),
+    ],
+)
+def test_texts_that_are_not_fit_for_training_are_told(recogniser, rows, why):
+    found = recognise.doubts(RecogniseConfig(recogniser), rows)
+    assert why in found and bool(why) == bool(found)

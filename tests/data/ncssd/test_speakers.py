@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.powerset import Part
-from data.ncssd.speakers import _far, cluster, group_parts, paint, runs_of
+from data.ncssd.speakers import cluster, group_parts, paint, runs_of
 from data.ncssd.stretches import Stretch, _cut, _divide, unit
 
 CONFIG = SpeakersConfig()
@@ -40,7 +41,7 @@ def test_what_one_voice_says_alone_is_joined_over_short_pauses_only():
 
 
 def test_speech_that_the_activity_stage_did_not_hear_is_none():
-    far = _far([[1.0, 2.0]], 200)
+    far = far_from([[1.0, 2.0]], 200)
     assert runs_of(~far) == [(45, 105)]
 
 

@@ -119,9 +119,10 @@ def test_words_are_scored_by_the_recogniser_of_the_build(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(report, "score_words", lambda _, config: asked.append(config))
     truth, out = tmp_path / "truth", tmp_path / "out"
-    built(out, truth, recogniser="endpoint", endpoint="http://h/v1", model="large")
+    settings = {"endpoint": "http://h/v1", "model": "large", "language": "en"}
+    built(out, truth, recogniser="endpoint", **settings)
     report.score_build(truth, out, with_words=True)
-    assert asked == [RecogniseConfig("endpoint", "en", "large", "http://h/v1")]
+    assert asked == [RecogniseConfig("endpoint", **settings)]
 
 
 def test_a_build_without_words_has_none_to_score(tmp_path):

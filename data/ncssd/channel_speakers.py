@@ -1,0 +1,85 @@
+"""Who speaks when in a scene whose recording has a speaker a channel.
+
+The segmentation network hears each channel alone, so that two at once are as easy as one. Speech
+in a channel that is as soft as what leaks into it from the other is the other's.
+"""
+
+import numpy as np
+
+from data.ncssd.activity import far_from
+from data.ncssd.config import SpeakersConfig
+from data.ncssd.features import FRAME_S, RATE
+from data.ncssd.powerset import best_path
+from data.ncssd.segmentation import load_segmentation, segment
+from data.ncssd.stage import Context
+from data.ncssd.store import Row
+from data.ncssd.stretches import Span, embed_windows, unit
+from data.ncssd.voice_space import load_voice_space
+
+_CLEAR_DB = 10.0  # one channel over the other where the other's speaker is surely silent
+_OVER_LEAK_DB = 8.0
+_FRAME = round(FRAME_S * RATE)
+_EMBEDDED = round(60.0 / FRAME_S)  # frames of a channel's speech that tell its voice
+
+
+def channel_tracks(row: Row, context: Context) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Who is heard in each frame [2, T], by channel, and the channels' samples at 16 kHz."""
+    config = context.config.speakers
+    sounds = [
+        context.read(row["audio"], row["start"], row["end"], RATE, channel) for channel in (0, 1)
+    ]
+    tracks = np.stack(
+        [
+            _speech(samples, row["start"], spans, config)
+            for samples, spans in zip(sounds, row["channel_speech"], strict=True)
+        ]
+    )
+    return tracks & ~_leaks(sounds), sounds
+
+
+def channel_voices(
+    tracks: np.ndarray,
+    sounds: list[np.ndarray],
+    runs: list[list[Span]],
+    config: SpeakersConfig,
+    channels: list[int],
+) -> list[np.ndarray]:
+    """The centroid of each channel's voice, by what it says while the other is silent."""
+    found = []
+    for channel in channels:
+        alone = [(a, b) for a, b in runs[channel] if not tracks[1 - channel, a:b].any()] or runs[
+            channel
+        ]
+        kept, frames = [], 0
+        for a, b in sorted(alone, key=lambda span: span[0] - span[1]):
+            if frames < _EMBEDDED:
+                kept.append((a, b))
+                frames += b - a
+        embeddings = embed_windows(sounds[channel], [sorted(kept)], config)[0][1]
+        found.append(unit(load_voice_space()(embeddings).mean(axis=0)))
+    return found
+
+
+def _speech(
+    samples: np.ndarray, begin: float, spans: list[list[float]], config: SpeakersConfig
+) -> np.ndarray:
+    """Frames [T] of a channel in which somebody speaks."""
+    chances = segment(load_segmentation(), samples)
+    speech = [[a - begin, b - begin] for a, b in spans]
+    chances[far_from(speech, chances.shape[0])] = np.eye(chances.shape[1])[0]
+    return best_path(chances, config.switch_cost, config.overlap_gain) > 0
+
+
+def _leaks(sounds: list[np.ndarray]) -> np.ndarray:
+    """Frames [2, T] in which a channel has no more than what leaks from the other."""
+    num = min(samples.shape[0] for samples in sounds) // _FRAME
+    frames = np.stack([samples[: num * _FRAME].reshape(num, _FRAME) for samples in sounds])
+    level = 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=2) + 1e-12)
+    loud = np.quantile(level, 0.95, axis=1, keepdims=True)
+    out = np.zeros(level.shape, bool)
+    for channel in (0, 1):
+        behind = level[channel] - level[1 - channel]
+        clear = (level[1 - channel] > loud[1 - channel] - 20.0) & (behind < -_CLEAR_DB)
+        if clear.any():
+            out[channel] = clear & (behind < np.median(behind[clear]) + _OVER_LEAK_DB)
+    return out

@@ -81,7 +81,14 @@ def _parser() -> argparse.ArgumentParser:
         kind = type(getattr(getattr(BuildConfig(), stage), setting))
         default = getattr(getattr(BuildConfig(), stage), setting)
         add(flag, type=kind, metavar="X", help=f"{what} (default: {default:g})")
-    add("--formats", default="", help="also: huggingface,lhotse,kaldi,nemo,rttm")
+    add("--formats", default="", help="also: huggingface,lhotse,kaldi,nemo,rttm,duplex")
+    add(
+        "--paths",
+        choices=("absolute", "relative"),
+        default="absolute",
+        help="how Lhotse, Kaldi and NeMo name files; relative to the manifest, folders can move",
+    )
+    add("--keep-mixed", action="store_true", help="list turns with another's words in them, too")
     add("--license", default="", help="of the inputs, such as CC-BY-4.0")
     add("--consent", default="", help="how the speakers agreed, in a few words")
     add("--require-license", action="store_true", help="refuse inputs of which none is known")
@@ -120,7 +127,7 @@ def _say_models(config: BuildConfig, offline: bool) -> None:
 
 def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     from data.ncssd.engine import Engine, Pool, Serial
-    from data.ncssd.exports import FORMATS
+    from data.ncssd.exports import FORMATS, Listing
     from data.ncssd.pipeline import build
     from data.ncssd.progress import Bars
     from data.ncssd.recognise import doubts
@@ -151,7 +158,8 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     began = time.monotonic()
     try:
         with closing, Bars(arguments.quiet) as bars:
-            built = build(sources, arguments.out, config, engine, formats, bars)
+            listing = Listing(arguments.paths == "absolute", arguments.keep_mixed)
+            built = build(sources, arguments.out, config, engine, formats, bars, listing)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return 130

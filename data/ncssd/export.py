@@ -22,6 +22,7 @@ _SILENT = 1e-5
 _PEAK = 0.95
 _TURN_KEYS = (
     "overlap",
+    "mixed",
     "backchannel",
     "confidence",
     "snr_db",

@@ -18,7 +18,7 @@ from data.ncssd import (
 from data.ncssd.config import BuildConfig
 from data.ncssd.engine import QUARANTINE, Engine, run_stage
 from data.ncssd.export import export_ncssd, name_dialogues
-from data.ncssd.exports import write_exports
+from data.ncssd.exports import Listing, write_exports
 from data.ncssd.link import link_speakers
 from data.ncssd.sources import Source
 from data.ncssd.stage import Context, Stage
@@ -74,6 +74,7 @@ def build(
     engine: Engine,
     formats: tuple[str, ...] = (),
     watcher: Watcher | None = None,
+    listing: Listing | None = None,
 ) -> Built:
     """Builds conversations in `out/ncssd`; what an earlier run did is not done again.
 
@@ -88,7 +89,7 @@ def build(
     context = Context(config, Store(out / "work"), {s.sha256: s.path for s in sources})
     with context.store.lock():
         context.store.clean()
-        return _build(sources, out, context, engine, formats, watcher or Watcher())
+        return _build(sources, out, context, engine, formats, watcher or Watcher(), listing)
 
 
 def _build(
@@ -98,6 +99,7 @@ def _build(
     engine: Engine,
     formats: tuple[str, ...],
     watcher: Watcher,
+    listing: Listing | None,
 ) -> Built:
     config = context.config
     by_hash = {source.sha256: source for source in sources}
@@ -117,7 +119,7 @@ def _build(
     write_rows(out / "dialogues.jsonl", accepted)
     write_rows(out / "dropped.jsonl", [row for row in dropped if row not in quarantined])
     write_rows(out / "quarantine.jsonl", [_reason_of(row) for row in quarantined])
-    write_exports(formats, out, accepted)
+    write_exports(formats, out, accepted, listing)
     _write_summary(out, config, sources, accepted, dropped)
     return Built(accepted, dropped, quarantined, written, removed)
 

@@ -11,6 +11,7 @@ from data.ncssd.store import Row
 
 VERSION = 3
 _OF_SCENE = ("segments", "speech", "channel_speech", "label_channels", "voices", "two_people")
+_MIXED_S = 0.1  # of another's speech in a turn's sound; less is a blurred edge
 _BACKCHANNEL_S = 1.0  # a shorter interjection does not end the turn it falls into
 
 Segment = tuple[float, float, int]
@@ -41,7 +42,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
             "scene": [row["start"], row["end"]],
             "start": round(first, 3),
             "end": round(last, 3),
-            "turns": [{**_entry(turn, order), **_channel(row, turn)} for turn in window],
+            "turns": [{**_entry(turn, order), **_sound(row, turn)} for turn in window],
             "gaps": [round(b.start - a.end, 3) for a, b in itertools.pairwise(window)],
             "voices": [row["voices"][label] for label in order],
             "two_people": _chance(row, order),
@@ -114,12 +115,6 @@ def two_speaker_windows(turns: list[Turn]) -> list[list[Turn]]:
     return [*two_speaker_windows(before), turns[best[0] : best[1]], *two_speaker_windows(after)]
 
 
-def _channel(row: Row, turn: Turn) -> Row:
-    """Where its speaker is heard alone, if there are channels for that."""
-    channels = row.get("label_channels")
-    return {} if channels is None else {"channel": channels[turn.speaker]}
-
-
 def _entry(turn: Turn, order: list[int]) -> Row:
     return {
         "start": round(turn.start, 3),
@@ -128,6 +123,14 @@ def _entry(turn: Turn, order: list[int]) -> Row:
         "overlap": round(turn.overlap, 3),
         "backchannel": turn.backchannel,
     }
+
+
+def _sound(row: Row, turn: Turn) -> Row:
+    """What a turn's sound will be: of its speaker's channel alone, or `mixed` with another's."""
+    channels = row.get("label_channels")
+    if channels is not None:
+        return {"channel": channels[turn.speaker]}
+    return {"mixed": True} if turn.overlap > _MIXED_S else {}
 
 
 def _why(reason: str, window: list[Turn], seconds: float, config: TurnsConfig) -> str:

@@ -5,21 +5,35 @@ from pathlib import Path
 
 from data.errors import InputError
 from data.files import atomic_folder
-from data.ncssd.exports import huggingface, kaldi, lhotse, scoring
+from data.ncssd.exports import duplex, huggingface, kaldi, lhotse, scoring
+from data.ncssd.exports.utterances import Export, Listing
 from data.ncssd.store import Row
 
-_WRITERS: dict[str, Callable[[Path, Path, list[Row]], None]] = {
+_WRITERS: dict[str, Callable[[Export], None]] = {
     "huggingface": huggingface.write,
     "lhotse": lhotse.write,
     "kaldi": kaldi.write,
     "nemo": kaldi.write_nemo,
     "rttm": scoring.write,
+    "duplex": duplex.write,
 }
 FORMATS = tuple(_WRITERS)
+__all__ = ["FORMATS", "Listing", "write_exports"]
 
 
-def write_exports(formats: tuple[str, ...], out: Path, rows: list[Row]) -> None:
+def write_exports(
+    formats: tuple[str, ...],
+    out: Path,
+    rows: list[Row],
+    listing: Listing | None = None,
+) -> None:
     """Writes `out/<format>` for each, whole or not at all; an older one is replaced.
+
+    Args:
+        formats: of `FORMATS`.
+        out: the build's folder.
+        rows: of the accepted dialogues.
+        listing: what manifests list, and how.
 
     Raises:
         InputError: a format that is not known.
@@ -27,5 +41,7 @@ def write_exports(formats: tuple[str, ...], out: Path, rows: list[Row]) -> None:
     for name in formats:
         if name not in _WRITERS:
             raise InputError(f"unknown format {name!r}; choose of {', '.join(FORMATS)}")
-        with atomic_folder(out / name, replace=True) as temporary:
-            _WRITERS[name](temporary, out / "ncssd", rows)
+        final = out / name
+        with atomic_folder(final, replace=True) as temporary:
+            ncssd = out / "ncssd"
+            _WRITERS[name](Export(temporary, final, ncssd, rows, listing or Listing()))

@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-from data.ncssd.exports.utterances import utterances
+from data.ncssd.exports.utterances import Export
 from data.ncssd.store import Row
 
 _CARD = """---
@@ -34,13 +34,14 @@ Consent as given: {consents}.
 """
 
 
-def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
+def write(export: Export) -> None:
     """Hard links to the WAV files where the file system allows, copies where not."""
+    root, rows = export.root, export.rows
     sound = root / "data" / "audio"
     sound.mkdir(parents=True)
     by_id = {row["id"]: row for row in rows}
     lines, seconds = [], 0.0
-    for utterance in utterances(ncssd, rows):
+    for utterance in export.utterances():
         name = f"audio/{utterance.path.name}"
         _link(utterance.path, sound / utterance.path.name)
         row = by_id[utterance.dialogue]
@@ -50,13 +51,15 @@ def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
             "file_name": name,
             "dialogue": utterance.dialogue,
             "index": utterance.index,
-            "speaker": int(utterance.path.name.split("_")[1]),
+            "speaker": utterance.side,
             "speaker_id": utterance.speaker,
             "text": utterance.text,
             "duration": utterance.duration,
             "start": extra.get("start"),
             "end": extra.get("end"),
             "overlap": extra.get("overlap"),
+            "mixed": extra.get("mixed", False),
+            "backchannel": extra.get("backchannel"),
             "confidence": extra.get("confidence"),
             "snr_db": extra.get("snr_db"),
             "dnsmos": extra.get("dnsmos"),

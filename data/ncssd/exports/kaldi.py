@@ -5,23 +5,23 @@ import logging
 from collections import defaultdict
 from pathlib import Path
 
-from data.ncssd.exports.utterances import utterances
-from data.ncssd.store import Row
+from data.ncssd.exports.utterances import Export
 
 log = logging.getLogger(__name__)
 
 
-def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
+def write(export: Export) -> None:
     """`wav.scp`, `text`, `utt2spk`, `spk2utt`, `utt2dur`, `segments`, all sorted by C locale.
 
-    Paths are relative to the build's folder. A turn without text is left out of `text` alone;
-    where no turn has one there is no `text`, and a warning says so.
+    A turn without text is left out of `text` alone; where no turn has one there is no `text`, and
+    a warning says so.
     """
-    found = sorted(utterances(ncssd, rows), key=lambda u: u.name)
+    root = export.root
+    found = sorted(export.utterances(), key=lambda u: u.name)
     of_speaker: dict[str, list[str]] = defaultdict(list)
     for u in found:
         of_speaker[u.speaker].append(u.name)
-    paths = {u.name: u.path.relative_to(ncssd.parent).as_posix() for u in found}
+    paths = {u.name: export.name(u.path) for u in found}
     _write(root / "wav.scp", [f"{name} {path}" for name, path in paths.items()])
     texts = [f"{u.name} {u.text}" for u in found if u.text]
     if texts:
@@ -35,22 +35,19 @@ def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
     _write(root / "spk2utt", lines)
 
 
-def write_nemo(root: Path, ncssd: Path, rows: list[Row]) -> None:
-    """`manifest.jsonl`: audio_filepath, duration, text, speaker and language a line.
-
-    Paths are relative to the manifest, as NeMo reads them, so they hold from any folder.
-    """
+def write_nemo(export: Export) -> None:
+    """`manifest.jsonl`: audio_filepath, duration, text, speaker and language a line."""
     lines = []
-    for u in utterances(ncssd, rows):
+    for u in export.utterances():
         entry = {
-            "audio_filepath": (Path("..") / u.path.relative_to(ncssd.parent)).as_posix(),
+            "audio_filepath": export.name(u.path),
             "duration": u.duration,
             "text": u.text,
             "speaker": u.speaker,
             "lang": u.language,
         }
         lines.append(json.dumps(entry, ensure_ascii=False))
-    _write(root / "manifest.jsonl", lines)
+    _write(export.root / "manifest.jsonl", lines)
 
 
 def _write(path: Path, lines: list[str]) -> None:

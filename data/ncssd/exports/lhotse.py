@@ -5,45 +5,57 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from data.ncssd.exports.utterances import Utterance, utterances
+from data.audio import SAMPLE_RATE
+from data.ncssd.exports.duplex import begin_of, write_tracks
+from data.ncssd.exports.utterances import Export, Utterance, utterances_of
 from data.ncssd.store import Row
 
-_RATE = 24_000
+
+def write(export: Export) -> None:
+    """One recording a dialogue, a speaker a channel, and one supervision a turn."""
+    (export.root / "audio").mkdir()
+    recordings, supervisions = [], []
+    for row in export.rows:
+        found = utterances_of(row, export.ncssd)
+        file = f"audio/{row['id']}.wav"
+        num_samples = write_tracks(export.root / file, found, row.get("bits", 16))
+        recordings.append(_recording(row["id"], export.name(export.final / file), num_samples))
+        begin = begin_of(found)
+        supervisions += [
+            _supervision(utterance, begin, num_samples)
+            for utterance in found
+            if export.lists(utterance)
+        ]
+    _write(export.root / "recordings.jsonl.gz", recordings)
+    _write(export.root / "supervisions.jsonl.gz", supervisions)
 
 
-def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
-    """One recording and one supervision a turn; paths are relative to the build's folder."""
-    found = list(utterances(ncssd, rows))
-    _write(root / "recordings.jsonl.gz", (_recording(u, ncssd) for u in found))
-    _write(root / "supervisions.jsonl.gz", (_supervision(u) for u in found))
-
-
-def _recording(utterance: Utterance, ncssd: Path) -> Row:
-    num_samples = round(utterance.duration * _RATE)
-    path = utterance.path.relative_to(ncssd.parent).as_posix()
+def _recording(name: str, path: str, num_samples: int) -> Row:
     return {
-        "id": utterance.name,
-        "sources": [{"type": "file", "channels": [0], "source": path}],
-        "sampling_rate": _RATE,
+        "id": name,
+        "sources": [{"type": "file", "channels": [0, 1], "source": path}],
+        "sampling_rate": SAMPLE_RATE,
         "num_samples": num_samples,
-        "duration": num_samples / _RATE,
-        "channel_ids": [0],
+        "duration": num_samples / SAMPLE_RATE,
+        "channel_ids": [0, 1],
     }
 
 
-def _supervision(utterance: Utterance) -> Row:
-    kept = ("start", "end", "overlap", "confidence", "snr_db", "dnsmos")
+def _supervision(utterance: Utterance, begin: float, num_samples: int) -> Row:
+    kept = ("overlap", "mixed", "backchannel", "confidence", "snr_db", "dnsmos")
     custom = {key: utterance.extra.get(key) for key in kept}
+    start = round(utterance.extra["start"] - begin, 3)
+    end = min(start + utterance.duration, num_samples / SAMPLE_RATE)
     return {
         "id": utterance.name,
-        "recording_id": utterance.name,
-        "start": 0.0,
-        "duration": round(utterance.duration * _RATE) / _RATE,
-        "channel": 0,
+        "recording_id": utterance.dialogue,
+        "start": start,
+        "duration": round(end - start, 4),
+        "channel": utterance.side,
         "text": utterance.text,
         "language": utterance.language,
         "speaker": utterance.speaker,
-        "custom": {"dialogue": utterance.dialogue, "turn": utterance.index, **custom},
+        "custom": {"turn": utterance.index, **custom},
     }
 
 

@@ -3,13 +3,15 @@
 from collections import defaultdict
 from pathlib import Path
 
+from data.ncssd.exports.utterances import Export
 from data.ncssd.store import Row
 
 
-def write(root: Path, ncssd: Path, rows: list[Row]) -> None:
-    """`<source>.rttm` and `<source>.stm`, a pair for each source."""
+def write(export: Export) -> None:
+    """`<source>.rttm` and `<source>.stm`, a pair for each source; mixed turns are speech, too."""
+    root = export.root
     by_source: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
+    for row in export.rows:
         by_source[row["sha256"]].append(row)
     for sha, own in by_source.items():
         name = f"{Path(own[0]['source']).stem.replace(' ', '_')}-{sha[:8]}"

@@ -11,7 +11,7 @@ from data.ncssd.sources import find_media, read_sources
 from tests.data.ncssd import made
 
 QUICK = BuildConfig().replace("recognise", recogniser="none").replace("quality", dnsmos=False)
-FORMATS = ("huggingface", "lhotse", "kaldi", "nemo", "rttm")
+FORMATS = ("huggingface", "lhotse", "kaldi", "nemo", "rttm", "duplex")
 
 
 @pytest.fixture(scope="session")

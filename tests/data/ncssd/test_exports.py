@@ -2,13 +2,17 @@
 
 import gzip
 import json
+import shutil
+from pathlib import Path
 
 import datasets
 import lhotse
+import numpy as np
 import pytest
+import soundfile
 
 from data.errors import InputError
-from data.ncssd.exports import write_exports
+from data.ncssd.exports import Listing, write_exports
 from data.ncssd.store import read_rows
 
 
@@ -16,12 +20,16 @@ def turns_of(built):
     return [turn for row in read_rows(built / "dialogues.jsonl") for turn in row["turns"]]
 
 
+def listed(built):
+    return [turn for turn in turns_of(built) if not turn.get("mixed")]
+
+
 def test_hugging_face_reads_its_folder(built):
     pytest.importorskip("torchcodec", reason="datasets decodes sound by it")
     data = datasets.load_dataset(
         "audiofolder", data_dir=str(built / "huggingface" / "data"), cache_dir=str(built / "cache")
     )["train"]
-    assert len(data) == len(turns_of(built))
+    assert len(data) == len(listed(built))
     assert {"dialogue", "index", "speaker", "start", "end", "license"} <= set(data.column_names)
 
 
@@ -30,7 +38,7 @@ def test_hugging_face_reads_the_rows_and_every_row_has_its_sound(built):
     data = datasets.load_dataset(
         "json", data_files=str(folder / "metadata.jsonl"), cache_dir=str(built / "cache")
     )["train"]
-    assert len(data) == len(turns_of(built))
+    assert len(data) == len(listed(built))
     assert all((folder / name).is_file() for name in data["file_name"])
     assert len(set(data["file_name"])) == len(data)
 
@@ -45,20 +53,43 @@ def test_the_card_has_what_hugging_face_wants(built):
 def test_lhotse_reads_its_manifests(built):
     recordings = lhotse.RecordingSet.from_file(built / "lhotse" / "recordings.jsonl.gz")
     supervisions = lhotse.SupervisionSet.from_file(built / "lhotse" / "supervisions.jsonl.gz")
-    lhotse.validate(recordings.with_path_prefix(built))
+    lhotse.validate(recordings)
     lhotse.validate_recordings_and_supervisions(recordings, supervisions)
-    assert len(supervisions) == len(turns_of(built))
+    assert len(recordings) == len(read_rows(built / "dialogues.jsonl"))
+    assert len(supervisions) == len(listed(built))
 
 
-def test_lhotse_manifests_agree_with_the_sound(built):
+def test_a_supervision_of_lhotse_is_the_turn_in_its_speakers_channel(built):
     with gzip.open(built / "lhotse" / "recordings.jsonl.gz", "rt") as file:
-        rows = [json.loads(line) for line in file]
-    import soundfile
+        recordings = {row["id"]: row for row in map(json.loads, file)}
+    with gzip.open(built / "lhotse" / "supervisions.jsonl.gz", "rt") as file:
+        supervisions = [json.loads(line) for line in file]
+    for row in recordings.values():
+        info = soundfile.info(row["sources"][0]["source"])
+        assert (info.frames, info.samplerate) == (row["num_samples"], row["sampling_rate"])
+        assert info.channels == 2
+    for one in supervisions:
+        recording = recordings[one["recording_id"]]
+        sound, rate = soundfile.read(recording["sources"][0]["source"])
+        first = round(one["start"] * rate)
+        part = sound[first : first + round(one["duration"] * rate), one["channel"]]
+        turn = built / "ncssd" / one["recording_id"]
+        alone = soundfile.read(next(turn.glob(f"{one['custom']['turn']}_*.wav")))[0]
+        assert np.allclose(part, alone[: len(part)], atol=1e-4)
 
-    for row in rows:
-        info = soundfile.info(built / row["sources"][0]["source"])
-        assert info.frames == row["num_samples"]
-        assert info.samplerate == row["sampling_rate"]
+
+def test_two_tracks_hold_every_turn_and_silence_else(built):
+    for row in read_rows(built / "dialogues.jsonl"):
+        content = json.loads((built / "duplex" / f"{row['id']}.json").read_text())
+        sound, rate = soundfile.read(built / "duplex" / f"{row['id']}.wav")
+        assert len(content["turns"]) == len(row["turns"])
+        assert len(sound) == round(content["duration"] * rate)
+        spoken = np.zeros(sound.shape, bool)
+        for turn in content["turns"]:
+            part = slice(round(turn["start"] * rate), round(turn["end"] * rate) + 2)
+            spoken[part, turn["channel"]] = True
+            assert np.abs(sound[part, turn["channel"]]).max() > 0.01
+        assert np.abs(sound[~spoken]).max(initial=0.0) == 0.0
 
 
 def test_kaldi_files_are_sorted_and_agree(built):
@@ -67,11 +98,12 @@ def test_kaldi_files_are_sorted_and_agree(built):
         return [line.split(" ", 1) for line in lines]
 
     names = [name for name, _ in table("utt2spk")]
-    assert names == sorted(names) and len(names) == len(turns_of(built))
+    assert names == sorted(names) and len(names) == len(listed(built))
+    assert all(Path(path).is_file() for _, path in table("wav.scp"))
     assert [name for name, _ in table("wav.scp")] == names
     assert all(name.startswith(speaker) for name, speaker in table("utt2spk"))
-    listed = [name for _, rest in table("spk2utt") for name in rest.split()]
-    assert sorted(listed) == names
+    spoken = [name for _, rest in table("spk2utt") for name in rest.split()]
+    assert sorted(spoken) == names
     assert [s for s, _ in table("spk2utt")] == sorted(s for s, _ in table("spk2utt"))
 
 
@@ -79,11 +111,47 @@ def test_kaldi_has_no_empty_texts(built):
     assert not (built / "kaldi" / "text").exists()  # it was built without a recogniser
 
 
-def test_paths_of_nemo_hold_from_its_manifest(built):
-    folder = built / "nemo"
-    lines = (folder / "manifest.jsonl").read_text().splitlines()
-    assert len(lines) == len(turns_of(built))
-    assert all((folder / json.loads(line)["audio_filepath"]).is_file() for line in lines)
+def names_in(folder: Path, format: str) -> list[str]:
+    """The files that the manifests of a format name."""
+    if format == "kaldi":
+        return [line.split(" ", 1)[1] for line in (folder / "wav.scp").read_text().splitlines()]
+    if format == "nemo":
+        lines = (folder / "manifest.jsonl").read_text().splitlines()
+        return [json.loads(line)["audio_filepath"] for line in lines]
+    with gzip.open(folder / "recordings.jsonl.gz", "rt") as file:
+        return [json.loads(line)["sources"][0]["source"] for line in file]
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+@pytest.mark.parametrize("format", ["kaldi", "nemo", "lhotse"])
+def test_paths_hold_from_any_folder(built, tmp_path, monkeypatch, format, absolute):
+    """They held from the build's own folder alone."""
+    out = tmp_path / "moved"
+    shutil.copytree(built / "ncssd", out / "ncssd")
+    rows = read_rows(built / "dialogues.jsonl")
+    write_exports((format,), out, rows, Listing(absolute))
+    monkeypatch.chdir("/")
+    names = names_in(out / format, format)
+    assert names and all(Path(name).is_absolute() == absolute for name in names)
+    assert all((out / format / name).is_file() for name in names)
+    if not absolute:
+        out.rename(tmp_path / "elsewhere")
+        assert all((tmp_path / "elsewhere" / format / name).is_file() for name in names)
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+@pytest.mark.parametrize("format", ["kaldi", "nemo"])
+def test_turns_with_anothers_words_in_them_are_listed_on_request(built, tmp_path, format, mixed):
+    shutil.copytree(built / "ncssd", tmp_path / "ncssd")
+    rows = read_rows(built / "dialogues.jsonl")
+    metadata = tmp_path / "ncssd" / rows[0]["id"] / "metadata.json"
+    content = json.loads(metadata.read_text())
+    content["utterents"]["1"]["mixed"] = True
+    metadata.write_text(json.dumps(content))
+    write_exports((format,), tmp_path, rows, Listing(mixed=mixed))
+    name = content["utterents"]["1"]
+    file = f"{rows[0]['id']}/1_{name['speaker']}_d{rows[0]['id']}.wav"
+    assert any(path.endswith(file) for path in names_in(tmp_path / format, format)) == mixed
 
 
 def test_scorers_read_the_rttm(built):

@@ -96,12 +96,12 @@ def killed_while_writing(number: int):
     """Writes sound until the process is killed with the file of this number half written."""
     written = []
 
-    def write(path: Path, *rest) -> None:
+    def write(path: Path, *rest, **options) -> None:
         if len(written) == number:
             path.write_bytes(b"RIFF half a file")
             os.kill(os.getpid(), signal.SIGKILL)
         written.append(path)
-        write_audio(path, *rest)
+        write_audio(path, *rest, **options)
 
     return write
 

@@ -48,7 +48,7 @@ def turn(**changes):
     ("changes", "found"),
     [
         ({}, []),
-        ({"snr_db": 5.0}, ["snr"]),
+        ({"snr_db": 3.0}, ["snr"]),
         ({"clipped": 0.01}, ["clipped"]),
         ({"bandwidth_hz": 2500}, ["bandwidth"]),
         ({"rate": 20.0}, ["rate"]),

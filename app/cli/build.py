@@ -13,6 +13,7 @@ from data.files import check_file, check_folder, prepare_file, prepare_folder
 from data.ncssd.config import BuildConfig, read_config
 
 
+_PATHS = {"auto": None, "absolute": True, "relative": False}
 # flag: the stage, its setting, and what it is
 _THRESHOLDS = {
     "--min-dnsmos": ("quality", "min_dnsmos", "mean DNSMOS of a dialogue, 1 to 5"),
@@ -76,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--asr-device", help="where Whisper runs: cpu (default), cuda or auto")
     add("--asr-endpoint", help="OpenAI-compatible address ending in /v1")
     add("--language", help="of the recordings: auto (default) finds each dialogue's; en, zh, ...")
+    add(
+        "--given",
+        action="store_true",
+        help="take who speaks when from talk.rttm, or Emilia-Pipe's talk.json, beside talk.wav",
+    )
     add("--separation", choices=("none", "demucs"))
     for flag, (stage, setting, what) in _THRESHOLDS.items():
         kind = type(getattr(getattr(BuildConfig(), stage), setting))
@@ -84,9 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--formats", default="", help="also: huggingface,lhotse,kaldi,nemo,rttm,duplex")
     add(
         "--paths",
-        choices=("absolute", "relative"),
-        default="absolute",
-        help="how Lhotse, Kaldi and NeMo name files; relative to the manifest, folders can move",
+        choices=tuple(_PATHS),
+        default="auto",
+        help="how manifests name files: auto (default) as from any folder, absolute for Kaldi and "
+        "Lhotse and relative to the manifest for NeMo; relative ones may be moved",
     )
     add("--keep-mixed", action="store_true", help="list turns with another's words in them, too")
     add("--license", default="", help="of the inputs, such as CC-BY-4.0")
@@ -144,7 +151,7 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     }
     check_folder(arguments.out)
     media = find_media(arguments.inputs, arguments.out)
-    sources = read_sources(media, rights, arguments.require_license)
+    sources = read_sources(media, rights, arguments.require_license, arguments.given)
     engine: Engine
     closing: contextlib.AbstractContextManager = contextlib.nullcontext()
     if arguments.engine == "ray":
@@ -158,7 +165,7 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     began = time.monotonic()
     try:
         with closing, Bars(arguments.quiet) as bars:
-            listing = Listing(arguments.paths == "absolute", arguments.keep_mixed)
+            listing = Listing(_PATHS[arguments.paths], arguments.keep_mixed)
             built = build(sources, arguments.out, config, engine, formats, bars, listing)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
@@ -199,10 +206,11 @@ def _cost(seconds: float) -> str:
 def _report(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="launch.py build report")
     parser.add_argument("dir", type=Path, help="what a build made")
+    parser.add_argument("--beside", type=Path, metavar="DIR", help="another build, to compare with")
     arguments = parser.parse_args(argv)
     from data.ncssd.report import write_report
 
-    print(write_report(arguments.dir))
+    print(write_report(arguments.dir, arguments.beside))
     return 0
 
 

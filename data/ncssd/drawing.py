@@ -7,8 +7,17 @@ import numpy as np
 _COLOURS = ("#3b6fb6", "#d1743c")
 
 
-def histogram(values: list[float], title: str, unit: str, num_bins: int = 24) -> str:
-    """A histogram between the 1st and the 99th percentile, with its median; SVG."""
+def histogram(
+    values: list[float],
+    title: str,
+    unit: str,
+    num_bins: int = 24,
+    beside: list[float] | tuple[()] = (),
+) -> str:
+    """A histogram between the 1st and the 99th percentile, with its median; SVG.
+
+    Another set's values, if any, are drawn over it as a line, scaled to the same number.
+    """
     finite = np.array([v for v in values if v is not None and np.isfinite(v)], np.float64)
     head = f"<figcaption>{html.escape(title)}"
     if finite.size == 0:
@@ -24,15 +33,31 @@ def histogram(values: list[float], title: str, unit: str, num_bins: int = 24) ->
         f"<title>{edges[i]:.2f} to {edges[i + 1]:.2f} {unit}: {c}</title></rect>"
         for i, c in enumerate(counts.tolist())
     )
+    other = _outline(beside, edges, counts.max() / finite.size, width, height)
     median = float(np.median(finite))
+    if other:
+        title = f"{title} (line: the other, median {float(np.median(beside)):.2f})"
     return (
         f"<figure>{head}, median {median:.2f} {unit}</figcaption>"
         f'<svg viewBox="0 0 {width} {height + 16}" role="img" '
-        f'aria-label="{html.escape(title)}"><g fill="{_COLOURS[0]}">{bars}</g>'
+        f'aria-label="{html.escape(title)}"><g fill="{_COLOURS[0]}">{bars}</g>{other}'
         f'<text x="0" y="{height + 13}">{low:.2f}</text>'
         f'<text x="{width}" y="{height + 13}" text-anchor="end">{high:.2f} {unit}</text>'
         "</svg></figure>"
     )
+
+
+def _outline(
+    values: list[float] | tuple[()], edges: np.ndarray, top: float, width: int, height: int
+) -> str:
+    """A line over the bars, of the share of values in each; `top` is the share at full height."""
+    if not len(values):
+        return ""
+    counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+    heights = height - height * np.minimum(counts / len(values) / top, 1.0)
+    step = width / counts.shape[0]
+    points = " ".join(f"{(i + 0.5) * step:.1f},{y:.1f}" for i, y in enumerate(heights))
+    return f'<polyline fill="none" stroke="{_COLOURS[1]}" stroke-width="2" points="{points}"/>'
 
 
 def turn_lines(turns: list[dict], start: float, end: float) -> str:

@@ -103,7 +103,7 @@ def _build(
 ) -> Built:
     config = context.config
     by_hash = {source.sha256: source for source in sources}
-    rows: list[Row] = [{"sha256": source.sha256, **source.spoken} for source in sources]
+    rows: list[Row] = [source.row for source in sources]
     for stage in STAGES:
         watcher.stage(stage, [row for row in rows if "dropped" not in row])
         rows = run_stage(stage, rows, context, engine, watcher.row)

@@ -1,6 +1,7 @@
 """What a person sees while a build runs."""
 
 from collections import Counter
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
@@ -36,6 +37,7 @@ class Bars(Watcher):
         )
         self._task: TaskID | None = None
         self._kept = 0
+        self._hours = _Hours()
         self._dropped: Counter[str] = Counter()
 
     def __enter__(self) -> "Bars":
@@ -52,16 +54,46 @@ class Bars(Watcher):
 
     def stage(self, stage: Stage, rows: list[Row]) -> None:
         self._kept = 0
+        self._hours = _Hours(left=sum(map(_seconds, rows)))
         self._dropped = Counter()
         self._task = self._progress.add_task(stage.name, total=len(rows), counts="")
 
     def row(self, row: Row, made: list[Row]) -> None:
+        self._hours.add(row, made)
         for one in made:
             if "dropped" in one:
                 quarantined = one["dropped"].startswith(QUARANTINE)
                 self._dropped["quarantine" if quarantined else one["dropped"]] += 1
             else:
                 self._kept += 1
-        parts = [f"{self._kept} kept", *(f"{n} {why}" for why, n in self._dropped.most_common(3))]
+        parts = [
+            str(self._hours),
+            f"{self._kept} kept",
+            *(f"{n} {why}" for why, n in self._dropped.most_common(3)),
+        ]
         if self._task is not None:
             self._progress.update(self._task, advance=1, counts=", ".join(parts))
+
+
+@dataclass
+class _Hours:
+    """Seconds of sound that a stage has done, has kept, and has before it."""
+
+    done: float = 0.0
+    kept: float = 0.0
+    left: float = 0.0
+
+    def add(self, row: Row, made: list[Row]) -> None:
+        # before a file is decoded nobody knows how long it is
+        seconds = _seconds(row) or sum(map(_seconds, made))
+        self.done += seconds
+        self.kept += sum(_seconds(one) for one in made if "dropped" not in one)
+        self.left = max(0.0, self.left - seconds)
+
+    def __str__(self) -> str:
+        left = f", {self.left / 3600:.1f} left" if self.left else ""
+        return f"{self.done / 3600:.1f} h done, {self.kept / 3600:.1f} kept{left}"
+
+
+def _seconds(row: Row) -> float:
+    return row["end"] - row["start"] if "start" in row else row.get("duration", 0.0)

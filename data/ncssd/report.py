@@ -2,19 +2,31 @@
 
 import base64
 import html
-import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from data.audio import encode_audio
-from data.errors import InputError
 from data.files import atomic_write
 from data.ncssd.config import BuildConfig
 from data.ncssd.drawing import histogram, turn_lines
+from data.ncssd.report_figures import (
+    DISTRIBUTIONS,
+    BuildRows,
+    balance,
+    changed_settings,
+    distributions,
+    hours_by_source,
+    read_build,
+    speakers,
+    totals,
+)
 from data.ncssd.stage import Context
-from data.ncssd.store import Row, Store, read_rows
+from data.ncssd.store import Row, Store
 
+_DOUBTFUL = 6
+_OF_A_REASON = 3  # examples of what was left out that can be heard
+_LISTED = 30
 _EXAMPLES = 10
 _EXAMPLE_S = 40.0
 _STYLE = """
@@ -31,24 +43,32 @@ article { border-top: 1px solid #ddd; padding: 1rem 0 } li span { color: #555 }
 """
 
 
-def write_report(out: Path) -> Path:
+def write_report(out: Path, beside: Path | None = None) -> Path:
     """Writes `DIR/report.html` and returns its path.
+
+    Args:
+        out: what a build made.
+        beside: what another made, or this one with other settings, to compare with.
 
     Raises:
         InputError: no finished build there.
     """
-    if not (out / "build.json").is_file():
-        raise InputError(f"{out} holds no finished build (build.json); run launch.py build first")
-    summary = json.loads((out / "build.json").read_text(encoding="utf-8"))
-    rows = read_rows(out / "dialogues.jsonl")
-    quarantined = read_rows(out / "quarantine.jsonl")
+    build = read_build(out)
+    other = None if beside is None else read_build(beside)
+    context = Context(BuildConfig(), Store(out / "work"))
+    title = f"{len(build.accepted)} dialogues"
+    if other is not None:
+        title += f", beside {beside}"
     parts = [
-        f"<h1>{len(rows)} dialogues</h1>",
-        _totals(rows, summary),
-        f"<h2>How they are</h2><div class='figures'>{_histograms(rows)}</div>",
-        f"<h2>What was left out</h2>{_reasons(summary, quarantined)}",
-        f"<h2>Examples</h2>{_examples(out, rows)}",
-        f"<h2>How it was made</h2>{_table(sorted(summary['tools'].items()))}",
+        f"<h1>{html.escape(title)}</h1>",
+        _totals(build, other),
+        f"<h2>Where the hours went</h2>{_hours(build)}",
+        f"<h2>Pairs to doubt first</h2>{_doubtful(context, build)}",
+        f"<h2>What was left out</h2>{_left_out(context, build)}",
+        f"<h2>How they are</h2><div class='figures'>{_histograms(build, other)}</div>",
+        f"<h2>Speakers</h2>{_speakers(build)}",
+        f"<h2>Examples</h2>{_examples(context, build.accepted)}",
+        f"<h2>How it was made</h2>{_made(build)}",
     ]
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
@@ -61,81 +81,131 @@ def write_report(out: Path) -> Path:
     return path
 
 
-def _totals(rows: list[Row], summary: Row) -> str:
-    turns = [turn for row in rows for turn in row["turns"]]
-    speech = sum(turn["end"] - turn["start"] for turn in turns)
-    speakers = {name for row in rows for name in row["speaker_ids"]}
-    span = sum(row["end"] - row["start"] for row in rows)
+def _totals(build: BuildRows, other: BuildRows | None) -> str:
+    mine = totals(build)
+    if other is None:
+        return _table(mine.items())
+    theirs = totals(other)
     return _table(
-        [
-            ("hours, first to last word of each dialogue", f"{span / 3600:.2f}"),
-            ("hours of turns", f"{speech / 3600:.2f}"),
-            ("turns", len(turns)),
-            ("turns that overlap another", sum(turn["overlap"] > 0 for turn in turns)),
-            ("backchannels", sum(turn["backchannel"] for turn in turns)),
-            ("speakers", len(speakers)),
-            ("sources", len(summary["sources"])),
-        ]
+        ((name, value, theirs[name]) for name, value in mine.items()), "", "this", "other"
     )
 
 
-def _histograms(rows: list[Row]) -> str:
-    turns = [turn for row in rows for turn in row["turns"]]
+def _hours(build: BuildRows) -> str:
+    rows = hours_by_source(build)
+    lines = [
+        (name, f"{total:.2f}", f"{kept:.2f}", _reasons(reasons))
+        for name, total, kept, reasons in rows[:_LISTED]
+    ]
+    sums: dict[str, float] = defaultdict(float)
+    for _, _, _, reasons in rows:
+        for reason, hours in reasons.items():
+            sums[reason] += hours
+    total, kept = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    lines.insert(0, ("all", f"{total:.2f}", f"{kept:.2f}", _reasons(sums)))
+    return _table(lines, "source", "hours in", "kept", "left out")
+
+
+def _reasons(hours: dict[str, float]) -> str:
+    found = sorted(hours.items(), key=lambda item: -item[1])
+    return ", ".join(f"{reason} {value:.2f}" for reason, value in found) or "nothing"
+
+
+def _doubtful(context: Context, build: BuildRows) -> str:
+    """The accepted dialogues whose speakers are least surely two people."""
+    rows = sorted(build.accepted, key=lambda row: row.get("two_people", 1.0))[:_DOUBTFUL]
     return "".join(
-        [
-            histogram([t["end"] - t["start"] for t in turns], "Turn length", "s"),
-            histogram([g for r in rows for g in r["gaps"]], "Gap before a turn", "s"),
-            histogram([t.get("snr_db") for t in turns], "Speech over noise", "dB"),
-            histogram([t.get("dnsmos") for t in turns], "DNSMOS, overall", ""),
-            histogram([t.get("rate") for t in turns], "Words or characters a second", ""),
-            histogram([t.get("confidence") for t in turns], "Recogniser's confidence", ""),
-        ]
-    )
+        _example(
+            context,
+            row,
+            f"two people with a chance of {row.get('two_people', 1.0):.2f}, "
+            f"the quieter one speaks {100 * balance(row):.0f} % of the time",
+        )
+        for row in rows
+    ) or ("<p>None.</p>")
 
 
-def _reasons(summary: Row, quarantined: list[Row]) -> str:
-    counts = Counter(summary["dropped"])
-    table = _table(counts.most_common()) if counts else "<p>Nothing.</p>"
+def _left_out(context: Context, build: BuildRows) -> str:
+    """By reason, the longest first: how many, the figures, and some to listen to."""
+    by_reason: dict[str, list[Row]] = defaultdict(list)
+    for row in build.dropped:
+        by_reason[row["dropped"]].append(row)
+    parts = []
+    for reason, rows in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        rows.sort(key=lambda row: row.get("start", 0.0) - row.get("end", 0.0))
+        heard = [row for row in rows if "start" in row and "audio" in row][:_OF_A_REASON]
+        parts.append(f"<h3>{html.escape(reason)}: {len(rows)}</h3>")
+        parts += [_example(context, row, row.get("why", "")) for row in heard]
     items = "".join(
         f"<li>{html.escape(row['source'])}: <span>{html.escape(row['reason'])}</span></li>"
-        for row in quarantined
+        for row in build.quarantined
     )
-    return table + (f"<p>Files in quarantine:</p><ul>{items}</ul>" if items else "")
+    if items:
+        parts.append(f"<h3>Files in quarantine: {len(build.quarantined)}</h3><ul>{items}</ul>")
+    return "".join(parts) or "<p>Nothing.</p>"
 
 
-def _examples(out: Path, rows: list[Row]) -> str:
+def _histograms(build: BuildRows, other: BuildRows | None) -> str:
+    mine = distributions(build)
+    theirs = {} if other is None else distributions(other)
+    return "".join(
+        histogram(mine[name], name, unit, beside=theirs.get(name, []))
+        for name, unit in DISTRIBUTIONS.items()
+    )
+
+
+def _speakers(build: BuildRows) -> str:
+    rows = [(name, f"{hours:.2f}", turns) for name, hours, turns in speakers(build)[:_LISTED]]
+    return _table(rows, "speaker", "hours", "turns")
+
+
+def _made(build: BuildRows) -> str:
+    changed = changed_settings(build.summary)
+    settings = _table(changed) if changed else "<p>Every setting is the default.</p>"
+    return f"<h3>Settings</h3>{settings}<h3>Versions</h3>" + _table(
+        sorted(build.summary["tools"].items())
+    )
+
+
+def _examples(context: Context, rows: list[Row]) -> str:
     """Ten dialogues, evenly over all; their first 40 s can be heard."""
-    context = Context(BuildConfig(), Store(out / "work"))
     step = max(1, len(rows) // _EXAMPLES)
     return "".join(_example(context, row) for row in rows[::step][:_EXAMPLES]) or "<p>None.</p>"
 
 
-def _example(context: Context, row: Row) -> str:
+def _example(context: Context, row: Row, note: str = "") -> str:
+    """The first 40 s of a dialogue or a scene, with all that is known of it."""
     end = min(row["end"], row["start"] + _EXAMPLE_S)
     samples = context.read(row["audio"], row["start"], end)
     sound = base64.b64encode(encode_audio(samples, 24_000, "mp3")).decode()
-    turns = [turn for turn in row["turns"] if turn["start"] < end]
+    turns = [turn for turn in row.get("turns", ()) if turn["start"] < end]
     lines = "".join(
         f"<li value='{i}'><span>{'AB'[t['speaker']]}</span> "
         f"{html.escape(t.get('text') or '…')}</li>"
         for i, t in enumerate(turns)
     )
     offset = row.get("offset", 0.0)
+    facts = [
+        note,
+        row["source"],
+        f"{row['start'] + offset:.1f} to {row['end'] + offset:.1f} s",
+        f"SNR {row.get('snr_db', 'not measured')} dB",
+        f"DNSMOS {row.get('dnsmos', 'not measured')}",
+    ]
+    drawing = turn_lines(turns, row["start"], end) if turns else ""
+    texts = f"<details><summary>Text</summary><ol>{lines}</ol></details>" if lines else ""
     return (
-        f"<article><h3>{html.escape(str(row['id']))}</h3>"
-        f"<p class='small'>{html.escape(row['source'])}, "
-        f"{row['start'] + offset:.1f} to {row['end'] + offset:.1f} s; "
-        f"SNR {html.escape(str(row['snr_db']))} dB; "
-        f"DNSMOS {html.escape(str(row.get('dnsmos', 'not measured')))}</p>"
+        f"<article><h4>{html.escape(str(row.get('id', '')))}</h4>"
+        f"<p class='small'>{html.escape('; '.join(filter(None, facts)))}</p>"
         f'<audio controls preload="none" src="data:audio/mpeg;base64,{sound}"></audio>'
-        f"{turn_lines(turns, row['start'], end)}"
-        f"<details><summary>Text</summary><ol>{lines}</ol></details></article>"
+        f"{drawing}{texts}</article>"
     )
 
 
-def _table(pairs: Iterable[tuple[str, object]]) -> str:
+def _table(rows: Iterable[tuple[object, ...]], *head: str) -> str:
+    titles = "".join(f"<th>{html.escape(name)}</th>" for name in head)
     cells = "".join(
-        f"<tr><td>{html.escape(str(name))}</td><td>{html.escape(str(value))}</td></tr>"
-        for name, value in pairs
+        "<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row) + "</tr>"
+        for row in rows
     )
-    return f"<table>{cells}</table>"
+    return f"<table>{f'<tr>{titles}</tr>' if head else ''}{cells}</table>"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
+from data.ncssd.given import Given, read_given
 from data.ncssd.store import Row, hash_file
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,13 @@ class Source:
     path: Path
     sha256: str
     rights: Row
+    given: Given | None = None  # who speaks when, as others have found it
+
+    @property
+    def row(self) -> Row:
+        """What the stages begin with."""
+        given = {} if self.given is None else {"given": self.given}
+        return {"sha256": self.sha256, **self.spoken, **given}
 
     @property
     def spoken(self) -> Row:
@@ -94,12 +102,16 @@ def find_media(inputs: list[Path], out: Path | None = None) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_sources(paths: list[Path], rights: Row, require_license: bool) -> list[Source]:
+def read_sources(
+    paths: list[Path], rights: Row, require_license: bool, given: bool = False
+) -> list[Source]:
     """Hashes the files; the same content under two names is taken once.
 
     Args:
         rights: license and consent of every file that does not say otherwise in a JSON file
             beside it (`talk.mp3` and `talk.mp3.json`), and the language of all.
+        require_license: whether a file without a licence is refused.
+        given: take who speaks when from what lies beside each file (`given`).
 
     Raises:
         InputError: rights that cannot be read, none where a licence is required, or a file of
@@ -116,7 +128,7 @@ def read_sources(paths: list[Path], rights: Row, require_license: bool) -> list[
         if sha in sources:
             log.warning("%s has the content of %s; it is taken once", path, sources[sha].path)
         else:
-            sources[sha] = Source(path, sha, own)
+            sources[sha] = Source(path, sha, own, read_given(path) if given else None)
     if unlicensed:
         raise InputError(
             f"--require-license: no licence is known of {', '.join(unlicensed[:5])}"

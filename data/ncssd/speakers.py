@@ -20,7 +20,7 @@ from data.ncssd.one_person import centre_of, load_one_person, make_tree, people
 from data.ncssd.powerset import Part, best_path, changes, parts_of
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
-from data.ncssd.stretches import Span, Stretch, make_stretches
+from data.ncssd.stretches import Span, Stretch, embed_windows, make_stretches, unit
 from data.ncssd.voice_space import load_voice_space
 
 VERSION = 5
@@ -39,6 +39,8 @@ _TRACK_WEIGHT = 0.3  # of being or not being the same local voice, in cosine
 def run(row: Row, context: Context, key: str) -> list[Row]:
     """Adds `segments` ([start, end, label], seconds in the copy), `voices` (embeddings) and
     `two_people` (of each pair of labels the chance that it is two people)."""
+    if "given" in row:
+        return [_as_given(row, context)]
     if row.get("speaker_channels"):
         return [_by_channel(row, context)]
     config = context.config.speakers
@@ -58,6 +60,37 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
             "two_people": two_people(stretches),
         }
     ]
+
+
+def _as_given(row: Row, context: Context) -> Row:
+    """The same where others have said who speaks when; the odds of two people are our own."""
+    from data.ncssd.given import segments_within
+
+    offset = row.get("offset", 0.0)
+    given = [[a - offset, b - offset, who] for a, b, who in row["given"]]
+    segments, number = segments_within(given, row["start"], row["end"])
+    row = {k: v for k, v in row.items() if k != "given"}
+    if not segments:
+        return drop(row, "no speech")
+    samples = context.read(row["audio"], row["start"], row["end"], RATE)
+    spans = [(_frame(a, row), max(_frame(a, row) + 1, _frame(b, row))) for a, b, _ in segments]
+    windows = embed_windows(samples, [[span] for span in spans], context.config.speakers)
+    stretches = [
+        Stretch([span], unit(load_voice_space()(embeddings).mean(axis=0)), int(segment[2]))
+        for span, segment, (_, embeddings) in zip(spans, segments, windows, strict=True)
+    ]
+    own = [[s for s in stretches if s.label == label] for label in range(number)]
+    return {
+        **row,
+        "segments": segments,
+        "voices": _rounded(centre_of(group) for group in own),
+        "two_people": two_people(stretches),
+    }
+
+
+def _frame(seconds: float, row: Row) -> int:
+    last = round((row["end"] - row["start"]) / FRAME_S) - 2
+    return max(0, min(last, round((seconds - row["start"]) / FRAME_S)))
 
 
 def _by_channel(row: Row, context: Context) -> Row:

@@ -21,7 +21,7 @@ def write(export: Export) -> None:
     of_speaker: dict[str, list[str]] = defaultdict(list)
     for u in found:
         of_speaker[u.speaker].append(u.name)
-    paths = {u.name: export.name(u.path) for u in found}
+    paths = {u.name: export.name(u.path, absolute=True) for u in found}
     _write(root / "wav.scp", [f"{name} {path}" for name, path in paths.items()])
     texts = [f"{u.name} {u.text}" for u in found if u.text]
     if texts:
@@ -40,7 +40,7 @@ def write_nemo(export: Export) -> None:
     lines = []
     for u in export.utterances():
         entry = {
-            "audio_filepath": export.name(u.path),
+            "audio_filepath": export.name(u.path, absolute=False),
             "duration": u.duration,
             "text": u.text,
             "speaker": u.speaker,

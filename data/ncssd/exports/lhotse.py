@@ -19,7 +19,8 @@ def write(export: Export) -> None:
         found = utterances_of(row, export.ncssd)
         file = f"audio/{row['id']}.wav"
         num_samples = write_tracks(export.root / file, found, row.get("bits", 16))
-        recordings.append(_recording(row["id"], export.name(export.final / file), num_samples))
+        path = export.name(export.final / file, absolute=True)
+        recordings.append(_recording(row["id"], path, num_samples))
         begin = begin_of(found)
         supervisions += [
             _supervision(utterance, begin, num_samples)

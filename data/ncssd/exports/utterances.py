@@ -30,11 +30,12 @@ class Listing:
     """What manifests list, and how.
 
     Attributes:
-        absolute: whether they name files by absolute paths; else relative to the manifest.
+        absolute: whether they name files by absolute paths or relative to the manifest; None names
+            them as the readers of a format take them from any folder.
         mixed: whether turns are listed whose sound holds another's words too.
     """
 
-    absolute: bool = True
+    absolute: bool | None = None
     mixed: bool = False
 
 
@@ -56,9 +57,14 @@ class Export:
     rows: list[dict[str, Any]]
     listing: Listing = Listing()
 
-    def name(self, path: Path) -> str:
-        """A file of `ncssd` or, once it is there, of `final`, as a manifest in `final` names it."""
-        if self.listing.absolute:
+    def name(self, path: Path, absolute: bool) -> str:
+        """A file of `ncssd` or, once it is there, of `final`, as a manifest in `final` names it.
+
+        Args:
+            path: of the file.
+            absolute: whether the format's readers look from the working folder.
+        """
+        if absolute if self.listing.absolute is None else self.listing.absolute:
             return str(path.resolve())
         return Path(os.path.relpath(path, self.final)).as_posix()
 

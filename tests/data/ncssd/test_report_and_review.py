@@ -10,6 +10,14 @@ from app.review import changes, keep, show
 from data.dialogue import check_ncssd, read_dialogue
 from data.errors import InputError
 from data.ncssd.report import write_report
+from data.ncssd.report_figures import (
+    DISTRIBUTIONS,
+    BuildRows,
+    changed_settings,
+    expected_word_error,
+    hours_by_source,
+    read_build,
+)
 from data.ncssd.review import Decision, Review
 from data.ncssd.store import read_rows, write_rows
 
@@ -38,9 +46,70 @@ def test_the_report_is_one_page_with_pictures_and_sound(built):
     parser.feed(page)
     assert parser.open == []
     assert parser.seen.count("audio") >= 2
-    assert parser.seen.count("figure") == 6
+    assert parser.seen.count("figure") == len(DISTRIBUTIONS)
     assert "c.mp4" in page and "not media" in page
     assert not re.search(r'(src|href)="(?!data:)', page), "it must need nothing else"
+
+
+def test_hours_in_are_hours_kept_and_hours_left_out(built):
+    """Every second of a source is kept, or left out for a reason that the report gives."""
+    rows = hours_by_source(read_build(built))
+    assert {name for name, *_ in rows} == {"a.mkv", "b.mp3", "c.mp4"}
+    for name, total, kept, reasons in rows:
+        assert total == pytest.approx(kept + sum(reasons.values()), abs=2 / 3600), name
+        assert (total > 0) == (name != "c.mp4")
+
+
+def test_a_pair_to_doubt_comes_first_and_what_was_left_out_can_be_heard(built, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    rows = read_rows(out / "dialogues.jsonl")
+    doubted = {**rows[-1], "two_people": 0.81}
+    write_rows(out / "dialogues.jsonl", [*rows[:-1], doubted])
+    left = {k: v for k, v in rows[0].items() if k != "id"}
+    left |= {"dropped": "low DNSMOS", "why": "DNSMOS 1.10, at least 1.3 is needed (--min-dnsmos)"}
+    write_rows(out / "dropped.jsonl", [left])
+    page = write_report(out).read_text()
+    first = page[page.index("Pairs to doubt first") :]
+    assert first.index(doubted["id"]) < first.index(rows[0]["id"])
+    assert "chance of 0.81" in first and "quieter one speaks" in first
+    outside = page[page.index("What was left out") : page.index("How they are")]
+    assert "low DNSMOS: 1" in outside and "at least 1.3" in outside and "<audio" in outside
+
+
+def test_two_builds_are_compared(built, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(built, other)
+    rows = read_rows(other / "dialogues.jsonl")
+    write_rows(other / "dialogues.jsonl", rows[:1])
+    page = write_report(other, built).read_text()
+    cells = re.search(r"<td>dialogues</td><td>(\d+)</td><td>(\d+)</td>", page)
+    assert cells and cells.groups() == ("1", str(len(rows)))
+    assert page.count("<polyline") >= 5
+    with pytest.raises(InputError, match="no finished build"):
+        write_report(built, tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], None),
+        ([["a", 0, 1, 1.0]], 0.0),
+        ([["a", 0, 1, 0.5], ["b", 1, 2, 0.7]], 0.4),
+        ([["a", 0, 1, 0.0]], 1.0),
+        ([["你", 0, 1, 0.9], ["好", 1, 2, 0.9], ["。", 2, 3, 0.6]], 0.2),
+    ],
+)
+def test_word_error_is_expected_from_the_doubt_of_each_word(words, expected):
+    turn = {"words": words} if words else {}
+    rows = BuildRows({}, [{"turns": [turn]}], [], [], [])
+    found = expected_word_error(rows)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_the_report_names_the_settings_that_are_not_the_defaults(built):
+    changed = dict(changed_settings(read_build(built).summary))
+    assert changed == {"recognise.recogniser": "none", "quality.dnsmos": "False"}
 
 
 def test_no_report_without_a_build(tmp_path):

@@ -1,0 +1,164 @@
+"""What the report says in numbers: hours by source and reason, speakers, words, distributions."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import InputError
+from data.ncssd.config import BuildConfig
+from data.ncssd.store import Row, read_rows
+
+# name: unit, and how it is read of a dialogue's rows
+DISTRIBUTIONS = {
+    "Turn length": "s",
+    "Gap before a turn": "s",
+    "Overlap of a turn": "s",
+    "Speech over noise": "dB",
+    "DNSMOS, overall": "",
+    "Bandwidth": "kHz",
+    "Words or characters a second": "",
+    "Recogniser's confidence": "",
+}
+
+
+@dataclass(frozen=True)
+class BuildRows:
+    """All that a finished build says of itself."""
+
+    summary: Row
+    accepted: list[Row]
+    dropped: list[Row]
+    quarantined: list[Row]
+    sources: list[Row]  # as decoded
+
+    @property
+    def turns(self) -> list[Row]:
+        return [turn for row in self.accepted for turn in row["turns"]]
+
+
+def read_build(out: Path) -> BuildRows:
+    """Raises InputError where no finished build lies."""
+    if not (out / "build.json").is_file():
+        raise InputError(f"{out} holds no finished build (build.json); run launch.py build first")
+    return BuildRows(
+        json.loads((out / "build.json").read_text(encoding="utf-8")),
+        read_rows(out / "dialogues.jsonl"),
+        read_rows(out / "dropped.jsonl"),
+        read_rows(out / "quarantine.jsonl"),
+        read_rows(out / "work" / "decode.jsonl"),
+    )
+
+
+def hours_by_source(build: BuildRows) -> list[tuple[str, float, float, dict[str, float]]]:
+    """For each source: its name, hours in, hours kept, and hours left out by reason; what lies
+    between the scenes is "silence"."""
+    into = {row["sha256"]: row["duration"] for row in build.sources if "duration" in row}
+    kept: dict[str, float] = defaultdict(float)
+    out: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for row in build.accepted:
+        kept[row["sha256"]] += row["end"] - row["start"]
+    for row in build.dropped:
+        seconds = row["end"] - row["start"] if "start" in row else row.get("duration", 0.0)
+        out[row["sha256"]][row["dropped"]] += seconds
+    found = []
+    for sha, source in build.summary["sources"].items():
+        total = into.get(sha, 0.0)
+        rest = total - kept[sha] - sum(out[sha].values())
+        if rest > 1.0:
+            out[sha]["silence"] = rest
+        reasons = {reason: seconds / 3600 for reason, seconds in out[sha].items()}
+        found.append((source["name"], total / 3600, kept[sha] / 3600, reasons))
+    return sorted(found, key=lambda one: -one[1])
+
+
+def speakers(build: BuildRows) -> list[tuple[str, float, int]]:
+    """Each speaker's id, hours and turns, who speaks most first."""
+    seconds: dict[str, float] = defaultdict(float)
+    turns: dict[str, int] = defaultdict(int)
+    for row in build.accepted:
+        for turn in row["turns"]:
+            name = row["speaker_ids"][turn["speaker"]]
+            seconds[name] += turn["end"] - turn["start"]
+            turns[name] += 1
+    return sorted(((n, s / 3600, turns[n]) for n, s in seconds.items()), key=lambda one: -one[1])
+
+
+def balance(row: Row) -> float:
+    """The smaller speaker's share of a dialogue's speech, 0 to 0.5."""
+    seconds = [
+        sum(t["end"] - t["start"] for t in row["turns"] if t["speaker"] == speaker)
+        for speaker in (0, 1)
+    ]
+    return min(seconds) / max(sum(seconds), 1e-9)
+
+
+def expected_word_error(build: BuildRows) -> float | None:
+    """The share of words that their recogniser expects to be wrong: the mean doubt of each. None
+    without confidences of words."""
+    sure = [word[3] for turn in build.turns for word in turn.get("words", ())]
+    return 1.0 - float(np.mean(sure)) if sure else None
+
+
+def distributions(build: BuildRows) -> dict[str, list[float]]:
+    """The values of each of `DISTRIBUTIONS`."""
+    turns = build.turns
+    values: list[list[Any]] = [
+        [t["end"] - t["start"] for t in turns],
+        [gap for row in build.accepted for gap in row["gaps"]],
+        [t["overlap"] for t in turns if t["overlap"] > 0],
+        [t.get("snr_db") for t in turns],
+        [t.get("dnsmos") for t in turns],
+        [t["bandwidth_hz"] / 1000 for t in turns if "bandwidth_hz" in t],
+        [t.get("rate") for t in turns],
+        [t.get("confidence") for t in turns],
+    ]
+    return {
+        name: [float(v) for v in found if v is not None]
+        for name, found in zip(DISTRIBUTIONS, values, strict=True)
+    }
+
+
+def totals(build: BuildRows) -> dict[str, str]:
+    """The figures of a build that can be compared with another's."""
+    turns, people = build.turns, speakers(build)
+    hours = [one[1] for one in hours_by_source(build)]
+    kept = sum(row["end"] - row["start"] for row in build.accepted) / 3600
+    error = expected_word_error(build)
+    shares = [balance(row) for row in build.accepted]
+    return {
+        "sources": str(len(build.summary["sources"])),
+        "hours in": f"{sum(hours):.2f}",
+        "hours kept, first to last word of each dialogue": f"{kept:.2f}",
+        "hours of turns": f"{sum(t['end'] - t['start'] for t in turns) / 3600:.2f}",
+        "dialogues": str(len(build.accepted)),
+        "turns": str(len(turns)),
+        "turns that overlap another": str(sum(t["overlap"] > 0 for t in turns)),
+        "turns with another's words in their sound": str(sum(bool(t.get("mixed")) for t in turns)),
+        "backchannels": str(sum(t["backchannel"] for t in turns)),
+        "speakers": str(len(people)),
+        "hours of whoever speaks most": f"{people[0][1]:.2f}" if people else "0",
+        "the quieter speaker's share, median": f"{np.median(shares):.2f}" if shares else "none",
+        "turns without a text": str(sum(not t.get("text") for t in turns)),
+        "words that the recogniser expects to be wrong": "not known"
+        if error is None
+        else f"{100 * error:.1f} %",
+        "in quarantine": str(len(build.quarantined)),
+    }
+
+
+def changed_settings(summary: Row) -> list[tuple[str, str]]:
+    """The settings that are not the defaults."""
+    default = BuildConfig()
+    found = []
+    for stage, values in summary["config"].items():
+        known = default.settings(stage)
+        found += [
+            (f"{stage}.{name}", str(value))
+            for name, value in values.items()
+            if known.get(name) != value
+        ]
+    return found

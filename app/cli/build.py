@@ -7,11 +7,14 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.errors import InputError, MissingModelError
 from data.files import check_file, check_folder, prepare_file, prepare_folder
 from data.ncssd.config import BuildConfig, read_config
 
+if TYPE_CHECKING:
+    from data.ncssd.pipeline import Built
 
 _PATHS = {"auto": None, "absolute": True, "relative": False}
 # flag: the stage, its setting, and what it is
@@ -137,7 +140,6 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     from data.ncssd.exports import FORMATS, Listing
     from data.ncssd.pipeline import build
     from data.ncssd.progress import Bars
-    from data.ncssd.recognise import doubts
     from data.ncssd.sources import find_media, read_sources
 
     formats = tuple(name for name in arguments.formats.split(",") if name)
@@ -170,20 +172,26 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return 130
+    _say_made(built, arguments.out, config)
+    print(_cost(time.monotonic() - began))
+    print(f"next: python3 launch.py build report {arguments.out}")
+    return 0
+
+
+def _say_made(built: "Built", out: Path, config: BuildConfig) -> None:
+    from data.ncssd.recognise import doubts
+
     hours = sum(row["end"] - row["start"] for row in built.accepted) / 3600
-    print(f"{len(built.accepted)} dialogues, {hours:.2f} hours, in {arguments.out / 'ncssd'}")
+    print(f"{len(built.accepted)} dialogues, {hours:.2f} hours, in {out / 'ncssd'}")
     if built.removed:
         print(
             f"{built.removed} dialogues of an earlier build removed from there: these inputs and "
             "settings do not give them (another --out keeps both)"
         )
     print(f"{len(built.dropped) - len(built.quarantined)} scenes and windows left out", end="; ")
-    print(f"{len(built.quarantined)} in quarantine ({arguments.out / 'quarantine.jsonl'})")
+    print(f"{len(built.quarantined)} in quarantine ({out / 'quarantine.jsonl'})")
     if why := doubts(config.recognise, built.accepted):
         print(f"WARNING: the texts are not fit for training: {why}; see --recogniser")
-    print(_cost(time.monotonic() - began))
-    print(f"next: python3 launch.py build report {arguments.out}")
-    return 0
 
 
 def _prepare(out: Path, formats: tuple[str, ...]) -> None:

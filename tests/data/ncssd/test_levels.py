@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from app.cli.build import main
 from data.audio import SAMPLE_RATE, read_audio
 from data.ncssd.background import frame_power
-from data.ncssd.command import main
 from data.ncssd.config import BuildConfig
 from data.ncssd.engine import Serial
 from data.ncssd.pipeline import Built, build

@@ -21,6 +21,7 @@ from data.audio import SAMPLE_RATE
 from data.errors import RepError
 from data.limits import MAX_SPOKEN
 from data.text import valid_text
+from models.delivery.controls import without_controls
 from models.pipe import UnwantedError
 from models.text import normalise
 
@@ -73,6 +74,7 @@ class Answer:
     def __init__(self, number: int, clock: Callable[[], float]) -> None:
         self.number = number
         self.text = ""
+        self._written = ""  # with controls
         self.error = ""
         self.done = False
         self.shortened = False
@@ -159,12 +161,15 @@ class Answer:
         if self.text_at is None:
             self.text_at = self._clock()
         piece = valid_text(piece)
-        room = MAX_SPOKEN - len(self.text)
+        room = MAX_SPOKEN - len(self._written)
         if len(piece) > room:
             self.shortened = True
             piece = piece[:room]
             piece = piece[: piece.rfind(" ")] if " " in piece else piece
-        self.text += piece
+        self._written += piece
+        # Controls are followed by the speech models; nobody is to read them.
+        tagged = "[" in self._written or "<" in self._written
+        self.text = without_controls(self._written) if tagged else self._written
         pieces.put(piece)
         return not self.shortened
 

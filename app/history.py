@@ -214,6 +214,8 @@ class DialogueHistory:
     def _turn(self, record: TurnRecord) -> Turn:
         samples = self.sound(record)
         extra: dict[str, Any] = {"role": "agent" if record.who else "user"}
+        if record.who:
+            extra["synthetic"] = True
         for name in ("typed", "cut", "intended", "voice"):
             if getattr(record, name):
                 extra[name] = getattr(record, name)

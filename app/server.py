@@ -21,7 +21,9 @@ from app.api.health import health_router
 from app.api.models import models_router
 from app.api.realtime import realtime_router
 from app.api.speech import speech_router
+from app.api.speech_stream import speech_stream_router
 from app.api.transcriptions import transcriptions_router
+from app.api.voice_samples import voice_samples_router
 from app.api.voices import voices_router
 from app.hub import Engines, Hub, HubSettings
 from app.memory import give_back
@@ -81,8 +83,10 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     app.include_router(conversation_router(hub))
     app.include_router(realtime_router(hub))
     app.include_router(speech_router(engines, admission))
+    app.include_router(speech_stream_router(engines, admission))
     app.include_router(transcriptions_router(engines))
     app.include_router(voices_router(engines))
+    app.include_router(voice_samples_router(engines, admission))
     app.include_router(models_router(engines))
     add_error_handlers(app)
     if settings.page:

@@ -61,6 +61,7 @@ class Speaking:
         self._emit, self._metrics = emit, metrics
         metrics.answers.add(answer)
         self._shown = ""
+        self._num_words = 0  # whose times the listener knows
         self._ducked = False
 
     def tick(self, now: float) -> bool:
@@ -72,6 +73,7 @@ class Speaking:
             self._shown = answer.text
             self._tell("reply.text", text=answer.text)
         self._send(now)
+        self._time_words()
         if answer.done and not answer.waiting and not playback.complete:
             playback.complete = True
             self._sent()
@@ -124,6 +126,16 @@ class Speaking:
             if playback.late > late:
                 self._metrics.underruns.labels("server").inc()
             self._emit(Sound(answer.number, start, samples))
+
+    def _time_words(self) -> None:
+        """Tells when words sound, so that they can be followed; the last one's end still moves."""
+        if not self.playback.begun:
+            return
+        words = self.answer.words
+        ripe = words[self._num_words : len(words) if self.answer.done else len(words) - 1]
+        if ripe:
+            self._num_words += len(ripe)
+            self._tell("reply.words", words=[list(word) for word in ripe])
 
     def _first_sound(self, now: float) -> None:
         answer, turn = self.answer, self.replied_to

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -81,10 +82,15 @@ async def _ours(_: Request, error: Exception) -> JSONResponse:
 async def _bad_form(request: Request, error: Exception) -> JSONResponse:
     """What FastAPI finds wrong with a body or a form."""
     assert isinstance(error, RequestValidationError)
-    found = [_said(one) for one in error.errors()]
-    param = _param(error.errors()[0]) if found else None
+    return await _ours(request, validation_error(error.errors()))
+
+
+def validation_error(errors: Sequence[Any]) -> ApiError:
+    """What pydantic finds wrong with a request, as one error."""
+    found = [_said(one) for one in errors]
+    param = _param(errors[0]) if found else None
     shown = "; ".join(found[:8]) + (f"; and {len(found) - 8} more" if len(found) > 8 else "")
-    return await _ours(request, ApiError(shown, code="invalid_value", param=param))
+    return ApiError(shown, code="invalid_value", param=param)
 
 
 def _said(found: Any) -> str:

@@ -72,7 +72,9 @@ def clone_tab(engines: Engines) -> None:
     cloned.success(do.recognise, tried, said, concurrency_limit=1)
     discard.click(do.forget, None, outputs)
     text.change(do.offer, [tried, text], listen)
-    compare.click(do.speak, [tried, text], [likeness, *results], concurrency_limit=1)
+    compare.click(
+        do.speak, [tried, text], [likeness, *results], concurrency_limit=1, api_name="compare"
+    )
     keep.click(do.keep, [tried, name, words, said], kept, concurrency_limit=1)
 
 

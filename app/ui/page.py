@@ -4,6 +4,7 @@ import gradio as gr
 
 from app.hub import Engines
 from app.ui.clone import clone_tab
+from app.ui.named_endpoints import add_named_endpoints
 from app.ui.talk import talk_tab
 
 HEAD = (
@@ -29,4 +30,5 @@ def build_page(engines: Engines) -> gr.Blocks:
             talk_tab()
         with gr.Tab("Clone a voice", id="clone"):
             clone_tab(engines)
+        add_named_endpoints(engines)
     return page

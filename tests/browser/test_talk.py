@@ -160,7 +160,7 @@ def test_the_question_is_recognised_and_the_answer_heard(seen: dict[str, Any]) -
     assert seen["figures"]["levels"] > 0.15  # at the loudspeaker, not only sent
     first = seen["figures"]["replies"][0]
     assert first["first_audio_ms"] > 500  # the silence that ends a turn is in it
-    assert 480 <= first["parts"]["silence"] <= 600
+    assert 480 <= first["parts"]["end of turn"] <= 600
     # the way and the page's own buffers: what the server cannot know, and never less than nothing
     assert first["parts"]["way and buffers"] > 20
 

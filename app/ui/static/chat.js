@@ -3,6 +3,8 @@ import { Audio } from './audio.js';
 import { options, shown } from './choices.js';
 import { Connection } from './connection.js';
 import { Log } from './log.js';
+import { sampleOf, Voices } from './voices.js';
+import { partsOf, waitLine } from './waits.js';
 
 const STATES = {
   idle: 'Not started',
@@ -13,14 +15,9 @@ const STATES = {
   lost: 'Reconnecting',
 };
 
-const PARTS = [
-  ['silence_ms', 'silence'],
-  ['recognition_ms', 'recognition'],
-  ['words_ms', 'words'],
-  ['speech_ms', 'voice'],
-];
-
 const SILENCE = 84000; // samples, 3.5 s: more than any silence that ends a turn
+
+const RATE = 24000; // of samples a second
 
 const SOUNDS = 12; // turns whose sound is kept for another replay
 
@@ -60,6 +57,11 @@ class Chat {
       (number) => this.fetchTurn(number),
       (buffer) => this.audio.replay(buffer).then((seconds) => this.figures.replays.push(seconds)),
     );
+    this.voices = new Voices(
+      this.find('.rp-voices'),
+      (name) => this.hear(name),
+      (text) => this.notice(text),
+    );
     this.sounds = new Map();
     this.replies = new Map(); // reply -> { turn, speechEnd, first, asked }
     // what was measured here, for the line below the conversation and for tests
@@ -79,6 +81,8 @@ class Chat {
     on('.rp-hush', 'click', () => this.connection.send({ type: 'stop' }));
     on('.rp-new', 'click', () => this.anew());
     on('.rp-download', 'click', () => this.download());
+    on('.rp-sample', 'click', ({ currentTarget }) =>
+      this.voices.hear(currentTarget, this.find('select[name=voice]').value));
     on('.rp-type', 'submit', (event) => {
       event.preventDefault();
       this.write();
@@ -176,6 +180,7 @@ class Chat {
 
   choices(offered) {
     const { settings, recognizer_caveat, detection_caveat } = offered;
+    this.voices.offer(offered.voices);
     this.find('.rp-caveat').textContent = `${recognizer_caveat} ${detection_caveat}`.trim();
     for (const [name, choices] of Object.entries(options(offered))) this.fill(name, choices, settings[name]);
     this.find('select[name=eagerness]').value = settings.eagerness === 'medium' ? 'auto' : settings.eagerness;
@@ -239,6 +244,11 @@ class Chat {
     if (reply) this.log.show({ turn: reply.turn, who: 'agent', text: event.text });
   }
 
+  on_reply_words(event) {
+    const reply = this.replies.get(event.reply);
+    if (reply) reply.words = [...(reply.words || []), ...event.words];
+  }
+
   on_reply_dropped(event) {
     const reply = this.replies.get(event.reply);
     if (reply) this.log.remove(reply.turn);
@@ -278,6 +288,7 @@ class Chat {
 
   played(report) {
     this.figures.played = report.total;
+    this.follow(report);
     if (report.first) this.measure(report);
     if (report.stopped) {
       const silentAt = report.time + this.audio.latency();
@@ -294,6 +305,13 @@ class Chat {
     });
   }
 
+  follow({ reply, played, finished }) {
+    const known = this.replies.get(reply);
+    if (!known || !known.words || finished) return;
+    const heard = known.words.filter(([, start]) => start < played / RATE);
+    this.log.light(known.turn, heard.map(([word]) => word));
+  }
+
   // From the end of the user's speech (or the sending of a typed turn) to the first sample played.
   measure({ reply, time }) {
     const known = this.replies.get(reply);
@@ -307,19 +325,10 @@ class Chat {
     this.find('.rp-figures').textContent = `First sound after ${Math.round(known.firstMs)} ms`;
   }
 
-  // The parts of a reply's wait: the server's own, and what is left for the way and both buffers.
   measured({ spoken, firstMs }, timings) {
-    const parts = {};
-    for (const [name, part] of PARTS) if (timings[name] !== undefined) parts[part] = timings[name];
-    const known = Object.values(parts).reduce((sum, ms) => sum + ms, 0);
-    parts['way and buffers'] = firstMs - known;
-    this.figures.replies.push({ spoken, first_audio_ms: firstMs, parts });
-    const listed = Object.entries(parts).map(([part, ms]) => `${part} ${Math.round(ms)}`);
-    const all = this.figures.replies.filter((one) => one.spoken).map((one) => one.first_audio_ms);
-    all.sort((a, b) => a - b);
-    const median = all.length > 1 ? `; median of ${all.length}: ${Math.round(all[all.length >> 1])} ms` : '';
-    this.find('.rp-figures').textContent =
-      `First sound after ${Math.round(firstMs)} ms (${listed.join(', ')})${median}`;
+    const { replies } = this.figures;
+    replies.push({ spoken, first_audio_ms: firstMs, parts: partsOf(firstMs, timings) });
+    this.find('.rp-figures').textContent = waitLine(replies);
   }
 
   level(who, rms) {
@@ -327,6 +336,11 @@ class Chat {
     const value = rms > 0 ? Math.max(0, 1 + Math.log10(rms) / 2.5) : 0;
     meter.value = Math.max(value, meter.value * 0.8);
     if (who === 'it') this.figures.levels = Math.max(this.figures.levels, rms);
+  }
+
+  async hear(name) {
+    await this.audio.open();
+    await this.audio.replay(await sampleOf(name, this.audio.context));
   }
 
   async fetchTurn(number) {

@@ -1,4 +1,5 @@
 // The conversation as messages: each question beside its answer, with their pictures.
+import { saidUntil } from './following.js';
 import { draw } from './picture.js';
 
 const PICTURE_S = 4; // pictures share one scale of time up to this length
@@ -36,6 +37,17 @@ export class Log {
     if (turn.cut && turn.intended) lost.textContent = ' ' + rest(turn.intended, turn.text);
     if (turn.final) this.finish(element, turn);
     if (followed) this.root.scrollTop = this.root.scrollHeight;
+  }
+
+  // The words of a turn that have sounded light up.
+  light(number, words) {
+    const text = this.turns.get(number)?.querySelector('.rp-text');
+    if (!text) return;
+    const whole = text.textContent;
+    const said = document.createElement('span');
+    said.className = 'rp-said';
+    said.textContent = whole.slice(0, saidUntil(whole, words));
+    text.replaceChildren(said, whole.slice(said.textContent.length));
   }
 
   followed() {

@@ -1,0 +1,166 @@
+"""`WS /v1/audio/speech/stream`: text streams in, as it is written, while its sound streams out.
+
+The client sends `{"type": "start", ...}` with the fields of a speech request but `input`, then
+`{"type": "text", "text": "..."}` as often as it likes, then `{"type": "end"}`. The server sends
+`speech.started`, binary messages that together are one file of `response_format`,
+`speech.audio.words` and in the end `speech.audio.done`; or `error` in OpenAI's form.
+"""
+
+import asyncio
+import json
+import logging
+import queue
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, WebSocket
+from pydantic import ValidationError
+from starlette.websockets import WebSocketDisconnect
+
+from app.api.admission import Admission
+from app.api.channel import accept
+from app.api.errors import ApiError, error_body, validation_error
+from app.api.production import Production
+from app.api.speech_making import Piece, SpeechMaking, words_event
+from app.api.speech_request import Speaking
+from app.api.streaming import STALL_S
+from app.hub import Engines
+from data.errors import RepError
+from data.limits import MAX_SPOKEN, limited_context
+from data.text import valid_text
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 60.0  # a client that sends nothing for so long holds a place in vain
+_SUBPROTOCOL = "repartee"
+
+
+class _Text(Iterator[str]):
+    """Pieces of a text, from the server's loop to the thread that speaks them."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._length = 0
+
+    def write(self, piece: str) -> None:
+        """Raises ApiError when it becomes longer than can be spoken."""
+        self._length += len(piece)
+        if self._length > MAX_SPOKEN:
+            raise ApiError(
+                f"the text has more than {MAX_SPOKEN} characters; begin another stream",
+                code="string_above_max_length",
+                param="text",
+            )
+        self._pieces.put(piece)
+
+    def end(self) -> None:
+        """No more comes; may be called again."""
+        self._pieces.put(None)
+
+    def __next__(self) -> str:
+        piece = self._pieces.get()
+        if piece is None:
+            self.end()
+            raise StopIteration
+        return piece
+
+
+def speech_stream_router(engines: Engines, admission: Admission) -> APIRouter:
+    """`WS /v1/audio/speech/stream`."""
+    router = APIRouter()
+
+    @router.websocket("/v1/audio/speech/stream")
+    async def stream(socket: WebSocket) -> None:
+        await accept(socket, _SUBPROTOCOL)
+        try:
+            await _serve(engines, admission, socket)
+            await socket.close()
+        except WebSocketDisconnect:
+            return
+        except Exception as error:
+            if not isinstance(error, RepError):
+                logger.exception("a speech stream failed")
+            await _refuse(socket, error)
+
+    return router
+
+
+async def _refuse(socket: WebSocket, error: Exception) -> None:
+    try:
+        await socket.send_text(json.dumps({"type": "error", **error_body(error)}))
+        await socket.close(1008 if isinstance(error, RepError) else 1011)
+    except (RuntimeError, WebSocketDisconnect):
+        return  # it has left meanwhile
+
+
+async def _serve(engines: Engines, admission: Admission, socket: WebSocket) -> None:
+    asked = _speaking(await _received(socket, "start"))
+    text = _Text()
+    making = SpeechMaking(engines, asked, text)
+    async with admission.place():
+        told = {"type": "speech.started", "synthetic": True, "format": asked.response_format}
+        await socket.send_text(json.dumps({**told, "understood": making.understood.summary}))
+        production: Production[Piece] = Production(making.pieces)
+        works = (_read(socket, text), _write(socket, production, making))
+        reader, writer = tasks = [asyncio.ensure_future(work) for work in works]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if reader.done() and reader.exception() is None:
+                await writer
+            for task in tasks:
+                if task.done() and not task.cancelled():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            production.leave()
+            text.end()
+            await asyncio.wait(tasks)
+
+
+def _speaking(message: dict[str, Any]) -> Speaking:
+    try:
+        asked = Speaking.model_validate({k: v for k, v in message.items() if k != "type"})
+    except ValidationError as error:
+        raise validation_error(list(error.errors())) from None
+    limited_context([len(turn.text) for turn in asked.history])
+    return asked
+
+
+async def _read(socket: WebSocket, text: _Text) -> None:
+    """Until the client has said that its text is whole."""
+    while (message := await _received(socket, "text", "end"))["type"] == "text":
+        piece = message.get("text")
+        if not isinstance(piece, str):
+            raise ApiError("text must be a string", code="invalid_value", param="text")
+        text.write(valid_text(piece))
+    text.end()
+
+
+async def _write(socket: WebSocket, production: Production[Piece], making: SpeechMaking) -> None:
+    while (piece := await production.next()) is not None:
+        async with asyncio.timeout(STALL_S):
+            if piece.sound:
+                await socket.send_bytes(piece.sound)
+            if piece.words:
+                await socket.send_text(json.dumps(words_event(piece.words)))
+    await socket.send_text(json.dumps({"type": "speech.audio.done", **making.done}))
+
+
+async def _received(socket: WebSocket, *kinds: str) -> dict[str, Any]:
+    """The next message, of one of these kinds; raises ApiError."""
+    expected = " or ".join(f'{{"type": "{kind}"}}' for kind in kinds)
+    try:
+        async with asyncio.timeout(IDLE_S):
+            received = await socket.receive()
+    except TimeoutError:
+        raise ApiError(f"nothing came for {IDLE_S:.0f} s; expected {expected}") from None
+    if received["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(received.get("code", 1000))
+    try:
+        message = json.loads(received.get("text") or "")
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict) or message.get("type") not in kinds:
+        raise ApiError(f"expected {expected}, as JSON text", code="invalid_value", param="type")
+    return message

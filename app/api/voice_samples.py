@@ -1,0 +1,72 @@
+"""`GET /v1/audio/voices/{name}/sample`: how a voice sounds, before anything is said to it."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Response
+
+from app.api.admission import Admission
+from app.api.production import Production
+from app.api.speech_making import SpeechMaking
+from app.api.speech_request import Speaking
+from app.api.streaming import ProducedResponse
+from app.hub import Engines
+from data.audio import SYNTHETIC_HEADERS
+from data.errors import InputError
+
+TEXT = "Hello, nice to meet you. This is how I sound. What shall we talk about?"
+_MAX_KEPT = 64  # samples of 40 kB
+_TYPE = "audio/mpeg"
+_HEADERS = {"Cache-Control": "private, max-age=3600", **SYNTHETIC_HEADERS}
+
+
+class _Kept:
+    """Samples that were made, by the voice as it sounds, the oldest given up."""
+
+    def __init__(self) -> None:
+        self._samples: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def get(self, voice: Any) -> bytes | None:
+        return self._samples.get(_key(voice))
+
+    def put(self, voice: Any, sample: bytes) -> None:
+        self._samples[_key(voice)] = sample
+        while len(self._samples) > _MAX_KEPT:
+            self._samples.popitem(last=False)
+
+
+def _key(voice: Any) -> bytes:
+    """A voice that was removed and cloned anew under its name is another one."""
+    return hashlib.sha256(voice.name.encode() + voice.style.cpu().numpy().tobytes()).digest()
+
+
+def voice_samples_router(engines: Engines, admission: Admission) -> APIRouter:
+    """A sample of each voice as MP3, made when it is asked for first, and kept."""
+    router = APIRouter()
+    kept = _Kept()
+
+    @router.get("/v1/audio/voices/{name}/sample")
+    async def sample(name: str) -> Response:
+        try:
+            voice = engines.voices.find(name)
+        except InputError as error:
+            raise HTTPException(404, str(error)) from None
+        known = kept.get(voice)
+        if known is not None:
+            return Response(known, media_type=_TYPE, headers=_HEADERS)
+        asked = Speaking(voice=voice.name, response_format="mp3", seed=1)
+        making = SpeechMaking(engines, asked, TEXT)
+
+        def make(production: Production[bytes]) -> Iterator[bytes]:
+            whole = b""
+            for piece in making.pieces(production):
+                whole += piece.sound
+                if piece.sound:
+                    yield piece.sound
+            kept.put(voice, whole)
+
+        return ProducedResponse(admission, lambda: Production(make), _TYPE, _HEADERS)
+
+    return router

@@ -1,16 +1,22 @@
-"""`launch.py bench`: first audio, speed and memory of replies on this machine."""
+"""`launch.py bench`: first audio, speed, memory, and where the time goes, on this machine."""
 
 import argparse
 import json
 import resource
 import statistics
 import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from app.options import VOICE_HELP, add_speaking, speak_options
 from app.voices import load_speaker, resolve_voice
 from data.errors import InputError
+from models.engine.engine import Engine, Spent
+from models.reply import Reply
 
 TEXTS = (
     "The train to the coast leaves at half past nine, so we still have time for breakfast.",
@@ -20,51 +26,118 @@ TEXTS = (
     "There are three good reasons to stay, and I will tell you all of them.",
 )
 MIN_REPLIES = 20
+_WARM_UP = 3
 
 
 def main(argv: list[str]) -> int:
-    """Measures replies one after the other; the last line is a JSON object."""
+    """Measures replies, as many at once as there are slots; the last line is a JSON object."""
     parser = argparse.ArgumentParser(prog="launch.py bench", description=main.__doc__)
     parser.add_argument("--replies", type=int, default=25)
+    parser.add_argument("--slots", type=int, default=1, help="replies at once (default: 1)")
     parser.add_argument("--voice", default="", help=VOICE_HELP)
     add_speaking(parser)
     args = parser.parse_args(argv)
     if args.replies < MIN_REPLIES:
         raise InputError(f"--replies is {args.replies}; at least {MIN_REPLIES} make a median")
+    if not 1 <= args.slots <= args.replies:
+        raise InputError(f"--slots is {args.slots}; it must be from 1 to --replies")
     speaker, store = load_speaker(args.weights, args.device, args.predictor)
     voice = resolve_voice(store, args.voice)
-    first, rtf = [], []
-    for number in range(-3, args.replies):  # three to warm up
-        reply = speaker.speak(
-            speaker.open_dialogue(),
-            TEXTS[number % len(TEXTS)],
-            voice,
-            speak_options(args, 1000 + number),
-        )
+
+    def speak(number: int) -> Reply:
+        options = speak_options(args, 1000 + number)
+        text = TEXTS[number % len(TEXTS)]
+        reply = speaker.speak(speaker.open_dialogue(), text, voice, options)
         for _ in reply:
             pass
-        if number >= 0:
-            assert reply.first_audio_ms is not None and reply.rtf is not None
-            first.append(reply.first_audio_ms)
-            rtf.append(reply.rtf)
-            print(
-                f"{number + 1:3}  first audio {first[-1]:6.1f} ms  RTF {rtf[-1]:.3f}",
-                file=sys.stderr,
-            )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result = {
-        "first_audio_ms_p50": round(statistics.median(first), 1),
-        "first_audio_ms_p95": round(_percentile(first, 0.95), 1),
-        "rtf_p50": round(statistics.median(rtf), 4),
-        "rtf_p95": round(_percentile(rtf, 0.95), 4),
-        "peak_rss_mb": round(peak, 1),
+        return reply
+
+    run(speak, range(-_WARM_UP * args.slots, 0), args.slots)
+    before = spent_by(speaker.engine)
+    wall, processor = time.perf_counter(), time.process_time()
+    replies = run(speak, range(args.replies), args.slots)
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    result = summarise(replies, wall, processor)
+    audio_s = sum(reply.duration_s for reply in replies)
+    result["work"] = by_audio(spent_by(speaker.engine), before, audio_s)
+    result |= {
         "threads": torch.get_num_threads(),
         "predictor": args.predictor,
         "replies": args.replies,
+        "slots": args.slots,
         "device": args.device,
     }
     print(json.dumps(result))
     return 0
+
+
+def run(speak: Callable[[int], Reply], numbers: range, slots: int) -> list[Reply]:
+    """Speaks all, `slots` at once, each followed by the next; progress goes to stderr."""
+    waiting, lock, done = iter(numbers), threading.Lock(), list[Reply]()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not errors:
+                with lock:
+                    number = next(waiting, None)
+                if number is None:
+                    return
+                done.append(speak(number))
+                _say(number, done[-1])
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(slots)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return done
+
+
+def _say(number: int, reply: Reply) -> None:
+    if number >= 0:
+        first, rtf = reply.first_audio_ms, reply.rtf
+        print(f"{number + 1:3}  first audio {first:6.1f} ms  RTF {rtf:.3f}", file=sys.stderr)
+
+
+def summarise(replies: list[Reply], wall_s: float, processor_s: float) -> dict[str, object]:
+    """Figures of replies that took `wall_s` together, and `processor_s` of all cores."""
+    first = [reply.first_audio_ms or 0.0 for reply in replies]
+    rtf = [reply.rtf or 0.0 for reply in replies]
+    audio_s = sum(reply.duration_s for reply in replies)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "first_audio_ms_p50": round(statistics.median(first), 1),
+        "first_audio_ms_p95": round(_percentile(first, 0.95), 1),
+        "rtf_p50": round(statistics.median(rtf), 4),
+        "rtf_p95": round(_percentile(rtf, 0.95), 4),
+        "audio_s_per_s": round(audio_s / wall_s, 2),
+        "audio_s_per_processor_s": round(audio_s / processor_s, 2),
+        "peak_rss_mb": round(peak, 1),
+    }
+
+
+def spent_by(engine: Engine) -> dict[str, Spent]:
+    """What an engine has spent so far, by kind of work."""
+    return {kind: replace(spent) for kind, spent in engine.spent.items()}
+
+
+def by_audio(
+    now: dict[str, Spent], before: dict[str, Spent], audio_s: float
+) -> dict[str, dict[str, float]]:
+    """By kind of work: milliseconds for a second of sound, and slots that shared a piece of it."""
+    found = {}
+    for kind, spent in now.items():
+        was = before[kind]
+        found[kind] = {
+            "ms_per_audio_s": round(1000 * (spent.seconds - was.seconds) / audio_s, 3),
+            "slots_together": round((spent.slots - was.slots) / max(1, spent.count - was.count), 2),
+        }
+    return found
 
 
 def _percentile(values: list[float], share: float) -> float:

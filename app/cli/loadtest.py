@@ -27,7 +27,7 @@ import numpy as np
 
 from app.machine import MachineWatch
 from app.talker import Outcome, Talker
-from data.audio import read_audio
+from data.audio import SAMPLE_RATE, read_audio
 from data.audio.pcm import from_bytes
 from data.errors import InputError, RepError
 
@@ -59,10 +59,14 @@ def main(argv: list[str]) -> int:
     add("--sessions", type=int, default=4)
     add("--minutes", type=float, default=1.0)
     add("--typed", action="store_true", help="all turns are typed")
+    add("--device", default="cpu", help="of the server that is started (cpu or cuda)")
     add("--speech", type=Path, nargs="*", default=[], help="WAVs to say (default: by the server)")
     args = parser.parse_args(argv)
     if args.sessions < 1 or args.minutes <= 0:
         raise InputError("--sessions must be 1 or more and --minutes more than 0")
+    from models.device import parse_device
+
+    parse_device(args.device)  # said now, and not by a server that does not start
     speech = [read_audio(path, max_seconds=30) for path in args.speech]
     with _server_of(args) as (url, sessions), MachineWatch(sessions) as watch:
         end = time.monotonic() + args.minutes * 60 + _LIMIT_S
@@ -185,6 +189,7 @@ def summarise(outcomes: list[Outcome], figures: list[dict[str, float]]) -> dict[
     return {
         "sessions": len(outcomes),
         "replies": sum(len(outcome.replies) for outcome in outcomes),
+        "audio_s": round(sum(len(s) for o in outcomes for s in o.replies) / SAMPLE_RATE, 1),
         "first_audio_ms_p50": _percentile(spoken, 50),
         "first_audio_ms_p95": _percentile(spoken, 95),
         "first_audio_typed_ms_p50": _percentile(typed, 50),
@@ -265,12 +270,12 @@ def _server_of(args: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...] 
     if args.url:
         yield args.url, None
         return
-    with _own_server(args.sessions) as (url, session):
+    with _own_server(args.sessions, args.device) as (url, session):
         yield url, (session,)
 
 
 @contextlib.contextmanager
-def _own_server(sessions: int) -> Iterator[tuple[str, int]]:
+def _own_server(sessions: int, device: str) -> Iterator[tuple[str, int]]:
     """`launch.py serve` in a process and session of its own, while the test lasts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -278,7 +283,8 @@ def _own_server(sessions: int) -> Iterator[tuple[str, int]]:
     program = Path(__file__).resolve().parents[1] / "launch.py"
     command = [sys.executable, str(program), "--no-venv", "serve", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([*command, "--max-sessions", str(sessions)], start_new_session=True)
+    command += ["--max-sessions", str(sessions), "--device", device]
+    process = subprocess.Popen(command, start_new_session=True)
     try:
         _wait(process, url)
         yield url, process.pid

@@ -14,6 +14,8 @@ from data.files import check_file, clean_leftovers, folder_lock, prepare_folder
 from models.checkpoint import WEIGHTS
 from models.speaker import SpeakOptions
 
+SLOTS = 8  # more gain little on a processor, and each holds a dialogue's cache
+
 
 def main(argv: list[str]) -> int:
     """Speaks a JSONL file: `id`, `text`, and if wanted `voice`, `dialogue`, `seed` and
@@ -21,11 +23,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="launch.py synth", description=main.__doc__)
     parser.add_argument("items", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--jobs", type=int, default=1, help="batches of replies (default: 1)")
     parser.add_argument(
-        "--jobs",
+        "--slots",
         type=int,
-        default=1,
-        help="replies at once, stepped together (default: 1, where a seed repeats bit by bit)",
+        default=SLOTS,
+        help="replies of a batch, predicted and decoded together "
+        f"(default: {SLOTS}; with 1 a seed repeats bit by bit)",
     )
     parser.add_argument(
         "--times",
@@ -36,8 +40,9 @@ def main(argv: list[str]) -> int:
     )
     add_speaking(parser)
     args = parser.parse_args(argv)
-    if args.jobs < 1:
-        raise InputError(f"--jobs is {args.jobs}; it must be 1 or more")
+    for name in ("jobs", "slots"):
+        if getattr(args, name) < 1:
+            raise InputError(f"--{name} is {getattr(args, name)}; it must be 1 or more")
     shared = speak_options(args, 0)  # before the models are loaded: they may be wrong
     items = read_items(args.items)
     prepare_folder(args.out)
@@ -69,7 +74,7 @@ def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOption
         item.id: made_from(item, [voices[name] for name in names[item.id]], speaking)
         for item in items
     }
-    done, failures = run_batch(items, digests, args.out, args.jobs, speak)
+    done, failures = run_batch(items, digests, args.out, args.jobs * args.slots, speak)
     for name, reason in failures:
         print(f"failed: {name}: {reason}", file=sys.stderr)
     print(f"{done} of {len(items)} spoken into {args.out}")

@@ -9,9 +9,11 @@ import atexit
 import functools
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 from models.engine.slot import Chunk, Slot, decode
 from models.pipe import UnwantedError
@@ -21,8 +23,10 @@ from models.predictors.steps import FrameStep
 T = TypeVar("T")
 
 MAX_STEPPED = 16  # slots of a step: more make each step longer than a listener gains by them
-MAX_DECODED = 64  # frames decoded at once: a listener who comes meanwhile waits for them
+MAX_CHUNKD = 64  # frames decoded at once: a listener who comes meanwhile waits for them
 _LOOK_S = 0.05  # how often who waits for a call asks whether it is still wanted
+_CALL, _TASK, _STEP, _CHUNK = range(4)
+_KINDS = ("call", "task", "step", "chunk")
 _RUNNING: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
 
@@ -36,8 +40,21 @@ def _close_all() -> None:
         engine.join(1.0)
 
 
+@dataclass
+class Spent:
+    """What work of a kind has taken: seconds of its threads' own time, how often it was done, and
+    for how many slots together."""
+
+    seconds: float = 0.0
+    count: int = 0
+    slots: int = 0
+
+
 class Engine:
     """Owns the slots of a device; see the module.
+
+    Attributes:
+        spent: by kind of work: `call`, `task` (the beginning of a sentence), `step`, `chunk`.
 
     Args:
         num_threads: that work at once. On a CPU as many as there are cores; a GPU wants one.
@@ -54,6 +71,7 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._num_idle = 0
         self._closed = False
+        self.spent = {kind: Spent() for kind in _KINDS}
 
     def submit(self, slot: Slot) -> None:
         """Runs a slot until it is complete, fails or is cancelled."""
@@ -145,12 +163,22 @@ class Engine:
                     self._num_idle -= 1
                 if self._closed:
                     return
-            work()
+            self._do(work)
             del work  # it holds its slots, and they what they speak with
+
+    def _do(self, work: "_Work") -> None:
+        begun = time.thread_time()
+        work.do()
+        seconds = time.thread_time() - begun
+        with self._changed:
+            spent = self.spent[_KINDS[work.rank]]
+            spent.seconds += seconds
+            spent.count += 1
+            spent.slots += work.num_slots
 
     # Under the lock
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next(self) -> "_Work | None":
         """The work that is due the soonest, marked as begun; another thread wakes for the rest."""
         wanted = self._wanted()
         if not wanted:
@@ -161,7 +189,7 @@ class Engine:
             self._changed.notify()
         if isinstance(first, _Call):
             self._calls.remove(first)
-            return first.run
+            return _Work(_CALL, 1, first.run)
         slots = [slot for _, _, slot in sorted(alike, key=lambda each: each[0])]
         return self._begin(rank, first, [slot for slot in slots if isinstance(slot, Slot)])
 
@@ -176,29 +204,29 @@ class Engine:
             elif slot.wants_step() and slot.model not in self._stepping:
                 wanted.append((slot.predict_due, _STEP, slot))
             if slot.wants_decoding():
-                wanted.append((slot.decode_due, _DECODE, slot))
+                wanted.append((slot.decode_due, _CHUNK, slot))
         return wanted
 
-    def _begin(self, rank: int, first: Slot, slots: list[Slot]) -> Callable[[], None]:
+    def _begin(self, rank: int, first: Slot, slots: list[Slot]) -> "_Work":
         """Work on `first`, together with those of `slots` that it can share it with."""
         if rank == _TASK:
             first.predicting = True
-            return functools.partial(self._go_on, first)
+            return _Work(rank, 1, functools.partial(self._go_on, first))
         if rank == _STEP:
             model = first.model
             batch = [slot for slot in slots if slot.model is model][:MAX_STEPPED]
             self._stepping.add(model)
             for slot in batch:
                 slot.predicting = True
-            return functools.partial(self._step, model, batch)
+            return _Work(rank, len(batch), functools.partial(self._step, model, batch))
         return self._begin_decoding(first, slots)
 
-    def _begin_decoding(self, first: Slot, slots: list[Slot]) -> Callable[[], None]:
+    def _begin_decoding(self, first: Slot, slots: list[Slot]) -> "_Work":
         """The next chunk of `first`, and those of its kind."""
         head = first.next_chunk()
         assert head is not None
         kind = first.chunk_kind(head)
-        most = max(1, MAX_DECODED // max(1, len(head.frames)))
+        most = max(1, MAX_CHUNKD // max(1, len(head.frames)))
         batch, chunks = [first], [head]
         for slot in slots:
             chunk = None if slot is first or len(batch) == most else slot.next_chunk()
@@ -207,7 +235,7 @@ class Engine:
                 chunks.append(chunk)
         for slot, chunk in zip(batch, chunks, strict=True):
             slot.take(chunk)
-        return functools.partial(self._decode, batch, chunks)
+        return _Work(_CHUNK, len(batch), functools.partial(self._decode, batch, chunks))
 
     def _settle(self, slot: Slot) -> None:
         """Frees a slot that is over, as soon as no thread is at it."""
@@ -261,7 +289,12 @@ class Engine:
                 self._settle(slot)
 
 
-_CALL, _TASK, _STEP, _DECODE = range(4)
+class _Work(NamedTuple):
+    """Something that a thread is to do: of which kind, for how many slots."""
+
+    rank: int
+    num_slots: int
+    do: Callable[[], None]
 
 
 class _Call(Generic[T]):

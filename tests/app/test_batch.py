@@ -50,15 +50,25 @@ def manifest(out: Path) -> dict[str, dict]:
     return {row["id"]: row for row in map(json.loads, lines)}
 
 
-@pytest.mark.parametrize("jobs", ["1", "3"])
-def test_items_become_files_and_a_manifest(weights: Path, tmp_path: Path, jobs: str) -> None:
+@pytest.mark.parametrize(
+    "at_once", [[], ["--jobs", "1"], ["--jobs", "3"], ["--slots", "1"], ["--jobs=2", "--slots=2"]]
+)
+def test_items_become_files_and_a_manifest(
+    weights: Path, tmp_path: Path, at_once: list[str]
+) -> None:
     items, out = write(tmp_path / "items.jsonl", ROWS), tmp_path / "out"
-    assert synth.main([str(items), str(out), "--jobs", jobs, "--weights", str(weights)]) == 0
+    assert synth.main([str(items), str(out), *at_once, "--weights", str(weights)]) == 0
     rows = manifest(out)
     assert set(rows) == {"a", "b", "c"}
     for row in rows.values():
         samples = read_audio(out / row["file_name"])
         assert row["duration_s"] == pytest.approx(len(samples) / 24_000, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["jobs", "slots"])
+def test_none_at_once_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"--{name} is 0; it must be 1 or more"):
+        synth.main([str(tmp_path / "items.jsonl"), str(tmp_path / "out"), f"--{name}", "0"])
 
 
 def test_all_bad_lines_are_named_and_nothing_starts(tmp_path: Path) -> None:
@@ -210,7 +220,7 @@ def test_a_killed_run_goes_on(weights: Path, tmp_path: Path) -> None:
     """Killed outright again and again; each time what is there is whole, and nothing is twice."""
     rows = [{"id": str(n), "text": "Good morning.", "voice": "one"} for n in range(6)]
     items, out = write(tmp_path / "items.jsonl", rows), tmp_path / "out"
-    arguments = [str(items), str(out), "--weights", str(weights)]
+    arguments = [str(items), str(out), "--weights", str(weights), "--slots", "1"]
     program = (
         "import os, sys; from app.cli import synth\n"
         "speak, count = synth.speak_item, [0]\n"

@@ -7,22 +7,52 @@ import pytest
 
 from app.cli import bench
 from data.errors import InputError
+from models.reply import Reply
 from tests.tiny import save_tiny
 
 
-def test_the_last_line_is_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("slots", [1, 4])
+def test_the_last_line_is_the_result(
+    slots: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     weights = save_tiny(tmp_path)
-    assert bench.main(["--replies", "20", "--weights", str(weights)]) == 0
+    given = ["--replies", "20", "--slots", str(slots), "--weights", str(weights)]
+    assert bench.main(given) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert 0 < result["first_audio_ms_p50"] <= result["first_audio_ms_p95"]
     assert 0 < result["rtf_p50"] <= result["rtf_p95"]
     assert result["peak_rss_mb"] > 50 and result["threads"] >= 1
     assert result["predictor"] == "gpt-talker"
+    assert result["audio_s_per_s"] > 0 and result["audio_s_per_processor_s"] > 0
+    for kind in ("task", "step", "chunk"):
+        assert result["work"][kind]["ms_per_audio_s"] > 0
+        assert 1 <= result["work"][kind]["slots_together"] <= slots
 
 
 def test_too_few_replies_are_refused() -> None:
     with pytest.raises(InputError, match="at least 20"):
         bench.main(["--replies", "3"])
+
+
+@pytest.mark.parametrize("slots", ["0", "-1", "26"])
+def test_slots_that_cannot_be_are_refused(slots: str) -> None:
+    with pytest.raises(InputError, match=f"--slots is {slots}; it must be from 1 to --replies"):
+        bench.main(["--slots", slots])
+
+
+def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:
+    weights = str(save_tiny(tmp_path))
+    for device in ("cuda:99", "tpu", "cdua"):
+        with pytest.raises(InputError, match=f"the device '{device}' is not here; there is: cpu"):
+            bench.main(["--device", device, "--slots", "8", "--weights", weights])
+
+
+def test_what_fails_in_a_slot_ends_the_measurement() -> None:
+    def speak(number: int) -> Reply:
+        raise InputError(f"number {number} fails")
+
+    with pytest.raises(InputError, match="fails"):
+        bench.run(speak, range(5), 2)
 
 
 def test_a_voice_that_is_not_there_is_said(tmp_path: Path) -> None:

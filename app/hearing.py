@@ -45,7 +45,7 @@ class HearingSettings:
     aggressiveness: int = 2
     floor_dbfs: float = -65.0
     prefix_ms: int = 300
-    pause_ms: int = 200
+    pause_ms: int = 160
     detection: str = SERVER
     silence_ms: int = 500
     eagerness: str = "auto"

@@ -28,7 +28,7 @@ class Listening:
         full: whether it holds as much sound as a turn may have.
         wordless: whether it is answered by its sound, and no words are asked for.
         judgement: of its sound, on its way: the probability that this pause is its end.
-        finished: the last judgement of this pause.
+        judged: what was judged of this pause so far.
         shown: the partial text that the page has.
         timings: measured milliseconds, from the end of speech on.
     """
@@ -48,7 +48,7 @@ class Listening:
         self.committed = self.full = False
         self.wordless = False
         self.judgement: Future[float] | None = None
-        self.finished: float | None = None
+        self.judged: list[float] = []
         self.shown = ""
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory, self._names = recognizer, memory, names

@@ -7,6 +7,7 @@ where the speaker has surely finished, seconds where surely not.
 """
 
 import re
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -17,16 +18,17 @@ from data.recognition.smart_turn import TURN_HZ, SmartTurn
 
 LONGEST_S = 8  # of a turn that is judged
 WORDS_WITHIN_MS = 700  # words that come later do not hold up the end
-ASKED_MS = (200, 400, 600, 800)
+ASKED_MS = (200, 400, 600, 800, 1000)
 """Silences at which the sound is judged, each time with more silence behind it."""
-_SOONEST_MS = 200
+_SOONEST_MS = 300
+_CERTAIN = 0.93  # probability from which no more than `_SOONEST_MS` is waited
 _OBJECTION = 0.3  # what is left of the probability when the last word wants another
 _OPEN_ENDED = re.compile(
     r"(?:\b(?:a|an|the|my|your|his|her|its|our|their|this|these|those|some|any|every|and|or|but|so|"
     r"because|if|when|while|that|which|whose|than|as|of|to|in|on|at|for|from|with|by|about|into|"
     r"i|we|they|he|she|i'm|we're|you're|they're|he's|she's|it's|is|are|was|were|am|be|will|would|"
     r"can|could|should|must|may|might|do|does|did|have|has|had|very|um|uh|er|erm|well|like)"
-    r"|[的和跟与或把被在从对给就也但而且因为所以如果那这嗯呃个])\W*$",
+    r"|\.\.\.|[…,，、的和跟与或把被在从对给就也但而且因为所以如果那这嗯呃个])\W*$",
     re.IGNORECASE,
 )
 
@@ -54,15 +56,17 @@ class TurnJudge:
         return self._model.finished(resample(samples, SAMPLE_RATE, TURN_HZ))
 
 
-def patience_ms(finished: float, text: str, eagerness: str) -> float:
+def patience_ms(judged: Sequence[float], text: str, eagerness: str) -> float:
     """The silence that ends a turn.
 
     Args:
-        finished: the probability, by its sound, that the turn is over.
+        judged: the probabilities, by its sound, that the turn is over, as the pause grew. The last
+            two must agree: one alone is now and then high inside a turn.
         text: its words; empty where they are not known.
         eagerness: a key of `MOST_PATIENT_MS`.
     """
+    finished = min(judged[-2:])
     if _OPEN_ENDED.search(text):
         finished *= _OBJECTION
-    most = MOST_PATIENT_MS[eagerness]
-    return _SOONEST_MS + (most - _SOONEST_MS) * (1.0 - finished) ** 2
+    doubt = max(0.0, 1.0 - finished / _CERTAIN)
+    return _SOONEST_MS + (MOST_PATIENT_MS[eagerness] - _SOONEST_MS) * doubt

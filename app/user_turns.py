@@ -105,7 +105,7 @@ class UserTurns:
         if turn is None:
             return
         turn.voiced(heard.voiced_ms)
-        turn.judgement, turn.finished = None, None
+        turn.judgement, turn.judged = None, []
         self._asked_ms = list(ASKED_MS)
         turn.pause(heard.at, now)
         self._ask_judge(turn)
@@ -118,13 +118,14 @@ class UserTurns:
             return
         self._ask_judge(turn)
         if turn.judgement is not None and turn.judgement.done():
-            turn.finished, turn.judgement = turn.judgement.result(), None
-        if turn.finished is None:
+            turn.judged.append(turn.judgement.result())
+            turn.judgement = None
+        if not turn.judged:
             return
         if turn.words_awaited and self._waited_ms(turn) < WORDS_WITHIN_MS:
             return
         text = "" if turn.words_awaited else turn.partial
-        self.ears.end_after(patience_ms(turn.finished, text, self.ears.settings.eagerness))
+        self.ears.end_after(patience_ms(turn.judged, text, self.ears.settings.eagerness))
 
     def _ask_judge(self, turn: Listening) -> None:
         """Has the sound judged, if it is time to."""

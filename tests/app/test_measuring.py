@@ -90,7 +90,7 @@ def test_the_judge_is_asked_again_while_silence_lasts() -> None:
     with conversation(0.0) as one:
         one.hear(said(1.0, 3.0))
         asked = np.diff([at for at, _ in one.judge.judged])
-        assert len(asked) == 3 and np.allclose(asked, 0.2, atol=0.021)
+        assert len(asked) == 4 and np.allclose(asked, 0.2, atol=0.021)
 
 
 @pytest.mark.parametrize(("text", "stopped"), [("Wait a moment", True), ("Mm-hm.", False)])

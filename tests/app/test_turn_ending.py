@@ -55,7 +55,7 @@ def waited_ms(stage: Stage) -> float:
 def test_who_has_finished_is_answered_at_once(eagerness: str) -> None:
     one = stage(ToldJudge(1.0), "i won the race", eagerness=eagerness)
     one.say(np.concatenate([speechlike(1.0), silence(1.0)]))
-    assert 200 <= waited_ms(one) <= 300
+    assert 300 <= waited_ms(one) <= 400
 
 
 @pytest.mark.parametrize(("eagerness", "most"), list(MOST_PATIENT_MS.items()))
@@ -83,11 +83,12 @@ def test_a_pause_inside_a_turn_does_not_end_it(pause_s: float) -> None:
     "text",
     [
         "I would like to", "what is the", "and then I went with my", "Well, um...", "because",
-        "I want to fly from", "can you find a table for", "我想去北京的", "因为",
+        "I want to fly from", "So I thought...", "On Monday,", "can you find a table for",
+        "我想去北京的", "因为",
     ],
 )  # fmt: skip
 def test_words_that_want_another_are_waited_for(text: str) -> None:
-    assert patience_ms(0.99, text, "medium") > 1500
+    assert patience_ms([0.99], text, "medium") > 1500
 
 
 @pytest.mark.parametrize(
@@ -95,24 +96,29 @@ def test_words_that_want_another_are_waited_for(text: str) -> None:
     ["I won the race.", "yes", "no, thank you", "What time is it?", "", "我想去北京。", "Berlin"],
 )
 def test_words_that_stand_by_themselves_hold_up_nothing(text: str) -> None:
-    assert patience_ms(0.99, text, "medium") < 260
+    assert patience_ms([0.99], text, "medium") < 320
 
 
 def test_patience_falls_with_certainty_and_eagerness() -> None:
-    waits = [patience_ms(p, "", "medium") for p in (0.0, 0.3, 0.6, 0.9, 1.0)]
+    waits = [patience_ms([p], "", "medium") for p in (0.0, 0.3, 0.6, 0.9, 1.0)]
     assert waits == sorted(waits, reverse=True)
     assert waits[0] == MOST_PATIENT_MS["medium"]
-    assert patience_ms(0.5, "", "low") > patience_ms(0.5, "", "auto") > patience_ms(0.5, "", "high")
+    assert (
+        patience_ms([0.5], "", "low")
+        > patience_ms([0.5], "", "auto")
+        > patience_ms([0.5], "", "high")
+    )
 
 
 @pytest.mark.parametrize(
     ("told", "least", "most"),
     [
-        ((0.1, 1.0), 400, 500),
-        ((0.1, 0.1, 1.0), 600, 700),
-        ((0.1, 0.1, 0.1, 1.0), 800, 900),
-        ((1.0, 0.0), 200, 300),
-        ((0.4, 0.95, 1.0), 400, 700),
+        ((0.1, 1.0), 600, 700),
+        ((0.1, 0.1, 1.0), 800, 900),
+        ((0.1, 0.1, 0.1, 1.0), 1000, 1100),
+        ((1.0, 0.0), 300, 400),  # it was over already
+        ((0.9, 0.9, 1.0), 300, 500),
+        ((0.1, 1.0, 0.1, 1.0), 1000, 1100),  # once is not enough
     ],
 )
 def test_the_judge_may_change_its_mind_while_silence_lasts(

@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from app.hub import Engines
-from app.voice_store import Cloned
 from data.errors import InputError
 from data.limits import limited_text
 
@@ -17,15 +15,8 @@ _SHOW_S = 0.3
 _MAX_SAMPLE_S = 60
 
 
-@dataclass(frozen=True)
-class Tried(Cloned):
-    """A cloned voice that is tried, and the name under which it can be heard."""
-
-    name: str
-
-
-def try_clone(engines: Engines, recording: str | Path | None, consent: bool) -> Tried:
-    """The voice of an audio file, of which the first minute is heard, to be tried.
+def try_clone(engines: Engines, recording: str | Path | None, consent: bool) -> str:
+    """The name of the voice of an audio file, of which the first minute is heard, to be tried.
 
     Raises:
         InputError: no recording or consent, or a bad one.
@@ -36,12 +27,11 @@ def try_clone(engines: Engines, recording: str | Path | None, consent: bool) -> 
         raise InputError("tick the box: a voice may be used only with its owner's consent")
     with Path(recording).open("rb") as file:
         samples = engines.uploads.read(file, max_seconds=_MAX_SAMPLE_S, cut=True)
-    made = engines.voices.clone([samples])
-    return Tried(made.voice, made.sample, engines.voices.try_out(made.voice))
+    return engines.voices.try_out(engines.voices.clone([samples]))
 
 
 def speak_by_each(
-    engines: Engines, made: Tried | None, text: str
+    engines: Engines, tried: str | None, text: str
 ) -> Iterator[dict[str, np.ndarray]]:
     """The text in a tried voice by each speech model, `[T]` float32: what there is of it, several
     times a second, and in the end all. Closing the iterator ends the reply.
@@ -49,8 +39,7 @@ def speak_by_each(
     Raises:
         InputError: nothing was tried, or there is nothing to speak.
     """
-    if made is None:
-        raise InputError("there is no voice yet; give a sample and press Clone first")
+    made = engines.voices.tried(tried)
     text = limited_text(text or "", _MAX_TEXT)
     speaker, spoken = engines.speaker, {}
     for name in speaker.predictors:
@@ -70,16 +59,14 @@ def speak_by_each(
 
 
 def keep_voice(
-    engines: Engines, made: Tried | None, name: str, consent: str, transcript: str = ""
+    engines: Engines, tried: str | None, name: str, consent: str, transcript: str = ""
 ) -> str:
     """Keeps a voice that was tried, with what is said in its sample.
 
     Raises:
         InputError: nothing was tried, the name is taken or no name, or there is no consent.
     """
-    if made is None:
-        raise InputError("there is no voice yet; give a sample and press Clone first")
-    engines.voices.keep(made, name, consent, transcript)
+    engines.voices.keep(engines.voices.tried(tried), name, consent, transcript)
     return f"Kept as **{name}**. It can be chosen in Talk after the page is loaded again."
 
 

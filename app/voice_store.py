@@ -52,7 +52,7 @@ class VoiceStore:
         self._aliases = dict(aliases or {})
         self._bundled = tuple(n for n, v in speaker.voices.items() if v.prompt is None)
         self.library.reserved = self._bundled
-        self._tried: dict[str, Any] = {}
+        self._tried: dict[str, Cloned] = {}
         self._changing = threading.Lock()  # `speaker.voices`
         self._stamps: dict[str, tuple[int, int]] = {}
         self.sync()
@@ -83,8 +83,8 @@ class VoiceStore:
         Raises:
             InputError: there is none.
         """
-        if name in self._tried:
-            return self._tried[name]
+        if (tried := self._tried.get(name)) is not None:
+            return tried.voice
         voices = self.voices
         if not name:
             return next(iter(voices.values()))
@@ -102,11 +102,20 @@ class VoiceStore:
         sample = clean_sample(clips)
         return Cloned(self.speaker.clone(sample.samples, name), sample)
 
-    def try_out(self, voice: Any) -> str:
+    def tried(self, name: str | None) -> Cloned:
+        """What is tried under this name; raises InputError when it is nothing, or forgotten."""
+        found = self._tried.get(name or "")
+        if found is not None:
+            return found
+        if name:
+            raise InputError("others have tried their voices since; press Clone again")
+        raise InputError("there is no voice yet; give a sample and press Clone first")
+
+    def try_out(self, cloned: Cloned) -> str:
         """A name, hard to guess, under which a voice that is not kept can be used, until
         `MAX_TRIED` others have been tried."""
         name = f"tried-{secrets.token_urlsafe(12)}"
-        self._tried[name] = voice
+        self._tried[name] = cloned
         while len(self._tried) > MAX_TRIED:
             self._tried.pop(next(iter(self._tried)))
         return name

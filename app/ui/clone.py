@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from app.cloning import Tried, keep_voice, speak_by_each, spectrogram, try_clone
+from app.cloning import keep_voice, speak_by_each, spectrogram, try_clone
 from app.hub import Engines
 from app.voice_sample import similarity
 from data.audio import SAMPLE_RATE
@@ -40,7 +40,7 @@ import('/repartee/listen.js')
 def clone_tab(engines: Engines) -> None:
     """Puts the widgets on the page."""
     do = Callbacks(engines)
-    tried = gr.State(None)
+    tried = gr.State(None)  # its name alone: Gradio keeps the states of visitors who have left
     sample, consent, button, verdict = _sample_widgets()
     with gr.Row():
         cleaned = gr.Audio(label="Cleaned sample", type="numpy", interactive=False)
@@ -115,48 +115,50 @@ class Callbacks:
 
     def clone(self, recording: str | None, allowed: bool, text: str) -> tuple[Any, ...]:
         with _told():
-            made = try_clone(self._engines, recording, allowed)
+            tried = try_clone(self._engines, recording, allowed)
+            made = self._engines.voices.tried(tried)
         shown = (SAMPLE_RATE, to_int16(made.sample.samples))
         verdict = f"Sample: {made.sample.verdict}."
         picture = spectrogram(made.sample.samples)
         cleared = "", "", *[None] * self._num_results
-        return made, verdict, shown, picture, self.offer(made, text), *cleared
+        return tried, verdict, shown, picture, self.offer(tried, text), *cleared
 
-    def recognise(self, made: Tried) -> str:
+    def recognise(self, tried: str) -> str:
         with _told():
-            return transcribe(self._engines.recognizer, made.sample.samples)
+            sample = self._engines.voices.tried(tried).sample
+            return transcribe(self._engines.recognizer, sample.samples)
 
     def forget(self) -> tuple[Any, ...]:
         return None, "", None, None, "", "", "", *[None] * self._num_results
 
-    def offer(self, made: Tried | None, text: str) -> str:
+    def offer(self, tried: str | None, text: str) -> str:
         """A button for each speech model, which `listen.js` makes speak as the sound is made."""
-        if made is None:
+        if tried is None:
             return ""
-        told = f'data-voice="{html.escape(made.name)}" data-text="{html.escape(text or "")}"'
+        told = f'data-voice="{html.escape(tried)}" data-text="{html.escape(text or "")}"'
         buttons = "".join(
             f'<button type="button" data-model="{name}" {told}>Hear {name}</button>'
             for name in self._engines.speaker.predictors
         )
         return f'<div class="rp-listen">{buttons}<span role="status"></span></div>'
 
-    def speak(self, made: Tried | None, text: str) -> Iterator[tuple[Any, ...]]:
+    def speak(self, tried: str | None, text: str) -> Iterator[tuple[Any, ...]]:
         spoken: dict[str, np.ndarray] = {}
         with _told():
+            sample = self._engines.voices.tried(tried).sample
             # In steps, between which Gradio notices that the visitor has left.
-            for spoken in speak_by_each(self._engines, made, text):
+            for spoken in speak_by_each(self._engines, tried, text):
                 seconds = sum(map(len, spoken.values())) / SAMPLE_RATE
                 yield f"{seconds:.1f} s are spoken ...", *[gr.skip()] * self._num_results
-        assert made is not None
         likeness = ", ".join(
-            f"{name} {similarity(made.sample.samples, sound):.2f}" for name, sound in spoken.items()
+            f"{name} {similarity(sample.samples, sound):.2f}" for name, sound in spoken.items()
         )
         sounds = [(SAMPLE_RATE, to_int16(one)) for one in spoken.values()]
         yield f"Similarity to the sample (1 is the same): {likeness}.", *sounds
 
-    def keep(self, made: Tried | None, called: str, allowed: str, transcript: str) -> str:
+    def keep(self, tried: str | None, called: str, allowed: str, transcript: str) -> str:
         with _told():
-            return keep_voice(self._engines, made, called.strip(), allowed, transcript)
+            return keep_voice(self._engines, tried, called.strip(), allowed, transcript)
 
 
 @contextlib.contextmanager

@@ -116,13 +116,18 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(
-    voices: Path, *options: str, limits: dict[int, int] | None = None, **environment: str
+    voices: Path,
+    *options: str,
+    verb: str = "serve",
+    limits: dict[int, int] | None = None,
+    **environment: str,
 ) -> Iterator[Server]:
     """A server that has started.
 
     Args:
         voices: the folder of cloned voices.
-        options: of `launch.py serve`.
+        options: of the command.
+        verb: `serve`, or `chat` for a server with the page.
         limits: of resources, beside that of address space.
         environment: more of it.
     """
@@ -133,7 +138,7 @@ def serving(
             resource.setrlimit(kind, (most, most))
 
     port = free_port()
-    command = [sys.executable, "launch.py", "--no-venv", "serve", "--port", str(port), *options]
+    command = [sys.executable, "launch.py", "--no-venv", verb, "--port", str(port), *options]
     environment = {**os.environ, "REPARTEE_VOICES": str(voices), **environment}
     with subprocess.Popen(command, cwd=ROOT, env=environment, preexec_fn=limit) as process:
         try:

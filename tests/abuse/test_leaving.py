@@ -6,6 +6,7 @@ never above 1.5 times what as many replies take as it admits.
 `launch.py test tests/abuse/test_leaving.py -m abuse -s`; about nine minutes.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -16,11 +17,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from tests.abuse.server import MOST, Server, serving
+from tests.abuse.test_media import wav
+from tests.app.page_visitor import clone_on_page
+from tests.app.voice_sound import espeak_voice
 
 pytestmark = pytest.mark.abuse
 
@@ -43,7 +48,8 @@ TALKS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("voices"), "--max-sessions", str(AT_ONCE)) as running:
+    voices = tmp_path_factory.mktemp("voices")
+    with serving(voices, "--max-sessions", str(AT_ONCE), verb="chat") as running:
         yield running
 
 
@@ -81,6 +87,20 @@ def leave_talk(server: Server, after_s: float, path: str, abruptly: bool) -> Non
     talk.close()
 
 
+def leave_page(server: Server, after_s: float, abruptly: bool) -> None:
+    """A visitor who has loaded the page, or a part of it."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connection.settimeout(after_s + 0.01)
+        with contextlib.suppress(TimeoutError):
+            connection.recv(1000 if abruptly else 1 << 20)
+
+
+def leave_cloning(server: Server, after_s: float, clip: bytes) -> None:
+    with contextlib.suppress(httpx.HTTPError, TypeError):  # refused, as more wait than may
+        clone_on_page(server.url, clip, after_s)
+
+
 def crowd(leave: Callable[[float, bool], None], seed: int) -> None:
     chance = random.Random(seed)
     moments = [(chance.random() * LONGEST_S, chance.random() < 0.5) for _ in range(CLIENTS)]
@@ -109,6 +129,9 @@ def waves() -> dict[str, Callable[[Server, float, bool], None]]:
         for kind in ("mp3", "opus", "aac", "flac", "wav", "pcm")
         for stream in ("audio", "sse")
     }
+    clip = wav(espeak_voice()[: 6 * 24_000])
+    found["the page"] = leave_page
+    found["the cloning tab"] = lambda server, after, _: leave_cloning(server, after, clip)
     return {**found, **{path: talk(path) for path in TALKS}}
 
 

@@ -10,9 +10,10 @@ import soundfile
 
 from app.cloning import keep_voice, speak_by_each, spectrogram, try_clone
 from app.library import Library
-from app.voice_store import MAX_TRIED
+from app.voice_sample import clean_sample
+from app.voice_store import MAX_TRIED, Cloned
 from data.errors import InputError
-from tests.app.fake_speaker import FakeReply, FakeSpeaker
+from tests.app.fake_speaker import FakeReply, FakeSpeaker, FakeVoice
 from tests.app.live import engines, serving
 from tests.app.voice_sound import espeak_voice
 
@@ -32,9 +33,9 @@ def test_the_text_comes_in_the_cloned_voice_by_each_model(tmp_path: Path) -> Non
     samples = np.repeat(espeak_voice()[: 6 * 24_000], 2)
     shared = engines()
     for given in (samples, np.stack([samples, samples], axis=1)):
-        made = try_clone(shared, written(tmp_path, given, 48_000), consent=True)
-        assert "s of speech" in made.sample.verdict
-        *_, spoken = speak_by_each(shared, made, "one two three")
+        tried = try_clone(shared, written(tmp_path, given, 48_000), consent=True)
+        assert "s of speech" in shared.voices.tried(tried).sample.verdict
+        *_, spoken = speak_by_each(shared, tried, "one two three")
         assert list(spoken) == ["gpt-talker", "flow-omni"]
         for sound in spoken.values():
             assert len(sound) == 3 * 4800
@@ -46,38 +47,42 @@ def test_a_tried_voice_is_heard_streamed_and_by_nobody_who_does_not_know_its_nam
     recording: Path,
 ) -> None:
     shared = engines()
-    made = try_clone(shared, recording, consent=True)
+    tried = try_clone(shared, recording, consent=True)
     with serving(shared) as (place, _):
         asked = {"input": "one two", "response_format": "pcm", "model": "flow-omni"}
         url = f"http://{place}/v1/audio/speech"
-        heard = httpx.post(url, json={**asked, "voice": made.name})
+        heard = httpx.post(url, json={**asked, "voice": tried})
         assert heard.status_code == 200
         assert len(heard.content) == 2 * 2 * 4800
         assert httpx.post(url, json={**asked, "voice": "tried-other"}).status_code == 400
         listed = httpx.get(f"http://{place}/v1/audio/voices").text
-        assert made.name not in listed
+        assert tried not in listed
 
 
 def test_of_tried_voices_the_oldest_are_forgotten() -> None:
     shared = engines()
-    names = [shared.voices.try_out(number) for number in range(MAX_TRIED + 3)]
-    assert shared.voices.find(names[-1]) == MAX_TRIED + 2
-    assert shared.voices.find(names[3]) == 3
+    voices = [FakeVoice(str(number), "cloned", 1.0) for number in range(MAX_TRIED + 3)]
+    sample = clean_sample([espeak_voice()[: 6 * 24_000]])
+    names = [shared.voices.try_out(Cloned(voice, sample)) for voice in voices]
+    assert shared.voices.find(names[-1]) is voices[-1]
+    assert shared.voices.find(names[3]) is voices[3]
     with pytest.raises(InputError, match="none of"):
         shared.voices.find(names[2])
+    with pytest.raises(InputError, match="press Clone again"):
+        keep_voice(shared, names[2], "anna", "she said so")
 
 
 def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path, recording: Path) -> None:
     shared = engines(library=Library(tmp_path / "voices"))
-    made = try_clone(shared, recording, consent=True)
+    tried = try_clone(shared, recording, consent=True)
     with pytest.raises(InputError, match="no consent"):
-        keep_voice(shared, made, "anna", " ")
+        keep_voice(shared, tried, "anna", " ")
     with pytest.raises(InputError, match="already"):
-        keep_voice(shared, made, "slt", "she said so")
+        keep_voice(shared, tried, "slt", "she said so")
     with pytest.raises(InputError, match="press Clone"):
         keep_voice(shared, None, "anna", "she said so")
     assert shared.voices.library.names() == []
-    assert "anna" in keep_voice(shared, made, "anna", "she said so", "one two")
+    assert "anna" in keep_voice(shared, tried, "anna", "she said so", "one two")
     facts = shared.voices.library.load("anna")[1]
     assert (facts.consent, facts.transcript) == ("she said so", "one two")
     assert shared.speaker.voices["anna"].hz == 660.0
@@ -105,18 +110,19 @@ def test_of_a_long_recording_the_first_minute_is_taken(tmp_path: Path) -> None:
     sound = np.concatenate([espeak_voice(), np.zeros(3600 * 24_000, np.float32)])
     path = tmp_path / "hour.flac"
     soundfile.write(path, sound, 24_000)
-    assert try_clone(engines(), path, consent=True).sample.speech_s > 5
+    shared = engines()
+    assert shared.voices.tried(try_clone(shared, path, consent=True)).sample.speech_s > 5
 
 
 def test_without_voice_or_text_nothing_is_spoken(recording: Path) -> None:
     with pytest.raises(InputError, match="press Clone"):
         list(speak_by_each(engines(), None, "hello"))
     shared = engines()
-    made = try_clone(shared, recording, True)
+    tried = try_clone(shared, recording, True)
     with pytest.raises(InputError, match="text is empty"):
-        list(speak_by_each(shared, made, "  "))
+        list(speak_by_each(shared, tried, "  "))
     with pytest.raises(InputError, match="1001 characters"):
-        list(speak_by_each(shared, made, "x" * 1001))
+        list(speak_by_each(shared, tried, "x" * 1001))
 
 
 class SlowSpeaker(FakeSpeaker):
@@ -135,8 +141,8 @@ def test_what_a_visitor_tried_out_ends_when_they_leave(recording: Path) -> None:
     """Gradio closes the steps of one who is gone."""
     speaker = SlowSpeaker()
     shared = engines(speaker=speaker)
-    made = try_clone(shared, recording, True)
-    steps = speak_by_each(shared, made, "one two three four five " * 30)
+    tried = try_clone(shared, recording, True)
+    steps = speak_by_each(shared, tried, "one two three four five " * 30)
     assert 0 < len(next(steps)["gpt-talker"]) < 24_000 * 3
     steps.close()
     assert [reply._cancelled for reply in speaker.replies] == [True]

@@ -116,6 +116,11 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
 def _add_turns(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
+        "--lexicon",
+        type=Path,
+        help='a JSON file of pronunciations: {"Nguyen": "win", "GIF": "/dʒɪf/"}',
+    )
+    add(
         "--turn-detection",
         choices=("auto", SEMANTIC, SERVER),
         default="auto",
@@ -204,8 +209,11 @@ def hub_settings(args: argparse.Namespace, can_judge: bool = False) -> HubSettin
 def _engines(args: argparse.Namespace) -> Engines:
     from app.omni import OmniResponder
     from app.voices import load_speaker
+    from models.delivery.lexicon import NO_LEXICON, read_lexicon
 
+    lexicon = NO_LEXICON if args.lexicon is None else read_lexicon(args.lexicon)
     speaker, store = load_speaker(args.weights, args.device)
+    speaker.lexicon = lexicon
     if args.voice and args.voice not in store.voices:
         raise InputError(f"--voice is {args.voice!r}; choose one of {', '.join(store.voices)}")
     responders = _responders(args)

@@ -119,3 +119,23 @@ def test_a_server_short_of_files_does_not_fill_the_disk_with_its_log(
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 2
     assert "ulimit -n" in lines[0] and "something else" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "does not exist"),
+        ("not JSON", "not JSON"),
+        ("[]", "must be an object"),
+        ('{"a": 5}', "respelling"),
+        ('{"a": "/日/"}', "IPA"),
+    ],
+)
+def test_a_wrong_lexicon_is_refused_before_models_load(
+    tmp_path: Path, content: str | None, complaint: str
+) -> None:
+    path = tmp_path / "words.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=complaint):
+        chat._engines(parsed("--lexicon", str(path), "--weights", str(tmp_path)))

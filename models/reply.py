@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -14,13 +14,16 @@ from models.dialogue_state import DialogueState
 from models.mel import SAMPLE_RATE
 from models.pipe import ClosedError
 from models.reply_times import TimedWord, Word
-from models.reply_work import ReplyWork
+from models.reply_work import ReplyWork, Speaks
 from models.speak_options import SpeakOptions
 from models.text import check_scripts, normalise
 from models.voice import Voice
 
-if TYPE_CHECKING:
-    from models.speaker import Speaker
+
+class SpeaksTurns(Speaks, Protocol):
+    """Who speaks a reply and keeps its dialogue."""
+
+    def commit(self, dialogue: DialogueState, reply: "Reply", played_s: float | None) -> None: ...
 
 
 class Reply:
@@ -32,7 +35,7 @@ class Reply:
 
     def __init__(
         self,
-        speaker: "Speaker",
+        speaker: "SpeaksTurns",
         dialogue: DialogueState,
         text: str | Iterable[str],
         voice: Voice,

@@ -2,28 +2,30 @@
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from data.errors import InputError
 from data.limits import MAX_SPOKEN
+from models.delivery.lexicon import Lexicon
 from models.delivery.script import Saying, Script
 from models.dialogue_state import AGENT, DialogueState
 from models.engine.awaited import Awaited
+from models.engine.engine import Engine
 from models.engine.slot import FIRST_FRAMES, Slot, Task, Wait
 from models.pipe import ClosedError
+from models.predictors.dialogue_model import DialogueModel
 from models.predictors.generation import Sentence, generate, resumed
 from models.predictors.sequence import Segment
 from models.predictors.units import Units, neighbours
 from models.reply_times import FRAME_S, FrameClock, TimedWord, timed_words
 from models.speak_options import SpeakOptions
+from models.vocoder.decoder import Decoder
+from models.vocoder.encodec import EncodecDecoder
 from models.vocoder.synthesis import Synthesis, check_delivery
 from models.voice import Voice
-
-if TYPE_CHECKING:
-    from models.speaker import Speaker
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,20 @@ HELD_FRAMES = 40
 _MARGIN_S = 0.4
 
 Sayings = tuple[str, list[Saying]]  # a sentence as it is written, and as it is said
+
+
+class Speaks(Protocol):
+    """What a reply needs of who speaks it."""
+
+    engine: Engine
+    lexicon: Lexicon
+    decoder: Decoder | EncodecDecoder
+
+    def stream(
+        self, voice: Voice, options: SpeakOptions, model: DialogueModel | None = None
+    ) -> Synthesis: ...
+
+    def check_text(self, units: Units, model: DialogueModel) -> None: ...
 
 
 class ReplyWork:
@@ -47,7 +63,7 @@ class ReplyWork:
 
     def __init__(
         self,
-        speaker: "Speaker",
+        speaker: Speaks,
         dialogue: DialogueState,
         text: str | Iterable[str],
         voice: Voice,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError, MissingModelError
-from data.limits import MAX_PAST_TURNS, last_words
+from data.limits import MAX_PAST_TURNS
 from kernels.int8_linear import with_int8_linears
 from kernels.packed_linear import with_packed_layers
 from models.checkpoint import WEIGHTS, load_model
@@ -25,20 +25,20 @@ from models.dialogue_state import (
     end_of_turn,
 )
 from models.engine.engine import Engine
-from models.mel import SAMPLE_RATE, in_16_bits
+from models.mel import SAMPLE_RATE
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import DialogueModel
-from models.predictors.frames import AcousticCodes, FrameKind, Frames, Latents, SemanticCodes
-from models.predictors.segments import EncodedTurn, TurnBuilder, TurnSound, last_segments
+from models.predictors.frames import FrameKind
 from models.predictors.sequence import Segment
 from models.predictors.table import load_predictors
 from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply, speakable
 from models.speak_options import SpeakOptions
-from models.text import normalise, read_as
+from models.text import normalise
 from models.text.cutting import text_heard_until
 from models.text.symbols import check_symbols
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
+from models.turn_encoder import TurnEncoder, checked_samples
 from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
 from models.vocoder.codec import load_codec
 from models.vocoder.decoder import Decoder, decode_whole
@@ -80,12 +80,12 @@ class Speaker:
     ) -> None:
         assert acoustic_decoder or all(talker.frames != "acoustic" for talker in talkers)
         self.tokenizer = tokenizer.to(device)
-        self.turns = TurnBuilder(self.tokenizer)
         self.style = style.to(device)
         self.posterior = posterior.to(device)
         self.prior = prior and prior.to(device)
         self.decoder = decoder.to(device)
         self.acoustic_decoder = acoustic_decoder and acoustic_decoder.to(device)
+        self.encoder = TurnEncoder(tokenizer, style, posterior, acoustic_decoder, device)
         self._talkers = {talker.name: talker.to(device) for talker in talkers}
         self.predictors = tuple(self._talkers)
         self.voices = voices
@@ -100,9 +100,9 @@ class Speaker:
     ) -> "Speaker":
         """Loads the models of a folder, by default the bundled ones.
 
-        On the CPU the program then uses one thread an operation: predictor and decoder run side by
-        side in two threads, which is faster than two threads in each. Predictors step with weights
-        of 8 bits there (`kernels.int8_linear`).
+        On the CPU the program then uses one thread an operation: the engine's threads run side by
+        side, which is faster than several threads in each. Predictors step with weights of 8 bits
+        there (`kernels.int8_linear`), all else has packed ones (`kernels.packed_linear`).
 
         Args:
             weights: the folder.
@@ -113,29 +113,25 @@ class Speaker:
             InputError: the device is not there.
             MissingModelError: a model is not in the folder.
         """
-        folder = WEIGHTS if weights is None else Path(weights)
-        where = parse_device(device)
-        if where.type == "cpu":
-            torch.set_num_threads(1)
-        tokenizer, style = load_tokenizer(folder), load_style(folder)
+        folder, where = WEIGHTS if weights is None else Path(weights), parse_device(device)
         talkers = load_predictors(folder, predictor)
-        if where.type == "cpu":
-            for talker in talkers:
-                with_int8_linears(talker)
+        kinds = {talker.frames for talker in talkers}
         posterior, decoder = load_codec(folder)
-        prior = None
-        semantic = any(talker.frames == "semantic" for talker in talkers)
-        if semantic or (folder / "prior.safetensors").is_file():
+        prior = acoustic_decoder = None
+        if "semantic" in kinds or (folder / "prior.safetensors").is_file():
             prior = load_model(folder, "prior", Prior, PriorConfig)
-        acoustic_decoder = None
-        if any(talker.frames == "acoustic" for talker in talkers):
+        if "acoustic" in kinds:
             acoustic_decoder = load_acoustic_decoder(folder)
         if where.type == "cpu":
+            torch.set_num_threads(1)
+            for talker in talkers:
+                with_int8_linears(talker)
             for model in (prior, acoustic_decoder, decoder):
                 if model is not None and not isinstance(model, EncodecDecoder):
                     with_packed_layers(model)
-        parts = (tokenizer, style, posterior, prior, decoder, talkers, load_voices(folder))
-        return cls(*parts, where, acoustic_decoder)
+        analysis = (load_tokenizer(folder), load_style(folder), posterior)
+        parts = (prior, decoder, talkers, load_voices(folder), where, acoustic_decoder)
+        return cls(*analysis, *parts)
 
     def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice:
         """The voice of samples `[T]`, float32 at 24 kHz.
@@ -143,7 +139,7 @@ class Speaker:
         Raises:
             InputError: they are too short, silent or not finite.
         """
-        checked = _checked(samples)
+        checked = checked_samples(samples)
         seconds = len(checked) / SAMPLE_RATE
         if seconds < MIN_CLONE_SECONDS:
             raise InputError(
@@ -152,7 +148,7 @@ class Speaker:
             )
         if np.sqrt(np.square(checked).mean()) < _SILENCE_RMS:
             raise InputError("the voice sample is silent; give a recording of one person speaking")
-        style = self._style_of(checked[: MAX_CLONE_SECONDS * SAMPLE_RATE])
+        style = self.encoder.style_of(checked[: MAX_CLONE_SECONDS * SAMPLE_RATE])
         return Voice(name, f"cloned from {seconds:.1f} s", style, Prompt("", checked))
 
     def open_dialogue(
@@ -194,7 +190,7 @@ class Speaker:
         """
         if who not in (0, 1):
             raise InputError(f"the speaker is {who!r}; it must be 0 (the user) or 1 (the agent)")
-        sound = None if samples is None or len(samples) == 0 else _checked(samples)
+        sound = None if samples is None or len(samples) == 0 else checked_samples(samples)
         turn = end_of_turn(who, text, sound)
         if sound is None and not normalise(turn.text, None):
             raise InputError("a turn needs text or sound; this one has neither")
@@ -244,15 +240,15 @@ class Speaker:
         Raises:
             InputError: the samples are not finite, or not one channel.
         """
-        checked = _checked(samples[-MAX_HEARD_SECONDS * SAMPLE_RATE :])
-        return self.tokenizer.hear(self._tensor(checked))[0]
+        checked = checked_samples(samples[-MAX_HEARD_SECONDS * SAMPLE_RATE :])
+        return self.tokenizer.hear(self.encoder.tensor(checked))[0]
 
     def reconstruct(self, samples: np.ndarray) -> np.ndarray:
         """Samples `[T]` through posterior and decoder, `[T]`."""
-        checked = _checked(samples)
+        checked = checked_samples(samples)
         with torch.inference_mode():
-            latents = self.posterior.encode(self._tensor(checked))
-            made = decode_whole(self.decoder, latents, self._style_of(checked)[None])
+            latents = self.posterior.encode(self.encoder.tensor(checked))
+            made = decode_whole(self.decoder, latents, self.encoder.style_of(checked)[None])
         return made[0, : len(checked)].cpu().numpy()
 
     @torch.inference_mode()
@@ -268,9 +264,9 @@ class Speaker:
         Raises:
             InputError: the samples are not finite, or not one channel.
         """
-        checked = _checked(samples)
+        checked = checked_samples(samples)
         units = units_of_text(normalise(text, None), None)
-        codes = self.tokenizer.encode(self._tensor(checked))
+        codes = self.tokenizer.encode(self.encoder.tensor(checked))
         return self.decode(codes[0], units, voice).numpy()[: len(checked)]
 
     @torch.inference_mode()
@@ -380,7 +376,7 @@ class Speaker:
             past: list[Segment] = []
             for turn in reversed(turns[-MAX_PAST_TURNS:]):
                 dialogue.check()
-                segments = self._segments_of(model, turn)
+                segments = self.encoder.last_segments(model, turn)
                 if sum(s.num_positions for s in segments + past) > model.config.max_positions:
                     break
                 past = segments + past
@@ -397,57 +393,8 @@ class Speaker:
 
         def enter() -> None:
             dialogue.check()
-            segments = self._segments_of(model, turn)
+            segments = self.encoder.last_segments(model, turn)
             model.prefill(dialogue.predictor, segments, check=dialogue.check)
             model.end_turn(dialogue.predictor)
 
         self.engine.call(enter, time.perf_counter(), dialogue.unwanted)
-
-    def _segments_of(self, model: DialogueModel, turn: HeardTurn) -> list[Segment]:
-        """A turn as the predictor reads it, or the end of it that fits the window."""
-        most = model.config.max_positions
-        # A character is about a position.
-        text = last_words(normalise(turn.text, read_as(model.config.languages)), most)
-        return last_segments(self.segments_of(model, turn.who, text, turn.samples), most)
-
-    @torch.inference_mode()
-    def segments_of(
-        self, model: DialogueModel, who: int, text: str, sound: np.ndarray | None
-    ) -> list[Segment]:
-        """A turn as the predictor `model` reads it; `text` is normalised, `sound` `[T]` at most
-        30 s long."""
-        units = units_of_text(text, read_as(model.config.languages))
-        if sound is None:
-            nobody = torch.zeros(self.style.config.style_dim)
-            return self.turns.build(EncodedTurn(who, units, nobody, None), model)
-        codes = self.tokenizer.encode(self._tensor(sound))
-        pointer = align_units(self.tokenizer.inspect(codes)[0][0], units)
-        semantic = SemanticCodes(codes[0].cpu())
-        heard = TurnSound(semantic, pointer, self._frames_of(model, sound, semantic))
-        turn = EncodedTurn(who, units, self._style_of(sound), heard)
-        return self.turns.build(turn, model)
-
-    def _frames_of(self, model: DialogueModel, sound: np.ndarray, codes: SemanticCodes) -> Frames:
-        """Sound as `model` has it."""
-        if model.frames == "semantic":
-            return codes
-        latents = self.posterior.encode(self._tensor(sound))[0]
-        if model.frames == "latent":
-            return Latents(latents.cpu())
-        assert self.acoustic_decoder is not None
-        return AcousticCodes(self.acoustic_decoder.acoustic.encode(latents, 1)[:, 0].cpu())
-
-    def _style_of(self, samples: np.ndarray) -> Tensor:
-        return self.style.encode(self._tensor(samples))[0].clone()
-
-    def _tensor(self, samples: np.ndarray) -> Tensor:
-        return in_16_bits(torch.from_numpy(samples))[None].to(self.device)
-
-
-def _checked(samples: np.ndarray) -> np.ndarray:
-    array = np.ascontiguousarray(samples, dtype=np.float32)
-    if array.ndim != 1:
-        raise InputError(f"samples have shape {array.shape}; they must be one channel, [T]")
-    if not np.isfinite(array).all():
-        raise InputError("the samples hold NaN or infinity; the recording is damaged")
-    return array

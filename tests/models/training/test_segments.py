@@ -96,7 +96,7 @@ def live(speaker: Speaker, heard: Corpus, index: int) -> list[Segment]:
     utterance = heard.utterances[index]
     sound = utterance.samples.astype(np.float32) / 32767
     text = normalise(utterance.text)
-    return speaker.segments_of(predictor_of(speaker), utterance.speaker, text, sound)
+    return speaker.encoder.segments_of(predictor_of(speaker), utterance.speaker, text, sound)
 
 
 def assert_same(one: list[Segment], other: list[Segment], style: bool = True) -> None:
@@ -134,11 +134,11 @@ def test_what_was_typed_or_not_understood_is_read_alike(
         typed = dialogues_for(speaker, spoken, heard, weights, no_sound=1.0)
         found = typed._turn(np.random.default_rng(0), index, False, model)
         text = normalise(utterance.text)
-        assert_same(found, speaker.segments_of(model, utterance.speaker, text, None))
+        assert_same(found, speaker.encoder.segments_of(model, utterance.speaker, text, None))
         wordless = dialogues_for(speaker, spoken, heard, weights, no_sound=0.0, no_text=1.0)
         found = wordless._turn(np.random.default_rng(0), index, False, model)
         sound = utterance.samples.astype(np.float32) / 32767
-        expected = speaker.segments_of(model, utterance.speaker, "", sound)
+        expected = speaker.encoder.segments_of(model, utterance.speaker, "", sound)
         assert_same(found, expected, style=False)
         assert len(found) == 1 and torch.equal(found[0].units, no_text().fields)
 

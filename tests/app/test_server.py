@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import io
 import json
 import socket as socketlib
 import time
@@ -19,7 +20,8 @@ from app.hub import HubSettings
 from app.library import Library
 from app.protocol import parse_sound
 from app.server import ServerSettings
-from data.audio import write_audio
+from data.audio import mark_of, read_audio, write_audio
+from data.audio.marking import SYNTHETIC
 from tests.app.fake_speaker import FakeSpeaker
 from tests.app.live import engines, serving
 from tests.app.user_sound import silence, speechlike
@@ -71,9 +73,12 @@ def test_a_conversation_over_the_socket() -> None:
         )
         agent, _ = until(socket, "turn", "agent")
         assert agent["text"] == "Nice to meet you, Anna. How are you today?"
-        wav = httpx.get(f"http://{place}/v1/conversation/{session['session']}/turns/1.wav")
-        assert wav.status_code == 200
-        assert len(wav.content) == 44 + 2 * 43_200
+        turns = f"http://{place}/v1/conversation/{session['session']}/turns"
+        theirs, ours = (httpx.get(f"{turns}/{number}.wav") for number in (0, 1))
+        assert len(read_audio(io.BytesIO(ours.content))) == 43_200
+        assert mark_of().encode() in ours.content  # what the agent said is synthetic
+        assert SYNTHETIC.encode() not in theirs.content
+        assert ["x-synthetic-speech" in answer.headers for answer in (theirs, ours)] == [0, 1]
         assert httpx.get(
             f"http://{place}/v1/conversation/{session['session']}/dialogue.zip"
         ).is_success

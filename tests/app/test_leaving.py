@@ -19,6 +19,7 @@ from app.api.admission import AdmissionSettings
 from app.server import ServerSettings
 from tests.app.fake_speaker import FakeReply, FakeSpeaker
 from tests.app.live import engines, serving
+from tests.models.test_cancelling import occupied
 from tests.tiny import tiny_speaker
 
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
@@ -314,21 +315,15 @@ def test_a_turn_that_waits_to_be_heard_ends_with_its_listener(
     ask: Callable[[str], socket.socket],
 ) -> None:
     """Turns of those who have left would be heard before anybody else is answered."""
-    shared = engines(speaker=tiny_speaker("gpt-talker"))
-    schedule, before = shared.speaker.schedule, len(living())
-    with serving(shared, SETTINGS) as (place, _):
-        for _ in range(slots := schedule._free):
-            schedule._enter(0.0, lambda: False)
-        try:
-            connection = ask(place)
-            deadline = time.monotonic() + 5
-            while not schedule._waiting and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert schedule._waiting
-            connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
-            assert all_gone(2.0, but=before), living()
-            assert not schedule._waiting
-        finally:
-            for _ in range(slots):
-                schedule._leave()
+    speaker, before = tiny_speaker("gpt-talker"), len(living())
+    shared = engines(speaker=speaker)
+    with serving(shared, SETTINGS) as (place, _), occupied(speaker.engine):
+        connection = ask(place)
+        deadline = time.monotonic() + 5
+        while not speaker.engine._calls and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert speaker.engine._calls
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        assert all_gone(2.0, but=before), living()
+        assert not speaker.engine._calls

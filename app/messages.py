@@ -153,8 +153,9 @@ def _refusal(kind: str, given: dict[str, Any], invalid: ValidationError) -> Prot
         """Whose field it is, the fields there, and its name; a union adds to `loc` what failed."""
         first, *rest = map(str, error["loc"])
         inside = given.get("settings")
-        nested = first == "settings" and rest and isinstance(inside, dict)
-        return ("settings", inside, rest[0]) if nested else (kind, given, first)
+        if first == "settings" and rest and isinstance(inside, dict):
+            return "settings", inside, rest[0]
+        return kind, given, first
 
     def rank(error: ErrorDetails) -> tuple[bool, bool, bool, int]:
         _, fields, name = place(error)

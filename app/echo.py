@@ -90,8 +90,9 @@ class EchoCanceller:
         if not fits and now - self._searched >= _SEARCH_EVERY:
             self._searched = now
             found = self._search()
-            same = path is not None and found is not None and abs(found.delay - path.delay) < _EARLY
-            self.found = found is not None and not same
+            # At the same place, too: ducking changes the level of what comes back, and the filter
+            # lets it through until it is fitted anew.
+            self.found = found is not None
             self._path = found or path
         return samples if self._path is None else self._without_echo(self._path, samples, start)
 

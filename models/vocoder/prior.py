@@ -31,7 +31,7 @@ class PriorConfig:
     num_couplings: int = 4
     coupling_dim: int = 160
     coupling_depth: int = 2
-    guidance: float = 1.0
+    guidance: float = 1.5
 
 
 @dataclass

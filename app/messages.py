@@ -137,8 +137,9 @@ def _without_nulls(given: dict[str, Any], kind: type[_Strict]) -> dict[str, Any]
         for name, value in given.items()
         if value is not None or name not in fields or name == "temperature"
     }
-    if isinstance(kept.get("settings"), dict) and "settings" in fields:
-        kept["settings"] = _without_nulls(kept["settings"], Settings)
+    settings = kept.get("settings")
+    if isinstance(settings, dict) and "settings" in fields:
+        kept["settings"] = _without_nulls(settings, Settings)
     return kept
 
 

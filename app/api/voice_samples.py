@@ -56,7 +56,7 @@ def voice_samples_router(engines: Engines, admission: Admission) -> APIRouter:
         known = kept.get(voice)
         if known is not None:
             return Response(known, media_type=_TYPE, headers=_HEADERS)
-        asked = Speaking(voice=voice.name, response_format="mp3", seed=1)
+        asked = Speaking.model_validate({"voice": voice.name, "response_format": "mp3", "seed": 1})
         making = SpeechMaking(engines, asked, TEXT)
 
         def make(production: Production[bytes]) -> Iterator[bytes]:

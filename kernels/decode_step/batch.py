@@ -70,14 +70,16 @@ def decode_steps(
     return made
 
 
-@intrinsic
-def _pointer(context: Any, address: Any) -> Any:
+def _to_pointer(context: Any, address: Any) -> Any:
     """An address as a pointer, for `numba.carray`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
 
     return numba.types.voidptr(numba.types.int64), generate
+
+
+_pointer: Any = intrinsic(_to_pointer)  # a call of it leaves out the context
 
 
 @_compiled

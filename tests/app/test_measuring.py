@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.cli import eval_hearing as command
 from app.hearing import SEMANTIC, HearingSettings
-from app.measuring import barging, command, echoes, invented, turns, words
+from app.measuring import barging, echoes, invented, turns, words
 from app.measuring.parts import Item, Part, measured, pink, room, spoken_turns
 from app.measuring.virtual import Conversation, VirtualClock
 from app.settings import SessionSettings

@@ -75,11 +75,17 @@ def build_with(root: Path, markup: str) -> Path:
     row = {
         **{"id": "100000001", "source": markup, "turns": [turn], "speaker_ids": [markup]},
         **{"gaps": [], "start": 0.0, "end": 1.5, "audio": "a.wav"},
-        **{"snr_db": markup, "dnsmos": markup},
+        **{"snr_db": markup, "dnsmos": markup, "sha256": "f0"},
     }
+    left_out = {"sha256": "f0", "source": markup, "dropped": markup, "duration": 2.0}
     write_rows(root / "dialogues.jsonl", [row])
     write_rows(root / "quarantine.jsonl", [{"source": markup, "reason": markup}])
-    summary = {"tools": {markup: markup}, "sources": {}, "dropped": {markup: 1}}
+    write_rows(root / "dropped.jsonl", [left_out])
+    write_rows(root / "work" / "decode.jsonl", [{"sha256": "f0", "duration": 3.5}])
+    summary = {
+        **{"tools": {markup: markup}, "sources": {"f0": {"name": markup}}},
+        **{"dropped": {markup: 1}, "config": {markup: {markup: markup}}},
+    }
     (root / "build.json").write_text(json.dumps(summary))
     return root
 

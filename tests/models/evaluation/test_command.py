@@ -114,5 +114,6 @@ def test_commands_of_the_readme_are_taken_as_they_are_written() -> None:
     commands = re.findall(r"python3 launch\.py eval ([^`\n]+)", text)
     commands += re.findall(r"`eval ([^`\n]+)`", text)
     assert len(commands) >= 3
-    for line in (line for line in commands if "WHAT" not in line):
+    # `eval hearing` has a parser of its own; tests/test_documents.py knows its options.
+    for line in (line for line in commands if not re.search(r"WHAT|^hearing\b", line)):
         make_parser().parse_args(shlex.split(line))

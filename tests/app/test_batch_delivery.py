@@ -33,11 +33,12 @@ def test_times_are_written_beside_the_sound(tmp_path: Path) -> None:
     out = tmp_path / "out"
     argv = [str(source), str(out), "--weights", str(weights), "--times", "srt", "vtt", "json"]
     assert synth.main(argv) == 0
-    rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
-    assert [row["voice"] for row in rows] == ["one"] * 3  # none was named: the first
-    assert rows[1]["voices"] == ["one", "two"]
-    assert rows[2]["understood"] == "manner=slow; rate=0.80"
-    for row in rows:
+    made = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    rows = {row["id"]: row for row in made}  # in the order in which they were finished
+    assert [row["voice"] for row in made] == ["one"] * 3  # none was named: the first
+    assert rows["b"]["voices"] == ["one", "two"]
+    assert rows["c"]["understood"] == "manner=slow; rate=0.80"
+    for row in made:
         seconds = len(read_audio(out / row["file_name"])) / 24_000
         told = json.loads((out / f"{row['id']}.json").read_text())
         assert told["duration_s"] == pytest.approx(seconds, abs=1e-3)

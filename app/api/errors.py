@@ -99,11 +99,14 @@ def _said(found: Any) -> str:
     return f"{place}: {message}" if place else message
 
 
+# Where a field may be of several types, pydantic names the one that it tried.
+_MEMBER = re.compile(r"str|int|float|bool|(?:list|dict|tuple)\[.*\]|[A-Z]\w*")
+
+
 def _param(found: Any) -> str | None:
     """`history[0].text` of ("body", "history", 0, "text")."""
-    place = ".".join(
-        valid_text(str(step)) for step in found["loc"] if step not in ("body", "query", "path")
-    )
+    steps = (str(step) for step in found["loc"] if step not in ("body", "query", "path"))
+    place = ".".join(valid_text(step) for step in steps if not _MEMBER.fullmatch(step))
     return re.sub(r"(?:^|\.)(\d+)(?=\.|$)", r"[\1]", place)[:200] or None
 
 

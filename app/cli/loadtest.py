@@ -280,7 +280,7 @@ def _own_server(sessions: int, device: str) -> Iterator[tuple[str, int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    program = Path(__file__).resolve().parents[1] / "launch.py"
+    program = Path(__file__).resolve().parents[2] / "launch.py"
     command = [sys.executable, str(program), "--no-venv", "serve", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     command += ["--max-sessions", str(sessions), "--device", device]

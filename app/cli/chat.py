@@ -286,14 +286,20 @@ def _discovered(own_port: int) -> list[FoundModel]:
 def _warm(engines: Engines) -> None:
     """The first reply of a process is slower than the others: it is not the visitor's."""
     from models.speaker import SpeakOptions
+    from models.text import phonemize
+    from models.text.symbols import MANDARIN
 
     if isinstance(engines.recognizer, SphinxRecognizer):
         engines.recognizer.wait_ready()
     speaker = engines.speaker
     voice = next(iter(speaker.voices.values()))
-    reply = speaker.speak(speaker.open_dialogue(), "Ready.", voice, SpeakOptions(seed=0))
+    dialogue = speaker.open_dialogue()
+    reply = speaker.speak(dialogue, "Ready.", voice, SpeakOptions(seed=0))
     for _ in reply:
         pass
+    if MANDARIN in dialogue.model.config.languages:
+        # Its dictionaries take seconds to load; whoever speaks English need not wait for them.
+        threading.Thread(target=phonemize, args=(["准备好了。"], None), daemon=True).start()
 
 
 def _check_tls(args: argparse.Namespace) -> None:

@@ -100,7 +100,7 @@ def _said(found: Any) -> str:
 
 
 # Where a field may be of several types, pydantic names the one that it tried.
-_MEMBER = re.compile(r"str|int|float|bool|(?:list|dict|tuple)\[.*\]|[A-Z]\w*")
+_MEMBER = re.compile(r"(?:constrained-)?str|int|float|bool|(?:list|dict|tuple)\[.*\]|[A-Z]\w*")
 
 
 def _param(found: Any) -> str | None:

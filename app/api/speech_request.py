@@ -1,6 +1,6 @@
 """What a client may ask of `/v1/audio/speech` and of its WebSocket."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -75,7 +75,7 @@ class Speaking(Asked):
 class SpeechRequest(Speaking):
     """OpenAI's request; `input` may be a list of lines in several voices."""
 
-    input: str | list[SpokenLine] = Field(max_length=MAX_SPOKEN)
+    input: Annotated[str, Field(max_length=MAX_SPOKEN)] | list[SpokenLine]
     stream_format: Literal["audio", "sse"] = "audio"
 
     @field_validator("input")

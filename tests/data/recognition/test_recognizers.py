@@ -155,11 +155,12 @@ def test_sound_beyond_the_backlog_fails_in_words(
     monkeypatch: pytest.MonkeyPatch, sphinx: SphinxRecognizer, seconds: float
 ) -> None:
     """It was left out in silence."""
-    monkeypatch.setattr("data.recognition.sphinx._MAX_BACKLOG", 16_000)
+    monkeypatch.setattr("data.recognition.sphinx._MAX_BACKLOG", 4_000)  # less than it takes at once
     utterance = sphinx.open()
     utterance.push(speechlike(seconds))
     with pytest.raises(RepError, match="fallen half an hour behind"):
         utterance.finish().result(120)
+    monkeypatch.undo()
     assert transcribe(sphinx, silence(0.2)) == ""
 
 

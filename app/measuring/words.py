@@ -13,12 +13,12 @@ from data.audio import SAMPLE_RATE
 from data.dialogue import Turn
 from models.evaluation.bars import Asked, at_most
 from models.evaluation.figures import Figure, quantile, ratio
+from models.evaluation.strata import LANGUAGE_NAMES
 from models.evaluation.words import WORD_ERRORS, word_errors
 
 _COUNT = 60
 _BEFORE_S, _AFTER_S = 0.5, 5.0
 _NOISE_DB = 10.0
-_LANGUAGES = {"en": "English", "zh": "Mandarin"}
 _BARS = {
     ("en", False): Asked(bar=at_most(4.0)),
     ("zh", False): Asked(bar=at_most(8.0)),
@@ -31,7 +31,7 @@ _FINAL = Asked(bar=at_most(350.0))
 def words(bench: Bench) -> Part:
     """Sentences of held-out voices, said into a microphone one by one."""
     items = []
-    for language in _LANGUAGES:
+    for language in LANGUAGE_NAMES:
         turns = spoken_turns(bench.folders, language)
         random.Random(bench.seed).shuffle(turns)
         for number, turn in enumerate(turns[: bench.count or _COUNT]):
@@ -75,7 +75,7 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
     figures = []
     for (language, noisy), bar in _BARS.items():
         some = [row for row in rows if (row["language"], row["noisy"]) == (language, noisy)]
-        where = f"; {_LANGUAGES[language]}" + (f", noise at {_NOISE_DB:g} dB" if noisy else "")
+        where = f"; {LANGUAGE_NAMES[language]}" + (f", noise at {_NOISE_DB:g} dB" if noisy else "")
         key = f"{language}{'_noise' if noisy else ''}"
         errors, num = [row["errors"] for row in some], [row["num"] for row in some]
         label = WORD_ERRORS[language] + where

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from models.evaluation.figures import Figure
 
-_LANGUAGES = {"en": "English", "zh": "Mandarin"}
+LANGUAGE_NAMES = {"en": "English", "zh": "Mandarin"}
 _VOICES = {True: "held-out voices", False: "trained voices", None: "recordings"}
 _ORDER = (False, True, None)
 
@@ -27,7 +27,7 @@ def strata(items: Sequence[Placed]) -> dict[str, list[int]]:
     for place, item in enumerate(items):
         found.setdefault((item.language, _ORDER.index(item.held_out)), []).append(place)
     return {
-        f"{_LANGUAGES[language]}, {_VOICES[_ORDER[kind]]}": found[language, kind]
+        f"{LANGUAGE_NAMES[language]}, {_VOICES[_ORDER[kind]]}": found[language, kind]
         for language, kind in sorted(found)
     }
 
@@ -52,5 +52,5 @@ def by_stratum(
 def _mark(name: str) -> str:
     """`en_held_out` of "English, held-out voices"."""
     language, kind = name.split(", ")
-    code = next(code for code, known in _LANGUAGES.items() if known == language)
+    code = next(code for code, known in LANGUAGE_NAMES.items() if known == language)
     return f"{code}_{kind.removesuffix(' voices').replace('-', '_')}"

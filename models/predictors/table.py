@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from data.errors import InputError
-from models.checkpoint import load_model
-from models.predictors.dialogue_model import DialogueModel
+from models.checkpoint import load_config, load_model
+from models.predictors.dialogue_model import DialogueConfig, DialogueModel
 from models.predictors.flow_omni import FlowOmni, FlowOmniConfig
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
@@ -15,6 +15,11 @@ _PREDICTORS: dict[str, tuple[type[DialogueModel], type]] = {
     "flow-omni": (FlowOmni, FlowOmniConfig),
 }
 PREDICTORS = tuple(_PREDICTORS)
+
+
+def predictor_config(folder: Path, name: str) -> DialogueConfig:
+    """The configuration beside the weights of a predictor, without loading these."""
+    return load_config(folder, name, _PREDICTORS[name][1])
 
 
 def load_predictors(folder: Path, only: str | None = None) -> list[DialogueModel]:

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from functools import lru_cache
 
 from data.errors import InputError
+from models.text.symbols import LANGUAGE_NAMES
 from models.text.thoughts import without_thoughts
 
 HAN, LATIN = "Han", "Latin"
 _NAMES = {"CJK": HAN, "LATIN": LATIN, "FULLWIDTH": LATIN, "MODIFIER": LATIN, "IDEOGRAPHIC": HAN}
 # What the frontend of each language reads; names of scripts as Unicode has them.
 _READ = {"en-us": frozenset((LATIN, "Greek")), "zh": frozenset((HAN, LATIN, "Greek"))}
-_LANGUAGES = {"en-us": "English", "zh": "Mandarin"}
 
 
 @lru_cache(maxsize=8192)
@@ -57,7 +57,7 @@ def check_scripts(text: str, languages: Collection[str] = ("en-us",), most: floa
     script = other.most_common(1)[0][0]
     example = next(character for character in text if script_of(character) == script)
     what = "Chinese characters (Han)" if script == HAN else f"the {script} script"
-    spoken = " and ".join(_LANGUAGES[language] for language in languages)
+    spoken = " and ".join(LANGUAGE_NAMES[language] for language in languages)
     letters = "in Latin letters" if HAN not in known else "in Latin letters or Chinese characters"
     raise InputError(
         f"the text is written in {what}, as in {example!r}; these voices speak {spoken} only: "

@@ -19,6 +19,7 @@ from models.text.languages.zh.syllables import NEW_SYMBOLS as MANDARIN_SYMBOLS
 PAD = "<pad>"
 UNKNOWN = "<unk>"
 ENGLISH, MANDARIN = "en-us", "zh"
+LANGUAGE_NAMES = {ENGLISH: "English", MANDARIN: "Mandarin"}
 LANGUAGE_MARKS = {ENGLISH: "<en-us>", MANDARIN: "<zh>"}
 BOUNDARY = " "
 PUNCTUATION = (",", ".", "?", "!", ";", ":", "—")

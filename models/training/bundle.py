@@ -10,8 +10,8 @@ from data.errors import InputError
 from data.files import atomic_write
 from models.checkpoint import WEIGHTS, sha256
 from models.precision import precision_on
-from models.predictors.table import PREDICTORS
-from models.text.symbols import ENGLISH, MANDARIN
+from models.predictors.table import PREDICTORS, predictor_config
+from models.text.symbols import LANGUAGE_NAMES
 from models.training.corpus import Corpus
 from models.training.loop import device
 from models.training.thinker import BACKBONE_FOLDER
@@ -23,7 +23,6 @@ _SYNTHETIC = [
     "recording of a person was used. They sound like the synthesizers that taught them, of which",
     "Kokoro-82M (Apache-2.0) learnt from people.",
 ]
-_LANGUAGES = {ENGLISH: "English", MANDARIN: "Mandarin"}
 
 
 def finish_bundle(out: Path, work: Path, corpus: Corpus, data: Path, seed: int) -> None:
@@ -92,10 +91,9 @@ def _languages(out: Path) -> str:
     """What the predictors in `out` speak, in words."""
     spoken = []
     for name in PREDICTORS:
-        path = out / f"{name}.json"
-        if path.exists():
-            known = json.loads(path.read_text()).get("languages", [ENGLISH])
-            spoken.append(f"{' and '.join(_LANGUAGES[one] for one in known)} by {name}")
+        if (out / f"{name}.json").exists():
+            known = predictor_config(out, name).languages
+            spoken.append(f"{' and '.join(LANGUAGE_NAMES[one] for one in known)} by {name}")
     return ", ".join(spoken) or "none"
 
 

@@ -23,7 +23,7 @@ from models.predictors.steps import FrameStep
 T = TypeVar("T")
 
 MAX_STEPPED = 16  # slots of a step: more make each step longer than a listener gains by them
-MAX_CHUNKD = 64  # frames decoded at once: a listener who comes meanwhile waits for them
+MAX_CHUNKED = 64  # frames decoded at once: a listener who comes meanwhile waits for them
 _LOOK_S = 0.05  # how often who waits for a call asks whether it is still wanted
 _CALL, _TASK, _STEP, _CHUNK = range(4)
 _KINDS = ("call", "task", "step", "chunk")
@@ -226,7 +226,7 @@ class Engine:
         head = first.next_chunk()
         assert head is not None
         kind = first.chunk_kind(head)
-        most = max(1, MAX_CHUNKD // max(1, len(head.frames)))
+        most = max(1, MAX_CHUNKED // max(1, len(head.frames)))
         batch, chunks = [first], [head]
         for slot in slots:
             chunk = None if slot is first or len(batch) == most else slot.next_chunk()

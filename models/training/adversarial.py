@@ -103,8 +103,8 @@ def _judged(h: Tensor, layers: nn.ModuleList, score: nn.Module) -> Judged:
 
 
 class Discriminators(nn.Module):
-    """All of them. One backward pass over `generator_losses` and `own_loss` together trains both
-    sides: neither sends a gradient to what the other trains."""
+    """All of them. One backward pass over all of their `losses` trains both sides: neither sends a
+    gradient to what the other trains."""
 
     def __init__(self, recipe: AdversarialRecipe) -> None:
         super().__init__()

@@ -98,12 +98,12 @@ def with_new_phones(known: SemanticTokenizer) -> SemanticTokenizer:
     num = len(known.config.symbols)
     for mine, theirs in ((model.phone_head, known.phone_head), (model.ctc_head, known.ctc_head)):
         mine.weight[:num], mine.bias[:num] = theirs.weight[:num], theirs.bias[:num]
-    model.ctc_head.weight[-1], model.ctc_head.bias[-1] = (
-        known.ctc_head.weight[-1],  # the blank
-        known.ctc_head.bias[-1],
-    )
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(("phone_head.", "ctc_head.")))
+    # The blank is the last of them.
+    model.ctc_head.weight[-1] = known.ctc_head.weight[-1]
+    model.ctc_head.bias[-1] = known.ctc_head.bias[-1]
+    model.requires_grad_(False)
+    for head in (model.phone_head, model.ctc_head):
+        head.requires_grad_(True)
     return model
 
 

@@ -227,11 +227,8 @@ def train_vocoder(
             Decoder(replace(recipe.decoder, latent_dim=numbers, style_dim=style_dim)),
         )
     made = replace(recipe, posterior=model.posterior.config, decoder=model.decoder.config)
-    if adversarial:
-        _train_against_judges(job, batches, model)
-        return made
-    if hold:
-        _train_decoder(job, batches, model)
+    if hold or adversarial:
+        _train_decoder(job, batches, model, judged=adversarial)
         return made
     if not job.resume:
         forget(job.work / _HELD)  # before the hours that the first part takes
@@ -261,47 +258,51 @@ def _train_both(job: Job, batches: Batches, model: Autoencoder, rate: float) -> 
     job.save("decoder", model.decoder, model.decoder.config)
 
 
-def _train_decoder(job: Job, batches: Batches, model: Autoencoder) -> None:
+def _train_decoder(job: Job, batches: Batches, model: Autoencoder, judged: bool = False) -> None:
+    """The decoder alone; `judged`: against discriminators too."""
     recipe = batches.recipe
+    name, rate = _HELD, recipe.held_rate
+    if judged:
+        name, rate = _JUDGED, recipe.adversarial.rate
+        model.judges = Discriminators(recipe.adversarial)
     model.decoder.requires_grad_(True)
     model.posterior.requires_grad_(False)
-
-    def draw(generator: np.random.Generator) -> dict[str, Tensor]:
-        batch = batches.draw(generator)
-        _, _, made, excitation = _copied(model, batch)
-        return batches.losses(batch, made, excitation, recipe.held_losses)
-
-    train(job.run(_HELD, recipe, recipe.held_rate), model, draw)
-    job.save("decoder", model.decoder, model.decoder.config)
-
-
-def _train_against_judges(job: Job, batches: Batches, model: Autoencoder) -> None:
-    """The decoder's detail, which no distance between spectra asks for: the finest parts of a sound
-    are chance, and the mean of all chances is what a distance likes best."""
-    recipe = batches.recipe
-    model.judges = judges = Discriminators(recipe.adversarial)
-    model.decoder.requires_grad_(True)
-    model.posterior.requires_grad_(False)
-    length = recipe.adversarial.frames * FRAME_SAMPLES
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
         _, _, made, excitation = _copied(model, batch)
         losses = batches.losses(batch, made, excitation, recipe.held_losses)
-        made, wanted = batches.compared(batch, made)
-        start = int(generator.integers(max(0, made.shape[1] - length) + 1))
-        stretch = slice(start, start + length)
-        losses |= judges.losses(made[:, stretch], wanted[:, stretch])
-        losses["total"] = (
-            losses["total"]
-            + recipe.adversarial.weight * losses["adversarial"]
-            + recipe.adversarial.features * losses["features"]
-            + losses["discriminators"]
-        )
+        if model.judges is not None:
+            compared = batches.compared(batch, made)
+            losses = _judged(generator, losses, model.judges, *compared, recipe.adversarial)
         return losses
 
-    train(job.run(_JUDGED, recipe, recipe.adversarial.rate), model, draw)
+    train(job.run(name, recipe, rate), model, draw)
     job.save("decoder", model.decoder, model.decoder.config)
+
+
+def _judged(
+    generator: np.random.Generator,
+    losses: dict[str, Tensor],
+    judges: Discriminators,
+    made: Tensor,
+    wanted: Tensor,
+    recipe: AdversarialRecipe,
+) -> dict[str, Tensor]:
+    """`losses` with those of the judges of a random stretch. They ask for detail, which no distance
+    between spectra does: the finest parts of a sound are chance, and a distance likes their mean
+    best."""
+    length = recipe.frames * FRAME_SAMPLES
+    start = int(generator.integers(max(0, made.shape[1] - length) + 1))
+    stretch = slice(start, start + length)
+    found = judges.losses(made[:, stretch], wanted[:, stretch])
+    total = (
+        losses["total"]
+        + recipe.weight * found["adversarial"]
+        + recipe.features * found["features"]
+        + found["discriminators"]
+    )
+    return losses | found | {"total": total}
 
 
 def _copied(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Excitation]:

@@ -8,6 +8,8 @@
 A message says what came, what was expected and what to do.
 """
 
+from pathlib import Path
+
 
 class RepError(Exception):
     """Root of every error a person is meant to read: shown as one line, without a trace."""
@@ -19,6 +21,14 @@ class InputError(RepError, ValueError):
 
 class MissingModelError(RepError):
     """A model or program is absent; the message names it and the command that brings it."""
+
+
+def check_made(path: Path, command: str) -> None:
+    """Raises MissingModelError where a file that `launch.py COMMAND --out PATH` makes is absent."""
+    if not path.is_file():
+        raise MissingModelError(
+            f"{path} is missing; make it with: python3 launch.py {command} --out {path}"
+        )
 
 
 class OutputError(RepError):

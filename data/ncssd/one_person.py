@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import MissingModelError
+from data.errors import check_made
 from data.ncssd.stretches import Stretch, unit
 
 WEIGHTS = Path(__file__).parent / "weights" / "one_person.json"
@@ -39,11 +39,7 @@ class OnePerson:
 @functools.cache
 def load_one_person(path: Path = WEIGHTS) -> OnePerson:
     """Raises MissingModelError when its file is not there."""
-    if not path.is_file():
-        raise MissingModelError(
-            f"{path} is missing; make it with: "
-            f"python3 launch.py build train-one-person TRUTH... --out {path}"
-        )
+    check_made(path, "build train-one-person TRUTH...")
     stored = json.loads(path.read_text(encoding="utf-8"))
     return OnePerson(tuple(stored["weights"]), stored["bias"])
 

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from data.errors import MissingModelError
+from data.errors import check_made
 from data.files import atomic_write
 from data.ncssd.features import RATE, harmonics, mel_power
 from data.ncssd.powerset import CLASSES, renumbered
@@ -92,11 +92,7 @@ def load_segmentation(weights: Path = WEIGHTS) -> Segmentation:
     Raises:
         MissingModelError: no weights there.
     """
-    if not weights.is_file():
-        raise MissingModelError(
-            f"{weights} is missing; make it with: "
-            f"python3 launch.py build train-segmentation CORPUS --out {weights}"
-        )
+    check_made(weights, "build train-segmentation CORPUS")
     torch.set_num_threads(1)
     config = SegmentationConfig(**json.loads(weights.with_suffix(".json").read_text()))
     model = Segmentation(config)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from data.errors import MissingModelError
+from data.errors import check_made
 
 WEIGHTS = Path(__file__).parent / "weights" / "voices.safetensors"
 DIM = 50
@@ -32,10 +32,6 @@ class VoiceSpace:
 @functools.cache
 def load_voice_space(weights: Path = WEIGHTS) -> VoiceSpace:
     """The fitted space. Raises MissingModelError when its file is not there."""
-    if not weights.is_file():
-        raise MissingModelError(
-            f"{weights} is missing; make it with: "
-            f"python3 launch.py build train-voices CORPUS --out {weights}"
-        )
+    check_made(weights, "build train-voices CORPUS")
     stored = load_file(weights)
     return VoiceSpace(stored["mean"], stored["projection"])

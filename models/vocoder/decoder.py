@@ -114,7 +114,7 @@ class Decoder(nn.Module):
         style: Tensor,
         state: DecoderState | None = None,
         f0: Tensor | None = None,
-        pitch: float = 1.0,
+        pitch: Tensor | float = 1.0,
     ) -> tuple[Tensor, Excitation]:
         """Decodes a chunk.
 
@@ -123,7 +123,7 @@ class Decoder(nn.Module):
             style: `[B, style_dim]`.
             state: where the stream stands; None begins and ends with this call.
             f0: `[B, 4 T]` in Hz, in place of what is predicted (training).
-            pitch: a factor on the predicted F0.
+            pitch: a factor on the predicted F0, or one for each frame, `[B, T]`.
 
         Returns:
             Samples `[B, 960 T]`, `DELAY_SAMPLES` late, and the predicted excitation.
@@ -133,6 +133,8 @@ class Decoder(nn.Module):
         h = self.frame(self.stem(latents, state.stem), state.frame, style)
         batch, length, _ = h.shape
         excitation = self._excitation(h)
+        if isinstance(pitch, Tensor):
+            pitch = pitch.repeat_interleave(MELS_PER_FRAME, dim=1)
         f0 = excitation.f0 * pitch if f0 is None else f0
         h = self.upsample(h).view(batch, length * MELS_PER_FRAME, self.config.dim)
         h = self.norm(self.body(h, state.body, style))

@@ -136,10 +136,10 @@ class EncodecDecoder(nn.Module):
         latents: Tensor,
         style: Tensor,
         state: EncodecState | None = None,
-        pitch: float = 1.0,
+        pitch: Tensor | float = 1.0,
     ) -> tuple[Tensor, None]:
         """Decodes a chunk; arguments as `Decoder.forward` has them."""
-        assert pitch == 1.0
+        assert not isinstance(pitch, Tensor) and pitch == 1.0
         if state is None:
             state = self.init_state(latents.shape[0], latents.device)
         together = torch.cat([state.waiting, latents], dim=1)

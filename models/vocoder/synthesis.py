@@ -1,7 +1,6 @@
 """Frames to sound, streamed: codes to latents, time scaling and decoder in a row."""
 
 from collections.abc import Hashable, Sequence
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -95,7 +94,7 @@ class Synthesis:
         self.time_scale = TimeScale()
         self.late = decoder.delay_samples
         self._deliveries: list[Delivery] = []  # of all frames that came in
-        self._tempered: set[tuple[float, float]] = set()  # their pitches and rates
+        self._rates: set[float] = set()  # theirs
         self._num_latents = 0
         self._gain = Gain()
 
@@ -107,12 +106,10 @@ class Synthesis:
     def kind(self, deliveries: Sequence[Delivery]) -> Hashable:
         """Streams of one kind can be pushed together, if they are given equally many frames, with
         these deliveries."""
-        asked = self._tempered | {(one.pitch, one.rate) for one in deliveries}
-        rates = {rate for _, rate in asked}
-        if len(asked) > 1 or rates - {1.0} or not isinstance(self.decoder, Decoder):
+        rates = self._rates | {one.rate for one in deliveries}
+        if rates - {1.0} or not isinstance(self.decoder, Decoder):
             return id(self)  # its frames move in time, or its state has no rows
-        drawing = (self.temperature, self.guidance)
-        return id(self.renderer), drawing, self.begun, frozenset(asked)
+        return id(self.renderer), self.temperature, self.guidance, self.begun
 
     def push(
         self,
@@ -129,7 +126,7 @@ class Synthesis:
     def take_in(self, deliveries: Sequence[Delivery]) -> None:
         """Notes how the next frames are delivered."""
         self._deliveries.extend(deliveries)
-        self._tempered |= {(one.pitch, one.rate) for one in deliveries}
+        self._rates |= {one.rate for one in deliveries}
 
     def scaled(self, latents: Tensor, last: bool) -> tuple[Tensor, list[Delivery]]:
         """The next latents `[1, T, D]` at their rates, and the delivery of each."""
@@ -172,7 +169,7 @@ def push_together(
         stream.scaled(row, last) for stream, row in zip(streams, latents.split(1), strict=True)
     ]
     latents = torch.cat([scaled for scaled, _ in parts])
-    made = _decoded(streams, latents, style, parts[0][1], last)
+    made = _decoded(streams, latents, style, [delivered for _, delivered in parts], last)
     return [
         stream.finish(samples, delivered)
         for stream, samples, (_, delivered) in zip(streams, made, parts, strict=True)
@@ -183,24 +180,24 @@ def _decoded(
     streams: Sequence[Synthesis],
     latents: Tensor,
     style: Tensor,
-    delivered: list[Delivery],
+    delivered: Sequence[Sequence[Delivery]],
     last: bool,
 ) -> list[Tensor]:
-    """What the decoder makes of latents `[B, T, latent_dim]`, at the pitches of `delivered`, and
-    of the last ones' rest."""
-    decoder, count = streams[0].decoder, len(streams)
+    """What the decoder makes of latents `[B, T, latent_dim]`, each delivered in its own way, and of
+    the last ones' rest."""
+    decoder = streams[0].decoder
     state = join_states([stream.decoder_state for stream in streams])
-    pieces, position = [latents.new_zeros(count, 0)], 0
-    for pitch, group in groupby(delivered, key=lambda delivery: delivery.pitch):
-        end = position + len(list(group))
-        samples, _ = decoder(latents[:, position:end], style, state, pitch=pitch)
-        pieces.append(samples)
-        position = end
+    made = latents.new_zeros(len(streams), 0)
+    if latents.shape[1]:  # a renderer that looks ahead may have finished none yet
+        pitches = [[delivery.pitch for delivery in row] for row in delivered]
+        bent = any(pitch != 1.0 for row in pitches for pitch in row)
+        pitch = torch.tensor(pitches, device=latents.device) if bent else 1.0
+        made, _ = decoder(latents, style, state, pitch=pitch)
     if last:
-        pieces.append(decoder.flush(state))
-    for stream, part in zip(streams, part_states(state, count), strict=True):
+        made = torch.cat([made, decoder.flush(state)], dim=1)
+    for stream, part in zip(streams, part_states(state, len(streams)), strict=True):
         stream.decoder_state = part
-    return list(torch.cat(pieces, 1))
+    return list(made)
 
 
 class Gain:

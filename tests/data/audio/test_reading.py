@@ -124,14 +124,14 @@ def test_what_is_no_sound_is_turned_away(tmp_path: Path) -> None:
         read_audio(io.BytesIO(b""))
 
 
-def test_a_two_hour_recording_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_long_recording_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     with soundfile.SoundFile(path, "w", 8_000, 1) as file:
-        for _ in range(120):
+        for _ in range(20):
             file.write(np.zeros(8_000 * 60, np.int16))
     with pytest.raises(InputError, match="longer than 600 seconds"):
         read_audio(path, max_seconds=600)
-    assert read_audio(path, 8_000, max_seconds=7_200).shape[0] == 8_000 * 7_200
+    assert read_audio(path, 8_000, max_seconds=1_200).shape[0] == 8_000 * 1_200
 
 
 def test_a_cut_off_recording_gives_what_is_left(tmp_path: Path) -> None:

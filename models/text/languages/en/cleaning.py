@@ -45,6 +45,7 @@ _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3}|~~)(?=\S)(.{1,500}?)(?<=\S)\1
 _CODE = re.compile(r"`+([^`\n]{1,500})`+")
 # Only faces that stand alone: "8)" closes a bracket, "10:30" is a time of day. An "8" or an "x" is
 # no eye, and a "3" no mouth but of ":3" and "<3": else "83", "8-3" and "XP" were faces.
+_LONE_QUOTE = re.compile(r"(?<!\S)'+(?!\S)")
 _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;=][-'o^]?[)(\]\[DPpOo/\\|*]+|:-?3|[)(][-']?[:;=]|<3+|</3|\^_?\^|[-T;>][_.][-T;<]"
     r"|¯\\_\(ツ\)_/¯|xD+|XD+)(?=[\s.,!?]|$)"
@@ -169,7 +170,7 @@ def clean(text: str) -> str:
         text = _without_markdown(html.unescape(text))
     text = _EMOTICON.sub("", text)
     text = _without_decoration(text)
-    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r"\s+", " ", _LONE_QUOTE.sub(" ", text))
     text = re.sub(r"(?<!\.)\.{2,}+(?=\s*(?:$|[A-Z]))", ". ", text)
     text = re.sub(r"\.{2,}+(?!/\w)", ", ", text)
     text = _DASH.sub(" — ", text)

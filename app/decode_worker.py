@@ -14,6 +14,7 @@ from data.audio import read_audio
 from data.errors import InputError
 
 REQUEST = struct.Struct("<QdI?")  # bytes of the file, seconds at most, rate of the samples, cut
+READY = b"\x06"  # comes once, when files are taken
 ANSWER = struct.Struct("<?Q")  # whether it is samples (float32), and not words; bytes
 MAX_BYTES = 256 << 20  # of memory, over what the interpreter and the libraries take
 _MOST_S = 60  # for a file: a server that was killed leaves nobody else to end this process
@@ -25,6 +26,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends stdin
     os.nice(_NICENESS)
     _limit_memory()
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
     while len(head := sys.stdin.buffer.read(REQUEST.size)) == REQUEST.size:
         size, seconds, rate, cut = REQUEST.unpack(head)
         signal.alarm(_MOST_S)

@@ -23,11 +23,12 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 
 from app.api.errors import ApiError
-from app.decode_worker import ANSWER, REQUEST
+from app.decode_worker import ANSWER, READY, REQUEST
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 
 _RETRY_AFTER_S = 5
+_START_S = 120.0  # for a process to start: much, since a busy machine is no fault of the file
 _ROOT = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class Uploads:
         num_processes: files that are decoded at once.
         num_threads: uploads that are worked on at once.
         max_waiting: uploads that wait beside them.
-        timeout_s: in which a file must be decoded.
+        timeout_s: in which a file must be decoded, by a process that has started.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Uploads:
 
         Raises:
             InputError: as there; or it takes too long, or too much memory.
+            ApiError: 503, since no process can be started.
         """
         decoder = self._free.get()
         try:
@@ -111,9 +113,9 @@ class _Decoder:
 
     def decode(self, file: BinaryIO, max_seconds: float, cut: bool) -> np.ndarray:
         """See `Uploads.read`."""
-        deadline = time.monotonic() + self._timeout_s
         process = self._running()
         assert process.stdin is not None and process.stdout is not None
+        deadline = time.monotonic() + self._timeout_s
         try:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
@@ -157,16 +159,34 @@ class _Decoder:
         self._process = None
 
     def _running(self) -> subprocess.Popen[bytes]:
+        """The process, once it takes files."""
         if self._process is None or self._process.poll() is not None:
             self.close()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.decode_worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                cwd=_ROOT,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            )
+            try:
+                self._process = _start()
+                assert self._process.stdout is not None
+                _read(self._process.stdout.fileno(), len(READY), time.monotonic() + _START_S)
+            except BaseException as error:
+                self.close()
+                if not isinstance(error, (OSError, EOFError)):  # a TimeoutError is an OSError
+                    raise
+                raise ApiError(
+                    "the server cannot start the process that decodes uploads; try again later",
+                    status=503,
+                    code="decoder_unavailable",
+                    headers={"Retry-After": str(_RETRY_AFTER_S)},
+                ) from error
         return self._process
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.decode_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=_ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
 
 
 def _read(pipe: int, size: int, deadline: float) -> bytes:

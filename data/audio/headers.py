@@ -1,7 +1,8 @@
 """Headers whose sizes were never filled in: a stream, a crash, a recorder that lost power.
 
-FFmpeg reads such a RIFF file to its end. RF64, Wave64 and AIFF it refuses or takes for empty, so
-their sizes are worked out from the length of the file and laid over what is read.
+FFmpeg reads such a RIFF file to its end, with the chunks that may stand behind the sound, which
+click. RF64, Wave64 and AIFF it refuses or takes for empty. So sizes are worked out from the length
+of the file and laid over what is read, and what stands behind the sound is not read.
 """
 
 import io
@@ -9,7 +10,11 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-_HEAD = 1 << 16  # the chunks before the sound lie in it
+import numpy as np
+
+_HEAD = 1 << 16  # of Wave64, the chunks before the sound lie in it
+_TAIL = 1 << 20  # the chunks behind the sound lie in it
+_MOST_CHUNKS, _MOST_BEHIND = 1000, 64
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_ID = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # after the four letters of a chunk
 _W64_CHUNK = 24  # bytes of a chunk's id and size, which the size counts too
@@ -27,15 +32,16 @@ class SizedFile:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        length = file.seek(0, io.SEEK_END)
+        self._end = file.seek(0, io.SEEK_END)
         file.seek(0)
-        self._patches = _patches(file.read(_HEAD), length)
+        self._patches, self._end = _completed(file, self._end)
         file.seek(0)
 
     def read(self, size: int = -1) -> bytes:
         """See `io.RawIOBase`."""
         start = self._file.tell()
-        content = self._file.read(size)
+        left = max(self._end - start, 0)
+        content = self._file.read(left if size < 0 else min(size, left))
         for at, patch in self._patches.items():
             first, last = max(at, start), min(at + len(patch), start + len(content))
             if first < last:
@@ -45,6 +51,8 @@ class SizedFile:
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """See `io.RawIOBase`."""
+        if whence == io.SEEK_END:
+            return self._file.seek(self._end + offset)
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -52,37 +60,94 @@ class SizedFile:
         return self._file.tell()
 
 
-def _patches(head: bytes, length: int) -> Patches:
-    """What to lay over a file of `length` bytes that begins with `head`."""
-    if head[:4] in (b"RF64", b"BW64") and head[8:12] == b"WAVE":
-        return _rf64(head, length)
+def _completed(file: BinaryIO, length: int) -> tuple[Patches, int]:
+    """What to lay over a file of `length` bytes, and where it is to end."""
+    head = file.read(_HEAD)
+    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+        return _wave(file, length, head[:4])
     if head[:16] == _W64_RIFF:
-        return _w64(head, length)
+        return _w64(head, length), length
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return _aiff(head, length)
-    return {}
+        return _aiff(file, length)
+    return {}, length
 
 
-def _chunks(head: bytes, layout: str) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place and size of each chunk of an IFF file; ends at the edge of `head`."""
+def _chunks(file: BinaryIO, layout: str) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and size of each chunk of an IFF file."""
     at = 12
-    while at + 8 <= len(head):
-        name, size = struct.unpack_from(layout, head, at)
+    for _ in range(_MOST_CHUNKS):
+        file.seek(at)
+        if len(found := file.read(8)) < 8:
+            return
+        name, size = struct.unpack(layout, found)
         yield name, at, size
         at += 8 + size + size % 2
 
 
-def _rf64(head: bytes, length: int) -> Patches:
-    """As RIFF of unknown length, where the chunk of 64-bit sizes is absent or says nothing."""
-    sizes = 0
-    for name, at, size in _chunks(head, "<4sI"):
-        if name == b"ds64" and at + 24 <= len(head):
-            (sizes,) = struct.unpack_from("<Q", head, at + 16)
+def _wave(file: BinaryIO, length: int, form: bytes) -> tuple[Patches, int]:
+    is_wide, wide = form in (b"RF64", b"BW64"), 0
+    for name, at, size in _chunks(file, "<4sI"):
+        if name == b"ds64":
+            file.seek(at + 16)
+            wide = int.from_bytes(file.read(8), "little")
         if name == b"data":
-            if size in (0, 0xFFFFFFFF) and not 0 < sizes <= length:
-                return {0: b"RIFF", at + 4: bytes(4)}
+            given = wide if is_wide and size in (0, 0xFFFFFFFF) else size
+            plain = {0: b"RIFF"} if is_wide else {}  # then FFmpeg heeds the size of 32 bits
+            if _is_right(file, at + 8, given, length):
+                return plain if given != wide else {}, length
+            # Zero is to FFmpeg a RIFF file of unknown length.
+            return {**plain, at + 4: bytes(4)}, _end_of_sound(file, at + 8, length, "<4sI")
+    return {}, length
+
+
+def _is_right(file: BinaryIO, start: int, size: int, length: int) -> bool:
+    """Whether sound from `start` on may have `size` bytes.
+
+    It may not have none, nor more than there are. If most of the file lies behind, and is no chunk,
+    the size is that of the first block written.
+    """
+    left = length - start
+    if not 0 < size <= left:
+        return False
+    behind = left - size - size % 2
+    if behind <= size or behind < 8:
+        return True
+    file.seek(start + size + size % 2)
+    name, more = struct.unpack("<4sI", file.read(8))
+    return _is_name(np.frombuffer(name, np.uint8)) and 8 + more <= behind
+
+
+def _is_name(letters: np.ndarray) -> bool:
+    return bool(((letters >= 0x20) & (letters < 0x7F)).all())
+
+
+def _end_of_sound(file: BinaryIO, start: int, length: int, layout: str) -> int:
+    """Where sound that begins at `start` ends: at the first of the chunks that lie behind it one
+    after the other, up to the end of the file, or there.
+
+    Sound is not mistaken for one: a chunk's name is printable, and its size leads to the byte at
+    which the next begins.
+    """
+    first = max(start, length - _TAIL)
+    file.seek(first)
+    tail = np.frombuffer(file.read(length - first), np.uint8)
+    if len(tail) < 8:
+        return length
+    places = np.arange(len(tail) - 7)
+    order = (7, 6, 5, 4) if layout[0] == "<" else (4, 5, 6, 7)
+    sizes = np.zeros(len(places), np.int64)
+    for offset in order:
+        sizes = (sizes << 8) | tail[offset : offset + len(places)]
+    ends = places + 8 + sizes
+    end = len(tail)
+    for _ in range(_MOST_BEHIND):
+        # The byte that fills up an odd chunk may be missing.
+        found = places[(ends == end) | (ends + (sizes & 1) == end)]
+        found = [int(at) for at in found if _is_name(tail[at : at + 4])]
+        if not found:
             break
-    return {}
+        end = min(found)  # a LIST, and not the last of what it holds
+    return first + end
 
 
 def _w64(head: bytes, length: int) -> Patches:
@@ -97,19 +162,21 @@ def _w64(head: bytes, length: int) -> Patches:
     return {}
 
 
-def _aiff(head: bytes, length: int) -> Patches:
+def _aiff(file: BinaryIO, length: int) -> tuple[Patches, int]:
     frames_at, frame_bytes = 0, 0
-    for name, at, size in _chunks(head, ">4sI"):
-        if name == b"COMM" and at + 16 <= len(head):
-            channels, frames, bits = struct.unpack_from(">HIH", head, at + 8)
+    for name, at, size in _chunks(file, ">4sI"):
+        if name == b"COMM":
+            file.seek(at + 8)
+            channels, frames, bits = struct.unpack(">HIH", file.read(8).ljust(8, b"\0"))
             frames_at, frame_bytes = (0 if frames else at + 10), channels * ((bits + 7) // 8)
         if name == b"SSND":
             if 8 < size <= length - at - 8:
                 break
-            size = min(length - at - 8, 0x7FFFFFFF)
-            patches = {4: struct.pack(">I", min(length - 8, 0x7FFFFFFF))}
+            end = _end_of_sound(file, at + 16, length, ">4sI")
+            size = min(end - at - 8, 0x7FFFFFFF)
+            patches = {4: struct.pack(">I", min(end - 8, 0x7FFFFFFF))}
             patches[at + 4] = struct.pack(">I", size)
             if frames_at and frame_bytes:
                 patches[frames_at] = struct.pack(">I", (size - 8) // frame_bytes)
-            return patches
-    return {}
+            return patches, end
+    return {}, length

@@ -149,7 +149,13 @@ def open_media(source: str | Path | BinaryIO, name: str | None = None) -> Iterat
             "protocol_whitelist": "none",
         }
         sized = SizedFile(source)
-        if sized.read(12)[8:] == b"WAVE":
+        head = sized.read(12)
+        if head[:4] == b"RIFX":  # FFmpeg would take it for an ordinary one: noise
+            raise InputError(
+                f"{name} is a WAV of big-endian samples (RIFX), which is not read; save it as an "
+                "ordinary WAV or as FLAC"
+            )
+        if head[8:] == b"WAVE":
             options["max_probe_packets"] = "8"  # is it DTS, disguised? FFmpeg would ask all of it
         sized.seek(0)
         try:

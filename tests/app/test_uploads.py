@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -85,6 +86,30 @@ def test_a_process_that_dies_or_hangs_costs_its_own_file(uploads: Uploads, how: 
     uploads._all[0]._timeout_s = 20.0
     assert len(uploads.read(wav(speechlike(1.0)), max_seconds=60)) == 24_000
     assert process(uploads) != old
+
+
+def test_a_process_that_is_slow_to_start_costs_the_file_no_time(
+    uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(3)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    uploads._all[0]._timeout_s = 2.0
+    started = time.monotonic()
+    assert len(uploads.read(wav(speechlike(1.0)), max_seconds=60)) == 24_000
+    assert time.monotonic() - started > 3.0
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(1)", "import os; os.kill(os.getpid(), 9)"])
+def test_a_process_that_cannot_start_is_no_fault_of_the_file(
+    uploads: Uploads, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(code)
+    with monkeypatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(tmp_path))
+        with pytest.raises(ApiError, match="cannot start") as refused:
+            uploads.read(wav(speechlike(1.0)), max_seconds=60)
+    assert refused.value.status == 503
+    assert len(uploads.read(wav(speechlike(1.0)), max_seconds=60)) == 24_000
 
 
 def test_what_swells_takes_the_memory_of_what_is_wanted(uploads: Uploads) -> None:

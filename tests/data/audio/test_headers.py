@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,15 @@ SOUND = (3000 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)).astype(np
 SIZE = 2 * len(SOUND)
 ALL = 0xFFFFFFFF
 PCM = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, SIZE, 2, 16)
+
+
+def chunk(name: bytes, content: bytes, size: str = "<I", filled: bool = True) -> bytes:
+    return name + struct.pack(size, len(content)) + content + b"\0" * (len(content) % 2 * filled)
+
+
 LIST = b"LIST" + struct.pack("<I", 10) + b"INFOISFTxx"
+INFO = chunk(b"LIST", b"INFO" + chunk(b"ISFT", b"Lavf5") + chunk(b"ICMT", b"abc"))
+ID3 = chunk(b"id3 ", b"ID3" + b"x" * 2000)
 
 
 def wav(
@@ -44,9 +53,9 @@ def changed(content: bytes, *changes: tuple[int, bytes]) -> bytes:
     return bytes(made)
 
 
-def rf64(*sizes: int, data: int = ALL) -> bytes:
+def rf64(*sizes: int, data: int = ALL, junk: int = 0) -> bytes:
     wide = b"ds64" + struct.pack("<I", 28) + struct.pack("<QQQI", *sizes, 0)
-    return wav(ALL, data, wide, name=b"RF64")
+    return wav(ALL, data, wide + (chunk(b"JUNK", bytes(junk)) if junk else b""), name=b"RF64")
 
 
 W64, AIFF, AU, CAF = (encoded(one) for one in ("W64", "AIFF", "AU", "CAF"))
@@ -87,6 +96,25 @@ HEADERS = {
     "aiff, ones": changed(AIFF, (4, b"\xff" * 4), (SSND, b"\xff" * 4)),
     "aiff, a header's size": changed(AIFF, (SSND, struct.pack(">I", 8))),
     "au, ones": changed(AU, (8, b"\xff" * 4)),
+    "aiff, zero, a name behind": changed(AIFF, (4, bytes(4)), (SSND, bytes(4)), (COMM, bytes(4)))
+    + chunk(b"NAME", b"abcd", ">I"),
+    "no data, LIST behind": wav(0, 0) + LIST,
+    "all ones, LIST behind": wav(ALL, ALL) + LIST,
+    "the greatest signed, LIST behind": wav(0x7FFFFFFF, 0x7FFFFFFF) + LIST,
+    "longer than the file, LIST behind": wav(36 + SIZE, SIZE + 1000) + LIST,
+    "no data, chunks in a LIST behind": wav(0, 0) + INFO,
+    "no data, several behind": wav(0, 0) + LIST + ID3 + INFO + chunk(b"cue ", bytes(4)),
+    "no data, an odd one behind": wav(0, 0) + INFO + chunk(b"id3 ", b"xxxxx", filled=False),
+    "no data, an odd one in between": wav(0, 0) + chunk(b"id3 ", b"xxxxx", filled=False) + LIST,
+    "no data, much before": wav(0, 0, chunk(b"JUNK", bytes(200_000))) + LIST,
+    "of the first block": wav(36 + 4096, 4096),
+    "of the first block, LIST behind": wav(36 + 4096, 4096) + LIST,
+    "right, zeros behind": wav() + bytes(512),
+    "right, another file behind": wav() + wav(),
+    "right, ID3v1 behind": wav() + b"TAG" + b"a" * 125,
+    "rf64, zero, LIST behind": rf64(0, 0, 0) + LIST,
+    "rf64, its size in 32 bits": rf64(0, 0, 0, data=SIZE) + LIST,
+    "rf64, JUNK before": rf64(0, 0, 0, junk=200_000) + LIST,
     "caf, ones": changed(CAF, (CAF_DATA, b"\xff" * 8)),
 }  # fmt: skip
 
@@ -111,7 +139,25 @@ def test_unfilled_sizes_at_other_depths(depth: int) -> None:
     assert np.abs(read - SOUND / 32768).max() < 2.0 ** (2 - depth)
 
 
-@pytest.mark.parametrize("content", [wav(36, 0, body=b""), wav(0, 0, body=b""), wav(0, 0)[:30]])
+NOTHING = [wav(36, 0, body=b""), wav(0, 0, body=b""), wav(0, 0)[:30], wav(0, 0, body=b"") + INFO]
+
+
+@pytest.mark.parametrize("content", NOTHING)
 def test_where_no_samples_are_none_are_made_up(content: bytes) -> None:
     with pytest.raises(InputError, match=r"no sound|not media"):
         read_audio(io.BytesIO(content))
+
+
+def test_samples_in_the_other_order_are_refused_and_not_read_as_noise() -> None:
+    fmt = chunk(b"fmt ", struct.pack(">HHIIHH", 1, 1, SAMPLE_RATE, SIZE, 2, 16), ">I")
+    sound = chunk(b"data", SOUND.astype(">i2").tobytes(), ">I")
+    content = b"RIFX" + struct.pack(">I", 36 + SIZE) + b"WAVE" + fmt + sound
+    with pytest.raises(InputError, match="RIFX"):
+        read_audio(io.BytesIO(content))
+
+
+def test_chunks_without_end_behind_the_sound_take_no_time() -> None:
+    content = wav(0, 0) + chunk(b"JUNK", b"") * 100_000
+    started = time.monotonic()
+    assert len(read_audio(io.BytesIO(content))) >= len(SOUND)
+    assert time.monotonic() - started < 5

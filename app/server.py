@@ -104,6 +104,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
             allow_methods=("GET", "HEAD", "POST", "DELETE"),
             allow_headers=("*",),  # OpenAI's clients send a dozen of their own
             expose_headers=("Retry-After",),
+            allow_private_network=True,  # the origins were named for that
         )
     app.add_middleware(SecurityHeaders)
     return app

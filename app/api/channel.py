@@ -32,10 +32,11 @@ _GOODBYE_S = 2.0  # for what still has to be said, and for the listener to take 
 Encoded = dict[str, Any] | bytes
 
 
-async def accept(socket: WebSocket, subprotocol: str) -> None:
-    """Accepts a WebSocket. A browser that offers subprotocols closes it unless one is chosen."""
+async def accept(socket: WebSocket, *subprotocols: str) -> None:
+    """Accepts a WebSocket by the first of ours that it offers. A browser that offers some closes it
+    unless one is chosen."""
     offered = socket.scope["subprotocols"]
-    await socket.accept(subprotocol if subprotocol in offered else None)
+    await socket.accept(next((one for one in subprotocols if one in offered), None))
 
 
 class Channel:

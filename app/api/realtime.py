@@ -48,7 +48,7 @@ def realtime_router(hub: Hub) -> APIRouter:
 
     @router.websocket("/v1/realtime")
     async def converse(socket: WebSocket) -> None:
-        await accept(socket, _SUBPROTOCOL)
+        await accept(socket, _SUBPROTOCOL, _BETA_SUBPROTOCOL)
         # as OpenAI's: a client that wants semantic_vad asks for it
         settings = with_settings(hub.settings.session, detection=SERVER)
         model = socket.query_params.get("model", "")

@@ -10,10 +10,12 @@ from models.delivery.lexicon import Lexicon
 
 MAX_HISTORY = 20
 MAX_LINES = 100
+_TEXTS = ("input", "text")
 
 
 class Asked(BaseModel):
-    """Fields that are null are as absent, as OpenAI's clients mean it; text is made valid."""
+    """Fields that are null are as absent, as OpenAI's clients mean it, and so are empty ones, which
+    forms send, but for the text itself; text is made valid."""
 
     @model_validator(mode="before")
     @classmethod
@@ -23,7 +25,7 @@ class Asked(BaseModel):
         return {
             valid_text(name): valid_text(value) if isinstance(value, str) else value
             for name, value in given.items()
-            if value is not None
+            if value is not None and (value != "" or name in _TEXTS)
         }
 
 

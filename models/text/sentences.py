@@ -40,9 +40,11 @@ _BEGINS = re.compile(
     r"(?:The|We|It|He|She|They|You|I|In|But|And|So|That|This|There|These|Then|If|When|What|Who|Why"
     r"|How|My|Our|His|Her|Its|Their|A|An|At|On|For|Now|Yes|No|Not|One|After|Before|Some|Most)\b"
 )
-_UNIT = re.compile(rf"\d\s?(?:{'|'.join(STOPPED_UNITS)})\Z")
+_UNIT = re.compile(rf"\d\s?(?:in|{'|'.join(STOPPED_UNITS)})\Z")
 _NUMERAL = re.compile(r"\d|(?:[IVXL]{2,}|[VX])\b")
-_NEVER_END = (frozenset(TITLES) | frozenset(ABBREVIATIONS)) - _MAY_END - NEED_A_NUMBER
+_NEVER_END = (
+    (frozenset(TITLES) | frozenset(ABBREVIATIONS) | {"sq", "cu", "fl"}) - _MAY_END - NEED_A_NUMBER
+)
 
 
 def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:

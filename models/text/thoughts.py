@@ -11,7 +11,7 @@ from data.text import valid_text
 
 _TAGS = (
     r"(?:\w{1,20}[:_-])?(?:think(?:ing)?|thoughts?|antthinking|reasoning(?:_content)?|reflection"
-    r"|scratch_?pad|(?:inner|internal)(?:_monologue)?|analysis|chain_of_thoughts?|thought_process"
+    r"|reason|reflect|cot|thinking_process|scratch_?pad|(?:inner|internal)(?:_monologue)?|analysis|chain_of_thoughts?|thought_process"
     r"|observation|critique|system-reminder|tool_(?:calls?|code|use|responses?|results?|outputs?)"
     r"|function(?:_(?:calls?|results?|responses?))?|invoke)"
 )
@@ -34,6 +34,15 @@ _HIDDEN = (
     (r"<\|im_start\|>|<start_of_turn>", r"\n"),
     (r"<\|start_header_id\|>", r"<\|end_header_id\|>"),
     (r"<\|(?:start_thinking|begin_of_thought)\|>", r"<\|(?:end_thinking|end_of_thought)\|>"),
+    (r"<\|think_start\|>", r"<\|think_end\|>"),
+    (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
+    (r"<\|channel>(?!\s{0,4}final)", r"<channel\|>"),  # Gemma's, of the fourth generation
+    (r"<\|tool_call>", r"<tool_call\|>"),
+    (r"<\|turn>", r"\n"),
+    (r"<turn\|>", ""),
+    (r"<[|｜]DSML[|｜]function_calls>", r"</[|｜]DSML[|｜]function_calls>"),
+    (r"\[BEGIN_OF_THOUGHT\]", r"\[END_OF_THOUGHT\]"),
+    (r"\[AVAILABLE_TOOLS\]", r"\[/AVAILABLE_TOOLS\]"),
     (r"<\|start_action\|>", r"<\|end_action\|>"),
     (r"<[|｜]tool[^<>|｜]{0,40}begin[|｜]>", r"<[|｜]tool[^<>|｜]{0,40}end[|｜]>"),
     (r"<\|(?:tool_calls?|python_tag)\|>|\[TOOL_CALLS\]", r"<\|(?:/tool_calls?|eo[mt]_id)\|>"),
@@ -52,9 +61,9 @@ _MARK = re.compile(
 )
 # The end of a piece that may be the beginning of a mark or a code fence, or half of a character.
 _UNDECIDED = re.compile(
-    rf"(?:<(?:\s?/?\s?[\w:-]{{0,40}}|<[SY]{{0,3}}>?|\s?{_TAGS}[\s=][^<>]{{0,200}}"
-    rf"|\s?/\s?{_TAGS}\s*|{_TAGS}\s*/|details\s[^<>]{{0,200}}|[|｜][^<>|｜\n]{{0,50}}[|｜]?)"
-    r"|\[/?[A-Z_]{0,12}|◁/?[a-z]{0,5}|`+|~+|[\ud800-\udbff])\Z",
+    rf"(?:<(?:\s?/?\s?[\w:-]{{0,40}}\|?|<[SY]{{0,3}}>?|\s?{_TAGS}[\s=][^<>]{{0,200}}"
+    rf"|\s?/\s?{_TAGS}\s*|{_TAGS}\s*/|details\s[^<>]{{0,200}}|[|｜][^<>|｜\n]{{0,50}}(?:[|｜]\w{{0,20}})?)"
+    r"|\[/?[A-Z_]{0,17}|◁/?[a-z]{0,5}|`+|~+|[\ud800-\udbff])\Z",
     re.I,
 )
 _LONGEST_MARK, _LOOK_AHEAD = 260, 12
@@ -171,7 +180,10 @@ def _until(mark: re.Match[str]) -> re.Pattern[str] | None:
     closing = _HIDDEN[number][1]
     if not closing:
         return None
-    return re.compile(closing.replace("{tag}", re.escape(mark["tag"] or "")), re.I)
+    tag = re.escape(mark["tag"] or "")
+    if tag.lower() in ("think", "thinking"):  # models confuse them
+        tag = "think(?:ing)?"
+    return re.compile(closing.replace("{tag}", tag), re.I)
 
 
 def answer_of(pieces: Iterable[str]) -> Iterator[str]:

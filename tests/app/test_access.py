@@ -73,6 +73,7 @@ def test_a_page_that_is_allowed_may_use_http_too() -> None:
     """Without these headers its browser kept every answer from it; its WebSocket was let in."""
     access = AccessSettings(token="t0psecret", origins=("https://good.example",))
     asks = {
+        "Access-Control-Request-Private-Network": "true",  # Chromium's, of a page on the Internet
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type",
     }

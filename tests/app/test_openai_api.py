@@ -82,9 +82,15 @@ def test_deltas_hold_the_format_that_was_asked_for(client: openai.OpenAI, kind: 
     ],
 )  # fmt: skip
 def test_null_is_as_absent(place: str, name: str) -> None:
-    answer = speak(place, **{name: None})
-    assert answer.status_code == 200, answer.text
-    assert speak(place, voice={"id": None}).status_code == 200
+    for nothing in (None, ""):
+        answer = speak(place, **{name: nothing})
+        assert answer.status_code == 200, answer.text
+        assert speak(place, voice={"id": nothing}).status_code == 200
+
+
+@pytest.mark.parametrize("text", [None, "", " \n", []])
+def test_no_text_is_refused(place: str, text: Any) -> None:
+    assert speak(place, input=text).status_code == 400
 
 
 @pytest.mark.parametrize("speed", [0.25, 0.4, 1.0, 2.5, 4.0])

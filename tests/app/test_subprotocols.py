@@ -38,6 +38,7 @@ def subprotocols(*names: str) -> list[Subprotocol]:
             ["realtime", "openai-organization.o", "openai-project.p", "openai-insecure-api-key.k"],
             "realtime",
         ),
+        ("/v1/realtime", ["openai-beta.realtime-v1"], "openai-beta.realtime-v1"),
         ("/v1/realtime", ["chat", "superchat"], None),
         ("/v1/realtime", [], None),
         ("/v1/conversation", ["repartee"], "repartee"),

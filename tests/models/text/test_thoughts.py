@@ -32,6 +32,14 @@ HIDDEN = {
     "<|thought|>He greets.<|/thought|>Hi.": "Hi.",
     '<details type="reasoning"><summary>Thought</summary>x</details>Hi.': "Hi.",
     "<system-reminder>Be brief.</system-reminder>Hi.": "Hi.",
+    "<think>He greets.</thinking>Hi.": "Hi.",
+    "<thinking>He greets.</think>Hi.": "Hi.",
+    "<reason>He greets.</reason>Hi.": "Hi.",
+    "<cot>He greets.</cot>Hi.": "Hi.",
+    "<|think_start|>He greets.<|think_end|>Hi.": "Hi.",
+    "<|inner_prefix|>He greets.<|inner_suffix|>Hi.": "Hi.",
+    "<|channel>thought\nHe greets.<channel|>Hi there.": "Hi there.",
+    "[BEGIN_OF_THOUGHT]He greets.[END_OF_THOUGHT]Hi.": "Hi.",
     "[INST] Greet. [/INST] Hi.": "Hi.",
     "<<SYS>>Be brief.<</SYS>> Hi.": "Hi.",
     # a thought that never ends, and one whose beginning the model was given
@@ -46,6 +54,11 @@ HIDDEN = {
     "</function_calls>Hi.": "Hi.",
     '[TOOL_CALLS][{"name": "find", "arguments": {}}]': "",
     '<|tool_call|>[{"name": "find"}]': "",
+    "<|tool_call>call:find{a:1}<tool_call|>It is red.": "It is red.",
+    '<｜DSML｜function_calls>\n<｜DSML｜invoke name="f">\n</｜DSML｜invoke>\n'
+    "</｜DSML｜function_calls>"
+    "It is red.": "It is red.",
+    "[AVAILABLE_TOOLS][{}][/AVAILABLE_TOOLS]It is red.": "It is red.",
     "<tool_use>find</tool_use>It is red.": "It is red.",
     "<observation>red</observation>It is red.": "It is red.",
     "<tool_response>red</tool_response>It is red.": "It is red.",
@@ -60,9 +73,11 @@ HIDDEN = {
     "analysisWe need to greet.assistantfinalHello there.": "Hello there.",
     "<|im_start|>assistant\nHello there.<|im_end|>": "Hello there.",
     "<|start_header_id|>assistant<|end_header_id|>\n\nHello.<|eot_id|>": "Hello.",
+    "<|turn>model\nHello.<turn|>": "Hello.",
     "<start_of_turn>model\nHello.<end_of_turn>": "Hello.",
 }
 TALKED_ABOUT = {
+    "[thinking] Let me see.": "thinking Let me see.",
     "The <think> tag is for reasoning.": "The think tag is for reasoning.",
     "The <think> and </think> tags, see?": "The think and think tags, see?",
     "Put `<think>` first. Then `</think>`. Done.": "Put think first. Then think. Done.",

@@ -81,6 +81,14 @@ def _ip(match: re.Match[str]) -> str | None:
     return spelled_out(match[0])
 
 
+def _digit_by_digit(match: re.Match[str]) -> str:
+    """Reads "fe80::1" and "8080:80", where letters are digits too."""
+    return " ".join(
+        _SIGNS.get(one) or LETTER_NAMES.get(one.lower()) or numbers.digits(one)
+        for one in match[0].strip("[]").replace("]", "")
+    )
+
+
 def _dotted(match: re.Match[str]) -> str | None:
     """Reads ".gitignore" and ".NET"; in "great .thanks" a blank stands on the wrong side."""
     return None if match[0][1:].lower() in _BEGINS_SENTENCE else spelled_out(match[0])
@@ -93,6 +101,20 @@ def _path(match: re.Match[str]) -> str | None:
 
 
 ADDRESSES: tuple[tuple[str, Reader], ...] = (
+    # of IPv6 and of network cards
+    (
+        r"(?<![\w:.])(?=[a-fA-F:]*\d)\[?(?:(?=[\da-fA-F:]*::)[\da-fA-F]{0,4}(?::{1,2}[\da-fA-F]{1,4}){1,7}"
+        r"|[\da-fA-F]{1,4}(?::[\da-fA-F]{1,4}){5,7})(?:\]:\d{2,5})?(?![\w:])",
+        _digit_by_digit,
+    ),
+    # ports
+    (r"(?<![\w:./-])\d{4,5}:\d{2,5}(?![\w:])|(?<!\S):\d{2,5}(?!\w)", _digit_by_digit),
+    (
+        r"(?<!\w)(?P<port>)(?P<kind>tcp|udp|TCP|UDP)/(?P<number>\d{1,5})(?!\w)"
+        r"|(?<![\w.])(?P<first>\d{1,5})/(?P<behind>tcp|udp|TCP|UDP)(?!\w)",
+        lambda match: spelled_out(match[0].replace("tcp", "TCP").replace("udp", "UDP")),
+    ),
+    (r"(?<=\bport )\d{3,5}(?![\w,.]\d|\w)", lambda match: numbers.digits(match[0])),
     (r"[a-zA-Z][a-zA-Z+]{1,15}://[^\s()<>]*[\w/]|(?<!\w)www\.[^\s()<>]*[\w/]", _web),
     (
         rf"(?<![\w.+-])[\w.+-]{{1,64}}@{_HOST}(?::[\w./~-]{{0,63}}[\w/])?(?![\w@])",

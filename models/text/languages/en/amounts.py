@@ -11,8 +11,13 @@ MAGNITUDES = {
     **{"t": "trillion", "tn": "trillion", "mio": "million", "mrd": "billion"},
 }
 MAGNITUDE = r"(?:thousand|million|billion|trillion|mn|bn|tn|Mio|Mrd|[kKmMbBtT])\b"
-_IRREGULAR_PLURALS = {"penny": "pence", "foot": "feet", "paisa": "paise"}
-_SAME_IN_PLURAL = frozenset(("yen", "won", "yuan", "baht", "horsepower", "lux", "kelvin", "you"))
+_IRREGULAR_PLURALS = {
+    **{"penny": "pence", "foot": "feet", "paisa": "paise"},
+    **{"real": "reais", "krona": "kronor", "krone": "kroner"},
+}
+_SAME_IN_PLURAL = frozenset(
+    """yen won yuan baht horsepower lux kelvin you rand millimolar micromolar nanomolar""".split()
+)
 
 
 def plural_of(noun: str) -> str:
@@ -46,10 +51,13 @@ _NO_NOUN = re.compile(
 )
 
 
+_NOUN = re.compile(r"\s(?:[a-z]{3}|(?:TV|HDTV|LCD|LED|OLED|SSD|PVC)\b)")
+
+
 def describes_noun(match: re.Match[str]) -> bool:
     """Whether a noun seems to stand behind an amount, as in "27 inch monitor"."""
     following = after(match)
-    return re.match(r"\s[a-z]{3}", following) is not None and not _NO_NOUN.match(following)
+    return _NOUN.match(following) is not None and not _NO_NOUN.match(following)
 
 
 def is_attribute(match: re.Match[str]) -> bool:

@@ -27,6 +27,8 @@ _TIMES = re.compile(r"(?<![\w.])(\d[\d.]*)x(?=\s+(?:as|more|less|[a-z]{2,}er)\b)
 _MINUS = re.compile(
     r"(?<=[\w)])\s(?:-(?=\s[\w(.]+(?:\s[-+*/×÷−]\s[\w(.]+){0,9}\s?=)|−)\s(?=[\w(.])"
 )
+# "5−3", "b²−4ac"; the years of "2010−2015" are a span.
+_CLOSE_MINUS = re.compile(r"(?<!(?:19|20)\d\d)(?:(?<=[\d)²³])|(?<=\b[A-Za-z]))−(?=[\d(√A-Za-z])")
 # A line break that was escaped once too often; not the name behind a folder.
 _ESCAPED_LINE = re.compile(r"(?<![\w:\\])(?:\\n)+")
 _FENCE = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.S)
@@ -56,7 +58,16 @@ _QUOTES = str.maketrans(
         **dict.fromkeys("’‘ʼ`´′＇", "'"),
         **dict.fromkeys('“”„«»″"', " "),
         **{"−": "-", "‐": "-", "‑": "-", "‒": "-", "。": ". ", "、": ", ", "，": ", ", "！": "! "},
-        **{"？": "? ", "；": "; ", "：": ": ", "¿": " ", "¡": " ", "\u00ad": "", "⁄": "/"},
+        **{
+            "？": "? ",
+            "；": "; ",
+            "：": ": ",
+            "¿": " ",
+            "¡": " ",
+            "‽": "?!",
+            "\u00ad": "",
+            "⁄": "/",
+        },
         **{fraction: f" {fraction}" for fraction in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒↉"},
         **dict.fromkeys("\u200b\u200c\u200e\u200f\u2060\ufeff", ""),
     }
@@ -163,7 +174,7 @@ def clean(text: str) -> str:
     """
     text = regroup(without_thoughts(_ESCAPED_LINE.sub("\n", text)))
     text = _BLANKS.sub(" ", _BRACED.sub(r"^(\1)", _POWER.sub("^", text)))
-    text = _MINUS.sub(" minus ", text)
+    text = _CLOSE_MINUS.sub(" minus ", _MINUS.sub(" minus ", text))
     text = _TIMES.sub(r"\1 times", _BY.sub(r"\1 by ", text))
     # Most lines of a dialogue are plain words; the patterns are for those that are not.
     if re.search(r"[`~<>\[\]*_#|\n&]", text):

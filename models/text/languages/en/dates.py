@@ -99,13 +99,14 @@ def zone(written: str | None) -> str:
 
 
 DATES: tuple[tuple[str, Reader], ...] = (
+    (r"(?<![\w'])'0(?P<year>\d)(?![\w'])", lambda match: f"oh {numbers.cardinal(match['year'])}"),
     (
         rf"(?<!\w)(?P<day>{'|'.join(_DAYS)}),?(?=\s(?:\d{{1,2}}(?:st|nd|rd|th)?\s{MONTH}"
         rf"|{MONTH}\s\d)(?!\w))",
         lambda match: ABBREVIATIONS[match["day"].lower()],
     ),
     (
-        rf"(?<!\w)(?P<first>{MONTH})\s?[-–]\s?(?P<last>{MONTH})(?!\w)(?:\s(?P<year>{YEAR})(?![\w,]))?",
+        rf"(?<!\w)(?P<first>{MONTH})\s?[-–]\s?(?P<last>{MONTH})(?!\w)(?:\s(?P<year>{YEAR})(?!\w|,\d))?",
         lambda match: (
             f"{month(match['first'])} to {month(match['last'])}"
             + (f" {numbers.year(match['year'])}" if match["year"] else "")
@@ -114,21 +115,21 @@ DATES: tuple[tuple[str, Reader], ...] = (
     (
         rf"(?<!\w)(?P<month>{MONTH})\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_LAST_DAY}"
         rf"(?![\w:%]|\.\d)"
-        rf"(?:,?\s+(?P<year>{YEAR})(?![\w,]))?",
+        rf"(?:,?\s+(?P<year>{YEAR})(?!\w|,\d))?",
         _month_day,
     ),
     (
         rf"(?<![\w.,])(?P<day>\d{{1,2}})(?P<last>)\.\s?(?P<month>{MONTH})(?!\w){ENDS_A_DATE}"
-        rf"(?:,?\s+(?P<year>{YEAR})(?![\w,]))?",
+        rf"(?:,?\s+(?P<year>{YEAR})(?!\w|,\d))?",
         _month_day,
     ),
     (
         rf"(?<![\w.,])(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_LAST_DAY}\s+(?:of\s+)?"
         rf"(?P<month>{MONTH})(?!\w)"
-        rf"(?:,?\s+(?P<year>{YEAR})(?![\w,]))?",
+        rf"(?:,?\s+(?P<year>{YEAR})(?!\w|,\d))?",
         _day_month,
     ),
-    (rf"(?<!\w)(?P<month>{MONTH})\s+(?P<year>{YEAR})(?![\w,])", _month_year),
+    (rf"(?<!\w)(?P<month>{MONTH})\s+(?P<year>{YEAR})(?!\w|,\d)", _month_year),
     (
         rf"(?<![\w:.])(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d){_SECONDS}(?!:?\d)"
         rf"(?:\s*(?P<half>{HALF_OF_DAY})|\s?(?P<zone>{ZONE}))?",

@@ -13,6 +13,18 @@ from models.text.languages.en.letters import LETTER_NAMES
 _DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _RAISED = f"{_DIGITS}⁺⁻⁼⁽⁾ⁿⁱªº\u02b0-\u02b8\u02e1-\u02e3\u1d2c-\u1d6a\u1d9b-\u1dbf"
 _LOWERED = "₀₁₂₃₄₅₆₇₈₉"
+_SQUARES = str.maketrans(
+    {
+        "㎟": " mm²",
+        "㎠": " cm²",
+        "㎡": " m²",
+        "㎢": " km²",
+        "㎣": " mm³",
+        "㎤": " cm³",
+        "㎥": " m³",
+        "㎦": " km³",
+    }
+)
 _ANY = re.compile(f"[{_RAISED}{_LOWERED}]")
 _FRACTION = re.compile(rf"(?<![{_DIGITS}])([{_DIGITS}]{{1,9}})[/⁄]([{_LOWERED}]{{1,9}})")
 _RUN = re.compile(f"[{_RAISED}]+")
@@ -31,6 +43,7 @@ def write_exponents(text: str) -> str:
 
     Footnotes, digits raised behind a word or a mark, are left out.
     """
+    text = text.translate(_SQUARES)
     if not _ANY.search(text):
         return text
     text = _FRACTION.sub(lambda found: f" {_plain(found[1])}/{_plain(found[2])}", text)
@@ -44,7 +57,7 @@ def _plain(raised: str) -> str:
 
 def _lower(found: re.Match[str]) -> str:
     base = _BASE.search(before(found))
-    base = base[0] if base else ""
+    base = re.sub(r"\A\d+(?=[^\W\d])", "", base[0]) if base else ""  # "100km²"
     raised = _plain(found[0])
     if not base:
         isotope = found.string[found.end() : found.end() + 1].isalpha()
@@ -55,6 +68,9 @@ def _lower(found: re.Match[str]) -> str:
         return f" {charge[1]} {'plus' if charge[2] == '+' else 'minus'} "
     has_power = len(base) <= 2 or not base[-1].isalpha() or _LONG_BASE.fullmatch(base)
     if re.fullmatch(r"[-+]?\d+", raised):
+        if has_power and len(base) == 1 and found.string[found.end() :][:1].isalpha():
+            divides = before(found)[-2:-1] == "/"
+            return f"^{raised}·" if divides else f" {to_the(raised)} "  # "W/m²K", "x²y"
         return f"^{raised}" if has_power else ""
     if base[-1].isupper() and len(base) == 1 and raised.isalpha():
         return raised  # "Mᵐᵉ"

@@ -7,13 +7,16 @@ counted ("10.000 people").
 """
 
 import re
+import unicodedata
 
 from models.text.languages.en.units import UNIT
 
 _BLANK = "\u00a0\u2007\u2009\u202f"
 _AFTER = r"(?!\w|[.,]\d)"
 _BEFORE = r"(?<![\w.,])"
-_EUROS = re.compile(r"\s?€|\s(?:euros?|EUR|pesos?|reais|lira|kroner|kronor|rupiah|dong|rubles?)\b")
+_EUROS = re.compile(
+    r"\s?€|\s(?:euros?|EUR|pesos?|reais|lira|kroner|kronor|rupiah|dong|rubles?)\b", re.I
+)
 _THINGS = re.compile(r"\s(?:people|men|women|children|of\b|[a-z]{3,}s\b)")
 _BESIDE = re.compile(
     r"\s?(?:[%‰°€£$¥₹₽₺]|(?:percent|per cent|degrees?|times|million|billion|euros?|dollars?|pounds?"
@@ -80,7 +83,7 @@ def _decimal_comma(match: re.Match[str]) -> str:
     if not (re.search(r"[€£$¥₹₽₺]\s?\Z", before) or _BESIDE.match(after)):
         is_list = _LISTED.search(before) or re.match(r"\s(?:and|or|&)\s\d", after)
         is_year = re.fullmatch(r"(?:19|20)\d\d", whole)
-        counts_on = int(decimals) == int(whole) + 1
+        counts_on = whole != "0" and int(decimals) == int(whole) + 1
         if is_list or is_year or counts_on or (len(decimals) > 2 and len(whole) > 2):
             return match[0]
     return f"{_english(whole)}.{decimals}"
@@ -112,11 +115,16 @@ _FORMS = (
         rf"|[1-9]\d{{0,3}},\d000)(?:\.(?P<decimals>\d{{1,9}}))?(?:/-)?{_AFTER}",
         _grouped,
     ),
-    (rf"{_BEFORE}(?P<whole>\d{{1,12}}),(?P<decimals>\d\d?|\d{{4,12}}){_AFTER}", _decimal_comma),
+    (rf"{_BEFORE}(?P<whole>0),(?P<decimals>\d{{3}}){_AFTER}", _decimal_comma),
+    (
+        rf"{_BEFORE}(?P<whole>\d{{1,12}}),(?P<decimals>\d\d?|\d{{4,12}})(?!(?!x\b)\w|[.,]\d)",
+        _decimal_comma,
+    ),
 )
 _PATTERNS = tuple((re.compile(pattern), rewrite) for pattern, rewrite in _FORMS)
 # The dash of "€ 25,-" and "25,– €" stands for no cents.
-_NO_CENTS = re.compile(r"(?<=\d)[.,][-–—]{1,2}(?!\w)")
+_NO_CENTS = re.compile(r"(?P<whole>\b\d{1,3}(?:\.\d{3})+|\d)[.,][-–—]{1,2}(?!\w)")
+_FULL_WIDTH = re.compile("[０-９][０-９，．]*")
 
 
 def regroup(text: str) -> str:
@@ -125,9 +133,10 @@ def regroup(text: str) -> str:
     >>> regroup("1,00,000 rupees, 22,1 °C, 1.234.567 euro")
     '100,000 rupees, 22.1 °C, 1,234,567 euro'
     """
+    text = _FULL_WIDTH.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
     if not re.search(r"\d[^\w:;]\d|\d_\d|\d[.,][-–—]", text):
         return text
-    text = _NO_CENTS.sub("", text)
+    text = _NO_CENTS.sub(lambda found: _english(found["whole"]), text)
     for pattern, rewrite in _PATTERNS:
         text = pattern.sub(rewrite, text)
     return text

@@ -13,7 +13,7 @@ _ACRONYMS = frozenset(
 
 _INITIALS = frozenset(
     """UCLA ACLU USDA USPS USAF UCSF UNLV UIUC NYSE IMHO BYOB BYOD ICAO OSCE AFAIK IUPAC UUID GUID
-    ADHD OBGYN APIS URLS UFOS CEOS ETFS IPOS UAVS VIPS SUVS FAQS ATMS""".split()
+    ADHD ASPCA OBGYN APIS URLS UFOS CEOS ETFS IPOS UAVS VIPS SUVS FAQS ATMS""".split()
 )
 """Spelt, though they could be said as words."""
 
@@ -25,6 +25,13 @@ _SAID_OTHERWISE = {
     **{"WWI": "World War one", "WWII": "World War two", "NVIDIA": "en vidia"},
     **{"CDROM": "see dee rom", "WLAN": "double you lan", "VLAN": "vee lan", "SCSI": "scuzzy"},
 }
+_MIXED = {
+    **{"NVMe": "en vee em ee", "pH": "pee aitch", "PhD": "pee aitch dee", "IoT": "eye oh tee"},
+    **{"BSc": "bee ess see", "MSc": "em ess see", "GmbH": "jee em bee aitch", "DDoS": "dee doss"},
+    **{"SaaS": "sass", "PaaS": "pass", "IaaS": "eye ass", "LaTeX": "lay tech"},
+}
+MIXED = "|".join(sorted(_MIXED, key=len, reverse=True)) + "|[a-z]+[A-Z]{2,5}"
+"""Capitals with small letters that are no word: "NVMe", "mRNA", "macOS"."""
 _SHORT_WORDS = frozenset(
     """AM AN AS AT BE BY DO GO HE IF IN IS IT ME MY NO OF OH ON OR SO TO UP US WE AH HA HI OW
     ALL AND ANY ARE BAD BIG BUT CAN DAY DID EAT END FAR FEW FOR FUN GET GOD GOT HAD HAS HER HEY HIM
@@ -108,6 +115,14 @@ def acronym(capitals: str, shouted: bool = False) -> str:
     else:
         is_word = capitals not in _INITIALS and is_pronounceable(capitals)
     return capitals.lower() if is_word else spell(capitals)
+
+
+def mixed(word: str) -> str:
+    """Reads what `MIXED` finds: "pH", "mRNA", "macOS"."""
+    if word in _MIXED:
+        return _MIXED[word]
+    small = word.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return f"{spell(small) if len(small) < 3 else small} {spell(word[len(small) :])}"
 
 
 def is_shouted(word: str) -> bool:

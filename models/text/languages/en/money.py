@@ -20,9 +20,14 @@ _CODES = {
     **{"Rs": "₹"},
 }
 _NAMED = {
-    **{"CHF": ("Swiss franc", ""), "CNY": ("yuan", ""), "RMB": ("yuan", "")},
+    **{"CHF": ("Swiss franc", "centime"), "CNY": ("yuan", ""), "RMB": ("yuan", "")},
     **{"AUD": ("Australian dollar", "cent"), "A$": ("Australian dollar", "cent")},
     **{"CAD": ("Canadian dollar", "cent"), "C$": ("Canadian dollar", "cent")},
+    **{"R$": ("real", "centavo"), "BRL": ("real", "centavo"), "ZAR": ("rand", "cent")},
+    **{"NZ$": ("New Zealand dollar", "cent"), "HK$": ("Hong Kong dollar", "cent")},
+    **{"S$": ("Singapore dollar", "cent"), "MXN": ("Mexican peso", "centavo")},
+    **{"SEK": ("Swedish krona", ""), "NOK": ("Norwegian krone", ""), "DKK": ("Danish krone", "")},
+    **{"PLN": ("zloty", ""), "CZK": ("koruna", ""), "AED": ("dirham", "")},
     **{"KES": ("shilling", "cent"), "KSh": ("shilling", "cent")},
 }
 _CURRENCIES = CURRENCIES | _NAMED | {code: CURRENCIES[sign] for code, sign in _CODES.items()}

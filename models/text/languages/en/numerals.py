@@ -8,6 +8,7 @@ import re
 
 from models.text.languages.en import numbers
 from models.text.languages.en.context import Reader, after, before
+from models.text.languages.en.letters import LETTER_NAMES
 
 _HEADING = re.compile(
     r"""\b(?:Chapter|Part|Act|Scene|Volume|Vol\.|Book|Phase|Section|Level|War|Type|Title|Appendix
@@ -47,6 +48,7 @@ _PERSON = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|Rev|Sir|Judge|Senator|Doctor|Captain)\.?\s+(?:[A-Z][\w'.-]*\s+){0,2}"
     r"|\b[A-Z]\.\s+)[A-Z]?[\w'-]+\s+\Z"
 )
+_THE = re.compile(r"\b[A-Z][a-z]+ the \Z")
 _CREDENTIALS = re.compile(r",?\s+(?:M\.?D\b|Ph\.?D\b|Esq\b|D\.?D\.?S\b|CPA\b)")
 _FUNCTION_WORDS = frozenset(
     """The An This That His Her My Your Our Their Its With Via By And Or In On Of For From To No Is
@@ -57,6 +59,7 @@ _FUNCTION_WORDS = frozenset(
 _CERTAIN = re.compile(r"[IVX]*(?:II|IV|VI|IX|XI|XV)[IVX]*")
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _WELL_FORMED = re.compile(r"(?=.)M{0,3}(CM|CD|D?C{0,3})(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})")
+_BEGINS_HEADING = re.compile(r"\.\s+[A-Z]")
 _DRIP = re.compile(
     r"\s+(?:drip|fluids?|lines?|bags?|therapy|infusions?|antibiotics?|catheters?|poles?|drugs?"
     r"|push|access|needles?|treatments?|medications?|contrast|iron)\b"
@@ -102,6 +105,8 @@ def _numeral(match: re.Match[str]) -> str | None:
         return None
     if _WHICH.match(after(match)) and numeral not in ("I", "C", "D", "L", "M"):
         return numbers.ordinal(str(value))
+    if _THE.search(before(match)) and len(numeral) > 1:
+        return numbers.ordinal(str(value))
     if heading := _HEADING.search(before(match)):
         return numbers.cardinal(str(value)) if _is_headed(match, heading[0]) else None
     if numeral.islower():
@@ -144,6 +149,8 @@ def _says_which(match: re.Match[str]) -> bool:
 def _is_number(match: re.Match[str]) -> bool:
     """Whether a numeral without a heading is one: "Final Fantasy VII", "II and III", "MCMXCIX"."""
     numeral, name = match["numeral"], _NAME_BEFORE.search(before(match))
+    if len(numeral) > 1 and not before(match).strip() and _BEGINS_HEADING.match(after(match)):
+        return True
     listed = _LISTED_BEFORE.search(before(match)) or _LISTED_AFTER.match(after(match))
     if len(numeral) == 1:
         return numeral in "IVX" and _LISTED_AFTER.match(after(match)) is not None
@@ -157,6 +164,14 @@ def _is_number(match: re.Match[str]) -> bool:
     return True
 
 
+def _with_letter(match: re.Match[str]) -> str | None:
+    """Reads "Phase IIb", "Stage IIIA"."""
+    value = roman(match["numeral"])
+    if value is None or not _HEADING.search(before(match)):
+        return None
+    return f"{numbers.cardinal(str(value))} {LETTER_NAMES[match['letter'].lower()]}"
+
+
 def _range(match: re.Match[str]) -> str | None:
     """Reads "Chapters I-IV"; the "I-V" of a curve is two letters."""
     first, last = roman(match["first"]), roman(match["last"])
@@ -168,6 +183,7 @@ def _range(match: re.Match[str]) -> str | None:
 NUMERALS: tuple[tuple[str, Reader], ...] = (
     (r"(?<![\w.'-])(?P<first>[IVX]+)[-–](?P<last>[IVX]+)(?![\w'-])", _range),
     (r"(?<![\w.'-])(?P<numeral>[IVXLCDM]+)(?![\w&])(?!\.\w|'(?!s\b))", _numeral),
+    (r"(?<![\w.'-])(?P<numeral>[IVX]+)(?P<letter>[a-cA-C])(?![\w'-])", _with_letter),
     (r"(?<![\w.'-])(?P<numeral>[ivx]{2,})(?![\w'-])", _numeral),
 )
 """Patterns and their readers, in the order in which they are tried."""

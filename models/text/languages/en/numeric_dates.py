@@ -14,7 +14,10 @@ from models.text.languages.en.dates import YEAR, ZONE, date, month, time_of_day,
 from models.text.languages.en.letters import LETTER_NAMES, MONTHS
 
 _NAMES = list(MONTHS.values())
-_MONTH_NAME = r"(?P<name>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
+_MONTH_NAME = (
+    r"(?P<name>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+    r"|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[a-zA-Z]{0,6}\.?"
+)
 _BEFORE, _AFTER = r"(?<![\w.,/$€£-])", r"(?!\w|\.\d)"
 _TIME = (
     r"(?:T(?P<hour>[01]\d|2[0-4]):?(?P<minute>[0-5]\d)"
@@ -26,6 +29,11 @@ _VERSION = re.compile(
     r"\b(?:version|release|build|v|ios|macos|android|python|section|chapter)\s\Z", re.I
 )
 _ON = re.compile(r"\b(?:on|by|until|till|since|before|after|from|due|dated|to|and)\s\Z", re.I)
+
+
+_ON_DAY = re.compile(r"\bon\s\Z", re.I)
+_NO_NOUN = re.compile(r"\s*(?:[,.;!?)]|\Z|\s(?:at|in|I|we|he|she|it|they|the|and|from|for|to)\b)")
+_PARTS = (("1", "2"), ("1", "3"), ("2", "3"), ("1", "4"), ("3", "4"), ("9", "11"))
 
 
 def _named(month_number: str, day: str, year: str | None) -> str | None:
@@ -77,6 +85,19 @@ def _years(match: re.Match[str]) -> str | None:
     return f"{numbers.year(year)} to {said}"
 
 
+def _days_of_germany(match: re.Match[str]) -> str | None:
+    """Reads "1.3.–5.3.2024" and "01.–05.03.2024"."""
+    last_month = match["second_month"]
+    first = _named(match["first_month"] or last_month, match["first_part"], None)
+    last = _named(last_month, match["second_part"], match["year"])
+    return f"{first} to {last}" if first and last else None
+
+
+def _fiscal(match: re.Match[str]) -> str:
+    said = f"eff why {numbers.year(match['year'])}"
+    return said + (f" to {numbers.cardinal(match['next'])}" if match["next"] else "")
+
+
 def _quarter(match: re.Match[str]) -> str:
     """Reads "Q3/2021" and "H1 2024"."""
     part = f"{LETTER_NAMES[match['part'].lower()]} {numbers.cardinal(match['which'])}"
@@ -88,9 +109,15 @@ def _year_and_month(match: re.Match[str]) -> str:
 
 
 def _without_year(match: re.Match[str]) -> str | None:
+    """Reads "by 12/25", "from 01/02"; and "by 31.01.", day first."""
     first, second = match["first_part"], match["second_part"]
-    if not _ON.search(before(match)) or not 12 < max(int(first), int(second)) <= 31:
+    is_date = 12 < max(int(first), int(second)) <= 31 or "0" in (first[0], second[0])
+    if not is_date and _ON_DAY.search(before(match)) and _NO_NOUN.match(after(match)):
+        is_date = int(first) <= 12 and (first, second) not in _PARTS
+    if not _ON.search(before(match)) or not is_date:
         return None
+    if match[0][-1] == ".":
+        return _named(second, first, None)
     return _named(second, first, None) if int(first) > 12 else _named(first, second, None)
 
 
@@ -102,6 +129,11 @@ def _month_in_letters(match: re.Match[str]) -> str | None:
 
 
 NUMERIC_DATES: tuple[tuple[str, Reader], ...] = (
+    (
+        rf"{_BEFORE}(?P<first_part>\d{{1,2}})\.(?:(?P<first_month>\d{{1,2}})\.)?\s?[-–]\s?"
+        rf"(?P<second_part>\d{{1,2}})\.(?P<second_month>\d{{1,2}})\.(?P<year>\d{{4}}){_AFTER}",
+        _days_of_germany,
+    ),
     (
         rf"(?<![\w.,$€£-])(?P<year>{YEAR})(?P<sign>[-/.])(?P<first_part>\d{{1,2}})(?P=sign)"
         rf"(?P<second_part>\d{{1,2}}){_TIME}{_AFTER}(?!-\d|/\d{{1,3}}(?!\d))",
@@ -119,14 +151,19 @@ NUMERIC_DATES: tuple[tuple[str, Reader], ...] = (
         _year_last,
     ),
     (rf"{_BEFORE}{_RECENT_YEAR}(?:/|-|–)(?P<next>\d\d|\d{{4}}){_AFTER}(?![-/:]\d)", _years),
+    (rf"(?<!\w)FY ?{_RECENT_YEAR}(?:[/–-](?P<next>\d\d))?{_AFTER}", _fiscal),
     (rf"(?<!\w)(?P<part>[QH])(?P<which>[1-4])[ /]{_RECENT_YEAR}{_AFTER}(?![-/]\d)", _quarter),
-    (rf"{_BEFORE}{_RECENT_YEAR}[-/](?P<month>0[1-9]|1[0-2]){_AFTER}(?![-/:]\d)", _year_and_month),
+    (rf"{_BEFORE}{_RECENT_YEAR}[-/](?P<month>0?[1-9]|1[0-2]){_AFTER}(?![-/:]\d)", _year_and_month),
     (
         rf"{_BEFORE}(?P<month>0[1-9][-/.]|(?:[1-9]|1[0-2])[-/]){_RECENT_YEAR}{_AFTER}(?![-/]\d)",
         lambda match: f"{_NAMES[int(match['month'][:-1]) - 1]} {numbers.year(match['year'])}",
     ),
     (
         rf"{_BEFORE}(?P<first_part>\d{{1,2}})/(?P<second_part>\d{{1,2}}){_AFTER}(?![-/]\d|\s?%)",
+        _without_year,
+    ),
+    (
+        rf"{_BEFORE}(?P<first_part>0[1-9]|[12]\d|3[01])\.(?P<second_part>0[1-9]|1[0-2])\.(?!\w)",
         _without_year,
     ),
     (

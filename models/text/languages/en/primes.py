@@ -11,7 +11,7 @@ from models.text.languages.en.amounts import describes_noun
 _FEET, _INCHES = "['’′]", "(?:[\"”″]|''|’’|′′)"
 _AMOUNT = r"\d{1,6}(?:\.\d{1,4})?(?:\s?[½¼¾⅛⅜⅝⅞]|[ -]\d/\d{1,2})?"
 _ARC = re.compile(
-    rf"(?P<degrees>\d{{1,3}})\s?°\s?(?P<minutes>\d{{1,2}}(?:\.\d{{1,6}})?)\s?{_FEET}"
+    rf"(?:(?<!\w)(?P<lead>[NSEW])\s?)?(?P<degrees>\d{{1,3}})\s?°\s?(?P<minutes>\d{{1,2}}(?:\.\d{{1,6}})?)\s?{_FEET}"
     rf"(?:\s?(?P<seconds>\d{{1,2}}(?:\.\d{{1,6}})?)\s?{_INCHES})?(?:\s?(?P<way>[NSEW])(?!\w))?"
 )
 WAYS = {"N": "north", "S": "south", "E": "east", "W": "west"}
@@ -22,12 +22,16 @@ _FEET_AND_INCHES = re.compile(
 _ONE_PRIME = re.compile(
     rf"(?<![\w.,'’])(?P<amount>{_AMOUNT})(?P<mark>{_INCHES}|{_FEET})(?!\w|-?\d)"
 )
+# "x′", "f''(x)"
+_DERIVATIVE = re.compile(r"(?<=[A-Za-z])[′″](?![\w′″])|(?<![\w'][A-Za-z])(?<=[A-Za-z])''?(?=\()")
+_DERIVATIVES = {"′": " prime ", "'": " prime ", "″": " double prime ", "''": " double prime "}
 _OPENS = re.compile(r"(?<![\w'])'(?=[A-Za-z])(?!(?:n|tis|twas|em|cause|til)\b)")
 _CLOSES = re.compile(r"(?<=\S)'(?!\w)")
 
 
 def write_primes(text: str) -> str:
     """Writes lengths and angles without primes: 5'7" -> "5 foot 7", 27″ -> "27 inches"."""
+    text = _DERIVATIVE.sub(lambda found: _DERIVATIVES[found[0]], text)
     if not re.search(rf"\d\s?(?:½|¼|¾)?(?:{_INCHES}|{_FEET})", text):
         return text
     text = _ARC.sub(_arc, text)
@@ -44,7 +48,8 @@ def _arc(found: re.Match[str]) -> str:
     said += " " + _counted(found["minutes"], "minute", "minutes")
     if found["seconds"]:
         said += " " + _counted(found["seconds"], "second", "seconds")
-    return said + (f" {WAYS[found['way']]}" if found["way"] else "")
+    way = found["way"] or found["lead"]
+    return said + (f" {WAYS[way]}" if way else "")
 
 
 def _feet_and_inches(found: re.Match[str]) -> str:

@@ -63,7 +63,8 @@ def _degrees(match: re.Match[str]) -> str:
 
 def _two_numbers(top: str, bottom: str) -> str:
     """Reads what is no fraction: "24/7", the mark "10/10", the share "50/50"."""
-    if int(bottom) == 0 or int(bottom) > 100:
+    more = int(top) > int(bottom) and int(top) > 31  # no date
+    if int(bottom) == 0 or int(bottom) > 100 or more:
         return f"{numbers.cardinal(top)} over {numbers.cardinal(bottom)}"
     joined = " out of " if top == bottom and top not in ("20", "50") else " "
     return joined.join(map(numbers.cardinal, (top, bottom)))
@@ -82,6 +83,11 @@ def _fraction(match: re.Match[str]) -> str:
         return spoken
     spoken = f"a {part}" if top == "1" else spoken
     return f"{numbers.cardinal(match['whole'])} and {spoken}"
+
+
+def _slashed(match: re.Match[str]) -> str:
+    """Reads what is no date: "13/13/2024", "5/6/7"."""
+    return " slash ".join(map(numbers.cardinal, match[0].split("/")))
 
 
 def _decade(match: re.Match[str]) -> str | None:
@@ -185,6 +191,7 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
             r"(?<![\w./])(?:(?P<whole>\d+)\s+)?(?P<top>\d{1,3})/(?P<bottom>\d{1,4})(?![\w/])",
             _fraction,
         ),
+        (r"(?<![\w./])\d{1,4}(?:/\d{1,4}){2,}(?![\w/])", _slashed),
         (
             r"(?<![\w.])\d[\d,]*(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)",
             lambda match: numbers.ordinal(match[0][:-2]),

@@ -4,7 +4,7 @@ import re
 
 from models.text.languages.en import numbers
 from models.text.languages.en.context import Reader, after, before
-from models.text.languages.en.initials import acronym, is_shouted, spell
+from models.text.languages.en.initials import MIXED, acronym, is_shouted, mixed, spell
 from models.text.languages.en.letters import ABBREVIATIONS, LETTER_NAMES, NEED_A_NUMBER, TITLES
 from models.text.languages.en.numerals import NUMERALS
 
@@ -87,10 +87,15 @@ def _single_letter(match: re.Match[str]) -> str | None:
 
 SHORTENED: tuple[tuple[str, Reader], ...] = (
     *NUMERALS,
-    (r"(?<![\w.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?!\w)|(?<!\w)Ph\.D\.?", _dotted),
+    (
+        r"(?<![\w.])(?:[A-Za-z]\.){2,}[A-Za-z]?(?!\w)"
+        r"|(?<!\w)(?:Ph\.D|[BM]\.Sc)(?!\w)\.?|(?<![\w.])(?:[A-Z]\.[A-Z]|[ap]\.m)(?![\w.])",
+        _dotted,
+    ),
     (r"(?<!\w)w/o?(?= )|(?<!\w)(?:b/c|c/o|[nN]/[aA])(?![\w/])", _dotted),
     (r"(?<![\w.])(?P<word>p|ca?)\.(?= ?\d)", lambda match: _BEFORE_A_NUMBER[match["word"]]),
-    (r"(?<!\w)'n'(?!\w)", lambda match: "and"),
+    (r"(?<!\w)'n'(?!\w)|(?<=[a-z] )'n(?= [a-z])", lambda match: "and"),
+    (rf"(?<![\w.])(?:{MIXED})(?![\w&])", lambda match: mixed(match[0])),
     (r"(?<![\w.])(?P<word>[A-Za-z]{2,6})\.(?!\w)", _abbreviation),
     (r"(?<![\w.])(?P<word>[A-Z][a-z]{1,5})\.(?=[A-Z\d])", _abbreviation),
     (r"(?<![\w&])[A-Z]{1,2}&[A-Z]{1,2}(?![\w&])", _joined),

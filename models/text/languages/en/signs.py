@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from models.text.languages.en.context import Reader, after, before
+from models.text.languages.en.numerals import roman
 
 _NAMES = {
     **{"+": "plus", "=": "equals", "×": "times", "÷": "divided by", "±": "plus or minus"},
@@ -13,6 +14,7 @@ _NAMES = {
     **{"₽": "rubles", "₺": "lira", "₿": "bitcoin", "₦": "naira", "₱": "pesos", "₪": "shekels"},
     **{"₫": "dong", "₴": "hryvnia", "฿": "baht", "¢": "cents"},
     **{"≤": "less than or equal to", "≥": "greater than or equal to", "≠": "not equal to"},
+    **{"≦": "less than or equal to", "≧": "greater than or equal to"},
     **{"⩽": "less than or equal to", "⩾": "greater than or equal to", "≡": "identical to"},
     **{"≈": "approximately", "≃": "approximately", "≅": "approximately", "∼": "about"},
     **{"≪": "much less than", "≫": "much greater than", "∝": "proportional to"},
@@ -34,22 +36,45 @@ _DIGRAPHS = {
     **{"==": "equals", "+/-": "plus or minus", "<<": "much less than", ">>": "much greater than"},
     **{"=>": "implies", "<=>": "if and only if", "§§": "sections", "¶¶": "paragraphs"},
 }
-_ARROWS = {"-->": "→", "->": "→", "<->": "↔", "<--": "←", "<-": "←", "➡": "→", "⬅": "←", "⋅": "·"}
-_ARROW = re.compile(r"<-->|<->|-{1,2}>|(?<=\s)<-{1,2}(?=\s)|[➡⬅⋅]")
+_ARROWS = {
+    "-->": "→",
+    "->": "→",
+    "<->": "↔",
+    "<--": "←",
+    "<-": "←",
+    "➡": "→",
+    "⬅": "←",
+    "⋅": "·",
+    "∙": "·",
+}
+_ARROW = re.compile(r"<-->|<->|-{1,2}>|(?<=\s)<-{1,2}(?=\s)|[➡⬅⋅∙]")
 # Behind a word these only say whose it is.
 _OF_A_BRAND = re.compile(r"(?<=\w)[™®℠]")
 _WRITTEN_OUT = str.maketrans({"™": " trademark ", "℠": " service mark ", "№": " number "})
 _IN_A_CIRCLE = re.compile(r"[①-⒛⓪⓫-⓿❶-➓㉑-㉟㊱-㊿]")
 _STARS = re.compile(r"(?<=\d)\s?[★⭐]|(?P<row>[★⭐]{2,10})☆{0,9}")
+# Emoji and triangles mean something only beside numbers.
+_BETWEEN = re.compile(r"(?<=[\w)])\s?([➕➖➗✖✕〜～])\ufe0f?\s?(?=[\w(])")
+_OPERATORS = {"➕": " plus ", "➖": " minus ", "➗": " divided by ", "✖": " times ", "✕": " times "}
+_UP_OR_DOWN = re.compile(r"(?:(?P<up>[▲△⬆🔺])|[▼▽⬇🔻])\ufe0f?(?=\s?[\d.])")
+_KEYS = {"⌘": " command ", "⌥": " option ", "⇧": " shift ", "⌃": " control "}
+_KEY = re.compile(r"[⌘⌥⇧⌃](?=[\w+⌘⌥⇧⌃])")
+_COPYRIGHT = re.compile(r"(?:\([cC]\)|ⓒ)(?=\s?(?:(?:19|20)\d\d|MC?M))")
+_ROMAN = re.compile("(?P<word>[A-Za-z] ?)?(?P<numeral>[\u2160-\u217f]+)")
 _NUMERO = re.compile(r"\b[nN][º°](?=\s?\d)")
 _BEGINS = re.compile(r"(?:\A|[.!?:\n])\s*\Z")
 
 
 def write_signs(text: str) -> str:
     """Writes signs that compatibility forms would spoil as words: "①" -> "1", "№" -> "number"."""
+    text = _COPYRIGHT.sub("©", text)
     if text.isascii():
         return _ARROW.sub(lambda found: _arrow(found[0]), text)
     text = _OF_A_BRAND.sub("", text).translate(_WRITTEN_OUT)
+    text = _BETWEEN.sub(lambda found: _OPERATORS.get(found[1], "–"), text)
+    text = _UP_OR_DOWN.sub(lambda found: " up " if found["up"] else " down ", text)
+    text = _KEY.sub(lambda found: _KEYS[found[0]], text).replace("\U0001f51f", " 10 ")
+    text = _ROMAN.sub(_roman, text)
     text = _IN_A_CIRCLE.sub(_in_a_circle, text)
     text = _STARS.sub(
         lambda found: f" {len(found['row'])} stars " if found["row"] else " stars", text
@@ -60,6 +85,15 @@ def write_signs(text: str) -> str:
 
 def _arrow(written: str) -> str:
     return _ARROWS.get(written, "↔")
+
+
+def _roman(found: re.Match[str]) -> str:
+    """Characters that are nothing but numerals: in letters behind a word, which says how to read
+    them ("Louis Ⅳ", "scene ⅱ"), else in figures."""
+    letters = unicodedata.normalize("NFKC", found["numeral"])
+    if found["word"]:
+        return f"{found['word'].rstrip()} {letters}"
+    return str(roman(letters.upper()) or letters)
 
 
 def _in_a_circle(found: re.Match[str]) -> str:

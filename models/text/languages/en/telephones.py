@@ -41,6 +41,11 @@ def _grouped(match: re.Match[str]) -> str | None:
     return _read(match) if sum(map(str.isdecimal, match[0])) > 8 else None
 
 
+def _card(match: re.Match[str]) -> str | None:
+    is_years = re.fullmatch(r"(?:(?:19|20)\d\d\D?){4}", match[0])
+    return None if is_years else _read(match)
+
+
 def _called(match: re.Match[str]) -> str | None:
     return _read(match) if _CALLED.search(before(match)) else None
 
@@ -67,7 +72,13 @@ TELEPHONES: tuple[tuple[str, Reader], ...] = (
     (rf"(?<![\w.,+/-])[6-9]\d{{4}}[ -]\d{{5}}{_END}", _read),
     (rf"(?<![\w.,+/-])\d{{2,4}}(?:-\d{{2,5}}){{2,5}}{_END}", _read),
     (rf"(?<![\w.,+/-])\d(?:-\d{{2,4}}){{3,5}}{_END}", _grouped),
-    (r"(?<![\w.,+/-])1-8\d\d(?=-[A-Z])", _read),
+    (r"(?<![\w.,+/-])1-[89]\d\d(?=-[A-Z])", _read),
+    # "(11) 98765-4321", "254 20 2726300"
+    (rf"(?<![\w.,+/-])\(\d{{2,4}}\) ?\d{{3,5}}[ -]\d{{4}}{_END}", _read),
+    (rf"(?<![\w.,+/-])\d{{2,3}} \d{{2,4}} \d{{6,8}}{_END}", _read),
+    # no telephones: cards and books
+    (rf"(?<![\w.,+/-])\d{{4}}(?:[ -]\d{{4}}){{3}}{_END}", _card),
+    (rf"(?<![\w.,+/-])97[89](?:[ -]\d{{1,7}}){{3}}[ -]\d{_END}", _read),
     (
         rf"(?<![\w.,+/$€£-])(?:\d{{1,4}}{_GROUP}{{1,6}}+|\d{{5,15}}+|911|999|112|988|[34]11){_END}",
         _called,

@@ -32,7 +32,7 @@ _PREFIXED = (
     *(("cal", "calorie", "k"), ("F", "farad", "pnμµum"), ("H", "henry", "nμµum")),
     *(("Ω", "ohm", "μµmkMG"), ("ohm", "ohm", "km"), ("T", "tesla", "nμµm"), ("K", "kelvin", "m")),
     *(("Bq", "becquerel", "kMG"), ("Sv", "sievert", "μµm"), ("Gy", "gray", "m")),
-    *(("B", "byte", "kKMGTP"), ("b", "bit", "kKMG"), ("bit", "bit", "kKMG")),
+    *(("B", "byte", "kKMGTP"), ("b", "bit", "kKMGTP"), ("bit", "bit", "kKMGT")),
     *(("bps", "bit# per second", "kKMG"), ("t", "ton", "kM"), ("pc", "parsec", "kMG")),
     *(("lm", "lumen", "km"), ("lx", "lux", "k"), ("rad", "radian", "m"), ("cd", "candela", "m")),
 )
@@ -51,6 +51,11 @@ _PLAIN = {
     **{"mmHg": "millimeter# of mercury", "inHg": "inch# of mercury", "atm": "atmosphere"},
     **{"cmH2O": "centimeter# of water", "Torr": "torr", "px": "pixel", "MP": "megapixel"},
     **{"IU": "international unit", "hp": "horsepower", "BTU": "bee tee you", "deg": "degree"},
+    **{"mcg": "microgram", "cc": "cubic centimeter", "kgf": "kilogram# of force", "Å": "angstrom"},
+    **{"dBA": "decibel# ay", "lb-ft": "pound foot", "inH2O": "inch# of water", "kvar": "kilovar"},
+    **{"Da": "dalton", "kDa": "kilodalton", "Ci": "curie", "mCi": "millicurie", "mrem": "millirem"},
+    **{"mM": "millimolar", "μM": "micromolar", "µM": "micromolar", "nM": "nanomolar"},
+    **{"VAC": "volt# ay see", "VDC": "volt# dee see"},
     **{"wks": "week", "mos": "month", "pcs": "piece"},
     **{"KiB": "kibibyte", "MiB": "mebibyte", "GiB": "gibibyte", "TiB": "tebibyte"},
     **{"Nm": "newton meter", "kNm": "kilonewton meter", "lbf": "pound# of force"},
@@ -96,7 +101,7 @@ for _small, _symbol in _ANY_CASE.items():
         _SYMBOLS.setdefault(_written, _SYMBOLS[_symbol])
 
 SYMBOL = "(?:" + "|".join(sorted(map(re.escape, _SYMBOLS), key=len, reverse=True)) + ")"
-_POWER = r"(?:\^-?\d|(?<=m)[23](?!\d)|(?<=ft)[23](?!\d))?"
+_POWER = r"(?:\^-?\d|(?<=m)[23](?!\d)|(?<=ft)[23](?!\d)|(?<=\bs)[23](?!\d))?"
 _TERM = rf"{SYMBOL}{_POWER}(?![A-Za-z])"
 _PRODUCT = rf"{_TERM}(?:\s?[·*]\s?{_TERM}| {SYMBOL}\^-\d){{0,3}}"
 UNIT = rf"{_PRODUCT}(?:/(?:\d+ ?)?(?:\({_PRODUCT}\)|{_PRODUCT})){{0,2}}"
@@ -181,6 +186,12 @@ def _quantity(match: re.Match[str]) -> str | None:
     return f"{sign}{said} {singular_of(noun) if one else plural_of(noun)}"
 
 
+def _time(match: re.Match[str]) -> str:
+    """Reads "2h30m" and "1h 5m 10s"."""
+    parts = zip(match.groups(), ("hour", "minute", "second"), strict=True)
+    return " ".join(counted(str(int(amount)), noun) for amount, noun in parts if amount)
+
+
 def _inches(match: re.Match[str]) -> str:
     if is_attribute(match):
         return f"{numbers.decimal(match['amount'])} inch"
@@ -206,12 +217,17 @@ def _per(match: re.Match[str]) -> str | None:
 _UNCOUNTED = (
     rf"(?:(?=[A-Za-zμµ]{{2,8}}[^/\s]{{0,8}}/|m/s|g/L){_PRODUCT}/\(?{_PRODUCT}\)?|{SYMBOL}(?<=m)\^[23]"
     rf"|(?=[a-zμµ]+[A-Z]|[MGT](?:Hz|Wh|W|Pa)\b){SYMBOL}|(?:sq|cu)\.? (?:ft|in|yd|mi|m|km)"
-    r"|(?:km|kg|cm|mm|mg|mph|kph|lbs|rpm))"
+    r"|(?:km|kg|cm|mm|mg|mph|kph|lbs|rpm|Hz))"
 )
 
 _STOPPED = "(?:" + "|".join(f"(?<={unit})" for unit in STOPPED_UNITS) + ")"
 
 UNITS: tuple[tuple[str, Reader], ...] = (
+    (r"(?<![\w.])(\d{1,3})h ?(\d{1,2})m(?:in)?(?: ?(\d{1,2})s)?(?!\w)", _time),
+    (
+        r"(?<![\w.])(?P<amount>\d{1,2}) ?[kK]t?(?=(?: (?:solid|yellow|white|rose|pure))? gold\b)",
+        lambda match: f"{numbers.cardinal(match['amount'])} karat",
+    ),
     (
         rf"(?:(?<![\w.)])(?P<sign>-))?(?<![\w.])(?P<amount>{NUMBER})(?:\^(?P<power>-?\d+))?"
         rf"(?P<joint> |-|)(?P<unit>{UNIT})(?![\w'^]|/\d)(?:{_STOPPED}\.(?= [a-z]))?",
@@ -219,6 +235,7 @@ UNITS: tuple[tuple[str, Reader], ...] = (
     ),
     (
         rf"(?<![\w.])(?P<amount>{NUMBER})(?:in(?![\w'])| in\.(?= [a-z])"
+        r"|(?:(?<=[x×] \d)|(?<=[x×] \d\d)) in(?=\s*(?:[.,;:)]|\Z))"
         r"|(?<=ft \d) in(?!\w)|(?<=ft \d\d) in(?!\w))",
         _inches,
     ),

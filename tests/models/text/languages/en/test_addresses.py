@@ -80,6 +80,18 @@ READ = {
     "bbc.co.uk/news#top=1": "bbc dot co dot uk slash news",
     "docs.rs/serde?x=1": "docs dot rs slash serde",
     "Is it example.com?": "Is it example dot com?",
+    "fe80::1": "eff ee eight zero colon colon one",
+    "[::1]:8080": "colon colon one colon eight zero eight zero",
+    "2001:db8::1": "two zero zero one colon dee bee eight colon colon one",
+    "00:1A:2B:3C:4D:5E": "zero zero colon one ay colon two bee colon three see colon four "
+    "dee colon five ee",
+    "-p 8080:80": "pee eight zero eight zero colon eight zero",
+    "tcp/443": "tee see pee slash four four three",
+    "port 443/udp": "port four four three slash you dee pee",
+    "port 8080": "port eight zero eight zero",
+    "listens on :8080": "listens on colon eight zero eight zero",
+    "std::vector": "std: vector",
+    "at 12:30:45": "at twelve thirty and forty five seconds",
 }
 
 

@@ -74,6 +74,21 @@ READ = {
     "Mon Feb 5": "Monday February fifth",
     "in Dec. we left": "in December we left",
     "It was in Oct.": "It was in October.",
+    "31-DEC-2024": "December thirty first twenty twenty four",
+    "from 01/02 to 05/02": "from January second to May second",
+    "on 5/3 we left": "on May third we left",
+    "on 1/2 inch": "on one half inch",
+    "due 31.01.": "due January thirty first.",
+    "It costs 12.05.": "It costs twelve point zero five.",
+    "Date: 2019-7": "Date: July twenty nineteen",
+    "01.–05.03.2024": "March first to March fifth twenty twenty four",
+    "1.3.–5.3.2024": "March first to March fifth twenty twenty four",
+    "FY2023/24": "eff why twenty twenty three to twenty four",
+    "4. Jul 1776, closed": "July fourth seventeen seventy six, closed",
+    "July 4, 1776, the Congress": "July fourth seventeen seventy six, the Congress",
+    "on May 5, 2,000 people": "on May fifth, two thousand people",
+    "the '05 season": "the oh five season",
+    "13/13/2024": "thirteen slash thirteen slash two thousand twenty four",
 }
 
 

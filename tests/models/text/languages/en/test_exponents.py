@@ -65,6 +65,16 @@ READ = {
     "x^{2}": "ex squared",
     "10^{-3}": "ten to the minus three",
     "2**10 is big": "two to the tenth is big",
+    "x²y³": "ex squared why cubed",
+    "E² = m²c⁴ + p²c²": "ee squared equals em squared see to the fourth plus pee squared "
+    "see squared",
+    "5 W/m²K": "five watts per square meter per kelvin",
+    "x³−1": "ex cubed minus one",
+    "100km²": "one hundred square kilometers",
+    "25m²": "twenty five square meters",
+    "10㎡": "ten square meters",
+    "2x²y": "two ex squared why",
+    "㎡": "square meters",
 }
 
 

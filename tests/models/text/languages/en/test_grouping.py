@@ -59,6 +59,14 @@ READ = {
     "€1,5 Mio.": "one point five million euros.",
     "2,5 Mio": "two point five million",
     "3 Mrd euros": "three billion euros",
+    "R$ 1.234,56": "one thousand two hundred thirty four reais and fifty six centavos",
+    "CHF 1'500.50": "one thousand five hundred Swiss francs and fifty centimes",
+    "１，２３４": "one thousand two hundred thirty four",
+    "price: 1.299,-": "price: one thousand two hundred ninety nine",
+    "0,001 mm": "zero point zero zero one millimeters",
+    "3,5x": "three point five ex",
+    "2.000 Euro": "two thousand Euro",
+    "5 SEK": "five Swedish kronor",
 }
 
 

@@ -35,6 +35,13 @@ def test_acronyms_and_shouted_words_are_words(word: str) -> None:
         ("THE UCLA TEAM WON", "the you see el ay team won"),
         ("I'M AT THE YMCA NOW!", "I'm at the why em see ay now!"),
         ("HMMM, SHHH", "hmm, shush"),
+        ("the NVMe drive", "the en vee em ee drive"),
+        ("a pH of 7.4", "a pee aitch of seven point four"),
+        ("mRNA and tRNA", "em are en ay and tee are en ay"),
+        ("iOS 17 or macOS", "eye oh ess seventeen or mac oh ess"),
+        ("A.I is here", "ay eye is here"),
+        ("an eBay GmbH", "an eBay jee em bee aitch"),
+        ("the ASPCA", "the ay ess pee see ay"),
     ],
 )
 def test_in_a_sentence(written: str, said: str) -> None:

@@ -60,6 +60,15 @@ READ = {
     "Verse XII": "Verse twelve",
     "Chapter Ⅳ": "Chapter four",
     "Ⅻ": "twelve",
+    "Henry the VIII": "Henry the eighth",
+    "Phase IIb": "Phase two bee",
+    "Stage IIIA": "Stage three ay",
+    "IV. Results": "four. Results",
+    "Ⅳ": "four",
+    "Louis Ⅳ": "Louis the fourth",
+    "scene ⅱ": "scene two",
+    "ⅲ": "three",
+    "V. Putin": "vee Putin",
 }
 
 

@@ -51,6 +51,13 @@ READ = {
     "3' x 5' rug": "three feet by five foot rug",
     '2"x4"': "two inches by four inches",
     "the °C scale": "the degrees Celsius scale",
+    "rock 'n roll": "rock and roll",
+    '65" TV': "sixty five inch tee vee",
+    "N 40° 26'": "forty degrees twenty six minutes north",
+    "x′": "ex prime",
+    "f'(x)": "eff prime, ex",
+    "f''(x) = 2": "eff double prime, ex, equals two",
+    "dogs' (all)": "dogs, all",
 }
 
 

@@ -63,6 +63,14 @@ READ = {
     "8-495-123-45-67": "eight four nine five one two three four five six seven",
     "8-812-555-35-35": "eight eight one two five five five three five three five",
     "5-10-15-20": "five ten fifteen twenty",
+    "254 20 2726300": "two five four two zero two seven two six three zero zero",
+    "(11) 98765-4321": "one one nine eight seven six five four three two one",
+    "1-900-CALL-NOW": "one nine zero zero call now",
+    "978-3-16-148410-0": "nine seven eight three one six one four eight four one zero zero",
+    "4111 1111 1111 1111": "four one one one one one one one one one one one one one one one",
+    "2019 2020 2021 2022": "two thousand nineteen two thousand twenty two thousand twenty "
+    "one two thousand twenty two",
+    "1 20 300000": "one twenty three hundred thousand",
 }
 
 

@@ -22,6 +22,8 @@ _SAME_IN_PLURAL = frozenset(
 
 def plural_of(noun: str) -> str:
     """The plural, at "#" if the noun marks the place: "mile# per hour" -> "miles per hour"."""
+    if noun.startswith("per "):  # "5 mol⁻¹"
+        return noun
     noun, _, tail = noun.partition("#")
     head, space, last = noun.rpartition(" ")
     if last.endswith("hertz") or last in _SAME_IN_PLURAL:

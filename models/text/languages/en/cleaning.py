@@ -27,6 +27,8 @@ _TIMES = re.compile(r"(?<![\w.])(\d[\d.]*)x(?=\s+(?:as|more|less|[a-z]{2,}er)\b)
 _MINUS = re.compile(
     r"(?<=[\w)])\s(?:-(?=\s[\w(.]+(?:\s[-+*/×÷−]\s[\w(.]+){0,9}\s?=)|−)\s(?=[\w(.])"
 )
+# "5-3=2" and "8/4=2"
+_SUM = re.compile(r"(?<![\w./-])(\d{1,9})([-/])(?=\d[\d.,]{0,9}\s?=\s?\d)")
 # "5−3", "b²−4ac"; the years of "2010−2015" are a span.
 _CLOSE_MINUS = re.compile(r"(?<!(?:19|20)\d\d)(?:(?<=[\d)²³])|(?<=\b[A-Za-z]))−(?=[\d(√A-Za-z])")
 # A line break that was escaped once too often; not the name behind a folder.
@@ -174,6 +176,7 @@ def clean(text: str) -> str:
     """
     text = regroup(without_thoughts(_ESCAPED_LINE.sub("\n", text)))
     text = _BLANKS.sub(" ", _BRACED.sub(r"^(\1)", _POWER.sub("^", text)))
+    text = _SUM.sub(lambda sum: f"{sum[1]} {'minus' if sum[2] == '-' else '÷'} ", text)
     text = _CLOSE_MINUS.sub(" minus ", _MINUS.sub(" minus ", text))
     text = _TIMES.sub(r"\1 times", _BY.sub(r"\1 by ", text))
     # Most lines of a dialogue are plain words; the patterns are for those that are not.

@@ -99,6 +99,10 @@ def zone(written: str | None) -> str:
 
 
 DATES: tuple[tuple[str, Reader], ...] = (
+    (
+        rf"(?<!\w)(?P<first>{'|'.join(_DAYS)})\s?[-–]\s?(?P<last>{'|'.join(_DAYS)})(?!\w)",
+        lambda match: " to ".join(ABBREVIATIONS[day.lower()] for day in match.group(1, 2)),
+    ),
     (r"(?<![\w'])'0(?P<year>\d)(?![\w'])", lambda match: f"oh {numbers.cardinal(match['year'])}"),
     (
         rf"(?<!\w)(?P<day>{'|'.join(_DAYS)}),?(?=\s(?:\d{{1,2}}(?:st|nd|rd|th)?\s{MONTH}"

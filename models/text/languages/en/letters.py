@@ -51,6 +51,7 @@ ABBREVIATIONS = {
     **{"yr": "year", "yrs": "years", "no": "number", "nos": "numbers", "e.g": "for example"},
     **{"i.e": "that is", "a.m": "ay em", "p.m": "pee em", "ph.d": "pee aitch dee"},
     **{"a.k.a": "also known as", "w/o": "without", "w/": "with", "b/c": "because"},
+    **{"incl": "including", "excl": "excluding", "art": "article"},
     **{"c/o": "care of", "n/a": "en ay", "cf": "compare", "eq": "equation", "rs": "rupees"},
 }
 STOPPED_UNITS = tuple("ft yd lb lbs oz min mins sec secs hr hrs yr yrs gal qt".split())
@@ -58,6 +59,6 @@ STOPPED_UNITS = tuple("ft yd lb lbs oz min mins sec secs hr hrs yr yrs gal qt".s
 
 NEED_A_NUMBER = frozenset(
     """sat sun mon wed thu tue fri ed max min no nos mar jan jun jul fig sec temp ch pp vol ext apt
-    hr est sept oct nov dec feb apr aug eq rs""".split()
+    hr est art sept oct nov dec feb apr aug eq rs""".split()
 )
 """These are words or names too: an abbreviation only in front of a number ("No. 5", "Jan. 3")."""

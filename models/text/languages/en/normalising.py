@@ -23,6 +23,7 @@ _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.I)
 _MAY_NEED_READING = re.compile(
     rf"[\d\\/{re.escape(''.join(SIGNS))}]"
     r"|[A-Z]'?[A-Z]|\w?\.\w|\b[A-Za-z]{1,6}\.|\bw/|'n\b|\b[A-HJ-Zb-z]\b|\w I\b|\b[ivx]{2,}\b"
+    r"|\b(?:Mon|Tues?|Wed|Thu|Thurs?|Fri|Sat|Sun)\s?[-–]"
     r"|\bdot sh\b|[a-z][A-Z]|\b(?:km|kg|cm|mm|mg|mph|kph|lbs|rpm|sq|cu|Hz)\b"
 )
 

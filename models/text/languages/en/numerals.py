@@ -110,7 +110,7 @@ def _numeral(match: re.Match[str]) -> str | None:
     if heading := _HEADING.search(before(match)):
         return numbers.cardinal(str(value)) if _is_headed(match, heading[0]) else None
     if numeral.islower():
-        return None
+        return numbers.cardinal(str(value)) if _is_listed_small(match) else None
     if set(numeral) <= set("IVX") and _says_which(match):
         return f"the {numbers.ordinal(str(value))}"
     if _is_number(match):
@@ -162,6 +162,13 @@ def _is_number(match: re.Match[str]) -> bool:
         named = name is not None and name["last"] not in _FUNCTION_WORDS
         return named and not _DRIP.match(after(match))
     return True
+
+
+def _is_listed_small(match: re.Match[str]) -> bool:
+    """Whether it counts items: "(ii) the second", "iii. the third"."""
+    if before(match)[-1:] == "(":
+        return after(match)[:1] == ")"
+    return not before(match).strip() and re.match(r"[.)] ", after(match)) is not None
 
 
 def _with_letter(match: re.Match[str]) -> str | None:

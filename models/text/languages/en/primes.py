@@ -40,6 +40,7 @@ def write_primes(text: str) -> str:
 
 
 def _counted(amount: str, noun: str, nouns: str) -> str:
+    amount = amount.lstrip("0") or "0"
     return f"{amount} {noun if amount == '1' else nouns}"
 
 

@@ -27,6 +27,11 @@ _AMOUNT = (
     rf"(?:\s?(?:[%{MONEY_SIGNS}]|°[CF]?|{HALF_OF_DAY}|{UNIT}|{MAGNITUDE})(?!\w))?"
 )
 _SCALES = {"C": "Celsius", "F": "Fahrenheit", "K": "Kelvin"}
+# What is counted by the thousand and more: "1.5M users", but "a 10K run".
+_MANY = (
+    r"(?=\+?\s(?:[a-z]+\s)?(?:users|people|followers|views|subscribers|downloads|copies|words|tokens"
+    r"|employees|players|customers|likes|param(?:eter)?s|rows|records|votes|visitors|members)\b)"
+)
 _DENOMINATORS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100))
 # "a 45° angle" is one of forty five degree.
 _TURNED = re.compile(r"\s(?:angle|turn|bend|corner|view|video|camera|rotation|slope|arc)\b")
@@ -134,7 +139,7 @@ def _number(match: re.Match[str]) -> str:
 
 
 _YEAR_BEFORE = re.compile(
-    r"(?:\b(?:in|since|until|till|by|before|after|year|during|circa|early|late|mid|from|of|ca?\.)\s|©)"
+    r"(?:\b(?:in|since|until|till|by|before|after|year|during|circa|early|late|mid|from|of|ca?\.|est\.)\s|©)"
     r"\s*$",
     re.I,
 )
@@ -206,7 +211,7 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
         (r"(?<=[a-z])\s[x×]\s(?=\d)", lambda match: "by"),
         (r"(?<=\d)\s*[*/·](?=\s*[\d.-])|(?<=\d)\s+[x-]\s+(?=\d)|(?<=\d)x(?=\d)", _between_numbers),
         (
-            rf"(?<![\w.])(?P<amount>{NUMBER})\s?(?P<magnitude>Mio|Mrd)(?!\w)",
+            rf"(?<![\w.])(?P<amount>{NUMBER})\s?(?P<magnitude>Mio|Mrd|[KMB]{_MANY})(?!\w)",
             lambda match: (
                 f"{numbers.decimal(match['amount'])} {MAGNITUDES[match['magnitude'].lower()]}"
             ),

@@ -89,6 +89,9 @@ READ = {
     "on May 5, 2,000 people": "on May fifth, two thousand people",
     "the '05 season": "the oh five season",
     "13/13/2024": "thirteen slash thirteen slash two thousand twenty four",
+    "Mon-Fri 9-5": "Monday to Friday nine to five",
+    "Sat–Sun": "Saturday to Sunday",
+    "est. 1990": "established nineteen ninety",
 }
 
 

@@ -69,6 +69,10 @@ READ = {
     "scene ⅱ": "scene two",
     "ⅲ": "three",
     "V. Putin": "vee Putin",
+    "(ii) second": "two, second",
+    "the (iv) of": "the, four, of",
+    "iii) third": "three, third",
+    "(i) first": "eye, first",
 }
 
 

@@ -58,6 +58,7 @@ READ = {
     "f'(x)": "eff prime, ex",
     "f''(x) = 2": "eff double prime, ex, equals two",
     "dogs' (all)": "dogs, all",
+    "40°42′06″N": "forty degrees forty two minutes six seconds north",
 }
 
 

@@ -110,6 +110,10 @@ READ = {
     "120/80": "one hundred twenty over eighty",
     "on 16/9": "on September sixteenth",
     "What‽ No": "What? No",
+    "5-3=2": "five minus three equals two",
+    "8/4=2": "eight divided by four equals two",
+    "pages 3-4 = two": "pages three to four equals two",
+    "2 plus 5-3 of": "two plus five to three of",
 }
 
 

@@ -153,6 +153,11 @@ READ = {
     "5 sq. ft. of": "five square feet of",
     "12 in. wide": "twelve inches wide",
     "the Hz scale": "the hertz scale",
+    "10²³ mol⁻¹": "ten to the twenty third per mole",
+    "1.5M users": "one point five million users",
+    "10K followers": "ten thousand followers",
+    "2B parameters": "two billion parameters",
+    "4K screens": "four kay screens",
 }
 
 

@@ -23,6 +23,7 @@ _EDGE_S = 0.1
 _GAP_S = 0.2
 _HEARD_HZ = 16_000
 _FULL_SCALE = 0.995
+_SILENT = 1e-3  # what is louder and holds speech has been brought to a working level
 _MIN_SHARE = 0.2  # of the windows, for a second voice to count
 
 
@@ -63,15 +64,23 @@ def clean_sample(clips: Iterable[np.ndarray]) -> VoiceSample:
         InputError: they are not finite, too short, clipped, noisy, or of two voices.
     """
     kept: list[np.ndarray] = []
+    loudest = 0.0
     most = round(MAX_SAMPLE_S * SAMPLE_RATE)
     for clip in clips:
-        kept += _trimmed(np.asarray(clip, np.float32))
+        clip = np.asarray(clip, np.float32)
+        loudest = max(loudest, float(np.abs(clip).max(initial=0.0)))
+        kept += _trimmed(clip)
         if sum(map(len, kept)) >= most:
             break
     joined = np.concatenate(kept)[:most] if kept else np.zeros(0, np.float32)
     heard = resample(joined, SAMPLE_RATE, _HEARD_HZ)
     spans = speech_in(heard) if len(heard) else []
     speech_s = sum(end - start for start, end in spans)
+    if speech_s < MIN_SPEECH_S and loudest < _SILENT:
+        raise InputError(
+            "the voice sample is too quiet: it is silent, or nearly; record it again nearer to the "
+            "microphone"
+        )
     if speech_s < MIN_SPEECH_S:
         raise InputError(
             f"there are {speech_s:.1f} s of speech in the voice sample; give at least "

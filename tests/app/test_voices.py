@@ -57,7 +57,8 @@ def test_several_clips_make_one_sample_of_at_most_20_s() -> None:
     ("make", "message"),
     [
         (lambda sound: sound[: 2 * SAMPLE_RATE], "at least 3 s"),
-        (lambda sound: silence(5.0), "0.0 s of speech"),
+        (lambda sound: silence(5.0), "too quiet"),
+        (lambda sound: 1e-4 * sound, "too quiet"),
         (lambda sound: np.clip(20 * sound, -1, 1), "clipped"),
         (
             lambda sound: (

@@ -18,15 +18,15 @@ from tests.test_outputs import WORK, inputs, no_models, refused, to_file, to_fol
 
 __all__ = ["inputs", "no_models"]  # fixtures
 pytestmark = pytest.mark.abuse
-_SIZE = 1 << 20
+_SIZE = 4 << 20  # a build of the recording fits
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a megabyte."""
+    """A file system of four megabytes."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},nr_inodes=200", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},nr_inodes=500", "tmpfs", str(place)]
     done = subprocess.run(mount, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")

@@ -15,7 +15,7 @@ from app.api.audio_formats import SoundReader
 from app.api.channel import Channel, accept
 from app.api.realtime_events import Events
 from app.api.realtime_objects import beta_session_object, session_object
-from app.api.realtime_settings import RealtimeSettings, for_response, typed, updated
+from app.api.realtime_settings import RealtimeSettings, for_response, updated
 from app.hearing import SERVER
 from app.hub import Hub
 from app.protocol import SAMPLE_RATE, ProtocolError, read_object
@@ -167,7 +167,7 @@ class _Client:
         given = event.get("response")
         settings = self._events.settings
         if given is not None:
-            given = typed(given, dict, "response")
+            given = _typed(given, dict, "response")
             settings = for_response(settings, given, self._channel.hub.engines)
         try:
             self._session.respond(settings.session)
@@ -214,15 +214,23 @@ def _kind(event: dict[str, Any]) -> str:
     return kind
 
 
+def _typed(value: Any, kind: type, param: str) -> Any:
+    """The value, if it is of that type; raises ProtocolError."""
+    if not isinstance(value, kind):
+        message = f"{param} is {value!r:.60}; {kind.__name__} is expected"
+        raise ProtocolError("wrong_type", message, param=param)
+    return value
+
+
 def _field(event: dict[str, Any], name: str, kind: type) -> Any:
-    return typed(event.get(name), kind, name)
+    return _typed(event.get(name), kind, name)
 
 
 def _optional_name(event: dict[str, Any], field: str, prefix: str = "") -> str | None:
     value = event.get(field)
     if value is None:
         return None
-    if len(typed(value, str, prefix + field)) > _MAX_NAME:
+    if len(_typed(value, str, prefix + field)) > _MAX_NAME:
         message = f"{prefix}{field} has {len(value)} characters; at most {_MAX_NAME} are accepted"
         raise ProtocolError("out_of_range", message, param=prefix + field)
     return value
@@ -247,14 +255,14 @@ def _typed_item(item: dict[str, Any]) -> tuple[str, str | None]:
         if item.get(name) != wanted:
             message = f"item.{name} is {item.get(name)!r:.60}; only {wanted!r} is taken"
             raise ProtocolError("wrong_type", message, param=f"item.{name}")
-    parts = typed(item.get("content"), list, "item.content")
+    parts = _typed(item.get("content"), list, "item.content")
     texts = []
     for index, part in enumerate(parts):
         param = f"item.content[{index}]"
-        if typed(part, dict, param).get("type") not in ("input_text", "text"):
+        if _typed(part, dict, param).get("type") not in ("input_text", "text"):
             message = f"{param}.type is {part.get('type')!r:.60}; only 'input_text' is taken"
             raise ProtocolError("unsupported", message, param=f"{param}.type")
-        texts.append(typed(part.get("text"), str, f"{param}.text"))
+        texts.append(_typed(part.get("text"), str, f"{param}.text"))
     text = " ".join(" ".join(texts).split())
     if not 1 <= len(text) <= MAX_TYPED:
         message = f"the item has {len(text)} characters; 1 to {MAX_TYPED} are accepted"

@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -62,10 +63,24 @@ class AccessSettings:
 
 
 class Access:
-    """ASGI layer. Refuses with 4xx, or by closing a WebSocket before it is accepted."""
+    """ASGI layer. Refuses with 4xx, or by closing a WebSocket before it is accepted.
 
-    def __init__(self, app: Any, settings: AccessSettings, metrics: Metrics) -> None:
+    Args:
+        app: what lies behind it.
+        settings: who may come in.
+        metrics: count who may not.
+        has_ticket: whether a request, by its scope, has a key that was given out for it.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        settings: AccessSettings,
+        metrics: Metrics,
+        has_ticket: Callable[[Any], bool] = lambda _: False,
+    ) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
+        self._has_ticket = has_ticket
         self._cookie = hmac.new(
             secrets.token_bytes(32), (settings.auth + settings.token).encode(), hashlib.sha256
         ).hexdigest()
@@ -121,15 +136,13 @@ class Access:
         return origin in self._settings.origins or (bool(host) and parts.netloc == host)
 
     def _is_known(self, scope: dict[str, Any], headers: dict[str, str]) -> bool:
-        if _equal(_cookie_of(headers), self._cookie):
+        if _equal(_cookie_of(headers), self._cookie) or self._has_ticket(scope):
             return True
         kind, _, value = headers.get("authorization", "").partition(" ")
         if self._settings.token:
             link = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
-            keys = [link, *_keys(scope)]
+            keys = [link, *keys_of(scope)]
             if any(_equal(key, self._settings.token) for key in keys):
-                return True
-            if kind.lower() == "bearer" and _equal(value.strip(), self._settings.token):
                 return True
         if self._settings.auth and kind.lower() == "basic":
             try:
@@ -271,10 +284,13 @@ def _cookie_of(headers: dict[str, str]) -> str:
     return morsel.value if morsel is not None else ""
 
 
-def _keys(scope: dict[str, Any]) -> list[str]:
-    """Keys among the subprotocols of a WebSocket, where browsers can put one."""
+def keys_of(scope: Any) -> list[str]:
+    """A bearer token, and the keys among the subprotocols of a WebSocket, where browsers can put
+    one."""
     offered = scope.get("subprotocols", ())
-    return [one.removeprefix(_KEY) for one in offered if one.startswith(_KEY)]
+    keys = [one.removeprefix(_KEY) for one in offered if one.startswith(_KEY)]
+    kind, _, value = _headers(scope).get("authorization", "").partition(" ")
+    return [*keys, value.strip()] if kind.lower() == "bearer" else keys
 
 
 def _without_token(query: bytes) -> bytes:

@@ -1,16 +1,18 @@
 """The agent's side of a conversation: answers are begun, sent, cut, and kept as they were heard."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from app.answering import AnySpeaker, Voicebox
+from app.answering import Answer, AnySpeaker, Voicebox, begin_writing
+from app.asides import Asides
 from app.cast import Cast
-from app.history import AGENT, USER, DialogueHistory, TurnRecord
+from app.history import AGENT, DialogueHistory, Note, Place, TurnRecord
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
-from app.replies import Responder
+from app.replies import Responder, Said, TakesBriefing
 from app.settings import SessionSettings
 from app.speaking import Emit, Speaking
 from data.audio import SAMPLE_RATE
@@ -32,6 +34,7 @@ class AgentTurns:
     Attributes:
         cast: who thinks and speaks.
         speaking: the answer on its way to the listener, or None.
+        asides: answers beside the conversation.
     """
 
     def __init__(
@@ -51,37 +54,74 @@ class AgentTurns:
         self._history, self._emit, self._notice = history, emit, notice
         self._clock, self._metrics = clock, metrics
         self._voicebox = Voicebox(speaker, wake, clock, self.cast.predictor(settings))
+        self._stale = False  # the speech models remember another conversation than the history
+        self._replies = itertools.count(1)
+        self.asides = Asides(self.cast, speaker, self._voicebox, emit, clock, metrics)
 
-    def hear(self, text: str, samples: np.ndarray | None) -> None:
-        """A turn of the user enters the history of the speech models."""
-        self._voicebox.hear(USER, text, samples)
+    def hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
+        """A turn at the end of the history enters that of the speech models."""
+        self._voicebox.hear(who, text, samples)
 
-    def answer(self, settings: SessionSettings, turn: Listening | None) -> None:
-        """Begins the answer to the last turn, which was `turn` if it was spoken just now."""
+    def forget(self) -> None:
+        """The history was changed before its end: the speech models hear it anew in time."""
+        self._stale = True
+
+    def answer(
+        self,
+        settings: SessionSettings,
+        turn: Listening | None,
+        history: Sequence[Said] | None = None,
+    ) -> None:
+        """Begins the answer to the last turn, which was `turn` if it was spoken just now, or to
+        another history."""
         predictor = self.cast.predictor(settings)
-        if predictor != self._voicebox.predictor:
+        if predictor != self._voicebox.predictor or self._stale:
             self._rebuild(predictor)
         voice, responder = self.cast.voice(settings), self.cast.responder(settings)
-        answer = self._voicebox.answer(
-            responder, self._history.said(), voice, settings.speak_options()
-        )
-        number = self._history.number()
+        reply, number = next(self._replies), self._history.number()
+        said = self.read_by(responder) if history is None else history
+        if settings.spoken:
+            answer = self._voicebox.answer(reply, responder, said, voice, settings.speak_options())
+        else:
+            answer = Answer(reply, self._clock, silent=True)
+            begin_writing(answer, responder, said, self._voicebox.wake)
+        turns = self._history.turns
+        to = turns[-1].number if turns else None
+        self._history.place(Place(number, AGENT))
         self.speaking = Speaking(answer, number, voice.name, turn, self._emit, self._metrics)
-        self._emit(
-            {
-                "type": "reply.started",
-                "reply": answer.number,
-                "turn": number,
-                "to": self._history.turns[-1].number,
-                "speech_end": None if turn is None else turn.end,
-            }
-        )
+        how = {} if settings.spoken else {"written": True}
+        end = None if turn is None else turn.end
+        self._tell_started(reply, number, to=to, speech_end=end, **how)
+
+    def answer_aside(self, settings: SessionSettings, said: Sequence[Said]) -> int:
+        """Begins an answer that does not enter the conversation; returns its number.
+
+        Raises:
+            InputError: there are too many.
+        """
+        reply, number = next(self._replies), self._history.number()
+        self.asides.begin(reply, number, settings, said)
+        how = {"aside": True} if settings.spoken else {"aside": True, "written": True}
+        self._tell_started(reply, number, to=None, speech_end=None, **how)
+        return reply
+
+    def read_by(self, responder: Responder) -> list[Said]:
+        """The conversation, as that responder reads it."""
+        return self._history.said(notes=isinstance(responder, TakesBriefing))
+
+    def _tell_started(self, reply: int, number: int, **fields: object) -> None:
+        self._emit({"type": "reply.started", "reply": reply, "turn": number, **fields})
 
     def tick(self, now: float) -> bool:
         """Sends what is due; whether the listener has begun to hear an answer."""
+        for number, error in self.asides.tick(now, self._history.number):
+            self._notice("reply", f"response {number}: {error}")
         speaking = self.speaking
         if speaking is None:
             return False
+        if speaking.tell_calls(self._history.number):
+            for number, call in speaking.calls:
+                self._history.place(Note(number, AGENT, call=call))
         if speaking.tick(now):
             self.settle(speaking, cut=speaking.stop_by is not None)
         return speaking.playback.begun
@@ -93,6 +133,17 @@ class AgentTurns:
             return
         if speaking.cut(reason, self._clock()):
             self.settle(speaking, cut=True)
+
+    def leave_off(self) -> bool:
+        """Lets an answer go that was sent as a whole to a listener who does not say how much was
+        played: it will be; whether there was one."""
+        speaking = self.speaking
+        if speaking is None or not speaking.playback.complete or speaking.stop_by is not None:
+            return False
+        if speaking.playback.reported is not None:
+            return False
+        self.settle(speaking, cut=False)
+        return True
 
     def report(self, reply: int, played: int, finished: bool, stopped: bool) -> None:
         """Takes the page's word on how much of a reply was played, in samples."""
@@ -113,6 +164,7 @@ class AgentTurns:
         speaking.answer.cancel()
         self._voicebox.settle(speaking.answer, None)
         self._history.take_back(turn.number)
+        self._history.release(speaking.turn)
         self._rebuild(self._voicebox.predictor)
         speaking.dropped()
         return turn
@@ -123,15 +175,18 @@ class AgentTurns:
         answer = speaking.answer
         num_heard = speaking.num_heard(self._clock()) if cut else speaking.playback.sent
         cut = cut and (num_heard < answer.num_samples or not answer.done)
-        record = self._enter(speaking, num_heard, cut) if num_heard else None
+        written = answer.silent and bool(answer.text)
+        record = self._enter(speaking, num_heard, cut) if num_heard or written else None
         samples = answer.samples(num_heard)
         self._voicebox.settle(answer, record, samples)
         if answer.error:
             self._notice("reply", answer.error)
         if record is None:
+            self._history.release(speaking.turn)
             speaking.dropped()
             return
-        record.manner = measure_manner(samples, self._history.manners(AGENT, speaking.voice))
+        if not written:
+            record.manner = measure_manner(samples, self._history.manners(AGENT, speaking.voice))
         self._emit({"type": "turn", "reply": answer.number, **record.public()})
 
     def _enter(self, speaking: Speaking, num_heard: int, cut: bool) -> TurnRecord:
@@ -139,7 +194,10 @@ class AgentTurns:
         record = TurnRecord(speaking.turn, AGENT, " ".join(answer.text.split()))
         record.voice, record.timings, record.words = speaking.voice, speaking.timings, answer.words
         self._history.add(record, answer.samples())
-        if cut:
+        record.typed = answer.silent
+        if cut and answer.silent:
+            record.cut = True
+        elif cut:
             self._history.heard_until(record.number, num_heard / SAMPLE_RATE)
         return record
 
@@ -149,6 +207,7 @@ class AgentTurns:
 
     def detach(self) -> None:
         """The listener is gone: what is being said ends here."""
+        self.asides.close()
         speaking = self.speaking
         if speaking is not None:
             speaking.answer.cancel()
@@ -163,3 +222,4 @@ class AgentTurns:
         turns = self._history.turns[-MAX_PAST_TURNS:]
         heard = [(one.who, one.text, self._history.sound(one)) for one in turns]
         self._voicebox.rebuild(heard, predictor)
+        self._stale = False

@@ -17,6 +17,7 @@ import numpy as np
 
 from app.history import TurnRecord
 from app.replies import SPACED, Responder, Said
+from app.tools import ToolCall
 from data.audio import SAMPLE_RATE
 from data.errors import RepError
 from data.limits import MAX_SPOKEN
@@ -67,17 +68,20 @@ class Answer:
         error: why it failed, or empty.
         done: no more sound will come.
         shortened: its text was cut off at a limit.
+        silent: it is to be read, and not spoken.
+        calls: of functions that it asks for.
         num_samples: made so far.
         asked_at, text_at, sound_at: clock readings of the request, first words and first sound.
     """
 
-    def __init__(self, number: int, clock: Callable[[], float]) -> None:
-        self.number = number
+    def __init__(self, number: int, clock: Callable[[], float], silent: bool = False) -> None:
+        self.number, self.silent = number, silent
         self.text = ""
         self._written = ""  # with controls
         self.error = ""
         self.done = False
         self.shortened = False
+        self.calls: tuple[ToolCall, ...] = ()
         self.num_samples = 0
         self.asked_at = clock()
         self.text_at: float | None = None
@@ -99,7 +103,8 @@ class Answer:
     @property
     def in_the_making(self) -> bool:
         """Whether sound is being made for it: not over, and not far enough ahead to wait."""
-        return not (self.done or self.cancelled or self._waiting >= _AHEAD_S * SAMPLE_RATE)
+        over = self.done or self.cancelled or self.silent
+        return not (over or self._waiting >= _AHEAD_S * SAMPLE_RATE)
 
     @property
     def words(self) -> list[tuple[str, float, float]]:
@@ -196,7 +201,6 @@ class Voicebox:
         self._dialogue: Any = speaker.open_dialogue(predictor, self._closed.is_set)
         # a daemon of our own: an executor's thread would hold up the end of the program
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._count = 0
         threading.Thread(target=self._work, daemon=True, name="voicebox").start()
 
     def hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
@@ -209,15 +213,11 @@ class Voicebox:
         self._submit(self._rebuild, list(turns), predictor)
 
     def answer(
-        self, responder: Responder, history: Sequence[Said], voice: Any, options: Any
+        self, number: int, responder: Responder, history: Sequence[Said], voice: Any, options: Any
     ) -> Answer:
         """Begins an answer to a history whose last turn has been heard; returns at once."""
-        self._count += 1
-        answer = Answer(self._count, self._clock)
-        pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        threading.Thread(
-            target=self._write, args=(answer, responder, list(history), pieces), daemon=True
-        ).start()
+        answer = Answer(number, self._clock)
+        pieces = begin_writing(answer, responder, history, lambda: self.wake())
         self._submit(self._speak, answer, pieces, voice, options)
         return answer
 
@@ -268,42 +268,6 @@ class Voicebox:
         for who, text, samples in turns:
             self._hear(who, text, samples)
 
-    def _write(
-        self,
-        answer: Answer,
-        responder: Responder,
-        history: list[Said],
-        pieces: "queue.SimpleQueue[str | None]",
-    ) -> None:
-        abort = None
-        try:
-            stream = responder.reply(history)
-            abort = getattr(stream, "abort", None)
-            if abort is not None:
-                answer.on_cancel(abort)
-            for piece in stream:
-                if answer.cancelled:
-                    break
-                # pieces of a script are sentences; those of a language model bring their spaces
-                spaced = piece if responder.name in SPACED or not answer.text else " " + piece
-                whole = answer.wrote(spaced, pieces)
-                self.wake()
-                if not whole:
-                    logger.warning("an answer was cut off after %d characters", MAX_SPOKEN)
-                    break
-            answer.shortened = answer.shortened or getattr(stream, "shortened", False)
-        except RepError as error:
-            if not answer.cancelled:
-                answer.error = str(error)
-        except Exception:
-            logger.exception("the responder failed")
-            answer.error = "the responder failed; the server's log says why"
-        finally:
-            if abort is not None:
-                abort()
-            pieces.put(None)
-            self.wake()
-
     def _speak(
         self, answer: Answer, pieces: "queue.SimpleQueue[str | None]", voice: Any, options: Any
     ) -> None:
@@ -334,6 +298,8 @@ class Voicebox:
 
     def _settle(self, answer: Answer, turn: TurnRecord | None, samples: np.ndarray | None) -> None:
         if answer.reply is None:
+            if turn is not None:  # it was written only
+                self._hear(turn.who, turn.text, None)
             return
         if turn is None or not turn.text:
             answer.reply.commit(0.0)
@@ -341,6 +307,63 @@ class Voicebox:
             self._hear(turn.who, turn.text, samples)
         else:
             answer.reply.commit()
+
+
+def begin_writing(
+    answer: Answer, responder: Responder, history: Sequence[Said], wake: Callable[[], None]
+) -> "queue.SimpleQueue[str | None]":
+    """Has an answer written in a thread of its own; returns where its words come, None last.
+
+    Args:
+        answer: that is over when it is written, if it is silent.
+        responder: who writes it.
+        history: what it answers.
+        wake: called when there is more of it.
+    """
+    pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    work = (answer, responder, list(history), pieces, wake)
+    threading.Thread(target=_write, args=work, daemon=True, name="writing").start()
+    return pieces
+
+
+def _write(
+    answer: Answer,
+    responder: Responder,
+    history: list[Said],
+    pieces: "queue.SimpleQueue[str | None]",
+    wake: Callable[[], None],
+) -> None:
+    abort = None
+    try:
+        stream = responder.reply(history)
+        abort = getattr(stream, "abort", None)
+        if abort is not None:
+            answer.on_cancel(abort)
+        for piece in stream:
+            if answer.cancelled:
+                break
+            # pieces of a script are sentences; those of a language model bring their spaces
+            spaced = piece if responder.name in SPACED or not answer.text else " " + piece
+            whole = answer.wrote(spaced, pieces)
+            wake()
+            if not whole:
+                logger.warning("an answer was cut off after %d characters", MAX_SPOKEN)
+                break
+        answer.shortened = answer.shortened or getattr(stream, "shortened", False)
+        if not answer.cancelled:
+            answer.calls = tuple(getattr(stream, "calls", ()))
+    except RepError as error:
+        if not answer.cancelled:
+            answer.error = str(error)
+    except Exception:
+        logger.exception("the responder failed")
+        answer.error = "the responder failed; the server's log says why"
+    finally:
+        if abort is not None:
+            abort()
+        pieces.put(None)
+        answer.done = answer.done or answer.silent
+        wake()
 
 
 def _pieces(pieces: "queue.SimpleQueue[str | None]", answer: Answer) -> Iterator[str]:

@@ -23,6 +23,10 @@ class Cast:
             return responder.briefed(settings.briefing)
         return responder
 
+    def begins(self, settings: SessionSettings) -> bool:
+        """Whether the responder can speak when nobody has spoken to it, as it was told to."""
+        return isinstance(self.responder(settings), TakesBriefing)
+
     def hears_sound(self, settings: SessionSettings) -> bool:
         """Whether the responder answers the sound, so that no words need be recognised."""
         return getattr(self.responder(settings), "hears_sound", False)

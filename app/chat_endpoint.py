@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from app.replies import CONTEXT_TOKENS, ENDPOINT, Briefing, Said, messages_of
+from app.tools import CallReader, ToolCall
 from data.errors import RepError
 from data.text import valid_text
 from models.text import answer_of
@@ -92,6 +93,7 @@ class ChatEndpoint:
             body["temperature"] = self._briefing.temperature
         if self._briefing.max_tokens is not None:
             body["max_tokens"] = self._briefing.max_tokens
+        body |= _tools(self._briefing)
         return ChatStream(self._client, self._url, body, self._limits, self._key)
 
     def close(self) -> None:
@@ -106,6 +108,7 @@ class ChatStream:
 
     Attributes:
         shortened: whether the endpoint ended the answer at its limit of tokens.
+        calls: of functions, that the answer asks for; all of them are there after its end.
     """
 
     def __init__(
@@ -117,6 +120,8 @@ class ChatStream:
         key: str,
     ) -> None:
         self.shortened = False
+        self.calls: tuple[ToolCall, ...] = ()
+        self._reader = CallReader()
         self._client, self._url, self._body = client, url, body
         self._limits, self._key = limits, key
         self._lock = threading.Lock()
@@ -166,7 +171,8 @@ class ChatStream:
             self._done.set()
         if self._aborted:  # of a body without a length the end looks like any other
             raise self._failure()
-        if not words:
+        self.calls = self._reader.calls()
+        if not words and not self.calls:
             raise RepError("the language model answered with nothing; try again")
 
     def _trace(self, event: str, info: dict[str, Any]) -> None:
@@ -256,12 +262,29 @@ class ChatStream:
                 if event.get("error"):
                     raise RepError(f"the language model failed: {_message(event['error'])}")
                 choice = (event.get("choices") or [{}])[0]
-                text = _text((choice.get("delta") or {}).get("content"))
+                delta = choice.get("delta") or {}
+                if delta.get("tool_calls") and "tools" in self._body:  # else nobody asked for them
+                    self._reader.push(delta["tool_calls"])
+                    self._postpone(self._limits.next_word_s)
+                text = _text(delta.get("content"))
                 self.shortened = self.shortened or choice.get("finish_reason") == "length"
             except (ValueError, RecursionError, AttributeError, LookupError, TypeError):
                 raise self._garbage(data) from None
             if text:
                 yield text
+
+
+def _tools(briefing: Briefing) -> dict[str, Any]:
+    """What a request says of functions; nothing where there are none, as some endpoints mind."""
+    if not briefing.tools:
+        return {}
+    choice: Any = briefing.tool_choice
+    if choice not in ("auto", "none", "required"):
+        choice = {"type": "function", "function": {"name": choice}}
+    said = {"tools": [tool.in_chat() for tool in briefing.tools], "tool_choice": choice}
+    if briefing.parallel_calls is not None:
+        said["parallel_tool_calls"] = briefing.parallel_calls
+    return said
 
 
 def _lines(response: httpx.Response) -> Iterator[str]:

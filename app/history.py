@@ -1,8 +1,9 @@
 """The one history of a conversation: its turns as they were heard, with their sound.
 
 What the page shows, what a responder reads, what the speech models remember and what can be
-downloaded are views of it. Audio lives in one unnamed temporary file, so an hour of talk costs no
-memory and nothing outlives the session.
+downloaded are views of it. Between the turns stands what only a language model reads: messages of
+the system, calls of functions and what came of them. Audio lives in one unnamed temporary file, so
+an hour of talk costs no memory and nothing outlives the session.
 """
 
 import io
@@ -20,7 +21,8 @@ import numpy as np
 
 from app.manner import Manner
 from app.names import names_in
-from app.replies import Said
+from app.replies import TOOL, Said
+from app.tools import ToolCall
 from data.audio import SAMPLE_RATE
 from data.audio.pcm import from_bytes, to_bytes
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
@@ -31,6 +33,9 @@ USER, AGENT = 0, 1
 _SHORTEST_S = 0.1
 _HISTORY_TURNS = 200
 _TURNS_WITH_NAMES = 6
+_MAX_NOTES = 1 << 20  # characters
+FIRST = -1
+"""The number after which the first entry stands."""
 
 
 @dataclass
@@ -82,6 +87,33 @@ class TurnRecord:
         }
 
 
+@dataclass(frozen=True)
+class Note:
+    """What is no turn, but is read by a language model; see `app.replies.Said`."""
+
+    number: int
+    who: int
+    text: str = ""
+    call: ToolCall | None = None
+    answers: str = ""
+
+    @property
+    def length(self) -> int:
+        """Characters."""
+        return len(self.text) + (len(self.call.arguments) if self.call else 0)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a turn will stand that is being spoken, or recognised."""
+
+    number: int
+    who: int
+
+
+Entry = TurnRecord | Note | Place
+
+
 class DialogueHistory:
     """Turns in order. Used from the server's loop and from the session's worker.
 
@@ -90,11 +122,11 @@ class DialogueHistory:
         max_turns: to keep; the oldest are dropped first.
 
     Attributes:
-        turns: oldest first; changed by `add`, `heard_until` and `take_back` alone.
+        entries: turns, notes and places, oldest first; changed by the methods alone.
     """
 
     def __init__(self, max_sound_s: float = 3600.0, max_turns: int = 1000) -> None:
-        self.turns: list[TurnRecord] = []
+        self.entries: list[Entry] = []
         self._next, self._max_turns = 0, max_turns
         self._most = int(max_sound_s * SAMPLE_RATE)
         self._held = 0
@@ -106,8 +138,69 @@ class DialogueHistory:
         self._next += 1
         return self._next - 1
 
+    @property
+    def turns(self) -> list[TurnRecord]:
+        """The turns, oldest first."""
+        return [one for one in self.entries if isinstance(one, TurnRecord)]
+
+    @property
+    def waiting(self) -> list[Entry]:
+        """What has come since the agent's last turn and wants an answer: turns of the user, and
+        what functions returned."""
+        found: list[Entry] = []
+        for entry in reversed(self.entries):
+            if entry.who == AGENT and not isinstance(entry, Note):
+                break
+            if entry.who in (USER, TOOL):
+                found.insert(0, entry)
+        return found
+
+    def place(self, entry: Entry, after: int | None = None) -> None:
+        """Puts an entry behind the one of the number `after`, behind all by default.
+
+        Raises:
+            InputError: there is none of that number, or no room.
+        """
+        with self._lock:
+            notes = [one.length for one in (*self.entries, entry) if isinstance(one, Note)]
+            if sum(notes) > _MAX_NOTES:
+                raise InputError(
+                    f"what the conversation holds beside its turns would have {sum(notes)} "
+                    f"characters; at most {_MAX_NOTES} are kept: delete some"
+                )
+            at = len(self.entries) if after is None else self._index(after) + 1
+            self.entries.insert(at, entry)
+            del self.entries[: -self._max_turns]
+
+    def release(self, number: int) -> None:
+        """No turn will come to a place after all; may be called for what has no place."""
+        with self._lock:
+            self.entries = [
+                one for one in self.entries if one.number != number or not isinstance(one, Place)
+            ]
+
+    def remove(self, number: int) -> Entry:
+        """Takes an entry out; raises InputError where there is none."""
+        with self._lock:
+            entry = self.entries.pop(self._index(number))
+            if isinstance(entry, TurnRecord) and self._is_last_sound(entry):
+                self._held = entry.offset
+            return entry
+
+    def _index(self, number: int) -> int:
+        if number == FIRST:
+            return -1
+        for at, entry in enumerate(self.entries):
+            if entry.number == number:
+                return at
+        raise InputError("there is no such item in the conversation, or no longer")
+
+    def _is_last_sound(self, record: TurnRecord) -> bool:
+        return bool(record.num_samples) and record.offset + record.num_samples == self._held
+
     def add(self, record: TurnRecord, samples: np.ndarray | None) -> TurnRecord:
-        """Appends a turn with its samples [T] at 24 kHz, or None for a typed one."""
+        """Puts a turn at its place, or behind all others, with its samples [T] at 24 kHz, or None
+        for a typed one."""
         with self._lock:
             if samples is not None and len(samples):
                 record.seconds = len(samples) / SAMPLE_RATE
@@ -116,38 +209,45 @@ class DialogueHistory:
                     self._file.seek(2 * self._held)
                     self._file.write(to_bytes(samples))
                     self._held += len(samples)
-            self.turns.append(record)
-            del self.turns[: -self._max_turns]
+            for at, entry in enumerate(self.entries):
+                if entry.number == record.number and isinstance(entry, Place):
+                    self.entries[at] = record
+                    break
+            else:
+                self.entries.append(record)
+            del self.entries[: -self._max_turns]
         return record
 
     def heard_until(self, number: int, played_s: float) -> TurnRecord:
         """Cuts a turn that was interrupted, in text and sound, where its listener stopped.
 
         Args:
-            number: of the last turn.
+            number: of the turn.
             played_s: seconds of it that were played.
         """
         with self._lock:
-            record = self.turns[-1]
-            assert record.number == number
-            record.intended = record.text
-            record.text = text_heard_until(record.text, record.words, played_s)
+            record = next(one for one in self.turns if one.number == number)
+            record.intended = record.intended or record.text
+            record.text = text_heard_until(record.intended, record.words, played_s)
             record.cut = True
             record.seconds = min(record.seconds, played_s)
             if record.num_samples:
+                is_last = self._is_last_sound(record)
                 record.num_samples = min(record.num_samples, round(played_s * SAMPLE_RATE))
-                self._held = record.offset + record.num_samples
+                if is_last:
+                    self._held = record.offset + record.num_samples
         return record
 
     def take_back(self, number: int) -> TurnRecord | None:
         """Removes the last turn if it has this number: it goes on after all."""
         with self._lock:
-            if not self.turns or self.turns[-1].number != number:
+            turns = self.turns
+            if not turns or turns[-1].number != number:
                 return None
-            record = self.turns.pop()
-            if record.num_samples:
-                self._held = record.offset
-            return record
+            self.entries.remove(turns[-1])
+            if self._is_last_sound(turns[-1]):
+                self._held = turns[-1].offset
+            return turns[-1]
 
     def find(self, number: int) -> TurnRecord | None:
         """The turn of this number."""
@@ -162,12 +262,19 @@ class DialogueHistory:
             content = self._file.read(2 * record.num_samples)
         return from_bytes(content)
 
-    def said(self) -> list[Said]:
-        """The last turns, as a responder reads them."""
-        return [
-            Said(one.who, one.text, one.manner, partial(self.sound, one))
-            for one in self.turns[-_HISTORY_TURNS:]
-        ]
+    def said(self, notes: bool = False) -> list[Said]:
+        """The last entries, as a responder reads them; `notes`: what is no turn among them."""
+        entries = [one for one in self.entries if notes or isinstance(one, TurnRecord)]
+        found = [self.as_said(one) for one in entries]
+        return [one for one in found if one is not None][-_HISTORY_TURNS:]
+
+    def as_said(self, entry: Entry) -> Said | None:
+        """An entry as a responder reads it; None for a place."""
+        if isinstance(entry, TurnRecord):
+            return Said(entry.who, entry.text, entry.manner, partial(self.sound, entry))
+        if isinstance(entry, Note):
+            return Said(entry.who, entry.text, call=entry.call, answers=entry.answers)
+        return None
 
     def names(self) -> tuple[str, ...]:
         """Names in the last turns that were written; those that were recognised may be wrong."""
@@ -209,7 +316,7 @@ class DialogueHistory:
         """Forgets everything."""
         with self._lock:
             self._file.close()
-            self.turns.clear()
+            self.entries.clear()
 
     def _turn(self, record: TurnRecord) -> Turn:
         samples = self.sound(record)

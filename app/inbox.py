@@ -4,8 +4,11 @@ Its size is limited, as all of it becomes the next turns of the conversation at 
 """
 
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from app.listening import Listening
+from app.replies import Said
 from app.settings import SessionSettings
 from data.errors import InputError
 from data.limits import MAX_TURN
@@ -14,15 +17,28 @@ _MAX_TYPED_ITEMS = 32
 _MAX_COMMITTED = 8
 
 
+@dataclass(frozen=True)
+class Asked:
+    """An answer that was asked for.
+
+    Attributes:
+        settings: of it.
+        history: that it answers; None for the conversation's own.
+    """
+
+    settings: SessionSettings
+    history: Sequence[Said] | None = None
+
+
 class Inbox:
     """Used by one session, from the server's loop.
 
     Attributes:
-        asked: settings of the answer that was asked for, or None.
+        asked: the answer that was asked for, or None.
     """
 
     def __init__(self) -> None:
-        self.asked: SessionSettings | None = None
+        self.asked: Asked | None = None
         self._typed: list[str] = []
         self._committed: deque[Listening] = deque()
 
@@ -40,16 +56,7 @@ class Inbox:
         Raises:
             InputError: there would be too much to answer at once.
         """
-        if len(self._typed) >= _MAX_TYPED_ITEMS:
-            raise InputError(
-                f"{_MAX_TYPED_ITEMS} messages wait for an answer already; ask for one first"
-            )
-        length = sum(len(one) + 1 for one in self._typed) + len(text)
-        if length > MAX_TURN:
-            raise InputError(
-                f"what waits for an answer would have {length} characters; at most {MAX_TURN} are "
-                "answered at once: ask for an answer first"
-            )
+        check_waiting([*self._typed, text])
         self._typed.append(text)
 
     def commit(self, turn: Listening) -> None:
@@ -75,10 +82,26 @@ class Inbox:
             return self._committed.popleft()
         return None
 
-    def clear(self) -> None:
-        """Forgets everything; nothing of it is recognised any more."""
+    def clear(self) -> list[int]:
+        """Forgets everything; nothing of it is recognised any more. The numbers of its turns."""
+        numbers = [turn.number for turn in self._committed]
         for turn in self._committed:
             turn.abort()
         self._committed.clear()
         self._typed.clear()
         self.asked = None
+        return numbers
+
+
+def check_waiting(texts: Sequence[str]) -> None:
+    """Raises InputError where these texts are more than is answered at once."""
+    if len(texts) > _MAX_TYPED_ITEMS:
+        raise InputError(
+            f"{_MAX_TYPED_ITEMS} messages wait for an answer already; ask for one first"
+        )
+    length = sum(len(one) + 1 for one in texts) - 1
+    if length > MAX_TURN:
+        raise InputError(
+            f"what waits for an answer would have {length} characters; at most {MAX_TURN} are "
+            "answered at once: ask for an answer first"
+        )

@@ -112,10 +112,19 @@ class RateLimit:
 
     def allows(self, amount: float, now: float) -> bool:
         """Whether `amount` more may come now; if so, it is counted."""
-        if self._at is not None:
-            self._level = max(0.0, self._level - (now - self._at) * self._per_s)
-        self._at = now
+        self._drain(now)
         if self._level + amount > self._burst:
             return False
         self._level += amount
         return True
+
+    def wait_s(self, amount: float, now: float) -> float:
+        """Counts `amount` more, and says after how many seconds it may come."""
+        self._drain(now)
+        self._level += amount
+        return max(0.0, (self._level - self._burst) / self._per_s)
+
+    def _drain(self, now: float) -> None:
+        if self._at is not None:
+            self._level = max(0.0, self._level - (now - self._at) * self._per_s)
+        self._at = now

@@ -5,11 +5,12 @@ The built-in responder is `app.scripted`; a language model answers through `app.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from app.manner import Manner
+from app.tools import NOT_RETURNED, Tool, ToolCall
 from data.errors import InputError
 from data.limits import MAX_CONTEXT_TURNS
 
@@ -21,10 +22,14 @@ INSTRUCTIONS = (
 )
 CONTEXT_TOKENS = 4096
 MAX_PROMPT = 4000
+_AGENT = 1
+_ROLES = ("user", "assistant", "system")
 _TOKENS_A_TURN = 6  # of its role and the marks around it
 ENDPOINT, SPEECH_TO_SPEECH = "endpoint", "speech-to-speech"
 SPACED = frozenset((ENDPOINT, SPEECH_TO_SPEECH))
 """Responders whose pieces bring their spaces; those of others are sentences."""
+SYSTEM, TOOL = 2, 3
+"""Who wrote what is no turn: the client's own instructions, and what came of a call."""
 
 
 def checked_prompt(text: str) -> str:
@@ -43,12 +48,18 @@ def checked_prompt(text: str) -> str:
 @dataclass(frozen=True)
 class Said:
     """A turn of the conversation: who (0 the user, 1 the agent), what, how it sounded, and what
-    gives its sound `[T]` at 24 kHz, or None for a turn without."""
+    gives its sound `[T]` at 24 kHz, or None for a turn without.
+
+    Only a responder that takes a briefing is given what is no turn: `SYSTEM` messages, calls of
+    functions by the agent, with a `call`, and what came of them, by `TOOL` to the id in `answers`.
+    """
 
     who: int
     text: str
     manner: Manner | None = None
     sound: Callable[[], np.ndarray | None] | None = field(default=None, compare=False)
+    call: ToolCall | None = None
+    answers: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,12 +71,18 @@ class Briefing:
         temperature: None leaves it to the responder.
         max_tokens: of an answer; None leaves it to the responder.
         system_prompt: in place of `INSTRUCTIONS`; empty leaves them.
+        tools: that may be called.
+        tool_choice: "auto", "none", "required", or the name of the one that must be called.
+        parallel_calls: whether several may be called at once; None leaves it to the model.
     """
 
     instructions: str = ""
     temperature: float | None = None
     max_tokens: int | None = None
     system_prompt: str = ""
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    parallel_calls: bool | None = None
 
 
 class Responder(Protocol):
@@ -99,7 +116,7 @@ def messages_of(
     history: Sequence[Said],
     briefing: Briefing | None = None,
     context_tokens: int = CONTEXT_TOKENS,
-) -> list[dict[str, str]]:
+) -> list[dict[str, Any]]:
     """The conversation as chat messages; the oldest turns are left out when it is long.
 
     Args:
@@ -111,16 +128,45 @@ def messages_of(
     prompt = briefing.system_prompt or INSTRUCTIONS
     told = f"{prompt}\n\n{briefing.instructions}" if briefing.instructions else prompt
     left = context_tokens - estimated_tokens(told)
-    messages: list[dict[str, str]] = []
+    kept: list[Said] = []
     for said in reversed(history[-MAX_CONTEXT_TURNS:]):
-        text = said.text or "(something that was not understood)"
-        if said.manner is not None and said.manner.word:
-            text += f" (said in a voice that sounds {said.manner.word})"
-        left -= estimated_tokens(text)
-        if left < 0 and messages:
+        left -= estimated_tokens(said.call.arguments if said.call else _words(said))
+        if left < 0 and kept:
             break
-        messages.append({"role": "assistant" if said.who else "user", "content": text})
-    return [{"role": "system", "content": told}, *reversed(messages)]
+        kept.append(said)
+    return [{"role": "system", "content": told}, *_chat(kept[::-1])]
+
+
+def _chat(history: Sequence[Said]) -> list[dict[str, Any]]:
+    """Chat messages. What came of a call follows it at once, wherever it was said: endpoints refuse
+    a call without an answer, and an answer without a call."""
+    returned = {said.answers: said.text for said in history if said.who == TOOL}
+    messages: list[dict[str, Any]] = []
+    calling = False  # the last message of the assistant may take further calls
+    for said in history:
+        if said.who == TOOL:
+            calling = False  # what is called next was asked for after it
+            continue
+        if said.call is None:
+            messages.append({"role": _ROLES[said.who], "content": _words(said)})
+            calling = said.who == _AGENT
+            continue
+        asked = [m for m in messages if m["role"] == "assistant"][-1:] if calling else []
+        if not asked:
+            asked = [{"role": "assistant", "content": None}]
+            messages += asked
+        asked[0].setdefault("tool_calls", []).append(said.call.in_chat())
+        answer = returned.get(said.call.id, NOT_RETURNED)
+        messages.append({"role": "tool", "tool_call_id": said.call.id, "content": answer})
+        calling = True
+    return messages
+
+
+def _words(said: Said) -> str:
+    text = said.text or "(something that was not understood)"
+    if said.manner is not None and said.manner.word:
+        text += f" (said in a voice that sounds {said.manner.word})"
+    return text
 
 
 def estimated_tokens(text: str) -> int:

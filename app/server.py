@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.access import Access, AccessSettings
 from app.api.admission import Admission, AdmissionSettings
+from app.api.client_secrets import ClientSecrets, client_secrets_router
 from app.api.conversation import conversation_router
 from app.api.errors import add_error_handlers
 from app.api.health import health_router
@@ -79,15 +80,20 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
 
     app = FastAPI(title="Repartee", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.hub = hub
-    app.include_router(health_router(hub))
-    app.include_router(conversation_router(hub))
-    app.include_router(realtime_router(hub))
-    app.include_router(speech_router(engines, admission))
-    app.include_router(speech_stream_router(engines, admission))
-    app.include_router(transcriptions_router(engines))
-    app.include_router(voices_router(engines))
-    app.include_router(voice_samples_router(engines, admission))
-    app.include_router(models_router(engines))
+    client_secrets = ClientSecrets()
+    for router in (
+        health_router(hub),
+        conversation_router(hub),
+        realtime_router(hub, client_secrets),
+        client_secrets_router(hub, client_secrets),
+        speech_router(engines, admission),
+        speech_stream_router(engines, admission),
+        transcriptions_router(engines),
+        voices_router(engines),
+        voice_samples_router(engines, admission),
+        models_router(engines),
+    ):
+        app.include_router(router)
     add_error_handlers(app)
     if settings.page:
         app.mount("/repartee", StaticFiles(directory=STATIC), name="repartee")
@@ -95,19 +101,30 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
         from app.ui.page import HEAD, build_page, theme  # brings Gradio, which `serve` needs not
 
         mount_page(app, build_page(engines), theme=theme(), head=HEAD)
-    app.add_middleware(Access, settings=settings.access, metrics=metrics)
-    if settings.access.origins:
+    _add_doors(app, settings.access, metrics, client_secrets)
+    return app
+
+
+def _add_doors(
+    app: FastAPI, access: AccessSettings, metrics: Metrics, client_secrets: ClientSecrets
+) -> None:
+    app.add_middleware(
+        Access,
+        settings=access,
+        metrics=metrics,
+        has_ticket=lambda scope: client_secrets.settings_of(scope) is not None,
+    )
+    if access.origins:
         # Outside the door: a browser asks whether it may send a token before it sends one.
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=settings.access.origins,
+            allow_origins=access.origins,
             allow_methods=("GET", "HEAD", "POST", "DELETE"),
             allow_headers=("*",),  # OpenAI's clients send a dozen of their own
             expose_headers=("Retry-After",),
             allow_private_network=True,  # the origins were named for that
         )
     app.add_middleware(SecurityHeaders)
-    return app
 
 
 async def _sweep(hub: Hub) -> None:

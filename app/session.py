@@ -7,7 +7,7 @@ All methods are called from one thread; recogniser, responder and speaker work i
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from app.agent_turns import AgentTurns
 from app.answering import AnySpeaker
 from app.barging import Barging
 from app.hearing import Heard, Sign
-from app.history import AGENT, USER, DialogueHistory, TurnRecord
+from app.history import USER, DialogueHistory, TurnRecord
+from app.inbox import Asked
+from app.items import Items
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
-from app.replies import Responder
+from app.replies import Responder, Said
 from app.settings import SessionSettings
 from app.speaking import Emit, Emitted, Sound, Speaking
 from app.turn_ending import TurnJudge
@@ -34,6 +36,10 @@ _UNHEARD_MS = 500  # voiced speech without a word is worth a question
 
 class Session:
     """See the module.
+
+    Attributes:
+        history: what was said.
+        items: what a client does beside taking part.
 
     Args:
         name: the session's secret id.
@@ -77,6 +83,7 @@ class Session:
             self._metrics,
         )
         self._user = UserTurns(settings.hearing, recognizer, self.history, self._tell, judge)
+        self.items = Items(self.history, self._agent, self._user, clock)
         self._barging = Barging(recognizer)
         self._active_at = clock()
 
@@ -116,27 +123,32 @@ class Session:
         """
         self._user.inbox.write(text)
         self._drop_listening()
-        self._ask(self.settings)
+        self.stop("typed")
+        self._ask(Asked(self.settings))
 
-    def add_text(self, text: str) -> None:
-        """Takes a typed message that is answered when `respond` asks for it; raises InputError."""
-        self._active_at = self._clock()
-        self._user.inbox.write(text)
-
-    def respond(self, settings: SessionSettings | None = None) -> None:
-        """Asks for an answer; one that is being spoken is cut.
+    def respond(
+        self, settings: SessionSettings | None = None, history: Sequence[Said] | None = None
+    ) -> None:
+        """Asks for an answer. One that is being spoken is cut when something was said since; what
+        functions returned waits for its end.
 
         Args:
             settings: of this answer; None for the session's.
+            history: that it answers; None for the conversation's own.
 
         Raises:
             InputError: everything has been answered, or is being answered.
         """
-        turns = self.history.turns
-        answered = self._speaking is not None or not turns or turns[-1].who == AGENT
-        if answered and not self._user.inbox and not self._user.recognising:
+        settings, inbox = settings or self.settings, self._user.inbox
+        waiting = self.history.waiting
+        is_new = bool(waiting or inbox or self._user.recognising or history is not None)
+        if not (self._agent.leave_off() or self._speaking is None or is_new):
+            raise InputError("an answer is being made; wait for its end, or cancel it")
+        if not is_new and not self._agent.cast.begins(settings):
             raise InputError("there is nothing to answer; create an item first, or speak")
-        self._ask(settings or self.settings)
+        if inbox or self._user.recognising or any(one.who == USER for one in waiting):
+            self.stop("typed")
+        self._ask(Asked(settings, history))
 
     def forget_speech(self) -> bool:
         """What the user is saying now shall be no turn; whether there was something."""
@@ -152,18 +164,6 @@ class Session:
         """Takes the page's word on how much of a reply was played, in samples."""
         self._agent.report(reply, played, finished, stopped)
         self.tick()
-
-    def truncate(self, reply: int, played: int) -> None:
-        """Cuts a reply where the listener stopped playing it, after so many samples.
-
-        Raises:
-            InputError: it is history already.
-        """
-        speaking = self._speaking
-        if speaking is None or speaking.answer.number != reply:
-            raise InputError("that item has been played to its end")
-        self.stop("truncated")
-        self.report(reply, played, finished=False, stopped=True)
 
     def measured(self, reply: int, first_audio_ms: float) -> None:
         """Takes the page's measurement: end of the user's speech to the first sample played."""
@@ -211,7 +211,7 @@ class Session:
         """The listener is gone: what is being said ends here, what was half said is forgotten."""
         self._drop_listening()
         self._agent.detach()
-        self._user.inbox.clear()
+        self._user.clear()
         self._emit = lambda _: None
 
     def attach(self, emit: Emit, wake: Callable[[], None]) -> None:
@@ -285,16 +285,16 @@ class Session:
         if asked is None or self._speaking is not None or self._user.recognising:
             return
         self._keep_typed()
-        if self.history.turns and self.history.turns[-1].who == USER:
+        is_new = asked.history is not None or self.history.waiting
+        if is_new or self._agent.cast.begins(asked.settings):
             self._answer(asked)
         else:  # what was to be answered turned out to be nothing
             self._user.inbox.asked = None
             self._notice("reply", "there was nothing to answer; say or type something")
 
-    def _ask(self, settings: SessionSettings) -> None:
+    def _ask(self, asked: Asked) -> None:
         self._active_at = self._clock()
-        self._user.inbox.asked = settings
-        self.stop("typed")
+        self._user.inbox.asked = asked
         self.tick()
 
     def _keep_typed(self) -> None:
@@ -306,11 +306,12 @@ class Session:
         assert turn.ended_at is not None
         error, text = turn.error, turn.partial
         if error is not None:
-            self._notice("recognition", str(error))
+            self._notice("recognition", str(error), turn=turn.number)
         recognition_s = self._clock() - turn.ended_at
         self._metrics.recognition.observe(recognition_s)
         unheard = error is not None or turn.voiced_ms < _UNHEARD_MS
         if not text and unheard and not (turn.wordless or turn.committed):
+            self.history.release(turn.number)
             self._emit({"type": "turn.dropped", "turn": turn.number})
             return
         self._keep_typed()
@@ -321,7 +322,7 @@ class Session:
         record.timings = dict(turn.timings)
         self._keep(record, samples, turn)
         if self.settings.detect_turns and self.settings.create_response:
-            self._answer(self._user.inbox.asked or self.settings, turn)
+            self._answer(self._user.inbox.asked or Asked(self.settings), turn)
 
     def _keep(self, record: TurnRecord, samples: np.ndarray | None, turn: Listening | None) -> None:
         """A turn of the user becomes history."""
@@ -330,7 +331,7 @@ class Session:
         if turn is not None:
             said["speech_end"] = turn.end  # on the listener's own count of samples
         self._emit({"type": "turn", **said})
-        self._agent.hear(record.text, samples)
+        self._agent.hear(USER, record.text, samples)
 
     # The agent's turn
 
@@ -338,9 +339,9 @@ class Session:
     def _speaking(self) -> Speaking | None:
         return self._agent.speaking
 
-    def _answer(self, settings: SessionSettings, turn: Listening | None = None) -> None:
+    def _answer(self, asked: Asked, turn: Listening | None = None) -> None:
         self._user.inbox.asked = None
-        self._agent.answer(settings, turn)
+        self._agent.answer(asked.settings, turn, asked.history)
 
     def _hears_sound(self) -> bool:
         return self._agent.cast.hears_sound(self.settings)
@@ -380,9 +381,9 @@ class Session:
             self._user.sent(out)
         self._emit(out)
 
-    def _notice(self, code: str, message: str) -> None:
+    def _notice(self, code: str, message: str, **fields: int) -> None:
         logger.warning("session %s: %s: %s", self.name[:6], code, message)
-        self._emit({"type": "notice", "code": code, "message": message})
+        self._emit({"type": "notice", "code": code, "message": message, **fields})
 
     def _tell_state(self) -> None:
         speaking = self._speaking

@@ -25,6 +25,7 @@ class SessionSettings:
             `Session.commit` ends them, and `Session.respond` asks for answers.
         create_response: whether the end of a detected turn asks for an answer.
         briefing: what the language model is told beside the conversation.
+        spoken: whether answers are spoken, or only written.
     """
 
     voice: str = ""
@@ -38,6 +39,7 @@ class SessionSettings:
     detect_turns: bool = True
     create_response: bool = True
     briefing: Briefing | None = None
+    spoken: bool = True
     hearing: HearingSettings = field(default_factory=HearingSettings)
 
     def __post_init__(self) -> None:

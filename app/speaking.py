@@ -1,7 +1,7 @@
 """The agent's turn from the request to the end of its playing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from app.answering import Answer
 from app.listening import Listening
 from app.metrics import Metrics
 from app.playback import Playback
+from app.tools import ToolCall
 from data.audio import SAMPLE_RATE
 
 DUCK_GAIN = 0.25
@@ -41,6 +42,8 @@ class Speaking:
         voice: the name of the voice that speaks it.
         replied_to: the user's spoken turn, or None after a typed one.
         stop_by: when cut, the time until which the page's report is awaited.
+        calls: of functions, that the listener was told of, each with its number in the
+            conversation.
         timings: measured milliseconds: the parts of the wait for the first sound, one after the
             other (silence, recognition, words, speech).
     """
@@ -57,24 +60,39 @@ class Speaking:
         self.answer, self.turn, self.voice, self.replied_to = answer, turn, voice, replied_to
         self.playback = Playback()
         self.stop_by: float | None = None
+        self.calls: list[tuple[int, ToolCall]] = []
         self.timings: dict[str, float] = {}
         self._emit, self._metrics = emit, metrics
         metrics.answers.add(answer)
         self._shown = ""
         self._num_words = 0  # whose times the listener knows
         self._ducked = False
+        self._reason = "interrupted"
+
+    def tell_calls(self, number: Callable[[], int]) -> bool:
+        """Tells, once, which functions are to be called; `number` gives each call its own."""
+        if self.calls or not self.answer.calls:
+            return False
+        self._tell_text()  # which comes first, and is whole
+        self.calls = [(number(), call) for call in self.answer.calls]
+        self._tell("reply.calls", calls=[{"turn": at, **asdict(call)} for at, call in self.calls])
+        return True
+
+    def _tell_text(self) -> None:
+        if self.answer.text != self._shown:
+            self._shown = self.answer.text
+            self._tell("reply.text", text=self._shown)
 
     def tick(self, now: float) -> bool:
         """Sends what is due; True when the reply is over and can be settled."""
         answer, playback = self.answer, self.playback
         if self.stop_by is not None:
             return now >= self.stop_by
-        if answer.text != self._shown:
-            self._shown = answer.text
-            self._tell("reply.text", text=answer.text)
+        done = answer.done  # read before the text, which is whole then
+        self._tell_text()
         self._send(now)
         self._time_words()
-        if answer.done and not answer.waiting and not playback.complete:
+        if done and not answer.waiting and not playback.complete:
             playback.complete = True
             self._sent()
         return playback.complete and (playback.over(now) or not playback.begun)
@@ -95,8 +113,9 @@ class Speaking:
     def cut(self, reason: str, now: float) -> bool:
         """Ends it here; True when there is nothing to wait for, since nothing was sent."""
         self.answer.cancel()
+        self._reason = reason
         self.stop_by = now + _STOP_REPORT_S
-        if self.playback.begun:
+        if self.playback.begun or (self.answer.silent and self.answer.text):
             self._tell("stop", fade_ms=FADE_MS, reason=reason)
         return not self.playback.begun
 
@@ -106,8 +125,8 @@ class Speaking:
         return self.playback.position(now) if reported is None else reported
 
     def dropped(self) -> None:
-        """Tells the page that nothing of it was heard."""
-        self._tell("reply.dropped")
+        """Tells the listener that nothing of it was heard."""
+        self._tell("reply.dropped", turn=self.turn, reason=self._reason)
 
     def _send(self, now: float) -> None:
         playback, answer = self.playback, self.answer
@@ -151,8 +170,10 @@ class Speaking:
         if answer.num_samples:
             self._metrics.rtf.observe(answer.busy_s * SAMPLE_RATE / answer.num_samples)
         words = [[word, start, end] for word, start, end in answer.words]
-        cut_off = {"incomplete": True} if answer.shortened else {}
-        self._tell("reply.sent", samples=self.playback.sent, words=words, **cut_off)
+        how: dict[str, Any] = {"incomplete": True} if answer.shortened else {}
+        if answer.error:
+            how["error"] = answer.error
+        self._tell("reply.sent", samples=self.playback.sent, words=words, **how)
 
     def _tell(self, kind: str, **fields: Any) -> None:
         self._emit({"type": kind, "reply": self.answer.number, **fields})

@@ -4,7 +4,7 @@ import numpy as np
 
 from app.echo import EchoCanceller
 from app.hearing import MAX_TURN_S, SEMANTIC, Ears, Heard, HearingSettings, Memory
-from app.history import DialogueHistory
+from app.history import USER, DialogueHistory, Place
 from app.inbox import Inbox
 from app.level import Leveller
 from app.listening import Listening
@@ -45,7 +45,8 @@ class UserTurns:
     ) -> None:
         self.current: Listening | None = None
         self.inbox = Inbox()
-        self._recognizer, self._history, self._emit = recognizer, history, emit
+        self.history = history
+        self._recognizer, self._emit = recognizer, emit
         self._judge = judge
         self._asked_ms: list[int] = []  # silences of this pause at which the judge is still asked
         self.restart(hearing)
@@ -85,6 +86,9 @@ class UserTurns:
         """Speech has begun; a turn that had just ended goes on if its text is not there yet."""
         if self.current is not None and self.current.ended_at is not None:
             self.current.reopen()
+            self.current.shown = ""
+            self.history.release(self.current.number)
+            self._emit({"type": "turn.reopened", "turn": self.current.number})
             return
         prefix = self.ears.settings.prefix_ms * SAMPLE_RATE // 1000
         self.current = self._opened(max(0, heard.at - prefix), wordless)
@@ -152,6 +156,7 @@ class UserTurns:
             self.drop()
             return False
         turn.ended_at = now
+        self._told_end(turn)
         turn.timings["silence_ms"] = (self.ears.num_samples - heard.at) * 1000 / SAMPLE_RATE
         return True
 
@@ -162,8 +167,19 @@ class UserTurns:
         if turn is None:
             return False
         turn.abort()
+        self.history.release(turn.number)
         self._emit({"type": "turn.dropped", "turn": turn.number})
         return True
+
+    def _told_end(self, turn: Listening) -> None:
+        """The turn has its place in the conversation before its words are known."""
+        self.history.place(Place(turn.number, USER))
+        self._emit({"type": "speech.ended", "turn": turn.number, "at": turn.end})
+
+    def clear(self) -> None:
+        """Nothing waits for an answer any more."""
+        for number in self.inbox.clear():
+            self.history.release(number)
 
     def collect(self, samples: np.ndarray, wordless: bool) -> None:
         """Takes sound [n] of a turn that `commit` will end.
@@ -195,8 +211,25 @@ class UserTurns:
             raise InputError("no speech has been heard; append some sound first")
         self.inbox.commit(turn)
         turn.commit(self.ears.num_samples, now)
+        self._told_end(turn)
         self.current = None
         self.ears.forget()
+
+    def take_sound(self, samples: np.ndarray, number: int, now: float) -> None:
+        """A turn whose sound [n] came as a whole, and has its place in the conversation.
+
+        Raises:
+            InputError: it is too long, or too many wait to be recognised.
+        """
+        seconds = len(samples) / SAMPLE_RATE
+        if not 0 < seconds <= MAX_TURN_S:
+            raise InputError(f"the sound lasts {seconds:.1f} s; up to {MAX_TURN_S} s are accepted")
+        memory = Memory(seconds + 1)
+        memory.push(samples)
+        turn = Listening(number, 0, self._recognizer, memory, self.history.names())
+        self.inbox.commit(turn)
+        turn.feed(len(samples))
+        turn.commit(len(samples), now)
 
     def tell_partial(self) -> None:
         """Tells the words so far, where there are new ones."""
@@ -222,7 +255,7 @@ class UserTurns:
 
     def _opened(self, start: int, wordless: bool) -> Listening:
         recognizer = NoRecognizer() if wordless else self._recognizer
-        names, number = self._history.names(), self._history.number()
+        names, number = self.history.names(), self.history.number()
         turn = Listening(number, start, recognizer, self._memory, names)
         turn.wordless = wordless
         return turn

@@ -47,6 +47,7 @@ class Channel:
         socket: accepted.
         encode: what is sent for something that the session emits.
         park: whether a session whose listener is gone waits for another.
+        sound_rate: how fast sound may come, in seconds.
 
     Attributes:
         session: once it is opened.
@@ -59,6 +60,7 @@ class Channel:
         socket: WebSocket,
         encode: Callable[[Emitted], Iterable[Encoded]],
         park: bool,
+        sound_rate: RateLimit | None = None,
     ) -> None:
         self.hub = hub
         self.session: Session | None = None
@@ -70,7 +72,7 @@ class Channel:
         self._sending_since: float | None = None
         # Real time and a half, and a whole turn at once: a recording, or what piled up on a machine
         # that stood still.
-        self._sound_rate = RateLimit(1.5, float(MAX_TURN_S))
+        self._sound_rate = sound_rate or RateLimit(1.5, float(MAX_TURN_S))
         self._message_rate = RateLimit(40.0, 200.0)
 
     async def run(self, read: Callable[[], Awaitable[None]]) -> None:
@@ -126,11 +128,24 @@ class Channel:
             ) from None
         return self.session, resumed
 
-    def hear(self, samples: np.ndarray) -> None:
-        """The listener's sound [n] at 24 kHz; raises ProtocolError when it comes too fast."""
+    def sound_wait_s(self, num_samples: int) -> float:
+        """Counts sound that came, and says how long it has to wait until it is in time."""
+        return self._sound_rate.wait_s(num_samples / SAMPLE_RATE, time.monotonic())
+
+    def hear(self, samples: np.ndarray, in_time: bool = False) -> None:
+        """The listener's sound [n] at 24 kHz.
+
+        Args:
+            samples: the sound.
+            in_time: whether it has been waited for by `sound_wait_s`.
+
+        Raises:
+            ProtocolError: it comes too fast.
+        """
         if self.session is None:
             raise ProtocolError("not_started", "the first message must be 'start'")
-        if not self._sound_rate.allows(len(samples) / SAMPLE_RATE, time.monotonic()):
+        seconds = len(samples) / SAMPLE_RATE
+        if not in_time and not self._sound_rate.allows(seconds, time.monotonic()):
             raise ProtocolError("too_fast", "sound comes faster than real time", True)
         try:
             self.session.hear(samples)

@@ -1,9 +1,11 @@
 """`WS /v1/realtime`: the same conversation in the words of OpenAI's realtime interface.
 
-Sound travels in base64, 24 kHz 16-bit PCM or G.711. Turns end by silence (`server_vad`) and are
-answered by themselves, or the client commits them and asks for responses.
+Sound travels in base64, 24 kHz 16-bit PCM or G.711. Turns end by silence (`server_vad`) or by how
+they sound (`semantic_vad`) and are answered by themselves, or the client commits them and asks for
+responses.
 """
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Callable
@@ -13,21 +15,32 @@ from fastapi import APIRouter, WebSocket
 
 from app.api.audio_formats import SoundReader
 from app.api.channel import Channel, accept
+from app.api.client_secrets import ClientSecrets
 from app.api.realtime_events import Events
-from app.api.realtime_objects import beta_session_object, session_object
-from app.api.realtime_settings import RealtimeSettings, for_response, updated
-from app.hearing import SERVER
+from app.api.realtime_items import (
+    MAX_NAME,
+    described,
+    entry_of,
+    read_input,
+    read_item,
+    samples_of,
+    sound_of,
+)
+from app.api.realtime_objects import beta_session_object, item_object, session_object
+from app.api.realtime_settings import first_settings, for_response, updated
+from app.history import AGENT, FIRST
 from app.hub import Hub
-from app.protocol import SAMPLE_RATE, ProtocolError, read_object
+from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit, read_object
 from app.session import Session
-from app.settings import with_settings
 from data.errors import InputError
-from data.limits import MAX_TYPED
 
 _SUBPROTOCOL = "realtime"
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 _SOUND_COSTS = 0.05  # of a message
-_MAX_NAME = 200  # characters of what a client calls an event or an item
+_A_MESSAGE = 1 << 18  # characters that cost as much as a message does
+_PIECE = SAMPLE_RATE // 2  # samples that are heard before others have their turn
+_SOUND_RATE, _AHEAD_S = 3.0, 120.0  # times real time, and seconds at once
+_ITEM = ("item_id",)
 
 # The fields of each event, beside its type and its own name.
 _FIELDS = {
@@ -36,26 +49,28 @@ _FIELDS = {
     "input_audio_buffer.commit": (),
     "input_audio_buffer.clear": (),
     "conversation.item.create": ("item", "previous_item_id"),
-    "conversation.item.truncate": ("item_id", "content_index", "audio_end_ms"),
+    "conversation.item.retrieve": _ITEM,
+    "conversation.item.truncate": (*_ITEM, "content_index", "audio_end_ms"),
+    "conversation.item.delete": _ITEM,
     "response.create": ("response",),
     "response.cancel": ("response_id",),
 }
 
 
-def realtime_router(hub: Hub) -> APIRouter:
+def realtime_router(hub: Hub, client_secrets: ClientSecrets) -> APIRouter:
     """`WS /v1/realtime`."""
     router = APIRouter()
 
     @router.websocket("/v1/realtime")
     async def converse(socket: WebSocket) -> None:
         await accept(socket, _SUBPROTOCOL, _BETA_SUBPROTOCOL)
-        # as OpenAI's: a client that wants semantic_vad asks for it
-        settings = with_settings(hub.settings.session, detection=SERVER)
-        model = socket.query_params.get("model", "")
-        if model in hub.engines.speaker.predictors:  # any other is told in `session.created`
-            settings = with_settings(settings, predictor=model)
-        events = Events(RealtimeSettings(settings), _wants_beta(socket))
-        channel = Channel(hub, socket, events.encode, park=False)
+        settings = client_secrets.settings_of(socket.scope)
+        if settings is None:
+            query = socket.query_params
+            settings = first_settings(hub, query.get("model", ""), query.get("intent", ""))
+        events = Events(settings, _wants_beta(socket))
+        rate = RateLimit(_SOUND_RATE, _AHEAD_S)
+        channel = Channel(hub, socket, events.encode, park=False, sound_rate=rate)
         await channel.run(lambda: _Client(channel, events).read())
 
     return router
@@ -79,11 +94,12 @@ class _Client:
         self._tell("session.created", session=self._described())
         handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._update,
-            "input_audio_buffer.append": self._append,
             "input_audio_buffer.commit": self._commit,
             "input_audio_buffer.clear": self._clear,
             "conversation.item.create": self._create,
+            "conversation.item.retrieve": self._retrieve,
             "conversation.item.truncate": self._truncate,
+            "conversation.item.delete": self._delete,
             "response.create": self._respond,
             "response.cancel": self._cancel,
         }
@@ -93,7 +109,11 @@ class _Client:
             try:
                 event = _event(content)
                 event_id = _optional_name(event, "event_id")
-                handlers[_kind(event)](event)
+                kind = _kind(event)
+                if kind == "input_audio_buffer.append":
+                    await self._append(event)
+                else:
+                    handlers[kind](event)
             except ProtocolError as error:
                 self._channel.refuse(error, event_id)
 
@@ -112,20 +132,24 @@ class _Client:
         self._session.adjust(settings.session)
         self._tell("session.updated", session=self._described())
 
-    def _append(self, event: dict[str, Any]) -> None:
+    async def _append(self, event: dict[str, Any]) -> None:
+        """Takes sound, as fast as it comes; what is far ahead of time is taken later, and so are
+        the events behind it."""
         try:
             content = base64.b64decode(_field(event, "audio", str), validate=True)
         except (binascii.Error, ValueError):
             raise ProtocolError("bad_sound", "audio is not base64", param="audio") from None
-        self._hear(self._reader.read(content))
-
-    def _hear(self, samples: Any) -> None:
-        if len(samples):
-            self._channel.hear(samples)
+        samples = self._reader.read(content)
+        for at in range(0, len(samples), _PIECE):
+            piece = samples[at : at + _PIECE]
+            await asyncio.sleep(self._channel.sound_wait_s(len(piece)))
+            self._channel.hear(piece, in_time=True)
 
     def _commit(self, _: dict[str, Any]) -> None:
         """The turn ends here."""
-        self._hear(self._reader.flush())
+        rest = self._reader.flush()
+        if len(rest):
+            self._channel.hear(rest, in_time=True)
         try:
             self._session.commit()
         except InputError as error:
@@ -137,20 +161,68 @@ class _Client:
             self._tell("input_audio_buffer.cleared")
 
     def _create(self, event: dict[str, Any]) -> None:
-        _check_place(event.get("previous_item_id"), self._events.last_item)
-        text, name = _typed_item(_field(event, "item", dict))
+        item = read_item(_field(event, "item", dict))
+        after, known, items = self._after(event), self._events.known, self._session.items
+        if item.id is not None and known.number(item.id) is not None:
+            message = f"there is an item {item.id!r:.60} already"
+            raise ProtocolError("item_exists", message, param="item.id")
+        sound = sound_of(item, "item")
         try:
-            self._session.add_text(text)
+            if sound is not None:
+                samples = samples_of(sound, self._events.settings.input_format)
+                number = items.place_sound(samples, after)
+            else:
+                number = self._session.history.number()
+                items.place(entry_of(item, number, "item"), after)
         except InputError as error:
             raise ProtocolError("out_of_range", str(error), param="item") from None
-        for kind, fields in self._events.typed_item(text, name):
-            self._tell(kind, **fields)
+        known.call(number, item.id)
+        content = {"type": "input_audio", "transcript": None}
+        shown = item_object(known.name(number), "user", content)
+        if sound is None:
+            shown = self._described_item(number)
+        placed = {"number": number, "after": after, "item": shown, "is_sound": sound is not None}
+        self._channel.emit({"type": "item.placed", **placed})
+
+    def _after(self, event: dict[str, Any]) -> int | None:
+        """The number of the entry behind which an item is to stand; None: behind all."""
+        name = _optional_name(event, "previous_item_id")
+        if name is None or name == "root":
+            return None if name is None else FIRST
+        return self._number(name, "previous_item_id")
+
+    def _number(self, name: str, param: str = "item_id") -> int:
+        """The number of an item that is in the conversation."""
+        number = self._events.known.number(name)
+        if number is None or self._session.items.find(number) is None:
+            message = f"there is no item {name!r:.60} in the conversation, or no longer"
+            raise ProtocolError("item_not_found", message, param=param)
+        return number
+
+    def _described_item(self, number: int) -> dict[str, Any]:
+        entry, settings = self._session.items.find(number), self._events.settings
+        assert entry is not None
+        is_agent = entry.who == AGENT
+        kind = settings.output_format if is_agent else settings.input_format
+        name, history = self._events.known.name(number), self._session.history
+        return described(entry, name, history, kind, settings.transcribe)
+
+    def _retrieve(self, event: dict[str, Any]) -> None:
+        number = self._number(_field(event, "item_id", str))
+        self._tell("conversation.item.retrieved", item=self._described_item(number))
+
+    def _delete(self, event: dict[str, Any]) -> None:
+        number = self._number(_field(event, "item_id", str))
+        try:
+            self._session.items.delete(number)
+        except InputError as error:
+            raise ProtocolError("out_of_range", str(error), param="item_id") from None
+        self._channel.emit({"type": "item.deleted", "number": number})
 
     def _truncate(self, event: dict[str, Any]) -> None:
         """The client has stopped playing: what it did not play is not history."""
-        reply = self._events.reply_of(_field(event, "item_id", str))
-        if reply is None:
-            raise ProtocolError("out_of_range", "there is no such item", param="item_id")
+        name = _field(event, "item_id", str)
+        number = self._number(name)
         if event.get("content_index") not in (None, 0):
             message = "items have one part, with content_index 0"
             raise ProtocolError("out_of_range", message, param="content_index")
@@ -159,25 +231,43 @@ class _Client:
             message = f"audio_end_ms is {played_ms}; give the milliseconds that were played"
             raise ProtocolError("out_of_range", message, param="audio_end_ms")
         try:
-            self._session.truncate(reply, played_ms * SAMPLE_RATE // 1000)
+            cut = self._session.items.truncate(number, played_ms * SAMPLE_RATE // 1000)
         except InputError as error:
             raise ProtocolError("out_of_range", str(error), param="item_id") from None
+        self._session.tick()
+        if cut is not None:  # else it is told by the session
+            where = {"item_id": name, "content_index": 0, "audio_end_ms": played_ms}
+            self._tell("conversation.item.truncated", **where)
 
     def _respond(self, event: dict[str, Any]) -> None:
-        given = event.get("response")
-        settings = self._events.settings
+        given, settings = event.get("response"), self._events.settings
+        if settings.kind == "transcription":
+            message = "a transcription session has no responses; connect without intent"
+            raise ProtocolError("unsupported", message, param="type")
+        history = None
         if given is not None:
             given = _typed(given, dict, "response")
             settings = for_response(settings, given, self._channel.hub.engines)
+            if settings.input is not None:
+                entries, known = self._session.history, self._events.known
+                history = read_input(settings.input, entries, known, "response.input")
+        responses = self._events.responses
         try:
-            self._session.respond(settings.session)
+            if settings.aside:
+                reply = self._session.items.answer_aside(settings.session, history)
+                responses.metadata_of[reply] = settings.metadata
+                return
+            self._session.respond(settings.session, history)
         except InputError as error:
             raise ProtocolError("nothing_to_answer", str(error)) from None
-        self._events.asked_metadata = settings.metadata
+        responses.asked_metadata = settings.metadata
 
     def _cancel(self, event: dict[str, Any]) -> None:
-        name = _optional_name(event, "response_id")
-        if not self._session.answering or (name is not None and not self._events.is_open(name)):
+        name, items = _optional_name(event, "response_id"), self._session.items
+        reply = self._events.responses.reply_of(name) if name is not None else None
+        if reply is not None and items.cancel_aside(reply):
+            return
+        if not self._session.answering or (name is not None and reply is None):
             message = "there is no such response to cancel" if name else "nothing is being answered"
             raise ProtocolError("response_cancel_not_active", message, param="response_id")
         self._session.stop()
@@ -191,7 +281,11 @@ class _Client:
 
 
 def _cost(content: str | bytes) -> float:
-    return _SOUND_COSTS if "input_audio_buffer.append" in str(content[:200]) else 1.0
+    """Sound is limited by its length; an item may come back with its sound."""
+    start = str(content[:200])
+    if "input_audio_buffer.append" in start:
+        return _SOUND_COSTS + len(content) / _A_MESSAGE
+    return (10.0 if "item.retrieve" in start else 1.0) + len(content) / (_A_MESSAGE / 16)
 
 
 def _event(content: str | bytes) -> dict[str, Any]:
@@ -226,45 +320,11 @@ def _field(event: dict[str, Any], name: str, kind: type) -> Any:
     return _typed(event.get(name), kind, name)
 
 
-def _optional_name(event: dict[str, Any], field: str, prefix: str = "") -> str | None:
+def _optional_name(event: dict[str, Any], field: str) -> str | None:
     value = event.get(field)
     if value is None:
         return None
-    if len(_typed(value, str, prefix + field)) > _MAX_NAME:
-        message = f"{prefix}{field} has {len(value)} characters; at most {_MAX_NAME} are accepted"
-        raise ProtocolError("out_of_range", message, param=prefix + field)
+    if len(_typed(value, str, field)) > MAX_NAME:
+        message = f"{field} has {len(value)} characters; at most {MAX_NAME} are accepted"
+        raise ProtocolError("out_of_range", message, param=field)
     return value
-
-
-def _check_place(previous: Any, last: str | None) -> None:
-    if previous not in (None, last or "root"):
-        message = (
-            f"previous_item_id is {previous!r:.60}; items are added at the end of the "
-            f"conversation here, after {last or 'root'!r}; leave it out"
-        )
-        raise ProtocolError("unsupported", message, param="previous_item_id")
-
-
-def _typed_item(item: dict[str, Any]) -> tuple[str, str | None]:
-    """The text of an item, and the client's name for it."""
-    for name in item:
-        if name not in ("id", "object", "type", "status", "role", "content"):
-            message = f"an item has no field {name!r:.60} here"
-            raise ProtocolError("unknown_parameter", message, param=f"item.{name:.60}")
-    for name, wanted in (("type", "message"), ("role", "user")):
-        if item.get(name) != wanted:
-            message = f"item.{name} is {item.get(name)!r:.60}; only {wanted!r} is taken"
-            raise ProtocolError("wrong_type", message, param=f"item.{name}")
-    parts = _typed(item.get("content"), list, "item.content")
-    texts = []
-    for index, part in enumerate(parts):
-        param = f"item.content[{index}]"
-        if _typed(part, dict, param).get("type") not in ("input_text", "text"):
-            message = f"{param}.type is {part.get('type')!r:.60}; only 'input_text' is taken"
-            raise ProtocolError("unsupported", message, param=f"{param}.type")
-        texts.append(_typed(part.get("text"), str, f"{param}.text"))
-    text = " ".join(" ".join(texts).split())
-    if not 1 <= len(text) <= MAX_TYPED:
-        message = f"the item has {len(text)} characters; 1 to {MAX_TYPED} are accepted"
-        raise ProtocolError("out_of_range", message, param="item.content")
-    return text, _optional_name(item, "id", "item.")

@@ -24,6 +24,7 @@ from app.protocol import SAMPLE_RATE, ProtocolError
 from data.limits import MAX_INSTRUCTIONS
 
 MAX_OUTPUT_TOKENS = 4096
+MAX_TOOLS = 128
 _G711_HZ = 8_000
 
 
@@ -57,13 +58,29 @@ def _only(*allowed: Any) -> AfterValidator:
 
 
 def _spoken(kinds: list[str]) -> list[str]:
-    if "audio" not in kinds or set(kinds) - {"audio", "text"}:
-        raise _unsupported("answers are always spoken; ask for 'audio', if you like with 'text'")
+    if not kinds or set(kinds) - {"audio", "text"}:
+        raise _unsupported("answers are spoken, by 'audio', or written, by 'text' alone")
     return kinds
 
 
 def _or_inf(value: Any, limited: Any) -> Any:
     return value if value == "inf" else limited(value)
+
+
+def _chosen(value: Any) -> Any:
+    """ "auto", "none" or "required", or the name in `{"type": "function", "name": name}`."""
+    if not isinstance(value, dict):
+        if isinstance(value, str) and value not in ("auto", "none", "required"):
+            raise _unsupported("known are 'auto', 'none', 'required', and a function by its name")
+        return value
+    name = value.get("name")
+    if (
+        value.get("type") != "function"
+        or not isinstance(name, str)
+        or set(value) - {"type", "name"}
+    ):
+        raise _unsupported('a function is {"type": "function", "name": its name}')
+    return name
 
 
 def _named(value: Any) -> Any:
@@ -130,6 +147,15 @@ class TurnDetection(Fields):
     idle_timeout_ms: Annotated[Any, _only()] = None
 
 
+class FunctionTool(Fields):
+    """A function that the model may call."""
+
+    type: Literal["function"]
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    description: Annotated[str, Field(max_length=MAX_INSTRUCTIONS)] | None = None
+    parameters: dict[str, Any] | None = None
+
+
 class _Input(Fields):
     format: _Format | None = None
     noise_reduction: Annotated[Any, _only()] = None
@@ -168,9 +194,10 @@ class _Spoken(Fields):
     }
     output_modalities: Annotated[list[str], AfterValidator(_spoken)] | None = None
     instructions: _Instructions | None = None
-    tools: Annotated[Any, _only([])] = None
-    tool_choice: Annotated[Any, _only("auto", "none")] = None
-    parallel_tool_calls: Annotated[Any, _only(True, False)] = None  # there are none
+    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
+    tool_choice: Annotated[str, BeforeValidator(_chosen)] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: Annotated[Any, _only()] = None
     temperature: Annotated[_Finite, Field(ge=0, le=2)] | None = None
     max_output_tokens: Annotated[_Count, WrapValidator(_or_inf)] | None = None
     prompt: Annotated[Any, _only()] = None
@@ -186,8 +213,8 @@ class SessionFields(_Spoken):
         "input_audio_noise_reduction": "audio.input.noise_reduction",
         "turn_detection": "audio.input.turn_detection",
     }
-    type: Annotated[Any, _only("realtime")] = None
-    object: Annotated[Any, _only("realtime.session")] = None
+    type: Annotated[Any, _only("realtime", "transcription")] = None
+    object: Annotated[Any, _only("realtime.session", "realtime.transcription_session")] = None
     model: str | None = None
     tracing: Annotated[Any, _only("auto")] = (
         None  # nothing is traced here, as `session.updated` says
@@ -200,8 +227,8 @@ class SessionFields(_Spoken):
 class ResponseFields(_Spoken):
     """Of `response.create`."""
 
-    conversation: Annotated[Any, _only("auto")] = None
-    input: Annotated[Any, _only()] = None
+    conversation: Annotated[Any, _only("auto", "none")] = None
+    input: list[Any] | None = None
     metadata: Annotated[_Metadata, Field(max_length=16)] | None = None
     audio: _Said | None = None
 

@@ -1,5 +1,6 @@
 """Objects of OpenAI's realtime interface (sessions, items, responses), and the beta's forms."""
 
+from dataclasses import replace
 from typing import Any
 
 from app.api.audio_formats import PCM, public_format
@@ -7,6 +8,7 @@ from app.api.realtime_settings import RealtimeSettings
 from app.hearing import SEMANTIC, SERVER
 from app.hub import Engines
 from app.replies import Briefing
+from app.tools import Tool
 
 _BETA_FORMATS = {PCM: "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
 _BETA_KINDS = {
@@ -15,7 +17,10 @@ _BETA_KINDS = {
     "response.output_audio.done": "response.audio.done",
     "response.output_audio_transcript.delta": "response.audio_transcript.delta",
     "response.output_audio_transcript.done": "response.audio_transcript.done",
+    "response.output_text.delta": "response.text.delta",
+    "response.output_text.done": "response.text.done",
 }
+_BETA_PARTS = {"output_audio": "audio", "output_text": "text"}
 _NOT_IN_BETA = ("conversation.item.done",)
 
 
@@ -31,26 +36,34 @@ def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> d
     briefing = session.briefing or Briefing()
     voices, predictors = engines.speaker.voices, engines.speaker.predictors
     transcription = {"model": engines.recognizer.name} if settings.transcribe else None
+    hearing = {
+        "format": public_format(settings.input_format),
+        "transcription": transcription,
+        "noise_reduction": None,
+        "turn_detection": _turn_detection(settings),
+    }
+    if settings.kind != "realtime":
+        return {
+            "type": settings.kind,
+            "object": "realtime.transcription_session",
+            "id": name,
+            "audio": {"input": hearing},
+        }
     return {
         "type": "realtime",
         "object": "realtime.session",
         "id": name,
         "model": session.predictor or predictors[0],
-        "output_modalities": ["audio"],
+        "output_modalities": ["audio" if session.spoken else "text"],
         "instructions": briefing.instructions,
-        "tools": [],
-        "tool_choice": "auto",
+        "tools": [_tool_object(tool) for tool in briefing.tools],
+        "tool_choice": _choice(briefing.tool_choice),
         "max_output_tokens": briefing.max_tokens or "inf",
         "tracing": None,
         "truncation": "auto",
         "prompt": None,
         "audio": {
-            "input": {
-                "format": public_format(settings.input_format),
-                "transcription": transcription,
-                "noise_reduction": None,
-                "turn_detection": _turn_detection(settings),
-            },
+            "input": hearing,
             "output": {
                 "format": public_format(settings.output_format),
                 "voice": session.voice or next(iter(voices)),
@@ -62,12 +75,12 @@ def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> d
 
 def beta_session_object(name: str, settings: RealtimeSettings, engines: Engines) -> dict[str, Any]:
     """The same in the form of the beta interface."""
-    found = session_object(name, settings, engines)
+    found = session_object(name, replace(settings, kind="realtime"), engines)
     sound, briefing = found["audio"], settings.session.briefing or Briefing()
     kept = ("object", "id", "model", "instructions", "tools", "tool_choice", "tracing")
     return {
         **{name: found[name] for name in kept},
-        "modalities": ["text", "audio"],
+        "modalities": ["text", "audio"] if settings.session.spoken else ["text"],
         "voice": sound["output"]["voice"],
         "speed": sound["output"]["speed"],
         "input_audio_format": _BETA_FORMATS[settings.input_format],
@@ -78,6 +91,17 @@ def beta_session_object(name: str, settings: RealtimeSettings, engines: Engines)
         "temperature": briefing.temperature,
         "max_response_output_tokens": found["max_output_tokens"],
     }
+
+
+def _tool_object(tool: Tool) -> dict[str, Any]:
+    function = {"type": "function", "name": tool.name, "parameters": tool.parameters}
+    return {**function, "description": tool.description} if tool.description else function
+
+
+def _choice(choice: str) -> str | dict[str, str]:
+    if choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "name": choice}
 
 
 def _turn_detection(settings: RealtimeSettings) -> dict[str, Any] | None:
@@ -144,6 +168,6 @@ def _content_in_beta(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     inner = {name: _content_in_beta(one) for name, one in value.items()}
-    if inner.get("type") == "output_audio":
-        inner["type"] = "audio"
+    if inner.get("type") in _BETA_PARTS:
+        inner["type"] = _BETA_PARTS[inner["type"]]
     return inner

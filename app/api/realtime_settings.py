@@ -8,6 +8,7 @@ from typing import Any
 from app.api.audio_formats import FORMATS, PCM
 from app.api.choosing import changed
 from app.api.realtime_fields import (
+    FunctionTool,
     Given,
     ResponseFields,
     SessionFields,
@@ -17,11 +18,14 @@ from app.api.realtime_fields import (
 )
 from app.cast import Cast
 from app.hearing import SEMANTIC, SERVER
-from app.hub import Engines
+from app.hub import Engines, Hub
 from app.protocol import ProtocolError
 from app.replies import Briefing, TakesBriefing
-from app.settings import SessionSettings
+from app.settings import SessionSettings, with_settings
+from app.tools import Tool
 
+TRANSCRIPTION = "transcription"
+_OF_TRANSCRIPTION = ("type", "object", "include")
 _QUIETEST_DBFS, _LOUDEST_DBFS = -85.0, -45.0  # of speech at threshold 0 and 1; -65 at 0.5
 _TRANSCRIBERS = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 _LANGUAGES = ("en", "en-us", "en-gb", "english")
@@ -36,7 +40,10 @@ class RealtimeSettings:
         input_format, output_format: of sound; see `app.api.audio_formats`.
         threshold: of voice activity, 0 (takes much for speech) to 1 (takes little).
         transcribe: whether the client is told the words that were recognised.
+        kind: "realtime", or "transcription" for a session that hears and never answers.
         metadata: of one response, for the client's own use; it comes back in that response.
+        aside: whether that response stays out of the conversation.
+        input: items that it answers, as the client wrote them; None for the conversation.
     """
 
     session: SessionSettings
@@ -44,7 +51,28 @@ class RealtimeSettings:
     output_format: str = PCM
     threshold: float = 0.5
     transcribe: bool = True
+    kind: str = "realtime"
     metadata: dict[str, str] | None = None
+    aside: bool = False
+    input: list[Any] | None = None
+
+
+def first_settings(hub: Hub, model: str, intent: str) -> RealtimeSettings:
+    """Settings of a session that begins.
+
+    Args:
+        hub: whose defaults hold.
+        model: that the client named; if it is no predictor `session.created` tells it another.
+        intent: "transcription", or any other for a conversation.
+    """
+    # as OpenAI's: a client that wants semantic_vad asks for it
+    settings = with_settings(hub.settings.session, detection=SERVER)
+    if model in hub.engines.speaker.predictors:
+        settings = with_settings(settings, predictor=model)
+    if intent == TRANSCRIPTION:
+        settings = with_settings(settings, create_response=False)
+        return RealtimeSettings(settings, kind=TRANSCRIPTION)
+    return RealtimeSettings(settings)
 
 
 def updated(
@@ -56,7 +84,23 @@ def updated(
         ProtocolError: a field is unknown, or cannot be honoured; `param` names it.
     """
     fields = read_fields(SessionFields, given, "session")
+    kind = next((value for path, value, _ in fields if path == "type"), settings.kind)
+    if kind != settings.kind and settings.kind == TRANSCRIPTION:
+        raise _unsupported("session.type", "this is a transcription session; open another")
+    if kind == TRANSCRIPTION:
+        settings = _only_hearing(settings, fields)
     return _Update(settings, engines).apply(fields)
+
+
+def _only_hearing(settings: RealtimeSettings, fields: list[Given]) -> RealtimeSettings:
+    """Settings of a transcription session; raises ProtocolError for fields that it has not."""
+    for path, value, param in fields:
+        if path not in _OF_TRANSCRIPTION and not path.startswith("audio.input."):
+            raise _unsupported(param, "a transcription session never answers")
+        if path.endswith(".transcription") and value is None:
+            raise _unsupported(param, "a transcription session tells the words")
+    session = replace(settings.session, create_response=False)
+    return replace(settings, kind=TRANSCRIPTION, session=session)
 
 
 def for_response(
@@ -81,6 +125,7 @@ class _Update:
             field = _HONOURED.get(path)
             if field is not None:
                 field(self, value, param)
+        self.check_tool_choice(fields)
         return self.settings
 
     def change(self, param: str, **changes: Any) -> None:
@@ -135,6 +180,46 @@ class _Update:
     def speed(self, value: float, param: str) -> None:
         self.change(param, rate=value)
 
+    def tools(self, asked: list[FunctionTool], param: str) -> None:
+        names = [tool.name for tool in asked]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            message = f"{param} has two functions {twice!r:.60}"
+            raise ProtocolError("invalid_value", message, param=param)
+        found = (Tool(tool.name, tool.description or "", tool.parameters or {}) for tool in asked)
+        self.brief(param, tools=tuple(found))
+
+    def tool_choice(self, choice: str, param: str) -> None:
+        self.brief(param, tool_choice=choice)
+
+    def parallel_calls(self, allowed: bool, param: str) -> None:
+        briefing = self.settings.session.briefing or Briefing()
+        if briefing.tools:  # else it says nothing
+            self.brief(param, parallel_calls=allowed)
+
+    def check_tool_choice(self, fields: list[Given]) -> None:
+        """A function that must be called is one of those that can be."""
+        briefing = self.settings.session.briefing or Briefing()
+        choice, names = briefing.tool_choice, [tool.name for tool in briefing.tools]
+        if choice in ("auto", "none") or choice in names or (choice == "required" and names):
+            return
+        param = next((one.param for one in fields if "tool" in one.path), "session.tool_choice")
+        known = ", ".join(names) or "none at all"
+        raise ProtocolError(
+            "invalid_value",
+            f"{param}: {choice!r:.60} is no function; there is {known}",
+            param=param,
+        )
+
+    def modalities(self, kinds: list[str], param: str) -> None:
+        session = replace(self.settings.session, spoken="audio" in kinds)
+        self.settings = replace(self.settings, session=session)
+
+    def conversation(self, which: str, param: str) -> None:
+        self.settings = replace(self.settings, aside=which == "none")
+
+    def input(self, items: list[Any], param: str) -> None:
+        self.settings = replace(self.settings, input=items)
+
     def metadata(self, pairs: dict[str, str], param: str) -> None:
         self.settings = replace(self.settings, metadata=pairs)
 
@@ -185,6 +270,12 @@ def _unsupported(param: str, why: str) -> ProtocolError:
 _HONOURED: dict[str, Callable[[_Update, Any, str], None]] = {
     "model": _Update.model,
     "instructions": _Update.instructions,
+    "tools": _Update.tools,
+    "tool_choice": _Update.tool_choice,
+    "parallel_tool_calls": _Update.parallel_calls,
+    "output_modalities": _Update.modalities,
+    "conversation": _Update.conversation,
+    "input": _Update.input,
     "temperature": _Update.temperature,
     "max_output_tokens": _Update.max_tokens,
     "metadata": _Update.metadata,

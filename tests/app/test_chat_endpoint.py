@@ -294,7 +294,7 @@ class Heard:
     def begin(self) -> Answer:
         voice = next(iter(FakeSpeaker().voices.values()))
         options = SessionSettings().speak_options()
-        return self.voicebox.answer(self._chat, [Said(0, "hi")], voice, options)
+        return self.voicebox.answer(1, self._chat, [Said(0, "hi")], voice, options)
 
 
 @pytest.mark.parametrize(

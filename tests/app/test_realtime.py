@@ -174,9 +174,9 @@ def test_what_is_wrong_is_said_and_the_conversation_goes_on() -> None:
             ({"type": "input_audio_buffer.append", "audio": "AA=="}, "bad_sound"),
             ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty"),
             ({"type": "conversation.item.create", "item": {"type": "message", "role": "system"}},
-             "wrong_type"),
+             "missing_required_parameter"),
             ({"type": "conversation.item.truncate", "item_id": "x", "audio_end_ms": 1},
-             "out_of_range"),
+             "item_not_found"),
             ({"type": "response.create"}, "nothing_to_answer"),
         ]  # fmt: skip
         for message, code in cases:

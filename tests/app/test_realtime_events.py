@@ -176,20 +176,32 @@ def test_words_are_not_told_where_they_are_not_wanted() -> None:
 TEXT = [{"type": "input_text", "text": "hi"}]
 MESSAGE = {"type": "message", "role": "user", "content": TEXT}
 ODD: list[tuple[dict[str, Any], str, str | None]] = [
-    ({"type": "conversation.item.create", "item": {**MESSAGE, "role": "system"}}, "wrong_type",
+    ({"type": "conversation.item.create", "item": {**MESSAGE, "role": "tool"}}, "unsupported",
      "item.role"),
-    ({"type": "conversation.item.create", "item": {**MESSAGE, "type": "function_call"}},
+    ({"type": "conversation.item.create", "item": {**MESSAGE, "type": "mcp_call"}},
+     "unsupported", "item.type"),
+    ({"type": "conversation.item.create", "item": {"role": "user", "content": TEXT}},
      "wrong_type", "item.type"),
+    ({"type": "conversation.item.create", "item": {**MESSAGE, "role": "assistant"}},
+     "unsupported", "item.content[0].type"),
+    ({"type": "conversation.item.create", "item": {"type": "function_call", "name": "f"}},
+     "missing_required_parameter", "item.arguments"),
+    ({"type": "conversation.item.create",
+      "item": {"type": "function_call_output", "call_id": "c", "output": {"a": 1}}},
+     "wrong_type", "item.output"),
     ({"type": "conversation.item.create", "item": {**MESSAGE, "content": "hi"}}, "wrong_type",
      "item.content"),
     ({"type": "conversation.item.create", "item": {**MESSAGE, "content": [3]}}, "wrong_type",
      "item.content[0]"),
     ({"type": "conversation.item.create",
-      "item": {**MESSAGE, "content": [*TEXT, {"type": "input_image", "image_url": "x"}]}},
+      "item": {**MESSAGE, "content": [*TEXT, {"type": "input_image", "text": "x"}]}},
      "unsupported", "item.content[1].type"),
     ({"type": "conversation.item.create",
-      "item": {**MESSAGE, "content": [{"type": "input_audio", "audio": "AAAA"}]}},
-     "unsupported", "item.content[0].type"),
+      "item": {**MESSAGE, "content": [*TEXT, {"type": "input_audio", "audio": "AAAA"}]}},
+     "unsupported", "item.content"),
+    ({"type": "conversation.item.create",
+      "item": {**MESSAGE, "content": [{"type": "input_audio", "audio": "%"}]}},
+     "bad_sound", "item.content[0].audio"),
     ({"type": "conversation.item.create",
       "item": {**MESSAGE, "content": [{"type": "input_text", "text": None}]}},
      "wrong_type", "item.content[0].text"),
@@ -202,10 +214,12 @@ ODD: list[tuple[dict[str, Any], str, str | None]] = [
     ({"type": "conversation.item.create", "item": {**MESSAGE, "name": "x"}}, "unknown_parameter",
      "item.name"),
     ({"type": "conversation.item.create", "item": MESSAGE, "previous_item_id": "gone"},
-     "unsupported", "previous_item_id"),
+     "item_not_found", "previous_item_id"),
     ({"type": "conversation.item.create"}, "wrong_type", "item"),
-    ({"type": "conversation.item.delete", "item_id": "x"}, "unknown_type", "type"),
-    ({"type": "conversation.item.truncate", "item_id": "x", "audio_end_ms": 1}, "out_of_range",
+    ({"type": "conversation.item.delete", "item_id": "x"}, "item_not_found", "item_id"),
+    ({"type": "conversation.item.retrieve", "item_id": "x"}, "item_not_found", "item_id"),
+    ({"type": "conversation.item.retrieve"}, "wrong_type", "item_id"),
+    ({"type": "conversation.item.truncate", "item_id": "x", "audio_end_ms": 1}, "item_not_found",
      "item_id"),
     ({"type": "session.update", "session": [1]}, "wrong_type", "session"),
     ({"type": "session.update", "session": {"audio": {"output": {"voice": "\udc00x"}}}},
@@ -217,8 +231,13 @@ ODD: list[tuple[dict[str, Any], str, str | None]] = [
     ({"type": "input_audio_buffer.append", "audio": "AAAA", "rate": 1}, "unknown_parameter",
      "rate"),
     ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty", None),
-    ({"type": "response.create", "response": {"modalities": ["text"]}}, "unsupported",
+    ({"type": "response.create", "response": {"modalities": ["video"]}}, "unsupported",
      "response.modalities"),
+    ({"type": "response.create", "response": {"conversation": "none"}}, "nothing_to_answer", None),
+    ({"type": "response.create", "response": {"input": [{"type": "item_reference", "id": "x"}]}},
+     "out_of_range", "response.input[0].id"),
+    ({"type": "response.create", "response": {"input": [MESSAGE, 3]}}, "wrong_type",
+     "response.input[1]"),
     ({"type": "response.create", "response": 3}, "wrong_type", "response"),
     ({"type": "response.create", "response": None}, "nothing_to_answer", None),
     ({"type": "response.cancel"}, "response_cancel_not_active", "response_id"),
@@ -342,9 +361,11 @@ def test_what_was_played_to_its_end_is_not_cut_in_what_follows() -> None:
         client.until("response.output_audio.delta")
         item = {"item_id": first, "content_index": 0, "audio_end_ms": 100}
         client.send("conversation.item.truncate", **item)
-        assert client.until("error")["error"]["param"] == "item_id"
+        while client.until("conversation.item.truncated")["audio_end_ms"] != 100:
+            pass
         session = next(iter(app.state.hub._live.values()))[0]
         assert session.answering and second
+        assert session.history.turns[1].text == "one"
 
 
 def test_too_many_errors_end_the_connection() -> None:

@@ -1,0 +1,86 @@
+"""`POST /v1/realtime/client_secrets`: keys that open realtime sessions for a while, each with
+settings of its own, so that a page need not hold the server's token."""
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.access import keys_of
+from app.api.errors import ApiError
+from app.api.realtime_objects import session_object
+from app.api.realtime_settings import RealtimeSettings, first_settings, updated
+from app.hub import Hub
+from app.protocol import ProtocolError
+
+_PREFIX = "ek_"
+_MOST = 1000
+_PATHS = ("/v1/realtime", "/v1/realtime/calls")
+
+
+class ClientSecrets:
+    """The keys that were given out. In memory: they end with the server.
+
+    Args:
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._given: OrderedDict[str, tuple[float, RealtimeSettings]] = OrderedDict()
+
+    def make(self, settings: RealtimeSettings, seconds: int) -> tuple[str, int]:
+        """A new key, and the time at which it expires. Of too many the oldest are forgotten."""
+        key, expires_at = _PREFIX + secrets.token_urlsafe(24), int(self._clock()) + seconds
+        self._given[key] = (expires_at, settings)
+        while len(self._given) > _MOST:
+            self._given.popitem(last=False)
+        return key, expires_at
+
+    def settings_of(self, scope: Any) -> RealtimeSettings | None:
+        """What a request's key stands for; None if it has none of ours, or an old one."""
+        now = self._clock()
+        for key in keys_of(scope) if scope["path"] in _PATHS else ():
+            expires_at, settings = self._given.get(key, (0.0, None))
+            if now < expires_at:
+                return settings
+        return None
+
+
+class _ExpiresAfter(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    anchor: Literal["created_at"] = "created_at"
+    seconds: Annotated[int, Field(ge=10, le=7200)] = 600
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    expires_after: _ExpiresAfter | None = None
+    session: dict[str, Any] | None = None
+
+
+def client_secrets_router(hub: Hub, given: ClientSecrets) -> APIRouter:
+    """The route that makes keys, kept in `given`."""
+    router = APIRouter()
+
+    @router.post("/v1/realtime/client_secrets")
+    async def make(asked: _Asked) -> dict[str, Any]:
+        session = asked.session or {}
+        intent = "transcription" if session.get("type") == "transcription" else ""
+        try:
+            settings = updated(first_settings(hub, "", intent), session, hub.engines)
+        except ProtocolError as error:
+            raise ApiError(str(error), code=error.code, param=error.param) from None
+        seconds = (asked.expires_after or _ExpiresAfter()).seconds
+        key, expires_at = given.make(settings, seconds)
+        name = f"sess_{secrets.token_hex(12)}"
+        shown = session_object(name, settings, hub.engines)
+        return {"value": key, "expires_at": expires_at, "session": shown}
+
+    return router

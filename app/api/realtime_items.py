@@ -1,0 +1,251 @@
+"""Items that a client writes: messages of all roles, calls of functions and what came of them."""
+
+import base64
+import binascii
+import uuid
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, TypeAdapter
+
+from app.api.audio_formats import SoundReader, SoundWriter
+from app.api.realtime_known import KnownItems
+from app.api.realtime_objects import item_object
+from app.api.realtime_parsing import Strict, parsed
+from app.history import AGENT, DialogueHistory, Entry, Note, TurnRecord
+from app.protocol import ProtocolError
+from app.replies import SYSTEM, TOOL, Said
+from app.tools import MAX_ARGUMENTS, ToolCall
+from data.limits import MAX_CONTEXT, MAX_CONTEXT_TURNS, MAX_INSTRUCTIONS, MAX_SPOKEN, MAX_TYPED
+
+MAX_NAME = 200
+"""Characters of what a client calls an event or an item."""
+_ROLES = {"user": 0, "assistant": AGENT, "system": SYSTEM}
+_LIMITS = {"user": MAX_TYPED, "assistant": MAX_SPOKEN, "system": MAX_INSTRUCTIONS}
+_WORDS = {
+    "user": ("input_text", "text"),
+    "assistant": ("output_text", "text", "output_audio", "audio"),
+    "system": ("input_text", "text"),
+}
+_Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+
+
+class _Item(Strict):
+    id: _Name | None = None
+    object: Literal["realtime.item"] | None = None
+    status: Literal["completed", "incomplete", "in_progress"] | None = None
+
+
+class Part(Strict):
+    """Of a message's content."""
+
+    type: str
+    text: str | None = None
+    transcript: str | None = None
+    audio: str | None = None
+
+
+class Message(_Item):
+    """Of the user, the assistant or the system."""
+
+    type: Literal["message"]
+    role: Literal["user", "assistant", "system"]
+    content: Annotated[list[Part], Field(max_length=64)]
+
+
+class FunctionCall(_Item):
+    """By the assistant."""
+
+    type: Literal["function_call"]
+    name: _Name
+    arguments: Annotated[str, Field(max_length=MAX_ARGUMENTS)]
+    call_id: _Name | None = None
+
+
+class FunctionOutput(_Item):
+    """What came of a call."""
+
+    type: Literal["function_call_output"]
+    call_id: _Name
+    output: Annotated[str, Field(max_length=MAX_INSTRUCTIONS)]
+
+
+class Reference(Strict):
+    """To an item of the conversation."""
+
+    type: Literal["item_reference"]
+    id: _Name
+
+
+Item = Message | FunctionCall | FunctionOutput
+_ITEM: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="type")])
+_INPUT: TypeAdapter[Item | Reference] = TypeAdapter(
+    Annotated[Item | Reference, Field(discriminator="type")]
+)
+
+
+def read_item(given: Any, param: str = "item") -> Item:
+    """An item of `conversation.item.create`; raises ProtocolError."""
+    return parsed(_ITEM, given, param, tagged=True)
+
+
+def read_input(
+    given: list[Any], history: DialogueHistory, known: KnownItems, param: str
+) -> list[Said]:
+    """`input` of a response: items, and references to some of the conversation.
+
+    Raises:
+        ProtocolError: one has another form, or there are too many.
+    """
+    if len(given) > MAX_CONTEXT_TURNS:
+        message = f"{param} has {len(given)} items; at most {MAX_CONTEXT_TURNS} are accepted"
+        raise ProtocolError("out_of_range", message, param=param)
+    found = []
+    for at, one in enumerate(given):
+        place = f"{param}[{at}]"
+        item = parsed(_INPUT, one, place, tagged=True)
+        if isinstance(item, Reference):
+            number = known.number(item.id)
+            entry = next((e for e in history.entries if e.number == number), None)
+        else:
+            if sound_of(item, place) is not None:
+                raise ProtocolError(
+                    "unsupported",
+                    f"{place} has sound; create it in the conversation and refer to it by "
+                    "item_reference",
+                    param=f"{place}.content",
+                )
+            entry = entry_of(item, 0, place, MAX_CONTEXT)
+        said = history.as_said(entry) if entry is not None else None
+        if said is None:
+            raise ProtocolError("out_of_range", f"{place}: no such item", param=f"{place}.id")
+        found.append(said)
+    length = sum(len(said.text) for said in found)
+    if length > MAX_CONTEXT:
+        message = f"{param} has {length} characters; at most {MAX_CONTEXT} are accepted"
+        raise ProtocolError("out_of_range", message, param=param)
+    return found
+
+
+def sound_of(item: Item, param: str) -> bytes | None:
+    """The sound of a user's item; None where it has words.
+
+    Raises:
+        ProtocolError: it is not base64, or has words beside it.
+    """
+    if not isinstance(item, Message) or item.role != "user":
+        return None
+    if not any(part.type == "input_audio" for part in item.content):
+        return None
+    if len(item.content) > 1:
+        message = f"{param}.content has sound and more; create an item for each"
+        raise ProtocolError("unsupported", message, param=f"{param}.content")
+    where = f"{param}.content[0].audio"
+    try:
+        return base64.b64decode(item.content[0].audio or "", validate=True)
+    except (binascii.Error, ValueError):
+        raise ProtocolError("bad_sound", f"{where} is not base64", param=where) from None
+
+
+def entry_of(item: Item, number: int, param: str, most: int | None = None) -> TurnRecord | Note:
+    """An item as an entry of the history, of that number.
+
+    Raises:
+        ProtocolError: it has parts of another kind, no words, or more than `most` characters.
+    """
+    if isinstance(item, FunctionCall):
+        call_id = item.call_id or f"call_{uuid.uuid4().hex[:20]}"
+        return Note(number, AGENT, call=ToolCall(call_id, item.name, item.arguments))
+    if isinstance(item, FunctionOutput):
+        return Note(number, TOOL, item.output, answers=item.call_id)
+    texts = [
+        _text(part, item.role, f"{param}.content[{at}]") for at, part in enumerate(item.content)
+    ]
+    joined = " ".join(texts) if item.role == "system" else " ".join(" ".join(texts).split())
+    most = most or _LIMITS[item.role]
+    if not 1 <= len(joined) <= most:
+        message = f"the item has {len(joined)} characters; 1 to {most} are accepted"
+        raise ProtocolError("out_of_range", message, param=f"{param}.content")
+    if item.role == "system":
+        return Note(number, SYSTEM, joined)
+    return TurnRecord(number, _ROLES[item.role], joined, typed=True)
+
+
+def _text(part: Part, role: str, param: str) -> str:
+    if part.type not in _WORDS[role]:
+        known = " or ".join(repr(one) for one in _WORDS[role] if one not in ("text", "audio"))
+        message = f"{param}.type is {part.type!r:.60}; of the {role} {known} is taken"
+        raise ProtocolError("unsupported", message, param=f"{param}.type")
+    field = "transcript" if "audio" in part.type else "text"
+    if part.audio:
+        message = f"{param}.audio cannot be taken from the {role}; give its words"
+        raise ProtocolError("unsupported", message, param=f"{param}.audio")
+    text = getattr(part, field)
+    if text is None:
+        message = f"{param}.{field} is None; str is expected"
+        raise ProtocolError("wrong_type", message, param=f"{param}.{field}")
+    return text
+
+
+def samples_of(content: bytes, kind: str) -> np.ndarray:
+    """The samples [n] at 24 kHz of an item's sound; raises ProtocolError."""
+    reader = SoundReader(kind)
+    return np.concatenate([reader.read(content), reader.flush()])
+
+
+def described(
+    entry: Entry, name: str, history: DialogueHistory, kind: str, transcribe: bool
+) -> dict[str, Any]:
+    """An entry of the history as an item, with its sound where it has some.
+
+    Args:
+        entry: of the history.
+        name: of the item.
+        history: that holds its sound.
+        kind: of the sound; see `app.api.audio_formats`.
+        transcribe: whether the client is told the user's words.
+    """
+    if isinstance(entry, Note):
+        return note_object(entry, name)
+    role = "assistant" if entry.who == AGENT else "user"
+    if not isinstance(entry, TurnRecord):
+        return item_object(name, role, None)
+    if entry.typed:
+        text = {"type": "output_text" if entry.who else "input_text", "text": entry.text}
+        return item_object(name, role, text)
+    words = entry.text if entry.who or transcribe else None
+    content = {"type": "output_audio" if entry.who else "input_audio", "transcript": words}
+    samples = history.sound(entry)
+    if samples is not None:
+        writer = SoundWriter(kind)
+        sound = writer.write(samples) + writer.flush()
+        content["audio"] = base64.b64encode(sound).decode()
+    return item_object(name, role, content)
+
+
+def note_object(note: Note, name: str) -> dict[str, Any]:
+    """A note as an item."""
+    if note.call is not None:
+        return call_object(name, note.call)
+    if note.who == TOOL:
+        shape = {"id": name, "object": "realtime.item", "status": "completed"}
+        return {
+            **shape,
+            "type": "function_call_output",
+            "call_id": note.answers,
+            "output": note.text,
+        }
+    return item_object(name, "system", {"type": "input_text", "text": note.text})
+
+
+def call_object(name: str, call: ToolCall, status: str = "completed") -> dict[str, Any]:
+    """The call of a function as an item."""
+    return {
+        "id": name,
+        "object": "realtime.item",
+        "type": "function_call",
+        "status": status,
+        "name": call.name,
+        "call_id": call.id,
+        "arguments": call.arguments if status == "completed" else "",
+    }

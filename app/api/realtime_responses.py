@@ -1,0 +1,204 @@
+"""The agent's answers in the events of OpenAI's realtime interface."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.api.audio_formats import SoundWriter
+from app.api.realtime_items import call_object
+from app.api.realtime_known import KnownItems
+from app.api.realtime_objects import item_object, response_object
+from app.speaking import Sound
+from app.tools import ToolCall
+
+Event = tuple[str, dict[str, Any]]
+
+
+@dataclass
+class _Response:
+    """One that is open.
+
+    Attributes:
+        number: of what it says, among the entries of the conversation.
+        aside: whether it does not enter the conversation.
+        written: whether it has text and no sound.
+        shown: whether the client knows of its message.
+        calls: items, complete.
+    """
+
+    id: str
+    number: int
+    aside: bool
+    written: bool
+    metadata: dict[str, str] | None
+    writer: SoundWriter
+    text: str = ""
+    shown: bool = False
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Responses:
+    """Translates for one client what concerns answers.
+
+    Args:
+        known: the client's items.
+
+    Attributes:
+        asked_metadata: what the client gave with the response that begins next.
+        metadata_of: what it gave with one beside the conversation, by the number of the reply.
+    """
+
+    def __init__(self, known: KnownItems) -> None:
+        self._known = known
+        self._open: dict[int, _Response] = {}
+        self.asked_metadata: dict[str, str] | None = None
+        self.metadata_of: dict[int, dict[str, str] | None] = {}
+
+    def reply_of(self, name: str) -> int | None:
+        """The number of the open response of that name."""
+        return next((reply for reply, one in self._open.items() if one.id == name), None)
+
+    def started(self, message: dict[str, Any], output_format: str) -> Iterator[Event]:
+        """An answer is being made."""
+        reply, aside = message["reply"], bool(message.get("aside"))
+        if aside:
+            metadata = self.metadata_of.pop(reply, None)
+        else:
+            metadata, self.asked_metadata = self.asked_metadata, None
+            self._known.reserve(message["turn"])
+        name = f"resp_{self._known.prefix}_{reply}"
+        written, writer = bool(message.get("written")), SoundWriter(output_format)
+        one = _Response(name, message["turn"], aside, written, metadata, writer)
+        self._open[reply] = one
+        yield "response.created", {"response": self._object(one, "in_progress", None)}
+
+    def text(self, message: dict[str, Any]) -> Iterator[Event]:
+        """There are more words."""
+        one, text = self._open.get(message["reply"]), message["text"]
+        if one is None:
+            return
+        yield from self._show(one)
+        delta, one.text = text[len(one.text) :], text
+        kind = "response.output_text" if one.written else "response.output_audio_transcript"
+        yield f"{kind}.delta", {**self._place(one), "delta": delta}
+
+    def sound(self, sound: Sound) -> Iterator[Event]:
+        """There is more sound."""
+        one = self._open.get(sound.reply)
+        if one is not None:
+            yield from self._show(one)
+            yield from self._audio(one, one.writer.write(sound.samples))
+
+    def called(self, message: dict[str, Any]) -> Iterator[Event]:
+        """Functions are to be called."""
+        one = self._open.get(message["reply"])
+        for given in message["calls"] if one is not None else ():
+            assert one is not None
+            number = given["turn"]
+            call = ToolCall(given["id"], given["name"], given["arguments"])
+            name = self._known.name(number)
+            at = {"response_id": one.id, "output_index": one.shown + len(one.calls)}
+            begun, whole = call_object(name, call, "in_progress"), call_object(name, call)
+            yield "response.output_item.added", {**at, "item": begun}
+            placed = {"previous_item_id": None if one.aside else self._known.show(number)}
+            if not one.aside:
+                yield "conversation.item.added", {**placed, "item": begun}
+            arguments = {**at, "item_id": name, "call_id": call.id}
+            yield "response.function_call_arguments.delta", {**arguments, "delta": call.arguments}
+            told = {"name": call.name, "arguments": call.arguments}
+            yield "response.function_call_arguments.done", {**arguments, **told}
+            yield "response.output_item.done", {**at, "item": whole}
+            if not one.aside:
+                yield "conversation.item.done", {**placed, "item": whole}
+            one.calls.append(whole)
+
+    def finished(self, reply: int, status: str, reason: str = "") -> Iterator[Event]:
+        """An answer is over.
+
+        Args:
+            reply: its number.
+            status: completed, cancelled, incomplete or failed.
+            reason: of the status; of a failure, its message.
+        """
+        one = self._open.pop(reply, None)
+        if one is None:
+            return
+        if status == "completed":
+            yield from self._audio(one, one.writer.flush())
+        output = list(one.calls)
+        if one.shown:
+            item = self._message(one, "completed" if status == "completed" else "incomplete")
+            output.insert(0, item)
+            place = self._place(one)
+            if one.written:
+                yield "response.output_text.done", {**place, "text": one.text}
+            else:
+                yield "response.output_audio.done", place
+                told = {**place, "transcript": one.text}
+                yield "response.output_audio_transcript.done", told
+            yield "response.content_part.done", {**place, "part": _part(one)}
+            whole = {"response_id": one.id, "output_index": 0, "item": item}
+            yield "response.output_item.done", whole
+        response = self._object(one, status, _details(status, reason))
+        yield "response.done", {"response": {**response, "output": output}}
+
+    def _show(self, one: _Response) -> Iterator[Event]:
+        """The client is told of a message when there is something in it."""
+        if one.shown:
+            return
+        one.shown = True
+        item = item_object(self._known.name(one.number), "assistant", None)
+        yield (
+            "response.output_item.added",
+            {"response_id": one.id, "output_index": 0, "item": item},
+        )
+        if not one.aside:
+            placed = {"previous_item_id": self._known.show(one.number), "item": item}
+            yield "conversation.item.added", placed
+        yield "response.content_part.added", {**self._place(one), "part": _part(one)}
+
+    def _audio(self, one: _Response, content: bytes) -> Iterator[Event]:
+        if content:
+            delta = base64.b64encode(content).decode()
+            yield "response.output_audio.delta", {**self._place(one), "delta": delta}
+
+    def _place(self, one: _Response) -> dict[str, Any]:
+        ids = {"response_id": one.id, "item_id": self._known.name(one.number)}
+        return {**ids, "output_index": 0, "content_index": 0}
+
+    def _message(self, one: _Response, status: str) -> dict[str, Any]:
+        item = spoken(self._known.name(one.number), one.text, one.written)
+        return {**item, "status": status}
+
+    def _object(
+        self, one: _Response, status: str, details: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        found = response_object(one.id, status, details, one.metadata)
+        found["conversation_id"] = None if one.aside else f"conv_{self._known.prefix}"
+        found["output_modalities"] = ["text" if one.written else "audio"]
+        return found
+
+
+def spoken(name: str, text: str, written: bool) -> dict[str, Any]:
+    """A message of the agent as an item."""
+    kind, words = ("output_text", "text") if written else ("output_audio", "transcript")
+    return item_object(name, "assistant", {"type": kind, words: text})
+
+
+def _part(one: _Response) -> dict[str, Any]:
+    return (
+        {"type": "text", "text": one.text}
+        if one.written
+        else {
+            "type": "audio",
+            "transcript": one.text,
+        }
+    )
+
+
+def _details(status: str, reason: str) -> dict[str, Any] | None:
+    if status == "failed":
+        error = {"type": "server_error", "code": "reply", "message": reason}
+        return {"type": status, "error": error}
+    return {"type": status, "reason": reason} if reason else None

@@ -1,0 +1,139 @@
+"""What a client does to a conversation beside taking part in it: it places entries, takes them out,
+cuts turns, and has answers made that do not enter it."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from app.agent_turns import AgentTurns
+from app.history import AGENT, USER, DialogueHistory, Entry, Note, Place, TurnRecord
+from app.inbox import check_waiting
+from app.replies import Said
+from app.settings import SessionSettings
+from app.user_turns import UserTurns
+from data.audio import SAMPLE_RATE
+from data.errors import InputError
+
+
+class Items:
+    """Args:
+    history: of the conversation.
+    agent, user: the conversation's sides, which have to know.
+    clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        history: DialogueHistory,
+        agent: AgentTurns,
+        user: UserTurns,
+        clock: Callable[[], float],
+    ) -> None:
+        self._history, self._agent, self._user, self._clock = history, agent, user, clock
+
+    def place(self, entry: TurnRecord | Note, after: int | None = None) -> None:
+        """Puts a written turn, or a note, behind the entry of a number, behind all by default.
+
+        Raises:
+            InputError: there is none of that number, or more waits than is answered at once.
+        """
+        if isinstance(entry, TurnRecord) and entry.who == USER:
+            waiting = [one for one in self._history.waiting if isinstance(one, TurnRecord)]
+            check_waiting([*(one.text for one in waiting if one.typed), entry.text])
+        self._history.place(entry, after)
+        if not isinstance(entry, TurnRecord):
+            return
+        # what is being said would be heard after it
+        if (self._agent.leave_off() or self._agent.speaking is None) and self._is_last_turn(entry):
+            self._agent.hear(entry.who, entry.text, None)
+        else:
+            self._agent.forget()
+
+    def _is_last_turn(self, entry: Entry) -> bool:
+        """Whether no turn, and none that is on its way, comes after it."""
+        spoken = [one for one in self._history.entries if isinstance(one, (TurnRecord, Place))]
+        return spoken[-1] is entry
+
+    def place_sound(self, samples: np.ndarray, after: int | None = None) -> int:
+        """Puts a spoken turn of the user there, samples [n]; its words are recognised.
+
+        Returns:
+            Its number.
+
+        Raises:
+            InputError: as `place`, or the sound is empty or too long.
+        """
+        number = self._history.number()
+        self._history.place(Place(number, USER), after)
+        try:
+            self._user.take_sound(samples, number, self._clock())
+        except InputError:
+            self._history.release(number)
+            raise
+        if after is not None:
+            self._agent.forget()
+        return number
+
+    def find(self, number: int) -> Entry | None:
+        """The entry of that number."""
+        return next((one for one in self._history.entries if one.number == number), None)
+
+    def delete(self, number: int) -> None:
+        """Takes an entry out of the conversation.
+
+        Raises:
+            InputError: there is none, or it is not complete yet.
+        """
+        entry = self.find(number)
+        if isinstance(entry, Place):
+            raise InputError("that item is not complete yet; delete it when it is")
+        self._history.remove(number)
+        if isinstance(entry, TurnRecord):
+            self._agent.forget()
+
+    def truncate(self, number: int, played: int) -> TurnRecord | None:
+        """Cuts a turn of the agent where the listener stopped playing it, after so many samples.
+
+        Returns:
+            The turn; None if it is being spoken, and what was heard of it is told when it ends.
+
+        Raises:
+            InputError: there is no such turn, or it is shorter.
+        """
+        speaking = self._agent.speaking
+        if speaking is not None and speaking.turn == number:
+            reply = speaking.answer.number
+            self._agent.stop("truncated")
+            self._agent.report(reply, played, finished=False, stopped=True)
+            return None
+        record = self._history.find(number)
+        if record is None or record.who != AGENT or not record.seconds:
+            raise InputError("there is no such item of the assistant with sound")
+        if played > record.seconds * SAMPLE_RATE + 1 and not record.cut:
+            raise InputError(f"that item has {1000 * record.seconds:.0f} ms of sound")
+        self._history.heard_until(number, played / SAMPLE_RATE)
+        self._agent.forget()
+        return record
+
+    def answer_aside(self, settings: SessionSettings, history: Sequence[Said] | None = None) -> int:
+        """Asks for an answer that does not enter the conversation.
+
+        Args:
+            settings: of it.
+            history: that it answers; None for the conversation as it is.
+
+        Returns:
+            The number of the reply.
+
+        Raises:
+            InputError: there is nothing to answer, or there are too many at once.
+        """
+        cast = self._agent.cast
+        said = self._agent.read_by(cast.responder(settings)) if history is None else history
+        if not said and not cast.begins(settings):
+            raise InputError("there is nothing to answer; give input, create an item, or speak")
+        return self._agent.answer_aside(settings, said)
+
+    def cancel_aside(self, reply: int) -> bool:
+        """Ends one of those; whether there was one of that number."""
+        return self._agent.asides.cancel(reply)

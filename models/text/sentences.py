@@ -40,6 +40,10 @@ _BEGINS = re.compile(
     r"(?:The|We|It|He|She|They|You|I|In|But|And|So|That|This|There|These|Then|If|When|What|Who|Why"
     r"|How|My|Our|His|Her|Its|Their|A|An|At|On|For|Now|Yes|No|Not|One|After|Before|Some|Most)\b"
 )
+_DAY_BEFORE = re.compile(r"(?<![\w.])\d{1,2}\. ?\d{1,2}\Z")
+_YEAR, _YEAR_SO_FAR = re.compile(r"[12]\d{3}(?!\w)"), re.compile(r"[12]\d{0,3}")
+_MONTH_AND_YEAR = re.compile(r"(?:0?[1-9]|1[0-2])\. ?[12]\d{3}(?!\w)")
+_MONTH_SO_FAR = re.compile(r"(?:[01]|0?[1-9]|1[0-2])(?:\. ?(?:[12]\d{0,3})?)?")
 _UNIT = re.compile(rf"\d\s?(?:in|{'|'.join(STOPPED_UNITS)})\Z")
 _NUMERAL = re.compile(r"\d|(?:[IVXL]{2,}|[VX])\b")
 _NEVER_END = (
@@ -68,9 +72,13 @@ def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:
     if word.isdecimal() and not text[: match.start() - len(word)].strip():
         return False  # "1. First": the number of an item, not a sentence
     if word.isdecimal() and len(word) <= 2:
-        is_day = _is_day(text[after.end() : after.end() + 24], final)
-        if is_day is not False:
-            return None if is_day is None else False
+        following_text = text[after.end() : after.end() + 24]
+        for is_day in (
+            _is_day(following_text, final),
+            _is_in_figures(text[: match.start()], following_text, final),
+        ):
+            if is_day is not False:
+                return None if is_day is None else False
     if following.islower() and (word in MONTHS or _UNIT.search(text, 0, match.start())):
         return word == "may"
     if word in _COUNTRIES and following.isupper():
@@ -94,6 +102,16 @@ def _is_day(following: str, final: bool) -> bool | None:
         if re.fullmatch(rf"{MONTH}[,.]?\s*[12]?\d{{0,3}}", following):
             return None
     return re.match(rf"{MONTH}{ENDS_A_DATE}", following) is not None
+
+
+def _is_in_figures(before: str, following: str, final: bool) -> bool | None:
+    """Whether a full stop stands in "3. 5. 2020"; None while it cannot be told."""
+    is_month = _DAY_BEFORE.search(before) is not None
+    if not final:
+        so_far = _YEAR_SO_FAR if is_month else _MONTH_SO_FAR
+        if so_far.fullmatch(following):
+            return None
+    return (_YEAR if is_month else _MONTH_AND_YEAR).match(following) is not None
 
 
 def _is_line_end(text: str, next_line: int, blank: str, final: bool) -> bool | None:

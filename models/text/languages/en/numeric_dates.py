@@ -151,6 +151,10 @@ NUMERIC_DATES: tuple[tuple[str, Reader], ...] = (
         _year_last,
     ),
     (rf"{_BEFORE}{_RECENT_YEAR}(?:/|-|–)(?P<next>\d\d|\d{{4}}){_AFTER}(?![-/:]\d)", _years),
+    (
+        rf"{_BEFORE}(?P<day>\d{{1,2}})\. (?P<month>\d{{1,2}})\. ?(?P<year>{YEAR}){_AFTER}",
+        lambda match: _named(match["month"], match["day"], match["year"]),  # "3. 5. 2020"
+    ),
     (rf"(?<!\w)FY ?{_RECENT_YEAR}(?:[/–-](?P<next>\d\d))?{_AFTER}", _fiscal),
     (rf"(?<!\w)(?P<part>[QH])(?P<which>[1-4])[ /]{_RECENT_YEAR}{_AFTER}(?![-/]\d)", _quarter),
     (rf"{_BEFORE}{_RECENT_YEAR}[-/](?P<month>0?[1-9]|1[0-2]){_AFTER}(?![-/:]\d)", _year_and_month),

@@ -89,6 +89,8 @@ READ = {
     "on May 5, 2,000 people": "on May fifth, two thousand people",
     "the '05 season": "the oh five season",
     "13/13/2024": "thirteen slash thirteen slash two thousand twenty four",
+    "3. 5. 2020": "May third twenty twenty",
+    "on 24. 12. 1999.": "on December twenty fourth nineteen ninety nine.",
     "Mon-Fri 9-5": "Monday to Friday nine to five",
     "Sat–Sun": "Saturday to Sunday",
     "est. 1990": "established nineteen ninety",
@@ -105,6 +107,11 @@ def test_reads_as_people_do(written: str, said: str) -> None:
     [
         ("On 5. Nov 2020 he left. She stayed.", ["On 5. Nov 2020 he left.", "She stayed."]),
         ("It was 12. December. Cold.", ["It was 12. December.", "Cold."]),
+        (
+            "On 3. 5. 2020 he left. It was 5. 2 came.",
+            ["On 3. 5. 2020 he left.", "It was 5.", "2 came."],
+        ),
+        ("He has 3. 12 were lost.", ["He has 3.", "12 were lost."]),
         ("I scored 5. November was cold.", ["I scored 5.", "November was cold."]),
         ("We have 3. May I?", ["We have 3.", "May I?"]),
         ("He has 31. Marching on, he", ["He has 31.", "Marching on, he"]),

@@ -24,6 +24,7 @@ _OPTIONS = {
     "mp3": {"write_xing": "0"},  # a header that would have to be written again at the end
 }
 _BITS_A_SECOND = 64_000
+_FLAC_SAMPLES = "960"  # a frame; by default two and a half pieces of speech wait for one another
 _UNKNOWN = 0xFFFFFFFF  # the size in a WAV header of which the end is not known yet
 
 
@@ -160,6 +161,7 @@ def _open(context: Any) -> None:
     context.thread_count = 1
     if context.name == "flac":
         context.format = "s16"
+        context.options = {"frame_size": _FLAC_SAMPLES}
     else:
         context.bit_rate = _BITS_A_SECOND
     context.open()

@@ -67,6 +67,7 @@ class AcousticDecoder(Lookahead):
             dim,
             config.depth,
             latent_dim,
+            config.guidance,
             seed=11,
         )
         self.config = config
@@ -105,13 +106,10 @@ class AcousticDecoder(Lookahead):
         guidance: float = 0.0,
     ) -> AcousticDecoderState:
         """`guidance` as in `SamplingOptions`."""
-        guidance = guidance or self.config.guidance
-        rows = num_ways(guidance) * batch
-        return AcousticDecoderState(
-            self.lookahead_state(batch, device, dtype, guidance),
-            [self.refine.init_state(rows, device, dtype) for _ in range(self.num_levels - 1)],
-            torch.zeros(batch, 0, dtype=torch.long, device=device),
-        )
+        lookahead, rows = self.lookahead_state(batch, device, dtype, guidance)
+        levels = [self.refine.init_state(rows, device, dtype) for _ in range(self.num_levels - 1)]
+        waiting = torch.zeros(batch, 0, dtype=torch.long, device=device)
+        return AcousticDecoderState(lookahead, levels, waiting)
 
     def forward(
         self,

@@ -50,9 +50,11 @@ class Lookahead(nn.Module):
         dim: int,
         depth: int,
         latent_dim: int,
+        guidance: float,
         seed: int,
     ) -> None:
         super().__init__()
+        self.guidance = guidance
         self.symbols = nn.Embedding(num_symbols, symbol_dim)
         width = code_dim + 3 * symbol_dim + style_dim
         self.stem = CausalConv1d(width, dim, kernel=2 * LOOKAHEAD_FRAMES + 1)
@@ -63,14 +65,18 @@ class Lookahead(nn.Module):
 
     def lookahead_state(
         self, batch: int, device: torch.device | str, dtype: torch.dtype, guidance: float
-    ) -> LookaheadState:
+    ) -> tuple[LookaheadState, int]:
+        """Where `batch` streams stand before their first frame, and how many rows stand for them;
+        `guidance` 0 is the model's own."""
+        guidance = guidance or self.guidance
         rows = num_ways(guidance) * batch
-        return LookaheadState(
+        state = LookaheadState(
             self.stem.init_state(rows, device, dtype),
             self.encoder.init_state(rows, device, dtype),
             guidance,
             torch.zeros(batch, device=device, dtype=torch.long),
         )
+        return state, rows
 
     def whole(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """The condition of whole sentences, for training: some rows are not told the phones."""

@@ -93,6 +93,7 @@ class Prior(Lookahead):
             config.dim,
             config.depth,
             config.latent_dim,
+            config.guidance,
             seed=7,
         )
         self.config = config
@@ -112,12 +113,9 @@ class Prior(Lookahead):
         guidance: float = 0.0,
     ) -> PriorState:
         """`guidance` as in `SamplingOptions`."""
-        guidance = guidance or self.config.guidance
-        rows = num_ways(guidance) * batch
-        return PriorState(
-            self.lookahead_state(batch, device, dtype, guidance),
-            [coupling.init_state(rows, device, dtype) for coupling in self._couplings()],
-        )
+        lookahead, rows = self.lookahead_state(batch, device, dtype, guidance)
+        couplings = [coupling.init_state(rows, device, dtype) for coupling in self._couplings()]
+        return PriorState(lookahead, couplings)
 
     def log_prob(self, latents: Tensor, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """Log-density of latents `[B, T, D]`, per frame `[B, T]`, in nats."""

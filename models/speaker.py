@@ -1,6 +1,5 @@
 """The face of the folder: a voice, a dialogue and a text to a stream of samples."""
 
-import time
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,26 +9,18 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError, MissingModelError
-from data.limits import MAX_PAST_TURNS
 from kernels.int8_linear import with_int8_linears
 from kernels.packed_linear import with_packed_layers
 from models.checkpoint import WEIGHTS, load_model
 from models.delivery.lexicon import Lexicon
 from models.device import parse_device
-from models.dialogue_state import (
-    AGENT,
-    MAX_HEARD_SECONDS,
-    DialogueState,
-    HeardTurn,
-    Mark,
-    end_of_turn,
-)
+from models.dialogue_memory import DialogueMemory
+from models.dialogue_state import AGENT, MAX_HEARD_SECONDS, DialogueState, end_of_turn
 from models.engine.engine import Engine
 from models.mel import SAMPLE_RATE
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.frames import FrameKind
-from models.predictors.sequence import Segment
 from models.predictors.table import load_predictors
 from models.predictors.units import Units, neighbours, units_of_text
 from models.reply import Reply, speakable
@@ -52,7 +43,6 @@ from models.voice import Prompt, Voice, load_voices
 
 MIN_CLONE_SECONDS = 1.0
 MAX_CLONE_SECONDS = 20
-MAX_PROMPT_SECONDS = 8
 _SILENCE_RMS = 1e-3
 
 
@@ -93,6 +83,7 @@ class Speaker:
         self.device = device
         self.engine = Engine(None if device.type == "cpu" else 1)
         weakref.finalize(self, self.engine.close)
+        self._memory = DialogueMemory(self.encoder, self.engine, device)
 
     @classmethod
     def load(
@@ -195,8 +186,7 @@ class Speaker:
         if sound is None and not normalise(turn.text, None):
             raise InputError("a turn needs text or sound; this one has neither")
         self.drop_reply(dialogue)
-        self._enter(dialogue, turn)
-        dialogue.turns.append(turn)
+        self._memory.add(dialogue, turn)
 
     def speak(
         self,
@@ -224,9 +214,7 @@ class Speaker:
             text = speakable(text, options.delivery, dialogue.model.config.languages)
         check_delivery(self.decoder, options.delivery)
         self.drop_reply(dialogue)
-        prompt = voice.prompt if dialogue.model.prompted else None
-        if dialogue.prompt is not prompt or dialogue.model.config.order == "AABB":
-            self._lead(dialogue, prompt)
+        self._memory.prepare(dialogue, voice.prompt)
         reply = Reply(self, dialogue, text, voice, options)
         dialogue.open_reply, dialogue.before_reply = weakref.ref(reply.work), reply.work.mark
         reply.work.start()
@@ -279,12 +267,7 @@ class Speaker:
 
     def drop_reply(self, dialogue: DialogueState) -> None:
         """Ends a reply that nobody committed and takes it out of the cache."""
-        work = dialogue.open_reply and dialogue.open_reply()
-        if work is not None:
-            work.stop()
-        if dialogue.before_reply is not None:
-            self._return_to(dialogue, dialogue.before_reply)
-        dialogue.open_reply = dialogue.before_reply = None
+        self._memory.drop_reply(dialogue)
 
     def commit(self, dialogue: DialogueState, reply: Reply, played_s: float | None) -> None:
         """Called by `Reply.commit`."""
@@ -296,17 +279,10 @@ class Speaker:
             heard_s = reply.duration_s if played_s is None else played_s
             text = text_heard_until(reply.text, reply.words, heard_s)
             cut = samples[: max(0, round(heard_s * SAMPLE_RATE))]
-            self._return_to(dialogue, reply.work.mark)
+            self._memory.return_to(dialogue, reply.work.mark)
             if text and len(cut) >= SAMPLE_RATE // 25:
-                turn = end_of_turn(AGENT, text, cut)
-                self._enter(dialogue, turn)
-                dialogue.turns.append(turn)
+                self._memory.add(dialogue, end_of_turn(AGENT, text, cut))
         dialogue.open_reply = dialogue.before_reply = None
-
-    def _return_to(self, dialogue: DialogueState, mark: Mark) -> None:
-        """The cache as it was at `mark`, made anew when a long reply has pushed turns out of it."""
-        if not dialogue.return_to(mark):
-            self._lead(dialogue, dialogue.prompt)
 
     def stream(
         self, voice: Voice, options: SpeakOptions, model: DialogueModel | None = None
@@ -350,51 +326,3 @@ class Speaker:
                 "with: python3 launch.py train prior --data DIR --out WEIGHTS"
             )
         return made
-
-    def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
-        """Begins the predictor's cache again, with what the voice has said in front."""
-        dialogue.predictor = dialogue.model.init_state(self.device)
-        dialogue.prompt = prompt
-        turns = list(dialogue.turns)
-        if prompt is not None:
-            # A text that is longer than the sound that is used would not fit it.
-            sound = prompt.samples[: MAX_PROMPT_SECONDS * SAMPLE_RATE]
-            text = prompt.text if len(sound) == len(prompt.samples) else ""
-            turns.insert(0, HeardTurn(AGENT, text, sound))
-        if dialogue.model.config.order == "AABB":
-            self._enter_past(dialogue, turns)
-            return
-        for turn in turns:
-            self._enter(dialogue, turn)
-
-    def _enter_past(self, dialogue: DialogueState, turns: list[HeardTurn]) -> None:
-        """All turns at once, as many of the last ones as the window holds: in the order AABB a new
-        turn moves the sounds of those before it, so nothing can be kept."""
-        model = dialogue.model
-
-        def enter() -> None:
-            past: list[Segment] = []
-            for turn in reversed(turns[-MAX_PAST_TURNS:]):
-                dialogue.check()
-                segments = self.encoder.last_segments(model, turn)
-                if sum(s.num_positions for s in segments + past) > model.config.max_positions:
-                    break
-                past = segments + past
-            if past:
-                model.prefill(dialogue.predictor, past, all_past=True, check=dialogue.check)
-                model.end_turn(dialogue.predictor)
-
-        self.engine.call(enter, time.perf_counter(), dialogue.unwanted)
-
-    def _enter(self, dialogue: DialogueState, turn: HeardTurn) -> None:
-        model = dialogue.model
-        if model.config.order == "AABB":
-            return  # it is read with all others when it is answered
-
-        def enter() -> None:
-            dialogue.check()
-            segments = self.encoder.last_segments(model, turn)
-            model.prefill(dialogue.predictor, segments, check=dialogue.check)
-            model.end_turn(dialogue.predictor)
-
-        self.engine.call(enter, time.perf_counter(), dialogue.unwanted)

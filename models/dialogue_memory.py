@@ -1,0 +1,105 @@
+"""How turns enter a dialogue: into its history, and into the predictor's cache of it."""
+
+import time
+
+import torch
+
+from data.limits import MAX_PAST_TURNS
+from models.dialogue_state import AGENT, DialogueState, HeardTurn, Mark
+from models.engine.engine import Engine
+from models.mel import SAMPLE_RATE
+from models.predictors.sequence import Segment
+from models.turn_encoder import TurnEncoder
+from models.voice import Prompt
+
+MAX_PROMPT_SECONDS = 8
+
+
+class DialogueMemory:
+    """Fills the caches of dialogues; the engine's threads do the work.
+
+    Args:
+        encoder: makes segments of turns.
+        engine: of the device.
+        device: where the caches lie.
+    """
+
+    def __init__(self, encoder: TurnEncoder, engine: Engine, device: torch.device) -> None:
+        self._encoder, self._engine, self._device = encoder, engine, device
+
+    def add(self, dialogue: DialogueState, turn: HeardTurn) -> None:
+        """A turn enters cache and history.
+
+        Raises:
+            UnwantedError: everybody has left the dialogue.
+        """
+        self._enter(dialogue, turn)
+        dialogue.turns.append(turn)
+
+    def prepare(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
+        """Makes the cache ready for a reply by a voice with this prompt, if it has one."""
+        prompt = prompt if dialogue.model.prompted else None
+        if dialogue.prompt is not prompt or dialogue.model.config.order == "AABB":
+            self._lead(dialogue, prompt)
+
+    def return_to(self, dialogue: DialogueState, mark: Mark) -> None:
+        """The cache as it was at `mark`, made anew when a long reply has pushed turns out of it."""
+        if not dialogue.return_to(mark):
+            self._lead(dialogue, dialogue.prompt)
+
+    def drop_reply(self, dialogue: DialogueState) -> None:
+        """Ends a reply that nobody committed and takes it out of the cache."""
+        work = dialogue.open_reply and dialogue.open_reply()
+        if work is not None:
+            work.stop()
+        if dialogue.before_reply is not None:
+            self.return_to(dialogue, dialogue.before_reply)
+        dialogue.open_reply = dialogue.before_reply = None
+
+    def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
+        """Begins the predictor's cache again, with what the voice has said in front."""
+        dialogue.predictor = dialogue.model.init_state(self._device)
+        dialogue.prompt = prompt
+        turns = list(dialogue.turns)
+        if prompt is not None:
+            # A text that is longer than the sound that is used would not fit it.
+            sound = prompt.samples[: MAX_PROMPT_SECONDS * SAMPLE_RATE]
+            text = prompt.text if len(sound) == len(prompt.samples) else ""
+            turns.insert(0, HeardTurn(AGENT, text, sound))
+        if dialogue.model.config.order == "AABB":
+            self._enter_past(dialogue, turns)
+            return
+        for turn in turns:
+            self._enter(dialogue, turn)
+
+    def _enter_past(self, dialogue: DialogueState, turns: list[HeardTurn]) -> None:
+        """All turns at once, as many of the last ones as the window holds: in the order AABB a new
+        turn moves the sounds of those before it, so nothing can be kept."""
+        model = dialogue.model
+
+        def enter() -> None:
+            past: list[Segment] = []
+            for turn in reversed(turns[-MAX_PAST_TURNS:]):
+                dialogue.check()
+                segments = self._encoder.last_segments(model, turn)
+                if sum(s.num_positions for s in segments + past) > model.config.max_positions:
+                    break
+                past = segments + past
+            if past:
+                model.prefill(dialogue.predictor, past, all_past=True, check=dialogue.check)
+                model.end_turn(dialogue.predictor)
+
+        self._engine.call(enter, time.perf_counter(), dialogue.unwanted)
+
+    def _enter(self, dialogue: DialogueState, turn: HeardTurn) -> None:
+        model = dialogue.model
+        if model.config.order == "AABB":
+            return  # it is read with all others when it is answered
+
+        def enter() -> None:
+            dialogue.check()
+            segments = self._encoder.last_segments(model, turn)
+            model.prefill(dialogue.predictor, segments, check=dialogue.check)
+            model.end_turn(dialogue.predictor)
+
+        self._engine.call(enter, time.perf_counter(), dialogue.unwanted)

@@ -1,8 +1,8 @@
 // The talk tab: widgets on one side, sound and socket on the other.
 import { Audio } from './audio.js';
-import { options, shown } from './choices.js';
 import { Connection } from './connection.js';
 import { Log } from './log.js';
+import { Settings } from './settings.js';
 import { sampleOf, Voices } from './voices.js';
 import { partsOf, waitLine } from './waits.js';
 
@@ -62,6 +62,7 @@ class Chat {
       (name) => this.hear(name),
       (text) => this.notice(text),
     );
+    this.settings = new Settings(this.find, (name, value) => this.set(name, value));
     this.sounds = new Map();
     this.replies = new Map(); // reply -> { turn, speechEnd, first, asked }
     // what was measured here, for the line below the conversation and for tests
@@ -82,13 +83,11 @@ class Chat {
     on('.rp-new', 'click', () => this.anew());
     on('.rp-download', 'click', () => this.download());
     on('.rp-sample', 'click', ({ currentTarget }) =>
-      this.voices.hear(currentTarget, this.find('select[name=voice]').value));
+      this.voices.hear(currentTarget, this.settings.voice));
     on('.rp-type', 'submit', (event) => {
       event.preventDefault();
       this.write();
     });
-    on('.rp-settings', 'input', (event) => event.target.name !== 'system_prompt' && this.setting(event.target));
-    on('.rp-prompt textarea', 'change', (event) => this.setting(event.currentTarget));
     this.notice('');
   }
 
@@ -179,14 +178,13 @@ class Chat {
   }
 
   choices(offered) {
-    const { settings, recognizer_caveat, detection_caveat } = offered;
     this.voices.offer(offered.voices);
-    this.find('.rp-caveat').textContent = `${recognizer_caveat} ${detection_caveat}`.trim();
-    for (const [name, choices] of Object.entries(options(offered))) this.fill(name, choices, settings[name]);
-    this.find('select[name=eagerness]').value = settings.eagerness === 'medium' ? 'auto' : settings.eagerness;
-    const prompt = this.find('textarea[name=system_prompt]');
-    if (document.activeElement !== prompt) prompt.value = settings.system_prompt;
-    this.slide('silence_ms', settings.silence_ms);
+    this.settings.show(offered);
+  }
+
+  set(name, value) {
+    this.connection.settings[name] = value;
+    this.connection.send({ type: 'settings', settings: { [name]: value } });
   }
 
   on_session(event) {
@@ -370,31 +368,6 @@ class Chat {
   }
 
   // Widgets
-
-  fill(name, choices, chosen) {
-    const select = this.find(`select[name=${name}]`);
-    select.replaceChildren(...choices.map(([value, label]) => new Option(label, value)));
-    if (chosen) select.value = chosen;
-  }
-
-  slide(name, value) {
-    const widget = this.find(`input[name=${name}]`);
-    widget.value = value;
-    widget.parentElement.querySelector('output').textContent = shown(name, value);
-  }
-
-  setting(widget) {
-    const name = widget.name;
-    let value = widget.value;
-    if (widget.type === 'checkbox') value = widget.checked;
-    if (widget.type === 'range') {
-      value = Number(value);
-      if (name === 'temperature' && value === 0) value = null;
-      widget.parentElement.querySelector('output').textContent = shown(name, value);
-    }
-    this.connection.settings[name] = value;
-    this.connection.send({ type: 'settings', settings: { [name]: value } });
-  }
 
   state(state) {
     const element = this.find('.rp-state');

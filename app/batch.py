@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -160,22 +161,31 @@ def run_batch(
 
 
 class _Run:
-    """The items that are being spoken, and those that failed, with the reason."""
+    """The items that are being spoken, and those that failed, with the reason.
+
+    Whoever has spoken an item adds its row as well: no other may be waited for in between.
+    """
 
     def __init__(
         self, manifest: Path, digests: Mapping[str, str], speak: Callable[[Item], Row]
     ) -> None:
-        self.running: dict[Future[Row], Item] = {}
+        self.running: dict[Future[None], Item] = {}
         self.failures: list[tuple[str, str]] = []
         self._manifest, self._digests, self._speak = manifest, digests, speak
+        self._lock = threading.Lock()
 
     def fill(self, pool: ThreadPoolExecutor, waiting: Iterator[Item], jobs: int) -> bool:
         """Starts items until `jobs` are running; returns whether any is."""
         while len(self.running) < jobs and (item := next(waiting, None)) is not None:
-            self.running[pool.submit(self._speak, item)] = item
+            self.running[pool.submit(self._work, item)] = item
         return bool(self.running)
 
-    def finish(self, future: "Future[Row]") -> None:
+    def _work(self, item: Item) -> None:
+        row = {**self._speak(item), "made_from": self._digests[item.id]}
+        with self._lock:
+            _add_row(self._manifest, row)
+
+    def finish(self, future: "Future[None]") -> None:
         """Waits for an item and notes what became of it.
 
         Raises:
@@ -183,13 +193,11 @@ class _Run:
         """
         item = self.running.pop(future)
         try:
-            row = future.result()
+            future.result()
         except OutputError:
             raise
         except Exception as error:
             self.failures.append((item.id, str(error)))
-        else:
-            _add_row(self._manifest, {**row, "made_from": self._digests[item.id]})
 
 
 def _add_row(manifest: Path, row: Row) -> None:

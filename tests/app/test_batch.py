@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -350,6 +352,30 @@ def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         batch.run_batch(items, digests(items), out, 1, speak)
     assert set(manifest(out)) == {"a"}
+
+
+def test_what_is_finished_has_its_row_whoever_is_not(tmp_path: Path) -> None:
+    """After an interruption rows were written in the order of the items: a kill while the first was
+    still being spoken lost those that were finished."""
+    items = read_items(write(tmp_path / "items.jsonl", ROWS))
+    interrupted, found = threading.Event(), []
+    speak_byte = speaking(tmp_path)
+
+    def speak(item: Item) -> dict[str, object]:
+        if item.id == "c":
+            interrupted.set()
+            raise KeyboardInterrupt
+        interrupted.wait(10)
+        until = time.monotonic() + 5
+        while item.id == "a" and not found and time.monotonic() < until:
+            found.extend(manifest(tmp_path / "out"))
+            time.sleep(0.01)
+        return speak_byte(item)
+
+    with pytest.raises(KeyboardInterrupt):
+        batch.run_batch(items, digests(items), tmp_path / "out", 3, speak)
+    assert found == ["b"]
+    assert set(manifest(tmp_path / "out")) == {"a", "b"}
 
 
 def test_a_line_without_a_voice_takes_the_default(tmp_path: Path) -> None:

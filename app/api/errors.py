@@ -1,7 +1,6 @@
 """Errors in OpenAI's form: `{"error": {"message", "type", "code", "param"}}`."""
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,32 +81,45 @@ async def _ours(_: Request, error: Exception) -> JSONResponse:
 async def _bad_form(request: Request, error: Exception) -> JSONResponse:
     """What FastAPI finds wrong with a body or a form."""
     assert isinstance(error, RequestValidationError)
-    return await _ours(request, validation_error(error.errors()))
+    return await _ours(request, validation_error(error.errors(), error.body))
 
 
-def validation_error(errors: Sequence[Any]) -> ApiError:
-    """What pydantic finds wrong with a request, as one error."""
-    found = [_said(one) for one in errors]
-    param = _param(errors[0]) if found else None
+def validation_error(errors: Sequence[Any], given: Any) -> ApiError:
+    """What pydantic finds wrong with a request, whose body is `given`, as one error."""
+    found = [_said(one, given) for one in errors]
+    param = _param(errors[0], given) if found else None
     shown = "; ".join(found[:8]) + (f"; and {len(found) - 8} more" if len(found) > 8 else "")
     return ApiError(shown, code="invalid_value", param=param)
 
 
-def _said(found: Any) -> str:
-    place = _param(found)
+def _said(found: Any, given: Any) -> str:
+    place = _param(found, given)
     message = str(found["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
 
 
-# Where a field may be of several types, pydantic names the one that it tried.
-_MEMBER = re.compile(r"(?:constrained-)?str|int|float|bool|(?:list|dict|tuple)\[.*\]|[A-Z]\w*")
+def _param(found: Any, given: Any) -> str | None:
+    """`history[0].text` of ("body", "history", 0, "text").
+
+    Where a field may be of several types, pydantic names the one that it tried: a step that leads
+    nowhere in what was given, though no field is missing there.
+    """
+    steps = [step for step in found["loc"] if step not in ("body", "query", "path")]
+    place = ""
+    for number, step in enumerate(steps):
+        is_there = _has(given, step)
+        is_missing = found["type"] == "missing" and number == len(steps) - 1
+        if number and not (is_there or is_missing):
+            continue
+        given = given[step] if is_there else None
+        place += f"[{step}]" if isinstance(step, int) else f".{valid_text(step)}"
+    return place.removeprefix(".")[:200] or None
 
 
-def _param(found: Any) -> str | None:
-    """`history[0].text` of ("body", "history", 0, "text")."""
-    steps = (str(step) for step in found["loc"] if step not in ("body", "query", "path"))
-    place = ".".join(valid_text(step) for step in steps if not _MEMBER.fullmatch(step))
-    return re.sub(r"(?:^|\.)(\d+)(?=\.|$)", r"[\1]", place)[:200] or None
+def _has(given: Any, step: Any) -> bool:
+    if isinstance(step, int):
+        return isinstance(given, list) and step < len(given)
+    return isinstance(given, dict) and step in given
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -122,7 +122,7 @@ def _speaking(message: dict[str, Any]) -> Speaking:
     try:
         asked = Speaking.model_validate({k: v for k, v in message.items() if k != "type"})
     except ValidationError as error:
-        raise validation_error(list(error.errors())) from None
+        raise validation_error(error.errors(), message) from None
     limited_context([len(turn.text) for turn in asked.history])
     return asked
 

@@ -48,9 +48,3 @@ def distillmos() -> Any:
     network = package("distillmos", "how natural speech sounds (DistillMOS)")
     with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights lie
         return network.ConvTransformerSQAModel().eval()
-
-
-@cache
-def voice_encoder() -> Any:
-    """resemblyzer's encoder of voices, as published, so that its figures compare with others'."""
-    return package("resemblyzer", "whose voice it is").VoiceEncoder("cpu", verbose=False)

@@ -4,12 +4,13 @@ import numpy as np
 import torch
 
 from data.audio import SAMPLE_RATE, resample
-from data.ncssd.models import MOS_SAMPLES, dnsmos_overall
+from data.ncssd.models import MOS_SAMPLES, dnsmos_overall, voice_encoder
 from models.evaluation import judges
 
 _RATE = 16_000
 _STEP_S = 4.5
 _SILENT = 1e-4
+_PARTS = (1.3, 0.75)  # parts a second, and how much of the last must be sound: resemblyzer's own
 
 
 def distillmos(samples: np.ndarray) -> float:
@@ -36,17 +37,22 @@ def dnsmos(samples: np.ndarray) -> float:
 
 
 def voice_embedding(samples: np.ndarray) -> list[float]:
-    """Whose voice it is, as resemblyzer hears it: a unit vector `[256]`; zeros for silence."""
+    """Whose voice it is, as resemblyzer hears it: a unit vector `[256]`; zeros for silence.
+
+    The package prepares and divides the sound, so that figures compare with others'; its network is
+    the builder's copy, which is loaded without unpickling.
+    """
     if np.abs(samples).max(initial=0) < _SILENT:
         return [0.0] * 256
-    encoder = judges.voice_encoder()
-    from resemblyzer import preprocess_wav
-
-    prepared = preprocess_wav(samples, source_sr=SAMPLE_RATE)
+    resemblyzer = judges.package("resemblyzer", "whose voice it is")
+    prepared = resemblyzer.preprocess_wav(samples, source_sr=SAMPLE_RATE)
     if len(prepared) < _RATE // 10:  # its detector heard no speech
         prepared = resample(samples, SAMPLE_RATE, _RATE)
-    vector = encoder.embed_utterance(prepared)
-    return [round(float(value), 6) for value in vector]
+    parts, of_mel = resemblyzer.VoiceEncoder.compute_partial_slices(len(prepared), *_PARTS)
+    padded = np.pad(prepared, (0, max(0, parts[-1].stop - len(prepared))))
+    mel = resemblyzer.audio.wav_to_mel_spectrogram(padded)
+    mean = voice_encoder()(np.stack([mel[part] for part in of_mel])).mean(axis=0)
+    return [round(float(value), 6) for value in mean / np.linalg.norm(mean)]
 
 
 def similarity(first: list[float], second: list[float] | np.ndarray) -> float:

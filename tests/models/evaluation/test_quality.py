@@ -46,6 +46,15 @@ def test_a_voice_is_more_like_itself(speech: np.ndarray) -> None:
     assert len(voice_embedding(np.zeros(12_000, np.float32))) == 256
 
 
+@pytest.mark.parametrize("seconds", [0.7, 1.7, 5.0])
+def test_a_voice_is_heard_as_by_the_package_itself(speech: np.ndarray, seconds: float) -> None:
+    samples = np.tile(speech, 4)[: round(seconds * 24_000)]
+    package = judges.package("resemblyzer", "whose voice it is")
+    published = package.VoiceEncoder("cpu", verbose=False)
+    expected = published.embed_utterance(package.preprocess_wav(samples, source_sr=24_000))
+    assert voice_embedding(samples) == pytest.approx(expected.tolist(), abs=5e-6)
+
+
 def test_stoi_falls_with_noise(speech: np.ndarray) -> None:
     noise = np.random.default_rng(0).normal(0, 1, len(speech))
     found = [stoi(speech, (speech + level * noise).astype(np.float32)) for level in (0, 0.02, 0.2)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from app.hearing import Ears, Heard
 from app.voice_activity import FRAME_MS
+from data.text import HAN_LETTERS
 from models.text import language_of
 from models.text.frontend import MANDARIN
 
@@ -103,5 +104,5 @@ class Barging:
 
 def is_assent(text: str) -> bool:
     """Whether words, perhaps wrongly recognised, say no more than that somebody listens."""
-    words = re.findall(r"[a-z']+|[\u4e00-\u9fff]", text.lower().replace("-", " "))
+    words = re.findall(rf"[a-z']+|[{HAN_LETTERS}]", text.lower().replace("-", " "))
     return all(word in _ASSENT or _HUM.match(word) for word in words)

@@ -2,6 +2,10 @@
 
 import unicodedata
 
+HAN_LETTERS = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3005\u3007"
+"""Chinese characters, between the brackets of a pattern: also the zero 〇 and the sign 々, which
+repeats the character before it."""
+
 _LAYOUT = "\n\t"
 _NOT_SHOWN = {"Cc": "control characters", "Cs": "halves of characters", "Zl": "line separators"}
 _NOT_SHOWN["Zp"] = "paragraph separators"

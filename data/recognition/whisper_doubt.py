@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from data.text import HAN_LETTERS
+
 _MIN_CONFIDENCE = 0.25
 _MAX_LETTERS_A_SECOND = 40
 _MAX_COMPRESSION = 2.4  # of gzip on the text; more is a loop
@@ -16,7 +18,7 @@ _MAX_COMPRESSION = 2.4  # of gzip on the text; more is a loop
 _SURE = 0.68
 _FEWEST_A_SECOND = {"en": 7.0, "zh": 2.0}  # letters, characters
 _REPEATED = re.compile(r"\b(\w+(?: \w+)+) \1\b|\b(\w+) \2 \2\b")
-_REPEATED_HAN = re.compile(r"([\u3400-\u9fff]{3,})\1|([\u3400-\u9fff])\2{3}")
+_REPEATED_HAN = re.compile(rf"([{HAN_LETTERS}]{{3,}})\1|([{HAN_LETTERS}])\2{{3}}")
 
 
 def is_believed(segment: Any) -> bool:

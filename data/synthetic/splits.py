@@ -8,6 +8,7 @@ HELD_OUT_SHARE = 0.05
 """Of sentences, for test and for validation each."""
 
 EXEMPT_WORDS = 3
+# Not `data.text.HAN_LETTERS`: with other bounds a text could move into another split.
 _WORD = re.compile(r"[\u3400-\u9fff]|\d+|(?:(?![\u3400-\u9fff])[^\W\d_]|')+")
 
 

@@ -7,6 +7,7 @@ from pypinyin import lazy_pinyin
 
 from data.audio import SAMPLE_RATE, resample
 from data.recognition.whisper import WHISPER_HZ
+from data.text import HAN_LETTERS
 from models.evaluation import judges
 from models.evaluation.probes import edit_errors
 from models.text import language_of
@@ -16,8 +17,8 @@ from models.text.languages.zh import normalising as mandarin
 
 WORD_ERRORS = {"en": "WER", "zh": "toneless syllables wrong"}
 CHARACTER_ERRORS = {"en": "CER", "zh": "characters wrong"}
-_HAN = re.compile(r"[\u3400-\u9fff]")
-_MANDARIN_PART = re.compile(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+(?:'[a-z]+)*")
+_HAN = re.compile(f"[{HAN_LETTERS}]")
+_MANDARIN_PART = re.compile(rf"[{HAN_LETTERS}]+|[^\W_{HAN_LETTERS}]+(?:'[a-z]+)*")
 
 
 def spoken_language(text: str) -> str:

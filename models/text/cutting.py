@@ -4,7 +4,8 @@ import bisect
 import re
 from collections.abc import Iterable
 
-from models.text.frontend import HAN_LETTERS, normalise
+from data.text import HAN_LETTERS
+from models.text.frontend import normalise
 
 # What counts as a word: a Chinese character, or a stretch of anything else without a space.
 _WORD = re.compile(rf"[{HAN_LETTERS}]|[^\s{HAN_LETTERS}]+")

@@ -4,13 +4,13 @@ import re
 from itertools import compress
 
 from data.errors import InputError
+from data.text import HAN_LETTERS
 from models.text.languages.en import normalising as english
 from models.text.languages.en import phonemes as english_phonemes
 from models.text.phonemes import Phonemes
 from models.text.scripts import HAN, script_of
 from models.text.symbols import BOUNDARY, ENGLISH, LANGUAGE_MARKS, MANDARIN, PUNCTUATION
 
-HAN_LETTERS = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007\u3005"
 _MANDARIN_STRETCH = re.compile(
     rf"[{HAN_LETTERS}](?:[\d，。、！？：；“”《》·—…％%.:]*[{HAN_LETTERS}])*[，。！？；：、]?"
 )

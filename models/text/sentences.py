@@ -3,7 +3,7 @@
 import re
 from typing import Protocol
 
-from models.text.frontend import HAN_LETTERS
+from data.text import HAN_LETTERS
 from models.text.languages.en.dates import ENDS_A_DATE, MONTH
 from models.text.languages.en.letters import (
     ABBREVIATIONS,

@@ -13,8 +13,9 @@ from functools import cache
 from threading import Lock
 
 from data.errors import InputError, MissingModelError
+from data.text import HAN_LETTERS
 
-_HAN = re.compile(r"[\u3400-\u9fff]")
+_HAN = re.compile(f"[{HAN_LETTERS}]")
 _LATIN = re.compile(r"[A-Za-zÀ-ɏ](?:[A-Za-zÀ-ɏ' -]*[A-Za-zÀ-ɏ])?")
 _TIE = "^"
 _FOR_ALL = {

@@ -5,6 +5,8 @@ import unicodedata
 from functools import cache
 from typing import Any
 
+from data.text import HAN_LETTERS
+
 _PUNCTUATION = str.maketrans(
     {
         **{"，": ",", "、": ",", "。": ".", "！": "!", "？": "?", "；": ";", "：": ":", "．": "."},
@@ -29,6 +31,7 @@ _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)\s?[-–—~]\s?((?:19|20)\d\d)(?![\
 _RANGE = re.compile(r"(?<=\d)(%?)\s?[-~–—]\s?(?=\d)")
 _CELSIUS = re.compile(r"(?<=\d)\s?°C|(?<=\d)\s?℃")
 _LEFT_OVER = re.compile(r"\d+")
+_REPEATED = re.compile(rf"([{HAN_LETTERS}])々")
 
 
 @cache
@@ -45,6 +48,7 @@ def normalise(text: str) -> str:
     '我二零二四年五月三日花了一千二百三十四点五元.'
     """
     text = unicodedata.normalize("NFKC", text.translate(_PUNCTUATION)).translate(_PUNCTUATION)
+    text = _REPEATED.sub(r"\1\1", text)
     text = re.sub(r"\.{2,}", ",", re.sub(r"[—―]+|-{2,}", " — ", text))
     if re.search(r"\d", text):
         text = _numbers(text)

@@ -2,6 +2,7 @@
 
 import re
 
+from data.text import HAN_LETTERS
 from models.text.languages.zh.normalising import normalise
 from models.text.languages.zh.pronouncing import pronounce
 from models.text.languages.zh.syllables import symbols_of
@@ -11,7 +12,7 @@ from models.text.symbols import BOUNDARY, LANGUAGE_MARKS, PUNCTUATION
 LONGEST_CLAUSE = 120
 """Characters that are read together; longer runs without a pause are divided."""
 
-_CLAUSE = re.compile(rf"[\u3400-\u9fff\uf900-\ufaff\u3007]{{1,{LONGEST_CLAUSE}}}|[,.?!;:—]")
+_CLAUSE = re.compile(rf"[{HAN_LETTERS}]{{1,{LONGEST_CLAUSE}}}|[,.?!;:—]")
 
 
 def phonemize(text: str) -> Phonemes:

@@ -22,3 +22,10 @@ def has_bf16() -> bool:
     if capabilities["architecture"] == "x86_64" and not any(map(capabilities.get, _X86_BF16)):
         return False
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+@functools.cache
+def has_only_avx2() -> bool:
+    """Whether the widest vectors of the CPU, or of what `ATEN_CPU_CAPABILITY` leaves of it, are
+    AVX2's."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX2"

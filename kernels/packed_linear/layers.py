@@ -1,13 +1,16 @@
-"""y = x W^T + b in float32 by oneDNN, with W reordered once instead of at every call.
+"""y = x W^T + b in float32, with W laid out once as the faster library reads it.
 
 PyTorch's own products go to MKL, which uses AVX2 on processors of other makers even where there is
-AVX-512; oneDNN then takes less than half the time (`benchmark.py`). A GELU costs next to nothing
-when it is applied while a product is still in registers.
+AVX-512; oneDNN then takes less than half the time (`benchmark.py`), and a GELU costs next to
+nothing when it is applied while a product is still in registers. Where there is AVX2 alone, MKL is
+the faster one, most of all for few rows and with W transposed.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from kernels.processor import has_only_avx2
 
 # oneDNN compiles a product for each number of rows and keeps it (0.4 MB and a millisecond each), so
 # rows come in these numbers only. On AVX-512 a row's result does not depend on which of them.
@@ -19,7 +22,7 @@ class PackedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        self._product = _Product(linear.weight, linear.bias)
+        self._product = _product_of(linear.weight, linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self._product(x, "none")
@@ -37,22 +40,41 @@ class PackedConv1d(nn.Module):
         super().__init__()
         self.in_channels, self.out_channels = conv.in_channels, conv.out_channels
         self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
-        self._product = _Product(conv.weight.transpose(1, 2).flatten(1), conv.bias)
+        self._product = _product_of(conv.weight.transpose(1, 2).flatten(1), conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         windows = x.transpose(1, 2).unfold(1, self.kernel, self.stride).transpose(2, 3)
         return self._product(windows.flatten(2), "none").transpose(1, 2)
 
 
-class _Product:
+def _product_of(weight: Tensor, bias: Tensor | None) -> "_TransposedProduct | _TiledProduct":
+    """What multiplies by a matrix `[N, K]` on this processor."""
+    kind = _TransposedProduct if has_only_avx2() else _TiledProduct
+    return kind(weight.detach().float(), None if bias is None else bias.detach().float())
+
+
+class _TransposedProduct:
+    """A matrix `[N, K]` as `[K, N]`, and a bias; like the other one no module."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._weight, self._bias = weight.t().contiguous(), bias
+
+    def __call__(self, x: Tensor, activation: str) -> Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        bias, weight = self._bias, self._weight
+        made = rows @ weight if bias is None else torch.addmm(bias, rows, weight)
+        made = F.gelu(made, approximate="tanh") if activation == "gelu" else made
+        return made.view(*x.shape[:-1], weight.shape[1])
+
+
+class _TiledProduct:
     """A matrix `[N, K]` in oneDNN's layout, and a bias. No module: the layout has no other device
     or type to go to, and no state dict to be in."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        wide = weight.detach().float().contiguous()
-        self._width = len(wide)
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(wide)
-        self._bias = None if bias is None else bias.detach().float()
+        self._width = len(weight)
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+        self._bias = bias
 
     def __call__(self, x: Tensor, activation: str) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])

@@ -6,11 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from kernels.packed_linear import PackedConv1d, PackedLinear, with_packed_layers
+from kernels.packed_linear import PackedConv1d, PackedLinear, layers, with_packed_layers
 from models.streaming import CausalConv1d, ConvNeXtStack
 from tests.tiny import STYLE, tiny
 
 FLOAT, CPU = torch.float32, torch.device("cpu")
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["oneDNN", "MKL"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is what some processor takes."""
+    monkeypatch.setattr(layers, "has_only_avx2", lambda: request.param)
 
 
 @pytest.mark.parametrize("lead", [(1,), (7,), (8,), (1, 9), (2, 32), (65,), (3, 100), (0,)])

@@ -28,6 +28,7 @@ from models.speak_options import SpeakOptions
 from models.text import normalise
 from models.text.cutting import text_heard_until
 from models.text.symbols import check_symbols
+from models.tokenizers.fsq import with_folded_codes
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.turn_encoder import TurnEncoder, checked_samples
 from models.vocoder.acoustic_decoder import AcousticDecoder, load_acoustic_decoder
@@ -113,6 +114,9 @@ class Speaker:
             prior = load_model(folder, "prior", Prior, PriorConfig)
         if "acoustic" in kinds:
             acoustic_decoder = load_acoustic_decoder(folder)
+        for model in (prior, *talkers):
+            if model is not None:
+                with_folded_codes(model)
         if where.type == "cpu":
             torch.set_num_threads(1)
             for talker in talkers:

@@ -1,5 +1,6 @@
 """The transformer that tokenizer and predictors are made of."""
 
+import functools
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,12 +20,17 @@ def rotation(positions: Tensor, width: int) -> Rotation:
 
     `positions` is `[T]` or `[B, T]`; they broadcast over `[B, H, T, width / 2]`.
     """
-    half = width // 2
-    steps = torch.arange(half, device=positions.device, dtype=torch.float32)
-    angles = positions[..., None].float() * 10_000.0 ** (-steps / half)
+    angles = positions[..., None].float() * _frequencies(width // 2, positions.device)
     if angles.dim() == 3:
         angles = angles[:, None]
     return angles.cos(), angles.sin()
+
+
+@functools.cache
+@torch.inference_mode(False)
+def _frequencies(count: int, device: torch.device) -> Tensor:
+    steps = torch.arange(count, device=device, dtype=torch.float32)
+    return 10_000.0 ** (-steps / count)
 
 
 def rotate(x: Tensor, by: Rotation) -> Tensor:

@@ -250,8 +250,9 @@ class DialogueModel(nn.Module, ABC):
 
     def told(self, age: Tensor | int, manner: Tensor, around: Tensor) -> FrameCondition:
         """What frames are told whose units have lasted `age` `[...]` frames."""
-        frames = torch.as_tensor(age, device=manner.device).clamp(max=MAX_AGE)
-        return FrameCondition(self.age(frames), manner, around)
+        if isinstance(age, int):
+            return FrameCondition(self.age.weight[min(age, MAX_AGE)], manner, around)
+        return FrameCondition(self.age(age.clamp(max=MAX_AGE)), manner, around)
 
     def manner(self, plans: Tensor, styles: Tensor) -> Tensor:
         """Plan bins `[..., 4]` and styles `[..., style_dim]` to the vectors `[..., dim]` that every

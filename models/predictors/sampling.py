@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kernels.nucleus import nucleus
+
 
 @dataclass(frozen=True)
 class SamplingOptions:
@@ -57,14 +59,15 @@ class SamplingOptions:
 
 def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
     """Probabilities `[K]` after temperature and filters of logits `[K]`."""
-    probabilities = (logits.float() / max(options.temperature, 1e-4)).softmax(-1)
+    temperature = max(options.temperature, 1e-4)
+    if not options.top_k and options.typical_p == 1:
+        return nucleus(logits.float(), temperature, options.top_p)
+    probabilities = (logits.float() / temperature).softmax(-1)
     if options.top_k and options.top_k < len(probabilities):
         threshold = probabilities.topk(options.top_k).values[-1]
         probabilities = torch.where(probabilities >= threshold, probabilities, 0.0)
     if options.top_p < 1:
-        # codes that are rarer than this hold less than what is left out: they need not be sorted
-        common = (probabilities > (1 - options.top_p) / len(probabilities)).nonzero()[:, 0]
-        order = common[probabilities[common].argsort(descending=True)]
+        order = probabilities.argsort(descending=True)
         probabilities = _keep(probabilities, order, options.top_p)
     if options.typical_p < 1:
         information = -probabilities.clamp_min(1e-12).log()

@@ -1,5 +1,6 @@
 """Finite scalar quantisation: codes without a codebook to collapse."""
 
+import copy
 import math
 
 import torch
@@ -62,15 +63,23 @@ class CodeEmbedding(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         return self.own(codes) + self.shared(self.digits[codes]).sum(-2)
 
+    def folded(self) -> nn.Embedding:
+        """The same vectors as one table, to speak with."""
+        vectors = self.own.weight + self.shared(self.digits).sum(-2)
+        return nn.Embedding.from_pretrained(vectors.detach())
+
 
 class CodeHead(nn.Module):
     """Hidden states `[..., dim]` to logits `[..., num_codes]`, built as `CodeEmbedding`."""
+
+    digits: Tensor
 
     def __init__(self, levels: tuple[int, ...], dim: int) -> None:
         super().__init__()
         self.levels = levels
         self.own = nn.Linear(dim, math.prod(levels))
         self.shared = nn.Linear(dim, sum(levels))
+        self.register_buffer("digits", _digits(levels, 0), persistent=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
         logits = self.own(hidden)
@@ -81,6 +90,24 @@ class CodeHead(nn.Module):
             shape[len(self.levels) - 1 - index] = self.levels[index]
             total = total + part.view(*part.shape[:-1], *shape)
         return logits + total.flatten(-len(self.levels))
+
+    def folded(self) -> nn.Linear:
+        """The same logits by one matrix, to speak with."""
+        linear, own, shared = copy.deepcopy(self.own), self.own, self.shared
+        linear.weight.data = own.weight.detach() + shared.weight.detach()[self.digits].sum(1)
+        linear.bias.data = own.bias.detach() + shared.bias.detach()[self.digits].sum(1)
+        return linear
+
+
+def with_folded_codes(model: nn.Module) -> nn.Module:
+    """Puts what is `folded` in the place of every `CodeEmbedding` and `CodeHead` inside `model`,
+    which it returns: a sum over levels takes a dozen operations, and a step has few others."""
+    for name, child in model.named_children():
+        if isinstance(child, CodeEmbedding | CodeHead):
+            setattr(model, name, child.folded())
+        else:
+            with_folded_codes(child)
+    return model
 
 
 def _digits(levels: tuple[int, ...], num_extra: int) -> Tensor:

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from models.tokenizers.fsq import FSQ, CodeEmbedding, CodeHead
+from models.tokenizers.fsq import FSQ, CodeEmbedding, CodeHead, with_folded_codes
 
 LEVELS = (4, 3, 5)
 
@@ -38,3 +39,14 @@ def test_head_and_embedding_count_levels_alike(level: int) -> None:
     favoured = head(torch.zeros(2)).nonzero()[:, 0]
     has_it = (embedding.digits == row).any(-1).nonzero()[:, 0]
     assert torch.equal(favoured, has_it)
+
+
+@pytest.mark.parametrize("num_extra", [0, 2])
+def test_what_is_folded_says_the_same(num_extra: int) -> None:
+    torch.manual_seed(5)
+    codes, hidden = torch.arange(60 + num_extra), torch.randn(3, 4, 8)
+    model = nn.ModuleList([CodeHead(LEVELS, 8), CodeEmbedding(LEVELS, 8, num_extra)])
+    wanted = model[0](hidden), model[1](codes)
+    with_folded_codes(model)
+    assert [type(each) for each in model] == [nn.Linear, nn.Embedding]
+    torch.testing.assert_close((model[0](hidden), model[1](codes)), wanted, atol=1e-5, rtol=1e-5)

@@ -1,7 +1,9 @@
 """What a reply does in its slot of the engine: text to sentences, sentences to frames."""
 
+import copy
+import functools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -70,7 +72,7 @@ class ReplyWork:
         options: SpeakOptions,
     ) -> None:
         self.text = ""
-        self.words: list[TimedWord] = []
+        self._words: tuple[list[TimedWord], Callable[[], list[TimedWord]] | None] = [], None
         self.retries = 0
         self.num_units = 0
         self.mark = dialogue.mark()
@@ -80,7 +82,13 @@ class ReplyWork:
         self._voice, self._options = voice, options
         self._generator = torch.Generator().manual_seed(self.seed)
         self._source: str | Awaited[Sayings] = text if isinstance(text, str) else Awaited(text)
-        self.slot = Slot(dialogue.model, self._stream, self._has_text)
+        self.slot = Slot(dialogue.model, self._stream, self._has_text, options.streamed)
+
+    @property
+    def words(self) -> list[TimedWord]:
+        """Timed when somebody asks: far more often there are only more frames."""
+        before, spoken = self._words  # both at once, since the task goes on meanwhile
+        return list(before) if spoken is None else before + spoken()
 
     def start(self) -> None:
         """Lets the engine run it."""
@@ -177,14 +185,14 @@ class ReplyWork:
         dialogue, slot = self._dialogue, self.slot
         self.num_units += len(units)
         dialogue.model.make_room(dialogue.predictor)
-        mark, before = dialogue.mark(), self.words
+        mark, before, clock = dialogue.mark(), self.words, copy.copy(self._clock)
         symbols = torch.tensor(units.symbols)
         # The first sentence streams at once. Of later ones the listener still hears what came
         # before, so a second and a half is looked at before it is let go, while that lasts.
         hold = HELD_FRAMES if continues else FIRST_FRAMES
         for attempt in range(MAX_RETRIES + 1):
             sentence = Sentence(Segment(AGENT, continues, units.fields, self._voice.style))
-            first_frame, sent = slot.num_sent, 0
+            first_frame, sent, released = slot.num_sent, 0, False
             slot.position = first_frame
             steps = generate(
                 dialogue.model,
@@ -203,15 +211,18 @@ class ReplyWork:
                 slot.position = first_frame + count
                 if asked is None:
                     continue
-                if sent == 0 and sentence.forced > MAX_FORCED and attempt < MAX_RETRIES:
+                if not released and sentence.forced > MAX_FORCED and attempt < MAX_RETRIES:
                     break
                 ripe = count >= hold or (count >= FIRST_FRAMES and slot.is_short(_MARGIN_S))
-                if ripe and count - sent >= FIRST_FRAMES:
-                    self.words = before + self._spoken_words(saying, sentence.pointer)
+                released |= ripe
+                if ripe and slot.streamed and count - sent >= FIRST_FRAMES:
+                    said = tuple(sentence.pointer)
+                    spoken = functools.partial(_spoken_words, saying, said, clock)
+                    self._words = before, spoken
                     sent = self._send(sentence, saying, symbols, sent)
             else:
                 pointer = [*sentence.pointer, len(units)]  # it has left the text
-                self.words = before + self._spoken_words(saying, pointer)
+                self._words = before + _spoken_words(saying, pointer, clock), None
                 self._send(sentence, saying, symbols, sent)
                 self._clock.add([saying.deliveries[unit] for unit in sentence.pointer])
                 return
@@ -229,9 +240,10 @@ class ReplyWork:
             self.slot.send(frames)
         return count
 
-    def _spoken_words(self, saying: Saying, pointer: list[int]) -> list[TimedWord]:
-        """Those that the pointer has reached."""
-        assert saying.units is not None
-        said = [unit for unit in pointer if unit < len(saying.units)]
-        starts = self._clock.starts([saying.deliveries[unit] for unit in said])
-        return timed_words(saying.units, pointer, starts)
+
+def _spoken_words(saying: Saying, pointer: Sequence[int], clock: FrameClock) -> list[TimedWord]:
+    """Those that the pointer has reached in a sentence that begins where `clock` stands."""
+    assert saying.units is not None
+    said = [unit for unit in pointer if unit < len(saying.units)]
+    starts = clock.starts([saying.deliveries[unit] for unit in said])
+    return timed_words(saying.units, pointer, starts)

@@ -21,6 +21,8 @@ class SpeakOptions:
         latent_temperature: of the noise of latents.
         plan: see `Delivery`.
         lexicon: how words are said, before the speaker's own.
+        streamed: whether somebody listens while it is being made. If not, it is decoded in long
+            chunks, when there is time.
     """
 
     seed: int | None = None
@@ -37,6 +39,7 @@ class SpeakOptions:
     latent_temperature: float = TEMPERATURE
     plan: Plan = PLAIN
     lexicon: Lexicon = NO_LEXICON
+    streamed: bool = True
 
     def __post_init__(self) -> None:
         if self.seed is not None and not 0 <= self.seed < 2**63:

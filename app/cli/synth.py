@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from app.batch import TIMES, Row, made_from, run_batch, speak_item, weights_of
@@ -59,15 +59,17 @@ def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOption
     names = {item.id: [item.voice, *(name for name, _ in item.lines)] for item in items}
     wanted = {name for several in names.values() for name in several}
     voices = {name: resolve_voice(store, name) for name in sorted(wanted)}
+    options = asdict(shared)
+    del options["streamed"]  # which is heard in nothing
     speaking = {
-        "options": asdict(shared),
+        "options": options,
         "times": sorted(args.times),
         "predictor": args.predictor,
         "weights": weights_of(args.weights or WEIGHTS, args.predictor),
     }
 
     def speak(item: Item) -> Row:
-        options = speak_options(args, item.seed)
+        options = replace(speak_options(args, item.seed), streamed=False)
         return speak_item(speaker, item, voices, args.out, options, args.times)
 
     digests = {

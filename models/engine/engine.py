@@ -2,11 +2,13 @@
 
 Each thread takes one piece of work after the other: a call, the beginning of a sentence, a step of
 all slots that wait for one, or a chunk of several slots. What a listener needs first goes first
-(earliest deadline first, Liu and Layland 1973, section 7); whoever is seconds ahead waits.
+(earliest deadline first, Liu and Layland 1973, section 7). Of those who are seconds ahead none goes
+first: steps are made as long as any can be, and chunks then wait for others to be decoded with.
 """
 
 import atexit
 import functools
+import math
 import os
 import threading
 import time
@@ -24,6 +26,7 @@ T = TypeVar("T")
 
 MAX_STEPPED = 16  # slots of a step: more make each step longer than a listener gains by them
 MAX_CHUNKED = 64  # frames decoded at once: a listener who comes meanwhile waits for them
+HORIZON_S = 2.0  # whose listener has more than this in hand is in no hurry
 _LOOK_S = 0.05  # how often who waits for a call asks whether it is still wanted
 _CALL, _TASK, _STEP, _CHUNK = range(4)
 _KINDS = ("call", "task", "step", "chunk")
@@ -198,13 +201,18 @@ class Engine:
         wanted: list[tuple[float, int, Slot | _Call]] = [
             (call.due, _CALL, call) for call in self._calls
         ]
+        horizon = time.perf_counter() + HORIZON_S
+
+        def add(due: float, rank: int, slot: Slot) -> None:
+            wanted.append((due if due < horizon else math.inf, rank, slot))
+
         for slot in tuple(self._slots):
             if slot.wants_work():
-                wanted.append((slot.predict_due, _TASK, slot))
+                add(slot.predict_due, _TASK, slot)
             elif slot.wants_step() and slot.model not in self._stepping:
-                wanted.append((slot.predict_due, _STEP, slot))
+                add(slot.predict_due, _STEP, slot)
             if slot.wants_decoding():
-                wanted.append((slot.decode_due, _CHUNK, slot))
+                add(slot.decode_due, _CHUNK, slot)
         return wanted
 
     def _begin(self, rank: int, first: Slot, slots: list[Slot]) -> "_Work":

@@ -1,6 +1,7 @@
 """A reply's place in the engine: what it asks of a predictor, and what waits to be decoded."""
 
 import enum
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Hashable
@@ -17,6 +18,7 @@ from models.predictors.steps import Frame, FrameDrawn, FrameStep
 from models.vocoder.synthesis import Synthesis, push_together
 
 FIRST_FRAMES, MAX_FRAMES = 2, 16  # decoded at once, at first and later
+UNHEARD_FRAMES = 128  # where nobody listens: about a sentence
 AHEAD_FRAMES = 1000  # 40 s that may wait for the listener before the predictor waits too
 
 
@@ -54,6 +56,7 @@ class Slot:
         model: the predictor that the task speaks with.
         stream: makes a stream of speech that decodes it.
         has_text: whether a task that waits for text would go on.
+        streamed: whether somebody listens while it is being made; else it is never due.
 
     Attributes:
         position: frames before the one that the task asks for.
@@ -66,9 +69,13 @@ class Slot:
     """
 
     def __init__(
-        self, model: DialogueModel, stream: Callable[[], Synthesis], has_text: Callable[[], bool]
+        self,
+        model: DialogueModel,
+        stream: Callable[[], Synthesis],
+        has_text: Callable[[], bool],
+        streamed: bool = True,
     ) -> None:
-        self.model, self.has_text = model, has_text
+        self.model, self.has_text, self.streamed = model, has_text, streamed
         self._make_stream: Callable[[], Synthesis] | None = stream
         self._stream: Synthesis | None = None
         self._task: Task | None = None
@@ -82,7 +89,7 @@ class Slot:
         self.predicting = self.decoding = False
         self._frames: deque[Sent | int] = deque()  # a number: frames of silence
         self._ended = False  # the task sends no more
-        self._size = FIRST_FRAMES
+        self._size = FIRST_FRAMES if streamed else UNHEARD_FRAMES
         self._rest = np.zeros(0, np.float32)
         self._num_samples = self._num_taken = 0
         self.started = time.perf_counter()
@@ -134,13 +141,16 @@ class Slot:
 
     def _may_predict(self) -> bool:
         # Until something is heard, what may be the first sound is decoded before more is predicted.
-        first = self.heard_since is None and (self.decoding or self._chunk_there())
-        return not (self.over or self.predicting or first) and self.has_room
+        first = self.streamed and self.heard_since is None
+        waits = first and (self.decoding or self._chunk_there())
+        return not (self.over or self.predicting or waits) and self.has_room
 
     def _chunk_there(self) -> bool:
         return self.next_chunk() is not None
 
     def _due(self, num_samples: int) -> float:
+        if not self.streamed:
+            return math.inf
         if self.heard_since is None:
             return self.started
         return self.heard_since + num_samples / SAMPLE_RATE
@@ -203,7 +213,7 @@ class Slot:
         self.decoding = True
         for _ in range(len(chunk.frames) + (chunk.silence > 0)):
             self._frames.popleft()
-        if not chunk.closes and self.heard_since is not None:
+        if self.streamed and not chunk.closes and self.heard_since is not None:
             # About half of what the listener still has: a machine that is busy may take twice as
             # long for a chunk before it is heard.
             self._size = min(MAX_FRAMES, 1 + 3 * self._size // 2)

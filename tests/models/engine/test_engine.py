@@ -20,7 +20,7 @@ from models.vocoder.renderers import LatentFrames
 from models.vocoder.synthesis import Synthesis
 from tests.tiny import STYLE, tiny
 
-DECODER = tiny("decoder")
+DECODER, RENDERER = tiny("decoder"), LatentFrames()
 
 
 class Model:
@@ -50,15 +50,19 @@ def asked(number: int) -> FrameStep:
 
 
 def slot_of(
-    model: Any, number: int, num_frames: int = 1, between: Callable[[], Any] = lambda: None
+    model: Any,
+    number: int,
+    num_frames: int = 1,
+    between: Callable[[], Any] = lambda: None,
+    streamed: bool = True,
 ) -> Slot:
     """Its task asks for `num_frames` and calls `between` after each; it is due in the order of
     its number."""
 
     def stream() -> Synthesis:
-        return Synthesis(LatentFrames(), DECODER, torch.zeros(STYLE), NEUTRAL, 0.2)
+        return Synthesis(RENDERER, DECODER, torch.zeros(STYLE), NEUTRAL, 0.2)
 
-    slot = Slot(model, stream, lambda: True)
+    slot = Slot(model, stream, lambda: True, streamed)
 
     def task() -> Task:
         slot.open_stream()
@@ -133,6 +137,42 @@ def test_those_that_wait_step_together_the_soonest_due_first(
     assert all(finished(slot) for slot in slots) and empty(engine)
     assert sum(len(batch) for batch in model.batches) == count
     assert model.batches[0] == list(range(min(count, 8)))
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_who_is_in_no_hurry_waits_to_be_decoded_with_others(streamed: bool, engine: Engine) -> None:
+    """Whoever listens hears the first frames at once; else all steps come first."""
+    model, chunks = Model(), list[int]()
+    slots = [slot_of(model, number, 5 + number % 2, streamed=streamed) for number in range(4)]
+    begin = engine._begin_decoding
+
+    def noted(first: Slot, waiting: list[Slot]) -> Any:
+        chunks.append(len(model.batches))
+        return begin(first, waiting)
+
+    engine._begin_decoding = noted  # type: ignore[method-assign]
+    with held(engine):
+        for slot in slots:
+            slot.resume(None)
+            engine.submit(slot)
+    assert all(finished(slot) for slot in slots) and empty(engine)
+    if streamed:
+        assert chunks[0] == 2 and engine.spent["chunk"].slots > 4
+    else:
+        assert chunks == [6, 6] and engine.spent["chunk"].slots == 4
+
+
+def test_who_listens_goes_before_who_does_not(engine: Engine) -> None:
+    model = Model()
+    unheard = [slot_of(model, number, 30, streamed=False) for number in range(3)]
+    heard = slot_of(model, 9, 2)
+    with held(engine):
+        for slot in (*unheard, heard):
+            slot.resume(None)
+            engine.submit(slot)
+    assert finished(heard)
+    assert not any(slot.complete for slot in unheard)
+    assert all(finished(slot) for slot in unheard)
 
 
 def test_predictors_do_not_step_together(engine: Engine) -> None:

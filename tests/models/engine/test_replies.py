@@ -51,6 +51,19 @@ def test_replies_together_are_what_they_are_alone(
     assert count < 8 or max(sizes) > 1
 
 
+@pytest.mark.parametrize("number", [1, 4])
+def test_what_nobody_hears_meanwhile_is_what_is_streamed(speaker: Speaker, number: int) -> None:
+    made = []
+    for streamed in (True, False, False):
+        voice, options = speaker.voices["one"], SpeakOptions(seed=number, streamed=streamed)
+        reply = speaker.speak(speaker.open_dialogue(), TEXTS[number], voice, options)
+        made.append((np.concatenate(list(reply)), reply.timed_words))
+    (streamed, words), (whole, others), (again, _) = made
+    np.testing.assert_array_equal(whole, again)
+    assert len(whole) == len(streamed) and words == others
+    assert np.linalg.norm(whole - streamed) < 0.01 * np.linalg.norm(streamed)
+
+
 def test_those_who_leave_do_not_hold_up_the_others() -> None:
     speaker = tiny_speaker("gpt-talker")
     expected = np.concatenate(list(begun(speaker, 4)))

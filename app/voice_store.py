@@ -14,6 +14,7 @@ from app.voice_sample import VoiceSample, clean_sample
 from data.errors import InputError
 
 MAX_TRIED = 32
+SAMPLE_TEXT = "Hello, nice to meet you. This is how I sound. What shall we talk about?"
 OPENAI_VOICES = (
     "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
     "marin", "cedar",

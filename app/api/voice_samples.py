@@ -13,10 +13,10 @@ from app.api.speech_making import SpeechMaking
 from app.api.speech_request import Speaking
 from app.api.streaming import ProducedResponse
 from app.hub import Engines
+from app.voice_store import SAMPLE_TEXT
 from data.audio import SYNTHETIC_HEADERS
 from data.errors import InputError
 
-TEXT = "Hello, nice to meet you. This is how I sound. What shall we talk about?"
 _MAX_KEPT = 64  # samples of 40 kB
 _TYPE = "audio/mpeg"
 _HEADERS = {"Cache-Control": "private, max-age=3600", **SYNTHETIC_HEADERS}
@@ -57,7 +57,7 @@ def voice_samples_router(engines: Engines, admission: Admission) -> APIRouter:
         if known is not None:
             return Response(known, media_type=_TYPE, headers=_HEADERS)
         asked = Speaking.model_validate({"voice": voice.name, "response_format": "mp3", "seed": 1})
-        making = SpeechMaking(engines, asked, TEXT)
+        making = SpeechMaking(engines, asked, SAMPLE_TEXT)
 
         def make(production: Production[bytes]) -> Iterator[bytes]:
             whole = b""

@@ -15,7 +15,7 @@ from app.cli.voices import main
 from app.library import Library, read_voice_file
 from app.voice_sample import MAX_SAMPLE_S, clean_sample, similarity
 from app.voices import load_speaker
-from data.audio import SAMPLE_RATE, write_audio
+from data.audio import SAMPLE_RATE, read_audio, write_audio
 from data.errors import InputError
 from models.voice import Voice
 from tests.app.voice_sound import espeak_voice
@@ -243,3 +243,14 @@ def test_clone_list_show_export_import_remove(
         main([*take, "two"])
     assert main([*take, "berta"]) == 0
     assert [path.name for path in (tmp_path / "library").iterdir()] == ["berta.safetensors"]
+
+
+def test_samples_writes_a_file_for_each_voice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, library = str(save_tiny(tmp_path / "weights")), ["--library", str(tmp_path / "lib")]
+    out = tmp_path / "samples"
+    assert main(["--weights", weights, *library, "samples", str(out)]) == 0
+    assert [path.stem for path in sorted(out.iterdir())] == ["one", "slt", "two"]
+    assert all(len(read_audio(path)) for path in out.iterdir())
+    assert len(capsys.readouterr().out.splitlines()) == 3

@@ -25,6 +25,7 @@ class Listening:
         voiced_ms: of it, what was said before it was reopened included.
         ended_at: clock reading of its end, or None while it may go on.
         committed: whether its end was said, and not heard.
+        asks: whether its end may ask for an answer.
         full: whether it holds as much sound as a turn may have.
         wordless: whether it is answered by its sound, and no words are asked for.
         judgement: of its sound, on its way: the probability that this pause is its end.
@@ -46,6 +47,7 @@ class Listening:
         self.voiced_ms = 0
         self.ended_at: float | None = None
         self.committed = self.full = False
+        self.asks = True
         self.wordless = False
         self.judgement: Future[float] | None = None
         self.judged: list[float] = []

@@ -321,7 +321,7 @@ class Session:
         turn.timings["recognition_ms"] = 1000 * recognition_s
         record.timings = dict(turn.timings)
         self._keep(record, samples, turn)
-        if self.settings.detect_turns and self.settings.create_response:
+        if self.settings.detect_turns and self.settings.create_response and turn.asks:
             self._answer(self._user.inbox.asked or Asked(self.settings), turn)
 
     def _keep(self, record: TurnRecord, samples: np.ndarray | None, turn: Listening | None) -> None:

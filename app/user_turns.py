@@ -227,6 +227,7 @@ class UserTurns:
         memory = Memory(seconds + 1)
         memory.push(samples)
         turn = Listening(number, 0, self._recognizer, memory, self.history.names())
+        turn.asks = False
         self.inbox.commit(turn)
         turn.feed(len(samples))
         turn.commit(len(samples), now)

@@ -1,12 +1,16 @@
 """A server for stock clients: the fake speaker, told words with times, a small language model."""
 
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import pytest
 
+from app.access import AccessSettings
 from app.chat_endpoint import ChatEndpoint
+from app.server import ServerSettings
 from tests.app.language_model import language_model
 from tests.app.live import engines, serving
 from tests.app.stage import ToldRecognizer
@@ -23,8 +27,8 @@ class SureJudge:
         return future
 
 
-@pytest.fixture(scope="session")
-def url() -> Iterator[str]:
+@contextlib.contextmanager
+def served(origins: tuple[str, ...] = ()) -> Iterator[str]:
     """The base URL that a client is given; nothing else is set but a key that is not looked at."""
     recognizer = ToldRecognizer(*[HEARD] * 100)
     recognizer.words = [(word, 0.2 * at, 0.2 * at + 0.2) for at, word in enumerate(HEARD.split())]
@@ -34,5 +38,18 @@ def url() -> Iterator[str]:
             responders={"built-in": ChatEndpoint(model_url, "small")},
             judge=SureJudge(),
         )
-        with serving(shared) as (place, _):
+        settings = ServerSettings(access=AccessSettings(origins=origins), page=False)
+        with serving(shared, settings) as (place, _):
             yield f"http://{place}/v1"
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    with served() as found:
+        yield found
+
+
+@pytest.fixture
+def serve() -> Any:
+    """Serves the pages of some origins."""
+    return served

@@ -19,6 +19,7 @@ INSTALLED_BY = {
     "livekit": "pip install 'livekit-agents[openai]==1.8.9'",
     "pipecat": "pip install 'pipecat-ai[openai,websocket]==1.14.0'",
     "litellm": "pip install litellm==1.110.0",
+    "wyoming": "python3.12 -m venv wyoming && wyoming/bin/pip install wyoming-openai==0.8.0",
     "node": "npm install openai@7.59 @openai/agents@0.20",
 }
 
@@ -50,6 +51,10 @@ def test_pipecat(url: str) -> None:
 
 def test_litellm(url: str) -> None:
     run(url, "litellm", "litellm_calls.py", ["litellm ok"])
+
+
+def test_wyoming(url: str) -> None:
+    run(url, "wyoming", "wyoming_proxy.py", ["tts ok", "stt ok", "realtime ok"])
 
 
 def test_node(url: str) -> None:

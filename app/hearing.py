@@ -25,9 +25,10 @@ _OF_ACTIVITY = ("vad", "aggressiveness", "threshold", "floor_dbfs")
 
 @dataclass(frozen=True)
 class HearingSettings:
-    """When speech begins and ends.
+    """When speech begins and ends, and in which language it is.
 
     Attributes:
+        language: a code that the recogniser takes; empty lets it find the language of each turn.
         vad: who tells speech from other sound; one of `app.voice_activity.DETECTORS`.
         threshold: of silero, 0 (takes much for speech) to 1 (takes little).
         aggressiveness: of webrtcvad, 0 (takes much for speech) to 3 (takes little).
@@ -40,6 +41,7 @@ class HearingSettings:
         eagerness: of semantic_vad; a key of `MOST_PATIENT_MS`.
     """
 
+    language: str = ""
     vad: str = "silero"
     threshold: float = 0.5
     aggressiveness: int = 2

@@ -41,6 +41,7 @@ class Listening:
         recognizer: Recognizer,
         memory: Memory,
         names: Names = (),
+        language: str = "",
     ) -> None:
         self.number, self.start = number, start
         self.end = start
@@ -54,6 +55,7 @@ class Listening:
         self.shown = ""
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory, self._names = recognizer, memory, names
+        self._language = language or None
         self._fed = self._stretch_start = start
         self._voiced_before_ms = 0  # it was reopened
         self._sound: np.ndarray | None = None
@@ -76,7 +78,7 @@ class Listening:
         if self._utterance is None:
             self._begin_stretch(until)
             try:
-                self._utterance = self._recognizer.open(names=self._names)
+                self._utterance = self._recognizer.open(self._language, names=self._names)
             except RepError as error:
                 self._utterance = FailedUtterance(error)
         self._utterance.push(self._memory.read(self._fed))

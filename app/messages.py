@@ -42,6 +42,7 @@ class Settings(_Strict):
     detection: str = ""
     eagerness: str = ""
     system_prompt: str = ""
+    language: str = ""
     reopen_ms: Integer = 0
     interrupt_ms: Integer = 0
     aggressiveness: Integer = 0

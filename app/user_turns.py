@@ -226,7 +226,8 @@ class UserTurns:
             raise InputError(f"the sound lasts {seconds:.1f} s; up to {MAX_TURN_S} s are accepted")
         memory = Memory(seconds + 1)
         memory.push(samples)
-        turn = Listening(number, 0, self._recognizer, memory, self.history.names())
+        language, names = self.ears.settings.language, self.history.names()
+        turn = Listening(number, 0, self._recognizer, memory, names, language)
         turn.asks = False
         self.inbox.commit(turn)
         turn.feed(len(samples))
@@ -257,6 +258,7 @@ class UserTurns:
     def _opened(self, start: int, wordless: bool) -> Listening:
         recognizer = NoRecognizer() if wordless else self._recognizer
         names, number = self.history.names(), self.history.number()
-        turn = Listening(number, start, recognizer, self._memory, names)
+        language = "" if wordless else self.ears.settings.language
+        turn = Listening(number, start, recognizer, self._memory, names, language)
         turn.wordless = wordless
         return turn

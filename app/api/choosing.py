@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from app.api.transcripts import LANGUAGES
 from app.hearing import SEMANTIC, SERVER
 from app.hub import Engines
 from app.protocol import ProtocolError
@@ -22,6 +23,7 @@ def choices(engines: Engines) -> dict[str, Any]:
         "predictors": list(speaker.predictors),
         "recognizer": engines.recognizer.name,
         "recognizer_caveat": engines.recognizer.caveat,
+        "languages": list(engines.recognizer.languages),
         "responders": list(engines.responders),
         "detections": detections(engines),
         "detection_caveat": engines.judge_caveat,
@@ -37,9 +39,24 @@ def public_settings(settings: SessionSettings) -> dict[str, Any]:
     """Settings as a listener sees them."""
     names = ("voice", "predictor", "responder", "temperature", "rate", "interrupt")
     public = {name: getattr(settings, name) for name in names}
-    heard = ("silence_ms", "detection", "eagerness")
+    heard = ("silence_ms", "detection", "eagerness", "language")
     public["system_prompt"] = (settings.briefing or Briefing()).system_prompt or INSTRUCTIONS
     return {**public, **{name: getattr(settings.hearing, name) for name in heard}}
+
+
+def language_of(engines: Engines, given: str) -> str:
+    """The code of a language that the recogniser hears, given as a code, a tag or an English name.
+
+    Raises:
+        InputError: it hears others.
+    """
+    code = given.lower().partition("-")[0]
+    code = {name: code for code, name in LANGUAGES.items()}.get(code, code)
+    known = engines.recognizer.languages
+    if code and code not in known:
+        heard = " and ".join(known) or "what it finds itself"
+        raise InputError(f"{given!r:.30} is not known; the recogniser hears {heard}")
+    return code
 
 
 def changed(
@@ -57,6 +74,7 @@ def changed(
         "predictor": engines.speaker.predictors,
         "responder": engines.responders,
         "detection": detections(engines),
+        "language": engines.recognizer.languages,
     }
     for kind, names in known.items():
         name = changes.get(kind)

@@ -36,6 +36,8 @@ def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> d
     briefing = session.briefing or Briefing()
     voices, predictors = engines.speaker.voices, engines.speaker.predictors
     transcription = {"model": engines.recognizer.name} if settings.transcribe else None
+    if transcription and session.hearing.language:
+        transcription["language"] = session.hearing.language
     hearing = {
         "format": public_format(settings.input_format),
         "transcription": transcription,

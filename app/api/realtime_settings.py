@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.api.audio_formats import FORMATS, PCM
-from app.api.choosing import changed
+from app.api.choosing import changed, language_of
 from app.api.realtime_fields import (
     FunctionTool,
     Given,
@@ -23,12 +23,12 @@ from app.protocol import ProtocolError
 from app.replies import Briefing, TakesBriefing
 from app.settings import SessionSettings, with_settings
 from app.tools import Tool
+from data.errors import InputError
 
 TRANSCRIPTION = "transcription"
 _OF_TRANSCRIPTION = ("type", "object", "include")
 _QUIETEST_DBFS, _LOUDEST_DBFS = -85.0, -45.0  # of speech at threshold 0 and 1; -65 at 0.5
 _TRANSCRIBERS = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
-_LANGUAGES = ("en", "en-us", "en-gb", "english")
 
 
 @dataclass(frozen=True)
@@ -232,8 +232,11 @@ class _Update:
         ours = self.engines.recognizer.name
         if asked.model not in (None, ours, *_TRANSCRIBERS):
             raise _unsupported(f"{param}.model", f"{ours!r} transcribes here")
-        if asked.language is not None and asked.language.lower() not in _LANGUAGES:
-            raise _unsupported(f"{param}.language", f"{ours!r} hears English")
+        try:
+            language = language_of(self.engines, asked.language or "")
+        except InputError as error:
+            raise _unsupported(f"{param}.language", str(error)) from None
+        self.change(param, language=language)
         if asked.prompt and asked.prompt.strip():
             raise _unsupported(f"{param}.prompt", f"{ours!r} takes none")
 

@@ -11,12 +11,14 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import FormData, UploadFile
 
 from app.api.admission import Admission, AdmissionSettings
+from app.api.choosing import language_of
 from app.api.errors import ApiError
 from app.api.production import Production
 from app.api.streaming import ProducedResponse
-from app.api.transcripts import LANGUAGES, TYPES, Transcript, written
+from app.api.transcripts import TYPES, Transcript, written
 from app.hub import Engines
 from data.audio import SAMPLE_RATE
+from data.errors import InputError
 from data.recognition.recognizer import Utterance, fed, text_of
 
 MAX_S = 120
@@ -60,7 +62,7 @@ def transcriptions_router(engines: Engines) -> APIRouter:
     @router.post("/v1/audio/transcriptions")
     async def transcribe(request: Request) -> ProducedResponse:
         async with request.form(max_files=1, max_fields=40) as form:
-            options = read_options(form, engines.recognizer.languages)
+            options = read_options(form, engines)
             file = form.get("file")
             assert isinstance(file, UploadFile)
             content = await file.read()
@@ -78,8 +80,8 @@ def transcriptions_router(engines: Engines) -> APIRouter:
     return router
 
 
-def read_options(form: FormData, languages: tuple[str, ...]) -> Options:
-    """The fields of a form, each honoured or refused; `languages` are the recogniser's.
+def read_options(form: FormData, engines: Engines) -> Options:
+    """The fields of a form, each honoured or refused.
 
     Raises:
         ApiError: which field, and why.
@@ -98,17 +100,11 @@ def read_options(form: FormData, languages: tuple[str, ...]) -> Options:
     if text.get("chunking_strategy", "auto") not in ("", "auto"):
         raise _bad("chunking_strategy", "only auto is possible: the recording is heard as a whole")
     _check_temperature(text.get("temperature", ""))
-    return _options(given, text, _language(text.get("language", ""), languages))
-
-
-def _language(given: str, languages: tuple[str, ...]) -> str | None:
-    """The code of a language given as a code, a tag or an English name; None where none is."""
-    code = given.lower().partition("-")[0]
-    code = {name: code for code, name in LANGUAGES.items()}.get(code, code)
-    if code and code not in languages:
-        heard = " and ".join(languages) or "what it finds itself"
-        raise _bad("language", f"{given!r:.30} is not known; the recogniser hears {heard}")
-    return code or None
+    try:
+        language = language_of(engines, text.get("language", "")) or None
+    except InputError as error:
+        raise _bad("language", str(error)) from None
+    return _options(given, text, language)
 
 
 def _options(given: dict[str, list[Any]], text: dict[str, str], language: str | None) -> Options:

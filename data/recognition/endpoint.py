@@ -9,6 +9,7 @@ import numpy as np
 from data.audio import SAMPLE_RATE, encode_audio, resample
 from data.errors import RepError
 from data.recognition.recognizer import Names
+from data.recognition.whisper import LANGUAGES
 
 KEY_VARIABLE = "ASR_API_KEY"
 _RATE = 16_000
@@ -73,7 +74,7 @@ class EndpointRecognizer:
 
     name = "endpoint"
     rehears = True
-    languages: tuple[str, ...] = ()  # the endpoint detects the language
+    languages = LANGUAGES
     caveat = ""
 
     def __init__(self, base_url: str, model: str, key: str = "", timeout_s: float = 20.0) -> None:
@@ -84,7 +85,7 @@ class EndpointRecognizer:
         self, language: str | None = None, times: bool = False, names: Names = ()
     ) -> "_WholeUtterance":
         """See `Recognizer`."""
-        return _WholeUtterance(self._pool, self._endpoint, names)
+        return _WholeUtterance(self._pool, self._endpoint, names, language)
 
     def close(self) -> None:
         """See `Recognizer`."""
@@ -96,12 +97,17 @@ class _WholeUtterance:
     """Collects the audio and has it transcribed as a whole; no partial text, no word times."""
 
     partial = ""
-    words = language = None
+    words = None
 
     def __init__(
-        self, pool: ThreadPoolExecutor, endpoint: TranscriptionEndpoint, names: Names
+        self,
+        pool: ThreadPoolExecutor,
+        endpoint: TranscriptionEndpoint,
+        names: Names,
+        language: str | None,
     ) -> None:
         self._pool, self._endpoint, self._names = pool, endpoint, names
+        self.language = language
         self._pieces: list[np.ndarray] = []
         self._future: Future[str] | None = None
         self._lock = threading.Lock()
@@ -115,7 +121,10 @@ class _WholeUtterance:
                 sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
                 self._pieces.clear()
                 self._future = self._pool.submit(
-                    self._endpoint.transcribe, sound, names=self._names
+                    self._endpoint.transcribe,
+                    sound,
+                    language=self.language or "",
+                    names=self._names,
                 )
             return self._future
 

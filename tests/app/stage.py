@@ -55,12 +55,13 @@ class ToldRecognizer:
         self.words: Any = None
         self.opened: list[ToldUtterance] = []
         self.names: tuple[str, ...] = ()
+        self.language: str | None = None
 
     def open(
         self, language: str | None = None, times: bool = False, names: Any = ()
     ) -> ToldUtterance:
         self.opened.append(ToldUtterance(self))
-        self.names = names
+        self.names, self.language = names, language
         return self.opened[-1]
 
     def close(self) -> None: ...

@@ -248,6 +248,14 @@ def test_typing_works_and_interrupts() -> None:
     assert stage.speaker.dialogues[0].turns[0] == (0, "Tell me a story", None)
 
 
+@pytest.mark.parametrize(("given", "expected"), [("", None), ("zh", "zh")])
+def test_the_language_is_found_or_set(given: str, expected: str | None) -> None:
+    settings = with_settings(SessionSettings(), language=given)
+    stage = Stage("hello", settings=settings, responder=Says("Hi."))
+    stage.say(np.concatenate([speechlike(0.8), silence(1.0)]))
+    assert stage.recognizer.opened and stage.recognizer.language == expected
+
+
 def test_short_noise_is_no_turn() -> None:
     stage = Stage("huh")
     stage.say(np.concatenate([silence(0.5), speechlike(0.08), silence(1.5)]))

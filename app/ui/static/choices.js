@@ -9,15 +9,18 @@ const DETECTIONS = {
   server_vad: 'a silence',
 };
 
+const LANGUAGES = { en: 'English', zh: 'Mandarin' };
+
 const named = (names, words) => names.map((one) => [one, words[one] || one]);
 
 // The options of each select, as [value, label].
-export function options({ voices, predictors, responders, detections }) {
+export function options({ voices, predictors, responders, detections, languages }) {
   return {
     voice: voices.map((one) => [one.name, `${one.name}: ${one.description}`]),
     predictor: named(predictors, {}),
     responder: named(responders, RESPONDERS),
     detection: named(detections, DETECTIONS),
+    language: [['', 'whichever I speak'], ...named(languages, LANGUAGES)],
   };
 }
 

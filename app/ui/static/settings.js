@@ -30,7 +30,7 @@ export class Settings {
   fill(name, choices, chosen) {
     const select = this.find(`select[name=${name}]`);
     select.replaceChildren(...choices.map(([value, label]) => new Option(label, value)));
-    if (chosen) select.value = chosen;
+    if (choices.some(([value]) => value === chosen)) select.value = chosen;
   }
 
   slide(name, value) {

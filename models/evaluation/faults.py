@@ -29,9 +29,9 @@ def expected_seconds(text: str) -> float:
 
 
 def repeated_seconds(text: str) -> float:
-    """How long the words of a text that repeat the word before them take: "no no no" is said as a
-    loop by whoever says it."""
-    words = re.findall(r"[\w']+", text.lower())
+    """How long the words of a text that repeat the word before them take: "no no no" and "555" are
+    loops in any voice."""
+    words = re.findall(r"[\w']+", normalise(text, None).lower())
     longest = run = 0.0
     for before, word in itertools.pairwise(words):
         run = run + expected_seconds(word) if word == before else 0.0

@@ -68,4 +68,7 @@ def test_words_that_repeat_in_the_text_are_no_loop_by_themselves() -> None:
     looped = np.concatenate([samples[:12_000], *[piece] * 12, samples[12_000:]])
     assert fault_of(looped, text) in ("looping", "over-long")
     assert repeated_seconds("It is very very late, and very cold.") < 0.5
+    for text in ("Call 555 0199.", "Call me at 555-0199.", "It is 0800 777 99."):
+        assert repeated_seconds(text) > 0.3
+    assert repeated_seconds("Call me at 525 0189.") == 0
     assert repeated_seconds("That is not it at all.") == 0

@@ -81,6 +81,7 @@ def clone_tab(engines: Engines) -> None:
 def _sample_widgets() -> tuple[gr.Audio, gr.Checkbox, gr.Button, gr.Markdown]:
     """The sample, the consent, the button that clones, and the verdict on the sample."""
     gr.Markdown(
+        "# Clone a voice\n"
         "Give 5 to 15 seconds of one person speaking, clearly and without music. "
         "Use a voice only with the consent of the person whose voice it is."
     )

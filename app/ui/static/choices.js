@@ -13,6 +13,11 @@ const LANGUAGES = { en: 'English', zh: 'Mandarin' };
 
 const named = (names, words) => names.map((one) => [one, words[one] || one]);
 
+// What stands for "found in each turn".
+function eitherOf(languages) {
+  return languages.map((one) => LANGUAGES[one] || one).join(' or ') || 'any language';
+}
+
 // The options of each select, as [value, label].
 export function options({ voices, predictors, responders, detections, languages }) {
   return {
@@ -20,7 +25,7 @@ export function options({ voices, predictors, responders, detections, languages 
     predictor: named(predictors, {}),
     responder: named(responders, RESPONDERS),
     detection: named(detections, DETECTIONS),
-    language: [['', 'whichever I speak'], ...named(languages, LANGUAGES)],
+    language: [['', eitherOf(languages)], ...named(languages, LANGUAGES)],
   };
 }
 

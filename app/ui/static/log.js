@@ -75,8 +75,8 @@ export class Log {
     element.dataset.who = turn.who;
     element.dataset.turn = turn.turn;
     element.innerHTML =
-      '<h3></h3><p><span class="rp-text"></span><span class="rp-lost"></span></p><div class="rp-line"></div>';
-    element.querySelector('h3').textContent = turn.who === 'user' ? 'You' : 'Repartee';
+      '<h2></h2><p><span class="rp-text"></span><span class="rp-lost"></span></p><div class="rp-line"></div>';
+    element.querySelector('h2').textContent = turn.who === 'user' ? 'You' : 'Repartee';
     this.pair.append(element);
     this.turns.set(turn.turn, element);
     return element;

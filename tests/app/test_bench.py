@@ -7,7 +7,6 @@ import pytest
 
 from app.cli import bench
 from data.errors import InputError
-from models.reply import Reply
 from tests.tiny import save_tiny
 
 
@@ -48,7 +47,7 @@ def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def test_what_fails_in_a_slot_ends_the_measurement() -> None:
-    def speak(number: int) -> Reply:
+    def speak(number: int) -> bench.Spoken:
         raise InputError(f"number {number} fails")
 
     with pytest.raises(InputError, match="fails"):

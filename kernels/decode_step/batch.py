@@ -35,7 +35,8 @@ def decode_steps(
     """`decode_step` of B sequences at once: `[B, dim]` to `[B, dim]`.
 
     Sums are added in another order than for one sequence: results agree to about 1e-6 of their
-    size, and do not depend on the other sequences beyond that.
+    size, or to 1e-4 where that rounds a cached number to the other neighbour, and do not depend on
+    the other sequences beyond that.
 
     Args:
         x: the inputs `[B, dim]`.

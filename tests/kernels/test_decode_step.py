@@ -89,7 +89,8 @@ def test_many_at_once_are_each_what_they_are_alone(
     made = decode_steps(x, weights, by, keys, values, lengths)
     for index, (length, past) in enumerate(zip(lengths, copies, strict=True)):
         alone = decode_step(x[index], weights, turns[index], *past, length)
-        torch.testing.assert_close(made[index], alone, atol=1e-5, rtol=1e-5)
+        # A key or value that lies halfway may be rounded to the other bfloat16.
+        torch.testing.assert_close(made[index], alone, atol=2e-4, rtol=1e-5)
         for mine, other in zip(pasts[index], past, strict=True):
             torch.testing.assert_close(mine, other, atol=1e-5, rtol=1 / 128, equal_nan=True)
 

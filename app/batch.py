@@ -62,6 +62,7 @@ def speak_item(
     out: Path,
     options: SpeakOptions,
     times: Sequence[str] = (),
+    marked: bool = True,
 ) -> Row:
     """Speaks one item into `out/<id>.wav`; returns its row of the manifest.
 
@@ -72,21 +73,18 @@ def speak_item(
         out: the folder.
         options: how to speak, its own instructions aside.
         times: which files with the times of its words are written beside it (`TIMES`).
+        marked: whether the file says that it is synthetic; the row always does.
     """
     understood = understand(item.instructions)
     options = options.delivered(understood.delivery)
     lines = [Line(voices[name], text) for name, text in item.lines]
     reply = perform(speaker, lambda: hear_turns(speaker, item.turns), lines, options)
-    try:
-        for _ in reply:
-            pass
-    finally:
-        if not reply.complete:
-            reply.cancel()
+    _finish(reply)
     path = out / f"{item.id}.wav"
     speaking = list({line.voice.name: line.voice for line in lines}.values())
     marks = synthetic_fields(*speaking)
-    write_audio(path, reply.samples(), SAMPLE_RATE, mark_of(str(marks.get("consent", ""))))
+    mark = mark_of(str(marks.get("consent", ""))) if marked else ""
+    write_audio(path, reply.samples(), SAMPLE_RATE, mark)
     for kind in times:
         atomic_write(out / f"{item.id}.{kind}", written_times(reply, kind))
     return {
@@ -103,6 +101,15 @@ def speak_item(
         "retries": reply.retries,
         "words": [list(word) for word in reply.words],
     }
+
+
+def _finish(reply: Any) -> None:
+    try:
+        for _ in reply:
+            pass
+    finally:
+        if not reply.complete:
+            reply.cancel()
 
 
 def written_times(reply: Any, kind: str) -> bytes:

@@ -15,6 +15,7 @@ from app.speaking import Emitted
 from app.turn_ending import TurnJudge
 from app.uploads import Uploads
 from app.voice_store import VoiceStore
+from data.audio import SYNTHETIC_HEADERS, mark_of
 from data.errors import RepError
 from data.recognition.recognizer import Recognizer
 
@@ -28,7 +29,8 @@ class BusyError(RepError):
 @dataclass
 class Engines:
     """What all sessions share. The first responder answers unless another one is chosen. Without a
-    `judge` turns end by silence, and `judge_caveat` says why there is none."""
+    `judge` turns end by silence, and `judge_caveat` says why there is none. What is spoken is
+    `marked` as synthetic, in files and answers."""
 
     voices: VoiceStore
     recognizer: Recognizer
@@ -36,10 +38,20 @@ class Engines:
     judge: TurnJudge | None = None
     judge_caveat: str = ""
     uploads: Uploads = field(default_factory=Uploads)
+    marked: bool = True
 
     @property
     def speaker(self) -> AnySpeaker:
         return self.voices.speaker
+
+    @property
+    def mark_headers(self) -> dict[str, str]:
+        """Of an answer that holds speech."""
+        return dict(SYNTHETIC_HEADERS) if self.marked else {}
+
+    def mark(self, consent: str = "") -> str:
+        """The comment for a file of speech; see `data.audio.mark_of`."""
+        return mark_of(consent) if self.marked else ""
 
 
 @dataclass(frozen=True)

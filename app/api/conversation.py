@@ -13,7 +13,7 @@ from app.messages import read_message
 from app.protocol import PROTOCOL, SAMPLE_RATE, ProtocolError, read_sound, write_sound
 from app.session import Session
 from app.speaking import Emitted, Sound
-from data.audio import SYNTHETIC_HEADERS, encode_audio, mark_of
+from data.audio import encode_audio
 from data.errors import InputError
 
 START_BY_S = 10.0
@@ -46,9 +46,9 @@ def conversation_router(hub: Hub) -> APIRouter:
         if record is None or not record.who:  # the user's own voice
             return Response(encode_audio(samples, SAMPLE_RATE, "wav"), media_type="audio/wav")
         voice = hub.engines.speaker.voices.get(record.voice)
-        mark = mark_of(voice.consent if voice is not None else "")
+        mark = hub.engines.mark(voice.consent if voice is not None else "")
         content = encode_audio(samples, SAMPLE_RATE, "wav", mark)
-        return Response(content, media_type="audio/wav", headers=SYNTHETIC_HEADERS)
+        return Response(content, media_type="audio/wav", headers=hub.engines.mark_headers)
 
     @router.get("/v1/conversation/{name}/dialogue.zip")
     def archive(name: str) -> Response:

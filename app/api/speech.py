@@ -15,7 +15,6 @@ from app.api.speech_making import Piece, SpeechMaking, words_event
 from app.api.speech_request import SpeechRequest
 from app.api.streaming import ProducedResponse
 from app.hub import Engines
-from data.audio import SYNTHETIC_HEADERS
 from data.limits import limited_context
 from models.pipe import UnwantedError
 
@@ -42,7 +41,7 @@ def speech_router(engines: Engines, admission: Admission) -> APIRouter:
         making = SpeechMaking(engines, body, body.input)  # what is wrong is said before it waits
         sse = body.stream_format == "sse"
         make = _events if sse else _sound
-        headers = {"Cache-Control": "no-cache", **SYNTHETIC_HEADERS}
+        headers = {"Cache-Control": "no-cache", **engines.mark_headers}
         if body.instructions:
             headers[UNDERSTOOD_HEADER] = making.understood.summary
         return ProducedResponse(

@@ -10,7 +10,7 @@ from app.api.production import Production
 from app.api.speech_request import Speaking, SpokenLine, name_of
 from app.hub import Engines
 from app.performance import Line, lines_in, perform
-from data.audio import SAMPLE_RATE, StreamEncoder, TempoStream, mark_of
+from data.audio import SAMPLE_RATE, StreamEncoder, TempoStream
 from models.delivery.delivery import LIMITS
 from models.delivery.instructions import Understood, understand
 from models.delivery.lexicon import Lexicon
@@ -95,7 +95,7 @@ class SpeechMaking:
     def pieces(self, production: Production[Any]) -> Iterator[Piece]:
         """The sound in the format that was asked for, as it is made."""
         tempo = TempoStream(self._tempo, SAMPLE_RATE)
-        mark = mark_of(self.consents)
+        mark = self._engines.mark(self.consents)
         with StreamEncoder(self._asked.response_format, SAMPLE_RATE, mark) as encoder:
 
             def encoded(samples: np.ndarray) -> bytes:

@@ -14,12 +14,11 @@ from app.api.speech_request import Speaking
 from app.api.streaming import ProducedResponse
 from app.hub import Engines
 from app.voice_store import SAMPLE_TEXT
-from data.audio import SYNTHETIC_HEADERS
 from data.errors import InputError
 
 _MAX_KEPT = 64  # samples of 40 kB
 _TYPE = "audio/mpeg"
-_HEADERS = {"Cache-Control": "private, max-age=3600", **SYNTHETIC_HEADERS}
+_HEADERS = {"Cache-Control": "private, max-age=3600"}
 
 
 class _Kept:
@@ -46,6 +45,7 @@ def voice_samples_router(engines: Engines, admission: Admission) -> APIRouter:
     """A sample of each voice as MP3, made when it is asked for first, and kept."""
     router = APIRouter()
     kept = _Kept()
+    headers = {**_HEADERS, **engines.mark_headers}
 
     @router.get("/v1/audio/voices/{name}/sample")
     async def sample(name: str) -> Response:
@@ -55,7 +55,7 @@ def voice_samples_router(engines: Engines, admission: Admission) -> APIRouter:
             raise HTTPException(404, str(error)) from None
         known = kept.get(voice)
         if known is not None:
-            return Response(known, media_type=_TYPE, headers=_HEADERS)
+            return Response(known, media_type=_TYPE, headers=headers)
         asked = Speaking.model_validate({"voice": voice.name, "response_format": "mp3", "seed": 1})
         making = SpeechMaking(engines, asked, SAMPLE_TEXT)
 
@@ -67,6 +67,6 @@ def voice_samples_router(engines: Engines, admission: Admission) -> APIRouter:
                     yield piece.sound
             kept.put(voice, whole)
 
-        return ProducedResponse(admission, lambda: Production(make), _TYPE, _HEADERS)
+        return ProducedResponse(admission, lambda: Production(make), _TYPE, headers)
 
     return router

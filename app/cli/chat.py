@@ -15,6 +15,7 @@ from app.discovery import PORTS, FoundModel, find_language_models
 from app.hearing import MOST_PATIENT_MS, SEMANTIC, SERVER, HearingSettings
 from app.hub import Engines, HubSettings
 from app.logs import log_to_stderr
+from app.marking_option import add_marking
 from app.memory import few_heaps, keep_for_good
 from app.replies import CONTEXT_TOKENS, SPEECH_TO_SPEECH, Briefing, Responder, checked_prompt
 from app.scripted import ScriptedResponder
@@ -54,6 +55,7 @@ def serving_parser(verb: str, description: str | None) -> argparse.ArgumentParse
     add("--idle-minutes", type=float, default=10.0, help="after which a conversation ends")
     add("--weights", type=Path, help="a folder of models instead of the bundled ones")
     add("--device", default="cpu", help="cpu or cuda")
+    add_marking(parser)
     add("--log-json", action="store_true", help="a JSON object a line")
     return parser
 
@@ -219,7 +221,8 @@ def _engines(args: argparse.Namespace) -> Engines:
     responders = _responders(args)
     responders[SPEECH_TO_SPEECH] = OmniResponder(speaker, args.weights)
     judge, caveat = _judge(args.turn_detection == SEMANTIC)
-    return Engines(store, _recognizer(args), responders, judge, caveat)
+    recognizer, marked = _recognizer(args), not args.no_marking
+    return Engines(store, recognizer, responders, judge, caveat, marked=marked)
 
 
 def _judge(must_be: bool) -> tuple[TurnJudge | None, str]:

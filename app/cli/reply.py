@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from app.marking_option import add_marking
 from app.options import VOICE_HELP, add_speaking, speak_options
 from app.past_turns import hear_sound, hear_turns
 from app.performance import Line, lines_in, perform
@@ -40,7 +41,8 @@ def main(argv: list[str]) -> int:
     for _ in reply:
         pass
     marks = synthetic_fields(*voices)
-    write_audio(args.out, reply.samples(), SAMPLE_RATE, mark_of(str(marks.get("consent", ""))))
+    mark = "" if args.no_marking else mark_of(str(marks.get("consent", "")))
+    write_audio(args.out, reply.samples(), SAMPLE_RATE, mark)
     if args.json:
         print(json.dumps(_facts(args, reply, voice, marks), ensure_ascii=False))
         return 0
@@ -69,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="a .wav or .flac file")
     parser.add_argument("--seed", type=int, help="the same seed gives the same speech")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_marking(parser)
     add_speaking(parser)
     return parser
 

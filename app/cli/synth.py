@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.batch import TIMES, Row, made_from, run_batch, speak_item, weights_of
 from app.batch_items import Item, read_items
+from app.marking_option import add_marking
 from app.options import add_speaking, speak_options
 from app.voices import load_speaker, resolve_voice
 from data.errors import InputError
@@ -38,6 +39,7 @@ def main(argv: list[str]) -> int:
         default=[],
         help="also write when each word sounds: as subtitles, or as JSON with its phones",
     )
+    add_marking(parser)
     add_speaking(parser)
     args = parser.parse_args(argv)
     for name in ("jobs", "slots"):
@@ -64,13 +66,14 @@ def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOption
     speaking = {
         "options": options,
         "times": sorted(args.times),
+        "marked": not args.no_marking,
         "predictor": args.predictor,
         "weights": weights_of(args.weights or WEIGHTS, args.predictor),
     }
 
     def speak(item: Item) -> Row:
         options = replace(speak_options(args, item.seed), streamed=False)
-        return speak_item(speaker, item, voices, args.out, options, args.times)
+        return speak_item(speaker, item, voices, args.out, options, args.times, not args.no_marking)
 
     digests = {
         item.id: made_from(item, [voices[name] for name in names[item.id]], speaking)

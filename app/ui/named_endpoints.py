@@ -11,7 +11,7 @@ from gradio.utils import get_upload_folder
 from app.hub import Engines
 from app.performance import Line, lines_in, perform
 from app.replies import Said
-from data.audio import SAMPLE_RATE, mark_of, write_audio
+from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
 from data.limits import MAX_SPOKEN, MAX_TYPED, limited_text
 from models.delivery.instructions import understand
@@ -74,7 +74,8 @@ def _spoken(engines: Engines, text: str, voice: str, instructions: str, seed: in
     options = options.delivered(understand(instructions).delivery)
     lines = lines_in(given, who, engines.voices.find) or [Line(who, given)]
     consents = "; ".join(dict.fromkeys(one.voice.consent for one in lines if one.voice.consent))
-    return _written(perform(speaker, speaker.open_dialogue, lines, options), consents)
+    reply = perform(speaker, speaker.open_dialogue, lines, options)
+    return _written(reply, engines.mark(consents))
 
 
 def _answered(
@@ -88,7 +89,8 @@ def _answered(
     dialogue = speaker.open_dialogue()
     for turn in turns:
         speaker.hear(dialogue, turn.who, turn.text, None)
-    path = _written(speaker.speak(dialogue, answer, who, SpeakOptions()), who.consent)
+    reply = speaker.speak(dialogue, answer, who, SpeakOptions())
+    path = _written(reply, engines.mark(who.consent))
     said = [["agent" if turn.who else "user", turn.text] for turn in turns]
     return answer, path, [*said, ["agent", answer]]
 
@@ -104,10 +106,10 @@ def _turns(history: Sequence[Sequence[str]]) -> list[Said]:
     return turns
 
 
-def _written(reply: Any, consent: str) -> str:
+def _written(reply: Any, mark: str) -> str:
     """The reply as a file of Gradio's, which it removes in time."""
     for _ in reply:
         pass
     path = Path(get_upload_folder()) / f"speech-{uuid.uuid4().hex}.wav"
-    write_audio(path, reply.samples(), SAMPLE_RATE, mark_of(consent))
+    write_audio(path, reply.samples(), SAMPLE_RATE, mark)
     return str(path)

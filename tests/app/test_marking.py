@@ -39,6 +39,26 @@ def test_an_answer_is_marked(kind: str) -> None:
                 assert comment_of(answer.content) == mark_of(consent)
 
 
+def test_marks_can_be_left_to_whoever_publishes() -> None:
+    with serving(engines(marked=False)) as (place, _):
+        asked = {"input": "one two three", "voice": "kal", "response_format": "wav"}
+        answer = httpx.post(f"http://{place}/v1/audio/speech", json=asked)
+        assert "x-synthetic-speech" not in answer.headers
+        assert b"ynthetic" not in answer.content
+        sample = httpx.get(f"http://{place}/v1/audio/voices/kal/sample")
+        assert "x-synthetic-speech" not in sample.headers
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_so_can_those_of_a_batch(tmp_path, marked: bool) -> None:
+    speaker = tiny_speaker("gpt-talker")
+    voice = next(iter(speaker.voices.values()))
+    item, options = Item("a", "Good morning.", voice.name), SpeakOptions(seed=1)
+    row = speak_item(speaker, item, {voice.name: voice}, tmp_path, options, marked=marked)
+    assert row["synthetic"] is True  # the manifest says it in any case
+    assert (b"ynthetic" in (tmp_path / "a.wav").read_bytes()) is marked
+
+
 @pytest.mark.parametrize("consent", ["", "Anna allowed it on 3 May"])
 def test_a_manifest_and_its_files_are_marked(tmp_path, consent: str) -> None:
     speaker = tiny_speaker("gpt-talker")

@@ -3,6 +3,7 @@
 import copy
 import functools
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import torch
 
 from data.errors import InputError
 from data.limits import MAX_SPOKEN
+from models.delivery.delivery import Delivery
 from models.delivery.lexicon import Lexicon
 from models.delivery.script import Saying, Script
 from models.dialogue_state import AGENT, DialogueState
@@ -24,6 +26,7 @@ from models.predictors.sequence import Segment
 from models.predictors.units import Units, neighbours
 from models.reply_times import FRAME_S, FrameClock, TimedWord, timed_words
 from models.speak_options import SpeakOptions
+from models.tokenizers.semantic import LOG_F0_UNIT
 from models.vocoder.decoder import Decoder
 from models.vocoder.encodec import EncodecDecoder
 from models.vocoder.synthesis import Synthesis, check_delivery
@@ -235,10 +238,18 @@ class ReplyWork:
         if count > sent:
             pointer = torch.tensor(sentence.pointer[sent:count])
             phones = neighbours(symbols, pointer)
-            deliveries = [saying.deliveries[unit] for unit in sentence.pointer[sent:count]]
+            bent = Delivery(pitch=self._pitch_factor(sentence))
+            deliveries = [bent @ saying.deliveries[unit] for unit in sentence.pointer[sent:count]]
             frames = list(zip(sentence.frames[sent:count], phones, deliveries, strict=True))
             self.slot.send(frames)
         return count
+
+    def _pitch_factor(self, sentence: Sentence) -> float:
+        """The factor on F0 by which the decoder makes up for flattened pitch (`pitch_gain`)."""
+        config, plan = self._dialogue.model.config, sentence.segment.plan
+        if not config.pitch_gain or plan is None or not self._speaker.decoder.bends:
+            return 1.0
+        return math.exp(config.pitch_gain * LOG_F0_UNIT * config.plan_scale.pitch(plan))
 
 
 def _spoken_words(saying: Saying, pointer: Sequence[int], clock: FrameClock) -> list[TimedWord]:

@@ -57,6 +57,11 @@ class DialogueConfig:
     plan_low: tuple[float, ...] = PlanScale.low
     plan_high: tuple[float, ...] = PlanScale.high
     order: Literal["ABAB", "AABB"] = "ABAB"  # of the past (`models/predictors/sequence.py`)
+    # Classifier-free guidance scale of an answer's plan: conditioned on the dialogue against
+    # the sentence alone (1 disables it).
+    plan_guidance: float = 1.0
+    # Share of the planned pitch that is added to the decoder's F0, since codes flatten it.
+    pitch_gain: float = 0.0
 
     @property
     def plan_scale(self) -> PlanScale:

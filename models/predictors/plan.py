@@ -24,6 +24,11 @@ class PlanScale:
     low: tuple[float, ...] = (-1.0, 0.0, -1.0, 4.0)
     high: tuple[float, ...] = (1.0, 1.2, 0.6, 20.0)
 
+    def pitch(self, plan: Tensor) -> float:
+        """The mean log-F0 of a plan `[4]`, relative to the speaker, in units of `LOG_F0_UNIT`."""
+        low, high = self.low[0], self.high[0]
+        return low + float(plan[0]) / (NUM_BINS - 1) * (high - low)
+
     def bins(self, values: Tensor) -> Tensor:
         """Values `[..., 4]` to bins `[..., 4]` in 0 to 15."""
         low, high = torch.tensor(self.low), torch.tensor(self.high)

@@ -29,11 +29,14 @@ class SemanticConfig:
     probe_depth: int = 2
 
 
+LOG_F0_UNIT = 0.25  # of natural ones
+
+
 @dataclass
 class Prosody:
     """What a code says of the manner, each `[B, T]` at 25 Hz.
 
-    `log_f0` is relative to the speaker's mean, in natural units divided by 0.25; `voicing` is a
+    `log_f0` is relative to the speaker's mean, in units of `LOG_F0_UNIT`; `voicing` is a
     logit; `energy` is the level relative to the speaker's mean, in units of 10 dB.
     """
 

@@ -8,7 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.mel import MELS_PER_FRAME
-from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer, load_tokenizer
+from models.tokenizers.semantic import (
+    LOG_F0_UNIT,
+    SemanticConfig,
+    SemanticTokenizer,
+    load_tokenizer,
+)
 from models.training.configuration import Recipe, check_sizes, setting
 from models.training.corpus import frame_levels
 from models.training.crops import Crop, random_crop, stack
@@ -17,7 +22,6 @@ from models.training.loop import device, train
 from models.training.losses import weighted
 from models.training.warm_start import copy_what_fits, with_all_symbols
 
-LOG_F0_UNIT = 0.25
 ENERGY_UNIT = 10.0
 
 

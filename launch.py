@@ -126,7 +126,7 @@ def _tested(rest: list[str]) -> int:
     """
     command, environment = [sys.executable, "-m", "pytest", "--durations=10"], dict(os.environ)
     if "-m" not in rest:
-        command += ["-n", "auto", "--dist=worksteal"]
+        command += ["-n", "auto", "--maxprocesses=4", "--dist=worksteal"]  # 1 to 2 GB each
         environment.setdefault("OMP_NUM_THREADS", "1")  # each process has one core
     return subprocess.call([*command, *rest], cwd=ROOT, env=environment)
 

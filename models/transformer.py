@@ -256,3 +256,11 @@ class Transformer(nn.Module):
             assert isinstance(block, TransformerBlock)
             x = block.step(x, turn, [past[index] for past in pasts])
         return self.norm(x)
+
+
+def initialise(module: nn.Module) -> None:
+    """Small normal weights, no biases; for `Module.apply`."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

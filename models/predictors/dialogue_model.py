@@ -395,11 +395,3 @@ class DialogueModel(nn.Module, ABC):
 
     def _plan_tokens(self, plans: Tensor) -> Tensor:
         return plans + torch.arange(len(PLAN_FIELDS), device=plans.device) * NUM_BINS
-
-
-def initialise(module: nn.Module) -> None:
-    """Small normal weights, no biases; for `Module.apply`."""
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        nn.init.zeros_(module.bias)

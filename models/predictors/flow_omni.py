@@ -7,10 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.guidance import UNTOLD_SHARE, led, num_ways
-from models.predictors.dialogue_model import DialogueConfig, DialogueModel, Rows, initialise
+from models.predictors.dialogue_model import DialogueConfig, DialogueModel, Rows
 from models.predictors.sequence import CODE, FrameIndices, Segment
 from models.predictors.steps import Frame, FrameCondition, FrameStep
 from models.predictors.units import AROUND, NUM_STRESSES
+from models.transformer import initialise
 
 _TIME_FREQUENCIES = 32
 _SYMBOL_DIM = 32

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from models.predictors.code_model import CodeModel
-from models.predictors.dialogue_model import DialogueConfig, initialise
+from models.predictors.dialogue_model import DialogueConfig
 from models.predictors.sequence import Positions
 from models.tokenizers.fsq import CodeEmbedding, CodeHead
+from models.transformer import initialise
 
 
 @dataclass(frozen=True)

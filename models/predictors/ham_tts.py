@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from models.predictors.code_model import CodeModel
-from models.predictors.dialogue_model import DialogueConfig, initialise
+from models.predictors.dialogue_model import DialogueConfig
 from models.predictors.lvs import Aligner, Fusion, LVSPredictor
 from models.predictors.sequence import Positions, Segment
 from models.predictors.units import valid_units
+from models.transformer import initialise
 
 
 @dataclass(frozen=True)

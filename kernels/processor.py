@@ -29,3 +29,11 @@ def has_only_avx2() -> bool:
     """Whether the widest vectors of the CPU, or of what `ATEN_CPU_CAPABILITY` leaves of it, are
     AVX2's."""
     return torch.backends.cpu.get_cpu_capability() == "AVX2"
+
+
+def chosen_kernels() -> str:
+    """What the processor made this program choose, for people."""
+    vectors = torch.backends.cpu.get_cpu_capability()
+    wide = "MKL" if has_only_avx2() else "oneDNN"
+    many = "bfloat16" if has_bf16() else "float32"
+    return f"{vectors}: float32 products by {wide}, 8-bit weights of many rows in {many}"

@@ -16,6 +16,7 @@ import torch
 from app.options import VOICE_HELP, add_speaking, speak_options
 from app.voices import load_speaker, resolve_voice
 from data.errors import InputError
+from kernels.processor import chosen_kernels
 from models.engine.engine import Engine, Spent
 
 TEXTS = (
@@ -74,6 +75,7 @@ def main(argv: list[str]) -> int:
         "replies": args.replies,
         "slots": args.slots,
         "device": args.device,
+        "kernels": chosen_kernels(),
     }
     print(json.dumps(result))
     return 0

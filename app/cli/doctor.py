@@ -44,7 +44,12 @@ def examine(weights: Path = WEIGHTS) -> Iterator[Finding]:
     yield Finding("ok" if good else "missing", f"Python {version} (3.11 or 3.12 is needed)")
     for name in NEEDED:
         yield _package(name)
-    yield from _checks(("GPU", _gpu), ("training precision", _precision), ("espeak-ng", _espeak))
+    yield from _checks(
+        ("kernels", _kernels),
+        ("GPU", _gpu),
+        ("training precision", _precision),
+        ("espeak-ng", _espeak),
+    )
     yield from bundled(weights)
     yield _whisper()
     yield _smart_turn()
@@ -70,6 +75,14 @@ def bundled(weights: Path) -> Iterator[Finding]:
             yield Finding("missing", f"bundled {name}: damaged (its checksum is another one)")
         else:
             yield Finding("ok", f"bundled {name}")
+
+
+def _kernels() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("optional", "kernels: torch is not installed")
+    from kernels.processor import chosen_kernels
+
+    return Finding("ok", f"kernels for {chosen_kernels()}")
 
 
 def _package(name: str) -> Finding:

@@ -88,6 +88,7 @@ class Slot:
         self.busy_s = 0.0
         self.predicting = self.decoding = False
         self._frames: deque[Sent | int] = deque()  # a number: frames of silence
+        self._num_pauses = self._num_pauses_taken = 0  # each is counted by one thread alone
         self._ended = False  # the task sends no more
         self._size = FIRST_FRAMES if streamed else UNHEARD_FRAMES
         self._rest = np.zeros(0, np.float32)
@@ -146,7 +147,9 @@ class Slot:
         return not (self.over or self.predicting or waits) and self.has_room
 
     def _chunk_there(self) -> bool:
-        return self.next_chunk() is not None
+        """Whether there is a `next_chunk`, asked before every piece of work."""
+        pauses = self._num_pauses > self._num_pauses_taken
+        return self._ended or pauses or len(self._frames) >= self._size
 
     def _due(self, num_samples: int) -> float:
         if not self.streamed:
@@ -170,6 +173,7 @@ class Slot:
     def pause(self, num_frames: int) -> None:
         """Silence, behind which the decoder begins anew."""
         self._frames.append(num_frames)
+        self._num_pauses += 1
         self.num_sent += num_frames
 
     def is_short(self, margin_s: float) -> bool:
@@ -211,6 +215,7 @@ class Slot:
     def take(self, chunk: Chunk) -> None:
         """Its next chunk is about to be decoded."""
         self.decoding = True
+        self._num_pauses_taken += chunk.silence > 0
         for _ in range(len(chunk.frames) + (chunk.silence > 0)):
             self._frames.popleft()
         if self.streamed and not chunk.closes and self.heard_since is not None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from data.errors import InputError, OutputError, RepError
 from data.text import valid_text
@@ -69,6 +70,7 @@ def add_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, _ours)
     app.add_exception_handler(RequestValidationError, _bad_form)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
 
 
 async def _ours(_: Request, error: Exception) -> JSONResponse:
@@ -76,6 +78,12 @@ async def _ours(_: Request, error: Exception) -> JSONResponse:
         logger.error("%s", error)
     headers = getattr(error, "headers", None)
     return JSONResponse(error_body(error), status_of(error), headers)
+
+
+async def _gone(request: Request, _: Exception) -> Response:
+    """For a client who leaves in the middle of an upload: nobody hears it, and it is no fault."""
+    logger.info("%s %.200s: the client left before all was sent", request.method, request.url.path)
+    return Response(status_code=400)
 
 
 async def _bad_form(request: Request, error: Exception) -> JSONResponse:

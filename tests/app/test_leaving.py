@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import random
 import socket
 import struct
@@ -327,3 +328,31 @@ def test_a_turn_that_waits_to_be_heard_ends_with_its_listener(
         connection.close()
         assert all_gone(2.0, but=before), living()
         assert not speaker.engine._calls
+
+
+def sent_in_part(path: str) -> bytes:
+    kind = "application/json" if path.endswith("speech") else "multipart/form-data; boundary=x"
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+        "Content-Length: 100000\r\n\r\n--x\r\nContent-Disposition: form-data; "
+        'name="file"; filename="a.wav"\r\n\r\nabc'
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/audio/transcriptions", "/v1/audio/voices", "/v1/audio/speech"]
+)
+def test_one_who_leaves_while_sending_is_no_fault(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each wrote a trace of some seventy lines."""
+    with caplog.at_level(logging.INFO), serving(engines()) as (place, _):
+        for _ in range(3):
+            host, port = place.split(":")
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(sent_in_part(path))
+                time.sleep(0.1)
+        assert httpx.get(f"http://{place}/healthz").is_success
+        time.sleep(0.5)
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+    assert "Traceback" not in caplog.text

@@ -2,13 +2,18 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from app.hub import Engines
+from app.spoken_consent import consent_with
 from data.errors import InputError
 from data.limits import limited_text
+from data.recognition.recognizer import transcribe
+from models.text import language_of
+from models.text.frontend import MANDARIN
 
 _MAX_TEXT = 1000
 _SHOW_S = 0.3
@@ -59,14 +64,36 @@ def speak_by_each(
 
 
 def keep_voice(
-    engines: Engines, tried: str | None, name: str, consent: str, transcript: str = ""
+    engines: Engines,
+    tried: str | None,
+    name: str,
+    consent: str,
+    transcript: str = "",
+    recording: str | Path | None = None,
 ) -> str:
     """Keeps a voice that was tried, with what is said in its sample.
 
+    Args:
+        engines: shared.
+        tried: under which it was tried.
+        name: of the voice from now on.
+        consent: who allows the use of the voice, in words.
+        transcript: of the sample.
+        recording: an audio file of the spoken consent, or None; see `app.spoken_consent`.
+
     Raises:
-        InputError: nothing was tried, the name is taken or no name, or there is no consent.
+        InputError: nothing was tried, the name is taken or no name, there is no consent, or the
+            recording will not do.
     """
-    engines.voices.keep(engines.voices.tried(tried), name, consent, transcript)
+    made = engines.voices.tried(tried)
+    engines.voices.library.prepare(name, consent)
+    if recording is not None:
+        with Path(recording).open("rb") as file:
+            said = engines.uploads.read(file, max_seconds=_MAX_SAMPLE_S, cut=True)
+        language = "zh" if language_of(transcript) == MANDARIN else "en"
+        heard = partial(transcribe, engines.recognizer)
+        consent = consent_with(consent, said, heard, language, made.sample.samples)
+    engines.voices.keep(made, name, consent, transcript)
     return f"Kept as **{name}**. It can be chosen in Talk after the page is loaded again."
 
 

@@ -128,6 +128,7 @@ class VoiceStore:
         consent: str,
         transcribe: Callable[[np.ndarray], str],
         language: str = "en",
+        spoken: Callable[[np.ndarray], str] | None = None,
     ) -> tuple[VoiceFacts, VoiceSample]:
         """Clones a voice and keeps it; what can be refused is refused before any work.
 
@@ -137,13 +138,17 @@ class VoiceStore:
             consent: who allows the use of the voice, in words.
             transcribe: says what is said in the cleaned sample.
             language: of the sample, a code.
+            spoken: checks the consent as the person spoke it against the sample, `[T]` at 24 kHz,
+                and gives it in words; None where there are words alone. See `app.spoken_consent`.
 
         Raises:
-            InputError: no consent, a name that is taken or no name, or clips that will not do.
+            InputError: no consent, a name that is taken or no name, or sound that will not do.
             OutputError: the library cannot be written.
         """
         self.library.prepare(name, consent)
         cloned = self.clone(clips, name)
+        if spoken is not None:
+            consent = spoken(cloned.sample.samples)
         words = transcribe(cloned.sample.samples)
         return self.keep(cloned, name, consent, words, language), cloned.sample
 

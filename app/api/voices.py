@@ -1,11 +1,14 @@
 """`/v1/audio/voices`: the voices, and cloning one."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, File, Form, HTTPException, UploadFile
 
 from app.hub import Engines
+from app.spoken_consent import consent_with
 from data.errors import InputError, RepError
 from data.recognition.recognizer import transcribe
 
@@ -28,9 +31,11 @@ def voices_router(engines: Engines) -> APIRouter:
         audio_sample: Annotated[list[UploadFile], File()],
         transcript: Annotated[str | None, Form(max_length=2000)] = None,
         language: Annotated[str, Form(max_length=20)] = "en",
+        consent_recording: Annotated[UploadFile | None, File()] = None,
     ) -> dict[str, Any]:
         """Clones a voice as `launch.py clone` does; 400 says why not. Without a transcript the
-        sample's words are recognised."""
+        sample's words are recognised. `consent_recording` holds the sentence of
+        `app.spoken_consent` in the same voice."""
         if len(audio_sample) > _MAX_CLIPS:
             raise InputError(
                 f"there are {len(audio_sample)} clips; at most {_MAX_CLIPS} are taken, and 5 to "
@@ -38,7 +43,14 @@ def voices_router(engines: Engines) -> APIRouter:
             )
 
         def work() -> dict[str, Any]:
-            return _clone(engines, audio_sample, name, consent, transcript, language)
+            spoken = None
+            if consent_recording is not None:
+                said = engines.uploads.read(consent_recording.file, max_seconds=_MAX_CLIP_S)
+                spoken = partial(consent_with, consent, said, recognised, language)
+            return _clone(engines, audio_sample, name, consent, transcript, language, spoken)
+
+        def recognised(samples: np.ndarray) -> str:
+            return transcribe(engines.recognizer, samples)
 
         return await engines.uploads.run(work)
 
@@ -66,6 +78,7 @@ def _clone(
     consent: str,
     transcript: str | None,
     language: str,
+    spoken: Callable[[np.ndarray], str] | None,
 ) -> dict[str, Any]:
     def words(samples: np.ndarray) -> str:
         if transcript is not None:
@@ -76,7 +89,7 @@ def _clone(
             raise HTTPException(503, f"{error}; or send the transcript") from error
 
     clips = (engines.uploads.read(one.file, max_seconds=_MAX_CLIP_S) for one in uploads)
-    facts, sample = engines.voices.clone_and_keep(clips, name, consent, words, language)
+    facts, sample = engines.voices.clone_and_keep(clips, name, consent, words, language, spoken)
     return {
         "object": "audio.voice",
         "id": facts.name,

@@ -2,9 +2,11 @@
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 
 from app.library import Library
+from app.spoken_consent import SENTENCES, consent_with
 from app.voice_sample import MAX_SAMPLE_S
 from app.voices import load_speaker, read_clips, recognised
 from models.checkpoint import WEIGHTS
@@ -19,6 +21,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--consent", required=True, help="who allows the use of the voice, in your words"
     )
+    parser.add_argument(
+        "--spoken-consent",
+        type=Path,
+        metavar="FILE",
+        help=f"in which the person says (with --language zh in Mandarin): {SENTENCES['en']}",
+    )
     parser.add_argument("--transcript", help="of the sample (default: as recognised)")
     parser.add_argument("--language", default="en")
     parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
@@ -28,10 +36,16 @@ def main(argv: list[str]) -> int:
     library.prepare(args.name, args.consent)  # before the models load
     _, store = load_speaker(args.weights, library=library)
     transcribe = recognised if args.transcript is None else lambda samples: args.transcript
+    spoken = None
+    if args.spoken_consent is not None:
+        (said,) = read_clips([args.spoken_consent])
+        spoken = partial(consent_with, args.consent, said, recognised, args.language)
     started = time.perf_counter()
     facts, sample = store.clone_and_keep(
-        read_clips(args.sample), args.name, args.consent, transcribe, args.language
+        read_clips(args.sample), args.name, args.consent, transcribe, args.language, spoken
     )
+    if spoken is not None:
+        print(f"consent: {facts.consent}")
     print(f"{args.name}: {sample.verdict}; at most {MAX_SAMPLE_S:.0f} s are used")
     print(f"cloned and kept in {time.perf_counter() - started:.2f} s")
     print(f"it says: {facts.transcript or '(nothing was recognised)'}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from app.cloning import keep_voice, speak_by_each, spectrogram, try_clone
 from app.hub import Engines
+from app.spoken_consent import SENTENCES
 from app.voice_sample import similarity
 from data.audio import SAMPLE_RATE
 from data.audio.pcm import to_int16
@@ -64,7 +65,7 @@ def clone_tab(engines: Engines) -> None:
             for name in engines.speaker.predictors
         ]
     likeness = gr.Markdown()
-    name, words, keep, discard = _keeping_widgets()
+    name, words, spoken, keep, discard = _keeping_widgets()
     kept = gr.Markdown()
 
     outputs = [tried, verdict, cleaned, picture, listen, said, likeness, *results]
@@ -75,7 +76,7 @@ def clone_tab(engines: Engines) -> None:
     compare.click(
         do.speak, [tried, text], [likeness, *results], concurrency_limit=1, api_name="compare"
     )
-    keep.click(do.keep, [tried, name, words, said], kept, concurrency_limit=1)
+    keep.click(do.keep, [tried, name, words, said, spoken], kept, concurrency_limit=1)
 
 
 def _sample_widgets() -> tuple[gr.Audio, gr.Checkbox, gr.Button, gr.Markdown]:
@@ -94,8 +95,8 @@ def _sample_widgets() -> tuple[gr.Audio, gr.Checkbox, gr.Button, gr.Markdown]:
     return sample, consent, button, verdict
 
 
-def _keeping_widgets() -> tuple[gr.Textbox, gr.Textbox, gr.Button, gr.Button]:
-    """The name, the consent in words, and the buttons that keep and discard."""
+def _keeping_widgets() -> tuple[gr.Textbox, gr.Textbox, gr.Audio, gr.Button, gr.Button]:
+    """The name, the consent in words and spoken, and the buttons that keep and discard."""
     with gr.Row():
         name = gr.Textbox(label="Name", max_lines=1, max_length=40, placeholder="anna")
         words = gr.Textbox(
@@ -104,7 +105,13 @@ def _keeping_widgets() -> tuple[gr.Textbox, gr.Textbox, gr.Button, gr.Button]:
         with gr.Column():
             keep = gr.Button("Keep this voice")
             discard = gr.Button("Discard it")
-    return name, words, keep, discard
+    gr.Markdown(f'If they like, that person says it: "{SENTENCES["en"]}" ({SENTENCES["zh"]})')
+    spoken = gr.Audio(
+        label="Spoken consent, checked against the sample (optional)",
+        sources=["microphone", "upload"],
+        type="filepath",
+    )
+    return name, words, spoken, keep, discard
 
 
 class Callbacks:
@@ -157,9 +164,16 @@ class Callbacks:
         sounds = [(SAMPLE_RATE, to_int16(one)) for one in spoken.values()]
         yield f"Similarity to the sample (1 is the same): {likeness}.", *sounds
 
-    def keep(self, tried: str | None, called: str, allowed: str, transcript: str) -> str:
+    def keep(
+        self,
+        tried: str | None,
+        called: str,
+        allowed: str,
+        transcript: str,
+        spoken: str | None = None,
+    ) -> str:
         with _told():
-            return keep_voice(self._engines, tried, called.strip(), allowed, transcript)
+            return keep_voice(self._engines, tried, called.strip(), allowed, transcript, spoken)
 
 
 @contextlib.contextmanager

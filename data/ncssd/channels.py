@@ -31,6 +31,7 @@ _OWN_SHARE = 0.6  # of them are one's or the other's
 _CHUNK = SAMPLE_RATE // 2
 _CHUNK_ACTIVE_DB = 20.0
 _LEAD, _TAPS = 48, 1200  # of the filter: from 2 ms before to 48 ms after
+_OVER_LEAK_DB = 6.0  # more of the other channel than is usual is its own speaker's
 _LEAST_CHUNKS = 6  # 3 s of one alone, or no filter is estimated
 _LEAST_EXPLAINED = 0.2  # of what is in the quiet channel, or it is no leak
 _RIDGE = 1e-4
@@ -151,12 +152,8 @@ def _estimate_leaks(path: Path, loud: np.ndarray) -> list[tuple[np.ndarray | Non
     lags = np.arange(_TAPS) - _LEAD
     auto, cross = np.zeros((2, _TAPS)), np.zeros((2, _TAPS))
     own, other, chunks = np.zeros(2), np.zeros(2), np.zeros(2, int)
-    for block in _blocks(path, _CHUNK):
+    for block, speaker in _alone(path, loud):
         power = np.square(block, dtype=np.float64).mean(axis=1)
-        level = 10 * np.log10(power / loud**2 + 1e-14)
-        speaker = int(level.argmax())
-        if level[speaker] < -_CHUNK_ACTIVE_DB or level[speaker] - level.min() < _APART_DB:
-            continue
         spectrum = np.fft.rfft(block, 2 * _CHUNK)
         mine, theirs = spectrum[speaker], spectrum[1 - speaker]
         auto[speaker] += np.fft.irfft(np.abs(mine) ** 2)[:_TAPS]
@@ -168,6 +165,29 @@ def _estimate_leaks(path: Path, loud: np.ndarray) -> list[tuple[np.ndarray | Non
         _solve(auto[i], cross[i], own[i], other[i]) if chunks[i] >= _LEAST_CHUNKS else (None, None)
         for i in range(2)
     ]
+
+
+def _alone(path: Path, loud: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Blocks [2, n] in which one speaker alone is heard, and who.
+
+    A leak lies about as far below its source everywhere: where the other channel is louder than
+    that, its own speaker begins to speak in the block, and would outweigh all leaks.
+    """
+    levels = np.stack(
+        [
+            10 * np.log10(np.square(block, dtype=np.float64).mean(axis=1) / loud**2 + 1e-14)
+            for block in _blocks(path, _CHUNK)
+        ]
+    )
+    speaker, ahead = levels.argmax(axis=1), np.abs(levels[:, 0] - levels[:, 1])
+    used = (levels.max(axis=1) > -_CHUNK_ACTIVE_DB) & (ahead > _APART_DB)
+    for own in (0, 1):
+        mine = used & (speaker == own)
+        if mine.any():
+            used &= (speaker != own) | (ahead > np.median(ahead[mine]) - _OVER_LEAK_DB)
+    for block, who, taken in zip(_blocks(path, _CHUNK), speaker, used, strict=True):
+        if taken:
+            yield block, int(who)
 
 
 def _solve(

@@ -24,7 +24,7 @@ from data.ncssd.store import Row
 from data.ncssd.truncation import announced_seconds, missing_end
 
 log = logging.getLogger(__name__)
-VERSION = 4
+VERSION = 5
 MIN_SECONDS = 1.0
 _CLIPPED = 0.999
 

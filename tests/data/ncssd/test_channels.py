@@ -113,6 +113,14 @@ def test_cross_talk_is_taken_out(tmp_path, db, delay_ms, rate):
     assert list(tmp_path.glob(".part*")) == []
 
 
+def test_cross_talk_is_found_where_people_fall_into_each_others_words(tmp_path):
+    """Blocks in which the other began to speak once outweighed all leaks, and none was found."""
+    tracks = hiss(two_tracks(turns=12, overlap_s=0.7), 1e-4)
+    source = made.write(tmp_path / "call.wav", leaked(tracks, -38.0), 24_000)
+    facts = write_channels(source, Correction(), tmp_path / "clean.wav")
+    assert facts["cross_talk_db"] == pytest.approx([-38.0, -38.0], abs=1.0)
+
+
 def test_channels_without_cross_talk_stay_as_they_are(tmp_path):
     tracks = hiss(two_tracks(), 1e-3)
     source = made.write(tmp_path / "call.wav", tracks, 24_000)

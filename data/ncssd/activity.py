@@ -76,7 +76,10 @@ def _scenes(row: Row, spans: list[Span], config: ActivityConfig) -> list[Row]:
     if not spans:
         return [drop(row, "no speech")]
     scenes = []
-    for part in split_scenes(spans, config):
+    given = row.get("spans")
+    row = {k: v for k, v in row.items() if k != "spans"}
+    parts = split_scenes(spans, config) if given is None else _within(spans, given, config)
+    for part in parts:
         start, end = part[0][0], part[-1][1]
         scene = {**row, "start": start, "end": end, "speech": part}
         share = sum(b - a for a, b in part) / (end - start)
@@ -87,7 +90,13 @@ def _scenes(row: Row, spans: list[Span], config: ActivityConfig) -> list[Row]:
             why = under("speech", share, config.min_speech_share, "activity.min_speech_share")
             scene = drop(scene, "too little speech", why)
         scenes.append(scene)
-    return scenes
+    return scenes or [drop(row, "no speech")]
+
+
+def _within(spans: list[Span], given: list[Span], config: ActivityConfig) -> list[list[Span]]:
+    """Scenes where others have found a dialogue each: the speech in it."""
+    inside = [[[max(a, s), min(b, e)] for a, b in spans if a < e and b > s] for s, e in given]
+    return [part for scene in inside if scene for part in _shorten(scene, config.max_scene_s)]
 
 
 def speech_spans(probabilities: np.ndarray, duration: float, config: ActivityConfig) -> list[Span]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
+from data.ncssd.duplexchat import read_manifest
 from data.ncssd.given import Given, read_given
 from data.ncssd.store import Row, hash_file
 
@@ -50,12 +51,14 @@ class Source:
     sha256: str
     rights: Row
     given: Given | None = None  # who speaks when, as others have found it
+    spans: list[list[float]] | None = None  # where dialogues lie, as others have found it
 
     @property
     def row(self) -> Row:
         """What the stages begin with."""
         given = {} if self.given is None else {"given": self.given}
-        return {"sha256": self.sha256, **self.spoken, **given}
+        spans = {} if self.spans is None else {"spans": self.spans}
+        return {"sha256": self.sha256, **self.spoken, **given, **spans}
 
     @property
     def spoken(self) -> Row:
@@ -103,7 +106,11 @@ def find_media(inputs: list[Path], out: Path | None = None) -> list[Path]:
 
 
 def read_sources(
-    paths: list[Path], rights: Row, require_license: bool, given: bool = False
+    paths: list[Path],
+    rights: Row,
+    require_license: bool,
+    given: bool = False,
+    manifest: Path | None = None,
 ) -> list[Source]:
     """Hashes the files; the same content under two names is taken once.
 
@@ -112,6 +119,7 @@ def read_sources(
             beside it (`talk.mp3` and `talk.mp3.json`), and the language of all.
         require_license: whether a file without a licence is refused.
         given: take who speaks when from what lies beside each file (`given`).
+        manifest: of DuplexChat; take where dialogues lie, and their language, from there.
 
     Raises:
         InputError: rights that cannot be read, none where a licence is required, or a file of
@@ -119,8 +127,11 @@ def read_sources(
     """
     sources: dict[str, Source] = {}
     unlicensed = []
+    episodes = {} if manifest is None else read_manifest(manifest, paths)
     for path in paths:
-        own = {**rights, **_beside(path)}
+        episode = episodes.get(path, {})
+        known = {"language": episode["language"]} if episode.get("language") else {}
+        own = {**rights, **known, **_beside(path)}
         _check_language(path, own, rights)
         if require_license and not own.get("license"):
             unlicensed.append(str(path))
@@ -128,7 +139,8 @@ def read_sources(
         if sha in sources:
             log.warning("%s has the content of %s; it is taken once", path, sources[sha].path)
         else:
-            sources[sha] = Source(path, sha, own, read_given(path) if given else None)
+            segments = read_given(path) if given else None
+            sources[sha] = Source(path, sha, own, segments, episode.get("spans"))
     if unlicensed:
         raise InputError(
             f"--require-license: no licence is known of {', '.join(unlicensed[:5])}"

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.cli import build_training
 from data.errors import InputError, MissingModelError
 from data.files import check_file, check_folder, prepare_file, prepare_folder
 from data.ncssd.config import BuildConfig, read_config
@@ -85,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="take who speaks when from talk.rttm, or Emilia-Pipe's talk.json, beside talk.wav",
     )
+    add(
+        "--duplexchat",
+        type=Path,
+        metavar="FILE",
+        help="take where dialogues lie from a manifest of DuplexChat; episodes by their names",
+    )
     add("--separation", choices=("none", "demucs"))
     for flag, (stage, setting, what) in _THRESHOLDS.items():
         kind = type(getattr(getattr(BuildConfig(), stage), setting))
@@ -153,7 +160,9 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     }
     check_folder(arguments.out)
     media = find_media(arguments.inputs, arguments.out)
-    sources = read_sources(media, rights, arguments.require_license, arguments.given)
+    sources = read_sources(
+        media, rights, arguments.require_license, arguments.given, arguments.duplexchat
+    )
     engine: Engine
     closing: contextlib.AbstractContextManager = contextlib.nullcontext()
     if arguments.engine == "ray":
@@ -258,6 +267,9 @@ def _truth(argv: list[str]) -> int:
         "condition; or single persons alone",
     )
     parser.add_argument("--voices", default="*", help="patterns of voices to use, with commas")
+    parser.add_argument(
+        "--least", type=int, default=8, help="utterances of a voice that talks in natural scenes"
+    )
     arguments = parser.parse_args(argv)
     from data.ncssd.truth.maker import TruthPlan, make_truth
 
@@ -268,6 +280,7 @@ def _truth(argv: list[str]) -> int:
         arguments.limit,
         arguments.scenes,
         tuple(arguments.voices.split(",")),
+        arguments.least,
     )
     made = make_truth(arguments.corpus, arguments.out, plan)
     print(f"{len(made)} recordings in {arguments.out}")
@@ -281,7 +294,7 @@ def _score(argv: list[str]) -> int:
     )
     parser.add_argument("truth", type=Path, help="what `build truth` made")
     parser.add_argument("dir", type=Path, help="what `build` made of it")
-    parser.add_argument("--words", action="store_true", help="also cpWER and WER")
+    parser.add_argument("--words", action="store_true", help="also recognise the true turns")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args(argv)
     if arguments.json is not None:
@@ -291,90 +304,13 @@ def _score(argv: list[str]) -> int:
     return score_and_print(arguments.truth, arguments.dir, arguments.words, arguments.json)
 
 
-def _train_segmentation(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="launch.py build train-segmentation",
-        description="Trains the segmentation network on recordings made from corpora. Stopped, the "
-        "same command goes on from the last round.",
-    )
-    parser.add_argument("corpus", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, required=True, help="the file of weights to make")
-    parser.add_argument("--minutes", type=float, default=400.0, help="of sound in a round")
-    parser.add_argument("--rounds", type=int, default=10, help="each of other recordings")
-    parser.add_argument("--steps", type=int, default=8000, help="in all")
-    parser.add_argument("--batch", type=int, default=16, help="examples of 10 s a step")
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--begin", type=Path, help="weights to begin with")
-    parser.add_argument("--limit", type=int, default=2000, help="dialogues of a corpus to use")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
-    _check_weights(arguments.out)
-    from data.ncssd.segmentation_training import TrainingPlan, train
-
-    plan = TrainingPlan(
-        minutes_of_sound=arguments.minutes,
-        rounds=arguments.rounds,
-        steps=arguments.steps,
-        batch=arguments.batch,
-        lr=arguments.lr,
-        limit=arguments.limit,
-        seed=arguments.seed,
-    )
-    train(arguments.corpus, plan, arguments.out, arguments.begin)
-    return 0
-
-
-def _train_voices(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="launch.py build train-voices",
-        description="Fits the space in which voices are compared to the voices of a corpus.",
-    )
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="the file of weights to make")
-    parser.add_argument("--minutes", type=float, default=120.0, help="of sound to learn from")
-    parser.add_argument("--limit", type=int, default=0, help="dialogues of the corpus to use")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
-    _check_weights(arguments.out)
-    from data.ncssd.voice_space_training import fit_and_save
-
-    number = fit_and_save(
-        arguments.corpus, arguments.out, arguments.minutes, arguments.limit, arguments.seed
-    )
-    print(f"{number} stretches of speech; {arguments.out}")
-    return 0
-
-
-def _train_one_person(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="launch.py build train-one-person",
-        description="Fits the odds that two clusters are two people, and not one.",
-    )
-    parser.add_argument("truth", type=Path, nargs="+", help="what `build truth` made")
-    parser.add_argument("--out", type=Path, required=True, help="the JSON file to make")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
-    prepare_file(arguments.out, make_folder=True)
-    from data.ncssd.one_person_training import fit_and_save
-
-    one, two = fit_and_save(arguments.truth, arguments.out, arguments.seed)
-    print(f"{one} pairs of one person, {two} of two; {arguments.out}")
-    return 0
-
-
-def _check_weights(out: Path) -> None:
-    """Before the training: they are written after it."""
-    if out.suffix != ".safetensors" or out.is_dir():
-        raise InputError(f"--out is {out}; give a file whose name ends in .safetensors")
-    prepare_file(out, make_folder=True)
-
-
 _SUBCOMMANDS = {
     "report": _report,
     "review": _review,
     "truth": _truth,
     "score": _score,
-    "train-segmentation": _train_segmentation,
-    "train-voices": _train_voices,
-    "train-one-person": _train_one_person,
+    "train-segmentation": build_training.segmentation,
+    "train-separator": build_training.separator,
+    "train-voices": build_training.voices,
+    "train-one-person": build_training.one_person,
 }

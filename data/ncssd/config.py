@@ -64,6 +64,14 @@ class TurnsConfig:
 
 
 @dataclass(frozen=True)
+class OverlapsConfig:
+    """Two who speak at once, apart."""
+
+    separate: bool = False  # needs weights by `build train-separator`; none are bundled
+    min_sdr_db: float = 6.0  # that the network expects of itself; below it the mixture stays
+
+
+@dataclass(frozen=True)
 class RecogniseConfig:
     """What was said."""
 
@@ -108,6 +116,7 @@ class BuildConfig:
     background: BackgroundConfig = field(default_factory=BackgroundConfig)
     speakers: SpeakersConfig = field(default_factory=SpeakersConfig)
     turns: TurnsConfig = field(default_factory=TurnsConfig)
+    overlaps: OverlapsConfig = field(default_factory=OverlapsConfig)
     recognise: RecogniseConfig = field(default_factory=RecogniseConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)
     export: ExportConfig = field(default_factory=ExportConfig)

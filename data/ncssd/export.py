@@ -16,13 +16,14 @@ from data.ncssd.config import ExportConfig
 from data.ncssd.stage import Context
 from data.ncssd.store import Row, canonical
 
-VERSION = 2
+VERSION = 3
 _ACTIVE_DB = 30.0  # below the loudest 20 ms: what is softer is no speech, and counts for no level
 _SILENT = 1e-5
 _PEAK = 0.95
 _TURN_KEYS = (
     "overlap",
     "mixed",
+    "separation_db",
     "backchannel",
     "confidence",
     "snr_db",
@@ -107,6 +108,8 @@ def _dialogue(row: Row, context: Context) -> Dialogue:
         start, end = padded(row["turns"], index, pad_s)
         extra = {key: turn[key] for key in _TURN_KEYS if key in turn}
         extra |= {"start": round(start + offset, 3), "end": round(end + offset, 3)}
+        if "separated" in turn:
+            extra["separated"] = True
         if "words" in turn:
             extra["words"] = [
                 [w, round(a + offset, 3), round(b + offset, 3), c] for w, a, b, c in turn["words"]

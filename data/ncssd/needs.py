@@ -8,6 +8,12 @@ from data.errors import MissingModelError
 from data.ncssd import models, recognise, separation
 from data.ncssd.config import BuildConfig
 
+_TRAINED = {
+    "segmentation": "train-segmentation",
+    "voices": "train-voices",
+    "separator": "train-separator",
+}
+
 
 def missing_models(config: BuildConfig, offline: bool) -> list[str]:
     """One line for each; empty when the build can begin.
@@ -20,7 +26,9 @@ def missing_models(config: BuildConfig, offline: bool) -> list[str]:
     if config.quality.dnsmos:
         paths.append(models.dnsmos_path)
     found = [message for path in paths if (message := _missing(path))]
-    for name, verb in (("segmentation", "train-segmentation"), ("voices", "train-voices")):
+    for name, verb in _TRAINED.items():
+        if name == "separator" and not config.overlaps.separate:
+            continue
         path = weights / f"{name}.safetensors"
         if not path.is_file():
             found.append(f"{path} (python3 launch.py build {verb} CORPUS --out {path})")

@@ -10,6 +10,7 @@ from data.ncssd import (
     activity,
     background,
     decode,
+    overlaps,
     quality,
     recognise,
     speakers,
@@ -30,6 +31,7 @@ STAGES = (
     Stage("background", background.VERSION, background.run),
     Stage("speakers", speakers.VERSION, speakers.run, speakers.FILES),
     Stage("turns", turns.VERSION, turns.run),
+    Stage("overlaps", overlaps.VERSION, overlaps.run, overlaps.FILES),
     Stage("recognise", recognise.VERSION, recognise.run),
     Stage("quality", quality.VERSION, quality.run),
 )

@@ -1,4 +1,4 @@
-"""Stage 7: how good each turn sounds, and which dialogues are kept."""
+"""Stage 8: how good each turn sounds, and which dialogues are kept."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from data.ncssd.recognise import units
 from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
-VERSION = 3
+VERSION = 4
 _RATE = 16_000
 _COPY_RATE = 24_000
 _FLAGS = {
@@ -34,9 +34,14 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     for channel in {turn.get("channel") for turn in row["turns"]}:
         own = context.read(row["audio"], row["start"], row["end"], channel=channel)
         sounds[channel] = own, noise_floor(own, row)
-    turns = [
-        _measure(turn, row, *sounds[turn.get("channel")], scores, language) for turn in row["turns"]
-    ]
+    turns = []
+    for turn in row["turns"]:
+        whole, floor = sounds[turn.get("channel")]
+        first, last = (round((turn[k] - row["start"]) * _COPY_RATE) for k in ("start", "end"))
+        own = whole[first:last]
+        if "separated" in turn:
+            own = context.read_turn(row, turn, turn["start"], turn["end"])
+        turns.append(_measure(turn, row, own, floor, scores, language))
     for turn in turns:
         turn["failed"] = failures(turn, config)
     row = {**row, "turns": turns}
@@ -112,13 +117,11 @@ def bandwidth(samples: np.ndarray) -> float:
 def _measure(
     turn: Row,
     row: Row,
-    samples: np.ndarray,
+    own: np.ndarray,
     floor: float,
     scores: np.ndarray | None,
     language: str,
 ) -> Row:
-    first = round((turn["start"] - row["start"]) * _COPY_RATE)
-    own = samples[first : round((turn["end"] - row["start"]) * _COPY_RATE)]
     power = max(float((own**2).mean()) - floor, 1e-12) if own.shape[0] else 1e-12
     seconds = max(turn["end"] - turn["start"], 1e-3)
     spoken = len(units(turn.get("text", ""), language))

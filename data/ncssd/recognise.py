@@ -1,4 +1,4 @@
-"""Stage 6: what was said in each turn, with a confidence, and in which language."""
+"""Stage 7: what was said in each turn, with a confidence, and in which language."""
 
 import functools
 import logging

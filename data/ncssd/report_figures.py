@@ -138,6 +138,7 @@ def totals(build: BuildRows) -> dict[str, str]:
         "turns": str(len(turns)),
         "turns that overlap another": str(sum(t["overlap"] > 0 for t in turns)),
         "turns with another's words in their sound": str(sum(bool(t.get("mixed")) for t in turns)),
+        "turns separated from another's": str(sum("separated" in t for t in turns)),
         "backchannels": str(sum(t["backchannel"] for t in turns)),
         "speakers": str(len(people)),
         "hours of whoever speaks most": f"{people[0][1]:.2f}" if people else "0",

@@ -1,28 +1,21 @@
 """Trains the segmentation network on recordings made from a corpus in NCSSD layout.
 
 Everything is made here: who speaks when, the room, the background, the codec and the level. No
-recording is heard for long: after each round others are made. A training that is stopped goes on
-from its last round.
+recording is heard for long (`training`).
 """
 
 import itertools
-import json
 import math
 import random
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from data.audio import SAMPLE_RATE, read_audio, resample
-from data.errors import InputError
-from data.files import atomic_write
 from data.ncssd.features import FRAME_S
 from data.ncssd.powerset import CLASSES, NUM_TRACKS, OVERLAPS, PERMUTATIONS
 from data.ncssd.segmentation import (
@@ -33,6 +26,8 @@ from data.ncssd.segmentation import (
     load_segmentation,
     save_segmentation,
 )
+from data.ncssd.training import Checkpoint, descend
+from data.ncssd.training_plan import TrainingPlan
 from data.ncssd.truth.clips import Clip, read_corpora
 from data.ncssd.truth.conditions import record
 from data.ncssd.truth.sound import FILES, write_media
@@ -44,42 +39,18 @@ _SNR_DB = (3.0, 30.0)
 _CODED = 0.2  # share of recordings that went through a codec
 _CODECS = ("mp3", "ogg", "mp4")
 _CLOSE = 8  # a pair of close voices: one of this many nearest in pitch
-_WARM_UP = 0.1  # share of the steps
 # two voices at once are rare where people talk, and the hardest to hear: more of them to learn from
 _HABITS = Habits(gap_mean_s=0.1, backchannel_share=0.7)
 _OVERLAP_WEIGHT = 2.0
 
 
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How long to train, on how much."""
-
-    minutes_of_sound: float = 400.0  # of a round
-    steps: int = 8000
-    rounds: int = 10
-    batch: int = 16
-    lr: float = 2e-3
-    seed: int = 0
-    limit: int = 2000  # dialogues of a corpus
-
-    @property
-    def steps_a_round(self) -> int:
-        return -(-self.steps // self.rounds)
-
-    def lr_at(self, step: int) -> float:
-        """Rises over the first tenth of the steps, then falls as a cosine."""
-        rising = (step + 1) / max(1.0, _WARM_UP * self.steps)
-        falling = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
-        return self.lr * min(rising, falling)
-
-
-def tracks_of(line: Timeline, num_frames: int) -> np.ndarray:
+def tracks_of(line: Timeline, num_frames: int, frame_s: float = FRAME_S) -> np.ndarray:
     """Per frame which voice speaks, by order of their names: [voices, T]."""
     voices: dict[str, np.ndarray] = {}
     for placed in line.placed:
         track = voices.setdefault(placed.clip.voice, np.zeros(num_frames, bool))
         for start, end in placed.clip.relative(fine=True):
-            track[round((placed.at + start) / FRAME_S) : round((placed.at + end) / FRAME_S)] = True
+            track[round((placed.at + start) / frame_s) : round((placed.at + end) / frame_s)] = True
     return np.stack([voices[name] for name in sorted(voices)])
 
 
@@ -183,78 +154,17 @@ def train(
     torch.set_num_threads(1)
     config = SegmentationConfig()
     model = Segmentation(config) if begin is None else load_segmentation(begin).train()
-    optimizer = torch.optim.AdamW(model.parameters(), plan.lr, weight_decay=0.01)
     checkpoint = Checkpoint(weights, plan, corpora, begin)
-    done = checkpoint.load(model, optimizer)
-    history, running = [], 0.0
-    for step, (frames, classes) in enumerate(_batches(corpora, plan, model.config, done), done):
-        if step > done and step % plan.steps_a_round == 0:
-            checkpoint.save(model, optimizer, step)
-        for group in optimizer.param_groups:
-            group["lr"] = plan.lr_at(step)
-        loss = loss_of(model(frames), classes)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        running += float(loss.detach())
-        if (step + 1) % 50 == 0:
-            history.append(running / 50)
-            running = 0.0
-            print(f"step {step + 1}: loss {history[-1]:.4f}", flush=True)
+    history = descend(
+        model,
+        lambda first: _batches(corpora, plan, model.config, first),
+        lambda batch: loss_of(model(batch[0]), batch[1]),
+        plan,
+        checkpoint,
+    )
     save_segmentation(model, weights)
     checkpoint.remove()
     return history
-
-
-class Checkpoint:
-    """The state of a training between two rounds, in safetensors beside the weights to come."""
-
-    def __init__(
-        self, weights: Path, plan: TrainingPlan, corpora: list[Path], begin: Path | None
-    ) -> None:
-        self.path = weights.with_suffix(".training.safetensors")
-        self._about = json.dumps([asdict(plan), [str(c) for c in corpora], str(begin)])
-
-    def load(self, model: Segmentation, optimizer: torch.optim.Optimizer) -> int:
-        """Takes up what lies there; returns how many steps were done.
-
-        Raises:
-            InputError: it is of other settings.
-        """
-        if not self.path.is_file():
-            return 0
-        with safe_open(self.path, "pt") as file:
-            about = file.metadata()
-            if about["about"] != self._about:
-                raise InputError(
-                    f"{self.path} is of a training with other settings; give the same command to "
-                    "go on, or remove it to begin anew"
-                )
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        step = int(about["step"])
-        for name, value in model.named_parameters():
-            value.data.copy_(state[f"{name} value"])
-            optimizer.state[value] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": state[f"{name} exp_avg"],
-                "exp_avg_sq": state[f"{name} exp_avg_sq"],
-            }
-        print(f"goes on after step {step}", flush=True)
-        return step
-
-    def save(self, model: Segmentation, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Keeps all that the steps from `step` on depend on."""
-        state = {}
-        for name, value in model.named_parameters():
-            state[f"{name} value"] = value.detach()
-            for key in ("exp_avg", "exp_avg_sq"):
-                state[f"{name} {key}"] = optimizer.state[value][key]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.path, save(state, {"about": self._about, "step": str(step)}))
-
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
 
 
 def _batches(

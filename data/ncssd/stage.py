@@ -53,8 +53,12 @@ class Context:
         self, row: Row, turn: Row, start: float, end: float, rate: int = SAMPLE_RATE
     ) -> np.ndarray:
         """Samples [T] of a turn, or of some time around it: its speaker's channel alone if it has
-        one."""
-        return self.read(row["audio"], start, end, rate, turn.get("channel"))
+        one, its speaker without the other where they were separated."""
+        if "separated" not in turn:
+            return self.read(row["audio"], start, end, rate, turn.get("channel"))
+        audio, first, begin, last = turn["separated"]
+        zero = begin - first / SAMPLE_RATE
+        return self.read(audio, max(start, begin) - zero, min(end, last) - zero, rate)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,10 @@ class Stage:
 
     def depends(self, config: BuildConfig) -> dict[str, Any]:
         """All that a result depends on beside its row and the stage's version."""
-        return {**config.settings(self.name), "files": [hash_file(path) for path in self.files]}
+        return {
+            **config.settings(self.name),
+            "files": [hash_file(path) for path in self.files if path.is_file()],
+        }
 
 
 def drop(row: Row, reason: str, why: str = "") -> Row:

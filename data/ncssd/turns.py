@@ -9,7 +9,7 @@ from data.ncssd.config import TurnsConfig
 from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
-VERSION = 3
+VERSION = 4
 _OF_SCENE = ("segments", "speech", "channel_speech", "label_channels", "voices", "two_people")
 _MIXED_S = 0.1  # of another's speech in a turn's sound; less is a blurred edge
 _BACKCHANNEL_S = 1.0  # a shorter interjection does not end the turn it falls into
@@ -47,6 +47,8 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
             "voices": [row["voices"][label] for label in order],
             "two_people": _chance(row, order),
         }
+        if any(turn.get("mixed") for turn in dialogue["turns"]):
+            dialogue["segments"] = _segments(row, order, first, last)
         reason = _reason(window, order, last - first, config)
         if reason:
             rows.append(drop(dialogue, reason, _why(reason, window, last - first, config)))
@@ -57,6 +59,15 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
         else:
             rows.append(dialogue)
     return rows or [drop(base, "no turns")]
+
+
+def _segments(row: Row, order: list[int], first: float, last: float) -> list[list[float]]:
+    """Who speaks when in a window: [start, end, speaker], by which overlaps are separated."""
+    return [
+        [a, b, order.index(label)]
+        for a, b, label in row["segments"]
+        if label in order and a < last and b > first
+    ]
 
 
 def _chance(row: Row, labels: list[int]) -> float:

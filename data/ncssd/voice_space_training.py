@@ -1,4 +1,4 @@
-"""Fits the space in which voices are compared to recordings made from a corpus."""
+"""Fits the space in which voices are compared to recordings made from corpora."""
 
 import random
 from pathlib import Path
@@ -13,13 +13,15 @@ from data.errors import InputError
 from data.files import atomic_write
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.stretches import embed_windows, unit
-from data.ncssd.truth.clips import read_clips
-from data.ncssd.truth.sound import add_background, mix
+from data.ncssd.truth.clips import read_corpora
+from data.ncssd.truth.conditions import record
 from data.ncssd.truth.timeline import make_timeline
 from data.ncssd.voice_space import DIM, VoiceSpace
 
 _SHRINKAGE = 0.3
 _LINE_S = 150.0
+_CONDITIONS = {"clean": 0.3, "noise": 0.15, "music": 0.1, "room": 0.2, "telephone": 0.25}
+_SNR_DB = (5.0, 30.0)
 
 
 def fit(embeddings: np.ndarray, voices: list[str], dim: int = DIM) -> VoiceSpace:
@@ -51,10 +53,10 @@ def fit(embeddings: np.ndarray, voices: list[str], dim: int = DIM) -> VoiceSpace
     return VoiceSpace(mean.astype(np.float32), projection.astype(np.float32).copy())
 
 
-def fit_and_save(corpus: Path, weights: Path, minutes: float, limit: int, seed: int) -> int:
-    """Makes recordings from a corpus, embeds each turn, fits and saves; returns their number."""
+def fit_and_save(corpora: list[Path], weights: Path, minutes: float, limit: int, seed: int) -> int:
+    """Makes recordings from corpora, embeds each turn, fits and saves; returns their number."""
     torch.set_num_threads(1)
-    clips = read_clips(corpus, limit)
+    clips = read_corpora(corpora, limit)
     parts, voices, seconds, index = [], [], 0.0, 0
     while seconds < minutes * 60:
         embeddings, names, duration = _recording(clips, seed, index)
@@ -72,8 +74,8 @@ def _recording(clips: dict, seed: int, index: int) -> tuple[np.ndarray, list[str
     """Embeddings of the turns of one made recording that nobody speaks into."""
     line = make_timeline(clips, _LINE_S, random.Random(f"voices-{seed}-{index}"))
     rng = np.random.default_rng([seed, 11, index])
-    kind = ["clean", "noise", "music"][int(rng.choice(3, p=[0.5, 0.3, 0.2]))]
-    samples = add_background(*mix(line, rng), kind, rng.uniform(5.0, 30.0), rng)
+    condition = str(rng.choice(list(_CONDITIONS), p=list(_CONDITIONS.values())))
+    samples = record(line, condition, rng.uniform(*_SNR_DB), rng)
     band = int(rng.choice([8_000, 16_000, SAMPLE_RATE]))
     samples = resample(resample(samples, SAMPLE_RATE, band), band, 16_000)
     segments = line.truth()["segments"]

@@ -11,7 +11,10 @@ from data.audio import SAMPLE_RATE, read_audio
 from data.ncssd.exports.utterances import Export, Utterance, utterances_of
 from data.ncssd.store import Row
 
-_KEPT = ("overlap", "mixed", "backchannel", "confidence", "words", "snr_db", "dnsmos")
+_KEPT = (
+    *("overlap", "mixed", "separated", "separation_db", "backchannel"),
+    *("confidence", "words", "snr_db", "dnsmos"),
+)
 
 
 def write(export: Export) -> None:

@@ -43,7 +43,7 @@ def _recording(name: str, path: str, num_samples: int) -> Row:
 
 
 def _supervision(utterance: Utterance, begin: float, num_samples: int) -> Row:
-    kept = ("overlap", "mixed", "backchannel", "confidence", "snr_db", "dnsmos")
+    kept = ("overlap", "mixed", "separated", "backchannel", "confidence", "snr_db", "dnsmos")
     custom = {key: utterance.extra.get(key) for key in kept}
     start = round(utterance.extra["start"] - begin, 3)
     end = min(start + utterance.duration, num_samples / SAMPLE_RATE)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.signal import butter, oaconvolve, sosfilt
 
 from data.audio import SAMPLE_RATE, resample
-from data.ncssd.truth.sound import add_background, mix_voices
+from data.ncssd.truth.sound import add_background, background, headroom, mix_voices
 from data.ncssd.truth.timeline import Timeline
 
 _BAND_HZ = (300.0, 3400.0)  # of a telephone
@@ -21,19 +21,30 @@ def record(line: Timeline, condition: str, snr_db: float, rng: np.random.Generat
     the band of 300 to 3400 Hz in mu-law at 8 kHz; "channels" has the first voice left, the second
     right, and each softly in the other's.
     """
+    return record_apart(line, condition, snr_db, rng)[0]
+
+
+def record_apart(
+    line: Timeline, condition: str, snr_db: float, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The same, and what each voice alone adds to it [T], as the room and the line give it."""
     voices, speech = mix_voices(line, rng)
-    tracks = list(voices.values())
     if condition == "room":
         seconds = rng.uniform(*_ROOM_S)
-        tracks = [reverberate(track, seconds, rng) for track in tracks]
+        voices = {name: reverberate(track, seconds, rng) for name, track in voices.items()}
     if condition == "channels":
         leak = 10 ** (rng.uniform(*_CROSS_TALK_DB) / 20)
-        left, right = tracks
+        left, right = voices.values()
         both = [left + leak * right, right + leak * left]
-        return np.stack([add_background(one, speech, "clean", 50.0, rng) for one in both])
+        return np.stack([add_background(one, speech, "clean", 50.0, rng) for one in both]), voices
     kind = condition if condition in ("clean", "music") else "noise"
-    samples = add_background(np.sum(tracks, axis=0), speech, kind, snr_db, rng)
-    return telephone(samples) if condition == "telephone" else samples
+    samples = np.sum(list(voices.values()), axis=0)
+    samples = samples + background(samples, speech, kind, snr_db, rng)
+    factor = np.float32(headroom(samples))
+    samples, voices = samples * factor, {name: own * factor for name, own in voices.items()}
+    if condition == "telephone":
+        return telephone(samples), {name: telephone(own) for name, own in voices.items()}
+    return samples.astype(np.float32), voices
 
 
 def reverberate(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from data.files import atomic_write, prepare_folder
+from data.ncssd.truth.apart import write_voices
 from data.ncssd.truth.clips import Clip, read_clips
-from data.ncssd.truth.conditions import record
+from data.ncssd.truth.conditions import record_apart
 from data.ncssd.truth.scenes import Cast, Scene, monologues, natural_scenes
 from data.ncssd.truth.sound import FILES, add_background, mix, write_media
 from data.ncssd.truth.timeline import make_timeline
@@ -31,7 +32,6 @@ CONDITIONS = (
 
 
 SCENES = ("changing", "natural", "monologues")
-_LEAST_UTTERANCES = 8  # of a voice that talks for minutes
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class TruthPlan:
     limit: int = 0  # the most dialogues of the corpus that are used; 0 takes all
     scenes: str = "changing"  # or "natural", "monologues"
     voices: tuple[str, ...] = ("*",)  # patterns of their names
+    least: int = 8  # utterances of a voice that talks for minutes
 
 
 def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
@@ -59,7 +60,7 @@ def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
         InputError: a corpus without enough voices.
     """
     prepare_folder(out)
-    least = 1 if plan.scenes == "changing" else _LEAST_UTTERANCES
+    least = 1 if plan.scenes == "changing" else plan.least
     clips = read_clips(corpus, plan.limit, plan.voices, least)
     if plan.scenes == "changing":
         return [_changing(clips, out, plan, index) for index in range(plan.recordings)]
@@ -91,8 +92,12 @@ def _scene(cast: Cast, scene: Scene, out: Path, seed: int, index: int) -> Path:
     if not media.with_suffix(".truth.json").is_file():
         line = cast.timeline(scene, random.Random(f"scene-{seed}-{index}"))
         rng = np.random.default_rng([seed, 29, index])
-        write_media(media, record(line, scene.condition, scene.snr_db, rng), 24_000)
-        _write_truth(media, {"file": media.name, **scene.facts, **line.truth()})
+        samples, voices = record_apart(line, scene.condition, scene.snr_db, rng)
+        write_media(media, samples, 24_000)
+        truth = {"file": media.name, **scene.facts, **line.truth()}
+        if samples.ndim == 1:
+            write_voices(media, truth, voices)
+        _write_truth(media, truth)
     return media
 
 

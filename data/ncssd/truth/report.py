@@ -11,6 +11,7 @@ from data.errors import InputError
 from data.files import atomic_write
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.store import Row
+from data.ncssd.truth.apart import ApartCounts, score_apart
 from data.ncssd.truth.score import Counts, read_recordings, score
 from data.ncssd.truth.words import WordCounts, score_words
 
@@ -22,29 +23,53 @@ BARS: dict[str, tuple[float, bool]] = {
     "short_turn_recall": (0.80, True),
     "dialogue_recall": (0.90, True),
     "dialogue_precision": (0.95, True),
-    "cpwer_minus_wer": (0.03, False),
+    "turn_f1": (0.92, True),
+    "backchannels_kept": (0.75, True),
+    "backchannel_class": (0.85, True),
+    "si_sdr_gain_db": (8.0, True),
+    "other_in_text": (0.05, False),
+    "cpwer_minus_wer": (0.02, False),
 }
 
 
 def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str, float]]:
-    """Figures by condition ("clean", "music 10 dB", ...) and over "all".
+    """Figures by condition ("clean", "music 10 dB", ...) and over "all"; of the words where the
+    build has any.
+
+    Args:
+        truth: what `build truth` made.
+        out: a build of it.
+        with_words: recognise the true turns, too, to tell the builder's errors from the
+            recogniser's.
 
     Raises:
         InputError: no truth, no finished build, or one without words where they are asked for.
     """
     counts: dict[str, Counts] = defaultdict(Counts)
+    apart: dict[str, ApartCounts] = defaultdict(ApartCounts)
     words: dict[str, WordCounts] = defaultdict(WordCounts)
     recordings = read_recordings(truth, out)
-    config = _recogniser_of(out) if with_words else RecogniseConfig()
+    config = _recogniser_of(out)
+    has_words = config.recogniser != "none"
+    if with_words and not has_words:
+        raise InputError(
+            f"{out} was built with --recogniser none, so it has no words to score; "
+            "leave out --words or build it with a recogniser"
+        )
     for recording in recordings:
-        own = score(recording)
-        spoken = score_words(recording, config) if with_words else None
+        own, parted = score(recording), score_apart(recording, out / "ncssd")
+        spoken = score_words(recording, config if with_words else None) if has_words else None
         for group in _groups(recording.truth):
             counts[group].add(own)
+            apart[group].add(parted)
             if spoken is not None:
                 words[group].add(spoken)
     return {
-        name: {**counts[name].figures(), **(words[name].figures() if with_words else {})}
+        name: {
+            **counts[name].figures(),
+            **apart[name].figures(),
+            **(words[name].figures(with_words) if has_words else {}),
+        }
         for name in sorted(counts, key=lambda name: (name == "all", name))
     }
 
@@ -62,13 +87,7 @@ def _groups(truth: Row) -> tuple[str, ...]:
 def _recogniser_of(out: Path) -> RecogniseConfig:
     """What the texts of a build came from: any other would add its own errors, or take them off."""
     summary = json.loads((out / "build.json").read_text(encoding="utf-8"))
-    config = RecogniseConfig(**summary["config"]["recognise"])
-    if config.recogniser == "none":
-        raise InputError(
-            f"{out} was built with --recogniser none, so it has no words to score; "
-            "leave out --words or build it with a recogniser"
-        )
-    return config
+    return RecogniseConfig(**summary["config"]["recognise"])
 
 
 def score_and_print(truth: Path, out: Path, with_words: bool, to: Path | None) -> int:

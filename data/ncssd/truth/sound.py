@@ -55,9 +55,17 @@ def mix_voices(
 def add_background(
     samples: np.ndarray, speech: np.ndarray, kind: str, snr_db: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Adds "music" or "noise" at `snr_db` below the speech, and limits the peak to 0.95.
+    """Adds "music" or "noise" at `snr_db` below the speech, and limits the peak to 0.95."""
+    mixed = samples + background(samples, speech, kind, snr_db, rng)
+    return (mixed * headroom(mixed)).astype(np.float32)
 
-    "clean" adds the hiss of a good microphone, 50 dB down: digital silence is not natural.
+
+def background(
+    samples: np.ndarray, speech: np.ndarray, kind: str, snr_db: float, rng: np.random.Generator
+) -> np.ndarray:
+    """ "music" or "noise" [T] at `snr_db` below the speech.
+
+    "clean" is the hiss of a good microphone, 50 dB down: digital silence is not natural.
     """
     if kind not in ("clean", "music", "noise"):
         raise InputError(f"unknown background {kind!r}; choose clean, music or noise")
@@ -65,8 +73,12 @@ def add_background(
     power = float((samples[speech] ** 2).mean()) if speech.any() else _LEVEL**2
     down = 50.0 if kind == "clean" else snr_db
     back *= np.sqrt(power / (float((back**2).mean()) + 1e-12) / 10 ** (down / 10))
-    mixed = samples + back
-    return (mixed * min(1.0, 0.95 / (float(np.abs(mixed).max()) + 1e-9))).astype(np.float32)
+    return back
+
+
+def headroom(samples: np.ndarray) -> float:
+    """The factor that limits the peak to 0.95."""
+    return min(1.0, 0.95 / (float(np.abs(samples).max()) + 1e-9))
 
 
 def noise(length: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 from data.ncssd.truth.clips import Clip
 
 _GAP_SD_S = 0.35  # of the gaps between turns
-_MIN_GAP_S, _MAX_GAP_S = -0.8, 1.6
+_MAX_GAP_S = 1.6
 _BACKCHANNEL_S = 1.0
 _LONG_TURN_S = 3.0
 # of espeak-ng's variants, by its own files
@@ -25,6 +25,8 @@ class Habits:
     """How people take turns. The defaults are those of the recordings that are scored."""
 
     gap_mean_s: float = 0.25  # between turns; below 0 they overlap
+    min_gap_s: float = -0.8
+    overlap_share: float = 1 / 3  # of the shorter turn, at most
     backchannel_share: float = 0.25  # of the turns that are long enough to have one
 
 
@@ -215,10 +217,10 @@ def _dialogue(
         clip = decks[who].draw()
         if clip is None or (until is not None and last_end >= until):
             break
-        gap = min(max(rng.gauss(habits.gap_mean_s, _GAP_SD_S), _MIN_GAP_S), _MAX_GAP_S)
-        if gap < 0:  # an overlap takes at most a third of the shorter turn
+        gap = min(max(rng.gauss(habits.gap_mean_s, _GAP_SD_S), habits.min_gap_s), _MAX_GAP_S)
+        if gap < 0:
             previous = line.placed[-1].clip.speech_s if index else 0.0
-            gap = max(gap, -min(clip.speech_s, previous) / 3)
+            gap = max(gap, -min(clip.speech_s, previous) * habits.overlap_share)
         at = last_end + (gap if index else 0.0)
         line.placed.append(Placed(clip, at, part))
         last_end = max(last_end, at + clip.speech_s)

@@ -1,4 +1,4 @@
-"""The words of a build: cpWER, beside what the recogniser makes of the true segments."""
+"""The words of a build: cpWER and, on request, what its recogniser makes of the true segments."""
 
 import re
 from dataclasses import dataclass
@@ -27,22 +27,20 @@ class WordCounts:
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
-    def figures(self) -> dict[str, float]:
+    def figures(self, beside: bool) -> dict[str, float]:
+        """`beside` the recogniser's own errors, where they were counted."""
         cp = self.found_errors / self.found_words if self.found_words else float("nan")
         wer = self.true_errors / self.true_words if self.true_words else float("nan")
-        return {"cpwer": cp, "wer_true_segments": wer, "cpwer_minus_wer": cp - wer}
+        own = {"wer_true_segments": wer, "cpwer_minus_wer": cp - wer}
+        return {"cpwer": cp, **(own if beside else {})}
 
 
-def score_words(recording: Recording, config: RecogniseConfig) -> WordCounts:
-    """cpWER by meeteval of each accepted dialogue, and WER by jiwer of the true turns in it."""
-    import jiwer
+def score_words(recording: Recording, config: RecogniseConfig | None = None) -> WordCounts:
+    """cpWER by meeteval of each accepted dialogue and, with the `config` of its recogniser, WER by
+    jiwer of the true turns in it, recognised anew."""
     from meeteval.wer import cp_word_error_rate
 
     counts = WordCounts()
-    if not recording.dialogues:
-        return counts
-    samples = read_audio(recording.media, _RATE)
-    recogniser = recognise.load(config)
     for dialogue in recording.dialogues:
         voices = set(speaker_map(recording.truth, dialogue).values())
         turns = [
@@ -55,14 +53,29 @@ def score_words(recording: Recording, config: RecogniseConfig) -> WordCounts:
         result: Any = cp_word_error_rate(reference, found)
         counts.found_errors += result.errors
         counts.found_words += result.length
-        for turn in turns:
-            first = max(0, round((turn["start"] - _PAD_S) * _RATE))
-            part = samples[first : round((turn["end"] + _PAD_S) * _RATE)]
-            heard = recogniser(part, dialogue.get("language", "en")).text
-            out = jiwer.process_words(plain(turn["text"]), plain(heard))
-            counts.true_errors += out.substitutions + out.deletions + out.insertions
-            counts.true_words += out.substitutions + out.deletions + out.hits
+        if config is not None:
+            _recognise(counts, turns, recording, config, dialogue.get("language", "en"))
     return counts
+
+
+def _recognise(
+    counts: WordCounts,
+    turns: list[Row],
+    recording: Recording,
+    config: RecogniseConfig,
+    language: str,
+) -> None:
+    import jiwer
+
+    samples = read_audio(recording.media, _RATE)
+    recogniser = recognise.load(config)
+    for turn in turns:
+        first = max(0, round((turn["start"] - _PAD_S) * _RATE))
+        part = samples[first : round((turn["end"] + _PAD_S) * _RATE)]
+        heard = recogniser(part, language).text
+        out = jiwer.process_words(plain(turn["text"]), plain(heard))
+        counts.true_errors += out.substitutions + out.deletions + out.insertions
+        counts.true_words += out.substitutions + out.deletions + out.hits
 
 
 def plain(text: str) -> str:

@@ -1,0 +1,138 @@
+"""Two speakers of one dialogue, apart where both speak, by the separation network."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.audio import SAMPLE_RATE
+from data.ncssd.separator import (
+    HEARD,
+    HOP_S,
+    frames_of,
+    inverse,
+    load_separator,
+    transform,
+    unit_of,
+)
+from data.ncssd.speakers import runs_of
+from data.ncssd.stretches import Span
+
+_HOP = round(HOP_S * SAMPLE_RATE)
+_CONTEXT = 64  # frames around an overlap that the network hears: 1 s
+_LONGEST = 1250  # frames that it hears at once, as far as overlaps allow: 20 s
+_BESIDE = 10  # frames around an overlap that are masked, since its edges are not sure
+_ALONE = 250  # frames of each voice alone that it is known by, at most: 4 s
+_LEAST_ALONE = 60  # and at least
+_CLEAR = 8  # frames that a voice alone keeps from the other
+
+
+class Parted:
+    """The network hears each overlap with what lies around it, and each speaker alone from
+    elsewhere in the dialogue.
+
+    Args:
+        samples: [T] at 24 kHz.
+        segments: [start, end, speaker], in seconds from the first sample.
+    """
+
+    def __init__(self, samples: np.ndarray, segments: list[list[float]]) -> None:
+        self.samples = samples
+        num = samples.shape[0] // _HOP + 1
+        self.active = np.zeros((num, 2), bool)
+        for start, end, speaker in segments:
+            first = max(0, round(start / HOP_S))
+            self.active[first : max(0, round(end / HOP_S)), int(speaker)] = True
+        # per frame: what is taken for a speaker's, and how much of that is expected to be wrong
+        self._power = np.zeros((num, 2))
+        self._error = np.zeros((num, 2))
+        self._sounds = [samples, samples]
+        alone = [_alone(samples, self.active, speaker) for speaker in (0, 1)]
+        if alone[0] is not None and alone[1] is not None:
+            self._sounds = [samples.copy(), samples.copy()]
+            for first, last in _windows(self.active):
+                self._separate(first, last, [alone[0], alone[1]])
+
+    def sound(self, speaker: int) -> np.ndarray:
+        """The dialogue [T] without the other where both speak."""
+        return self._sounds[speaker]
+
+    def sdr_db(self, speaker: int, start: float, end: float) -> float | None:
+        """Signal over the error that is expected, where the other speaks between two times in
+        seconds; None where nothing could be done."""
+        where = slice(max(0, round(start / HOP_S)), round(end / HOP_S))
+        other = self.active[where, 1 - speaker]
+        power, error = (x[where, speaker][other].sum() for x in (self._power, self._error))
+        return 10 * float(np.log10(power / max(error, 1e-6 * power))) if power > 0 else None
+
+    @torch.inference_mode()
+    def _separate(self, first: int, last: int, alone: list[np.ndarray]) -> None:
+        """Masks what lies between two frames."""
+        a, b = first * _HOP, min(last * _HOP, self.samples.shape[0])
+        level = np.concatenate([self.samples[a:b], *alone])
+        level = float(np.sqrt(np.square(level, dtype=np.float64).mean())) + 1e-5
+        model = load_separator()
+        spectrum = _spectrum(self.samples[a:b] / level)
+        num = spectrum.shape[1] // 2 * 2
+        heard = np.zeros((num, 2), np.float32)
+        own = self.active[first : first + num]
+        heard[: own.shape[0]] = own
+        profiles = [model.profile(frames_of(_spectrum(sound / level))) for sound in alone]
+        masks = model(
+            frames_of(spectrum[:, :num]), torch.from_numpy(heard)[None], torch.stack(profiles, 1)
+        )
+        masks = masks[0].transpose(0, 1)[..., unit_of(spectrum.shape[-1])]
+        self._expect(first, masks[..., :HEARD], spectrum[0, :num, :HEARD])
+        kept = torch.from_numpy(_weights(heard))[..., None]
+        parts = spectrum.expand(2, -1, -1).clone()
+        parts[:, :num] *= kept * masks + 1 - kept
+        for speaker, sound in enumerate(inverse(parts, SAMPLE_RATE, b - a).numpy()):
+            self._sounds[speaker][a:b] = sound * level
+
+    def _expect(self, first: int, masks: Tensor, spectrum: Tensor) -> None:
+        """Notes what masks [2, T, bins] leave of a spectrogram, and what of it may be wrong: a
+        mask m that is right on average, of parts that are one's or the other's, is off by the
+        square root of m (1 - m)."""
+        power = spectrum.abs().square()
+        for values, share in ((self._power, masks.square()), (self._error, masks * (1 - masks))):
+            found = (share * power).sum(dim=-1).T.numpy()[: values.shape[0] - first]
+            values[first : first + found.shape[0]] = found
+
+
+def _spectrum(samples: np.ndarray) -> Tensor:
+    return transform(torch.from_numpy(samples.astype(np.float32))[None], SAMPLE_RATE)
+
+
+def _windows(active: np.ndarray) -> list[Span]:
+    """What the network hears: each overlap with its surroundings, those that touch as one."""
+    out: list[Span] = []
+    for a, b in runs_of(active.all(axis=1)):
+        first, last = max(0, a - _CONTEXT), min(active.shape[0], b + _CONTEXT)
+        if out and first < out[-1][1] and last - out[-1][0] <= _LONGEST:
+            out[-1] = (out[-1][0], last)
+        else:
+            out.append((max(first, out[-1][1]) if out else first, last))
+    return out
+
+
+def _weights(heard: np.ndarray) -> np.ndarray:
+    """How far each speaker's mask counts [2, T]: not at all where he speaks alone, so that what
+    lies behind him does not come and go."""
+    both = np.convolve(heard.all(axis=1), np.ones(2 * _BESIDE + 1), "same") > 0
+    fade = np.hanning(9) / np.hanning(9).sum()
+    masked = [both | (heard[:, 1 - speaker] > 0) for speaker in (0, 1)]
+    return np.stack([np.convolve(one, fade, "same") for one in masked]).astype(np.float32)
+
+
+def _alone(samples: np.ndarray, active: np.ndarray, speaker: int) -> np.ndarray | None:
+    """A speaker with nobody else: his longest stretches [T]; None where he has hardly any."""
+    other = np.convolve(active[:, 1 - speaker], np.ones(2 * _CLEAR + 1), "same") > 0
+    runs = sorted(runs_of(active[:, speaker] & ~other), key=lambda run: run[0] - run[1])
+    kept, frames = [], 0
+    for a, b in runs:
+        if frames < _ALONE:
+            b = min(b, a + _ALONE - frames)
+            kept.append((a, b))
+            frames += b - a
+    if frames < _LEAST_ALONE:
+        return None
+    return np.concatenate([samples[a * _HOP : b * _HOP] for a, b in sorted(kept)])

@@ -1,0 +1,183 @@
+"""The separation network: two voices that speak at once, into a track each.
+
+It knows whom to look for by how each speaks alone elsewhere in the dialogue, and by who speaks in
+which frame, as diarisation has it (after Delcroix et al. 2021, "Speaker activity driven neural
+speech extraction"), so its outputs need no matching to the speakers. It draws two masks on the
+spectrogram, most of each out of combs: templates of the harmonics of one pitch, which it begins
+with and goes on learning. Trained by `separator_training` on made recordings.
+"""
+
+import functools
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from data.errors import check_made
+from data.files import atomic_write
+
+WEIGHTS = Path(__file__).parent / "weights" / "separator.safetensors"
+HOP_S = 0.016
+_WINDOW_S = 0.064  # 15.6 Hz a bin, at any rate
+_BIN_HZ = 1 / _WINDOW_S
+FINE = 256  # bins with a mask of their own, to 4 kHz
+_BAND = 8  # bins that share one, to 8 kHz; what lies above is masked as the last of these
+HEARD = 513  # bins that the network hears
+UNITS = FINE + (HEARD - 1 - FINE) // _BAND
+_MELS = 40
+_ENVELOPE = 17  # bins
+_FLOOR = 1e-6
+_LOWEST_HZ, _COMBS_AN_OCTAVE = 65.0, 48
+
+
+@dataclass(frozen=True)
+class SeparatorConfig:
+    """Shape of the network."""
+
+    combs: int = 128  # pitches from 65 Hz on, 48 an octave
+    dim: int = 256  # what a frame is described by; the first are the salience of the combs
+    memory: int = 192  # each way
+    num_layers: int = 2
+
+    @property
+    def num_inputs(self) -> int:
+        return FINE + _MELS
+
+
+class Separator(nn.Module):
+    """Spectrograms, who speaks when and how each sounds alone, to a mask a speaker.
+
+    Frames are 16 ms apart; the memory takes two in a step. Both directions are heard.
+    """
+
+    def __init__(self, config: SeparatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, memory = config.dim, config.memory
+        self.front = nn.Linear(config.num_inputs, dim)
+        self.whose = nn.Linear(2 * dim, dim)
+        self.joint = nn.Linear(2 * (dim + 2), dim)
+        self.norm = nn.LayerNorm(dim)
+        self.recurrent = nn.LSTM(
+            dim, memory, config.num_layers, batch_first=True, bidirectional=True
+        )
+        self.pitch = nn.Linear(2 * memory, 2 * 2 * dim)
+        self.draw = nn.Linear(dim, UNITS)
+        self.rest = nn.Linear(2 * memory, 2 * UNITS)
+        with torch.no_grad():
+            templates = torch.from_numpy(combs(config.combs))
+            self.front.weight[: config.combs, :FINE] = templates
+            self.draw.weight[:, : config.combs] = 0.0
+            self.draw.weight[:FINE, : config.combs] = 4.0 * templates.T
+
+    def profile(self, frames: Tensor) -> Tensor:
+        """How a voice sounds alone: frames [B, T, num_inputs] to [B, dim]."""
+        return torch.relu(self.front(frames)).mean(dim=1)
+
+    def forward(self, frames: Tensor, activity: Tensor, profiles: Tensor) -> Tensor:
+        """Masks [B, T, 2, UNITS], from 0 to 1; together at most 1, the rest is neither's.
+
+        Args:
+            frames: [B, T, num_inputs] of the mixture; 2 divides T.
+            activity: [B, T, 2], 1 where a speaker speaks.
+            profiles: [B, 2, dim].
+        """
+        batch, num, _ = frames.shape
+        known = torch.cat([torch.relu(self.front(frames)), activity], dim=-1)
+        hidden = self.joint(known.reshape(batch, num // 2, -1))
+        hidden = hidden + self.whose(profiles.reshape(batch, 1, -1))
+        hidden = self.recurrent(torch.relu(self.norm(hidden)))[0]
+        pitch = torch.relu(self.pitch(hidden)).reshape(batch, num, 2, -1)
+        rest = self.rest(hidden).reshape(batch, num, 1, UNITS)
+        return torch.softmax(torch.cat([self.draw(pitch), rest], dim=2), dim=2)[:, :, :2]
+
+
+def combs(number: int) -> np.ndarray:
+    """Templates [number, FINE] of the harmonics of one pitch each, of mean 0 and length 1."""
+    hz = _LOWEST_HZ * 2 ** (np.arange(number)[:, None] / _COMBS_AN_OCTAVE)
+    bins = np.arange(FINE)[None] * _BIN_HZ
+    wave = np.cos(2 * np.pi * bins / hz)
+    # a pitch lies up to 0.7 % beside the next template: the higher a harmonic, the less it says
+    wave *= np.exp(-bins / hz / 12.0) * (bins > hz / 2)
+    wave -= wave.mean(axis=1, keepdims=True) * (bins > hz / 2)
+    return (wave / np.linalg.norm(wave, axis=1, keepdims=True)).astype(np.float32)
+
+
+def transform(samples: Tensor, rate: int) -> Tensor:
+    """Spectrogram, complex [..., T // hop + 1, bins], of samples [..., T]."""
+    size, hop, window = _window(rate)
+    flat = samples.reshape(-1, samples.shape[-1])
+    spectrum = torch.stft(flat, size, hop, window=window, return_complex=True, pad_mode="constant")
+    spectrum = spectrum.transpose(1, 2) / window.sum()
+    return spectrum.reshape(*samples.shape[:-1], *spectrum.shape[1:])
+
+
+def inverse(spectrum: Tensor, rate: int, length: int) -> Tensor:
+    """Samples [N, length] of spectrograms [N, T, bins]."""
+    size, hop, window = _window(rate)
+    return torch.istft(
+        (spectrum * window.sum()).transpose(1, 2), size, hop, window=window, length=length
+    )
+
+
+@functools.cache
+def _window(rate: int) -> tuple[int, int, Tensor]:
+    """Length and hop in samples, and the window, with which the inverse is exact."""
+    size = round(_WINDOW_S * rate)
+    return size, round(HOP_S * rate), torch.hann_window(size).sqrt()
+
+
+def frames_of(spectrum: Tensor) -> Tensor:
+    """What the network hears [..., T, num_inputs] of a spectrogram [..., T, bins]: the harmonics,
+    which stand out of the spectrum's envelope, to 4 kHz, and log mel bands to 8 kHz."""
+    power = spectrum[..., :HEARD].abs().square()
+    log = torch.log(power[..., : FINE + _ENVELOPE] + _FLOOR)
+    flat = log.reshape(-1, 1, log.shape[-1])
+    mean = torch.nn.functional.avg_pool1d(
+        flat, _ENVELOPE, 1, _ENVELOPE // 2, count_include_pad=False
+    ).reshape(log.shape)
+    fine = (log - mean)[..., :FINE] / 3.0
+    mel = torch.log(power @ _mel_matrix() + _FLOOR) / 4.0 + 1.5
+    return torch.cat([fine, mel], dim=-1)
+
+
+@functools.cache
+def _mel_matrix() -> Tensor:
+    from torchaudio.functional import melscale_fbanks
+
+    return melscale_fbanks(HEARD, 0.0, 8_000.0, _MELS, 16_000, "slaney", "slaney") * 50.0
+
+
+@functools.cache
+def unit_of(num_bins: int) -> Tensor:
+    """Which unit of a mask each bin of a spectrogram takes."""
+    bins = torch.arange(num_bins)
+    return torch.where(bins < FINE, bins, FINE + (bins - FINE) // _BAND).clamp(max=UNITS - 1)
+
+
+@functools.cache
+def load_separator(weights: Path = WEIGHTS) -> Separator:
+    """The trained network.
+
+    Raises:
+        MissingModelError: no weights there.
+    """
+    check_made(weights, "build train-separator CORPUS")
+    torch.set_num_threads(1)
+    config = SeparatorConfig(**json.loads(weights.with_suffix(".json").read_text()))
+    model = Separator(config)
+    state = {name: value.float() for name, value in load_file(weights).items()}
+    model.load_state_dict(state, strict=True)
+    return model.eval()
+
+
+def save_separator(model: Separator, weights: Path) -> None:
+    """Half precision beside its configuration; each file appears whole or not at all."""
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(weights.with_suffix(".json"), json.dumps(asdict(model.config)) + "\n")
+    state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    atomic_write(weights, save(state))

@@ -1,0 +1,234 @@
+"""Trains the separation network on overlaps of recordings made from corpora in NCSSD layout.
+
+Two people talk and fall into each other's words more than people do, half of the pairs of close
+pitch; in rooms, over the telephone, with music and noise. What each adds to the sound is known.
+"""
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.audio import SAMPLE_RATE, resample
+from data.ncssd.segmentation_training import close_pair, tracks_of
+from data.ncssd.separator import (
+    HEARD,
+    HOP_S,
+    Separator,
+    SeparatorConfig,
+    frames_of,
+    load_separator,
+    save_separator,
+    transform,
+    unit_of,
+)
+from data.ncssd.speakers import runs_of
+from data.ncssd.training import Checkpoint, descend
+from data.ncssd.training_plan import TrainingPlan
+from data.ncssd.truth.clips import Clip, read_corpora
+from data.ncssd.truth.conditions import record_apart
+from data.ncssd.truth.timeline import Habits, make_pair, person
+
+RATE = 16_000
+_HOP = round(HOP_S * RATE)
+WINDOW = 160  # frames of an example: 2.56 s
+_ALONE = 128  # frames of each voice alone: 2 s
+_LEAST_OVERLAP = 12  # frames of an example
+_LEAST_ALONE = 15  # frames of a stretch
+_LINE_S = 100.0
+_CONDITIONS = {"clean": 0.4, "noise": 0.15, "music": 0.1, "room": 0.2, "telephone": 0.15}
+_SNR_DB = (8.0, 40.0)
+_HABITS = Habits(gap_mean_s=-1.0, min_gap_s=-2.5, overlap_share=0.5, backchannel_share=0.6)
+_SIZES = (0.85, 1.2)  # recordings are played at another speed: more voices than there are
+_BLUR = 6.0  # frames by which the edges of what diarisation finds are off
+_UNKNOWN = 0.1  # share of examples in which both are said to speak all the time
+_REST = 0.3  # weight of what is not overlapped
+_LEAST_SDR = 1e-3  # errors below -30 dB count no further
+
+
+@dataclass
+class Examples:
+    """Windows around overlaps of two voices, in half precision.
+
+    Attributes:
+        sources: [N, 3, WINDOW * hop]: each voice, and what lies behind them.
+        alone: [N, 2, _ALONE * hop]: each voice with nobody else, from elsewhere.
+        activity: [N, WINDOW, 2]: who speaks.
+    """
+
+    sources: np.ndarray
+    alone: np.ndarray
+    activity: np.ndarray
+
+
+def make_examples(clips: dict[str, list[Clip]], plan: TrainingPlan, turn: int = 0) -> Examples:
+    """The examples of a round."""
+    made: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    seconds = 0.0
+    for index in itertools.count(turn * 100_000):
+        if seconds >= plan.minutes_of_sound * 60:
+            break
+        made += _windows(clips, plan.seed, index)
+        seconds += _LINE_S
+    return Examples(*(np.stack(parts) for parts in zip(*made, strict=True)))
+
+
+def _windows(
+    clips: dict[str, list[Clip]], seed: int, index: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The examples of one recording."""
+    draw = random.Random(f"separate-{seed}-{index}")
+    rng = np.random.default_rng([seed, 17, index])
+    pair = close_pair(clips, draw) if index % 2 else _any_pair(clips, draw)
+    line = make_pair(pair, _LINE_S, draw, _HABITS)
+    condition = str(rng.choice(list(_CONDITIONS), p=list(_CONDITIONS.values())))
+    samples, voices = record_apart(line, condition, rng.uniform(*_SNR_DB), rng)
+    factor = rng.uniform(*_SIZES)
+    rate = round(factor * SAMPLE_RATE)
+    own = [resample(voices[name], rate, RATE) for name in sorted(voices)]
+    samples = resample(samples, rate, RATE)
+    if len(own) < 2:
+        return
+    num = samples.shape[0] // _HOP
+    tracks = tracks_of(line, num, HOP_S * factor)
+    alone = [_alone(samples, tracks[i] & ~tracks[1 - i], rng) for i in (0, 1)]
+    if alone[0] is None or alone[1] is None:
+        return
+    parts = np.stack([*own, samples - own[0] - own[1]]).astype(np.float16)
+    for first, last in runs_of(tracks.all(axis=0)):
+        middle = int(rng.integers(first, last)) if last - first > WINDOW else (first + last) // 2
+        begin = middle - WINDOW // 2 + int(rng.integers(-WINDOW // 4, WINDOW // 4))
+        both = tracks[:, max(0, begin) : begin + WINDOW]
+        if begin >= 0 and begin + WINDOW < num and both.all(axis=0).sum() >= _LEAST_OVERLAP:
+            window = parts[:, begin * _HOP : (begin + WINDOW) * _HOP]
+            yield window, np.stack(alone).astype(np.float16), both.T
+
+
+def _any_pair(clips: dict[str, list[Clip]], rng: random.Random) -> list[list[Clip]]:
+    """The clips of two people."""
+    talkative = [voice for voice, own in clips.items() if len(own) >= 4] or list(clips)
+    first = rng.choice(talkative)
+    others = [voice for voice in talkative if person(voice) != person(first)] or talkative
+    return [clips[first], clips[rng.choice(others)]]
+
+
+def _alone(samples: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """Two seconds [_ALONE * hop] of a voice with nobody else, of stretches drawn by chance."""
+    runs = [(a, b) for a, b in runs_of(mask) if b - a >= _LEAST_ALONE]
+    if not runs:
+        return None
+    chosen = [runs[i] for i in rng.permutation(len(runs))]
+    sound = np.concatenate([samples[a * _HOP : b * _HOP] for a, b in chosen])
+    return np.resize(sound, _ALONE * _HOP)
+
+
+def loss_of(masks: Tensor, mixture: Tensor, sources: Tensor, both: Tensor) -> Tensor:
+    """Error over signal in dB: of each voice where two speak, and, less, of everything.
+
+    Args:
+        masks: [B, T, 2, UNITS].
+        mixture: spectrogram [B, T, bins].
+        sources: [B, T, 2, bins].
+        both: [B, T], where both speak.
+    """
+    drawn = masks[..., unit_of(mixture.shape[-1])] * mixture[:, :, None]
+    error = (drawn - sources).abs().square().sum(dim=-1)
+    own = sources.abs().square().sum(dim=-1)
+    total = mixture.abs().square().sum(dim=-1)
+    where = both.float()[..., None]
+    signal = (own * where).sum(dim=1) + 0.01 * (total[..., None] * where).sum(dim=1)
+    apart = 10 * torch.log10((error * where).sum(dim=1) / signal + _LEAST_SDR)
+    rest = 10 * torch.log10(error.sum(dim=(1, 2)) / total.sum(dim=1) + _LEAST_SDR)
+    return apart.mean() + _REST * rest.mean()
+
+
+def train(
+    corpora: list[Path], plan: TrainingPlan, weights: Path, begin: Path | None = None
+) -> list[float]:
+    """Trains, saves at the end, and returns the loss of every 50 steps (`training.descend`).
+
+    Raises:
+        InputError: a corpus that cannot be used, or a checkpoint of another training.
+    """
+    torch.manual_seed(plan.seed)
+    torch.set_num_threads(1)
+    model = Separator(SeparatorConfig()) if begin is None else load_separator(begin).train()
+    checkpoint = Checkpoint(weights, plan, corpora, begin)
+    history = descend(
+        model,
+        lambda first: _batches(corpora, plan, first),
+        lambda batch: batch_loss(model, *batch),
+        plan,
+        checkpoint,
+    )
+    save_separator(model, weights)
+    checkpoint.remove()
+    return history
+
+
+def batch_loss(
+    model: Separator, sources: Tensor, alone: Tensor, heard: Tensor, both: Tensor
+) -> Tensor:
+    """The loss of one batch.
+
+    Args:
+        model: the network.
+        sources: samples [B, 3, T].
+        alone: samples [B, 2, T].
+        heard: who is said to speak [B, WINDOW, 2].
+        both: where two do speak [B, WINDOW].
+    """
+    mixture = sources.sum(dim=1)
+    level = torch.cat([mixture, alone.flatten(1)], dim=1).square().mean(dim=1).sqrt() + 1e-5
+    sources, alone = sources / level[:, None, None], alone / level[:, None, None]
+    spectra = transform(sources, RATE)[:, :, :WINDOW, :HEARD]
+    total = spectra.sum(dim=1)
+    profiles = model.profile(frames_of(transform(alone, RATE)).flatten(0, 1)).unflatten(0, (-1, 2))
+    masks = model(frames_of(total), heard, profiles)
+    return loss_of(masks, total, spectra[:, :2].transpose(1, 2), both)
+
+
+def _batches(
+    corpora: list[Path], plan: TrainingPlan, first: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """The batches of step `first` and all after it, as `batch_loss` takes them."""
+    clips = read_corpora(corpora, plan.limit)
+    for step in range(first, plan.steps):
+        if step == first or step % plan.steps_a_round == 0:
+            turn = step // plan.steps_a_round
+            examples = make_examples(clips, plan, turn)
+            rng = np.random.default_rng([plan.seed, 5, turn])
+        pick = rng.integers(0, examples.sources.shape[0], plan.batch)
+        sources = examples.sources[pick].astype(np.float32)
+        alone = examples.alone[pick].astype(np.float32)
+        activity = examples.activity[pick]
+        swap = rng.random(plan.batch) < 0.5
+        sources[swap, :2] = sources[swap, 1::-1]
+        alone[swap] = alone[swap, ::-1]
+        activity = np.where(swap[:, None, None], activity[..., ::-1], activity)
+        heard = np.stack([blurred(one, rng) for one in activity])
+        yield (
+            torch.from_numpy(sources),
+            torch.from_numpy(alone),
+            torch.from_numpy(heard),
+            torch.from_numpy(activity.all(axis=-1)),
+        )
+
+
+def blurred(activity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Who is said to speak [T, 2], as diarisation might: each edge a little off."""
+    if rng.random() < _UNKNOWN:
+        return np.ones(activity.shape, np.float32)
+    out = np.zeros(activity.shape, np.float32)
+    for speaker in (0, 1):
+        for first, last in runs_of(activity[:, speaker]):
+            a, b = np.rint(rng.normal((first, last), _BLUR)).astype(int)
+            # what reaches the window's edge goes on beyond it
+            a, b = 0 if first == 0 else a, b if last < activity.shape[0] else last
+            out[max(0, a) : max(0, b), speaker] = 1.0
+    return out

@@ -1,0 +1,107 @@
+"""What the trainings of the builder's networks share: the steps, and the checkpoint.
+
+No example is heard for long: each round makes others. A training that is stopped goes on from its
+last round, and gives the same bytes.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from data.errors import InputError
+from data.files import atomic_write
+from data.ncssd.training_plan import TrainingPlan
+
+_REPORTED = 50  # steps
+Batch = TypeVar("Batch")
+
+
+def descend(
+    model: nn.Module,
+    batches: Callable[[int], Iterator[Batch]],
+    loss_of: Callable[[Batch], Tensor],
+    plan: TrainingPlan,
+    checkpoint: "Checkpoint",
+) -> list[float]:
+    """Takes the steps that are left; returns the loss of every 50.
+
+    Args:
+        batches: of the step that it is given and all after it.
+        loss_of: of one batch.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), plan.lr, weight_decay=0.01)
+    done = checkpoint.load(model, optimizer)
+    history, running = [], 0.0
+    for step, batch in enumerate(batches(done), done):
+        if step > done and step % plan.steps_a_round == 0:
+            checkpoint.save(model, optimizer, step)
+        for group in optimizer.param_groups:
+            group["lr"] = plan.lr_at(step)
+        loss = loss_of(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        running += float(loss.detach())
+        if (step + 1) % _REPORTED == 0:
+            history.append(running / _REPORTED)
+            running = 0.0
+            print(f"step {step + 1}: loss {history[-1]:.4f}", flush=True)
+    return history
+
+
+class Checkpoint:
+    """The state of a training between two rounds, in safetensors beside the weights to come."""
+
+    def __init__(
+        self, weights: Path, plan: TrainingPlan, corpora: list[Path], begin: Path | None
+    ) -> None:
+        self.path = weights.with_suffix(".training.safetensors")
+        self._about = json.dumps([asdict(plan), [str(c) for c in corpora], str(begin)])
+
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+        """Takes up what lies there; returns how many steps were done.
+
+        Raises:
+            InputError: it is of other settings.
+        """
+        if not self.path.is_file():
+            return 0
+        with safe_open(self.path, "pt") as file:
+            about = file.metadata()
+            if about["about"] != self._about:
+                raise InputError(
+                    f"{self.path} is of a training with other settings; give the same command to "
+                    "go on, or remove it to begin anew"
+                )
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        step = int(about["step"])
+        for name, value in model.named_parameters():
+            value.data.copy_(state[f"{name} value"])
+            optimizer.state[value] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": state[f"{name} exp_avg"],
+                "exp_avg_sq": state[f"{name} exp_avg_sq"],
+            }
+        print(f"goes on after step {step}", flush=True)
+        return step
+
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+        """Keeps all that the steps from `step` on depend on."""
+        state = {}
+        for name, value in model.named_parameters():
+            state[f"{name} value"] = value.detach()
+            for key in ("exp_avg", "exp_avg_sq"):
+                state[f"{name} {key}"] = optimizer.state[value][key]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.path, save(state, {"about": self._about, "step": str(step)}))
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,160 @@
+"""What each voice adds to a made recording where two speak at once, and how well a build parts
+them.
+
+`<recording>.voices.safetensors` holds `regions` [R, 2] (first and last sample at 24 kHz) and, for
+each voice by name, int16 samples [N] of these regions, one after the other.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from data.audio import SAMPLE_RATE, read_audio
+from data.audio.pcm import to_int16
+from data.files import atomic_write
+from data.ncssd.exports.utterances import utterances_of
+from data.ncssd.store import Row
+from data.ncssd.truth.score import Recording, speaker_map
+from data.ncssd.truth.words import plain
+
+_LEAST = SAMPLE_RATE // 10  # samples of overlap that a turn is scored on
+_TELLING = 4  # letters of a word that says by itself whose it is; of shorter ones two in a row
+
+
+def voices_file(media: Path) -> Path:
+    return media.with_suffix(".voices.safetensors")
+
+
+def write_voices(media: Path, truth: Row, voices: dict[str, np.ndarray]) -> None:
+    """Keeps each voice [T] where another speaks too."""
+    segments = sorted(truth["segments"])
+    common = [
+        (max(a, c), min(b, d))
+        for (a, b, who), (c, d, other) in itertools.combinations(segments, 2)
+        if who != other
+    ]
+    regions = [[round(t * SAMPLE_RATE) for t in span] for span in sorted(common)]
+    regions = [[a, b] for a, b in regions if b > a]
+    content = {"regions": np.array(regions, np.int64).reshape(-1, 2)}
+    for name, own in voices.items():
+        parts = [own[a:b] for a, b in regions]
+        content[name] = to_int16(np.concatenate(parts)) if parts else np.zeros(0, np.int16)
+    atomic_write(voices_file(media), save(content))
+
+
+@dataclass
+class ApartCounts:
+    """Sums over recordings, of which the figures are made."""
+
+    overlapped: int = 0  # turns of the build that another speaks into
+    separated: int = 0
+    measured: int = 0
+    sdr_db: float = 0.0
+    gain_db: float = 0.0
+    with_texts: int = 0
+    foreign: int = 0
+
+    def add(self, other: "ApartCounts") -> None:
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def figures(self) -> dict[str, float]:
+        """Shares, and means in dB over turns; NaN where nothing was there to count."""
+        return {
+            "overlapped_turns": self.overlapped,
+            "of_them_separated": _mean(self.separated, self.overlapped),
+            "separated_si_sdr_db": _mean(self.sdr_db, self.measured),
+            "si_sdr_gain_db": _mean(self.gain_db, self.measured),
+            "other_in_text": _mean(self.foreign, self.with_texts),
+        }
+
+
+def score_apart(recording: Recording, ncssd: Path) -> ApartCounts:
+    """How far separated turns are their speaker's alone: SI-SDR where both truly speak, over that
+    of the recording itself, and whether the other's words are in their texts."""
+    counts = ApartCounts()
+    path = voices_file(recording.media)
+    parts = load_file(path) if path.is_file() else {}
+    mixture = read_audio(recording.media, SAMPLE_RATE) if parts else np.zeros(0, np.float32)
+    for dialogue in recording.dialogues:
+        voice_of = speaker_map(recording.truth, dialogue)
+        utterances = utterances_of(dialogue, ncssd)
+        for turn, utterance in zip(dialogue["turns"], utterances, strict=True):
+            if not (turn.get("mixed") or "separated" in turn):
+                continue
+            counts.overlapped += 1
+            voice = voice_of.get(turn["speaker"], "")
+            if "separated" not in turn:
+                continue
+            counts.separated += 1
+            if turn.get("text"):
+                counts.with_texts += 1
+                counts.foreign += has_foreign_words(recording.truth, turn, voice)
+            if voice in parts:
+                sound = read_audio(utterance.path, SAMPLE_RATE)
+                begin = round(float(utterance.extra["start"]) * SAMPLE_RATE)
+                _measure(counts, sound, begin, mixture, parts, voice)
+    return counts
+
+
+def _measure(
+    counts: ApartCounts,
+    sound: np.ndarray,
+    begin: int,
+    mixture: np.ndarray,
+    parts: dict[str, np.ndarray],
+    voice: str,
+) -> None:
+    """Adds one turn, whose sound begins at a sample of the recording."""
+    found, mixed, true, at = [], [], [], 0
+    for first, last in parts["regions"].tolist():
+        a, b = max(first, begin), min(last, begin + sound.shape[0])
+        if b > a:
+            found.append(sound[a - begin : b - begin])
+            mixed.append(mixture[a:b])
+            true.append(parts[voice][at + a - first : at + b - first] / 32768)
+        at += last - first
+    if not found or sum(one.shape[0] for one in found) < _LEAST:
+        return
+    own = np.concatenate(true)
+    after, before = (si_sdr_db(np.concatenate(x), own) for x in (found, mixed))
+    counts.measured += 1
+    counts.sdr_db += after
+    counts.gain_db += after - before
+
+
+def si_sdr_db(found: np.ndarray, true: np.ndarray) -> float:
+    """Scale-invariant signal over distortion of samples [T] (Le Roux et al. 2019)."""
+    found = (found - found.mean()).astype(np.float64)
+    true = (true - true.mean()).astype(np.float64)
+    own = true * (found @ true) / max(float(true @ true), 1e-12)
+    error = found - own
+    return 10 * float(np.log10(max(own @ own, 1e-12) / max(error @ error, 1e-12)))
+
+
+def has_foreign_words(truth: Row, turn: Row, voice: str) -> bool:
+    """Whether a text has words that the other says meanwhile and its speaker does not."""
+    import jiwer
+
+    near = [t for t in truth["turns"] if t["end"] > turn["start"] and t["start"] < turn["end"]]
+    own = plain(" ".join(t["text"] for t in near if t["speaker"] == voice))
+    other = set(plain(" ".join(t["text"] for t in near if t["speaker"] != voice)).split())
+    other -= set(own.split())
+    heard = plain(turn["text"])
+    if not own or not heard or not other:
+        return False
+    words = heard.split()
+    wrong = [False] * len(words)
+    for chunk in jiwer.process_words(own, heard).alignments[0]:
+        if chunk.type in ("insert", "substitute"):
+            for index in range(chunk.hyp_start_idx, chunk.hyp_end_idx):
+                wrong[index] = words[index] in other
+    telling = any(bad and len(word) >= _TELLING for word, bad in zip(words, wrong, strict=True))
+    return telling or any(a and b for a, b in itertools.pairwise(wrong))
+
+
+def _mean(total: float, number: int) -> float:
+    return total / number if number else float("nan")

@@ -81,17 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--asr-device", help="where Whisper runs: cpu (default), cuda or auto")
     add("--asr-endpoint", help="OpenAI-compatible address ending in /v1")
     add("--language", help="of the recordings: auto (default) finds each dialogue's; en, zh, ...")
-    add(
-        "--given",
-        action="store_true",
-        help="take who speaks when from talk.rttm, or Emilia-Pipe's talk.json, beside talk.wav",
-    )
-    add(
-        "--duplexchat",
-        type=Path,
-        metavar="FILE",
-        help="take where dialogues lie from a manifest of DuplexChat; episodes by their names",
-    )
+    _add_known(parser)
     add("--separation", choices=("none", "demucs"))
     for flag, (stage, setting, what) in _THRESHOLDS.items():
         kind = type(getattr(getattr(BuildConfig(), stage), setting))
@@ -112,6 +102,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--offline", action="store_true", help="open no socket to anywhere")
     add("--quiet", action="store_true", help="no progress bars")
     return parser
+
+
+def _add_known(parser: argparse.ArgumentParser) -> None:
+    """Options that take what others have found out about the inputs."""
+    add = parser.add_argument
+    add(
+        "--given",
+        action="store_true",
+        help="take who speaks when from talk.rttm, or Emilia-Pipe's talk.json, beside talk.wav",
+    )
+    add(
+        "--duplexchat",
+        type=Path,
+        metavar="FILE",
+        help="take where dialogues lie from a manifest of DuplexChat; episodes by their names",
+    )
 
 
 def _config(arguments: argparse.Namespace) -> BuildConfig:

@@ -105,7 +105,7 @@ def _spectrum(samples: np.ndarray) -> Tensor:
 def _windows(active: np.ndarray) -> list[Span]:
     """What the network hears: each overlap with its surroundings, those that touch as one."""
     out: list[Span] = []
-    for a, b in runs_of(active.all(axis=1)):
+    for a, b in runs_of(active[:, 0] & active[:, 1]):
         first, last = max(0, a - _CONTEXT), min(active.shape[0], b + _CONTEXT)
         if out and first < out[-1][1] and last - out[-1][0] <= _LONGEST:
             out[-1] = (out[-1][0], last)

@@ -96,17 +96,19 @@ def _windows(
         return
     num = samples.shape[0] // _HOP
     tracks = tracks_of(line, num, HOP_S * factor)
-    alone = [_alone(samples, tracks[i] & ~tracks[1 - i], rng) for i in (0, 1)]
-    if alone[0] is None or alone[1] is None:
+    first_alone = _alone(samples, tracks[0] & ~tracks[1], rng)
+    second_alone = _alone(samples, tracks[1] & ~tracks[0], rng)
+    if first_alone is None or second_alone is None:
         return
+    alone = np.stack([first_alone, second_alone]).astype(np.float16)
     parts = np.stack([*own, samples - own[0] - own[1]]).astype(np.float16)
-    for first, last in runs_of(tracks.all(axis=0)):
+    for first, last in runs_of(tracks[0] & tracks[1]):
         middle = int(rng.integers(first, last)) if last - first > WINDOW else (first + last) // 2
         begin = middle - WINDOW // 2 + int(rng.integers(-WINDOW // 4, WINDOW // 4))
         both = tracks[:, max(0, begin) : begin + WINDOW]
         if begin >= 0 and begin + WINDOW < num and both.all(axis=0).sum() >= _LEAST_OVERLAP:
             window = parts[:, begin * _HOP : (begin + WINDOW) * _HOP]
-            yield window, np.stack(alone).astype(np.float16), both.T
+            yield window, alone, both.T
 
 
 def _any_pair(clips: dict[str, list[Clip]], rng: random.Random) -> list[list[Clip]]:

@@ -38,7 +38,7 @@ def write_voices(media: Path, truth: Row, voices: dict[str, np.ndarray]) -> None
     ]
     regions = [[round(t * SAMPLE_RATE) for t in span] for span in sorted(common)]
     regions = [[a, b] for a, b in regions if b > a]
-    content = {"regions": np.array(regions, np.int64).reshape(-1, 2)}
+    content: dict[str, np.ndarray] = {"regions": np.array(regions, np.int64).reshape(-1, 2)}
     for name, own in voices.items():
         parts = [own[a:b] for a, b in regions]
         content[name] = to_int16(np.concatenate(parts)) if parts else np.zeros(0, np.int16)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
@@ -133,7 +134,8 @@ async def _sweep(hub: Hub) -> None:
         await asyncio.sleep(_SWEEP_S)
         hub.sweep()
         if turn % _GIVE_BACK_TURNS == 0:
-            await asyncio.to_thread(give_back)
+            # In a thread of AnyIO, which ends those that a crowd has left idle when it lends one.
+            await run_in_threadpool(give_back)
         try:
             await asyncio.to_thread(hub.engines.voices.sync)
         except OSError as error:

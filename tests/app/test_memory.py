@@ -3,8 +3,14 @@
 import json
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import httpx
+import pytest
+from anyio._backends._asyncio import WorkerThread
 
 from app.hub import HubSettings
 from app.server import ServerSettings
@@ -62,3 +68,28 @@ def test_no_more_conversations_wait_for_their_listener_than_may_talk() -> None:
                 time.sleep(0.01)
         waiting = [name for name in names if app.state.hub.find(name)]
         assert waiting == names[-3:]
+
+
+def test_threads_of_a_crowd_end_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stayed until the next crowd: a minute after 200 clients there were twice as many."""
+    monkeypatch.setattr(WorkerThread, "MAX_IDLE_TIME", 0.5)
+    shared = engines()
+
+    def slow() -> dict[str, str]:
+        time.sleep(0.5)
+        return {}
+
+    monkeypatch.setattr(shared.voices, "aliases", slow)
+    with serving(shared) as (place, _):
+        url = f"http://{place}/v1/audio/voices"
+        with ThreadPoolExecutor(20) as pool:
+            assert all(one.is_success for one in pool.map(httpx.get, [url] * 20))
+        assert workers() > 10
+        end = time.monotonic() + 30
+        while workers() > 2 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert workers() <= 2
+
+
+def workers() -> int:
+    return sum(one.name.startswith("AnyIO") for one in threading.enumerate())

@@ -136,14 +136,14 @@ class AgentTurns:
 
     def leave_off(self) -> bool:
         """Lets an answer go that was sent as a whole to a listener who does not say how much was
-        played: it will be; whether there was one."""
+        played: it will be; whether nothing is being said now."""
         speaking = self.speaking
-        if speaking is None or not speaking.playback.complete or speaking.stop_by is not None:
-            return False
-        if speaking.playback.reported is not None:
-            return False
-        self.settle(speaking, cut=False)
-        return True
+        if speaking is None:
+            return True
+        is_sent = speaking.playback.complete and speaking.stop_by is None
+        if is_sent and speaking.playback.reported is None:
+            self.settle(speaking, cut=False)
+        return self.speaking is None
 
     def report(self, reply: int, played: int, finished: bool, stopped: bool) -> None:
         """Takes the page's word on how much of a reply was played, in samples."""

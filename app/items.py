@@ -44,7 +44,7 @@ class Items:
         if not isinstance(entry, TurnRecord):
             return
         # what is being said would be heard after it
-        if (self._agent.leave_off() or self._agent.speaking is None) and self._is_last_turn(entry):
+        if self._agent.leave_off() and self._is_last_turn(entry):
             self._agent.hear(entry.who, entry.text, None)
         else:
             self._agent.forget()

@@ -142,7 +142,7 @@ class Session:
         settings, inbox = settings or self.settings, self._user.inbox
         waiting = self.history.waiting
         is_new = bool(waiting or inbox or self._user.recognising or history is not None)
-        if not (self._agent.leave_off() or self._speaking is None or is_new):
+        if not (self._agent.leave_off() or is_new):
             raise InputError("an answer is being made; wait for its end, or cancel it")
         if not is_new and not self._agent.cast.begins(settings):
             raise InputError("there is nothing to answer; create an item first, or speak")
@@ -202,9 +202,7 @@ class Session:
         if self._agent.tick(now):
             self._active_at = now
         self._user.tell_partial()
-        # A reply that was cut becomes history first, as soon as the page has said where it stopped.
-        if self._speaking is None:
-            self._tick_user()
+        self._tick_user()
         self._tell_state()
 
     def detach(self) -> None:
@@ -282,7 +280,8 @@ class Session:
         while self._speaking is None and (turn := self._user.take_recognised()) is not None:
             self._recognised(turn)
         asked = self._user.inbox.asked
-        if asked is None or self._speaking is not None or self._user.recognising:
+        # A reply that was cut becomes history first, as soon as the page has said where it stopped.
+        if asked is None or self._user.recognising or not self._agent.leave_off():
             return
         self._keep_typed()
         is_new = asked.history is not None or self.history.waiting

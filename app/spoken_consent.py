@@ -18,9 +18,9 @@ SENTENCES = {
 MAX_CONSENT_S = 20.0
 MIN_WORDS = 0.75  # of the sentence, as matched by the recogniser, which makes mistakes
 MIN_LIKENESS = 0.8
-"""Cosine of resemblyzer's embeddings, of the sentence and the sample. Of the bundled voices the same
-have 0.91 and more; of 132 pairs of different ones 14 have 0.8 and more: it keeps most others out,
-and is no proof."""
+"""Cosine of resemblyzer's embeddings, of the sentence and the sample. Of the bundled voices the
+same have 0.91 and more; of 132 pairs of different ones 14 have 0.8 and more: it keeps most others
+out, and is no proof."""
 _MIN_S = 1.5
 _NEGATED = re.compile(r"\b(?:not?|never|nor|\w+n't)\b|[不没别未]")
 

@@ -259,7 +259,9 @@ class _Client:
                 return
             self._session.respond(settings.session, history)
         except InputError as error:
-            raise ProtocolError("nothing_to_answer", str(error)) from None
+            active = self._session.answering and not settings.aside
+            code = "conversation_already_has_active_response" if active else "nothing_to_answer"
+            raise ProtocolError(code, str(error)) from None
         responses.asked_metadata = settings.metadata
 
     def _cancel(self, event: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.chat_endpoint import ChatEndpoint
 from app.replies import SYSTEM, TOOL, Said, messages_of
 from app.tools import NOT_RETURNED, CallReader, ToolCall
 from data.errors import RepError
+from tests.app.fake_speaker import FakeSpeaker
 from tests.app.language_model import LanguageModel, event, language_model
 from tests.app.test_realtime import Client, talking
 
@@ -35,11 +37,14 @@ def call(index: int, name: str, arguments: str, given: str | None = None) -> dic
 
 
 @contextlib.contextmanager
-def with_model(*pieces: bytes) -> Iterator[tuple[Client, type[LanguageModel], Any]]:
+def with_model(
+    *pieces: bytes, speaker: FakeSpeaker | None = None
+) -> Iterator[tuple[Client, type[LanguageModel], Any]]:
     with language_model() as (handler, url):
         if pieces:
             handler.pieces = [*pieces, DONE]
-        with talking(responders={"built-in": ChatEndpoint(url, "small")}) as (client, app):
+        responders = {"built-in": ChatEndpoint(url, "small")}
+        with talking(responders=responders, speaker=speaker) as (client, app):
             client.until("session.created")
             yield client, handler, app
 
@@ -100,6 +105,45 @@ def test_a_function_is_called_and_what_it_returns_is_answered() -> None:
         # what was said before was sent as a whole: it is not cut by what follows at once
         turns = [one for one in client.events if one["type"] == "conversation.item.truncated"]
         assert not turns and "error" not in kinds(client)
+
+
+def test_what_returns_soon_is_answered_as_soon_as_all_was_sent() -> None:
+    words = "one two three four five six seven eight nine ten"  # two seconds
+    asks, speaker = (event(words), calls(call(0, "weather", "{}", "a"))), FakeSpeaker()
+    speaker.gate.clear()
+    with with_model(*asks, speaker=speaker) as (client, model, app):
+        client.send("session.update", session={"tools": [WEATHER]})
+        client.type("weather")
+        client.until("response.function_call_arguments.done")
+        model.pieces = [event("It rains."), DONE]
+        output = {"type": "function_call_output", "call_id": "a", "output": "rain"}
+        client.send("conversation.item.create", item=output)
+        client.send("response.create")
+        client.send("conversation.item.retrieve", item_id="none")
+        client.until("error")  # so all of that was taken before there is sound
+        client.events.clear()
+        speaker.gate.set()
+        client.until("response.done")
+        began = time.monotonic()
+        client.until("response.created")
+        assert time.monotonic() - began < 1.5
+        client.until("response.done")
+        session = next(iter(app.state.hub._live.values()))[0]
+        first = next(turn for turn in session.history.turns if turn.who)
+        assert (first.text, first.cut) == (words, False)
+        assert "error" not in kinds(client)
+
+
+def test_another_answer_at_once_is_refused_in_openais_words() -> None:
+    with with_model() as (client, model, _):
+        model.gate.clear()
+        client.type("hello")
+        client.until("response.created")
+        client.send("response.create")
+        code = client.until("error")["error"]["code"]
+        assert code == "conversation_already_has_active_response"
+        model.gate.set()
+        assert client.until("response.done")["response"]["status"] == "completed"
 
 
 def test_an_answer_that_only_calls_has_no_message() -> None:

@@ -7,9 +7,13 @@ import pytest
 from app.cli.build import main
 from data.errors import InputError, MissingModelError
 from data.ncssd.engine import Serial, run_stage
+from data.ncssd.pipeline import build
+from data.ncssd.sources import find_media, read_sources
 from data.ncssd.stage import Context, Stage
 from data.ncssd.store import Row
+from tests.data.ncssd.conftest import QUICK
 from tests.data.ncssd.test_engine import ROWS, context_in, deadly, twice
+from tests.data.ncssd.test_pipeline import digest
 
 
 def lacking(row: Row, context: Context, key: str) -> list[Row]:
@@ -40,6 +44,15 @@ def test_a_worker_that_dies_costs_its_row_and_a_missing_model_ends_the_run(engin
     assert ["dropped" in row for row in made] == [row["n"] == 4 for row in ROWS]
     with pytest.raises(MissingModelError, match="no weights"):
         run_stage(Stage("t", 1, lacking), ROWS, context_in(tmp_path), engine)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_whole_build_on_two_workers_gives_the_same_bytes(engine, built, recordings, tmp_path):
+    rights = {"license": "CC0-1.0", "consent": "made by a machine"}
+    sources = read_sources(find_media([recordings]), rights, True)
+    build(sources, tmp_path, QUICK, engine)
+    mine = digest(tmp_path)
+    assert mine and mine == {name: value for name, value in digest(built).items() if name in mine}
 
 
 def test_offline_and_ray_exclude_each_other(tmp_path):

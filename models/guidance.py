@@ -1,22 +1,21 @@
 """Classifier-free guidance by the text (arXiv 2207.12598, section 3.2).
 
-A model that is sometimes not told the text in training can say what would follow without it. When
-speaking, what it predicts is led away from that, `guidance` times as far as the text moves it.
+Training drops the text of some rows. At inference, conditional and unconditional predictions are
+combined: `unconditional + guidance * (conditional - unconditional)`.
 """
 
 from torch import Tensor
 
-UNTOLD_SHARE = 0.1  # of what is trained on: what guidance leads away from
+TEXT_DROPOUT = 0.1  # share of training rows without text
 
 
-def num_ways(guidance: float) -> int:
-    """How many rows stand for one: told the text, and not, where there is guidance."""
+def num_branches(guidance: float) -> int:
+    """Rows per prediction: the conditional one, and the unconditional one unless guidance is 1."""
     return 1 if guidance == 1 else 2
 
 
-def led(rows: Tensor, guidance: float) -> Tensor:
-    """What was predicted of `num_ways` rows for one, those that are told first, `[num_ways * B,
-    ...]`, as guidance has it: `[B, ...]`."""
-    ways = rows.chunk(num_ways(guidance))
-    told, untold = ways[0], ways[-1]
-    return untold + guidance * (told - untold)
+def guided(rows: Tensor, guidance: float) -> Tensor:
+    """Combines predictions `[num_branches * B, ...]`, conditional rows first, to `[B, ...]`."""
+    branches = rows.chunk(num_branches(guidance))
+    conditional, unconditional = branches[0], branches[-1]
+    return unconditional + guidance * (conditional - unconditional)

@@ -1,4 +1,4 @@
-"""Where in the text each frame of a sound is: a monotonic path through the phone probabilities."""
+"""Forced alignment of text and audio: a monotonic path through the phone posteriors."""
 
 import torch
 from torch import Tensor
@@ -7,20 +7,19 @@ from models.predictors.sequence import MAX_ADVANCE
 from models.predictors.units import Units
 from models.text.symbols import check_symbols
 
-_SKIP_PENALTY = 0.5  # nats for each unit beyond the first that an advance leaps over
+_SKIP_PENALTY = 0.5  # nats per skipped unit
 
 
 def align_units(phones: Tensor, units: Units) -> Tensor:
-    """The unit under the pointer at each frame, `[T]`, by Viterbi.
+    """The unit under the pointer at each frame, `[T]`, by Viterbi search.
 
     Args:
-        phones: log-probabilities of each frame's symbol, `[T, num_symbols]`, as the semantic
-            tokenizer's phone head gives them.
-        units: the text. It starts at unit 0; if the sound is too short for the text, the path ends
-            where it can.
+        phones: log-probabilities of each frame's symbol from the semantic tokenizer's phone head,
+            `[T, num_symbols]`.
+        units: the text. The path starts at unit 0; it ends early if the audio is too short.
 
     Raises:
-        InputError: the text needs a symbol that the phone head does not know.
+        InputError: the text has a symbol that the phone head lacks.
     """
     check_symbols(units.symbols, phones.shape[1], "the semantic tokenizer")
     scores = phones[:, torch.tensor(units.symbols)].float().cpu()
@@ -35,7 +34,7 @@ def align_units(phones: Tensor, units: Units) -> Tensor:
             options[step, step:] = best[: count - step] - _SKIP_PENALTY * max(0, step - 1)
         best, came_from[frame] = options.max(0)
         best = best + scores[frame]
-    # Marks at the end may have no frame of their own.
+    # Closing marks may have no frames.
     reachable = best.isfinite().nonzero()[:, 0]
     unit = int(reachable[-1])
     path = torch.zeros(length, dtype=torch.long)

@@ -1,4 +1,4 @@
-"""What a thinker thinks with: a small transformer over words, or a Hugging Face language model."""
+"""The thinker's backbone: a small transformer over words, or a Hugging Face language model."""
 
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ _NEEDED = (
 
 
 class WordBackbone(nn.Module):
-    """A decoder-only transformer over whole words, trained from nothing.
+    """A decoder-only transformer over whole words, trained from scratch.
 
-    Vectors `[B, L, dim]` to hidden states `[B, L, dim]`, causally. `past`, of `init_past`, holds
-    what one dialogue's positions before these have left.
+    Maps vectors `[B, L, dim]` to hidden states `[B, L, dim]`, causally. `past` is the KV cache of
+    one dialogue, from `init_past`.
     """
 
     def __init__(
@@ -46,42 +46,42 @@ class WordBackbone(nn.Module):
         return self.transformer(vectors, index, None, past)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Tokens `[...]` to vectors `[..., dim]`."""
+        """Embeds tokens `[...]` as `[..., dim]`."""
         return self.embedding(tokens)
 
     @property
     def table(self) -> Tensor:
-        """The vectors of all tokens, `[num_tokens, dim]`."""
+        """The embedding table, `[num_tokens, dim]`."""
         return self.embedding.weight
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Hidden states `[..., dim]` to logits of the next token `[..., num_tokens]`."""
+        """Hidden states `[..., dim]` to next-token logits `[..., num_tokens]`."""
         return F.linear(hidden, self.embedding.weight)
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a text."""
+        """Tokenizes a text."""
         return self.words.encode(text)
 
     def decode(self, tokens: list[int]) -> str:
-        """The text of tokens."""
+        """Detokenizes to text."""
         return self.words.decode(tokens)
 
     def word(self, word: str) -> int | None:
-        """The token that a spoken word is heard as; None if it has none of its own."""
+        """The token of a spoken word; None if it is out of vocabulary."""
         return self.words.word(word)
 
 
 class HuggingFaceBackbone(nn.Module):
-    """A causal language model of the `transformers` package, from a folder on this machine.
+    """A local causal language model of the `transformers` package.
 
-    The same face as `WordBackbone`; the tokens are those of the model's own tokenizer.
+    Same interface as `WordBackbone`, with the model's own tokenizer.
 
     Args:
         folder: with `config.json`, weights as safetensors and a tokenizer.
 
     Raises:
         MissingModelError: `transformers` is not installed.
-        InputError: the folder holds no causal language model.
+        InputError: the folder has no causal language model.
     """
 
     def __init__(self, folder: str) -> None:
@@ -140,7 +140,7 @@ class HuggingFaceBackbone(nn.Module):
         return next(iter(self.encode(f" {word}")), None)
 
     def save(self, folder: Path) -> None:
-        """Writes the model and its tokenizer as a folder of its own."""
+        """Saves the model and its tokenizer to a folder."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 

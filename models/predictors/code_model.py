@@ -1,4 +1,4 @@
-"""What the predictors of codes share: a frame of sound is one number."""
+"""Common base of the predictors of discrete codes."""
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,8 @@ from models.predictors.steps import Frame, FrameCondition, FrameStep
 class CodeModel(DialogueModel):
     """A dialogue model whose frames are codes.
 
-    A subclass makes `code`, codes `[...]` (and `begin`, one beyond them) to vectors `[..., dim]`,
-    and `code_head`, hidden states `[..., dim]` to logits.
+    Subclasses set `code`, which embeds codes `[...]` (and `begin`, the extra index) as `[...,
+    dim]`, and `code_head`, from hidden states `[..., dim]` to logits.
     """
 
     code: nn.Module
@@ -37,7 +37,7 @@ class CodeModel(DialogueModel):
 
     @torch.inference_mode()
     def draw_frames(
-        self, hidden: Tensor, told: FrameCondition, steps: list[FrameStep]
+        self, hidden: Tensor, condition: FrameCondition, steps: list[FrameStep]
     ) -> list[Frame]:
         return [
             draw(logits, step.options, step.generator, step.frames)  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ class CodeModel(DialogueModel):
         return torch.tensor(frames, dtype=torch.long)
 
     def code_loss(self, hidden: Tensor, positions: Positions) -> Tensor:
-        """Mean cross-entropy of the codes at hidden states `[B, L, dim]`, in nats."""
+        """Mean cross-entropy (nats) of the codes at hidden states `[B, L, dim]`."""
         chosen = positions.code_target >= 0
         logits = self.code_head(hidden[chosen]).float()
         return F.cross_entropy(logits, positions.code_target[chosen])

@@ -1,4 +1,4 @@
-"""What the predictors share: a decoder-only transformer over the dialogue."""
+"""The decoder-only transformer over the dialogue that all predictors share."""
 
 import itertools
 from abc import ABC, abstractmethod
@@ -38,25 +38,25 @@ from models.predictors.units import units_around, valid_units
 from models.text.symbols import ENGLISH, SYMBOLS, check_symbols
 from models.transformer import Transformer
 
-PREFILL_POSITIONS = 256  # of a chunk: a core has them in a tenth of a second
+PREFILL_POSITIONS = 256  # per prefill chunk; about 0.1 s on one core
 
 
 @dataclass(frozen=True)
 class DialogueConfig:
-    """Sizes that every predictor has."""
+    """Sizes common to all predictors."""
 
-    symbols: tuple[str, ...] = SYMBOLS  # the inventory whose ids it embeds
-    languages: tuple[str, ...] = (ENGLISH,)  # those that it was trained to speak
+    symbols: tuple[str, ...] = SYMBOLS  # inventory its embedding table is indexed by
+    languages: tuple[str, ...] = (ENGLISH,)  # languages it was trained to speak
     style_dim: int = 128
     dim: int = 256
     depth: int = 6
     num_heads: int = 4
     ffn_dim: int = 704
     unit_depth: int = 3
-    max_positions: int = 1024  # older whole turns leave, as those before `MAX_PAST_TURNS` do
+    max_positions: int = 1024  # beyond it the oldest turns are evicted
     plan_low: tuple[float, ...] = PlanScale.low
     plan_high: tuple[float, ...] = PlanScale.high
-    order: Literal["ABAB", "AABB"] = "ABAB"  # of the past (`models/predictors/sequence.py`)
+    order: Literal["ABAB", "AABB"] = "ABAB"  # of past turns; see `models/predictors/sequence.py`
     # Classifier-free guidance scale of an answer's plan: conditioned on the dialogue against
     # the sentence alone (1 disables it).
     plan_guidance: float = 1.0
@@ -70,30 +70,36 @@ class DialogueConfig:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of segments as the transformer reads them: input vectors `[B, L, dim]`, positions `[B,
-    L]`, the table of `index_frames`, and what is told where a position is sound, `[B, L, ...]`."""
+    """A batch of segment rows, embedded.
+
+    Attributes:
+        embedded: input vectors `[B, L, dim]`.
+        positions: fields `[B, L]`.
+        frames: frame table of `index_frames`, or None.
+        condition: conditioning of each frame position, fields `[B, L, ...]`.
+    """
 
     embedded: Tensor
     positions: Positions
     frames: Tensor | None
-    told: FrameCondition
+    condition: FrameCondition
 
 
 class DialogueModel(nn.Module, ABC):
     """A decoder-only transformer over the dialogue (`models/predictors/sequence.py`).
 
     GPT-Talker's dialogue (arXiv 2407.21491, section 3.3) with three additions: a monotonic phoneme
-    pointer, whose phone is an input and whose advance (0 to 4 units a frame) is predicted; the
-    manner as four tokens before the sound; and each speaker's style vector at the head of a turn.
-    25 Hz; causal; the cache lives as long as the dialogue. What a frame of sound is (a code or a
-    vector) a predictor says by `index_frames`, `sound`, `draw_frames` and `stacked`.
+    pointer, whose phone is an input and whose advance (0 to 4 units per frame) is predicted; four
+    prosody tokens before the frames of each segment; and the speaker's style vector at the start of
+    each turn. 25 Hz, causal; the KV cache lives as long as the dialogue. Subclasses define their
+    frames (codes or latents) by `index_frames`, `sound`, `draw_frames` and `stacked`.
     """
 
     name: str
-    frames: FrameKind = "semantic"  # what a frame of sound is
-    begin: int  # stands for the frame before the first
-    prompted = False  # whether a cloned voice's sample leads the dialogue, as a turn of its own
-    voice_in_frames = False  # whether every frame is told the voice, or only the head of a turn
+    frames: FrameKind = "semantic"  # kind of frame it predicts
+    begin: int  # index of the begin-of-speech frame
+    prompted = False  # whether a cloned voice's sample is prepended as a turn
+    voice_in_frames = False  # add the style vector to every frame, not to turn heads alone
 
     def __init__(self, config: DialogueConfig) -> None:
         super().__init__()
@@ -112,49 +118,60 @@ class DialogueModel(nn.Module, ABC):
 
     @property
     def capacity(self) -> int:
-        """Positions that a dialogue may hold at once: a full window and a long sentence."""
+        """KV cache size in positions: a full window plus a long sentence."""
         return 3 * self.config.max_positions // 2
 
     @abstractmethod
     def index_frames(
         self, segments: list[Segment]
     ) -> tuple[list[FrameIndices | None], Tensor | None]:
-        """The indices that stand for each segment's frames, and the frame table `[F, ...]` whose
-        rows they are; no table for codes, which are their own indices."""
+        """Replaces frames by row indices into a frame table.
+
+        Returns:
+            Each segment's indices, and the table `[F, ...]`; None for discrete codes, which index
+            themselves.
+        """
 
     @abstractmethod
     def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
-        """The vectors `[..., dim]` of the frames `before` `[...]`, among them `begin`."""
+        """Embeds frame indices `[...]` (`begin` among them) as `[..., dim]`; `frames` is the
+        table."""
 
     @abstractmethod
     def draw_frames(
-        self, hidden: Tensor, told: FrameCondition, steps: list[FrameStep]
+        self, hidden: Tensor, condition: FrameCondition, steps: list[FrameStep]
     ) -> list[Frame]:
-        """The next frames of the sentences of `steps`, each by its own options and generator, at
-        hidden states `[B, dim]`; `told` is what `frame_steps` was told, `[B, ...]`."""
+        """Samples the next frame of B sentences, each with its own options and generator.
+
+        Args:
+            hidden: hidden states `[B, dim]`.
+            condition: the conditioning that `frame_steps` got, fields `[B, ...]`.
+            steps: B of them.
+        """
 
     @abstractmethod
     def stacked(self, frames: list[Frame]) -> Tensor:
-        """Frames as the decoder's side takes them, `[T]` or `[T, latent_dim]`."""
+        """Stacks frames for the renderer: `[T]` codes or `[T, latent_dim]` denormalised latents."""
 
     def init_state(
         self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> PredictorState:
-        """A dialogue in which nothing has been said."""
+        """The state of an empty dialogue."""
         return PredictorState(self.transformer.init_state(1, device, dtype, self.capacity))
 
     def encode_texts(self, units: Tensor, lengths: Tensor) -> Tensor:
-        """The texts of segments, units `[S, N, 3]` of `lengths` `[S]`, to vectors `[S, N, dim]`."""
+        """Encodes texts: units `[S, N, 3]` with `lengths` `[S]` to vectors `[S, N, dim]`."""
         return self.units(units, lengths)
 
     def read(
         self, rows: list[list[Segment]], texts: Tensor | None = None, all_past: bool = False
     ) -> Rows:
-        """Rows of segments as vectors.
+        """Embeds rows of segments. Training and inference both build their input here.
 
-        The one way into the sequence, in training and when speaking. `texts` `[S, N, dim]` takes
-        the place of what `encode_texts` makes of all segments; `all_past`: the rows are past turns,
-        and not the last of them the one that is spoken.
+        Args:
+            rows: B rows.
+            texts: output of `encode_texts` for all segments, `[S, N, dim]`; computed if None.
+            all_past: every turn of a row is past; otherwise its last turn is the one being spoken.
         """
         device = self.kind.weight.device
         segments = [segment for row in rows for segment in row]
@@ -182,14 +199,15 @@ class DialogueModel(nn.Module, ABC):
         if texts is None:
             texts = self.encode_texts(units, lengths)
         around = torch.cat([units_around(segment.units) for segment in segments]).to(device)
-        embedded, told = self.embed(together, texts, lengths, styles, plans, around, frames)
-        return Rows(embedded, together, frames, told)
+        embedded, condition = self.embed(together, texts, lengths, styles, plans, around, frames)
+        return Rows(embedded, together, frames, condition)
 
     def collate(self, segments: list[Segment]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Units `[S, N, 3]`, lengths `[S]`, styles `[S, style_dim]` and plans `[S, 4]` of segments.
+        """Batches segments: units `[S, N, 3]`, lengths `[S]`, styles `[S, style_dim]` and
+        plans `[S, 4]`.
 
         Raises:
-            InputError: a text needs a symbol beyond the model's inventory.
+            InputError: a text has a symbol outside the model's inventory.
         """
         device = self.kind.weight.device
         units = nn.utils.rnn.pad_sequence([s.units for s in segments], batch_first=True)
@@ -201,7 +219,7 @@ class DialogueModel(nn.Module, ABC):
         return units.to(device), lengths.to(device), styles, plans.to(device)
 
     def _num_past(self, row: list[Segment], all_past: bool) -> int:
-        """How many segments of a row are written in the order AABB."""
+        """Number of segments of a row that are laid out as AABB."""
         if self.config.order == "ABAB":
             return 0
         begins = [number for number, segment in enumerate(row) if not segment.continues]
@@ -217,17 +235,16 @@ class DialogueModel(nn.Module, ABC):
         around: Tensor,
         frames: Tensor | None = None,
     ) -> tuple[Tensor, FrameCondition]:
-        """The input vectors `[..., L, dim]` of positions whose fields are `[..., L]`, and what they
-        are told.
+        """Input vectors `[..., L, dim]` and frame conditioning of positions with fields `[..., L]`.
 
         Args:
-            positions: where `unit` counts through the valid units of all segments.
-            texts: of `encode_texts`, `[S, N, dim]`.
+            positions: their `unit` indexes the valid units of all segments, concatenated.
+            texts: output of `encode_texts`, `[S, N, dim]`.
             lengths: `[S]`.
             styles: `[S, style_dim]`.
-            plans: `[S, 4]` bins; any where a segment has no sound.
-            around: of `units_around`, of all valid units, `[U, AROUND]`.
-            frames: the table of `index_frames`.
+            plans: bins `[S, 4]`; ignored for segments without sound.
+            around: output of `units_around` for all valid units, `[U, AROUND]`.
+            frames: frame table of `index_frames`.
         """
         valid = valid_units(lengths, texts.shape[1])
         flat = texts[valid]
@@ -249,19 +266,19 @@ class DialogueModel(nn.Module, ABC):
         x = x + where(kind == UNIT, at_unit)
         x = x + where(at_plan, self.plan(value(at_plan)))
         manner = self.manner(plans, styles)[positions.segment]
-        told = self.told(positions.age, manner, around[unit])
+        condition = self.frame_condition(positions.age, manner, around[unit])
         step = self.sound(value(at_code), frames) + self.at_pointer(at_unit)
-        return x + where(at_code, step + told.age + told.manner), told
+        return x + where(at_code, step + condition.age + condition.manner), condition
 
-    def told(self, age: Tensor | int, manner: Tensor, around: Tensor) -> FrameCondition:
-        """What frames are told whose units have lasted `age` `[...]` frames."""
+    def frame_condition(self, age: Tensor | int, manner: Tensor, around: Tensor) -> FrameCondition:
+        """Conditioning of frames whose unit has lasted `age` `[...]` frames."""
         if isinstance(age, int):
             return FrameCondition(self.age.weight[min(age, MAX_AGE)], manner, around)
         return FrameCondition(self.age(age.clamp(max=MAX_AGE)), manner, around)
 
     def manner(self, plans: Tensor, styles: Tensor) -> Tensor:
-        """Plan bins `[..., 4]` and styles `[..., style_dim]` to the vectors `[..., dim]` that every
-        frame is told."""
+        """Plan bins `[..., 4]` and styles `[..., style_dim]` to the prosody vectors `[..., dim]`
+        added to every frame."""
         vectors = self.plan(self._plan_tokens(plans)).sum(-2)
         return vectors + self.style(styles) if self.voice_in_frames else vectors
 
@@ -271,13 +288,13 @@ class DialogueModel(nn.Module, ABC):
         return self.transformer(embedded, index, None)
 
     def advance_loss(self, hidden: Tensor, positions: Positions) -> Tensor:
-        """Mean cross-entropy of the pointer's advance at hidden states `[B, L, dim]`, in nats."""
+        """Mean cross-entropy (nats) of the pointer advance at hidden states `[B, L, dim]`."""
         chosen = positions.advance_target >= 0
         logits = self.advance_head(hidden[chosen]).float()
         return F.cross_entropy(logits, positions.advance_target[chosen])
 
     def plan_loss(self, hidden: Tensor, positions: Positions) -> Tensor:
-        """Mean cross-entropy of the manner at hidden states `[B, L, dim]`, in nats."""
+        """Mean cross-entropy (nats) of the plan tokens at hidden states `[B, L, dim]`."""
         chosen = positions.plan_target >= 0
         target = positions.plan_target[chosen]
         logits = self.plan_head(hidden[chosen]).float().view(-1, len(PLAN_FIELDS), NUM_BINS)
@@ -293,10 +310,14 @@ class DialogueModel(nn.Module, ABC):
         all_past: bool = False,
         check: Callable[[], None] = lambda: None,
     ) -> Tensor:
-        """Segments enter the dialogue; returns the hidden state `[dim]` at the last position.
+        """Appends segments to the dialogue; returns the hidden state `[dim]` of the last position.
 
-        `texts` `[S, N, dim]`, of `encode_texts`, need not be made again; `all_past` as in `read`.
-        `check` is called before each chunk of positions, and may raise; the rest then stays out.
+        Args:
+            state: extended in place.
+            segments: what to append.
+            texts: output of `encode_texts`, `[S, N, dim]`, if known already.
+            all_past: as in `read`.
+            check: called before each chunk; if it raises, the remaining chunks are not appended.
         """
         embedded = self.read([segments], texts, all_past).embedded
         self._room_for(state, embedded.shape[1])
@@ -308,31 +329,31 @@ class DialogueModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def plan_step(self, state: PredictorState, field: int, bin_: int) -> Tensor:
-        """The token of one plan field enters; returns the hidden state `[dim]` after it."""
+        """Appends one plan token; returns the hidden state `[dim]` after it."""
         token = torch.tensor([field * NUM_BINS + bin_], device=self.kind.weight.device)
         kind = self.kind.weight[PLAN]
         return self._advance(state, (kind + self.plan(token))[None])[-1]
 
     @torch.inference_mode()
     def step(self, steps: list[FrameStep]) -> list[FrameDrawn]:
-        """The next frame of each of B sentences at once, every one in a dialogue of its own.
+        """Samples the next frame of B sentences in one batch, each in its own dialogue.
 
-        A sentence's frames do not depend on the others but for the order in which sums are added:
-        hidden states agree with those of a step alone to about 1e-5 of their size.
+        Sentences are independent up to floating-point summation order: hidden states match those of
+        a batch of one to a relative 1e-5.
         """
-        told = FrameCondition.joined([step.told for step in steps])
-        hidden = self.frame_steps(steps, told)
-        frames = self.draw_frames(hidden, told, steps)
-        chances = self.advance_head(hidden).float().softmax(-1).cpu()  # where generators are
+        condition = FrameCondition.joined([step.condition for step in steps])
+        hidden = self.frame_steps(steps, condition)
+        frames = self.draw_frames(hidden, condition, steps)
+        chances = self.advance_head(hidden).float().softmax(-1).cpu()  # where the generators live
         return [FrameDrawn(*drawn) for drawn in zip(frames, chances, strict=True)]
 
     @torch.inference_mode()
-    def frame_steps(self, steps: list[FrameStep], told: FrameCondition) -> Tensor:
-        """Hidden states `[B, dim]` at the next frames of `steps`; `told` is what they are told,
-        `[B, ...]`."""
+    def frame_steps(self, steps: list[FrameStep], condition: FrameCondition) -> Tensor:
+        """Hidden states `[B, dim]` of the next frames of `steps`, given their conditioning, whose
+        fields are `[B, ...]`."""
         vectors = self._frames_before([step.before for step in steps])
         at_pointer = torch.stack([step.at_pointer for step in steps])
-        x = self.kind.weight[CODE] + vectors + at_pointer + told.age + told.manner
+        x = self.kind.weight[CODE] + vectors + at_pointer + condition.age + condition.manner
         states = [step.state for step in steps]
         for state in states:
             self._room_for(state, 1)
@@ -343,7 +364,7 @@ class DialogueModel(nn.Module, ABC):
         return hidden
 
     def _frames_before(self, frames: list[Frame | None]) -> Tensor:
-        """The vectors `[B, dim]` of frames, or of none."""
+        """Embeds the previous frames as `[B, dim]`; None stands for the start of speech."""
         device = self.kind.weight.device
         latents = [frame for frame in frames if isinstance(frame, Tensor)]
         rows = itertools.count()
@@ -356,16 +377,16 @@ class DialogueModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def encode_units(self, units: Tensor) -> Tensor:
-        """Units `[N, 3]` of one segment to vectors `[N, dim]`."""
+        """Encodes the units `[N, 3]` of one segment as `[N, dim]`."""
         check_symbols(units[:, 0].tolist(), len(self.config.symbols), self.name)
         units = units.to(self.kind.weight.device)
         lengths = torch.tensor([len(units)], device=units.device)
         return self.encode_texts(units[None], lengths)[0]
 
-    @torch.inference_mode()  # the cache's buffers are made in it and can only be changed in it
+    @torch.inference_mode()  # inference tensors in the cache can only be modified in inference mode
     def end_turn(self, state: PredictorState) -> None:
-        """Marks that a turn ends here, and lets the oldest whole turns leave: those that do not fit
-        the window, and those that no answer in training came after."""
+        """Closes the current turn; evicts the oldest turns beyond the window or `MAX_PAST_TURNS`,
+        the longest history seen in training."""
         state.sentence_ends = [end for end in state.sentence_ends if end < state.length]
         self.make_room(state)
         state.turn_ends.append(state.length)
@@ -375,8 +396,8 @@ class DialogueModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def make_room(self, state: PredictorState, count: int = 0, window: int | None = None) -> None:
-        """Lets the oldest whole turns leave, and then the oldest sentences of the open turn, until
-        `count` more positions fit the window (None: of `max_positions`)."""
+        """Evicts the oldest whole turns, then the oldest sentences of the open turn, until `count`
+        more positions fit into `window` (None: `max_positions`)."""
         most = self.config.max_positions if window is None else window
         while state.length + count > most and (state.turn_ends or state.sentence_ends):
             state.forget((state.turn_ends or state.sentence_ends)[0])

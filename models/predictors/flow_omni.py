@@ -1,4 +1,4 @@
-"""Flow-Omni: the dialogue in, the latents of the answer out, with no quantiser between."""
+"""Flow-Omni: predicts the answer's latents from the dialogue, without quantisation."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.guidance import UNTOLD_SHARE, led, num_ways
+from models.guidance import TEXT_DROPOUT, guided, num_branches
 from models.predictors.dialogue_model import DialogueConfig, DialogueModel, Rows
 from models.predictors.sequence import CODE, FrameIndices, Segment
 from models.predictors.steps import Frame, FrameCondition, FrameStep
@@ -20,16 +20,16 @@ _RECENT_NOISE = 0.5
 
 @dataclass(frozen=True)
 class FlowOmniConfig(DialogueConfig):
-    """Sizes of the predictor.
+    """Sizes of Flow-Omni.
 
     Attributes:
-        recent_frames: how many latents before a frame are shown to its short context.
-        context_dim, context_depth: of the short context.
-        steps: Euler steps of a frame.
-        guidance: how far a frame's mean is led by the text, 1 as it was learnt
+        recent_frames: number of preceding latents that the short context sees.
+        context_dim, context_depth: size of the short-context MLP.
+        steps: Euler steps per frame.
+        guidance: classifier-free guidance scale of the frame mean; 1 disables it
             (`SamplingOptions.guidance`).
-        flow_map: whether the field is told how far a step goes, so that one step may go all the
-            way (`train flow-omni --distill`).
+        flow_map: condition the vector field on the step length, so that one step suffices
+            (`train flow-omni --distill`).
     """
 
     latent_dim: int = 64
@@ -45,8 +45,8 @@ class FlowOmniConfig(DialogueConfig):
 
 @dataclass
 class Losses:
-    """`flow` and `mean` are mean squared errors in normalised latents, the others cross-entropies
-    in nats."""
+    """`flow` and `mean` are mean squared errors of normalised latents, the others cross-entropies
+    (nats)."""
 
     flow: Tensor
     mean: Tensor
@@ -55,21 +55,25 @@ class Losses:
 
 
 class ShortContext(nn.Module):
-    """What is known of a frame from near by, `[N, dim]`: from the latents before it in its sentence
-    `[N, recent]`, newest first, from what it is told, and from its hidden state `[N, told_dim]`,
-    where there is one. Of frames that are `untold` `[N]`: from all that without the text.
+    """An MLP over what is local to a frame, `[N, dim]`.
 
-    Phones follow each other within a few frames, which a transformer over a dialogue is slow to
-    learn; an MLP learns it from frames alone, many times as many of them in the same time. CALM
-    (arXiv 2509.06926, section 3) has a small transformer in this place.
+    Its inputs are the preceding latents of the sentence `[N, recent]`, newest first, the frame's
+    conditioning, and, if given, the transformer's hidden state `[N, condition_dim]`. Text and
+    hidden state are zeroed in rows where `text_dropped` `[N]` is set (classifier-free guidance).
+
+    Phone transitions span a few frames and are slow to learn for a transformer over a whole
+    dialogue; the MLP trains on isolated frames, many times as many in the same time. CALM (arXiv
+    2509.06926, section 3) uses a small transformer here.
     """
 
-    def __init__(self, recent: int, num_symbols: int, told_dim: int, dim: int, depth: int) -> None:
+    def __init__(
+        self, recent: int, num_symbols: int, condition_dim: int, dim: int, depth: int
+    ) -> None:
         super().__init__()
         self.around = nn.Embedding(NUM_STRESSES * num_symbols, _SYMBOL_DIM)
         self.recent = nn.Linear(recent, dim)
-        self.told = nn.Linear(AROUND * _SYMBOL_DIM + 2 * told_dim, dim, bias=False)
-        self.hidden = nn.Linear(told_dim, dim, bias=False)
+        self.told = nn.Linear(AROUND * _SYMBOL_DIM + 2 * condition_dim, dim, bias=False)
+        self.hidden = nn.Linear(condition_dim, dim, bias=False)
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(depth + 1))
         self.ups = nn.ModuleList(nn.Linear(dim, 2 * dim) for _ in range(depth))
         self.downs = nn.ModuleList(nn.Linear(2 * dim, dim) for _ in range(depth))
@@ -77,16 +81,16 @@ class ShortContext(nn.Module):
     def forward(
         self,
         recent: Tensor,
-        told: FrameCondition,
+        condition: FrameCondition,
         hidden: Tensor | None,
-        untold: Tensor | None = None,
+        text_dropped: Tensor | None = None,
     ) -> Tensor:
-        # Embeddings of the transformer are small beside what it adds to them.
-        age, manner = (F.layer_norm(v, v.shape[-1:]) for v in (told.age, told.manner))
-        text = torch.cat([self.around(told.around).flatten(-2), age], dim=-1)
-        if untold is not None:
-            text = text.masked_fill(untold[:, None], 0.0)
-            hidden = None if hidden is None else hidden.masked_fill(untold[:, None], 0.0)
+        # Transformer embeddings are small relative to the residual stream.
+        age, manner = (F.layer_norm(v, v.shape[-1:]) for v in (condition.age, condition.manner))
+        text = torch.cat([self.around(condition.around).flatten(-2), age], dim=-1)
+        if text_dropped is not None:
+            text = text.masked_fill(text_dropped[:, None], 0.0)
+            hidden = None if hidden is None else hidden.masked_fill(text_dropped[:, None], 0.0)
         h = self.recent(recent) + self.told(torch.cat([text, manner], dim=-1))
         if hidden is not None:
             h = h + self.hidden(hidden)
@@ -96,12 +100,11 @@ class ShortContext(nn.Module):
 
 
 class VectorField(nn.Module):
-    """The velocity of noisy latents `[N, latent_dim]` at times `[N]`, given conditions `[N, dim]`.
+    """Velocity of noisy latents `[N, latent_dim]` at times `[N]`, given conditions `[N, dim]`.
 
-    Residual MLPs whose normalisation is set by condition and time, as MAR (arXiv 2406.11838,
-    section 3.2) and Flow-Omni (arXiv 2412.04917, section 2.3) have it. With `spans` it is a flow
-    map (arXiv 2505.18825, section 2): told a span `[N]` beside the time, it gives the mean velocity
-    over that span of time.
+    Residual MLPs with adaptive layer norm from condition and time, as in MAR (arXiv 2406.11838,
+    section 3.2) and Flow-Omni (arXiv 2412.04917, section 2.3). With `spans` it is a flow map (arXiv
+    2505.18825, section 2): given a time span `[N]` as well, it returns the mean velocity over it.
     """
 
     def __init__(
@@ -120,11 +123,11 @@ class VectorField(nn.Module):
     def forward(
         self, noisy: Tensor, time: Tensor, condition: Tensor, span: Tensor | None = None
     ) -> Tensor:
-        told = self.condition(condition) + self.time(_waves(time).to(noisy.dtype))
+        embedded = self.condition(condition) + self.time(_waves(time).to(noisy.dtype))
         if self.span is not None:
             assert span is not None
-            told = told + self.span(_waves(span).to(noisy.dtype))
-        setting = F.silu(told)
+            embedded = embedded + self.span(_waves(span).to(noisy.dtype))
+        setting = F.silu(embedded)
         h = self.enter(noisy)
         width = (h.shape[-1],)
         for modulate, up, down in zip(self.modulations, self.ups, self.downs, strict=True):
@@ -141,18 +144,19 @@ def _waves(time: Tensor) -> Tensor:
 
 
 class FlowOmni(DialogueModel):
-    """A dialogue model whose frames are latents, drawn by flow matching.
+    """A dialogue model whose frames are latents, sampled by flow matching.
 
-    After Flow-Omni (arXiv 2412.04917), with the phoneme pointer's end in place of the state
-    stream's stop. The transformer's history is noised in training; the latest latents go past it
-    into a `ShortContext`. A linear layer tells the mean of the next latent and the flow draws what
-    is left: what is certain is then learnt from an error without noise in it.
+    After Flow-Omni (arXiv 2412.04917), except that speech ends when the phoneme pointer passes the
+    last unit, not by a stop state. Training noises the latents in the transformer's history; the
+    latest ones reach the frame through a `ShortContext`. A linear layer predicts the mean of the
+    next latent and the flow samples the residual, so the predictable part gets a noise-free
+    regression loss.
     """
 
     name = "flow-omni"
     begin = -1
     frames = "latent"
-    voice_in_frames = True  # a latent holds the voice, which a code leaves to the prior
+    voice_in_frames = True  # latents carry the voice; semantic codes leave it to the prior
     config: FlowOmniConfig
     latent_mean: Tensor
     latent_std: Tensor
@@ -171,16 +175,16 @@ class FlowOmni(DialogueModel):
         self.register_buffer("latent_mean", torch.zeros(size))
         self.register_buffer("latent_std", torch.ones(size))
         self.apply(initialise)
-        # Linear layers beside the transformer need their usual size: they are told no small signal.
+        # Layers beside the transformer keep Xavier initialisation: std 0.02 would attenuate them.
         for layer in [*self.context.modules(), *self.field.modules()]:
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
         nn.init.normal_(self.context.around.weight)
-        nn.init.zeros_(self.context.hidden.weight)  # the near comes first
+        nn.init.zeros_(self.context.hidden.weight)  # start from the local context alone
         nn.init.zeros_(self.field.leave.weight)
 
-    def near_parts(self) -> list[nn.Module]:
-        """What can be trained without the transformer."""
+    def short_context_modules(self) -> list[nn.Module]:
+        """The modules that can be pre-trained without the transformer."""
         return [self.context, self.mean, self.field]
 
     def index_frames(
@@ -200,7 +204,7 @@ class FlowOmni(DialogueModel):
         return indices, torch.cat(table) if table else None
 
     def normalised(self, latents: Tensor) -> Tensor:
-        """Latents `[..., latent_dim]` with mean 0 and deviation 1 over the training data."""
+        """Latents `[..., latent_dim]` standardised over the training data."""
         return (latents - self.latent_mean) / self.latent_std
 
     def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
@@ -210,10 +214,11 @@ class FlowOmni(DialogueModel):
         return torch.where((before < 0)[..., None], self.start.to(vectors.dtype), vectors)
 
     def losses(self, hidden: Tensor, rows: Rows, draws: int = 4) -> Losses:
-        """Losses at hidden states `[B, L, dim]`; each serves `draws` draws of noise and time."""
+        """Losses at hidden states `[B, L, dim]`, with `draws` samples of noise and time per
+        frame."""
         assert rows.frames is not None
-        condition, target = self.conditions(hidden, rows)
-        flow, mean = self.frame_losses(condition, rows.frames[target], draws)
+        contexts, target = self.contexts(hidden, rows)
+        flow, mean = self.frame_losses(contexts, rows.frames[target], draws)
         return Losses(
             flow,
             mean,
@@ -222,50 +227,58 @@ class FlowOmni(DialogueModel):
         )
 
     def frame_losses(
-        self, condition: Tensor, frames: Tensor, draws: int = 1
+        self, contexts: Tensor, frames: Tensor, draws: int = 1
     ) -> tuple[Tensor, Tensor]:
-        """Of flow and mean, at frames `[N, latent_dim]` and what is known of them."""
-        mean = self.mean(condition).float()
+        """Flow and mean losses of frames `[N, latent_dim]` given their contexts `[N,
+        context_dim]`."""
+        mean = self.mean(contexts).float()
         latents = (frames - mean.detach()).repeat(draws, 1)
         noise = torch.randn_like(latents)
         time = torch.rand(len(latents), device=latents.device)
         noisy = (1 - time[:, None]) * noise + time[:, None] * latents
-        velocity = self.field(noisy, time, condition.repeat(draws, 1))
+        velocity = self.field(noisy, time, contexts.repeat(draws, 1))
         return F.mse_loss(velocity, latents - noise), F.mse_loss(mean, frames)
 
-    def conditions(self, hidden: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
-        """What is known of every frame in `rows` at hidden states `[B, L, dim]`, `[N,
-        context_dim]`, and which frame it is, `[N]`."""
+    def contexts(self, hidden: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Short contexts `[N, context_dim]` of all frames in `rows`, and the frames' indices `[N]`.
+
+        `hidden` are the hidden states `[B, L, dim]`.
+        """
         assert rows.frames is not None
         positions = rows.positions
         chosen = positions.code_target >= 0
         begins = (positions.kind == CODE) & (positions.value == self.begin)
         target = positions.code_target[chosen]
         recent = self._recent(rows.frames, target, positions.code_target[begins])
-        return self.near(recent, rows.told[chosen], hidden[chosen]), target
+        return self.short_context(recent, rows.condition[chosen], hidden[chosen]), target
 
-    def near(
+    def short_context(
         self,
         recent: Tensor,
-        told: FrameCondition,
+        condition: FrameCondition,
         hidden: Tensor | None = None,
-        untold: Tensor | None = None,
+        text_dropped: Tensor | None = None,
     ) -> Tensor:
-        """What is known of frames, `[N, context_dim]`, after the `recent` ones `[N, recent_frames *
-        latent_dim]`, with hidden states `[N, dim]` or without; of those that are `untold` `[N]`
-        (when speaking; in training they are drawn) without the text."""
+        """Short contexts of frames, `[N, context_dim]`; in training with noise and text dropout.
+
+        Args:
+            recent: preceding latents `[N, recent_frames * latent_dim]`, newest first.
+            condition: conditioning of the frames, fields `[N, ...]`.
+            hidden: hidden states `[N, dim]`, or None without the transformer.
+            text_dropped: mask `[N]` of rows without text, at inference; sampled in training.
+        """
         if self.training:
-            # What was drawn is not what was recorded: the phones must count beside it.
+            # Sampled latents differ from recorded ones; noise makes the model rely on the phones.
             noise = _RECENT_NOISE * torch.rand(len(recent), 1, device=recent.device)
             recent = recent + (recent != 0) * noise * torch.randn_like(recent)
-            untold = torch.rand(len(recent), device=recent.device) < UNTOLD_SHARE
-        return self.context(recent, told, hidden, untold)
+            text_dropped = torch.rand(len(recent), device=recent.device) < TEXT_DROPOUT
+        return self.context(recent, condition, hidden, text_dropped)
 
     @torch.inference_mode()
     def draw_frames(
-        self, hidden: Tensor, told: FrameCondition, steps: list[FrameStep]
+        self, hidden: Tensor, condition: FrameCondition, steps: list[FrameStep]
     ) -> list[Frame]:
-        """Sentences with the same guidance and number of Euler steps go through at once."""
+        """Batches sentences that share guidance scale and number of Euler steps."""
         config = self.config
         alike: dict[tuple[float, int], list[int]] = {}
         for row, step in enumerate(steps):
@@ -276,39 +289,41 @@ class FlowOmni(DialogueModel):
         for (guidance, euler_steps), rows in alike.items():
             chosen = torch.tensor(rows, device=hidden.device)
             those = [steps[row] for row in rows]
-            drawn = self._draw(hidden[chosen], told[chosen], those, guidance, euler_steps)
+            drawn = self._draw(hidden[chosen], condition[chosen], those, guidance, euler_steps)
             found.update(zip(rows, drawn, strict=True))
         return [found[row] for row in range(len(steps))]
 
     def _draw(
         self,
         hidden: Tensor,
-        told: FrameCondition,
+        condition: FrameCondition,
         steps: list[FrameStep],
         guidance: float,
         euler_steps: int,
     ) -> Tensor:
-        """Latents `[B, latent_dim]`."""
+        """Samples latents `[B, latent_dim]`."""
         config, device, count = self.config, hidden.device, len(steps)
         recent = torch.zeros(count, config.recent_frames, config.latent_dim, device=device)
         for row, step in enumerate(steps):
             for place, frame in enumerate(reversed(step.frames[-config.recent_frames :])):
                 assert isinstance(frame, Tensor)
                 recent[row, place] = frame
-        # Once as it is, once without the text, from which guidance leads away.
-        rows = torch.arange(count, device=device).repeat(num_ways(guidance))
-        untold = torch.arange(len(rows), device=device) >= count
-        conditions = self.near(recent.flatten(1)[rows], told[rows], hidden[rows], untold)
-        mean = led(self.mean(conditions), guidance)
+        # Classifier-free guidance: conditional rows first, then unconditional ones.
+        rows = torch.arange(count, device=device).repeat(num_branches(guidance))
+        text_dropped = torch.arange(len(rows), device=device) >= count
+        contexts = self.short_context(
+            recent.flatten(1)[rows], condition[rows], hidden[rows], text_dropped
+        )
+        mean = guided(self.mean(contexts), guidance)
         noise = [
             step.options.temperature**0.5 * torch.randn(config.latent_dim, generator=step.generator)
             for step in steps
         ]
-        x, condition = torch.stack(noise).to(device), conditions[:count]
+        x, context = torch.stack(noise).to(device), contexts[:count]
         span = (torch.full((count,), 1 / euler_steps, device=device),) if config.flow_map else ()
         for number in range(euler_steps):
             time = torch.full((count,), number / euler_steps, device=device)
-            x = x + self.field(x, time, condition, *span) / euler_steps
+            x = x + self.field(x, time, context, *span) / euler_steps
         return x + mean
 
     def stacked(self, frames: list[Frame]) -> Tensor:
@@ -318,8 +333,8 @@ class FlowOmni(DialogueModel):
         return stacked * self.latent_std + self.latent_mean
 
     def _recent(self, frames: Tensor, target: Tensor, begins: Tensor) -> Tensor:
-        """The frames before `target` `[N]` in its sentence, newest first, `[N, recent * D]`; zeros
-        before it. `begins` holds each sentence's first frame."""
+        """The frames before `target` `[N]` within its sentence, newest first, `[N, recent * D]`,
+        zero before its start. `begins` holds the first frame of each sentence."""
         ordered = begins.sort().values
         first = ordered[torch.searchsorted(ordered, target, right=True) - 1]
         rows = []
@@ -329,7 +344,7 @@ class FlowOmni(DialogueModel):
         return torch.cat(rows, dim=-1)
 
     def _with_noise(self, frames: Tensor) -> Tensor:
-        # The variance is kept; half of it is noise at most, for the text already says a lot.
+        # Variance-preserving; at most half is noise, as the text is informative already.
         if not self.training:
             return frames
         share = 0.5 * torch.rand(len(frames), 1, device=frames.device)

@@ -1,4 +1,4 @@
-"""The frames of a turn's sound, typed by what they are; 25 Hz."""
+"""Typed frames of a turn's audio, 25 Hz."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
@@ -10,11 +10,7 @@ FrameKind = Literal["semantic", "acoustic", "latent"]
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Frames of one kind, one after the other; one of the classes below.
-
-    Attributes:
-        values: `[T, ...]`.
-    """
+    """A sequence of frames of one kind: one of the subclasses below; `values` is `[T, ...]`."""
 
     values: Tensor
     kind: ClassVar[FrameKind]
@@ -33,12 +29,12 @@ class SemanticCodes(Frames):
 
 
 class AcousticCodes(Frames):
-    """Codes of the acoustic tokenizer's first level, `[T]`."""
+    """First-level codes of the acoustic tokenizer, `[T]`."""
 
     kind = "acoustic"
 
 
 class Latents(Frames):
-    """Latents of the autoencoder, as they are, `[T, latent_dim]`."""
+    """Autoencoder latents, not normalised, `[T, latent_dim]`."""
 
     kind = "latent"

@@ -1,4 +1,4 @@
-"""One sentence, frame by frame: the manner first, then sound while the pointer moves on."""
+"""Generates one sentence: first its plan tokens, then its frames while the pointer advances."""
 
 import logging
 from collections.abc import Generator, Iterator
@@ -18,32 +18,32 @@ from models.predictors.units import MARKS, units_around
 
 logger = logging.getLogger(__name__)
 
-MAX_PHONE_FRAMES = 12  # 480 ms: no phone of a sane reply is longer
+MAX_PHONE_FRAMES = 12  # 480 ms, the longest plausible phone
 MAX_PAUSE_FRAMES = 25
-MAX_UNITS_A_FRAME = 1.1  # 27 phones a second: nobody speaks faster
+MAX_UNITS_A_FRAME = 1.1  # 27 phones/s, faster than any speaker
 HEAD_START_UNITS = 6
 Steps = Generator[FrameStep, FrameDrawn, None]
 
-_PLAN_TEMPERATURE = 0.25  # near that of codes: a rare manner is heard as a wrong one
+_PLAN_TEMPERATURE = 0.25  # close to the codes': rare bins sound wrong
 
 
 @dataclass
 class Sentence:
-    """What is being said: the segment, and what has come of it so far."""
+    """A sentence being generated: its segment and the frames so far."""
 
     segment: Segment
     frames: list[Frame] = field(default_factory=list)
     pointer: list[int] = field(default_factory=list)
-    forced: int = 0  # how often a guard moved a standing pointer on, or held a running one
+    forced: int = 0  # times that a guard overrode the pointer's advance
 
 
 class DurationSampler:
-    """How long the pointer stays at a unit: until the chance that it would still be there has
-    fallen below a threshold, drawn once.
+    """Samples how long the pointer stays at a unit.
 
-    With a threshold from all of 0 to 1 (`spread` 1) this is how long it stays when each frame's
-    advance is drawn by itself. A narrower range around a half cuts off what is unusually short or
-    long, and leaves the median where it is: a code is drawn with care for the like reason.
+    It stays until its survival probability falls below a threshold sampled once per unit. With
+    `spread` 1 the threshold is uniform in 0 to 1, which equals sampling each frame's advance
+    independently. A smaller spread narrows it around 0.5: it cuts off unusually short and long
+    durations and keeps the median.
     """
 
     def __init__(self, spread: float, generator: torch.Generator) -> None:
@@ -53,11 +53,11 @@ class DurationSampler:
         self._survival = 1.0
 
     def end(self, chances: Tensor, generator: torch.Generator) -> int:
-        """By how much the pointer advances after one more frame, 0 if it stays.
+        """The pointer's advance after one more frame; 0 if it stays.
 
         Args:
-            chances: of each advance, `[MAX_ADVANCE + 1]`.
-            generator: of the draw, which the spread sharpens, where it goes.
+            chances: probability of each advance, `[MAX_ADVANCE + 1]`.
+            generator: samples the size of the advance, at temperature `spread`.
         """
         self._survival *= float(chances[0])
         if self._survival > self._threshold:
@@ -74,15 +74,14 @@ def generate(
     generator: torch.Generator,
     plan: Plan = PLAIN,
 ) -> Steps:
-    """Speaks one sentence on top of the dialogue in `state`, which it extends; `plan` is added to
-    the bins that are drawn for its manner.
+    """Generates one sentence as a coroutine that extends the dialogue in `state`.
 
-    Whoever runs it makes its steps, and may make those of many sentences at once
-    (`DialogueModel.step`). `sentence` has one frame more after each. It ends when the pointer
-    leaves the text, which it must: a pointer that stands too long is moved on, and one that runs
-    through the text is held. A sentence that fills the cache by itself ends there.
+    It yields a `FrameStep` per frame and expects its `FrameDrawn`; the caller may batch the steps
+    of many sentences (`DialogueModel.step`). `plan` offsets the sampled plan bins. `sentence` grows
+    by one frame per step. Generation ends when the pointer passes the last unit; guards advance a
+    pointer that stalls and hold one that races. A sentence that alone fills the cache is cut off.
 
-    Long because one sentence has one state: pointer, age and draws change together.
+    Long because one sentence has one state: pointer, age and sampler change together.
     """
     segment = sentence.segment
     first = state.next_position
@@ -102,9 +101,9 @@ def generate(
     count = len(segment.units)
     symbols = segment.units[:, 0].tolist()
     while unit < count and state.next_position - first < model.capacity:
-        told = model.told(age, manner, around[unit])
+        condition = model.frame_condition(age, manner, around[unit])
         drawn = yield FrameStep(
-            state, frame, at_pointer[unit], told, options, generator, sentence.frames
+            state, frame, at_pointer[unit], condition, options, generator, sentence.frames
         )
         frame = drawn.frame
         sentence.frames.append(frame)
@@ -124,12 +123,12 @@ def generate(
         if advance:
             stay = DurationSampler(options.duration_spread, generator)
     if unit < count:
-        logger.warning("a sentence was left at unit %d of %d: it fills the window", unit, count)
+        logger.warning("sentence fills the KV cache; cut off at unit %d of %d", unit, count)
     state.sentence_ends.append(state.length)
 
 
 def resumed(steps: Steps, drawn: FrameDrawn) -> FrameStep | None:
-    """A sentence's next step after the frame that it asked for; None: it is over."""
+    """Sends a sentence its sampled frame; returns its next step, or None at its end."""
     try:
         return steps.send(drawn)
     except StopIteration:
@@ -137,7 +136,7 @@ def resumed(steps: Steps, drawn: FrameDrawn) -> FrameStep | None:
 
 
 def frames_of(model: DialogueModel, steps: Steps) -> Iterator[Frame]:
-    """The frames of one sentence, stepped alone."""
+    """Generates the frames of one sentence in a batch of one."""
     asked = next(steps, None)
     while asked is not None:
         [drawn] = model.step([asked])

@@ -1,4 +1,4 @@
-"""GPT-Talker: the dialogue in, the codes of the answer out."""
+"""GPT-Talker: predicts the answer's semantic codes from the dialogue."""
 
 import math
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from models.transformer import initialise
 
 @dataclass(frozen=True)
 class GPTTalkerConfig(DialogueConfig):
-    """Sizes of the predictor."""
+    """Sizes of GPT-Talker."""
 
     levels: tuple[int, ...] = (8, 8, 8, 5)
 
 
 @dataclass
 class Losses:
-    """Mean cross-entropies in nats."""
+    """Mean cross-entropies (nats)."""
 
     code: Tensor
     advance: Tensor
@@ -29,8 +29,8 @@ class Losses:
 
 
 class GPTTalker(CodeModel):
-    """A dialogue model whose frames are the codes of the semantic tokenizer (GPT-Talker, arXiv
-    2407.21491, section 3.3)."""
+    """A dialogue model over the codes of the semantic tokenizer (GPT-Talker, arXiv 2407.21491,
+    section 3.3)."""
 
     name = "gpt-talker"
     config: GPTTalkerConfig

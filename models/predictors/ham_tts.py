@@ -1,4 +1,4 @@
-"""HAM-TTS: the dialogue in, the first acoustic code of each frame of the answer out."""
+"""HAM-TTS: predicts the first acoustic code of each frame of the answer from the dialogue."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from models.transformer import initialise
 
 @dataclass(frozen=True)
 class HamTTSConfig(DialogueConfig):
-    """Sizes of the predictor.
+    """Sizes of HAM-TTS.
 
     Attributes:
-        num_codes: of the acoustic tokenizer's first level.
-        num_refined: clusters of the self-supervised features that the aligner hears; 0 leaves out
+        num_codes: codebook size of the acoustic tokenizer's first level.
+        num_refined: number of clusters of self-supervised features that the aligner sees; 0 omits
             the aligner, which only training needs.
-        lvs_dim: of a phone's latent; 0 is the ablation without a latent variable sequence.
+        lvs_dim: dimension of the latent variable per phone; 0 is the ablation without it.
     """
 
     num_codes: int = 1024
@@ -34,7 +34,7 @@ class HamTTSConfig(DialogueConfig):
 
 @dataclass
 class Losses:
-    """`code`, `advance` and `plan` are cross-entropies in nats, `lvs` a mean absolute error."""
+    """`code`, `advance` and `plan` are cross-entropies (nats), `lvs` is a mean absolute error."""
 
     code: Tensor
     advance: Tensor
@@ -43,21 +43,20 @@ class Losses:
 
 
 class HamTTS(CodeModel):
-    """A dialogue model whose frames are the acoustic tokenizer's first codes, and whose phones are
-    told by a predicted latent variable sequence what they sound like.
+    """A dialogue model over the acoustic tokenizer's first codes, conditioned on a latent variable
+    per phone.
 
-    After HAM-TTS (arXiv 2403.05989): text and latents are fused and lead the sequence, an
-    autoregressive model predicts the first codes and `AcousticDecoder` the others. The prompt of a
-    cloned voice stands in front, as a turn of the dialogue. The paper
-    leaves open whether the model is trained on the aligner's latents or the predicted ones: here
-    on either, by chance, for each segment; and the absolute error teaches the predictor alone, so
-    that it cannot pull the aligner's latents to a constant.
+    After HAM-TTS (arXiv 2403.05989): fused text and latents are prepended, an autoregressive model
+    predicts the first codes and `AcousticDecoder` the others. A cloned voice's prompt comes first,
+    as a turn of the dialogue. The paper does not say whether the model is trained on the aligner's
+    latents or on predicted ones; here each segment uses either with probability 1/2. The absolute
+    error reaches the predictor alone, so it cannot collapse the aligner's latents to a constant.
     """
 
     name = "ham-tts"
     frames = "acoustic"
     prompted = True
-    voice_in_frames = True  # an acoustic code holds the voice
+    voice_in_frames = True  # acoustic codes carry the voice
     config: HamTTSConfig
 
     def __init__(self, config: HamTTSConfig) -> None:
@@ -76,7 +75,7 @@ class HamTTS(CodeModel):
         self.apply(initialise)
 
     def for_speech(self) -> "HamTTS":
-        """The same model without its aligner."""
+        """The model without its aligner, for inference."""
         spoken = HamTTS(dataclasses.replace(self.config, num_refined=0))
         kept = {k: v for k, v in self.state_dict().items() if not k.startswith("aligner.")}
         spoken.load_state_dict(kept)
@@ -88,18 +87,18 @@ class HamTTS(CodeModel):
             return texts
         return self.fusion(texts, self.lvs(texts, lengths), lengths)
 
-    def taught_texts(
+    def encode_training_texts(
         self, segments: list[Segment], refined: list[Tensor | None]
     ) -> tuple[Tensor, Tensor]:
-        """For training: as `encode_texts`, but half of the segments that have sound are told the
+        """As `encode_texts`, for training: half of the segments with sound, at random, get the
         aligner's latents instead of the predicted ones.
 
         Args:
-            segments: S of them.
-            refined: the refined units of each segment's frames `[T]`, or None without sound.
+            segments: S segments.
+            refined: refined units `[T]` of each segment's frames, None without sound.
 
         Returns:
-            The texts `[S, N, dim]` and the predictor's mean absolute error.
+            The texts `[S, N, dim]`, and the mean absolute error of the latent predictor.
         """
         device = self.kind.weight.device
         units, lengths, _, _ = self.collate(segments)
@@ -107,28 +106,28 @@ class HamTTS(CodeModel):
         if not self.config.lvs_dim:
             return texts, texts.new_zeros(())
         predicted = self.lvs(texts, lengths)
-        heard = [i for i, units_heard in enumerate(refined) if units_heard is not None]
-        if not heard:
+        with_sound = [i for i, units in enumerate(refined) if units is not None]
+        if not with_sound:
             return self.fusion(texts, predicted, lengths), predicted.new_zeros(())
         pad = nn.utils.rnn.pad_sequence
-        sounds = pad([refined[i] for i in heard], batch_first=True)  # type: ignore[misc]
+        refined_units = pad([refined[i] for i in with_sound], batch_first=True)  # type: ignore[misc]
         pointers = pad(
-            [segments[i].pointer for i in heard],  # type: ignore[misc]
+            [segments[i].pointer for i in with_sound],  # type: ignore[misc]
             batch_first=True,
             padding_value=-1,
         )
-        chosen = torch.tensor(heard, device=device)
-        latents = self.aligner(texts[chosen], sounds.to(device), pointers.to(device))
+        chosen = torch.tensor(with_sound, device=device)
+        latents = self.aligner(texts[chosen], refined_units.to(device), pointers.to(device))
         valid = valid_units(lengths[chosen], units.shape[1])
         error = (predicted[chosen] - latents.detach()).float().abs()[valid].mean()
-        told = torch.rand(len(heard), 1, 1, device=device) < 0.5
-        mixed = torch.where(told, latents, predicted[chosen].to(latents.dtype))
+        from_aligner = torch.rand(len(with_sound), 1, 1, device=device) < 0.5
+        mixed = torch.where(from_aligner, latents, predicted[chosen].to(latents.dtype))
         given = predicted.to(latents.dtype).index_copy(0, chosen, mixed)
         return self.fusion(texts, given, lengths), error
 
     def losses(self, hidden: Tensor, positions: Positions, lvs: Tensor | None = None) -> Losses:
-        """Losses at hidden states `[B, L, dim]`; `lvs` is the error that `taught_texts` returned,
-        None where texts were not taught."""
+        """Losses at hidden states `[B, L, dim]`; `lvs` is the error of `encode_training_texts`,
+        or None."""
         return Losses(
             self.code_loss(hidden, positions),
             self.advance_loss(hidden, positions),

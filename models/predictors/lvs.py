@@ -1,4 +1,4 @@
-"""The latent variable sequence of HAM-TTS: what a phone sounds like, beyond which phone it is."""
+"""HAM-TTS's latent variable sequence: acoustic detail of each phone beyond its identity."""
 
 import torch
 import torch.nn.functional as F
@@ -6,16 +6,16 @@ from torch import Tensor, nn
 
 from models.predictors.units import valid_units
 
-_NEAR_UNITS = 2  # a phone is shown the sound of its neighbours up to here
+_NEAR_UNITS = 2  # attention window of a phone, in units to each side
 
 
 class Aligner(nn.Module):
-    """Phones and what was heard to a latent vector for each phone; for training only.
+    """Infers a latent per phone from the audio; for training only.
 
-    Blocks of a residual convolution, a root-mean-square norm and an attention from the phones to
-    the refined units of a self-supervised encoder, which say nothing of whose voice it is (HAM-TTS,
-    arXiv 2403.05989, section 3.1). Beyond the paper, a phone attends only to the frames of its own
-    and its neighbours' pointer: so little data does not teach attention to align.
+    Blocks of residual convolution, RMSNorm and cross-attention from the phones to the refined units
+    of a self-supervised encoder, which carry no speaker identity (HAM-TTS, arXiv 2403.05989,
+    section 3.1). Unlike the paper, a phone attends only to frames whose pointer is on it or a
+    neighbour: with little data, attention does not learn the alignment.
     """
 
     def __init__(
@@ -36,21 +36,21 @@ class Aligner(nn.Module):
         """Latents `[S, N, lvs_dim]`.
 
         Args:
-            texts: the phones' vectors `[S, N, dim]`.
-            refined: the refined unit of each frame, `[S, T]`.
-            pointer: the phone under the pointer, `[S, T]`; -1 beyond the sound.
+            texts: phone vectors `[S, N, dim]`.
+            refined: refined unit of each frame, `[S, T]`.
+            pointer: unit under the pointer, `[S, T]`; -1 in the padding.
         """
-        heard = self.refined(refined)
+        frames = self.refined(refined)
         phones = torch.arange(texts.shape[1], device=texts.device)
         near = (phones[None, :, None] - pointer[:, None, :]).abs() <= _NEAR_UNITS
         near &= (pointer >= 0)[:, None]
-        # A phone that the pointer leapt over far from any frame hears the whole sound.
+        # A skipped phone with no frame in its window attends to the whole segment.
         near |= ~near.any(-1, keepdim=True)
         h = texts
         for index in range(len(self.convs)):
-            heard = heard + F.gelu(self.convs[index](heard.transpose(1, 2)).transpose(1, 2))
+            frames = frames + F.gelu(self.convs[index](frames.transpose(1, 2)).transpose(1, 2))
             query = self._heads(self.queries[index](self.query_norms[index](h)))
-            key, value = self.keys[index](self.key_norms[index](heard)).chunk(2, dim=-1)
+            key, value = self.keys[index](self.key_norms[index](frames)).chunk(2, dim=-1)
             found = F.scaled_dot_product_attention(
                 query, self._heads(key), self._heads(value), attn_mask=near[:, None]
             )
@@ -62,8 +62,8 @@ class Aligner(nn.Module):
 
 
 class LVSPredictor(nn.Module):
-    """Phones `[S, N, dim]` of `lengths` `[S]` to latents `[S, N, lvs_dim]`, as the aligner would
-    find them (HAM-TTS, section 3.1)."""
+    """Predicts the aligner's latents `[S, N, lvs_dim]` from phones `[S, N, dim]` with `lengths`
+    `[S]` (HAM-TTS, section 3.1)."""
 
     def __init__(self, dim: int, lvs_dim: int, depth: int) -> None:
         super().__init__()
@@ -81,8 +81,8 @@ class LVSPredictor(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Phones `[S, N, dim]` and latents `[S, N, lvs_dim]` to what conditions the language model,
-    `[S, N, dim]`: a convolution over both (HAM-TTS, section 3.2), added to the phones."""
+    """Fuses phones `[S, N, dim]` and latents `[S, N, lvs_dim]` by a residual convolution (HAM-TTS,
+    section 3.2)."""
 
     def __init__(self, dim: int, lvs_dim: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""From the times of a synthesizer's phones to the times of the frontend's units.
+"""Maps a synthesizer's phone times onto the frontend's units.
 
-The synthesizers' phones are not the frontend's. Both are written in one coarse alphabet and aligned
-by dynamic programming; the times are then carried over.
+Their phone sets differ. Both are reduced to one coarse alphabet and aligned by dynamic programming;
+the times are then transferred.
 """
 
 import numba
@@ -83,7 +83,7 @@ _SYMBOL_CLASS = np.array(
 
 @numba.njit(cache=True)
 def _align(cost: np.ndarray, skip_phone: np.ndarray, skip_unit: np.ndarray) -> np.ndarray:
-    """For each unit the phone that it is matched with, or -1."""
+    """The matched phone of each unit, or -1."""
     rows, columns = cost.shape
     total = np.zeros((rows + 1, columns + 1))
     move = np.zeros((rows + 1, columns + 1), dtype=np.int8)
@@ -119,11 +119,11 @@ def _align(cost: np.ndarray, skip_phone: np.ndarray, skip_unit: np.ndarray) -> n
 
 
 def unit_ends(phones: list[tuple[str, float, float]], units: Units) -> np.ndarray:
-    """The time, in seconds, at which each unit ends, `[N]`, non-decreasing.
+    """End time of each unit in seconds, `[N]`, non-decreasing.
 
     Args:
         phones: (phone, start, end) in seconds, in the synthesizer's own alphabet.
-        units: the frontend's units of the same text.
+        units: the frontend's units of that text.
     """
     names = [_coarse(phone) for phone, _, _ in phones]
     classes = np.array([_ALPHABET.get(name, _ALPHABET[_UNKNOWN]) for name in names])
@@ -138,14 +138,14 @@ def unit_ends(phones: list[tuple[str, float, float]], units: Units) -> np.ndarra
 def _carry(
     phones: list[tuple[str, float, float]], matched: np.ndarray, marks: np.ndarray
 ) -> np.ndarray:
-    """Unit ends from matches: an unmatched phone prolongs the unit before it, an unmatched unit
-    shares its neighbour's time, an unmatched mark has none."""
+    """Unit ends from matches: an unmatched phone extends the preceding unit, unmatched units divide
+    the time up to the next match, an unmatched mark has zero duration."""
     starts = np.full(len(matched) + 1, np.nan)
     starts[0], starts[-1] = 0.0, phones[-1][2]
     for unit, phone in enumerate(matched):
         if unit and phone >= 0:
             starts[unit] = phones[phone][1]
-    # A mark without a pause begins where the unit after it does.
+    # A mark without a pause starts where the next unit does.
     for unit in range(len(matched) - 1, 0, -1):
         if np.isnan(starts[unit]) and marks[unit] and not np.isnan(starts[unit + 1]):
             starts[unit] = starts[unit + 1]
@@ -155,7 +155,7 @@ def _carry(
 
 
 def pointer_of(ends: np.ndarray, num_frames: int, frame_s: float, max_advance: int) -> np.ndarray:
-    """The unit under the pointer at each frame `[T]`: it starts at unit 0, never goes back, rises
+    """The unit under the pointer at each frame, `[T]`: starts at unit 0, never goes back, advances
     by at most `max_advance`, and ends at the last unit."""
     middles = (np.arange(num_frames) + 0.5) * frame_s
     last = len(ends) - 1

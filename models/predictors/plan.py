@@ -1,9 +1,8 @@
-"""The manner of a turn as a few tokens: mean pitch, pitch range, level and rate.
+"""The prosody of a turn as four tokens: mean pitch, pitch range, level and rate.
 
-They stand between a turn's text and its codes, as the style tokens of Chain-Talker do (see
-`models/predictors/gpt_talker.py`): the model says how it will speak before it speaks, from the
-dialogue so far, and the manner of past turns is plain to it. They are measured from a turn's codes
-by one function, in training and at inference.
+They stand between a turn's text and its frames, like Chain-Talker's style tokens: the model chooses
+its prosody from the dialogue before it speaks, and sees that of past turns. Training and inference
+measure them from a turn's semantic codes by the same function.
 """
 
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ NUM_BINS = 16
 
 @dataclass(frozen=True)
 class PlanScale:
-    """Where the bins lie: for each field the value in the middle of the first and last bin."""
+    """The value at the centre of the first and of the last bin of each field."""
 
     low: tuple[float, ...] = (-1.0, 0.0, -1.0, 4.0)
     high: tuple[float, ...] = (1.0, 1.2, 0.6, 20.0)
@@ -30,7 +29,7 @@ class PlanScale:
         return low + float(plan[0]) / (NUM_BINS - 1) * (high - low)
 
     def bins(self, values: Tensor) -> Tensor:
-        """Values `[..., 4]` to bins `[..., 4]` in 0 to 15."""
+        """Quantises values `[..., 4]` to bins `[..., 4]`, 0 to 15."""
         low, high = torch.tensor(self.low), torch.tensor(self.high)
         return (
             ((values - low) / (high - low) * (NUM_BINS - 1)).round().clamp(0, NUM_BINS - 1).long()
@@ -38,10 +37,10 @@ class PlanScale:
 
 
 def measure_plan(prosody: Prosody, num_phones: int) -> Tensor:
-    """The plan `[4]` of one turn from the prosody `[1, T]` that its codes tell.
+    """The plan `[4]` of one turn, from the prosody `[1, T]` decoded from its codes.
 
-    Pitch and range are the mean and the standard deviation of the relative log-F0 over voiced
-    frames, level the mean energy over speech, rate the phones in a second of speech.
+    Pitch and range are mean and standard deviation of relative log-F0 over voiced frames, level is
+    the mean energy of voiced frames, rate is phones per second of speech.
     """
     log_f0, energy = prosody.log_f0[0].float().cpu(), prosody.energy[0].float().cpu()
     voiced = prosody.voicing[0].cpu() > 0

@@ -1,4 +1,4 @@
-"""How the next frame is drawn."""
+"""Sampling of the next frame."""
 
 from dataclasses import dataclass
 
@@ -10,25 +10,24 @@ from kernels.nucleus import nucleus
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """Each filter is off at its neutral value.
+    """Sampling options; each filter is off at its neutral value.
 
     Attributes:
-        temperature: divides the logits; 0 takes the most likely code.
+        temperature: divides the logits; 0 is greedy.
         top_k: keep the k most likely codes (0: all).
-        top_p: keep the most likely codes whose probabilities sum to this (1: all).
-        typical_p: keep the codes whose information is nearest the entropy, up to this mass (1: all;
-            locally typical sampling, arXiv 2202.00666, section 3).
-        repetition_window: a code that fills more than `repetition_share` of the last codes is
-            drawn again without filters (repetition-aware sampling, arXiv 2406.05370,
-            section 3.3; 0: off).
+        top_p: nucleus sampling: keep the most likely codes up to this probability mass (1: all).
+        typical_p: locally typical sampling (arXiv 2202.00666, section 3): keep the codes whose
+            information is closest to the entropy, up to this mass (1: all).
+        repetition_window: repetition-aware sampling (arXiv 2406.05370, section 3.3): a code that
+            makes up more than `repetition_share` of the last `repetition_window` codes is resampled
+            without filters (0: off).
         repetition_share: see above.
-        duration_spread: how far the lengths of phones spread around their medians (1: as far as
-            the model has it; 0: not at all).
-        flow_steps: Euler steps of a latent (0: the model's own). A latent knows temperature, steps
-            and guidance only: the noise it begins with has that variance.
-        guidance: how far a latent is led by the text, away from what would follow without it (1: as
-            it was learnt; 0: the model's own; `models/guidance.py`). Where a predictor draws
-            codes, what makes latents of them is led so.
+        duration_spread: spread of phone durations around their medians (1: as the model predicts
+            them, 0: none).
+        flow_steps: Euler steps per latent (0: the model's default). Latents ignore the filters;
+            `temperature` is the variance of their initial noise.
+        guidance: classifier-free guidance scale of the latents (1: off, 0: the model's default;
+            `models/guidance.py`). For predictors of codes it applies to the renderer.
     """
 
     temperature: float = 0.2
@@ -58,7 +57,7 @@ class SamplingOptions:
 
 
 def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
-    """Probabilities `[K]` after temperature and filters of logits `[K]`."""
+    """Probabilities `[K]` of logits `[K]` after temperature and filters."""
     temperature = max(options.temperature, 1e-4)
     if not options.top_k and options.typical_p == 1:
         return nucleus(logits.float(), temperature, options.top_p)
@@ -80,8 +79,8 @@ def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
 def draw(
     logits: Tensor, options: SamplingOptions, generator: torch.Generator, recent: list[int]
 ) -> int:
-    """One code from logits `[K]`; `recent` are the codes before it, newest last. It is drawn on the
-    CPU, so that a seed says the same on every device as far as logits do."""
+    """Samples one code from logits `[K]`; `recent` are the preceding codes, newest last. Runs on
+    the CPU, so that a seed gives the same sample on every device, up to the logits."""
     logits = logits.cpu()
     if options.temperature == 0:
         return int(logits.argmax())
@@ -95,7 +94,7 @@ def draw(
 
 
 def _keep(probabilities: Tensor, order: Tensor, mass: float) -> Tensor:
-    """The first of `order` until they hold `mass` of what there is; at least one."""
+    """Keeps the first of `order` up to `mass` of the total, at least one; zeroes the rest."""
     sorted_ = probabilities[order]
     before = sorted_.cumsum(0) - sorted_
     kept = sorted_ * (before < mass * probabilities.sum())

@@ -1,4 +1,4 @@
-"""Turns as the predictors read them: one segment a sentence."""
+"""Builds predictor input from turns: one segment per sentence."""
 
 from dataclasses import dataclass, replace
 
@@ -21,13 +21,13 @@ MIN_UNITS = 6
 
 @dataclass(frozen=True)
 class TurnSound:
-    """The sound of a turn as the encoders have it, T frames.
+    """The encoded audio of a turn, T frames.
 
     Attributes:
-        codes: tell the manner, whatever frames the predictor has.
-        pointer: the unit of the turn's text under the pointer at each frame, `[T]`.
+        codes: semantic codes; the plan is measured from them, whatever the predictor's frames.
+        pointer: unit of the turn's text under the pointer at each frame, `[T]`.
         frames: of the predictor's kind.
-        refined: refined units of the frames, `[T]`, for training HAM-TTS; None elsewhere.
+        refined: refined units `[T]` for training HAM-TTS, else None.
     """
 
     codes: SemanticCodes
@@ -38,13 +38,13 @@ class TurnSound:
 
 @dataclass(frozen=True)
 class EncodedTurn:
-    """A turn, encoded: what all segments of it are made from.
+    """An encoded turn, from which its segments are built.
 
     Attributes:
-        speaker: 0 who speaks first, 1 the other.
-        units: its text; `no_text` where the words are not known.
-        style: whose voice, `[style_dim]`; zeros where it is not known.
-        sound: None where it was typed.
+        speaker: 0 for whoever speaks first, 1 for the other.
+        units: its text; `no_text` if unknown.
+        style: the speaker's style vector `[style_dim]`; zeros if unknown.
+        sound: None for a typed turn.
     """
 
     speaker: int
@@ -54,8 +54,8 @@ class EncodedTurn:
 
 
 class TurnBuilder:
-    """The one place where a turn becomes input of a predictor: live speech, training and the
-    sampling of codes all build their segments here."""
+    """The only code that turns a turn into predictor input: live speech, training and the sampling
+    of codes all use it."""
 
     def __init__(self, tokenizer: SemanticTokenizer) -> None:
         self._tokenizer = tokenizer
@@ -63,14 +63,14 @@ class TurnBuilder:
     def build(
         self, turn: EncodedTurn, predictor: DialogueModel, plans: list[Tensor] | None = None
     ) -> list[Segment]:
-        """A turn as one segment a sentence, every one with its language mark first.
+        """Splits a turn into one segment per sentence, each starting with its language mark.
 
-        A sentence that the pointer never visits is left out where the turn has sound.
+        If the turn has sound, sentences that the pointer never visits are omitted.
 
         Args:
             turn: the turn.
-            predictor: who reads it; it has the bins of the manner.
-            plans: of `measure`, where they are known already.
+            predictor: the predictor that reads it; defines the plan bins.
+            plans: output of `measure`, if known already.
         """
         segments = _split(turn)
         if turn.sound is None:
@@ -83,7 +83,7 @@ class TurnBuilder:
 
     @torch.no_grad()
     def measure(self, turn: EncodedTurn) -> list[Tensor]:
-        """The manner `[4]` of each segment that `build` makes of a turn with sound."""
+        """The plan `[4]` of each segment that `build` makes of a turn with sound."""
         assert turn.sound is not None
         spoken = replace(turn, sound=replace(turn.sound, frames=turn.sound.codes))
         device = next(self._tokenizer.parameters()).device
@@ -96,7 +96,7 @@ class TurnBuilder:
 
 
 def sentence_spans(units: Units) -> list[tuple[int, int]]:
-    """First unit and one past the last of each sentence; very short ones join what follows.
+    """(first unit, one past last) of each sentence; very short ones are merged with the next.
 
     Unit 0 is the language mark and belongs to the first sentence.
     """
@@ -111,14 +111,14 @@ def sentence_spans(units: Units) -> list[tuple[int, int]]:
 
 
 def _split(turn: EncodedTurn) -> list[Segment]:
-    """A turn's segments, without their manner."""
+    """A turn's segments without plans."""
     fields, sound = turn.units.fields, turn.sound
     segments: list[Segment] = []
     language = fields[:1]
     for start, end in sentence_spans(turn.units):
         units = torch.cat([language, fields[start:end]])
         segment = Segment(turn.speaker, bool(segments), units, turn.style)
-        for index in range(start, end):  # the next sentence begins in the language of this one
+        for index in range(start, end):  # a language switch carries over to the next sentence
             if turn.units.symbols[index] in _LANGUAGES:
                 language = fields[index : index + 1]
         if sound is not None:
@@ -135,8 +135,8 @@ def _split(turn: EncodedTurn) -> list[Segment]:
 
 
 def last_segments(segments: list[Segment], most: int) -> list[Segment]:
-    """The last of a turn's segments that take at most `most` positions together; of a last one that
-    is longer by itself, its end."""
+    """The last segments of a turn that fit into `most` positions; if the last one alone does not,
+    its end."""
     kept, total = segments[-1:], segments[-1].num_positions
     if total > most:
         return [_end_of(segments[-1], most)]
@@ -149,7 +149,7 @@ def last_segments(segments: list[Segment], most: int) -> list[Segment]:
 
 
 def _end_of(segment: Segment, most: int) -> Segment:
-    """The last frames of a segment, and as many of its last units as fit beside them."""
+    """The last frames of a segment and as many of its last units as still fit."""
     end = replace(segment)
     if segment.frames is not None and segment.pointer is not None:
         num_frames = min(len(segment.frames), 3 * most // 4)

@@ -1,13 +1,12 @@
-"""The dialogue as one sequence, the same for training and for speaking.
+"""The dialogue as one token sequence, shared by training and inference.
 
-Each segment (a turn, or a sentence of one) is written as
+Each segment (a turn, or a sentence of one) is
 
     <turn, speaker k> unit ... unit <audio> pitch range level rate code ... code
 
-in the order of the dialogue: ABAB, text and sound of a turn together (GPT-Talker, section 3.3). In
-the paper's other order, AABB, the texts of all past turns come first and then their sounds, each
-from `<audio>` on. The phone under the pointer is an input of every code position. A turn without
-sound ends after `<audio>`. What a position predicts is written beside it.
+in dialogue order: ABAB, each turn's text followed by its audio (GPT-Talker, section 3.3). In the
+paper's other order, AABB, the texts of all past turns come first, then their audio, each introduced
+by `<audio>`. Every position carries its prediction targets.
 """
 
 from dataclasses import dataclass, field
@@ -29,16 +28,15 @@ class Segment:
     """A turn, or one sentence of it.
 
     Attributes:
-        speaker: 0 who speaks first, 1 the other.
-        continues: whether it goes on with the turn of the segment before.
-        units: `[N, 3]`, symbol, stress and word start of each unit.
-        style: `[style_dim]`, whose voice.
-        plan: `[4]` bins, or None without sound.
-        frames: T of them, or None without sound.
-        pointer: `[T]`, the unit under the pointer at each frame; it starts anywhere, never goes
-            back, and rises by at most `MAX_ADVANCE`.
-        history: what stands for `frames` where they are the past of later ones, if it is not
-            they; for training.
+        speaker: 0 for whoever speaks first, 1 for the other.
+        continues: whether it continues the previous segment's turn.
+        units: symbol, stress and word start of each unit, `[N, 3]`.
+        style: the speaker's style vector, `[style_dim]`.
+        plan: bins `[4]`, None without sound.
+        frames: T of them, None without sound.
+        pointer: unit under the pointer at each frame, `[T]`; starts anywhere, never goes back,
+            advances by at most `MAX_ADVANCE`.
+        history: replaces `frames` as the history of later frames; None: `frames`. For training.
         refined: refined units of the frames, `[T]`, for training HAM-TTS.
     """
 
@@ -60,8 +58,8 @@ class Segment:
 
 @dataclass(frozen=True)
 class FrameIndices:
-    """The whole numbers `[T]` that stand for a segment's frames in the sequence: `target` where
-    they are predicted, `history` where they are the past of later ones."""
+    """Indices `[T]` of a segment's frames: `target` as prediction targets, `history` as input to
+    later frames."""
 
     target: Tensor
     history: Tensor
@@ -69,13 +67,12 @@ class FrameIndices:
 
 @dataclass
 class Positions:
-    """A stretch of the sequence, every field `[L]`.
+    """A stretch of the sequence; every field is `[L]`.
 
-    `value` is the speaker (twice, plus whether it continues) at `TURN`, the field's bin at `PLAN`
-    (field times 16, plus bin) and the index of the frame before at `CODE` (`begin` before the
-    first). `unit` is an index into the units of all segments of this stretch, one after the other,
-    `segment` into the segments, `age` how many frames the pointer has stood. Targets are
-    `NO_TARGET` where there is nothing to predict.
+    `value` is `2 * speaker + continues` at `TURN`, `16 * field + bin` at `PLAN`, and the index of
+    the previous frame at `CODE` (`begin` for the first). `unit` indexes the concatenated units of
+    all segments, `segment` the segments; `age` counts the frames the pointer has stayed. Targets
+    are `NO_TARGET` where nothing is predicted.
     """
 
     kind: Tensor
@@ -114,7 +111,7 @@ _COLUMNS = (
 
 
 def ages(pointer: Tensor) -> Tensor:
-    """How many frames the pointer `[T]` has stood at its unit, at most `MAX_AGE`."""
+    """Frames that the pointer `[T]` has stayed at its unit, at most `MAX_AGE`."""
     index = torch.arange(len(pointer))
     moved = torch.ones_like(pointer, dtype=torch.bool)
     moved[1:] = pointer[1:] != pointer[:-1]
@@ -125,13 +122,13 @@ def ages(pointer: Tensor) -> Tensor:
 def serialise(
     segments: list[Segment], indices: list[FrameIndices | None], begin: int, num_past: int = 0
 ) -> Positions:
-    """Writes segments as positions: the first `num_past` in the order AABB, the others ABAB.
+    """Lays segments out as positions: the first `num_past` as AABB, the others as ABAB.
 
     Args:
         segments: the sequence.
-        indices: of the frames of each, None without sound.
-        begin: stands for the frame before the first.
-        num_past: how many segments are past turns in the order AABB.
+        indices: frame indices of each segment, None without sound.
+        begin: index of the begin-of-speech frame.
+        num_past: number of past segments to lay out as AABB.
     """
     out = _Rows()
     firsts = [0]
@@ -173,7 +170,7 @@ def _add_sound(
     plan_targets = torch.cat([tokens[1:], torch.tensor([NO_TARGET])])
     out.add(len(tokens), PLAN, value=tokens, segment=number, plan_target=plan_targets)
     before = torch.cat([torch.tensor([begin]), indices.history[:-1]])
-    # The last frame's advance leaves the text: that is the end of speech.
+    # The last frame's advance leaves the text, which ends speech.
     after = torch.cat([pointer[1:], torch.tensor([max(len(segment.units), int(pointer[-1]) + 1)])])
     out.add(
         len(indices.target),

@@ -1,4 +1,4 @@
-"""A step of many dialogues at once: what goes in for each of them, and what comes of it."""
+"""Inputs and outputs of a batched step over many dialogues."""
 
 from dataclasses import dataclass, field
 
@@ -13,11 +13,11 @@ Frame = int | Tensor  # a code, or a normalised latent `[latent_dim]`
 
 @dataclass(frozen=True)
 class FrameCondition:
-    """What frames are told beside the frame before them and the unit under the pointer.
+    """Conditioning of a frame beyond the previous frame and the unit under the pointer.
 
     Attributes:
-        age: of how long that unit has lasted, `[..., dim]`.
-        manner: of `DialogueModel.manner`, `[..., dim]`.
+        age: embedding of how many frames that unit has lasted, `[..., dim]`.
+        manner: output of `DialogueModel.manner`, `[..., dim]`.
         around: the units around the pointer, `[..., AROUND]` (`units_around`).
     """
 
@@ -30,17 +30,17 @@ class FrameCondition:
 
     @staticmethod
     def joined(each: "list[FrameCondition]") -> "FrameCondition":
-        """Those of B frames, `[...]`, as one, `[B, ...]`."""
+        """Stacks B conditions `[...]` as one, `[B, ...]`."""
         parts = zip(*(vars(one).values() for one in each), strict=True)
         return FrameCondition(*(torch.stack(part) for part in parts))
 
 
 @dataclass
 class PredictorState:
-    """What the predictor remembers of a running dialogue.
+    """KV cache and bookkeeping of one running dialogue.
 
-    `turn_ends` are the cache positions where whole turns end, oldest first, and `sentence_ends`
-    those where sentences of the open turn, the one being spoken, end.
+    `turn_ends` and `sentence_ends` are cache positions, oldest first: ends of whole turns, and of
+    sentences of the open turn.
     """
 
     past: list[KeyValues]
@@ -58,7 +58,7 @@ class PredictorState:
         return PredictorState(past, self.next_position, *ends)
 
     def forget(self, end: int) -> None:
-        """The first `end` positions leave."""
+        """Evicts the first `end` positions."""
         for cache in self.past:
             cache.drop(0, end)
         self.turn_ends = [each - end for each in self.turn_ends if each > end]
@@ -67,22 +67,22 @@ class PredictorState:
 
 @dataclass(frozen=True)
 class FrameStep:
-    """What a sentence needs to go on by a frame.
+    """What one sentence needs for its next frame.
 
     Attributes:
-        state: of its dialogue, which the step extends.
-        before: the frame before; None: there is none.
-        at_pointer: what the unit under the pointer says, `[dim]` (`at_pointer` of `encode_units`).
-        told: what the frame is told beside, `[...]`.
-        options: how it is drawn.
-        generator: of this sentence alone, on the CPU: what others draw does not touch it.
-        frames: all of the sentence so far.
+        state: its dialogue's state, extended by the step.
+        before: previous frame, None at the start.
+        at_pointer: `at_pointer` of the encoded unit under the pointer, `[dim]`.
+        condition: conditioning of the frame, fields `[...]`.
+        options: sampling options.
+        generator: this sentence's own, on the CPU, so that other sentences cannot affect it.
+        frames: the sentence's frames so far.
     """
 
     state: PredictorState
     before: Frame | None
     at_pointer: Tensor
-    told: FrameCondition
+    condition: FrameCondition
     options: SamplingOptions
     generator: torch.Generator
     frames: list[Frame]
@@ -90,8 +90,8 @@ class FrameStep:
 
 @dataclass(frozen=True)
 class FrameDrawn:
-    """What comes of a `FrameStep`: the frame, and the chance of each advance of the pointer after
-    it, `[MAX_ADVANCE + 1]`, on the CPU."""
+    """Result of a `FrameStep`: the frame, and the probability of each pointer advance after it,
+    `[MAX_ADVANCE + 1]`, on the CPU."""
 
     frame: Frame
     chances: Tensor

@@ -1,4 +1,4 @@
-"""The predictors by name, and how they are loaded."""
+"""The predictors by name, and loading them."""
 
 from pathlib import Path
 
@@ -18,16 +18,16 @@ PREDICTORS = tuple(_PREDICTORS)
 
 
 def predictor_config(folder: Path, name: str) -> DialogueConfig:
-    """The configuration beside the weights of a predictor, without loading these."""
+    """Reads the configuration beside a predictor's weights without loading the weights."""
     return load_config(folder, name, _PREDICTORS[name][1])
 
 
 def load_predictors(folder: Path, only: str | None = None) -> list[DialogueModel]:
-    """The predictors that lie in `folder`, or the one asked for.
+    """Loads the predictors in `folder`, or only the one named.
 
     Raises:
-        InputError: `only` is no predictor.
-        MissingModelError: it is not there, or none is.
+        InputError: `only` is not a predictor.
+        MissingModelError: it, or every predictor, is missing.
     """
     if only is not None and only not in _PREDICTORS:
         raise InputError(f"the predictor {only!r} is none of {', '.join(PREDICTORS)}")

@@ -1,9 +1,9 @@
-"""The thinker: the user's sound in, the words of an answer and a state stream out.
+"""The thinker: from the user's speech to the words of an answer and a stream of states.
 
-The half of Flow-Omni (arXiv 2412.04917) that decides what to say. No recogniser and no language
-model stand between: the sound of the user's turns enters a decoder-only model as vectors, beside
-the words of the agent's. Each step of the answer gives a word and a state; a predictor of speech
-says the words, from the moment at which the state allows it.
+The half of Flow-Omni (arXiv 2412.04917) that decides what to say, without a recogniser or a
+language model: the user's audio enters a decoder-only model as vectors, the agent's turns as words.
+Each step of an answer yields a word and a state; a predictor speaks the words once the state allows
+it.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from models.transformer import Transformer
 USER, AGENT = 0, 1
 PAD, START, GENERATING, STOP = range(4)
 STATES = ("pad", "start", "generating", "stop")
-MAX_TOKENS = 80  # an answer that does not stop is stopped: four long sentences
+MAX_TOKENS = 80  # an answer is cut off here: about four long sentences
 _SENTENCE_ENDS = (".", "?", "!")
 
 
@@ -31,11 +31,11 @@ class ThinkerConfig:
     """Sizes of the thinker.
 
     Attributes:
-        feature_dim: of the sound's features at 25 Hz.
-        group: features joined to one position of the sequence.
-        listen_depth: layers of the adapter, as wide as the backbone named by the next fields.
-        words: the vocabulary of a backbone of our own.
-        backbone: the folder of a Hugging Face causal language model in its place; empty for none.
+        feature_dim: dimension of the audio features, at 25 Hz.
+        group: features stacked into one position of the sequence.
+        listen_depth: layers of the audio adapter.
+        words: vocabulary of our own backbone.
+        backbone: folder of a Hugging Face causal language model to use instead; empty for none.
     """
 
     feature_dim: int = 256
@@ -51,10 +51,10 @@ class ThinkerConfig:
 
 @dataclass
 class Exchange:
-    """One turn as the thinker takes it: `sound`, features `[T, feature_dim]`, or `tokens`.
+    """One turn as input: `sound`, features `[T, feature_dim]`, or `tokens`.
 
-    An agent's turn is `tokens`; without any it is about to be written. `heard` `[G]` are the
-    tokens that are spoken at each position of the sound, for training.
+    An agent turn has `tokens`; an empty one is about to be generated. `heard` `[G]` are the tokens
+    spoken at each position of the sound, as training targets.
     """
 
     who: int
@@ -65,8 +65,13 @@ class Exchange:
 
 @dataclass
 class Read:
-    """Rows of turns as the sequence: `vectors` `[B, L, dim]` and what each position predicts,
-    `token_target` and `state_target` `[B, L]`; `sounds` `[S, G, dim]` and their `heard` `[S, G]`.
+    """A batch of dialogues as sequences.
+
+    Attributes:
+        vectors: `[B, L, dim]`.
+        token_target, state_target: targets `[B, L]`.
+        sounds: adapter output `[S, G, dim]`, None without sound.
+        heard: token targets of the sounds, `[S, G]`.
     """
 
     vectors: Tensor
@@ -78,8 +83,8 @@ class Read:
 
 @dataclass
 class Losses:
-    """Cross-entropies in nats: of the next word, of the state, and of the word at each position of
-    the sound, by which the adapter learns to hear."""
+    """Cross-entropies (nats) of the next word, of the state, and of the word at each position of
+    the sound, which trains the adapter."""
 
     word: Tensor
     state: Tensor
@@ -87,8 +92,8 @@ class Losses:
 
 
 class SoundAdapter(nn.Module):
-    """Features `[S, T, feature_dim]` at 25 Hz of whole turns to vectors `[S, ceil(T / group), out]`
-    in the space of the backbone's words; a few layers that see the whole turn."""
+    """Maps features `[S, T, feature_dim]` at 25 Hz to vectors `[S, ceil(T / group), out_dim]` in
+    the backbone's embedding space; a few bidirectional layers over the whole turn."""
 
     def __init__(self, config: ThinkerConfig, out_dim: int) -> None:
         super().__init__()
@@ -109,20 +114,20 @@ class SoundAdapter(nn.Module):
         return self.leave(self.transformer(h, index, seen[:, None, None]))
 
     def num_positions(self, lengths: Tensor) -> Tensor:
-        """How many vectors sounds of so many features become."""
+        """Number of output vectors for sounds of `lengths` features."""
         return (lengths + self.group - 1) // self.group
 
 
 class Thinker(nn.Module):
-    """A dialogue to the next answer, word by word, with a state at each word.
+    """Generates the next answer word by word, with a state per word.
 
-    What the adapter makes of a sound is taken as guesses at words: a position of it enters the
-    sequence as the mean of all words' vectors, each weighted by how likely it is. So what was
-    learnt of written words holds for spoken ones, and a guess that is not sure stays one.
+    Adapter output enters the sequence as soft tokens: the mean of all word embeddings, weighted by
+    their probabilities. What the backbone learnt from text then transfers to speech, and
+    uncertainty is preserved.
 
-    Each turn is `<who>` and then its sound's vectors or its words. The states of an answer are
-    `pad` (the words run ahead, nothing can be spoken yet), `start` (the first sentence is whole:
-    speech may begin), `generating`, and `stop`, which has no word.
+    Each turn is `<who>` followed by its audio vectors or words. The states of an answer are `pad`
+    (text only, too early to speak), `start` (the first sentence is complete: speech may begin),
+    `generating`, and `stop`, which has no word.
     """
 
     name = "omni-thinker"
@@ -137,13 +142,13 @@ class Thinker(nn.Module):
         self.state_head = nn.Linear(backbone.dim, len(STATES))
 
     def bare(self) -> nn.Module:
-        """All but the backbone, which may be kept elsewhere."""
+        """Everything but the backbone, whose weights may be stored elsewhere."""
         return nn.ModuleDict(
             {"adapter": self.adapter, "who": self.who, "state_head": self.state_head}
         )
 
     def read(self, rows: list[list[Exchange]]) -> Read:
-        """Rows of turns as the sequence: the one way into it, in training and when answering."""
+        """Builds the input sequences of a batch, for training and inference alike."""
         device = self.who.weight.device
         sounds, lengths, heard = self._sounds(rows, device)
         rest = iter(()) if sounds is None else iter(zip(sounds, lengths, strict=True))
@@ -176,14 +181,14 @@ class Thinker(nn.Module):
         )
 
     def states_of(self, tokens: list[int]) -> list[int]:
-        """The states of an answer of N tokens, N + 1 of them."""
+        """The N + 1 states of an answer of N tokens."""
         ends = (i for i, token in enumerate(tokens) if self.ends_sentence(token))
         start = next(ends, len(tokens) - 1)
         states = [PAD] * start + [START] + [GENERATING] * (len(tokens) - start - 1)
         return [*states, STOP]
 
     def ends_sentence(self, token: int) -> bool:
-        """Whether a token closes a sentence."""
+        """Whether a token ends a sentence."""
         return self.backbone.decode([token]).strip().endswith(_SENTENCE_ENDS)
 
     def losses(self, rows: list[list[Exchange]]) -> Losses:
@@ -204,16 +209,15 @@ class Thinker(nn.Module):
     def answer(
         self, turns: list[Exchange], options: SamplingOptions, generator: torch.Generator
     ) -> Iterator[tuple[int | None, int]]:
-        """The answer to a dialogue: (token, state) a step, the last one (None, `STOP`).
+        """Generates an answer: a (token, state) per step, the last one (None, `STOP`).
 
-        A token comes with every state but `STOP`; an answer that does not stop of itself ends
-        without a `STOP`, after `MAX_TOKENS`.
+        An answer that reaches `MAX_TOKENS` ends without `STOP`.
         """
         past = self.backbone.init_past()
         hidden = self.backbone(self.read([[*turns, Exchange(AGENT)]]).vectors, past)[0, -1]
         written: list[int] = []
         while len(written) < MAX_TOKENS:
-            allowed = self.state_head(hidden)[: STOP + bool(written)]  # no answer is empty
+            allowed = self.state_head(hidden)[: STOP + bool(written)]  # never an empty answer
             state = int(allowed.argmax())
             if state == STOP:
                 yield None, STOP
@@ -226,7 +230,7 @@ class Thinker(nn.Module):
     def _sounds(
         self, rows: list[list[Exchange]], device: torch.device
     ) -> tuple[Tensor | None, list[int], Tensor | None]:
-        """Vectors `[S, G, dim]` of all sounds in the rows, how many each has, what is heard."""
+        """Adapter output `[S, G, dim]` of all sounds in the batch, their lengths, token targets."""
         turns = [turn for row in rows for turn in row if turn.sound is not None]
         if not turns:
             return None, [], None
@@ -242,14 +246,16 @@ class Thinker(nn.Module):
         return vectors, counts, heard
 
     def _guesses(self, heard: Tensor) -> Tensor:
-        """Vectors of the adapter `[G, dim]` to means of the words' vectors `[G, dim]`."""
+        """Adapter vectors `[G, dim]` to probability-weighted means of word embeddings `[G,
+        dim]`."""
         table = self.backbone.table.to(heard.dtype)
         return F.linear(heard, table).float().softmax(-1).to(heard.dtype) @ table
 
     def _listen_loss(self, read: Read) -> Tensor:
         if read.sounds is None or read.heard is None:
             return read.vectors.new_zeros(())
-        # Neighbours say nearly the same: a third of them teaches as much, for a third of the work.
+        # Neighbouring positions are redundant: a third of them trains as well at a third of the
+        # cost.
         chosen = read.heard >= 0
         if self.training:
             chosen &= torch.rand(chosen.shape, device=chosen.device) < 1 / 3
@@ -260,11 +266,11 @@ class Thinker(nn.Module):
 
 
 def build_thinker(config: ThinkerConfig, folder: Path) -> Thinker:
-    """A thinker as its configuration has it.
+    """Builds a thinker from its configuration.
 
     Args:
-        config: its `backbone` is a path, or relative to `folder`.
-        folder: where the thinker's weights are, or will be.
+        config: its `backbone` may be relative to `folder`.
+        folder: the folder of the thinker's weights.
     """
     if config.backbone:
         return Thinker(config, HuggingFaceBackbone(str(folder / config.backbone)))

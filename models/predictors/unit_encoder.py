@@ -1,4 +1,4 @@
-"""The text of a turn as vectors."""
+"""Encodes the text of a turn."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from models.predictors.units import valid_units
 
 
 class UnitEncoder(nn.Module):
-    """Units `[S, N, 3]` of S segments to vectors `[S, N, dim]`, by convolutions over neighbours."""
+    """Encodes units `[S, N, 3]` of S segments as `[S, N, dim]`, by residual convolutions."""
 
     def __init__(self, num_symbols: int, dim: int, depth: int, kernel: int = 5) -> None:
         super().__init__()

@@ -15,18 +15,18 @@ from models.text.symbols import BOUNDARY, IDS, LANGUAGE_MARKS, PAD, PUNCTUATION
 
 _STRESS = {"ˈ": 1, "ˌ": 2}
 _WITHOUT_STRESS = frozenset((*PUNCTUATION, *LANGUAGE_MARKS.values()))
-# Symbols that are no phones: punctuation and what is written in angle brackets.
+# Symbols that are not phones: punctuation and those in angle brackets.
 MARKS = frozenset(i for i, s in enumerate(SYMBOLS) if s in PUNCTUATION or s.startswith("<"))
 NUM_STRESSES = 3
-UNITS_BEFORE, AROUND = 3, 8  # of those that `units_around` tells
+UNITS_BEFORE, AROUND = 3, 8  # window of `units_around`: units before the pointer, and in all
 
 
 @dataclass(frozen=True)
 class Units:
-    """A text as units.
+    """A text as pointer units.
 
     `symbols`, `stress` (0 none, 1 primary, 2 secondary) and `starts` (1: first of a word) have one
-    entry a unit; `words` are (written word, first unit, one past its last unit).
+    entry per unit; `words` are (written word, first unit, one past its last unit).
     """
 
     symbols: tuple[int, ...]
@@ -44,9 +44,9 @@ class Units:
 
 
 def units_of(phonemes: Phonemes) -> Units:
-    """Phonemes as units: the language mark first, a closing mark last.
+    """Converts phonemes to units, with the language mark first and a closing mark last.
 
-    A mark further on, where the language changes, is a unit like punctuation.
+    A later mark, where the language changes, is a unit like punctuation.
     """
     symbols, stress, starts = [], [], []
     position = [0] * (len(phonemes.symbols) + 1)  # first unit at or after each symbol
@@ -73,8 +73,8 @@ def units_of(phonemes: Phonemes) -> Units:
 
 
 def pieces_of(units: Units, most: int) -> list[Units]:
-    """Units in pieces of at most `most`, each with the language mark first; cut where a word
-    starts, or inside a word that is longer than a piece."""
+    """Splits units into pieces of at most `most`, each starting with the language mark; cuts at
+    word starts, or inside a word that is longer than a piece."""
     if len(units) <= most:
         return [units]
     pieces, start = [], 1
@@ -102,23 +102,23 @@ def pieces_of(units: Units, most: int) -> list[Units]:
 
 
 def units_of_text(text: str, language: str | None = "en-us") -> Units:
-    """A normalised text as units; `no_text` where it is empty. For `language` see `phonemize`."""
+    """Units of a normalised text; `no_text` if it is empty. For `language` see `phonemize`."""
     return units_of(phonemize([text], language)[0]) if text else no_text()
 
 
 def no_text(language: str = "en-us") -> Units:
-    """What stands for a turn whose words are not known; `language` is a key of `LANGUAGE_MARKS`."""
+    """Placeholder for a turn with unknown words; `language` is a key of `LANGUAGE_MARKS`."""
     return Units((IDS[LANGUAGE_MARKS[language]],), (0,), (0,), ())
 
 
 def valid_units(lengths: Tensor, count: int) -> Tensor:
-    """Of texts of `lengths` `[S]` padded to `count` units, which are theirs, `[S, count]`."""
+    """Padding mask `[S, count]` of texts with `lengths` `[S]`."""
     return torch.arange(count, device=lengths.device)[None] < lengths[:, None]
 
 
 def units_around(units: Tensor) -> Tensor:
-    """At each of the units `[N, 3]` of a sentence those around it, symbol and stress in one number,
-    `[N, AROUND]`; 0 beyond the text."""
+    """The window of units around each unit of a sentence `[N, 3]`, symbol and stress combined,
+    `[N, AROUND]`; 0 outside the text."""
     numbers = torch.nn.functional.pad(
         NUM_STRESSES * units[:, 0] + units[:, 1], (UNITS_BEFORE, AROUND - 1 - UNITS_BEFORE)
     )

@@ -46,7 +46,7 @@ def distill_flow_omni(job: Job, recipe: FlowOmniRecipe) -> FlowOmniRecipe:
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         with torch.no_grad():
             rows = teacher.read(dialogues.draw(generator, teacher))
-            conditions, _ = teacher.conditions(teacher(rows.embedded), rows)
+            conditions, _ = teacher.contexts(teacher(rows.embedded), rows)
         loss = flow_map_loss(teacher.field, student.field, conditions, how.teacher_steps)
         return {"total": loss}
 

@@ -165,7 +165,7 @@ def _train_near(
     in the time of one step with it there is room for many without."""
     corpus = NearCorpus(dialogues, latents, model)
     model.requires_grad_(False)
-    for part in model.near_parts():
+    for part in model.short_context_modules():
         part.requires_grad_(True)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
@@ -173,10 +173,10 @@ def _train_near(
         found = found.to(model.latent_mean.device)
         with torch.no_grad():
             manner = model.manner(found.plan, found.style)
-            told = model.told(found.age, manner, found.around)
+            condition = model.frame_condition(found.age, manner, found.around)
         recent = found.there[..., None] * model.normalised(found.before)
         frames = model.normalised(found.frames)
-        flow, mean = model.frame_losses(model.near(recent.flatten(1), told), frames)
+        flow, mean = model.frame_losses(model.short_context(recent.flatten(1), condition), frames)
         return {"total": flow + mean, "flow": flow, "mean": mean}
 
     part = replace(job, budget=job.budget.times(recipe.steps, recipe.minutes))

@@ -114,7 +114,9 @@ def train_ham_tts(
         texts, lvs = None, None
         if refined is not None:
             segments = [segment for row in rows for segment in row]
-            texts, lvs = model.taught_texts(segments, [segment.refined for segment in segments])
+            texts, lvs = model.encode_training_texts(
+                segments, [segment.refined for segment in segments]
+            )
         read = model.read(disturbed(rows, recipe.augmented, generator), texts)
         losses = model.losses(model(read.embedded), read.positions, lvs)
         return weighted(vars(losses), recipe.losses)

@@ -1,4 +1,4 @@
-"""HAM-TTS's second model: the first acoustic code of each frame to all of them, and to latents."""
+"""HAM-TTS's second model: predicts the remaining codes from the first ones, and decodes latents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.checkpoint import load_model
-from models.guidance import led, num_ways
+from models.guidance import guided, num_branches
 from models.streaming import ConvNeXtStack, ConvState
 from models.text.symbols import SYMBOLS
 from models.tokenizers.acoustic import AcousticTokenizer, load_acoustic
@@ -18,13 +18,13 @@ from models.vocoder.lookahead import TEMPERATURE, Lookahead, LookaheadState
 
 @dataclass(frozen=True)
 class AcousticDecoderConfig:
-    """Sizes of the model; those of the codes are the acoustic tokenizer's.
+    """Sizes of the model; codebook sizes come from the acoustic tokenizer.
 
     Attributes:
-        guidance: how far what is predicted is led by the phones (`Lookahead`).
+        guidance: classifier-free guidance scale (`Lookahead`).
     """
 
-    symbols: tuple[str, ...] = SYMBOLS  # the inventory whose ids it embeds
+    symbols: tuple[str, ...] = SYMBOLS  # inventory its embedding table is indexed by
     style_dim: int = 128
     symbol_dim: int = 64
     dim: int = 256
@@ -35,7 +35,7 @@ class AcousticDecoderConfig:
 
 @dataclass
 class AcousticDecoderState:
-    """Where a stream stands; `waiting` are the first codes whose look-ahead is missing."""
+    """State of a stream; `waiting` are first codes without their full look-ahead."""
 
     lookahead: LookaheadState
     levels: list[list[ConvState]]
@@ -43,14 +43,13 @@ class AcousticDecoderState:
 
 
 class AcousticDecoder(Lookahead):
-    """First codes `[B, T]`, the phones around the pointer `[B, T, 3]` and a style to latents.
+    """Maps first codes `[B, T]`, phones around the pointer `[B, T, 3]` and a style to latents.
 
-    Not autoregressive over time: level after level, the codes of all frames at once, given those of
-    the levels before (VALL-E's second model, arXiv 2301.02111, section 4.2.2, as HAM-TTS takes it
-    over). What the levels so far leave is predicted as a vector with a deviation in each dimension,
-    and a code's logit falls with its squared distance from it, so measured: near codes need not be
-    learnt apart, and a dimension counts as far as it is known. The condition looks ahead, the
-    levels do not. 25 Hz.
+    Not autoregressive over time: it predicts level after level for all frames at once, given the
+    levels before (VALL-E's second model, arXiv 2301.02111, section 4.2.2, which HAM-TTS adopts). It
+    predicts the residual of the levels so far as a Gaussian with diagonal covariance; the logit of
+    a code is its log-likelihood. Similar codes thus share what is learnt, and each dimension is
+    weighted by its precision. The condition has look-ahead, the levels have none. 25 Hz.
     """
 
     spread: Tensor
@@ -71,7 +70,7 @@ class AcousticDecoder(Lookahead):
             seed=11,
         )
         self.config = config
-        # Kept aside: the codebooks are saved with their own model.
+        # In a list, so that it is not a submodule: the codebooks are saved with their own model.
         self._acoustic = [acoustic]
         self.num_levels = acoustic.config.num_levels
         self.first = nn.Embedding(acoustic.config.num_codes, dim)
@@ -79,8 +78,8 @@ class AcousticDecoder(Lookahead):
         self.level = nn.Embedding(self.num_levels - 1, dim)
         self.refine = ConvNeXtStack(dim, config.level_depth, kernel=5, condition_dim=dim)
         self.leave = nn.Linear(dim, 2 * latent_dim)
-        # It begins with nothing left and a level's own spread: a confident guess costs hundreds of
-        # nats, and what mends it is not what tells codes apart.
+        # Starts from zero residual and each level's own spread: confident wrong guesses would cost
+        # hundreds of nats and dominate the gradient.
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
         spread = acoustic.codebooks.flatten(1).std(-1).clamp_min(1e-6)
@@ -91,7 +90,7 @@ class AcousticDecoder(Lookahead):
         return self._acoustic[0]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "AcousticDecoder":
-        self.acoustic._apply(fn, recurse)  # it has a file of its own, but moves along
+        self.acoustic._apply(fn, recurse)  # not a submodule, but must move along
         return super()._apply(fn, recurse)
 
     @property
@@ -120,9 +119,9 @@ class AcousticDecoder(Lookahead):
         temperature: float = TEMPERATURE,
         last: bool = True,
     ) -> Tensor:
-        """Latents for the next frames; arguments and result as `Prior.forward` has them.
+        """Decodes the next frames; arguments and result as in `Prior.forward`.
 
-        `temperature` scales the noise, of each level's own spread, on what it predicts.
+        `temperature` scales noise added to the predicted residual, in units of its deviation.
         """
         if state is None:
             state = self.init_state(codes.shape[0], codes.device)
@@ -137,10 +136,10 @@ class AcousticDecoder(Lookahead):
         total = books[0][codes]
         for level in range(self.num_levels - 1):
             levels = torch.full((len(condition),), level, device=codes.device)
-            sums = total.repeat(num_ways(guidance), 1, 1)
+            sums = total.repeat(num_branches(guidance), 1, 1)
             rests, deviations = self._rest(condition, sums, levels, state.levels[level])
-            rest, deviation = led(rests, guidance), deviations[: len(codes)]
-            # Rolled, so that no two levels are given the same noise.
+            rest, deviation = guided(rests, guidance), deviations[: len(codes)]
+            # Rolled, so that no two levels get the same noise.
             rest = rest + temperature * deviation * noise.roll(level, dims=-1)
             chosen = _logits(rest, deviation, books[level + 1]).argmax(-1)
             total = total + books[level + 1][chosen]
@@ -153,14 +152,14 @@ class AcousticDecoder(Lookahead):
         condition: Tensor,
         valid: Tensor,
     ) -> Tensor:
-        """Mean cross-entropy in nats of all levels after the first.
+        """Mean cross-entropy (nats) over all levels after the first.
 
         Args:
-            totals: for each of them the scaled latents of the levels before, `[L, B, T,
+            totals: input of each level, the scaled sum of the levels before it, `[L, B, T,
                 latent_dim]`.
-            targets: the codes to predict, `[L, B, T]`.
-            condition: of `conditioned`.
-            valid: frames that count, `[B, T]`.
+            targets: codes, `[L, B, T]`.
+            condition: output of `conditioned`.
+            valid: mask of frames to count, `[B, T]`.
         """
         num_levels, batch = targets.shape[:2]
         levels = torch.arange(num_levels, device=targets.device).repeat_interleave(batch)
@@ -178,19 +177,19 @@ class AcousticDecoder(Lookahead):
         return torch.stack(losses).mean()
 
     def conditioned(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-        """For training: whole sentences' condition `[B, T, dim]`."""
+        """The condition `[B, T, dim]` of whole sentences, for training."""
         return self.whole(self._vectors(codes), phones, style)
 
     def _vectors(self, codes: Tensor) -> Tensor:
-        """A first code, learnt as it is, and where it lies."""
+        """Embeds first codes: a learnt embedding and the normalised codebook vector."""
         where = self.acoustic.codebooks[0][codes] / self.spread[0]
         return torch.cat([self.first(codes), where], dim=-1)
 
     def _rest(
         self, condition: Tensor, totals: Tensor, levels: Tensor, state: list[ConvState] | None
     ) -> tuple[Tensor, Tensor]:
-        """What the levels before `levels` `[B]` have left, as predicted, and the deviation of it,
-        both `[B, T, latent_dim]`."""
+        """Mean and deviation, both `[B, T, latent_dim]`, of the residual that the levels before
+        `levels` `[B]` have left."""
         which = self.level(levels)
         h = condition + self.sum(totals / self.spread[0]) + which[:, None]
         rest, log_deviation = self.leave(self.refine(h, state, which)).float().chunk(2, dim=-1)
@@ -199,17 +198,17 @@ class AcousticDecoder(Lookahead):
 
 
 def _logits(rest: Tensor, deviation: Tensor, book: Tensor) -> Tensor:
-    """Of each code of `book` `[K, D]`, as likely as its vector is under a Gaussian around `rest`
-    `[..., D]`: `[..., K]`, up to what all codes share."""
+    """Gaussian log-likelihoods `[..., K]` of the codes of `book` `[K, D]` around `rest` `[..., D]`,
+    up to a constant."""
     precision = deviation.square().reciprocal()
     return (rest * precision) @ book.T - 0.5 * precision @ book.square().T
 
 
 def load_acoustic_decoder(folder: Path) -> AcousticDecoder:
-    """The decoder of acoustic codes, with the codebooks.
+    """Loads the acoustic decoder and its codebooks.
 
     Raises:
-        MissingModelError: either is not in `folder`.
+        MissingModelError: either is missing from `folder`.
     """
     acoustic = load_acoustic(folder)
 

@@ -1,4 +1,4 @@
-"""Which latents a folder of weights speaks in: our own, or EnCodec's."""
+"""The codec of a folder of weights: our own or EnCodec."""
 
 from pathlib import Path
 
@@ -10,20 +10,20 @@ from models.vocoder.posterior import Posterior, PosteriorConfig
 
 
 def is_encodec(folder: Path) -> bool:
-    """Whether the models of a folder speak through EnCodec."""
+    """Whether a folder's models use EnCodec."""
     return (folder / f"{encodec.FILE}.safetensors").is_file()
 
 
 def latents_file(folder: Path) -> Path:
-    """The weights on which latents depend."""
+    """The weights file that defines the latent space."""
     return folder / f"{encodec.FILE if is_encodec(folder) else 'posterior'}.safetensors"
 
 
 def load_codec(folder: Path) -> tuple[Posterior | EncodecLatents, Decoder | EncodecDecoder]:
-    """What makes latents of sound, and sound of latents.
+    """Loads the encoder and decoder of latents.
 
     Raises:
-        MissingModelError: there are neither posterior and decoder nor an EnCodec in `folder`.
+        MissingModelError: `folder` has neither posterior and decoder nor EnCodec.
     """
     if is_encodec(folder):
         config = load_config(folder, encodec.FILE, EncodecConfig)

@@ -1,4 +1,4 @@
-"""The streaming decoder: latents and a style to sound."""
+"""The streaming decoder: latents and a style vector to samples."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,9 @@ from models.vocoder.istft import CausalISTFT, CausalSTFT, OverlapState
 from models.vocoder.source import Source, SourceState
 
 N_FFT = 960
-DELAY_SAMPLES = N_FFT - HOP_SAMPLES  # what comes out is 30 ms older than what goes in
+DELAY_SAMPLES = N_FFT - HOP_SAMPLES  # 30 ms
 _MEAN_LOG_F0 = 5.0  # 148 Hz
-_STEADY = (0.25, 0.5, 0.25)  # of this frame's filter of pulses and those before it
+_STEADY = (0.25, 0.5, 0.25)  # smoothing of the pulse filter, this frame last
 _STEADY_BINS = 40  # below 1 kHz
 
 
@@ -34,7 +34,7 @@ class DecoderConfig:
 
 @dataclass
 class DecoderState:
-    """Everything that the next chunk needs."""
+    """Streaming state of the decoder."""
 
     stem: ConvState
     frame: list[ConvState]
@@ -48,29 +48,30 @@ class DecoderState:
 
 @dataclass
 class Excitation:
-    """The source's control at 100 Hz, each `[B, 4 T]`: log F0 (of Hz) and a voicing logit."""
+    """Predicted excitation at 100 Hz, each `[B, 4 T]`: log F0 (of Hz) and a voicing logit."""
 
     log_f0: Tensor
     voicing: Tensor
 
     @property
     def f0(self) -> Tensor:
-        """F0 in Hz, kept within a voice's range."""
+        """F0 in Hz, clamped to the range of voices."""
         return self.log_f0.exp().clamp(40.0, 800.0)
 
 
 class Decoder(nn.Module):
-    """Latents `[B, T, latent_dim]` at 25 Hz and a style `[B, style_dim]` to samples `[B, 960 T]`.
+    """Maps latents `[B, T, latent_dim]` at 25 Hz and a style `[B, style_dim]` to samples `[B, 960
+    T]`.
 
     Causal ConvNeXt blocks predict F0 and voicing and, at 100 Hz, a complex filter for a pulse train
-    and a magnitude filter for noise; the filtered spectra are summed and inverted (the source and
-    filter of NSF, arXiv 1904.12088, in the frame-wise Fourier form of Vocos, arXiv 2306.00814).
-    24 kHz out, no look-ahead; the output lies `DELAY_SAMPLES` (30 ms) behind, offline as streamed:
-    `flush` gives the rest.
+    and a magnitude filter for noise; the filtered spectra are summed and inverted (NSF's
+    source-filter model, arXiv 1904.12088, in the STFT domain as in Vocos, arXiv 2306.00814). 24
+    kHz, no look-ahead; the output is delayed by `DELAY_SAMPLES` (30 ms), offline and streaming
+    alike, and `flush` returns the rest.
     """
 
     delay_samples = DELAY_SAMPLES
-    bends = True  # to a pitch and a rate that are asked for
+    supports_pitch_rate = True
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
@@ -121,12 +122,12 @@ class Decoder(nn.Module):
         Args:
             latents: `[B, T, latent_dim]`.
             style: `[B, style_dim]`.
-            state: where the stream stands; None begins and ends with this call.
-            f0: `[B, 4 T]` in Hz, in place of what is predicted (training).
-            pitch: a factor on the predicted F0, or one for each frame, `[B, T]`.
+            state: streaming state; None decodes a complete utterance.
+            f0: `[B, 4 T]` in Hz, overrides the prediction (training).
+            pitch: factor on the predicted F0, a scalar or per frame `[B, T]`.
 
         Returns:
-            Samples `[B, 960 T]`, `DELAY_SAMPLES` late, and the predicted excitation.
+            Samples `[B, 960 T]`, delayed by `DELAY_SAMPLES`, and the predicted excitation.
         """
         if state is None:
             state = self.init_state(latents.shape[0], latents.device)
@@ -146,7 +147,7 @@ class Decoder(nn.Module):
         return self.synthesis(spectra, state.output), excitation
 
     def flush(self, state: DecoderState) -> Tensor:
-        """The last `DELAY_SAMPLES` samples, `[B, 720]`, after the last latents."""
+        """The last `DELAY_SAMPLES` samples, `[B, 720]`; call it after the last latents."""
         return state.output.tail
 
     def _excitation(self, h: Tensor) -> Excitation:
@@ -155,9 +156,9 @@ class Decoder(nn.Module):
 
 
 def _steady(gain: Tensor, state: ConvState) -> Tensor:
-    """Averages the low bins of a gain `[B, T, bins]` with those of the frames before. Harmonics of
-    a high voice lie apart there, and a filter that changes every 10 ms, which no loss over longer
-    windows sees, makes them rough. Above 1 kHz words are told by such changes."""
+    """Smooths the low bins of a gain `[B, T, bins]` over time. The harmonics of a high voice are
+    far apart there; a filter that changes every 10 ms roughens them, and losses with longer windows
+    miss it. Above 1 kHz such changes carry phonetic information."""
     low, high = gain.tensor_split([_STEADY_BINS], dim=-1)
     joined, length = state.join(low), gain.shape[1]
     shares = enumerate(_STEADY)
@@ -166,14 +167,14 @@ def _steady(gain: Tensor, state: ConvState) -> Tensor:
 
 
 def _gain(logits: Tensor) -> Tensor:
-    # Bounded above, so that no frame can explode; starts quiet.
+    # Bounded above for stability; starts quiet.
     return (logits - 3.0).clamp(-12.0, 4.0).exp()
 
 
 def decode_whole(
     decoder: Decoder | EncodecDecoder, latents: Tensor, style: Tensor, pitch: float = 1.0
 ) -> Tensor:
-    """Latents `[B, T, D]` to samples `[B, 960 T]` with the delay taken out."""
+    """Decodes latents `[B, T, D]` to samples `[B, 960 T]` with the delay compensated."""
     state: Any = decoder.init_state(latents.shape[0], latents.device)
     late, _ = decoder(latents, style, state, pitch=pitch)
     return torch.cat([late, decoder.flush(state)], dim=1)[:, decoder.delay_samples :]

@@ -1,4 +1,4 @@
-"""EnCodec in the place of posterior and decoder: the same frames, the same streaming interface."""
+"""EnCodec in place of posterior and decoder, with the same frames and streaming interface."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -16,40 +16,40 @@ from torch import Tensor, nn
 from data.errors import InputError
 from models.mel import FRAME_SAMPLES
 
-FILE = "encodec"  # its weights in a folder
+FILE = "encodec"  # file name of its weights
 HOP_SAMPLES = 320
-STEPS = FRAME_SAMPLES // HOP_SAMPLES  # of EnCodec's frames in one of ours
-SIZE = 128  # of EnCodec's latents
+STEPS = FRAME_SAMPLES // HOP_SAMPLES  # EnCodec steps per frame
+SIZE = 128  # channels of EnCodec's latents
 KBPS = (1.5, 3.0, 6.0, 12.0, 24.0)
-_LOG_VARIANCE = -12.0  # its encoder says one value, not a distribution
-_HELD_FRAMES = 2  # of ours: the first convolution mirrors six steps at the beginning
+_LOG_VARIANCE = -12.0  # the encoder is deterministic
+_HELD_FRAMES = 2  # the first convolution reflects six steps
 
 
 @dataclass(frozen=True)
 class EncodecConfig:
-    """`kbps` is the bitrate, 0.75 for each level of 1024 codes."""
+    """`kbps` is the bitrate: 0.75 per level of 1024 codes."""
 
     kbps: float = 6.0
     latent_dim: int = STEPS * SIZE
 
     @property
     def num_levels(self) -> int:
-        """Of EnCodec's own, at each of its steps."""
+        """Number of EnCodec's quantiser levels at each of its steps."""
         return round(self.kbps / 0.75)
 
 
 def empty_encodec() -> EncodecModel:
-    """EnCodec 24 kHz with the weights that its classes begin with."""
+    """EnCodec 24 kHz with random weights."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*weight_norm", FutureWarning)  # the package's affair
+        warnings.filterwarnings("ignore", ".*weight_norm", FutureWarning)
         return EncodecModel.encodec_model_24khz(pretrained=False)
 
 
 def read_encodec(path: Path) -> EncodecModel:
-    """EnCodec 24 kHz (arXiv 2210.13438) with the weights in a file, as published or as safetensors.
+    """Loads EnCodec 24 kHz (arXiv 2210.13438) from published weights or safetensors.
 
     Raises:
-        InputError: the file is not there, or does not hold these weights.
+        InputError: the file is missing or holds other weights.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; give EnCodec's 24 kHz weights")
@@ -68,8 +68,8 @@ def read_encodec(path: Path) -> EncodecModel:
 
 
 class EncodecLatents(nn.Module):
-    """Samples to what EnCodec's encoder says of them before it quantises: the latents of three of
-    its steps, 13 ms each, side by side in a frame `[B, T, 384]` at 25 Hz. Used as `Posterior` is.
+    """Maps samples to EnCodec's unquantised latents, three 13 ms steps concatenated per frame,
+    `[B, T, 384]` at 25 Hz. Same interface as `Posterior`.
     """
 
     def __init__(self, model: EncodecModel, config: EncodecConfig) -> None:
@@ -78,7 +78,7 @@ class EncodecLatents(nn.Module):
         self.encoder = model.encoder
 
     def features(self, samples: Tensor) -> Tensor:
-        """It hears the samples themselves."""
+        """The identity: EnCodec reads raw samples."""
         return samples
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,9 +97,9 @@ class EncodecLatents(nn.Module):
 
 @dataclass
 class EncodecState:
-    """Where a stream stands: frames that wait for those after them, and by layer what it saw last.
+    """State of a stream: held-back frames, and each layer's past input.
 
-    A layer is not in `layers` before its first chunk.
+    A layer is absent from `layers` until its first chunk.
     """
 
     waiting: Tensor
@@ -107,16 +107,16 @@ class EncodecState:
 
 
 class EncodecDecoder(nn.Module):
-    """Latents `[B, T, 384]` at 25 Hz to samples `[B, 960 T]`, `delay_samples` (80 ms) late, as
-    `Decoder` gives them; the same samples however the latents are cut.
+    """Maps latents `[B, T, 384]` at 25 Hz to samples `[B, 960 T]`, delayed by `delay_samples` (80
+    ms), like `Decoder`; the result does not depend on the chunking.
 
-    The published decoder runs offline. All its layers are causal, so that what each needs of the
-    past is kept here; only where speech begins does it mirror what comes next, for which frames are
-    held back. The voice is in the latents: a style is not listened to.
+    The published decoder runs offline. All its layers are causal, so streaming needs only their
+    past inputs; reflection padding at the start needs future frames, which is why frames are held
+    back. The latents carry the voice; the style is ignored.
     """
 
     delay_samples = _HELD_FRAMES * FRAME_SAMPLES
-    bends = False  # neither pitch nor rate can be asked for
+    supports_pitch_rate = False
 
     def __init__(self, model: EncodecModel, config: EncodecConfig) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class EncodecDecoder(nn.Module):
         state: EncodecState | None = None,
         pitch: Tensor | float = 1.0,
     ) -> tuple[Tensor, None]:
-        """Decodes a chunk; arguments as `Decoder.forward` has them."""
+        """Decodes a chunk; arguments as in `Decoder.forward`."""
         assert not isinstance(pitch, Tensor) and pitch == 1.0
         if state is None:
             state = self.init_state(latents.shape[0], latents.device)
@@ -150,13 +150,13 @@ class EncodecDecoder(nn.Module):
         return F.pad(made, (silent, 0)), None
 
     def flush(self, state: EncodecState) -> Tensor:
-        """The last `delay_samples` samples, of the frames that were held back."""
+        """The last `delay_samples` samples, from the held-back frames."""
         held, state.waiting = state.waiting, state.waiting[:, :0]
         made = self._decode(held, held, state)
         return F.pad(made, (self.delay_samples - made.shape[1], 0))
 
     def _decode(self, frames: Tensor, seen: Tensor, state: EncodecState) -> Tensor:
-        """Samples of `frames`; `seen` begins with them, and goes further."""
+        """Decodes `frames`; `seen` starts with them and extends beyond."""
         if not frames.shape[1]:
             return frames.new_zeros(len(frames), 0)
         if not state.layers:
@@ -165,7 +165,7 @@ class EncodecDecoder(nn.Module):
         return self._run(self.model, _steps(frames), state.layers, "")[:, 0]
 
     def _run(self, module: nn.Module, x: Tensor, layers: dict[str, Any], name: str) -> Tensor:
-        """A layer and what it is made of, `[B, C, T]`; `name` is its place in the decoder."""
+        """Runs a layer or container on `[B, C, T]`; `name` is its path in the decoder."""
         if isinstance(module, SConv1d):
             reach = _reach(module)
             context = layers[name] if name in layers else _mirrored(x, reach)
@@ -173,7 +173,7 @@ class EncodecDecoder(nn.Module):
             layers[name] = wide[..., wide.shape[-1] - reach :]
             return module.conv(wide)
         if isinstance(module, SConvTranspose1d):
-            # An input is spread over its own stride and the next, so the last one is seen again.
+            # Each input spreads over two strides, so the previous one is processed again.
             stride = cast(nn.ConvTranspose1d, module.convtr.convtr).stride[0]
             before = layers.get(name, x[..., :0])
             layers[name] = x[..., -1:]
@@ -195,7 +195,7 @@ class EncodecDecoder(nn.Module):
 
 
 def _steps(frames: Tensor) -> Tensor:
-    """Frames `[B, T, 384]` as EnCodec's steps `[B, 128, 3 T]`."""
+    """Splits frames `[B, T, 384]` into EnCodec's steps `[B, 128, 3 T]`."""
     return frames.unflatten(2, (STEPS, SIZE)).flatten(1, 2).transpose(1, 2)
 
 
@@ -205,7 +205,7 @@ def _reach(module: SConv1d) -> int:
 
 
 def _mirrored(x: Tensor, reach: int) -> Tensor:
-    """What stands before a beginning: its mirror image, as the published decoder pads."""
+    """Reflection padding at the start, as in the published decoder."""
     known = F.pad(x, (0, max(0, reach + 1 - x.shape[-1])))
     return known[..., 1 : reach + 1].flip(-1)
 

@@ -1,4 +1,4 @@
-"""Short-time Fourier analysis and synthesis that stream, each keeping what the next chunk needs."""
+"""Streaming STFT and inverse STFT."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @dataclass
 class OverlapState:
-    """Samples that overlap with the next hop, `[B, n_fft - hop]`."""
+    """Samples that overlap the next hop, `[B, n_fft - hop]`."""
 
     tail: Tensor
 
@@ -40,11 +40,11 @@ class CausalSTFT(nn.Module):
 
 
 class CausalISTFT(nn.Module):
-    """Spectra `[B, T, n_fft / 2 + 1]` to samples `[B, hop * T]`, late by `n_fft - hop` samples.
+    """Maps spectra `[B, T, n_fft / 2 + 1]` to samples `[B, hop * T]`, delayed by `n_fft - hop`
+    samples.
 
-    Hop t of the output is finished when frame t has come, and is the hop that lies
-    `n_fft / hop - 1` hops before it. `flush` gives the rest. The windows' squares sum
-    to a constant, so the normalisation is the same at every sample.
+    Frame t completes the hop `n_fft / hop - 1` hops before it; the caller flushes the rest. Squared
+    windows sum to a constant, so normalisation is the same at every sample.
     """
 
     window: Tensor

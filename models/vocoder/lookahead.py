@@ -1,4 +1,4 @@
-"""What both ways from codes to latents read of a stream: codes, phones, a voice, a little ahead."""
+"""Shared front of the renderers of codes: codes, phones and a style, with look-ahead."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.guidance import UNTOLD_SHARE, num_ways
+from models.guidance import TEXT_DROPOUT, num_branches
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 
 LOOKAHEAD_FRAMES = 2
-TEMPERATURE = 0.2  # of the noise of latents
-UNTOLD = -1  # stands for a phone that is not told
+TEMPERATURE = 0.2  # of the latents' noise
+DROPPED = -1  # phone id of dropped text
 _NOISE_FRAMES = 4096
 
 
 @dataclass
 class LookaheadState:
-    """Where streams stand: caches, how far they are led by the phones, how many frames have come
-    out of each `[B]`, and how many must still go in before the first comes out."""
+    """State of B streams.
+
+    Attributes:
+        stem, encoder: convolution caches.
+        guidance: classifier-free guidance scale.
+        given: frames output so far, `[B]`.
+        ahead: frames still to come in before the first output.
+    """
 
     stem: ConvState
     encoder: list[ConvState]
@@ -28,15 +34,14 @@ class LookaheadState:
 
 
 class Lookahead(nn.Module):
-    """Vectors of codes `[B, T, code_dim]`, the symbols before, under and after the pointer `[B, T,
+    """Maps code vectors `[B, T, code_dim]`, the symbols before, under and after the pointer `[B, T,
     3]` and a style `[B, style_dim]` to a condition `[B, T, dim]` at 25 Hz.
 
-    It looks `LOOKAHEAD_FRAMES` (80 ms) ahead: a stream gives its first frame after three have gone
-    in, and the last two with `last`.
+    Look-ahead is `LOOKAHEAD_FRAMES` (80 ms): the first output frame needs three input frames, and
+    `last` flushes the final two.
 
-    With `guidance` beside 1 a stream runs twice, told the phones and not, and what comes of both is
-    led by the phones (`models/guidance.py`): a phone is said more plainly than codes that do not
-    fit it would have it.
+    Unless `guidance` is 1, a stream runs with and without phones, for classifier-free guidance
+    (`models/guidance.py`): it articulates phones more clearly where the codes fit them badly.
     """
 
     noise: Tensor
@@ -66,10 +71,10 @@ class Lookahead(nn.Module):
     def lookahead_state(
         self, batch: int, device: torch.device | str, dtype: torch.dtype, guidance: float
     ) -> tuple[LookaheadState, int]:
-        """Where `batch` streams stand before their first frame, and how many rows stand for them;
-        `guidance` 0 is the model's own."""
+        """Initial state of `batch` streams and its number of rows; `guidance` 0 is the model's
+        default."""
         guidance = guidance or self.guidance
-        rows = num_ways(guidance) * batch
+        rows = num_branches(guidance) * batch
         state = LookaheadState(
             self.stem.init_state(rows, device, dtype),
             self.encoder.init_state(rows, device, dtype),
@@ -79,22 +84,22 @@ class Lookahead(nn.Module):
         return state, rows
 
     def whole(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-        """The condition of whole sentences, for training: some rows are not told the phones."""
+        """The condition of whole sentences, for training, with text dropout."""
         if self.training:
-            untold = torch.rand(len(phones), 1, 1, device=phones.device) < UNTOLD_SHARE
-            phones = phones.masked_fill(untold, UNTOLD)
+            text_dropped = torch.rand(len(phones), 1, 1, device=phones.device) < TEXT_DROPOUT
+            phones = phones.masked_fill(text_dropped, DROPPED)
         inputs = F.pad(self._inputs(codes, phones, style), (0, 0, 0, LOOKAHEAD_FRAMES))
         return self.encoder(self.stem(inputs)[:, LOOKAHEAD_FRAMES:], None, style)
 
     def next(
         self, codes: Tensor, phones: Tensor, style: Tensor, state: LookaheadState, last: bool
     ) -> tuple[Tensor, Tensor]:
-        """The condition of all frames whose look-ahead is there, `[num_ways * B, T', dim]`, and the
-        noise of these frames, `[B, T', latent_dim]`; `last` fills the look-ahead with silence."""
-        ways = num_ways(state.guidance)
-        untold = torch.full_like(phones, UNTOLD).repeat(ways - 1, 1, 1)
-        phones, style = torch.cat([phones, untold]), style.repeat(ways, 1)
-        inputs = self._inputs(codes.repeat(ways, 1, 1), phones, style)
+        """The condition `[num_branches * B, T', dim]` of all frames whose look-ahead is complete,
+        and their noise `[B, T', latent_dim]`; `last` pads the look-ahead with zeros."""
+        branches = num_branches(state.guidance)
+        dropped = torch.full_like(phones, DROPPED).repeat(branches - 1, 1, 1)
+        phones, style = torch.cat([phones, dropped]), style.repeat(branches, 1)
+        inputs = self._inputs(codes.repeat(branches, 1, 1), phones, style)
         if last:
             inputs = F.pad(inputs, (0, 0, 0, LOOKAHEAD_FRAMES))
         h = self.stem(inputs, state.stem)
@@ -107,6 +112,6 @@ class Lookahead(nn.Module):
         return (self.encoder(h, state.encoder, style) if h.shape[1] else h), noise
 
     def _inputs(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-        told = (phones != UNTOLD)[..., None]
-        symbols = (self.symbols(phones.clamp(min=0)) * told).flatten(2)
+        present = (phones != DROPPED)[..., None]
+        symbols = (self.symbols(phones.clamp(min=0)) * present).flatten(2)
         return torch.cat([codes, symbols, style[:, None].expand(-1, codes.shape[1], -1)], dim=-1)

@@ -1,4 +1,4 @@
-"""The posterior encoder: sound to the latent space that every predictor speaks through."""
+"""The posterior encoder: audio to the latent space that all predictors share."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,11 @@ class PosteriorConfig:
 
 
 class Posterior(nn.Module):
-    """Features `[B, 4 T, 128]` to mean and log-variance of `z`, each `[B, T, latent_dim]` at 25 Hz.
+    """Maps features `[B, 4 T, 128]` to mean and log-variance of `z`, each `[B, T, latent_dim]`, 25
+    Hz.
 
-    The posterior of a variational autoencoder (VITS, arXiv 2106.06103, section 2.1.2), causal but
-    for the 38 ms that the features look ahead. A turn is encoded as a whole.
+    The posterior of a variational autoencoder (VITS, arXiv 2106.06103, section 2.1.2), causal
+    except for the features' look-ahead of 38 ms. Runs on whole turns.
     """
 
     def __init__(self, config: PosteriorConfig) -> None:
@@ -46,5 +47,5 @@ class Posterior(nn.Module):
 
 
 def sample(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """A draw from the posterior (the reparametrisation of arXiv 1312.6114)."""
+    """Samples the posterior by reparametrisation (arXiv 1312.6114)."""
     return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()

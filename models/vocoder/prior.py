@@ -1,4 +1,4 @@
-"""The prior flow: codes, phones and a style to latents."""
+"""The prior flow: codes, phones and a style vector to latents."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from models.guidance import led, num_ways
+from models.guidance import guided, num_branches
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 from models.text.symbols import SYMBOLS
 from models.tokenizers.fsq import CodeEmbedding
@@ -18,10 +18,10 @@ class PriorConfig:
     """Sizes of the prior.
 
     Attributes:
-        guidance: how far latents are led by the phones (`Lookahead`).
+        guidance: classifier-free guidance scale (`Lookahead`).
     """
 
-    symbols: tuple[str, ...] = SYMBOLS  # the inventory whose ids it embeds
+    symbols: tuple[str, ...] = SYMBOLS  # inventory its embedding table is indexed by
     levels: tuple[int, ...] = (8, 8, 8, 5)
     latent_dim: int = 64
     style_dim: int = 128
@@ -36,14 +36,14 @@ class PriorConfig:
 
 @dataclass
 class PriorState:
-    """Where a stream stands."""
+    """State of a stream."""
 
     lookahead: LookaheadState
     couplings: list[tuple[ConvState, list[ConvState]]]
 
 
 class Coupling(nn.Module):
-    """One affine coupling: half of the latent is scaled and shifted by what the other half says.
+    """An affine coupling layer: one half of the latent predicts scale and shift of the other.
 
     Causal over time in both directions (VITS, arXiv 2106.06103, section 2.1.2, with scales).
     """
@@ -76,10 +76,10 @@ class Coupling(nn.Module):
 
 
 class Prior(Lookahead):
-    """Codes `[B, T]`, the phone under the pointer `[B, T, 3]` and a style to latents at 25 Hz.
+    """Maps codes `[B, T]`, phones around the pointer `[B, T, 3]` and a style to latents at 25 Hz.
 
-    A conditional normalising flow with a Gaussian base whose mean and variance come from the
-    condition. `log_prob` serves training, `forward` draws.
+    A conditional normalising flow with a Gaussian base whose mean and variance depend on the
+    condition. `log_prob` is for training, `forward` samples.
     """
 
     title = "the prior"
@@ -118,7 +118,7 @@ class Prior(Lookahead):
         return PriorState(lookahead, couplings)
 
     def log_prob(self, latents: Tensor, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-        """Log-density of latents `[B, T, D]`, per frame `[B, T]`, in nats."""
+        """Log-density (nats) of latents `[B, T, D]` per frame, `[B, T]`."""
         condition = self.whole(self.codes(codes), phones, style)
         z, log_det = latents, torch.zeros(latents.shape[:2], device=latents.device)
         for index, coupling in enumerate(self._couplings()):
@@ -139,18 +139,18 @@ class Prior(Lookahead):
         temperature: float = TEMPERATURE,
         last: bool = True,
     ) -> Tensor:
-        """Latents for the next frames.
+        """Samples latents of the next frames.
 
         Args:
             codes: `[B, T]`.
             phones: `[B, T, 3]`: the symbols before, under and after the pointer.
             style: `[B, style_dim]`.
-            state: where the stream stands; None begins and ends with this call.
-            temperature: standard deviation of the base's noise.
-            last: no more frames will come: the look-ahead is filled with silence.
+            state: streaming state; None renders a complete sentence.
+            temperature: standard deviation of the base noise.
+            last: no more frames follow; pads the look-ahead with zeros.
 
         Returns:
-            `[B, T', latent_dim]`: all frames whose look-ahead is there.
+            `[B, T', latent_dim]`: all frames whose look-ahead is complete.
         """
         if state is None:
             state = self.init_state(codes.shape[0], codes.device)
@@ -158,13 +158,13 @@ class Prior(Lookahead):
         if condition.shape[1] == 0:
             return condition.new_zeros(len(codes), 0, self.config.latent_dim)
         mean, log_std = self._base(condition)
-        noise = noise.repeat(num_ways(state.lookahead.guidance), 1, 1)
+        noise = noise.repeat(num_branches(state.lookahead.guidance), 1, 1)
         z = mean + temperature * noise * log_std.exp()
         for index, coupling in reversed(list(enumerate(self._couplings()))):
             fixed, moved = _halves(z, index)
             shift, log_scale = coupling.parameters_from(fixed, condition, state.couplings[index])
             z = _joined(fixed, moved * log_scale.exp() + shift, index)
-        return led(z, state.lookahead.guidance)
+        return guided(z, state.lookahead.guidance)
 
     def _couplings(self) -> list[Coupling]:
         return cast(list[Coupling], list(self.couplings))
@@ -175,7 +175,7 @@ class Prior(Lookahead):
 
 
 def _halves(z: Tensor, index: int) -> tuple[Tensor, Tensor]:
-    # Even and odd channels change roles from coupling to coupling.
+    # Even and odd channels alternate between couplings.
     even, odd = z[..., 0::2], z[..., 1::2]
     return (even, odd) if index % 2 == 0 else (odd, even)
 

@@ -1,4 +1,4 @@
-"""What makes latents of a predictor's frames: the prior, the acoustic decoder, or nothing."""
+"""Renderers turn a predictor's frames into latents: prior, acoustic decoder, or identity."""
 
 from typing import Any, Protocol
 
@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 class Renderer(Protocol):
-    """Streams of frames to latents, several of them as one batch.
+    """Renders streams of frames as latents, several in one batch.
 
     Attributes:
-        title: as messages name it.
-        inventory: the symbols of phones that it reads; None: it reads none.
+        title: its name in error messages.
+        inventory: symbol inventory of the phones it reads; None if it reads none.
     """
 
     title: str
@@ -26,8 +26,7 @@ class Renderer(Protocol):
         dtype: torch.dtype = torch.float32,
         guidance: float = 0.0,
     ) -> Any:
-        """Where `batch` streams stand before their first frame; `guidance` as in
-        `SamplingOptions`."""
+        """Initial state of `batch` streams; `guidance` as in `SamplingOptions`."""
         ...
 
     def __call__(
@@ -39,14 +38,21 @@ class Renderer(Protocol):
         temperature: float,
         last: bool,
     ) -> Tensor:
-        """The latents `[B, T', latent_dim]` that are finished, of frames `[B, T]` or `[B, T,
-        latent_dim]`, phones around the pointer `[B, T, 3]` and styles `[B, style_dim]`; `last`: no
-        more will come."""
+        """Renders frames as the latents `[B, T', latent_dim]` whose look-ahead is complete.
+
+        Args:
+            frames: `[B, T]` or `[B, T, latent_dim]`.
+            phones: symbols around the pointer, `[B, T, 3]`.
+            style: `[B, style_dim]`.
+            state: of `init_state`.
+            temperature: of the latents' noise.
+            last: no more frames follow.
+        """
         ...
 
 
 class LatentFrames:
-    """The renderer of a predictor whose frames are latents."""
+    """The identity, for predictors whose frames are latents."""
 
     title = "nothing"
     inventory = None
@@ -58,7 +64,7 @@ class LatentFrames:
         dtype: torch.dtype = torch.float32,
         guidance: float = 0.0,
     ) -> None:
-        """It keeps nothing."""
+        """Stateless."""
 
     def __call__(
         self,

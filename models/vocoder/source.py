@@ -1,4 +1,4 @@
-"""The harmonic source: a band-limited pulse train and noise, sample by sample."""
+"""The excitation source: a band-limited pulse train and noise."""
 
 import math
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ _NOISE_SAMPLES = 1 << 18
 
 @dataclass
 class SourceState:
-    """Where the source stands: phase in turns `[B, 1]` (float64) and samples made so far `[B]`."""
+    """Phase in turns `[B, 1]` (float64) and samples generated so far `[B]`."""
 
     phase: Tensor
     position: Tensor
 
 
 class Source(nn.Module):
-    """F0 `[B, T]` in Hz at 100 Hz to a pulse train and noise, each `[B, 240 T]`.
+    """Maps F0 `[B, T]` in Hz at 100 Hz to a pulse train and noise, each `[B, 240 T]`.
 
-    The pulse train is the sum of all harmonics below half the sampling rate, in closed form, scaled
-    to unit power, so that it whitens like the noise does. The noise is read from one fixed buffer
-    by absolute position: chunks then equal the whole. No delay.
+    The pulse train sums all harmonics below Nyquist in closed form, scaled to unit power, so it is
+    as white as the noise. Noise is read from a fixed buffer by absolute position, so chunks equal
+    the whole. No delay.
     """
 
     noise: Tensor

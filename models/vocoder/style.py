@@ -1,4 +1,4 @@
-"""The style encoder: whose voice it is, as one vector."""
+"""The style encoder: a speaker embedding."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,11 @@ class StyleConfig:
 
 
 class StyleEncoder(nn.Module):
-    """Features of any length to a style vector `[B, style_dim]` of unit mean square.
+    """Encodes features of any length as a style vector `[B, style_dim]` of unit mean square.
 
-    Convolutions, then attentive statistics pooling (arXiv 1803.10963, section 3). It is taught to
-    tell voices apart and to say their mean pitch and spectrum, from another utterance than the one
-    to be spoken, so that it cannot become an utterance's name.
+    Convolutions and attentive statistics pooling (arXiv 1803.10963, section 3). Trained to
+    discriminate speakers and to predict their mean pitch and spectrum, from a different utterance
+    than the one to be spoken, so that it cannot encode utterance content.
     """
 
     def __init__(self, config: StyleConfig) -> None:
@@ -54,9 +54,9 @@ class StyleEncoder(nn.Module):
 
 
 def load_style(folder: Path) -> StyleEncoder:
-    """The trained style encoder.
+    """Loads the trained style encoder.
 
     Raises:
-        MissingModelError: it is not in `folder`.
+        MissingModelError: it is missing from `folder`.
     """
     return load_model(folder, "style", StyleEncoder, StyleConfig)

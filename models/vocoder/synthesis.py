@@ -1,4 +1,4 @@
-"""Frames to sound, streamed: codes to latents, time scaling and decoder in a row."""
+"""Streaming synthesis: frames to latents, time scaling, decoder."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -14,23 +14,23 @@ from models.vocoder.decoder import Decoder
 from models.vocoder.encodec import EncodecDecoder
 from models.vocoder.renderers import Renderer
 
-_RAMP_SAMPLES = HOP_SAMPLES  # 10 ms: a factor that jumps would click
+_RAMP_SAMPLES = HOP_SAMPLES  # 10 ms, against clicks
 
 
 class TimeScale:
-    """Latents `[1, T, D]` chunk by chunk, each played at a rate of its own, by linear
-    interpolation. Nothing is held back until a rate is not 1."""
+    """Changes the rate of streamed latents `[1, T, D]` per frame, by linear interpolation. Nothing
+    is held back until a rate differs from 1."""
 
     def __init__(self) -> None:
-        self.position = 0.0  # of the next output, in input frames
-        self.first = 0  # the input frame that `held` begins with
+        self.position = 0.0  # of the next output frame, in input frames
+        self.first = 0  # input frame index of `held[:, 0]`
         self.held: Tensor | None = None
         self.rates: list[float] = []  # of the frames in `held`
 
     def __call__(
         self, latents: Tensor, rates: Sequence[float], last: bool
     ) -> tuple[Tensor, list[int]]:
-        """Frames with the rate of each, to the scaled frames and the input frame of each."""
+        """Scales frames with a rate each; returns the frames and the input frame of each."""
         if self.held is None and all(rate == 1.0 for rate in rates):
             start, self.first = self.first, self.first + len(rates)
             self.position = float(self.first)
@@ -56,20 +56,20 @@ class TimeScale:
 
 
 def check_delivery(decoder: Decoder | EncodecDecoder, delivery: Delivery) -> None:
-    """Refuses what a decoder cannot do.
+    """Checks that a decoder supports a delivery.
 
     Raises:
-        InputError: it cannot change pitch or rate as `delivery` asks.
+        InputError: the decoder cannot change pitch or rate.
     """
-    if not decoder.bends and (delivery.pitch, delivery.rate) != (1.0, 1.0):
+    if not decoder.supports_pitch_rate and (delivery.pitch, delivery.rate) != (1.0, 1.0):
         raise InputError("EnCodec's decoder changes neither pitch nor rate: leave both at 1")
 
 
 class Synthesis:
-    """One stream of speech in one voice; `renderer` makes latents of frames.
+    """One stream of speech in one voice.
 
-    `push` takes frames and gives the samples that are finished, `[n]`. Sample `960 t` belongs to
-    the beginning of frame `t` (at rate 1): the decoder's delay is taken out.
+    `push` takes frames and returns finished samples `[n]`. Sample `960 t` is the start of frame `t`
+    (at rate 1): the decoder's delay is compensated.
 
     Raises:
         InputError: see `check_delivery`.
@@ -93,22 +93,22 @@ class Synthesis:
         self.decoder_state: Any = decoder.init_state(1, device)
         self.time_scale = TimeScale()
         self.late = decoder.delay_samples
-        self._deliveries: list[Delivery] = []  # of all frames that came in
-        self._rates: set[float] = set()  # theirs
+        self._deliveries: list[Delivery] = []  # of all input frames
+        self._rates: set[float] = set()  # all rates so far
         self._num_latents = 0
         self._gain = Gain()
 
     @property
     def begun(self) -> bool:
-        """Whether any frame has come in."""
+        """Whether any frame has been pushed."""
         return bool(self._deliveries)
 
     def kind(self, deliveries: Sequence[Delivery]) -> Hashable:
-        """Streams of one kind can be pushed together, if they are given equally many frames, with
-        these deliveries."""
+        """Batching key: streams with equal keys can be pushed together, given equally many frames
+        with these deliveries."""
         rates = self._rates | {one.rate for one in deliveries}
         if rates - {1.0} or not isinstance(self.decoder, Decoder):
-            return id(self)  # its frames move in time, or its state has no rows
+            return id(self)  # time scaling or EnCodec: cannot be batched
         return id(self.renderer), self.temperature, self.guidance, self.begun
 
     def push(
@@ -118,18 +118,24 @@ class Synthesis:
         last: bool = False,
         deliveries: Sequence[Delivery] | None = None,
     ) -> Tensor:
-        """Codes `[T]` or latents `[T, latent_dim]`, with the phones around the pointer `[T, 3]`, to
-        samples `[n]`; `deliveries` are those of the frames, by default the stream's own."""
+        """Synthesises samples `[n]` from codes `[T]` or latents `[T, latent_dim]`.
+
+        Args:
+            frames: the next frames.
+            phones: symbols around the pointer, `[T, 3]`.
+            last: no more frames follow.
+            deliveries: one per frame; default: the stream's own.
+        """
         given = [self.delivery] * len(frames) if deliveries is None else deliveries
         return push_together([self], [frames], [phones], [given], last)[0]
 
     def take_in(self, deliveries: Sequence[Delivery]) -> None:
-        """Notes how the next frames are delivered."""
+        """Records the deliveries of the next frames."""
         self._deliveries.extend(deliveries)
         self._rates |= {one.rate for one in deliveries}
 
     def scaled(self, latents: Tensor, last: bool) -> tuple[Tensor, list[Delivery]]:
-        """The next latents `[1, T, D]` at their rates, and the delivery of each."""
+        """Time-scales the next latents `[1, T, D]`; returns them and their deliveries."""
         begun = self._num_latents
         self._num_latents += latents.shape[1]
         rates = [one.rate for one in self._deliveries[begun : self._num_latents]]
@@ -137,7 +143,7 @@ class Synthesis:
         return latents, [self._deliveries[origin] for origin in origins]
 
     def finish(self, samples: Tensor, delivered: list[Delivery]) -> Tensor:
-        """Samples `[n]` of the decoder as they are heard."""
+        """Post-processes decoder samples `[n]`: delay, energy, limiter."""
         cut = min(self.late, len(samples))
         self.late -= cut
         return soft_limit(self._gain(samples[cut:], [delivery.energy for delivery in delivered]))
@@ -151,9 +157,9 @@ def push_together(
     deliveries: Sequence[Sequence[Delivery]],
     last: bool = False,
 ) -> list[Tensor]:
-    """`Synthesis.push` of streams of one kind, each given equally many frames.
+    """`Synthesis.push` for a batch of streams with equal `kind`, each with equally many frames.
 
-    A stream's samples do not depend on the others but for rounding.
+    Streams are independent up to rounding.
     """
     first, count = streams[0], len(streams)
     for stream, given in zip(streams, deliveries, strict=True):
@@ -183,12 +189,11 @@ def _decoded(
     delivered: Sequence[Sequence[Delivery]],
     last: bool,
 ) -> list[Tensor]:
-    """What the decoder makes of latents `[B, T, latent_dim]`, each delivered in its own way, and of
-    the last ones' rest."""
+    """Decodes latents `[B, T, latent_dim]` with a delivery per frame; with `last` also flushes."""
     decoder = streams[0].decoder
     state = join_states([stream.decoder_state for stream in streams])
     made = latents.new_zeros(len(streams), 0)
-    if latents.shape[1]:  # a renderer that looks ahead may have finished none yet
+    if latents.shape[1]:  # none yet while the look-ahead fills
         pitches = [[delivery.pitch for delivery in row] for row in delivered]
         bent = any(pitch != 1.0 for row in pitches for pitch in row)
         pitch = torch.tensor(pitches, device=latents.device) if bent else 1.0
@@ -201,14 +206,14 @@ def _decoded(
 
 
 class Gain:
-    """Factors of frames on samples that come later, with a ramp where the factor changes."""
+    """Per-frame gain on samples that arrive later, with a ramp where it changes."""
 
     def __init__(self) -> None:
         self._factors: list[float] = []
         self._num_samples = 0
 
     def __call__(self, samples: Tensor, factors: Sequence[float]) -> Tensor:
-        """The next samples `[n]`; `factors` are those of frames that begin behind the last."""
+        """Scales the next samples `[n]`; `factors` are those of the frames pushed with them."""
         self._factors.extend(factors)
         first = self._num_samples // FRAME_SAMPLES
         self._num_samples += len(samples)
@@ -226,7 +231,7 @@ class Gain:
 
 
 def soft_limit(samples: Tensor) -> Tensor:
-    """Leaves samples below 0.8 as they are and bends what is above so that it stays below 1."""
+    """Soft limiter: leaves samples below 0.8 unchanged and compresses the rest below 1."""
     over = (samples.abs() - 0.8).clamp_min(0.0)
     bent = 0.8 + 0.2 * torch.tanh(over / 0.2)
     return torch.where(over > 0, bent * samples.sign(), samples)

@@ -7,7 +7,7 @@ import torch
 
 from models.streaming import CausalConv1d, ConvNeXtStack
 from models.vocoder.istft import CausalISTFT, CausalSTFT
-from models.vocoder.lookahead import LOOKAHEAD_FRAMES, UNTOLD
+from models.vocoder.lookahead import DROPPED, LOOKAHEAD_FRAMES
 from models.vocoder.source import Source
 
 SPLITS = [1, 1, 3, 7, 2, 10]
@@ -153,7 +153,7 @@ def test_guidance_leads_latents_away_from_those_without_the_phones(prior) -> Non
     def latents(phones: torch.Tensor, guidance: float) -> torch.Tensor:
         return prior(codes, phones, style, prior.init_state(1, guidance=guidance))
 
-    told, untold = latents(phones, 1.0), latents(torch.full_like(phones, UNTOLD), 1.0)
+    told, untold = latents(phones, 1.0), latents(torch.full_like(phones, DROPPED), 1.0)
     assert not torch.allclose(told, untold)
     led = latents(phones, 1.5)
     torch.testing.assert_close(led, untold + 1.5 * (told - untold), atol=1e-5, rtol=1e-5)

@@ -13,23 +13,23 @@ def stepped(
     state: PredictorState,
     before: Frame | None,
     at_pointer: Tensor,
-    told: FrameCondition,
+    condition: FrameCondition,
 ) -> Tensor:
     """The hidden state `[dim]` of one frame."""
     nobody = (SamplingOptions(), torch.Generator(), [])
-    step = FrameStep(state, before, at_pointer, told, *nobody)
-    return model.frame_steps([step], told[None])[0]
+    step = FrameStep(state, before, at_pointer, condition, *nobody)
+    return model.frame_steps([step], condition[None])[0]
 
 
 def drawn_alone(
     model: DialogueModel,
     hidden: Tensor,
-    told: FrameCondition,
+    condition: FrameCondition,
     options: SamplingOptions,
     generator: torch.Generator,
     before: list[Frame],
 ) -> Frame:
     """One frame drawn at a hidden state `[dim]`, after those `before` it."""
     state = PredictorState([])
-    step = FrameStep(state, None, hidden, told, options, generator, before)
-    return model.draw_frames(hidden[None], told[None], [step])[0]
+    step = FrameStep(state, None, hidden, condition, options, generator, before)
+    return model.draw_frames(hidden[None], condition[None], [step])[0]

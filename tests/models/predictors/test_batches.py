@@ -167,9 +167,9 @@ def test_with_weights_of_8_bits_hidden_states_agree(small: GPTTalker, count: int
     """Both kernels round the same products otherwise; a code in a thousand may fall beside."""
     singles = [begun(small, number) for number in range(count)]
     batch = [begun(small, number) for number in range(count)]
-    told = [type(s.asked.told).joined([s.asked.told]) for s in singles]
-    one = [small.frame_steps([s.asked], t)[0] for s, t in zip(singles, told, strict=True)]
-    joined = type(batch[0].asked.told).joined([s.asked.told for s in batch])
+    conditions = [type(s.asked.condition).joined([s.asked.condition]) for s in singles]
+    one = [small.frame_steps([s.asked], t)[0] for s, t in zip(singles, conditions, strict=True)]
+    joined = type(batch[0].asked.condition).joined([s.asked.condition for s in batch])
     together = small.frame_steps([s.asked for s in batch], joined)
     torch.testing.assert_close(together, torch.stack(one), atol=1e-4, rtol=1e-4)
     assert [s.dialogue.predictor.length for s in batch] == [

@@ -39,12 +39,12 @@ def test_training_and_speaking_see_the_same_sequence(
     for frame, heard in enumerate(sound):
         unit = int(last.pointer[frame])
         age = age + 1 if frame and unit == int(last.pointer[frame - 1]) else 0
-        told = talker.told(age, manner, around[unit])
-        hidden.append(stepped(talker, state, before, at_pointer[unit], told))
+        condition = talker.frame_condition(age, manner, around[unit])
+        hidden.append(stepped(talker, state, before, at_pointer[unit], condition))
         before = heard
-        for name, values in vars(rows.told).items():
+        for name, values in vars(rows.condition).items():
             in_training = values[0, frame - len(sound)]
-            torch.testing.assert_close(getattr(told, name), in_training, atol=1e-4, rtol=1e-3)
+            torch.testing.assert_close(getattr(condition, name), in_training, atol=1e-4, rtol=1e-3)
     from_audio = int((positions.kind[0] == AUDIO).nonzero()[-1])
     torch.testing.assert_close(torch.stack(hidden), whole[from_audio:], atol=1e-4, rtol=1e-3)
 

@@ -23,7 +23,7 @@ def talker() -> FlowOmni:
 
 
 def something(talker: FlowOmni) -> FrameCondition:
-    """What some frame might be told."""
+    """Random conditioning of one frame."""
     generator = torch.Generator().manual_seed(8)
     vectors = torch.randn(2, talker.config.dim, generator=generator)
     return FrameCondition(
@@ -47,11 +47,11 @@ def test_training_and_drawing_show_the_flow_the_same_latents(
     talker.losses(hidden, rows, draws=1)
     in_training = seen.pop()
     chosen = rows.positions.code_target >= 0
-    at_sound, told, frames = hidden[chosen], rows.told[chosen], rows.frames
+    at_sound, condition, frames = hidden[chosen], rows.condition[chosen], rows.frames
     starts, generator = [0, 15, 24], torch.Generator().manual_seed(0)
     for first, end in itertools.pairwise(starts):
         for frame in range(first, end):
-            known, before = (at_sound[frame], told[frame]), list(frames[first:frame])
+            known, before = (at_sound[frame], condition[frame]), list(frames[first:frame])
             drawn_alone(talker, *known, SamplingOptions(), generator, before)
             torch.testing.assert_close(seen[-1][0], in_training[frame], atol=1e-5, rtol=1e-4)
 
@@ -65,46 +65,50 @@ def test_a_flow_that_was_learnt_draws_its_data(talker: FlowOmni) -> None:
 
     talker.field.forward = field  # type: ignore[method-assign]
     hidden, generator = torch.zeros(talker.config.dim), torch.Generator().manual_seed(1)
-    told = something(talker)
+    condition = something(talker)
     recent = torch.zeros(1, talker.context.recent.in_features)
-    mean = talker.mean(talker.near(recent, told[None], hidden[None]))[0]
+    mean = talker.mean(talker.short_context(recent, condition[None], hidden[None]))[0]
     for steps in (0, 1, 2, 9):
         options = SamplingOptions(temperature=1.0, flow_steps=steps, guidance=1)
-        drawn = drawn_alone(talker, hidden, told, options, generator, [])
+        drawn = drawn_alone(talker, hidden, condition, options, generator, [])
         torch.testing.assert_close(drawn, point + mean)
 
 
 def test_temperature_zero_is_certain(talker: FlowOmni) -> None:
     hidden = torch.randn(talker.config.dim, generator=torch.Generator().manual_seed(2))
-    told = something(talker)
+    condition = something(talker)
     options = SamplingOptions(temperature=0.0)
     drawn = [
-        drawn_alone(talker, hidden, told, options, torch.Generator().manual_seed(seed), [])
+        drawn_alone(talker, hidden, condition, options, torch.Generator().manual_seed(seed), [])
         for seed in (0, 1)
     ]
     torch.testing.assert_close(drawn[0], drawn[1])
 
 
 def test_guidance_leads_away_from_what_would_follow_without_the_text(talker: FlowOmni) -> None:
-    def drawn(hidden: torch.Tensor, told: FrameCondition, guidance: float) -> torch.Tensor:
+    def drawn(hidden: torch.Tensor, condition: FrameCondition, guidance: float) -> torch.Tensor:
         options = SamplingOptions(temperature=0.0, guidance=guidance)
-        return drawn_alone(talker, hidden, told, options, torch.Generator(), [])
+        return drawn_alone(talker, hidden, condition, options, torch.Generator(), [])
 
     for silent in talker.field.leave.parameters():  # so that a frame is its mean
         torch.nn.init.zeros_(silent)
-    told = something(talker)
+    condition = something(talker)
     hidden = torch.randn(talker.config.dim, generator=torch.Generator().manual_seed(2))
-    with_text = drawn(hidden, told, 1)
+    with_text = drawn(hidden, condition, 1)
     recent = torch.zeros(1, talker.context.recent.in_features)
-    untold = talker.near(recent, told[None], None, torch.ones(1, dtype=torch.bool))
-    without = talker.mean(untold)[0]
+    unconditional = talker.short_context(
+        recent, condition[None], None, torch.ones(1, dtype=torch.bool)
+    )
+    without = talker.mean(unconditional)[0]
     assert not torch.allclose(with_text, without)
-    torch.testing.assert_close(drawn(hidden, told, 1.5), without + 1.5 * (with_text - without))
-    own = drawn(hidden, told, 0)
-    torch.testing.assert_close(own, drawn(hidden, told, talker.config.guidance))
-    other = dataclasses.replace(told, around=told.around * 0, age=told.age + 1)
-    unmoved = talker.near(recent, other[None], hidden[None], torch.ones(1, dtype=torch.bool))
-    torch.testing.assert_close(unmoved, untold)
+    torch.testing.assert_close(drawn(hidden, condition, 1.5), without + 1.5 * (with_text - without))
+    own = drawn(hidden, condition, 0)
+    torch.testing.assert_close(own, drawn(hidden, condition, talker.config.guidance))
+    other = dataclasses.replace(condition, around=condition.around * 0, age=condition.age + 1)
+    unmoved = talker.short_context(
+        recent, other[None], hidden[None], torch.ones(1, dtype=torch.bool)
+    )
+    torch.testing.assert_close(unmoved, unconditional)
 
 
 def test_noise_enters_the_history_only_in_training(
@@ -112,7 +116,7 @@ def test_noise_enters_the_history_only_in_training(
 ) -> None:
     def heard() -> tuple[torch.Tensor, torch.Tensor]:
         rows = talker.read([segments])
-        return rows.embedded, talker.conditions(talker(rows.embedded), rows)[0]
+        return rows.embedded, talker.contexts(talker(rows.embedded), rows)[0]
 
     quiet = heard()
     torch.testing.assert_close(quiet, heard())

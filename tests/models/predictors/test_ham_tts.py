@@ -37,7 +37,7 @@ def test_a_text_is_taught_as_it_is_spoken_or_by_the_aligner(
     told = set()
     for seed in range(20):
         torch.manual_seed(seed)
-        taught, error = talker.taught_texts(segments, refined)
+        taught, error = talker.encode_training_texts(segments, refined)
         assert error > 0
         same = tuple(torch.allclose(a, b, atol=1e-5) for a, b in zip(taught, spoken, strict=True))
         assert same[0], "a turn without sound has no other latents than the predicted ones"
@@ -49,7 +49,7 @@ def test_the_error_teaches_the_predictor_alone(
     talker: HamTTS, segments: list[Segment], refined: list[torch.Tensor | None]
 ) -> None:
     talker.requires_grad_(True)
-    talker.taught_texts(segments, refined)[1].backward()
+    talker.encode_training_texts(segments, refined)[1].backward()
     assert all(p.grad is None for p in talker.aligner.parameters())
     assert any(p.grad.abs().max() > 0 for p in talker.lvs.parameters())
 
@@ -59,7 +59,7 @@ def test_the_codes_teach_the_aligner(
 ) -> None:
     talker.requires_grad_(True)
     torch.manual_seed(0)
-    texts, error = talker.taught_texts(segments, refined)
+    texts, error = talker.encode_training_texts(segments, refined)
     rows = talker.read([segments], texts)
     losses = talker.losses(talker(rows.embedded), rows.positions, error)
     sum(vars(losses).values()).backward()
@@ -92,7 +92,7 @@ def test_it_speaks_without_the_aligner(talker: HamTTS, segments: list[Segment]) 
 def test_without_latents_a_text_is_its_phones(segments: list[Segment]) -> None:
     bare = HamTTS(HamTTSConfig(**{**vars(CONFIGS["ham-tts"]), "lvs_dim": 0})).eval()
     assert not any(name.startswith(("aligner", "lvs", "fusion")) for name in bare.state_dict())
-    taught, error = bare.taught_texts(segments, [None] * len(segments))
+    taught, error = bare.encode_training_texts(segments, [None] * len(segments))
     torch.testing.assert_close(taught, texts_of(bare, segments))
     assert error == 0
 

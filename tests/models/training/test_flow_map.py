@@ -17,16 +17,16 @@ def teacher() -> FlowOmni:
 
 
 def silent(model: FlowOmni, count: int) -> FrameCondition:
-    """What frames beyond any text might be told."""
+    """Conditioning of frames outside any text."""
     nothing = torch.zeros(count, model.config.dim)
     return FrameCondition(nothing, nothing, torch.zeros(count, 8, dtype=torch.long))
 
 
 def drawn(model: FlowOmni, hidden: torch.Tensor, steps: int) -> torch.Tensor:
-    told = silent(model, 1)[0]
+    condition = silent(model, 1)[0]
     options = SamplingOptions(temperature=0.5, flow_steps=steps)
     generator = torch.Generator().manual_seed(3)
-    return torch.stack([drawn_alone(model, h, told, options, generator, []) for h in hidden])
+    return torch.stack([drawn_alone(model, h, condition, options, generator, []) for h in hidden])
 
 
 def test_a_student_begins_as_its_teacher(teacher: FlowOmni) -> None:
@@ -45,7 +45,7 @@ def test_a_student_learns_to_take_one_step(teacher: FlowOmni) -> None:
     goal = drawn(teacher, hidden, 8)
     before = (drawn(student, hidden, 1) - goal).square().mean()
     recent = torch.zeros(len(hidden), teacher.context.recent.in_features)
-    conditions = teacher.near(recent, silent(teacher, len(hidden)), hidden)
+    conditions = teacher.short_context(recent, silent(teacher, len(hidden)), hidden)
     optimizer = torch.optim.Adam(student.field.parameters(), 5e-3)
     for _ in range(300):
         loss = flow_map_loss(teacher.field, student.field, conditions, 8)

@@ -1,4 +1,4 @@
-"""States of streams as the state of one batch, and back."""
+"""Joins the states of streams into the state of a batch, and splits it again."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,25 +11,25 @@ State = TypeVar("State")
 
 
 def join_states(states: Sequence[State]) -> State:
-    """The states of B streams, each of a batch of one, as the state of a batch of B.
+    """Joins the states of B streams, each with batch size 1, into one of batch size B.
 
-    Tensors with a row a stream `[1, ...]` become `[B, ...]`; those with `W` rows a stream, as where
-    guidance needs a second row for each, `[W * B, ...]`, the first rows of all streams first. A
-    part that is missing in one is missing in all: it is made anew from what it depends on.
+    Tensors `[1, ...]` become `[B, ...]`. Tensors with `W` rows per stream (classifier-free guidance
+    needs two) become `[W * B, ...]`: all first rows, then all second rows. A part that is None in
+    any stream becomes None; it is recomputed when needed.
 
     Raises:
-        ValueError: numbers that streams of a batch must share differ.
+        ValueError: streams differ in a number that a batch must share.
     """
     if len(states) == 1:
         return states[0]
     return cast(State, _join(states))
 
 
-def part_states(state: State, count: int) -> list[State]:
-    """`join_states` undone, for `count` streams."""
+def split_states(state: State, count: int) -> list[State]:
+    """Splits the joined state of `count` streams; inverse of `join_states`."""
     if count == 1:
         return [state]
-    return [cast(State, _part(state, index, count)) for index in range(count)]
+    return [cast(State, _split(state, index, count)) for index in range(count)]
 
 
 def _join(parts: Sequence[Any]) -> Any:
@@ -49,13 +49,13 @@ def _join(parts: Sequence[Any]) -> Any:
     return first
 
 
-def _part(whole: Any, index: int, count: int) -> Any:
+def _split(whole: Any, index: int, count: int) -> Any:
     if isinstance(whole, Tensor):
         return whole.unflatten(0, (-1, count))[:, index]
     if isinstance(whole, list | tuple):
-        return type(whole)(_part(each, index, count) for each in whole)
+        return type(whole)(_split(each, index, count) for each in whole)
     if dataclasses.is_dataclass(whole):
         names = [field.name for field in dataclasses.fields(whole)]
-        fields = {name: _part(getattr(whole, name), index, count) for name in names}
+        fields = {name: _split(getattr(whole, name), index, count) for name in names}
         return cast(Any, type(whole))(**fields)
     return whole

@@ -1,4 +1,4 @@
-"""Weights as safetensors with their configuration as JSON beside them; nothing is unpickled."""
+"""Weights as safetensors with their configuration as JSON; nothing is unpickled."""
 
 import dataclasses
 import hashlib
@@ -22,7 +22,7 @@ from models.text.symbols import stored_inventory
 WEIGHTS = Path(__file__).parent / "weights"
 
 _SCALE = ".int8_scale"
-# Weights whose recipe has another name.
+# Weights made by a recipe of another name.
 _RECIPE_OF = {"semantic": "tokenizer", "posterior": "vocoder", "decoder": "vocoder"}
 
 Config = TypeVar("Config")
@@ -30,11 +30,11 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def read_config(kind: type[Config], values: dict[str, object]) -> Config:
-    """A configuration dataclass from JSON values.
+    """Builds a configuration dataclass from JSON values.
 
     Raises:
-        ValueError: a key that the dataclass does not know, or an inventory of symbols whose ids
-            are not ours; either means that the weights are of another version of the program.
+        ValueError: an unknown key, or a symbol inventory that is not a prefix of ours: the weights
+            are from another version of the program.
     """
     known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if "symbols" in known:
@@ -53,12 +53,12 @@ def save_model(
     """Writes `name.safetensors` and `name.json`.
 
     Args:
-        folder: where to.
-        name: of the files.
-        model: its parameters and buffers are written.
-        config: a dataclass, as JSON beside them.
-        half: floats as float16.
-        int8: matrices as int8 with a float16 scale a row, `key.int8_scale`: half of float16.
+        folder: output folder.
+        name: file name without suffix.
+        model: its parameters and buffers are saved.
+        config: dataclass, saved as JSON.
+        half: store floats as float16.
+        int8: store matrices as int8 with a float16 scale per row (`key.int8_scale`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -75,16 +75,16 @@ def save_model(
 
 
 def train_command(name: str, folder: Path) -> str:
-    """The command that makes the weights called `name` in `folder`."""
+    """The command that trains the weights called `name` in `folder`."""
     return f"python3 launch.py train {_RECIPE_OF.get(name, name)} --data DIR --out {folder}"
 
 
 def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
-    """The configuration beside the weights called `name`.
+    """Loads the configuration of the weights called `name`.
 
     Raises:
-        MissingModelError: there is none.
-        InputError: it is damaged, or of another version.
+        MissingModelError: it is missing.
+        InputError: it is damaged, or from another version.
     """
     path = folder / f"{name}.json"
     if not path.is_file() or not (folder / f"{name}.safetensors").is_file():
@@ -103,10 +103,10 @@ def load_config(folder: Path, name: str, kind: type[Config]) -> Config:
 def load_model(
     folder: Path, name: str, kind: Callable[[Config], Model], config: type[Config]
 ) -> Model:
-    """The model called `name`: what `kind` makes of its configuration, with its weights.
+    """Builds the model called `name` from its configuration and loads its weights.
 
     Raises:
-        MissingModelError: it is not in `folder`.
+        MissingModelError: it is missing from `folder`.
     """
     model = kind(load_config(folder, name, config))
     load_weights(folder, name, model)
@@ -114,13 +114,13 @@ def load_model(
 
 
 def load_weights(folder: Path, name: str, model: nn.Module) -> nn.Module:
-    """Fills `model` from `name.safetensors`, strictly, as float32 and in evaluation mode."""
+    """Loads `name.safetensors` into `model`, strictly, as float32, in evaluation mode."""
     model.load_state_dict(load_tensors(folder, name), strict=True)
     return model.eval().requires_grad_(False)
 
 
 def load_tensors(folder: Path, name: str) -> dict[str, torch.Tensor]:
-    """The tensors of `name.safetensors` by name, floats as float32."""
+    """Loads the tensors of `name.safetensors`, floats as float32."""
     stored = load_file(folder / f"{name}.safetensors")
     wide = {}
     for key, value in stored.items():
@@ -135,7 +135,7 @@ def load_tensors(folder: Path, name: str) -> dict[str, torch.Tensor]:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -143,7 +143,7 @@ def sha256(path: Path) -> str:
 def write_tensors(
     path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None
 ) -> None:
-    """Writes a safetensors file that appears whole or not at all.
+    """Writes a safetensors file atomically.
 
     Raises:
         OutputError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Where models run, by name."""
+"""Parses device names."""
 
 import torch
 
@@ -6,10 +6,10 @@ from data.errors import InputError
 
 
 def parse_device(name: str) -> torch.device:
-    """The device called `name`, as `cpu`, `cuda` or `cuda:1`.
+    """Parses a device name: `cpu`, `cuda` or `cuda:1`.
 
     Raises:
-        InputError: there is none of that name here.
+        InputError: there is no such device.
     """
     try:
         device = torch.device(name)
@@ -21,4 +21,4 @@ def parse_device(name: str) -> torch.device:
     if (device.index or 0) < count:
         return device
     there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))])
-    raise InputError(f"the device {name!r} is not here; there is: {there}")
+    raise InputError(f"there is no device {name!r}; available: {there}")

@@ -1,4 +1,4 @@
-"""What a running dialogue remembers: its turns, and the predictor's cache of them."""
+"""State of a running dialogue: its turns and the predictor's KV cache."""
 
 import weakref
 from collections import deque
@@ -21,7 +21,7 @@ MAX_HEARD_SECONDS = 30
 
 @dataclass
 class HeardTurn:
-    """A turn as it was heard: who (0 the user, 1 the agent), text, samples `[T]` or None."""
+    """A past turn: `who` (0 the user, 1 the agent), its text, and samples `[T]` or None."""
 
     who: int
     text: str
@@ -29,7 +29,7 @@ class HeardTurn:
 
 
 def end_of_turn(who: int, text: str, sound: np.ndarray | None) -> HeardTurn:
-    """A turn, or the end of one that is too long to be heard whole."""
+    """A turn, truncated to its end if it is longer than `MAX_HEARD_SECONDS`."""
     longest = MAX_HEARD_SECONDS * SAMPLE_RATE
     if sound is not None and len(sound) > longest:
         words = text.split()
@@ -40,7 +40,7 @@ def end_of_turn(who: int, text: str, sound: np.ndarray | None) -> HeardTurn:
 
 @dataclass
 class Mark:
-    """Where the predictor's cache stood, so that it can go back."""
+    """A position of the predictor's KV cache to return to."""
 
     length: int
     next_position: int
@@ -50,43 +50,47 @@ class Mark:
 
 @dataclass
 class DialogueState:
-    """One conversation. It belongs to one caller at a time; `Speaker` serves many.
+    """One conversation, owned by one caller at a time; a `Speaker` serves many.
 
-    `model` is the predictor that speaks in it, `predictor` that model's state. `turns` are the ones
-    needed to fill the cache anew. Between the start of a reply and its commit, `open_reply` refers
-    to its work and `before_reply` is where the cache stood. `prompt` leads the cache. `unwanted`
-    tells whether everybody has left it.
+    Attributes:
+        model: the predictor that speaks in it.
+        predictor: that model's state.
+        turns: what is needed to rebuild the cache.
+        open_reply: work of the reply that is started but not committed.
+        before_reply: the cache position before that reply.
+        prompt: sample of a cloned voice at the start of the cache.
+        unwanted: returns whether every client has left.
     """
 
     model: DialogueModel
     predictor: PredictorState
     turns: deque[HeardTurn] = field(default_factory=lambda: deque(maxlen=MAX_PAST_TURNS))
-    # Weak, since the work holds its dialogue: two that hold each other, and a cache of 19 MB with
-    # them, would wait for the collector of cycles. Its threads hold it while they run.
+    # Weak: the work references its dialogue, and a cycle would keep a cache of 19 MB until garbage
+    # collection. The work's threads keep it alive while they run.
     open_reply: "weakref.ref[Any] | None" = None
     before_reply: Mark | None = None
     prompt: Prompt | None = None
     unwanted: Callable[[], bool] = lambda: False
 
     def check(self) -> None:
-        """Raises UnwantedError when everybody has left."""
+        """Raises UnwantedError once every client has left."""
         if self.unwanted():
             raise UnwantedError
 
     def mark(self) -> Mark:
-        """Where the cache stands now."""
+        """The current cache position."""
         state = self.predictor
         ends = list(state.turn_ends), list(state.sentence_ends)
         return Mark(state.length, state.next_position, *ends)
 
     def return_to(self, mark: Mark) -> bool:
-        """Forgets what entered the cache since `mark`.
+        """Removes everything that entered the cache after `mark`.
 
         Returns:
-            Whether all that stood before it is still there: the oldest turns may have left since.
+            Whether everything before it is still cached; the oldest turns may have been evicted.
         """
         state = self.predictor
-        # The cache holds consecutive positions, so the first of them tells how many have left.
+        # Cached positions are consecutive, so the first one tells how many were evicted.
         lost = (state.next_position - state.length) - (mark.next_position - mark.length)
         for cache in state.past:
             cache.truncate(max(0, mark.length - lost))

@@ -1,4 +1,4 @@
-"""Spectral features, the input of everything that listens."""
+"""Spectral features, the input of all speech encoders."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 SAMPLE_RATE = 24_000
 HOP_SAMPLES = 240  # 100 Hz
-FRAME_SAMPLES = 960  # 25 Hz: one token, one latent
+FRAME_SAMPLES = 960  # 25 Hz
 MELS_PER_FRAME = FRAME_SAMPLES // HOP_SAMPLES
 NUM_MELS = 80
 WINDOW_SAMPLES = 1024
@@ -16,15 +16,15 @@ NUM_NARROW = 48
 NUM_FEATURES = NUM_MELS + NUM_NARROW
 FLOOR = 1e-5
 
-# Log-mel values of speech lie between about -11.5 (the floor) and 2; models see them centred.
+# Log-mels of speech range from about -11.5 (the floor) to 2; models get them centred and scaled.
 _CENTRE, MEL_SCALE = -5.0, 3.0  # nats
 
 
 def in_16_bits(samples: Tensor) -> Tensor:
-    """Samples as a file or a microphone gives them, rounded to 16 bits.
+    """Rounds samples to 16 bits, as in files and from microphones.
 
-    It matters: what was resampled or synthesized has bands of perfect silence, which a model that
-    learnt from files has never met.
+    Resampled or synthesized audio has bands of digital silence, which models trained on files have
+    not seen.
     """
     return (samples * 32767).round().clamp(-32768, 32767) / 32767
 
@@ -32,8 +32,8 @@ def in_16_bits(samples: Tensor) -> Tensor:
 class LogMel(nn.Module):
     """Samples `[B, T]` at 24 kHz to centred log-mels `[B, 4 * ceil(T / 960), 80]` at 100 Hz.
 
-    Frame `j` is centred on sample `240 j + 120`, so it looks 392 samples (16 ms) ahead of its hop.
-    The end is padded with silence to a whole number of 40 ms frames.
+    Frame `j` is centred on sample `240 j + 120`: look-ahead is 392 samples (16 ms) beyond its hop.
+    The end is zero-padded to whole 40 ms frames.
     """
 
     window: Tensor
@@ -43,7 +43,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.register_buffer("window", torch.hann_window(WINDOW_SAMPLES), persistent=False)
         num_bins, half_rate = WINDOW_SAMPLES // 2 + 1, SAMPLE_RATE / 2
-        with torch.device("cpu"):  # they cannot be computed where a model without memory is made
+        with torch.device("cpu"):  # also when the model is built on the meta device
             filters = torchaudio.functional.melscale_fbanks(
                 num_bins, 0.0, half_rate, NUM_MELS, SAMPLE_RATE, "slaney", "slaney"
             )
@@ -55,10 +55,10 @@ class LogMel(nn.Module):
 
 
 class SpeechFeatures(nn.Module):
-    """Log-mels and a narrow band beside them, `[B, T]` to `[B, 4 * ceil(T / 960), 128]` at 100 Hz.
+    """Log-mels plus a narrow band, `[B, T]` to `[B, 4 * ceil(T / 960), 128]` at 100 Hz.
 
-    The mels cannot tell the harmonics of a low voice apart; the narrow band, 0 to 560 Hz in steps
-    of 12 Hz, can, so pitch is plain to see. It looks 904 samples (38 ms) ahead of its hop.
+    Mels do not resolve the harmonics of low voices; the narrow band (0 to 560 Hz in steps of 12 Hz)
+    does, which makes pitch explicit. Look-ahead is 904 samples (38 ms) beyond the hop.
     """
 
     window: Tensor
@@ -89,5 +89,5 @@ def _magnitudes(samples: Tensor, window: Tensor) -> Tensor:
 
 
 def num_frames(num_samples: int) -> int:
-    """How many 40 ms frames cover `num_samples` samples."""
+    """Number of 40 ms frames that cover `num_samples` samples."""
     return -(-num_samples // FRAME_SAMPLES)

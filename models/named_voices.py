@@ -1,4 +1,4 @@
-"""The bundled voices, and the synthetic voices that each was taught by."""
+"""The bundled voices, and the teacher voices they were trained on."""
 
 NAMED: dict[str, tuple[str, str]] = {
     "kokoro-af_heart": ("clara", "a woman, American, warm"),
@@ -14,4 +14,4 @@ NAMED: dict[str, tuple[str, str]] = {
     "kokoro-zm_yunxi": ("junwei", "a man, at home in Mandarin, young"),
     "kokoro-zm_yunyang": ("bolin", "a man, at home in Mandarin, steady"),
 }
-"""Voices of the synthetic corpus that have a name of their own: name and description."""
+"""Named voices of the synthetic corpus: name and description."""

@@ -1,4 +1,4 @@
-"""Speech-to-speech: the thinker writes an answer to what it heard, while a speaker says it."""
+"""Speech-to-speech: a thinker answers the user's speech in text, which a speaker streams."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,20 +24,18 @@ from models.predictors.thinker import (
 from models.speaker import Speaker
 from models.text import normalise
 
-MAX_THINKER_TURNS = 8  # that the thinker reads, the user's last one among them
+MAX_THINKER_TURNS = 8  # context of the thinker, the user's last turn included
 _SAMPLING = SamplingOptions(temperature=0.5, top_p=0.9)
 
 
 @dataclass
 class Thought:
-    """An answer while it is being written, an iterator over pieces of its text.
+    """An answer being generated; iterates over pieces of its text.
 
-    Nothing comes before the state allows speech to start; then each piece comes as it is written.
-
-    Attributes:
-        text: written so far.
-        states: of the state stream, one a step (`models.predictors.thinker.STATES`).
-        stopped: whether the answer ended by the state `stop`, not because it became too long.
+    Yields nothing until the state stream allows speech to start, then every piece at once.
+        text: the text so far.
+        states: the state stream, one per step (`models.predictors.thinker.STATES`).
+        stopped: whether it ended by the state `stop`, not at the length limit.
     """
 
     thinker: Thinker
@@ -68,10 +66,10 @@ class Thought:
 
 
 class Omni:
-    """A thinker with a speaker's ears. Serves many conversations at once; it keeps none.
+    """A thinker with a speaker's encoders. Serves many conversations; holds no state of them.
 
-    It can only talk about what it was trained on: the bundled one about the topics of the
-    synthetic conversations (`data/synthetic/lexicon.txt`).
+    It only knows the topics it was trained on: the bundled one those of the synthetic conversations
+    (`data/synthetic/lexicon.txt`).
     """
 
     def __init__(self, thinker: Thinker, speaker: Speaker) -> None:
@@ -80,19 +78,19 @@ class Omni:
 
     @classmethod
     def load(cls, speaker: Speaker, weights: Path | None = None) -> "Omni":
-        """The thinker of a folder, by default the bundled one.
+        """Loads the thinker of a folder, by default the bundled one.
 
         Raises:
-            MissingModelError: it is not there; the message says how to make it.
+            MissingModelError: it is missing; the message gives the command that makes it.
         """
         return cls(load_thinker(WEIGHTS if weights is None else Path(weights)), speaker)
 
     def exchange(self, who: int, text: str, samples: np.ndarray | None) -> Exchange:
-        """A turn as the thinker takes it: the user's as sound where there is any, the agent's own
-        as its words where they are known.
+        """A turn as thinker input: audio where there is any, but the agent's own turns as text if
+        known.
 
         Raises:
-            InputError: neither text nor sound, or samples that are not finite.
+            InputError: neither text nor audio, or samples that are not finite.
         """
         has_sound = samples is not None and len(samples) > 0
         words = normalise(text, None) and text
@@ -104,11 +102,11 @@ class Omni:
         return Exchange(who, tokens=self.thinker.backbone.encode(words))
 
     def think(self, turns: list[Exchange], seed: int | None = None) -> Thought:
-        """The answer to a conversation, of which the last turns are read.
+        """Answers a conversation, using its last turns.
 
         Args:
-            turns: of `exchange`, oldest first.
-            seed: the same seed and turns give the same answer; None draws one.
+            turns: output of `exchange`, oldest first.
+            seed: seeds the sampling; None draws one.
 
         Raises:
             InputError: the last turn is not the user's.
@@ -120,11 +118,11 @@ class Omni:
 
 
 def load_thinker(folder: Path) -> Thinker:
-    """The thinker in a folder of weights, with its backbone.
+    """Loads the thinker and its backbone from a folder of weights.
 
     Raises:
-        MissingModelError: it is not there.
-        InputError: its Hugging Face backbone is not where it was.
+        MissingModelError: it is missing.
+        InputError: its Hugging Face backbone has moved or is gone.
     """
     thinker = build_thinker(load_config(folder, Thinker.name, ThinkerConfig), folder)
     own = isinstance(thinker.backbone, WordBackbone)

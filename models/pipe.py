@@ -1,4 +1,4 @@
-"""A queue between two threads that can be closed from anywhere, at once."""
+"""A queue between two threads that can be closed at once from anywhere."""
 
 import threading
 from collections import deque
@@ -8,15 +8,15 @@ T = TypeVar("T")
 
 
 class ClosedError(Exception):
-    """The pipe was closed: there is nothing left to get."""
+    """The pipe was closed; nothing more can be got."""
 
 
 class UnwantedError(Exception):
-    """Work was called off before it was done."""
+    """Work was cancelled before it finished."""
 
 
 class Pipe(Generic[T]):
-    """Items in order from one thread to another."""
+    """Passes items in order from one thread to another."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
@@ -25,17 +25,17 @@ class Pipe(Generic[T]):
         self._ended = self._closed = False
 
     def put(self, item: T) -> None:
-        """Adds an item, unless nobody wants it any more."""
+        """Adds an item; does nothing once the pipe is closed."""
         with self._changed:
             if not self._closed:
                 self._items.append(item)
                 self._changed.notify_all()
 
     def get(self) -> T | None:
-        """Takes the next item; waits for it. None after the last.
+        """Waits for the next item and takes it; None after the last.
 
         Raises:
-            ClosedError: there is nothing to wait for any more.
+            ClosedError: the pipe was closed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._ended or bool(self._items))
@@ -46,13 +46,13 @@ class Pipe(Generic[T]):
             return self._items.popleft()
 
     def end(self) -> None:
-        """No more items will be put; those that wait can still be taken."""
+        """Marks the end; queued items can still be taken."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Drops what waits and wakes whoever waits. Never waits itself; may be called again."""
+        """Drops queued items and wakes waiting threads. Never blocks; may be called again."""
         with self._changed:
             self._closed = True
             self._items.clear()

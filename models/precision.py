@@ -1,4 +1,4 @@
-"""The precision of training: bf16 autocast where the hardware has bfloat16, else fp32."""
+"""Training precision: bf16 autocast where the hardware supports bfloat16, else fp32."""
 
 from typing import Literal, get_args
 
@@ -15,10 +15,10 @@ _choice: Choice = "auto"
 
 
 def choose(choice: Choice) -> None:
-    """Sets the precision of this process's training, as `torch.set_num_threads` sets its threads.
+    """Sets the training precision of this process, as `torch.set_num_threads` sets its threads.
 
     Raises:
-        InputError: it is none of `CHOICES`.
+        InputError: it is not one of `CHOICES`.
     """
     global _choice
     if choice not in CHOICES:
@@ -27,26 +27,26 @@ def choose(choice: Choice) -> None:
 
 
 def supports_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is computed in hardware on `device`, rather than emulated."""
+    """Whether `device` supports bfloat16 in hardware, not by emulation."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return has_bf16()
 
 
 def precision_on(device: torch.device) -> Precision:
-    """What training on `device` computes in: as chosen, or what suits the hardware."""
+    """Training precision on `device`: as chosen, or what suits the hardware."""
     if _choice != "auto":
         return _choice
     return "bf16" if supports_bf16(device) else "fp32"
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """The context in which training, and what prepares its data, runs its models."""
+    """The autocast context for training and its data preparation."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision_on(device) == "bf16")
 
 
 def describe(device: torch.device) -> str:
-    """The precision, and why."""
+    """The precision and the reason for it."""
     precision, native = precision_on(device), supports_bf16(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "this processor"
     if precision == "bf16":

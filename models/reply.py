@@ -1,4 +1,4 @@
-"""A reply while it is being spoken, as its listener sees it."""
+"""A reply being spoken, as its consumer sees it."""
 
 import weakref
 from collections.abc import Collection, Iterable, Iterator
@@ -21,16 +21,16 @@ from models.voice import Voice
 
 
 class SpeaksTurns(Speaks, Protocol):
-    """Who speaks a reply and keeps its dialogue."""
+    """Speaks replies and owns their dialogues."""
 
     def commit(self, dialogue: DialogueState, reply: "Reply", played_s: float | None) -> None: ...
 
 
 class Reply:
-    """An iterator over chunks of samples, float32 `[n]` at 24 kHz, whole frames but for the last.
+    """An iterator over chunks of samples, float32 `[n]` at 24 kHz; whole frames but for the last.
 
-    The speaker's engine runs it (`models.engine`) until everything was spoken, `cancel` is called,
-    or nobody holds the reply any more.
+    The engine (`models.engine`) runs it until it is complete, `cancel` is called, or the reply is
+    garbage-collected.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Reply:
         self._speaker, self._dialogue = speaker, dialogue
         self._given: list[np.ndarray] = []
         self.work = ReplyWork(speaker, dialogue, text, voice, options)
-        # Weakly: whoever writes the text may hold this reply, and the work holds the text.
+        # Weak: the text's producer may hold this reply, and the work holds the text.
         weakref.finalize(self, _call_off, weakref.ref(self.work))
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -59,23 +59,23 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """What is spoken, as far as it is known."""
+        """The text being spoken, as far as known."""
         return self.work.text
 
     @property
     def words(self) -> list[Word]:
-        """(word, start, end) in seconds from the first sample. A word is there before its sound
-        is; the end of the last one moves on while it is being spoken."""
+        """(word, start, end) in seconds from the first sample. A word is known before its audio is;
+        the end of the last one moves while it is being spoken."""
         return [(timed.word, timed.start, timed.end) for timed in self.work.words]
 
     @property
     def timed_words(self) -> list[TimedWord]:
-        """The same with the phones of each word."""
+        """The words with the times of their phones."""
         return list(self.work.words)
 
     @property
     def retries(self) -> int:
-        """Sentences that were begun again because their pointer stood still or ran away."""
+        """Number of sentences restarted because their pointer stalled or raced."""
         return self.work.retries
 
     @property
@@ -84,45 +84,44 @@ class Reply:
 
     @property
     def num_units(self) -> int:
-        """Phonemes and punctuation marks read so far: what the predictor takes in."""
+        """Phonemes and punctuation marks read so far, the predictor's text input."""
         return self.work.num_units
 
     @property
     def first_audio_ms(self) -> float | None:
-        """From the call of `speak` to the first chunk."""
+        """Time from the call of `speak` to the first chunk."""
         return self.work.slot.first_audio_ms
 
     @property
     def complete(self) -> bool:
-        """Whether everything was spoken."""
+        """Whether the whole text was spoken."""
         return self.work.slot.complete
 
     @property
     def duration_s(self) -> float:
-        """Seconds given so far."""
+        """Seconds of audio delivered so far."""
         return sum(len(chunk) for chunk in self._given) / SAMPLE_RATE
 
     @property
     def rtf(self) -> float | None:
-        """Seconds that the work took for a second of sound, once it is done."""
+        """Real-time factor: compute time per second of audio; None before the end."""
         busy_s = self.work.slot.busy_s
         return busy_s / self.duration_s if busy_s and self._given else None
 
     def samples(self) -> np.ndarray:
-        """What has been given so far, `[T]`."""
+        """The audio delivered so far, `[T]`."""
         return np.concatenate(self._given) if self._given else np.zeros(0, np.float32)
 
     def cancel(self) -> None:
-        """Stops the reply; the iteration ends. Never waits, and may be called from any thread and
-        more than once. Its slot is free at once, or after the step that it takes part in."""
+        """Stops the reply; iteration ends. Never blocks; may be called from any thread and
+        repeatedly. Its slot is free at once, or after the step it takes part in."""
         self.work.cancel()
 
     def commit(self, played_s: float | None = None) -> None:
-        """The turn enters the dialogue as it was heard.
+        """Adds the turn to the dialogue as far as it was heard.
 
         Args:
-            played_s: how much of it was played, in seconds; text and sound are cut there. None: all
-                that was given.
+            played_s: seconds played, where text and audio are cut; None: everything delivered.
         """
         known = self._dialogue.open_reply
         if known is None or known() is not self.work:
@@ -141,10 +140,10 @@ def _call_off(known: "weakref.ref[ReplyWork]") -> None:
 
 
 def speakable(text: str, delivery: Delivery, languages: Collection[str]) -> str:
-    """Valid text of a length and a script that can be spoken at once, with controls that can be
-    followed on top of `delivery`; raises InputError.
+    """Validates a text to speak in full: controls (with `delivery`), script, length; raises
+    InputError.
 
-    `languages` are those that the voices speak.
+    `languages` are those of the voices.
     """
     check_controls(text, delivery)
     plain = without_controls(text)

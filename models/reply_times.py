@@ -1,4 +1,4 @@
-"""When the words and phones of a reply sound, from where its pointer stood at each frame."""
+"""Word and phone times of a reply, from its pointer at each frame."""
 
 import bisect
 import math
@@ -16,7 +16,7 @@ Word = tuple[str, float, float]
 
 @dataclass(frozen=True)
 class TimedWord:
-    """A word with its time, and its phones with theirs, in seconds from the first sample."""
+    """A word and its phones with their times, in seconds from the first sample."""
 
     word: str
     start: float
@@ -24,13 +24,13 @@ class TimedWord:
     phones: tuple[Word, ...] = ()
 
     def public(self) -> dict[str, object]:
-        """The word as JSON has it."""
+        """The word as in JSON output."""
         phones = [{"phone": p, "start": start, "end": end} for p, start, end in self.phones]
         return {"word": self.word, "start": self.start, "end": self.end, "phones": phones}
 
 
 def shifted(word: TimedWord, by_s: float, tempo: float = 1.0) -> TimedWord:
-    """A word in sound that is played `tempo` times as fast and begins `by_s` later."""
+    """The word's times in audio played `tempo` times as fast and starting `by_s` later."""
 
     def at(seconds: float) -> float:
         return round(seconds / tempo + by_s, 3)
@@ -40,28 +40,28 @@ def shifted(word: TimedWord, by_s: float, tempo: float = 1.0) -> TimedWord:
 
 
 class FrameClock:
-    """How long frames sound that are played at different rates, with pauses between them."""
+    """Output times of frames played at different rates, with pauses in between."""
 
     def __init__(self) -> None:
-        self._passage = 0.0  # where the frames since the last pause begin
-        self._frames = 0.0  # how many output frames they are
+        self._passage = 0.0  # start of the frames since the last pause, s
+        self._frames = 0.0  # their number, in output frames
 
     @property
     def now(self) -> float:
-        """When the next frame begins, in seconds."""
+        """Start of the next frame in seconds."""
         return self._passage + self._frames * FRAME_S
 
     def add(self, deliveries: Sequence[Delivery]) -> None:
-        """Frames with these deliveries follow."""
+        """Appends frames with these deliveries."""
         self._frames += sum(1 / delivery.rate for delivery in deliveries)
 
     def pause(self, frames: int) -> None:
-        """A pause of so many frames follows; what was begun of an output frame is one."""
+        """Appends a pause of `frames`; a started output frame counts as whole."""
         self._passage += (math.ceil(self._frames - 1e-6) + frames) * FRAME_S
         self._frames = 0.0
 
     def starts(self, deliveries: Sequence[Delivery]) -> list[float]:
-        """When each of the frames that follow would begin, and when the last would end."""
+        """Start of each frame if these deliveries followed, and the end of the last."""
         times, at = [self.now], self._frames
         for delivery in deliveries:
             at += 1 / delivery.rate
@@ -70,12 +70,12 @@ class FrameClock:
 
 
 def timed_words(units: Units, pointer: Sequence[int], starts: Sequence[float]) -> list[TimedWord]:
-    """The words that the pointer has reached.
+    """The words that the pointer has reached, with times.
 
     Args:
-        units: of the sentence.
-        pointer: where it stood at each frame, and where it stands now, if that is later.
-        starts: when each frame begins; the end of the last one too.
+        units: units of the sentence.
+        pointer: its position at each frame, then optionally its current one.
+        starts: start of each frame, and the end of the last.
     """
     words = []
     for word, first, end in units.words:
@@ -93,7 +93,8 @@ def timed_words(units: Units, pointer: Sequence[int], starts: Sequence[float]) -
 def _time(
     first: int, end: int, pointer: Sequence[int], starts: Sequence[float]
 ) -> tuple[float, float]:
-    """When units are spoken. The pointer only rises; what it leaps over has no time of its own."""
+    """Start and end of units `first` to `end`; units that the pointer skipped have zero
+    duration."""
     start, stop = (bisect.bisect_left(pointer, unit) for unit in (first, end))
     last = len(starts) - 1
     return round(starts[min(start, last)], 3), round(starts[min(stop, last)], 3)

@@ -1,4 +1,4 @@
-"""How a reply is spoken."""
+"""Options of a reply."""
 
 from dataclasses import dataclass, replace
 
@@ -11,18 +11,18 @@ from models.vocoder.lookahead import TEMPERATURE
 
 @dataclass(frozen=True)
 class SpeakOptions:
-    """How to speak.
+    """How to speak a reply.
 
     Attributes:
-        seed: the same seed, dialogue and text give the same speech; None draws one.
+        seed: equal seed, dialogue and text give equal speech; None draws one.
         temperature, top_k, top_p, typical_p, duration_spread, flow_steps, guidance: see
             `SamplingOptions`.
-        pitch, rate, energy: factors on what the dialogue asks for.
-        latent_temperature: of the noise of latents.
+        pitch, rate, energy: factors on the prosody that the model chooses.
+        latent_temperature: temperature of the latents' noise.
         plan: see `Delivery`.
-        lexicon: how words are said, before the speaker's own.
-        streamed: whether somebody listens while it is being made. If not, it is decoded in long
-            chunks, when there is time.
+        lexicon: pronunciations; takes precedence over the speaker's own.
+        streamed: whether a listener plays it as it is generated; otherwise it is decoded in long
+            chunks, at low priority.
     """
 
     seed: int | None = None
@@ -67,10 +67,10 @@ class SpeakOptions:
         return Delivery(self.pitch, self.rate, self.energy, self.plan)
 
     def delivered(self, delivery: Delivery) -> "SpeakOptions":
-        """These options with a delivery on top of theirs.
+        """These options with a delivery applied on top.
 
         Raises:
-            InputError: both together are out of range.
+            InputError: the combination is out of range.
         """
         whole = self.delivery @ delivery
         factors = {"pitch": whole.pitch, "rate": whole.rate, "energy": whole.energy}

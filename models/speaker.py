@@ -233,7 +233,7 @@ class Speaker:
             InputError: the samples are not finite, or not one channel.
         """
         checked = checked_samples(samples[-MAX_HEARD_SECONDS * SAMPLE_RATE :])
-        return self.tokenizer.hear(self.encoder.tensor(checked))[0]
+        return self.tokenizer.continuous_features(self.encoder.tensor(checked))[0]
 
     def reconstruct(self, samples: np.ndarray) -> np.ndarray:
         """Samples `[T]` through posterior and decoder, `[T]`."""

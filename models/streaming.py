@@ -1,9 +1,8 @@
-"""Causal building blocks whose streaming and offline paths are the same code.
+"""Causal building blocks with one code path for streaming and offline use.
 
-A module's `forward(x, state=None)` works offline when `state` is None: the past is silence. With a
-state, which `init_state` makes, it continues where the last call ended and updates the state in
-place, so that the outputs of successive chunks, joined, equal the output for the whole.
-Sequences are `[B, T, C]`.
+`forward(x, state=None)` is offline without a state: the past is zero. Given a state of
+`init_state`, it continues from the last call and updates the state in place; concatenated outputs
+of successive chunks equal the output for the whole. Sequences are `[B, T, C]`.
 """
 
 from collections.abc import Iterable
@@ -20,24 +19,27 @@ from kernels.packed_linear import PackedLinear
 
 @dataclass
 class ConvState:
-    """The inputs that a causal convolution still needs, `[B, pad, C]`, and of a block with a
-    condition the scale and shift that it says, each `[B, C]`: a stream has one condition from
-    beginning to end."""
+    """State of a causal convolution.
+
+    Attributes:
+        past: the last inputs, `[B, pad, C]`.
+        modulation: scale and shift `[B, C]` of a conditioned block; constant within a stream.
+    """
 
     past: Tensor
     modulation: tuple[Tensor, Tensor] | None = None
 
     def join(self, x: Tensor) -> Tensor:
-        """What is kept and `x` `[B, T, C]` as one, `[B, pad + T, C]`; its end is kept from now."""
+        """Prepends the past to `x` `[B, T, C]`, giving `[B, pad + T, C]`, and keeps its end."""
         joined = torch.cat([self.past, x], dim=1)
         self.past = joined[:, x.shape[1] :]
         return joined
 
 
 class CausalConv1d(nn.Module):
-    """A convolution over time that sees its own frame and the past.
+    """A convolution over the current and past frames, `[B, T, C_in]` to `[B, T, C_out]`.
 
-    `[B, T, C_in]` to `[B, T, C_out]`; no delay, no look-ahead.
+    No delay, no look-ahead.
     """
 
     def __init__(self, in_dim: int, out_dim: int, kernel: int, groups: int = 1) -> None:
@@ -53,16 +55,16 @@ class CausalConv1d(nn.Module):
         return self.conv(self.with_past(x, state).transpose(1, 2)).transpose(1, 2)
 
     def with_past(self, x: Tensor, state: ConvState | None) -> Tensor:
-        """`x` `[B, T, C]` with what came before it in front, `[B, pad + T, C]`."""
+        """Prepends the past to `x` `[B, T, C]`, giving `[B, pad + T, C]`."""
         return F.pad(x, (0, 0, self.pad, 0)) if state is None else state.join(x)
 
 
 class ConvNeXtBlock(nn.Module):
-    """Depthwise causal convolution, then a pointwise network, with a residual.
+    """A residual block: causal depthwise convolution and pointwise network.
 
-    After "A ConvNet for the 2020s" (arXiv 2201.03545, section 2) in the one-dimensional form of
-    Vocos (arXiv 2306.00814, section 3.2). With `condition_dim`, the normalised input is scaled and
-    shifted by the condition `[B, condition_dim]`.
+    "A ConvNet for the 2020s" (arXiv 2201.03545, section 2) in the 1-D form of Vocos (arXiv
+    2306.00814, section 3.2). With `condition_dim`, adaptive layer norm by the condition `[B,
+    condition_dim]`.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class ConvNeXtBlock(nn.Module):
     def _modulation(
         self, state: ConvState | None, condition: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Scale and shift of what is normalised, each `[B or 1, dim]`."""
+        """Scale and shift after normalisation, each `[B or 1, dim]`."""
         if self.modulate is None:
             return self.norm.weight[None], self.norm.bias[None]
         assert condition is not None, "this block was built with a condition"
@@ -113,7 +115,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 class ConvNeXtStack(nn.Module):
-    """`depth` blocks in a row; its state is the list of theirs."""
+    """`depth` blocks in sequence; the state is a list of the blocks' states."""
 
     def __init__(
         self, dim: int, depth: int, kernel: int = 7, expansion: int = 3, condition_dim: int = 0
@@ -138,10 +140,10 @@ class ConvNeXtStack(nn.Module):
 
 
 class Downsample(nn.Module):
-    """A stride-2 convolution `[B, T, C_in]` to `[B, ceil(T / 2), C_out]`.
+    """A stride-2 convolution, `[B, T, C_in]` to `[B, ceil(T / 2), C_out]`.
 
-    It sees one frame before the pair that it joins and nothing after it. Offline only: analysis
-    runs on whole turns.
+    Each output sees its pair of inputs and the two before it. Offline only: encoders run on whole
+    turns.
     """
 
     def __init__(self, in_dim: int, out_dim: int) -> None:

@@ -1,4 +1,4 @@
-"""The transformer that tokenizer and predictors are made of."""
+"""The transformer used by tokenizer, predictors and thinker."""
 
 import functools
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ Rotation = tuple[Tensor, Tensor]
 
 
 def rotation(positions: Tensor, width: int) -> Rotation:
-    """Cosines and sines of rotary positions (arXiv 2104.09864, section 3.2.2) for heads of `width`.
+    """Cosines and sines of rotary position embeddings (arXiv 2104.09864, section 3.2.2).
 
-    `positions` is `[T]` or `[B, T]`; they broadcast over `[B, H, T, width / 2]`.
+    `positions` is `[T]` or `[B, T]`; the result broadcasts over `[B, H, T, width / 2]`.
     """
     angles = positions[..., None].float() * _frequencies(width // 2, positions.device)
     if angles.dim() == 3:
@@ -34,7 +34,7 @@ def _frequencies(count: int, device: torch.device) -> Tensor:
 
 
 def rotate(x: Tensor, by: Rotation) -> Tensor:
-    """Heads `x` `[..., B, H, T, D]`, turned."""
+    """Applies a rotation to heads `x` `[..., B, H, T, D]`."""
     cos, sin = by[0].to(x.dtype), by[1].to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
@@ -42,23 +42,24 @@ def rotate(x: Tensor, by: Rotation) -> Tensor:
 
 @dataclass
 class KeyValues:
-    """Keys `[B, H, D, capacity]` and values `[B, H, capacity, D]` of the `length` positions that
-    went before, in buffers that double when full. Keys lie as a product with queries reads them."""
+    """KV cache of one layer: keys `[B, H, D, capacity]`, values `[B, H, capacity, D]`, of which
+    `length` are used. Buffers double when full. Keys are stored transposed for the score
+    product."""
 
     keys: Tensor
     values: Tensor
     length: int = 0
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of new positions `[B, H, T, D]` enter; all there are, `[B, H, D, length]` and `[B,
-        H, length, D]`."""
+        """Appends positions `[B, H, T, D]`; returns all keys `[B, H, D, length]` and values `[B, H,
+        length, D]`."""
         start, end = self.length, self.extend(keys.shape[2])
         self.keys[..., start:end] = keys.transpose(-1, -2)
         self.values[:, :, start:end] = values
         return self.keys[..., :end], self.values[:, :, :end]
 
     def extend(self, count: int) -> int:
-        """Makes room for `count` positions, which are then to be written; the new length."""
+        """Reserves `count` positions for the caller to write; returns the new length."""
         self.length += count
         capacity = self.values.shape[2]
         if self.length > capacity:
@@ -68,11 +69,11 @@ class KeyValues:
         return self.length
 
     def truncate(self, length: int) -> None:
-        """Forgets everything from position `length` on."""
+        """Drops all positions from `length` on."""
         self.length = min(self.length, length)
 
     def drop(self, start: int, end: int) -> None:
-        """Forgets positions `start` to `end` in the middle."""
+        """Drops positions `start` to `end` and closes the gap."""
         kept = self.length - end
         self.keys[..., start : start + kept] = self.keys[..., end : self.length].clone()
         self.values[:, :, start : start + kept] = self.values[:, :, end : self.length].clone()
@@ -92,46 +93,47 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim, bias=False)
 
     def forward(
-        self, x: Tensor, turn: Rotation, mask: Tensor | None, past: KeyValues | None = None
+        self, x: Tensor, rotary: Rotation, mask: Tensor | None, past: KeyValues | None = None
     ) -> Tensor:
         batch, length, dim = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        q, k = rotate(qkv[:2], turn)  # both at once: a step is made of many small operations
+        q, k = rotate(qkv[:2], rotary)  # both at once, to launch fewer int8 operations
         v = qkv[2]
         if past is not None:
-            # As exact as the products before it.
+            # In the precision of the weights.
             kind = self.qkv.weight.dtype
-            h = continued(q, *(each.to(kind) for each in past.append(k, v)))
+            h = causal_attention(q, *(each.to(kind) for each in past.append(k, v)))
         else:
             h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
         return self.out(h.transpose(1, 2).reshape(batch, length, dim))
 
-    def step(self, x: Tensor, turn: Rotation, pasts: list[KeyValues]) -> Tensor:
-        """One new position of each of B sequences, `[B, dim]`; their caches have room for it."""
+    def step(self, x: Tensor, rotary: Rotation, pasts: list[KeyValues]) -> Tensor:
+        """Attention of one new position of each of B sequences, `[B, dim]`; caches are extended
+        already."""
         qkv = self.qkv(x).view(len(x), 3, self.num_heads, 1, -1)
         q, k = rotate(
-            qkv[:, :2], (turn[0][:, None, None, None], turn[1][:, None, None, None])
+            qkv[:, :2], (rotary[0][:, None, None, None], rotary[1][:, None, None, None])
         ).unbind(1)
         kind = self.qkv.weight.dtype
-        heard = []
+        outputs = []
         for index, past in enumerate(pasts):
             end = past.length
             past.keys[0, ..., end - 1] = k[index, :, 0]
             past.values[0, :, end - 1] = qkv[index, 2, :, 0]
             seen = past.keys[..., :end].to(kind), past.values[:, :, :end].to(kind)
-            heard.append(continued(q[index : index + 1], *seen))
-        return self.out(torch.cat(heard).flatten(1))
+            outputs.append(causal_attention(q[index : index + 1], *seen))
+        return self.out(torch.cat(outputs).flatten(1))
 
 
-def continued(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """What the last T of N positions hear `[B, H, T, D]`, each of itself and all before it.
+def causal_attention(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Causal attention of the last T of N positions, `[B, H, T, D]`.
 
-    A mask over a long past costs more than the products, and only the new positions need one.
+    Masking the whole past would cost more than the products; only the new positions need a mask.
 
     Args:
         q: queries of the last positions, `[B, H, T, D]`.
-        keys: of all, `[B, H, D, N]`.
-        values: of all, `[B, H, N, D]`, of the keys' type, in which products are made.
+        keys: all keys, `[B, H, D, N]`.
+        values: all values, `[B, H, N, D]`, in the dtype of the keys, which the products use.
     """
     length, width = q.shape[2:]
     scores = (q * width**-0.5).to(keys.dtype) @ keys
@@ -145,7 +147,7 @@ def continued(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 class TransformerBlock(nn.Module):
     """Pre-norm attention and a gated feed-forward network (SwiGLU, arXiv 2002.05202).
 
-    With weights of 8 bits one new position is one operation (`kernels/decode_step`).
+    With int8 weights, a decode step is one fused operation (`kernels/decode_step`).
     """
 
     def __init__(self, dim: int, num_heads: int, ffn_dim: int) -> None:
@@ -158,40 +160,40 @@ class TransformerBlock(nn.Module):
         self._step_weights: BlockWeights | None = None
 
     def forward(
-        self, x: Tensor, turn: Rotation, mask: Tensor | None, past: KeyValues | None = None
+        self, x: Tensor, rotary: Rotation, mask: Tensor | None, past: KeyValues | None = None
     ) -> Tensor:
-        weights = None if past is None or x.shape[:2] != (1, 1) else self.small_weights()
+        weights = None if past is None or x.shape[:2] != (1, 1) else self.int8_weights()
         if past is not None and weights is not None:
             place = past.extend(1) - 1
-            by = (turn[0][0], turn[1][0])
+            by = (rotary[0][0], rotary[1][0])
             made = decode_step(x[0, 0], weights, by, past.keys[0], past.values[0], place)
             return made[None, None]
-        x = x + self.attention(self.attention_norm(x), turn, mask, past)
+        x = x + self.attention(self.attention_norm(x), rotary, mask, past)
         gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)
 
-    def step(self, x: Tensor, turn: Rotation, pasts: list[KeyValues]) -> Tensor:
-        """One new position of each of B sequences, `[B, dim]` to `[B, dim]`; `turn` is `[B, D /
-        2]`, `pasts` a sequence's cache each, which it extends."""
+    def step(self, x: Tensor, rotary: Rotation, pasts: list[KeyValues]) -> Tensor:
+        """A decode step of B sequences, `[B, dim]` to `[B, dim]`; `rotary` is `[B, D / 2]`, `pasts`
+        holds a cache per sequence, extended in place."""
         if len(pasts) == 1:
-            return self(x[None], turn, None, pasts[0])[0]
-        weights = self.small_weights()
+            return self(x[None], rotary, None, pasts[0])[0]
+        weights = self.int8_weights()
         places = [past.extend(1) - 1 for past in pasts]
         if weights is not None:
             keys, values = [past.keys[0] for past in pasts], [past.values[0] for past in pasts]
-            return decode_steps(x, weights, turn, keys, values, places)
-        x = x + self.attention.step(self.attention_norm(x), turn, pasts)
+            return decode_steps(x, weights, rotary, keys, values, places)
+        x = x + self.attention.step(self.attention_norm(x), rotary, pasts)
         gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)
 
-    def small_weights(self) -> BlockWeights | None:
-        """The block's weights where all of them have 8 bits, gathered once."""
+    def int8_weights(self) -> BlockWeights | None:
+        """The block's int8 weights, gathered once; None unless all its weights are int8."""
         if self._step_weights is None:
             linears = (self.attention.qkv, self.attention.out, self.gate_up, self.down)
-            small = [linear for linear in linears if isinstance(linear, Int8Linear)]
-            if len(small) < len(linears):
+            int8 = [linear for linear in linears if isinstance(linear, Int8Linear)]
+            if len(int8) < len(linears):
                 return None
-            qkv, out, gate_up, down = ((linear.whole, linear.scale) for linear in small)
+            qkv, out, gate_up, down = ((linear.weight_int8, linear.scale) for linear in int8)
             first, second = (each.weight.detach() for each in (self.attention_norm, self.ffn_norm))
             self._step_weights = BlockWeights(first, *qkv, *out, second, *gate_up, *down)
         return self._step_weights
@@ -200,8 +202,8 @@ class TransformerBlock(nn.Module):
 class Transformer(nn.Module):
     """A stack of blocks and a final norm, `[B, T, dim]` to `[B, T, dim]`.
 
-    Offline, `mask` `[B or 1, 1, T, T]` says what may be seen (True: seen; None: causal). With a
-    `past`, one cache a block, there is none: each new position sees itself and all before it.
+    Without `past`, `mask` `[B or 1, 1, T, T]` is True where attention is allowed (None: causal).
+    With `past`, a KV cache per block, attention is causal and `mask` is ignored.
     """
 
     def __init__(self, dim: int, depth: int, num_heads: int, ffn_dim: int) -> None:
@@ -218,15 +220,14 @@ class Transformer(nn.Module):
     def init_state(
         self, batch: int, device: torch.device | str, dtype: torch.dtype, capacity: int = 512
     ) -> list[KeyValues]:
-        """Empty caches; of a model with weights of 8 bits in bfloat16, whatever `dtype` is: a step
-        takes as long as reading them."""
+        """Empty KV caches; in bfloat16 for int8 models whatever `dtype` is, since reading them
+        bounds the time of a step."""
         width = self.dim // self.num_heads
-        if cast(TransformerBlock, self.blocks[0]).small_weights() is not None:
+        if cast(TransformerBlock, self.blocks[0]).int8_weights() is not None:
             dtype = torch.bfloat16
 
         def room(*shape: int) -> Tensor:
-            # Written to now: a dialogue that was begun takes no more memory as it grows, so that a
-            # server's memory does not creep up over its first minutes.
+            # Touched now, so that a server's memory does not grow over its first minutes.
             return torch.empty(batch, self.num_heads, *shape, device=device, dtype=dtype).zero_()
 
         return [KeyValues(room(width, capacity), room(capacity, width)) for _ in self.blocks]
@@ -238,23 +239,23 @@ class Transformer(nn.Module):
         mask: Tensor | None,
         past: list[KeyValues] | None = None,
     ) -> Tensor:
-        turn = rotation(positions, self.dim // self.num_heads)
+        rotary = rotation(positions, self.dim // self.num_heads)
         for index, block in enumerate(self.blocks):
-            x = block(x, turn, mask, None if past is None else past[index])
+            x = block(x, rotary, mask, None if past is None else past[index])
         return self.norm(x)
 
     def step(self, x: Tensor, positions: Tensor, pasts: list[list[KeyValues]]) -> Tensor:
-        """One new position of each of B sequences, `[B, dim]` to `[B, dim]`.
+        """A decode step of B sequences, `[B, dim]` to `[B, dim]`.
 
         Args:
             x: inputs `[B, dim]`.
-            positions: of the new positions, `[B]`.
-            pasts: for each sequence one cache a block, which are extended.
+            positions: position of each, `[B]`.
+            pasts: a KV cache per block for each sequence, extended in place.
         """
-        turn = rotation(positions, self.dim // self.num_heads)
+        rotary = rotation(positions, self.dim // self.num_heads)
         for index, block in enumerate(self.blocks):
             assert isinstance(block, TransformerBlock)
-            x = block.step(x, turn, [past[index] for past in pasts])
+            x = block.step(x, rotary, [past[index] for past in pasts])
         return self.norm(x)
 
 

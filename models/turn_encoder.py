@@ -1,4 +1,4 @@
-"""Turns that were heard or read, as predictors take them: codes, latents, styles, segments."""
+"""Encodes past turns for the predictors: codes, latents, style vectors, segments."""
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from models.vocoder.style import StyleEncoder
 
 
 class TurnEncoder:
-    """The models that analyse speech, 24 kHz mono, on one device."""
+    """The speech encoders, 24 kHz mono, on one device."""
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class TurnEncoder:
         self._turns = TurnBuilder(tokenizer)
 
     def last_segments(self, model: DialogueModel, turn: HeardTurn) -> list[Segment]:
-        """A turn as the predictor `model` reads it, or the end of it that fits the window."""
+        """Segments of a turn for the predictor `model`, or of the end that fits its window."""
         most = model.config.max_positions
-        # A character is about a position.
+        # A character takes about one position.
         text = last_words(normalise(turn.text, read_as(model.config.languages)), most)
         return last_segments(self.segments_of(model, turn.who, text, turn.samples), most)
 
@@ -49,8 +49,8 @@ class TurnEncoder:
     def segments_of(
         self, model: DialogueModel, who: int, text: str, sound: np.ndarray | None
     ) -> list[Segment]:
-        """A turn as the predictor `model` reads it; `text` is normalised, `sound` `[T]` at most
-        30 s long."""
+        """Segments of a turn for the predictor `model`; `text` is normalised, `sound` `[T]` at most
+        30 s."""
         units = units_of_text(text, read_as(model.config.languages))
         if sound is None:
             nobody = torch.zeros(self.style.config.style_dim)
@@ -63,7 +63,7 @@ class TurnEncoder:
         return self._turns.build(turn, model)
 
     def _frames_of(self, model: DialogueModel, sound: np.ndarray, codes: SemanticCodes) -> Frames:
-        """Sound as `model` has it."""
+        """Encodes audio as frames of `model`'s kind."""
         if model.frames == "semantic":
             return codes
         latents = self.posterior.encode(self.tensor(sound))[0]
@@ -73,19 +73,19 @@ class TurnEncoder:
         return AcousticCodes(self.acoustic_decoder.acoustic.encode(latents, 1)[:, 0].cpu())
 
     def style_of(self, samples: np.ndarray) -> Tensor:
-        """The style `[style_dim]` of samples `[T]`."""
+        """Style vector `[style_dim]` of samples `[T]`."""
         return self.style.encode(self.tensor(samples))[0].clone()
 
     def tensor(self, samples: np.ndarray) -> Tensor:
-        """Samples `[T]` as the models hear them, `[1, T]`, rounded to 16 bits."""
+        """Samples `[T]` as model input `[1, T]`, rounded to 16 bits."""
         return in_16_bits(torch.from_numpy(samples))[None].to(self.device)
 
 
 def checked_samples(samples: np.ndarray) -> np.ndarray:
-    """Samples `[T]` as contiguous float32.
+    """Validates samples `[T]`; returns contiguous float32.
 
     Raises:
-        InputError: they are not finite, or not one channel.
+        InputError: samples are not finite or not one channel.
     """
     array = np.ascontiguousarray(samples, dtype=np.float32)
     if array.ndim != 1:

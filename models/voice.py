@@ -1,4 +1,4 @@
-"""A voice: a name, a style vector, and something that it has said."""
+"""A voice: a name, a style vector, and optionally a prompt."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from models.checkpoint import train_command, write_tensors
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What a voice has said: `text`, empty if it is not known, and samples `[T]` at 24 kHz."""
+    """A voice's prompt: `text`, empty if unknown, and samples `[T]` at 24 kHz."""
 
     text: str
     samples: np.ndarray
@@ -23,9 +23,8 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Voice:
-    """`style` is `[style_dim]`, as the style encoder hears the voice. A cloned one has a `prompt`,
-    which leads the dialogue of a predictor that is prompted; `consent` says who allowed its use,
-    where it is kept."""
+    """A voice; `style` is its style vector `[style_dim]`. A cloned voice has a `prompt`, which
+    prompted predictors put before the dialogue, and a stored one `consent`: who allowed its use."""
 
     name: str
     description: str
@@ -35,10 +34,10 @@ class Voice:
 
 
 def load_voices(folder: Path) -> dict[str, Voice]:
-    """The bundled voices, by name.
+    """Loads the bundled voices by name.
 
     Raises:
-        MissingModelError: there are none in `folder`.
+        MissingModelError: `folder` has none.
     """
     tensors, names = folder / "voices.safetensors", folder / "voices.json"
     if not tensors.is_file() or not names.is_file():
@@ -51,7 +50,7 @@ def load_voices(folder: Path) -> dict[str, Voice]:
 
 
 def save_voices(folder: Path, voices: dict[str, Voice]) -> None:
-    """Writes the bundled voices."""
+    """Saves the bundled voices."""
     styles = {name: voice.style.half().contiguous() for name, voice in voices.items()}
     write_tensors(folder / "voices.safetensors", styles)
     text = json.dumps({n: voice.description for n, voice in voices.items()}, indent=2) + "\n"

@@ -31,7 +31,7 @@ def main() -> None:
         return F.linear(x.to(small[index].weight.dtype), small[index].weight).float()
 
     def in_8_bits(index: int, x: Tensor) -> Tensor:
-        return int8_linear(x, small[index].whole, small[index].scale, None)
+        return int8_linear(x, small[index].weight_int8, small[index].scale, None)
 
     for rows in (1, 2, 4, 8, 16, 64):
         inputs = [torch.randn(rows, k) for _, k in _SHAPES]

@@ -72,7 +72,7 @@ class Int8Linear(nn.Module):
     Inputs `[..., K]`, outputs `[..., N]`, float32.
     """
 
-    whole: Tensor
+    weight_int8: Tensor
     scale: Tensor
     weight: Tensor
     bias: Tensor | None
@@ -80,7 +80,7 @@ class Int8Linear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         whole, scale = quantise(linear.weight.detach())
-        self.register_buffer("whole", whole)
+        self.register_buffer("weight_int8", whole)
         self.register_buffer("scale", scale)
         wide = torch.bfloat16 if has_bf16() else torch.float32
         self.register_buffer("weight", (whole.float() * scale[:, None]).to(wide))
@@ -92,7 +92,7 @@ class Int8Linear(nn.Module):
         if len(rows) > FEW_ROWS:
             made = self._product_of_many(rows)
         else:
-            made = int8_linear(rows, self.whole, self.scale, self.bias)
+            made = int8_linear(rows, self.weight_int8, self.scale, self.bias)
         return made.view(*x.shape[:-1], -1)
 
     def _product_of_many(self, rows: Tensor) -> Tensor:
@@ -117,5 +117,7 @@ def num_parameters(model: nn.Module) -> int:
     count = sum(parameter.numel() for parameter in model.parameters())
     for module in model.modules():
         if isinstance(module, Int8Linear):
-            count += module.whole.numel() + (0 if module.bias is None else module.bias.numel())
+            count += module.weight_int8.numel() + (
+                0 if module.bias is None else module.bias.numel()
+            )
     return count

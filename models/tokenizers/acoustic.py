@@ -1,4 +1,4 @@
-"""The acoustic tokenizer: latents as residual codes."""
+"""The acoustic tokenizer: residual vector quantisation of latents."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,11 @@ class AcousticConfig:
 
 
 class AcousticTokenizer(nn.Module):
-    """Residual vector quantisation of latents `z`, 25 Hz, frame by frame.
+    """Residual vector quantisation of latents `z`, frame by frame, 25 Hz.
 
-    Each level's code names the vector nearest to what the levels before it have left (SoundStream,
-    arXiv 2107.03312, section III.C). Distances are measured in units of the posterior's own
-    uncertainty (`scale`): what the decoder has learnt not to hear is not spent codes on. Any first
-    levels decode alone.
+    Each level quantises the residual of the levels before it (SoundStream, arXiv 2107.03312,
+    section III.C). Distances are in units of the posterior's deviation (`scale`), so that no codes
+    are spent on differences the decoder ignores. Any prefix of levels can be decoded.
     """
 
     scale: Tensor
@@ -57,16 +56,15 @@ class AcousticTokenizer(nn.Module):
 
 
 def load_acoustic(folder: Path) -> AcousticTokenizer:
-    """The fitted acoustic tokenizer.
+    """Loads the fitted acoustic tokenizer.
 
     Raises:
-        MissingModelError: it is not in `folder`.
+        MissingModelError: it is missing from `folder`.
     """
     return load_model(folder, "acoustic", AcousticTokenizer, AcousticConfig)
 
 
 def nearest(points: Tensor, codebook: Tensor) -> Tensor:
-    """The index `[...]` of the vector in `codebook` `[K, D]` nearest to each of `points`
-    `[..., D]`."""
-    # The points' own norms are the same for every vector.
+    """Indices `[...]` of the nearest vectors in `codebook` `[K, D]` to `points` `[..., D]`."""
+    # The points' own norms do not affect the argmin.
     return (codebook.square().sum(-1) - 2 * points @ codebook.T).argmin(-1)

@@ -1,4 +1,4 @@
-"""Finite scalar quantisation: codes without a codebook to collapse."""
+"""Finite scalar quantisation: no codebook that could collapse."""
 
 import copy
 import math
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 
 class FSQ(nn.Module):
-    """Rounds each of a few bounded numbers to one of `levels[i]` values.
+    """Rounds each dimension of a bounded vector to one of `levels[i]` values.
 
     "Finite Scalar Quantization: VQ-VAE Made Simple" (arXiv 2309.15505, section 3). `forward` takes
-    `[..., D]` and returns the quantised values, in -1 to 1 with a straight-through gradient, and
-    the codes `[...]` in 0 to `prod(levels) - 1`.
+    `[..., D]` and returns quantised values in -1 to 1, with a straight-through gradient, and codes
+    `[...]` in 0 to `prod(levels) - 1`.
     """
 
     levels: Tensor
@@ -27,7 +27,7 @@ class FSQ(nn.Module):
         self.register_buffer("basis", basis, persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        # Every level is an equal share of the range of a tanh, also for even numbers of levels.
+        # Each level covers an equal share of the tanh's range, for even numbers of levels too.
         unit = (torch.tanh(x.float()) + 1) / 2
         index = (unit * self.levels).floor().clamp_min(0).minimum(self.levels - 1)
         hard = self.to_values(index)
@@ -35,7 +35,7 @@ class FSQ(nn.Module):
         return soft + (hard - soft).detach(), (index.long() * self.basis).sum(-1)
 
     def to_values(self, index: Tensor) -> Tensor:
-        """Level indices `[..., D]` to the middles of the levels, in -1 to 1."""
+        """Level indices `[..., D]` to level centres, in -1 to 1."""
         return (2 * index + 1) / self.levels - 1
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -45,10 +45,11 @@ class FSQ(nn.Module):
 
 
 class CodeEmbedding(nn.Module):
-    """A vector for each code, the sum of one of its own and one for each of its levels.
+    """Embeds codes `[...]` as `[..., dim]`: the sum of an embedding per code and one per level
+    value.
 
-    Codes that share levels share what is learnt of them. `num_extra` codes beyond the quantiser's
-    (a beginning, say) have only vectors of their own. Codes `[...]` to `[..., dim]`.
+    Codes that share level values share statistics. `num_extra` additional codes (such as
+    begin-of-speech) have only their own embedding.
     """
 
     digits: Tensor
@@ -70,7 +71,7 @@ class CodeEmbedding(nn.Module):
 
 
 class CodeHead(nn.Module):
-    """Hidden states `[..., dim]` to logits `[..., num_codes]`, built as `CodeEmbedding`."""
+    """Hidden states `[..., dim]` to logits `[..., num_codes]`, factorised like `CodeEmbedding`."""
 
     digits: Tensor
 
@@ -84,7 +85,7 @@ class CodeHead(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         logits = self.own(hidden)
         total = torch.zeros((), dtype=logits.dtype, device=logits.device)
-        # The first level counts fastest, so it is the last axis.
+        # The first level varies fastest, so it is the last axis.
         for index, part in enumerate(self.shared(hidden).split(list(self.levels), dim=-1)):
             shape = [1] * len(self.levels)
             shape[len(self.levels) - 1 - index] = self.levels[index]

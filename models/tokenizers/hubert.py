@@ -1,4 +1,4 @@
-"""HuBERT's features (arXiv 2106.07447), for whoever has its weights on this machine."""
+"""HuBERT features (arXiv 2106.07447), from weights on this machine."""
 
 import json
 from pathlib import Path
@@ -13,9 +13,9 @@ from data.errors import InputError, MissingModelError
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
 
 HUBERT_HZ = 16_000
-_FRAMES = 2  # of HuBERT to one of ours
+_FRAMES = 2  # HuBERT frames per frame
 _HOP = FRAME_SAMPLES * HUBERT_HZ // SAMPLE_RATE // _FRAMES
-_WINDOW = 400  # samples that one of its frames hears at its entrance
+_WINDOW = 400  # receptive field of a frame's convolutions, in samples
 _NEEDED = (
     "HuBERT needs the transformers package; "
     "install it with: .venv/bin/pip install 'transformers>=5.24'"
@@ -23,15 +23,15 @@ _NEEDED = (
 
 
 class Hubert(nn.Module):
-    """The last layer of a HuBERT, at 25 Hz: the mean of each two frames.
+    """The last hidden layer of a HuBERT at 25 Hz: the mean of each pair of frames.
 
     Args:
-        folder: as `transformers` saves a `HubertModel`: `config.json`, weights as safetensors and,
-            where there is one, `preprocessor_config.json`.
+        folder: saved by `transformers` as a `HubertModel`: `config.json`, weights as safetensors
+            and, optionally, `preprocessor_config.json`.
 
     Raises:
         MissingModelError: `transformers` is not installed.
-        InputError: the folder holds no HuBERT.
+        InputError: the folder has no HuBERT.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,25 +48,25 @@ class Hubert(nn.Module):
             )
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{folder} holds no HuBERT: {error}") from None
-        said = folder / "preprocessor_config.json"
-        facts = json.loads(said.read_text(encoding="utf-8")) if said.is_file() else {}
+        preprocessor = folder / "preprocessor_config.json"
+        facts = json.loads(preprocessor.read_text("utf-8")) if preprocessor.is_file() else {}
         self.normalises = bool(facts.get("do_normalize", True))
         self.eval().requires_grad_(False)
 
     def forward(self, samples: Tensor, lengths: Tensor) -> Tensor:
-        """Samples `[B, T]` at 24 kHz, of which `lengths` `[B]` are there, to features
+        """Samples `[B, T]` at 24 kHz with valid `lengths` `[B]` to features
         `[B, ceil(T / 960), dim]`."""
         whole = F.pad(samples, (0, -samples.shape[1] % FRAME_SAMPLES))
         sound = torchaudio.functional.resample(whole, SAMPLE_RATE, HUBERT_HZ)
         if self.normalises:
             sound = _normalised(sound, lengths * HUBERT_HZ // SAMPLE_RATE)
-        around = (_WINDOW - _HOP) // 2  # so that the frames lie in the middle of their hops
+        around = (_WINDOW - _HOP) // 2  # centres frames on their hops
         features = self.model(F.pad(sound, (around, around))).last_hidden_state
         return features.unflatten(1, (-1, _FRAMES)).mean(2)
 
 
 def _normalised(sound: Tensor, lengths: Tensor) -> Tensor:
-    """Each row with mean 0 and variance 1 over what is there of it, and 0 beyond."""
+    """Standardises each row over its valid length; 0 in the padding."""
     there = (torch.arange(sound.shape[1], device=sound.device) < lengths[:, None]).float()
     count = there.sum(1, keepdim=True).clamp_min(1.0)
     centred = (sound - (sound * there).sum(1, keepdim=True) / count) * there

@@ -1,4 +1,4 @@
-"""The semantic tokenizer: what is said and in which manner, one code every 40 ms."""
+"""The semantic tokenizer: content and prosody, one code per 40 ms."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +19,24 @@ from models.transformer import Transformer
 class SemanticConfig:
     """Sizes of the semantic tokenizer."""
 
-    symbols: tuple[str, ...] = SYMBOLS  # the inventory that its phone probes tell apart
+    symbols: tuple[str, ...] = SYMBOLS  # inventory of its phone probes
     dim: int = 256
     depth: int = 4
     num_heads: int = 4
     ffn_dim: int = 704
-    chunk_frames: int = 16  # attention sees its own chunk of 640 ms and all before it
+    chunk_frames: int = 16  # attention chunk, 640 ms
     levels: tuple[int, ...] = (8, 8, 8, 5)
     probe_depth: int = 2
 
 
-LOG_F0_UNIT = 0.25  # of natural ones
+LOG_F0_UNIT = 0.25  # nats
 
 
 @dataclass
 class Prosody:
-    """What a code says of the manner, each `[B, T]` at 25 Hz.
+    """Prosody decoded from codes, each `[B, T]` at 25 Hz.
 
-    `log_f0` is relative to the speaker's mean, in units of `LOG_F0_UNIT`; `voicing` is a
+    `log_f0` is log-F0 relative to the speaker's mean, in units of `LOG_F0_UNIT`; `voicing` is a
     logit; `energy` is the level relative to the speaker's mean, in units of 10 dB.
     """
 
@@ -46,14 +46,14 @@ class Prosody:
 
 
 class SemanticTokenizer(nn.Module):
-    """Speech features to codes at 25 Hz that carry content and manner, not the voice.
+    """Quantises speech features as codes at 25 Hz that carry content and prosody, not the speaker.
 
-    A convolution stem, a chunk-causal transformer and FSQ. What a code must carry is taught by
-    probes that read the quantised values alone: phonemes (CTC, and the phone of each frame where
-    its time is known) and speaker-normalised log-F0, voicing and energy. Takes the place of HuBERT
-    with vector quantisation in GPT-Talker (section 3.2), after the FSQ speech tokenizer of
-    CosyVoice 2 (arXiv 2412.10117, section 2.2). 24 kHz in, 25 Hz out; looks ahead to the end of
-    its chunk of 16 frames. A turn is encoded as a whole.
+    A convolutional stem, a chunk-causal transformer and FSQ. Probes on the quantised values define
+    what codes must carry: phonemes (CTC, and frame-wise cross-entropy where phone times are known),
+    speaker-normalised log-F0, voicing and energy. Replaces GPT-Talker's HuBERT with vector
+    quantisation (section 3.2); follows the FSQ speech tokenizer of CosyVoice 2 (arXiv 2412.10117,
+    section 2.2). 24 kHz in, 25 Hz out; looks ahead to the end of its 16-frame chunk. Runs on whole
+    turns.
     """
 
     def __init__(self, config: SemanticConfig) -> None:
@@ -88,13 +88,13 @@ class SemanticTokenizer(nn.Module):
         return self.quantiser(self.project(self.encode_features(features)))
 
     def read(self, values: Tensor) -> tuple[Tensor, Tensor, Prosody]:
-        """What the probes read from quantised values `[B, T, D]`.
+        """Runs the probes on quantised values `[B, T, D]`.
 
         Returns:
-            Logits of each frame's phone `[B, T, num_symbols]`, CTC logits
-            `[B, T, num_symbols + 1]`, and the prosody.
+            Phone logits of each frame `[B, T, num_symbols]`, CTC logits `[B, T, num_symbols + 1]`,
+            and prosody.
         """
-        # The probes look two frames ahead, so that one code may lean on its neighbours.
+        # The probes look two frames ahead: information may spread over neighbouring codes.
         shifted = F.pad(self.embed(values), (0, 0, 0, 2))
         h = self.probe(shifted)[:, 2:]
         log_f0, voicing, energy = self.prosody_head(h).unbind(-1)
@@ -104,19 +104,18 @@ class SemanticTokenizer(nn.Module):
     def encode(self, samples: Tensor) -> Tensor:
         """Samples `[B, T]` at 24 kHz to codes `[B, ceil(T / 960)]`.
 
-        The last chunk is filled with silence, so that a code does not depend on what a batch was
-        padded to.
+        The last chunk is padded with silence, so that codes do not depend on batch padding.
         """
         return self.quantise(self.features(self._padded(samples)))[1][
             :, : num_frames(samples.shape[1])
         ]
 
     @torch.inference_mode()
-    def hear(self, samples: Tensor) -> Tensor:
-        """Samples `[B, T]` at 24 kHz to what is heard in them before anything is quantised, the
-        continuous features `[B, ceil(T / 960), dim]`."""
-        heard = self.encode_features(self.features(self._padded(samples)))
-        return heard[:, : num_frames(samples.shape[1])]
+    def continuous_features(self, samples: Tensor) -> Tensor:
+        """Samples `[B, T]` at 24 kHz to continuous features before quantisation,
+        `[B, ceil(T / 960), dim]`."""
+        features = self.encode_features(self.features(self._padded(samples)))
+        return features[:, : num_frames(samples.shape[1])]
 
     def _padded(self, samples: Tensor) -> Tensor:
         chunk = self.config.chunk_frames * FRAME_SAMPLES
@@ -124,15 +123,15 @@ class SemanticTokenizer(nn.Module):
 
     @torch.inference_mode()
     def inspect(self, codes: Tensor) -> tuple[Tensor, Prosody]:
-        """Log-probabilities of each frame's phone `[B, T, num_symbols]` and prosody, from codes."""
+        """Phone log-probabilities of each frame `[B, T, num_symbols]` and prosody, from codes."""
         phones, _, prosody = self.read(self.quantiser.decode(codes))
         return phones.log_softmax(-1), prosody
 
 
 def load_tokenizer(folder: Path) -> SemanticTokenizer:
-    """The trained semantic tokenizer.
+    """Loads the trained semantic tokenizer.
 
     Raises:
-        MissingModelError: it is not in `folder`.
+        MissingModelError: it is missing from `folder`.
     """
     return load_model(folder, "semantic", SemanticTokenizer, SemanticConfig)

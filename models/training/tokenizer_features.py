@@ -85,7 +85,7 @@ def hear_utterances(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> l
         wide = [torch.from_numpy(to_float(sounds[i])) for i in chosen]
         padded = nn.utils.rnn.pad_sequence(wide, batch_first=True).to(where)
         with torch.inference_mode(), autocast(where):
-            heard = tokenizer.hear(padded).half().cpu().numpy()
+            heard = tokenizer.continuous_features(padded).half().cpu().numpy()
         for row, index in enumerate(chosen):
             found[index] = heard[row, : num_frames(len(sounds[index]))]
     return [found[index] for index in range(len(sounds))]

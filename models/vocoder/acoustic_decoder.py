@@ -126,7 +126,7 @@ class AcousticDecoder(Lookahead):
         if state is None:
             state = self.init_state(codes.shape[0], codes.device)
         vectors = self._vectors(codes)
-        condition, noise = self.next(vectors, phones, style, state.lookahead, last)
+        condition, noise = self.next_condition(vectors, phones, style, state.lookahead, last)
         waiting = torch.cat([state.waiting, codes], dim=1)
         length = condition.shape[1]
         codes, state.waiting = waiting[:, :length], waiting[:, length:]
@@ -178,7 +178,7 @@ class AcousticDecoder(Lookahead):
 
     def conditioned(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """The condition `[B, T, dim]` of whole sentences, for training."""
-        return self.whole(self._vectors(codes), phones, style)
+        return self.offline_condition(self._vectors(codes), phones, style)
 
     def _vectors(self, codes: Tensor) -> Tensor:
         """Embeds first codes: a learnt embedding and the normalised codebook vector."""

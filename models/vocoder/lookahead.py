@@ -83,7 +83,7 @@ class Lookahead(nn.Module):
         )
         return state, rows
 
-    def whole(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+    def offline_condition(self, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """The condition of whole sentences, for training, with text dropout."""
         if self.training:
             text_dropped = torch.rand(len(phones), 1, 1, device=phones.device) < TEXT_DROPOUT
@@ -91,7 +91,7 @@ class Lookahead(nn.Module):
         inputs = F.pad(self._inputs(codes, phones, style), (0, 0, 0, LOOKAHEAD_FRAMES))
         return self.encoder(self.stem(inputs)[:, LOOKAHEAD_FRAMES:], None, style)
 
-    def next(
+    def next_condition(
         self, codes: Tensor, phones: Tensor, style: Tensor, state: LookaheadState, last: bool
     ) -> tuple[Tensor, Tensor]:
         """The condition `[num_branches * B, T', dim]` of all frames whose look-ahead is complete,

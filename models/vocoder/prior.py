@@ -119,7 +119,7 @@ class Prior(Lookahead):
 
     def log_prob(self, latents: Tensor, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
         """Log-density (nats) of latents `[B, T, D]` per frame, `[B, T]`."""
-        condition = self.whole(self.codes(codes), phones, style)
+        condition = self.offline_condition(self.codes(codes), phones, style)
         z, log_det = latents, torch.zeros(latents.shape[:2], device=latents.device)
         for index, coupling in enumerate(self._couplings()):
             fixed, moved = _halves(z, index)
@@ -154,7 +154,9 @@ class Prior(Lookahead):
         """
         if state is None:
             state = self.init_state(codes.shape[0], codes.device)
-        condition, noise = self.next(self.codes(codes), phones, style, state.lookahead, last)
+        condition, noise = self.next_condition(
+            self.codes(codes), phones, style, state.lookahead, last
+        )
         if condition.shape[1] == 0:
             return condition.new_zeros(len(codes), 0, self.config.latent_dim)
         mean, log_std = self._base(condition)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError
-from models.batching import join_states, part_states
+from models.batching import join_states, split_states
 from models.delivery.delivery import Delivery
 from models.mel import FRAME_SAMPLES, HOP_SAMPLES
 from models.vocoder.decoder import Decoder
@@ -169,7 +169,7 @@ def push_together(
     around = torch.stack(list(phones)).to(style.device)
     state = join_states([stream.renderer_state for stream in streams])
     latents = first.renderer(rows, around, style, state, first.temperature, last)
-    for stream, part in zip(streams, part_states(state, count), strict=True):
+    for stream, part in zip(streams, split_states(state, count), strict=True):
         stream.renderer_state = part
     parts = [
         stream.scaled(row, last) for stream, row in zip(streams, latents.split(1), strict=True)
@@ -200,7 +200,7 @@ def _decoded(
         made, _ = decoder(latents, style, state, pitch=pitch)
     if last:
         made = torch.cat([made, decoder.flush(state)], dim=1)
-    for stream, part in zip(streams, part_states(state, len(streams)), strict=True):
+    for stream, part in zip(streams, split_states(state, len(streams)), strict=True):
         stream.decoder_state = part
     return list(made)
 

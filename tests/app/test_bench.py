@@ -42,7 +42,7 @@ def test_slots_that_cannot_be_are_refused(slots: str) -> None:
 def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:
     weights = str(save_tiny(tmp_path))
     for device in ("cuda:99", "tpu", "cdua"):
-        with pytest.raises(InputError, match=f"the device '{device}' is not here; there is: cpu"):
+        with pytest.raises(InputError, match=f"there is no device '{device}'; available: cpu"):
             bench.main(["--device", device, "--slots", "8", "--weights", weights])
 
 

@@ -45,8 +45,8 @@ def speaker(request: pytest.FixtureRequest) -> Speaker:
 
 @pytest.fixture
 def segments(request: pytest.FixtureRequest) -> list[Segment]:
-    """A turn without sound, one with, and a second sentence of it; with codes, or with latents
-    where a test's `talker` takes those."""
+    """A turn without sound, and two sentences of one with sound, as codes or latents, whichever the
+    test's `talker` uses."""
     continuous = "talker" in request.fixturenames and isinstance(
         request.getfixturevalue("talker"), FlowOmni
     )

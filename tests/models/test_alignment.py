@@ -1,4 +1,4 @@
-"""Times of phones: carried over from a synthesizer, and found again without it."""
+"""Phone times: transferred from a synthesizer, and recovered by forced alignment."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from models.predictors.units import Units, neighbours, units_of
 from models.text import SYMBOLS, phonemize
 from tests.tiny import tiny_segments
 
-# What flite's slt says of "Hello there." (flite -psdur).
+# flite's slt, "Hello there." (flite -psdur).
 HELLO = "pau:0.164 hh:0.255 ax:0.304 l:0.412 ow:0.523 dh:0.572 eh:0.664 r:0.838 pau:1.011"
 
 
@@ -28,7 +28,7 @@ def units_for(text: str) -> Units:
     return units_of(phonemize([text])[0])
 
 
-def test_times_are_carried_over() -> None:
+def test_synthesizer_times_are_transferred() -> None:
     units = units_for("Hello there.")
     ends = dict(
         zip([SYMBOLS[s] for s in units.symbols], unit_ends(flite_phones(HELLO), units), strict=True)
@@ -62,13 +62,13 @@ def test_alignment_finds_a_known_path() -> None:
     assert found.diff().min() >= 0 and found.diff().max() <= MAX_ADVANCE
 
 
-def test_alignment_of_too_little_sound_ends_where_it_can() -> None:
+def test_alignment_of_too_short_audio_ends_early() -> None:
     units = units_for("We waited near the old bridge for a very long time.")
     path = align_units(torch.zeros(4, len(SYMBOLS)).log_softmax(-1), units)
     assert len(path) == 4 and path[-1] <= 3 * MAX_ADVANCE
 
 
-def test_sentences_become_segments_that_hold_every_frame() -> None:
+def test_segments_partition_all_frames() -> None:
     units = units_for("The train was late. We waited near the bridge. Yes.")
     frames = 3 * len(units)
     pointer = torch.arange(frames) // 3

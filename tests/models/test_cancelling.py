@@ -1,4 +1,4 @@
-"""A reply that nobody wants ends at once, whatever it is doing and whoever says so."""
+"""A cancelled reply ends at once, in any state and from any thread."""
 
 import contextlib
 import gc
@@ -30,7 +30,7 @@ def begun(speaker: Speaker, text: object = LONG) -> Reply:
 
 
 def untouched(_: Reply) -> None:
-    """Cancelled as soon as it was begun."""
+    """Cancelled right after the start."""
 
 
 def first_chunk(reply: Reply) -> None:
@@ -38,7 +38,7 @@ def first_chunk(reply: Reply) -> None:
 
 
 def no_room(reply: Reply) -> None:
-    """Nobody takes the sound: the predictor waits for room."""
+    """Nobody consumes the audio: the predictor is blocked by backpressure."""
     while reply.work.slot.has_room:
         time.sleep(0.1)
 
@@ -78,7 +78,7 @@ def test_many_may_cancel_at_once(one_speaker: Speaker) -> None:
     assert ended(cancelling) and freed(one_speaker)
 
 
-def test_a_reply_that_nobody_holds_ends(one_speaker: Speaker) -> None:
+def test_an_unreferenced_reply_ends(one_speaker: Speaker) -> None:
     reply = begun(one_speaker)
     first_chunk(reply)
     assert one_speaker.engine.num_slots == 1
@@ -88,11 +88,11 @@ def test_a_reply_that_nobody_holds_ends(one_speaker: Speaker) -> None:
 
 
 @pytest.mark.parametrize("heard", [True, False])
-def test_a_reply_whose_words_come_from_its_holder_is_freed(
+def test_a_reply_in_a_cycle_with_its_text_source_is_freed(
     one_speaker: Speaker, heard: bool
 ) -> None:
-    """Each conversation of a server left a cache of 9 MB behind: holder, reply and text in a ring
-    that the finalizer kept alive."""
+    """Every conversation of a server leaked a cache of 9 MB: the finalizer kept a cycle of
+    conversation, reply and text alive."""
 
     class Holder:
         reply: Reply | None = None
@@ -110,7 +110,7 @@ def test_a_reply_whose_words_come_from_its_holder_is_freed(
         holder.reply.cancel()
     assert freed(one_speaker)
     del dialogue, holder
-    deadline = time.monotonic() + 2  # the thread that freed the slot is about to let go of it
+    deadline = time.monotonic() + 2  # the thread that frees the slot is about to drop it
     while known() is not None and time.monotonic() < deadline:
         gc.collect()
         time.sleep(0.01)
@@ -119,7 +119,7 @@ def test_a_reply_whose_words_come_from_its_holder_is_freed(
 
 @contextlib.contextmanager
 def occupied(engine: Engine) -> Iterator[None]:
-    """All threads of an engine are busy inside."""
+    """Keeps all threads of an engine busy."""
     begun, over = threading.Semaphore(0), threading.Event()
 
     def work() -> None:
@@ -140,8 +140,8 @@ def occupied(engine: Engine) -> Iterator[None]:
         assert ended(calls)
 
 
-def test_a_reply_that_waits_for_its_turn_ends(one_speaker: Speaker) -> None:
-    """Others are ahead of it, and stay so; its slot is free all the same."""
+def test_a_queued_reply_can_be_cancelled(one_speaker: Speaker) -> None:
+    """The threads stay busy with other work; the slot is freed all the same."""
     with occupied(one_speaker.engine):
         reply = begun(one_speaker)
         assert one_speaker.engine.num_slots == 1
@@ -150,10 +150,10 @@ def test_a_reply_that_waits_for_its_turn_ends(one_speaker: Speaker) -> None:
         assert list(reply) == []
 
 
-def test_a_dialogue_goes_on_while_the_words_of_a_dropped_reply_are_awaited(
+def test_a_blocked_text_source_does_not_block_the_dialogue(
     one_speaker: Speaker,
 ) -> None:
-    """A language model that hangs must not hold up the dialogue whose reply was cancelled."""
+    """A language model that hangs must not block the dialogue whose reply was cancelled."""
     more = threading.Event()
 
     def pieces() -> Iterator[str]:
@@ -170,10 +170,10 @@ def test_a_dialogue_goes_on_while_the_words_of_a_dropped_reply_are_awaited(
     length = dialogue.predictor.length
     more.set()
     assert freed(one_speaker)
-    assert dialogue.predictor.length == length  # the late words did not enter it
+    assert dialogue.predictor.length == length  # late words stay out
 
 
-def test_a_reply_whose_words_fail_says_so_and_ends(one_speaker: Speaker) -> None:
+def test_an_error_of_the_text_source_is_raised(one_speaker: Speaker) -> None:
     def pieces() -> Iterator[str]:
         yield "I see. "
         raise OSError("the line is dead")
@@ -184,7 +184,7 @@ def test_a_reply_whose_words_fail_says_so_and_ends(one_speaker: Speaker) -> None
     assert freed(one_speaker)
 
 
-def test_an_interrupted_turn_is_committed_while_its_threads_still_end(
+def test_commit_while_the_threads_are_still_ending(
     one_speaker: Speaker,
 ) -> None:
     dialogue = one_speaker.open_dialogue()
@@ -197,8 +197,8 @@ def test_an_interrupted_turn_is_committed_while_its_threads_still_end(
     assert dialogue.predictor.length == length
 
 
-def test_the_program_ends_while_a_reply_is_spoken() -> None:
-    """A thread that is inside PyTorch when the interpreter goes aborts it."""
+def test_the_interpreter_can_exit_during_a_reply() -> None:
+    """A thread inside PyTorch would abort the interpreter's shutdown."""
     import subprocess
     import sys
 
@@ -218,7 +218,7 @@ print("spoken", flush=True)
 
 @pytest.mark.parametrize("predictor", ["gpt-talker", "ham-tts", "flow-omni"])
 @pytest.mark.parametrize("chunks", [0, 1, 3])
-def test_a_turn_stops_entering_a_dialogue_that_everybody_has_left(
+def test_prefill_stops_once_every_client_has_left(
     predictor: str, chunks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.predictors.dialogue_model.PREFILL_POSITIONS", 8)
@@ -227,7 +227,7 @@ def test_a_turn_stops_entering_a_dialogue_that_everybody_has_left(
     def unwanted() -> bool:
         nonlocal asked
         asked += 1
-        return asked > 1 + chunks  # once before the turn is encoded, then before each chunk
+        return asked > 1 + chunks  # before encoding, then before each chunk
 
     dialogue = speaker.open_dialogue(predictor, unwanted)
     with pytest.raises(UnwantedError):
@@ -237,7 +237,7 @@ def test_a_turn_stops_entering_a_dialogue_that_everybody_has_left(
     speaker.hear(speaker.open_dialogue(predictor), 0, "Yes.", None)
 
 
-def test_a_turn_of_who_has_left_waits_for_no_core(one_speaker: Speaker) -> None:
+def test_an_abandoned_turn_does_not_wait_for_a_core(one_speaker: Speaker) -> None:
     left, ended_with = threading.Event(), list[Exception]()
     dialogue = one_speaker.open_dialogue(unwanted=left.is_set)
 

@@ -1,4 +1,4 @@
-"""Weights on disk: what is written is what is read."""
+"""Weights survive saving and loading."""
 
 from pathlib import Path
 
@@ -25,14 +25,14 @@ def _other() -> torch.nn.Module:
     return other
 
 
-def test_configuration_and_weights_come_back(tmp_path: Path) -> None:
+def test_configuration_and_weights_round_trip(tmp_path: Path) -> None:
     again = saved(tmp_path, half=False)
     assert load_config(tmp_path, NAME, FlowOmniConfig) == CONFIGS[NAME]
     for key, value in tiny(NAME).state_dict().items():
         torch.testing.assert_close(again.state_dict()[key], value, atol=0, rtol=0)
 
 
-def test_int8_is_within_half_a_step_of_each_rows_largest(tmp_path: Path) -> None:
+def test_int8_rounding_error_is_within_half_a_step(tmp_path: Path) -> None:
     again = saved(tmp_path, half=True, int8=True).state_dict()
     for key, value in tiny(NAME).state_dict().items():
         if value.dim() > 1:
@@ -56,7 +56,7 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
         load_config(tmp_path, NAME, FlowOmniConfig)
 
 
-def test_a_configuration_of_another_version_is_said(tmp_path: Path) -> None:
+def test_a_configuration_of_another_version_is_an_error(tmp_path: Path) -> None:
     saved(tmp_path, half=True)
     path = tmp_path / f"{NAME}.json"
     for text in (path.read_text().replace('"dim"', '"unheard_of"', 1), "{"):

@@ -1,4 +1,4 @@
-"""Whatever is heard and spoken, the predictor's cache stays within its window."""
+"""The predictor's cache stays within its window, whatever the input."""
 
 from collections.abc import Iterator
 
@@ -30,9 +30,7 @@ LONG_TEXTS = {
 
 @pytest.mark.parametrize("text", LONG_TEXTS.values(), ids=LONG_TEXTS)
 @pytest.mark.parametrize("seconds", [0.0, 32.0])
-def test_a_long_turn_is_heard_within_the_window(
-    speaker: Speaker, text: str, seconds: float
-) -> None:
+def test_a_long_turn_stays_within_the_window(speaker: Speaker, text: str, seconds: float) -> None:
     dialogue = speaker.open_dialogue()
     buffers = [cache.values.shape for cache in dialogue.predictor.past]
     for _ in range(2):
@@ -44,7 +42,7 @@ def test_a_long_turn_is_heard_within_the_window(
 
 
 def watched(speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many positions each step of the predictor sees."""
+    """Records the context length of each step."""
     seen: list[int] = []
     model = speaker.open_dialogue().model
     advance = model._advance
@@ -58,7 +56,7 @@ def watched(speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def test_a_long_reply_never_sees_more_than_the_window(
+def test_a_long_reply_stays_within_the_window(
     speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = watched(speaker, monkeypatch)
@@ -73,7 +71,7 @@ def test_a_long_reply_never_sees_more_than_the_window(
     assert dialogue.predictor.length <= dialogue.model.config.max_positions
 
 
-def test_turns_that_a_long_reply_pushed_out_are_there_again_when_it_is_dropped(
+def test_dropping_a_long_reply_restores_evicted_turns(
     speaker: Speaker,
 ) -> None:
     dialogue = speaker.open_dialogue()
@@ -106,14 +104,14 @@ def test_a_text_too_long_to_speak_is_refused_at_once(speaker: Speaker, text: str
         speaker.speak(speaker.open_dialogue(), text, speaker.voices["one"])
 
 
-def test_pieces_that_never_end_are_ended(speaker: Speaker) -> None:
+def test_an_endless_text_source_is_cut_off(speaker: Speaker) -> None:
     taken = 0
 
     def pieces() -> Iterator[str]:
         nonlocal taken
         while True:
             taken += 1
-            yield "😀" * 64  # nothing to speak, so nothing else would stop it
+            yield "😀" * 64  # unspeakable, so no other limit applies
 
     reply = speaker.speak(speaker.open_dialogue(), pieces(), speaker.voices["one"], OPTIONS)
     with pytest.raises(InputError, match=f"more than {MAX_SPOKEN} characters"):
@@ -142,7 +140,7 @@ def units_of_length(*words: int) -> Units:
         units_of(phonemize([normalise("bcdfghjklm" * 30)])[0]),
     ],
 )
-def test_pieces_fit_and_hold_everything_once(units: Units) -> None:
+def test_pieces_fit_and_partition_the_units(units: Units) -> None:
     pieces = pieces_of(units, MAX_UNITS)
     assert all(2 <= len(piece) <= MAX_UNITS for piece in pieces)
     assert all(piece.symbols[0] == units.symbols[0] for piece in pieces)
@@ -152,16 +150,14 @@ def test_pieces_fit_and_hold_everything_once(units: Units) -> None:
     ]
     for piece in pieces:
         assert all(1 <= first <= last <= len(piece) for _, first, last in piece.words)
-    # as few as need be: words are cut only where one is longer than a piece
+    # no more pieces than needed: words are cut only where longer than a piece
     assert len(pieces) <= 2 * len(units) / MAX_UNITS + 2
 
 
 @pytest.mark.parametrize("most", [40, 60, 200])
 @pytest.mark.parametrize("frames", [0, 5, 100, 700])
 @pytest.mark.parametrize("text", ["Yes.", "no stops in it " * 20, "I see it now. " * 30])
-def test_the_end_of_a_turn_fits_and_points_at_its_own_units(
-    text: str, frames: int, most: int
-) -> None:
+def test_a_truncated_turn_fits_and_keeps_a_valid_pointer(text: str, frames: int, most: int) -> None:
     units = units_of_text(normalise(text))
     pointer = torch.arange(frames) * len(units) // frames if frames else None
     kept = last_segments(tiny_segments(units, pointer), most)

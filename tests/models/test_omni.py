@@ -1,4 +1,4 @@
-"""Speech-to-speech with tiny models: sound in, the words of an answer and its speech out."""
+"""Speech-to-speech with tiny models: from audio to an answer's text and speech."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def noise(seconds: float, level: float = 0.1, seed: int = 0) -> np.ndarray:
     return (level * generator.standard_normal(round(seconds * RATE))).astype(np.float32)
 
 
-def test_pieces_are_the_text_and_come_when_speech_may_start(omni: Omni) -> None:
+def test_pieces_join_to_the_text_once_speech_may_start(omni: Omni) -> None:
     turns = [omni.exchange(USER, "", noise(1.0))]
     for seed in range(20):
         thought = omni.think(turns, seed)
@@ -49,8 +49,8 @@ def test_a_seed_repeats_an_answer(speaker: Speaker) -> None:
     assert len(others) > 1
 
 
-def test_speech_says_the_text(omni: Omni, speaker: Speaker) -> None:
-    """The text stream goes straight into the speech: both are told the same words."""
+def test_speech_and_text_agree(omni: Omni, speaker: Speaker) -> None:
+    """The text stream feeds the speech directly; both have the same words."""
     dialogue = speaker.open_dialogue()
     sound = noise(1.0, seed=5)
     speaker.hear(dialogue, USER, "", sound)
@@ -65,8 +65,8 @@ def test_speech_says_the_text(omni: Omni, speaker: Speaker) -> None:
 
 
 @pytest.mark.parametrize("kind", ["silence", "noise", "short", "two hours"])
-def test_odd_sound_is_answered(omni: Omni, kind: str) -> None:
-    """Silence, noise, a click; of two hours the end is heard, in the time of thirty seconds."""
+def test_odd_audio_is_answered(omni: Omni, kind: str) -> None:
+    """Silence, noise, a click; of two hours only the end is encoded, as fast as thirty seconds."""
     sounds = {
         "silence": np.zeros(2 * RATE, np.float32),
         "noise": noise(2.0, 0.9),
@@ -79,15 +79,15 @@ def test_odd_sound_is_answered(omni: Omni, kind: str) -> None:
     assert "".join(omni.think([turn], 0))
 
 
-def test_of_a_long_turn_the_end_is_heard(omni: Omni) -> None:
+def test_only_the_end_of_a_long_turn_is_encoded(omni: Omni) -> None:
     end = noise(MAX_HEARD_SECONDS, seed=3)
     long = np.concatenate([noise(20.0, seed=4), end])
     whole, last = omni.exchange(USER, "", long), omni.exchange(USER, "", end)
     assert np.allclose(whole.sound, last.sound)
 
 
-def test_turns_are_what_is_known_of_them(omni: Omni) -> None:
-    """The user's words are not read where there is sound; the agent knows its own."""
+def test_user_turns_enter_as_audio_and_agent_turns_as_text(omni: Omni) -> None:
+    """The user's text is ignored where there is audio; the agent's is used."""
     sound = noise(0.5)
     assert omni.exchange(USER, "The oven", sound).tokens == []
     assert omni.exchange(USER, "The oven", None).sound is None
@@ -96,7 +96,7 @@ def test_turns_are_what_is_known_of_them(omni: Omni) -> None:
     assert omni.exchange(AGENT, "", sound).sound is not None
 
 
-def test_what_cannot_be_answered_is_refused(omni: Omni) -> None:
+def test_invalid_dialogues_are_refused(omni: Omni) -> None:
     with pytest.raises(InputError, match="neither"):
         omni.exchange(USER, " ", None)
     with pytest.raises(InputError, match="NaN"):
@@ -107,7 +107,7 @@ def test_what_cannot_be_answered_is_refused(omni: Omni) -> None:
         omni.think([omni.exchange(AGENT, "I see.", None)])
 
 
-def test_a_folder_of_weights_thinks_the_same(omni: Omni, speaker: Speaker, tmp_path: Path) -> None:
+def test_saved_weights_give_the_same_answer(omni: Omni, speaker: Speaker, tmp_path: Path) -> None:
     save_tiny(tmp_path)
     loaded = Omni.load(speaker, tmp_path)
     turns = [omni.exchange(USER, "Is the baker in?", None)]

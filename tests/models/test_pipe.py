@@ -1,4 +1,4 @@
-"""A pipe hands items over in order and can be closed at any moment."""
+"""A pipe passes items in order and can be closed at any moment."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ def test_items_come_in_order_and_end() -> None:
     thread.join(1)
 
 
-def test_closing_wakes_whoever_waits() -> None:
+def test_closing_wakes_waiting_threads() -> None:
     pipe: Pipe[int] = Pipe()
     woken = threading.Event()
 
@@ -38,13 +38,13 @@ def test_closing_wakes_whoever_waits() -> None:
     pipe.close()
     pipe.close()
     assert woken.wait(1)
-    pipe.put(2)  # nobody wants it
+    pipe.put(2)  # dropped: the pipe is closed
     with pytest.raises(ClosedError):
         pipe.get()
 
 
-def test_it_may_be_closed_while_it_is_being_used() -> None:
-    """The garbage collector may free a reply, and so close its pipe, inside the pipe's lock."""
+def test_close_is_reentrant() -> None:
+    """Garbage collection may free a reply, and so close its pipe, inside the pipe's lock."""
     pipe: Pipe[int] = Pipe()
     with pipe._changed:
         pipe.close()

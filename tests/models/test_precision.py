@@ -1,4 +1,4 @@
-"""Training computes in what the hardware has; `--precision` overrides."""
+"""Training precision follows the hardware; `--precision` overrides it."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ def on_avx2_alone(code: str) -> subprocess.CompletedProcess[str]:
         (False, "bf16", "bf16"),
     ],
 )
-def test_autocast_follows_the_hardware_unless_told(
+def test_autocast_follows_the_hardware_by_default(
     native: bool, choice: precision.Choice, wanted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "has_bf16", lambda: native)
@@ -66,7 +66,7 @@ def test_another_precision_is_refused() -> None:
 
 
 def test_nothing_is_emulated_on_avx2_alone() -> None:
-    """Neither training nor the many rows of a prompt."""
+    """Neither in training nor in the prefill of a prompt."""
     made = on_avx2_alone(
         "import json, torch; from torch import nn;"
         "from kernels.int8_linear import Int8Linear; from models.precision import precision_on;"
@@ -77,20 +77,20 @@ def test_nothing_is_emulated_on_avx2_alone() -> None:
     assert json.loads(made.stdout) == ["fp32", "torch.float32"]
 
 
-def test_int8_weights_for_many_rows_are_wide_as_the_processor_computes() -> None:
+def test_int8_prefill_uses_the_processors_native_dtype() -> None:
     wanted = torch.bfloat16 if has_bf16() else torch.float32
     assert Int8Linear(nn.Linear(32, 8)).weight.dtype == wanted
 
 
 @pytest.mark.parametrize("choice", ["bf16", "fp32"])
-def test_a_run_begins_by_saying_its_precision(
+def test_a_run_logs_its_precision(
     choice: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("app.cli.train.prepare", stop)
-    monkeypatch.setattr("logging.basicConfig", lambda **_: None)  # it would end what caplog hears
+    monkeypatch.setattr("logging.basicConfig", lambda **_: None)  # would detach caplog
     options = ["style", "--data", str(tmp_path), "--out", str(tmp_path), "--precision", choice]
     with caplog.at_level(logging.INFO), pytest.raises(KeyboardInterrupt):
         main(options)

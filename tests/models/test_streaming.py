@@ -166,7 +166,7 @@ def test_prior_draws_what_it_gives_density_to(prior) -> None:
     style = torch.randn(1, 16)
     drawn = prior(codes, phones, style, temperature=1.0)
     noise = prior.noise[:LENGTH]
-    condition = prior.whole(prior.codes(codes), phones, style)
+    condition = prior.offline_condition(prior.codes(codes), phones, style)
     _, log_std = prior._base(condition)
     shift_free = prior.log_prob(drawn, codes, phones, style)
     log_det = 0.0

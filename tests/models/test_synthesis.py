@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kernels.packed_linear import with_packed_layers
-from models.batching import join_states, part_states
+from models.batching import join_states, split_states
 from models.delivery.delivery import NEUTRAL, Delivery
 from models.streaming import ConvState
 from models.vocoder.lookahead import LookaheadState
@@ -156,7 +156,7 @@ def test_states_are_joined_and_parted(count: int, ways: int) -> None:
     for way in range(ways):  # the first rows of all streams come first
         rows = joined.stem.past[way * count : (way + 1) * count]
         assert torch.equal(rows, torch.stack([state.stem.past[way] for state in states]))
-    for state, parted in zip(states, part_states(joined, count), strict=True):
+    for state, parted in zip(states, split_states(joined, count), strict=True):
         assert torch.equal(parted.stem.past, state.stem.past)
         assert parted.encoder[0].modulation is not None and state.encoder[0].modulation is not None
         assert torch.equal(parted.encoder[0].modulation[1], state.encoder[0].modulation[1])

@@ -63,9 +63,9 @@ def test_help_shows_defaults(name: str, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize("name", ["cuda:99", "gpu", "", "meta", "mps"])
 def test_a_device_that_is_not_there_is_refused_in_words(name: str) -> None:
-    with pytest.raises(InputError, match=f"the device '{name}' is not here; there is: cpu"):
+    with pytest.raises(InputError, match=f"there is no device '{name}'; available: cpu"):
         parse_device(name)
-    with pytest.raises(InputError, match="is not here"):
+    with pytest.raises(InputError, match="there is no device"):
         main(["speed", "--device", name])
 
 

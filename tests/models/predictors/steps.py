@@ -1,4 +1,4 @@
-"""Steps of one sentence alone, as tests of a single frame want them."""
+"""Single frames of one sentence, for tests."""
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ def drawn_alone(
     generator: torch.Generator,
     before: list[Frame],
 ) -> Frame:
-    """One frame drawn at a hidden state `[dim]`, after those `before` it."""
+    """Samples one frame at a hidden state `[dim]` after the frames `before`."""
     state = PredictorState([])
     step = FrameStep(state, None, hidden, condition, options, generator, before)
     return model.draw_frames(hidden[None], condition[None], [step])[0]

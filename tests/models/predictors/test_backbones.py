@@ -1,4 +1,4 @@
-"""A Hugging Face language model as the thinker's backbone: a small one, made here, of chance."""
+"""A Hugging Face language model as the thinker's backbone: a small random one."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def answer(thinker: Thinker, turns: list[Exchange]) -> list[tuple[int | None, in
     return list(thinker.answer(turns, SamplingOptions(temperature=0.0), generator))
 
 
-def test_training_and_answering_see_the_same_sequence(thinker: Thinker) -> None:
+def test_training_and_inference_build_the_same_sequence(thinker: Thinker) -> None:
     turns = [heard(), said(thinker, SENTENCES[0]), heard()]
     tokens = [token for token, _ in answer(thinker, turns) if token is not None]
     read = thinker.read([[*turns, Exchange(AGENT, tokens=tokens)]])
@@ -71,17 +71,17 @@ def test_training_and_answering_see_the_same_sequence(thinker: Thinker) -> None:
     assert thinker.backbone.logits(last).argmax(-1).tolist() == tokens
 
 
-def test_words_are_those_of_the_models_tokenizer(thinker: Thinker) -> None:
+def test_backbone_uses_the_models_tokenizer(thinker: Thinker) -> None:
     for sentence in SENTENCES:
         assert thinker.backbone.decode(thinker.backbone.encode(sentence)) == sentence
     assert thinker.backbone.word("oven") == thinker.backbone.encode(" oven")[0]
 
 
 @pytest.mark.parametrize("stage", [1, 2])
-def test_stages_train_what_they_say_and_come_back(
+def test_stages_train_their_parameters_and_reload(
     thinker: Thinker, stage: int, tmp_path: Path
 ) -> None:
-    """Stage 1 leaves the language model as it is; stage 2 trains it and keeps it beside."""
+    """Stage 1 freezes the language model; stage 2 trains it and saves it alongside."""
     thinker.train().requires_grad_(True)
     if stage == 1:
         thinker.backbone.requires_grad_(False)

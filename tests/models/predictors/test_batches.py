@@ -1,4 +1,4 @@
-"""Many sentences at once say what each says alone, whoever joins, leaves or is cut back between."""
+"""A batch of sentences equals its singles, whichever of them join, leave or are rolled back."""
 
 import random
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ OPTIONS = [
     SamplingOptions(typical_p=0.8, guidance=1.0, duration_spread=1.0),
     SamplingOptions(temperature=0.4, guidance=2.0, flow_steps=1),
 ]
-TOLERANCE = 1e-4  # of latents; codes are the same
+TOLERANCE = 1e-4  # for latents; codes are equal
 
 
 @dataclass
 class Speech:
-    """A sentence being spoken in a dialogue of its own."""
+    """A sentence being generated in its own dialogue."""
 
     dialogue: DialogueState
     sentence: Sentence
@@ -99,7 +99,7 @@ def assert_frames(frames: list[Frame], expected: list[Frame]) -> None:
 
 @pytest.fixture
 def small() -> GPTTalker:
-    """With weights of 8 bits, as the bundle is stepped on a CPU."""
+    """A model with int8 weights, as the bundle runs on a CPU."""
     torch.manual_seed(1)
     sizes = {"dim": 32, "depth": 2, "num_heads": 2, "ffn_dim": 64, "unit_depth": 1}
     config = GPTTalkerConfig(levels=(4, 4), style_dim=STYLE, max_positions=200, **sizes)
@@ -111,7 +111,7 @@ def small() -> GPTTalker:
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 8, 11])
-def test_a_batch_is_its_singles(talker: DialogueModel, count: int) -> None:
+def test_batch_equals_singles(talker: DialogueModel, count: int) -> None:
     speeches = [begun(talker, number) for number in range(count)]
     while running := [speech for speech in speeches if speech.asked is not None]:
         step(talker, running)
@@ -120,8 +120,8 @@ def test_a_batch_is_its_singles(talker: DialogueModel, count: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_whoever_joins_and_leaves_and_in_which_order(talker: DialogueModel, seed: int) -> None:
-    """A step's batch is any of those that run, in any order; some begin when others are over."""
+def test_sentences_join_and_leave_batches_in_any_order(talker: DialogueModel, seed: int) -> None:
+    """Each step batches a random subset of the running sentences, in random order."""
     chance = random.Random(seed)
     waiting, speeches, running = list(range(7)), dict[int, Speech](), list[int]()
     chance.shuffle(waiting)
@@ -138,7 +138,7 @@ def test_whoever_joins_and_leaves_and_in_which_order(talker: DialogueModel, seed
 
 
 @pytest.mark.parametrize("after", [1, 2, 6])
-def test_one_that_is_cut_back_begins_again_and_others_do_not_notice(
+def test_rolling_one_dialogue_back_leaves_the_others_unchanged(
     talker: DialogueModel, after: int
 ) -> None:
     speeches = [begun(talker, number) for number in range(3)]
@@ -163,8 +163,8 @@ def test_one_that_is_cut_back_begins_again_and_others_do_not_notice(
 
 
 @pytest.mark.parametrize("count", [2, 5, 8])
-def test_with_weights_of_8_bits_hidden_states_agree(small: GPTTalker, count: int) -> None:
-    """Both kernels round the same products otherwise; a code in a thousand may fall beside."""
+def test_int8_hidden_states_agree(small: GPTTalker, count: int) -> None:
+    """The two int8 kernels round differently, so a code in a thousand may differ."""
     singles = [begun(small, number) for number in range(count)]
     batch = [begun(small, number) for number in range(count)]
     conditions = [type(s.asked.condition).joined([s.asked.condition]) for s in singles]
@@ -177,7 +177,7 @@ def test_with_weights_of_8_bits_hidden_states_agree(small: GPTTalker, count: int
     ]
 
 
-def test_with_weights_of_8_bits_a_batch_ends_as_its_singles(small: GPTTalker) -> None:
+def test_int8_batch_equals_singles(small: GPTTalker) -> None:
     speeches = [begun(small, number) for number in range(6)]
     while running := [speech for speech in speeches if speech.asked is not None]:
         step(small, running)

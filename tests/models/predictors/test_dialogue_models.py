@@ -1,4 +1,4 @@
-"""Every predictor: one sequence for training and speaking, a cache that lives with the dialogue."""
+"""All predictors: training and inference build the same sequence; the cache serves a dialogue."""
 
 import dataclasses
 import itertools
@@ -17,10 +17,10 @@ def hidden_of(talker: DialogueModel, segments: list[Segment]) -> torch.Tensor:
     return talker(talker.read([segments]).embedded)[0]
 
 
-def test_training_and_speaking_see_the_same_sequence(
+def test_training_and_inference_build_the_same_sequence(
     talker: DialogueModel, segments: list[Segment]
 ) -> None:
-    """Fed frame by frame as in speaking, the hidden states are those of the training sequence."""
+    """Frame-by-frame inference gives the hidden states of the training sequence."""
     whole = hidden_of(talker, segments)
     rows = talker.read([segments])
     positions, frames = rows.positions, rows.frames
@@ -49,17 +49,17 @@ def test_training_and_speaking_see_the_same_sequence(
     torch.testing.assert_close(torch.stack(hidden), whole[from_audio:], atol=1e-4, rtol=1e-3)
 
 
-def test_prefill_in_pieces_equals_the_whole(talker: DialogueModel, segments: list[Segment]) -> None:
+def test_chunked_prefill_equals_the_whole(talker: DialogueModel, segments: list[Segment]) -> None:
     state = talker.init_state()
     for segment in segments:
         last = talker.prefill(state, [segment])
     torch.testing.assert_close(last, hidden_of(talker, segments)[-1], atol=1e-4, rtol=1e-3)
 
 
-def test_all_texts_may_come_before_all_sounds(
+def test_order_aabb(
     talker: DialogueModel, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The order AABB: training and speaking see the same sequence in it too."""
+    """In the order AABB too, training and inference build the same sequence."""
     monkeypatch.setattr(talker, "config", dataclasses.replace(talker.config, order="AABB"))
     last = dataclasses.replace(segments[2], continues=False)
     segments = [*segments[:2], last]
@@ -94,19 +94,19 @@ def test_targets_follow_the_pointer(talker: DialogueModel, segments: list[Segmen
     torch.testing.assert_close(targets if frames is None else frames[targets], expected)
     advances = positions.advance_target[at_code]
     assert advances.min() >= 0 and advances.max() <= MAX_ADVANCE
-    # Every segment's advances lead exactly out of its text.
+    # The advances of every segment end exactly one unit past its text.
     assert int(advances[:15].sum()) == len(segments[1].units)
     assert (positions.code_target[~at_code] == -1).all()
 
 
-def test_the_sound_of_the_past_matters(talker: DialogueModel, segments: list[Segment]) -> None:
+def test_past_audio_affects_hidden_states(talker: DialogueModel, segments: list[Segment]) -> None:
     backwards = type(segments[1].frames)(segments[1].frames.values.flip(0))
     other = dataclasses.replace(segments[1], frames=backwards)
     same_end = [segments[0], other, segments[2]]
     assert not torch.allclose(hidden_of(talker, same_end)[-1], hidden_of(talker, segments)[-1])
 
 
-def test_oldest_whole_turns_leave_a_full_window(
+def test_full_window_evicts_the_oldest_turns(
     talker: DialogueModel, segments: list[Segment]
 ) -> None:
     state = talker.init_state()
@@ -121,7 +121,7 @@ def test_oldest_whole_turns_leave_a_full_window(
     assert state.past[0].values.shape[2] < 4 * talker.config.max_positions
 
 
-def test_no_more_turns_are_remembered_than_were_trained_on(
+def test_history_is_limited_to_the_trained_number_of_turns(
     talker: DialogueModel, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(talker, "config", dataclasses.replace(talker.config, max_positions=2000))
@@ -132,8 +132,8 @@ def test_no_more_turns_are_remembered_than_were_trained_on(
     assert state.length == MAX_PAST_TURNS * segments[1].num_positions
 
 
-def test_the_cache_never_grows(talker: DialogueModel, segments: list[Segment]) -> None:
-    """Turns that nobody ended in between, sentences of one long turn: the oldest leave."""
+def test_cache_never_grows(talker: DialogueModel, segments: list[Segment]) -> None:
+    """The oldest turns are evicted even within a turn that never ends."""
     state = talker.init_state()
     room = state.past[0].values.shape[2]
     for _ in range(30):

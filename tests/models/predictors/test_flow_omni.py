@@ -1,4 +1,4 @@
-"""Flow-Omni: what is not the same in every predictor."""
+"""Flow-Omni: what the other predictors do not share."""
 
 import dataclasses
 import itertools
@@ -22,7 +22,7 @@ def talker() -> FlowOmni:
     return tiny("flow-omni").eval()
 
 
-def something(talker: FlowOmni) -> FrameCondition:
+def random_condition(talker: FlowOmni) -> FrameCondition:
     """Random conditioning of one frame."""
     generator = torch.Generator().manual_seed(8)
     vectors = torch.randn(2, talker.config.dim, generator=generator)
@@ -31,10 +31,10 @@ def something(talker: FlowOmni) -> FrameCondition:
     )
 
 
-def test_training_and_drawing_show_the_flow_the_same_latents(
+def test_training_and_sampling_condition_the_field_alike(
     talker: FlowOmni, segments: list[Segment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the vector field is given at a frame is the same in training as when speaking."""
+    """The vector field gets the same condition for a frame in training and at inference."""
     rows = talker.read([segments])
     hidden = talker(rows.embedded)
     seen: list[torch.Tensor] = []
@@ -56,8 +56,8 @@ def test_training_and_drawing_show_the_flow_the_same_latents(
             torch.testing.assert_close(seen[-1][0], in_training[frame], atol=1e-5, rtol=1e-4)
 
 
-def test_a_flow_that_was_learnt_draws_its_data(talker: FlowOmni) -> None:
-    """The field of a point mass: from any noise the steps end at that point, beside the mean."""
+def test_a_perfect_flow_samples_its_data(talker: FlowOmni) -> None:
+    """The field of a point mass: from any noise, all steps end at that point, plus the mean."""
     point = torch.linspace(-1.0, 1.0, talker.config.latent_dim)
 
     def field(noisy: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
@@ -65,7 +65,7 @@ def test_a_flow_that_was_learnt_draws_its_data(talker: FlowOmni) -> None:
 
     talker.field.forward = field  # type: ignore[method-assign]
     hidden, generator = torch.zeros(talker.config.dim), torch.Generator().manual_seed(1)
-    condition = something(talker)
+    condition = random_condition(talker)
     recent = torch.zeros(1, talker.context.recent.in_features)
     mean = talker.mean(talker.short_context(recent, condition[None], hidden[None]))[0]
     for steps in (0, 1, 2, 9):
@@ -74,9 +74,9 @@ def test_a_flow_that_was_learnt_draws_its_data(talker: FlowOmni) -> None:
         torch.testing.assert_close(drawn, point + mean)
 
 
-def test_temperature_zero_is_certain(talker: FlowOmni) -> None:
+def test_temperature_zero_is_deterministic(talker: FlowOmni) -> None:
     hidden = torch.randn(talker.config.dim, generator=torch.Generator().manual_seed(2))
-    condition = something(talker)
+    condition = random_condition(talker)
     options = SamplingOptions(temperature=0.0)
     drawn = [
         drawn_alone(talker, hidden, condition, options, torch.Generator().manual_seed(seed), [])
@@ -85,14 +85,14 @@ def test_temperature_zero_is_certain(talker: FlowOmni) -> None:
     torch.testing.assert_close(drawn[0], drawn[1])
 
 
-def test_guidance_leads_away_from_what_would_follow_without_the_text(talker: FlowOmni) -> None:
+def test_classifier_free_guidance(talker: FlowOmni) -> None:
     def drawn(hidden: torch.Tensor, condition: FrameCondition, guidance: float) -> torch.Tensor:
         options = SamplingOptions(temperature=0.0, guidance=guidance)
         return drawn_alone(talker, hidden, condition, options, torch.Generator(), [])
 
     for silent in talker.field.leave.parameters():  # so that a frame is its mean
         torch.nn.init.zeros_(silent)
-    condition = something(talker)
+    condition = random_condition(talker)
     hidden = torch.randn(talker.config.dim, generator=torch.Generator().manual_seed(2))
     with_text = drawn(hidden, condition, 1)
     recent = torch.zeros(1, talker.context.recent.in_features)
@@ -124,9 +124,7 @@ def test_noise_enters_the_history_only_in_training(
     assert not any(torch.allclose(a, b) for a, b in zip(quiet, heard(), strict=True))
 
 
-def test_stacked_latents_are_those_of_the_posterior(
-    talker: FlowOmni, segments: list[Segment]
-) -> None:
+def test_stacked_latents_are_denormalised(talker: FlowOmni, segments: list[Segment]) -> None:
     talker.latent_mean.fill_(0.3)
     talker.latent_std.fill_(2.0)
     frames = talker.read([segments]).frames
@@ -135,12 +133,12 @@ def test_stacked_latents_are_those_of_the_posterior(
     assert talker.stacked([]).shape == (0, talker.config.latent_dim)
 
 
-def test_a_streamed_reply_is_the_decoding_of_all_its_latents(
+def test_streamed_reply_equals_offline_decoding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     speaker = tiny_speaker("flow-omni")
     dialogue, voice = speaker.open_dialogue(), speaker.voices["one"]
-    # One F0 for all frames: its last bits differ between chunks and whole, and sum up in the phase.
+    # A constant F0: rounding differs between chunks and whole, and would accumulate in the phase.
     speaker.decoder.excitation_head.weight.zero_()
     options, given = SpeakOptions(seed=9, temperature=0.4, guidance=1), []
     stacked = dialogue.model.stacked
@@ -154,7 +152,7 @@ def test_a_streamed_reply_is_the_decoding_of_all_its_latents(
 
 
 def test_two_hundred_replies_end(talker: FlowOmni) -> None:
-    """The pointer leaves the text in every one, at a temperature at which anything may come."""
+    """Even at a high temperature the pointer always reaches the end of the text."""
     units = torch.zeros(6, 3, dtype=torch.long)
     units[:, 0] = torch.arange(20, 26)
     options = SamplingOptions(temperature=2.0)

@@ -1,4 +1,4 @@
-"""How long the pointer stays at a phone, and where it goes."""
+"""Durations of phones, and pointer advances."""
 
 import numpy as np
 import pytest
@@ -9,14 +9,14 @@ from models.predictors.generation import DurationSampler
 from models.predictors.sampling import SamplingOptions
 from models.speaker import SpeakOptions
 
-# A phone that lasts about three frames; after it one phone in ten is jumped over.
+# A phone of about three frames; one phone in ten after it is skipped.
 CHANCES = torch.tensor(
     [[0.95, 0.045, 0.005, 0, 0], [0.7, 0.27, 0.03, 0, 0], [0.3, 0.63, 0.07, 0, 0]]
 )
 
 
 def stays(spread: float, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths in frames, and advances."""
+    """Durations in frames, and advances."""
     generator = torch.Generator().manual_seed(3)
     lengths, advances = [], []
     for _ in range(count):
@@ -29,7 +29,7 @@ def stays(spread: float, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
     return np.array(lengths), np.array(advances)
 
 
-def test_the_widest_spread_is_the_models_own() -> None:
+def test_spread_1_is_the_models_distribution() -> None:
     lengths, advances = stays(1.0)
     assert abs((lengths == 1).mean() - 0.05) < 0.02
     assert abs((lengths == 2).mean() - 0.95 * 0.3) < 0.03
@@ -37,7 +37,7 @@ def test_the_widest_spread_is_the_models_own() -> None:
     assert abs((advances == 2).mean() - 0.1) < 0.02
 
 
-def test_a_narrow_spread_keeps_the_median_and_drops_what_is_rare() -> None:
+def test_narrow_spread_keeps_the_median_and_drops_outliers() -> None:
     wide, _ = stays(1.0)
     lengths, advances = stays(0.4)
     assert np.median(lengths) == np.median(wide) == 3
@@ -48,7 +48,7 @@ def test_a_narrow_spread_keeps_the_median_and_drops_what_is_rare() -> None:
     assert set(none.tolist()) == {3} and set(still.tolist()) == {1}
 
 
-def test_the_spread_is_a_share() -> None:
+def test_spread_must_be_within_0_and_1() -> None:
     assert SpeakOptions(duration_spread=0.7).sampling == SamplingOptions(duration_spread=0.7)
     with pytest.raises(InputError, match="duration_spread is 2"):
         SpeakOptions(duration_spread=2.0)

@@ -1,4 +1,4 @@
-"""HAM-TTS: the latent variable sequence, and history that is disturbed."""
+"""HAM-TTS: latent variables and corrupted history."""
 
 import numpy as np
 import pytest
@@ -29,10 +29,10 @@ def texts_of(talker: HamTTS, segments: list[Segment]) -> torch.Tensor:
     return talker.encode_texts(units, lengths)
 
 
-def test_a_text_is_taught_as_it_is_spoken_or_by_the_aligner(
+def test_training_texts_mix_predicted_and_aligner_latents(
     talker: HamTTS, segments: list[Segment], refined: list[torch.Tensor | None]
 ) -> None:
-    """Every text is fused with the predicted latents or, with sound, now and then the aligner's."""
+    """Texts get predicted latents or, with sound, sometimes the aligner's."""
     spoken = texts_of(talker, segments)
     told = set()
     for seed in range(20):
@@ -45,7 +45,7 @@ def test_a_text_is_taught_as_it_is_spoken_or_by_the_aligner(
     assert len(told) == 4
 
 
-def test_the_error_teaches_the_predictor_alone(
+def test_lvs_error_reaches_the_predictor_alone(
     talker: HamTTS, segments: list[Segment], refined: list[torch.Tensor | None]
 ) -> None:
     talker.requires_grad_(True)
@@ -54,7 +54,7 @@ def test_the_error_teaches_the_predictor_alone(
     assert any(p.grad.abs().max() > 0 for p in talker.lvs.parameters())
 
 
-def test_the_codes_teach_the_aligner(
+def test_code_loss_reaches_the_aligner(
     talker: HamTTS, segments: list[Segment], refined: list[torch.Tensor | None]
 ) -> None:
     talker.requires_grad_(True)
@@ -66,10 +66,8 @@ def test_the_codes_teach_the_aligner(
     assert all(p.grad.abs().max() > 0 for p in talker.aligner.leave.parameters())
 
 
-def test_the_aligner_hears_what_is_under_the_pointer(
-    talker: HamTTS, segments: list[Segment]
-) -> None:
-    """Another sound far behind a phone changes nothing of its latent."""
+def test_aligner_attends_near_the_pointer(talker: HamTTS, segments: list[Segment]) -> None:
+    """Audio far after a phone does not affect its latent."""
     sounding = segments[1]
     texts = texts_of(talker, [sounding])
     heard = torch.zeros(1, len(sounding.frames), dtype=torch.long)
@@ -81,7 +79,7 @@ def test_the_aligner_hears_what_is_under_the_pointer(
     assert difference[0, -1].abs().max() > 0
 
 
-def test_it_speaks_without_the_aligner(talker: HamTTS, segments: list[Segment]) -> None:
+def test_inference_needs_no_aligner(talker: HamTTS, segments: list[Segment]) -> None:
     spoken = talker.for_speech().eval()
     assert not any("aligner" in name for name in spoken.state_dict())
     assert torch.equal(texts_of(spoken, segments), texts_of(talker, segments))
@@ -89,7 +87,7 @@ def test_it_speaks_without_the_aligner(talker: HamTTS, segments: list[Segment]) 
     again.load_state_dict(spoken.state_dict())
 
 
-def test_without_latents_a_text_is_its_phones(segments: list[Segment]) -> None:
+def test_ablation_without_latents(segments: list[Segment]) -> None:
     bare = HamTTS(HamTTSConfig(**{**vars(CONFIGS["ham-tts"]), "lvs_dim": 0})).eval()
     assert not any(name.startswith(("aligner", "lvs", "fusion")) for name in bare.state_dict())
     taught, error = bare.encode_training_texts(segments, [None] * len(segments))
@@ -97,7 +95,7 @@ def test_without_latents_a_text_is_its_phones(segments: list[Segment]) -> None:
     assert error == 0
 
 
-def test_disturbed_history_has_clean_targets(talker: HamTTS, segments: list[Segment]) -> None:
+def test_corrupted_history_has_clean_targets(talker: HamTTS, segments: list[Segment]) -> None:
     clean = talker.read([segments]).positions
     changed = 0
     for seed in range(10):

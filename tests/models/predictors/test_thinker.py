@@ -1,4 +1,4 @@
-"""The thinker: one sequence for training and answering, words with states, hearing that matters."""
+"""The thinker: training and inference agree, states follow words, audio affects the answer."""
 
 import pytest
 import torch
@@ -48,8 +48,8 @@ def answered(thinker: Thinker, turns: list[Exchange], seed: int = 0, **options: 
     return list(thinker.answer(turns, chosen, generator))
 
 
-def test_training_and_answering_see_the_same_sequence(thinker: Thinker) -> None:
-    """What is predicted step by step, with a cache, is what the training sequence predicts."""
+def test_training_and_inference_build_the_same_sequence(thinker: Thinker) -> None:
+    """Cached step-by-step generation predicts what the training sequence predicts."""
     turns = dialogue(thinker)
     steps = answered(thinker, turns)
     tokens = [token for token, _ in steps if token is not None]
@@ -61,8 +61,8 @@ def test_training_and_answering_see_the_same_sequence(thinker: Thinker) -> None:
     assert states[1 : len(steps)] == [state for _, state in steps[1:]]
 
 
-def test_rows_of_a_batch_do_not_meet(thinker: Thinker) -> None:
-    """Padding of a batch changes neither vectors nor targets of a row."""
+def test_batch_rows_are_independent(thinker: Thinker) -> None:
+    """Padding changes neither vectors nor targets of a row."""
     short = [Exchange(USER, sound=sound(7)), said(thinker, "No.")]
     alone, together = thinker.read([short]), thinker.read([[*dialogue(thinker), *short], short])
     length = alone.vectors.shape[1]
@@ -88,8 +88,8 @@ def test_speech_starts_with_the_first_whole_sentence(thinker: Thinker) -> None:
 
 
 def test_every_answer_ends(thinker: Thinker) -> None:
-    """Two hundred answers at a temperature at which anything may be said."""
-    thinker.state_head.bias.data[STOP] += 1.0  # or they take long
+    """Two hundred answers at a high temperature."""
+    thinker.state_head.bias.data[STOP] += 1.0  # or answers get long
     turns = [Exchange(USER, sound=sound(9))]
     for seed in range(200):
         steps = answered(thinker, turns, seed, temperature=2.0)
@@ -98,7 +98,7 @@ def test_every_answer_ends(thinker: Thinker) -> None:
         assert len(steps) == MAX_TOKENS if state != STOP else token is None and words
 
 
-def test_a_thinker_that_never_stops_is_stopped(thinker: Thinker) -> None:
+def test_an_answer_without_stop_is_cut_off(thinker: Thinker) -> None:
     thinker.state_head.bias.data[STOP] = -1e4
     steps = answered(thinker, dialogue(thinker))
     assert len(steps) == MAX_TOKENS and steps[-1][1] != STOP
@@ -110,7 +110,7 @@ def test_an_answer_is_never_empty(thinker: Thinker) -> None:
     assert len(steps) == 2 and steps[0][0] is not None and steps[1] == (None, STOP)
 
 
-def test_what_was_heard_matters(thinker: Thinker) -> None:
+def test_user_audio_affects_the_answer(thinker: Thinker) -> None:
     first = thinker.read([[Exchange(USER, sound=sound(12)), Exchange(AGENT)]])
     second = thinker.read([[Exchange(USER, sound=sound(12, 3)), Exchange(AGENT)]])
     one, two = (thinker.backbone(read.vectors)[0, -1] for read in (first, second))
@@ -118,7 +118,7 @@ def test_what_was_heard_matters(thinker: Thinker) -> None:
 
 
 def test_losses_fall_when_trained(thinker: Thinker) -> None:
-    """It learns to answer by the sound, and to hear its words."""
+    """It learns to answer by the audio, and to recognise its words."""
     thinker.train().requires_grad_(True)
     heard = [torch.full((4,), thinker.backbone.word(word)) for word in ("oven", "baker")]
     rows = [
@@ -141,7 +141,7 @@ def test_losses_fall_when_trained(thinker: Thinker) -> None:
         assert tokens == row[1].tokens
 
 
-def test_sound_is_taken_as_guesses_at_words() -> None:
+def test_audio_enters_as_soft_tokens() -> None:
     thinker = tiny_thinker()
     table = thinker.backbone.table
     sure = thinker._guesses(200.0 * F.normalize(table, dim=-1))

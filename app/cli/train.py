@@ -22,7 +22,14 @@ from models.training.configuration import (
 )
 from models.training.corpus import Corpus, prepare
 from models.training.job import Job
-from models.training.loop import CHECKPOINT, Budget, device, done_once, first_process_first, forget
+from models.training.loop import (
+    CHECKPOINT,
+    Budget,
+    device,
+    first_process_first,
+    forget,
+    on_first_process,
+)
 from models.training.recipes import RECIPES, train_one, write_record
 from models.vocoder.encodec import KBPS, EncodecConfig
 
@@ -62,12 +69,12 @@ def main(argv: list[str]) -> int:
         len(corpus.voices),
     )
     if args.model == BUNDLE and not args.resume:
-        done_once(lambda: _forget_all(args.work))
+        on_first_process(lambda: _forget_all(args.work))
     options = {key: value for key, value in vars(args).items() if key not in _SHARED}
     for name in names:
         _train(name, recipes[name], corpus, args, options)
     if names[-1] == "voices":
-        done_once(lambda: finish_bundle(args.out, args.work, corpus, args.data, args.seed))
+        on_first_process(lambda: finish_bundle(args.out, args.work, corpus, args.data, args.seed))
     return 0
 
 
@@ -89,7 +96,7 @@ def _train(
     resume = getattr(args, "resume", False)
     job = Job(args.data, corpus, args.out, args.work, args.seed, budget, resume)
     made = train_one(name, job, recipe, **options)
-    done_once(lambda: write_record(name, job, made, options))
+    on_first_process(lambda: write_record(name, job, made, options))
 
 
 def _forget_all(work: Path) -> None:

@@ -1,1 +1,1 @@
-"""Recipes: one readable file a model. Nothing outside this folder imports it."""
+"""Training recipes, one readable file per model. Only commands and tests import them."""

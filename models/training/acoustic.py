@@ -1,5 +1,5 @@
-"""Recipes: the codebooks of the acoustic tokenizer, on the latents of the trained autoencoder, or
-those of EnCodec."""
+"""Recipes: the acoustic tokenizer's codebooks, fitted to the autoencoder's latents or taken from
+EnCodec."""
 
 import json
 import logging
@@ -25,12 +25,12 @@ from models.vocoder.encodec import EncodecConfig, read_encodec
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 1024  # distances of a chunk stay in the cache
+_CHUNK = 1024  # frames per distance matrix, so that it fits the CPU cache
 
 
 @dataclass(frozen=True)
 class AcousticRecipe:
-    """How the codebooks are fitted."""
+    """Settings of fitting the codebooks."""
 
     derived = ("model.latent_dim",)
 
@@ -40,21 +40,21 @@ class AcousticRecipe:
 
 
 def train_acoustic(job: Job, recipe: AcousticRecipe, like: Path | None = None) -> AcousticRecipe:
-    """Fits the codebooks and writes `acoustic.safetensors`; returns what was made.
+    """Fits the codebooks and writes `acoustic.safetensors`; returns the recipe as made.
 
-    The latents stay as they are, so each level is k-means on what the levels before it leave
-    (Lloyd's algorithm, which an exponential moving average only imitates); a code that a round
-    leaves without points begins anew at a random one. Needs a minute or two.
+    The latents are fixed, so each level is k-means (Lloyd's algorithm, which an exponential moving
+    average only approximates) on the residual of the levels before it. Empty clusters restart from
+    random points. Takes a minute or two.
 
-    With `like`, a folder with other latents and their codebooks, each of the first level's codes
-    begins in the middle of the frames that are called so there: a code keeps what it says, as far
-    as it can, and HAM-TTS can go on.
+    `like` is a folder with another latent space and its codebooks: each first-level code starts
+    from the mean of the frames that have this code there. Codes keep their meaning as far as
+    possible, so that HAM-TTS can be fine-tuned.
 
     Long because it reads top to bottom, as the recipe does.
 
     Raises:
-        InputError: there are fewer frames than codes, or fewer codes than in `like`.
-        MissingModelError: `like` has no posterior or no codebooks.
+        InputError: fewer frames than codes, or fewer codes than in `like`.
+        MissingModelError: `like` lacks the posterior or the codebooks.
     """
     latents = encode_latents(job.data, job.corpus, job.out)
     chosen = _drawn(latents, recipe.points, job.seed)
@@ -97,20 +97,20 @@ def train_acoustic(job: Job, recipe: AcousticRecipe, like: Path | None = None) -
 
 
 def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> AcousticConfig:
-    """Makes `out` a folder whose models speak through EnCodec; writes `encodec.safetensors` and, of
-    its codebooks, `acoustic.safetensors`, whose sizes it returns.
+    """Makes `out` a folder whose models use EnCodec: writes `encodec.safetensors` and its codebooks
+    as `acoustic.safetensors`; returns the sizes of the latter.
 
-    A frame of ours is three of EnCodec's steps. Their codes are the levels of one acoustic
-    tokenizer, the coarse ones of all three steps before the finer ones: each codebook is nothing
-    but at its own step's place, so the nearest vector there is the code that EnCodec finds.
+    One frame is three EnCodec steps. Their codes become the levels of one acoustic tokenizer,
+    coarse levels of all three steps first. A codebook is zero outside its own step's dimensions, so
+    the nearest vector is the code that EnCodec itself would choose.
 
     Args:
-        out: the folder; what is trained on other latents cannot be in it.
-        weights: of EnCodec 24 kHz.
-        config: at which bitrate.
+        out: the folder, without models of another latent space.
+        weights: weights of EnCodec 24 kHz.
+        config: the bitrate.
 
     Raises:
-        InputError: the weights cannot be read, or `out` has latents of its own.
+        InputError: the weights cannot be read, or `out` has a latent space of its own.
     """
     if (out / "posterior.safetensors").exists():
         raise InputError(
@@ -132,14 +132,14 @@ def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> AcousticCo
 
 
 def _drawn(latents: list[LatentPosterior], points: int, seed: int) -> list[int]:
-    """Random utterances with at least `points` frames together, where there are so many."""
+    """Random utterances with at least `points` frames in total, if there are enough."""
     order = np.random.default_rng(seed).permutation(len(latents))
     ends = np.cumsum([len(latents[index].mean) for index in order])
     return order[: int(np.searchsorted(ends, points)) + 1].tolist()
 
 
 def _first_codes(folder: Path, job: Job, chosen: list[int]) -> Tensor:
-    """The first codes `[N]` that the models in `folder` give to the frames of utterances."""
+    """First-level codes `[N]` that the models in `folder` assign to the frames of utterances."""
     acoustic = load_acoustic(folder).to(device())
     posterior = load_codec(folder)[0].to(device())
     both = encode_utterances([job.corpus.utterances[index] for index in chosen], posterior)
@@ -148,7 +148,8 @@ def _first_codes(folder: Path, job: Job, chosen: list[int]) -> Tensor:
 
 
 def _middles(points: Tensor, codes: Tensor, begin: Tensor) -> Tensor:
-    """`begin` `[K, D]`, but where `codes` `[N]` name points: their mean."""
+    """Initial centres: `begin` `[K, D]`, replaced by the mean of the points with that code in
+    `codes` `[N]`."""
     if int(codes.max()) >= len(begin):
         raise InputError(f"the codes to keep are more than {len(begin)}")
     counts = torch.bincount(codes, minlength=len(begin))[:, None]
@@ -157,7 +158,7 @@ def _middles(points: Tensor, codes: Tensor, begin: Tensor) -> Tensor:
 
 
 def _clustered(points: Tensor, centres: Tensor, rounds: int, generator: torch.Generator) -> Tensor:
-    """k-means: centres `[K, D]` of `points` `[N, D]`, beginning with `centres`, which stay."""
+    """k-means: refines `centres` `[K, D]` on `points` `[N, D]`; codes keep their order."""
     for _ in range(rounds):
         codes = _assigned(points, centres)
         counts = torch.bincount(codes, minlength=len(centres))

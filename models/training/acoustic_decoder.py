@@ -1,4 +1,4 @@
-"""Recipe: HAM-TTS's second model, from first acoustic codes to all."""
+"""Recipe: HAM-TTS's second model, from first acoustic codes to all levels."""
 
 import logging
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ _NOTHING = -1
 
 @dataclass(frozen=True)
 class AcousticDecoderRecipe(FrameRecipe):
-    """How the decoder of acoustic codes is trained."""
+    """Settings of training the acoustic decoder."""
 
     derived = ("model.symbols", "model.style_dim")
 
@@ -39,12 +39,12 @@ class AcousticDecoderRecipe(FrameRecipe):
 def train_acoustic_decoder(
     job: Job, recipe: AcousticDecoderRecipe, further: bool = False
 ) -> AcousticDecoderRecipe:
-    """Trains the model and writes `acoustic-decoder.safetensors`; returns what was made. With
-    `further` it begins with the one in `out`, or with what fits of it where the latents are others.
+    """Trains the model and writes `acoustic-decoder.safetensors`; returns the recipe as made.
 
-    Each row predicts every level. Half of the rows see codes of the levels before that are partly
-    wrong, as they will be when they are predicted themselves: what is then left is measured anew
-    and is the target, so that a level learns to mend what went wrong before it.
+    `further` fine-tunes the one in `out`, or those of its weights that fit if the latent space has
+    changed. Every row predicts all levels. Half of the rows see partly wrong codes of earlier
+    levels, as at inference; the residual is recomputed and becomes the target, so that each level
+    learns to correct the ones before it.
 
     Long because it reads top to bottom, as the recipe does.
     """
@@ -73,15 +73,17 @@ def train_acoustic_decoder(
         ham_tts = load_model(job.out, "ham-tts", HamTTS, HamTTSConfig)
         drawn = draw_codes(job.data, job.corpus, encoded, job.out, ham_tts, true, job.seed)
     else:
-        logger.info("no ham-tts in %s: first codes are the true ones, or near ones", job.out)
+        logger.info("no ham-tts in %s: training on true and neighbouring first codes only", job.out)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = frame_crops(generator, job.corpus, encoded, recipe)
         scaled = batch.of(lambda index: latents[index].mean).float().to(where) / acoustic.scale
-        told = torch.full(batch.valid.shape, _NOTHING)
+        sampled = torch.full(batch.valid.shape, _NOTHING)
         if drawn is not None:
-            told = batch.of(drawn.__getitem__).long().where(batch.valid, _NOTHING)
-        first, totals, targets = _teach(acoustic, near, scaled, told.to(where), recipe.wrong)
+            sampled = batch.of(drawn.__getitem__).long().where(batch.valid, _NOTHING)
+        first, totals, targets = _training_input(
+            acoustic, near, scaled, sampled.to(where), recipe.wrong
+        )
         condition = model.conditioned(first, batch.phones.to(where), batch.style.to(where))
         return {"total": model.loss(totals, targets, condition, batch.valid.to(where))}
 
@@ -92,19 +94,29 @@ def train_acoustic_decoder(
 
 
 def _near(acoustic: AcousticTokenizer, neighbours: int) -> Tensor:
-    """The nearest other codes of each code, `[num_levels, num_codes, neighbours]`."""
+    """The nearest other codes of every code, `[num_levels, num_codes, neighbours]`."""
     distance = torch.cdist(acoustic.codebooks, acoustic.codebooks)
     count = min(neighbours + 1, acoustic.config.num_codes)
     return distance.topk(count, largest=False).indices[..., 1:]
 
 
 @torch.no_grad()
-def _teach(
-    acoustic: AcousticTokenizer, near: Tensor, scaled: Tensor, told: Tensor, share_wrong: float
+def _training_input(
+    acoustic: AcousticTokenizer, near: Tensor, scaled: Tensor, sampled: Tensor, share_wrong: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """First codes `[B, T]`, and of each level after the first the sums of those before it, `[L, B,
-    T, D]`, and its targets `[L, B, T]`; `told` `[B, T]` are a predictor's first codes, where it has
-    any, and `share_wrong` of half of the rows a wrong code."""
+    """Builds training input with corrupted codes in half of the rows.
+
+    Args:
+        acoustic: the tokenizer.
+        near: output of `_near`.
+        scaled: latents divided by the tokenizer's scale, `[B, T, D]`.
+        sampled: first codes `[B, T]` sampled by the predictor; -1 where there are none.
+        share_wrong: share of wrong codes in corrupted rows.
+
+    Returns:
+        First codes `[B, T]`; for each later level the sum of the levels before it `[L, B, T, D]`,
+        and its target codes `[L, B, T]`.
+    """
     batch = len(scaled)
     spoilt = (torch.arange(batch, device=scaled.device) % 2 == 0)[:, None]
     total = torch.zeros_like(scaled)
@@ -118,7 +130,10 @@ def _teach(
         others = near[level][codes].gather(-1, pick[..., None])[..., 0]
         wrong = spoilt & (torch.rand(codes.shape, device=scaled.device) < share_wrong)
         if level == 0:
-            others, wrong = torch.where(told >= 0, told, others), wrong | (spoilt & (told >= 0))
+            others, wrong = (
+                torch.where(sampled >= 0, sampled, others),
+                wrong | (spoilt & (sampled >= 0)),
+            )
         shown.append(torch.where(wrong, others, codes))
         total = total + book[shown[-1]]
     return shown[0], torch.stack(totals[1:]), torch.stack(targets[1:])

@@ -1,4 +1,4 @@
-"""Discriminators of sound, and what a decoder learns from them."""
+"""Waveform discriminators and their losses."""
 
 import itertools
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from models.training.configuration import setting
 
 _LEAK = 0.1  # of the leaky ReLU
 _LEAST_POWER = 1e-5
-_LEAST_LEVEL = 1e-3  # silence is not raised to the level of speech
+_LEAST_LEVEL = 1e-3  # floor of the level normalisation
 
 
 @dataclass(frozen=True)
 class AdversarialRecipe:
-    """How the decoder is trained against discriminators, and their sizes."""
+    """Settings of adversarial training, and the discriminators' sizes."""
 
     rate: float = setting(5e-4, "highest learning rate, of the discriminators too")
-    frames: int = setting(8, "frames of 40 ms of each crop that are judged")
+    frames: int = setting(8, "40 ms frames of each crop seen by the discriminators")
     weight: float = setting(0.5, "of the adversarial loss")
     features: float = setting(0.3, "of feature matching")
     periods: tuple[int, ...] = setting((2, 3, 5, 7, 11), "samples, of the period discriminators")
@@ -29,11 +29,11 @@ class AdversarialRecipe:
     spectrum_channels: int = setting(12, "of each layer of a spectrogram discriminator")
 
 
-Judged = tuple[Tensor, list[Tensor]]  # a score for each place, and the layers before it
+Scored = tuple[Tensor, list[Tensor]]  # score map, and the feature maps before it
 
 
 class PeriodDiscriminator(nn.Module):
-    """Judges sound `[B, T]` folded at one period (HiFi-GAN, arXiv 2010.05646, section 2.3)."""
+    """Scores audio `[B, T]` folded at one period (HiFi-GAN, arXiv 2010.05646, section 2.3)."""
 
     def __init__(self, period: int, channels: int) -> None:
         super().__init__()
@@ -44,14 +44,13 @@ class PeriodDiscriminator(nn.Module):
         )
         self.score = _score(nn.Conv2d(sizes[-1], 1, (3, 1), 1, (1, 0)))
 
-    def forward(self, samples: Tensor) -> Judged:
+    def forward(self, samples: Tensor) -> Scored:
         padded = F.pad(samples, (0, -samples.shape[-1] % self.period))
-        return _judged(padded.view(len(samples), 1, -1, self.period), self.layers, self.score)
+        return _scored(padded.view(len(samples), 1, -1, self.period), self.layers, self.score)
 
 
 class SpectrumDiscriminator(nn.Module):
-    """Judges the real and imaginary parts of the spectrogram of sound `[B, T]` (EnCodec, arXiv
-    2210.13438, section 3.4)."""
+    """Scores the complex spectrogram of audio `[B, T]` (EnCodec, arXiv 2210.13438, section 3.4)."""
 
     window: Tensor
 
@@ -65,7 +64,7 @@ class SpectrumDiscriminator(nn.Module):
         )
         self.score = _score(nn.Conv2d(channels, 1, 3, 1, 1))
 
-    def forward(self, samples: Tensor) -> Judged:
+    def forward(self, samples: Tensor) -> Scored:
         with torch.autocast(samples.device.type, enabled=False):
             spectrum = torch.stft(
                 samples.float(),
@@ -74,27 +73,27 @@ class SpectrumDiscriminator(nn.Module):
                 window=self.window,
                 return_complex=True,
             )
-            # The quiet is heard as well as the loud: magnitudes are compressed to their roots.
+            # Compress magnitudes to their square roots, so that quiet parts count too.
             power = spectrum.real.square() + spectrum.imag.square() + _LEAST_POWER
             spectrum = torch.view_as_real(spectrum) * power.pow(-0.25)[..., None]
-        return _judged(spectrum.permute(0, 3, 2, 1), self.layers, self.score)
+        return _scored(spectrum.permute(0, 3, 2, 1), self.layers, self.score)
 
 
 def _layer(convolution: nn.Conv2d) -> nn.Conv2d:
-    # PyTorch's own values would have each layer say a third of what the one before it said.
+    # PyTorch's default initialisation would shrink activations threefold per layer.
     nn.init.kaiming_normal_(convolution.weight, a=_LEAK)
     return convolution
 
 
 def _score(convolution: nn.Conv2d) -> nn.Conv2d:
-    # All sounds are alike as long as nothing is learnt.
+    # Constant scores at the start.
     assert convolution.bias is not None
     nn.init.zeros_(convolution.weight)
     nn.init.constant_(convolution.bias, 0.5)
     return convolution
 
 
-def _judged(h: Tensor, layers: nn.ModuleList, score: nn.Module) -> Judged:
+def _scored(h: Tensor, layers: nn.ModuleList, score: nn.Module) -> Scored:
     features = []
     for layer in layers:
         h = F.leaky_relu(layer(h), _LEAK)
@@ -103,8 +102,8 @@ def _judged(h: Tensor, layers: nn.ModuleList, score: nn.Module) -> Judged:
 
 
 class Discriminators(nn.Module):
-    """All of them. One backward pass over all of their `losses` trains both sides: neither sends a
-    gradient to what the other trains."""
+    """All discriminators. One backward pass over all `losses` trains generator and discriminators;
+    neither loss sends gradients into the other's parameters."""
 
     def __init__(self, recipe: AdversarialRecipe) -> None:
         super().__init__()
@@ -113,12 +112,15 @@ class Discriminators(nn.Module):
             + [SpectrumDiscriminator(size, recipe.spectrum_channels) for size in recipe.windows]
         )
 
-    def forward(self, samples: Tensor) -> list[Judged]:
+    def forward(self, samples: Tensor) -> list[Scored]:
         return [one(samples) for one in self.each]
 
     def losses(self, made: Tensor, wanted: Tensor) -> dict[str, Tensor]:
-        """Of sound that was made and the recording of it, `[B, T]`: `adversarial` and `features`
-        for whoever made it, and `discriminators` for themselves (least squares, arXiv 1611.04076).
+        """Losses of generated against recorded audio, `[B, T]`.
+
+        Returns:
+            `adversarial` and `features` for the generator, `discriminators` for the discriminators
+            (least squares, arXiv 1611.04076).
         """
         level = wanted.square().mean(-1, keepdim=True).sqrt().clamp_min(_LEAST_LEVEL)
         made, wanted = made / level, wanted / level
@@ -130,7 +132,7 @@ class Discriminators(nn.Module):
         fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
         judged = functional_call(self, fixed, (made,))
         adversarial = [(1 - score.float()).square().mean() for score, _ in judged]
-        # Each layer counts by its own size, which grows while the discriminators learn.
+        # Normalise by each layer's magnitude, which grows during training.
         features = [
             F.l1_loss(mine.float(), theirs.detach().float()) / theirs.detach().float().abs().mean()
             for (_, ours), (_, others) in zip(judged, true, strict=True)

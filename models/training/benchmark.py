@@ -1,10 +1,10 @@
-"""`python3 -m models.training.benchmark`: milliseconds of a training step in bf16 and in fp32.
+"""`python3 -m models.training.benchmark`: milliseconds per training step in bf16 and fp32.
 
-Models and batches of the bundle's sizes, of noise: forward, backward and optimizer step. One
-thread, medians of processor time, which other programs do not lengthen, one JSON object a line;
-`speedup` is of the precision that is chosen here over bf16.
-To measure as on a processor with AVX2 alone, set ATEN_CPU_CAPABILITY=avx2 and
-ONEDNN_MAX_CPU_ISA=AVX2.
+Models and batches have the bundle's sizes; inputs are noise. Forward, backward and optimiser step
+on one thread; medians of CPU time, which other programs do not affect; one JSON object per line.
+`speedup` compares the precision chosen here with bf16.
+
+To measure as on an AVX2-only processor, set ATEN_CPU_CAPABILITY=avx2 and ONEDNN_MAX_CPU_ISA=AVX2.
 """
 
 import json
@@ -50,7 +50,7 @@ def _step_ms(model: nn.Module, forward: Forward, precision: Precision) -> float:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     times = []
     choose(precision)
-    for repeat in range(-1, _REPEATS):  # one to warm up
+    for repeat in range(-1, _REPEATS):  # one warm-up step
         begun = time.process_time()
         with autocast(_CPU):
             loss = forward().float().square().mean()

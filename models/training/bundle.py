@@ -1,4 +1,4 @@
-"""What makes a folder of weights a bundle: checksums and a model card."""
+"""Turns a folder of weights into a bundle: checksums and a model card."""
 
 import json
 from pathlib import Path
@@ -19,19 +19,18 @@ from models.vocoder import encodec
 
 MAX_BYTES = 100 * 1024 * 1024
 _SYNTHETIC = [
-    "Trained from scratch on synthetic conversations: no weights of others are in them, and no",
-    "recording of a person was used. They sound like the synthesizers that taught them, of which",
-    "Kokoro-82M (Apache-2.0) learnt from people.",
+    "Trained from scratch on synthetic conversations: no third-party weights, no recordings of",
+    "people. The voices sound like the synthesizers that spoke the data, of which Kokoro-82M",
+    "(Apache-2.0) was trained on people.",
 ]
 
 
 def finish_bundle(out: Path, work: Path, corpus: Corpus, data: Path, seed: int) -> None:
-    """Writes `SHA256SUMS` and `MODEL_CARD.md`; measured results come from `results.md` in `out`,
-    which `launch.py eval` writes.
+    """Writes `SHA256SUMS` and `MODEL_CARD.md`, with measurements from `results.md` in `out`, which
+    `launch.py eval` writes.
 
     Raises:
-        InputError: `out` is the folder of the repository, and the weights are larger together than
-            it may hold.
+        InputError: `out` is the repository's folder and the weights exceed its size limit.
     """
     weights = sorted(out.glob("*.safetensors"))
     size = sum(path.stat().st_size for path in weights)
@@ -60,7 +59,7 @@ def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights:
         )
     results = out / "results.md"
     measured = results.read_text() if results.exists() else "Not measured yet.\n"
-    # Of other data nobody but who has them can say whose voices they are, and who may use them.
+    # For other data, origin of the voices and licence are unknown here.
     others = (f"{encodec.FILE}.safetensors", BACKBONE_FOLDER)
     foreign = [name for name in others if (out / name).exists()]
     ours = made.exists() and not foreign
@@ -88,7 +87,7 @@ def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights:
 
 
 def _languages(out: Path) -> str:
-    """What the predictors in `out` speak, in words."""
+    """The languages of the predictors in `out`, in words."""
     spoken = []
     for name in PREDICTORS:
         if (out / f"{name}.json").exists():

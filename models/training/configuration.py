@@ -1,4 +1,4 @@
-"""Recipe configurations: a preset or a TOML file, and single values on top of it."""
+"""Recipe configurations: a preset or TOML file, with single values overridden."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_ty
 
 from data.errors import InputError
 
-PRESETS = ("small", "base", "large")  # small: the defaults, which made the bundled weights
+PRESETS = ("small", "base", "large")  # small: the defaults, used for the bundled weights
 _FOLDER = Path(__file__).parent / "presets"
 
 Config = TypeVar("Config")
@@ -18,9 +18,9 @@ Values = Mapping[str, Any]
 
 
 def setting(default: Any, doc: str, low: float | None = None, high: float | None = None) -> Any:
-    """A field of a configuration: its default, its meaning with its unit, and its limits.
+    """A configuration field: default, description with unit, and range.
 
-    Without limits a whole number is at least 1 and any other number at least 0.
+    Without limits, integers are at least 1 and other numbers at least 0.
     """
     metadata = {"doc": doc, "low": low, "high": high}
     return dataclasses.field(default=default, metadata=metadata)
@@ -28,30 +28,29 @@ def setting(default: Any, doc: str, low: float | None = None, high: float | None
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the configuration of every trained model has.
+    """Settings that all trained models share.
 
-    `derived` names the fields that follow from the data or from the models in `--out`; they cannot
-    be set.
+    `derived` names fields determined by the data or by models in `--out`; they cannot be set.
     """
 
     derived: ClassVar[tuple[str, ...]] = ()
 
     steps: int = setting(8000, "optimiser steps, unless --minutes is given")
-    rate: float = setting(1e-3, "highest learning rate, after the warm-up")
-    warmup: int = setting(100, "steps over which the learning rate rises")
+    rate: float = setting(1e-3, "peak learning rate, after warm-up")
+    warmup: int = setting(100, "warm-up steps")
     weight_decay: float = setting(0.01, "of AdamW")
-    clip: float = setting(1.0, "largest norm of a gradient")
+    clip: float = setting(1.0, "gradient norm limit")
 
 
 def read_config(choice: str, names: tuple[str, ...]) -> dict[str, Values]:
-    """The values of a preset or a file, by recipe: `{"prior": {"batch": 32}}`.
+    """Reads a preset or file; returns values by recipe: `{"prior": {"batch": 32}}`.
 
     Args:
-        choice: one of `PRESETS`, or the path of a TOML file with a table for each recipe.
-        names: of all recipes.
+        choice: one of `PRESETS`, or the path of a TOML file with a table per recipe.
+        names: all recipes.
 
     Raises:
-        InputError: it is neither, no TOML, or has a table for something else.
+        InputError: it is neither, not TOML, or has a table of an unknown name.
     """
     if choice == PRESETS[0]:
         return {}
@@ -72,8 +71,7 @@ def read_config(choice: str, names: tuple[str, ...]) -> dict[str, Values]:
 
 
 def parse_assignment(text: str) -> tuple[tuple[str, ...], Any]:
-    """`"model.dim=512"` as its name and its value, which is written as in TOML; a bare word is
-    text.
+    """Parses `"model.dim=512"` into name and value; the value is TOML, a bare word a string.
 
     Raises:
         InputError: there is no `=`.
@@ -89,35 +87,35 @@ def parse_assignment(text: str) -> tuple[tuple[str, ...], Any]:
 
 
 def nested(name: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """`("model", "dim")` and 512 as `{"model": {"dim": 512}}`."""
+    """Nests a value: `("model", "dim")` and 512 give `{"model": {"dim": 512}}`."""
     for part in reversed(name):
         value = {part: value}
     return value
 
 
 def configured(config: Config, values: Values, recipe: str) -> Config:
-    """A copy of `config` with some values changed.
+    """A copy of `config` with some values replaced.
 
     Args:
-        config: a configuration, some of whose fields may be configurations themselves.
+        config: a configuration; fields may be nested configurations.
         values: by name, nested as `config` is.
-        recipe: its name, for messages.
+        recipe: its name, for error messages.
 
     Raises:
-        InputError: an unknown name, or a value of another type or out of range.
+        InputError: an unknown name, or a value of the wrong type or out of range.
     """
     derived = getattr(config, "derived", ())
     return _changed(config, values, recipe, "", derived, [name for name, _ in settings(config)])
 
 
 def settings(config: object) -> list[tuple[str, Any]]:
-    """All names that can be set, dotted, and their values."""
+    """All settable names, dotted, with their values."""
     derived = getattr(config, "derived", ())
     return [(name, value) for name, value, _ in _leaves(config) if name not in derived]
 
 
 def describe(config: object) -> str:
-    """A line for each setting: its name, value and meaning."""
+    """One line per setting: name, value, description."""
     derived = getattr(config, "derived", ())
     leaves = [leaf for leaf in _leaves(config) if leaf[0] not in derived]
     width = max(len(name) for name, _, _ in leaves)
@@ -128,7 +126,7 @@ def describe(config: object) -> str:
 
 
 def as_values(config: object) -> dict[str, Any]:
-    """`config` as JSON has it, without what is derived."""
+    """`config` as JSON-ready values, without derived fields."""
     found: dict[str, Any] = {}
     for name, value in settings(config):
         *parents, last = name.split(".")
@@ -142,17 +140,17 @@ def as_values(config: object) -> dict[str, Any]:
 def check_sizes(
     recipe: Recipe, known: object, whose: str, part: str = "model", names: Collection[str] = ()
 ) -> None:
-    """Refuses sizes that were asked for where weights to go on with have others.
+    """Checks requested sizes against those of weights to fine-tune.
 
     Args:
-        recipe: asks for what differs from the defaults.
-        known: the configuration beside the weights.
-        whose: the weights' name, for the message.
-        part: the field of `recipe` with the sizes.
-        names: the sizes that count; none: all that are not derived.
+        recipe: whatever differs from the defaults was requested.
+        known: configuration of the weights.
+        whose: name of the weights, for the message.
+        part: field of `recipe` that holds the sizes.
+        names: sizes to check; empty: all that are not derived.
 
     Raises:
-        InputError: a size is neither the default nor that of the weights.
+        InputError: a requested size differs from that of the weights.
     """
     asked = getattr(recipe, part)
     default = type(asked)()
@@ -207,7 +205,7 @@ def _changed(
 
 
 def _typed(value: Any, hint: Any, name: str) -> Any:
-    """`value` as `hint` has it."""
+    """Converts `value` to the type `hint`."""
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             raise InputError(f"{name} is {value!r}; choose one of {', '.join(get_args(hint))}")

@@ -1,8 +1,8 @@
-"""A data set in NCSSD layout, made ready for training: sound, pitch, units and their times.
+"""A data set in NCSSD layout, prepared for training: audio, F0, units and their times.
 
-Dialogues are prepared once, in shards of a hundred beside the data, so that training reads memory
-maps and a data set that is still growing can be used already. A shard is named by what its files
-were: where one of them changes, it is made anew, and with it all that was made of it.
+Dialogues are prepared once, in shards of a hundred stored beside the data, so that training can
+memory-map them and use a data set that is still growing. A shard's name is a fingerprint of its
+source files: when one changes, the shard and everything derived from it are rebuilt.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ from models.text import phonemize
 PREPARED = ".prepared"
 SHARD_DIALOGUES = 100
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
-_LAYOUT = 3  # of a shard; one that was made by another version is not read
+_LAYOUT = 3  # version of the shard format
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One turn. `samples` is int16 `[T]`, `f0` Hz at 100 Hz (0: unvoiced), `pointer` `[frames]` or
-    None where the times of the phones are not known."""
+    """One turn. `samples` is int16 `[T]`, `f0` is Hz at 100 Hz (0: unvoiced), `pointer` is
+    `[frames]`, or None without phone times."""
 
     dialogue: str
     turn: int
@@ -56,10 +56,10 @@ class Utterance:
 
 
 def prepare(root: Path, workers: int = 2, limit: int | None = None) -> list[Path]:
-    """Prepares what is complete under `root` and returns the shards, in order.
+    """Prepares all complete dialogues under `root`; returns the shards, in order.
 
     Raises:
-        InputError: there is no dialogue, or a turn without sound.
+        InputError: there are no dialogues, or a turn has no audio.
     """
     folders = sorted(
         (path for path in root.iterdir() if path.is_dir() and path.name.isdigit()),
@@ -80,7 +80,7 @@ def prepare(root: Path, workers: int = 2, limit: int | None = None) -> list[Path
 
 
 def _prepare_shards(jobs: list[tuple[Path, list[Path]]], workers: int) -> Iterator[None]:
-    """Yields as often as a shard is done; processes of its own only where they work at once."""
+    """Yields once per finished shard; uses processes only for several shards."""
     if min(workers, len(jobs)) < 2:
         yield from map(_prepare_shard, jobs)
         return
@@ -89,7 +89,7 @@ def _prepare_shards(jobs: list[tuple[Path, list[Path]]], workers: int) -> Iterat
 
 
 def _fingerprint(folders: list[Path]) -> str:
-    """Of the files of dialogues: their names, sizes and times."""
+    """Fingerprint of the dialogues' files: names, sizes, modification times."""
     digest = hashlib.sha256(str(_LAYOUT).encode())
     for folder in folders:
         for path in sorted(folder.iterdir()):
@@ -113,7 +113,7 @@ def _prepare_shard(job: tuple[Path, list[Path]]) -> None:
                     "says what else is wrong"
                 )
             samples = read_audio(turn.audio)
-            # One of another rate may go beyond full scale where it is resampled.
+            # Resampling may overshoot full scale.
             sounds.append(to_int16(samples.clip(-1.0, 1.0)))
             pitches.append(track_f0(samples))
             item = _item(dialogue, index, next(units))
@@ -154,7 +154,7 @@ def _save(path: Path, rows: list, dtype: type) -> None:
 
 
 def track_f0(samples: np.ndarray) -> np.ndarray:
-    """F0 in Hz at 100 Hz, 0 where unvoiced: DIO and StoneMask of the WORLD vocoder."""
+    """F0 in Hz at 100 Hz, 0 where unvoiced (WORLD's DIO and StoneMask)."""
     wide = samples.astype(np.float64)
     f0, times = pyworld.dio(
         wide, SAMPLE_RATE, f0_floor=55.0, f0_ceil=600.0, frame_period=10.0, speed=2
@@ -164,7 +164,7 @@ def track_f0(samples: np.ndarray) -> np.ndarray:
 
 
 class Corpus:
-    """The prepared utterances of a data set, in memory maps."""
+    """The prepared utterances of a data set, memory-mapped."""
 
     def __init__(self, shards: list[Path]) -> None:
         self.utterances: list[Utterance] = []
@@ -187,7 +187,7 @@ class Corpus:
         return sum(len(u.samples) for u in self.utterances) / SAMPLE_RATE / 3600
 
     def voice_statistics(self) -> dict[str, tuple[float, float]]:
-        """For each voice the mean log-F0 over voiced frames and the mean level of speech in dB."""
+        """Mean log-F0 over voiced frames and mean speech level in dB of each voice."""
         found = {}
         for voice, indices in self.by_voice.items():
             pitches, levels = [], []
@@ -204,7 +204,7 @@ class Corpus:
 
 
 def frame_levels(samples: np.ndarray) -> np.ndarray:
-    """Level of each 40 ms frame in dB of full scale, at least -80, `[frames]`."""
+    """Level of each 40 ms frame in dBFS, at least -80, `[frames]`."""
     wide = to_float(samples) if samples.dtype == np.int16 else samples
     padded = np.pad(wide, (0, -len(wide) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
     return 10 * np.log10(np.maximum(np.square(padded).mean(1), 1e-8))

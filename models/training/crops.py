@@ -1,4 +1,4 @@
-"""Random stretches of utterances as padded tensors."""
+"""Random crops of utterances as padded tensors."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from models.training.corpus import Corpus, Utterance
 
 @dataclass
 class Crop:
-    """A stretch of an utterance: `samples` float32 `[T]` and F0 in Hz `[T / 240]`."""
+    """A crop of an utterance: `samples` float32 `[T]` and F0 in Hz `[T / 240]`."""
 
     utterance: Utterance
     first_frame: int
@@ -35,13 +35,13 @@ class Crop:
 
 
 def random_crop(generator: np.random.Generator, utterance: Utterance, num_frames: int) -> Crop:
-    """A crop of `num_frames` at a random place; a shorter utterance is padded with silence."""
+    """A random crop of `num_frames`; shorter utterances are zero-padded."""
     room = max(0, utterance.num_frames - num_frames)
     return Crop(utterance, int(generator.integers(room + 1)), num_frames)
 
 
 def another_of_voice(generator: np.random.Generator, corpus: Corpus, index: int) -> Utterance:
-    """Another utterance of the same voice (the same one only if there is no other)."""
+    """Another utterance of the same voice, or the same one if there is no other."""
     same = corpus.by_voice[corpus.utterances[index].voice]
     other = same[int(generator.integers(len(same)))]
     if other == index and len(same) > 1:
@@ -50,12 +50,12 @@ def another_of_voice(generator: np.random.Generator, corpus: Corpus, index: int)
 
 
 def stack(crops: list[Crop]) -> Tensor:
-    """Samples of crops of one length, `[B, T]`."""
+    """Samples of equally long crops, `[B, T]`."""
     return torch.from_numpy(np.stack([crop.samples for crop in crops]))
 
 
-def filled_f0(f0: np.ndarray) -> np.ndarray:
-    """F0 with unvoiced stretches bridged in the log domain, so that there is always a pitch."""
+def interpolated_f0(f0: np.ndarray) -> np.ndarray:
+    """F0 interpolated (in log) across unvoiced stretches."""
     voiced = np.flatnonzero(f0 > 0)
     if len(voiced) == 0:
         return np.full_like(f0, 148.0)

@@ -1,4 +1,4 @@
-"""What the recipes of all predictors share: stretches of dialogues as rows of segments."""
+"""Training rows of dialogues, for the recipes of all predictors."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -22,55 +22,55 @@ from models.training.configuration import Recipe, setting
 from models.training.corpus import Corpus
 from models.training.encoded import Encoded
 
-# Fields of a predictor's configuration that follow from the data.
+# Fields of a predictor's configuration that the data determine.
 DERIVED = ("symbols", "languages", "style_dim", "plan_low", "plan_high")
-_LEAST_SHARE = 0.02  # of the turns; a language that fewer are in is not learnt
-_LEAST_RANGE = 1e-3  # of a field of the manner
-MAX_LENGTH = 1280  # holds six past turns of most dialogues, and an answer
+_LEAST_SHARE = 0.02  # of the turns, for a language to count as trained
+_LEAST_RANGE = 1e-3  # of a plan field
+MAX_LENGTH = 1280  # fits six past turns and an answer of most dialogues
 
 
 @dataclass(frozen=True)
 class DialogueWeights:
-    """Weights of the losses that the predictors of codes share."""
+    """Loss weights that the predictors of codes share."""
 
     code: float = setting(1.0, "of the next code")
     advance: float = setting(1.0, "of the pointer's advance")
-    plan: float = setting(0.3, "of the manner")
+    plan: float = setting(0.3, "of the plan tokens")
 
 
 @dataclass(frozen=True)
 class DialogueRecipe(Recipe):
-    """What the recipes of all predictors have.
+    """Settings that the recipes of all predictors share.
 
-    One that begins with trained weights takes smaller steps, and more of them in the same time:
-    `warm_rate` and `warm_batch`.
+    Starting from trained weights, `warm_rate` and `warm_batch` apply: smaller steps, and more of
+    them in the same time.
     """
 
-    rate: float = setting(1.2e-3, "highest learning rate, after the warm-up")
-    warm_rate: float = setting(5e-4, "highest learning rate of trained weights")
+    rate: float = setting(1.2e-3, "peak learning rate, after warm-up")
+    warm_rate: float = setting(5e-4, "peak learning rate when starting from trained weights")
     weight_decay: float = setting(0.05, "of AdamW")
-    batch: int = setting(2560, "positions of the sequence a step, about")
-    warm_batch: int = setting(1280, "positions a step of trained weights, about")
-    max_length: int = setting(MAX_LENGTH, "positions of a row; older turns are left out")
-    no_sound: float = setting(0.1, "share of past turns without sound, as when typed", high=1)
-    no_text: float = setting(0.05, "share of past turns whose words are not known", high=1)
-    no_style: float = setting(0.1, "share of turns whose voice is not told", high=1)
+    batch: int = setting(2560, "sequence positions per step, about")
+    warm_batch: int = setting(1280, "the same when starting from trained weights")
+    max_length: int = setting(MAX_LENGTH, "row length in positions; older turns are dropped")
+    no_sound: float = setting(0.1, "share of past turns without audio, as if typed", high=1)
+    no_text: float = setting(0.05, "share of past turns without text", high=1)
+    no_style: float = setting(0.1, "share of turns without style vector", high=1)
 
 
 class Dialogues:
-    """Draws rows of segments for a predictor.
+    """Samples rows of segments for a predictor.
 
     Args:
-        corpus: what is drawn from.
-        encoded: of `encode_corpus`.
-        tokenizer: tells each turn's manner from its codes.
-        frames: an utterance's number to its frames, of the predictor's kind.
-        recipe: how rows are drawn.
-        batch: positions of a batch, about.
-        refined: the refined unit of each frame of every utterance, for HAM-TTS.
+        corpus: the data.
+        encoded: output of `encode_corpus`.
+        tokenizer: measures each turn's plan from its codes.
+        frames: maps an utterance's index to its frames, of the predictor's kind.
+        recipe: sampling settings.
+        batch: positions per batch, about.
+        refined: refined unit of each frame of every utterance, for HAM-TTS.
 
     Attributes:
-        sizes: what the data say of a predictor's configuration.
+        sizes: fields of the predictor's configuration that the data determine.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Dialogues:
         self.recipe, self.batch = recipe, batch
         self.corpus, self.encoded, self.frames = corpus, encoded, frames
         self.plans = all_plans(corpus, encoded, self._builder)
-        self._wordless: dict[int, list[Tensor]] = {}  # plans of turns whose words are not known
+        self._wordless: dict[int, list[Tensor]] = {}  # plans of turns without text
         low, high = plan_range(self.plans)
         self.sizes: dict[str, Any] = {
             "languages": languages_of(corpus),
@@ -97,14 +97,14 @@ class Dialogues:
             "plan_high": high,
         }
         turns = list(corpus.by_dialogue.values())
-        # By how many past turns an answer can have: few, in most dialogues, and then they would be
-        # all that a predictor learns of.
+        # By the number of available past turns, to sample that number uniformly: short histories
+        # would otherwise dominate.
         kinds = min(MAX_PAST_TURNS + 1, max(map(len, turns)))
         self._turns = [[t for t in turns if len(t) > past] for past in range(kinds)]
 
     def draw(self, generator: np.random.Generator, model: DialogueModel) -> list[list[Segment]]:
-        """A batch: rows of like length, so that little of it is padding. Two batches' worth is
-        drawn, and the shorter two thirds or the longer third of the rows are given."""
+        """Samples a batch of rows of similar length, to reduce padding: from rows worth two
+        batches, either the shorter two thirds or the longer third."""
         rows: list[list[Segment]] = []
         total = 0
         while total < 2 * self.batch:
@@ -121,7 +121,7 @@ class Dialogues:
     def _row(
         self, generator: np.random.Generator, chosen: list[int], model: DialogueModel
     ) -> list[Segment]:
-        """The segments of turns in a row, of the last of them at most `max_length` positions."""
+        """The segments of consecutive turns; drops the oldest beyond `max_length` positions."""
         row: list[Segment] = []
         for index in reversed(chosen):
             turn = self._turn(generator, index, index == chosen[-1], model)
@@ -131,7 +131,7 @@ class Dialogues:
         return row
 
     def segments_of(self, index: int, model: DialogueModel) -> list[Segment]:
-        """An utterance as it is, in its own voice."""
+        """The segments of an utterance, unaugmented, in its own voice."""
         turn = self.encoded[index].turn(self.corpus.utterances[index], self.frames(index))
         return self._builder.build(turn, model, self.plans[index])
 
@@ -164,12 +164,12 @@ class Dialogues:
 
 
 def length_of(row: list[Segment]) -> int:
-    """Positions of a row."""
+    """Number of positions of a row."""
     return sum(segment.num_positions for segment in row)
 
 
 def all_plans(corpus: Corpus, encoded: list[Encoded], builder: TurnBuilder) -> list[list[Tensor]]:
-    """The plan of every sentence of every utterance."""
+    """The plan of every sentence of all utterances."""
     return [
         builder.measure(row.turn(utterance, row.semantic))
         for utterance, row in zip(corpus.utterances, encoded, strict=True)
@@ -177,15 +177,15 @@ def all_plans(corpus: Corpus, encoded: list[Encoded], builder: TurnBuilder) -> l
 
 
 def languages_of(corpus: Corpus) -> tuple[str, ...]:
-    """What the turns of a corpus are in, the commonest first."""
+    """The languages of a corpus, most frequent first."""
     names = {IDS[mark]: language for language, mark in LANGUAGE_MARKS.items()}
     turns = Counter(names[utterance.units.symbols[0]] for utterance in corpus.utterances)
     return tuple(name for name, n in turns.most_common() if n >= _LEAST_SHARE * turns.total())
 
 
 def plan_range(plans: list[list[Tensor]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Where the bins of the manner begin and end, for each field: nearly all of the data lie in
-    between. A field that never changes, as pitch in whispers, keeps the default."""
+    """Range of the plan bins for each field: its 1st to 99th percentile in the data. A field that
+    never changes, such as pitch in whispers, keeps the default."""
     values = torch.stack([plan for row in plans for plan in row])
     assert values.shape[1] == len(PLAN_FIELDS)
     low, high = values.quantile(torch.tensor([0.01, 0.99]), dim=0)

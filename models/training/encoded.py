@@ -1,6 +1,7 @@
-"""What the trained encoders say of every utterance: codes, plan, style; kept beside the data.
+"""Output of the trained encoders for every utterance (codes, pointer, style, latents), cached
+beside the data.
 
-Training and speaking see the same codes and plans, because both come from the same functions.
+Training and inference compute codes and plans by the same functions.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from models.vocoder.posterior import Posterior
 from models.vocoder.style import StyleEncoder, load_style
 
 STYLE_SECONDS = 6
-_UNHEARD = 0.5  # deviation of a posterior whose prior has 1
+_UNINFORMATIVE_STD = 0.5  # posterior deviation (prior: 1) above which a dimension is ignored
 BATCH = 32
 
 
@@ -48,13 +49,13 @@ class Encoded:
         style: Tensor | None = None,
         refined: Tensor | None = None,
     ) -> EncodedTurn:
-        """The utterance as a turn of a dialogue.
+        """The utterance as an encoded turn.
 
         Args:
-            utterance: whose encoding this is.
-            frames: its frames of the predictor's kind.
-            style: the voice, if it is not this one.
-            refined: refined units of the frames, for training HAM-TTS.
+            utterance: the utterance of this encoding.
+            frames: its frames, of the predictor's kind.
+            style: another style vector; None: its own.
+            refined: refined units of its frames, for training HAM-TTS.
         """
         pointer = torch.from_numpy(self.pointer.astype(np.int64))
         sound = TurnSound(self.semantic, pointer, frames, refined)
@@ -63,7 +64,7 @@ class Encoded:
 
     @property
     def semantic(self) -> SemanticCodes:
-        """Its codes, as frames."""
+        """Its codes as typed frames."""
         return SemanticCodes(torch.from_numpy(self.codes.astype(np.int64)))
 
 
@@ -75,26 +76,29 @@ class LatentPosterior:
     std: np.ndarray
 
     def sample(self) -> torch.Tensor:
-        """A draw, float32 `[T, latent_dim]`."""
+        """A sample, float32 `[T, latent_dim]`."""
         mean, std = torch.from_numpy(self.mean).float(), torch.from_numpy(self.std).float()
         return mean + std * torch.randn_like(mean)
 
     @property
-    def heard_std(self) -> np.ndarray:
-        """`std`, but 0 where the posterior says next to nothing: the decoder does not listen there,
-        and noise is not worth learning to draw."""
-        return self.std * (self.std < _UNHEARD)
+    def informative_std(self) -> np.ndarray:
+        """`std`, set to 0 where the posterior carries almost no information: the decoder ignores
+        these dimensions, and predictors need not learn their noise."""
+        return self.std * (self.std < _UNINFORMATIVE_STD)
 
-    def sample_of_heard(self) -> torch.Tensor:
-        """A draw with `heard_std`."""
-        mean, std = torch.from_numpy(self.mean).float(), torch.from_numpy(self.heard_std).float()
+    def sample_informative(self) -> torch.Tensor:
+        """A sample with `informative_std`."""
+        mean, std = (
+            torch.from_numpy(self.mean).float(),
+            torch.from_numpy(self.informative_std).float(),
+        )
         return mean + std * torch.randn_like(mean)
 
 
 def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
-    """Encodes every utterance once; the results lie beside the data under the weights' checksums.
+    """Encodes every utterance once; cached beside the data under the weights' checksums.
 
-    Utterances without phone times get theirs by alignment with the tokenizer's own phone head.
+    Utterances without phone times are force-aligned with the tokenizer's phone head.
     """
     names = "".join(sha256(weights / f"{n}.safetensors")[:8] for n in ("semantic", "style"))
     folder = root / PREPARED / f"encoded-{names}"
@@ -127,31 +131,31 @@ def encode_corpus(root: Path, corpus: Corpus, weights: Path) -> list[Encoded]:
 
 
 def encode_latents(root: Path, corpus: Corpus, weights: Path) -> list[LatentPosterior]:
-    """The posterior of every utterance, computed once, kept as `encode_corpus` keeps codes."""
+    """The posterior of every utterance, computed once and cached like `encode_corpus`."""
     folder = root / PREPARED / f"latents-{sha256(latents_file(weights))[:16]}"
     posterior = load_codec(weights)[0].to(device())
 
     def make(_: str, indices: list[int]) -> list[np.ndarray]:
         return encode_utterances([corpus.utterances[i] for i in indices], posterior)
 
-    rows = kept(folder, corpus, "encoding latents", make)
+    rows = cached(folder, corpus, "encoding latents", make)
     return [LatentPosterior(*np.split(row, 2, axis=1)) for row in rows]
 
 
-def kept(
+def cached(
     folder: Path,
     corpus: Corpus,
     doing: str,
     make: Callable[[str, list[int]], list[np.ndarray]],
     num_frames: Callable[[Utterance], int] = lambda utterance: utterance.num_frames,
 ) -> list[np.ndarray]:
-    """What is made of every utterance, `[T, ...]`, once: a file for each shard of the corpus.
+    """Computes an array `[T, ...]` per utterance once; caches one file per shard of the corpus.
 
     Args:
-        folder: named by whatever the result depends on.
-        corpus: of the utterances.
-        doing: what the progress bar says.
-        make: a shard's name and its utterances to an array `[T, ...]` for each.
+        folder: cache folder, named by everything the result depends on.
+        corpus: the utterances.
+        doing: text of the progress bar.
+        make: maps a shard's name and utterance indices to an array `[T, ...]` each.
         num_frames: T of an utterance.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -165,7 +169,7 @@ def kept(
             with atomic_path(path) as temporary, temporary.open("wb") as file:
                 np.save(file, rows)
     for name, indices in corpus.by_shard.items():
-        # torch wants writable memory; nobody writes
+        # torch expects writable memory; nothing writes to it
         stored = np.load(folder / f"{name}.npy", mmap_mode="r+")
         at = 0
         for index in indices:
@@ -178,7 +182,8 @@ def kept(
 def encode_utterances(
     utterances: list[Utterance], posterior: Posterior | EncodecLatents
 ) -> list[np.ndarray]:
-    """Mean and deviation side by side, float16 `[T, 2 latent_dim]`, of each utterance."""
+    """Posterior mean and deviation, concatenated, of each utterance, float16 `[T, 2
+    latent_dim]`."""
     found: dict[int, np.ndarray] = {}
     where = device()
     for chosen, padded in in_batches(utterances):
@@ -196,8 +201,8 @@ def encode_utterances(
 def in_batches(
     utterances: list[Utterance], whole_frames: int = 1
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Utterances in batches of like length: which, and their samples `[B, T]`, padded with silence
-    to a multiple of `whole_frames`."""
+    """Batches utterances of similar length: indices and samples `[B, T]`, zero-padded to a multiple
+    of `whole_frames`."""
     order = sorted(range(len(utterances)), key=lambda i: len(utterances[i].samples))
     for start in range(0, len(order), BATCH):
         chosen = order[start : start + BATCH]
@@ -210,7 +215,7 @@ def in_batches(
 def _encode(
     utterances: list[Utterance], tokenizer: SemanticTokenizer, style: StyleEncoder
 ) -> list[Encoded]:
-    """Encodes in batches of like length."""
+    """Encodes utterances in batches of similar length."""
     found: dict[int, Encoded] = {}
     where = device()
     for chosen, padded in in_batches(utterances):

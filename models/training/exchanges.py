@@ -1,8 +1,8 @@
-"""Exchanges for the thinker: what was heard in a dialogue, and what there is to answer.
+"""Exchanges for the thinker: the user's audio and the answer to it.
 
-In synthetic conversations the answer follows from what was said by a rule, so that it can be
-judged; in any other dialogues it is the turn that followed. What belongs to a topic is learnt for
-the most part from conversations that nobody has spoken, of which there are as many as one likes.
+In synthetic conversations a known rule gives the answer, which can therefore be judged; in other
+dialogues it is the turn that followed. Topics are learnt mostly from unspoken conversations, which
+can be generated in any number.
 """
 
 import json
@@ -27,42 +27,42 @@ from models.predictors.thinker import AGENT, USER, Exchange, Thinker
 from models.tokenizers.semantic import SemanticTokenizer
 from models.training.configuration import setting
 from models.training.corpus import Corpus
-from models.training.tokenizer_features import hear_utterances, speed_of
+from models.training.tokenizer_features import speed_of, utterance_features
 
 logger = logging.getLogger(__name__)
 
 VOICES_A_PROMPT = 10
-SENTENCES_A_TOPIC = 400  # that its words are taken from
+SENTENCES_A_TOPIC = 400  # sampled for the vocabulary
 
 
 @dataclass(frozen=True)
 class ExchangesConfig:
-    """What rows are drawn. Shares add up to no whole: each is drawn by itself."""
+    """Composition of the training rows. Shares are independent; they need not sum to 1."""
 
-    max_turns: int = setting(4, "turns that the agent answers in a row, at most")
-    typed: float = setting(0.1, "share of the user's turns that are words, not sound", high=1)
-    written: float = setting(0.5, "share of rows that are new conversations, of words", high=1)
-    as_heard: float = setting(0.7, "share of their turns written as they would be heard", high=1)
-    misheard: float = setting(0.08, "share of words in those that are others", high=1)
-    extra: float = setting(0.05, "share of words after which another is heard", high=1)
-    word_positions: int = setting(5, "positions that a word takes, at most")
+    max_turns: int = setting(4, "exchanges per row, at most")
+    typed: float = setting(0.1, "share of user turns given as text, not audio", high=1)
+    written: float = setting(0.5, "share of rows that are generated, as text", high=1)
+    as_heard: float = setting(0.7, "share of their turns written like adapter output", high=1)
+    misheard: float = setting(0.08, "share of wrong words in those", high=1)
+    extra: float = setting(0.05, "share of words followed by an inserted one", high=1)
+    word_positions: int = setting(5, "most positions per word")
     nothing_heard: float = setting(0.03, "share of rows whose last turn is noise", high=1)
-    noises: int = setting(100, "different noises")
-    about: float = setting(0.03, "share of rows that begin with talk of the talk", high=1)
+    noises: int = setting(100, "number of different noises")
+    about: float = setting(0.03, "share of rows that start with a question about itself", high=1)
 
 
 class Exchanges:
-    """Draws rows of turns: sound, answer, sound, answer, ...
+    """Samples rows of turns: audio, answer, audio, answer, ...
 
     Args:
-        root: of the corpus.
-        corpus: what is drawn from; any turn, of either speaker, may be the user's.
-        heard: of `encode_heard`, copy by copy, as what was said first.
-        tokenizer: hears the noises.
-        model: knows the tokens.
-        seed: of the noises.
-        config: what rows are drawn.
-        batch: positions of a batch, about.
+        root: folder of the corpus.
+        corpus: the data; any turn of either speaker may act as the user's.
+        heard: features per copy, as from `encode_features`; the unmodified utterance first.
+        tokenizer: encodes the noises.
+        model: provides the tokens.
+        seed: seed of the noises.
+        config: composition of the rows.
+        batch: positions per batch, about.
     """
 
     def __init__(
@@ -82,15 +82,15 @@ class Exchanges:
         self._dialogues = [
             name for name, turns in corpus.by_dialogue.items() if name in self._topics or turns[1:]
         ]
-        self._noises = hear_utterances(_noises(seed, config.noises), tokenizer)
+        self._noises = utterance_features(_noises(seed, config.noises), tokenizer)
         spoken = _about_itself(seed) if self._topics else []
-        prompts = hear_utterances([samples for samples, _ in spoken], tokenizer)
+        prompts = utterance_features([samples for samples, _ in spoken], tokenizer)
         self._about = [(s, a) for s, (_, a) in zip(prompts, spoken, strict=True)]
         self._words: dict[str, int | None] = {}
         self._group = model.config.group
 
     def draw(self, generator: np.random.Generator) -> list[list[Exchange]]:
-        """A batch of rows of like length: of twice as many the shorter or the longer ones."""
+        """Samples a batch of rows of similar length: the shorter or the longer of twice as many."""
         chance = random.Random(int(generator.integers(1 << 62)))
         rows: list[list[Exchange]] = []
         total = 0
@@ -126,7 +126,7 @@ class Exchanges:
         return row
 
     def _written(self, chance: random.Random) -> list[Exchange]:
-        """A conversation written for the occasion."""
+        """A newly generated conversation."""
         topic = chance.choice(topics())
         row: list[Exchange] = []
         for _ in range(self._num_turns(chance)):
@@ -139,8 +139,8 @@ class Exchanges:
         return row
 
     def _as_heard(self, text: str, chance: random.Random) -> list[int]:
-        """The guesses at words that the adapter would make of a text: each word for as long as it
-        is spoken, without marks, some of them wrong."""
+        """Imitates the adapter's output for a text: each word for as long as it is spoken, without
+        punctuation, some of them wrong."""
         vocabulary = len(self._model.backbone.table)
         tokens: list[int] = []
         for word in text.split():
@@ -160,7 +160,7 @@ class Exchanges:
         return self._words[word]
 
     def _followed(self, chance: random.Random, turns: list[int]) -> list[Exchange]:
-        """A stretch of a dialogue as it went, up to an answer."""
+        """A stretch of a dialogue as it happened, ending with an answer."""
         last = chance.randrange(1, len(turns))
         first = max(
             last % 2 ^ 1, last - 2 * chance.randint(1, self._config.max_turns) + 1
@@ -190,7 +190,7 @@ class Exchanges:
         return Exchange(AGENT, tokens=self._model.backbone.encode(text))
 
     def _spoken_words(self, index: int, num_frames: int, speed: float) -> torch.Tensor | None:
-        """The token spoken at each position of a turn, where the times are known."""
+        """The spoken token at each position of a turn; None without phone times."""
         utterance = self._corpus.utterances[index]
         if utterance.pointer is None:
             return None
@@ -206,7 +206,7 @@ class Exchanges:
 
 
 def topics_of(root: Path, corpus: Corpus) -> dict[str, Topic]:
-    """The topics of the dialogues that are synthetic."""
+    """Topics of the synthetic dialogues."""
     found = {}
     for name in corpus.by_dialogue:
         path = root / name / "metadata.json"
@@ -220,7 +220,7 @@ def topics_of(root: Path, corpus: Corpus) -> dict[str, Topic]:
 
 
 def dialogue_texts(root: Path, corpus: Corpus, seed: int) -> Iterator[str]:
-    """All that is said in a corpus, and answers to it: what a vocabulary is made of."""
+    """All texts of a corpus and answers to them, to build the vocabulary from."""
     known, chance = topics_of(root, corpus), random.Random(seed)
     for _ in range(2):
         yield NOT_HEARD
@@ -239,7 +239,7 @@ def dialogue_texts(root: Path, corpus: Corpus, seed: int) -> Iterator[str]:
 
 
 def _about_itself(seed: int) -> list[tuple[np.ndarray, tuple[str, ...]]]:
-    """What is said of the conversation itself in voices of training, int16, with its answers."""
+    """Questions about the conversation itself, spoken by training voices (int16), with answers."""
     chance = random.Random(seed)
     names = [name for name, voice in VOICES.items() if not voice.held_out]
     found = []
@@ -250,13 +250,13 @@ def _about_itself(seed: int) -> list[tuple[np.ndarray, tuple[str, ...]]]:
                     samples, _ = speak(voice, prompt, "neutral", chance.randrange(1 << 32))
                     found.append((to_int16(samples), answers))
     except MissingModelError as error:
-        logger.warning("the thinker will not learn to say what it can talk about: %s", error)
+        logger.warning("the thinker will not learn to answer questions about itself: %s", error)
         return []
     return found
 
 
 def _said(writer: Writer, chance: random.Random) -> str:
-    """A turn to be answered: a question for the most part."""
+    """A turn to answer, mostly a question."""
     parts = [writer.statement()] if chance.random() < 0.4 else []
     if not parts or chance.random() < 0.6:
         parts.append(writer.question())
@@ -280,7 +280,7 @@ def _noises(seed: int, count: int) -> list[np.ndarray]:
         noise = generator.standard_normal(length)
         if number % 4 == 0:
             noise *= 0.0 if number % 8 else 0.01
-        elif number % 4 == 1:  # rumble: noise whose spectrum falls
+        elif number % 4 == 1:  # rumble: integrated noise
             noise = np.cumsum(noise)
             noise -= np.linspace(noise[0], noise[-1], length)
         elif number % 4 == 2:

@@ -1,4 +1,4 @@
-"""Recipe: Flow-Omni's field learns to take one step where it took many, from itself."""
+"""Recipe: distils Flow-Omni's vector field to fewer steps."""
 
 import dataclasses
 
@@ -14,25 +14,24 @@ from models.training.flow_omni import FlowOmniRecipe, latent_dialogues
 from models.training.job import Job
 from models.training.loop import device, train
 
-# Spans a step may have, as (from, to) in quarters of the way; the whole way most often.
+# Spans of a step as (from, to) in quarters of the path; the full path most often.
 _SPANS = ((0, 4), (0, 4), (0, 4), (0, 2), (2, 4), (0, 1), (1, 2), (2, 3), (3, 4))
 STUDENT_STEPS = 1
 _TEACHER = "flow-omni-teacher"
 
 
 def distill_flow_omni(job: Job, recipe: FlowOmniRecipe) -> FlowOmniRecipe:
-    """Turns the Flow-Omni in `out` into one whose frame takes one or two steps; returns what was
-    made.
+    """Distils the Flow-Omni in `out` to one or two steps per frame; returns the recipe as made.
 
-    Only the field is trained; it is told how long a step is, and learns where its own steps from
-    there lead (the flow map of arXiv 2505.18825, section 3, with the teacher's path instead of a
+    Only the vector field is trained. Conditioned on the step length, it learns where the teacher's
+    steps lead (the flow map of arXiv 2505.18825, section 3, with the teacher's path instead of a
     derivative along the student's). The teacher is kept as `flow-omni-teacher` in `work`.
 
     Raises:
-        MissingModelError: there is no Flow-Omni in `out`.
+        MissingModelError: `out` has no Flow-Omni.
     """
     teacher = load_model(job.out, FlowOmni.name, FlowOmni, FlowOmniConfig)
-    if teacher.config.flow_map:  # distilled before: again from where it came
+    if teacher.config.flow_map:  # distilled before: use its teacher
         teacher = load_model(job.work, _TEACHER, FlowOmni, FlowOmniConfig)
     else:
         kept = dataclasses.replace(job, out=job.work)
@@ -56,7 +55,7 @@ def distill_flow_omni(job: Job, recipe: FlowOmniRecipe) -> FlowOmniRecipe:
 
 
 def student_of(teacher: FlowOmni) -> FlowOmni:
-    """A Flow-Omni that draws as `teacher` does and whose field alone is to be trained."""
+    """A copy of `teacher` whose field alone is trainable."""
     config = dataclasses.replace(teacher.config, flow_map=True, steps=STUDENT_STEPS)
     student = FlowOmni(config)
     missing, unexpected = student.load_state_dict(teacher.state_dict(), strict=False)
@@ -72,12 +71,13 @@ def student_of(teacher: FlowOmni) -> FlowOmni:
 def flow_map_loss(
     teacher: VectorField, student: VectorField, conditions: Tensor, teacher_steps: int
 ) -> Tensor:
-    """How far the student's step is from where the teacher's `teacher_steps` lead, a mean squared
-    error of velocities; from noise of all temperatures, at conditions `[N, dim]`."""
+    """Mean squared error between the velocity of the student's step and the mean velocity of the
+    teacher's `teacher_steps` over the same span; noise of all temperatures, conditions `[N,
+    dim]`."""
     count, size = len(conditions), teacher.leave.out_features
     where = conditions.device
     with torch.no_grad():
-        deviation = torch.rand(count, 1, device=where).sqrt()  # temperature is drawn evenly
+        deviation = torch.rand(count, 1, device=where).sqrt()  # uniform temperature
         path = [deviation * torch.randn(count, size, device=where)]
         for step in range(teacher_steps):
             time = torch.full((count,), step / teacher_steps, device=where)
@@ -89,5 +89,5 @@ def flow_map_loss(
         begin, goal = whole[start, every], whole[end, every]
         length = (end - start) / teacher_steps
         velocity = (goal - begin) / length[:, None]
-    told = student(begin, start / teacher_steps, conditions, length)
-    return F.mse_loss(told, velocity)
+    predicted = student(begin, start / teacher_steps, conditions, length)
+    return F.mse_loss(predicted, velocity)

@@ -1,4 +1,4 @@
-"""Recipe: the Flow-Omni predictor, on dialogues and the latents of the trained autoencoder."""
+"""Recipe: Flow-Omni, on dialogues and the autoencoder's latents."""
 
 from dataclasses import dataclass, field, replace
 
@@ -15,14 +15,14 @@ from models.training.configuration import Recipe, check_sizes, setting
 from models.training.dialogues import DERIVED, DialogueRecipe, Dialogues
 from models.training.encoded import LatentPosterior, encode_corpus, encode_latents
 from models.training.job import Job
-from models.training.loop import CHECKPOINT, forget, train
+from models.training.loop import CHECKPOINT, clear_run, train
 from models.training.losses import weighted
-from models.training.short_context_data import NearCorpus
+from models.training.short_context_data import ShortContextData
 from models.training.warm_start import (
     copy_what_fits,
-    go_on,
     load_further,
-    start_with,
+    start_from,
+    start_further,
     trained_talker,
     with_all_symbols,
 )
@@ -32,30 +32,30 @@ _MEASURED_UTTERANCES = 500
 
 @dataclass(frozen=True)
 class FlowOmniWeights:
-    """Weights of the losses."""
+    """Loss weights."""
 
     flow: float = setting(1.0, "of the flow's velocity")
     mean: float = setting(1.0, "of the mean of the next latent")
     advance: float = setting(1.0, "of the pointer's advance")
-    plan: float = setting(0.3, "of the manner")
+    plan: float = setting(0.3, "of the plan tokens")
 
 
 @dataclass(frozen=True)
 class ShortContextRecipe:
-    """How the short context is trained alone, before everything together."""
+    """Settings of pre-training the short context alone."""
 
-    rate: float = setting(1e-3, "highest learning rate")
-    batch: int = setting(2048, "frames a step")
-    steps: float = setting(2.0, "steps for each step of everything")
-    minutes: float = setting(0.25, "minutes for each minute of everything, with --minutes", high=1)
+    rate: float = setting(1e-3, "peak learning rate")
+    batch: int = setting(2048, "frames per step")
+    steps: float = setting(2.0, "steps, relative to those of joint training")
+    minutes: float = setting(0.25, "minutes, relative to joint training, with --minutes", high=1)
 
 
 @dataclass(frozen=True)
 class DistillationRecipe(Recipe):
-    """How `--distill` trains the field to take one step."""
+    """Settings of `--distill`."""
 
     steps: int = setting(2000, "optimiser steps, unless --minutes is given")
-    batch: int = setting(1280, "positions of the sequence a step, about")
+    batch: int = setting(1280, "sequence positions per step, about")
     teacher_steps: int = setting(8, "Euler steps of the teacher; a multiple of 4")
 
     def __post_init__(self) -> None:
@@ -67,11 +67,11 @@ class DistillationRecipe(Recipe):
 
 @dataclass(frozen=True)
 class FlowOmniRecipe(DialogueRecipe):
-    """How Flow-Omni is trained."""
+    """Settings of training Flow-Omni."""
 
     derived = tuple(f"model.{name}" for name in (*DERIVED, "latent_dim", "flow_map"))
 
-    rate: float = setting(1e-3, "highest learning rate, after the warm-up")
+    rate: float = setting(1e-3, "peak learning rate, after warm-up")
     losses: FlowOmniWeights = field(default_factory=FlowOmniWeights)
     short_context: ShortContextRecipe = field(default_factory=ShortContextRecipe)
     distillation: DistillationRecipe = field(default_factory=DistillationRecipe)
@@ -81,24 +81,23 @@ class FlowOmniRecipe(DialogueRecipe):
 def train_flow_omni(
     job: Job, recipe: FlowOmniRecipe, warm: bool = True, further: bool = False
 ) -> FlowOmniRecipe:
-    """Trains the predictor and writes `flow-omni.safetensors`; returns what was made.
+    """Trains the predictor and writes `flow-omni.safetensors`; returns the recipe as made.
 
-    With `warm` it begins with the weights of the GPT-Talker in `out`, where there is one, with
-    `further` with those of the Flow-Omni there, or with what fits of it where latents have another
-    number of numbers. Its short context is trained alone first, but where it goes on with the same.
-
-    Rows as GPT-Talker's; the frames are draws from the posterior, not its mean (SALAD, arXiv
-    2410.16048: the mean is too easy to follow), but where the posterior is as wide as its prior.
+    `warm` starts from the GPT-Talker in `out`, if there is one; `further` fine-tunes the Flow-Omni
+    there, or those of its weights that fit if the latent dimension has changed. The short context
+    is pre-trained alone, except when fine-tuning with the same latents. Rows are as GPT-Talker's;
+    frames are samples of the posterior, not its mean, which would be too easy to predict (SALAD,
+    arXiv 2410.16048), except in dimensions that carry no information.
 
     Long because it reads top to bottom, as the recipe does.
 
     Raises:
-        MissingModelError: `further`, and there is no Flow-Omni in `out`.
+        MissingModelError: `further`, but `out` has no Flow-Omni.
     """
     if further:
-        start = go_on(recipe)
+        start = start_further(recipe)
     else:
-        start = start_with(trained_talker(job.out) if warm else None, recipe)
+        start = start_from(trained_talker(job.out) if warm else None, recipe)
     dialogues, latents = latent_dialogues(job, recipe, start.batch)
     torch.manual_seed(job.seed)
     latent_dim = latents[0].mean.shape[1]
@@ -122,9 +121,9 @@ def train_flow_omni(
         model.latent_mean.copy_(mean)
         model.latent_std.copy_(std)
         if not job.resume:
-            forget(job.work / FlowOmni.name)  # before the hour that the near takes
+            clear_run(job.work / FlowOmni.name)  # before the long pre-training
         if not (job.work / FlowOmni.name / CHECKPOINT).exists():
-            _train_near(job, recipe.short_context, model, dialogues, latents)
+            _pretrain_short_context(job, recipe.short_context, model, dialogues, latents)
     model.requires_grad_(True)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
@@ -133,7 +132,7 @@ def train_flow_omni(
         return weighted(vars(losses), recipe.losses)
 
     train(job.run(FlowOmni.name, recipe, start.rate), model, draw)
-    # The flow adds noise of its own: a two-hundredth of a weight is not heard.
+    # int8 rounding (1/200 of a weight) is inaudible beside the flow's own noise.
     job.save(FlowOmni.name, model, model.config, int8=True)
     return replace(recipe, model=model.config)
 
@@ -141,29 +140,28 @@ def train_flow_omni(
 def latent_dialogues(
     job: Job, recipe: FlowOmniRecipe, batch: int
 ) -> tuple[Dialogues, list[LatentPosterior]]:
-    """Dialogues whose frames are latents, and the latents of each utterance."""
+    """Dialogues whose frames are latents, and the latents of every utterance."""
     latents = encode_latents(job.data, job.corpus, job.out)
     dialogues = Dialogues(
         job.corpus,
         encode_corpus(job.data, job.corpus, job.out),
         load_tokenizer(job.out),
-        lambda index: Latents(latents[index].sample_of_heard()),
+        lambda index: Latents(latents[index].sample_informative()),
         recipe,
         batch,
     )
     return dialogues, latents
 
 
-def _train_near(
+def _pretrain_short_context(
     job: Job,
     recipe: ShortContextRecipe,
     model: FlowOmni,
     dialogues: Dialogues,
     latents: list[LatentPosterior],
 ) -> None:
-    """What a frame owes to those just before it and to its phone, learnt without the transformer:
-    in the time of one step with it there is room for many without."""
-    corpus = NearCorpus(dialogues, latents, model)
+    """Pre-trains the short-context MLP alone; its steps are far cheaper than joint ones."""
+    corpus = ShortContextData(dialogues, latents, model)
     model.requires_grad_(False)
     for part in model.short_context_modules():
         part.requires_grad_(True)

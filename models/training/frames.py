@@ -1,4 +1,4 @@
-"""Stretches of utterances frame by frame, for what makes latents of codes."""
+"""Random crops of frames, for training the renderers of codes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +16,23 @@ from models.training.encoded import Encoded
 
 @dataclass(frozen=True)
 class FrameRecipe(Recipe):
-    """What the recipes of both models that make latents of codes have."""
+    """Settings that both renderers of codes share."""
 
-    batch: int = setting(16, "crops a step")
+    batch: int = setting(16, "crops per step")
     crop_frames: int = setting(64, "frames of 40 ms in a crop")
-    further_rate: float = setting(4e-4, "highest learning rate with --further, of all weights")
+    further_rate: float = setting(4e-4, "peak learning rate with --further")
 
 
 @dataclass
 class FrameCrops:
-    """B stretches of T frames: where they lie, the phones around the pointer `[B, T, 3]`, the style
-    of another utterance of the voice `[B, style_dim]`, and which frames count `[B, T]`."""
+    """B crops of T frames.
+
+    Attributes:
+        crops, indices: the crops and the indices of their utterances.
+        phones: symbols around the pointer, `[B, T, 3]`.
+        style: style vector of another utterance of the voice, `[B, style_dim]`.
+        valid: mask of frames inside the utterance, `[B, T]`.
+    """
 
     crops: list[Crop]
     indices: list[int]
@@ -35,7 +41,7 @@ class FrameCrops:
     valid: Tensor
 
     def of(self, frames: Callable[[int], np.ndarray]) -> Tensor:
-        """What `frames` says of the utterances by their numbers, `[B, T, ...]`, zeros behind."""
+        """Crops the arrays `frames(index)` of the utterances, `[B, T, ...]`, zero-padded."""
         pieces = []
         for crop, index in zip(self.crops, self.indices, strict=True):
             found = frames(index)[crop.first_frame : crop.first_frame + crop.num_frames]
@@ -47,7 +53,7 @@ class FrameCrops:
 def frame_crops(
     generator: np.random.Generator, corpus: Corpus, encoded: list[Encoded], recipe: FrameRecipe
 ) -> FrameCrops:
-    """Draws a batch."""
+    """Samples a batch."""
     batch, num_frames = recipe.batch, recipe.crop_frames
     indices = generator.integers(len(encoded), size=batch).tolist()
     phones = torch.zeros(batch, num_frames, 3, dtype=torch.long)
@@ -55,7 +61,7 @@ def frame_crops(
     crops, styles = [], []
     for row, index in enumerate(indices):
         utterance = corpus.utterances[index]
-        # Speech begins at its beginning, so some crops must.
+        # Make sure that some crops contain the start of speech.
         room = max(0, utterance.num_frames - num_frames)
         start = 0 if generator.random() < 0.2 else int(generator.integers(room + 1))
         crops.append(Crop(utterance, start, num_frames))

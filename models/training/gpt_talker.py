@@ -1,4 +1,4 @@
-"""Recipe: the GPT-Talker predictor, on dialogues."""
+"""Recipe: GPT-Talker, on dialogues."""
 
 from dataclasses import dataclass, field, replace
 
@@ -19,12 +19,12 @@ from models.training.encoded import encode_corpus
 from models.training.job import Job
 from models.training.loop import train
 from models.training.losses import weighted
-from models.training.warm_start import start_with
+from models.training.warm_start import start_from
 
 
 @dataclass(frozen=True)
 class GPTTalkerRecipe(DialogueRecipe):
-    """How GPT-Talker is trained."""
+    """Settings of training GPT-Talker."""
 
     derived = tuple(f"model.{name}" for name in (*DERIVED, "levels"))
 
@@ -33,21 +33,21 @@ class GPTTalkerRecipe(DialogueRecipe):
 
 
 def train_gpt_talker(job: Job, recipe: GPTTalkerRecipe, further: bool = False) -> GPTTalkerRecipe:
-    """Trains the predictor and writes `gpt-talker.safetensors`; returns what was made. With
-    `further` it begins with the one in `out`.
+    """Trains the predictor and writes `gpt-talker.safetensors`; returns the recipe as made.
+    `further` fine-tunes the one in `out`.
 
-    A sequence is a stretch of a dialogue with at most six past turns; every turn that has sound is
-    a target, given all before it.
+    A row is a stretch of dialogue with at most six past turns; every turn with sound is a target,
+    given everything before it.
 
     Raises:
-        MissingModelError: a model that it needs is not in `out`.
+        MissingModelError: `out` lacks a model it depends on.
     """
     tokenizer = load_tokenizer(job.out)
     encoded = encode_corpus(job.data, job.corpus, job.out)
     talker = None
     if further:
         talker = load_model(job.out, "gpt-talker", GPTTalker, GPTTalkerConfig)
-    start = start_with(talker, recipe)
+    start = start_from(talker, recipe)
     dialogues = Dialogues(
         job.corpus, encoded, tokenizer, lambda index: encoded[index].semantic, recipe, start.batch
     )
@@ -63,6 +63,6 @@ def train_gpt_talker(job: Job, recipe: GPTTalkerRecipe, further: bool = False) -
         return weighted(vars(losses), recipe.losses)
 
     train(job.run("gpt-talker", recipe, start.rate), model, draw)
-    # A two-hundredth of a weight moves the draw of a code less than the draw itself does.
+    # int8 rounding (1/200 of a weight) matters less than sampling does.
     job.save("gpt-talker", model, config, int8=True)
     return replace(recipe, model=config)

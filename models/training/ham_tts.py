@@ -1,4 +1,4 @@
-"""Recipe: the HAM-TTS predictor, on dialogues and the first acoustic codes."""
+"""Recipe: HAM-TTS, on dialogues and first acoustic codes."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,28 +20,28 @@ from models.training.dialogues import (
     DialogueWeights,
 )
 from models.training.encoded import encode_corpus, encode_latents
-from models.training.history_corruption import disturbed
+from models.training.history_corruption import corrupt_history
 from models.training.job import Job
 from models.training.loop import train
 from models.training.losses import weighted
 from models.training.refined import refined_units
-from models.training.warm_start import go_on, load_further, start_with, trained_talker
+from models.training.warm_start import load_further, start_from, start_further, trained_talker
 
 
 @dataclass(frozen=True)
 class HamTTSWeights(DialogueWeights):
-    """Weights of the losses."""
+    """Loss weights."""
 
-    lvs: float = setting(1.0, "of the predicted latent variable sequence")
+    lvs: float = setting(1.0, "of the latent variable predictor")
 
 
 @dataclass(frozen=True)
 class HamTTSRecipe(DialogueRecipe):
-    """How HAM-TTS is trained."""
+    """Settings of training HAM-TTS."""
 
     derived = tuple(f"model.{name}" for name in (*DERIVED, "num_codes"))
 
-    augmented: float = setting(0.1, "share of rows with a disturbed acoustic history", high=1)
+    augmented: float = setting(0.1, "share of rows with corrupted acoustic history", high=1)
     losses: HamTTSWeights = field(default_factory=HamTTSWeights)
     model: HamTTSConfig = field(default_factory=HamTTSConfig)
 
@@ -53,26 +53,24 @@ def train_ham_tts(
     hubert: Path | None = None,
     further: bool = False,
 ) -> HamTTSRecipe:
-    """Trains the predictor and writes `ham-tts.safetensors`; returns what was made.
+    """Trains the predictor and writes `ham-tts.safetensors`; returns the recipe as made.
 
-    Rows as GPT-Talker's; the frames are the first codes of the posterior's mean.
-
-    With `further` it begins with the one in `out`, whose codes are to be those that it knows or
-    made like them (`train_acoustic`). Its aligner was left behind, and with it what taught the
-    latent variable sequence, which therefore stays as it predicts it.
+    Rows are as GPT-Talker's; frames are the first codes of the posterior mean. `further` fine-tunes
+    the one in `out`, which needs the same codes or codes made with `--like` (`train_acoustic`). Its
+    aligner was not saved, so the latent variable predictor stays frozen.
 
     Args:
         job: arguments shared by all recipes.
-        recipe: its sizes and how it is trained.
-        warm: begin with the weights of the GPT-Talker in `out`, where there is one.
-        hubert: the folder of a HuBERT, which the aligner hears in place of the tokenizer.
-        further: go on with what is in `out`.
+        recipe: sizes and training settings.
+        warm: start from the GPT-Talker in `out`, if there is one.
+        hubert: folder of a HuBERT whose features the aligner uses instead of the tokenizer's.
+        further: fine-tune the model in `out`.
 
     Long because it reads top to bottom, as the recipe does.
 
     Raises:
-        InputError: `further` with other codes than the model has.
-        MissingModelError: a model that it needs is not in `out`.
+        InputError: `further`, but the model has other codes.
+        MissingModelError: `out` lacks a model it depends on.
     """
     acoustic = load_acoustic(job.out)
     latents = encode_latents(job.data, job.corpus, job.out)
@@ -84,9 +82,9 @@ def train_ham_tts(
         return AcousticCodes(acoustic.encode(mean, 1)[:, 0])
 
     if further:
-        start = go_on(recipe)
+        start = start_further(recipe)
     else:
-        start = start_with(trained_talker(job.out) if warm else None, recipe)
+        start = start_from(trained_talker(job.out) if warm else None, recipe)
     tokenizer = load_tokenizer(job.out)
     dialogues = Dialogues(job.corpus, encoded, tokenizer, frames, recipe, start.batch, refined)
     torch.manual_seed(job.seed)
@@ -94,7 +92,7 @@ def train_ham_tts(
         spoken = dialogues.sizes["languages"]
         model = load_further(job.out, "ham-tts", HamTTS, HamTTSConfig, spoken)
         config = model.config
-        # The aligner, which `num_refined` is for, is left behind.
+        # `num_refined` belongs to the aligner, which is not saved.
         check_sizes(recipe, replace(config, num_refined=recipe.model.num_refined), "ham-tts")
         if config.num_codes != acoustic.config.num_codes:
             raise InputError(
@@ -117,7 +115,7 @@ def train_ham_tts(
             texts, lvs = model.encode_training_texts(
                 segments, [segment.refined for segment in segments]
             )
-        read = model.read(disturbed(rows, recipe.augmented, generator), texts)
+        read = model.read(corrupt_history(rows, recipe.augmented, generator), texts)
         losses = model.losses(model(read.embedded), read.positions, lvs)
         return weighted(vars(losses), recipe.losses)
 
@@ -128,8 +126,8 @@ def train_ham_tts(
 
 
 def _refined(job: Job, recipe: HamTTSRecipe, hubert: Path | None) -> list[np.ndarray] | None:
-    """The refined units of each utterance; None where there is no latent variable sequence, which
-    they teach."""
+    """Refined units of every utterance, or None if there is no latent variable sequence to
+    train."""
     count = recipe.model.num_refined
     if not (count and recipe.model.lvs_dim):
         return None

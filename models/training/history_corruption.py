@@ -1,4 +1,4 @@
-"""Samples whose acoustic history is disturbed while their targets stay clean."""
+"""Data augmentation: corrupts the acoustic history and keeps clean targets."""
 
 import dataclasses
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from models.predictors.sequence import Segment
 
-_SHORTEST, _LONGEST = 5, 50  # frames of a stretch: 0.2 to 2 s
+_SHORTEST, _LONGEST = 5, 50  # frames of a corrupted stretch: 0.2 to 2 s
 
 
-def disturbed(
+def corrupt_history(
     rows: list[list[Segment]], share: float, generator: np.random.Generator
 ) -> list[list[Segment]]:
-    """Rows of which `share` have a stretch of one segment's frames, as the history has them,
-    replaced by a stretch of another utterance or by a copy of one of its own.
+    """In `share` of the rows, overwrites a stretch of one segment's history by frames of another
+    utterance or of its own.
 
-    It keeps a predictor from leaning on the timbre of the frames just before (HAM-TTS, arXiv
-    2403.05989, section 3.3). The length stays, for the pointer's sake: the paper appends the copy,
-    here it lies over what follows.
+    Keeps a predictor from relying on the timbre of the preceding frames (HAM-TTS, arXiv 2403.05989,
+    section 3.3). The length is preserved to keep the pointer valid; the paper appends the copy
+    instead.
     """
     sounding = [
         s for row in rows for s in row if s.frames is not None and len(s.frames) > _SHORTEST

@@ -1,4 +1,4 @@
-"""What every recipe is told."""
+"""Arguments shared by all recipes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,21 +8,21 @@ from torch import nn
 from models.checkpoint import save_model
 from models.training.configuration import Recipe
 from models.training.corpus import Corpus
-from models.training.loop import Budget, Run, done_once
+from models.training.loop import Budget, Run, on_first_process
 
 
 @dataclass(frozen=True)
 class Job:
-    """One recipe's task.
+    """One recipe's job.
 
     Attributes:
-        data: the folder of the corpus; what is made of its utterances is kept there.
-        corpus: what to learn from.
-        out: the folder of weights, those it needs and those it writes.
-        work: the folder of checkpoints and logs.
-        seed: of everything random.
-        budget: how long.
-        resume: go on from the checkpoint in `work`.
+        data: folder of the corpus, also of caches derived from it.
+        corpus: training data.
+        out: folder of weights, read and written.
+        work: folder of checkpoints and logs.
+        seed: seed of everything random.
+        budget: length of the training.
+        resume: continue from the checkpoint in `work`.
     """
 
     data: Path
@@ -34,7 +34,8 @@ class Job:
     resume: bool = False
 
     def run(self, name: str, recipe: Recipe, rate: float | None = None) -> Run:
-        """The training run called `name`, as `recipe` has it; `rate` is another learning rate."""
+        """The training run called `name` with the settings of `recipe`; `rate` overrides its
+        rate."""
         return Run(
             self.work / name,
             self.seed,
@@ -47,6 +48,6 @@ class Job:
         )
 
     def save(self, name: str, model: nn.Module, config: object, int8: bool = False) -> None:
-        """Writes the weights called `name` to `out`, as `save_model` does, floats as float16; of
-        several processes only the first writes."""
-        done_once(lambda: save_model(self.out, name, model, config, half=True, int8=int8))
+        """Saves the weights called `name` to `out`, floats as float16; only in the first of several
+        processes."""
+        on_first_process(lambda: save_model(self.out, name, model, config, half=True, int8=int8))

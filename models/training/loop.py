@@ -1,4 +1,4 @@
-"""What all recipes share: the step, the schedule, the log, checkpoints that resume, DDP."""
+"""The training loop of all recipes: steps, schedule, log, resumable checkpoints, DDP."""
 
 import contextlib
 import json
@@ -21,21 +21,21 @@ from models.checkpoint import write_tensors
 from models.precision import autocast
 
 CHECKPOINT = "checkpoint.safetensors"
-_PATIENCE = timedelta(days=2)  # the others wait while the first process prepares the data
+_BARRIER_TIMEOUT = timedelta(days=2)  # other processes wait while the first prepares the data
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Budget:
-    """How long to train: `steps`, or `minutes` of wall time when given (a run then depends on the
-    machine's speed as well as on the seed)."""
+    """Training budget: `steps`, or wall-clock `minutes` if given (the result then also depends on
+    the machine's speed)."""
 
     steps: int
     minutes: float | None = None
 
     def times(self, steps: float, minutes: float) -> "Budget":
-        """One of `steps` times its steps and `minutes` times its minutes, where it has any."""
+        """The budget with steps and minutes scaled by these factors."""
         timed = None if self.minutes is None else minutes * self.minutes
         return Budget(round(steps * self.steps), timed)
 
@@ -45,12 +45,12 @@ class Run:
     """One training run.
 
     Attributes:
-        folder: where the checkpoint and the log lie.
-        seed: of everything random.
+        folder: folder of checkpoint and log.
+        seed: seed of everything random.
         budget: when it ends.
-        learning_rate: at its highest, after `warmup` steps; it falls along a cosine to a twentieth.
-        resume: go on from the checkpoint in `folder`.
-        progress: how much of the budget is spent, 0 to 1, while it is trained.
+        learning_rate: peak, reached after `warmup` steps; decays along a cosine to a twentieth.
+        resume: continue from the checkpoint in `folder`.
+        progress: fraction of the budget spent, updated during training.
     """
 
     folder: Path
@@ -67,18 +67,20 @@ class Run:
 
 
 def device() -> torch.device:
-    """The GPU of this process where there is one, else the CPU."""
+    """This process's GPU if there is one, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return torch.device("cpu")
 
 
 def join_processes() -> tuple[int, int]:
-    """Joins the group that torchrun made, if it did; returns rank and world size."""
+    """Joins torchrun's process group, if any; returns rank and world size."""
     if "RANK" in os.environ and not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(device())
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
+        dist.init_process_group(
+            "nccl" if torch.cuda.is_available() else "gloo", timeout=_BARRIER_TIMEOUT
+        )
     if dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
@@ -86,8 +88,8 @@ def join_processes() -> tuple[int, int]:
 
 @contextlib.contextmanager
 def first_process_first() -> Iterator[None]:
-    """The first of several processes goes through the block before the others do, which find what
-    it has left there. No block lies within another."""
+    """Lets the first of several processes run the block before the others, which then find its
+    results. Not reentrant."""
     rank, world = join_processes()
     if rank > 0:
         dist.barrier()
@@ -96,8 +98,8 @@ def first_process_first() -> Iterator[None]:
         dist.barrier()
 
 
-def done_once(do: Callable[[], object]) -> None:
-    """The first of several processes does it, and the others wait until it is done."""
+def on_first_process(do: Callable[[], object]) -> None:
+    """Runs `do` in the first of several processes while the others wait."""
     rank, _ = join_processes()
     with first_process_first():
         if rank == 0:
@@ -112,10 +114,10 @@ def train(
     """Trains `model` in place until the budget is spent.
 
     Args:
-        run: how.
-        model: what; every parameter that requires a gradient is trained.
-        loss_of_batch: draws a batch with the generator it is given and returns named losses, of
-            which `total` is minimised. Called under `models.precision.autocast`.
+        run: the settings.
+        model: every parameter that requires a gradient is trained.
+        loss_of_batch: samples a batch with the given generator and returns named losses; `total` is
+            minimised. Runs under `models.precision.autocast`.
     """
     rank, _ = join_processes()
     where = device()
@@ -129,7 +131,7 @@ def train(
     if run.resume:
         step, spent = _restore(run.folder, model, optimizer)
     elif rank == 0:
-        forget(run.folder)
+        clear_run(run.folder)
     started = saved = time.monotonic()
     sums: dict[str, float] = {}
     while (progress := _progress(run, step, spent + time.monotonic() - started)) < 1.0:
@@ -137,7 +139,7 @@ def train(
         rate = _scheduled_rate(run, step)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        # One generator a step: a resumed run draws the batches that it would have drawn.
+        # One generator per step: a resumed run sees the batches it would have seen.
         with autocast(where):
             losses = loss_of_batch(np.random.default_rng([run.seed, step, rank]))
         norm = _update(run, optimizer, parameters, losses["total"], step)
@@ -156,27 +158,27 @@ def train(
     return model.eval()
 
 
-def forget(folder: Path) -> None:
-    """A run in `folder` begins anew: what an earlier one left there is not to be resumed from."""
+def clear_run(folder: Path) -> None:
+    """Clears what an earlier run left in `folder`, so that it cannot be resumed."""
     for name in ("log.jsonl", CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
 
 
 def _progress(run: Run, step: int, seconds: float) -> float:
-    """The share of the budget that is spent, the same in every process."""
+    """Fraction of the budget spent; the same in all processes."""
     budget = run.budget
     by_step = step / max(1, budget.steps)
     progress = by_step if budget.minutes is None else seconds / (60 * budget.minutes)
     if join_processes()[1] == 1:
         return progress
-    # No two clocks agree, and a process that ends alone leaves the others waiting.
+    # Clocks differ, and a process that stops alone would leave the others waiting.
     shared = torch.tensor(progress, dtype=torch.float64, device=device())
     dist.broadcast(shared, 0)
     return float(shared)
 
 
 def _scheduled_rate(run: Run, step: int) -> float:
-    """The learning rate: linear warm-up, then a cosine down to a twentieth."""
+    """Learning rate: linear warm-up, then cosine decay to a twentieth."""
     warm = min(1.0, (step + 1) / run.warmup)
     return run.learning_rate * warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * run.progress)))
 
@@ -188,7 +190,7 @@ def _update(
     loss: Tensor,
     step: int,
 ) -> float:
-    """One optimiser step, skipped where the gradient is not finite; returns the gradient's norm."""
+    """One optimiser step, skipped for a non-finite gradient; returns the gradient norm."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     if (world := join_processes()[1]) > 1:
@@ -197,7 +199,7 @@ def _update(
     if torch.isfinite(norm):
         optimizer.step()
     else:
-        logger.warning("step %d: the gradient is not finite; the step is skipped", step)
+        logger.warning("step %d: non-finite gradient; step skipped", step)
     return float(norm)
 
 
@@ -237,7 +239,7 @@ def _save(
 
 
 def _trained(model: nn.Module) -> list[str]:
-    """The names of the parameters that the optimizer knows by their place."""
+    """Names of the trained parameters, in the optimiser's order."""
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 

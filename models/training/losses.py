@@ -1,4 +1,4 @@
-"""Spectral losses between sounds."""
+"""Spectral losses between waveforms."""
 
 import torch
 import torch.nn.functional as F
@@ -7,29 +7,29 @@ from torchaudio.functional import create_dct
 
 from models.mel import MEL_SCALE, NUM_MELS, LogMel
 
-# Frames of 10 ms by mel bands, of which the power is compared.
+# Pooling areas of the mel spectrogram: 10 ms frames by bands.
 _AREAS = ((1, 5), (1, 10), (2, 2), (4, 1), (8, 4))
 _NUM_CEPSTRA = 16
 
 
 def weighted(losses: dict[str, Tensor], weights: object) -> dict[str, Tensor]:
-    """`losses` with their sum as `total`, each times its weight.
+    """Adds the weighted sum of `losses` as `total`.
 
     Args:
-        losses: by name; those without a weight are only watched.
-        weights: a dataclass with a field for each loss that counts.
+        losses: by name; those without a weight are only logged.
+        weights: a dataclass with a field per weighted loss.
     """
     total = sum(weight * losses[name] for name, weight in vars(weights).items())
     return {"total": total, **losses}  # type: ignore[dict-item]
 
 
 class SpectralLoss(nn.Module):
-    """Multi-resolution STFT loss (arXiv 1910.11480, section 2.2), log-mel distance, `envelope`, the
-    distance between the logarithms of the power of areas of the mel spectrogram, and `cepstrum`,
-    the distance between mel cepstra and their first and second differences over time: words are in
-    the envelope and its changes, and single values would drown them.
+    """Spectral distances between two waveforms `[B, T]`; gradients flow to the first.
 
-    Both sounds are `[B, T]`; gradients flow to the first.
+    `stft` is the multi-resolution STFT loss (arXiv 1910.11480, section 2.2), `mel` the log-mel
+    distance, `envelope` the distance of log powers pooled over areas of the mel spectrogram, and
+    `cepstrum` the distance of mel cepstra and their first and second time differences. Envelope and
+    cepstrum carry phonetic information, which single spectrogram values would drown out.
     """
 
     cepstra: Tensor
@@ -72,8 +72,8 @@ class SpectralLoss(nn.Module):
 
 
 def _envelope(made: Tensor, wanted: Tensor) -> Tensor:
-    """Of log-mels `[B, T, 80]`. A single value of a noise is chance, and only its median can be
-    learnt; the power of an area is not, and tells more of what is heard."""
+    """Pooled distance of log-mels `[B, T, 80]`. Single values of noise are random, so a loss on
+    them only learns their median; pooled power is stable and perceptually more relevant."""
     powers = [(2 * MEL_SCALE * mel).exp()[:, None] for mel in (made, wanted)]
     distances = []
     for area in _AREAS:

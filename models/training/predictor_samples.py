@@ -1,8 +1,8 @@
-"""Codes that a predictor would draw where the true ones stand; kept beside the data.
+"""Codes sampled by a predictor along the true ones; cached beside the data.
 
-What follows a predictor hears its codes, not the true ones, so it is trained on them too, as a
-vocoder is on spectrograms that were predicted along the truth (Tacotron 2, arXiv 1712.05884,
-section 3.1). They are drawn by the sampler that draws them when it speaks.
+Renderers get sampled codes at inference, so they are trained on them too, as Tacotron 2 (arXiv
+1712.05884, section 3.1) trains its vocoder on spectrograms predicted with teacher forcing. The
+sampler is that of inference.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from models.predictors.sequence import Segment
 from models.tokenizers.semantic import load_tokenizer
 from models.training.corpus import PREPARED, Corpus
 from models.training.dialogues import MAX_LENGTH, length_of
-from models.training.encoded import Encoded, kept
+from models.training.encoded import Encoded, cached
 from models.training.loop import device
 
 
@@ -34,15 +34,16 @@ def draw_codes(
     frames: Callable[[int], SemanticCodes | AcousticCodes],
     seed: int,
 ) -> list[np.ndarray]:
-    """For every utterance codes `[T]`, each drawn given the dialogue and the true codes before it.
+    """Samples codes `[T]` for every utterance, each given the dialogue and the true codes before
+    it.
 
     Args:
-        root: of the corpus.
-        corpus, encoded: and what `encode_corpus` says of it.
-        weights: the folder with the tokenizer and the predictor, whose checksum names the cache.
+        root: folder of the corpus.
+        corpus, encoded: the corpus and its encoding by `encode_corpus`.
+        weights: folder of the tokenizer and the predictor, whose checksum names the cache.
         talker: the predictor of that folder.
-        frames: an utterance's number to its true codes.
-        seed: of the draws.
+        frames: maps an utterance's index to its true codes.
+        seed: seed of the sampling.
     """
     made_by = sha256(weights / f"{talker.name}.safetensors")[:16]
     folder = root / PREPARED / f"sampled-{made_by}-{seed}"
@@ -54,7 +55,7 @@ def draw_codes(
         return builder.build(turn, talker)
 
     def make(name: str, indices: list[int]) -> list[np.ndarray]:
-        # A generator a file: a run that was broken off goes on with the same draws.
+        # One generator per file: an interrupted run continues with the same samples.
         number = int(name.partition("-")[0])
         generator = torch.Generator().manual_seed(1000 * seed + number)
         inside = set(indices)
@@ -64,7 +65,7 @@ def draw_codes(
                 drawn |= _draw_dialogue(turns, segments_of, talker, generator)
         return [drawn[index].astype(np.int16) for index in indices]
 
-    return kept(folder, corpus, "drawing", make)
+    return cached(folder, corpus, "drawing", make)
 
 
 def _draw_dialogue(
@@ -73,7 +74,7 @@ def _draw_dialogue(
     talker: CodeModel,
     generator: torch.Generator,
 ) -> dict[int, np.ndarray]:
-    """Draws the codes of a dialogue's turns, as many turns at once as training has in a row."""
+    """Samples codes of a dialogue, in rows as long as in training."""
     drawn: dict[int, np.ndarray] = {}
     row: list[Segment] = []
     counts: dict[int, int] = {}
@@ -91,7 +92,7 @@ def _draw_dialogue(
 def _draw_row(
     row: list[Segment], counts: dict[int, int], talker: CodeModel, generator: torch.Generator
 ) -> dict[int, np.ndarray]:
-    """`counts`: how many frames each turn in the row has, in order."""
+    """Samples codes of one row; `counts` are the frames of each turn, in order."""
     where = device()
     with autocast(where):
         read = talker.read([row])
@@ -99,7 +100,7 @@ def _draw_row(
     rest = iter(logits.float().cpu())
     codes: list[int] = []
     for segment in row:
-        before: list[int] = []  # in this sentence, as when it is spoken
+        before: list[int] = []  # within this sentence, as at inference
         for _ in range(0 if segment.frames is None else len(segment.frames)):
             before.append(draw(next(rest), SamplingOptions(), generator, before))
         codes += before

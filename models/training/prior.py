@@ -1,4 +1,4 @@
-"""Recipe: the prior flow, on the latents of the trained autoencoder."""
+"""Recipe: the prior flow, on the autoencoder's latents."""
 
 import logging
 from dataclasses import dataclass, field, replace
@@ -30,16 +30,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PriorRecipe(FrameRecipe):
-    """How the prior is trained."""
+    """Settings of training the prior."""
 
     derived = ("model.symbols", "model.levels", "model.latent_dim", "model.style_dim")
 
-    drawn: float = setting(0.5, "share of crops whose codes GPT-Talker drew", high=1)
+    drawn: float = setting(0.5, "share of crops with codes sampled by GPT-Talker", high=1)
     model: PriorConfig = field(default_factory=PriorConfig)
 
 
 def train_prior(job: Job, recipe: PriorRecipe, further: bool = False) -> PriorRecipe:
-    """Trains the prior by maximum likelihood and writes `prior.safetensors`; returns what was made.
+    """Trains the prior by maximum likelihood and writes `prior.safetensors`; returns the recipe as
+    made.
 
     Targets are samples of the posterior, not its mean. The style comes from another utterance. If
     `out` holds a GPT-Talker, half of the crops use codes sampled from it
@@ -50,7 +51,7 @@ def train_prior(job: Job, recipe: PriorRecipe, further: bool = False) -> PriorRe
     Long because it reads top to bottom, as the recipe does.
 
     Raises:
-        MissingModelError: a model that it needs is not in `out`.
+        MissingModelError: `out` lacks a model it depends on.
     """
     where = device()
     posterior = load_codec(job.out)[0].to(where)
@@ -82,14 +83,14 @@ def train_prior(job: Job, recipe: PriorRecipe, further: bool = False) -> PriorRe
             job.seed,
         )
         agreement = 100 * _agreement(encoded, drawn)
-        logger.info("%.0f %% of the drawn codes are the true ones", agreement)
+        logger.info("%.0f %% of the sampled codes equal the true ones", agreement)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = frame_crops(generator, job.corpus, encoded, recipe)
         codes = batch.of(lambda index: encoded[index].codes)
         if drawn is not None:
-            told = torch.from_numpy(generator.random((recipe.batch, 1)) < recipe.drawn)
-            codes = torch.where(told, batch.of(drawn.__getitem__), codes)
+            sampled = torch.from_numpy(generator.random((recipe.batch, 1)) < recipe.drawn)
+            codes = torch.where(sampled, batch.of(drawn.__getitem__), codes)
         samples = stack(batch.crops).to(where)
         with torch.no_grad():
             mean, log_variance = posterior(posterior.features(samples))
@@ -101,7 +102,7 @@ def train_prior(job: Job, recipe: PriorRecipe, further: bool = False) -> PriorRe
         loss = -(log_prob * mask).sum() / mask.sum() / config.latent_dim
         return {"total": loss}
 
-    # What is new learns at the rate of a new model.
+    # New weights need the learning rate of a new model.
     rate = recipe.further_rate if fresh == [] else recipe.rate
     train(job.run("prior", recipe, rate), model, draw)
     job.save("prior", model, config, int8=True)

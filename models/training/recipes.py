@@ -1,4 +1,4 @@
-"""The recipes by name: the configuration of each, and the function that follows it."""
+"""The recipes by name: their configurations and training functions."""
 
 import json
 from dataclasses import replace
@@ -16,14 +16,14 @@ from models.training.gpt_talker import GPTTalkerRecipe, train_gpt_talker
 from models.training.ham_tts import HamTTSRecipe, train_ham_tts
 from models.training.job import Job
 from models.training.prior import PriorRecipe, train_prior
-from models.training.style import StyleRecipe, steady_style, train_style
+from models.training.style import StyleRecipe, finetune_style, train_style
 from models.training.thinker import ThinkerRecipe, train_thinker
 from models.training.tokenizer import TokenizerRecipe, train_tokenizer
 from models.training.vocoder import VocoderRecipe, train_vocoder
 from models.training.voices import VoicesRecipe, make_voices
 from models.vocoder.encodec import EncodecConfig
 
-# In the order in which a bundle is made: each needs some of those before it.
+# In the order of a bundle: each depends on some of those before it.
 RECIPES: dict[str, type] = {
     "style": StyleRecipe,
     "tokenizer": TokenizerRecipe,
@@ -40,19 +40,19 @@ RECIPES: dict[str, type] = {
 
 
 def train_one(name: str, job: Job, recipe: Any, **options: Any) -> Any:
-    """Follows one recipe.
+    """Runs one recipe.
 
     Args:
         name: a key of `RECIPES`.
-        job: what to learn from and where to write.
+        job: the job.
         recipe: its configuration.
-        options: beyond it, as `launch.py train NAME` takes them; none: anew.
+        options: further options, as `launch.py train NAME` takes them; none: train from scratch.
 
     Returns:
-        The configuration of what was made.
+        The configuration as made.
     """
     if name == "style":
-        return steady_style(job, recipe) if options.get("further") else train_style(job, recipe)
+        return finetune_style(job, recipe) if options.get("further") else train_style(job, recipe)
     if name == "tokenizer":
         return train_tokenizer(job, recipe, **options)
     if name == "vocoder":
@@ -70,7 +70,7 @@ def train_one(name: str, job: Job, recipe: Any, **options: Any) -> Any:
         if encodec is None:
             return train_acoustic(job, recipe, **options)
         if recipe != AcousticRecipe():
-            raise InputError("--encodec brings codebooks of its own: no setting of ours fits them")
+            raise InputError("--encodec brings its own codebooks: leave out the acoustic settings")
         return replace(recipe, model=adopt_encodec(job.out, encodec, EncodecConfig(kbps)))
     if name == "ham-tts":
         return train_ham_tts(job, without(recipe, options.pop("without", None)), **options)
@@ -83,21 +83,21 @@ def train_one(name: str, job: Job, recipe: Any, **options: Any) -> Any:
 
 
 def without(recipe: HamTTSRecipe, part: str | None) -> HamTTSRecipe:
-    """The recipe of an ablation: without the latent variable sequence ("lvs"), without disturbed
-    histories ("augmentation"), or None for neither."""
+    """The recipe of an ablation: without the latent variable sequence ("lvs"), without corrupted
+    history ("augmentation"), or unchanged (None)."""
     if part == "lvs":
         return replace(recipe, model=replace(recipe.model, lvs_dim=0))
     return replace(recipe, augmented=0.0) if part == "augmentation" else recipe
 
 
 def write_record(name: str, job: Job, made: Any, options: dict[str, Any]) -> Path:
-    """Writes what made the weights beside them: `NAME.training.json`.
+    """Records how weights were made, as `NAME.training.json` beside them.
 
     Args:
-        name: of the recipe.
+        name: the recipe's name.
         job: its data, seed and budget.
-        made: its configuration, as `train_one` returns it.
-        options: as `train_one` takes them.
+        made: configuration returned by `train_one`.
+        options: options of `train_one`.
     """
     given = {key: value for key, value in options.items() if value not in (None, False)}
     record = {

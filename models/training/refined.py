@@ -1,8 +1,8 @@
-"""Refined self-supervised units: the semantic tokenizer's features in clusters, for the aligner.
+"""Refined self-supervised units for the aligner: clusters of the semantic tokenizer's features.
 
-HAM-TTS clusters HuBERT's features by k-means, so that a unit says what is heard and not whose voice
-it is (arXiv 2403.05989, section 3.1). Here the features are those that the tokenizer has before its
-quantiser, or HuBERT's where somebody has it.
+HAM-TTS clusters HuBERT features by k-means, which keeps content and removes speaker identity (arXiv
+2403.05989, section 3.1). Here the features are the tokenizer's before quantisation, or HuBERT's if
+its weights are given.
 """
 
 import logging
@@ -21,15 +21,15 @@ from models.precision import autocast
 from models.tokenizers.hubert import Hubert
 from models.tokenizers.semantic import load_tokenizer
 from models.training.corpus import PREPARED, Corpus
-from models.training.encoded import in_batches, kept
+from models.training.encoded import cached, in_batches
 from models.training.loop import device, first_process_first
 
 logger = logging.getLogger(__name__)
 
 _FITTED_UTTERANCES = 600
 
-# Samples `[B, T]`, of which `lengths` `[B]` are there, to features `[B, T', dim]` at 25 Hz.
-Hears = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+# Maps samples `[B, T]` with valid `lengths` `[B]` to features `[B, T', dim]` at 25 Hz.
+FeatureExtractor = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def refined_units(
@@ -40,50 +40,50 @@ def refined_units(
     num_refined: int,
     hubert: Path | None = None,
 ) -> list[np.ndarray]:
-    """The refined unit of each frame of every utterance, int16 `[T]`; kept beside the data.
+    """The refined unit of each frame of every utterance, int16 `[T]`; cached beside the data.
 
     Args:
-        root, corpus: of the data.
-        weights: with the tokenizer.
-        seed: of the clusters.
-        num_refined: how many clusters.
-        hubert: the folder of a HuBERT, which hears in the tokenizer's place.
+        root, corpus: the data.
+        weights: folder of the tokenizer.
+        seed: seed of the clustering.
+        num_refined: number of clusters.
+        hubert: folder of a HuBERT to use instead of the tokenizer.
     """
     file = weights / "semantic.safetensors" if hubert is None else hubert / "model.safetensors"
-    hears = _tokenizer_hears(weights) if hubert is None else Hubert(hubert).to(device())
+    extract = _tokenizer_extractor(weights) if hubert is None else Hubert(hubert).to(device())
     folder = root / PREPARED / f"refined-{sha256(file)[:16]}-{num_refined}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     centres_file = folder / "centres.npy"
     with first_process_first():
         if not centres_file.exists():
-            centres = _fitted(corpus, hears, seed, num_refined)
+            centres = _fitted(corpus, extract, seed, num_refined)
             with atomic_path(centres_file) as temporary, temporary.open("wb") as file:
                 np.save(file, centres)
     centres = torch.from_numpy(np.load(centres_file)).to(device())
 
     def make(_: str, indices: list[int]) -> list[np.ndarray]:
-        return [row.astype(np.int16) for row in _features(corpus, indices, hears, centres)]
+        return [row.astype(np.int16) for row in _features(corpus, indices, extract, centres)]
 
-    return kept(folder, corpus, "refining", make)
+    return cached(folder, corpus, "refining", make)
 
 
-def _tokenizer_hears(weights: Path) -> Hears:
+def _tokenizer_extractor(weights: Path) -> FeatureExtractor:
     tokenizer = load_tokenizer(weights).to(device())
     whole = tokenizer.config.chunk_frames * FRAME_SAMPLES
 
-    def hears(samples: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def extract(samples: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         padded = nn.functional.pad(samples, (0, -samples.shape[1] % whole))
         return tokenizer.encode_features(tokenizer.features(padded))
 
-    return hears
+    return extract
 
 
-def _fitted(corpus: Corpus, hears: Hears, seed: int, num_refined: int) -> np.ndarray:
-    """Cluster centres `[num_refined, dim]` of the features of random utterances."""
+def _fitted(corpus: Corpus, extract: FeatureExtractor, seed: int, num_refined: int) -> np.ndarray:
+    """Fits cluster centres `[num_refined, dim]` to the features of random utterances."""
     generator = np.random.default_rng(seed)
     count = min(_FITTED_UTTERANCES, len(corpus.utterances))
     chosen = generator.choice(len(corpus.utterances), count, replace=False).tolist()
-    points = np.concatenate(_features(corpus, chosen, hears, None))
+    points = np.concatenate(_features(corpus, chosen, extract, None))
     logger.info("refined units: %d clusters of %d frames", num_refined, len(points))
     fitted = MiniBatchKMeans(num_refined, batch_size=4096, n_init=1, random_state=seed).fit(points)  # pyright: ignore[reportArgumentType]
     return np.asarray(fitted.cluster_centers_, np.float32)
@@ -92,17 +92,18 @@ def _fitted(corpus: Corpus, hears: Hears, seed: int, num_refined: int) -> np.nda
 def _features(
     corpus: Corpus,
     indices: list[int],
-    hears: Hears,
+    extract: FeatureExtractor,
     centres: torch.Tensor | None,
 ) -> list[np.ndarray]:
-    """Features `[T, dim]` of utterances, or with `centres` the nearest one of each frame `[T]`."""
+    """Features `[T, dim]` of utterances; with `centres`, the index of the nearest one per frame
+    `[T]`."""
     found: dict[int, np.ndarray] = {}
     where = device()
     chosen = [corpus.utterances[i] for i in indices]
     for rows, samples in in_batches(chosen):
         lengths = torch.tensor([len(chosen[row].samples) for row in rows], device=where)
         with torch.inference_mode(), autocast(where):
-            features = hears(samples.to(where), lengths).float()
+            features = extract(samples.to(where), lengths).float()
         if centres is not None:
             features = torch.cdist(features, centres[None].expand(len(rows), -1, -1)).argmin(-1)
         for place, row in enumerate(rows):

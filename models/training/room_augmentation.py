@@ -1,4 +1,4 @@
-"""Sounds as they come from microphones, for encoders that learn to hear through them."""
+"""Data augmentation: rooms, noise and microphones."""
 
 import numpy as np
 import torch
@@ -9,11 +9,11 @@ from torch import Tensor
 from models.mel import SAMPLE_RATE
 
 
-def recorded(samples: Tensor, generator: np.random.Generator) -> Tensor:
-    """Samples `[B, T]` as they come from microphones: in a small room, with a slope in the
-    spectrum, in noise, at another level, of a narrower band. An eighth stays as it is."""
+def simulate_recording(samples: Tensor, generator: np.random.Generator) -> Tensor:
+    """Simulates recordings of samples `[B, T]`: a small room, spectral tilt, noise, another level,
+    a narrower band. An eighth of the rows stays unchanged."""
     true_length = samples.shape[1]
-    # a Fourier transform of an odd length takes five times as long
+    # FFTs of odd lengths take five times as long
     fast_length = next_fast_len(true_length, real=True) or true_length
     samples = F.pad(samples, (0, fast_length - true_length))
     batch, length = samples.shape
@@ -30,7 +30,7 @@ def recorded(samples: Tensor, generator: np.random.Generator) -> Tensor:
 
     hertz = torch.fft.rfftfreq(2 * length, 1 / SAMPLE_RATE).to(samples)
     spectrum = torch.fft.rfft(samples, 2 * length)
-    # a room: noise that dies away by 60 dB within so many seconds, some dB below what comes first
+    # room: exponentially decaying noise (RT60 in seconds), some dB below the direct sound
     seconds = torch.arange(length, device=samples.device) / SAMPLE_RATE
     tail = noise() * 10 ** (-3 * seconds / between(0.1, 0.5))
     tail = tail / tail.square().sum(1, keepdim=True).sqrt() * 10 ** (-between(3, 20) / 20)
@@ -40,7 +40,7 @@ def recorded(samples: Tensor, generator: np.random.Generator) -> Tensor:
     heard = torch.fft.irfft(spectrum)[:, :length]
     level = samples.square().mean(1, keepdim=True).sqrt()
     heard = torch.where(some(0.8), heard + noise() * level * 10 ** (-between(12, 80) / 20), heard)
-    heard = heard * 10 ** between(-0.4, 0.2)  # a microphone's level is not the voice
+    heard = heard * 10 ** between(-0.4, 0.2)  # random microphone gain
     narrow = torch.fft.rfft(heard) * (hertz[::2] < between(4000, 12_000))
     heard = torch.where(some(0.4), torch.fft.irfft(narrow, length), heard)
     return torch.where(some(0.125), samples, heard)[:, :true_length]

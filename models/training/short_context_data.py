@@ -1,4 +1,4 @@
-"""Single frames from all over the corpus, for what is learnt of a frame from near by."""
+"""Single frames from all over the corpus, to pre-train the short context."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,17 @@ from models.training.encoded import LatentPosterior
 
 
 @dataclass
-class NearFrames:
-    """N frames and what is near them.
+class ShortContextFrames:
+    """N frames with their local context.
 
     Attributes:
         frames: `[N, latent_dim]`.
-        before: the frames before each, newest first, `[N, count, latent_dim]`.
-        there: which of them are of its sentence, `[N, count]`.
-        age: how long the unit under its pointer has lasted, `[N]`.
-        plan: of its sentence, `[N, 4]`.
-        style: of another utterance of its voice, `[N, style_dim]`.
-        around: of `units_around`, `[N, AROUND]`.
+        before: preceding frames, newest first, `[N, count, latent_dim]`.
+        there: mask of those within the same sentence, `[N, count]`.
+        age: frames that the unit under the pointer has lasted, `[N]`.
+        plan: plan of the sentence, `[N, 4]`.
+        style: style vector of another utterance of the voice, `[N, style_dim]`.
+        around: output of `units_around`, `[N, AROUND]`.
     """
 
     frames: Tensor
@@ -35,23 +35,22 @@ class NearFrames:
     style: Tensor
     around: Tensor
 
-    def to(self, device: torch.device) -> "NearFrames":
-        return NearFrames(*(value.to(device) for value in vars(self).values()))
+    def to(self, device: torch.device) -> "ShortContextFrames":
+        return ShortContextFrames(*(value.to(device) for value in vars(self).values()))
 
 
-class NearCorpus:
-    """Every frame of the corpus's sentences with what is near it, a few bytes each beside the
+class ShortContextData:
+    """All frames of the corpus with their local context, at a few bytes per frame beyond the
     latents.
 
-    Neighbours in a batch are of different utterances, which teaches more than a stretch of one
-    does.
+    Frames of a batch come from different utterances, which trains better than contiguous frames.
     """
 
     def __init__(
         self, dialogues: Dialogues, latents: list[LatentPosterior], model: DialogueModel
     ) -> None:
         self._means = torch.from_numpy(np.concatenate([one.mean for one in latents]))
-        self._spreads = torch.from_numpy(np.concatenate([one.heard_std for one in latents]))
+        self._spreads = torch.from_numpy(np.concatenate([one.informative_std for one in latents]))
         self._styles = torch.from_numpy(np.stack([one.style for one in dialogues.encoded]))
         self._no_style = dialogues.recipe.no_style
         first = np.cumsum([0] + [len(one.mean) for one in latents])
@@ -60,7 +59,7 @@ class NearCorpus:
         rows: list[Tensor] = []
         around: list[Tensor] = []
         for index in range(len(latents)):
-            at = int(first[index])  # sentences hold all frames, one after the other
+            at = int(first[index])  # sentences partition the frames, in order
             for segment in dialogues.segments_of(index, model):
                 assert segment.pointer is not None and segment.plan is not None
                 count = len(segment.pointer)
@@ -77,8 +76,8 @@ class NearCorpus:
             assert at == first[index + 1]
         self._rows, self._around = torch.cat(rows), torch.cat(around)
 
-    def draw(self, generator: np.random.Generator, batch: int, count: int) -> NearFrames:
-        """`batch` frames, each after `count` others."""
+    def draw(self, generator: np.random.Generator, batch: int, count: int) -> ShortContextFrames:
+        """Samples `batch` frames with `count` preceding frames each."""
         chosen = torch.from_numpy(generator.integers(len(self._rows), size=batch))
         frame, since, utterance, age, *plan = self._rows[chosen].long().unbind(1)
         back = torch.arange(count + 1)
@@ -92,6 +91,6 @@ class NearCorpus:
         style = self._styles[torch.tensor(whose)].float()
         style[torch.from_numpy(generator.random(batch) < self._no_style)] = 0.0
         around = self._around[chosen].long()
-        return NearFrames(
+        return ShortContextFrames(
             drawn[:, 0], drawn[:, 1:], there[:, 1:], age, torch.stack(plan, dim=1), style, around
         )

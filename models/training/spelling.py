@@ -1,4 +1,4 @@
-"""Words that are spelled alike share what they learn: n-grams of letters behind a word's vector."""
+"""Word embeddings with letter n-grams, so that similarly spelled words share what they learn."""
 
 import torch
 import torch.nn.functional as F
@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 _LONGEST = 4
-_AT_LEAST = 2  # words that hold an n-gram, or it has nothing to share
+_AT_LEAST = 2  # words per n-gram; rarer ones have nothing to share
 
 
-class Spelled(nn.Module):
-    """Adds to each word's vector those of the n-grams of its letters (fastText, arXiv 1607.04606,
-    section 3.2), for training only: a rare word is then heard by what it has in common with others.
+class NgramEmbedding(nn.Module):
+    """Adds the embeddings of a word's letter n-grams to its own (fastText, arXiv 1607.04606,
+    section 3.2), for training only; rare words profit from similar ones.
     """
 
     offsets: Tensor
@@ -37,15 +37,15 @@ class Spelled(nn.Module):
         return weight + bags
 
 
-def spell(embedding: nn.Embedding, words: tuple[str, ...]) -> None:
-    """Puts n-grams behind the vectors of `words`, one a row of `embedding`."""
+def add_ngrams(embedding: nn.Embedding, words: tuple[str, ...]) -> None:
+    """Adds n-grams to the embedding of `words`, one word per row."""
     parametrize.register_parametrization(
-        embedding, "weight", Spelled(words, embedding.embedding_dim)
+        embedding, "weight", NgramEmbedding(words, embedding.embedding_dim)
     )
 
 
-def settle(embedding: nn.Embedding) -> None:
-    """Makes the vectors plain ones again, of the same values."""
+def fold_ngrams(embedding: nn.Embedding) -> None:
+    """Folds the n-grams into plain embeddings of the same values."""
     parametrize.remove_parametrizations(embedding, "weight")
 
 

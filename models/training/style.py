@@ -13,38 +13,38 @@ from models.training.crops import Crop, random_crop, stack
 from models.training.job import Job
 from models.training.loop import device, train
 from models.training.losses import weighted
-from models.training.room_augmentation import recorded
+from models.training.room_augmentation import simulate_recording
 from models.vocoder.style import StyleConfig, StyleEncoder
 
 
 @dataclass(frozen=True)
 class StyleWeights:
-    """Weights of the losses."""
+    """Loss weights."""
 
-    voice: float = setting(1.0, "of telling voices apart")
+    voice: float = setting(1.0, "of speaker classification")
     pitch: float = setting(5.0, "of a voice's mean log-F0")
 
 
 @dataclass(frozen=True)
 class StyleRecipe(Recipe):
-    """How the style encoder is trained; `steady_...` is for `--further`."""
+    """Settings of training the style encoder; `steady_...` apply to `--further`."""
 
     steps: int = setting(1500, "optimiser steps, unless --minutes is given")
-    rate: float = setting(2e-3, "highest learning rate, after the warm-up")
-    batch: int = setting(48, "crops a step")
+    rate: float = setting(2e-3, "peak learning rate, after warm-up")
+    batch: int = setting(48, "crops per step")
     crop_frames: int = setting(50, "frames of 40 ms in a crop")
     margin: float = setting(0.2, "additive margin of the softmax, as a cosine")
-    scale: float = setting(20.0, "of the softmax: logits for a cosine of 1")
+    scale: float = setting(20.0, "of the softmax: logit of a cosine of 1")
     losses: StyleWeights = field(default_factory=StyleWeights)
-    steady_rate: float = setting(1e-3, "highest learning rate with --further")
-    steady_batch: int = setting(32, "crops a step with --further")
-    # Few utterances are shorter than 2 s, and end in silence.
+    steady_rate: float = setting(1e-3, "peak learning rate with --further")
+    steady_batch: int = setting(32, "crops per step with --further")
+    # Few utterances are shorter than 2 s; those end in silence.
     steady_frames: int = setting(50, "frames of 40 ms in a crop with --further")
     model: StyleConfig = field(default_factory=StyleConfig)
 
 
 class _Task(nn.Module):
-    """What teaches the style encoder: which voice it is, and its mean pitch."""
+    """Training task of the style encoder: speaker classification and mean pitch."""
 
     def __init__(self, encoder: StyleEncoder, num_voices: int, recipe: StyleRecipe) -> None:
         super().__init__()
@@ -66,7 +66,8 @@ class _Task(nn.Module):
 
 
 def train_style(job: Job, recipe: StyleRecipe) -> StyleRecipe:
-    """Trains the style encoder and writes `style.safetensors` to `out`; returns what was made."""
+    """Trains the style encoder and writes `style.safetensors` to `out`; returns the recipe as
+    made."""
     torch.manual_seed(job.seed)
     encoder = StyleEncoder(recipe.model)
     task = _Task(encoder, len(job.corpus.voices), recipe)
@@ -83,7 +84,7 @@ def train_style(job: Job, recipe: StyleRecipe) -> StyleRecipe:
         voice = torch.tensor([job.corpus.voice_index[name] for name in names], device=where)
         log_f0 = torch.tensor([statistics[name][0] - 5.0 for name in names], device=where)
         samples = stack(crops).to(where)
-        # A microphone's level is not the voice.
+        # Random microphone gain.
         gains = torch.from_numpy(10 ** (generator.uniform(-0.4, 0.2, (recipe.batch, 1)))).float()
         with torch.no_grad(), torch.autocast(where.type, enabled=False):
             mel = encoder.features(samples * gains.to(where))
@@ -94,12 +95,12 @@ def train_style(job: Job, recipe: StyleRecipe) -> StyleRecipe:
     return recipe
 
 
-def steady_style(job: Job, recipe: StyleRecipe) -> StyleRecipe:
-    """The encoder in `out` learns to say of a voice in a room, through a microphone, what it says
-    of the voice alone. The vectors stay where they are, so whatever reads them stays as it is.
+def finetune_style(job: Job, recipe: StyleRecipe) -> StyleRecipe:
+    """Makes the encoder in `out` robust to rooms and microphones: it learns to give the vector of
+    the clean recording. Style vectors stay where they are, so nothing else needs retraining.
 
     Raises:
-        MissingModelError: there is none in `out` to go on with.
+        MissingModelError: `out` has no style encoder.
     """
     config = load_config(job.out, "style", StyleConfig)
     check_sizes(recipe, config, "style")
@@ -116,11 +117,11 @@ def steady_style(job: Job, recipe: StyleRecipe) -> StyleRecipe:
         ]
         alone = stack(crops).to(where)
         with torch.no_grad(), torch.autocast(where.type, enabled=False):
-            heard = teacher.features(recorded(alone, generator))
-            told = teacher(teacher.features(alone))
-        said = encoder(heard)
-        cosine = F.cosine_similarity(said, told, dim=-1).mean()
-        return {"total": (said - told).square().mean(), "cosine": cosine}
+            augmented = teacher.features(simulate_recording(alone, generator))
+            target = teacher(teacher.features(alone))
+        style = encoder(augmented)
+        cosine = F.cosine_similarity(style, target, dim=-1).mean()
+        return {"total": (style - target).square().mean(), "cosine": cosine}
 
     train(job.run("style-steady", recipe, recipe.steady_rate), encoder, draw)
     job.save("style", encoder, config, int8=True)

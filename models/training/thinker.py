@@ -1,4 +1,4 @@
-"""Recipe: the thinker of speech-to-speech, on dialogues heard by the trained tokenizer."""
+"""Recipe: the speech-to-speech thinker, on dialogues encoded by the trained tokenizer."""
 
 import dataclasses
 import logging
@@ -21,38 +21,38 @@ from models.tokenizers.semantic import load_tokenizer
 from models.training.configuration import Recipe, check_sizes, setting
 from models.training.exchanges import Exchanges, ExchangesConfig, dialogue_texts
 from models.training.job import Job
-from models.training.loop import done_once, train
+from models.training.loop import on_first_process, train
 from models.training.losses import weighted
-from models.training.spelling import settle, spell
-from models.training.tokenizer_features import encode_heard
+from models.training.spelling import add_ngrams, fold_ngrams
+from models.training.tokenizer_features import encode_features
 from models.transformer import TransformerBlock
 
 logger = logging.getLogger(__name__)
 
 BACKBONE_FOLDER = "omni-thinker-backbone"
-_KEPT = ("group", "dim", "depth", "num_heads", "ffn_dim")  # an adapter may grow by layers
+_KEPT = ("group", "dim", "depth", "num_heads", "ffn_dim")  # the adapter alone may grow, in layers
 
 
 @dataclass(frozen=True)
 class ThinkerWeights:
-    """Weights of the losses."""
+    """Loss weights."""
 
     word: float = setting(1.0, "of the next word")
     state: float = setting(0.3, "of the next state")
-    listen: float = setting(1.0, "of the word at each position of the sound")
+    listen: float = setting(1.0, "of the word at each audio position")
 
 
 @dataclass(frozen=True)
 class ThinkerRecipe(Recipe):
-    """How the thinker is trained."""
+    """Settings of training the thinker."""
 
     derived = ("model.feature_dim", "model.words", "model.backbone")
 
-    further_rate: float = setting(4e-4, "highest learning rate with --further")
-    backbone_rate: float = setting(2e-4, "highest learning rate with --backbone")
+    further_rate: float = setting(4e-4, "peak learning rate with --further")
+    backbone_rate: float = setting(2e-4, "peak learning rate with --backbone")
     weight_decay: float = setting(0.05, "of AdamW")
-    batch: int = setting(1200, "positions of the sequence a step, about")
-    copies: int = setting(2, "copies of an utterance, as others would have said it", low=0)
+    batch: int = setting(1200, "sequence positions per step, about")
+    copies: int = setting(2, "augmented copies of each utterance", low=0)
     exchanges: ExchangesConfig = field(default_factory=ExchangesConfig)
     losses: ThinkerWeights = field(default_factory=ThinkerWeights)
     model: ThinkerConfig = field(default_factory=ThinkerConfig)
@@ -65,21 +65,21 @@ def train_thinker(
     stage: int = 2,
     further: bool = False,
 ) -> ThinkerRecipe:
-    """Trains the thinker and writes `omni-thinker.safetensors`; returns what was made.
+    """Trains the thinker and writes `omni-thinker.safetensors`; returns the recipe as made.
 
-    The tokenizer's encoder, which stands for the paper's Whisper, stays as it is. Stage 1 trains
-    what connects it with a language model that stays as it is too, stage 2 everything (Flow-Omni,
-    section 2.4); a backbone of our own has nothing to keep and knows stage 2 only. `further` begins
-    with the thinker in `out`.
+    The tokenizer's encoder takes the place of the paper's Whisper and stays frozen. Stage 1 trains
+    the parts that connect it to a frozen language model, stage 2 everything (Flow-Omni, section
+    2.4); our own backbone is trained from scratch, so it has stage 2 only. `further` starts from
+    the thinker in `out`.
 
     Long because it reads top to bottom, as the recipe does.
 
     Raises:
         InputError: stage 1 without a backbone.
-        MissingModelError: there is no thinker to begin with.
+        MissingModelError: there is no thinker to start from.
     """
     if stage == 1 and backbone is None:
-        raise InputError("--stage 1 keeps a language model as it is: name one with --backbone DIR")
+        raise InputError("--stage 1 freezes a language model: give one by --backbone DIR")
     tokenizer = load_tokenizer(job.out)
     torch.manual_seed(job.seed)
     config = dataclasses.replace(recipe.model, feature_dim=tokenizer.config.dim)
@@ -96,13 +96,15 @@ def train_thinker(
         config = dataclasses.replace(config, **{name: getattr(known, name) for name in _KEPT})
     model = build_thinker(config, job.out)
     if further:
-        begin_with(model, job.out)
-    mind = model.backbone
-    if isinstance(mind, WordBackbone):
-        spell(mind.embedding, mind.words.tokens)
+        copy_thinker(model, job.out)
+    words_model = model.backbone
+    if isinstance(words_model, WordBackbone):
+        add_ngrams(words_model.embedding, words_model.words.tokens)
     if stage == 1:
-        mind.requires_grad_(False)
-    heard = [encode_heard(job.data, job.corpus, job.out, copy) for copy in range(1 + recipe.copies)]
+        words_model.requires_grad_(False)
+    heard = [
+        encode_features(job.data, job.corpus, job.out, copy) for copy in range(1 + recipe.copies)
+    ]
     exchanges = Exchanges(
         job.data,
         job.corpus,
@@ -122,16 +124,16 @@ def train_thinker(
     rate = recipe.further_rate if further else recipe.rate
     rate = recipe.backbone_rate if backbone is not None else rate
     train(job.run(Thinker.name, recipe, rate), model, draw)
-    if isinstance(mind, WordBackbone):
-        settle(mind.embedding)
-    done_once(lambda: save_thinker(job.out, model, stage))
+    if isinstance(words_model, WordBackbone):
+        fold_ngrams(words_model.embedding)
+    on_first_process(lambda: save_thinker(job.out, model, stage))
     return dataclasses.replace(recipe, model=model.config)
 
 
 @torch.no_grad()
-def begin_with(model: Thinker, folder: Path) -> None:
-    """Copies the weights of the thinker in `folder`, the vectors of words by word. Layers that its
-    adapter does not have begin by changing nothing."""
+def copy_thinker(model: Thinker, folder: Path) -> None:
+    """Copies the weights of the thinker in `folder`, word embeddings by word. Additional adapter
+    layers start as the identity."""
     before = load_thinker(folder)
     weights = before.state_dict()
     if isinstance(model.backbone, WordBackbone) and isinstance(before.backbone, WordBackbone):
@@ -150,7 +152,7 @@ def begin_with(model: Thinker, folder: Path) -> None:
 
 
 def save_thinker(out: Path, model: Thinker, stage: int) -> None:
-    """Writes the thinker; a Hugging Face backbone that was trained, as a folder of its own."""
+    """Saves the thinker; a trained Hugging Face backbone goes to a folder of its own."""
     if isinstance(model.backbone, HuggingFaceBackbone):
         if stage == 2:
             model.backbone.save(out / BACKBONE_FOLDER)

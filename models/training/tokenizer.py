@@ -27,30 +27,30 @@ ENERGY_UNIT = 10.0
 
 @dataclass(frozen=True)
 class TokenizerWeights:
-    """Weights of the losses."""
+    """Loss weights."""
 
-    phone: float = setting(1.0, "of each frame's phone, where its time is known")
+    phone: float = setting(1.0, "of frame-wise phones, where times are known")
     ctc: float = setting(0.1, "of CTC over whole utterances")
     f0: float = setting(2.0, "of relative log-F0")
-    voicing: float = setting(0.5, "of whether a frame is voiced")
+    voicing: float = setting(0.5, "of voicing")
     energy: float = setting(1.0, "of relative energy")
 
 
 @dataclass(frozen=True)
 class TokenizerRecipe(Recipe):
-    """How the semantic tokenizer is trained."""
+    """Settings of training the semantic tokenizer."""
 
     derived = ("model.symbols",)
 
     steps: int = setting(6000, "optimiser steps, unless --minutes is given")
-    batch: int = setting(16, "crops a step")
+    batch: int = setting(16, "crops per step")
     crop_frames: int = setting(80, "frames of 40 ms in a crop")
     losses: TokenizerWeights = field(default_factory=TokenizerWeights)
     model: SemanticConfig = field(default_factory=SemanticConfig)
 
 
 def prosody_targets(crop: Crop, statistics: tuple[float, float]) -> np.ndarray:
-    """Relative log-F0, voicing (0 or 1) and relative energy of each frame, `[3, frames]`."""
+    """Relative log-F0, voicing (0 or 1) and relative energy per frame, `[3, frames]`."""
     f0 = crop.f0.reshape(-1, MELS_PER_FRAME)
     voiced = f0 > 0
     count = voiced.sum(1)
@@ -61,17 +61,15 @@ def prosody_targets(crop: Crop, statistics: tuple[float, float]) -> np.ndarray:
 
 
 def train_tokenizer(job: Job, recipe: TokenizerRecipe, hold: bool = False) -> TokenizerRecipe:
-    """Trains the tokenizer and writes `semantic.safetensors` to `out`; returns what was made.
+    """Trains the tokenizer and writes `semantic.safetensors` to `out`; returns the recipe as made.
 
-    Where phone times are known, each frame's phone is taught; whole utterances are taught by CTC in
-    any case, so that data without times can be aligned afterwards.
-
-    With `hold` codes and the prosody that they tell stay as they are in `out`, and all that was
-    trained on them stays of use: the heads that name phones alone learn, and learn new languages.
+    Phones are trained frame-wise where their times are known, and by CTC on whole utterances
+    always, so that data without times can be aligned later. `hold` freezes codes and prosody, and
+    with them everything trained on them: only the phone heads learn, new languages included.
 
     Raises:
-        InputError: `hold` with other sizes than there are.
-        MissingModelError: `hold`, and there is no tokenizer in `out`.
+        InputError: `hold` with sizes other than those of the weights.
+        MissingModelError: `hold`, but `out` has no tokenizer.
     """
     torch.manual_seed(job.seed)
     if hold:
@@ -95,14 +93,13 @@ def train_tokenizer(job: Job, recipe: TokenizerRecipe, hold: bool = False) -> To
 
 @torch.no_grad()
 def with_new_phones(known: SemanticTokenizer) -> SemanticTokenizer:
-    """The same tokenizer, whose heads tell apart all symbols that there are, and can be trained
-    alone."""
+    """The same tokenizer with phone heads for the full inventory, which alone are trainable."""
     model = SemanticTokenizer(with_all_symbols(known.config))
     copy_what_fits(model, dict(known.named_parameters()))
     num = len(known.config.symbols)
     for mine, theirs in ((model.phone_head, known.phone_head), (model.ctc_head, known.ctc_head)):
         mine.weight[:num], mine.bias[:num] = theirs.weight[:num], theirs.bias[:num]
-    # The blank is the last of them.
+    # The blank is the last output.
     model.ctc_head.weight[-1] = known.ctc_head.weight[-1]
     model.ctc_head.bias[-1] = known.ctc_head.bias[-1]
     model.requires_grad_(False)
@@ -117,9 +114,9 @@ def _losses(
     crops: list[Crop],
     statistics: dict[str, tuple[float, float]],
 ) -> dict[str, Tensor]:
-    """What the probes read from the codes of crops, against what is there."""
+    """Probe losses on the codes of crops."""
     where = device()
-    samples = _heard(generator, stack(crops)).to(where)
+    samples = _augmented(generator, stack(crops)).to(where)
     with torch.no_grad(), torch.autocast(where.type, enabled=False):
         features = model.features(samples)
     values, codes = model.quantise(features)
@@ -137,9 +134,8 @@ def _losses(
     }
 
 
-def _heard(generator: np.random.Generator, samples: Tensor) -> Tensor:
-    """Samples `[B, T]` at other levels, half of them in noise: a room's noise and a microphone's
-    level are not content."""
+def _augmented(generator: np.random.Generator, samples: Tensor) -> Tensor:
+    """Augments samples `[B, T]` by gain and, in half of the rows, noise: neither is content."""
     batch = len(samples)
     level = torch.from_numpy(10 ** generator.uniform(-4.5, -2.3, (batch, 1))).float()
     gain = torch.from_numpy(10 ** generator.uniform(-0.1, 0.1, (batch, 1))).float()
@@ -161,7 +157,7 @@ def _phone_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tenso
 
 
 def _ctc_loss(logits: Tensor, crops: list[Crop], where: torch.device) -> Tensor:
-    """CTC over the crops that hold a whole utterance."""
+    """CTC loss over the crops that contain a whole utterance."""
     rows = [
         row
         for row, crop in enumerate(crops)

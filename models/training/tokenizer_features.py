@@ -1,8 +1,8 @@
-"""What the tokenizer hears in every utterance before it quantises it; kept beside the data.
+"""The tokenizer's features of every utterance before quantisation; cached beside the data.
 
-Once as it was said, and in copies as others would have said it, somewhere else: played faster or
-slower, which scales formants and pitch as well (Ko et al., "Audio augmentation for speech
-recognition", Interspeech 2015), and recorded in rooms and noise.
+Besides the original there are augmented copies: played faster or slower, which also scales formants
+and pitch (Ko et al., "Audio augmentation for speech recognition", Interspeech 2015), and recorded
+in rooms and noise.
 """
 
 from pathlib import Path
@@ -18,33 +18,33 @@ from models.mel import SAMPLE_RATE, num_frames
 from models.precision import autocast
 from models.tokenizers.semantic import SemanticTokenizer, load_tokenizer
 from models.training.corpus import PREPARED, Corpus, Utterance
-from models.training.encoded import BATCH, kept
+from models.training.encoded import BATCH, cached
 from models.training.loop import device
-from models.training.room_augmentation import recorded
+from models.training.room_augmentation import simulate_recording
 
-_FASTEST = 1.18  # and the slowest is as far below 1
-_AS_SAID = 0
+_FASTEST = 1.18  # the slowest is its reciprocal
+_ORIGINAL = 0
 
 
-def encode_heard(
-    root: Path, corpus: Corpus, weights: Path, copy: int = _AS_SAID
+def encode_features(
+    root: Path, corpus: Corpus, weights: Path, copy: int = _ORIGINAL
 ) -> list[np.ndarray]:
-    """The continuous features of every utterance, float16 `[T, dim]`, under the tokenizer's
-    checksum; of the `copy`-th copy `[T / speed_of(...), dim]`."""
+    """Continuous features of every utterance, float16 `[T, dim]`, cached under the tokenizer's
+    checksum; of an augmented `copy`, `[T / speed_of(...), dim]`."""
     mark = f"-{copy}" if copy else ""
     folder = root / PREPARED / f"heard-{sha256(weights / 'semantic.safetensors')[:16]}{mark}"
     tokenizer = load_tokenizer(weights).to(device())
 
     def make(_: str, indices: list[int]) -> list[np.ndarray]:
         sounds = [_copied(corpus.utterances[i], copy) for i in indices]
-        return hear_utterances(sounds, tokenizer)
+        return utterance_features(sounds, tokenizer)
 
-    return kept(folder, corpus, "listening", make, lambda u: num_frames(_length(u, copy)))
+    return cached(folder, corpus, "listening", make, lambda u: num_frames(_length(u, copy)))
 
 
 def speed_of(utterance: Utterance, copy: int) -> float:
-    """How much faster a copy is than what was said."""
-    if copy == _AS_SAID:
+    """Playback speed of a copy relative to the original."""
+    if copy == _ORIGINAL:
         return 1.0
     return _speed(_chance(utterance, copy))
 
@@ -54,15 +54,15 @@ def _speed(chance: np.random.Generator) -> float:
 
 
 def _copied(utterance: Utterance, copy: int) -> np.ndarray:
-    """Samples of a copy, int16; the same whenever they are made."""
-    if copy == _AS_SAID:
+    """Samples of a copy, int16; deterministic."""
+    if copy == _ORIGINAL:
         return utterance.samples
     chance = _chance(utterance, copy)
     speed = _speed(chance)
     wide = resample(to_float(utterance.samples), SAMPLE_RATE * speed, SAMPLE_RATE)
-    length = _length(utterance, copy)  # the resampler's may differ by one
+    length = _length(utterance, copy)  # the resampler may be off by one
     wide = np.pad(wide[:length], (0, max(0, length - len(wide))))
-    heard = recorded(torch.from_numpy(wide)[None], chance)[0]
+    heard = simulate_recording(torch.from_numpy(wide)[None], chance)[0]
     return to_int16((heard / heard.abs().max().clamp_min(1.0)).numpy())
 
 
@@ -74,8 +74,8 @@ def _length(utterance: Utterance, copy: int) -> int:
     return round(len(utterance.samples) / speed_of(utterance, copy))
 
 
-def hear_utterances(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> list[np.ndarray]:
-    """The continuous features, float16 `[T, dim]`, of int16 sounds `[samples]`, in batches of like
+def utterance_features(sounds: list[np.ndarray], tokenizer: SemanticTokenizer) -> list[np.ndarray]:
+    """Continuous features, float16 `[T, dim]`, of int16 sounds `[samples]`, in batches of similar
     length."""
     order = sorted(range(len(sounds)), key=lambda i: len(sounds[i]))
     found: dict[int, np.ndarray] = {}

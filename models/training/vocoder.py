@@ -1,4 +1,4 @@
-"""Recipe: posterior and decoder, the autoencoder whose latents all predictors speak in."""
+"""Recipe: posterior and decoder, the autoencoder that defines the latent space."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,26 +14,26 @@ from models.mel import FRAME_SAMPLES
 from models.training.adversarial import AdversarialRecipe, Discriminators
 from models.training.configuration import Recipe, check_sizes, setting
 from models.training.corpus import Corpus
-from models.training.crops import another_of_voice, filled_f0, random_crop, stack
+from models.training.crops import another_of_voice, interpolated_f0, random_crop, stack
 from models.training.job import Job
-from models.training.loop import device, forget, train
+from models.training.loop import clear_run, device, train
 from models.training.losses import SpectralLoss, weighted
 from models.training.warm_start import copy_what_fits
 from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.style import load_style
 
-_HELD = "vocoder-held"  # the run of the decoder alone
-_JUDGED = "vocoder-adversarial"
-_NEW_LOG_VARIANCE = -4.0  # of numbers that are added: heard well enough to be learnt from
+_HELD = "vocoder-held"  # run of the decoder alone
+_ADVERSARIAL = "vocoder-adversarial"
+_NEW_LOG_VARIANCE = -4.0  # of added dimensions: informative enough to train the decoder
 
 
 @dataclass(frozen=True)
 class VocoderWeights:
-    """Weights of the losses of posterior and decoder.
+    """Loss weights of posterior and decoder.
 
-    Words are in the envelope, and what latents tell is chosen by it; how clean a voice sounds is
-    not.
+    Phonetic information is in the envelope, which decides what latents encode; sound quality
+    matters less here.
     """
 
     mel: float = setting(1.0, "of the log-mel distance")
@@ -46,7 +46,7 @@ class VocoderWeights:
 
 @dataclass(frozen=True)
 class HeldWeights:
-    """Weights of the losses of the decoder alone."""
+    """Loss weights of the decoder alone."""
 
     mel: float = setting(1.5, "of the log-mel distance")
     cepstrum: float = setting(0.2, "of the distance of mel cepstra")
@@ -57,21 +57,21 @@ class HeldWeights:
 
 @dataclass(frozen=True)
 class KLRecipe:
-    """The weight of the KL divergence.
+    """Schedule of the KL weight.
 
-    Numbers of a latent open while telling costs little, and what is not worth its cost is left out
-    after that: a predictor has to draw, and codes have to hold, whatever is told.
+    A low weight at first lets latent dimensions open up; raising it later prunes what is not worth
+    its cost, since predictors must model everything that remains.
     """
 
-    first: float = setting(0.0005, "weight at the beginning of the run")
-    last: float = setting(0.02, "weight at its end")
-    rise_from: float = setting(0.6, "share of the run at which it begins to rise", high=1)
-    rise_to: float = setting(0.8, "share of the run at which it has risen", high=1)
+    first: float = setting(0.0005, "initial weight")
+    last: float = setting(0.02, "final weight")
+    rise_from: float = setting(0.6, "fraction of the run at which it starts to rise", high=1)
+    rise_to: float = setting(0.8, "fraction of the run at which it is final", high=1)
     # Free bits, arXiv 1606.04934, C.8.
-    free_nats: float = setting(0.5, "nats; a number that says less is not pushed further")
+    free_nats: float = setting(0.5, "free bits: nats per dimension that are not penalised")
 
     def at(self, progress: float) -> float:
-        """The weight when `progress`, 0 to 1, of the run is over."""
+        """The weight at `progress`, 0 to 1, of the run."""
         span = max(self.rise_to - self.rise_from, 1e-9)
         risen = min(1.0, max(0.0, (progress - self.rise_from) / span))
         return self.first * (self.last / self.first) ** risen
@@ -79,22 +79,22 @@ class KLRecipe:
 
 @dataclass(frozen=True)
 class VocoderRecipe(Recipe):
-    """How posterior and decoder are trained; `held_...` is for the decoder alone."""
+    """Settings of training posterior and decoder; `held_...` apply to the decoder alone."""
 
     derived = ("decoder.latent_dim", "decoder.style_dim")
 
     steps: int = setting(12_000, "optimiser steps, unless --minutes is given")
-    further_rate: float = setting(8e-4, "highest learning rate with --further")
-    clip: float = setting(5.0, "largest norm of a gradient")
-    batch: int = setting(5, "crops a step")
+    further_rate: float = setting(8e-4, "peak learning rate with --further")
+    clip: float = setting(5.0, "gradient norm limit")
+    batch: int = setting(5, "crops per step")
     crop_frames: int = setting(48, "frames of 40 ms in a crop")
-    # What came before the first frames is missing, so they are not judged.
-    lead_frames: int = setting(8, "frames of a crop that are not judged", low=0)
-    style_frames: int = setting(75, "frames of the sound that tells the voice")
+    # The first frames lack their past context.
+    lead_frames: int = setting(8, "leading frames excluded from the losses", low=0)
+    style_frames: int = setting(75, "frames of the style encoder's input")
     losses: VocoderWeights = field(default_factory=VocoderWeights)
     kl: KLRecipe = field(default_factory=KLRecipe)
-    held_share: float = setting(0.4, "share of the time for the decoder alone", high=1)
-    held_rate: float = setting(8e-4, "highest learning rate of the decoder alone")
+    held_share: float = setting(0.4, "share of the budget for the decoder alone", high=1)
+    held_rate: float = setting(8e-4, "peak learning rate of the decoder alone")
     held_losses: HeldWeights = field(default_factory=HeldWeights)
     adversarial: AdversarialRecipe = field(default_factory=AdversarialRecipe)
     posterior: PosteriorConfig = field(default_factory=PosteriorConfig)
@@ -102,7 +102,7 @@ class VocoderRecipe(Recipe):
 
 
 class Autoencoder(nn.Module):
-    """Posterior and decoder as one model with one optimizer, and what judges them, if anything."""
+    """Posterior and decoder, optionally with discriminators, as one module for the optimiser."""
 
     def __init__(
         self, posterior: Posterior, decoder: Decoder, judges: Discriminators | None = None
@@ -115,8 +115,8 @@ class Autoencoder(nn.Module):
 
 @dataclass
 class Batch:
-    """Crops `[B, T]`, the style of another utterance of each voice `[B, style_dim]`, and F0 at
-    100 Hz, as measured (0: unvoiced) and bridged, in Hz."""
+    """Crops `[B, T]`, style vectors of other utterances of the voices `[B, style_dim]`, and F0 in
+    Hz at 100 Hz: measured (0: unvoiced) and interpolated."""
 
     samples: Tensor
     style: Tensor
@@ -125,13 +125,12 @@ class Batch:
 
 
 class Batches:
-    """Draws what the recipe trains on."""
+    """Samples batches and computes their losses."""
 
     def __init__(self, corpus: Corpus, out: Path, recipe: VocoderRecipe) -> None:
         self.corpus, self.recipe = corpus, recipe
         lengths = [utterance.num_frames for utterance in corpus.utterances]
-        # A shorter one is padded with perfect silence, which no recording has: learning to make it
-        # would outweigh all else.
+        # Shorter ones would be padded with digital silence, whose loss would dominate.
         long = [i for i, length in enumerate(lengths) if length >= recipe.crop_frames]
         self.indices = np.array(long or range(len(lengths)))
         self.device = device()
@@ -152,13 +151,13 @@ class Batches:
             stack(crops).to(where),
             style,
             torch.from_numpy(np.stack([crop.f0 for crop in crops])).to(where),
-            torch.from_numpy(np.stack([filled_f0(crop.f0) for crop in crops])).to(where),
+            torch.from_numpy(np.stack([interpolated_f0(crop.f0) for crop in crops])).to(where),
         )
 
     def losses(
         self, batch: Batch, made: Tensor, excitation: Excitation, weights: object
     ) -> dict[str, Tensor]:
-        """The losses of decoding a batch, with their sum, each times its weight, as `total`."""
+        """Losses of a decoded batch, with their weighted sum as `total`."""
         made, wanted = self.compared(batch, made)
         with torch.autocast(made.device.type, enabled=False):
             losses = self.spectral(made, wanted)
@@ -170,8 +169,8 @@ class Batches:
         return weighted(losses, weights)
 
     def compared(self, batch: Batch, made: Tensor) -> tuple[Tensor, Tensor]:
-        """What was decoded and what it should be, `[B, T]`, where both are known."""
-        # The decoder's output is late, so what it has not finished is left out too.
+        """Decoded and target samples, `[B, T]`, cropped to where both are valid."""
+        # The decoder's output is delayed, so its end is incomplete.
         lead = self.recipe.lead_frames * FRAME_SAMPLES
         wanted = batch.samples[:, lead : batch.samples.shape[1] - DELAY_SAMPLES]
         return made[:, lead + DELAY_SAMPLES :].float(), wanted
@@ -185,29 +184,29 @@ def train_vocoder(
     hold: bool = False,
     adversarial: bool = False,
 ) -> VocoderRecipe:
-    """Trains posterior and decoder, and then the decoder alone on what the posterior has come to;
-    writes `posterior.safetensors` and `decoder.safetensors`. With `further` it begins with those in
-    `out`. Its latents are others than before: whatever was trained on them is to be trained again,
-    or further. With `hold` latents stay as they are: the decoder in `out` alone goes on; with
-    `adversarial` it does so against discriminators. Returns what was made.
+    """Trains posterior and decoder jointly, then the decoder alone on the final posterior; writes
+    `posterior.safetensors` and `decoder.safetensors`; returns the recipe as made.
 
-    The style comes from another utterance of the voice. The source is driven by the measured F0
-    while the F0 that the decoder predicts is taught beside it.
+    `further` fine-tunes those in `out`, which changes the latent space: retrain or fine-tune
+    everything that consumes latents. `hold` keeps the latents and trains the decoder alone;
+    `adversarial` does so against discriminators. The style vector comes from another utterance of
+    the voice. The source is driven by the measured F0 while the decoder's F0 prediction is trained
+    alongside.
 
     Args:
         job: arguments shared by all recipes.
-        recipe: sizes and how they are trained.
-        further: go on with what is in `out`.
-        latent_dim: how many numbers a latent has, if not as `recipe` says, or with `further` as
-            many as there are, of which it can have no fewer.
-        hold: go on with the decoder in `out`.
-        adversarial: go on with it, and let discriminators judge it.
+        recipe: sizes and training settings.
+        further: fine-tune the models in `out`.
+        latent_dim: latent dimension; None: that of `recipe`, or with `further` that of the model,
+            which can only grow.
+        hold: train the decoder in `out` alone.
+        adversarial: train it alone against discriminators.
 
     Long because it reads top to bottom, as the recipe does.
 
     Raises:
-        InputError: `further` with fewer numbers than there are.
-        MissingModelError: the style encoder, or what to begin with, is not in `out`.
+        InputError: `further` with a smaller latent dimension.
+        MissingModelError: `out` lacks the style encoder or a model to start from.
     """
     batches = Batches(job.corpus, job.out, recipe)
     torch.manual_seed(job.seed)
@@ -218,7 +217,7 @@ def train_vocoder(
         )
         check_sizes(recipe, model.posterior.config, "posterior", "posterior", ("dim", "depth"))
         check_sizes(recipe, model.decoder.config, "decoder", "decoder")
-        model = _wider(model, latent_dim or model.decoder.config.latent_dim)
+        model = _widened(model, latent_dim or model.decoder.config.latent_dim)
     else:
         numbers = latent_dim or recipe.posterior.latent_dim
         style_dim = batches.style.config.style_dim
@@ -228,13 +227,13 @@ def train_vocoder(
         )
     made = replace(recipe, posterior=model.posterior.config, decoder=model.decoder.config)
     if hold or adversarial:
-        _train_decoder(job, batches, model, judged=adversarial)
+        _train_decoder(job, batches, model, adversarial=adversarial)
         return made
     if not job.resume:
-        forget(job.work / _HELD)  # before the hours that the first part takes
+        clear_run(job.work / _HELD)  # before the long joint training
     rate = recipe.further_rate if further else recipe.rate
-    _train_both(_part(job, 1 - recipe.held_share), batches, model, rate)
-    _train_decoder(_part(job, recipe.held_share), batches, model)
+    _train_both(_with_share(job, 1 - recipe.held_share), batches, model, rate)
+    _train_decoder(_with_share(job, recipe.held_share), batches, model)
     return made
 
 
@@ -245,7 +244,7 @@ def _train_both(job: Job, batches: Batches, model: Autoencoder, rate: float) -> 
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
-        mean, log_variance, made, excitation = _copied(model, batch)
+        mean, log_variance, made, excitation = _reconstruct(model, batch)
         losses = batches.losses(batch, made, excitation, recipe.losses)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
         losses["kl"] = kl.mean((0, 1)).clamp_min(recipe.kl.free_nats).mean()
@@ -258,30 +257,34 @@ def _train_both(job: Job, batches: Batches, model: Autoencoder, rate: float) -> 
     job.save("decoder", model.decoder, model.decoder.config)
 
 
-def _train_decoder(job: Job, batches: Batches, model: Autoencoder, judged: bool = False) -> None:
-    """The decoder alone; `judged`: against discriminators too."""
+def _train_decoder(
+    job: Job, batches: Batches, model: Autoencoder, adversarial: bool = False
+) -> None:
+    """Trains the decoder alone; `adversarial`: also against discriminators."""
     recipe = batches.recipe
     name, rate = _HELD, recipe.held_rate
-    if judged:
-        name, rate = _JUDGED, recipe.adversarial.rate
+    if adversarial:
+        name, rate = _ADVERSARIAL, recipe.adversarial.rate
         model.judges = Discriminators(recipe.adversarial)
     model.decoder.requires_grad_(True)
     model.posterior.requires_grad_(False)
 
     def draw(generator: np.random.Generator) -> dict[str, Tensor]:
         batch = batches.draw(generator)
-        _, _, made, excitation = _copied(model, batch)
+        _, _, made, excitation = _reconstruct(model, batch)
         losses = batches.losses(batch, made, excitation, recipe.held_losses)
         if model.judges is not None:
             compared = batches.compared(batch, made)
-            losses = _judged(generator, losses, model.judges, *compared, recipe.adversarial)
+            losses = _with_adversarial(
+                generator, losses, model.judges, *compared, recipe.adversarial
+            )
         return losses
 
     train(job.run(name, recipe, rate), model, draw)
     job.save("decoder", model.decoder, model.decoder.config)
 
 
-def _judged(
+def _with_adversarial(
     generator: np.random.Generator,
     losses: dict[str, Tensor],
     judges: Discriminators,
@@ -289,9 +292,8 @@ def _judged(
     wanted: Tensor,
     recipe: AdversarialRecipe,
 ) -> dict[str, Tensor]:
-    """`losses` with those of the judges of a random stretch. They ask for detail, which no distance
-    between spectra does: the finest parts of a sound are chance, and a distance likes their mean
-    best."""
+    """Adds the discriminators' losses on a random stretch. They ask for detail that spectral
+    distances average away: fine structure is random, and its mean minimises a distance."""
     length = recipe.frames * FRAME_SAMPLES
     start = int(generator.integers(max(0, made.shape[1] - length) + 1))
     stretch = slice(start, start + length)
@@ -305,25 +307,25 @@ def _judged(
     return losses | found | {"total": total}
 
 
-def _copied(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Excitation]:
-    """Mean and logarithm of the variance of a batch's latents, and what is decoded from a draw."""
+def _reconstruct(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Excitation]:
+    """Mean and log-variance of a batch's latents, and the decoding of a sample."""
     with torch.no_grad(), torch.autocast(batch.samples.device.type, enabled=False):
         features = model.posterior.features(batch.samples)
     mean, log_variance = model.posterior(features)
-    # Recordings are decoded from means, and what a predictor says is never quite one.
+    # Scaled noise: recordings are decoded from means, while predictions are never exact.
     share = torch.rand(len(mean), 1, 1, device=mean.device)
     latents = mean + share * (sample(mean, log_variance) - mean)
     made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
     return mean, log_variance, made, excitation
 
 
-def _part(job: Job, share: float) -> Job:
-    """The same with a share of its time."""
+def _with_share(job: Job, share: float) -> Job:
+    """The job with a share of its budget."""
     return replace(job, budget=job.budget.times(share, share))
 
 
 def _with_latents(model: Autoencoder, latent_dim: int) -> Autoencoder:
-    """One of the same sizes but for the latents, not trained."""
+    """An untrained autoencoder of the same sizes but another latent dimension."""
     return Autoencoder(
         Posterior(replace(model.posterior.config, latent_dim=latent_dim)),
         Decoder(replace(model.decoder.config, latent_dim=latent_dim)),
@@ -331,12 +333,12 @@ def _with_latents(model: Autoencoder, latent_dim: int) -> Autoencoder:
 
 
 @torch.no_grad()
-def _wider(known: Autoencoder, latent_dim: int) -> Autoencoder:
-    """The same autoencoder with `latent_dim` numbers in a latent: the first are those that there
-    were, and of the others the decoder hears nothing yet."""
+def _widened(known: Autoencoder, latent_dim: int) -> Autoencoder:
+    """The autoencoder with more latent dimensions: the first are the old ones, and the decoder
+    ignores the new ones at first."""
     old = known.decoder.config.latent_dim
     if latent_dim < old:
-        raise InputError(f"--latent-dim is {latent_dim}; the latents to go on with have {old}")
+        raise InputError(f"--latent-dim is {latent_dim}; it cannot be less than the present {old}")
     model = _with_latents(known, latent_dim)
     if copy_what_fits(model, dict(known.named_parameters())):
         project, before = model.posterior.project, known.posterior.project

@@ -1,4 +1,4 @@
-"""Recipe: the voices of a folder of weights, each the mean style of many utterances."""
+"""Recipe: the named voices of a folder of weights, each the mean style of many utterances."""
 
 from dataclasses import dataclass
 
@@ -11,25 +11,26 @@ from models.training.configuration import setting
 from models.training.corpus import Corpus
 from models.training.encoded import encode_corpus
 from models.training.job import Job
-from models.training.loop import done_once
+from models.training.loop import on_first_process
 from models.voice import Voice, save_voices
 
 
 @dataclass(frozen=True)
 class VoicesRecipe:
-    """Which voices are kept."""
+    """Choice of the voices."""
 
-    utterances: int = setting(60, "utterances of a voice whose mean style it has")
-    voices: int = setting(8, "how many, where the data name none")
+    utterances: int = setting(60, "utterances averaged per voice")
+    voices: int = setting(8, "number of voices, if the data have no named ones")
 
 
 def make_voices(job: Job, recipe: VoicesRecipe) -> VoicesRecipe:
-    """Writes `voices.safetensors` and `voices.json`: those of the corpus that are `NAMED`, or where
-    it has none of them, as recordings have none, those that speak longest, the longest first, by
-    the names that they have there. Returns what was made.
+    """Writes `voices.safetensors` and `voices.json`; returns the recipe as made.
+
+    The voices are those of the corpus that are in `NAMED`; if there are none, as with recordings,
+    those with the most speech, under their names in the corpus.
 
     Raises:
-        MissingModelError: the style encoder or the tokenizer is not in `out`.
+        MissingModelError: `out` lacks the style encoder or the tokenizer.
     """
     corpus = job.corpus
     encoded = encode_corpus(job.data, corpus, job.out)
@@ -40,7 +41,7 @@ def make_voices(job: Job, recipe: VoicesRecipe) -> VoicesRecipe:
         rows = corpus.by_voice[key][: recipe.utterances]
         mean = torch.stack([torch.from_numpy(encoded[row].style).float() for row in rows]).mean(0)
         voices[name] = Voice(name, description, nn.functional.layer_norm(mean, mean.shape))
-    done_once(lambda: save_voices(job.out, voices))
+    on_first_process(lambda: save_voices(job.out, voices))
     return recipe
 
 

@@ -1,9 +1,8 @@
-"""A predictor that begins with what GPT-Talker has learnt.
+"""Starts a predictor from GPT-Talker's weights.
 
-The predictors share all that reads a dialogue (`DialogueModel`): how a text is pronounced, how the
-pointer moves, how the manner follows from what was heard. Only what a frame of sound is differs, so
-a new predictor need not learn the rest again; as Flow-Omni begins with a language model (arXiv
-2412.04917, section 2.1).
+The predictors share everything that reads a dialogue (`DialogueModel`): pronunciation, the
+pointer's motion, how prosody follows from the context. Only the frames differ, so the rest can be
+transferred, as Flow-Omni starts from a language model (arXiv 2412.04917, section 2.1).
 """
 
 import dataclasses
@@ -25,12 +24,12 @@ from models.training.dialogues import DialogueRecipe, Dialogues
 
 logger = logging.getLogger(__name__)
 
-# A predictor that begins so has the sizes of the one that it begins with, and its bins.
+# Sizes and plan bins that a predictor takes over.
 _SHARED = (
     *("style_dim", "dim", "depth", "num_heads", "ffn_dim", "unit_depth"),
     *("plan_low", "plan_high"),
 )
-# Tables with a row, or a row for each stress, of every symbol.
+# Tables with one row per symbol, or per symbol and stress.
 _SYMBOL_TABLES = ("units.symbol.weight", "context.around.weight", "symbols.weight")
 
 Config = TypeVar("Config")
@@ -38,27 +37,27 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def trained_talker(folder: Path) -> GPTTalker | None:
-    """The GPT-Talker in `folder`, or None where there is none."""
+    """Loads the GPT-Talker in `folder`; None if there is none."""
     if not (folder / "gpt-talker.safetensors").is_file():
-        logger.info("there is no gpt-talker in %s: training without it", folder)
+        logger.info("no gpt-talker in %s: training without it", folder)
         return None
     return load_model(folder, "gpt-talker", GPTTalker, GPTTalkerConfig)
 
 
 @dataclass(frozen=True)
 class Start:
-    """How a predictor begins: its weights, where they are another's, its highest rate and the
-    positions of a batch."""
+    """Starting point of a predictor: weights to start from, if any, peak learning rate and
+    positions per batch."""
 
     talker: GPTTalker | None
     rate: float
     batch: int
 
     def sizes(self, dialogues: Dialogues, recipe: DialogueRecipe) -> dict[str, Any]:
-        """What is known of the configuration beside what `recipe` has of it.
+        """Known fields of the configuration beyond those of `recipe`.
 
         Raises:
-            InputError: the weights to begin with have other sizes than `recipe` asks for.
+            InputError: the weights to start from have sizes other than those requested.
         """
         if self.talker is None:
             return dialogues.sizes
@@ -66,37 +65,37 @@ class Start:
         return dialogues.sizes | shared_sizes(self.talker)
 
     def fill(self, model: DialogueModel) -> None:
-        """Gives a new model the weights that it begins with."""
+        """Copies the weights to start from into a new model."""
         if self.talker is not None:
-            begin_with(model, self.talker)
+            copy_shared_weights(model, self.talker)
 
 
-def go_on(recipe: DialogueRecipe) -> Start:
-    """With trained weights of its own kind."""
+def start_further(recipe: DialogueRecipe) -> Start:
+    """For fine-tuning a model of the same kind."""
     return Start(None, recipe.warm_rate, recipe.warm_batch)
 
 
-def start_with(talker: GPTTalker | None, recipe: DialogueRecipe) -> Start:
-    """With the weights of `talker`; without one anew."""
+def start_from(talker: GPTTalker | None, recipe: DialogueRecipe) -> Start:
+    """For training with the weights of `talker`, or from scratch."""
     if talker is None:
         return Start(None, recipe.rate, recipe.batch)
     return Start(talker, recipe.warm_rate, recipe.warm_batch)
 
 
 def shared_sizes(talker: GPTTalker) -> dict[str, Any]:
-    """The fields of a configuration that a predictor takes over from `talker`."""
+    """The configuration fields taken over from `talker`."""
     return {name: getattr(talker.config, name) for name in _SHARED}
 
 
-def begin_with(model: DialogueModel, talker: GPTTalker) -> list[str]:
-    """Copies the weights that both have; returns the names of those that stay as they are."""
+def copy_shared_weights(model: DialogueModel, talker: GPTTalker) -> list[str]:
+    """Copies the shared weights; returns the names of the parameters left as initialised."""
     fresh = copy_what_fits(model, dict(talker.named_parameters()))
-    logger.info("%s begins with gpt-talker's weights; %d are new", model.name, len(fresh))
+    logger.info("%s starts from gpt-talker; %d parameters are new", model.name, len(fresh))
     return fresh
 
 
 def with_all_symbols(config: Config) -> Config:
-    """`config` with the present inventory of symbols, where its own is an older, shorter one."""
+    """`config` with the current symbol inventory, if its own is an older, shorter one."""
     symbols: tuple[str, ...] = config.symbols  # type: ignore[attr-defined]
     longest = max(symbols, SYMBOLS, key=len)
     return dataclasses.replace(config, symbols=longest)  # type: ignore[type-var]
@@ -109,11 +108,11 @@ def load_further(
     config: type[Config],
     languages: tuple[str, ...],
 ) -> Model:
-    """The predictor called `name`, to be trained further, and from then on to speak `languages`:
-    its tables of symbols grow to the present inventory, new rows as they are initialised.
+    """Loads the predictor called `name` for fine-tuning in `languages`; symbol tables grow to the
+    current inventory, with freshly initialised rows.
 
     Raises:
-        MissingModelError: it is not in `folder`.
+        MissingModelError: it is missing from `folder`.
     """
     known = with_all_symbols(load_config(folder, name, config))
     model = kind(dataclasses.replace(known, languages=languages))  # type: ignore[type-var, call-arg]
@@ -122,8 +121,7 @@ def load_further(
 
 
 def grown(known: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """The weights `known`, but tables of symbols as long as those of `model`, whose rows stand
-    where the known ones end."""
+    """The weights `known`, with symbol tables extended to the length of `model`'s by its rows."""
     found = dict(known)
     for name, own in model.state_dict().items():
         old = known.get(name)
@@ -135,8 +133,8 @@ def grown(known: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def copy_what_fits(model: nn.Module, known: Mapping[str, Tensor]) -> list[str]:
-    """Copies the weights of `known` that `model` has in the same shape, or that are `grown` to it;
-    the names of those that stay as they are."""
+    """Copies the weights of `known` whose shape, after `grown`, matches; returns the names of the
+    other parameters."""
     fresh = []
     known = grown(known, model)
     for name, parameter in model.named_parameters():

@@ -1,4 +1,4 @@
-"""A teacher for the instruments that every machine has: espeak-ng, which comes as a wheel."""
+"""A teacher that every machine has: espeak-ng, installed as a wheel."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ import pytest
 from data.synthetic import VOICES
 from models.evaluation import sets
 
-# The recogniser understands the first two of these better than most of espeak-ng's.
+# The recogniser transcribes these two more accurately than most espeak-ng voices.
 CLEAR, CLEAR_WOMAN = "espeak-en-us+m6", "espeak-en-gb-x-rp+f5"
 ESPEAK = {CLEAR: "kal", CLEAR_WOMAN: "slt", "espeak-en-029+m3": "rms"}
 
 
 @pytest.fixture(scope="module")
 def espeak_teacher() -> Iterator[None]:
-    """Judged and held-out voices are espeak-ng's alone while a module's tests run."""
+    """Restricts judged and held-out voices to espeak-ng's during a module's tests."""
     with pytest.MonkeyPatch.context() as patch:
         spoken = {name: v for name, v in VOICES.items() if v.synthesizer == "espeak-ng"}
         patch.setattr(sets, "VOICES", spoken)

@@ -1,4 +1,4 @@
-"""A stand-in for the speaker that lets the teacher talk: the instruments must find it faultless."""
+"""A stand-in for the speaker that replies in the teacher's voice: evaluation must find no fault."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,9 +37,9 @@ class Squawk:
 
 @dataclass
 class Parrot:
-    """`ear` chooses the manner from what was heard last: by its loudness ("level"), or by the seed
-    alone ("none"). `late_s` is told too much in every word's time. `seed` is that of every
-    utterance; without one each reply has its own, and another pace."""
+    """`ear` chooses the manner from the last turn's loudness ("level"), or from the seed alone
+    ("none"). `late_s` is added to all word times. `seed` applies to every utterance; without one,
+    each reply has its own, and its own pace."""
 
     ear: str = "none"
     late_s: float = 0.0
@@ -68,7 +68,7 @@ class Parrot:
             manner = ("excited", "sad")[hash((options, text)) % 2]
         seed = self.seed
         if seed is None:
-            seed = getattr(options, "seed", options) or 0  # of a test the reply's number alone
+            seed = getattr(options, "seed", options) or 0  # tests pass the reply's number
         samples, phones = speak(voice.description, text, manner, seed)
         told = [(w, a + self.late_s, b + self.late_s) for w, a, b in word_times(phones, text)]
         return Squawk(samples, told)

@@ -1,4 +1,4 @@
-"""`launch.py eval`: what each measure takes, and where the models run."""
+"""`launch.py eval`: options of each measure, and devices."""
 
 import re
 import shlex
@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[3]
     ],
     ids=" ".join,
 )
-def test_a_measure_takes_no_option_that_would_do_nothing(
+def test_options_without_effect_are_refused(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -62,14 +62,14 @@ def test_help_shows_defaults(name: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "gpu", "", "meta", "mps"])
-def test_a_device_that_is_not_there_is_refused_in_words(name: str) -> None:
+def test_a_missing_device_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"there is no device '{name}'; available: cpu"):
         parse_device(name)
     with pytest.raises(InputError, match="there is no device"):
         main(["speed", "--device", name])
 
 
-def test_the_models_run_where_they_are_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_models_run_on_the_requested_device(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[object, ...]] = []
 
     def load(*arguments: object) -> None:
@@ -92,8 +92,8 @@ def speaker(request: pytest.FixtureRequest) -> Speaker:
     return Speaker(*parts, models, made.voices, where, made.acoustic_decoder)
 
 
-def test_codecs_give_tokens_and_sound_of_the_processor(speaker: Speaker) -> None:
-    """Whatever device the models are on, what judges them is here."""
+def test_codecs_return_cpu_tensors(speaker: Speaker) -> None:
+    """Judges run on the CPU, whatever the models' device."""
     assert isinstance(speaker.acoustic_decoder, AcousticDecoder)
     generator = torch.Generator().manual_seed(1)
     samples = (0.1 * torch.randn(30_000, generator=generator)).numpy()
@@ -109,7 +109,7 @@ def test_codecs_give_tokens_and_sound_of_the_processor(speaker: Speaker) -> None
         assert len(codec.features(tokens)) == 32
 
 
-def test_commands_of_the_readme_are_taken_as_they_are_written() -> None:
+def test_readme_commands_parse() -> None:
     text = (ROOT / "README.md").read_text()
     commands = re.findall(r"python3 launch\.py eval ([^`\n]+)", text)
     commands += re.findall(r"`eval ([^`\n]+)`", text)

@@ -1,4 +1,4 @@
-"""The comparing table: every predictor on the same material, noise as loud as it says."""
+"""The comparison table: the same material for all predictors, noise at the stated level."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("espeak_teacher")
 
 
 @pytest.mark.parametrize("ratio_db", [20.0, 5.0])
-def test_noise_is_as_loud_as_asked(ratio_db: float) -> None:
+def test_noise_has_the_requested_level(ratio_db: float) -> None:
     sound = (0.1 * np.sin(np.arange(48_000) / 9)).astype(np.float32)
     noise = with_noise(sound, ratio_db, 1) - sound
     measured = 10 * np.log10(np.square(sound).mean() / np.square(noise).mean())
@@ -33,7 +33,7 @@ NOTHING = EvaluationSet([], {}, "nothing")
 
 
 class Pair(Parrot):
-    """Two predictors: the sound of "ear" is heard, "none" is deaf to it."""
+    """Two predictors: "ear" reacts to the audio, "none" ignores it."""
 
     def open_dialogue(self, predictor: str) -> list:
         self.ear = predictor
@@ -44,7 +44,7 @@ class Pair(Parrot):
         return Squawk(speak(voice.description, text, "excited" if loud else "sad", 1)[0], [])
 
 
-def test_a_history_is_noisy_for_one_predictor_alone() -> None:
+def test_noise_affects_one_predictors_history_only() -> None:
     speaker = Pair()
     sound = np.ones(2400, np.float32)
     noisy, clean = Through(speaker, "level", 10.0), Through(speaker, "none")
@@ -56,7 +56,7 @@ def test_a_history_is_noisy_for_one_predictor_alone() -> None:
     assert np.array_equal(speaker.heard[2][2], sound)
 
 
-def test_the_table_has_a_column_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_has_a_column_per_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(key: str):
         def evaluate(through: Through, *rest: object) -> Result:
             value = 1.0 if through.predictor == "level" else 2.0

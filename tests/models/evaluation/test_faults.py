@@ -1,4 +1,4 @@
-"""Replies that are silent, cut, over-long or caught in a loop are found, good ones are left."""
+"""Detects replies that are silent, truncated, too long or looping; accepts good ones."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ TEXT = "The baker closed the shop early, and everybody walked home along the riv
 
 @pytest.mark.parametrize("manner", ["neutral", "excited", "sad"])
 @pytest.mark.parametrize("voice", voices("espeak-en-us", *teacher_voices(), *held_out_voices(4)))
-def test_the_teacher_has_no_fault(voice: str, manner: str) -> None:
+def test_the_teacher_has_no_faults(voice: str, manner: str) -> None:
     for text in (TEXT, "Yes.", "Really?"):
         assert fault_of(say(voice, text, manner).samples, text) is None
 
@@ -27,11 +27,11 @@ def test_silence_is_found() -> None:
     assert fault_of(np.zeros(48_000, np.float32), TEXT) == "empty"
 
 
-def test_a_reply_that_stops_early_is_found() -> None:
+def test_a_truncated_reply_is_found() -> None:
     assert fault_of(spoken()[:24_000], TEXT) == "cut short"
 
 
-def test_a_reply_that_goes_on_and_on_is_found() -> None:
+def test_an_overlong_reply_is_found() -> None:
     assert fault_of(np.tile(spoken(), 4), TEXT) == "over-long"
 
 
@@ -43,7 +43,7 @@ def test_a_loop_is_found(period_s: float) -> None:
     assert fault_of(looped, TEXT) == "looping"
 
 
-def test_a_held_sound_is_found() -> None:
+def test_a_stuck_sound_is_found() -> None:
     samples = spoken()
     piece = samples[26_000:26_480]
     held = np.concatenate([samples[:26_000], np.tile(piece, 80), samples[26_000:]])
@@ -59,8 +59,8 @@ def test_the_expected_length_is_the_teachers() -> None:
     assert expected_seconds(TEXT) == pytest.approx(seconds, rel=0.25)
 
 
-def test_words_that_repeat_in_the_text_are_no_loop_by_themselves() -> None:
-    """A voice was once said to loop when it said what it was given."""
+def test_repetition_in_the_text_is_not_a_loop() -> None:
+    """A reply that repeated words of its text was reported as looping."""
     text = "No no no no no, that is not it at all."
     samples = say("espeak-en-gb-x-rp+f5", text).samples
     assert fault_of(samples, text) is None

@@ -1,4 +1,4 @@
-"""Right sums, honest intervals, bars that can be missed, nothing lost in JSON."""
+"""Correct sums, calibrated intervals, bars that can fail, lossless JSON."""
 
 import json
 import math
@@ -22,13 +22,13 @@ from models.evaluation.figures import (
 )
 
 
-def test_a_rate_is_over_all_words_and_not_a_mean_of_rates() -> None:
+def test_a_rate_pools_all_words() -> None:
     figure = ratio("wer", "WER", [1, 0], [2, 98], scale=100)
     assert figure.value == pytest.approx(1.0)
     assert figure.low <= figure.value <= figure.high
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_interval_coverage() -> None:
     rng = np.random.default_rng(3)
     covered = 0
     for _ in range(200):
@@ -37,7 +37,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_measurements_of_one_sentence_are_drawn_together() -> None:
+def test_bootstrap_resamples_whole_sentences() -> None:
     values = np.repeat(np.arange(10.0), 3)
     alone = ratio("x", "x", values)
     grouped = ratio("x", "x", values, groups=list(np.repeat(np.arange(10), 3)))
@@ -52,13 +52,13 @@ def test_a_bar_is_met_missed_or_between() -> None:
     assert [str(b) for b in (Bar(low=85), Bar(high=3), Bar(34, 66))] == ["≥ 85", "≤ 3", "34 to 66"]
 
 
-def test_what_was_not_measured_meets_no_bar() -> None:
+def test_a_missing_measurement_meets_no_bar() -> None:
     for figure in (ratio("x", "x", [], bar=Bar(high=5)), quantile("x", "x", [], 0.5, note="why")):
         assert math.isnan(figure.value) and figure.note
         assert figure.meets_bar is not True
 
 
-def test_json_keeps_a_figure() -> None:
+def test_figures_round_trip_through_json() -> None:
     figure = ratio("x", "x", [1, 0, 1], unit="%", scale=100, teacher=80.0, bar=Bar(low=50))
     again = figure_from_json(json.loads(json.dumps(figure_as_json(figure))))
     assert again.bar == figure.bar and again.value == pytest.approx(figure.value, abs=1e-4)

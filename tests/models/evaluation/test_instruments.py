@@ -1,5 +1,5 @@
-"""The instruments, asked about a stand-in that lets the teacher talk: it must come out faultless,
-and each fault that it is given must show in its own figure."""
+"""The measures on a stand-in that replies in the teacher's voice: it must score perfectly, and each
+injected fault must show in its own figure."""
 
 from typing import Any
 
@@ -27,8 +27,8 @@ def by_key(result: Result) -> dict[str, Figure]:
 
 @pytest.fixture(scope="module")
 def chosen(espeak_teacher: None) -> sets.EvaluationSet:
-    # Fixed texts in a voice that the recogniser understands, so that no change of the generator of
-    # sentences decides how many words it mishears.
+    # Fixed texts in a voice that the recogniser understands, so that changes of the sentence
+    # generator do not affect the word error rate.
     items = [sets.say(CLEAR_WOMAN, text) for text in TEXTS]
     return sets.EvaluationSet(items, {CLEAR_WOMAN: sets.other_utterances(CLEAR_WOMAN)}, "teacher")
 
@@ -43,20 +43,18 @@ def test_the_teacher_judged_against_itself_meets_every_bar(
 ) -> None:
     result = speech.evaluate(Parrot(seed=sets.SPEECH), options, chosen, panel)
     found = by_key(result)
-    # but for how natural it sounds: this teacher is espeak-ng
+    # except naturalness: this teacher is espeak-ng
     asked = [figure for key, figure in found.items() if figure.bar and key != "distillmos"]
     assert all(figure.meets_bar for figure in asked), found
     assert found["distillmos"].value == pytest.approx(found["distillmos"].teacher, abs=0.3)
     assert found["wer"].value == pytest.approx(found["wer"].teacher, abs=25)
-    assert found["timing_ms"].value < 5  # the panel rounds to 16 bits, the parrot does not
-    assert found["mcd_db"].value < 5  # the teacher varies its rate and pitch a little
+    assert found["timing_ms"].value < 5  # the panel rounds to 16 bits
+    assert found["mcd_db"].value < 5  # the teacher varies rate and pitch slightly
     assert found["duration"].value < 15
     assert result.examples[0].sounds.keys() == {"teacher", "Repartee"}
 
 
-def test_words_told_late_show_in_their_figure_alone(
-    chosen: sets.EvaluationSet, panel: Panel
-) -> None:
+def test_late_word_times_affect_timing_alone(chosen: sets.EvaluationSet, panel: Panel) -> None:
     found = by_key(speech.evaluate(Parrot(late_s=0.1), options, chosen, panel))
     assert found["timing_ms"].value == pytest.approx(100, abs=5)
     assert found["timing_ms"].meets_bar is False
@@ -79,7 +77,7 @@ def test_a_perfect_vocoder_and_a_noisy_one(chosen: sets.EvaluationSet, panel: Pa
     assert noisy["similarity"].value < found["similarity"].value
 
 
-def test_an_answer_that_listens_is_told_from_one_that_does_not(panel: Panel) -> None:
+def test_context_sensitivity_is_measured(panel: Panel) -> None:
     conditions = (dialogue.MAIN, dialogue.REMOVED)
     listening = dialogue.evaluate(Parrot("level"), options, 4, sets.cast(12), panel, conditions)
     found = by_key(listening)
@@ -91,7 +89,7 @@ def test_an_answer_that_listens_is_told_from_one_that_does_not(panel: Panel) -> 
     assert abs(deaf["semitones"].value) < 1.5
 
 
-def test_conditions_are_what_they_say() -> None:
+def test_conditions() -> None:
     pairs = dialogue.make_pairs(2, sets.cast(10), 4)
     for pair in pairs:
         assert [turn.who for turn in pair.turns] == [1, 0, 1, 0]
@@ -125,7 +123,7 @@ def test_a_cloned_voice_is_found_among_the_others(panel: Panel) -> None:
     assert fallen["clone_nearest"].value < 100
 
 
-def test_a_voice_lost_in_noise_is_told(panel: Panel) -> None:
+def test_a_voice_lost_in_noise_shows(panel: Panel) -> None:
     class Particular(Parrot):
         def clone(self, samples: np.ndarray, name: str = "cloned") -> Any:
             quietest = (

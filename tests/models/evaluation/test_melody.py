@@ -1,4 +1,4 @@
-"""Pitch, spectra and their distances on sounds whose truth is known."""
+"""Pitch, spectra and distances on signals with known truth."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ TEXT = "Nobody in the village had ever seen such a quiet garden before."
 
 
 def buzz(f0_hz: float, seconds: float = 1.0) -> np.ndarray:
-    """Twelve harmonics: voiced by any measure."""
+    """Twelve harmonics: clearly voiced."""
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     waves = [np.sin(2 * np.pi * f0_hz * k * time) / k for k in range(1, 13)]
     return (0.2 * np.sum(waves, axis=0)).astype(np.float32)
@@ -37,7 +37,7 @@ def test_silence_has_no_melody() -> None:
     assert compare(np.zeros(SAMPLE_RATE, np.float32), buzz(100)) is None
 
 
-def test_the_active_part_leaves_silence_out() -> None:
+def test_the_active_part_excludes_silence() -> None:
     quiet = np.zeros(SAMPLE_RATE // 2, np.float32)
     assert len(active_part(np.concatenate([quiet, buzz(120), quiet]))) == pytest.approx(
         SAMPLE_RATE, abs=SAMPLE_RATE // 50
@@ -53,7 +53,7 @@ def test_an_excited_performance_is_higher_faster_and_louder_than_a_sad_one() -> 
     assert excited["level_db"] > sad["level_db"] + 3
 
 
-def test_a_copy_is_no_distance_away_and_another_voice_is_far() -> None:
+def test_distance_of_a_copy_is_zero_and_of_another_voice_large() -> None:
     first, second = (say(v, TEXT).samples for v in ("espeak-en-us", "espeak-en-gb-x-rp+f2"))
     same, other = compare(first, first), compare(first, second)
     assert same is not None and other is not None
@@ -61,7 +61,7 @@ def test_a_copy_is_no_distance_away_and_another_voice_is_far() -> None:
     assert other["mcd_db"] > 4 and other["f0_rmse_hz"] > 20 and other["pitch_dtw_hz"] > 20
 
 
-def test_pitch_that_was_lost_is_no_pitch_that_was_met() -> None:
+def test_lost_pitch_counts_as_wrong() -> None:
     noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE)
     whisper = 0.1 * np.diff(noise, 3, prepend=np.zeros(3)).astype(np.float32)
     assert not track_pitch(whisper).any()

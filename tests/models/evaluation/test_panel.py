@@ -1,4 +1,4 @@
-"""A judge is asked once about a sound, whatever the order, the processes and a killed run."""
+"""Judges run once per sound, whatever the order, the processes and a killed run."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def sounds(num: int) -> list[tuple]:
     return [(rng.uniform(-0.5, 0.5, 100 + i).astype(np.float32), f"t{i}") for i in range(num)]
 
 
-def test_what_is_known_is_not_asked_again(tmp_path: Path) -> None:
+def test_cached_scores_are_reused(tmp_path: Path) -> None:
     _ASKED.clear()
     first = Panel(1, tmp_path).ask(length_of, sounds(3))
     assert len(_ASKED) == 3 and first[2][:2] == [102, "t2"]
@@ -30,14 +30,14 @@ def test_what_is_known_is_not_asked_again(tmp_path: Path) -> None:
     assert len(_ASKED) == 4
 
 
-def test_without_a_cache_every_panel_asks_anew() -> None:
+def test_without_a_cache_every_panel_recomputes() -> None:
     _ASKED.clear()
     for _ in range(2):
         Panel(1).ask(length_of, sounds(2))
     assert len(_ASKED) == 4
 
 
-def test_a_line_that_was_cut_short_is_asked_again(tmp_path: Path) -> None:
+def test_a_truncated_cache_line_is_recomputed(tmp_path: Path) -> None:
     Panel(1, tmp_path).ask(length_of, sounds(2))
     (file,) = tmp_path.iterdir()
     file.write_text(file.read_text()[:-20])
@@ -46,6 +46,6 @@ def test_a_line_that_was_cut_short_is_asked_again(tmp_path: Path) -> None:
     assert len(_ASKED) == 1
 
 
-def test_sounds_are_judged_as_sixteen_bits() -> None:
+def test_sounds_are_scored_as_16_bits() -> None:
     samples = np.array([2.0, -3.0, 0.1], np.float32)
     assert Panel(1).ask(length_of, [(samples,)])[0][2] == 1.0

@@ -1,4 +1,4 @@
-"""Linear probes find what was put in and nothing else."""
+"""Linear probes find what is encoded, and nothing else."""
 
 import numpy as np
 import pytest
@@ -38,8 +38,9 @@ def test_phones_and_voices_are_found_where_they_are() -> None:
     assert voices_only.phone_error > 0.35
 
 
-def test_frames_of_a_sentence_are_no_independent_measurements() -> None:
-    """Four of eight sentences, each in two voices, are told rightly throughout, four wrongly."""
+def test_frames_of_a_sentence_are_not_independent() -> None:
+    """Eight sentences, each in two voices: four are classified correctly throughout, four
+    wrongly."""
     wrong = [0, 0, 40, 40] * 4
     texts = [f"sentence {i // 2}" for i in range(16)]
     found = Probed(wrong, [40] * 16, [not errors for errors in wrong], 0.1, texts)

@@ -1,4 +1,4 @@
-"""The judges of sound tell good from bad and one voice from another."""
+"""The judges rank good above bad audio and tell voices apart."""
 
 import sys
 
@@ -62,7 +62,7 @@ def test_stoi_falls_with_noise(speech: np.ndarray) -> None:
     assert found[0] > found[1] + 0.02 > found[2] + 0.2
 
 
-def test_distillmos_hears_distortion_but_not_the_level(speech: np.ndarray) -> None:
+def test_distillmos_detects_distortion_and_ignores_level(speech: np.ndarray) -> None:
     squared = (0.3 * np.sign(speech) * (np.abs(speech) > 0.003)).astype(np.float32)
     assert distillmos(speech) > distillmos(squared) + 0.3
     assert distillmos(0.1 * speech) == pytest.approx(distillmos(speech), abs=0.01)
@@ -70,7 +70,7 @@ def test_distillmos_hears_distortion_but_not_the_level(speech: np.ndarray) -> No
     assert distillmos(np.zeros(24_000, np.float32)) == 1
 
 
-def test_distillmos_tells_the_natural_teacher_from_an_old_synthesizer(speech: np.ndarray) -> None:
+def test_distillmos_prefers_the_neural_teacher(speech: np.ndarray) -> None:
     if not default_store().complete:
         pytest.skip("Kokoro-82M is not here (launch.py data teacher)")
     natural = say("kokoro-af_heart", TEXTS[0]).samples

@@ -1,4 +1,4 @@
-"""Sets out of folders: voices and languages have equal shares, and no utterance tells on itself."""
+"""Evaluation sets from folders: balanced voices and languages, no leakage between utterances."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ SENTENCES = [f"This is sentence number {number}." for number in range(6)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three voices say six sentences each and one says two words; all differ in sound."""
+    """Three voices with six sentences each and one with two words; all sound different."""
     root = tmp_path_factory.mktemp("corpus")
     rng = np.random.default_rng(0)
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_voices_and_languages_have_equal_shares_and_each_text_comes_once(folder: Path) -> None:
+def test_voices_and_languages_are_balanced_and_texts_unique(folder: Path) -> None:
     chosen = recorded_set(folder, 6)
     assert sorted(item.voice for item in chosen.items) == sorted([TRAINED, HELD_OUT, CHINESE] * 2)
     assert len({item.text for item in chosen.items}) == 6
@@ -48,7 +48,7 @@ def test_voices_and_languages_have_equal_shares_and_each_text_comes_once(folder:
     assert [item.text for item in again.items] == [item.text for item in chosen.items]
 
 
-def test_no_utterance_tells_its_own_voice(folder: Path) -> None:
+def test_references_are_other_utterances(folder: Path) -> None:
     chosen = recorded_set(folder, 100)
     assert len(chosen.items) >= 6
     for item in chosen.items:
@@ -63,7 +63,7 @@ def test_one_language_alone(folder: Path, language: str, voices: set[str]) -> No
     assert {item.language for item in chosen.items} == {language}
 
 
-def test_what_holds_no_speech_of_the_kind_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_folders_without_suitable_speech_are_refused(folder: Path, tmp_path: Path) -> None:
     write_ncssd_dialogue(
         tmp_path, Dialogue("0", [Turn(0, "One.", samples=np.ones(72_000, np.float32) / 9)])
     )
@@ -73,7 +73,7 @@ def test_what_holds_no_speech_of_the_kind_is_refused(folder: Path, tmp_path: Pat
         recorded_set(tmp_path, 3, "zh")
 
 
-def test_clones_are_told_among_all_voices_by_what_they_are_not_made_from(folder: Path) -> None:
+def test_clones_are_compared_with_utterances_they_are_not_made_from(folder: Path) -> None:
     chosen = recorded_clones(folder, 2, 1)
     assert {subject.voice for subject in chosen.subjects} == {HELD_OUT, TRAINED}
     assert set(chosen.rivals) == {CHINESE, STRANGER}
@@ -94,11 +94,11 @@ def test_a_cast_has_held_out_users_and_trained_agents(folder: Path) -> None:
         recorded_cast(folder, "zh")
 
 
-def test_who_is_held_out_is_known_of_synthetic_voices_alone() -> None:
+def test_held_out_is_known_for_synthetic_voices_only() -> None:
     assert [is_held_out(v) for v in (TRAINED, HELD_OUT, STRANGER)] == [False, True, None]
 
 
-def test_figures_of_strata_stand_apart(folder: Path) -> None:
+def test_figures_per_stratum(folder: Path) -> None:
     items = recorded_set(folder, 6).items
     found = by_stratum(items, lambda places: [ratio("wer", "WER", [0.0] * len(places))])
     assert {(figure.key, figure.label, figure.num) for figure in found} == {

@@ -1,4 +1,4 @@
-"""Folders of people's speech: who speaks, what is said, and from what a clone is made."""
+"""Folders of human speech: speakers, texts, and references for cloning."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_texts_are_found_where_data_sets_keep_them(tmp_path: Path, name: str, co
     assert read_transcripts(tmp_path, [sound]) == {sound: "The first of them."}
 
 
-def test_a_list_that_is_given_goes_before_those_in_the_folder(tmp_path: Path) -> None:
+def test_an_explicit_list_takes_precedence(tmp_path: Path) -> None:
     sounds = [noise(tmp_path / "in" / who / "1.wav") for who in ("anna", "ben")]
     (tmp_path / "in" / "transcripts.txt").write_text("1: Neither of them.")
     listed = tmp_path / "list"
@@ -50,7 +50,7 @@ def test_a_list_that_is_given_goes_before_those_in_the_folder(tmp_path: Path) ->
         read_transcripts(tmp_path, sounds, tmp_path / "nowhere")
 
 
-def test_a_speaker_is_a_folder_and_is_cloned_from_another_utterance(tmp_path: Path) -> None:
+def test_speakers_are_folders_and_references_other_utterances(tmp_path: Path) -> None:
     for number, who in enumerate(("anna", "anna", "ben", "ben", "carl")):
         noise(tmp_path / who / f"{number}.wav", seed=number)
         (tmp_path / who / f"{number}.txt").write_text(f"This is text number {number}.")
@@ -66,7 +66,7 @@ def test_a_speaker_is_a_folder_and_is_cloned_from_another_utterance(tmp_path: Pa
         assert not np.array_equal(prompt, item.samples)
 
 
-def test_whisper_is_asked_where_a_text_is_missing(
+def test_whisper_transcribes_where_a_text_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hears(samples: np.ndarray, language: str) -> str:
@@ -90,7 +90,7 @@ def test_folders_without_speech_are_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def lists(tmp_path: Path) -> Path:
-    """English and Mandarin lists as they are published; one text has a person's sound."""
+    """English and Mandarin lists in the published format; one text has its recording."""
     for language, texts in (("en", ("Say one thing.", "Say two.")), ("zh", ("说一句话。",))):
         folder = tmp_path / language
         noise(folder / "prompt-wavs" / "p.wav")
@@ -121,7 +121,7 @@ def test_a_list_of_seed_tts_eval_is_read(lists: Path) -> None:
         ("", "no text to be said"),
     ],
 )
-def test_a_list_that_cannot_be_used_says_where(lists: Path, line: str, said: str) -> None:
+def test_errors_name_the_line_of_a_list(lists: Path, line: str, said: str) -> None:
     (lists / "en" / "meta.lst").write_text(line + "\n")
     with pytest.raises(InputError, match=said):
         seed_tts_set(lists / "en", 10)

@@ -1,4 +1,4 @@
-"""The report is one page with everything in it; the command says plainly what is wrong."""
+"""The report is one self-contained page; errors of the command are clear."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def result() -> Result:
     )  # fmt: skip
 
 
-def test_what_is_saved_makes_a_page_that_needs_nothing_else(tmp_path: Path) -> None:
+def test_saved_results_make_a_self_contained_page(tmp_path: Path) -> None:
     save(tmp_path, result())
     page, card, figures = write_report(tmp_path, load(tmp_path))
     html = page.read_text()
@@ -47,14 +47,14 @@ def test_what_is_saved_makes_a_page_that_needs_nothing_else(tmp_path: Path) -> N
     assert "≥ 50" in write_card(tmp_path, load(tmp_path)).read_text()
 
 
-def test_what_one_command_measured_belongs_to_the_report(tmp_path: Path) -> None:
+def test_results_of_single_commands_enter_the_report(tmp_path: Path) -> None:
     (tmp_path / "speech.json").write_text(json.dumps(result().as_json()))
     (loaded,) = load(tmp_path)
     assert loaded.name == "speech" and not loaded.examples
     assert "is &lt;it&gt; right" in write_report(tmp_path, [loaded])[0].read_text()
 
 
-def test_no_results_is_said_plainly(tmp_path: Path) -> None:
+def test_missing_results_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="eval all"):
         load(tmp_path)
     (tmp_path / "speech.json").write_text("{}")

@@ -1,4 +1,4 @@
-"""Nothing that evaluation says, hears or draws by chance is in training."""
+"""No text, voice or seed of evaluation occurs in training."""
 
 import random
 from functools import cache
@@ -69,10 +69,10 @@ def test_the_sets_differ_from_each_other() -> None:
     by_seed = [set(sets.sentences(40, seed)) for seed in SEEDS]
     for i, first in enumerate(by_seed):
         for second in by_seed[i + 1 :]:
-            assert len(first & second) <= 1  # the grammar may write one twice
+            assert len(first & second) <= 1  # the grammar may repeat one
 
 
-def test_held_out_voices_are_never_drawn_for_training() -> None:
+def test_held_out_voices_are_never_sampled_for_training() -> None:
     held = set(sets.held_out_voices())
     assert len(held) == 20
     assert all(VOICES[name].weight == 0 for name in held)
@@ -90,7 +90,7 @@ def test_the_same_count_gives_the_same_set() -> None:
         sets.sentences(0, sets.SPEECH)
 
 
-def test_questions_go_round_topics_and_held_out_voices() -> None:
+def test_questions_cycle_through_topics_and_held_out_voices() -> None:
     assert len({question.topic for question in asked()}) == 25
     assert {question.voice for question in asked()} <= set(sets.held_out_voices())
     assert len({question.voice for question in asked()}) > 10

@@ -1,4 +1,4 @@
-"""What is asked of spoken sentences: what cannot be judged is left out, sentences stay together."""
+"""Figures of spoken sentences: missing scores are excluded, sentences resampled as a whole."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ SILENT = 4
 
 
 def figures(**columns: np.ndarray) -> dict[str, Figure]:
-    """Of replies whose sentences alone decide what becomes of them; one said nothing."""
+    """Figures of replies whose scores depend on the sentence alone; one is silent."""
     whole = [i for i in range(30) if i != SILENT]
     rows = {key: columns.get(key, np.ones(30))[whole] for key in _COLUMNS}
     sound = np.zeros(0, np.float32)
@@ -22,16 +22,16 @@ def figures(**columns: np.ndarray) -> dict[str, Figure]:
     return {figure.key: figure for figure in _figures(rows, spoken, whole, TEXTS)}
 
 
-def test_replies_of_one_sentence_are_drawn_together() -> None:
+def test_bootstrap_resamples_whole_sentences() -> None:
     found = figures(duration=BY_SENTENCE % 2)
     for key in ("duration", "failures", "retries"):
         assert 45 < found[key].value < 55
-        # ten sentences; thirty replies by themselves would give 37
+        # ten sentences; thirty independent replies would give 37
         assert found[key].high - found[key].low > 50, key
     assert found["duration"].num == 29 and found["failures"].num == 30
 
 
-def test_a_pitch_that_is_not_known_is_left_out_and_not_counted() -> None:
+def test_unknown_pitch_is_excluded() -> None:
     pitch = np.where(BY_SENTENCE < 2, np.nan, 12.0)
     found = figures(f0_rmse_hz=pitch, pitch_dtw_hz=np.full(30, np.nan))
     assert found["f0_rmse_hz"].value == 12 and found["f0_rmse_hz"].num == 24

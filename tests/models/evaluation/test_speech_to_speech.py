@@ -1,4 +1,4 @@
-"""The judge of answers: one who knows the topics is right, one who is deaf is not."""
+"""Judging answers: a model that knows the topics is right, one that ignores the audio is wrong."""
 
 import random
 from collections.abc import Callable
@@ -19,7 +19,7 @@ NUM = 5
 
 
 @dataclass
-class FrameCondition:
+class FakeThought:
     text: str
     stopped: bool = True
 
@@ -29,16 +29,16 @@ class FrameCondition:
 
 @dataclass
 class Mind:
-    """Answers what `answer` says of a question's samples."""
+    """A thinker that answers `answer(samples)`."""
 
     answer: Callable[[np.ndarray], str]
 
     def exchange(self, who: int, text: str, samples: np.ndarray | None) -> np.ndarray | None:
-        assert text == ""  # the words of the question are nobody's to read
+        assert text == ""  # the question's text must not be passed on
         return samples
 
-    def think(self, turns: list[np.ndarray], seed: int | None = None) -> FrameCondition:
-        return FrameCondition(self.answer(turns[-1]))
+    def think(self, turns: list[np.ndarray], seed: int | None = None) -> FakeThought:
+        return FakeThought(self.answer(turns[-1]))
 
 
 class Listener(Parrot):
@@ -64,19 +64,19 @@ def knowing(espeak_teacher: None) -> dict[str, Figure]:
     return measured(answer)
 
 
-def test_who_knows_is_right(knowing: dict[str, Figure]) -> None:
+def test_a_model_that_knows_the_topics_is_right(knowing: dict[str, Figure]) -> None:
     assert knowing["topic"].value >= 80 and knowing["named"].value == 100
     assert knowing["topic_shuffled"].value <= 20
     assert knowing["stopped"].value == 100 and knowing["stopped"].meets_bar
     assert knowing["first_audio_ms"].value > 0
 
 
-def test_speech_that_says_the_text_loses_little(knowing: dict[str, Figure]) -> None:
+def test_accurate_speech_loses_little(knowing: dict[str, Figure]) -> None:
     assert abs(knowing["streams_wer"].value) < 25
     assert knowing["wer"].teacher is not None
 
 
-def test_an_answer_without_words_is_counted_and_not_judged() -> None:
+def test_an_empty_answer_is_counted_but_not_judged() -> None:
     first = questions(NUM)[0].asked.samples.tobytes()
     found = measured(lambda sound: "..." if sound.tobytes() == first else "I like the garden.")
     assert found["empty"].value == 20
@@ -86,7 +86,7 @@ def test_an_answer_without_words_is_counted_and_not_judged() -> None:
     assert silent["streams_wer"].note == "nothing was said" and not silent["streams_wer"].meets_bar
 
 
-def test_who_is_deaf_is_wrong() -> None:
+def test_a_model_that_ignores_the_audio_is_wrong() -> None:
     found = measured(lambda samples: "The baker baked the onion.")
     assert found["topic"].value <= 20 and not found["topic"].meets_bar
     assert found["named"].value <= 20

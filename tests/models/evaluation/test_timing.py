@@ -1,4 +1,4 @@
-"""When words are said: the times of one performance are found again in another."""
+"""Word times: those of one rendition are transferred to another."""
 
 import numpy as np
 import pytest
@@ -31,9 +31,7 @@ def test_words_have_the_times_of_their_phones() -> None:
         ("kokoro-zf_xiaobei", "kokoro-zm_yunxi", "今天天气很好，我们去公园吧。", 0.025),
     ],
 )
-def test_times_are_carried_from_voice_to_voice(
-    voice: str, other: str, text: str, most_s: float
-) -> None:
+def test_times_transfer_between_voices(voice: str, other: str, text: str, most_s: float) -> None:
     if voice.startswith("kokoro") and not default_store().complete:
         pytest.skip("Kokoro-82M is not here (launch.py data teacher)")
     one, two = say(voice, text), say(other, text, "excited")
@@ -46,7 +44,7 @@ def test_times_are_carried_from_voice_to_voice(
     assert np.mean(time_errors(late, known, found)) == pytest.approx(0.1, abs=most_s)
 
 
-def test_silence_has_no_times_and_other_words_are_not_compared() -> None:
+def test_silence_has_no_times_and_different_words_are_not_compared() -> None:
     silence, noise = np.zeros(24_000, np.float32), np.ones(24_000, np.float32) / 9
     assert carried(silence, noise, (0.1,)) is None and carried(noise, silence, (0.1,)) is None
     known = [("two", 0.1, 0.4), ("apples", 0.4, 1.2)]

@@ -1,4 +1,4 @@
-"""What was said: numbers, signs, case and homophones do not count."""
+"""Transcript comparison ignores number formats, punctuation, case and homophones."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from tests.programs import voices
         ("The train was late.", "the rain was very late", 2, 4),
     ],
 )
-def test_english_is_compared_as_it_is_said(said: str, heard: str, errors: int, words: int) -> None:
+def test_english_word_errors(said: str, heard: str, errors: int, words: int) -> None:
     assert word_errors(said, heard, "en") == (errors, words)
 
 
@@ -41,7 +41,7 @@ def test_english_is_compared_as_it_is_said(said: str, heard: str, errors: int, w
         ("你好", "", 2, 2, 2),
     ],
 )
-def test_mandarin_is_compared_by_syllables_without_tones_and_by_characters(
+def test_mandarin_syllable_and_character_errors(
     said: str, heard: str, syllables_wrong: int, characters_wrong: int, length: int
 ) -> None:
     assert word_errors(said, heard, "zh") == (syllables_wrong, length)
@@ -63,17 +63,17 @@ def test_letters_are_compared_without_spaces() -> None:
         ("I would like to say 你好.", "en"),
     ],
 )
-def test_the_language_of_a_text_is_what_it_is_mainly_in(text: str, language: str) -> None:
+def test_the_language_of_a_text_is_its_main_language(text: str, language: str) -> None:
     assert spoken_language(text) == language
 
 
 @pytest.mark.parametrize("voice", voices("espeak-en-gb-x-rp+f5", "flite-rms"))
-def test_the_recogniser_hears_the_teacher_and_forgets_what_came_before(voice: str) -> None:
+def test_the_recogniser_understands_the_teacher_and_keeps_no_state(voice: str) -> None:
     text = "The price of a small boat went up in March."
     samples = say(voice, text).samples
     heard = transcribe(samples, "en")
     errors, words = word_errors(text, heard, "en")
-    assert errors / words <= 0.3  # it mishears a synthesizer, but not most of it
+    assert errors / words <= 0.3  # synthesizers are misheard in part
     transcribe(say("espeak-en-gb-scotland+m3", "A wholly different sentence.").samples, "en")
     assert transcribe(samples, "en") == heard
     assert transcribe(np.zeros(100, np.float32), "en") == ""

@@ -6,7 +6,7 @@ import torch
 
 from models.predictors.ham_tts import HamTTS, HamTTSConfig
 from models.predictors.sequence import CODE, Segment
-from models.training.history_corruption import disturbed
+from models.training.history_corruption import corrupt_history
 from tests.tiny import CONFIGS, tiny
 
 
@@ -99,7 +99,7 @@ def test_corrupted_history_has_clean_targets(talker: HamTTS, segments: list[Segm
     clean = talker.read([segments]).positions
     changed = 0
     for seed in range(10):
-        (row,) = disturbed([segments], 1.0, np.random.default_rng(seed))
+        (row,) = corrupt_history([segments], 1.0, np.random.default_rng(seed))
         positions = talker.read([row]).positions
         torch.testing.assert_close(positions.code_target, clean.code_target)
         torch.testing.assert_close(positions.advance_target, clean.advance_target)
@@ -107,4 +107,4 @@ def test_corrupted_history_has_clean_targets(talker: HamTTS, segments: list[Segm
         changed += int((positions.value != clean.value)[at_code].any())
         assert (positions.value == clean.value)[~at_code].all()
     assert changed >= 8
-    assert disturbed([segments], 0.0, np.random.default_rng(0)) == [segments]
+    assert corrupt_history([segments], 0.0, np.random.default_rng(0)) == [segments]

@@ -4,7 +4,7 @@ import torch
 
 from models.tokenizers.acoustic import AcousticConfig, AcousticTokenizer
 from models.training.acoustic import _clustered
-from models.training.acoustic_decoder import _near, _teach
+from models.training.acoustic_decoder import _near, _training_input
 from tests.tiny import tiny
 
 
@@ -51,7 +51,7 @@ def test_what_a_level_is_taught() -> None:
     torch.manual_seed(0)
     scaled = torch.randn(4, 50, 8)
     nothing = torch.full((4, 50), -1)  # no predictor has drawn anything
-    first, totals, targets = _teach(acoustic, _near(acoustic, 16), scaled, nothing, 0.15)
+    first, totals, targets = _training_input(acoustic, _near(acoustic, 16), scaled, nothing, 0.15)
     codes = acoustic.encode(scaled * acoustic.scale)
     for row in (1, 3):  # not spoilt
         torch.testing.assert_close(first[row], codes[row, :, 0])

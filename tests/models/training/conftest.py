@@ -1,4 +1,4 @@
-"""A handful of dialogues of noise, and a folder of tiny weights, for the recipes."""
+"""Small dialogues of noise and a folder of tiny weights, for the recipes."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ TEXTS = ("Who baked the onion?", "The baker did.", "Did you taste the pudding in
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two dialogues of noise: one says that it is synthetic, and when its phones are spoken."""
+    """Two dialogues of noise; one claims to be synthetic and has phone times."""
     where = tmp_path_factory.mktemp("dialogues")
     generator = np.random.default_rng(0)
     for number, extra in enumerate(({"topic": "cooking"}, {})):
@@ -23,7 +23,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for index, text in enumerate(TEXTS):
             seconds = 1.0 + 0.3 * index
             sound = 0.1 * generator.standard_normal(round(seconds * SAMPLE_RATE))
-            # as many phones as there may be: where they lie does not matter here
+            # the maximum number of phones; their positions do not matter here
             phones = [["ah", i * seconds / 12, (i + 1) * seconds / 12] for i in range(12)]
             more = {"voice": f"v{index % 2}", **({"phones": phones} if extra else {})}
             turns.append(Turn(index % 2, text, samples=sound.astype(np.float32), extra=more))

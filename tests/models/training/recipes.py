@@ -1,4 +1,4 @@
-"""Recipes of a size for tests: small batches, and where weights are made anew, small models."""
+"""Recipes of test size: small batches, and small models if trained from scratch."""
 
 import dataclasses
 

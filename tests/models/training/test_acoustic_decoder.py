@@ -1,4 +1,4 @@
-"""The recipe of HAM-TTS's second model: what it is told, and what is then left to say."""
+"""The recipe of HAM-TTS's second model: its inputs and targets."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from models.tokenizers.acoustic import load_acoustic
 from models.training.acoustic_decoder import (
     _near,
-    _teach,
+    _training_input,
     train_acoustic_decoder,
 )
 from models.training.corpus import Corpus
@@ -18,14 +18,14 @@ from models.vocoder.acoustic_decoder import _logits
 from tests.models.training.recipes import ACOUSTIC_DECODER
 
 
-def test_a_level_mends_what_the_predictor_got_wrong(weights: Path) -> None:
+def test_levels_correct_wrong_first_codes(weights: Path) -> None:
     acoustic = load_acoustic(weights)
     torch.manual_seed(0)
     scaled = torch.randn(4, 6, acoustic.config.latent_dim)
-    told = torch.full((4, 6), 3)
-    told[:, 4:] = -1  # beyond the end
-    first, totals, targets = _teach(acoustic, _near(acoustic, 16), scaled, told, 0.15)
-    assert (first[0::2, :4] == 3).all()  # every other row is spoilt
+    sampled = torch.full((4, 6), 3)
+    sampled[:, 4:] = -1  # beyond the end
+    first, totals, targets = _training_input(acoustic, _near(acoustic, 16), scaled, sampled, 0.15)
+    assert (first[0::2, :4] == 3).all()  # every other row is corrupted
     assert torch.equal(first[1::2], acoustic.encode(scaled * acoustic.scale, 1)[1::2, :, 0])
     assert torch.equal(totals[0], acoustic.codebooks[0][first])
     left = scaled - totals[0]
@@ -33,7 +33,7 @@ def test_a_level_mends_what_the_predictor_got_wrong(weights: Path) -> None:
     assert torch.equal(targets[0], nearest)
 
 
-def test_a_dimension_counts_as_far_as_it_is_known() -> None:
+def test_dimensions_are_weighted_by_precision() -> None:
     rest, book = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 2.0], [0.0, 0.0]])
     first_known = _logits(rest, torch.tensor([[0.1, 4.0]]), book)
     second_known = _logits(rest, torch.tensor([[4.0, 0.1]]), book)
@@ -42,7 +42,7 @@ def test_a_dimension_counts_as_far_as_it_is_known() -> None:
     torch.testing.assert_close(second_known.log_softmax(-1)[0], expected.log_softmax(-1))
 
 
-def test_going_on_begins_with_what_there_is(
+def test_further_starts_from_the_existing_weights(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     before = load_file(weights / "acoustic-decoder.safetensors")["first.weight"].float()

@@ -1,4 +1,4 @@
-"""What the choice of precision gains where there is no bfloat16."""
+"""The gain of choosing the precision where there is no bfloat16."""
 
 import json
 import os

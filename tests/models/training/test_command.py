@@ -1,4 +1,4 @@
-"""`launch.py train`: what it takes and refuses, what it writes, and that a bundle begins anew."""
+"""`launch.py train`: options, refusals, outputs, and restarting a bundle."""
 
 import json
 import re
@@ -43,7 +43,7 @@ SOMEWHERE = ["--data", "d", "--out", "o"]
     ],
     ids=" ".join,
 )
-def test_a_model_takes_no_option_that_would_do_nothing(
+def test_options_without_effect_are_refused(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -66,7 +66,7 @@ def test_a_model_takes_no_option_that_would_do_nothing(
     ],
     ids=" ".join,
 )
-def test_options_that_exclude_each_other_are_refused(
+def test_conflicting_options_are_refused(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -76,9 +76,7 @@ def test_options_that_exclude_each_other_are_refused(
 
 
 @pytest.mark.parametrize("model", [*RECIPES, "bundle"])
-def test_no_model_is_trained_into_the_bundle_unless_it_is_named(
-    model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_out_has_no_default(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([model, "--data", "d"])
     assert stopped.value.code == 2
@@ -117,13 +115,13 @@ def test_help_shows_every_setting_and_its_default(
         (["tokenizer", "--set", "model.levels=[8, 5]"], "model.levels", (8, 5)),
     ],
 )
-def test_what_is_asked_for_is_what_is_followed(options: list[str], key: str, value: object) -> None:
+def test_settings_reach_the_recipe(options: list[str], key: str, value: object) -> None:
     recipes = chosen_recipes(make_parser().parse_args([*options, *SOMEWHERE]))
     assert list(recipes) == [options[0]]
     assert dict(settings(recipes[options[0]]))[key] == value
 
 
-def test_a_bundle_is_set_recipe_by_recipe() -> None:
+def test_bundle_settings_are_per_recipe() -> None:
     options = ["--set", "prior.batch=3", "--set", "style.model.dim=8", "--steps", "4"]
     recipes = chosen_recipes(make_parser().parse_args(["bundle", *options, *SOMEWHERE]))
     assert list(recipes) == list(RECIPES)
@@ -134,7 +132,7 @@ def test_a_bundle_is_set_recipe_by_recipe() -> None:
             chosen_recipes(make_parser().parse_args(["bundle", "--set", wrong, *SOMEWHERE]))
 
 
-def test_a_recipe_stores_what_made_the_weights(root: Path, tmp_path: Path) -> None:
+def test_a_recipe_is_recorded_beside_the_weights(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "weights"
     sizes = ["--set", "model.dim=16", "--set", "model.depth=1", "--set", "batch=2"]
     where = ["--data", str(root), "--out", str(out), "--work", str(tmp_path / "work")]
@@ -146,7 +144,7 @@ def test_a_recipe_stores_what_made_the_weights(root: Path, tmp_path: Path) -> No
     assert record["config"]["model"] == {"dim": 16, "depth": 1, "style_dim": 128}
     assert record["data"]["utterances"] == 6
     again = [*where, "--steps", "1", "--further", "--set", "steady_batch=2"]
-    assert main(["style", *again]) == 0  # it keeps its sizes, whatever the defaults are
+    assert main(["style", *again]) == 0  # keeps its sizes, whatever the defaults
     record = json.loads((out / "style.training.json").read_text())
     assert record["options"] == {"further": True} and record["config"]["model"]["dim"] == 16
     with pytest.raises(InputError, match=r"model\.dim is 32, but the style in --out has 16"):
@@ -161,22 +159,20 @@ def test_a_predictor_of_another_size_than_its_gpt_talker_is_refused(
         main(["flow-omni", *where, "--steps", "1", "--config", "base"])
 
 
-def test_a_wrong_setting_is_refused_before_the_data_are_read(tmp_path: Path) -> None:
+def test_a_wrong_setting_is_refused_before_reading_data(tmp_path: Path) -> None:
     nothing = ["--data", str(tmp_path / "nothing"), "--out", str(tmp_path / "weights")]
     with pytest.raises(InputError, match="prior has no setting 'bach'; there are"):
         main(["prior", *nothing, "--set", "bach=32"])
 
 
 @pytest.mark.parametrize("option", [["--minutes", "0"], ["--limit", "0"], ["--threads", "-1"]])
-def test_numbers_that_mean_nothing_are_refused(
-    option: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_numbers_are_refused(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["prior", *SOMEWHERE, *option])
     assert f"argument {option[0]}" in capsys.readouterr().err
 
 
-def test_commands_of_the_readme_are_taken_as_they_are_written() -> None:
+def test_readme_commands_parse() -> None:
     text = (ROOT / "README.md").read_text().replace("\\\n", " ")
     commands = re.findall(r"^python3 launch\.py train (.*)$", text, re.MULTILINE)
     assert len(commands) >= 6
@@ -192,9 +188,7 @@ def test_commands_of_the_readme_are_taken_as_they_are_written() -> None:
         assert option in parsers[model]._option_string_actions, (model, option)
 
 
-def test_going_on_with_what_is_not_there_is_refused(
-    root: Path, weights: Path, tmp_path: Path
-) -> None:
+def test_further_without_weights_is_refused(root: Path, weights: Path, tmp_path: Path) -> None:
     for name in ("semantic", "style"):
         for suffix in (".safetensors", ".json"):
             (tmp_path / f"{name}{suffix}").write_bytes((weights / f"{name}{suffix}").read_bytes())
@@ -203,7 +197,7 @@ def test_going_on_with_what_is_not_there_is_refused(
         main(["gpt-talker", "--further", "--steps", "1", "--data", str(root), *folders])
 
 
-def test_a_bundle_that_begins_anew_resumes_no_model_of_an_earlier_one(
+def test_a_restarted_bundle_resumes_no_earlier_run(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = tmp_path / "work" / "prior" / CHECKPOINT

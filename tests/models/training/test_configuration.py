@@ -1,4 +1,4 @@
-"""Recipe configurations: presets of the sizes they claim, files, single values, and refusals."""
+"""Recipe configurations: sizes of the presets, files, overrides, and refusals."""
 
 import dataclasses
 import json
@@ -49,8 +49,7 @@ def preset(choice: str) -> dict[str, Any]:
 
 
 def models_of(recipes: dict[str, Any]) -> dict[str, nn.Module]:
-    """All models of a folder of weights, with the inventory of the bundle, and without memory for
-    their parameters."""
+    """All models of a folder of weights, with the bundle's inventory, on the meta device."""
 
     def sized(name: str, **derived: Any) -> Any:
         if hasattr(recipes[name].model, "symbols"):
@@ -87,7 +86,7 @@ def num_parameters(models: dict[str, nn.Module]) -> int:
 
 
 @pytest.mark.parametrize(("choice", "millions"), [("base", 120), ("large", 800)])
-def test_a_preset_has_the_size_it_claims(choice: str, millions: int) -> None:
+def test_presets_have_their_stated_size(choice: str, millions: int) -> None:
     assert num_parameters(models_of(preset(choice))) == pytest.approx(1e6 * millions, rel=0.05)
 
 
@@ -99,8 +98,8 @@ def test_small_is_the_bundle() -> None:
         assert {key: tuple(value.shape) for key, value in model.state_dict().items()} == stored
 
 
-def test_small_trains_as_before() -> None:
-    """What made the bundle: another value here is another bundle."""
+def test_small_keeps_its_training_settings() -> None:
+    """The settings of the bundle: another value here means another bundle."""
     small = preset("small")
     batches = {name: getattr(recipe, "batch", None) for name, recipe in small.items()}
     assert batches == {
@@ -117,7 +116,7 @@ def test_small_trains_as_before() -> None:
 
 
 @pytest.mark.parametrize(("name", "key"), SETTINGS, ids=lambda part: part)
-def test_every_setting_can_be_set_and_is_stored(name: str, key: str) -> None:
+def test_every_setting_can_be_set_and_is_recorded(name: str, key: str) -> None:
     recipe = RECIPES[name]()
     before = dict(settings(recipe))[key]
     if isinstance(before, str):
@@ -127,7 +126,7 @@ def test_every_setting_can_be_set_and_is_stored(name: str, key: str) -> None:
     elif isinstance(before, bool):
         other = not before
     else:
-        # twice as much is in range but for shares
+        # doubling stays in range, except for shares
         other = 2 * before if 2 * before <= 1 or isinstance(before, int) else before / 2
     text = json.dumps(other)
     changed = configured(recipe, nested(*parse_assignment(f"{key}={text}")), name)
@@ -137,10 +136,10 @@ def test_every_setting_can_be_set_and_is_stored(name: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_description_has_every_setting_with_its_default(name: str) -> None:
+def test_description_lists_every_setting_with_its_default(name: str) -> None:
     lines = describe(RECIPES[name]()).splitlines()
     assert [line.split()[0] for line in lines] == [key for key, _ in settings(RECIPES[name]())]
-    sizes = ("model.", "posterior.", "decoder.")  # whose meaning is in their own docstrings
+    sizes = ("model.", "posterior.", "decoder.")  # described in their own docstrings
     own = [line for line in lines if not line.strip().startswith(sizes)]
     assert all(len(line.split()) > 2 for line in own), "without a meaning"
 
@@ -173,18 +172,18 @@ def test_the_description_has_every_setting_with_its_default(name: str) -> None:
         ("voices", "steps=3", r"voices has no setting 'steps'; there are utterances, voices"),
     ],
 )
-def test_a_wrong_setting_is_refused_in_words(name: str, text: str, said: str) -> None:
+def test_wrong_settings_are_refused(name: str, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         configured(RECIPES[name](), nested(*parse_assignment(text)), name)
 
 
 @pytest.mark.parametrize("text", ["batch", "=3", " = 3", ""])
-def test_an_assignment_that_sets_nothing_is_refused(text: str) -> None:
+def test_malformed_assignments_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="write NAME=VALUE"):
         parse_assignment(text)
 
 
-def test_a_file_configures_each_recipe_it_has_a_table_for(tmp_path: Path) -> None:
+def test_a_file_configures_the_recipes_it_has_tables_for(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("[prior]\nbatch = 3\nmodel = { dim = 64 }\n[style]\nrate = 1\n")
     values = read_config(str(path), NAMES)
@@ -204,7 +203,7 @@ def test_a_file_configures_each_recipe_it_has_a_table_for(tmp_path: Path) -> Non
         ("\x00", "not a configuration in TOML"),
     ],
 )
-def test_a_wrong_file_is_refused_in_words(content: str, said: str, tmp_path: Path) -> None:
+def test_wrong_files_are_refused(content: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(content)
     with pytest.raises(InputError, match=said):
@@ -212,28 +211,28 @@ def test_a_wrong_file_is_refused_in_words(content: str, said: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("choice", ["huge", "base.toml", "/nowhere/mine.toml", "Small"])
-def test_a_configuration_that_is_not_there_is_refused(choice: str) -> None:
+def test_a_missing_configuration_is_refused(choice: str) -> None:
     with pytest.raises(InputError, match="give one of small, base, large, or a TOML file"):
         read_config(choice, NAMES)
 
 
-def test_weights_keep_their_sizes_and_what_asks_for_others_is_refused() -> None:
+def test_sizes_other_than_those_of_the_weights_are_refused() -> None:
     known = GPTTalkerConfig(dim=512)
 
     def check(**sizes: Any) -> Callable[[], None]:
         recipe = GPTTalkerRecipe(model=GPTTalkerConfig(**sizes))
         return lambda: check_sizes(recipe, known, "gpt-talker")
 
-    check()()  # nothing is asked for
+    check()()  # nothing requested
     check(dim=512)()
-    check(style_dim=3, levels=(2, 2))()  # which follow from the data
+    check(style_dim=3, levels=(2, 2))()  # derived from the data
     for sizes in ({"dim": 384}, {"dim": 512, "depth": 2}, {"order": "AABB"}):
         with pytest.raises(InputError, match="weights keep their sizes"):
             check(**sizes)()
 
 
 @pytest.mark.parametrize(("dim", "num_heads"), [(256, 3), (10, 4), (6, 6), (255, 1)])
-def test_heads_that_do_not_divide_a_transformer_are_said(dim: int, num_heads: int) -> None:
+def test_dim_must_be_divisible_by_heads(dim: int, num_heads: int) -> None:
     recipe = GPTTalkerRecipe(model=GPTTalkerConfig(dim=dim, num_heads=num_heads))
     with torch.device("meta"), pytest.raises(InputError, match=f"dim is {dim}; .*multiple of"):
         GPTTalker(recipe.model)

@@ -1,4 +1,4 @@
-"""What is prepared of a data set is what lies there now, and what is made of it goes with it."""
+"""Preparation follows the data set: changed files are prepared and encoded again."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from data.errors import InputError
 from models.text.symbols import SYMBOLS
 from models.training import corpus as recipe
 from models.training.corpus import Corpus, prepare
-from models.training.encoded import kept
+from models.training.encoded import cached
 
 SECONDS = 0.5
 
@@ -29,7 +29,7 @@ def texts(root: Path) -> list[str]:
 
 
 def lengths(root: Path, folder: Path, made: list[str]) -> list[int]:
-    """The length of each turn, by way of what is kept of it; notes of which shards it is made."""
+    """The length of each turn through the cache; records which shards are computed."""
     corpus = Corpus(prepare(root, workers=1))
 
     def make(name: str, indices: list[int]) -> list[np.ndarray]:
@@ -39,16 +39,16 @@ def lengths(root: Path, folder: Path, made: list[str]) -> list[int]:
             for i in indices
         ]
 
-    return [int(row[0]) for row in kept(folder, corpus, "making", make)]
+    return [int(row[0]) for row in cached(folder, corpus, "making", make)]
 
 
-def test_a_changed_dialogue_is_prepared_and_encoded_anew(tmp_path: Path) -> None:
+def test_a_changed_dialogue_is_prepared_and_encoded_again(tmp_path: Path) -> None:
     root, folder, made = tmp_path / "data", tmp_path / "kept", []
     write(root, 1, "One.")
     write(root, 2, "Two.")
     assert texts(root) == ["One.", "Two."]
     assert lengths(root, folder, made) == lengths(root, folder, made)
-    assert len(made) == 1  # the second time it was there
+    assert len(made) == 1  # cached the second time
     shutil.rmtree(root / "2")
     write(root, 2, "Two again.")
     assert texts(root) == ["One.", "Two again."]
@@ -65,14 +65,16 @@ def test_a_changed_dialogue_is_prepared_and_encoded_anew(tmp_path: Path) -> None
         ("She said 你好 and left.", "<en-us>"),
     ],
 )
-def test_each_text_is_read_in_its_own_language(tmp_path: Path, text: str, symbol: str) -> None:
+def test_each_text_is_phonemized_in_its_own_language(
+    tmp_path: Path, text: str, symbol: str
+) -> None:
     write(tmp_path, 1, text)
     said, yes = (u.units.symbols for u in Corpus(prepare(tmp_path, workers=1)).utterances)
     assert SYMBOLS[said[0]] == symbol and SYMBOLS[yes[0]] == "<en-us>"
     assert len(said) > 8 and said[0] != said[1]
 
 
-def test_dialogues_that_come_between_lose_none(
+def test_dialogues_inserted_between_others_lose_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recipe, "SHARD_DIALOGUES", 2)
@@ -85,19 +87,19 @@ def test_dialogues_that_come_between_lose_none(
     assert texts(tmp_path) == [f"Number {number}." for number in (5, 10, 15, 20, 30)]
 
 
-def test_a_sound_beyond_full_scale_does_not_wrap_around(tmp_path: Path) -> None:
+def test_audio_beyond_full_scale_is_clipped(tmp_path: Path) -> None:
     folder = write(tmp_path, 1, "Loud.")
     square = np.sign(np.sin(2 * np.pi * 200 * np.arange(round(SECONDS * 44_100)) / 44_100))
-    # what its metadata say of its rate is not asked
+    # the rate in its metadata is ignored
     write_audio(folder / "0_0_d1.wav", square.astype(np.float32), 44_100)
     loud = Corpus(prepare(tmp_path, workers=1)).utterances[0].samples.astype(np.int32)
     assert loud.max() == 32767 and loud.min() == -32767
-    # from one sample to the next it goes from top to bottom only where the square wave does
+    # full-scale jumps between samples occur only at the square wave's own edges
     jumps = np.abs(np.diff(loud)) > 40_000
     assert jumps.sum() <= 2 * 200 * SECONDS + 2
 
 
-def test_a_turn_without_sound_is_named(tmp_path: Path) -> None:
+def test_a_turn_without_audio_is_named(tmp_path: Path) -> None:
     folder = write(tmp_path, 7, "Where is it?")
     (folder / "1_1_d7.wav").unlink()
     with pytest.raises(InputError, match="turn 1 of dialogue 7 has no sound"):

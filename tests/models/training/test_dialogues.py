@@ -1,4 +1,4 @@
-"""What a predictor is trained on: stretches of dialogues with every number of past turns."""
+"""Training rows of a predictor: stretches of dialogues with every number of past turns."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ RECIPE = DialogueRecipe()
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Dialogues:
-    """Nine dialogues of two turns and one of eight, 100 positions a turn."""
+    """Nine dialogues of two turns and one of eight, 100 positions per turn."""
     plan = torch.zeros(len(PLAN_FIELDS))
     monkeypatch.setattr(module, "all_plans", lambda *_: [[plan]])
 
@@ -39,7 +39,7 @@ def rows_of(drawn: Dialogues) -> list[list[int]]:
     return [[segment.index for segment in row] for batch in batches for row in batch]
 
 
-def test_each_number_of_past_turns_is_learnt_alike_though_few_dialogues_are_long(
+def test_numbers_of_past_turns_are_sampled_uniformly(
     drawn: Dialogues,
 ) -> None:
     rows = rows_of(drawn)
@@ -49,28 +49,28 @@ def test_each_number_of_past_turns_is_learnt_alike_though_few_dialogues_are_long
     assert all(row == list(range(row[0], row[0] + len(row))) for row in rows)
 
 
-def test_a_corpus_tells_which_languages_are_learnt_from_it() -> None:
+def test_languages_of_a_corpus() -> None:
     english, mandarin = (
         SimpleNamespace(units=units_of_text(text, None)) for text in ("Hello.", "你好")
     )
 
-    def told(utterances: list[SimpleNamespace]) -> tuple[str, ...]:
+    def languages(utterances: list[SimpleNamespace]) -> tuple[str, ...]:
         return languages_of(SimpleNamespace(utterances=utterances))  # type: ignore[arg-type]
 
-    assert told([english]) == ("en-us",)
-    assert told([mandarin, english, mandarin]) == ("zh", "en-us")
-    assert told([english] * 199 + [mandarin]) == ("en-us",)  # one stray turn teaches nothing
+    assert languages([english]) == ("en-us",)
+    assert languages([mandarin, english, mandarin]) == ("zh", "en-us")
+    assert languages([english] * 199 + [mandarin]) == ("en-us",)  # one stray turn does not count
 
 
-def test_six_past_turns_fit_and_what_does_not_is_the_oldest(drawn: Dialogues) -> None:
+def test_six_past_turns_fit_and_the_oldest_are_dropped(drawn: Dialogues) -> None:
     assert RECIPE.max_length > (MAX_PAST_TURNS + 1) * 150
     drawn.recipe = DialogueRecipe(max_length=350)
     assert {len(row) for row in rows_of(drawn)} == {1, 2, 3}
 
 
 @pytest.mark.parametrize("constant", [[], [0], [3], [0, 1], [0, 1, 2, 3]])
-def test_a_manner_that_never_changes_has_bins_all_the_same(constant: list[int]) -> None:
-    """Of a field with one value the bins had no width, and no number was in any."""
+def test_a_constant_plan_field_gets_default_bins(constant: list[int]) -> None:
+    """Bins of a field with a single value had no width, so no value fell into any."""
     values = torch.randn(50, len(PLAN_FIELDS), generator=torch.Generator().manual_seed(0))
     values[:, constant] = torch.tensor([0.0, 0.0, -1.0, 4.0])[constant]
     scale = PlanScale(*plan_range([list(values)]))

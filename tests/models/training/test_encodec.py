@@ -1,4 +1,4 @@
-"""EnCodec in place of posterior and decoder, with weights made by its own classes."""
+"""EnCodec in place of posterior and decoder, with random weights."""
 
 import shutil
 from pathlib import Path
@@ -32,7 +32,7 @@ CONFIG = EncodecConfig(1.5)
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file as the published one, with random weights."""
+    """A file in the published format, with random weights."""
     torch.manual_seed(5)
     model = empty_encodec()
     for layer in model.quantizer.vq.layers:
@@ -44,7 +44,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiny weights whose latents are EnCodec's."""
+    """Tiny weights with EnCodec's latent space."""
     tiny = save_tiny(tmp_path_factory.mktemp("tiny"))
     out = tmp_path_factory.mktemp("weights")
     for name in ("style", "semantic", "voices"):
@@ -63,7 +63,7 @@ def decoder(folder: Path) -> EncodecDecoder:
 
 @pytest.mark.parametrize("cuts", [[20], [1] * 20, [4, 1, 2, 13], [2, 18], [3], [2], [1]])
 @torch.inference_mode()
-def test_streamed_is_what_the_published_decoder_makes_of_the_whole(
+def test_streaming_equals_the_published_decoder(
     published: Path, decoder: EncodecDecoder, cuts: list[int]
 ) -> None:
     latents = torch.randn(1, sum(cuts), 384, generator=torch.Generator().manual_seed(1))
@@ -83,8 +83,8 @@ def test_streamed_is_what_the_published_decoder_makes_of_the_whole(
 
 
 @torch.inference_mode()
-def test_its_codes_are_the_published_ones(published: Path, folder: Path) -> None:
-    """The levels of a frame are EnCodec's own codes of three steps, and mean the same."""
+def test_codes_equal_the_published_ones(published: Path, folder: Path) -> None:
+    """The levels of a frame are EnCodec's codes of three steps and decode alike."""
     model = read_encodec(published)
     model.set_target_bandwidth(CONFIG.kbps)
     sound = 0.1 * torch.randn(1, 4800, generator=torch.Generator().manual_seed(2))
@@ -99,11 +99,11 @@ def test_its_codes_are_the_published_ones(published: Path, folder: Path) -> None
 
 
 def _by_frame(codes: Tensor) -> Tensor:
-    """Codes `[B, levels, 3 T]` to `[B, T, levels * 3]`, the coarse ones of all steps first."""
+    """Codes `[B, levels, 3 T]` to `[B, T, levels * 3]`, coarse levels of all steps first."""
     return codes.unflatten(2, (-1, 3)).permute(0, 2, 1, 3).flatten(2)
 
 
-def test_a_predictor_learns_and_speaks_in_its_codes(
+def test_a_predictor_trains_and_speaks_with_encodec(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
     job = Job(root, corpus, folder, tmp_path, 1, Budget(2))

@@ -1,4 +1,4 @@
-"""Distilling the flow: one step of the student goes where many of the teacher's lead."""
+"""Distilling the flow: one step of the student replaces many of the teacher's."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def drawn(model: FlowOmni, hidden: torch.Tensor, steps: int) -> torch.Tensor:
     return torch.stack([drawn_alone(model, h, condition, options, generator, []) for h in hidden])
 
 
-def test_a_student_begins_as_its_teacher(teacher: FlowOmni) -> None:
+def test_a_student_starts_as_its_teacher(teacher: FlowOmni) -> None:
     student = student_of(teacher)
     hidden = torch.randn(5, teacher.config.dim)
     torch.testing.assert_close(drawn(student, hidden, 4), drawn(teacher, hidden, 4))
@@ -37,8 +37,8 @@ def test_a_student_begins_as_its_teacher(teacher: FlowOmni) -> None:
     assert trained and all(name.startswith("field.") for name in trained)
 
 
-def test_a_student_learns_to_take_one_step(teacher: FlowOmni) -> None:
-    """With one step the untrained student misses its teacher's latents, the trained one hardly."""
+def test_a_student_learns_a_single_step(teacher: FlowOmni) -> None:
+    """With one step, training brings the student close to its teacher's latents."""
     torch.manual_seed(0)
     student = student_of(teacher)
     hidden = torch.randn(64, teacher.config.dim)

@@ -1,4 +1,4 @@
-"""Flow-Omni's recipe: its short context alone, then all of it, then further."""
+"""Flow-Omni's recipe: short context alone, joint training, fine-tuning."""
 
 import json
 from pathlib import Path
@@ -29,10 +29,10 @@ def checkpoint(work: Path, name: str) -> dict[str, torch.Tensor]:
     return {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
 
 
-def test_the_near_is_learnt_before_the_far(
+def test_the_short_context_is_pretrained(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
-    """The transformer is as GPT-Talker left it until the short context has been trained."""
+    """The transformer keeps GPT-Talker's weights during pre-training."""
     talker = load_file(weights / "gpt-talker.safetensors")
     train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(20)), FLOW_OMNI)
     assert steps_of(tmp_path, "flow-omni-near") == 40
@@ -45,7 +45,7 @@ def test_the_near_is_learnt_before_the_far(
     assert both["context.hidden.weight"].abs().max() > 0
 
 
-def test_going_on_begins_with_what_there_is(
+def test_further_starts_from_the_existing_weights(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     name = "context.ups.0.weight"
@@ -53,7 +53,7 @@ def test_going_on_begins_with_what_there_is(
     train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FLOW_OMNI, further=True)
     assert not (tmp_path / "flow-omni-near").exists()
     after = checkpoint_of(weights, name)
-    # one step of a warming rate, and what int8 rounds away
+    # one warm-up step, plus int8 rounding
     assert (after - before).abs().max() < 0.01 + 0.01 * before.abs().max()
 
 
@@ -64,7 +64,7 @@ def checkpoint_of(weights: Path, name: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_run_that_goes_on_is_past_the_near(
+def test_a_resumed_run_skips_pretraining(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path, resume: bool
 ) -> None:
     train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FLOW_OMNI)
@@ -73,17 +73,17 @@ def test_a_run_that_goes_on_is_past_the_near(
     assert (tmp_path / "flow-omni-near" / "checkpoint.safetensors").exists() != resume
 
 
-def test_a_run_begun_anew_is_not_resumed_from_an_older_one(
+def test_a_restarted_run_does_not_resume_an_older_one(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may end while the near is being learnt, or before its first checkpoint."""
+    """Even if it ends during pre-training, or before its first checkpoint."""
     train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FLOW_OMNI)
 
     def ends(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(recipe, "_train_near", ends)
+        patched.setattr(recipe, "_pretrain_short_context", ends)
         with pytest.raises(KeyboardInterrupt):
             train_flow_omni(Job(root, corpus, weights, tmp_path, 1, Budget(1)), FLOW_OMNI)
     (tmp_path / "flow-omni" / "log.jsonl").write_text("")  # a run that logs has a folder

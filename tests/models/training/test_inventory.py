@@ -1,4 +1,4 @@
-"""The inventory of symbols is stored with weights, and may only grow."""
+"""The symbol inventory is stored with the weights and is append-only."""
 
 import dataclasses
 import json
@@ -21,12 +21,12 @@ from models.training.corpus import Corpus
 from models.training.gpt_talker import GPTTalkerRecipe, train_gpt_talker
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.warm_start import begin_with, copy_what_fits, load_further
+from models.training.warm_start import copy_shared_weights, copy_what_fits, load_further
 from models.vocoder.acoustic_decoder import AcousticDecoder, AcousticDecoderConfig
 from models.vocoder.prior import Prior, PriorConfig
 from tests.tiny import CONFIGS, save_tiny, tiny
 
-FEW = SYMBOLS[:50]  # as if the last ten, among them ʃ, h, m and n, had come later
+FEW = SYMBOLS[:50]  # as if the last ten, among them ʃ, h, m and n, were newer
 KINDS = {
     "semantic": SemanticConfig,
     "prior": PriorConfig,
@@ -43,7 +43,7 @@ PREDICTORS = {
 
 
 def with_few(name: str) -> torch.nn.Module:
-    """A tiny model that knows `FEW`."""
+    """A tiny model with the inventory `FEW`."""
     config = dataclasses.replace(CONFIGS[name], symbols=FEW)
     torch.manual_seed(3)
     if name == "acoustic-decoder":
@@ -61,7 +61,7 @@ def folder_with_few(folder: Path, *names: str) -> Path:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_bundled_weights_have_the_inventory_of_their_time(name: str) -> None:
+def test_bundled_weights_store_their_inventory(name: str) -> None:
     symbols = load_config(WEIGHTS, name, KINDS[name]).symbols
     assert len(symbols) >= len(FIRST_SYMBOLS) and symbols == SYMBOLS[: len(symbols)]
 
@@ -78,7 +78,7 @@ def test_the_inventory_is_stored_with_the_weights(name: str, tmp_path: Path) -> 
     [SYMBOLS[:1], SYMBOLS[:59], SYMBOLS, (*SYMBOLS, "ǀ"), (*SYMBOLS, "ǀ", "<xx>")],
     ids=len,
 )
-def test_a_shorter_and_a_longer_inventory_are_taken(symbols: tuple[str, ...]) -> None:
+def test_shorter_and_longer_inventories_load(symbols: tuple[str, ...]) -> None:
     assert stored_inventory({"symbols": list(symbols)}) == symbols
 
 
@@ -96,14 +96,12 @@ def test_a_shorter_and_a_longer_inventory_are_taken(symbols: tuple[str, ...]) ->
         ({}, "None symbols"),
     ],
 )
-def test_an_inventory_whose_ids_mean_something_else_is_refused(
-    stored: dict[str, object], said: str
-) -> None:
+def test_an_inventory_with_other_ids_is_refused(stored: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         stored_inventory(stored)
 
 
-def test_weights_with_another_inventory_are_refused_in_words(tmp_path: Path) -> None:
+def test_weights_with_another_inventory_are_refused(tmp_path: Path) -> None:
     save_model(tmp_path, "prior", with_few("prior"), with_few("prior").config, half=True)
     path = tmp_path / "prior.json"
     stored = json.loads(path.read_text())
@@ -123,7 +121,7 @@ def test_weights_with_another_inventory_are_refused_in_words(tmp_path: Path) -> 
         ("semantic", "flow-omni", "the semantic tokenizer"),
     ],
 )
-def test_a_text_that_a_model_cannot_read_is_refused_in_words(
+def test_texts_outside_the_inventory_are_refused(
     short: str, speaks: str, named: str, tmp_path: Path
 ) -> None:
     speaker = Speaker.load(folder_with_few(tmp_path, short), predictor=speaks)
@@ -133,13 +131,13 @@ def test_a_text_that_a_model_cannot_read_is_refused_in_words(
     reply = speaker.speak(speaker.open_dialogue(), "Shut him in.", voice)
     with pytest.raises(InputError, match=f"{named} has not learnt: ʃ h m n .*first 50 of"):
         list(reply)
-    if short not in ("prior", "acoustic-decoder"):  # which are not needed to hear
+    if short not in ("prior", "acoustic-decoder"):  # not needed to encode audio
         sound = 0.1 * torch.randn(24_000, generator=torch.Generator().manual_seed(1)).numpy()
         with pytest.raises(InputError, match=f"{named} has not learnt: ʃ m"):
             speaker.hear(speaker.open_dialogue(), 0, "Shame.", sound)
 
 
-def test_models_that_are_not_asked_to_read_a_text_do_not_refuse_it(tmp_path: Path) -> None:
+def test_only_models_that_read_the_text_refuse_it(tmp_path: Path) -> None:
     folder = folder_with_few(tmp_path, "prior", "gpt-talker", "acoustic-decoder")
     speaker = Speaker.load(folder)
     reply = speaker.speak(speaker.open_dialogue("flow-omni"), "Shut him in.", speaker.voices["one"])
@@ -147,7 +145,7 @@ def test_models_that_are_not_asked_to_read_a_text_do_not_refuse_it(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", PREDICTORS)
-def test_a_longer_inventory_adds_rows_and_keeps_those_there_are(name: str, tmp_path: Path) -> None:
+def test_a_longer_inventory_appends_rows(name: str, tmp_path: Path) -> None:
     kind, config = PREDICTORS[name]
     short = with_few(name)
     save_model(tmp_path, name, short, short.config, half=False)
@@ -169,18 +167,16 @@ def test_a_longer_inventory_adds_rows_and_keeps_those_there_are(name: str, tmp_p
 
 
 @pytest.mark.parametrize("name", ["ham-tts", "flow-omni"])
-def test_a_predictor_that_begins_with_a_shorter_gpt_talker_reads_all(name: str) -> None:
+def test_starting_from_a_gpt_talker_with_a_shorter_inventory(name: str) -> None:
     talker = with_few("gpt-talker")
     model = tiny(name)
     before = model.units.symbol.weight[len(FEW) :].clone()
-    assert "units.symbol.weight" not in begin_with(model, talker)
+    assert "units.symbol.weight" not in copy_shared_weights(model, talker)
     assert torch.equal(model.units.symbol.weight[: len(FEW)], talker.units.symbol.weight)
     assert torch.equal(model.units.symbol.weight[len(FEW) :], before)
 
 
-def test_training_further_grows_the_table_and_stores_the_longer_inventory(
-    root: Path, corpus: Corpus, tmp_path: Path
-) -> None:
+def test_further_grows_the_symbol_table(root: Path, corpus: Corpus, tmp_path: Path) -> None:
     folder = folder_with_few(tmp_path / "weights", "gpt-talker")
     job = Job(root, corpus, folder, tmp_path / "work", 1, Budget(1))
     train_gpt_talker(job, GPTTalkerRecipe(), further=True)
@@ -193,14 +189,14 @@ def test_training_further_grows_the_table_and_stores_the_longer_inventory(
 
 
 @pytest.mark.parametrize("kind", [Prior, AcousticDecoder])
-def test_what_makes_latents_grows_too(kind: type) -> None:
+def test_renderers_grow_too(kind: type) -> None:
     name = "prior" if kind is Prior else "acoustic-decoder"
     model, short = tiny(name), with_few(name)
     assert copy_what_fits(model, short.state_dict()) == []
     assert torch.equal(model.symbols.weight[: len(FEW)], short.symbols.weight)
 
 
-def test_the_language_mark_of_a_text_heads_its_units() -> None:
+def test_units_start_with_the_language_mark() -> None:
     assert units_of_text("Hello.").symbols[0] == IDS["<en-us>"]
     assert no_text().symbols == (IDS["<en-us>"],)
     switched = Phonemes(

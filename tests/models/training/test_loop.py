@@ -1,4 +1,4 @@
-"""The training loop: deterministic by seed, and a resumed run is the run."""
+"""The training loop is deterministic by seed and resumes exactly."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from models.training.loop import CHECKPOINT, Budget, Run, train
 
 
 class Stop(Exception):
-    """A machine that goes away."""
+    """Simulates a crash."""
 
 
 def run_in(folder: Path, seed: int = 1, resume: bool = False) -> Run:
@@ -47,7 +47,7 @@ def test_a_seed_repeats(tmp_path: Path) -> None:
     assert not torch.equal(first, other)
 
 
-def test_a_resumed_run_ends_where_the_whole_one_does(tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = train_tiny(run_in(tmp_path / "whole"))
     with pytest.raises(Stop):
         train_tiny(run_in(tmp_path / "cut"), stop_at=11)
@@ -57,7 +57,7 @@ def test_a_resumed_run_ends_where_the_whole_one_does(tmp_path: Path) -> None:
     torch.testing.assert_close(stored, whole)
 
 
-def test_a_run_goes_on_when_parameters_have_changed_places(tmp_path: Path) -> None:
+def test_resuming_after_parameters_were_reordered(tmp_path: Path) -> None:
     def run(names: str, resume: bool, steps: int) -> dict[str, Tensor]:
         torch.manual_seed(0)
         model = nn.ModuleDict({name: nn.Linear(2, 2, bias=False) for name in sorted(names)})
@@ -86,7 +86,7 @@ def test_the_log_has_one_line_a_log_step(tmp_path: Path) -> None:
     assert rows[-1]["total"] < rows[0]["total"]
 
 
-def test_a_step_whose_gradient_is_not_finite_is_left_out(tmp_path: Path) -> None:
+def test_steps_with_non_finite_gradients_are_skipped(tmp_path: Path) -> None:
     model = nn.Linear(1, 1)
     before = model.weight.detach().clone()
 
@@ -111,7 +111,7 @@ with first_process_first():
         time.sleep(0.2)
         (folder / "made").write_text(str(rank))
 assert (folder / "made").read_text() == "0"
-time.sleep(0.3 * rank)  # their clocks never agree
+time.sleep(0.3 * rank)  # clocks differ
 torch.manual_seed(0)
 model = nn.Linear(3, 1)
 

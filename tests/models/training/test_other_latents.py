@@ -1,4 +1,4 @@
-"""Latents with more numbers: what speaks in them goes on with all that it still can use."""
+"""Latents with more dimensions: dependent models keep the weights that still fit."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ OF_EACH = {
 
 @pytest.fixture(scope="module")
 def known(root: Path, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights as they were before."""
+    """Weights before the change."""
     where = save_tiny(tmp_path_factory.mktemp("known"))
     _fit_few_codes(Job(root, corpus, where, tmp_path_factory.mktemp("work"), 1, Budget(1)))
     return where
@@ -45,7 +45,7 @@ def known(root: Path, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) 
 def folder(
     root: Path, corpus: Corpus, known: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Weights of which everything was made to fit latents with four more numbers."""
+    """Weights retrained for latents with four more dimensions."""
     where = save_tiny(tmp_path_factory.mktemp("other"))
     work = tmp_path_factory.mktemp("work")
     job = Job(root, corpus, where, work, 1, Budget(1))
@@ -62,7 +62,7 @@ def folder(
     train_acoustic_decoder(job, ACOUSTIC_DECODER, further=True)
     for name, key in OF_EACH.items():
         after = load_tensors(where, name)[key]
-        # a step of a warming rate, and what int8 rounds away
+        # one warm-up step, plus int8 rounding
         assert (after - before[name]).abs().max() < 0.01 + 0.01 * before[name].abs().max(), name
     return where
 
@@ -78,7 +78,7 @@ def test_all_have_the_new_size(folder: Path) -> None:
     assert load_config(folder, "acoustic", AcousticConfig).latent_dim == wider
 
 
-def test_first_codes_keep_what_they_say(
+def test_first_codes_keep_their_meaning(
     root: Path, corpus: Corpus, known: Path, folder: Path
 ) -> None:
     codes = [
@@ -90,7 +90,7 @@ def test_first_codes_keep_what_they_say(
         )
         for weights in (known, folder)
     ]
-    # The added numbers mean nothing yet; a code fitted anew would be the same one frame in ten.
+    # The new dimensions carry nothing yet; refitted codes would agree on one frame in ten.
     assert (codes[0] == codes[1]).float().mean() > 0.25
 
 

@@ -1,4 +1,4 @@
-"""The prior's recipe: what it reads when it goes on after a predictor."""
+"""The prior's recipe, on codes sampled by a predictor."""
 
 import dataclasses
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def semantic_of(encoded: list[Encoded]) -> Callable[[int], SemanticCodes]:
     return lambda index: encoded[index].semantic
 
 
-def test_every_frame_has_a_drawn_code(
+def test_every_frame_has_a_sampled_code(
     root: Path, corpus: Corpus, weights: Path, talker: GPTTalker
 ) -> None:
     encoded = encode_corpus(root, corpus, weights)
@@ -47,10 +47,10 @@ def test_every_frame_has_a_drawn_code(
     assert not all(np.array_equal(a, b) for a, b in zip(drawn, other, strict=True))
 
 
-def test_a_certain_predictor_is_drawn_as_it_is(
+def test_samples_of_a_deterministic_predictor(
     root: Path, corpus: Corpus, weights: Path, talker: GPTTalker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Frames are not shifted: a head that tells the code before gives the codes one frame later."""
+    """Frames are aligned: a head that repeats the previous code gives the codes shifted by one."""
     encoded = encode_corpus(root, corpus, weights)
     read = talker.read
 
@@ -66,10 +66,10 @@ def test_a_certain_predictor_is_drawn_as_it_is(
     drawn = draw_codes(root, corpus, encoded, weights, talker, semantic_of(encoded), seed=3)
     for one, codes in zip(encoded, drawn, strict=True):
         after = codes[1:] == one.codes[:-1]
-        assert after.mean() > 0.9  # but where another sentence begins
+        assert after.mean() > 0.9  # except at sentence starts
 
 
-def test_going_on_begins_with_what_there_is(
+def test_further_starts_from_the_existing_weights(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     before = load_file(weights / "prior.safetensors")
@@ -78,7 +78,7 @@ def test_going_on_begins_with_what_there_is(
     for key, value in before.items():
         scale = after.get(f"{key}.int8_scale", torch.ones(1)).float()
         stored = after[key].float() * scale.view(-1, *[1] * (value.dim() - 1))
-        # one step of a warming rate, and what int8 rounds away
+        # one warm-up step, plus int8 rounding
         assert (stored - value.float()).abs().max() < 0.01 + 0.01 * value.float().abs().max()
 
 

@@ -1,4 +1,4 @@
-"""Refined units: of the tokenizer's features, and of a HuBERT's, a small one of chance."""
+"""Refined units from the tokenizer's features and from a small random HuBERT."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_units_are_few_for_each_frame_and_kept(
     assert all(np.array_equal(a, b) for a, b in zip(units, again, strict=True))
 
 
-def test_hubert_hears_in_the_tokenizers_place(
+def test_hubert_replaces_the_tokenizer(
     root: Path, corpus: Corpus, weights: Path, folder: Path
 ) -> None:
     units = refined_units(root, corpus, weights, 1, 8, folder)
@@ -47,7 +47,7 @@ def test_hubert_hears_in_the_tokenizers_place(
     assert not all(np.array_equal(a, b) for a, b in zip(units, own, strict=True))
 
 
-def test_hubert_frames_lie_where_ours_do(folder: Path) -> None:
+def test_hubert_frames_are_aligned_with_ours(folder: Path) -> None:
     hubert = Hubert(folder)
     samples = torch.zeros(2, 20 * FRAME_SAMPLES)
     samples[1, 10 * FRAME_SAMPLES :] = torch.randn(10 * FRAME_SAMPLES)
@@ -58,7 +58,7 @@ def test_hubert_frames_lie_where_ours_do(folder: Path) -> None:
     assert before.shape[-1] == 50
 
 
-def test_padding_does_not_change_how_loud_a_sound_is_taken_to_be() -> None:
+def test_padding_does_not_affect_normalisation() -> None:
     sound = 3.0 + 5.0 * torch.randn(2, 1000)
     lengths = torch.tensor([1000, 600])
     made = _normalised(sound, lengths)
@@ -67,7 +67,7 @@ def test_padding_does_not_change_how_loud_a_sound_is_taken_to_be() -> None:
     assert abs(float(made[0].mean())) < 1e-4 and abs(float(made[0].std()) - 1) < 1e-2
 
 
-def test_what_is_no_hubert_is_refused(tmp_path: Path) -> None:
+def test_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no config"):
         Hubert(tmp_path)
     (tmp_path / "config.json").write_text("{}")
@@ -75,9 +75,7 @@ def test_what_is_no_hubert_is_refused(tmp_path: Path) -> None:
         Hubert(tmp_path)
 
 
-def test_without_the_package_it_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(MissingModelError, match="pip install"):
         Hubert(tmp_path)

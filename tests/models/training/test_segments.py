@@ -1,4 +1,4 @@
-"""One turn builder: live speech, training and the sampling of codes read a turn alike."""
+"""Live speech, training and the sampling of codes build the same segments."""
 
 import dataclasses
 from pathlib import Path
@@ -25,7 +25,7 @@ from models.training.corpus import Corpus, prepare
 from models.training.dialogues import DialogueRecipe, Dialogues
 from models.training.encoded import Encoded, encode_corpus, encode_latents
 from models.training.predictor_samples import draw_codes
-from models.training.short_context_data import NearCorpus
+from models.training.short_context_data import ShortContextData
 
 TEXTS = (
     "Who baked the onion?",
@@ -40,7 +40,7 @@ PREDICTORS = ("gpt-talker", "ham-tts", "flow-omni")
 
 @pytest.fixture(scope="module", autouse=True)
 def exactly() -> None:
-    """In bfloat16 the encoders of training are not those of a reply to the last bit."""
+    """Fp32: in bfloat16, training and inference differ in the last bits."""
     precision.choose("fp32")
     yield
     precision.choose("auto")
@@ -48,7 +48,7 @@ def exactly() -> None:
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One dialogue of noise whose turns are of one length, without the times of its phones."""
+    """One dialogue of noise with turns of equal length and no phone times."""
     where = tmp_path_factory.mktemp("spoken")
     generator = np.random.default_rng(1)
     sounds = [(0.1 * generator.standard_normal(3 * SAMPLE_RATE)).astype(np.float32) for _ in TEXTS]
@@ -105,7 +105,7 @@ def assert_same(one: list[Segment], other: list[Segment], style: bool = True) ->
         assert (a.speaker, a.continues, type(a.frames)) == (b.speaker, b.continues, type(b.frames))
         assert torch.equal(a.units, b.units) and a.num_positions == b.num_positions
         if style:
-            torch.testing.assert_close(a.style, b.style, atol=2e-3, rtol=2e-3)  # kept as float16
+            torch.testing.assert_close(a.style, b.style, atol=2e-3, rtol=2e-3)  # stored as float16
         if a.frames is None:
             assert b.frames is None and a.pointer is b.pointer is a.plan is b.plan is None
             continue
@@ -114,7 +114,7 @@ def assert_same(one: list[Segment], other: list[Segment], style: bool = True) ->
 
 
 @pytest.mark.parametrize("index", range(len(TEXTS)))
-def test_training_reads_a_turn_as_a_reply_does(
+def test_training_builds_the_segments_of_a_reply(
     speaker: Speaker, spoken: Path, heard: Corpus, weights: Path, index: int
 ) -> None:
     model = predictor_of(speaker)
@@ -123,10 +123,10 @@ def test_training_reads_a_turn_as_a_reply_does(
     expected = live(speaker, heard, index)
     assert_same(dialogues.segments_of(index, model), expected)
     drawn = dialogues._turn(np.random.default_rng(0), index, False, model)
-    assert_same(drawn, expected, style=False)  # it is another utterance's of the voice
+    assert_same(drawn, expected, style=False)  # from another utterance of the voice
 
 
-def test_what_was_typed_or_not_understood_is_read_alike(
+def test_turns_without_audio_or_text_are_built_alike(
     speaker: Speaker, spoken: Path, heard: Corpus, weights: Path
 ) -> None:
     model = predictor_of(speaker)
@@ -144,7 +144,7 @@ def test_what_was_typed_or_not_understood_is_read_alike(
 
 
 @pytest.mark.parametrize("name", ["gpt-talker", "ham-tts"])
-def test_codes_are_sampled_from_the_turns_that_a_reply_reads(
+def test_code_sampling_builds_the_segments_of_a_reply(
     name: str, spoken: Path, heard: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speaker = Speaker.load(weights, predictor=name)
@@ -160,10 +160,10 @@ def test_codes_are_sampled_from_the_turns_that_a_reply_reads(
     assert_same([s for row in rows for s in row], [s for turn in expected for s in turn])
 
 
-def test_codes_are_sampled_as_a_reply_samples_them(
+def test_code_sampling_uses_the_inference_sampler(
     spoken: Path, heard: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the one sampler, with its options, given the codes drawn before in the sentence."""
+    """With its options, given the codes sampled before in the sentence."""
     speaker = Speaker.load(weights, predictor="gpt-talker")
     model = predictor_of(speaker)
     asked: list[list[int]] = []
@@ -186,14 +186,14 @@ def test_codes_are_sampled_as_a_reply_samples_them(
         assert recent == flat[number - len(recent) : number]
 
 
-def test_single_frames_are_those_of_the_segments(
+def test_short_context_frames_match_the_segments(
     spoken: Path, heard: Corpus, weights: Path
 ) -> None:
     speaker = Speaker.load(weights, predictor="flow-omni")
     model = predictor_of(speaker)
     dialogues = dialogues_for(speaker, spoken, heard, weights)
     latents = encode_latents(spoken, heard, weights)
-    near = NearCorpus(dialogues, latents, model)
+    near = ShortContextData(dialogues, latents, model)
     segments = [s for i in range(len(TEXTS)) for s in live(speaker, heard, i)]
     assert len(near._rows) == sum(len(s.frames) for s in segments)
     plans = torch.cat([s.plan.expand(len(s.frames), -1) for s in segments])
@@ -201,7 +201,7 @@ def test_single_frames_are_those_of_the_segments(
     assert torch.equal(near._rows[:, 0].long(), torch.arange(len(near._rows)))
 
 
-def test_frames_of_another_kind_are_not_taken(weights: Path) -> None:
+def test_frames_of_another_kind_are_refused(weights: Path) -> None:
     speaker = Speaker.load(weights, predictor="flow-omni")
     codes = SemanticCodes(torch.zeros(4, dtype=torch.long))
     sound = TurnSound(codes, torch.zeros(4, dtype=torch.long), codes)
@@ -210,7 +210,7 @@ def test_frames_of_another_kind_are_not_taken(weights: Path) -> None:
         TurnBuilder(speaker.tokenizer).build(turn, predictor_of(speaker))
 
 
-def test_an_encoded_utterance_is_a_turn_of_its_speaker(heard: Corpus) -> None:
+def test_an_encoded_utterance_becomes_a_turn_of_its_speaker(heard: Corpus) -> None:
     codes = np.arange(75, dtype=np.int16) % 16
     encoded = Encoded(codes, np.zeros(75, np.int16), np.ones(16, np.float16))
     turn = encoded.turn(heard.utterances[1], encoded.semantic)

@@ -1,4 +1,4 @@
-"""The style encoder goes on: what it hears through microphones, and that it stays where it was."""
+"""Fine-tuning the style encoder: robust to microphones, with unchanged vectors."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from models.training.corpus import Corpus
 from models.training.crops import random_crop, stack
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.room_augmentation import recorded
-from models.training.style import steady_style
+from models.training.room_augmentation import simulate_recording
+from models.training.style import finetune_style
 from models.vocoder.style import StyleEncoder, load_style
 from tests.models.training.recipes import STYLE
 
@@ -20,10 +20,10 @@ def loaded(weights: Path) -> StyleEncoder:
     return load_style(weights)
 
 
-def test_a_recording_is_the_same_speech() -> None:
-    """A tone stays a tone of about its level; some recordings have noise, some a narrow band."""
+def test_simulated_recordings() -> None:
+    """A tone stays a tone of similar level; some rows get noise, some are band-limited."""
     tone = 0.1 * torch.sin(2 * torch.pi * 440 * torch.arange(24_000) / 24_000).expand(64, -1)
-    heard = recorded(tone, np.random.default_rng(0))
+    heard = simulate_recording(tone, np.random.default_rng(0))
     assert heard.shape == tone.shape and heard.isfinite().all()
     power = torch.fft.rfft(heard).abs().square()
     at_tone = power[:, 438:443].sum(1)
@@ -32,20 +32,20 @@ def test_a_recording_is_the_same_speech() -> None:
     assert 2 <= int(untouched.sum()) <= 16
     above = power[:, 11_500:].mean(1)
     assert (above < 1e-6).any() and (above > 1e-3).any()
-    again = recorded(tone, np.random.default_rng(0))
+    again = simulate_recording(tone, np.random.default_rng(0))
     assert torch.equal(heard, again)
 
 
-def test_it_learns_to_say_the_same_in_noise(
+def test_it_learns_to_ignore_noise(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     before = loaded(weights)
-    steady_style(Job(root, corpus, weights, tmp_path, 0, Budget(60)), STYLE)
+    finetune_style(Job(root, corpus, weights, tmp_path, 0, Budget(60)), STYLE)
     after = loaded(weights)
     generator = np.random.default_rng(5)
     crops = [random_crop(generator, u, 25) for u in corpus.utterances for _ in range(8)]
     alone = stack(crops)
-    heard = recorded(alone, generator)
+    heard = simulate_recording(alone, generator)
     told = before.encode(alone)
 
     def nearness(encoder: StyleEncoder, samples: torch.Tensor) -> float:

@@ -1,4 +1,4 @@
-"""The thinker's recipe on a handful of dialogues, synthetic ones and others."""
+"""The thinker's recipe on a few dialogues, synthetic and real."""
 
 import dataclasses
 import itertools
@@ -20,9 +20,9 @@ from models.training.corpus import Corpus
 from models.training.exchanges import Exchanges, ExchangesConfig, dialogue_texts
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.spelling import settle, spell
-from models.training.thinker import ThinkerRecipe, begin_with, train_thinker
-from models.training.tokenizer_features import encode_heard, speed_of
+from models.training.spelling import add_ngrams, fold_ngrams
+from models.training.thinker import ThinkerRecipe, copy_thinker, train_thinker
+from models.training.tokenizer_features import encode_features, speed_of
 from tests.models.training.conftest import TEXTS
 from tests.tiny import THINKER, tiny_thinker
 
@@ -34,18 +34,16 @@ def without_synthesizers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchanges, "_about_itself", lambda seed: [])
 
 
-def test_rows_are_what_was_heard_and_what_there_is_to_answer(
-    root: Path, corpus: Corpus, weights: Path
-) -> None:
+def test_rows_pair_audio_with_answers(root: Path, corpus: Corpus, weights: Path) -> None:
     config = ExchangesConfig(nothing_heard=0.3, written=0.3, noises=4)
     model = tiny_thinker()
-    heard = [encode_heard(root, corpus, weights)]
+    heard = [encode_features(root, corpus, weights)]
     made = Exchanges(root, corpus, heard, load_tokenizer(weights), model, 0, config, 1200)
     rows = [row for seed in range(20) for row in made.draw(np.random.default_rng(seed))]
     assert all([turn.who for turn in row] == [USER, AGENT] * (len(row) // 2) for row in rows)
     answers = {model.backbone.decode(row[-1].tokens).lower() for row in rows}
     assert any("onion" in answer for answer in answers)  # by the rule
-    assert "the baker did." in answers  # as the other dialogue went
+    assert "the baker did." in answers  # from the other dialogue
     assert any("did not catch" in answer for answer in answers)
     heard = [t.heard for row in rows for t in row if t.heard is not None]
     assert model.backbone.word("baker") in torch.cat(heard)
@@ -69,15 +67,15 @@ def test_the_recipe_writes_what_can_be_loaded(
     assert steps
 
 
-def test_it_goes_on_word_by_word_with_other_words(
+def test_further_copies_embeddings_by_word(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(2)), RECIPE)
     before = load_thinker(weights)
-    words = tuple(reversed(before.config.words))[:-1]  # one is new to it
+    words = tuple(reversed(before.config.words))[:-1]  # one is new
     model = build_thinker(dataclasses.replace(before.config, words=("quokka", *words)), weights)
     fresh = model.backbone.embedding.weight.detach().clone()
-    begin_with(model, weights)
+    copy_thinker(model, weights)
     for word in ("onion", "baker"):
         old, new = before.backbone.word(word), model.backbone.word(word)
         taken = model.backbone.embedding.weight[new]
@@ -88,9 +86,7 @@ def test_it_goes_on_word_by_word_with_other_words(
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_most_is_learnt_from_what_nobody_has_spoken(
-    root: Path, corpus: Corpus, weights: Path
-) -> None:
+def test_most_rows_are_generated_text(root: Path, corpus: Corpus, weights: Path) -> None:
     config = ExchangesConfig(written=1.0, noises=4)
     model = tiny_thinker()
     made = Exchanges(root, corpus, [], load_tokenizer(weights), model, 0, config, 1200)
@@ -100,13 +96,13 @@ def test_most_is_learnt_from_what_nobody_has_spoken(
     assert len({len(row) for row in rows}) > 2
 
 
-def test_copies_are_said_by_others_at_another_speed(
+def test_copies_are_played_at_another_speed(
     root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = ExchangesConfig(written=0.0, typed=0.0, noises=4)
-    heard = [encode_heard(root, corpus, weights, copy) for copy in range(3)]
+    heard = [encode_features(root, corpus, weights, copy) for copy in range(3)]
     for copy in (1, 2):
-        again = encode_heard(root, corpus, weights, copy)
+        again = encode_features(root, corpus, weights, copy)
         for index, utterance in enumerate(corpus.utterances):
             length = len(utterance.samples) / speed_of(utterance, copy)
             assert abs(len(heard[copy][index]) * FRAME_SAMPLES - length) <= FRAME_SAMPLES
@@ -118,7 +114,7 @@ def test_copies_are_said_by_others_at_another_speed(
     rows = [row for seed in range(20) for row in made.draw(np.random.default_rng(seed))]
     turns = [turn for row in rows for turn in row if turn.heard is not None]
     assert turns
-    for turn in turns:  # a word for every position, the same words in the same order
+    for turn in turns:  # a word per position, same words in the same order
         assert len(turn.heard) == -(-len(turn.sound) // model.config.group)
     monkeypatch.setattr(made, "_group", 1)
     slow, plain = (made._spoken_words(0, round(20 / speed), speed) for speed in (0.8, 1.0))
@@ -127,9 +123,7 @@ def test_copies_are_said_by_others_at_another_speed(
     assert said == told and len(told) > 2
 
 
-def test_what_is_written_is_read_as_it_would_be_heard(
-    root: Path, corpus: Corpus, weights: Path
-) -> None:
+def test_generated_text_imitates_adapter_output(root: Path, corpus: Corpus, weights: Path) -> None:
     config = ExchangesConfig(written=1.0, as_heard=1.0, misheard=0.0, extra=0.0, noises=4)
     words = vocabulary(dialogue_texts(root, corpus, 0))
     model = build_thinker(dataclasses.replace(tiny_thinker().config, words=words), weights)
@@ -148,16 +142,16 @@ def test_stage_one_needs_a_language_model(
         train_thinker(Job(root, corpus, weights, tmp_path, 0, Budget(1)), RECIPE, stage=1)
 
 
-def test_texts_of_a_vocabulary_are_what_is_said_and_answered(root: Path, corpus: Corpus) -> None:
+def test_vocabulary_covers_questions_and_answers(root: Path, corpus: Corpus) -> None:
     texts = list(dialogue_texts(root, corpus, 0))
     assert set(TEXTS) <= set(texts)
     assert len(texts) > 2 * len(TEXTS) + 3
 
 
-def test_spelled_words_are_plain_ones_afterwards() -> None:
-    """A word learns from those that share letters, and keeps what it learnt."""
+def test_ngrams_fold_into_plain_embeddings() -> None:
+    """A word learns from similarly spelled ones and keeps what it learnt."""
     embedding = torch.nn.Embedding(4, 8)
-    spell(embedding, ("bake", "baker", "bakes", "oven"))
+    add_ngrams(embedding, ("bake", "baker", "bakes", "oven"))
     embedding(torch.tensor([0])).sum().backward()
     grams = embedding.parametrizations.weight[0].table.weight
     assert grams.grad.abs().sum() > 0
@@ -166,6 +160,6 @@ def test_spelled_words_are_plain_ones_afterwards() -> None:
     taught = embedding.weight.detach().clone()
     original = embedding.parametrizations.weight.original
     assert not torch.allclose(taught[1], original[1]) and torch.allclose(taught[3], original[3])
-    settle(embedding)
+    fold_ngrams(embedding)
     assert isinstance(embedding.weight, torch.nn.Parameter)
     torch.testing.assert_close(embedding.weight.detach(), taught)

@@ -1,4 +1,4 @@
-"""The tokenizer's recipe where codes are to stay as they are."""
+"""The tokenizer's recipe with frozen codes."""
 
 import dataclasses
 from pathlib import Path
@@ -18,7 +18,7 @@ from models.training.loop import Budget
 from models.training.tokenizer import TokenizerRecipe, train_tokenizer, with_new_phones
 from tests.tiny import CONFIGS
 
-NUM_KNOWN = 60  # English, as before there was another language
+NUM_KNOWN = 60  # English alone
 RECIPE = TokenizerRecipe(batch=4, crop_frames=30)
 
 
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_new_phones_change_nothing_that_is_known() -> None:
+def test_new_phones_leave_known_outputs_unchanged() -> None:
     old = english()
     new = with_new_phones(old).eval()
     values = old.quantiser.decode(torch.arange(16)[None])
@@ -43,12 +43,12 @@ def test_new_phones_change_nothing_that_is_known() -> None:
     more_phones, more_ctc, same_prosody = new.read(values)
     torch.testing.assert_close(more_phones[..., :NUM_KNOWN], phones)
     torch.testing.assert_close(more_ctc[..., :NUM_KNOWN], ctc[..., :NUM_KNOWN])
-    torch.testing.assert_close(more_ctc[..., -1], ctc[..., -1])  # the blank is the last one
+    torch.testing.assert_close(more_ctc[..., -1], ctc[..., -1])  # the blank is last
     torch.testing.assert_close(same_prosody.log_f0, prosody.log_f0)
     assert more_phones.shape[-1] == len(SYMBOLS)
 
 
-def test_held_codes_stay_and_new_languages_can_be_aligned(
+def test_frozen_codes_allow_alignment_of_new_languages(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
     before = load_tokenizer(folder)
@@ -69,7 +69,7 @@ def test_held_codes_stay_and_new_languages_can_be_aligned(
     assert path[0] == 0 and (path.diff() >= 0).all()
 
 
-def test_held_codes_keep_their_sizes(root: Path, corpus: Corpus, folder: Path) -> None:
+def test_hold_refuses_other_sizes(root: Path, corpus: Corpus, folder: Path) -> None:
     other = dataclasses.replace(RECIPE, model=dataclasses.replace(RECIPE.model, dim=32))
     with pytest.raises(InputError, match=r"model\.dim is 32"):
         train_tokenizer(Job(root, corpus, folder, folder / "work", 1, Budget(1)), other, hold=True)

@@ -1,4 +1,4 @@
-"""The autoencoder's recipe: from nothing, and further from what is there."""
+"""The autoencoder's recipe: from scratch, and fine-tuning."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ def loaded(folder: Path) -> Autoencoder:
     )
 
 
-def test_going_on_begins_with_what_is_there_and_writes_both(
+def test_further_starts_from_the_existing_weights(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
     before = loaded(folder)
@@ -48,13 +48,13 @@ def test_going_on_begins_with_what_is_there_and_writes_both(
         assert row["step"] == 20 and np.isfinite(row["total"])
     for old, new in zip(before.parameters(), after.parameters(), strict=True):
         assert (new - old).norm() < 0.5 * old.norm() + 1.0
-    # weights made anew would have nothing to do with them
+    # weights trained from scratch would be unrelated
     first, last = (torch.cat([p.flatten() for p in m.parameters()]) for m in (before, after))
     assert torch.cosine_similarity(first, last, dim=0) > 0.9
     assert not torch.equal(before.decoder.filter_head.weight, after.decoder.filter_head.weight)
 
 
-def test_latents_may_get_more_numbers_and_begin_by_saying_what_they_said(
+def test_widened_latents_start_equivalent(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
     before = loaded(folder)
@@ -67,7 +67,7 @@ def test_latents_may_get_more_numbers_and_begin_by_saying_what_they_said(
     torch.testing.assert_close(mean[..., :old], was)
     torch.testing.assert_close(log_variance[..., :old], log_variance_was)
     assert mean[..., old:].std(dim=(0, 1)).min() > 0
-    # With one F0 for both: the last bits of what they predict would sum up in the phase.
+    # A constant F0 for both: rounding differences would accumulate in the phase.
     made, wanted = (
         wider.decoder(mean, batch.style, f0=batch.filled),
         before.decoder(was, batch.style, f0=batch.filled),
@@ -77,11 +77,11 @@ def test_latents_may_get_more_numbers_and_begin_by_saying_what_they_said(
     job = Job(root, corpus, folder, tmp_path / "work", 1, Budget(2))
     train_vocoder(job, VOCODER, further=True, latent_dim=old + 3)
     assert loaded(folder).posterior.config.latent_dim == old + 3
-    with pytest.raises(InputError, match=f"have {old + 3}"):
+    with pytest.raises(InputError, match=f"less than the present {old + 3}"):
         train_vocoder(job, VOCODER, further=True, latent_dim=old)
 
 
-def test_held_latents_stay_and_the_decoder_goes_on(
+def test_hold_trains_the_decoder_alone(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
     files = [folder / f"{name}.safetensors" for name in ("posterior", "decoder")]
@@ -91,7 +91,7 @@ def test_held_latents_stay_and_the_decoder_goes_on(
     assert after[0] == before[0] and after[1] != before[1]
 
 
-def test_against_judges_the_decoder_alone_goes_on(
+def test_adversarial_trains_the_decoder_alone(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path
 ) -> None:
     files = [folder / f"{name}.safetensors" for name in ("posterior", "decoder")]
@@ -107,7 +107,7 @@ def test_against_judges_the_decoder_alone_goes_on(
     assert np.isfinite(json.loads(log.splitlines()[-1])["adversarial"])
 
 
-def test_judges_learn_to_tell_apart_what_differs() -> None:
+def test_discriminators_learn() -> None:
     torch.manual_seed(0)
     judges = Discriminators(AdversarialRecipe(periods=(3,), windows=(256,)))
     optimizer = torch.optim.AdamW(judges.parameters(), lr=2e-3)
@@ -119,14 +119,14 @@ def test_judges_learn_to_tell_apart_what_differs() -> None:
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()
-    assert float(losses[0].detach()) == pytest.approx(0.5)  # nothing is told apart
+    assert float(losses[0].detach()) == pytest.approx(0.5)  # indistinguishable
     assert float(losses[-1].detach()) < 0.35
 
 
-def test_neither_side_moves_what_the_other_trains() -> None:
+def test_adversarial_gradients_are_separate() -> None:
     judges = Discriminators(AdversarialRecipe(frames=8))
     for parameter in judges.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)  # some begin at nothing
+        torch.nn.init.normal_(parameter, std=0.1)  # some start at zero
     made = (0.1 * torch.randn(2, 7680)).requires_grad_(True)
     losses = judges.losses(made, 0.1 * torch.randn(2, 7680))
     for name in ("adversarial", "features"):
@@ -139,7 +139,7 @@ def test_neither_side_moves_what_the_other_trains() -> None:
     assert torch.autograd.grad(losses["discriminators"], made, allow_unused=True)[0] is None
 
 
-def test_what_is_told_costs_little_at_first() -> None:
+def test_kl_weight_rises() -> None:
     kl = KLRecipe()
     costs = [kl.at(progress) for progress in (0.0, 0.5, 0.7, 0.9, 1.0)]
     assert costs[0] == costs[1] == pytest.approx(kl.first)
@@ -147,7 +147,9 @@ def test_what_is_told_costs_little_at_first() -> None:
     assert costs[3] == costs[4] == pytest.approx(kl.last)
 
 
-def test_anew_it_needs_neither(root: Path, corpus: Corpus, folder: Path, tmp_path: Path) -> None:
+def test_training_from_scratch_needs_neither(
+    root: Path, corpus: Corpus, folder: Path, tmp_path: Path
+) -> None:
     sizes = PosteriorConfig(dim=16, depth=1, latent_dim=8)
     tiny = VocoderRecipe(posterior=sizes, decoder=loaded(folder).decoder.config)
     for name in ("posterior", "decoder"):
@@ -163,8 +165,8 @@ def test_anew_it_needs_neither(root: Path, corpus: Corpus, folder: Path, tmp_pat
         )
 
 
-def test_a_sound_is_nearer_to_its_like_than_to_another() -> None:
-    """`envelope` and `cepstrum` hear what two noises share, which single values do not."""
+def test_spectral_losses_rank_similarity() -> None:
+    """`envelope` and `cepstrum` detect what two noises share, unlike single spectrogram values."""
     generator = torch.Generator().manual_seed(0)
     a, b = 0.1 * torch.randn(2, 1, 24_000, generator=generator)
     loss = SpectralLoss()
@@ -174,10 +176,10 @@ def test_a_sound_is_nearer_to_its_like_than_to_another() -> None:
     assert other["cepstrum"] - alike["cepstrum"] > 2 * float(other["mel"] - alike["mel"])
 
 
-def test_a_run_that_begins_anew_forgets_both_parts_of_an_earlier_one(
+def test_a_restarted_run_clears_both_parts_of_an_earlier_one(
     root: Path, corpus: Corpus, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped in its first part and resumed, it would else take the second part's old decoder."""
+    """Interrupted in its first part and resumed, it would otherwise load the old second part."""
     held = tmp_path / "work" / "vocoder-held" / CHECKPOINT
     held.parent.mkdir(parents=True)
     held.write_bytes(b"of an earlier run")

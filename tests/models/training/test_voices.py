@@ -1,4 +1,4 @@
-"""The voices of a folder of weights, and the card that says what they were trained on."""
+"""The voices of a folder of weights, and the model card's claims about the data."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from models.training.voices import VoicesRecipe, make_voices
 from models.voice import load_voices
 
 
-def test_recordings_have_the_voices_that_speak_longest(
+def test_unnamed_voices_are_those_with_most_speech(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     make_voices(Job(root, corpus, weights, tmp_path, 1, Budget(0)), VoicesRecipe(voices=1))
@@ -29,7 +29,7 @@ def test_recordings_have_the_voices_that_speak_longest(
     assert np.isfinite(style).all() and style.std() > 0.5
 
 
-def test_voices_with_a_name_of_their_own_have_it(
+def test_named_voices_keep_their_names(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(voices, "NAMED", {"v1": ("anna", "a woman"), "nobody": ("x", "y")})
@@ -37,7 +37,7 @@ def test_voices_with_a_name_of_their_own_have_it(
     assert {name: v.description for name, v in load_voices(weights).items()} == {"anna": "a woman"}
 
 
-def test_a_card_claims_only_what_is_known_of_the_data(
+def test_the_model_card_claims_only_known_facts(
     root: Path, corpus: Corpus, weights: Path, tmp_path: Path
 ) -> None:
     def card() -> str:

@@ -1,1 +1,1 @@
-"""Instruments that tell how good a model is; the judges are nobody's of ours."""
+"""Evaluation of the models; all judges are third-party models."""

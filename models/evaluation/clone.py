@@ -1,4 +1,4 @@
-"""`eval clone`: voices that training never heard, from eight seconds."""
+"""`eval clone`: zero-shot voice cloning of held-out voices from eight seconds."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,15 +16,15 @@ from models.evaluation.sets import REFERENCE_S, CloneSet, Subject
 from models.evaluation.strata import by_stratum
 from models.evaluation.words import WORD_ERRORS, transcribe, word_errors
 
-NUM_LONG = 8  # voices in which a long reply is spoken
+NUM_LONG = 8  # clones that also speak a long reply
 NUM_EXAMPLES = 3
-NOISE_DB = 25.0  # speech over noise in a second sample: a laptop in a quiet room
+NOISE_DB = 25.0  # SNR of a second sample, like a laptop in a quiet room
 
 
 @dataclass
 class _Cloned:
-    """What a clone said: each text, the first one from a noisy sample, and a long text; how like
-    its voice each was, and which voice it was most like."""
+    """Replies of a clone: to each text, to the first one cloned from a noisy sample, and to a long
+    text; their similarity to the voice, and the most similar voice of each."""
 
     subject: Subject
     texts: list[str]
@@ -36,18 +36,18 @@ class _Cloned:
 
 
 def evaluate(speaker: Speaks, options: MakeOptions, chosen: CloneSet, panel: Panel) -> Result:
-    """Clones every voice and speaks in it.
+    """Clones every voice and speaks the texts in it.
 
-    A reply is nearest to its own voice when no other subject and no rival is more similar.
+    A reply's nearest voice is the most similar one among all subjects and rivals.
     """
     clones = [
         _clone(speaker, options, chosen, subject, number)
         for number, subject in enumerate(chosen.subjects)
     ]
-    utterances = {**chosen.rivals, **{s.voice: s.told for s in chosen.subjects}}
+    utterances = {**chosen.rivals, **{s.voice: s.utterances for s in chosen.subjects}}
     known = {
-        voice: centroid(panel.ask(voice_embedding, [(x,) for x in told]))
-        for voice, told in utterances.items()
+        voice: centroid(panel.ask(voice_embedding, [(x,) for x in sounds]))
+        for voice, sounds in utterances.items()
     }
     for one in clones:
         heard = panel.ask(voice_embedding, [(_or_silence(sound),) for sound in one.sounds])
@@ -58,7 +58,7 @@ def evaluate(speaker: Speaks, options: MakeOptions, chosen: CloneSet, panel: Pan
     )
     settings = {
         "voices": len(clones),
-        "told_among": len(known),
+        "candidates": len(known),
         "texts": {language: len(texts) for language, texts in chosen.texts.items()},
         "reference_s": REFERENCE_S,
         "source": chosen.source,
@@ -86,7 +86,7 @@ def _clone(
 
 
 def _figures(clones: list[_Cloned], known: dict[str, list[float]], panel: Panel) -> list[Figure]:
-    """Of clones of one stratum; `known` are the voices that they are told among."""
+    """Figures of one stratum's clones; `known` holds the embeddings of all candidate voices."""
     groups = [one.subject.voice for one in clones for _ in one.texts]
     alike = [value for one in clones for value in one.alike]
     right = [name == one.subject.voice for one in clones for name in one.nearest]
@@ -115,13 +115,14 @@ def _figures(clones: list[_Cloned], known: dict[str, list[float]], panel: Panel)
 
 
 def _speech_figures(clones: list[_Cloned], groups: list[str], panel: Panel) -> list[Figure]:
-    """Words and naturalness of what the clones say; beside it the voices' own utterances."""
+    """Intelligibility and naturalness of the clones; beside it those of the voices' own
+    utterances."""
     language = clones[0].subject.language
     said = [text for one in clones for text in one.texts]
     sounds = [sound for one in clones for sound in one.sounds]
     heard = panel.ask(transcribe, [(sound, language) for sound in sounds])
     counts = np.array([word_errors(a, b, language) for a, b in zip(said, heard, strict=True)])
-    own = panel.ask(distillmos, [(told,) for one in clones for told in one.subject.told])
+    own = panel.ask(distillmos, [(sound,) for one in clones for sound in one.subject.utterances])
     natural = panel.ask(distillmos, [(sound,) for sound in sounds])
     return [
         ratio("clone_wer", f"{WORD_ERRORS[language]} in that voice", counts[:, 0].tolist(),
@@ -152,7 +153,7 @@ def _examples(clones: list[_Cloned]) -> list[Example]:
 
 
 def _steadiness(long: list[np.ndarray], panel: Panel) -> list[float]:
-    """How alike the first third of each reply is to its last."""
+    """Similarity of the first third of each reply to its last."""
     thirds = []
     for samples in long:
         third = len(samples) // 3
@@ -170,10 +171,10 @@ def _nearest(reply: list[float], known: dict[str, list[float]]) -> str:
 
 
 def _teacher_similarity(clones: list[_Cloned], panel: Panel) -> float | None:
-    """How alike one utterance of a voice is to its others; None where there is but one."""
+    """Similarity of one utterance of a voice to its others; None if there is only one."""
     alike = []
     for clone in clones:
-        first, *rest = panel.ask(voice_embedding, [(x,) for x in clone.subject.told])
+        first, *rest = panel.ask(voice_embedding, [(x,) for x in clone.subject.utterances])
         if rest:
             alike.append(similarity(first, centroid(rest)))
     return float(np.mean(alike)) if alike else None

@@ -1,4 +1,4 @@
-"""Codecs behind one interface: sound to tokens `[batch, length, heads]` and back."""
+"""Codecs behind one interface: audio to tokens `[batch, length, heads]` and back."""
 
 import math
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ FRAME_HZ = SAMPLE_RATE / FRAME_SAMPLES
 
 @dataclass(frozen=True)
 class CodecFacts:
-    """What the table says of a codec before anything is measured.
+    """Static facts of a codec for the table.
 
-    `num_codes` is 0 for continuous tokens; `aside` names what the decoder is given beside them.
+    `num_codes` is 0 for continuous tokens; `aside` names the decoder's additional inputs.
     """
 
     name: str
@@ -38,7 +38,7 @@ class CodecFacts:
 
 
 class Codec(Protocol):
-    """`features` are vectors `[length, D]` that linear probes read."""
+    """A codec; `features` are vectors `[length, D]` for linear probes."""
 
     facts: CodecFacts
 
@@ -50,9 +50,9 @@ class Codec(Protocol):
 
 
 class SemanticCodec:
-    """Our discrete tokens, heard again through prior and decoder.
+    """Our semantic codes, decoded by prior and decoder.
 
-    Codes carry neither voice nor, to the prior, the exact phones: both are given aside.
+    They do not carry the speaker, nor exact phones for the prior: both are additional inputs.
     """
 
     def __init__(self, speaker: Speaker) -> None:
@@ -90,7 +90,7 @@ class SemanticCodec:
 
 
 class LatentCodec:
-    """Our continuous tokens: the posterior's latents, heard through the decoder."""
+    """Our continuous tokens: the posterior's latents, rendered by the decoder."""
 
     def __init__(self, speaker: Speaker) -> None:
         self.speaker = speaker
@@ -119,7 +119,7 @@ class LatentCodec:
 
 
 class AcousticCodec:
-    """HAM-TTS's discrete tokens: latents quantised level by level, heard through the decoder."""
+    """HAM-TTS's codes: residual quantisation of the latents, rendered by the decoder."""
 
     def __init__(self, speaker: Speaker, acoustic: AcousticTokenizer) -> None:
         self.speaker, self.acoustic = speaker, acoustic.to(speaker.device)
@@ -151,7 +151,7 @@ class AcousticCodec:
 
 
 class EncodecCodec:
-    """EnCodec 24 kHz (arXiv 2210.13438) through the `encodec` package, at one bitrate."""
+    """EnCodec 24 kHz (arXiv 2210.13438) at one bitrate, by the `encodec` package."""
 
     def __init__(self, weights: Path, kbps: float) -> None:
         self.model = read_encodec(weights)
@@ -173,6 +173,6 @@ class EncodecCodec:
 
 
 def encodec_facts(kbps: float) -> CodecFacts:
-    """EnCodec's own figures: 75 Hz, ten bits a level."""
+    """EnCodec's stated figures: 75 Hz, ten bits per level."""
     levels = round(kbps * 1000 / 750)
     return CodecFacts(f"EnCodec 24 kHz, {levels} levels", 75.0, kbps, 1024, "yes, 13 ms")

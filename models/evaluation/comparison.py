@@ -1,8 +1,7 @@
-"""`eval compare`: every predictor that is there, on the same texts, voices, pairs and noises.
+"""`eval compare`: all predictors on the same texts, voices, dialogue pairs and noise.
 
-What continuous tokens gain over codes, and codes over each other: how well a held-out sentence is
-spoken, whether the manner follows the dialogue, what is left of both when the sound of the history
-is noisy, and at what cost.
+Compares latents with the two kinds of codes: quality on held-out sentences, context sensitivity,
+robustness of both to noise in the dialogue history, and cost.
 """
 
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ from models.evaluation.sets import (
 from models.evaluation.words import transcribe, word_errors
 from models.voice import Voice
 
-NOISES_DB: tuple[float | None, ...] = (None, 20.0, 10.0, 5.0)  # speech over noise; None: no noise
+NOISES_DB: tuple[float | None, ...] = (None, 20.0, 10.0, 5.0)  # SNR; None: clean
 _SPEECH_ROWS = {
     "wer_difference": "WER minus teacher's, points",
     "similarity": "similarity to the voice",
@@ -40,8 +39,8 @@ _SPEED_ROWS = {"rtf": "real-time factor", "first_audio_ms": "first audio, ms"}
 
 
 @dataclass
-class Through:
-    """A speaker with one of its predictors, in whose history noise is mixed with every sound."""
+class SinglePredictor:
+    """A speaker fixed to one predictor, optionally adding noise to all history audio."""
 
     speaker: Any
     predictor: str
@@ -72,7 +71,7 @@ class Through:
 
 
 def with_noise(samples: np.ndarray, ratio_db: float, seed: int) -> np.ndarray:
-    """Samples `[T]` with white noise so many dB below their own mean power."""
+    """Adds white noise to samples `[T]` at a signal-to-noise ratio of `ratio_db`."""
     power = float(np.square(samples).mean())
     noise = np.random.default_rng([MANNER % 2**32, seed]).standard_normal(len(samples))
     mixed = samples + np.sqrt(power / 10 ** (ratio_db / 10)) * noise
@@ -88,10 +87,10 @@ def evaluate(
     cast: Cast,
     panel: Panel,
 ) -> Result:
-    """Measures the sentences of a set and `num` pairs of dialogues of a cast, by each predictor."""
+    """Evaluates each predictor on the sentences of a set and on `num` dialogue pairs of a cast."""
     found: dict[str, list[Figure]] = {}
     for name in predictors:
-        through = Through(speaker, name)
+        through = SinglePredictor(speaker, name)
         spoken = speech.evaluate(through, options, chosen, panel)
         kept = [f for f in spoken.figures if f.key.startswith(tuple(_SPEECH_ROWS))]
         timed = speed.evaluate(through, options, min(num, 20))
@@ -119,8 +118,8 @@ def _after_noise(
     speaker: Any, predictor: str, noise_db: float | None, options: MakeOptions, num: int,
     cast: Cast, panel: Panel,
 ) -> list[Figure]:  # fmt: skip
-    """Answers after two turns whose sound is noisy: their manner, words and voice."""
-    through = Through(speaker, predictor, noise_db)
+    """Answers after two turns with noisy audio: prosody, words and voice."""
+    through = SinglePredictor(speaker, predictor, noise_db)
     pairs, others, language = make_pairs(num, cast, MAIN.turns), cast.others, cast.language
     voices = {name: voice_named(through, name, sounds)[0] for name, sounds in others.items()}
     answers: list[Spoken] = [
@@ -155,7 +154,7 @@ def _after_noise(
     ]  # fmt: skip
 
 
-def _size(through: Through) -> Figure:
+def _size(through: SinglePredictor) -> Figure:
     model = getattr(through.open_dialogue(), "model", None)
     if model is None:
         return nothing("size", "parameters, M", "no model")
@@ -163,7 +162,7 @@ def _size(through: Through) -> Figure:
 
 
 def _table(found: dict[str, list[Figure]]) -> Table:
-    """A row a figure, a column a predictor, with its interval; the teacher's at the end."""
+    """A row per figure, a column per predictor, with intervals; the teacher comes last."""
     labels = {f.key: _SPEECH_ROWS.get(f.key) or _SPEED_ROWS.get(f.key) or f.label
               for kept in found.values() for f in kept}  # fmt: skip
     rows = []

@@ -1,8 +1,8 @@
-"""`eval dialogue`: does the manner of an answer follow the sound of what it answers?
+"""`eval dialogue`: does the prosody of an answer follow the audio of the preceding turn?
 
-A pair is one dialogue in which only the sound of the user's last turn differs: excited or sad, in
-the same words. The answers, again in the same words, must be ordered as the rule of the synthetic
-conversations has it: higher and faster after excitement. A tie counts as half.
+A pair is one dialogue in two versions that differ in the audio of the user's last turn alone:
+excited or sad, same words. The two answers, also with the same words, must be ordered by the rule
+of the synthetic conversations: higher and faster after excitement. Ties count as half.
 """
 
 import random
@@ -29,7 +29,7 @@ MOST_TURNS = 6
 
 @dataclass(frozen=True)
 class Condition:
-    """How much of the history is there: its turns, and their sound (kept, removed, shuffled)."""
+    """The history given: number of turns, and their audio (kept, removed, shuffled)."""
 
     turns: int
     sound: str
@@ -54,7 +54,7 @@ CONDITIONS = (
 
 @dataclass
 class Turn:
-    """A past turn; `samples` is its sound in each side of the pair."""
+    """A past turn; `samples` is its audio in each version of the pair."""
 
     who: int
     text: str
@@ -63,7 +63,7 @@ class Turn:
 
 @dataclass
 class Pair:
-    """Up to six past turns, the last one the user's, and the answer's text and voice."""
+    """Up to six past turns, the last one the user's; the answer's text and voice."""
 
     turns: list[Turn]
     answer: str
@@ -71,7 +71,7 @@ class Pair:
 
 
 def make_pairs(num: int, chosen: Cast, most_turns: int = MOST_TURNS) -> list[Pair]:
-    """Pairs in the words of a cast, which come again where they do not suffice."""
+    """Pairs from the texts of a cast, which are reused if there are too few."""
     needed = num * (most_turns + 1)
     texts = (chosen.texts * (needed // len(chosen.texts) + 1))[:needed]
     users, agents = chosen.users, chosen.agents
@@ -101,9 +101,9 @@ def _past(texts: list[str], user: str, agent: str, rng: random.Random) -> list[T
 
 
 def history(pairs: list[Pair], index: int, side: str, condition: Condition) -> list[tuple]:
-    """What is heard before the answer: (who, text, samples or None) a turn."""
+    """The history before the answer: (who, text, samples or None) per turn."""
     turns = pairs[index].turns[len(pairs[index].turns) - condition.turns :]
-    # Whose sound a shuffled turn has is drawn a side, so that it can say nothing about the side.
+    # The version of a shuffled turn is random, so it carries no information.
     other = pairs[(index + 1) % len(pairs)].turns[len(pairs[index].turns) - condition.turns :]
     heard = random.Random(f"{MANNER} {index} {side}").choice(SIDES)
     rows = []
@@ -125,7 +125,7 @@ def evaluate(
     panel: Panel,
     conditions: tuple[Condition, ...] = CONDITIONS,
 ) -> Result:
-    """Answers every pair under every condition and compares the two sides."""
+    """Answers every pair under every condition and compares its two versions."""
     most = max(condition.turns for condition in conditions)
     pairs = make_pairs(num, chosen, max(most, 1))
     voices = {v: voice_named(speaker, v, others)[0] for v, others in chosen.others.items()}
@@ -174,7 +174,7 @@ def answer(
     dialogue = speaker.open_dialogue()
     for who, text, samples in history(pairs, index, side, condition):
         speaker.hear(dialogue, who, text, samples)
-    # Different seeds, so that without the sound the order is chance and not a tie.
+    # Different seeds: without audio the order is then random, not a tie.
     chosen = options(2 * index + SIDES.index(side))
     return speak(speaker, dialogue, pairs[index].answer, voice, chosen)
 
@@ -188,7 +188,7 @@ def _teacher(pairs: list[Pair]) -> list[np.ndarray]:
 
 
 def order_of(sounds: list[np.ndarray], panel: Panel) -> dict[str, np.ndarray]:
-    """Per pair: whether pitch and rate are ordered rightly (0, 0.5, 1), and by how much."""
+    """Per pair: whether pitch and rate are in the right order (0, 0.5, 1), and effect sizes."""
     judged = panel.ask(melody, [(sound,) for sound in sounds])
     high, low = judged[::2], judged[1::2]
 
@@ -234,7 +234,7 @@ def _figures(
     asked: dict[str, Any] = {key: {} for key in _LABELS}
     if condition == MAIN:
         asked = dict.fromkeys(_LABELS, bars.MANNER)
-    elif condition == REMOVED:  # without the sound each is chance, and both at once are a quarter
+    elif condition == REMOVED:  # without audio each is at chance, and both together at a quarter
         asked["pitch"] = asked["rate"] = bars.CHANCE
     elif condition == MOST:
         asked = {key: {"goal": bars.MANNER.get("goal")} for key in _LABELS}

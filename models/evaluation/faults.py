@@ -1,4 +1,4 @@
-"""What goes wrong with a reply: silent, cut short, over-long, or caught in a loop."""
+"""Faults of a reply: silent, truncated, too long, or looping."""
 
 import itertools
 import re
@@ -11,26 +11,26 @@ from models.mel import HOP_SAMPLES, SAMPLE_RATE, LogMel
 from models.predictors.units import MARKS, units_of_text
 from models.text import normalise
 
-PHONE_S = 0.085  # the teachers' neutral speech, pauses included
+PHONE_S = 0.085  # per phone in the teachers' neutral speech, with pauses
 SHORTEST, LONGEST = 0.35, 2.5
 EXTRA_S = 1.2
-HELD_S = 1.0  # nobody holds one sound so long
+HELD_S = 1.0  # longest plausible sustained sound
 LOOP_S = 0.7
-_STILL = 0.055  # mean change of centred log-mels in 40 ms, below which a sound is held
-_ALIKE = 0.20  # mean difference between a stretch and the one a period before
+_STILL = 0.055  # change of centred log-mels per 40 ms below which a sound is sustained
+_ALIKE = 0.20  # mean log-mel difference between repetitions of a loop
 _PERIODS_S = (0.16, 1.2)
 _SILENT_RMS = 1e-3
 
 
 def expected_seconds(text: str) -> float:
-    """How long a text takes in neutral speech, from its phones."""
+    """Duration of a text in neutral speech, estimated from its phones."""
     units = units_of_text(normalise(text, None), None)
     return PHONE_S * sum(symbol not in MARKS for symbol in units.symbols)
 
 
 def repeated_seconds(text: str) -> float:
-    """How long the words of a text that repeat the word before them take: "no no no" and "555" are
-    loops in any voice."""
+    """Duration of the longest run of repeated words in a text, such as "no no no" or "555", which
+    is not a loop."""
     words = re.findall(r"[\w']+", normalise(text, None).lower())
     longest = run = 0.0
     for before, word in itertools.pairwise(words):
@@ -40,7 +40,7 @@ def repeated_seconds(text: str) -> float:
 
 
 def fault_of(samples: np.ndarray, text: str) -> str | None:
-    """The first thing wrong with a reply `[T]` at 24 kHz, in a word or two; None if nothing is."""
+    """The first fault of a reply `[T]` at 24 kHz, in a word or two; None if it is fine."""
     if len(samples) < SAMPLE_RATE // 20 or np.sqrt(np.square(samples).mean()) < _SILENT_RMS:
         return "empty"
     if not np.isfinite(samples).all():
@@ -75,7 +75,7 @@ def _longest(true: np.ndarray) -> int:
 
 
 def longest_held(samples: np.ndarray) -> float:
-    """Seconds of the longest stretch of sound whose spectrum stands still."""
+    """Seconds of the longest sound with a constant spectrum."""
     mels = _smooth(_mels(samples))
     change = np.abs(mels[4:] - mels[:-4]).mean(1)
     still = (change < _STILL) & _sounding(mels)[4:]
@@ -83,7 +83,8 @@ def longest_held(samples: np.ndarray) -> float:
 
 
 def longest_loop(samples: np.ndarray) -> float:
-    """Seconds of the longest stretch of moving sound that repeats what came a period before."""
+    """Seconds of the longest stretch that repeats the preceding period, excluding sustained
+    sounds."""
     mels = _smooth(_mels(samples))
     sounding = _sounding(mels)
     low, high = (int(s * SAMPLE_RATE / HOP_SAMPLES) for s in _PERIODS_S)
@@ -95,6 +96,6 @@ def longest_loop(samples: np.ndarray) -> float:
 
 
 def _smooth(mels: np.ndarray) -> np.ndarray:
-    """Mean over 50 ms, so that a pitch period or a little noise does not count as change."""
+    """Moving average over 50 ms, so that pitch periods and slight noise do not count as change."""
     kernel = np.ones(5) / 5
     return np.apply_along_axis(lambda row: np.convolve(row, kernel, "same"), 0, mels)

@@ -1,4 +1,4 @@
-"""Figures with their intervals, their teacher's and their bars; tables and JSON of them."""
+"""Figures with intervals, teacher values and bars; tables and JSON."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Bar:
-    """What a figure must reach, in its unit: at least `low`, at most `high`, or between them."""
+    """Range that a figure must reach, in its unit: at least `low`, at most `high`, or both."""
 
     low: float | None = None
     high: float | None = None
@@ -23,7 +23,7 @@ class Bar:
         return [limit for limit in (self.low, self.high) if limit is not None]
 
     def met(self, value: float) -> bool:
-        # What could not be measured has not been reached.
+        # A missing measurement does not meet the bar.
         above = self.low is None or value >= self.low
         below = self.high is None or value <= self.high
         return bool(np.isfinite(value) and above and below)
@@ -39,15 +39,15 @@ class Figure:
     """One measured number.
 
     Attributes:
-        key: its name in JSON and in the table of bars.
-        label: its name for people.
-        value: in `unit`; NaN when there was nothing to measure, and `note` says why.
+        key: name in JSON and in the table of bars.
+        label: name for readers.
+        value: in `unit`; NaN if there was nothing to measure, as `note` explains.
         low, high: bounds of the 95 % bootstrap interval.
-        num: how many measurements.
+        num: number of measurements.
         unit: of value, low, high, teacher and the bars.
-        teacher: the same figure of the teacher or the recording.
+        teacher: the same figure for the teacher or the recording.
         bar, goal: what a bundle must reach, and what it aims at.
-        note: how it was measured, where that is not plain.
+        note: how it was measured, if not obvious.
     """
 
     key: str
@@ -73,7 +73,7 @@ class Figure:
 
 @dataclass
 class Table:
-    """A table of finished cells."""
+    """A table of formatted cells."""
 
     title: str
     columns: list[str]
@@ -82,7 +82,7 @@ class Table:
 
 @dataclass
 class Example:
-    """Something to listen to: a text and its sounds `[T]` at 24 kHz by name."""
+    """An audio example: a text, and sounds `[T]` at 24 kHz by name."""
 
     label: str
     text: str
@@ -91,7 +91,7 @@ class Example:
 
 @dataclass
 class Result:
-    """What one command measured."""
+    """Results of one command."""
 
     name: str
     title: str
@@ -102,7 +102,7 @@ class Result:
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but the sounds, ready for `json`."""
+        """Everything but the audio, JSON-ready."""
         return {
             "name": self.name,
             "title": self.title,
@@ -114,7 +114,7 @@ class Result:
 
 
 def figure_as_json(figure: Figure) -> dict[str, Any]:
-    """A figure as JSON values; what cannot be said is null."""
+    """A figure as JSON values; NaN becomes null."""
     values = asdict(figure)
     for key in ("value", "low", "high", "teacher"):
         number = values[key]
@@ -124,7 +124,7 @@ def figure_as_json(figure: Figure) -> dict[str, Any]:
 
 
 def figure_from_json(values: dict[str, Any]) -> Figure:
-    """What `figure_as_json` wrote."""
+    """Inverse of `figure_as_json`."""
     known = {k: v for k, v in values.items() if k not in ("meets_bar", "meets_goal")}
     for key in ("bar", "goal"):
         known[key] = None if known[key] is None else Bar(**known[key])
@@ -141,13 +141,13 @@ def ratio(
     groups: Sequence[object] | None = None,
     **rest: Any,
 ) -> Figure:
-    """A sum over a sum (a mean without denominators), with its bootstrap interval.
+    """Ratio of sums (a mean without denominators) with a bootstrap interval.
 
     Args:
         key, label: see `Figure`.
-        numerators: one value a measurement; `scale` in `rest` multiplies the ratio.
-        denominators: as many; ones by default.
-        groups: measurements of one group (a sentence in several voices) are drawn together.
+        numerators: one value per measurement; `scale` in `rest` multiplies the ratio.
+        denominators: one per measurement; default: ones.
+        groups: measurements of a group (one sentence in several voices) are resampled together.
         rest: further fields of the figure, and `scale`.
     """
     scale = rest.pop("scale", 1.0)
@@ -169,7 +169,7 @@ def ratio(
 
 
 def quantile(key: str, label: str, values: Sequence[float], share: float, **rest: Any) -> Figure:
-    """A quantile with its bootstrap interval."""
+    """A quantile with a bootstrap interval."""
     array = np.asarray(values, dtype=float)
     if len(array) == 0:
         return nothing(key, label, rest.pop("note", "") or "nothing to measure", **rest)
@@ -179,13 +179,13 @@ def quantile(key: str, label: str, values: Sequence[float], share: float, **rest
 
 
 def nothing(key: str, label: str, note: str, **rest: Any) -> Figure:
-    """A figure that could not be measured, and why."""
+    """A figure that could not be measured, with the reason."""
     nan = float("nan")
     return Figure(key, label, nan, nan, nan, 0, note=note, **rest)
 
 
 def _draws(num: int) -> np.ndarray:
-    # The same draws each time: a repeated evaluation gives the same interval.
+    # Fixed seed: a repeated evaluation gives the same interval.
     return np.random.default_rng(0).integers(0, num, (RESAMPLES, num))
 
 
@@ -198,7 +198,7 @@ def _bounds(made: np.ndarray) -> tuple[float, float]:
 
 
 def shown(value: float | None) -> str:
-    """A number as a person reads it; a dash for what is not there."""
+    """Formats a number for readers; a dash if it is missing."""
     if value is None or not np.isfinite(value):
         return "–"
     size = abs(value)
@@ -207,7 +207,7 @@ def shown(value: float | None) -> str:
 
 
 def figure_table(title: str, figures: list[Figure]) -> Table:
-    """Figures as a table with the bar beside each."""
+    """A table of figures with their bars."""
     words: Callable[[bool | None], str] = lambda met: {None: "", True: "yes", False: "no"}[met]  # noqa: E731
     rows = [
         [
@@ -228,7 +228,7 @@ def figure_table(title: str, figures: list[Figure]) -> Table:
 
 
 def as_markdown(table: Table) -> str:
-    """A table in Markdown."""
+    """A table as Markdown."""
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in [table.columns, *table.rows]]
     lines = ["| " + " | ".join(row) + " |" for row in escaped]
     lines.insert(1, "|" + " --- |" * len(table.columns))
@@ -236,7 +236,7 @@ def as_markdown(table: Table) -> str:
 
 
 def as_text(table: Table) -> str:
-    """A table in columns for a terminal."""
+    """A table as aligned text for a terminal."""
     cells = [table.columns, *table.rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(table.columns))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]

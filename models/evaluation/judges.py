@@ -1,4 +1,4 @@
-"""The models that judge speech: each is loaded here, once a process, when it is first asked."""
+"""Loads the models that judge speech, once per process, on first use."""
 
 import contextlib
 import importlib
@@ -16,10 +16,10 @@ _FILE = "requirements-judges.txt"
 
 
 def package(name: str, judges: str) -> Any:
-    """A module that a judge needs.
+    """Imports a module that a judge needs.
 
     Raises:
-        MissingModelError: it is not installed; `judges` says what cannot be judged without it.
+        MissingModelError: it is not installed; `judges` names what cannot be measured without it.
     """
     try:
         return importlib.import_module(name)
@@ -32,13 +32,13 @@ def package(name: str, judges: str) -> Any:
 
 @cache
 def whisper() -> Whisper:
-    """Whisper base, on one thread: several processes ask at once."""
+    """Whisper base on one thread, since several processes use it at once."""
     return Whisper(find_whisper(), num_threads=1)
 
 
 @cache
 def english_normaliser() -> Callable[[str], str]:
-    """Whisper's own normaliser of English: case, signs, spelling, contractions, numbers."""
+    """Whisper's English text normaliser: case, punctuation, spelling, contractions, numbers."""
     return package("whisper_normalizer.english", "words").EnglishTextNormalizer()
 
 
@@ -46,5 +46,5 @@ def english_normaliser() -> Callable[[str], str]:
 def distillmos() -> Any:
     """DistillMOS, variant 7: samples `[1, T]` at 16 kHz to a mean opinion score."""
     network = package("distillmos", "how natural speech sounds (DistillMOS)")
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights lie
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints the path of its weights
         return network.ConvTransformerSQAModel().eval()

@@ -1,4 +1,4 @@
-"""What `launch.py eval` can measure, by name."""
+"""The measurements of `launch.py eval`, by name."""
 
 import argparse
 import time
@@ -30,13 +30,13 @@ _CLONE_SENTENCES = 2
 
 @dataclass(frozen=True)
 class Measuring:
-    """The models, the judges and the command line that a measurement runs on.
+    """Context of a measurement.
 
     Attributes:
         speaker: the models.
         panel: the judges.
-        args: the options of the measurement.
-        num: how many replies, sentences, voices ... it takes.
+        args: command-line options.
+        num: number of replies, sentences, voices ... to measure.
     """
 
     speaker: Speaker
@@ -45,7 +45,7 @@ class Measuring:
     num: int
 
     def options(self, number: int) -> SpeakOptions:
-        """How reply `number` is spoken."""
+        """Options of reply `number`."""
         return SpeakOptions(
             seed=1_000_003 * self.args.seed + number,
             temperature=self.args.temperature,
@@ -54,7 +54,7 @@ class Measuring:
         )
 
     def sentences(self, seed: int) -> sets.EvaluationSet:
-        """Sentences of `--data`, or those that synthesizers speak."""
+        """Sentences of `--data`, or synthesized ones."""
         if self.args.data is not None:
             return recorded.recorded_set(self.args.data, self.num, self.args.language)
         named = getattr(self.args, "voices", None)
@@ -62,7 +62,7 @@ class Measuring:
         return sets.spoken_set(self.num, seed, voices)
 
     def cast(self, most_turns: int) -> sets.Cast:
-        """Who speaks in dialogues of up to `most_turns` turns."""
+        """Voices and texts for dialogues of up to `most_turns` turns."""
         if self.args.data is not None:
             return recorded.recorded_cast(self.args.data, self.args.language or "en")
         return sets.cast(self.num * (most_turns + 1))
@@ -146,7 +146,7 @@ MEASURES: dict[str, Callable[[Measuring], Result]] = {
 
 
 def measure(name: str, of: Measuring) -> Result:
-    """Runs one measurement and notes how long it took."""
+    """Runs one measurement and records its duration."""
     start = time.perf_counter()
     result = MEASURES[name](of)
     result.seconds = time.perf_counter() - start

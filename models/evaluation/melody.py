@@ -1,4 +1,4 @@
-"""Pitch by pYIN, spectra by WORLD, and two performances of one text laid side by side."""
+"""Pitch by pYIN, spectra by WORLD, and comparison of two renditions of one text."""
 
 from typing import TypedDict
 
@@ -30,8 +30,8 @@ def track_pitch(samples: np.ndarray) -> np.ndarray:
 
 
 class Melody(TypedDict):
-    """F0 of a sound: mean over voiced frames in Hz, standard deviation in semitones, share voiced;
-    the seconds from its first to its last sound; its level in dB of full scale."""
+    """Prosody of a recording: F0 mean (Hz, over voiced frames), F0 standard deviation (semitones),
+    share voiced, duration from first to last sound (s), level (dBFS)."""
 
     f0_hz: float
     range_semitones: float
@@ -41,7 +41,7 @@ class Melody(TypedDict):
 
 
 def melody(samples: np.ndarray) -> Melody:
-    """What a listener would say of the manner of samples `[T]`."""
+    """Measures the prosody of samples `[T]`."""
     f0 = track_pitch(samples)
     voiced = f0[f0 > 0]
     active = active_part(samples)
@@ -62,7 +62,7 @@ def active_part(samples: np.ndarray) -> np.ndarray:
 
 
 def active_span(samples: np.ndarray) -> tuple[int, int]:
-    """Where `active_part` begins and ends, in samples; (0, 0) in silence."""
+    """Start and end of `active_part` in samples; (0, 0) for silence."""
     hop = SAMPLE_RATE // 100
     frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
     if len(frames) == 0:
@@ -75,8 +75,8 @@ def active_span(samples: np.ndarray) -> tuple[int, int]:
 def mel_cepstra(samples: np.ndarray) -> np.ndarray:
     """Mel-cepstra `[frames, 25]` every 16 ms of WORLD's spectral envelope, up to 8 kHz.
 
-    `c` such that log-amplitude on the mel scale is the sum over m of `c_m cos(m w)`; what is more
-    than 80 dB below the loudest counts as 80 dB below, so that silence is alike everywhere.
+    `c` is such that the log-amplitude on the mel scale is the sum over m of `c_m cos(m w)`. Values
+    are floored at 80 dB below the maximum, so that silence is equal everywhere.
     """
     import librosa
     import pyworld
@@ -98,12 +98,12 @@ def mel_cepstra(samples: np.ndarray) -> np.ndarray:
 
 
 class Comparison(TypedDict):
-    """How far a performance is from another of the same text.
+    """Distance between two renditions of the same text.
 
-    `mcd_db`: mel-cepstral distortion (coefficients 1 to 24) along the DTW path. `f0_rmse_hz`: on
-    that path where both are voiced. `pitch_dtw_hz`: mean distance of the voiced F0 contours, warped
-    by themselves. Both are NaN where there is no such frame. `duration`: difference of the active
-    durations over the reference's.
+    `mcd_db`: mel-cepstral distortion (coefficients 1 to 24) along the DTW path. `f0_rmse_hz`: along
+    that path where both are voiced. `pitch_dtw_hz`: mean distance of the voiced F0 contours under
+    their own DTW. Both are NaN without such frames. `duration`: relative difference of the active
+    durations.
     """
 
     mcd_db: float
@@ -113,7 +113,7 @@ class Comparison(TypedDict):
 
 
 def compare(reference: np.ndarray, made: np.ndarray) -> Comparison | None:
-    """Two performances of one text; None when one of them is silent."""
+    """Compares two renditions of one text; None if either is silent."""
     import librosa
 
     reference, made = active_part(reference), active_part(made)
@@ -144,15 +144,15 @@ def _pitch_dtw(first: np.ndarray, second: np.ndarray) -> float:
 
 
 class PitchCopy(TypedDict):
-    """F0 of a copy against its original, frame by frame: median absolute error in cents where both
-    are voiced, NaN where nothing is, and the share of frames whose voicing differs."""
+    """F0 error of a time-aligned copy: median absolute error in cents where both are voiced (NaN if
+    nowhere), and the share of frames with different voicing."""
 
     cents: float
     voicing_errors: float
 
 
 def pitch_copy(reference: np.ndarray, made: np.ndarray) -> PitchCopy:
-    """How well a copy that runs in step keeps F0."""
+    """Compares F0 of a time-aligned copy with its original."""
     a, b = track_pitch(reference), track_pitch(made)
     length = min(len(a), len(b))
     a, b = a[:length], b[:length]

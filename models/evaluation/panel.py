@@ -1,4 +1,4 @@
-"""Runs judges over many sounds: in several processes, and never twice over the same sound."""
+"""Runs judges in several processes and caches their scores."""
 
 import hashlib
 import json
@@ -15,22 +15,22 @@ from rich.progress import track
 
 from data.audio.pcm import to_float, to_int16
 
-VERSION = 4  # raised when a judge measures in another way: what is cached then counts no more
+VERSION = 4  # increase when a judge changes, to invalidate the cache
 _WORTH_A_POOL = 6
 
 
 def default_cache() -> Path:
-    """Where judgements are kept between runs."""
+    """Cache folder of scores."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "repartee" / "judgements"
 
 
 class Panel:
-    """Asks judges. A judge is a plain function of sounds `[T]` (float32, 24 kHz) and strings that
-    returns something JSON can hold; it loads its model when it is first asked.
+    """Runs judges. A judge is a plain function of sounds `[T]` (float32, 24 kHz) and strings with a
+    JSON-ready result; it loads its model on first use.
 
-    Sounds are judged as 16-bit files would be, and kept by what they and the judge are, so that
-    the order of questions and the number of processes change nothing.
+    Sounds are rounded to 16 bits, as in files, and cached by content and judge, so that neither
+    order nor number of processes matters.
     """
 
     def __init__(self, jobs: int = 2, cache: Path | None = None) -> None:
@@ -48,7 +48,7 @@ class Panel:
             self._pool = None
 
     def ask(self, judge: Callable[..., Any], questions: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """One answer a question, in order; a question is a judge's arguments."""
+        """Scores in order; a question is a tuple of a judge's arguments."""
         name = f"{judge.__module__.rpartition('.')[2]}.{judge.__qualname__}"
         known = self._load(name)
         packed = [tuple(_packed(value) for value in question) for question in questions]
@@ -105,7 +105,7 @@ class Panel:
                     try:
                         key, answer = json.loads(line)
                     except ValueError:
-                        continue  # a line cut short when a run was killed
+                        continue  # truncated when a run was killed
                     self._known[name][key] = answer
         return self._known[name]
 

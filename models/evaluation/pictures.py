@@ -1,4 +1,4 @@
-"""Pictures for the report without a plotting library: spectrograms as PNG, intervals as SVG."""
+"""Plots for the report without a plotting library: spectrograms as PNG, intervals as SVG."""
 
 import base64
 import struct
@@ -11,7 +11,7 @@ import torch
 from models.evaluation.figures import Figure, shown
 from models.mel import LogMel
 
-# Anchors of a dark-to-light map that also reads in grey.
+# Anchors of a dark-to-light colour map that also works in greyscale.
 _COLOURS = np.array(
     [[10, 10, 40], [70, 20, 110], [170, 45, 100], [235, 110, 50], [250, 190, 60], [255, 250, 200]]
 )
@@ -51,7 +51,7 @@ def spectrogram(samples: np.ndarray) -> str:
 
 
 def interval_plot(figures: list[Figure]) -> str:
-    """Figures of one unit with their intervals, teachers (open circle) and bars (line), as SVG."""
+    """SVG of figures of one unit: intervals, teachers (open circle) and bars (line)."""
     drawn = [figure for figure in figures if figure.num and np.isfinite(figure.value)]
     if not drawn:
         return ""

@@ -1,26 +1,26 @@
-"""What linear probes find in tokens: phones (wanted) and who is speaking (not wanted)."""
+"""Linear probes on tokens: phones (wanted) and speaker identity (unwanted)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-CONTEXT = 2  # frames on each side that the phone probe sees
+CONTEXT = 2  # frames on each side that the phone probe uses
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What the probes told of each utterance of the test half.
+    """Probe results for each utterance of the test half.
 
     Attributes:
-        phone_errors, num_frames: frames whose phone was told wrongly, and frames.
-        voices_told: whether the voice was told rightly.
-        voice_chance: the share of voices that are told by chance.
-        texts: what each said.
+        phone_errors, num_frames: misclassified frames, and frames.
+        voices_right: whether the speaker was classified correctly.
+        voice_chance: chance level of the speaker probe.
+        texts: texts of the utterances.
     """
 
     phone_errors: list[int]
     num_frames: list[int]
-    voices_told: list[bool]
+    voices_right: list[bool]
     voice_chance: float
     texts: list[str]
 
@@ -30,7 +30,7 @@ class Probed:
 
     @property
     def voice_accuracy(self) -> float:
-        return sum(self.voices_told) / len(self.voices_told)
+        return sum(self.voices_right) / len(self.voices_right)
 
 
 def probe(
@@ -40,12 +40,12 @@ def probe(
     voices: list[str],
     texts: list[str],
 ) -> Probed:
-    """Trains linear discriminants on half of the sentences and asks them about the other half.
+    """Trains linear discriminants on half of the sentences and tests them on the other half.
 
     Args:
-        features: `[length, D]` an utterance, at `frame_hz`.
-        phones: (phone, start, end) in seconds an utterance.
-        voices, texts: of the utterances.
+        features: `[length, D]` per utterance, at `frame_hz`.
+        phones: (phone, start, end) in seconds, per utterance.
+        voices, texts: one per utterance.
     """
     order = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     train = np.array([order[text] % 2 == 0 for text in texts])
@@ -55,15 +55,15 @@ def probe(
         for spoken, rows in zip(phones, features, strict=True)
     ]
     own = [np.full(len(rows), is_train) for rows, is_train in zip(features, train, strict=True)]
-    rightly = _told(np.concatenate(frames), np.concatenate(labels), np.concatenate(own))
+    rightly = _classified(np.concatenate(frames), np.concatenate(labels), np.concatenate(own))
     means = np.stack([np.concatenate([rows.mean(0), rows.std(0)]) for rows in features])
-    told = _told(means, np.array(voices), train)
+    right = _classified(means, np.array(voices), train)
     tested = np.flatnonzero(~train)
     lengths = [len(features[i]) for i in tested]
     by_utterance = np.split(rightly, np.cumsum(lengths)[:-1])
     errors = [int((~one).sum()) for one in by_utterance]
     said = [texts[i] for i in tested]
-    return Probed(errors, lengths, told.tolist(), 1 / len(set(voices)), said)
+    return Probed(errors, lengths, right.tolist(), 1 / len(set(voices)), said)
 
 
 def phone_labels(
@@ -81,8 +81,8 @@ def _with_context(rows: np.ndarray) -> np.ndarray:
     return np.concatenate([padded[i : i + len(rows)] for i in range(2 * CONTEXT + 1)], axis=1)
 
 
-def _told(rows: np.ndarray, labels: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Whether each row that is not of the training half is told rightly."""
+def _classified(rows: np.ndarray, labels: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Whether each row outside the training half is classified correctly."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     probe = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
@@ -91,7 +91,7 @@ def _told(rows: np.ndarray, labels: np.ndarray, train: np.ndarray) -> np.ndarray
 
 
 def code_use(codes: list[np.ndarray], num_codes: int) -> tuple[float, float]:
-    """Share of the codes that occur, and entropy in bits, of codes `[length, heads]`; means over
+    """Share of codes in use, and entropy in bits, of codes `[length, heads]`, averaged over
     heads."""
     joined = np.concatenate(codes)
     shares, bits = [], []

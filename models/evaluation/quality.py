@@ -1,4 +1,4 @@
-"""How natural, clean and intelligible speech sounds, and whose voice it is."""
+"""Naturalness, noisiness, intelligibility and speaker similarity."""
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ _PARTS = (1.3, 0.75)  # parts a second, and how much of the last must be sound: 
 
 
 def distillmos(samples: np.ndarray) -> float:
-    """How natural samples `[T]` sound by DistillMOS: a mean opinion score from 1 to 5."""
+    """Naturalness of samples `[T]` by DistillMOS: a mean opinion score from 1 to 5."""
     wide = torch.from_numpy(resample(samples, SAMPLE_RATE, _RATE).astype(np.float32))
     if not len(wide) or wide.abs().max() < _SILENT:
         return 1.0
@@ -25,9 +25,9 @@ def distillmos(samples: np.ndarray) -> float:
 def dnsmos(samples: np.ndarray) -> float:
     """DNSMOS overall (P.835) of samples `[T]`.
 
-    speechmos doubles a short sound until it lasts 9 s and then averages over many windows; here it
-    is repeated to exactly one window, a sixth of the cost. The two differ by 0.025 (standard
-    deviation over nine sentences), the same way for teacher and model.
+    speechmos doubles short audio up to 9 s and averages over many windows; here it is repeated to
+    exactly one window, at a sixth of the cost. Scores differ by 0.025 (standard deviation over nine
+    sentences), equally for teacher and model.
     """
     wide = np.clip(resample(samples, SAMPLE_RATE, _RATE), -1, 1).astype(np.float32)
     if len(wide) <= MOS_SAMPLES:
@@ -37,16 +37,16 @@ def dnsmos(samples: np.ndarray) -> float:
 
 
 def voice_embedding(samples: np.ndarray) -> list[float]:
-    """Whose voice it is, as resemblyzer hears it: a unit vector `[256]`; zeros for silence.
+    """Speaker embedding by resemblyzer, a unit vector `[256]`; zeros for silence.
 
-    The package prepares and divides the sound, so that figures compare with others'; its network is
-    the builder's copy, which is loaded without unpickling.
+    The package preprocesses and slices the audio, for figures comparable to published ones; the
+    network is the builder's copy, which is loaded without unpickling.
     """
     if np.abs(samples).max(initial=0) < _SILENT:
         return [0.0] * 256
     resemblyzer = judges.package("resemblyzer", "whose voice it is")
     prepared = resemblyzer.preprocess_wav(samples, source_sr=SAMPLE_RATE)
-    if len(prepared) < _RATE // 10:  # its detector heard no speech
+    if len(prepared) < _RATE // 10:  # its voice activity detector found no speech
         prepared = resample(samples, SAMPLE_RATE, _RATE)
     parts, of_mel = resemblyzer.VoiceEncoder.compute_partial_slices(len(prepared), *_PARTS)
     padded = np.pad(prepared, (0, max(0, parts[-1].stop - len(prepared))))
@@ -56,13 +56,13 @@ def voice_embedding(samples: np.ndarray) -> list[float]:
 
 
 def similarity(first: list[float], second: list[float] | np.ndarray) -> float:
-    """Cosine of two embeddings."""
+    """Cosine similarity of two embeddings."""
     a, b = np.asarray(first), np.asarray(second)
     return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9))
 
 
 def centroid(embeddings: list[list[float]]) -> list[float]:
-    """The direction of several embeddings of one voice."""
+    """Normalised mean of several embeddings of one voice."""
     mean = np.mean(embeddings, axis=0)
     return list(mean / max(np.linalg.norm(mean), 1e-9))
 
@@ -76,6 +76,6 @@ def _pair(reference: np.ndarray, made: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def stoi(reference: np.ndarray, made: np.ndarray) -> float:
-    """Short-time objective intelligibility (0 to 1) of `made` against the sound it copies."""
+    """Short-time objective intelligibility (0 to 1) of `made` against its original."""
     package = judges.package("pystoi", "how intelligible a copy is (STOI)")
     return float(package.stoi(*_pair(reference, made), _RATE))

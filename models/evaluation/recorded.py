@@ -1,4 +1,4 @@
-"""Evaluation sets out of folders in NCSSD layout: a corpus of the teacher's, or recordings."""
+"""Evaluation sets from folders in NCSSD layout: the teacher's speech or recordings."""
 
 import hashlib
 import itertools
@@ -15,8 +15,8 @@ from data.synthetic import VOICES
 from data.synthetic.kokoro.voices import kokoro_voices
 from models.evaluation.sets import (
     LONG_SENTENCES,
+    NUM_COMPARED,
     NUM_OTHERS,
-    NUM_TOLD,
     REFERENCE_S,
     Cast,
     CloneSet,
@@ -29,7 +29,7 @@ from models.evaluation.strata import Placed
 from models.evaluation.words import spoken_language
 
 SHORTEST_S = 2.0
-"""Of what is judged: DistillMOS thinks little of a word or two, whoever says them."""
+"""Minimum of what is scored: DistillMOS rates one or two words low, whoever speaks."""
 _SHORTEST_OTHER_S = 1.0
 _LONGEST_S = 20.0
 _MOST_RIVALS = 25
@@ -39,7 +39,7 @@ _MOST_AGENTS = 6
 
 @dataclass(frozen=True)
 class _Utterance:
-    """A turn of a folder; its sound is still on the disk."""
+    """A turn of a folder, with its audio still on disk."""
 
     turn: Turn
     voice: str
@@ -52,9 +52,9 @@ class _Utterance:
 
     @property
     def place(self) -> str:
-        """Where it comes in an order that chance decides, the same one each time."""
+        """Sort key for a pseudo-random but fixed order."""
         sound = self.turn.audio.name if self.turn.audio else ""
-        return _by_chance(f"{sound} {self.voice} {self.turn.text}")
+        return _pseudo_random_key(f"{sound} {self.voice} {self.turn.text}")
 
     def item(self) -> Item:
         samples = self.turn.load()
@@ -65,43 +65,43 @@ class _Utterance:
         )  # fmt: skip
 
 
-def _by_chance(name: str) -> str:
-    """Sorts names in an order that means nothing and is the same each time."""
+def _pseudo_random_key(name: str) -> str:
+    """Sort key for a pseudo-random but fixed order of names."""
     return hashlib.sha256(name.encode()).hexdigest()
 
 
 def is_held_out(voice: str) -> bool | None:
-    """Whether training never hears a voice; None for who is no synthesizer's."""
+    """Whether a voice is excluded from training; None for non-synthetic voices."""
     known = VOICES.get(voice) or kokoro_voices().get(voice)
     return None if known is None else known.held_out
 
 
 def recorded_clones(root: Path, num: int, num_texts: int, language: str | None = None) -> CloneSet:
-    """Speakers with enough sound to be cloned and told; every language says texts of its own.
+    """Speakers with enough audio for cloning and comparison; each language has its own texts.
 
     Args:
         root: dialogues in NCSSD layout.
-        num: voices, at most.
-        num_texts: that each clone says.
-        language: `en` or `zh` alone; None takes both.
+        num: most voices.
+        num_texts: texts per clone.
+        language: `en` or `zh`; None: both.
 
     Raises:
-        InputError: nobody says enough.
+        InputError: no speaker has enough audio.
     """
     by_voice = _by_voice(root, language)
     subjects, rivals = [], {}
     for (spoken, _, voice), found in _fairly(by_voice):
-        reference, told = _reference(found)
-        if told and len(subjects) < num:
-            sounds = [one.item().samples for one in told]
+        reference, utterances = _reference(found)
+        if utterances and len(subjects) < num:
+            sounds = [one.item().samples for one in utterances]
             own = cut_reference([one.item().samples for one in reference])
             subjects.append(Subject(voice, own, sounds, spoken, is_held_out(voice)))
         elif len(rivals) < _MOST_RIVALS:
-            rivals[voice] = [one.item().samples for one in (told or found)[:NUM_TOLD]]
+            rivals[voice] = [one.item().samples for one in (utterances or found)[:NUM_COMPARED]]
     if not subjects:
         raise InputError(
-            f"nobody in {root} says more than {REFERENCE_S:g} s; that is what a voice is cloned "
-            "from, and something more tells how it sounds"
+            f"nobody in {root} has more than {REFERENCE_S:g} s of speech; cloning takes that much, "
+            "and the comparison takes further utterances"
         )
     texts, long_texts = {}, {}
     for spoken in sorted({subject.language for subject in subjects}):
@@ -112,14 +112,14 @@ def recorded_clones(root: Path, num: int, num_texts: int, language: str | None =
 
 
 def recorded_cast(root: Path, language: str) -> Cast:
-    """Texts of a folder of the teacher's, and its voices: the teacher itself speaks them again.
+    """Texts and voices of a folder that the teacher spoke, to be spoken again by the teacher.
 
     Args:
         root: dialogues in NCSSD layout, spoken by Kokoro.
         language: `en` or `zh`.
 
     Raises:
-        InputError: there are not both trained and held-out voices of Kokoro.
+        InputError: there are no trained or no held-out voices of Kokoro.
     """
     chosen = recorded_set(root, _MOST_TEXTS, language)
     voices = sorted(chosen.others)
@@ -139,16 +139,16 @@ def recorded_cast(root: Path, language: str) -> Cast:
 def recorded_set(root: Path, num: int, language: str | None = None) -> EvaluationSet:
     """Turns of at least two seconds, each text once, and other utterances of their speakers.
 
-    Languages, trained and held-out voices, and among them all voices have equal shares. The same
-    folder and number give the same set.
+    Balanced over languages, trained and held-out voices, and the voices within these. Deterministic
+    for a folder and a number.
 
     Args:
         root: dialogues in NCSSD layout.
-        num: turns, at most.
-        language: `en` or `zh` alone; None takes both.
+        num: most turns.
+        language: `en` or `zh`; None: both.
 
     Raises:
-        InputError: there is no such turn.
+        InputError: there are no such turns.
     """
     by_voice = _by_voice(root, language)
     offered = {key: _divided(found) for key, found in by_voice.items()}
@@ -158,7 +158,7 @@ def recorded_set(root: Path, num: int, language: str | None = None) -> Evaluatio
         spoken = f" in {language!r}" if language else ""
         raise InputError(
             f"no speaker in {root} has two turns{spoken} of at least {SHORTEST_S:g} s with sound; "
-            "one is spoken again and the other tells the voice"
+            "one is spoken again, the other is the voice's reference"
         )
     voices = {utterance.voice for utterance in chosen}
     others = {
@@ -176,7 +176,7 @@ def _source(root: Path, spoken: Sequence[Placed]) -> str:
 
 
 def _by_voice(root: Path, language: str | None) -> dict[tuple, list[_Utterance]]:
-    """Utterances by language, kind of voice and voice."""
+    """Utterances by language, kind of voice, and voice."""
     found: dict[tuple, list[_Utterance]] = defaultdict(list)
     for utterance in _utterances(root):
         if language in (None, utterance.language):
@@ -186,20 +186,20 @@ def _by_voice(root: Path, language: str | None) -> dict[tuple, list[_Utterance]]
 
 
 def _fairly(by_voice: dict[tuple, list[_Utterance]]) -> Iterator[tuple[tuple, list[_Utterance]]]:
-    """Voices of all strata by turns, held-out ones and strangers first."""
+    """Voices of all strata in turn, held-out and non-synthetic ones first."""
     strata: dict[tuple, list[tuple]] = defaultdict(list)
-    for key in sorted(by_voice, key=lambda k: _by_chance(k[2])):
+    for key in sorted(by_voice, key=lambda k: _pseudo_random_key(k[2])):
         strata[key[1] == "False", key[0]].append(key)
     for row in itertools.zip_longest(*(strata[name] for name in sorted(strata))):
         yield from ((key, by_voice[key]) for key in row if key is not None)
 
 
 def _reference(found: list[_Utterance]) -> tuple[list[_Utterance], list[_Utterance]]:
-    """What a voice is cloned from, and what tells how it sounds; the latter may be empty."""
+    """Utterances to clone a voice from, and others to compare with, which may be empty."""
     ordered = sorted(found, key=lambda utterance: utterance.place)
     seconds = itertools.accumulate(utterance.seconds for utterance in ordered)
     needed = next((n for n, total in enumerate(seconds, 1) if total >= REFERENCE_S), len(ordered))
-    return ordered[:needed], ordered[needed:][:NUM_TOLD]
+    return ordered[:needed], ordered[needed:][:NUM_COMPARED]
 
 
 def _utterances(root: Path) -> Iterator[_Utterance]:
@@ -216,7 +216,7 @@ def _utterances(root: Path) -> Iterator[_Utterance]:
 
 
 def _divided(found: list[_Utterance]) -> tuple[list[_Utterance], list[_Utterance]]:
-    """What may be asked of a voice, and what tells how it sounds: never the same utterance."""
+    """Utterances to speak again and utterances for reference, without overlap."""
     ordered = sorted(found, key=lambda utterance: utterance.place)
     num_others = min(NUM_OTHERS, len(ordered) // 2)
     others, rest = ordered[:num_others], ordered[num_others:]
@@ -224,9 +224,9 @@ def _divided(found: list[_Utterance]) -> tuple[list[_Utterance], list[_Utterance
 
 
 def _round_robin(by_voice: dict[tuple, list[_Utterance]], num: int) -> list[_Utterance]:
-    """Takes from stratum after stratum, and in each from voice after voice, each text once."""
+    """Cycles through strata, and through voices within each; uses each text once."""
     strata: dict[tuple, list[list[_Utterance]]] = defaultdict(list)
-    for key in sorted(by_voice, key=lambda k: _by_chance(k[2])):
+    for key in sorted(by_voice, key=lambda k: _pseudo_random_key(k[2])):
         strata[key[:2]].append(list(by_voice[key]))
     queues = [_in_turn(voices) for _, voices in sorted(strata.items())]
     chosen: list[_Utterance] = []

@@ -1,7 +1,7 @@
-"""`eval recordings`: people, copied by the vocoder, and cloned from one utterance.
+"""`eval recordings`: human speech, copied by the vocoder and cloned from one utterance.
 
-What a clone says is the text of another utterance of its speaker, so that a person saying the same
-stands beside it.
+A clone speaks the text of another utterance of its speaker, so that it can be compared with the
+person's own rendition.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ _SOUNDS = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac"}
 
 @dataclass(frozen=True)
 class Recording:
-    """A file, who speaks in it, and what, if that is known."""
+    """A file, its speaker, and its text if known."""
 
     path: Path
     speaker: str
@@ -34,10 +34,10 @@ class Recording:
 
 
 def find_recordings(folder: Path, transcripts: Path | None = None) -> list[Recording]:
-    """Recordings under a folder, in the order of their paths.
+    """Recordings under a folder, ordered by path.
 
-    Dialogues in NCSSD layout, or sound files in any folders; then the speaker is the folder under
-    `folder`, and texts are those of `read_transcripts`.
+    The folder holds dialogues in NCSSD layout, or sound files in any folders; the speaker is then
+    the top-level folder, and texts come from `read_transcripts`.
 
     Raises:
         InputError: there are none.
@@ -66,18 +66,18 @@ def find_recordings(folder: Path, transcripts: Path | None = None) -> list[Recor
 def recordings_set(
     folder: Path, num: int, language: str, panel: Panel, transcripts: Path | None = None
 ) -> tuple[EvaluationSet, EvaluationSet, int]:
-    """Recordings to copy, the same with another one of each speaker to clone from, and how many of
-    their texts are what Whisper heard.
+    """Recordings to copy; the same items with a second recording of each speaker to clone from; and
+    the number of texts that were transcribed by Whisper.
 
     Args:
-        folder: of the recordings.
-        num: how many, at most.
-        language: `en` or `zh`, in which they are.
-        panel: asks Whisper where a text is missing.
+        folder: folder of recordings.
+        num: most recordings.
+        language: their language, `en` or `zh`.
+        panel: runs Whisper where a text is missing.
         transcripts: a file of texts.
 
     Raises:
-        InputError: there are no recordings that are long enough.
+        InputError: no recording is long enough.
     """
     items: list[Item] = []
     num_heard = 0
@@ -104,13 +104,13 @@ def recordings_set(
 
 
 def _spread(recordings: list[Recording], num: int) -> list[Recording]:
-    """All recordings, those first that lie evenly in the list."""
+    """Reorders recordings so that evenly spaced ones come first."""
     step = max(1, len(recordings) // max(1, 2 * num))
     return [one for start in range(step) for one in recordings[start::step]]
 
 
 def _with_prompts(items: list[Item], source: str) -> EvaluationSet:
-    """Each item in a voice that is cloned from the next one of the same speaker."""
+    """Each item in a voice cloned from the speaker's next one."""
     asked: list[Item] = []
     prompts = {}
     for place, item in enumerate(items):
@@ -139,13 +139,13 @@ def evaluate(
     num_heard: int,
     panel: Panel,
 ) -> Result:
-    """Copies recordings, and lets clones of their speakers say the same."""
+    """Copies recordings, and has clones of their speakers say the same texts."""
     copies = vocoder.evaluate(speaker, copied, panel)
     figures = [_named("copy", "copies", figure) for figure in copies.figures]
     tables, examples = [], copies.examples
     if cloned.items:
         clones = speech.evaluate(speaker, options, cloned, panel)
-        # no bar has been set for clones of people
+        # clones of people have no bars
         figures += [
             replace(_named("clone", "clones", figure), bar=None, goal=None)
             for figure in clones.figures

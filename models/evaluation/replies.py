@@ -1,4 +1,4 @@
-"""Lets Repartee speak and notes what came of it."""
+"""Generates replies and records their properties."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from models.voice import Voice
 
 
 class Speaks(Protocol):
-    """What evaluation asks of `models.speaker.Speaker`."""
+    """The interface of `models.speaker.Speaker` that evaluation uses."""
 
     @property
     def voices(self) -> dict[str, Voice]: ...
@@ -30,13 +30,13 @@ class Speaks(Protocol):
     def reconstruct(self, samples: np.ndarray) -> np.ndarray: ...
 
 
-# Options of a reply from its seed; `measures.py` makes them, so that a test needs no models.
+# Makes a reply's options from its number; defined in `measures.py`, so that tests need no models.
 MakeOptions = Callable[[int], Any]
 
 
 @dataclass
 class Spoken:
-    """A finished reply; `fault` says what is wrong with it."""
+    """A finished reply; `fault` describes what is wrong with it."""
 
     samples: np.ndarray
     words: list[tuple[str, float, float]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Spoken:
 def speak(
     speaker: Speaks, dialogue: Any, text: str, voice: Voice, options: Any, commit: bool = False
 ) -> Spoken:
-    """One reply to its end. An error in it is a fault of the reply, not of the evaluation."""
+    """Generates one reply. Errors count as faults of the reply."""
     try:
         reply = speaker.speak(dialogue, text, voice, options)
         for _ in reply:
@@ -67,10 +67,10 @@ def speak(
 
 
 def voice_named(speaker: Speaks, name: str, others: list[np.ndarray]) -> tuple[Voice, str]:
-    """Repartee's voice for a teacher's: the bundled one, or cloned from other utterances.
+    """Repartee's counterpart of a teacher voice: the bundled one, or a clone.
 
     Returns:
-        The voice, and in a word where it is from.
+        The voice and its origin.
     """
     named, _ = NAMED.get(name, ("", ""))
     for bundled in (named, JUDGED_VOICES.get(name, ""), name, name.removeprefix("flite-")):

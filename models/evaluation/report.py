@@ -1,4 +1,4 @@
-"""`eval report`: what was measured, on one HTML page, in one Markdown file and one JSON."""
+"""`eval report`: all results as an HTML page, a Markdown file and a JSON file."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ svg{width:100%;max-width:46rem}svg text{font-size:12px;fill:#1c1c24}.label{text-
 
 
 def save(folder: Path, result: Result) -> None:
-    """Writes a result as JSON and its examples as WAV files, for a report to gather."""
+    """Saves a result as JSON and its examples as WAV files, for the report."""
     folder.mkdir(parents=True, exist_ok=True)
     content = result.as_json()
     content["examples"] = []
@@ -68,10 +68,10 @@ def save(folder: Path, result: Result) -> None:
 
 
 def load(folder: Path) -> list[Result]:
-    """What `save` wrote, in the order of the report.
+    """Loads saved results in the order of the report.
 
     Raises:
-        InputError: nothing is there, or a file is not a result.
+        InputError: there are none, or a file is not a result.
     """
     results = []
     for name in ORDER:
@@ -95,7 +95,7 @@ def _result(content: dict[str, Any], folder: Path) -> Result:
             row["text"],
             {name: read_audio(folder / file) for name, file in row["sounds"].items()},
         )
-        for row in content.get("examples", [])  # one command alone writes no sounds
+        for row in content.get("examples", [])  # `--json` alone saves no audio
     ]
     return Result(
         content["name"],
@@ -120,20 +120,20 @@ def write_report(folder: Path, results: list[Result]) -> list[Path]:
 
 
 def write_card(folder: Path, results: list[Result]) -> Path:
-    """Writes what was asked into a bundle's `results.md`, which its model card takes over."""
+    """Writes the figures with bars into a bundle's `results.md`, which its model card includes."""
     path = folder / CARD
-    atomic_write(path, as_markdown(figure_table("Measured", asked_figures(results))))
+    atomic_write(path, as_markdown(figure_table("Measured", figures_with_bars(results))))
     return path
 
 
-def asked_figures(results: list[Result]) -> list[Figure]:
-    """The figures that have a bar or a goal."""
+def figures_with_bars(results: list[Result]) -> list[Figure]:
+    """The figures with a bar or a goal."""
     return [f for result in results for f in result.figures if f.bar or f.goal]
 
 
 def as_card(results: list[Result]) -> str:
-    """The Markdown of a model card: what was asked first, then everything."""
-    tables = [figure_table("What is asked", asked_figures(results))]
+    """Markdown for a model card: figures with bars first, then everything."""
+    tables = [figure_table("What is asked", figures_with_bars(results))]
     for result in results:
         tables.append(figure_table(result.title, result.figures))
         tables += result.tables
@@ -148,7 +148,7 @@ def as_page(results: list[Result]) -> str:
         f"<title>Repartee, measured</title><style>{_STYLE}</style><h1>Repartee, measured</h1>",
         "<p>Points with 95 % bootstrap intervals; the open circle is the teacher, the solid line "
         "the bar, the broken line the goal.</p>",
-        _table(figure_table("What is asked", asked_figures(results))),
+        _table(figure_table("What is asked", figures_with_bars(results))),
     ]
     for result in results:
         settings = ", ".join(f"{key}: {value}" for key, value in result.settings.items())

@@ -1,4 +1,4 @@
-"""`eval robustness`: many replies to hard texts; how often one fails or has to be begun again."""
+"""`eval robustness`: failure and retry rates over many hard texts."""
 
 import random
 from collections import Counter
@@ -17,11 +17,11 @@ from models.evaluation.sets import (
 )
 
 MOST_PAST = 4
-NUM_PAST = 12  # turns that histories are drawn from
+NUM_PAST = 12  # turns to sample histories from
 
 
 def evaluate(speaker: Speaks, options: MakeOptions, num: int, language: str = "en") -> Result:
-    """Speaks `num` texts in all bundled voices, after zero to four turns of English speech."""
+    """Speaks `num` texts in all bundled voices, each after zero to four turns of English speech."""
     rng = random.Random(ROBUST)
     texts = hard_texts(num, language)
     voices = list(speaker.voices.values()) or [

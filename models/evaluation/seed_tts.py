@@ -1,8 +1,8 @@
 """`eval --seed-tts`: test sets in the list format of Seed-TTS-eval.
 
-A line of `meta.lst` is `id|text of the prompt|sound of the prompt|text to be said`, and may end in
-`|sound of that text`; paths are relative to the list. `wavs/<id>.wav` beside the list is how a
-person says the text, where it is there.
+A line of `meta.lst` is `id|prompt text|prompt audio|text to speak`, optionally followed by `|audio
+of that text`; paths are relative to the list. `wavs/<id>.wav` beside the list, if present, is a
+person's rendition of the text.
 """
 
 from pathlib import Path
@@ -18,15 +18,15 @@ _FORMAT = "id|text of the prompt|sound of the prompt|text to be said"
 
 
 def seed_tts_set(folder: Path, num: int, language: str | None = None) -> EvaluationSet:
-    """Texts to be said, each in the voice of its own prompt.
+    """Texts to speak, each in the voice of its own prompt.
 
     Args:
-        folder: with `meta.lst`, or with `en/meta.lst` and `zh/meta.lst`; or a list itself.
-        num: texts, at most, spread over the lists.
+        folder: folder with `meta.lst`, or with `en/meta.lst` and `zh/meta.lst`; or a list itself.
+        num: most texts, spread over the lists.
         language: `en` or `zh` alone.
 
     Raises:
-        InputError: there is no list, or a line of it cannot be used.
+        InputError: there is no list, or a line is invalid.
     """
     lists = _lists(folder)
     lines = [(path, line) for path in lists for line in _lines(path)]

@@ -1,7 +1,7 @@
-"""Evaluation sets: held-out sentences and voices, and the teacher that speaks them.
+"""Evaluation sets: held-out sentences and voices, spoken by the teacher.
 
-Every sentence is of the test split (a hash of its words says so), every user voice is held out, and
-the seeds lie in a range of their own; `tests/models/evaluation/test_sets.py` proves it.
+Every sentence is in the test split (by a hash of its words), every user voice is held out, and
+seeds have a range of their own; `tests/models/evaluation/test_sets.py` checks all three.
 """
 
 import functools
@@ -17,35 +17,35 @@ from data.synthetic import MANNERS, VOICES, held_out_sentences, speak
 from data.synthetic.grammar import Writer, split_of, write_dialogue
 from data.synthetic.kokoro.voices import kokoro_voices
 from data.synthetic.lexicon import topics
-from models.evaluation.spoken import spoken_once
+from models.evaluation.spoken import cached_speech
 from models.text import normalise
 
-# Seeds of test corpora lie at or above 2^62 and of training below; these are neither.
+# Test corpora have seeds of at least 2^62, training below that; these are above both.
 SEED_BASE = 1 << 64
 SPEECH, VOCODER, MANNER, CLONE, ROBUST, TOKENS, SPEED, OTHERS, QUESTIONS = (
     SEED_BASE + n for n in range(9)
 )
 
-# The teacher's voices that replies are judged in, and what the bundle calls them.
+# Teacher voices in which replies are evaluated, and their names in the bundle.
 JUDGED_VOICES = {"flite-kal16": "kal", "flite-rms": "rms", "flite-slt": "slt"}
-NUM_OTHERS = 6  # utterances that tell what a voice sounds like
+NUM_OTHERS = 6  # reference utterances per voice
 REFERENCE_S = 8.0
-NUM_REFERENCES = 3  # utterances that the reference is cut from; the others tell the voice
-NUM_TOLD = 4
+NUM_REFERENCES = 3  # utterances to cut the reference from
+NUM_COMPARED = 4  # further utterances of a cloned voice, to compare with
 LONG_SENTENCES = 6  # about 20 s
 
 
 @dataclass(frozen=True)
 class Item:
-    """A text and how the teacher, or a recording, says it.
+    """A text and a rendition by the teacher or a person.
 
     Attributes:
-        text: what is said.
-        voice: who says it.
+        text: the text.
+        voice: the speaker.
         samples: `[T]` at 24 kHz.
-        phones: (phone, start, end) in seconds, where they are known.
+        phones: (phone, start, end) in seconds, if known.
         language: `en` or `zh`.
-        held_out: whether training never hears the voice; None for who is no synthesizer's.
+        held_out: whether the voice is excluded from training; None for non-synthetic voices.
     """
 
     text: str
@@ -58,7 +58,7 @@ class Item:
 
 @dataclass
 class EvaluationSet:
-    """Items, and for each voice other utterances of it."""
+    """Items, and other utterances of each of their voices."""
 
     items: list[Item]
     others: dict[str, list[np.ndarray]]
@@ -67,25 +67,25 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class Subject:
-    """A voice to be cloned: from which sound, and other utterances that tell how it sounds."""
+    """A voice to clone: its reference audio, and further utterances to compare with."""
 
     voice: str
     reference: np.ndarray
-    told: list[np.ndarray]
+    utterances: list[np.ndarray]
     language: str = "en"
     held_out: bool | None = True
 
 
 @dataclass(frozen=True)
 class CloneSet:
-    """Whom to clone, with whom a clone may be confused beside them, and what clones say.
+    """Voices to clone, candidates for confusion, and texts.
 
     Attributes:
-        subjects: the voices.
+        subjects: voices to clone.
         rivals: utterances of further voices, by name.
-        texts: a language's texts, each said by every clone.
-        long_texts: a language's text of about 20 s.
-        source: where they are from.
+        texts: texts by language, each spoken by every clone.
+        long_texts: a text of about 20 s by language.
+        source: origin of the data.
     """
 
     subjects: list[Subject]
@@ -97,13 +97,13 @@ class CloneSet:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who speaks dialogues for evaluation, all by the teacher, and what.
+    """Voices and texts for evaluation dialogues, spoken by the teacher.
 
     Attributes:
-        texts: of turns, in one language.
+        texts: texts of turns, in one language.
         users, agents: voices; users' are held out.
-        others: utterances of the agents' voices, to clone them from where no bundle has them.
-        source: where texts and voices are from.
+        others: utterances of the agents' voices, to clone those that no bundle has.
+        source: origin of texts and voices.
     """
 
     texts: list[str]
@@ -119,19 +119,19 @@ def teacher_voices() -> tuple[str, ...]:
 
 
 def held_out_voices(num: int | None = None) -> list[str]:
-    """Voices that training never hears: all, or `num` of them from the whole list."""
+    """Voices excluded from training: all, or `num` of them spread over the list."""
     names = [name for name, voice in VOICES.items() if voice.held_out]
     chosen = len(names) if num is None else min(num, len(names))
     return [names[i * len(names) // chosen] for i in range(chosen)]
 
 
 def say(voice: str, text: str, manner: str = "neutral", seed: int = SPEECH) -> Item:
-    """The teacher speaks; what Kokoro says is kept, since it takes a second for each second."""
+    """The teacher's rendition; Kokoro's are cached, as it runs in real time."""
     if voice in VOICES:
         samples, phones = speak(voice, text, manner, seed)
         return Item(text, voice, samples, [(name, start, end) for name, start, end in phones])
     known = kokoro_voices().get(voice)
-    samples, phones = spoken_once(voice, normalise(text, None), manner, seed)
+    samples, phones = cached_speech(voice, normalise(text, None), manner, seed)
     return Item(text, voice, samples, phones, held_out=known is not None and known.held_out)
 
 
@@ -139,7 +139,7 @@ def sentences(num: int, seed: int) -> list[str]:
     """Held-out sentences of 8 to 16 words.
 
     Raises:
-        InputError: fewer than one is asked for.
+        InputError: `num` is less than 1.
     """
     if num < 1:
         raise InputError(f"--count is {num}; it must be at least 1")
@@ -147,29 +147,29 @@ def sentences(num: int, seed: int) -> list[str]:
 
 
 def clone_set(num: int, num_texts: int) -> CloneSet:
-    """Held-out voices of the classic synthesizers; the judged ones are rivals."""
-    told = {
-        voice: other_utterances(voice, NUM_REFERENCES + NUM_TOLD)
+    """Held-out voices of the classic synthesizers; the voices of `JUDGED_VOICES` are rivals."""
+    utterances = {
+        voice: other_utterances(voice, NUM_REFERENCES + NUM_COMPARED)
         for voice in (*held_out_voices(num), *JUDGED_VOICES)
     }
     subjects = [
         Subject(voice, cut_reference(known[:NUM_REFERENCES]), known[NUM_REFERENCES:])
-        for voice, known in told.items()
+        for voice, known in utterances.items()
         if voice not in JUDGED_VOICES
     ]
-    rivals = {voice: told[voice][NUM_REFERENCES:] for voice in JUDGED_VOICES}
+    rivals = {voice: utterances[voice][NUM_REFERENCES:] for voice in JUDGED_VOICES}
     long_text = " ".join(sentences(LONG_SENTENCES, CLONE + 1000))
     texts = sentences(num_texts, CLONE)
     return CloneSet(subjects, rivals, {"en": texts}, {"en": long_text}, "teacher")
 
 
 def cut_reference(utterances: list[np.ndarray]) -> np.ndarray:
-    """What a voice is cloned from."""
+    """Reference audio for cloning."""
     return np.concatenate(utterances)[: int(REFERENCE_S * SAMPLE_RATE)]
 
 
 def cast(num_texts: int) -> Cast:
-    """Users in held-out voices of the classic synthesizers, agents in the judged ones."""
+    """Users in held-out voices of the classic synthesizers, agents in `JUDGED_VOICES`."""
     others = {voice: other_utterances(voice, 3) for voice in JUDGED_VOICES}
     texts = sentences(num_texts, MANNER)
     return Cast(texts, held_out_voices(), list(JUDGED_VOICES), others, "teacher")
@@ -185,9 +185,9 @@ def spoken_set(num: int, seed: int, voices: Iterable[str]) -> EvaluationSet:
 
 @dataclass(frozen=True)
 class Question:
-    """A question of the test split, and how a held-out voice asks it.
+    """A question of the test split and its rendition by a held-out voice.
 
-    Its words need no synthesizer; `asked`, its sound, is synthesized on first use.
+    `asked`, the audio, is synthesized on first use, so that texts alone need no synthesizer.
     """
 
     topic: str
@@ -202,10 +202,10 @@ class Question:
 
 
 def questions(num: int) -> list[Question]:
-    """`num` questions of the test split, round the topics and the held-out voices.
+    """`num` questions of the test split, cycling through topics and held-out voices.
 
     Raises:
-        InputError: fewer than one is asked for.
+        InputError: `num` is less than 1.
     """
     if num < 1:
         raise InputError(f"--count is {num}; it must be at least 1")
@@ -215,7 +215,7 @@ def questions(num: int) -> list[Question]:
         topic = topics()[number % len(topics())]
         text = ""
         asked = {question.text for question in found}
-        while split_of(text) != "test" or text in asked:  # the shortest ones are in all splits
+        while split_of(text) != "test" or text in asked:  # the shortest texts are in all splits
             text = Writer(rng, topic, "test").question()
         voice, manner = voices[number % len(voices)], rng.choice(list(MANNERS))
         found.append(Question(topic.name, text, voice, manner, QUESTIONS + number))
@@ -223,7 +223,7 @@ def questions(num: int) -> list[Question]:
 
 
 def other_utterances(voice: str, num: int = NUM_OTHERS) -> list[np.ndarray]:
-    """What else the teacher says in a voice: never a sentence of an evaluation set."""
+    """Other utterances of a voice by the teacher, never sentences of an evaluation set."""
     return [say(voice, text).samples for text in sentences(num, OTHERS)]
 
 
@@ -264,7 +264,7 @@ _MANDARIN_TEXTS = (
 
 
 def _held_out_mandarin(num: int) -> list[str]:
-    """Turns of the grammar's test split of at least eight characters, all different."""
+    """Distinct turns of the grammar's test split with at least eight characters."""
     rng = random.Random(f"{ROBUST} zh")
     found: dict[str, None] = {}
     while len(found) < num:
@@ -275,8 +275,8 @@ def _held_out_mandarin(num: int) -> list[str]:
 
 
 def hard_texts(num: int, language: str = "en") -> list[str]:
-    """Texts that break a speaker: very short, very long, repeating, with numbers and signs; and
-    plain held-out sentences, alone and in twos and threes."""
+    """Hard texts: very short, very long, repetitive, with numbers and symbols; and plain held-out
+    sentences, singly and in groups of two to four."""
     rng = random.Random(ROBUST)
     several = max(40, num)
     plain = sentences(several, ROBUST) if language == "en" else _held_out_mandarin(several)

@@ -1,4 +1,4 @@
-"""`eval speech`: held-out sentences, spoken by Repartee and by the teacher or a recording."""
+"""`eval speech`: held-out sentences, spoken by Repartee and by the teacher or a person."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from models.evaluation.quality import centroid, distillmos, dnsmos, similarity, 
 from models.evaluation.replies import MakeOptions, Speaks, Spoken, speak, voice_named
 from models.evaluation.sets import EvaluationSet, Item
 from models.evaluation.strata import by_stratum
-from models.evaluation.timing import carried, time_errors, word_times
+from models.evaluation.timing import time_errors, transfer_times, word_times
 from models.evaluation.words import (
     CHARACTER_ERRORS,
     WORD_ERRORS,
@@ -22,11 +22,11 @@ from models.evaluation.words import (
 )
 
 NUM_EXAMPLES = 4
-SHORTEST_SOUND = 2400  # samples; less is judged by nobody
+SHORTEST_SOUND = 2400  # samples; shorter replies are not scored
 
 
 def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel: Panel) -> Result:
-    """Speaks every item without history and judges both performances."""
+    """Speaks every item without history and scores both renditions."""
     voices, sources = {}, {}
     for name, others in chosen.others.items():
         voices[name], sources[name] = voice_named(speaker, name, others)
@@ -61,7 +61,7 @@ def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel
 def _judged(
     chosen: EvaluationSet, spoken: list[Spoken], whole: list[int], panel: Panel
 ) -> dict[str, np.ndarray]:
-    """One entry a judged reply; NaN where a judge could not say."""
+    """Scores per reply; NaN where a judge gave none."""
     items, replies = [chosen.items[i] for i in whole], [spoken[i] for i in whole]
     theirs, ours = [item.samples for item in items], [reply.samples for reply in replies]
     known = {
@@ -81,10 +81,10 @@ def _judged(
 def _performance(
     items: list[Item], sounds: list[np.ndarray], known: dict[str, list[float]], panel: Panel
 ) -> dict[str, list[float]]:
-    """What is thought of the sounds of items, each alone; NaN where there is none.
+    """Scores of sounds on their own, by item; NaN for missing sounds.
 
     Args:
-        known: how the voices of the items sound.
+        known: embeddings of the items' voices.
     """
     there = [place for place, sound in enumerate(sounds) if len(sound) >= SHORTEST_SOUND]
     languages = [items[i].language for i in there]
@@ -112,14 +112,16 @@ def _performance(
 
 
 def _timing_ms(items: list[Item], spoken: list[Spoken], panel: Panel) -> list[float]:
-    """Mean error of the times that each reply tells of its words; NaN where nothing is known."""
+    """Mean error of the word times of each reply; NaN where the true ones are unknown."""
     known = [word_times(item.phones, item.text) if item.phones else [] for item in items]
     questions = [
         (item.samples, reply.samples, tuple(at for _, *span in words for at in span))
         for item, reply, words in zip(items, spoken, known, strict=True)
     ]
     found = []
-    for reply, words, there in zip(spoken, known, panel.ask(carried, questions), strict=True):
+    for reply, words, there in zip(
+        spoken, known, panel.ask(transfer_times, questions), strict=True
+    ):
         errors = time_errors(reply.words, words, there) if words and there else []
         found.append(1000 * float(np.mean(errors)) if errors else np.nan)
     return found
@@ -151,7 +153,7 @@ def _of_stratum(
     items: list[Item],
     places: list[int],
 ) -> list[Figure]:
-    """The figures of the replies to the items at `places`."""
+    """Figures of the replies to the items at `places`."""
     judged = [row for row, i in enumerate(whole) if i in places]
     return _figures(
         {key: values[judged] for key, values in rows.items()},
@@ -169,9 +171,9 @@ def _figures(
     said: list[str],
     language: str = "en",
 ) -> list[Figure]:
-    """Of all replies, whose texts are `said`, and of those in `whole`, which `rows` judge.
+    """Figures of all replies with texts `said`, and of those in `whole`, whose scores are `rows`.
 
-    Long because it is a table, a line or two a figure.
+    Long because it is a table, a line or two per figure.
     """
     wrong, wrong_letters = WORD_ERRORS[language], CHARACTER_ERRORS[language]
     words, letters = rows["words"], rows["letters"]
@@ -228,7 +230,7 @@ def _figures(
 
 
 def _failed(items: list[Item], spoken: list[Spoken]) -> list[Table]:
-    """What was wrong with replies, if anything was."""
+    """Table of the faults of replies, if there are any."""
     rows = [
         [reply.fault, item.text[:90]]
         for item, reply in zip(items, spoken, strict=True)

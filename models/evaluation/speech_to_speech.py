@@ -1,8 +1,7 @@
-"""`eval speech-to-speech`: does it answer what was asked aloud, and does its speech say its text?
+"""`eval speech-to-speech`: does it answer the spoken question, and does its speech match its text?
 
-The questions are of the test split in held-out voices. What a question is about, the generator of
-the conversations knows; what an answer is about is read from its words by a rule that knows neither
-the question nor the model.
+Questions are of the test split in held-out voices. The generator knows a question's topic; the
+topic of an answer is derived from its words by a rule that is independent of question and model.
 """
 
 import time
@@ -20,13 +19,13 @@ from models.evaluation.replies import MakeOptions, Speaks, voice_named
 from models.evaluation.sets import JUDGED_VOICES, Question, other_utterances, questions, say
 from models.evaluation.words import transcribe, word_errors, words_of
 
-NUM_SPOKEN = 60  # answers that are spoken and judged; all are written
+NUM_SPOKEN = 60  # answers that are also spoken; all are generated as text
 WARM_UP = 2
 _USER = 0
 
 
 class Thinks(Protocol):
-    """What evaluation asks of `models.omni.Omni`."""
+    """The interface of `models.omni.Omni` that evaluation uses."""
 
     def exchange(self, who: int, text: str, samples: np.ndarray | None) -> Any: ...
 
@@ -35,8 +34,8 @@ class Thinks(Protocol):
 
 @dataclass
 class Answered:
-    """A question's answer: its text, whether its states stopped it, and its speech where it was
-    spoken, with the time from the end of the question to the first sound."""
+    """An answer: its text, whether its state stream ended it, its speech if it was spoken, and the
+    time from the end of the question to first audio."""
 
     text: str
     stopped: bool
@@ -47,7 +46,7 @@ class Answered:
 def evaluate(
     speaker: Speaks, omni: Thinks, options: MakeOptions, num: int, panel: Panel, seed: int = 0
 ) -> Result:
-    """Asks `num` questions, each in a conversation of its own; judges text, speech and time."""
+    """Asks `num` questions, each in a new conversation; evaluates text, speech and latency."""
     asked = questions(num)
     names = list(JUDGED_VOICES)
     voices = {name: voice_named(speaker, name, other_utterances(name, 2))[0] for name in names}
@@ -83,7 +82,7 @@ def _speak(
     speaker: Speaks, omni: Thinks, question: Question, voice: Any, options: MakeOptions,
     index: int, seed: int,
 ) -> Answered:  # fmt: skip
-    """One answer aloud, without sound where it has no word; the clock runs from the end of the
+    """Speaks one answer; without audio if it has no words. Times run from the end of the
     question."""
     dialogue = speaker.open_dialogue()
     started = time.perf_counter()
@@ -94,7 +93,7 @@ def _speak(
         reply = speaker.speak(dialogue, thought, voice, options(index))
         for _ in reply:
             first_ms = first_ms or 1000 * (time.perf_counter() - started)
-    except InputError:  # there is nothing to speak in an answer without words
+    except InputError:  # an answer without words cannot be spoken
         if words_of(thought.text, "en"):
             raise
         return Answered(thought.text, thought.stopped)
@@ -106,7 +105,7 @@ def _text_figures(asked: list[Question], answers: list[Answered]) -> list[Figure
     found = [topic_named(answer.text) for answer in answers]
     by_text = [topic_named(question.text) for question in asked]
     right = [one == truth for one, truth in zip(found, truths, strict=True)]
-    # Answers to other questions: what is right by chance, or whatever was asked.
+    # Shuffled answers give the chance level.
     shifted = [one == truth for one, truth in zip(found[1:] + found[:1], truths, strict=True)]
     echoed = [
         thing in answer.text.lower()
@@ -136,7 +135,7 @@ def _thing(question: Question) -> str | None:
 
 
 def _speech_figures(answers: list[Answered], names: list[str], panel: Panel) -> list[Figure]:
-    """Of the answers that were spoken and have words: nobody can say the others."""
+    """Figures of the spoken answers that have words."""
     voices = [
         (answer, names[index % len(names)])
         for index, answer in enumerate(answers)

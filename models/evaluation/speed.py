@@ -1,4 +1,4 @@
-"""`eval speed`: first audio, real-time factor and memory, and what a long dialogue costs."""
+"""`eval speed`: time to first audio, real-time factor, memory, and the cost of long dialogues."""
 
 import resource
 import statistics
@@ -18,7 +18,7 @@ NUM_LONG = 5
 
 
 def evaluate(speaker: Speaks, options: MakeOptions, num: int) -> Result:
-    """Speaks `num` replies after two past turns, a few after twenty, one after another."""
+    """Speaks `num` replies after two past turns and a few after twenty, sequentially."""
     name = next(iter(JUDGED_VOICES))
     voice = voice_named(speaker, name, other_utterances(name, 2))[0]
     texts = sentences(num + WARM_UP, SPEED)

@@ -1,4 +1,4 @@
-"""What the teacher has said once is kept on the disk, for the next evaluation."""
+"""Caches the teacher's renditions on disk between evaluations."""
 
 import hashlib
 import json
@@ -15,17 +15,17 @@ from models.evaluation.panel import default_cache
 Phone = tuple[str, float, float]
 
 
-def spoken_once(
+def cached_speech(
     voice: str, text: str, manner: str, seed: int
 ) -> tuple[np.ndarray, list[Phone]]:  # fmt: skip
-    """As `data.synthetic.speak`, with the sound of a 16-bit file."""
+    """Cached `data.synthetic.speak`; audio is rounded to 16 bits."""
     key = hashlib.sha256(repr((voice, text, manner, seed)).encode()).hexdigest()[:32]
     folder = default_cache().parent / "spoken" / key
     if not folder.is_dir():
         samples, phones = speak(voice, text, manner, seed)
         try:
             _keep(folder, samples, phones)
-        except (OSError, OutputError):  # a cache that cannot be written to is none
+        except (OSError, OutputError):  # do without a cache that cannot be written
             return samples, list(phones)
     phones = json.loads((folder / "phones.json").read_text(encoding="utf-8"))
     return read_audio(folder / "sound.wav", SAMPLE_RATE), [(n, a, b) for n, a, b in phones]

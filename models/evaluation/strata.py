@@ -1,4 +1,4 @@
-"""Figures of languages, trained and held-out voices apart."""
+"""Figures per language and for trained and held-out voices separately."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ _ORDER = (False, True, None)
 
 
 class Placed(Protocol):
-    """What belongs to a stratum: `held_out` is None for who is no synthesizer's voice."""
+    """Anything that belongs to a stratum; `held_out` is None for non-synthetic voices."""
 
     @property
     def language(self) -> str: ...
@@ -22,7 +22,7 @@ class Placed(Protocol):
 
 
 def strata(items: Sequence[Placed]) -> dict[str, list[int]]:
-    """Places of the items of each language and kind of voice, by the name of the stratum."""
+    """Indices of the items in each stratum (language and kind of voice), by its name."""
     found: dict[tuple, list[int]] = {}
     for place, item in enumerate(items):
         found.setdefault((item.language, _ORDER.index(item.held_out)), []).append(place)
@@ -35,9 +35,9 @@ def strata(items: Sequence[Placed]) -> dict[str, list[int]]:
 def by_stratum(
     items: Sequence[Placed], measure: Callable[[list[int]], list[Figure]]
 ) -> list[Figure]:  # fmt: skip
-    """What `measure` finds of the items at some places, for each stratum.
+    """Figures of `measure` for each stratum's items, given by index.
 
-    Where there is but one, its figures keep their names.
+    With a single stratum, figures keep their names.
     """
     found = strata(items)
     if len(found) == 1:
@@ -50,7 +50,7 @@ def by_stratum(
 
 
 def _mark(name: str) -> str:
-    """`en_held_out` of "English, held-out voices"."""
+    """A key suffix: `en_held_out` for "English, held-out voices"."""
     language, kind = name.split(", ")
     code = next(code for code, known in LANGUAGE_NAMES.items() if known == language)
     return f"{code}_{kind.removesuffix(' voices').replace('-', '_')}"

@@ -1,8 +1,8 @@
-"""When words are said: the teacher's times, carried over to a reply that says the same.
+"""Word timing: transfers the teacher's times to a reply with the same text.
 
-Both sounds are laid side by side by dynamic time warping. Between two performances of the teacher,
-whose times are known, the carried ones are 8 ms off on average in one voice and 9 ms across voices
-(four sentences, five performances each).
+The two sounds are aligned by dynamic time warping. Between renditions of the teacher, whose times
+are known, transferred times are off by 8 ms on average within a voice and 9 ms across voices (four
+sentences, five renditions each).
 """
 
 import numpy as np
@@ -19,23 +19,23 @@ Word = tuple[str, float, float]
 """A word with its start and end in seconds."""
 
 _HOP_S = HOP_SAMPLES / SAMPLE_RATE
-_SLOPE_WEIGHT = 3.0  # of how the spectrum changes, beside what it is
+_SLOPE_WEIGHT = 3.0  # weight of spectral slopes against spectra
 
 
 def word_times(phones: list[tuple[str, float, float]], text: str) -> list[Word]:
-    """The words of a text as a reply tells them, at the times of the teacher's phones."""
+    """Words of a text, segmented as in replies, with times from the teacher's phones."""
     units = units_of_text(normalise(text, None), None)
     ends = unit_ends(phones, units)
     starts = np.concatenate([[0.0], ends[:-1]])
     return [(word, float(starts[a]), float(ends[b - 1])) for word, a, b in units.words if b > a]
 
 
-def carried(
+def transfer_times(
     reference: np.ndarray, made: np.ndarray, moments: tuple[float, ...]
 ) -> list[float] | None:
-    """Where `moments` of one performance `[T]` are in another of the same text, in seconds.
+    """Maps `moments` of one rendition `[T]` to another of the same text, in seconds.
 
-    None when one of them is silent.
+    None if either is silent.
     """
     import librosa
 
@@ -50,25 +50,25 @@ def carried(
     return list(np.interp(places, frames, there) * _HOP_S + made_start / SAMPLE_RATE)
 
 
-def time_errors(told: list[Word], known: list[Word], carried_to: list[float]) -> list[float]:
-    """Errors in seconds of the starts and ends that a reply tells of its words.
+def time_errors(own: list[Word], known: list[Word], transferred: list[float]) -> list[float]:
+    """Errors in seconds of a reply's word starts and ends.
 
     Args:
-        told: by the reply.
-        known: the teacher's, of the same text.
-        carried_to: starts and ends of `known` in the reply's sound, by turns.
+        own: the reply's words.
+        known: the teacher's words of the same text.
+        transferred: starts and ends of `known` in the reply's audio, alternating.
 
     Returns:
-        Two errors a word; nothing when the two do not hold the same words.
+        Two errors per word; none if the words differ.
     """
-    if [word.lower() for word, _, _ in told] != [word.lower() for word, _, _ in known]:
+    if [word.lower() for word, _, _ in own] != [word.lower() for word, _, _ in known]:
         return []
-    moments = [moment for _, start, end in told for moment in (start, end)]
-    return [abs(a - b) for a, b in zip(moments, carried_to, strict=True)]
+    moments = [moment for _, start, end in own for moment in (start, end)]
+    return [abs(a - b) for a, b in zip(moments, transferred, strict=True)]
 
 
 def _shape(samples: np.ndarray) -> np.ndarray:
-    """Log-mels every 10 ms without the voice's mean, and their slopes, `[frames, 2 * bands]`."""
+    """Mean-normalised log-mels every 10 ms and their slopes, `[frames, 2 * bands]`."""
     with torch.inference_mode():
         mels = LogMel()(torch.from_numpy(np.ascontiguousarray(samples))[None])[0].numpy()
     mels = mels - mels.mean(0)

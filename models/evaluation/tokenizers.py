@@ -34,21 +34,21 @@ from models.vocoder.encodec import KBPS
 NUM_EXAMPLES = 1
 PROBE_SENTENCES = 16
 COLUMNS = [
-    "tokens", "Hz", "kbps", "given aside", "STOI", "DNSMOS", "WER %", "similarity",
-    "F0, cents", "codes used %", "entropy, bits", "phone error %", "voice told %",
+    "tokens", "Hz", "kbps", "side information", "STOI", "DNSMOS", "WER %", "similarity",
+    "F0, cents", "codes used %", "entropy, bits", "phone error %", "speaker probe %",
     "encode RTF", "decode RTF", "streamable",
 ]  # fmt: skip
 
 
 def probe_voices() -> list[str]:
-    """Voices whose synthesizers share one set of phones (flite's and festival's)."""
+    """Voices of the synthesizers that share one phone set (flite and festival)."""
     named = [name for name, v in VOICES.items() if v.named and v.synthesizer != "espeak-ng"]
     held = [v for v in held_out_voices() if VOICES[v].synthesizer != "espeak-ng"]
     return named + held[: 10 - len(named)]
 
 
 def evaluate(speaker: Speaker, num: int, panel: Panel, encodec: Path | None = None) -> Result:
-    """Measures every codec over the same utterances; EnCodec's rows want its weights."""
+    """Evaluates every codec on the same utterances; EnCodec only if its weights are given."""
     voices = probe_voices()
     texts = sentences(max(num, PROBE_SENTENCES), TOKENS)
     probed = [say(v, text, seed=TOKENS) for text in texts[:PROBE_SENTENCES] for v in voices]
@@ -74,7 +74,7 @@ def evaluate(speaker: Speaker, num: int, panel: Panel, encodec: Path | None = No
             figures += found
             rows.append(row)
     settings = {"utterances": len(items), "probe_utterances": len(probed), "voices": voices}
-    chance = f"Tokens (a voice is told by chance in {100 / len(voices):.0f} %)"
+    chance = f"Tokens (chance level of the speaker probe: {100 / len(voices):.0f} %)"
     return Result(
         "tokenizers", "Tokenizers", settings, figures, [Table(chance, COLUMNS, rows)], examples
     )
@@ -126,8 +126,8 @@ def _codec_figures(
         ratio(f"{mark}_phone_error", f"{facts.name}: phone error of a linear probe",
               found.phone_errors, found.num_frames, found.texts, scale=100, unit="%"),
         ratio(f"{mark}_voice_accuracy",
-              f"{facts.name}: voice told by a linear probe (chance beside)",
-              found.voices_told, None, found.texts, scale=100, unit="%",
+              f"{facts.name}: accuracy of a linear speaker probe (chance beside)",
+              found.voices_right, None, found.texts, scale=100, unit="%",
               teacher=100 * found.voice_chance),
     ]  # fmt: skip
     if use:
@@ -149,15 +149,15 @@ def _originals(items: list[Item], panel: Panel) -> list[str]:
 
 
 def _inspected(speaker: Speaker, item: Item) -> torch.Tensor:
-    """Log-probabilities of each frame's phone, `[1, T, num_symbols]`, as the tokenizer's own probe
-    reads them from codes."""
+    """Phone log-probabilities of each frame, `[1, T, num_symbols]`, decoded from codes by the
+    tokenizer's own probe."""
     tokenizer = speaker.tokenizer
     return tokenizer.inspect(tokenizer.encode(_tensor(item).to(speaker.device)))[0]
 
 
 @torch.inference_mode()
 def _own_phones(speaker: Speaker, items: list[Item]) -> Figure:
-    """Phones that the tokenizer's own probe reads from codes, against the frontend's."""
+    """Phone error rate of the tokenizer's own probe on codes, against the frontend's phones."""
     errors, lengths = [], []
     for item in items:
         logits = _inspected(speaker, item)
@@ -175,8 +175,8 @@ def _own_phones(speaker: Speaker, items: list[Item]) -> Figure:
 
 @torch.inference_mode()
 def _own_times(speaker: Speaker, items: list[Item]) -> Figure:
-    """Where phones begin by forced alignment with the tokenizer's own probe, as training does it
-    where a data set has no times, against the times of the synthesizer."""
+    """Error of phone onsets under forced alignment with the tokenizer's own probe, as training uses
+    for data without phone times, against the synthesizer's times."""
     errors: list[float] = []
     of: list[int] = []
     for number, item in enumerate(items):
@@ -193,7 +193,7 @@ def _own_times(speaker: Speaker, items: list[Item]) -> Figure:
 
 
 def _timed(work, items: list[Item]) -> tuple[list, float]:
-    work(items[0])  # the first call makes caches
+    work(items[0])  # warm-up
     start = time.perf_counter()
     results = [work(item) for item in items]
     seconds = sum(len(item.samples) for item in items) / SAMPLE_RATE

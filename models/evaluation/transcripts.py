@@ -1,4 +1,5 @@
-"""What is said in sound files: texts beside them, or lists as public data sets have them."""
+"""Transcripts of sound files: text files beside them, or lists in the formats of public data
+sets."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,13 +17,13 @@ _NOT_SAID = re.compile(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)")
 def read_transcripts(
     folder: Path, paths: Iterable[Path], transcripts: Path | None = None
 ) -> dict[Path, str]:
-    """The texts of sound files that are known.
+    """Finds the texts of sound files.
 
-    A text lies beside its file (`.txt`, `.lab`, `.normalized.txt`), or in a list: `transcripts`, or
-    a file of LibriSpeech (`*.trans.txt`) or LJ Speech (`metadata.csv`), or `transcripts.txt`
-    anywhere under the folder. A line is a name and a text, with `|`, a tab, a colon or a space
-    between them; a name may have a folder before it and need not have an ending. What stands in
-    brackets is not said.
+    A text is in a file beside the sound (`.txt`, `.lab`, `.normalized.txt`) or in a list:
+    `transcripts`, else LibriSpeech's `*.trans.txt`, LJ Speech's `metadata.csv`, or
+    `transcripts.txt` anywhere under the folder. A line is a name and a text separated by `|`, a
+    tab, a colon or a space; the name may include a folder and may omit the suffix. Text in brackets
+    is ignored.
 
     Raises:
         InputError: `transcripts` cannot be read.

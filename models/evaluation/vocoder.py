@@ -1,4 +1,4 @@
-"""`eval vocoder`: what is left of an utterance after posterior and decoder."""
+"""`eval vocoder`: copy synthesis through posterior and decoder."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ NUM_EXAMPLES = 3
 
 
 def evaluate(speaker: Speaks, chosen: EvaluationSet, panel: Panel) -> Result:
-    """Reconstructs every item and judges copy and original."""
+    """Reconstructs every item and scores copy and original."""
     copies = [speaker.reconstruct(item.samples) for item in chosen.items]
 
     def measure(places: list[int]) -> list[Figure]:
@@ -41,8 +41,7 @@ def evaluate(speaker: Speaks, chosen: EvaluationSet, panel: Panel) -> Result:
 
 
 def copy_figures(items: list[Item], copies: list[np.ndarray], panel: Panel) -> list[Figure]:
-    """Everything that is asked of copies `[T]` that run in step with the items they are of; the
-    items are of one language."""
+    """All figures of time-aligned copies `[T]` of items; the items are of one language."""
     originals = [item.samples for item in items]
     pairs = list(zip(originals, copies, strict=True))
     whose = panel.ask(voice_embedding, [(x,) for x in originals + copies])
@@ -86,7 +85,7 @@ def _word_figures(items: list[Item], copies: list[np.ndarray], panel: Panel) -> 
 
 
 def _quality_figures(items: list[Item], copies: list[np.ndarray], panel: Panel) -> list[Figure]:
-    """DistillMOS, what is lost of it, and DNSMOS."""
+    """DistillMOS, its loss, and DNSMOS."""
     sounds = [(sound,) for sound in (*(item.samples for item in items), *copies)]
     num, same = len(items), dict[str, Any](groups=[item.text for item in items])
     natural, clean = (np.array(panel.ask(judge, sounds)) for judge in (distillmos, dnsmos))

@@ -1,4 +1,4 @@
-"""What is said, as Whisper hears it."""
+"""Word and character errors, transcribed by Whisper."""
 
 import re
 
@@ -22,16 +22,16 @@ _MANDARIN_PART = re.compile(rf"[{HAN_LETTERS}]+|[^\W_{HAN_LETTERS}]+(?:'[a-z]+)*
 
 
 def spoken_language(text: str) -> str:
-    """`en` or `zh`: the language that a text is mainly in."""
+    """The main language of a text, `en` or `zh`."""
     return "zh" if language_of(text) == MANDARIN else "en"
 
 
 def transcribe(samples: np.ndarray, language: str) -> str:
-    """What Whisper hears in samples `[T]`; empty when it hears no speech.
+    """Transcribes samples `[T]` with Whisper; empty without speech.
 
     Args:
         samples: speech.
-        language: `en` or `zh`, what it is to be heard as.
+        language: `en` or `zh`, the language to decode.
     """
     if len(samples) < SAMPLE_RATE // 10:
         return ""
@@ -40,11 +40,11 @@ def transcribe(samples: np.ndarray, language: str) -> str:
 
 
 def words_of(text: str, language: str) -> list[str]:
-    """What is compared: English words, or toneless syllables of Mandarin.
+    """Units of comparison: English words, or toneless syllables of Mandarin.
 
-    Numbers are read aloud before Whisper's own normaliser sees them, since it leaves telephone
-    numbers and times as they were written. Syllables, because Whisper base writes homophones; a
-    Latin word in Mandarin is one of them.
+    Numbers are spelled out before Whisper's own normaliser, which leaves telephone numbers and
+    times as written. Syllables, because Whisper base confuses homophones; a Latin word within
+    Mandarin counts as one.
     """
     if language == "en":
         return judges.english_normaliser()(english.normalise(text)).split()
@@ -55,24 +55,25 @@ def words_of(text: str, language: str) -> list[str]:
 
 
 def characters_of(text: str, language: str) -> list[str]:
-    """Letters of English words, without spaces; characters of Mandarin, a Latin word being one."""
+    """Letters of English words, without spaces; Mandarin characters, a Latin word counting as
+    one."""
     if language == "en":
         return list("".join(words_of(text, language)))
     return [c for part in _mandarin_parts(text) for c in (part if _HAN.match(part) else [part])]
 
 
 def word_errors(text: str, heard: str, language: str) -> tuple[int, int]:
-    """Errors of a transcript, and how much was said, in `words_of`."""
+    """Errors of a transcript and the number of units in the text, in `words_of`."""
     said = words_of(text, language)
     return edit_errors(said, words_of(heard, language)), len(said)
 
 
 def character_errors(text: str, heard: str, language: str) -> tuple[int, int]:
-    """Errors of a transcript, and how much was said, in `characters_of`."""
+    """Errors of a transcript and the number of units in the text, in `characters_of`."""
     said = characters_of(text, language)
     return edit_errors(said, characters_of(heard, language)), len(said)
 
 
 def _mandarin_parts(text: str) -> list[str]:
-    """Stretches of Chinese characters, and Latin words in lower case."""
+    """Runs of Chinese characters, and Latin words in lower case."""
     return _MANDARIN_PART.findall(mandarin.normalise(text).lower())

@@ -8,7 +8,7 @@ import pytest
 from data.synthetic import speak
 from models.evaluation import comparison
 from models.evaluation.bars import at_most
-from models.evaluation.comparison import Through, evaluate, with_noise
+from models.evaluation.comparison import SinglePredictor, evaluate, with_noise
 from models.evaluation.figures import Result, ratio
 from models.evaluation.panel import Panel
 from models.evaluation.sets import EvaluationSet, cast
@@ -47,7 +47,7 @@ class Pair(Parrot):
 def test_noise_affects_one_predictors_history_only() -> None:
     speaker = Pair()
     sound = np.ones(2400, np.float32)
-    noisy, clean = Through(speaker, "level", 10.0), Through(speaker, "none")
+    noisy, clean = SinglePredictor(speaker, "level", 10.0), SinglePredictor(speaker, "none")
     for through in (noisy, clean):
         dialogue = through.open_dialogue()
         through.hear(dialogue, 0, "one", sound)
@@ -58,7 +58,7 @@ def test_noise_affects_one_predictors_history_only() -> None:
 
 def test_the_table_has_a_column_per_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(key: str):
-        def evaluate(through: Through, *rest: object) -> Result:
+        def evaluate(through: SinglePredictor, *rest: object) -> Result:
             value = 1.0 if through.predictor == "level" else 2.0
             figures = [
                 ratio(key, key, [value], teacher=3.0, bar=at_most(0.5)),

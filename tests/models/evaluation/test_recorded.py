@@ -78,8 +78,8 @@ def test_clones_are_compared_with_utterances_they_are_not_made_from(folder: Path
     assert {subject.voice for subject in chosen.subjects} == {HELD_OUT, TRAINED}
     assert set(chosen.rivals) == {CHINESE, STRANGER}
     for subject in chosen.subjects:
-        assert len(subject.reference) == 8 * 24_000 and len(subject.told) == 2
-        first = subject.told[0][:1000]
+        assert len(subject.reference) == 8 * 24_000 and len(subject.utterances) == 2
+        first = subject.utterances[0][:1000]
         assert not any(np.array_equal(first, subject.reference[n : n + 1000]) for n in (0, 60_000))
     assert list(chosen.texts) == ["en"] and len(chosen.texts["en"]) == 1
     with pytest.raises(InputError, match="nobody in"):

@@ -5,7 +5,7 @@ import pytest
 
 from data.synthetic.kokoro.store import default_store
 from models.evaluation.sets import say
-from models.evaluation.timing import carried, time_errors, word_times
+from models.evaluation.timing import time_errors, transfer_times, word_times
 
 SENTENCE = "The train to the coast leaves from platform seven at half past nine."
 
@@ -37,7 +37,7 @@ def test_times_transfer_between_voices(voice: str, other: str, text: str, most_s
     one, two = say(voice, text), say(other, text, "excited")
     known, there = word_times(one.phones, text), word_times(two.phones, text)
     moments = tuple(at for _, a, b in known for at in (a, b))
-    found = carried(one.samples, two.samples, moments)
+    found = transfer_times(one.samples, two.samples, moments)
     assert found is not None
     assert np.mean(time_errors(there, known, found)) < most_s
     late = [(word, a + 0.1, b + 0.1) for word, a, b in there]
@@ -46,7 +46,10 @@ def test_times_transfer_between_voices(voice: str, other: str, text: str, most_s
 
 def test_silence_has_no_times_and_different_words_are_not_compared() -> None:
     silence, noise = np.zeros(24_000, np.float32), np.ones(24_000, np.float32) / 9
-    assert carried(silence, noise, (0.1,)) is None and carried(noise, silence, (0.1,)) is None
+    assert (
+        transfer_times(silence, noise, (0.1,)) is None
+        and transfer_times(noise, silence, (0.1,)) is None
+    )
     known = [("two", 0.1, 0.4), ("apples", 0.4, 1.2)]
     assert time_errors([("Two", 0.1, 0.4)], known, [0.1, 0.4, 0.4, 1.2]) == []
     assert time_errors([("two", 0.1, 0.4), ("pears", 0.4, 1)], known, [0.1, 0.4, 0.4, 1.2]) == []

@@ -1,1 +1,1 @@
-"""How a text is to be spoken beyond its words: controls, instructions, pronunciations."""
+"""Delivery of a text beyond its words: controls, instructions, pronunciations."""

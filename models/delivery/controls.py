@@ -1,8 +1,8 @@
-"""Controls inside a text: `[pause 600ms]`, `[excited]...[/]`, and tags of SSML 1.1.
+"""Controls in a text: `[pause 600ms]`, `[excited]...[/]`, and SSML 1.1 elements.
 
-A control leaves a mark in the text, one private character, so that the text can be cut into
-sentences as any other; `stretches_of` divides a sentence at its marks. Tags that nobody knows are
-taken out: a direction such as "[laughs]" is not to be spoken.
+A control is replaced by a mark, a private-use character, so that the text can be split into
+sentences as usual; `stretches_of` then splits a sentence at its marks. Unknown tags are removed:
+stage directions such as "[laughs]" are not spoken.
 """
 
 import html
@@ -21,14 +21,14 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_FIRST, _LAST = map(ord, MARKS.split("-"))  # the private characters of the first plane
+_FIRST, _LAST = map(ord, MARKS.split("-"))  # private-use characters of the BMP
 _MARK = re.compile(f"[{MARKS}]")
 _LONGEST = 300
 _CODE = re.compile(r"`{3,}|~{3,}|`|\n")
 _BRACKET = r"\[(?P<closes>/?)(?P<tag>[^\[\]\n]{0,200})\](?=(?P<link>[(\[:]?))"
 _ELEMENT = r"<(?P<ends>/?)(?P<name>[A-Za-z][\w:-]{0,30})(?P<rest>\s[^<>]{0,200})?(?P<empty>/?)>"
 _TAG = re.compile(f"{_BRACKET}|{_ELEMENT}|<[?!][^<>]{{0,200}}>")
-# The end of a piece that may be the beginning of a tag or of code.
+# A chunk end that may be an incomplete tag or code.
 _BEGUN = re.compile(
     rf"(?:\[[^\[\]\n]{{0,{_LONGEST}}}\]?|<[/?!]?(?:[A-Za-z][^<>]{{0,{_LONGEST}}})?|`+|~+)\Z"
 )
@@ -67,14 +67,14 @@ _SILENT_ELEMENTS = (
 
 @dataclass(frozen=True)
 class State:
-    """What holds from a control on.
+    """The state that a control establishes.
 
     Attributes:
-        delivery: of the sound.
-        reading: how the written words are read: "" as ever, "ipa", "alias" (both with `said`), or a
-            value of `_READINGS`.
-        said: what is said for them.
-        voice: the name of another voice; "" for the one that was speaking.
+        delivery: delivery of the sound.
+        reading: how words are read: "" as usual, "ipa" or "alias" (both with `said`), or a value of
+            `_READINGS`.
+        said: what is spoken instead.
+        voice: name of another voice; "" for the current one.
     """
 
     delivery: Delivery = NEUTRAL
@@ -85,8 +85,8 @@ class State:
 
 @dataclass(frozen=True)
 class Mark:
-    """What a control did: the state behind it, and a pause in its place. `source` is how it was
-    written, and `opened` the tags that are open behind it, but for voices."""
+    """A control's effect: the state after it, and a pause in its place. `source` is the control as
+    written, `opened` the tags still open after it, except voices."""
 
     state: State
     pause_s: float = 0.0
@@ -96,7 +96,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a sentence that is spoken in one state, after a pause."""
+    """A part of a sentence spoken in one state, after a pause."""
 
     text: str
     state: State
@@ -112,11 +112,11 @@ class _Open:
 
 
 class ControlReader:
-    """Takes controls out of a text that arrives in pieces, and leaves marks.
+    """Replaces the controls of a streamed text by marks.
 
     Args:
-        strict: a control that is wrong raises InputError; else it is left out with a warning, as
-            for a language model's text.
+        strict: invalid controls raise InputError; otherwise they are dropped with a warning, as
+            suits a language model's text.
     """
 
     def __init__(self, strict: bool = False) -> None:
@@ -125,12 +125,12 @@ class ControlReader:
         self._open: list[_Open] = []
         self._marks: list[Mark] = []
         self._in_fence = self._in_code = False
-        self._before = ""  # the last character that was passed on
-        self._state = State()  # where `stretches_of` stands
-        self._source = ""  # of the control that is being read
+        self._before = ""  # last character passed on
+        self._state = State()  # current state of `stretches_of`
+        self._source = ""  # source of the current control
 
     def push(self, piece: str) -> str:
-        """Takes the next piece; returns what is certain of the text, with marks."""
+        """Takes the next chunk; returns the text that is certain, with marks."""
         return self._take(piece, final=False)
 
     def flush(self) -> str:
@@ -138,7 +138,7 @@ class ControlReader:
         return self._take("", final=True)
 
     def stretches_of(self, sentence: str) -> list[Stretch]:
-        """Divides a sentence at its marks. To be called with all sentences in their order."""
+        """Splits a sentence at its marks. Call it on all sentences, in order."""
         found: list[Stretch] = []
         pause = 0.0
         for part in re.split(f"({_MARK.pattern})", sentence):
@@ -154,11 +154,11 @@ class ControlReader:
         return found
 
     def mark_of(self, character: str) -> Mark | None:
-        """What a character of the text stands for, if it is a mark."""
+        """The mark that a character stands for, if any."""
         return self._marks[ord(character) - _FIRST] if _MARK.fullmatch(character) else None
 
     def _take(self, piece: str, final: bool) -> str:
-        self._held += _MARK.sub("", piece)  # nobody can pronounce them, and here they mean tags
+        self._held += _MARK.sub("", piece)  # unpronounceable, and reserved for marks
         end = len(self._held)
         if not final and (begun := _BEGUN.search(self._held, max(0, end - _LONGEST))):
             end = begun.start()
@@ -182,7 +182,7 @@ class ControlReader:
         return text
 
     def _control(self, tag: re.Match[str]) -> str:
-        """What stands for a tag in the text: a mark, nothing, or the tag where it is none."""
+        """Replacement of a tag: a mark, nothing, or the tag itself if it is not a control."""
         if tag["tag"] is None and tag["name"] is None:
             return ""  # <?xml ...?>, <!-- ... -->
         self._source = tag[0]
@@ -209,14 +209,14 @@ class ControlReader:
         return not tag["closes"] and (is_index or tag["link"] == "(")
 
     def _opened_in_vain(self, tag: re.Match[str]) -> str:
-        """A wrong control that is left out changes nothing, and its end belongs to it."""
+        """Opens a dropped control without effect, so that its closing tag matches."""
         name = (tag["name"] or re.split(r"[\s:=]", tag["tag"].strip())[0]).lower()
         if name in (*_PAUSES, "break"):
             return ""
         return self._opened(name, self._inner, "", element=tag["name"] is not None)
 
     def _bracket(self, tag: re.Match[str]) -> str | None:
-        """A control in brackets; None: it is text."""
+        """Replacement of a control in brackets; None if it is text."""
         name, _, value = re.sub(r"\s+", " ", tag["tag"].strip()).partition(" ")
         name, value = (name.rstrip(":=").lower(), value.strip())
         if not value and "=" in name:
@@ -244,7 +244,7 @@ class ControlReader:
         return "" if is_direction and not tag["link"] else None
 
     def _element(self, tag: re.Match[str]) -> str | None:
-        """An element of SSML; None: it is none, and the text's cleaning may have it."""
+        """Replacement of an SSML element; None if it is not one and is left to the cleaning."""
         name = tag["name"].lower()
         if tag["ends"]:
             known = any(one.element and one.name == name for one in self._open)
@@ -303,7 +303,8 @@ class ControlReader:
         return self._mark()
 
     def _close(self, name: str) -> str:
-        """Ends the innermost tag of this name, with those inside it; of no name, the innermost."""
+        """Closes the innermost tag of this name, and those inside it; without a name, the
+        innermost."""
         matching = [n for n, one in enumerate(self._open) if name in ("", one.name)]
         if not matching:
             return ""
@@ -319,10 +320,10 @@ class ControlReader:
 
 
 def lines_of(text: str) -> list[tuple[str, str]]:
-    """A text divided where its voice changes: (name of the voice or "", text with controls).
+    """Splits a text where the voice changes: (voice name or "", text with controls).
 
     Raises:
-        InputError: a control is wrong.
+        InputError: a control is invalid.
     """
     reader = ControlReader(strict=True)
     lines: list[tuple[str, str]] = [("", "")]
@@ -339,25 +340,25 @@ def lines_of(text: str) -> list[tuple[str, str]]:
 
 
 def without_controls(text: str) -> str:
-    """A text with its controls taken out, as it is shown and remembered."""
+    """The text without controls, as it is displayed and stored in the history."""
     reader = ControlReader()
     return without_marks(reader.push(text) + reader.flush())
 
 
 def without_marks(text: str) -> str:
-    """A text with marks, without them."""
+    """The text without marks."""
     return re.sub(rf"(?<=\s)[{MARKS}]+\s+|[{MARKS}]+", "", text).strip()
 
 
 def check_controls(text: str, around: Delivery | None = None) -> None:
-    """Refuses a text with a control that is wrong.
+    """Checks the controls of a text.
 
     Args:
         text: with controls.
-        around: the delivery that the whole text has.
+        around: delivery of the whole text.
 
     Raises:
-        InputError: what is wrong with the first one.
+        InputError: the first invalid control.
     """
     reader = ControlReader(strict=True)
     for character in reader.push(text) + reader.flush():
@@ -367,7 +368,7 @@ def check_controls(text: str, around: Delivery | None = None) -> None:
 
 
 def _pronounced(state: State, ipa: str) -> State:
-    symbols_of_ipa(ipa)  # what cannot be read is refused here
+    symbols_of_ipa(ipa)  # raises if it is unreadable
     return replace(state, reading="ipa", said=ipa)
 
 

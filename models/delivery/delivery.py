@@ -1,4 +1,4 @@
-"""How a stretch of speech is delivered, in figures, and the names that people have for it."""
+"""Delivery of a stretch of speech as numbers, and the named manners."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ LIMITS = {"pitch": (0.4, 2.5), "rate": (0.4, 2.5), "energy": (0.05, 8.0)}
 
 @dataclass(frozen=True)
 class Delivery:
-    """What is asked for on top of what the dialogue suggests.
+    """Changes relative to the prosody that the dialogue suggests.
 
     Attributes:
-        pitch, rate, energy: factors on the sound; 1 changes nothing.
-        plan: added to the bins of the plan that the predictor draws for a sentence: mean pitch,
-            pitch range, level and rate (`models.predictors.plan`).
+        pitch, rate, energy: factors on the sound; 1 is neutral.
+        plan: offsets to the plan bins that the predictor samples for a sentence: mean pitch, pitch
+            range, level, rate (`models.predictors.plan`).
     """
 
     pitch: float = 1.0
@@ -26,7 +26,7 @@ class Delivery:
     plan: Plan = PLAIN
 
     def __matmul__(self, inner: "Delivery") -> "Delivery":
-        """This delivery with another inside of it: factors multiply, plans add up."""
+        """Nests another delivery in this one: factors multiply, plans add."""
         return Delivery(
             self.pitch * inner.pitch,
             self.rate * inner.rate,
@@ -35,7 +35,7 @@ class Delivery:
         )
 
     def checked(self) -> "Delivery":
-        """This delivery, if the models can speak so.
+        """Validates the delivery and returns it.
 
         Raises:
             InputError: a factor is out of range.
@@ -100,13 +100,13 @@ SYNONYMS = {
 
 
 def manner_named(word: str) -> str:
-    """The manner that a word means, or "" if it means none."""
+    """The manner that a word stands for, or ""."""
     word = word.lower()
     return word if word in MANNERS else SYNONYMS.get(word, "")
 
 
 def scaled(delivery: Delivery, strength: float) -> Delivery:
-    """A delivery more or less pronounced: 0 is neutral, 1 the same."""
+    """Scales a delivery: 0 is neutral, 1 unchanged."""
     pitch, range_, level, rate = delivery.plan
     return Delivery(
         delivery.pitch**strength,

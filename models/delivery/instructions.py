@@ -1,4 +1,4 @@
-"""Instructions in a person's words ("cheerful, a little slower") as a delivery."""
+"""Maps free-form instructions ("cheerful, a little slower") to a delivery."""
 
 import re
 from dataclasses import dataclass, replace
@@ -37,11 +37,11 @@ _MAX_MANNERS = 6
 
 @dataclass(frozen=True)
 class Understood:
-    """What was made of instructions.
+    """Result of parsing instructions.
 
     Attributes:
-        delivery: to speak with.
-        manners: the names that were found, with how pronounced they are, where not plainly.
+        delivery: the delivery to use.
+        manners: the manners found, with their strength unless it is 1.
     """
 
     delivery: Delivery = NEUTRAL
@@ -49,7 +49,7 @@ class Understood:
 
     @property
     def summary(self) -> str:
-        """One line in ASCII, as for a header: manners, and factors that are not 1."""
+        """One ASCII line for an HTTP header: manners, and factors other than 1."""
         parts = [f"manner={'+'.join(self.manners)}"] if self.manners else []
         for name in LIMITS:
             value = getattr(self.delivery, name)
@@ -59,10 +59,10 @@ class Understood:
 
 
 def understand(instructions: str) -> Understood:
-    """Reads instructions: manners, how pronounced they are, and factors ("speed 0.9").
+    """Parses instructions: manners, their strength, and factors ("speed 0.9").
 
-    What means nothing here ("like a pirate") is passed over; what is denied ("not too fast") too.
-    Factors are held to what the models can do.
+    Unknown parts ("like a pirate") and negated ones ("not too fast") are ignored. Factors are
+    clamped to the supported range.
     """
     delivery, manners, seen = NEUTRAL, [], set()
     for clause in _CLAUSE.split(_FACTOR.sub(" ", instructions)):
@@ -78,7 +78,7 @@ def understand(instructions: str) -> Understood:
 
 
 def _manners(clause: str) -> list[tuple[str, float]]:
-    """The manners of a clause with their strengths; a modifier holds for those behind it."""
+    """Manners of a clause with strengths; a modifier applies to those after it."""
     found, strength, denied = [], 1.0, False
     words = [word.lower() for word in _WORD.findall(clause)]
     for number, word in enumerate(words):
@@ -93,7 +93,7 @@ def _manners(clause: str) -> list[tuple[str, float]]:
 
 
 def _means_a_manner(word: str, following: list[str]) -> bool:
-    """Whether "low", "high" and "deep" are said of a voice and not of, say, a standard."""
+    """Whether "low", "high" or "deep" describes a voice rather than, say, a standard."""
     if word not in ("low", "high") or not following:
         return True
     return following[0] in ("pitch", "pitched", "voice", "tone", "register", "key", "and")

@@ -1,4 +1,4 @@
-"""Pronunciations written in the International Phonetic Alphabet, as the models' symbols."""
+"""Converts IPA pronunciations to model symbols."""
 
 import re
 
@@ -11,12 +11,12 @@ _STRESSES = str.maketrans({"'": "ˈ", "`": "ˈ", "ʹ": "ˈ", "ʼ": "ˈ", "g": "�
 
 
 def symbols_of_ipa(written: str) -> list[str]:
-    """The symbols of a pronunciation, words separated by one boundary.
+    """Symbols of a pronunciation, with one boundary between words.
 
-    A mark of stress stands before its syllable in IPA; ours stands before the syllable's vowel.
+    IPA marks stress before the syllable; the inventory marks it before the syllable's vowel.
 
     Raises:
-        InputError: a sign stands for no sound, or there is none.
+        InputError: a character is not IPA, or there are no sounds.
     """
     words = []
     for word in _BREAKS.sub("", _TIE.sub("", written)).translate(_STRESSES).split():

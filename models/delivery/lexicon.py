@@ -1,4 +1,4 @@
-"""A pronunciation lexicon: how words are said that the frontend would say otherwise."""
+"""Pronunciation lexicon: overrides the frontend for given words."""
 
 import json
 import re
@@ -17,27 +17,27 @@ _SLASHES = re.compile(r"/([^/]+)/|\[([^\[\]]+)\]")
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Entries (word, what is said): IPA between slashes, anything else is a respelling.
+    """Entries (word, pronunciation): IPA between slashes, anything else is a respelling.
 
-    A word in small letters is found in any case, another one exactly as it is written, and both
-    with a possessive 's. Of entries for one word the later holds.
+    Lower-case entries match in any case, others exactly; both match with a possessive 's. Later
+    entries for the same word win.
     """
 
     entries: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> "Lexicon":
-        """A lexicon from {word: what is said}, checked.
+        """Validates {word: pronunciation} and builds a lexicon.
 
         Raises:
-            InputError: too many or too long entries, or a pronunciation that cannot be read.
+            InputError: too many or too long entries, or an unreadable pronunciation.
         """
         if len(given) > MAX_ENTRIES:
             raise InputError(f"the lexicon has {len(given)} entries; at most {MAX_ENTRIES}")
         return cls(tuple((_word(word), _pronunciation(word, said)) for word, said in given.items()))
 
     def __or__(self, other: "Lexicon") -> "Lexicon":
-        """This lexicon with another one's entries, which hold where both have a word."""
+        """Merges another lexicon, whose entries take precedence."""
         return Lexicon(self.entries + other.entries) if other.entries else self
 
     @cached_property
@@ -55,11 +55,11 @@ class Lexicon:
         return re.compile(rf"(?<!\w)(?P<word>{alternatives})(?P<suffix>['’]s)?(?!\w)")
 
     def divide(self, text: str) -> list[tuple[str, str, str]]:
-        """Divides a text at the words that the lexicon has.
+        """Splits a text at the words of the lexicon.
 
         Returns:
-            (written, said, kind) in order: kind is "" where the text is read as ever, "ipa" or
-            "alias"; what was written in `said` includes the possessive of a respelling.
+            (written, said, kind) in order: kind is "" for text read as usual, "ipa" or "alias";
+            `said` includes the possessive of a respelling.
         """
         if self._pattern is None:
             return [(text, text, "")]
@@ -84,10 +84,10 @@ NO_LEXICON = Lexicon()
 
 
 def read_lexicon(path: Path) -> Lexicon:
-    """Reads a JSON object {word: what is said}.
+    """Reads a JSON object {word: pronunciation}.
 
     Raises:
-        InputError: it is none, or an entry is wrong.
+        InputError: it is not one, or an entry is invalid.
     """
     try:
         given = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -125,7 +125,7 @@ def _pronunciation(word: str, said: object) -> str:
 
 
 def _possessive(said: str, suffix: str) -> str:
-    """The sound of 's behind a pronunciation."""
+    """The sound of a possessive 's after a pronunciation."""
     if not suffix:
         return ""
     last = symbols_of_ipa(said)[-1]

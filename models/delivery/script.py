@@ -1,4 +1,4 @@
-"""A text with controls, as it arrives, to what the predictors are to say one after the other."""
+"""Converts streamed text with controls to what predictors speak, in order."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -21,12 +21,12 @@ _PAUSES = " ,.?!;:—"
 
 @dataclass(frozen=True)
 class Saying:
-    """What is said at a stretch: a sentence, or the part of one up to a pause.
+    """A unit of speech: a sentence, or its part up to a pause.
 
     Attributes:
-        units: what the pointer moves over; None: nothing is said, only the pause made.
-        deliveries: of each unit.
-        pause_s: silence before it.
+        units: the units to speak; None for a pause alone.
+        deliveries: one per unit.
+        pause_s: silence before it, in seconds.
     """
 
     units: Units | None
@@ -35,7 +35,7 @@ class Saying:
 
     @property
     def plan(self) -> Plan:
-        """What is added to the sentence's plan: the mean of what its units ask for."""
+        """Offset to the sentence's plan: the mean over its units."""
         count = len(self.deliveries)
         plans = [delivery.plan for delivery in set(self.deliveries)]
         if not any(plan != PLAIN for plan in plans):
@@ -46,13 +46,13 @@ class Saying:
 
 
 class Script:
-    """Cuts a text into sentences as it arrives, and reads each with its controls.
+    """Splits a streamed text into sentences and reads each with its controls.
 
     Args:
-        delivery: of the whole text.
-        lexicon: how words are said.
-        languages: those that the voices speak.
-        strict: a control that is wrong raises; else it is left out.
+        delivery: delivery of the whole text.
+        lexicon: pronunciations.
+        languages: languages of the voices.
+        strict: invalid controls raise; otherwise they are dropped.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Script:
         self._sentences = SentenceStream(self._reader)
 
     def push(self, piece: str) -> Iterator[tuple[str, list[Saying]]]:
-        """Takes a piece; yields the sentences that it completed, as written and as said."""
+        """Takes a chunk; yields the sentences it completes, as written and as spoken."""
         return self._read(self._sentences.push(piece))
 
     def flush(self) -> Iterator[tuple[str, list[Saying]]]:
-        """Yields what is left."""
+        """Yields the rest."""
         return self._read(self._sentences.flush())
 
     def _read(self, sentences: list[str]) -> Iterator[tuple[str, list[Saying]]]:
@@ -78,7 +78,7 @@ class Script:
                 yield without_marks(sentence) if spoken else "", sayings
 
     def _sayings(self, stretches: list[Stretch]) -> Iterator[Saying]:
-        """The parts between pauses, those that are too long for a predictor divided."""
+        """The parts between pauses, split further if too long for a predictor."""
         parts: list[tuple[float, list[Stretch]]] = [(0.0, [])]
         for stretch in stretches:
             if stretch.pause_s:
@@ -94,8 +94,8 @@ class Script:
 
 @dataclass(frozen=True)
 class _Part:
-    """Words of one delivery, normalised. `kind` is "" where they are read as ever; the words of an
-    "alias" count as what was `written` for them, and so does the pronunciation of "ipa"."""
+    """Normalised words of one delivery. `kind` is "" if they are read as usual; words of an "alias"
+    or an "ipa" pronunciation are reported as `written`."""
 
     words: str
     delivery: Delivery
@@ -109,20 +109,20 @@ class _Part:
 
 
 class _Reading:
-    """Stretches as phonemes, with the delivery of each symbol."""
+    """Stretches as phonemes, with a delivery per symbol."""
 
     def __init__(self, delivery: Delivery, lexicon: Lexicon, languages: Collection[str]) -> None:
         self._outer, self._lexicon, self._languages = delivery, lexicon, languages
         self._language = read_as(languages)
         self._parts: list[_Part] = []
-        self._before = ""  # what was written last
+        self._before = ""  # the last written text
 
     def add(self, stretch: Stretch) -> None:
-        """Takes a stretch behind what is there."""
+        """Appends a stretch."""
         delivery = (self._outer @ stretch.state.delivery).checked()
         for written, said, kind in self._readings(stretch.text, stretch.state):
             plain = written if kind == "ipa" else said
-            check_scripts(plain, self._languages, most=0.5)  # but for a word or two
+            check_scripts(plain, self._languages, most=0.5)  # tolerates a foreign word or two
             self._marked(written)
             words = normalise(plain, self._language)
             if kind:
@@ -142,12 +142,12 @@ class _Reading:
         return self._lexicon.divide(text)
 
     def _marked(self, text: str) -> None:
-        """Mends the end of the last part, now that a text follows in the same sentence."""
+        """Corrects the end of the last part once text follows in the same sentence."""
         if not self._parts:
             return
         last = self._parts[-1]
         words = last.words
-        if words.endswith("."):  # an abbreviation's; dots are a pause
+        if words.endswith("."):  # an abbreviation's full stop, else a pause
             is_stop = self._before.endswith(".") and not self._before.endswith("..")
             words = words[:-1] if is_stop else words[:-1] + ","
         mark = _LEADING_MARK.match(text)
@@ -156,7 +156,7 @@ class _Reading:
         self._parts[-1] = replace(last, words=words)
 
     def sayings(self, pause_s: float, closing: str) -> Iterator[Saying]:
-        """What was read, behind a pause; `closing` is the mark at the end where there is none."""
+        """The units read so far, after a pause; `closing` is the final mark if they have none."""
         if not self._parts:
             if pause_s:
                 yield Saying(None, (), pause_s)
@@ -169,20 +169,20 @@ class _Reading:
         each = [
             delivery
             for symbol, delivery in zip(phonemes.symbols, deliveries, strict=True)
-            if symbol != BOUNDARY and symbol not in STRESS  # these are no units
+            if symbol != BOUNDARY and symbol not in STRESS  # not units
         ]
         assert len(each) == len(units)
         start = 0
         for piece in pieces_of(units, MAX_UNITS):
-            # Every piece begins with the language mark, which the first has anyway.
+            # Every piece starts with the language mark; the first already has it.
             inner = each[start + 1 : start + len(piece)]
             start += len(piece) - 1
             yield Saying(piece, (inner[0], *inner), pause_s)
             pause_s = 0.0
 
     def _phonemes(self) -> tuple[Phonemes, list[Delivery]]:
-        """All parts read together, since words sound otherwise at the end of a text; the delivery
-        of each symbol."""
+        """Phonemizes all parts together, as words sound different at the end of a text; returns the
+        delivery of each symbol too."""
         whole = self._phones(" ".join(part.words for part in self._parts))
         if sum(part.num_words for part in self._parts) == len(whole.words):
             return self._divided(whole)
@@ -217,7 +217,7 @@ class _Reading:
 def _add(
     found: Phonemes, part: _Part, read: Phonemes, first: int, last: int, word: int, end: int
 ) -> None:
-    """Adds the symbols `first` to `last` of what was read, the words `word` to `end`, of a part."""
+    """Appends symbols `first` to `last` and words `word` to `end` of a part."""
     start = len(found.symbols)
     if not part.kind:
         found.symbols.extend(read.symbols[first:last])

@@ -1,4 +1,4 @@
-"""Values of controls: times, rates, pitches and volumes, as SSML 1.1 writes them."""
+"""Parses values of controls: times, rates, pitches and volumes, as in SSML 1.1."""
 
 import re
 
@@ -20,10 +20,10 @@ _VOLUMES = {"silent": 0.05, "x-soft": 0.25, "soft": 0.5, "medium": 1.0, "loud": 
 
 
 def pause_seconds(text: str) -> float:
-    """Seconds of "600ms", "0.6 s" or a strength of SSML's ("strong").
+    """Seconds of "600ms", "0.6 s" or an SSML strength ("strong").
 
     Raises:
-        InputError: it is none of them, or longer than `MAX_PAUSE_S`.
+        InputError: it is none of these, or longer than `MAX_PAUSE_S`.
     """
     given = text.strip().lower()
     if not given:

@@ -1,4 +1,4 @@
-"""Text to phoneme symbols: normalising, sentences, and the closed symbol inventory.
+"""Text to phoneme symbols: normalisation, sentence splitting, and the symbol inventory.
 
 from models.text import SYMBOLS, normalise, phonemize, split_sentences, symbol_ids
 

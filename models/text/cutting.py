@@ -1,4 +1,4 @@
-"""How much of a text has been said when it was cut off."""
+"""How much of a text was spoken before it was cut off."""
 
 import bisect
 import re
@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from data.text import HAN_LETTERS
 from models.text.frontend import normalise
 
-# What counts as a word: a Chinese character, or a stretch of anything else without a space.
+# A word: one Chinese character, or a run of other non-space characters.
 _WORD = re.compile(rf"[{HAN_LETTERS}]|[^\s{HAN_LETTERS}]+")
 
 
 def text_up_to(text: str, words: list[str]) -> str:
-    """The beginning of `text`, as written, that says as much as `words`, with its marks.
+    """The prefix of `text`, as written, that covers `words`, with its punctuation.
 
-    What is said may be spelt otherwise ("one" for "1"), so words are counted, not looked for. A
-    written word that was begun is kept whole.
+    Spoken words may be spelt differently ("one" for "1"), so words are counted, not searched for. A
+    partly spoken word is kept whole.
     """
     ends = [0, *(found.end() for found in _WORD.finditer(text))]
     heard = _num_said(" ".join(words))
@@ -24,12 +24,12 @@ def text_up_to(text: str, words: list[str]) -> str:
 
 
 def text_heard_until(text: str, words: Iterable[tuple[str, float, float]], seconds: float) -> str:
-    """The beginning of `text` whose words had begun by `seconds`.
+    """The prefix of `text` whose words have started by `seconds`.
 
     Args:
         text: as written.
-        words: of its speech: (word, start, end) in seconds.
-        seconds: from the first sample on.
+        words: (word, start, end) in seconds, as spoken.
+        seconds: measured from the first sample.
     """
     return text_up_to(text, [word for word, start, _ in words if start < seconds])
 

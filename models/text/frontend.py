@@ -1,4 +1,4 @@
-"""Texts as the models read them, in the language that is given or that their script shows."""
+"""Text frontend: normalises and phonemizes text in a given language or in that of its script."""
 
 import re
 from itertools import compress
@@ -18,7 +18,8 @@ _ENGLISH_STRETCH = re.compile(r"[A-Za-zÀ-ɏ][A-Za-zÀ-ɏ'’&]*(?:[ .-]+[A-Za-z
 
 
 def language_of(text: str) -> str:
-    """Mandarin where Chinese characters prevail, a little sooner if the text begins with one."""
+    """Mandarin if Chinese characters prevail, with a slight preference if the text starts with
+    one."""
     letters = [script for script in map(script_of, text) if script]
     if HAN not in letters:
         return ENGLISH
@@ -28,14 +29,14 @@ def language_of(text: str) -> str:
 
 
 def segment(text: str, language: str) -> list[tuple[str, str]]:
-    """Divides a text into stretches of one language each.
+    """Splits a text into stretches of one language each.
 
     Args:
-        text: as written, or normalised.
-        language: of the text as a whole: numbers and marks are its own.
+        text: raw or normalised.
+        language: main language, which numbers and punctuation belong to.
 
     Returns:
-        (language, stretch), in order; together they are the text.
+        (language, stretch) pairs in order; concatenated they are the text.
     """
     pattern, other = (
         (_ENGLISH_STRETCH, ENGLISH) if language == MANDARIN else (_MANDARIN_STRETCH, MANDARIN)
@@ -52,12 +53,12 @@ def segment(text: str, language: str) -> list[tuple[str, str]]:
 
 
 def normalise(text: str, language: str | None = ENGLISH) -> str:
-    """Writes a text as it is said: markdown and emoji out; numbers, dates, money as words.
+    """Normalises a text: removes markdown and emoji; spells out numbers, dates and money.
 
     Args:
-        text: anything a person or a language model wrote.
-        language: a key of `LANGUAGE_MARKS`, or None for what the script shows. English leaves out
-            the letters that it cannot read.
+        text: written by a person or a language model.
+        language: a key of `LANGUAGE_MARKS`, or None to detect it by script. English drops letters
+            of other scripts.
     """
     if language == ENGLISH:
         return english.normalise(text)
@@ -74,18 +75,18 @@ def normalise(text: str, language: str | None = ENGLISH) -> str:
 
 
 def phonemize(texts: list[str], language: str | None = ENGLISH) -> list[Phonemes]:
-    """Reads texts as phonemes.
+    """Converts texts to phonemes.
 
     Args:
-        texts: as written, or normalised already.
-        language: a key of `LANGUAGE_MARKS`, or None for what the script of each shows: then words
-            of the other language are read in it.
+        texts: raw or normalised.
+        language: a key of `LANGUAGE_MARKS`, or None to detect it by script; words of the other
+            language are then read in it.
 
     Returns:
-        One `Phonemes` a text, in order. They may be shared with a cache: not to be changed.
+        One `Phonemes` per text, in order. They may be cached: do not modify.
 
     Raises:
-        InputError: the language is none that is known.
+        InputError: the language is unknown.
     """
     if language == ENGLISH:
         return english_phonemes.phonemize(texts)
@@ -94,7 +95,7 @@ def phonemize(texts: list[str], language: str | None = ENGLISH) -> list[Phonemes
         raise InputError(f"language {language!r} is not known here; choose one of: {known}")
     if language is not None:
         return [_mixed(text, language) for text in texts]
-    # English alone is read in one go, which is faster by far.
+    # English-only batches are read at once, which is much faster.
     alone = [HAN not in map(script_of, text) for text in texts]
     read = iter(english_phonemes.phonemize(list(compress(texts, alone))))
     return [
@@ -118,7 +119,7 @@ def _mixed(text: str, main: str) -> Phonemes:
 
 
 def _append(found: Phonemes, part: Phonemes) -> None:
-    """Adds what a stretch says behind what is there."""
+    """Appends the phonemes of a stretch."""
     body = part.symbols[1:]
     if not body or (len(found.symbols) == 1 and body[0] in PUNCTUATION):
         return

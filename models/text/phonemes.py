@@ -1,18 +1,18 @@
-"""A text as the models read it."""
+"""A text as phonemes."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Phonemes:
-    """A text as the models read it.
+    """A text as phonemes.
 
     Attributes:
-        symbols: each one of `SYMBOLS`; the first is the language mark, words are separated by one
-            boundary, punctuation stands directly behind its word. Only the mark when there is
-            nothing to say.
+        symbols: elements of `SYMBOLS`; the first is the language mark, words are separated by one
+            boundary, punctuation directly follows its word. Only the mark if there is nothing to
+            speak.
         words: (written word, first symbol, one past its last symbol), in order. A written word
-            may cover several spoken ones with the boundaries between them ("42").
+            may span several spoken ones and the boundaries between them ("42").
     """
 
     symbols: list[str]

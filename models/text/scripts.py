@@ -1,4 +1,4 @@
-"""Which scripts a text is written in, and which of them can be spoken."""
+"""Detects the scripts of a text, and whether they can be spoken."""
 
 import unicodedata
 from collections import Counter
@@ -11,13 +11,13 @@ from models.text.thoughts import without_thoughts
 
 HAN, LATIN = "Han", "Latin"
 _NAMES = {"CJK": HAN, "LATIN": LATIN, "FULLWIDTH": LATIN, "MODIFIER": LATIN, "IDEOGRAPHIC": HAN}
-# What the frontend of each language reads; names of scripts as Unicode has them.
+# Scripts that each language's frontend reads, by their Unicode names.
 _READ = {"en-us": frozenset((LATIN, "Greek")), "zh": frozenset((HAN, LATIN, "Greek"))}
 
 
 @lru_cache(maxsize=8192)
 def script_of(character: str) -> str:
-    """The script of a letter ("Han", "Latin", "Arabic"), or "" for what is none."""
+    """The script of a letter ("Han", "Latin", "Arabic"), or "" for other characters."""
     if not character.isalpha():
         return ""
     name = unicodedata.name(unicodedata.normalize("NFKC", character)[:1], "").split(" ")[0]
@@ -25,29 +25,28 @@ def script_of(character: str) -> str:
 
 
 def scripts_of(text: str) -> Counter[str]:
-    """How many letters of each script there are."""
+    """Number of letters per script."""
     found = Counter(map(script_of, text))
     del found[""]
     return found
 
 
 def read_as(languages: Collection[str]) -> str | None:
-    """The language that texts are read in: the only one that is spoken, or None for what the script
-    of each stretch shows."""
+    """The language to read texts in: the only one spoken, or None to detect it per stretch."""
     first, *others = languages
     return None if others else first
 
 
 def check_scripts(text: str, languages: Collection[str] = ("en-us",), most: float = 0.0) -> None:
-    """Refuses a text in a script that the voices cannot speak.
+    """Checks that the voices can speak a text's scripts.
 
     Args:
-        text: what is to be spoken.
-        languages: those that the weights were trained to speak.
-        most: which part of the letters may be of other scripts; they are passed over.
+        text: the text to speak.
+        languages: languages that the weights were trained on.
+        most: tolerated share of letters in other scripts, which are skipped.
 
     Raises:
-        InputError: there are more of them; the message names the script.
+        InputError: the share is exceeded; the message names the script.
     """
     found = scripts_of(without_thoughts(text))
     known = frozenset[str]().union(*(_READ[language] for language in languages))

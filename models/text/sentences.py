@@ -1,4 +1,4 @@
-"""Sentences out of a text, whole or arriving in pieces: the same ones either way."""
+"""Splits text into sentences, at once or as a stream, with identical results."""
 
 import re
 from typing import Protocol
@@ -29,12 +29,12 @@ _HAN = re.compile(f"[{HAN_LETTERS}]")
 _LINE_START = re.compile(r"(?:[-*+•]|\d{1,3}[.)])\s|#{1,6}\s|[>|]")
 _LINE_START_SO_FAR = re.compile(r"[-*+•]|\d{1,3}[.)]?|#{1,6}")
 _FENCE = re.compile("```|~~~")
-# Behind these a capital begins a new sentence ("at 5 p.m. Then"); behind other dotted letters and
+# After these a capital starts a new sentence ("at 5 p.m. Then"); after other dotted letters and
 # initials it is a name ("J. R. Smith").
 _MAY_END = frozenset(
     ("a.m", "p.m", "u.s", "u.k", "d.c", "etc", "inc", "ltd", "co", "corp", "jr", "sr")
 )
-# Behind these only words that begin sentences do so: "the U.S. We left", but "the U.S. Navy".
+# After these only typical sentence starters do: "the U.S. We left", but "the U.S. Navy".
 _COUNTRIES = frozenset(("u.s", "u.k", "d.c"))
 _BEGINS = re.compile(
     r"(?:The|We|It|He|She|They|You|I|In|But|And|So|That|This|There|These|Then|If|When|What|Who|Why"
@@ -52,7 +52,7 @@ _NEVER_END = (
 
 
 def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:
-    """Whether a sentence ends at this mark; None while the text to come must decide."""
+    """Whether a sentence ends at this mark; None if more text is needed to decide."""
     after = _BLANK.match(text, match.end())
     assert after is not None
     if after.end() == len(text):
@@ -94,7 +94,7 @@ def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:
 
 
 def _is_day(following: str, final: bool) -> bool | None:
-    """Whether a number and a full stop are a day ("5. Nov 2020"); None while it cannot be told."""
+    """Whether a number and full stop are a day ("5. Nov 2020"); None if undecided."""
     if not final and len(following) < 24:
         begun = re.fullmatch(r"[A-Z][a-z]*", following)
         if begun and any(name.startswith(following) for name in MONTHS.values()):
@@ -105,7 +105,7 @@ def _is_day(following: str, final: bool) -> bool | None:
 
 
 def _is_in_figures(before: str, following: str, final: bool) -> bool | None:
-    """Whether a full stop stands in "3. 5. 2020"; None while it cannot be told."""
+    """Whether a full stop is part of "3. 5. 2020"; None if undecided."""
     is_month = _DAY_BEFORE.search(before) is not None
     if not final:
         so_far = _YEAR_SO_FAR if is_month else _MONTH_SO_FAR
@@ -115,7 +115,7 @@ def _is_in_figures(before: str, following: str, final: bool) -> bool | None:
 
 
 def _is_line_end(text: str, next_line: int, blank: str, final: bool) -> bool | None:
-    """A blank line, or a list item or a heading below, ends what stands above; a wrap does not."""
+    """Whether a line break ends a sentence: before a blank line, list item or heading."""
     if "\n" in blank:
         return True
     rest = text[next_line : next_line + 8]
@@ -125,7 +125,7 @@ def _is_line_end(text: str, next_line: int, blank: str, final: bool) -> bool | N
 
 
 def _cut(text: str) -> int:
-    """Finds where to divide a sentence that is too long: behind a pause, else between words."""
+    """Where to cut an overlong sentence: after a pause, else between words."""
     longest = _longest(text)
     window = text[:longest]
     for pattern in (r"[;:—](?=\s)|[；：]", r",(?=\s)|[，、]", r"\s"):
@@ -136,7 +136,7 @@ def _cut(text: str) -> int:
 
 
 def _longest(text: str) -> int:
-    """How many characters of a text its first sentence may have."""
+    """Length limit of a text's first sentence, in characters."""
     longest = LONGEST_SENTENCE
     for character in _HAN.finditer(text, 0, LONGEST_SENTENCE):
         if character.start() >= longest:
@@ -146,8 +146,8 @@ def _longest(text: str) -> int:
 
 
 def _next_end(text: str, final: bool) -> int | None:
-    """Returns where the first sentence ends, or None when more text is needed."""
-    # Code is dropped when it is read aloud, so it may be as long as it likes.
+    """Index of the first sentence's end, or None if more text is needed."""
+    # Code is not spoken, so its length is not limited.
     longest = _longest(text)
     has_code = len(_FENCE.findall(text, 0, longest)) % 2
     for match in _END.finditer(text):
@@ -166,22 +166,22 @@ def _next_end(text: str, final: bool) -> int | None:
 
 
 class TextFilter(Protocol):
-    """Takes something out of a text that arrives in pieces."""
+    """Filters a streamed text."""
 
     def push(self, piece: str) -> str: ...
     def flush(self) -> str: ...
 
 
 class SentenceStream:
-    """Cuts sentences from a text that arrives in pieces, as a language model writes it.
+    """Splits a streamed text, such as a language model's, into sentences.
 
-    The sentences are those of `split_sentences` on the whole text, however it is divided. A
-    sentence is given out as soon as the beginning of the next one shows that it is over. Thoughts
-    and tool calls of the language model are none of it; where only the end of a thought is marked,
-    what has been given out by then cannot be taken back.
+    The result equals `split_sentences` of the whole text, however it is chunked. A sentence is
+    emitted as soon as the start of the next one shows that it is complete. Thoughts and tool calls
+    are removed; if only the end of a thought is marked, sentences emitted before cannot be taken
+    back.
 
     Args:
-        controls: takes controls out of the answer, and may leave `MARKS`.
+        controls: filters controls out of the text, and may leave `MARKS`.
     """
 
     def __init__(self, controls: TextFilter | None = None) -> None:
@@ -190,12 +190,12 @@ class SentenceStream:
         self._thoughts = ThoughtFilter()
 
     def push(self, piece: str) -> list[str]:
-        """Takes the next piece and returns the sentences that it completed."""
+        """Takes the next chunk; returns the sentences it completes."""
         self._add(self._thoughts.push(piece))
         return self._take(final=False)
 
     def flush(self) -> list[str]:
-        """Returns what is left; the stream is empty afterwards."""
+        """Returns the rest and resets the stream."""
         self._add(self._thoughts.flush(), final=True)
         return self._take(final=True)
 
@@ -214,10 +214,10 @@ class SentenceStream:
 
 
 def split_sentences(text: str) -> list[str]:
-    """Splits a text into sentences, none longer than `LONGEST_SENTENCE` characters.
+    """Splits a text into sentences of at most `LONGEST_SENTENCE` characters.
 
-    Abbreviations, initials, decimals and numbered items do not end a sentence; a code block is
-    kept together whatever its length.
+    Abbreviations, initials, decimals and numbered items do not end a sentence; code blocks stay
+    whole, whatever their length.
     """
     stream = SentenceStream()
     return stream.push(text) + stream.flush()

@@ -1,12 +1,12 @@
-"""The inventory of symbols that the models read; a symbol's index is its id.
+"""The symbol inventory of the models; a symbol's index is its id.
 
-An id is a row of trained embeddings, so the inventory is append-only: a new language adds its
-symbols, its language mark among them, behind those that exist. Every configuration of a model that
-reads symbols stores the inventory that it was trained with (`models/checkpoint.py`).
+Ids index trained embeddings, so the inventory is append-only: a new language appends its symbols
+and its language mark. Model configurations store the inventory they were trained with
+(`models/checkpoint.py`).
 
-espeak-ng writes some English sounds as one unit that flows over two others ("ɑːɹ", "aɪɚ", "əl"),
-and keeps foreign sounds in borrowed words ("x" in "Bach"). Both are written here with the English
-sounds they are made of: fewer symbols, each of them seen often enough in training to be learnt.
+espeak-ng writes some English sound sequences as one unit ("ɑːɹ", "aɪɚ", "əl"), and keeps foreign
+sounds in loanwords ("x" in "Bach"). Both are mapped to the English sounds they consist of: a
+smaller inventory, in which every symbol is frequent enough to learn.
 """
 
 import unicodedata
@@ -33,7 +33,7 @@ CONSONANTS = (
     *("ʃ", "ʒ", "h", "m", "n", "ŋ", "l", "ɹ", "j", "w"),
 )
 
-# Frozen: what weights were trained with that store no inventory, only its length.
+# Frozen: for weights that store only the length of their inventory.
 FIRST_SYMBOLS: tuple[str, ...] = (
     *(PAD, UNKNOWN, "<en-us>", BOUNDARY),
     *PUNCTUATION,
@@ -46,8 +46,8 @@ SYMBOLS: tuple[str, ...] = (*FIRST_SYMBOLS, "<zh>", *MANDARIN_SYMBOLS)
 IDS = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 _SOUNDS = frozenset((*STRESS, *VOWELS, *CONSONANTS))
 
-# Sounds without a symbol of their own -> the nearest English ones. All are single characters
-# once length, palatalisation, nasality and the syllabic mark have been taken off.
+# Sounds without a symbol -> the nearest English ones; after removal of length, palatalisation,
+# nasality and syllabicity all are single characters.
 _NEAREST = {
     **{"a": "æ", "e": "eɪ", "o": "oʊ", "u": "uː", "ɑ": "ɑː", "ɒ": "ɑː", "ɜ": "ɜː", "y": "uː"},
     **{"ø": "ɜː", "œ": "ɜː", "ɨ": "ɪ", "ɯ": "uː", "ɤ": "ʌ", "ɵ": "ʊ", "ʏ": "ʊ", "ɘ": "ə"},
@@ -63,17 +63,17 @@ _SYLLABIC_N = "n\N{COMBINING VERTICAL LINE BELOW}"
 
 @lru_cache(maxsize=4096)
 def split_phone(phone: str) -> tuple[str, ...]:
-    """Writes one unit of espeak-ng with the inventory's symbols, stress first.
+    """Maps one espeak-ng phone to inventory symbols, stress first.
 
     Args:
         phone: e.g. "ˈɑːɹ", "tʃ", "n̩".
 
     Returns:
-        E.g. ("ˈ", "ɑː", "ɹ"). What no rule covers is `UNKNOWN`; only modifiers that English does
-        not tell apart are dropped.
+        E.g. ("ˈ", "ɑː", "ɹ"). Sounds without a rule are `UNKNOWN`; modifiers that are not
+        distinctive in English are dropped.
     """
     found: list[str] = []
-    # NFD: a nasal vowel is a vowel and a combining tilde, whichever way espeak-ng spelt it.
+    # NFD: a nasal vowel becomes vowel and combining tilde, however espeak-ng encodes it.
     rest = unicodedata.normalize("NFD", phone).replace(_SYLLABIC_N, "ən")
     while rest:
         length = 2 if rest[:2] in _SOUNDS else 1
@@ -90,20 +90,20 @@ def split_phone(phone: str) -> tuple[str, ...]:
 
 
 def symbol_ids(symbols: Iterable[str]) -> list[int]:
-    """Returns the id of each symbol; one outside the inventory gets the id of `UNKNOWN`."""
+    """Ids of symbols; `UNKNOWN`'s for those outside the inventory."""
     return [IDS.get(symbol, IDS[UNKNOWN]) for symbol in symbols]
 
 
 def stored_inventory(values: dict[str, object]) -> tuple[str, ...]:
-    """The inventory of a model from its stored configuration.
+    """Reads a model's inventory from its stored configuration.
 
     Args:
-        values: the configuration's JSON. `symbols` holds the inventory; weights from before it was
-            stored have only its length, `num_symbols`, and were trained with `FIRST_SYMBOLS`.
+        values: the configuration's JSON. `symbols` is the inventory; older weights store only its
+            length, `num_symbols`, and were trained with `FIRST_SYMBOLS`.
 
     Raises:
-        ValueError: it is neither the beginning of `SYMBOLS` nor a continuation of it, so its ids
-            mean other symbols than ours.
+        ValueError: it is neither a prefix of `SYMBOLS` nor an extension, so its ids have other
+            meanings.
     """
     symbols = values.get("symbols")
     if symbols is None:
@@ -120,15 +120,15 @@ def stored_inventory(values: dict[str, object]) -> tuple[str, ...]:
 
 
 def check_symbols(ids: Iterable[int], num_known: int, model: str) -> None:
-    """Refuses a text with symbols beyond a model's inventory.
+    """Checks that a model knows all symbols of a text.
 
     Args:
-        ids: the text's symbols.
-        num_known: how many symbols the model has learnt.
+        ids: the text's symbol ids.
+        num_known: size of the model's inventory.
         model: its name, for the message.
 
     Raises:
-        InputError: it does not know one of them.
+        InputError: a symbol is unknown to the model.
     """
     missing = sorted({index for index in ids if index >= num_known})
     if missing:

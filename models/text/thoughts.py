@@ -1,7 +1,7 @@
-"""Removes what a language model writes beside its answer: thoughts, tool calls, channel marks.
+"""Removes what language models write besides the answer: thoughts, tool calls, channel marks.
 
-A mark that the answer merely talks about is kept: one in code or in quotes, or in the middle of a
-sentence ("put <think> before it").
+Marks that are merely mentioned are kept: in code, in quotes, or in mid-sentence ("put <think>
+before it").
 """
 
 import re
@@ -15,7 +15,7 @@ _TAGS = (
     r"|observation|critique|system-reminder|tool_(?:calls?|code|use|responses?|results?|outputs?)"
     r"|function(?:_(?:calls?|results?|responses?))?|invoke)"
 )
-# Whatever begins with the first is hidden up to and including the second, which may name the tag.
+# Everything from the first pattern to the second, which may refer to the tag's name, is hidden.
 _HIDDEN = (
     (rf"<\s?(?P<tag>{_TAGS})(?:[\s=][^<>]{{0,200}})?(?<!/)>", r"<\s?/\s?{tag}\s*>"),
     (r"<details\s+type=\"reasoning\"[^<>]{0,200}>", "</details>"),
@@ -36,7 +36,7 @@ _HIDDEN = (
     (r"<\|(?:start_thinking|begin_of_thought)\|>", r"<\|(?:end_thinking|end_of_thought)\|>"),
     (r"<\|think_start\|>", r"<\|think_end\|>"),
     (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
-    (r"<\|channel>(?!\s{0,4}final)", r"<channel\|>"),  # Gemma's, of the fourth generation
+    (r"<\|channel>(?!\s{0,4}final)", r"<channel\|>"),  # Gemma 4's
     (r"<\|tool_call>", r"<tool_call\|>"),
     (r"<\|turn>", r"\n"),
     (r"<turn\|>", ""),
@@ -47,7 +47,7 @@ _HIDDEN = (
     (r"<[|｜]tool[^<>|｜]{0,40}begin[|｜]>", r"<[|｜]tool[^<>|｜]{0,40}end[|｜]>"),
     (r"<\|(?:tool_calls?|python_tag)\|>|\[TOOL_CALLS\]", r"<\|(?:/tool_calls?|eo[mt]_id)\|>"),
     (rf"<[|｜][^<>|｜\n]{{1,50}}[|｜]>|<end_of_turn>|<{_TAGS}\s*/>", ""),
-    # gpt-oss behind a server that drops the channel marks themselves
+    # gpt-oss behind a server that strips the channel marks
     (r"\A\s*analysis(?=(?-i:[A-Z]))", "assistantfinal"),
 )
 MENTIONED_TAG = re.compile(rf"</?({_TAGS})>", re.I)
@@ -59,7 +59,7 @@ _MARK = re.compile(
     + f"|(?P<closes>{_CLOSING})",
     re.I,
 )
-# The end of a piece that may be the beginning of a mark or a code fence, or half of a character.
+# A chunk end that may be an incomplete mark, code fence or character.
 _UNDECIDED = re.compile(
     rf"(?:<(?:\s?/?\s?[\w:-]{{0,40}}\|?|<[SY]{{0,3}}>?|\s?{_TAGS}[\s=][^<>]{{0,200}}"
     rf"|\s?/\s?{_TAGS}\s*|{_TAGS}\s*/|details\s[^<>]{{0,200}}|[|｜][^<>|｜\n]{{0,50}}(?:[|｜]\w{{0,20}})?)"
@@ -73,29 +73,29 @@ _ENDS_SENTENCE = re.compile(r"(?:(?<!e\.g)(?<!i\.e)[.!?…]|[\n>])[\"'”’)*_]
 
 
 class ThoughtFilter:
-    """Passes on the answer in a text that arrives in pieces, as valid Unicode, and nothing else.
+    """Passes on only the answer of a streamed text, as valid Unicode.
 
     Attributes:
-        unopened: whether the last `push` found the end of a thought without its beginning (some
-            models are given the beginning): then all that was passed on before belonged to it.
+        unopened: the last `push` found the end of a thought that was never opened (some prompts
+            contain the opening mark): all text passed on before was part of the thought.
     """
 
     def __init__(self) -> None:
         self.unopened = False
         self._held = ""
-        self._until: re.Pattern[str] | None = None  # of what is being hidden
-        self._line = ""  # what was passed on of the current line
+        self._until: re.Pattern[str] | None = None  # ends the hidden part
+        self._line = ""  # the part of the current line passed on
         self._started = False
         self._in_fence = self._in_code = False
-        self._mentioned = False  # an opening mark that was passed on and not yet closed
+        self._mentioned = False  # a mentioned opening mark awaits its closing one
 
     def push(self, piece: str) -> str:
-        """Takes the next piece and returns what is known to be part of the answer."""
+        """Takes the next chunk; returns what certainly belongs to the answer."""
         self._held += piece
         return self._take(final=False)
 
     def flush(self) -> str:
-        """Returns what is left. A thought that never ended is none of it."""
+        """Returns the rest, without an unfinished thought."""
         return self._take(final=True)
 
     def _take(self, final: bool) -> str:
@@ -129,7 +129,7 @@ class ThoughtFilter:
         return "".join(passed)
 
     def _skip_hidden(self) -> bool:
-        """Drops what is hidden; False when its end has not come yet."""
+        """Drops hidden text; False if its end has not arrived."""
         assert self._until is not None
         end = self._until.search(self._held)
         self._held = self._held[end.end() :] if end else self._held[-_LONGEST_MARK:]
@@ -138,7 +138,7 @@ class ThoughtFilter:
         return end is not None
 
     def _certain(self, final: bool) -> int:
-        """How many of the characters held cannot be the beginning of a mark."""
+        """Number of held characters that cannot start a mark."""
         if final:
             return len(self._held)
         if not self._started and _ANALYSIS.startswith(self._held.strip()[: len(_ANALYSIS)].lower()):
@@ -160,7 +160,7 @@ class ThoughtFilter:
         return text
 
     def _is_meant(self, mark: re.Match[str], following: str) -> bool:
-        """Whether a mark does what it says, and is not only talked about."""
+        """Whether a mark is functional rather than mentioned."""
         if self._in_fence or self._in_code:
             return False
         if mark["closes"] and self._mentioned:
@@ -175,19 +175,19 @@ class ThoughtFilter:
 
 
 def _until(mark: re.Match[str]) -> re.Pattern[str] | None:
-    """What ends the part that a mark begins; None for a mark that stands alone."""
+    """The pattern that ends the part a mark opens; None for stand-alone marks."""
     number = next(n for n in range(len(_HIDDEN)) if mark[f"opens{n}"] is not None)
     closing = _HIDDEN[number][1]
     if not closing:
         return None
     tag = re.escape(mark["tag"] or "")
-    if tag.lower() in ("think", "thinking"):  # models confuse them
+    if tag.lower() in ("think", "thinking"):  # models mix them up
         tag = "think(?:ing)?"
     return re.compile(closing.replace("{tag}", tag), re.I)
 
 
 def answer_of(pieces: Iterable[str]) -> Iterator[str]:
-    """The answer in the pieces of a language model, as it comes; it begins with a word."""
+    """Streams the answer from a language model's chunks; it starts with a word."""
     thoughts, begun = ThoughtFilter(), False
     for piece in pieces:
         answer = thoughts.push(piece)
@@ -200,7 +200,7 @@ def answer_of(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def without_thoughts(text: str) -> str:
-    """Removes from a whole text what is not part of the answer.
+    """Removes everything but the answer from a complete text.
 
     >>> without_thoughts("<think>He greets me.</think>Hello there.")
     'Hello there.'

@@ -1,4 +1,4 @@
-"""A vocabulary of whole words, with letters for all others: text as tokens and back."""
+"""A word vocabulary with letters as fallback: text to tokens and back."""
 
 import re
 from collections import Counter
@@ -8,20 +8,20 @@ _PIECE = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*(?:(?<=s)'(?!\w))?|[0-9]+|\S")
 _WORD = re.compile(r"[A-Za-z]")
 _NO_SPACE_BEFORE = frozenset(".,?!;:%")
 _SENTENCE_ENDS = frozenset(".?!")
-# Within a word that is spelled, every letter but the first carries this mark.
+# Marks the letters of a spelt word after the first.
 _CONTINUES = "+"
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789'-.,?!;:%&$")
 _SPELLING = (*LETTERS, *(_CONTINUES + letter for letter in LETTERS))
 
 
 class Words:
-    """Tokens of a text.
+    """Tokenizer over words.
 
-    A word is one token where the vocabulary has it, else its letters. The first word of a sentence
-    is looked for in lower case, and written with a capital again.
+    A word is one token if it is in the vocabulary, else its letters. The first word of a sentence
+    is looked up in lower case and capitalised again when decoding.
 
     Args:
-        words: the vocabulary; the letters come before it.
+        words: the vocabulary; letters precede it.
     """
 
     def __init__(self, words: tuple[str, ...]) -> None:
@@ -32,7 +32,7 @@ class Words:
         return len(self.tokens)
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a text; signs that are neither letters nor known are left out."""
+        """Tokenizes a text; drops signs that are neither letters nor in the vocabulary."""
         found: list[int] = []
         first = True
         for piece in _PIECE.findall(text):
@@ -44,14 +44,14 @@ class Words:
         return found
 
     def word(self, word: str) -> int | None:
-        """The token of one word in whatever case; None where it must be spelled."""
+        """The token of a word, ignoring case; None if it must be spelt."""
         for form in (word, word.lower(), word.capitalize()):
             if form in self._index:
                 return self._index[form]
         return None
 
     def pieces(self, tokens: Iterable[int]) -> list[str]:
-        """What each token adds to the text; joined they are the text of all."""
+        """The text that each token adds; concatenated they are the whole text."""
         found: list[str] = []
         first = True
         for token in tokens:
@@ -69,7 +69,7 @@ class Words:
         return found
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of tokens."""
+        """Detokenizes to text."""
         return "".join(self.pieces(tokens))
 
     def _piece(self, piece: str, first: bool) -> list[int]:
@@ -83,9 +83,9 @@ class Words:
 
 
 def vocabulary(texts: Iterable[str], at_least: int = 2) -> tuple[str, ...]:
-    """The words that occur `at_least` so often in `texts`, the most frequent first.
+    """The words that occur at least `at_least` times in `texts`, most frequent first.
 
-    A word that only ever begins sentences is kept in lower case.
+    Words that occur only at sentence starts are stored in lower case.
     """
     inside: Counter[str] = Counter()
     starting: Counter[str] = Counter()

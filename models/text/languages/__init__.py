@@ -1,1 +1,1 @@
-"""A folder a language: how its texts are written as they are said, and as phonemes."""
+"""One folder per language: text normalisation and phonemes."""

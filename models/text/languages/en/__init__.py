@@ -1,1 +1,1 @@
-"""English: readings of numbers, dates, units and the like, and phonemes by espeak-ng."""
+"""English: numbers, dates, units and so on; phonemes by espeak-ng."""

@@ -1,7 +1,7 @@
-"""How addresses are read aloud: of mail, of the web, of hosts and ports, files and folders.
+"""Readings of addresses: e-mail, web, hosts and ports, files and folders.
 
-The dot in "node.js" or "example.in" is said; it ends no sentence. Of an address with "https://"
-only the host is read: nobody says what follows it.
+The dot in "node.js" or "example.in" is spoken and does not end a sentence. Of an "https://" address
+only the host is read.
 """
 
 import re
@@ -24,7 +24,7 @@ _LONGEST_REST = 40
 _ENDINGS = frozenset(
     "com org net edu gov io ai uk de js py md txt pdf net exe html css json".split()
 )
-# A sentence that goes on like this has only lost its blank: "I left.then he came".
+# Sentences that continue like this merely lack a space: "I left.then he came".
 _BEGINS_SENTENCE = frozenset(
     """and but then the we he she they you this that there if when what how why yes okay thanks
     please i'm it's because maybe however""".split()
@@ -32,7 +32,7 @@ _BEGINS_SENTENCE = frozenset(
 
 
 def spelled_out(address: str) -> str:
-    """Reads an address with its signs: "README.md" -> "readme dot md"."""
+    """Reads an address with its punctuation: "README.md" -> "readme dot md"."""
     said = []
     for piece in _PIECE.findall(address):
         if piece in _SIGNS:
@@ -52,20 +52,20 @@ def _web(match: re.Match[str]) -> str:
 
 
 def _host(match: re.Match[str]) -> str | None:
-    """Reads a host, a file or a name with dots, with the port and the path behind it."""
+    """Reads a host, file or dotted name, with port and path."""
     host, rest = match["host"], match["rest"]
     labels = host.split(".")
     if len(labels) == 2 and not rest and _is_end_of_sentence(*labels):
         return None
     if host.lower() in ABBREVIATIONS or all(len(label) == 1 for label in labels):
-        return None  # "Ph.D" and "U.S.A" have readers of their own
+        return None  # "Ph.D" and "U.S.A" have their own readers
     if re.fullmatch(r"[vV]\d+(?:\.\d+)+", host):
         return None
     return spelled_out(host + (rest if len(rest) <= _LONGEST_REST else ""))
 
 
 def _is_end_of_sentence(first: str, second: str) -> bool:
-    """Whether the dot in "left.Then" ends a sentence, or is that of "Dr.Who" or "J.Smith"."""
+    """Whether the dot in "left.Then" ends a sentence, unlike those of "Dr.Who" and "J.Smith"."""
     if first.lower() in ABBREVIATIONS or first.lower() in TITLES:
         return second[0].isupper() or second[0].isdecimal()
     if not first.isalpha() or second.lower() in _ENDINGS:
@@ -82,7 +82,7 @@ def _ip(match: re.Match[str]) -> str | None:
 
 
 def _digit_by_digit(match: re.Match[str]) -> str:
-    """Reads "fe80::1" and "8080:80", where letters are digits too."""
+    """Reads "fe80::1" and "8080:80", letters as hexadecimal digits."""
     return " ".join(
         _SIGNS.get(one) or LETTER_NAMES.get(one.lower()) or numbers.digits(one)
         for one in match[0].strip("[]").replace("]", "")
@@ -90,7 +90,7 @@ def _digit_by_digit(match: re.Match[str]) -> str:
 
 
 def _dotted(match: re.Match[str]) -> str | None:
-    """Reads ".gitignore" and ".NET"; in "great .thanks" a blank stands on the wrong side."""
+    """Reads ".gitignore" and ".NET"; in "great .thanks" the space is misplaced."""
     return None if match[0][1:].lower() in _BEGINS_SENTENCE else spelled_out(match[0])
 
 
@@ -101,7 +101,7 @@ def _path(match: re.Match[str]) -> str | None:
 
 
 ADDRESSES: tuple[tuple[str, Reader], ...] = (
-    # of IPv6 and of network cards
+    # IPv6 and MAC addresses
     (
         r"(?<![\w:.])(?=[a-fA-F:]*\d)\[?(?:(?=[\da-fA-F:]*::)[\da-fA-F]{0,4}(?::{1,2}[\da-fA-F]{1,4}){1,7}"
         r"|[\da-fA-F]{1,4}(?::[\da-fA-F]{1,4}){5,7})(?:\]:\d{2,5})?(?![\w:])",
@@ -135,7 +135,7 @@ ADDRESSES: tuple[tuple[str, Reader], ...] = (
     (r"(?<!\S)(?:~|\.\.?)/[\w./~+-]{0,200}(?<!\.)", _path),
     (rf"(?<!\S)(?:/{_LABEL}(?:\.{_LABEL}){{0,3}}){{1,12}}/?(?![\w/])", _path),
     (rf"(?<!\S)\.(?=[a-z]|[A-Z]{{2}}){_HOST}(?!\w)", _dotted),
-    # what was read once is read again when a text is normalised twice
+    # output of an earlier normalisation, left unchanged
     (r"(?<=\bdot )sh(?!\w)", lambda match: match[0]),
 )
 """Patterns and their readers, in the order in which they are tried."""

@@ -1,8 +1,8 @@
-"""Divides phones that espeak-ng ran together among the words they belong to.
+"""Assigns phones that espeak-ng ran together to words.
 
-espeak-ng writes "of the" as one group ("ʌvðə") and "lunchroom" as two. The words' pronunciations
-alone differ from those in the sentence, but little: the cheapest way to turn one into the other
-says where each word ends.
+espeak-ng writes "of the" as one group ("ʌvðə") and "lunchroom" as two. Isolated pronunciations of
+the words differ slightly from those in context; an edit-distance alignment between the two gives
+the word ends.
 """
 
 import itertools
@@ -20,7 +20,7 @@ def _cost(one: str, other: str) -> float:
 
 
 def _word_ends(phones: list[str], alone: list[list[str]]) -> list[int]:
-    """Returns for each word the number of phones said when it ends, by least edit distance."""
+    """For each word, the number of phones up to its end, by minimum edit distance."""
     expected = [phone for word in alone for phone in word]
     rows = len(expected) + 1
     costs = [[_OMITTED * column for column in range(len(phones) + 1)]]
@@ -57,15 +57,15 @@ def _word_ends(phones: list[str], alone: list[list[str]]) -> list[int]:
 
 
 def divide(groups: list[list[str]], alone: list[list[str]]) -> list[list[str]]:
-    """Divides the phones of a clause among its words.
+    """Splits the phones of a clause into words.
 
     Args:
-        groups: the phones as espeak-ng grouped them, in any number of groups.
-        alone: the phones of each word said alone.
+        groups: phones as grouped by espeak-ng.
+        alone: phones of each word in isolation.
 
     Returns:
-        The phones of each word as said in the clause. A word that has sounds when said alone never
-        goes without: where espeak-ng swallowed one, the clause is said word by word.
+        Phones of each word in context. Words with phones in isolation are never left empty: where
+        espeak-ng dropped one, the clause is read word by word.
     """
     phones = [phone for group in groups for phone in group]
     starts = [0, *_word_ends(phones, alone)]

@@ -1,4 +1,4 @@
-"""What readers of numbers share: what a number looks like, and how a noun is counted."""
+"""Shared by the readers of numbers: number patterns and inflection of counted nouns."""
 
 import re
 
@@ -34,12 +34,12 @@ def plural_of(noun: str) -> str:
 
 
 def singular_of(noun: str) -> str:
-    """The noun without the mark of where its plural goes."""
+    """The noun without its plural mark."""
     return noun.replace("#", "")
 
 
 def counted(amount: str, noun: str) -> str:
-    """Joins a number and what it counts: "1" and "mile# per hour" -> "one mile per hour"."""
+    """Joins a number and its noun: "1" and "mile# per hour" -> "one mile per hour"."""
     one = amount.replace(",", "") == "1"
     return f"{numbers.decimal(amount)} {singular_of(noun) if one else plural_of(noun)}"
 
@@ -57,11 +57,11 @@ _NOUN = re.compile(r"\s(?:[a-z]{3}|(?:TV|HDTV|LCD|LED|OLED|SSD|PVC)\b)")
 
 
 def describes_noun(match: re.Match[str]) -> bool:
-    """Whether a noun seems to stand behind an amount, as in "27 inch monitor"."""
+    """Whether a noun seems to follow an amount, as in "27 inch monitor"."""
     following = after(match)
     return _NOUN.match(following) is not None and not _NO_NOUN.match(following)
 
 
 def is_attribute(match: re.Match[str]) -> bool:
-    """Whether an amount describes the noun behind it, as in "a 5 km run": then it is singular."""
+    """Whether an amount modifies the following noun, as in "a 5 km run": it is then singular."""
     return _ARTICLE.search(before(match)) is not None and describes_noun(match)

@@ -1,7 +1,7 @@
-"""Takes out of a text what is to be seen and not to be said: markdown, HTML, emoji, decoration.
+"""Removes visual elements from a text: markdown, HTML, emoji, decoration.
 
-What remains is one line of words, numbers, signs that have a name (%, $, &) and the punctuation
-of `models.text.symbols`.
+What remains is one line of words, numbers, pronounceable signs (%, $, &) and the punctuation of
+`models.text.symbols`.
 """
 
 import html
@@ -14,24 +14,24 @@ from models.text.languages.en.primes import write_primes
 from models.text.languages.en.signs import SIGNS, write_signs
 from models.text.thoughts import MENTIONED_TAG, without_thoughts
 
-# Patterns that look for blanks around a sign try every start of a run, which costs its square.
+# Patterns for spaces around a sign would try every start of a run: quadratic time.
 _BLANKS = re.compile(r"[^\S\n]+")
 _POWER = re.compile(r"(?<=[\w)])\*\*(?=-?\d{1,9}(?![\w*]))")
 _BRACED = re.compile(r"\^\{([^{}]{1,30})\}")
-# "3x4 m", "2' x 4'", and not "0x1F" nor "1.5×10⁻⁵".
+# "3x4 m", "2' x 4'", but not "0x1F" or "1.5×10⁻⁵".
 _BY = re.compile(
     r"(?<![\w.])(?!0x)(\d[\d.,]*(?:[a-z]{1,2})?)x(?=\d)|(?<=\d['\"′″])\s?[x×]\s?(?=\d)"
 )
 _TIMES = re.compile(r"(?<![\w.])(\d[\d.]*)x(?=\s+(?:as|more|less|[a-z]{2,}er)\b)")
-# Else a hyphen between blanks is a pause.
+# Otherwise a hyphen between spaces is a pause.
 _MINUS = re.compile(
     r"(?<=[\w)])\s(?:-(?=\s[\w(.]+(?:\s[-+*/×÷−]\s[\w(.]+){0,9}\s?=)|−)\s(?=[\w(.])"
 )
 # "5-3=2" and "8/4=2"
 _SUM = re.compile(r"(?<![\w./-])(\d{1,9})([-/])(?=\d[\d.,]{0,9}\s?=\s?\d)")
-# "5−3", "b²−4ac"; the years of "2010−2015" are a span.
+# "5−3", "b²−4ac"; years as in "2010−2015" are a range.
 _CLOSE_MINUS = re.compile(r"(?<!(?:19|20)\d\d)(?:(?<=[\d)²³])|(?<=\b[A-Za-z]))−(?=[\d(√A-Za-z])")
-# A line break that was escaped once too often; not the name behind a folder.
+# An over-escaped line break, but not a file name after a folder.
 _ESCAPED_LINE = re.compile(r"(?<![\w:\\])(?:\\n)+")
 _FENCE = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.S)
 _TAG_IN_CODE = re.compile(r"</?([a-zA-Z][\w:-]{0,40})(?:\s[^<>]{0,200})?/?>")
@@ -47,8 +47,8 @@ _ITEM = re.compile(r"^[ \t]*(?:[-*+•◦‣▪·][ \t]|\d{1,3}[.)][ \t]|#{1,6}[
 _NUMBERED = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+", re.M)
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3}|~~)(?=\S)(.{1,500}?)(?<=\S)\1(?![\w*])", re.S)
 _CODE = re.compile(r"`+([^`\n]{1,500})`+")
-# Only faces that stand alone: "8)" closes a bracket, "10:30" is a time of day. An "8" or an "x" is
-# no eye, and a "3" no mouth but of ":3" and "<3": else "83", "8-3" and "XP" were faces.
+# Only stand-alone faces: "8)" closes a bracket, "10:30" is a time. "8" and "x" are not eyes, and
+# "3" is a mouth only in ":3" and "<3"; otherwise "83", "8-3" and "XP" would be faces.
 _LONE_QUOTE = re.compile(r"(?<!\S)'+(?!\S)")
 _EMOTICON = re.compile(
     r"(?<!\S)(?:[:;=][-'o^]?[)(\]\[DPpOo/\\|*]+|:-?3|[)(][-']?[:;=]|<3+|</3|\^_?\^|[-T;>][_.][-T;<]"
@@ -75,19 +75,19 @@ _QUOTES = str.maketrans(
     }
 )
 _KEPT_SIGNS = frozenset(",.?!;:—―–-'/*^()_\n \\") | SIGNS
-# Rulers and decoration: "=====", "~~~~", "$$$".
+# Rules and decoration: "=====", "~~~~", "$$$".
 _RUN_OF_SIGNS = re.compile(r"([=+*~^#<>@&%$/\\])\1{2,}")
 _MARK = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]"
 )
 _MANY_MARKS = re.compile(f"(.){_MARK.pattern}{{3,}}")
-# Letters that are drawn otherwise and that compatibility forms leave as they are: "ᴛɪɴʏ", "🅷🅸".
+# Styled letters that NFKC keeps: "ᴛɪɴʏ", "🅷🅸".
 _DRAWN = re.compile("[\u0250-\u02af\u1d00-\u1d23\ua730\ua731\U0001f150-\U0001f189]")
 _PARTS_OF_EMOJI = frozenset(("Cn", "Co", "Cs", "Cc", "Cf", "So", "Sk"))
 
 
 def _spaced_lines(text: str) -> str:
-    """Joins lines: a heading, an item or a paragraph ends a sentence, a wrapped line does not."""
+    """Joins lines: headings, items and paragraphs end a sentence, wrapped lines do not."""
     pieces: list[str] = []
     lines = text.strip().splitlines()
     for number, line in enumerate(lines):
@@ -104,7 +104,7 @@ def _spaced_lines(text: str) -> str:
 
 def _without_markdown(text: str) -> str:
     text = _FENCE.sub("\n\n", text)
-    # What is said of a tag ("put `<br>` there") would lose its meaning with it.
+    # Keep quoted tags ("put `<br>` there"), which the sentence is about.
     text = _CODE.sub(lambda code: _TAG_IN_CODE.sub(r" \1 ", code[1]), text)
     text = _TAG.sub(" ", MENTIONED_TAG.sub(r" \1 ", text))
     text = _RULE.sub("", text)
@@ -114,7 +114,7 @@ def _without_markdown(text: str) -> str:
     text = _REFERENCE.sub(lambda match: match[1] or "", _LINK.sub(r"\1", text))
     text = _LINE_MARK.sub("", text)
     text = _NUMBERED.sub(r"\1, ", text)
-    for _ in range(3):  # emphasis may be nested: ***both*** or **bold and *italic***
+    for _ in range(3):  # nested: ***both*** or **bold and *italic***
         text, changes = _EMPHASIS.subn(r"\2", text)
         if not changes:
             break
@@ -122,9 +122,9 @@ def _without_markdown(text: str) -> str:
 
 
 def _sayable(character: str) -> str:
-    """Keeps letters, digits and the signs that have a name or make a pause.
+    """Keeps letters, digits and signs that are spoken or make a pause.
 
-    Letters of scripts that English voices cannot read are left out: espeak-ng would name them.
+    Letters of scripts that English voices cannot read are dropped; espeak-ng would name them.
     """
     if character in _KEPT_SIGNS or character.isdecimal() or character.isascii():
         return character if character.isprintable() or character == "\n" else " "
@@ -140,7 +140,7 @@ def _sayable(character: str) -> str:
 def _without_decoration(text: str) -> str:
     text = _DRAWN.sub(lambda found: _plain_letter(found[0]), text)
     text = write_exponents(write_signs(write_primes(text)))
-    # An accent is part of its letter; so is "ﬁ", which NFKC writes as two.
+    # Accents belong to their letters; NFKC also splits ligatures such as "ﬁ".
     text = unicodedata.normalize("NFKC", text.translate(_QUOTES)).translate(_QUOTES)
     text = "".join(map(_sayable, text))
     return _RUN_OF_SIGNS.sub(" ", _without_marks(text))
@@ -155,9 +155,8 @@ def _plain_letter(drawn: str) -> str:
 
 
 def _without_marks(text: str) -> str:
-    """Drops marks that are no part of a letter ("F̶A̵I̶L̴"), and all of a letter that has many.
-
-    The variation selector that makes an emoji of a letter-like sign is such a mark too.
+    """Drops combining marks that are not part of a letter ("F̶A̵I̶L̴"), and all marks of letters
+    with many; also the variation selector that turns a letter-like sign into an emoji.
     """
     if not _MARK.search(unicodedata.normalize("NFD", text)):
         return text
@@ -166,20 +165,20 @@ def _without_marks(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Takes out markdown, HTML, emoji and decoration; what is left is to be said.
+    """Removes markdown, HTML, emoji and decoration.
 
     Args:
-        text: anything a person or a language model wrote.
+        text: written by a person or a language model.
 
     Returns:
-        One line; quotes are gone, brackets have become pauses. May be empty.
+        One line without quotes; brackets become pauses. May be empty.
     """
     text = regroup(without_thoughts(_ESCAPED_LINE.sub("\n", text)))
     text = _BLANKS.sub(" ", _BRACED.sub(r"^(\1)", _POWER.sub("^", text)))
     text = _SUM.sub(lambda sum: f"{sum[1]} {'minus' if sum[2] == '-' else '÷'} ", text)
     text = _CLOSE_MINUS.sub(" minus ", _MINUS.sub(" minus ", text))
     text = _TIMES.sub(r"\1 times", _BY.sub(r"\1 by ", text))
-    # Most lines of a dialogue are plain words; the patterns are for those that are not.
+    # Fast path: most lines of dialogue are plain words.
     if re.search(r"[`~<>\[\]*_#|\n&]", text):
         text = _without_markdown(html.unescape(text))
     text = _EMOTICON.sub("", text)

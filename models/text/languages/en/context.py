@@ -1,4 +1,4 @@
-"""What stands around a place of a text, for the readers of signs, numbers and abbreviations."""
+"""The context of a match, for the readers of signs, numbers and abbreviations."""
 
 import re
 from collections.abc import Callable
@@ -11,10 +11,10 @@ _CONTEXT = 40
 
 
 def before(match: re.Match[str]) -> str:
-    """What stands in front of a match."""
+    """The text before a match."""
     return match.string[max(0, match.start() - _CONTEXT) : match.start()]
 
 
 def after(match: re.Match[str]) -> str:
-    """What stands behind a match."""
+    """The text after a match."""
     return match.string[match.end() : match.end() + _CONTEXT]

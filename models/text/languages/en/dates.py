@@ -1,4 +1,4 @@
-"""How dates with the names of months, and times of day, are read aloud."""
+"""Readings of dates with month names, and of times of day."""
 
 import re
 
@@ -16,13 +16,13 @@ HALF_OF_DAY = r"(?:[ap]\.?m\b\.?|[AP]\.?M\b\.?)"
 ZONE = r"(?:Z|UTC|GMT|[+-](?:0\d|1[0-4]):?[0-5]\d|[+-](?:0\d|1[0-4]))(?![\w:])"
 _SECONDS = r"(?::(?P<second>[0-5]\d|60)(?:[.,]\d{1,9})?)?"
 _LAST_DAY = r"(?:[-–](?P<last>\d{1,2})(?:st|nd|rd|th)?)?"
-# "5. Nov 2020" is a day; "I scored 5. November was cold" is not.
+# "5. Nov 2020" has a day; "I scored 5. November was cold" does not.
 _DAYS = ("Mon", "Tues?", "Wed", "Thu(?:rs?)?", "Fri", "Sat", "Sun")
 ENDS_A_DATE = r"(?=,?\s+[12]\d{3}(?!\w)|\s*(?:[.,;:!?)]|$))"
 
 
 def month(name: str) -> str:
-    """The full name of a month of which at least three letters are given."""
+    """The full name of a month given by at least three letters."""
     return MONTHS[name[:3].lower()]
 
 
@@ -31,7 +31,7 @@ def _year(number: str) -> str:
 
 
 def _days(*days: str | None) -> list[str] | None:
-    """Which day or days of a month, or None if there is none of that number."""
+    """The ordinals of one or two days, or None if a month has no such day."""
     there = [day for day in days if day]
     if not all(1 <= int(day) <= 31 for day in there):
         return None
@@ -88,7 +88,7 @@ def time_of_day(hour: str, minute: str, second: str | None, half: str | None) ->
 
 
 def zone(written: str | None) -> str:
-    """Reads a time zone behind a time: "Z" -> " you tee see", "+02:00" -> " ... plus two"."""
+    """Reads the time zone after a time: "Z" -> " you tee see", "+02:00" -> " ... plus two"."""
     if not written:
         return ""
     if written[0] not in "+-":

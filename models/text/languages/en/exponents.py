@@ -1,6 +1,6 @@
-"""Raised and lowered characters (exponents, ions, ordinals, footnotes), and how "x^2" is read.
+"""Superscripts and subscripts (exponents, ions, ordinals, footnotes), and readings of "x^2".
 
-Compatibility forms (NFKC) would make plain digits of them, and "106" of "10⁶".
+NFKC would turn them into plain digits: "106" for "10⁶".
 """
 
 import re
@@ -31,7 +31,7 @@ _RUN = re.compile(f"[{_RAISED}]+")
 _BASE_OF_NUMBER = re.compile(rf"(?:(?<=\d)|(?<=log))([{_LOWERED}]+)")
 _BASE = re.compile(rf"[^\W_{_RAISED}]*[)\]]?\Z")
 _ORDINAL = frozenset(("st", "nd", "rd", "th", "er", "e", "o", "a"))
-# Raised to powers although they are longer than the name of a variable; else "word²" is a footnote.
+# Bases of exponents longer than a variable's name; otherwise "word²" is a footnote.
 _LONG_BASE = re.compile(
     r"sinh?|cosh?|tanh?|cot|sec|csc|log|ln|exp|min|bar|mol|[kM]Pa|[ckmµμ]m|ft|yd|mi|inch(?:es)?|feet"
     r"|met(?:er|re)s?|miles?|yards?|seconds?"
@@ -39,9 +39,9 @@ _LONG_BASE = re.compile(
 
 
 def write_exponents(text: str) -> str:
-    """Writes raised and lowered characters in plain ones: "10⁶" -> "10^6", "1ˢᵗ" -> "1st".
+    """Rewrites superscripts and subscripts in plain characters: "10⁶" -> "10^6", "1ˢᵗ" -> "1st".
 
-    Footnotes, digits raised behind a word or a mark, are left out.
+    Footnotes (superscript digits after a word or a mark) are dropped.
     """
     text = text.translate(_SQUARES)
     if not _ANY.search(text):
@@ -78,7 +78,7 @@ def _lower(found: re.Match[str]) -> str:
 
 
 def to_the(power: str) -> str:
-    """How a power is said behind its base: "2" -> "squared", "-3" -> "to the minus three"."""
+    """Reads an exponent after its base: "2" -> "squared", "-3" -> "to the minus three"."""
     sign, digits = ("minus ", power[1:]) if power[0] == "-" else ("", power.lstrip("+"))
     if not sign and digits in ("2", "3"):
         return "squared" if digits == "2" else "cubed"
@@ -90,7 +90,7 @@ def to_the(power: str) -> str:
 
 
 EXPONENTS: tuple[tuple[str, Reader], ...] = (
-    # the slash of "v^2/r" and "1/x^2"; those of units have been read by then
+    # the slash of "v^2/r" and "1/x^2"; units are matched earlier
     (r"(?<=\^\d)\s?/\s?(?=[\w(])|(?<=\d)/(?=[A-Za-z]\^)", lambda match: "over"),
     (
         r"(?<=[\w)])\s?\^\s?\(?(?P<power>[-+]?(?:\d{1,15}(?:\.\d{1,15})?|[a-zA-Z]))\)?(?!\w)",

@@ -1,9 +1,8 @@
-"""Numbers grouped as other countries do, written as English does: "1.234,56" -> "1,234.56".
+"""Rewrites numbers in English digit grouping: "1.234,56" -> "1,234.56".
 
-A comma before one or two digits is read as a decimal comma where a unit or a currency stands
-beside it, and in doubt, but not in what looks like a list ("rows 3,4"). One dot before three digits
-is a decimal point ("1.234 km"), but it groups whole euros ("1.234 €") and thousands that are
-counted ("10.000 people").
+A comma before one or two digits is a decimal comma beside a unit or currency, and in doubt, but not
+in an apparent list ("rows 3,4"). A single dot before three digits is a decimal point ("1.234 km"),
+except in whole euros ("1.234 €") and counted thousands ("10.000 people").
 """
 
 import re
@@ -64,7 +63,7 @@ def _by_dots(match: re.Match[str]) -> str:
 
 
 def _one_dot(match: re.Match[str]) -> str:
-    """Writes "1.234 €" and "10.000 people" in English; else one dot is a decimal point."""
+    """Rewrites "1.234 €" and "10.000 people"; other single dots are decimal points."""
     euros = _before(match).rstrip().endswith("€") or _EUROS.match(match.string, match.end())
     things = match["whole"].endswith(".000") and _THINGS.match(match.string, match.end())
     return _english(match["whole"]) if euros or things else match[0]
@@ -90,13 +89,13 @@ def _decimal_comma(match: re.Match[str]) -> str:
 
 
 _FORMS = (
-    # 1 234 567,89 and 1'234'567.89 with blanks that do not break, or apostrophes
+    # 1 234 567,89 and 1'234'567.89 with non-breaking spaces or apostrophes
     (
         rf"{_BEFORE}(?P<whole>[1-9]\d{{0,2}}(?:(?:[{_BLANK}]\d{{3}})+|(?:['’]\d{{3}})+|(?:_\d{{3}})+))"
         rf"(?:[.,](?P<decimals>\d{{1,9}}))?{_AFTER}",
         _grouped,
     ),
-    # 1 234 567 with blanks that could be anything
+    # 1 234 567 with ordinary spaces
     (
         rf"{_BEFORE}(?<!\d[ -])(?<!/)(?P<whole>[1-9]\d{{0,2}}(?: \d{{3}})+)"
         r"(?:,(?P<decimals>\d\d?))?(?![\w/-]|[.,]\d| \d)",
@@ -109,7 +108,7 @@ _FORMS = (
     ),
     (rf"{_BEFORE}(?P<whole>[1-9]\d{{0,2}}\.\d{{3}}),(?P<decimals>\d{{1,9}}){_AFTER}", _grouped),
     (rf"{_BEFORE}(?P<whole>[1-9]\d{{0,2}}\.\d{{3}}){_AFTER}", _one_dot),
-    # 1,00,000 of India and 1,0000 of China and Japan
+    # Indian 1,00,000 and Chinese and Japanese 1,0000
     (
         rf"{_BEFORE}(?P<whole>[1-9]\d?(?:,\d{{2}})+,\d{{3}}|[1-9]\d{{0,3}}(?:,\d{{4}}){{2,}}"
         rf"|[1-9]\d{{0,3}},\d000)(?:\.(?P<decimals>\d{{1,9}}))?(?:/-)?{_AFTER}",
@@ -122,13 +121,13 @@ _FORMS = (
     ),
 )
 _PATTERNS = tuple((re.compile(pattern), rewrite) for pattern, rewrite in _FORMS)
-# The dash of "€ 25,-" and "25,– €" stands for no cents.
+# The dash of "€ 25,-" and "25,– €" stands for zero cents.
 _NO_CENTS = re.compile(r"(?P<whole>\b\d{1,3}(?:\.\d{3})+|\d)[.,][-–—]{1,2}(?!\w)")
 _FULL_WIDTH = re.compile("[０-９][０-９，．]*")
 
 
 def regroup(text: str) -> str:
-    """Writes numbers that are grouped otherwise as English groups them.
+    """Rewrites foreign digit grouping in the English way.
 
     >>> regroup("1,00,000 rupees, 22,1 °C, 1.234.567 euro")
     '100,000 rupees, 22.1 °C, 1,234,567 euro'

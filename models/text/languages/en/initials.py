@@ -1,4 +1,4 @@
-"""Words in capitals: initials are spelt; acronyms, and what somebody shouts, are words."""
+"""Words in capitals: initialisms are spelt; acronyms and emphasised words are read as words."""
 
 import re
 
@@ -43,7 +43,7 @@ _SHORT_WORDS = frozenset(
 )
 _WORDS_OR_INITIALS = frozenset("US IT AM".split())
 
-# Which consonants a written English word begins with, and ends in, beside single ones.
+# Consonant clusters that start and end written English words, besides single consonants.
 _ONSETS = frozenset(
     """bl br ch chl chr cl cr dr dw fl fr gh gl gn gr kh kl kn kr kw mn ph phl phr pl pn pr ps pt rh
     sc sch schm schn schw scl scr sf sh shl shm shr sk skw sl sm sn sp sph spl spr sr st str sv sw
@@ -76,7 +76,7 @@ def _ends(consonants: str) -> bool:
 
 
 def is_pronounceable(word: str) -> bool:
-    """Whether letters could be an English word: "stop" and "nasa", not "imdb", "ymca", "ieee"."""
+    """Whether letters could form an English word: "stop" and "nasa", not "imdb", "ymca", "ieee"."""
     word = re.sub(r"\Amc(?=[^aeiouy])", "", word.lower().replace("qu", "kw"))
     if re.match(r"y[^aeiouy]|aa|ee|ii|uu", word) or not re.search(r"[^aeiouy]", word):
         return False
@@ -94,12 +94,12 @@ def is_pronounceable(word: str) -> bool:
 
 
 def acronym(capitals: str, shouted: bool = False) -> str:
-    """Reads a word in capitals: a known acronym, letters, or a word that somebody shouted.
+    """Reads a word in capitals: as an acronym, letters, or an emphasised word.
 
     Args:
         capitals: at least two capital letters.
-        shouted: whether a word beside it is shouted too. "US" and "IT" are initials otherwise;
-            "NOT" is a word in either case, since people stress one word by its capitals.
+        shouted: a neighbouring word is in emphatic capitals too. "US" and "IT" are otherwise
+            initials; "NOT" is always a word, since single words are emphasised by capitals.
     """
     if capitals in _WORDS_OR_INITIALS and not shouted:
         return spell(capitals)
@@ -118,7 +118,7 @@ def acronym(capitals: str, shouted: bool = False) -> str:
 
 
 def mixed(word: str) -> str:
-    """Reads what `MIXED` finds: "pH", "mRNA", "macOS"."""
+    """Reads matches of `MIXED`: "pH", "mRNA", "macOS"."""
     if word in _MIXED:
         return _MIXED[word]
     small = word.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -126,7 +126,7 @@ def mixed(word: str) -> str:
 
 
 def is_shouted(word: str) -> bool:
-    """Whether a word beside it shows that capitals are shouted: "LOVE", not "Love" nor "GDP"."""
+    """Whether a neighbouring word is in emphatic capitals: "LOVE", not "Love" or "GDP"."""
     if not word.isupper() or len(word) < 2:
         return False
     return "'" in word or acronym(word) == word.lower()

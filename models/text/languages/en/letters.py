@@ -1,4 +1,4 @@
-"""Letters by their names, interjections, titles and abbreviations."""
+"""Names of letters, interjections, titles and abbreviations."""
 
 LETTER_NAMES = {
     **{"a": "ay", "b": "bee", "c": "see", "d": "dee", "e": "ee", "f": "eff", "g": "jee"},

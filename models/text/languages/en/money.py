@@ -1,4 +1,4 @@
-"""How sums of money are read aloud: "$5", "20 €", "£2.01", "$3.5 million", "-₹5"."""
+"""Readings of money: "$5", "20 €", "£2.01", "$3.5 million", "-₹5"."""
 
 import re
 
@@ -14,7 +14,7 @@ CURRENCIES = {
     "฿": ("baht", ""),
 }
 SIGNS = "".join(CURRENCIES)
-# What is written in letters, before or behind an amount.
+# Currencies in letters, before or after an amount.
 _CODES = {
     **{"USD": "$", "US$": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "Rs.": "₹"},
     **{"Rs": "₹"},

@@ -1,4 +1,4 @@
-"""Written text to words that are said, each tied to what was written for it."""
+"""Normalises written English to spoken words, each linked to its source."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _STRENGTH = {_BRACKET: 0, ",": 1, ":": 2, ";": 3, "—": 4, ".": 5, "!": 6, "?":
 _TOKEN = re.compile(r"[^\W_]+(?:[^\W_]|['-](?=[^\W_]))*|[,.?!;:—()]")
 _POSSESSIVE = re.compile(r"'s(?!\w)", re.I)
 _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}", re.I)
-# A place where any of the readings can begin: texts without one are plain words.
+# Where a reading can start; texts without a match are plain words.
 _MAY_NEED_READING = re.compile(
     rf"[\d\\/{re.escape(''.join(SIGNS))}]"
     r"|[A-Z]'?[A-Z]|\w?\.\w|\b[A-Za-z]{1,6}\.|\bw/|'n\b|\b[A-HJ-Zb-z]\b|\w I\b|\b[ivx]{2,}\b"
@@ -30,7 +30,7 @@ _MAY_NEED_READING = re.compile(
 
 @dataclass(frozen=True)
 class Spoken:
-    """One written word and the words said for it; a pause has a mark instead of words."""
+    """A written word and its spoken words; a pause has a mark instead of words."""
 
     written: str
     words: tuple[str, ...] = ()
@@ -38,12 +38,12 @@ class Spoken:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """Splits what a reader returned, or a plain word, at hyphens and spaces."""
+    """Splits a reading or a plain word at hyphens and spaces."""
     return tuple(_undrawn(word) for word in re.split(r"[\s-]+", text.replace("_", " ")) if word)
 
 
 def _undrawn(word: str) -> str:
-    """Shortens a word that was drawn out: "sooo" -> "so", "coool" -> "cool"."""
+    """Shortens a lengthened word: "sooo" -> "so", "coool" -> "cool"."""
     if not _DRAWN_OUT.search(word):
         return word
     return _DRAWN_OUT.sub(r"\1\1", re.sub(r"(.)\1{2,}$", r"\1", word))
@@ -62,9 +62,9 @@ def _plain(text: str) -> list[Spoken]:
 
 
 def _said(word: str) -> str:
-    """A plain word as it is said: interjections, drawn-out words and letters are respelt."""
+    """Respells a plain word for speech: interjections, lengthened words, single letters."""
     runs = re.findall(r"\d+|\D+", word)
-    if any(run.isdecimal() for run in runs):  # what no reader took: "1,0003.5"
+    if any(run.isdecimal() for run in runs):  # unmatched by any reader: "1,0003.5"
         return " ".join(numbers.cardinal(run) if run.isdecimal() else _said(run) for run in runs)
     small = word.lower()
     if small in INTERJECTIONS:
@@ -73,7 +73,7 @@ def _said(word: str) -> str:
 
 
 def _in_groups(written: str, words: tuple[str, ...]) -> list[Spoken]:
-    """Divides a long run of digits, read one by one: a word of a thousand sounds has no place."""
+    """Splits long runs of digits, which are read one by one, to bound the length of a word."""
     if len(written) <= LONGEST_NUMBER_DIGITS or len(words) != len(written):
         return [Spoken(written, words)]
     return [
@@ -83,15 +83,15 @@ def _in_groups(written: str, words: tuple[str, ...]) -> list[Spoken]:
 
 
 def _ends_sentence(written: str, text: str, end: int) -> bool:
-    """Whether the full stop of an abbreviation is that of its sentence too ("... at 5 p.m.")."""
+    """Whether an abbreviation's full stop also ends the sentence ("... at 5 p.m.")."""
     return written.endswith(".") and re.compile(r"[ )]*$").match(text, end) is not None
 
 
 class _Readings:
     """Finds the readings of a text from left to right.
 
-    What a pattern found stays valid until the scan has passed its beginning, so every pattern goes
-    through the text once, however many readings there are.
+    A match stays valid until the scan passes its start, so each pattern scans the text only once,
+    however many readings there are.
     """
 
     def __init__(self, text: str) -> None:
@@ -99,9 +99,9 @@ class _Readings:
         self._found: list[tuple[int, int, str] | None] = [(-1, -1, "")] * len(READINGS)
 
     def next(self, position: int) -> tuple[int, int, str] | None:
-        """Returns start, end and words of the first reading at or behind `position`.
+        """Start, end and words of the first reading at or after `position`.
 
-        Of several that begin at one place it is the first in the order of `READINGS`.
+        Among readings with the same start, the first in the order of `READINGS` wins.
         """
         for number, found in enumerate(self._found):
             if found and found[0] < position:
@@ -139,7 +139,7 @@ def _scan(text: str) -> list[Spoken]:
 
 
 def _without_doubled_marks(found: list[Spoken]) -> list[Spoken]:
-    """Leaves the strongest of marks that meet, none at the beginning, no bracket at the end."""
+    """Keeps the strongest of adjacent marks; drops leading marks and a final bracket."""
     tidy: list[Spoken] = []
     for item in found:
         if item.words:
@@ -155,22 +155,22 @@ def _without_doubled_marks(found: list[Spoken]) -> list[Spoken]:
 
 
 def read_aloud(text: str) -> list[Spoken]:
-    """Turns a text into what is said, in order.
+    """Converts a text to what is spoken, in order.
 
     Args:
-        text: anything a person or a language model wrote, in English.
+        text: English, written by a person or a language model.
 
     Returns:
-        Written words with the words said for them ("$5" -> "five", "dollars"), and pauses. Empty
-        when there is nothing to say, as in a text of emoji.
+        Written words with their spoken words ("$5" -> "five", "dollars"), and pauses. Empty if
+        nothing is pronounceable, as in a text of emoji.
     """
     return _without_doubled_marks(_scan(clean(text)))
 
 
 def normalise(text: str) -> str:
-    """Writes a text as it is said: markdown and emoji out; numbers, dates, money as words.
+    """Normalises a text: removes markdown and emoji; spells out numbers, dates and money.
 
-    Doing it twice changes nothing.
+    Idempotent.
 
     >>> normalise("**Dr.** Smith paid $5 on 3/4/2024 😀")
     'Doctor Smith paid five dollars on March fourth twenty twenty four'

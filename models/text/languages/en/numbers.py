@@ -1,4 +1,4 @@
-"""Numbers in English words: how many, which one, which year, digit by digit."""
+"""Numbers in English words: cardinals, ordinals, years, digit by digit."""
 
 from functools import lru_cache
 
@@ -16,14 +16,14 @@ def _words(number: int, kind: str = "cardinal") -> str:
 
 
 def digits(number: str) -> str:
-    """Reads digit by digit and passes over all else: "007" -> "zero zero seven"."""
+    """Reads digit by digit, ignoring other characters: "007" -> "zero zero seven"."""
     return " ".join(_words(int(character)) for character in number if character.isdecimal())
 
 
 def cardinal(number: str) -> str:
-    """Reads how many: "1,250" -> "one thousand two hundred fifty".
+    """Reads a cardinal: "1,250" -> "one thousand two hundred fifty".
 
-    A number that begins with a superfluous zero, or is too long to follow, is read digit by digit.
+    Numbers with a leading zero, or too long to follow, are read digit by digit.
     """
     plain = number.replace(",", "")
     if len(plain) > LONGEST_NUMBER_DIGITS or (len(plain) > 1 and plain.startswith("0")):
@@ -39,7 +39,7 @@ def decimal(number: str) -> str:
 
 
 def ordinal(number: str) -> str:
-    """Reads which one: "21" -> "twenty first"."""
+    """Reads an ordinal: "21" -> "twenty first"."""
     plain = number.replace(",", "")
     if len(plain) > LONGEST_NUMBER_DIGITS:
         return digits(plain)
@@ -47,7 +47,7 @@ def ordinal(number: str) -> str:
 
 
 def year(number: str) -> str:
-    """Reads a year of four digits: "1905" -> "nineteen oh five", "2024" -> "twenty twenty four"."""
+    """Reads a four-digit year: "1905" -> "nineteen oh five", "2024" -> "twenty twenty four"."""
     return _words(int(number), "year")
 
 

@@ -1,7 +1,7 @@
-"""How Roman numerals are read: "Henry VIII" is the eighth, "Chapter VIII" and "Rocky II" are not.
+"""Readings of Roman numerals: "Henry VIII" is the eighth, "Chapter VIII" and "Rocky II" are not.
 
-Behind the name of a ruler or of a person with a first name a numeral says which one; behind any
-other name, or a heading, it is a number. A single letter is a numeral only where something says so.
+After a ruler or a person's full name a numeral is an ordinal; after other names and headings it is
+a cardinal. A single letter is a numeral only with further evidence.
 """
 
 import re
@@ -43,7 +43,7 @@ _FIRST_NAMES = frozenset(
     Loudon Mark Marvin Matthew Mike Nathan Oliver Patrick Ralph Ray Raymond Robin Roger Ronald Roy
     Russell Sam Samuel Scott Steve Steven Terry Thomas Thurston Tim Tom Walter Warren""".split()
 )
-# "Dr. Werschky II", "Ben L. Littlejohn III"; and behind the numeral, "III, MD"
+# "Dr. Werschky II", "Ben L. Littlejohn III"; and after the numeral, "III, MD"
 _PERSON = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|Rev|Sir|Judge|Senator|Doctor|Captain)\.?\s+(?:[A-Z][\w'.-]*\s+){0,2}"
     r"|\b[A-Z]\.\s+)[A-Z]?[\w'-]+\s+\Z"
@@ -55,7 +55,7 @@ _FUNCTION_WORDS = frozenset(
     Are If When Then But So As At Start Give Use Get Take Run Insert Hang Check Change Place What
     Which Some Any Every Each New Into Yes Not""".split()
 )
-# These are hardly anything else; "CV", "MD" and "XL" are.
+# These are almost always numerals; "CV", "MD" and "XL" are not.
 _CERTAIN = re.compile(r"[IVX]*(?:II|IV|VI|IX|XI|XV)[IVX]*")
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _WELL_FORMED = re.compile(r"(?=.)M{0,3}(CM|CD|D?C{0,3})(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})")
@@ -69,7 +69,7 @@ _LISTED_BEFORE = re.compile(r"\b[IVX]+(?:\s*(?:,|&|/|-|–)\s*|,?\s+(?:and|or|to
 _LISTED_AFTER = re.compile(
     r"(?:\s*(?:,|&|/|-|–)\s*|,?\s+(?:and|or|to|through)\s+)(?:V|X|[IVX]{2,})\b"
 )
-# "Part I" is a heading, unless what follows shows that somebody speaks of himself.
+# "Part I" is a heading, unless the next words make "I" a pronoun.
 _SAYS_I = re.compile(
     r"\s+(?:am|was|have|had|do|did|can|could|will|would|shall|should|may|might|must|never|always"
     r"|really|just|also|still|only|once|love|like|hate|want|need|think|thought|know|knew|mean|said"
@@ -88,7 +88,7 @@ _NAME_BEFORE = re.compile(r"(?:(?P<first>[A-Z][\w'-]*)\s+)?(?P<last>[A-Z][\w'-]*
 
 
 def roman(numeral: str) -> int | None:
-    """The value of a well-formed Roman numeral up to 3999, else None."""
+    """Value of a well-formed Roman numeral up to 3999, else None."""
     if not _WELL_FORMED.fullmatch(numeral):
         return None
     values = [_VALUES[letter] for letter in numeral]
@@ -120,7 +120,7 @@ def _numeral(match: re.Match[str]) -> str | None:
 
 
 def _is_headed(match: re.Match[str], heading: str) -> bool:
-    """Whether the numeral belongs to the heading before it, as in "Part I"; "the part I like"."""
+    """Whether the numeral belongs to the preceding heading: "Part I", but "the part I like"."""
     if match["numeral"] != "I":
         return len(match["numeral"]) > 1 or match["numeral"] in "VX"
     if _LISTED_AFTER.match(after(match)):
@@ -131,7 +131,7 @@ def _is_headed(match: re.Match[str], heading: str) -> bool:
 
 
 def _says_which(match: re.Match[str]) -> bool:
-    """Whether the numeral tells a ruler, or a person of three generations, from their namesakes."""
+    """Whether the numeral is an ordinal, distinguishing a ruler or a person from namesakes."""
     numeral, name = match["numeral"], _NAME_BEFORE.search(before(match))
     if len(numeral) > 1 and (_PERSON.search(before(match)) or _CREDENTIALS.match(after(match))):
         return True
@@ -147,7 +147,7 @@ def _says_which(match: re.Match[str]) -> bool:
 
 
 def _is_number(match: re.Match[str]) -> bool:
-    """Whether a numeral without a heading is one: "Final Fantasy VII", "II and III", "MCMXCIX"."""
+    """Whether a numeral without a heading is a cardinal: "Final Fantasy VII", "II and III"."""
     numeral, name = match["numeral"], _NAME_BEFORE.search(before(match))
     if len(numeral) > 1 and not before(match).strip() and _BEGINS_HEADING.match(after(match)):
         return True
@@ -165,7 +165,7 @@ def _is_number(match: re.Match[str]) -> bool:
 
 
 def _is_listed_small(match: re.Match[str]) -> bool:
-    """Whether it counts items: "(ii) the second", "iii. the third"."""
+    """Whether it numbers an item: "(ii) the second", "iii. the third"."""
     if before(match)[-1:] == "(":
         return after(match)[:1] == ")"
     return not before(match).strip() and re.match(r"[.)] ", after(match)) is not None
@@ -180,7 +180,7 @@ def _with_letter(match: re.Match[str]) -> str | None:
 
 
 def _range(match: re.Match[str]) -> str | None:
-    """Reads "Chapters I-IV"; the "I-V" of a curve is two letters."""
+    """Reads "Chapters I-IV"; the "I-V" of an I-V curve is letters."""
     first, last = roman(match["first"]), roman(match["last"])
     if len(match[0]) <= 3 or first is None or last is None or first >= last:
         return None

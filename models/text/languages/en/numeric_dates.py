@@ -1,9 +1,9 @@
-"""How dates in figures are read aloud.
+"""Readings of numeric dates.
 
-The year, and a part above 12, tell most orders apart: "2024/04/03", "31/12/2024", "12-31-99". Where
-both other parts could be the month the guess is the month first ("3/4/2024" is March fourth), as
-in the United States, but the day first between full stops ("3.4.2024" is April third), as in
-Germany: nobody writes those the American way. Years of two digits are 1969 to 2068.
+The year and any part above 12 settle most orders: "2024/04/03", "31/12/2024", "12-31-99". If both
+other parts could be the month, the month comes first ("3/4/2024" is March fourth), as in the United
+States, but with full stops the day does ("3.4.2024" is April third), as in Germany; Americans do
+not use that form. Two-digit years are 1969 to 2068.
 """
 
 import re
@@ -184,7 +184,7 @@ NUMERIC_DATES: tuple[tuple[str, Reader], ...] = (
         _month_in_letters,
     ),
     (rf"(?<!\w){_MONTH_NAME}[-/](?P<year>{YEAR})(?!\w|[-/]\d)", _month_in_letters),
-    # what stands between two dates
+    # between two dates
     (
         r"(?<=\d{4}-\d\d-\d\d)(?:/|–)(?=[12]\d{3}-)|(?<=[/.]\d{4})[-–](?=\d{1,2}[/.]\d)",
         lambda match: "to",

@@ -1,4 +1,4 @@
-"""Words to phonemes: espeak-ng, through phonemizer, on the library that espeakng-loader brings."""
+"""Words to phonemes by espeak-ng, through phonemizer and espeakng-loader's library."""
 
 import logging
 import re
@@ -16,11 +16,11 @@ CACHED_TEXTS = 50_000
 LONGEST_CLAUSE_WORDS = 40
 """Longer runs without a pause are handed to espeak-ng in pieces: dividing costs their square."""
 
-# espeak-ng reads the names of A and F, as we write them, like "eye" and "E F F".
+# espeak-ng reads our spellings of the letters A and F wrongly, as "eye" and "E F F".
 _RESPELT = {"ay": "eigh", "eff": "ef"}
 _NAMED_LETTER = re.compile(r"\b(?:ay|eff)\b")
 
-_espeak_lock = Lock()  # the library keeps one global state
+_espeak_lock = Lock()  # the library has global state
 _texts: OrderedDict[tuple[str, str], Phonemes] = OrderedDict()
 _isolated: dict[tuple[str, str], list[list[str]]] = {}
 
@@ -31,7 +31,7 @@ def _backend(language: str):
     from phonemizer.backend import EspeakBackend
     from phonemizer.backend.espeak.wrapper import EspeakWrapper
 
-    # phonemizer warns of every text in which two words run together ("of the"); that is no fault.
+    # phonemizer warns about words that run together ("of the"), which is expected.
     logger = logging.getLogger(f"{__name__}.espeak")
     logger.setLevel(logging.ERROR)
     EspeakWrapper.set_library(espeakng_loader.get_library_path())
@@ -47,7 +47,7 @@ def _backend(language: str):
 
 
 def _espeak(texts: list[str], language: str) -> list[list[list[str]]]:
-    """Returns the groups of phones that espeak-ng makes of each text of plain words."""
+    """Phone groups that espeak-ng returns for each text of plain words."""
     from phonemizer.separator import Separator
 
     separator = Separator(word="|", phone="_", syllable="")
@@ -68,7 +68,7 @@ def _learn_words(words: set[str], language: str) -> None:
 
 
 def _clauses(spoken: Sequence[Spoken]) -> list[tuple[str, ...]]:
-    """Collects the words between two pauses, which espeak-ng reads together."""
+    """Groups the words between pauses, which espeak-ng reads together."""
     clauses: list[list[str]] = [[]]
     for item in spoken:
         if item.mark or len(clauses[-1]) + len(item.words) > LONGEST_CLAUSE_WORDS:
@@ -80,7 +80,7 @@ def _clauses(spoken: Sequence[Spoken]) -> list[tuple[str, ...]]:
 def _read_clauses(
     clauses: set[tuple[str, ...]], language: str
 ) -> dict[tuple[str, ...], list[list[str]]]:
-    """Returns the phones of each word of each clause, as said in that clause."""
+    """Phones of each word of each clause, in the context of the clause."""
     _learn_words({word for clause in clauses for word in clause}, language)
     ordered = sorted(clauses)
     read = {}
@@ -116,14 +116,14 @@ def _assemble(spoken: Sequence[Spoken], phones: list[list[str]], language: str) 
 
 
 def phonemize(texts: list[str], language: str = "en-us") -> list[Phonemes]:
-    """Reads English texts as phonemes, in one batch; what was read before comes from a cache.
+    """Converts English texts to phonemes in one batch, with a cache.
 
     Args:
-        texts: as written, or normalised already.
-        language: as espeak-ng calls it.
+        texts: raw or normalised.
+        language: espeak-ng's name of the language.
 
     Returns:
-        One `Phonemes` a text, in order. They are shared with the cache: not to be changed.
+        One `Phonemes` per text, in order. They are shared with the cache: do not modify.
     """
     results = {text: _texts[language, text] for text in texts if (language, text) in _texts}
     new = {text: read_aloud(text) for text in dict.fromkeys(texts) if text not in results}

@@ -1,7 +1,7 @@
-"""Primes behind numbers: feet and inches, minutes and seconds of arc.
+"""Primes after numbers: feet and inches, minutes and seconds of arc.
 
-They look like quotes and apostrophes: 5' and 7" are lengths only where no quote is open before
-them, and '90s are years.
+They look like quotes and apostrophes: 5' and 7" are lengths only if no quote is open, and '90s are
+years.
 """
 
 import re
@@ -30,7 +30,7 @@ _CLOSES = re.compile(r"(?<=\S)'(?!\w)")
 
 
 def write_primes(text: str) -> str:
-    """Writes lengths and angles without primes: 5'7" -> "5 foot 7", 27″ -> "27 inches"."""
+    """Spells out lengths and angles with primes: 5'7" -> "5 foot 7", 27″ -> "27 inches"."""
     text = _DERIVATIVE.sub(lambda found: _DERIVATIVES[found[0]], text)
     if not re.search(rf"\d\s?(?:½|¼|¾)?(?:{_INCHES}|{_FEET})", text):
         return text
@@ -59,7 +59,7 @@ def _feet_and_inches(found: re.Match[str]) -> str:
 
 
 class _Quotes:
-    """Which quotes are open where a text has been read up to."""
+    """Tracks the quotes that are open at the current position."""
 
     def __init__(self) -> None:
         self._open = dict.fromkeys("\"”'’", 0)

@@ -1,7 +1,7 @@
-"""How signs, numbers, dates, money and abbreviations are read aloud: one pattern, one reader each.
+"""Readings of signs, numbers, dates, money and abbreviations: one pattern and reader each.
 
-`READINGS` is tried in order at every place of a cleaned text. A reader gets the match and returns
-the words to say, or None when this is not what its pattern took it for.
+`READINGS` is tried in order at every position of a cleaned text. A reader gets the match and
+returns the spoken words, or None if the pattern matched something else.
 """
 
 import re
@@ -27,18 +27,18 @@ _AMOUNT = (
     rf"(?:\s?(?:[%{MONEY_SIGNS}]|°[CF]?|{HALF_OF_DAY}|{UNIT}|{MAGNITUDE})(?!\w))?"
 )
 _SCALES = {"C": "Celsius", "F": "Fahrenheit", "K": "Kelvin"}
-# What is counted by the thousand and more: "1.5M users", but "a 10K run".
+# Counted in thousands or more: "1.5M users", but "a 10K run".
 _MANY = (
     r"(?=\+?\s(?:[a-z]+\s)?(?:users|people|followers|views|subscribers|downloads|copies|words|tokens"
     r"|employees|players|customers|likes|param(?:eter)?s|rows|records|votes|visitors|members)\b)"
 )
 _DENOMINATORS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 32, 64, 100))
-# "a 45° angle" is one of forty five degree.
+# "a 45° angle" is "forty five degree".
 _TURNED = re.compile(r"\s(?:angle|turn|bend|corner|view|video|camera|rotation|slope|arc)\b")
 
 
 def _span(match: re.Match[str]) -> str | None:
-    """Reads a span of amounts: "$5-10", "9am-5pm", "50%-60%"; `_between` reads bare numbers."""
+    """Reads a range of amounts: "$5-10", "9am-5pm", "50%-60%"; `_between` reads bare numbers."""
     first, last = match["first"], match["last"]
     if re.fullmatch(NUMBER, first) and re.fullmatch(NUMBER, last):
         return None
@@ -50,7 +50,7 @@ def _span(match: re.Match[str]) -> str | None:
 
 
 def _read(amount: str) -> str | None:
-    """The words of an amount, by whichever reading takes all of it."""
+    """The words of an amount, by the reading that matches all of it."""
     for pattern, reader in READINGS:
         match = pattern.fullmatch(amount)
         if match and (words := reader(match)):
@@ -67,8 +67,8 @@ def _degrees(match: re.Match[str]) -> str:
 
 
 def _two_numbers(top: str, bottom: str) -> str:
-    """Reads what is no fraction: "24/7", the mark "10/10", the share "50/50"."""
-    more = int(top) > int(bottom) and int(top) > 31  # no date
+    """Reads slashes that are not fractions: "24/7", "10/10", "50/50"."""
+    more = int(top) > int(bottom) and int(top) > 31  # not a date
     if int(bottom) == 0 or int(bottom) > 100 or more:
         return f"{numbers.cardinal(top)} over {numbers.cardinal(bottom)}"
     joined = " out of " if top == bottom and top not in ("20", "50") else " "
@@ -91,7 +91,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _slashed(match: re.Match[str]) -> str:
-    """Reads what is no date: "13/13/2024", "5/6/7"."""
+    """Reads slashes that are not dates: "13/13/2024", "5/6/7"."""
     return " slash ".join(map(numbers.cardinal, match[0].split("/")))
 
 
@@ -105,7 +105,7 @@ def _decade(match: re.Match[str]) -> str | None:
 
 
 def _between(match: re.Match[str]) -> str:
-    """Reads a span, a score or a ratio: "10-20", "3:1"; two years are read as years."""
+    """Reads a range, score or ratio: "10-20", "3:1"; two years are read as years."""
     ends = match["first"], match["last"]
     years = all(re.fullmatch(YEAR, end) for end in ends) and match["join"] != ":"
     return " to ".join(map(numbers.year if years else numbers.decimal, ends))
@@ -117,7 +117,7 @@ def _version(match: re.Match[str]) -> str:
 
 
 def _letters_and_digits(match: re.Match[str]) -> str:
-    """Reads "B2B", "mp3", "covid19": short or capital runs of letters are spelt."""
+    """Reads "B2B", "mp3", "covid19": short or capitalised runs of letters are spelt."""
     if thousands := re.fullmatch(r"(\d{3})[kK]", match[0]):
         return f"{numbers.cardinal(thousands[1])} thousand"
     spoken = []

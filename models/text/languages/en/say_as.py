@@ -1,4 +1,4 @@
-"""Written words read in a way that was asked for, as by SSML's `say-as`."""
+"""Reads words in a requested way, as by SSML's `say-as`."""
 
 import re
 
@@ -17,12 +17,12 @@ _ORDERS = ("mdy", "dmy", "ymd", "ydm", "md", "dm", "my", "ym")
 
 
 def say_as(text: str, reading: str, form: str = "") -> str:
-    """What is said for a text.
+    """The spoken form of a text.
 
     Args:
         text: as written.
-        reading: "characters", "digits", "cardinal", "ordinal", "telephone" or "date"; of any other
-            the text is left to the usual reading.
+        reading: "characters", "digits", "cardinal", "ordinal", "telephone" or "date"; for others
+            the text is returned for the usual reading.
         form: the order of a date's parts, such as "dmy".
 
     Returns:
@@ -42,7 +42,7 @@ def say_as(text: str, reading: str, form: str = "") -> str:
 
 
 def _spelled(text: str) -> str:
-    """Letter by letter; a pause between words."""
+    """Letter by letter, with a pause between words."""
     words = (" ".join(filter(None, map(_character, word))) for word in text.split())
     return ", ".join(filter(None, words))
 
@@ -65,7 +65,7 @@ def _telephone(text: str) -> str:
 
 
 def _date(text: str, form: str) -> str:
-    """A date of numbers in an order that is said; any other is left as it is."""
+    """A numeric date in a given order; other dates are returned unchanged."""
     parts = re.findall(r"\d+", text)
     order = form.lower()
     if (

@@ -1,4 +1,4 @@
-"""How abbreviations, words in capitals and single letters are read aloud."""
+"""Readings of abbreviations, words in capitals and single letters."""
 
 import re
 
@@ -17,7 +17,7 @@ def _dotted(match: re.Match[str]) -> str:
 
 _NUMBER_OF: dict[str, str] = {
     **dict.fromkeys(("vol", "fig", "ch", "sec"), r"\s*(?:\d|[IVXL]+\b)"),
-    # no words, so that a full stop is enough
+    # not words, so a full stop suffices
     **dict.fromkeys("jan feb apr jun jul aug sept oct nov dec".split(), r"\s*(?:[\da-z]|$)"),
 }
 _BEFORE_A_NUMBER = {"p": "page", "c": "circa", "ca": "circa"}
@@ -46,7 +46,7 @@ _NEIGHBOUR_BEFORE, _NEIGHBOUR_AFTER = re.compile(r"([\w']+)[ ,]+$"), re.compile(
 def _stands_among_shouted(match: re.Match[str]) -> bool:
     around = _NEIGHBOUR_BEFORE.search(before(match)), _NEIGHBOUR_AFTER.match(after(match))
     words = [found[1] for found in around if found]
-    # "I" is a capital anyway, so beside it only "I AM" is known to be words.
+    # "I" is always capital, so beside it only "I AM" shows emphasis.
     return any(map(is_shouted, words)) or (match["capitals"] == "AM" and "I" in words)
 
 
@@ -60,12 +60,12 @@ def _capitals(match: re.Match[str]) -> str:
 
 
 def _joined(match: re.Match[str]) -> str:
-    """Reads initials that "&" joins: "AT&T", "R&D"."""
+    """Reads initials joined by "&": "AT&T", "R&D"."""
     return " and ".join(map(spell, match[0].split("&")))
 
 
 def _contraction(match: re.Match[str]) -> str:
-    """Reads "DON'T" and "I'M": capitals with such an ending are shouted, never initials."""
+    """Reads "DON'T" and "I'M": capitals with such endings are emphasis, never initials."""
     word = match[0].lower()
     return word.capitalize() if word.startswith("i'") else word
 

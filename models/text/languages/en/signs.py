@@ -1,4 +1,4 @@
-"""Signs that have a name: "≤", "→", "§", "№", "❶"; and ASCII's "<=", "->", "+/-"."""
+"""Named signs: "≤", "→", "§", "№", "❶"; and ASCII's "<=", "->", "+/-"."""
 
 import re
 import unicodedata
@@ -48,12 +48,12 @@ _ARROWS = {
     "∙": "·",
 }
 _ARROW = re.compile(r"<-->|<->|-{1,2}>|(?<=\s)<-{1,2}(?=\s)|[➡⬅⋅∙]")
-# Behind a word these only say whose it is.
+# After a word these merely mark ownership.
 _OF_A_BRAND = re.compile(r"(?<=\w)[™®℠]")
 _WRITTEN_OUT = str.maketrans({"™": " trademark ", "℠": " service mark ", "№": " number "})
 _IN_A_CIRCLE = re.compile(r"[①-⒛⓪⓫-⓿❶-➓㉑-㉟㊱-㊿]")
 _STARS = re.compile(r"(?<=\d)\s?[★⭐]|(?P<row>[★⭐]{2,10})☆{0,9}")
-# Emoji and triangles mean something only beside numbers.
+# Emoji and triangles are meaningful only beside numbers.
 _BETWEEN = re.compile(r"(?<=[\w)])\s?([➕➖➗✖✕〜～])\ufe0f?\s?(?=[\w(])")
 _OPERATORS = {"➕": " plus ", "➖": " minus ", "➗": " divided by ", "✖": " times ", "✕": " times "}
 _UP_OR_DOWN = re.compile(r"(?:(?P<up>[▲△⬆🔺])|[▼▽⬇🔻])\ufe0f?(?=\s?[\d.])")
@@ -66,7 +66,7 @@ _BEGINS = re.compile(r"(?:\A|[.!?:\n])\s*\Z")
 
 
 def write_signs(text: str) -> str:
-    """Writes signs that compatibility forms would spoil as words: "①" -> "1", "№" -> "number"."""
+    """Spells out signs that NFKC would destroy: "①" -> "1", "№" -> "number"."""
     text = _COPYRIGHT.sub("©", text)
     if text.isascii():
         return _ARROW.sub(lambda found: _arrow(found[0]), text)
@@ -88,8 +88,8 @@ def _arrow(written: str) -> str:
 
 
 def _roman(found: re.Match[str]) -> str:
-    """Characters that are nothing but numerals: in letters behind a word, which says how to read
-    them ("Louis Ⅳ", "scene ⅱ"), else in figures."""
+    """Roman numeral characters: as letters after a word, which determines the reading ("Louis Ⅳ",
+    "scene ⅱ"), otherwise as digits."""
     letters = unicodedata.normalize("NFKC", found["numeral"])
     if found["word"]:
         return f"{found['word'].rstrip()} {letters}"

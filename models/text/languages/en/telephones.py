@@ -1,4 +1,4 @@
-"""How telephone numbers are read aloud: digit by digit, however their country groups them."""
+"""Readings of telephone numbers: digit by digit, in any national grouping."""
 
 import re
 
@@ -8,7 +8,7 @@ from models.text.languages.en.context import Reader, before
 _GROUP = r"(?:(?: ?[./-] ?| )\(?\d{1,12}+\)?|\(\d{1,6}+\)|(?<=\))\d{1,12}+)"
 _EXTENSION = r"(?:,? ?(?:ext(?:ension)?\.?|x) ?(?P<extension>\d{1,6}+))?"
 _END = r"(?![\w%]|[.,/-]?\d)"
-# Behind these words any group of digits is a telephone number.
+# After these words any group of digits is a telephone number.
 _CALLED = re.compile(
     r"\b(?:call|dial|phone|tel|telephone|mobile|cell|fax|ring|text|whatsapp|hotline|helpline"
     r"|contact|reach|number)\b[^\w(+]{0,3}"
@@ -28,7 +28,7 @@ def _read(match: re.Match[str]) -> str:
 
 
 def _telephone(match: re.Match[str]) -> str | None:
-    """Reads what begins with "+", 0 or an area code, if it has as many digits as there can be."""
+    """Reads numbers starting with "+", 0 or an area code, if the digit count is plausible."""
     number = match["number"]
     num_digits = sum(map(str.isdecimal, number))
     if not _MIN_DIGITS <= num_digits <= _MAX_DIGITS or _HOURS.fullmatch(number):
@@ -66,7 +66,7 @@ TELEPHONES: tuple[tuple[str, Reader], ...] = (
         _read,
     ),
     (r"(?<![\w.-])\d{3}-\d{4}(?![\d-])", _read),
-    # Australia's 1300 and 1800, China's and India's mobiles
+    # Australian 1300 and 1800, Chinese and Indian mobiles
     (rf"(?<![\w.,+/-])1[38]00 \d{{3}} \d{{3}}{_END}", _read),
     (rf"(?<![\w.,+/-])1[3-9]\d([ -])\d{{4}}\1\d{{4}}{_END}", _read),
     (rf"(?<![\w.,+/-])[6-9]\d{{4}}[ -]\d{{5}}{_END}", _read),
@@ -76,7 +76,7 @@ TELEPHONES: tuple[tuple[str, Reader], ...] = (
     # "(11) 98765-4321", "254 20 2726300"
     (rf"(?<![\w.,+/-])\(\d{{2,4}}\) ?\d{{3,5}}[ -]\d{{4}}{_END}", _read),
     (rf"(?<![\w.,+/-])\d{{2,3}} \d{{2,4}} \d{{6,8}}{_END}", _read),
-    # no telephones: cards and books
+    # not telephones: payment cards and ISBNs
     (rf"(?<![\w.,+/-])\d{{4}}(?:[ -]\d{{4}}){{3}}{_END}", _card),
     (rf"(?<![\w.,+/-])97[89](?:[ -]\d{{1,7}}){{3}}[ -]\d{_END}", _read),
     (

@@ -21,7 +21,7 @@ _PREFIXES = {
     **{"m": "milli", "c": "centi", "d": "deci", "h": "hecto", "k": "kilo", "K": "kilo"},
     **{"M": "mega", "G": "giga", "T": "tera", "P": "peta"},
 }
-# A unit, its noun, and the prefixes that it is met with.
+# Units with their nouns and the prefixes they occur with.
 _PREFIXED = (
     *(("m", "meter", "fpnμµumcdk"), ("g", "gram", "nμµumck"), ("s", "second", "fpnμµm")),
     *(("l", "liter", "nμµumcdh"), ("L", "liter", "nμµumcdh"), ("mol", "mole", "nμµmk")),
@@ -82,7 +82,7 @@ _SYMBOLS = {
     for symbol, noun, prefixes in _PREFIXED
     for prefix in ("", *prefixes)
 } | _PLAIN
-# What people write in other cases; where two units differ by case alone, the common one.
+# Common other cases; if two units differ by case alone, the more frequent one.
 _ANY_CASE = {
     **{"kwh": "kWh", "mwh": "MWh", "gwh": "GWh", "wh": "Wh", "kw": "kW", "mw": "MW", "gw": "GW"},
     **{"kv": "kV", "kva": "kVA", "mah": "mAh", "ah": "Ah", "hz": "Hz", "khz": "kHz", "mhz": "MHz"},
@@ -112,7 +112,7 @@ _POWERS = {"2": ("square", "squared"), "3": ("cubic", "cubed")}
 
 
 def _term(written: str) -> tuple[str, bool]:
-    """The noun of a symbol and its power, and whether one divides by it."""
+    """Noun and power of a unit symbol, and whether it divides."""
     found = re.fullmatch(rf"(?P<symbol>{SYMBOL})\^?(?P<inverse>-)?(?P<power>\d)?", written)
     assert found is not None
     noun, power = _SYMBOLS[found["symbol"]], found["power"] or "1"
@@ -127,7 +127,7 @@ def _term(written: str) -> tuple[str, bool]:
 
 @lru_cache(maxsize=1024)
 def noun_of(unit: str) -> str:
-    """The noun of a unit, with "#" where its plural goes: "m/s" -> "meter# per second"."""
+    """The noun of a unit, with "#" at its plural: "m/s" -> "meter# per second"."""
     top: list[str] = []
     bottom: list[str] = []
     for number, part in enumerate(re.split(r"/", unit)):
@@ -158,7 +158,7 @@ _ONE_BEFORE = re.compile(r"\b(?:per|a|an|one|each|every|the|this|that)\s+\Z", re
 
 
 def _is_doubtful(match: re.Match[str]) -> bool:
-    """Whether a letter behind a number may be none of a unit: "10K", "Gate 10 A", "5 B"."""
+    """Whether a letter after a number may not be a unit: "10K", "Gate 10 A", "5 B"."""
     unit, amount = match["unit"], match["amount"]
     if unit not in _DOUBTFUL:
         return False
@@ -171,7 +171,7 @@ def _is_doubtful(match: re.Match[str]) -> bool:
     return (unit == "T" and "." not in amount) or (unit == "K" and len(amount) < 2)
 
 
-# Letters that are often something else behind a number: "5 B", "Gate 10 A", "75 F".
+# Letters that often mean something else after a number: "5 B", "Gate 10 A", "75 F".
 _DOUBTFUL = frozenset("ABbFHJKNTt")
 
 
@@ -199,13 +199,13 @@ def _inches(match: re.Match[str]) -> str:
 
 
 def _uncounted(match: re.Match[str]) -> str | None:
-    """Reads a unit without a number that is hardly anything else: "in km/h", "per kWh"."""
+    """Reads units without a number if unambiguous: "in km/h", "per kWh"."""
     noun = noun_of(match["unit"])
     return singular_of(noun) if _ONE_BEFORE.search(before(match)) else plural_of(noun)
 
 
 def _per(match: re.Match[str]) -> str | None:
-    """Reads the slash behind an amount: "$5/hour", "60 miles/hour"; not that of "2 cats/dogs"."""
+    """Reads the slash after an amount: "$5/hour", "60 miles/hour"; not that of "2 cats/dogs"."""
     written = match["unit"]
     noun = singular_of(noun_of(written)) if re.fullmatch(UNIT, written) else written
     if noun.endswith("s") or not _COUNTED_BEFORE.search(before(match)):
@@ -213,7 +213,7 @@ def _per(match: re.Match[str]) -> str | None:
     return f"per {noun}"
 
 
-# Without a number: compounds, squares, and symbols that are hardly anything else.
+# Without a number: compounds, squares and unambiguous symbols.
 _UNCOUNTED = (
     rf"(?:(?=[A-Za-zμµ]{{2,8}}[^/\s]{{0,8}}/|m/s|g/L){_PRODUCT}/\(?{_PRODUCT}\)?|{SYMBOL}(?<=m)\^[23]"
     rf"|(?=[a-zμµ]+[A-Z]|[MGT](?:Hz|Wh|W|Pa)\b){SYMBOL}|(?:sq|cu)\.? (?:ft|in|yd|mi|m|km)"

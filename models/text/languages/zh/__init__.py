@@ -1,1 +1,1 @@
-"""Mandarin: numbers by wetext, words by jieba, pinyin by pypinyin, tones as they are spoken."""
+"""Mandarin: numbers by wetext, words by jieba, pinyin by pypinyin, tone sandhi."""

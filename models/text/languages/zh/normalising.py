@@ -1,4 +1,4 @@
-"""Written Mandarin to characters that are said: numbers, dates, money and units by wetext."""
+"""Normalises written Mandarin: numbers, dates, money and units by wetext."""
 
 import re
 import unicodedata
@@ -22,7 +22,7 @@ _TELEPHONE = re.compile(
     r"(?<![\d.-])(?:\+?86[- ]?)?(?:1[3-9]\d[- ]?\d{4}[- ]?\d{4}|0\d{2,3}[- ]\d{7,8}"
     r"|[48]00[- ]\d{3}[- ]?\d{4})(?![\d.])"
 )
-# A year stands alone ("1992最佳制作人奖"), or before 年; with a measure word it is a number.
+# A year stands alone ("1992最佳制作人奖") or before 年; with a measure word it is a number.
 _YEAR = re.compile(
     r"(?<![\d.¥$€第共约])(?:1[89]|20)\d\d(?=年|(?!\s?[\d.,:%/~\-个元块人多万米千名位次页本只条件家张"
     r"度分秒天亿斤吨层套辆岁美欧日英a-zA-Z小公平毫厘]))"
@@ -42,7 +42,7 @@ def _wetext() -> Any:
 
 
 def normalise(text: str) -> str:
-    """Writes numbers, dates, money and units as characters, and full-width marks as ours.
+    """Spells out numbers, dates, money and units; maps full-width punctuation to ours.
 
     >>> normalise("我2024年5月3日花了￥1,234.50。")
     '我二零二四年五月三日花了一千二百三十四点五元.'
@@ -62,14 +62,14 @@ def _numbers(text: str) -> str:
     text = _YEAR.sub(lambda found: _one_by_one(found[0], _DIGITS), text)
     text = _CELSIUS.sub("摄氏度", text)
     text = _RANGE.sub(_range, text)
-    # Only what stands around numbers is given to wetext: long texts take it seconds.
+    # Only the context of numbers goes to wetext, which takes seconds on long texts.
     parts: list[str] = re.split(r"(?<=[,.!?;])(?!\d)|(?<=[^\d\W]{8})(?=[^\d\W]{8})", text)
     text = "".join(_wetext().normalize(part) if re.search(r"\d", part) else part for part in parts)
     return _LEFT_OVER.sub(lambda found: _one_by_one(found[0], _DIGITS), text)
 
 
 def _range(found: re.Match[str]) -> str:
-    """Reads "50-60" as a span, but leaves the dashes of dates and scores to wetext."""
+    """Reads "50-60" as a range; leaves dashes of dates and scores to wetext."""
     around = found.string[max(0, found.start() - 12) : found.end() + 12]
     if re.search(r"\d{4}-\d{1,2}-\d{1,2}|\d-\d+-\d", around):
         return found[0]

@@ -1,4 +1,4 @@
-"""Mandarin in characters to phonemes."""
+"""Mandarin characters to phonemes."""
 
 import re
 
@@ -16,7 +16,7 @@ _CLAUSE = re.compile(rf"[{HAN_LETTERS}]{{1,{LONGEST_CLAUSE}}}|[,.?!;:—]")
 
 
 def phonemize(text: str) -> Phonemes:
-    """Reads a stretch of Mandarin; what is neither character nor mark is left out."""
+    """Phonemizes a stretch of Mandarin; drops everything but characters and punctuation."""
     found = Phonemes([LANGUAGE_MARKS["zh"]], [])
     for match in _CLAUSE.finditer(normalise(text)):
         if match[0] in PUNCTUATION:
@@ -33,7 +33,7 @@ def phonemize(text: str) -> Phonemes:
 
 
 def _mark(found: Phonemes, mark: str) -> None:
-    """Adds a pause; of two that meet the later one stays."""
+    """Appends a pause, replacing a directly preceding one."""
     if found.symbols[-1] in PUNCTUATION:
         found.symbols[-1] = mark
     else:

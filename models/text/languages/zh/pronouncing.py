@@ -1,4 +1,4 @@
-"""Characters to pinyin as it is spoken: words, characters of several readings, tone sandhi."""
+"""Characters to spoken pinyin: word segmentation, polyphones, tone sandhi."""
 
 import itertools
 import logging
@@ -36,14 +36,14 @@ _PHRASES = {
 _MEASURED_IN_LINES = re.compile(r"[一二两三四五六七八九十百千几每第这那头末首]")
 _TONED = re.compile(r"[a-zü:]+[1-5]")
 _DIGITS = frozenset("零一二三四五六七八九十百千万亿幺")
-# "第一", "星期一", "统一"; "一月", "一号": 一 is the number itself
+# "第一", "星期一", "统一"; "一月", "一号": 一 keeps its first tone
 _BEFORE_FIRST, _BEHIND_FIRST = frozenset("第初周期统唯专单"), frozenset("月号日")
 _NOT_RHOTIC = frozenset("女婴幼孤少健男胎小生血宠")
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word and how its syllables are said; `rhotic` are those that end in the "r" of 儿."""
+    """A word and its spoken syllables; `rhotic` lists those with erhua."""
 
     written: str
     syllables: tuple[str, ...]
@@ -53,7 +53,7 @@ class Word:
 @cache
 def _tagger():
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # jieba asks for the deprecated pkg_resources
+        warnings.simplefilter("ignore")  # jieba imports the deprecated pkg_resources
         import jieba
         import jieba.posseg
 
@@ -66,13 +66,13 @@ def _tagger():
 
 
 def pronounce(text: str) -> list[Word]:
-    """Reads a clause of Chinese characters.
+    """Pronounces a clause of Chinese characters.
 
     Args:
-        text: characters without marks between them.
+        text: characters without punctuation.
 
     Returns:
-        Its words, in order. A character that has no reading is left out.
+        Its words, in order. Characters without a reading are dropped.
     """
     tagged = [(pair.word, pair.flag) for pair in _tagger().cut(text)]
     words = [(word, _lexical(word, number, tagged)) for number, (word, _) in enumerate(tagged)]
@@ -82,7 +82,7 @@ def pronounce(text: str) -> list[Word]:
 
 
 def _lexical(word: str, number: int, tagged: list[tuple[str, str]]) -> list[str]:
-    """The syllables of a word before the tones act on each other."""
+    """The syllables of a word before tone sandhi."""
     if word in _PHRASES:
         return _PHRASES[word].split()
     if len(word) == 1 and word in _SINGLE:
@@ -103,7 +103,7 @@ def _lexical(word: str, number: int, tagged: list[tuple[str, str]]) -> list[str]
 
 
 def _within(word: str, at: int, syllable: str) -> str:
-    """Readings within a longer word: "跑得快", "第三行"; 一 and 不 before their sandhi."""
+    """Readings within a longer word: "跑得快", "第三行"; 一 and 不 before sandhi."""
     if word[at] == "得" and 0 < at < len(word) - 1:
         return "de5"
     if word[at] == "行" and at and _MEASURED_IN_LINES.match(word[at - 1]):
@@ -115,7 +115,7 @@ _Tagged = tuple[str, str]
 
 
 def _de(before: _Tagged, after: _Tagged, flag: str) -> str:
-    """Behind what can be done or be it is the particle; else "must", or "to get"."""
+    """得: the particle after a verb or adjective; otherwise "must" or "to get"."""
     modal = before[0] in ("要", "会", "能", "想", "可", "还", "必须")
     if before[0] and before[1][:1] not in ("r", "n", "d", "t", "c") and not modal:
         return "de5"
@@ -170,10 +170,10 @@ _SINGLE = {
 
 
 def _bu_and_yi(words: list[tuple[str, list[str]]]) -> list[list[str]]:
-    """一 and 不 take their tone from what follows, and none between a verb and itself."""
+    """Tone sandhi of 一 and 不: by the following tone; neutral within a reduplicated verb."""
     characters = "".join(word for word, _ in words)
     flat = [syllable for _, syllables in words for syllable in syllables]
-    if len(characters) != len(flat):  # a word with letters in it
+    if len(characters) != len(flat):  # a word contains letters
         return [syllables for _, syllables in words]
     for at, character in reversed(list(enumerate(characters))):
         following = flat[at + 1][-1] if at + 1 < len(flat) else ""
@@ -187,7 +187,7 @@ def _bu_and_yi(words: list[tuple[str, list[str]]]) -> list[list[str]]:
 
 
 def _yi(characters: str, at: int, following: str) -> str:
-    """The tone of 一: the first where it counts or ends, else the second or the fourth."""
+    """The tone of 一: first where it counts or is final, else second or fourth."""
     before, after = characters[at - 1 : at], characters[at + 1 : at + 2]
     is_digit = before in _DIGITS or after in _DIGITS - set("百千万亿")
     if not following or is_digit or before in _BEFORE_FIRST or after in _BEHIND_FIRST:
@@ -196,7 +196,8 @@ def _yi(characters: str, at: int, following: str) -> str:
 
 
 def _third_tones(words: list[list[str]]) -> list[list[str]]:
-    """The first of two third tones is said as a second: within words, then between them."""
+    """Third-tone sandhi: the first of two becomes a second tone, within words, then between
+    them."""
     spoken = [list(word) for word in words]
     for word in spoken:
         for at in range(len(word) - 1):
@@ -217,7 +218,7 @@ def _regrouped(words: list[tuple[str, list[str]]], flat: list[str]) -> list[list
 
 
 def _with_erhua(written: list[str], spoken: list[list[str]]) -> list[Word]:
-    """Melts the 儿 of "花儿" and "一点儿" into the syllable before it; that of "女儿" is one."""
+    """Third-tone sandhi: the first of two becomes a second tone, within and across words."""
     found: list[Word] = []
     for word, syllables in zip(written, spoken, strict=True):
         if word == "儿" and found and found[-1].written[-1] not in _NOT_RHOTIC:

@@ -1,7 +1,7 @@
-"""Pinyin syllables as symbols: initial, glide, nucleus with its tone, coda.
+"""Pinyin syllables to symbols: initial, glide, nucleus with tone, coda.
 
-The stops are those of English (both languages distinguish them by their breath); the tone belongs
-to the nucleus, which has the length of the syllable. Tone 5 is the neutral one.
+Stops share the English symbols (both languages contrast them by aspiration); the tone is on the
+nucleus, which has the length of the syllable. Tone 5 is neutral.
 """
 
 import re
@@ -42,7 +42,8 @@ _INTERJECTIONS = {"m": "m", "n": "n", "ng": "ŋ", "hm": "m", "hng": "ŋ"}
 
 
 def _spelled_out(syllable: str) -> str:
-    """Undoes the spelling rules of y, w and ü: "yuan" -> "van", "wo" -> "uo", "ju" -> "jv"."""
+    """Undoes pinyin's spelling rules for y, w and ü: "yuan" -> "van", "wo" -> "uo", "ju" ->
+    "jv"."""
     syllable = syllable.replace("ü", "v").replace("u:", "v")
     if syllable.startswith("yu"):
         return "v" + syllable[2:] if syllable != "yu" else "v"
@@ -56,11 +57,11 @@ def _spelled_out(syllable: str) -> str:
 
 
 def symbols_of(syllable: str, rhotic: bool = False) -> list[str]:
-    """The symbols of a syllable with its tone: "zhang1" -> ["tʂ", "a1", "ŋ"].
+    """Symbols of a syllable with tone: "zhang1" -> ["tʂ", "a1", "ŋ"].
 
     Args:
         syllable: pinyin and a tone from 1 to 5.
-        rhotic: whether it ends in the "r" of 儿, which takes the place of n or i.
+        rhotic: whether it ends in erhua, which replaces n or i.
     """
     tone = syllable[-1] if syllable[-1] in TONES else "5"
     plain = _spelled_out(syllable.rstrip(TONES).lower())
@@ -70,7 +71,7 @@ def symbols_of(syllable: str, rhotic: bool = False) -> list[str]:
     assert initial is not None
     final = plain[initial.end() :]
     if final not in _FINALS:
-        raise ValueError(f"{syllable!r} is no syllable of Mandarin")
+        raise ValueError(f"{syllable!r} is not a Mandarin syllable")
     glide, nucleus, coda = _FINALS[final]
     if final == "i" and initial[0] in _APICAL:
         nucleus = "ɨ"

@@ -1,4 +1,4 @@
-"""Controls in a text: followed, taken out of what is shown, and never spoken."""
+"""Controls in a text are applied, removed from the displayed text, and never spoken."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def phones(text: str, lexicon: Lexicon = NO_LEXICON) -> str:
 
 
 def plain(text: str) -> str:
-    """The phones of a text as it was read before there were controls."""
+    """The phones of a text without controls."""
     symbols = phonemize([normalise(text)])[0].symbols[1:]
     return "".join(symbol for symbol in symbols if symbol not in (" ", "ˈ", "ˌ"))
 
@@ -55,7 +55,7 @@ def plain(text: str) -> str:
         "- [link][ref] and [^1]",
     ],
 )
-def test_a_text_without_controls_is_read_as_ever(text: str) -> None:
+def test_texts_without_controls_are_unchanged(text: str) -> None:
     assert phones(text).rstrip(".,?!") == plain(text).rstrip(".,?!")
     sayings = [saying for _, several in read(text) for saying in several]
     assert {delivery for saying in sayings for delivery in saying.deliveries} == {NEUTRAL}
@@ -96,7 +96,7 @@ def test_pauses(control: str, seconds: float) -> None:
         ("<emphasis>", "</emphasis>"),
     ],
 )
-def test_what_is_inside_is_delivered_otherwise(opening: str, closing: str) -> None:
+def test_a_control_applies_to_its_content(opening: str, closing: str) -> None:
     [(text, [saying])] = read(f"We {opening}won the{closing} race.")
     assert text == "We won the race."
     assert saying.units is not None
@@ -111,7 +111,7 @@ def test_what_is_inside_is_delivered_otherwise(opening: str, closing: str) -> No
     assert len(inside) == 1 and inside != {NEUTRAL}
 
 
-def test_controls_nest_and_end_with_the_outer() -> None:
+def test_nested_controls_end_with_the_outer() -> None:
     [(_, [saying])] = read("[slow]one [loud]two[/] three[/] four [slow]five [loud]six[/slow] seven")
     assert saying.units is not None
     found = {word: saying.deliveries[first] for word, first, _ in saying.units.words}
@@ -151,7 +151,7 @@ def test_unknown_tags_are_not_spoken(tag: str) -> None:
         ("[digits]42[/] of them", "four two of them"),
     ],
 )  # fmt: skip
-def test_words_are_read_as_asked(text: str, said: str) -> None:
+def test_say_as(text: str, said: str) -> None:
     assert phones(text).rstrip(".") == plain(said).rstrip(".")
 
 
@@ -163,7 +163,7 @@ def test_words_are_read_as_asked(text: str, said: str) -> None:
         ("[ipa /ˈɡɪf/]GIF[/]!", "ɡɪf!"),
     ],
 )
-def test_given_phonemes_are_said(text: str, said: str) -> None:
+def test_given_phonemes_are_used(text: str, said: str) -> None:
     assert phones(text) == said
 
 
@@ -185,11 +185,11 @@ def test_stress_is_on_the_vowel() -> None:
         ({"cat": "dog"}, "Concatenate a cat.", "Concatenate a dog."),
     ],
 )
-def test_a_lexicon_says_how_words_are_said(entries: dict[str, str], text: str, said: str) -> None:
+def test_lexicon_overrides_pronunciations(entries: dict[str, str], text: str, said: str) -> None:
     assert phones(text, Lexicon.of(entries)) == plain(said)
 
 
-def test_the_words_keep_their_spelling() -> None:
+def test_reported_words_keep_their_spelling() -> None:
     lexicon = Lexicon.of({"Nguyen": "win", "GIF": "/dʒɪf/"})
     text = "Nguyen made a GIF of [spell]IBM[/]."
     assert words(text, lexicon=lexicon) == ["Nguyen", "made", "a", "GIF", "of", "IBM"]
@@ -205,7 +205,7 @@ def test_the_words_keep_their_spelling() -> None:
         "A [broken tag\nand <another one. ``` [x] ``` end [",
     ],
 )
-def test_pieces_are_read_like_the_whole(text: str) -> None:
+def test_streaming_equals_the_whole(text: str) -> None:
     whole = read(text, strict=False)
     assert read(*text, strict=False) == whole
     assert read(*(text[at : at + 7] for at in range(0, len(text), 7)), strict=False) == whole
@@ -227,25 +227,25 @@ def test_pieces_are_read_like_the_whole(text: str) -> None:
         ("[slow][slow][slow][slow][slow]too slow", "rate"),
     ],
 )
-def test_a_wrong_control_is_refused_and_in_a_stream_left_out(text: str, complaint: str) -> None:
+def test_invalid_controls_are_refused_or_dropped(text: str, complaint: str) -> None:
     with pytest.raises(InputError, match="(?s)" + complaint.replace("+", r"\+")):
         check_controls(text)
     assert read(text, strict=False)
     assert "[" not in without_controls(text) and "<" not in without_controls(text)
 
 
-def test_a_delivery_around_a_text_counts() -> None:
+def test_an_outer_delivery_counts_towards_the_range() -> None:
     check_controls("[slow]fine[/]", Delivery(rate=0.6))
     with pytest.raises(InputError, match="rate"):
         check_controls("[slow]too slow[/]", Delivery(rate=0.45))
 
 
-def test_thoughts_with_controls_are_not_followed() -> None:
+def test_controls_in_thoughts_are_ignored() -> None:
     [(text, [saying])] = read("<think>[slow] hm [pause 2s]</think>Hello.")
     assert (text, saying.pause_s, set(saying.deliveries)) == ("Hello.", 0.0, {NEUTRAL})
 
 
-def test_every_manner_can_be_spoken_and_every_synonym_means_one() -> None:
+def test_manners_are_in_range_and_synonyms_defined() -> None:
     for delivery in MANNERS.values():
         delivery.checked()
     assert set(SYNONYMS.values()) <= set(MANNERS)

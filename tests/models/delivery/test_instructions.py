@@ -1,4 +1,4 @@
-"""Instructions in people's words: what is understood, and what is passed over."""
+"""Free-form instructions: what is recognised and what is ignored."""
 
 import pytest
 
@@ -21,14 +21,14 @@ from models.delivery.instructions import understand
         ("not too fast, friendly", ("cheerful",)),
     ],
 )
-def test_manners_are_found(instructions: str, manners: tuple[str, ...]) -> None:
+def test_manners_are_recognised(instructions: str, manners: tuple[str, ...]) -> None:
     assert understand(instructions).manners == manners
 
 
 @pytest.mark.parametrize(
     "instructions", ["", "like a pirate", "don't shout", "Use high standards.", "🙂", "说中文"]
 )
-def test_what_means_nothing_changes_nothing(instructions: str) -> None:
+def test_unknown_instructions_are_ignored(instructions: str) -> None:
     found = understand(instructions)
     assert found.delivery == NEUTRAL
     assert found.summary == "nothing"
@@ -44,7 +44,7 @@ def test_what_means_nothing_changes_nothing(instructions: str) -> None:
         ("at pace 1.2x", "rate", 1.2),
     ],
 )
-def test_factors_are_taken(instructions: str, field: str, value: float) -> None:
+def test_factors_are_parsed(instructions: str, field: str, value: float) -> None:
     found = understand(instructions)
     assert getattr(found.delivery, field) == pytest.approx(value)
     assert f"{field}={value:.2f}" in found.summary
@@ -54,13 +54,13 @@ def test_factors_are_taken(instructions: str, field: str, value: float) -> None:
     "instructions",
     ["speed 99", "slow, very slow speech at speed 0.3", "pitch 900%", "volume 0.01", "rate -300%"],
 )
-def test_factors_are_held_to_what_can_be_spoken(instructions: str) -> None:
+def test_factors_are_clamped(instructions: str) -> None:
     delivery = understand(instructions).delivery
     for name, (low, high) in LIMITS.items():
         assert low <= getattr(delivery, name) <= high
 
 
-def test_a_little_is_less_and_very_is_more() -> None:
+def test_modifiers_scale_manners() -> None:
     rates = [understand(f"{modifier} slow").delivery.rate for modifier in ("a little", "", "very")]
     assert rates[1] == MANNERS["slow"].rate
     assert rates[0] > rates[1] > rates[2]

@@ -1,4 +1,4 @@
-"""Controls in the sound: pauses, rates and times, in one passage after the other."""
+"""Controls in the audio: pauses, rates and times across passages."""
 
 import numpy as np
 import pytest
@@ -42,26 +42,26 @@ def test_a_pause_is_silence_of_its_length(speaker: Speaker, predictor: str) -> N
 
 
 @pytest.mark.parametrize("control", ["[rate 50%]", '<prosody rate="x-slow">', "[slow]", "[fast]"])
-def test_a_rate_changes_only_what_is_inside(speaker: Speaker, control: str) -> None:
+def test_a_rate_applies_to_its_content_only(speaker: Speaker, control: str) -> None:
     rate = {"[slow]": 0.8, "[fast]": 1.25, "[rate 50%]": 0.5}.get(control, 0.6)
     before = said(speaker, "The baker is in. I see the oven.")
     after = said(speaker, f"The baker is in. {control}I see the oven.")
     [*_, (_, start, _), _, _, _] = before.words
     [*_, (_, start_after, _), _, _, _] = after.words
-    assert start_after == pytest.approx(start, abs=0.05)  # the silence before the word may change
+    assert start_after == pytest.approx(start, abs=0.05)  # the preceding silence may change
     expected = start_after + (before.duration_s - start) / rate
     assert after.duration_s == pytest.approx(expected, abs=0.08)
     assert after.words[-1][2] <= after.duration_s + 1e-6
 
 
-def test_a_rate_of_the_whole_is_that_of_the_options(speaker: Speaker) -> None:
+def test_a_rate_control_equals_the_rate_option(speaker: Speaker) -> None:
     one = said(speaker, "[rate 0.8]The baker is in.")
     other = said(speaker, "The baker is in.", rate=0.8)
     assert one.words == other.words
     np.testing.assert_allclose(one.samples(), other.samples(), atol=1e-4)
 
 
-def test_a_level_changes_only_what_is_inside(speaker: Speaker) -> None:
+def test_a_volume_applies_to_its_content_only(speaker: Speaker) -> None:
     before = said(speaker, "Yes. No.").samples()
     after = said(speaker, "Yes. [volume 0.5]No.").samples()
     start = round(said(speaker, "Yes. No.").words[1][1] * 24_000)
@@ -69,7 +69,7 @@ def test_a_level_changes_only_what_is_inside(speaker: Speaker) -> None:
     np.testing.assert_allclose(after[start + FRAME :], before[start + FRAME :] / 2, atol=1e-3)
 
 
-def test_the_pieces_of_a_text_are_spoken_like_the_whole(speaker: Speaker) -> None:
+def test_streaming_equals_the_whole(speaker: Speaker) -> None:
     text = "Yes, [pause 0.2s] the [slow]baker[/] is in. [excited]I see![/]"
     whole = said(speaker, text)
     dialogue = speaker.open_dialogue("gpt-talker")
@@ -93,27 +93,27 @@ def test_phones_lie_inside_their_words(speaker: Speaker) -> None:
         last = word.end
 
 
-def test_a_manner_changes_what_the_predictor_plans(speaker: Speaker) -> None:
+def test_a_manner_changes_the_plan(speaker: Speaker) -> None:
     plain = said(speaker, "The baker is in.")
-    wide = said(speaker, "[monotone]The baker is in.")  # changes nothing but the plan
+    wide = said(speaker, "[monotone]The baker is in.")  # affects the plan alone
     assert plain.samples().shape != wide.samples().shape or not np.allclose(
         plain.samples(), wide.samples()
     )
 
 
 @pytest.mark.parametrize("text", ["[pause 1s]", "<break/>", "[laughs]", "[slow] [/]"])
-def test_controls_alone_are_nothing_to_speak(speaker: Speaker, text: str) -> None:
+def test_controls_without_text_are_refused(speaker: Speaker, text: str) -> None:
     with pytest.raises(InputError, match="nothing to speak"):
         said(speaker, text)
 
 
 @pytest.mark.parametrize("text", ["Yes [pause potato] no", "[rate 0.1]No", "<sub>No</sub>"])
-def test_a_wrong_control_is_refused_at_once(speaker: Speaker, text: str) -> None:
+def test_invalid_controls_are_refused_at_once(speaker: Speaker, text: str) -> None:
     with pytest.raises(InputError, match=r"potato|rate|alias"):
         speaker.speak(speaker.open_dialogue(), text, speaker.voices["one"])
 
 
-def test_a_lexicon_of_the_speaker_and_one_of_the_reply(speaker: Speaker) -> None:
+def test_lexicons_of_speaker_and_reply(speaker: Speaker) -> None:
     asked = said(speaker, "see see")
     speaker.lexicon = Lexicon.of({"oven": "see", "baker": "no"})
     try:
@@ -124,7 +124,7 @@ def test_a_lexicon_of_the_speaker_and_one_of_the_reply(speaker: Speaker) -> None
     assert [word for word, _, _ in reply.words] == ["oven", "baker"]
 
 
-def test_what_was_remembered_has_no_controls(speaker: Speaker) -> None:
+def test_history_has_no_controls(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
     reply = speaker.speak(dialogue, "Yes, [slow]I[/] see.", speaker.voices["one"])
     for _ in reply:

@@ -1,4 +1,4 @@
-"""What every reading must hold, for the tests of all families."""
+"""Checks shared by the tests of all readings."""
 
 import re
 
@@ -6,7 +6,7 @@ from models.text import normalise
 
 
 def check(written: str, said: str) -> None:
-    """It is read like this, a second time changes nothing, and no sign or digit is left."""
+    """Normalises as expected, is idempotent, and leaves no signs or digits."""
     assert normalise(written) == said
     assert normalise(said) == said
     assert re.fullmatch(r"[\w' ,.?!;:—]*", said)

@@ -1,4 +1,4 @@
-"""Languages chosen by script, one within the other, and scripts that nobody reads."""
+"""Language detection by script, mixed languages, and unsupported scripts."""
 
 import time
 
@@ -27,7 +27,7 @@ def written_words(text: str, language: str | None = None) -> list[str]:
         ("", "en-us"),
     ],
 )
-def test_the_script_tells_the_language(text: str, language: str) -> None:
+def test_language_detection_by_script(text: str, language: str) -> None:
     assert language_of(text) == language
     assert "".join(stretch for _, stretch in segment(text, language)) == text
 
@@ -43,7 +43,7 @@ def test_each_stretch_is_read_in_its_language() -> None:
     assert "".join(english.symbols) == "<en-us>aɪ sˈɛd ni2xau3 tə hɜː."
 
 
-def test_a_language_that_is_given_is_used() -> None:
+def test_an_explicit_language_is_used() -> None:
     assert phonemize(["OK"], "zh")[0].symbols[0] == "<zh>"
     assert phonemize(["你好 OK"], "en-us")[0].words[0][0] == "OK"
     assert normalise("3个", "zh") == "三个"
@@ -55,14 +55,14 @@ def test_a_language_that_is_given_is_used() -> None:
     "text",
     ["\u0301\u0302", "，。！", "你" * 3000, "龘靐齉", "〇", "嗯嗯呃", "你\u0301好", "الA你b"],
 )
-def test_odd_texts_are_read_or_empty(text: str) -> None:
+def test_odd_texts_give_phonemes_or_nothing(text: str) -> None:
     started = time.process_time()
     phonemes = phonemize([text], None)[0]
     assert set(phonemes.symbols) <= set(SYMBOLS) - {UNKNOWN}
     assert time.process_time() - started < 5
 
 
-def test_a_paragraph_without_marks_is_read_whole() -> None:
+def test_an_unpunctuated_paragraph_is_read_whole() -> None:
     text = "今天天气很好我们一起去公园玩吧" * 200
     phonemes = phonemize([text], "zh")[0]
     assert "".join(word for word, _, _ in phonemes.words) == text
@@ -82,7 +82,7 @@ def test_a_paragraph_without_marks_is_read_whole() -> None:
         ("नमस्ते", "Devanagari"),
     ],
 )
-def test_a_script_that_the_voices_cannot_speak_is_named(text: str, script: str) -> None:
+def test_unsupported_scripts_are_named(text: str, script: str) -> None:
     with pytest.raises(InputError, match=f"{script}.*English"):
         check_scripts(text)
 
@@ -90,7 +90,7 @@ def test_a_script_that_the_voices_cannot_speak_is_named(text: str, script: str) 
 @pytest.mark.parametrize(
     "text", ["Hello", "naïve café", "π ≈ 3", "42 😀", "", "<think>你好</think>Hi"]
 )
-def test_what_english_reads_is_accepted(text: str) -> None:
+def test_english_texts_are_accepted(text: str) -> None:
     check_scripts(text)
 
 
@@ -100,12 +100,12 @@ def test_voices_of_both_languages_accept_both_scripts(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["مرحبا", "你好 привет", "こんにちは世界"])
-def test_voices_of_both_languages_name_both_when_they_refuse(text: str) -> None:
+def test_refusals_name_both_languages(text: str) -> None:
     with pytest.raises(InputError, match=r"English and Mandarin only.*Chinese characters"):
         check_scripts(text, ("en-us", "zh"))
 
 
-def test_a_few_foreign_words_may_be_passed_over() -> None:
+def test_a_few_foreign_words_are_tolerated() -> None:
     check_scripts("The word 你好 means hello.", most=0.5)
     with pytest.raises(InputError, match="Chinese"):
         check_scripts("你好世界 hi", most=0.5)

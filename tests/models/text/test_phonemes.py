@@ -1,4 +1,4 @@
-"""Phonemes: the closed inventory, spans of words, the cache, other threads."""
+"""Phonemes: inventory, word spans, cache, threads."""
 
 import hashlib
 import random
@@ -25,15 +25,15 @@ def spoken(phonemes: Phonemes) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def words() -> list[str]:
-    """Plain English words, drawn from the recogniser's dictionary."""
+    """Plain English words, sampled from the recogniser's dictionary."""
     path = Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"))
     found = [line.split()[0] for line in path.read_text(encoding="utf-8").splitlines()]
     plain = [word for word in found if re.fullmatch(r"[a-z]+('[a-z]+)?", word) and len(word) > 2]
     return random.Random(7).sample(plain, 6000)
 
 
-def test_the_inventory_is_the_one_the_bundled_models_were_trained_on() -> None:
-    """An id is a row of a trained embedding: symbols may be added at the end, never moved."""
+def test_the_inventory_is_append_only() -> None:
+    """Ids index trained embeddings: symbols may be appended, never moved."""
     assert len(set(SYMBOLS)) == len(SYMBOLS)
     assert SYMBOLS[:4] == ("<pad>", "<unk>", "<en-us>", " ")
     digest = hashlib.sha256("\n".join(SYMBOLS[:60]).encode()).hexdigest()
@@ -45,7 +45,7 @@ def test_ids() -> None:
     assert symbol_ids(["ʘ"]) == [SYMBOLS.index("<unk>")]
 
 
-def test_no_english_word_is_unknown(words: list[str]) -> None:
+def test_english_words_have_no_unknown_phones(words: list[str]) -> None:
     for word, phonemes in zip(words, phonemize(words), strict=True):
         assert set(phonemes.symbols) <= set(SYMBOLS)
         assert UNKNOWN not in phonemes.symbols, word
@@ -65,11 +65,11 @@ def test_no_english_word_is_unknown(words: list[str]) -> None:
         ("ʘ", (UNKNOWN,)),
     ],
 )
-def test_phones_are_written_with_the_inventory(phone: str, symbols: tuple[str, ...]) -> None:
+def test_phones_map_to_the_inventory(phone: str, symbols: tuple[str, ...]) -> None:
     assert split_phone(phone) == symbols
 
 
-def test_letters_are_called_by_their_names() -> None:
+def test_letters_are_read_by_name() -> None:
     names = "biː siː diː iː ɛf dʒiː eɪtʃ dʒeɪ keɪ ɛl ɛm ɛn oʊ piː kjuː ɑːɹ ɛs tiː juː viː".split()
     for letter, name in zip("BCDEFGHJKLMNOPQRSTUV", names, strict=True):
         said = "".join(phonemize([f"{letter}{letter}QZT"])[0].symbols[1:]).split()
@@ -77,7 +77,7 @@ def test_letters_are_called_by_their_names() -> None:
     assert spoken(phonemize(["the USA at 5 a.m."])[0])[1][1].endswith("ˈeɪ")
 
 
-def test_the_shape_of_a_text() -> None:
+def test_structure_of_phonemes() -> None:
     phonemes = phonemize(["Hello there, you: go!"])[0]
     assert phonemes.symbols[0] == "<en-us>"
     assert "".join(phonemes.symbols[1:]) == "həlˈoʊ ðˈɛɹ, juː: ɡˈoʊ!"
@@ -88,7 +88,7 @@ def test_a_number_is_one_written_word() -> None:
     assert found["42"] == "fˈɔːɹɾi tˈuː"
 
 
-def test_words_that_run_together_are_told_apart() -> None:
+def test_words_that_run_together_are_separated() -> None:
     found = spoken(phonemize(["One of the men had to go, of a kind, in the lunchroom."])[0])
     assert [word for word, _ in found[:6]] == ["One", "of", "the", "men", "had", "to"]
     sounds = [sound for _, sound in found]
@@ -113,7 +113,7 @@ def test_spans_cover_all_but_boundaries_and_marks(words: list[str]) -> None:
         assert set(outside) <= {"<en-us>", " ", ",", "."}
 
 
-def test_a_text_said_before_comes_from_the_cache_and_a_batch_changes_nothing() -> None:
+def test_cache_and_batches_do_not_change_phonemes() -> None:
     texts = ["A first text.", "A second one!", "A first text."]
     together = phonemize(texts)
     assert together[0] is together[2] is phonemize(["A first text."])[0]
@@ -132,12 +132,12 @@ def test_a_text_said_before_comes_from_the_cache_and_a_batch_changes_nothing() -
     assert fresh.stderr == ""
 
 
-def test_nothing_to_say_is_only_the_mark() -> None:
+def test_empty_texts_are_only_the_mark() -> None:
     assert phonemize(["😀", ""]) == [Phonemes(["<en-us>"], [])] * 2
     assert phonemize([]) == []
 
 
-def test_a_language_that_is_not_known() -> None:
+def test_an_unknown_language_is_an_error() -> None:
     with pytest.raises(InputError, match="en-us"):
         phonemize(["Bonjour"], "fr")
 
@@ -150,7 +150,7 @@ def test_threads_do_not_mix_texts(words: list[str]) -> None:
         assert phonemes.words[3][0] == word
 
 
-def test_a_long_text_and_a_large_batch_are_quick(words: list[str]) -> None:
+def test_long_texts_and_large_batches_are_fast(words: list[str]) -> None:
     draw = random.Random(5)
     started = time.perf_counter()
     long = " ".join(draw.choice(words) for _ in range(2000))

@@ -1,4 +1,4 @@
-"""What holds of every text, whatever somebody sends."""
+"""Properties of arbitrary texts."""
 
 import random
 import time
@@ -34,7 +34,7 @@ quick = settings(
 
 @quick
 @given(written)
-def test_whatever_comes_is_read_as_words_and_pauses(text: str) -> None:
+def test_any_text_becomes_words_and_pauses(text: str) -> None:
     said = normalise(text)
     assert said.encode().decode() == said
     assert not any(character.isdecimal() for character in said)
@@ -46,16 +46,16 @@ def test_whatever_comes_is_read_as_words_and_pauses(text: str) -> None:
 @example("Nov  ``` ``` ′")
 @example("Dr ``` ``` '")
 @example("p.m. ```` ' ' x")
-def test_a_second_time_changes_nothing(text: str) -> None:
+def test_normalisation_is_idempotent(text: str) -> None:
     said = normalise(text)
     assert normalise(said) == said
 
 
 @quick
 @given(written, st.lists(st.integers(1, 9), min_size=1, max_size=40))
-def test_pieces_equal_the_whole(text: str, sizes: list[int]) -> None:
+def test_streaming_equals_the_whole(text: str, sizes: list[int]) -> None:
     if "</think>" in text:
-        return  # where only the end of a thought is marked, what was given out stays
+        return  # sentences before an unopened thought cannot be taken back
     stream, found, at = SentenceStream(), [], 0
     for size in sizes:
         found += stream.push(text[at : at + size])
@@ -66,7 +66,7 @@ def test_pieces_equal_the_whole(text: str, sizes: list[int]) -> None:
 
 @settings(quick, max_examples=60)
 @given(written)
-def test_phonemes_are_of_the_inventory(text: str) -> None:
+def test_phonemes_are_in_the_inventory(text: str) -> None:
     for phonemes in phonemize(split_sentences(text)):
         assert set(phonemes.symbols) <= set(SYMBOLS)
 
@@ -93,14 +93,14 @@ RUNS = [
 
 
 @pytest.mark.parametrize("unit", RUNS)
-def test_no_text_takes_long(unit: str) -> None:
+def test_repetitive_texts_take_linear_time(unit: str) -> None:
     started = time.process_time()
     normalise((unit * 4096)[:4096])
     split_sentences((unit * 4096)[:4096])
     assert time.process_time() - started < 1
 
 
-def test_mixed_texts_do_not_take_long() -> None:
+def test_mixed_texts_take_linear_time() -> None:
     draw = random.Random(5)
     for _ in range(20):
         chosen = draw.sample(PARTS, 5)
@@ -114,7 +114,7 @@ def test_mixed_texts_do_not_take_long() -> None:
     "text",
     ["1" * 1999, "7 " * 2000, "word " * 800, "antidisestablishment" * 150, "§" * 2000, "$5" * 2000],
 )
-def test_a_text_without_a_stop_is_spoken_in_sentences_of_bounded_length(text: str) -> None:
+def test_sentences_are_bounded_without_full_stops(text: str) -> None:
     sentences = split_sentences(text)
     assert max(map(len, sentences)) <= LONGEST_SENTENCE
     for phonemes in phonemize(sentences):
@@ -122,7 +122,7 @@ def test_a_text_without_a_stop_is_spoken_in_sentences_of_bounded_length(text: st
         assert len(phonemes.symbols) <= 6000
 
 
-def test_a_long_run_of_digits_is_spoken_digit_by_digit_in_groups() -> None:
+def test_long_runs_of_digits_are_grouped() -> None:
     words = [word for phonemes in phonemize(split_sentences("1" * 1999)) for word in phonemes.words]
     assert "".join(word for word, _, _ in words) == "1" * 1999
     assert normalise("1" * 1999).split() == ["one"] * 1999

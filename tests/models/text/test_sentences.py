@@ -1,4 +1,4 @@
-"""Sentences: the same whether the text comes whole or in pieces."""
+"""Sentence splitting, of whole and streamed texts alike."""
 
 import random
 
@@ -64,7 +64,7 @@ def test_splits(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
 
 
-def test_pieces_equal_the_whole() -> None:
+def test_streaming_equals_the_whole() -> None:
     draw = random.Random(11)
     parts = [
         *SPLIT,
@@ -100,7 +100,7 @@ def test_nothing_is_lost_and_nothing_too_long() -> None:
 
 
 @pytest.mark.parametrize("pause", ["", "，", "、", "；", " "])
-def test_chinese_is_divided_after_as_long_a_time_as_english(pause: str) -> None:
+def test_chinese_sentences_are_as_long_in_time_as_english(pause: str) -> None:
     text = (f"今天的天气真不错我们一起去公园走走{pause}" * 170)[:3000]
     found = split_sentences(text)
     assert "".join("".join(found).split()) == "".join(text.split())
@@ -109,7 +109,7 @@ def test_chinese_is_divided_after_as_long_a_time_as_english(pause: str) -> None:
         assert all(sentence.endswith(pause) for sentence in found[:-1])
 
 
-def test_a_sentence_is_given_out_before_the_next_is_there() -> None:
+def test_sentences_are_emitted_early() -> None:
     stream = SentenceStream()
     assert stream.push("I see. I") == ["I see."]
     assert stream.push("t was Dr.") == []

@@ -1,4 +1,4 @@
-"""Thoughts, tool calls and channel marks of a language model are none of its answer."""
+"""Thoughts, tool calls and channel marks of language models are removed."""
 
 import random
 
@@ -42,11 +42,11 @@ HIDDEN = {
     "[BEGIN_OF_THOUGHT]He greets.[END_OF_THOUGHT]Hi.": "Hi.",
     "[INST] Greet. [/INST] Hi.": "Hi.",
     "<<SYS>>Be brief.<</SYS>> Hi.": "Hi.",
-    # a thought that never ends, and one whose beginning the model was given
+    # unfinished thoughts, and thoughts opened in the prompt
     "Hello. <think>I could go on. And on": "Hello.",
     "<think>": "",
     "<think>Nothing but thought.": "",
-    # calls of tools
+    # tool calls
     'Let me look. <tool_call>\n{"name": "find"}\n</tool_call>\nIt is red.': "Let me look."
     " It is red.",
     '<function=weather>{"city": "Rome"}</function>Hi.': "Hi.",
@@ -64,7 +64,7 @@ HIDDEN = {
     "<tool_response>red</tool_response>It is red.": "It is red.",
     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}\n```"
     "<｜tool▁call▁end｜><｜tool▁calls▁end｜>Fine.<｜end▁of▁sentence｜>": "Fine.",
-    # channels, roles, ends of turns
+    # channels, roles, end-of-turn marks
     "<|channel|>analysis<|message|>Greet him.<|end|><|start|>assistant<|channel|>final"
     "<|message|>Hello there.<|return|>": "Hello there.",
     "<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>": "",
@@ -107,19 +107,19 @@ def said(sentences: list[str]) -> str:
 
 
 @pytest.mark.parametrize(("written", "answer"), HIDDEN.items())
-def test_only_the_answer_is_said(written: str, answer: str) -> None:
+def test_only_the_answer_remains(written: str, answer: str) -> None:
     assert normalise(written) == answer
     assert said(split_sentences(written)) == answer
 
 
 @pytest.mark.parametrize(("written", "answer"), TALKED_ABOUT.items())
-def test_what_is_said_of_a_mark_is_kept(written: str, answer: str) -> None:
+def test_mentioned_marks_are_kept(written: str, answer: str) -> None:
     assert normalise(written) == answer
     assert said(split_sentences(written)) == answer
 
 
 @pytest.mark.parametrize("written", [*HIDDEN, *TALKED_ABOUT])
-def test_pieces_equal_the_whole(written: str) -> None:
+def test_streaming_equals_the_whole(written: str) -> None:
     draw = random.Random(len(written))
     for _ in range(60):
         assert streamed(written, draw) == split_sentences(written)
@@ -130,7 +130,7 @@ def test_code_keeps_its_marks() -> None:
     assert split_sentences(written) == [written.removesuffix(" Good."), "Good."]
 
 
-def test_a_thought_without_its_beginning_takes_what_was_not_given_out() -> None:
+def test_an_unopened_thought_removes_what_was_not_emitted() -> None:
     written = "He greets me. So do I.\n</think>\n\nHello there. Bye."
     assert split_sentences(written) == ["Hello there.", "Bye."]
     stream = SentenceStream()
@@ -140,14 +140,14 @@ def test_a_thought_without_its_beginning_takes_what_was_not_given_out() -> None:
     assert normalise("Hello there.</think>") == "Hello there."
 
 
-def test_an_answer_is_given_out_as_soon_as_it_is_over() -> None:
+def test_an_answer_is_emitted_once_complete() -> None:
     stream = SentenceStream()
     assert stream.push("<think>Long. Very long.") == []
     assert stream.push("</think>Hello there. How are") == ["Hello there."]
     assert stream.flush() == ["How are"]
 
 
-def test_half_a_surrogate_pair_is_joined_or_dropped() -> None:
+def test_split_surrogate_pairs_are_joined_or_dropped() -> None:
     stream = SentenceStream()
     found = stream.push("Good \ud83d") + stream.push("\ude00 news. So \udc00") + stream.flush()
     assert found == ["Good 😀 news.", "So"]

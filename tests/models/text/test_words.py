@@ -1,4 +1,4 @@
-"""Tokens of whole words: any text of the domain there and back, any other text spelled."""
+"""Word tokenizer: in-domain texts round-trip, other words are spelt."""
 
 import random
 
@@ -18,8 +18,8 @@ def words() -> Words:
     return Words(vocabulary(texts))
 
 
-def test_texts_of_the_domain_come_back(words: Words) -> None:
-    """Held-out dialogues, and answers to them: names, prices, possessives, sentence starts."""
+def test_in_domain_texts_round_trip(words: Words) -> None:
+    """Held-out dialogues and their answers: names, prices, possessives, sentence starts."""
     tokens = []
     for seed in range(5000, 5200):
         rng = random.Random(seed)
@@ -28,13 +28,13 @@ def test_texts_of_the_domain_come_back(words: Words) -> None:
             for text in (line.text, answer):
                 assert words.decode(words.encode(text)).lower() == text.lower()
                 tokens.append(len(words.encode(text)) / len(text.split()))
-    assert sum(tokens) / len(tokens) < 1.6  # words and marks, hardly a letter
+    assert sum(tokens) / len(tokens) < 1.6  # words and marks, few letters
 
 
 @pytest.mark.parametrize(
     "text", ["Zaphod's x-rayed 42 quarks, at 3.", "I don't know. Yes!", "a", "The the", ""]
 )
-def test_unknown_words_are_spelled(words: Words, text: str) -> None:
+def test_unknown_words_are_spelt(words: Words, text: str) -> None:
     decoded = words.decode(words.encode(text))
     assert decoded.lower().replace(" ", "") == text.lower().replace(" ", "")
 
@@ -45,7 +45,7 @@ def test_pieces_join_to_the_text(words: Words) -> None:
     assert words.decode(tokens).endswith("here. Is it?")
 
 
-def test_signs_without_letters_are_left_out(words: Words) -> None:
+def test_unknown_signs_are_dropped(words: Words) -> None:
     assert words.encode("😀 ♥") == []
 
 
@@ -55,5 +55,5 @@ def test_a_word_is_found_in_any_case(words: Words) -> None:
     assert words.word("zaphod") is None
 
 
-def test_rare_words_are_left_to_letters() -> None:
+def test_rare_words_are_not_in_the_vocabulary() -> None:
     assert vocabulary(["Yes, the oven.", "The oven burns."]) == ("the", "oven")

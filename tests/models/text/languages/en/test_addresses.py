@@ -1,4 +1,4 @@
-"""Addresses, hosts with ports, files and folders: their dots end no sentence."""
+"""Addresses, hosts with ports, files and folders: their dots do not end sentences."""
 
 import pytest
 
@@ -96,7 +96,7 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     check(written, said)
 
 
@@ -109,5 +109,5 @@ def test_reads_as_people_do(written: str, said: str) -> None:
         "Is it at 0.0.0.0:9090/test?",
     ],
 )
-def test_a_dot_within_a_word_ends_no_sentence(written: str) -> None:
+def test_dots_within_words_do_not_end_sentences(written: str) -> None:
     assert split_sentences(written) == [written]

@@ -1,4 +1,4 @@
-"""Dates in figures, in every order that can be told apart and by the stated guess elsewhere."""
+"""Numeric dates in every unambiguous order, and by the stated guess otherwise."""
 
 import pytest
 
@@ -98,7 +98,7 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     check(written, said)
 
 
@@ -118,7 +118,7 @@ def test_reads_as_people_do(written: str, said: str) -> None:
         ("born 1. Jan. 2000, in Rome", ["born 1. Jan. 2000, in Rome"]),
     ],
 )
-def test_a_day_with_a_full_stop_ends_no_sentence(written: str, sentences: list[str]) -> None:
+def test_days_with_full_stops_do_not_end_sentences(written: str, sentences: list[str]) -> None:
     assert split_sentences(written) == sentences
     for size in (1, 2, 5):
         stream = SentenceStream()

@@ -1,4 +1,4 @@
-"""Raised and lowered characters: powers, ions, ordinals, fractions, footnotes."""
+"""Superscripts and subscripts: powers, ions, ordinals, fractions, footnotes."""
 
 import pytest
 
@@ -79,5 +79,5 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     check(written, said)

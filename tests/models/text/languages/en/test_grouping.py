@@ -1,4 +1,4 @@
-"""Numbers grouped as India, Switzerland, China and the continent of Europe group them."""
+"""Digit grouping of India, Switzerland, China and continental Europe."""
 
 import pytest
 
@@ -71,5 +71,5 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     check(written, said)

@@ -1,4 +1,4 @@
-"""Words in capitals: spelt, said as a word, or shouted."""
+"""Words in capitals: initials, acronyms and emphasis."""
 
 import random
 import re
@@ -23,7 +23,7 @@ def test_initials_are_spelt(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_acronyms_and_shouted_words_are_words(word: str) -> None:
+def test_acronyms_and_emphasised_words_are_words(word: str) -> None:
     assert normalise(f"the {word} office").lower() == f"the {word.lower()} office"
 
 
@@ -48,7 +48,7 @@ def test_in_a_sentence(written: str, said: str) -> None:
     assert normalise(written) == said
 
 
-def test_hardly_a_word_of_ordinary_talk_is_taken_for_initials() -> None:
+def test_few_ordinary_words_are_taken_for_initials() -> None:
     words: set[str] = set()
     for seed in range(400):
         for line in write_dialogue(random.Random(seed), "train")[1]:

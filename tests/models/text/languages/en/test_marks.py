@@ -1,4 +1,4 @@
-"""Marks that are no part of a letter are dropped; accents are kept."""
+"""Stray combining marks are dropped; accents are kept."""
 
 import pytest
 
@@ -32,5 +32,5 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     check(written, said)

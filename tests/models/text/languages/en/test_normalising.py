@@ -1,4 +1,4 @@
-"""What is written becomes what is said; doing it twice changes nothing."""
+"""Normalisation of English, and its idempotence."""
 
 import re
 import time
@@ -93,7 +93,7 @@ SAID = {
     "rock 'n' roll": "rock and roll",
     "me@foo.org": "me at foo dot org",
     "see https://www.example.com/a?b=1.": "see example dot com.",
-    # what is to be seen and not to be said
+    # visual elements
     "**bold** and *it* and `code`": "bold and it and code",
     "see [the docs](https://a.b/c)": "see the docs",
     "# Title\n- one\n- two": "Title. one. two",
@@ -122,19 +122,19 @@ SAID = {
 
 
 @pytest.mark.parametrize(("written", "said"), SAID.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     assert normalise(written) == said
 
 
 @pytest.mark.parametrize("written", SAID)
-def test_twice_is_once(written: str) -> None:
+def test_normalisation_is_idempotent(written: str) -> None:
     assert normalise(normalise(written)) == normalise(written)
 
 
 @pytest.mark.parametrize(
     "nothing", ["", "   ", "😀🎉", "...", "***", "```\ncode\n```", "你好", "\n\n"]
 )
-def test_what_cannot_be_said_is_nothing(nothing: str) -> None:
+def test_unpronounceable_texts_are_empty(nothing: str) -> None:
     assert normalise(nothing) == ""
 
 
@@ -169,18 +169,18 @@ def test_a_written_word_keeps_its_spoken_ones() -> None:
         ("&#xD83D; and &#55357;&#56832; yes", "and yes"),
     ],
 )
-def test_half_a_surrogate_pair_is_left_out(written: str, said: str) -> None:
+def test_lone_surrogates_are_dropped(written: str, said: str) -> None:
     assert normalise(written) == said
 
 
-def test_hostile_texts_come_to_an_end() -> None:
+def test_hostile_texts_terminate() -> None:
     for text in ("*" * 5000, "[" * 5000, "<" * 5000, "1/" * 3000, "a." * 3000, "$" * 5000):
         normalise(text)
     normalise("1-" * 2000 + "_a" * 2000 + "(" * 3000)
 
 
-def test_long_runs_cost_no_square() -> None:
-    """Each took seconds: the search for a dash or an ellipsis began anew within the run."""
+def test_long_runs_take_linear_time() -> None:
+    """Each took seconds: the search for dashes and ellipses restarted within the run."""
     started = time.perf_counter()
     for run in (" ", "\t", "😀", '"', "."):
         assert normalise("one" + run * 20_000 + "two") in ("one two", "one, two")

@@ -23,7 +23,7 @@ def test_cardinal(number: str, words: str) -> None:
     assert numbers.cardinal(number) == words
 
 
-def test_every_number_has_words_of_its_own() -> None:
+def test_numbers_have_distinct_words() -> None:
     assert len({numbers.cardinal(str(number)) for number in range(12_000)}) == 12_000
     assert len({numbers.ordinal(str(number)) for number in range(2_000)}) == 2_000
     assert len({numbers.year(str(number)) for number in range(1000, 2100)}) == 1_100

@@ -1,4 +1,4 @@
-"""Roman numerals: which ruler, which part, and what is none."""
+"""Roman numerals: ordinals, cardinals and false positives."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from models.text import normalise
 from models.text.languages.en.numerals import roman
 
 READ = {
-    # who
+    # ordinals
     "Pope Leo X": "Pope Leo the tenth",
     "Henry VIII had six wives": "Henry the eighth had six wives",
     "Louis XIV's court": "Louis the fourteenth's court",
@@ -19,7 +19,7 @@ READ = {
     "William Henry Gates III": "William Henry Gates the third",
     "Ramesses II": "Ramesses the second",
     "Dr. Ben L. Littlejohn III, MD": "Doctor Ben el Littlejohn the third, em dee",
-    # which part of what
+    # cardinals
     "Final Fantasy VII": "Final Fantasy seven",
     "Title IX, Appendix II": "Title nine, Appendix two",
     "Rocky IV and Rocky V": "Rocky four and Rocky five",
@@ -38,7 +38,7 @@ READ = {
     "the XIX century": "the nineteenth century",
     "the XXXII Olympiad": "the thirty second Olympiad",
     "in MCMXCIX and MMXXIV": "in nineteen ninety nine and twenty twenty four",
-    # none
+    # not numerals
     "I think Mary and I know": "I think Mary and I know",
     "James I think you are right": "James I think you are right",
     "the part I like, Part I love": "the part I like, Part I love",
@@ -77,7 +77,7 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     assert normalise(written) == said
     assert normalise(said) == said
 

@@ -1,4 +1,4 @@
-"""Feet and inches, degrees and minutes; quotes, apostrophes and decades stay what they are."""
+"""Feet and inches, degrees and minutes; quotes, apostrophes and decades are left alone."""
 
 import pytest
 
@@ -63,5 +63,5 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     check(written, said)

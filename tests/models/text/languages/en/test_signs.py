@@ -1,4 +1,4 @@
-"""Signs that have a name."""
+"""Named signs."""
 
 import pytest
 
@@ -118,5 +118,5 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     check(written, said)

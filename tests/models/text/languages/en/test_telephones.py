@@ -1,4 +1,4 @@
-"""Telephone numbers of many countries, and numbers that are none."""
+"""Telephone numbers of many countries, and numbers that are not."""
 
 import pytest
 
@@ -75,5 +75,5 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     check(written, said)

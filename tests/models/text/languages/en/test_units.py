@@ -1,4 +1,4 @@
-"""Units of measure, with prefixes, powers and quotients, in whatever case."""
+"""Units of measure with prefixes, powers and quotients, in any case."""
 
 import pytest
 
@@ -162,5 +162,5 @@ READ = {
 
 
 @pytest.mark.parametrize(("written", "said"), READ.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     check(written, said)

@@ -1,4 +1,5 @@
-"""Mandarin: numbers, dates, times, money, percent, telephone numbers, units, full-width marks."""
+"""Mandarin normalisation: numbers, dates, times, money, per cent, telephone numbers, units,
+marks."""
 
 import re
 import time
@@ -34,12 +35,12 @@ SAID = {
 
 
 @pytest.mark.parametrize(("written", "said"), SAID.items())
-def test_reads_as_people_do(written: str, said: str) -> None:
+def test_readings(written: str, said: str) -> None:
     assert re.sub(r"\s+(?=,)", "", normalise(written)) == re.sub(r"\s+(?=,)", "", said)
     assert not re.search(r"\d", normalise(written))
 
 
-def test_a_long_paragraph_takes_no_time() -> None:
+def test_long_paragraphs_are_fast() -> None:
     normalise("3个")  # loads the grammars
     started = time.process_time()
     normalise("今天天气很好买了3个苹果" * 250)

@@ -1,4 +1,4 @@
-"""Mandarin: characters of several readings, tone sandhi, neutral tones, erhua."""
+"""Mandarin: polyphones, tone sandhi, neutral tones, erhua."""
 
 import pytest
 from pypinyin.constants import PINYIN_DICT
@@ -121,7 +121,7 @@ def pinyin(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "said"), [*SEVERAL_READINGS.items(), *SANDHI.items(), *NEUTRAL.items()]
 )
-def test_is_read_as_people_do(text: str, said: str) -> None:
+def test_pinyin(text: str, said: str) -> None:
     assert pinyin(text) == said
 
 
@@ -144,7 +144,7 @@ def test_erhua(text: str, symbols: list[str]) -> None:
     assert found == symbols
 
 
-def test_every_syllable_has_symbols_of_the_inventory() -> None:
+def test_all_syllables_map_to_the_inventory() -> None:
     syllables = {
         to_tone3(reading, neutral_tone_with_five=True)
         for readings in PINYIN_DICT.values()
@@ -155,7 +155,7 @@ def test_every_syllable_has_symbols_of_the_inventory() -> None:
         assert set(symbols_of(syllable)) <= set(SYMBOLS), syllable
 
 
-def test_the_symbols_are_appended_and_never_moved() -> None:
+def test_mandarin_symbols_are_append_only() -> None:
     at = SYMBOLS.index("<zh>")
     assert SYMBOLS[at + 1 : at + 1 + len(NEW_SYMBOLS)] == NEW_SYMBOLS
     assert NEW_SYMBOLS[:4] == ("tɕ", "tɕʰ", "ɕ", "tʂ")

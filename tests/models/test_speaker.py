@@ -1,4 +1,4 @@
-"""The face of the models, with tiny random ones: what holds whatever they have learnt."""
+"""The speaker with tiny random models: properties that do not depend on the weights."""
 
 import dataclasses
 import gc
@@ -36,7 +36,7 @@ def ended(threads: list[threading.Thread], within_s: float = 1.0) -> bool:
 
 
 def freed(speaker: Speaker, within_s: float = 2.0) -> bool:
-    """Whether no reply has a slot any more."""
+    """Whether no reply holds a slot any more."""
     deadline = time.monotonic() + within_s
     while speaker.engine.num_slots and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -54,7 +54,7 @@ def test_a_seed_repeats(speaker: Speaker) -> None:
     assert len(other) != len(spoken(speaker)) or not np.allclose(other, spoken(speaker))
 
 
-def test_a_slow_predictor_changes_no_sample(
+def test_a_slow_predictor_does_not_change_the_audio(
     speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)
@@ -80,12 +80,12 @@ def test_chunks_are_whole_frames_and_start_small(speaker: Speaker) -> None:
     assert reply.complete and reply.first_audio_ms is not None and reply.rtf is not None
 
 
-def test_text_may_come_in_pieces(speaker: Speaker) -> None:
+def test_streamed_text(speaker: Speaker) -> None:
     pieces = iter(["The train was", " late. We wai", "ted near the old bridge."])
     np.testing.assert_allclose(spoken(speaker, pieces), spoken(speaker), atol=1e-5)
 
 
-def test_words_are_in_order_and_within_the_sound(speaker: Speaker) -> None:
+def test_words_are_in_order_and_within_the_audio(speaker: Speaker) -> None:
     reply = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)
     list(reply)
     assert [word for word, _, _ in reply.words] == TEXT.replace(".", "").split()
@@ -94,7 +94,7 @@ def test_words_are_in_order_and_within_the_sound(speaker: Speaker) -> None:
     assert all(start <= end <= reply.duration_s + 1e-3 for _, start, end in reply.words)
 
 
-def test_commit_makes_the_turn_history(speaker: Speaker) -> None:
+def test_commit_adds_the_turn_to_the_history(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
     speaker.hear(dialogue, 0, "When does it leave?", noise(1.0))
     before = dialogue.predictor.length
@@ -106,7 +106,7 @@ def test_commit_makes_the_turn_history(speaker: Speaker) -> None:
     assert dialogue.predictor.length > before or dialogue.predictor.turn_ends
 
 
-def test_an_interrupted_turn_is_cut_where_it_was_heard(speaker: Speaker) -> None:
+def test_an_interrupted_turn_is_cut_at_the_playback_position(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
     reply = speaker.speak(dialogue, TEXT, speaker.voices["one"], OPTIONS)
     list(reply)
@@ -119,8 +119,8 @@ def test_an_interrupted_turn_is_cut_where_it_was_heard(speaker: Speaker) -> None
     assert len(turn.samples) == round(middle * 24_000)
 
 
-def test_what_was_heard_is_told_in_the_written_words() -> None:
-    """The "one" of "1" was found in "someone": words that nobody had heard were kept."""
+def test_a_cut_turn_keeps_its_written_words() -> None:
+    """The "one" of "1" was found in "someone", so words that were not played were kept."""
     text = "I took 1 of them — Dr. Wu's. Later I met someone nice, for $1,250 or so."
     said = normalise(text).replace("— ", "").split()
     kept = [text_up_to(text, said[:count]) for count in range(len(said) + 1)]
@@ -131,7 +131,7 @@ def test_what_was_heard_is_told_in_the_written_words() -> None:
     assert {words.split()[-1] for words in kept[14:20]} == {"$1,250"}
 
 
-def test_chinese_that_was_heard_is_counted_by_characters() -> None:
+def test_a_cut_chinese_turn_is_counted_by_characters() -> None:
     text = "我买了3本书，然后去了 New York。"
     said = [word for word in normalise(text, None).replace(",", " ").split() if word]
     assert text_up_to(text, []) == ""
@@ -141,10 +141,11 @@ def test_chinese_that_was_heard_is_counted_by_characters() -> None:
     assert text_up_to(text, said) == text
 
 
-def test_a_turn_that_is_cut_in_its_first_sentence_keeps_its_words(
+def test_a_turn_cut_in_its_first_sentence_keeps_its_words(
     speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They were known only once the sentence was predicted: what was heard stood there wordless."""
+    """Words were known only after the whole sentence, so the turn entered the history without
+    text."""
     sentence = "the train was late and we waited near the old bridge " * 3
     whole = speaker.speak(speaker.open_dialogue(), sentence, speaker.voices["one"], OPTIONS)
     list(whole)
@@ -179,7 +180,7 @@ def test_cancel_ends_the_iteration_and_frees_the_slot(speaker: Speaker) -> None:
     assert freed(speaker)
 
 
-def test_a_reply_that_nobody_committed_leaves_no_trace(speaker: Speaker) -> None:
+def test_an_uncommitted_reply_leaves_no_trace(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
     speaker.hear(dialogue, 0, "Where were you?", None)
     length = dialogue.predictor.length
@@ -195,7 +196,7 @@ def test_two_dialogues_do_not_mix(speaker: Speaker) -> None:
     second = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["two"], OPTIONS)
     other = np.concatenate(list(second))
     beside = np.concatenate(list(first))
-    # Steps that share a batch are rounded otherwise than those taken alone.
+    # Batched steps round differently from single ones.
     assert np.linalg.norm(beside - alone) < 0.01 * np.linalg.norm(alone)
     assert len(other) != len(alone) or not np.allclose(other, alone)
 
@@ -203,11 +204,11 @@ def test_two_dialogues_do_not_mix(speaker: Speaker) -> None:
 @pytest.mark.parametrize(("rate", "share"), [(2.0, 0.5), (0.5, 2.0)])
 def test_rate_scales_the_duration(speaker: Speaker, rate: float, share: float) -> None:
     scaled, plain = spoken(speaker, options=SpeakOptions(seed=3, rate=rate)), spoken(speaker)
-    sentences = 2  # each ends with a whole frame
+    sentences = 2  # each is padded to a whole frame
     assert abs(len(scaled) - share * len(plain)) <= sentences * FRAME_SAMPLES
 
 
-def test_a_past_with_all_texts_first_is_read_when_it_is_answered(
+def test_order_aabb_rebuilds_the_past_for_each_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     speaker = tiny_speaker("gpt-talker")
@@ -228,13 +229,13 @@ def test_a_past_with_all_texts_first_is_read_when_it_is_answered(
     speaker.hear(dialogue, 0, "Is that so?", noise(1.5))
     answer()
     assert [turn.who for turn in dialogue.turns] == [0, 1, 0, 1]
-    for _ in range(12):  # more than a window: the oldest turns are left out
+    for _ in range(12):  # exceeds the window: the oldest turns are dropped
         speaker.hear(dialogue, 0, "When does it leave?", noise(2.0))
     assert len(answer())
     assert dialogue.predictor.length <= 3 * config.max_positions // 2
 
 
-def test_two_hours_of_history_are_heard_by_their_end(speaker: Speaker) -> None:
+def test_only_the_end_of_two_hours_of_history_is_encoded(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
     samples = np.tile(noise(10.0), 720)
     speaker.hear(dialogue, 0, "So this is how it went.", samples)
@@ -252,7 +253,7 @@ def test_after_silence_and_noise_replies_end(speaker: Speaker, level: float, tex
 
 
 @pytest.mark.parametrize("text", ["", "   ", "🙂🙂", "***"])
-def test_nothing_to_speak_is_said_at_once(speaker: Speaker, text: str) -> None:
+def test_empty_text_is_refused_at_once(speaker: Speaker, text: str) -> None:
     with pytest.raises(InputError, match="nothing to speak"):
         speaker.speak(speaker.open_dialogue(), text, speaker.voices["one"])
 
@@ -261,7 +262,7 @@ def test_nothing_to_speak_is_said_at_once(speaker: Speaker, text: str) -> None:
     ("text", "script"),
     [("你好，世界", "Chinese"), ("Hi, اسمي سام", "Arabic"), ("Привет", "Cyrillic")],
 )
-def test_a_script_that_cannot_be_spoken_is_named(speaker: Speaker, text: str, script: str) -> None:
+def test_unsupported_scripts_are_named(speaker: Speaker, text: str, script: str) -> None:
     dialogue, voice = speaker.open_dialogue(), speaker.voices["one"]
     with pytest.raises(InputError, match=f"{script}.*speak English only"):
         speaker.speak(dialogue, text, voice)
@@ -269,7 +270,7 @@ def test_a_script_that_cannot_be_spoken_is_named(speaker: Speaker, text: str, sc
         list(speaker.speak(dialogue, iter([text[:3], text[3:]]), voice))
 
 
-def test_voices_that_were_taught_both_languages_speak_both() -> None:
+def test_bilingual_voices_speak_both_languages() -> None:
     speaker = tiny_speaker("gpt-talker")
     model = speaker.open_dialogue().model
     model.config = dataclasses.replace(model.config, languages=("en-us", "zh"))
@@ -312,8 +313,8 @@ def test_options_out_of_range_are_refused() -> None:
         SpeakOptions(temperature=-1.0)
 
 
-def test_a_cloned_voice_has_spoken_before_where_that_counts(speaker: Speaker) -> None:
-    """A predictor that is prompted has the voice's sample in front of the whole dialogue, once."""
+def test_prompted_predictors_start_from_the_voice_sample(speaker: Speaker) -> None:
+    """Prompted predictors get a cloned voice's sample once, before the whole dialogue."""
     model = speaker.open_dialogue().model
     voice = speaker.clone(noise(3.0))
     dialogue = speaker.open_dialogue()
@@ -329,7 +330,7 @@ def test_a_cloned_voice_has_spoken_before_where_that_counts(speaker: Speaker) ->
     assert len(dialogue.turns) == 1
 
 
-def test_a_dialogue_that_nobody_keeps_is_freed_at_once(speaker: Speaker) -> None:
+def test_an_unreferenced_dialogue_is_freed_at_once(speaker: Speaker) -> None:
     gc.collect()
     gc.disable()
     try:
@@ -337,7 +338,7 @@ def test_a_dialogue_that_nobody_keeps_is_freed_at_once(speaker: Speaker) -> None
         list(speaker.speak(dialogue, "I see.", speaker.voices["one"], SpeakOptions(seed=1)))
         known = weakref.ref(dialogue)
         del dialogue
-        deadline = time.monotonic() + 5  # its threads are ending
+        deadline = time.monotonic() + 5  # its threads are finishing
         while known() is not None and time.monotonic() < deadline:
             time.sleep(0.01)
         assert known() is None
@@ -345,7 +346,7 @@ def test_a_dialogue_that_nobody_keeps_is_freed_at_once(speaker: Speaker) -> None
         gc.enable()
 
 
-def test_a_reply_that_nobody_keeps_was_never_said(speaker: Speaker) -> None:
+def test_an_unreferenced_reply_leaves_no_trace(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
     speaker.hear(dialogue, 0, "Who is there?", None)
     before = dialogue.mark()
@@ -355,8 +356,8 @@ def test_a_reply_that_nobody_keeps_was_never_said(speaker: Speaker) -> None:
     assert dialogue.mark() == before
 
 
-def test_what_is_heard_has_16_bits(speaker: Speaker) -> None:
-    """A band of perfect silence, as resampling leaves it, is heard as in a file."""
+def test_input_is_rounded_to_16_bits(speaker: Speaker) -> None:
+    """Digital silence in a band, left by resampling, is encoded as from a 16-bit file."""
     sound = noise(2.0)
     rounded = np.rint(sound * 32767).astype(np.float32) / 32767
     assert not np.array_equal(sound, rounded)

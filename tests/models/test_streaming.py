@@ -1,4 +1,4 @@
-"""Chunks equal the whole, and nothing looks further ahead than it says."""
+"""Chunks equal the whole, and look-ahead is as stated."""
 
 import dataclasses
 
@@ -44,7 +44,7 @@ def test_source_streams_and_has_unit_power() -> None:
     assert abs(float(steady.square().mean()) - 1) < 0.05
 
 
-def test_source_is_band_limited_and_in_tune() -> None:
+def test_source_is_band_limited_and_has_the_right_pitch() -> None:
     pulses, _ = Source()(torch.full((1, 100), 200.0))
     spectrum = torch.fft.rfft(pulses[0] * torch.hann_window(pulses.shape[1])).abs()
     hertz = torch.arange(len(spectrum)) * 24_000 / pulses.shape[1]
@@ -52,7 +52,7 @@ def test_source_is_band_limited_and_in_tune() -> None:
     assert spectrum[off].max() < 0.01 * spectrum.max()
 
 
-def test_stft_and_back_is_the_same_sound_later() -> None:
+def test_istft_inverts_stft_with_delay() -> None:
     forward, back = CausalSTFT(960, 240), CausalISTFT(960, 240)
     x = torch.randn(2, 240 * LENGTH)
     states = (forward.init_state(2, CPU, FLOAT), back.init_state(2, CPU, FLOAT))
@@ -88,7 +88,7 @@ def test_decoder_is_causal(decoder) -> None:
     assert latents.grad[:, 10:].abs().max() == 0
 
 
-def test_below_1_khz_a_filter_that_alternates_sounds_as_its_mean_does(decoder) -> None:
+def test_low_bins_of_the_filter_are_smoothed(decoder) -> None:
     def samples_of(gains: list[float]) -> torch.Tensor:
         def filters(_module, _inputs, output: torch.Tensor) -> torch.Tensor:
             logits = torch.full_like(output, -100.0)
@@ -106,7 +106,7 @@ def test_below_1_khz_a_filter_that_alternates_sounds_as_its_mean_does(decoder) -
     torch.testing.assert_close(samples_of([1.5, 0.5]), samples_of([1.0, 1.0]), atol=1e-4, rtol=0)
 
 
-def test_decoder_goes_on_from_a_saved_state(decoder) -> None:
+def test_decoder_resumes_from_a_saved_state(decoder) -> None:
     import copy
 
     latents, style = torch.randn(1, LENGTH, 8), torch.randn(1, 16)
@@ -118,7 +118,7 @@ def test_decoder_goes_on_from_a_saved_state(decoder) -> None:
     )
 
 
-def test_codes_become_latents_in_a_stream_with_its_look_ahead(latents_of) -> None:
+def test_renderers_stream(latents_of) -> None:
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)
     whole = latents_of(codes, phones, style)
@@ -132,9 +132,9 @@ def test_codes_become_latents_in_a_stream_with_its_look_ahead(latents_of) -> Non
     torch.testing.assert_close(torch.cat(pieces, 1), whole, atol=1e-5, rtol=0)
 
 
-def test_making_latents_looks_no_further_than_it_says(latents_of) -> None:
+def test_renderers_have_the_stated_look_ahead(latents_of) -> None:
     found = []
-    for seed in range(20):  # one changed code need not change which codes are nearest
+    for seed in range(20):  # a single changed code may not change the nearest ones
         torch.manual_seed(seed)
         codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
         style = torch.randn(1, 16)
@@ -146,7 +146,7 @@ def test_making_latents_looks_no_further_than_it_says(latents_of) -> None:
     assert min(found) == 12 - LOOKAHEAD_FRAMES
 
 
-def test_guidance_leads_latents_away_from_those_without_the_phones(prior) -> None:
+def test_classifier_free_guidance_of_the_prior(prior) -> None:
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)
 
@@ -159,8 +159,8 @@ def test_guidance_leads_latents_away_from_those_without_the_phones(prior) -> Non
     torch.testing.assert_close(led, untold + 1.5 * (told - untold), atol=1e-5, rtol=1e-5)
 
 
-def test_prior_draws_what_it_gives_density_to(prior) -> None:
-    """The flow run backwards over its own draw finds the noise that the draw came from."""
+def test_prior_is_invertible(prior) -> None:
+    """Running the flow backwards over its own sample recovers the noise."""
     prior.config = dataclasses.replace(prior.config, guidance=1.0)
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)

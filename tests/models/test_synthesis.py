@@ -1,4 +1,4 @@
-"""Streams that are decoded as one batch sound as they do alone, whoever is in it and since when."""
+"""Streams decoded in one batch sound as they do alone, whichever streams join and leave."""
 
 import random
 from collections.abc import Hashable
@@ -18,13 +18,13 @@ from models.vocoder.synthesis import Synthesis, push_together
 from tests.tiny import STYLE, tiny
 
 SIZES = [2, 2, 2, 4, 7, 3]
-TOLERANCE = 1e-2  # of the sound: phases sum up what rounding leaves in an F0
+TOLERANCE = 1e-2  # for audio: rounding differences of F0 accumulate in the phase
 RENDERERS = ["prior", "acoustic-decoder", "latent"]
 
 
 @dataclass
 class Case:
-    """A stream and what it is to be given."""
+    """A stream and its input."""
 
     stream: Synthesis
     frames: list[Tensor]
@@ -58,7 +58,7 @@ def case(name: str, number: int, guidance: float, packed: bool = False) -> Case:
 
 def cases(name: str, count: int, guidance: float = 0.0, packed: bool = False) -> list[Case]:
     made = [case(name, number, guidance, packed) for number in range(count)]
-    for other in made:  # one model, as a speaker has
+    for other in made:  # share one model, as in a speaker
         other.stream.renderer, other.stream.decoder = (
             made[0].stream.renderer,
             made[0].stream.decoder,
@@ -74,7 +74,7 @@ def check_alike(made: Tensor, expected: Tensor) -> None:
 @pytest.mark.parametrize("name", RENDERERS)
 @pytest.mark.parametrize("count", [2, 3, 5, 8])
 @pytest.mark.parametrize(("guidance", "packed"), [(0.0, False), (1.0, True), (2.0, True)])
-def test_a_batch_is_its_singles(name: str, count: int, guidance: float, packed: bool) -> None:
+def test_batch_equals_singles(name: str, count: int, guidance: float, packed: bool) -> None:
     expected = [each.alone() for each in cases(name, count, guidance, packed)]
     together = cases(name, count, guidance, packed)
     made: list[list[Tensor]] = [[] for _ in together]
@@ -94,7 +94,7 @@ def test_a_batch_is_its_singles(name: str, count: int, guidance: float, packed: 
 
 @pytest.mark.parametrize("name", RENDERERS)
 @pytest.mark.parametrize("seed", range(5))
-def test_whoever_joins_and_leaves_and_in_which_order(name: str, seed: int) -> None:
+def test_streams_join_and_leave_batches_in_any_order(name: str, seed: int) -> None:
     chance = random.Random(seed)
     expected = [each.alone() for each in cases(name, 6)]
     together = cases(name, 6)
@@ -124,21 +124,21 @@ def kind_of(case: Case) -> Hashable:
     return case.stream.kind([case.stream.delivery])
 
 
-def test_streams_of_another_kind_are_told_apart() -> None:
+def test_incompatible_streams_have_different_kinds() -> None:
     one, other = (each.stream for each in cases("prior", 2))
     assert one.kind([NEUTRAL]) == other.kind([Delivery(energy=0.5)])
     assert one.kind([Delivery(pitch=1.2), NEUTRAL]) == other.kind([Delivery(pitch=0.9)])
     assert one.kind([Delivery(rate=2.0)]) != other.kind([NEUTRAL])
     assert one.kind([Delivery(rate=2.0)]) != other.kind([Delivery(rate=2.0)])
     one.push(torch.zeros(2, dtype=torch.long), torch.ones(2, 3, dtype=torch.long))
-    assert one.kind([NEUTRAL]) != other.kind([NEUTRAL])  # the other's look-ahead is still to come
+    assert one.kind([NEUTRAL]) != other.kind([NEUTRAL])  # the other's look-ahead is not filled yet
     one.take_in([Delivery(rate=2.0)])
-    assert one.kind([NEUTRAL]) == id(one)  # frames of another rate may still be on their way
+    assert one.kind([NEUTRAL]) == id(one)  # frames at another rate may be pending
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("ways", [1, 2])
-def test_states_are_joined_and_parted(count: int, ways: int) -> None:
+def test_states_join_and_split(count: int, ways: int) -> None:
     torch.manual_seed(5)
     states = [
         LookaheadState(
@@ -163,7 +163,7 @@ def test_states_are_joined_and_parted(count: int, ways: int) -> None:
         assert (parted.given, parted.guidance, parted.ahead) == (state.given, 1.5, 0)
 
 
-def test_states_that_do_not_fit_are_refused() -> None:
+def test_incompatible_states_are_refused() -> None:
     made = [
         LookaheadState(ConvState(torch.zeros(1, 1, 1)), [], guidance, torch.zeros(1))
         for guidance in (1.0, 2.0)

@@ -1,4 +1,4 @@
-"""Slots share steps and chunks, what is due the soonest first; none waits for one that left."""
+"""Slots share steps and chunks by earliest deadline; none waits for one that has left."""
 
 import contextlib
 import threading
@@ -24,7 +24,7 @@ DECODER, RENDERER = tiny("decoder"), LatentFrames()
 
 
 class Model:
-    """Says who was stepped with whom; a frame is a latent that holds its slot's number."""
+    """Records which slots share a step; a frame is a latent with its slot's number."""
 
     def __init__(self, wrong: object = None) -> None:
         self.batches: list[list[Any]] = []
@@ -56,8 +56,8 @@ def slot_of(
     between: Callable[[], Any] = lambda: None,
     streamed: bool = True,
 ) -> Slot:
-    """Its task asks for `num_frames` and calls `between` after each; it is due in the order of
-    its number."""
+    """A slot whose task requests `num_frames` and calls `between` after each; deadlines follow the
+    slot's number."""
 
     def stream() -> Synthesis:
         return Synthesis(RENDERER, DECODER, torch.zeros(STYLE), NEUTRAL, 0.2)
@@ -80,7 +80,7 @@ def slot_of(
 
 @contextlib.contextmanager
 def held(engine: Engine) -> Iterator[None]:
-    """Its threads do nothing inside."""
+    """Keeps the engine's threads busy."""
     begun, over = threading.Semaphore(0), threading.Event()
 
     def work() -> None:
@@ -124,7 +124,7 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 11])
-def test_those_that_wait_step_together_the_soonest_due_first(
+def test_waiting_slots_share_steps_by_deadline(
     count: int, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "MAX_STEPPED", 8)
@@ -140,8 +140,8 @@ def test_those_that_wait_step_together_the_soonest_due_first(
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-def test_who_is_in_no_hurry_waits_to_be_decoded_with_others(streamed: bool, engine: Engine) -> None:
-    """Whoever listens hears the first frames at once; else all steps come first."""
+def test_unstreamed_replies_are_decoded_in_batches(streamed: bool, engine: Engine) -> None:
+    """Streamed replies decode their first frames at once; otherwise all steps come first."""
     model, chunks = Model(), list[int]()
     slots = [slot_of(model, number, 5 + number % 2, streamed=streamed) for number in range(4)]
     begin = engine._begin_decoding
@@ -162,20 +162,20 @@ def test_who_is_in_no_hurry_waits_to_be_decoded_with_others(streamed: bool, engi
         assert chunks == [6, 6] and engine.spent["chunk"].slots == 4
 
 
-def test_who_listens_goes_before_who_does_not(engine: Engine) -> None:
+def test_streamed_replies_take_precedence(engine: Engine) -> None:
     model = Model()
-    unheard = [slot_of(model, number, 30, streamed=False) for number in range(3)]
-    heard = slot_of(model, 9, 2)
+    unstreamed = [slot_of(model, number, 30, streamed=False) for number in range(3)]
+    streamed = slot_of(model, 9, 2)
     with held(engine):
-        for slot in (*unheard, heard):
+        for slot in (*unstreamed, streamed):
             slot.resume(None)
             engine.submit(slot)
-    assert finished(heard)
-    assert not any(slot.complete for slot in unheard)
-    assert all(finished(slot) for slot in unheard)
+    assert finished(streamed)
+    assert not any(slot.complete for slot in unstreamed)
+    assert all(finished(slot) for slot in unstreamed)
 
 
-def test_predictors_do_not_step_together(engine: Engine) -> None:
+def test_predictors_do_not_share_steps(engine: Engine) -> None:
     one, other = Model(), Model()
     slots = [slot_of(other if number % 2 else one, number) for number in range(6)]
     with held(engine):
@@ -187,7 +187,7 @@ def test_predictors_do_not_step_together(engine: Engine) -> None:
     assert [sorted(batch) for batch in other.batches] == [[1, 3, 5]]
 
 
-def test_whoever_comes_later_joins_the_next_step(engine: Engine) -> None:
+def test_late_slots_join_the_next_step(engine: Engine) -> None:
     model = Model()
     model.stuck.clear()
     slots = [slot_of(model, number, num_frames=3) for number in range(3)]
@@ -210,7 +210,7 @@ def test_chunks_are_whole_and_in_order(num_threads: int, count: int) -> None:
         engine.submit(slot)
     for number, slot in enumerate(slots):
         chunks = []
-        while (chunk := slot.heard()) is not None:
+        while (chunk := slot.streamed()) is not None:
             chunks.append(len(chunk))
         assert sum(chunks) == 960 * (40 + 3 * number)
         assert chunks[:4] == [960, 960 * 2, 960 * 4, 960 * 7] or chunks[0] == 960
@@ -220,8 +220,8 @@ def test_chunks_are_whole_and_in_order(num_threads: int, count: int) -> None:
 
 @pytest.mark.parametrize("silences", [[(0, 5)], [(3, 1)], [(2, 4), (2, 3)], [(20, 2), (1, 30)]])
 @pytest.mark.parametrize("count", [1, 3])
-def test_silences_stand_between_streams(silences: list[tuple[int, int]], count: int) -> None:
-    """(frames before it, frames of silence) of each; three frames come behind the last."""
+def test_silences_between_streams(silences: list[tuple[int, int]], count: int) -> None:
+    """(frames before it, frames of silence) of each; three frames follow the last."""
     engine, model = Engine(2), Model()
     slots = []
     for number in range(1, count + 1):
@@ -242,7 +242,7 @@ def test_silences_stand_between_streams(silences: list[tuple[int, int]], count: 
         engine.submit(slot)
     for slot in slots:
         chunks = []
-        while (chunk := slot.heard()) is not None:
+        while (chunk := slot.streamed()) is not None:
             chunks.append(chunk)
         samples, place = np.concatenate(chunks), 0
         assert len(samples) == 960 * (3 + sum(map(sum, silences)))
@@ -255,7 +255,7 @@ def test_silences_stand_between_streams(silences: list[tuple[int, int]], count: 
 
 
 def untouched(engine: Engine, model: Model, slot: Slot) -> None:
-    """It waits for a thread."""
+    """Waits for a thread."""
     engine.submit(slot)
 
 
@@ -295,7 +295,7 @@ def failed(engine: Engine, model: Model, slot: Slot) -> None:
     "state", [untouched, stepping, waiting_for_text, without_room, complete, failed]
 )
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_slot_is_cancelled_in_any_state_and_others_go_on(
+def test_a_slot_can_be_cancelled_in_any_state(
     state: Callable[..., None], times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.engine.slot.AHEAD_FRAMES", 20)
@@ -321,7 +321,7 @@ def test_a_slot_is_cancelled_in_any_state_and_others_go_on(
 
 
 @pytest.mark.parametrize("where", ["step", "task", "decode"])
-def test_a_failure_reaches_its_slot_and_the_next_go_on(where: str, engine: Engine) -> None:
+def test_a_failure_ends_its_slot_alone(where: str, engine: Engine) -> None:
     model = Model(wrong=2 if where == "step" else None)
 
     def wrong() -> None:
@@ -339,7 +339,7 @@ def test_a_failure_reaches_its_slot_and_the_next_go_on(where: str, engine: Engin
     assert finished(other)
 
 
-def test_a_failure_of_a_step_reaches_all_who_shared_it(engine: Engine) -> None:
+def test_a_failed_step_ends_all_slots_that_shared_it(engine: Engine) -> None:
     model = Model(wrong=2)
     slots = [slot_of(model, number) for number in range(4)]
     with held(engine):
@@ -351,7 +351,7 @@ def test_a_failure_of_a_step_reaches_all_who_shared_it(engine: Engine) -> None:
         assert isinstance(slot.error, ArithmeticError)
 
 
-def test_calls_are_done_in_the_order_in_which_they_are_due(engine: Engine) -> None:
+def test_calls_run_by_deadline(engine: Engine) -> None:
     done: list[float] = []
     dues = [5.0, 2.0, 9.0, 1.0, 7.0]
     with held(engine):
@@ -371,14 +371,14 @@ def test_calls_are_done_in_the_order_in_which_they_are_due(engine: Engine) -> No
         engine.call(lambda: 1 / 0, 0.0)
 
 
-def test_a_call_that_nobody_wants_is_not_begun(engine: Engine) -> None:
+def test_an_abandoned_call_is_not_started(engine: Engine) -> None:
     with held(engine), pytest.raises(UnwantedError):
         engine.call(lambda: pytest.fail("it was done"), 0.0, lambda: True)
     assert not engine._calls
 
 
-def test_what_is_due_sooner_goes_first(engine: Engine) -> None:
-    """A listener who is seconds ahead waits for one who would run dry."""
+def test_earliest_deadline_first(engine: Engine) -> None:
+    """A listener with seconds of buffered audio waits for one about to underrun."""
     model, order = Model(), list[int]()
     ahead = slot_of(model, 9, num_frames=6, between=lambda: order.append(9))
     late = slot_of(Model(), 1, num_frames=6, between=lambda: order.append(1))
@@ -389,7 +389,7 @@ def test_what_is_due_sooner_goes_first(engine: Engine) -> None:
     assert order[:2] == [1, 1]
 
 
-def test_a_closed_engine_ends_what_runs() -> None:
+def test_closing_an_engine_ends_its_work() -> None:
     engine, model = Engine(2), Model()
     slot = slot_of(model, 1, num_frames=100_000)
     engine.submit(slot)

@@ -1,4 +1,4 @@
-"""Replies that run together: each says what it says alone, and none waits for one that left."""
+"""Concurrent replies: each sounds as it does alone, and none waits for one that has left."""
 
 from typing import Any
 
@@ -30,10 +30,10 @@ def begun(speaker: Speaker, number: int) -> Reply:
 
 
 @pytest.mark.parametrize("count", [3, 8])
-def test_replies_together_are_what_they_are_alone(
+def test_concurrent_replies_equal_single_ones(
     speaker: Speaker, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within 1 % of the sound: phases sum up what rounding leaves in an F0."""
+    """Within 1 %: rounding differences of F0 accumulate in the phase."""
     alone = [np.concatenate(list(begun(speaker, number))) for number in range(count)]
     model, sizes = speaker.open_dialogue().model, list[int]()
     step = model.step
@@ -52,7 +52,7 @@ def test_replies_together_are_what_they_are_alone(
 
 
 @pytest.mark.parametrize("number", [1, 4])
-def test_what_nobody_hears_meanwhile_is_what_is_streamed(speaker: Speaker, number: int) -> None:
+def test_unstreamed_replies_equal_streamed_ones(speaker: Speaker, number: int) -> None:
     made = []
     for streamed in (True, False, False):
         voice, options = speaker.voices["one"], SpeakOptions(seed=number, streamed=streamed)
@@ -64,7 +64,7 @@ def test_what_nobody_hears_meanwhile_is_what_is_streamed(speaker: Speaker, numbe
     assert np.linalg.norm(whole - streamed) < 0.01 * np.linalg.norm(streamed)
 
 
-def test_those_who_leave_do_not_hold_up_the_others() -> None:
+def test_cancelled_replies_do_not_delay_others() -> None:
     speaker = tiny_speaker("gpt-talker")
     expected = np.concatenate(list(begun(speaker, 4)))
     staying = begun(speaker, 4)

@@ -1,4 +1,4 @@
-"""Residual codes: any first levels decode, and each level mends what those before it left."""
+"""Residual codes: any prefix of levels decodes, and each level reduces the error."""
 
 import torch
 
@@ -21,7 +21,7 @@ def fitted(points: torch.Tensor) -> AcousticTokenizer:
     return model
 
 
-def test_every_level_comes_nearer() -> None:
+def test_each_level_reduces_the_error() -> None:
     points = torch.randn(400, 2, generator=torch.Generator().manual_seed(3)) * 2
     model = fitted(points)
     codes = model.encode(points)
@@ -34,8 +34,8 @@ def test_every_level_comes_nearer() -> None:
     torch.testing.assert_close(model.sums(codes)[:, -1] * model.scale, model.decode(codes))
 
 
-def test_a_dead_code_begins_anew() -> None:
-    """Points in two heaps, whose centres begin in one of them: none stays unused."""
+def test_dead_codes_restart() -> None:
+    """Two clusters of points with all centres in one of them: none stays unused."""
     heaps = torch.cat([torch.zeros(900, 2), torch.full((100, 2), 50.0)])
     heaps = heaps + 0.1 * torch.randn(heaps.shape, generator=torch.Generator().manual_seed(0))
     centres = _clustered(heaps, heaps[:16], 30, torch.Generator().manual_seed(1))
@@ -44,16 +44,17 @@ def test_a_dead_code_begins_anew() -> None:
     assert (centres > 25).any()
 
 
-def test_what_a_level_is_taught() -> None:
-    """Rows that are not spoilt are taught the tokenizer's own codes; spoilt ones what is left."""
+def test_targets_of_corrupted_rows() -> None:
+    """Clean rows have the tokenizer's own codes as targets; corrupted rows the remaining
+    residual."""
     acoustic = tiny("acoustic")
     assert isinstance(acoustic, AcousticTokenizer)
     torch.manual_seed(0)
     scaled = torch.randn(4, 50, 8)
-    nothing = torch.full((4, 50), -1)  # no predictor has drawn anything
+    nothing = torch.full((4, 50), -1)  # no sampled codes
     first, totals, targets = _training_input(acoustic, _near(acoustic, 16), scaled, nothing, 0.15)
     codes = acoustic.encode(scaled * acoustic.scale)
-    for row in (1, 3):  # not spoilt
+    for row in (1, 3):  # clean rows
         torch.testing.assert_close(first[row], codes[row, :, 0])
         torch.testing.assert_close(targets[:, row], codes[row, :, 1:].T)
         sums = acoustic.sums(codes[row])[:, :-1].transpose(0, 1)

@@ -1,4 +1,4 @@
-"""The quantiser and what is built on its codes."""
+"""The scalar quantiser and its code embeddings."""
 
 import pytest
 import torch
@@ -29,8 +29,8 @@ def test_extremes_stay_in_range_and_gradients_pass() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_head_and_embedding_count_levels_alike(level: int) -> None:
-    """A head that favours one value of one level favours exactly the codes that have it."""
+def test_head_and_embedding_share_the_level_order(level: int) -> None:
+    """Raising the logit of one level value raises exactly the codes with that value."""
     head, embedding = CodeHead(LEVELS, 2), CodeEmbedding(LEVELS, 2)
     for parameter in head.parameters():
         torch.nn.init.zeros_(parameter)

@@ -126,5 +126,5 @@ def load_thinker(folder: Path) -> Thinker:
     """
     thinker = build_thinker(load_config(folder, Thinker.name, ThinkerConfig), folder)
     own = isinstance(thinker.backbone, WordBackbone)
-    load_weights(folder, Thinker.name, thinker if own else thinker.bare())
+    load_weights(folder, Thinker.name, thinker if own else thinker.without_backbone())
     return thinker.eval().requires_grad_(False)

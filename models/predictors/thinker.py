@@ -53,32 +53,32 @@ class ThinkerConfig:
 class Exchange:
     """One turn as input: `sound`, features `[T, feature_dim]`, or `tokens`.
 
-    An agent turn has `tokens`; an empty one is about to be generated. `heard` `[G]` are the tokens
-    spoken at each position of the sound, as training targets.
+    An agent turn has `tokens`; an empty one is about to be generated. `spoken_tokens` `[G]` are the
+    training targets: the token spoken at each position of the sound.
     """
 
     who: int
     sound: Tensor | None = None
     tokens: list[int] = field(default_factory=list)
-    heard: Tensor | None = None
+    spoken_tokens: Tensor | None = None
 
 
 @dataclass
-class Read:
+class ThinkerBatch:
     """A batch of dialogues as sequences.
 
     Attributes:
         vectors: `[B, L, dim]`.
         token_target, state_target: targets `[B, L]`.
         sounds: adapter output `[S, G, dim]`, None without sound.
-        heard: token targets of the sounds, `[S, G]`.
+        sound_target: token targets of the sounds, `[S, G]`.
     """
 
     vectors: Tensor
     token_target: Tensor
     state_target: Tensor
     sounds: Tensor | None
-    heard: Tensor | None
+    sound_target: Tensor | None
 
 
 @dataclass
@@ -141,16 +141,16 @@ class Thinker(nn.Module):
         nn.init.normal_(self.who.weight, std=backbone.dim**-0.5)
         self.state_head = nn.Linear(backbone.dim, len(STATES))
 
-    def bare(self) -> nn.Module:
+    def without_backbone(self) -> nn.Module:
         """Everything but the backbone, whose weights may be stored elsewhere."""
         return nn.ModuleDict(
             {"adapter": self.adapter, "who": self.who, "state_head": self.state_head}
         )
 
-    def read(self, rows: list[list[Exchange]]) -> Read:
+    def read(self, rows: list[list[Exchange]]) -> ThinkerBatch:
         """Builds the input sequences of a batch, for training and inference alike."""
         device = self.who.weight.device
-        sounds, lengths, heard = self._sounds(rows, device)
+        sounds, lengths, sound_target = self._sounds(rows, device)
         rest = iter(()) if sounds is None else iter(zip(sounds, lengths, strict=True))
         vectors, tokens, states = [], [], []
         for row in rows:
@@ -159,7 +159,7 @@ class Thinker(nn.Module):
                 parts.append(self.who.weight[turn.who][None])
                 if turn.sound is not None:
                     vector, length = next(rest)
-                    inside = self._guesses(vector[:length])
+                    inside = self._soft_tokens(vector[:length])
                 else:
                     numbers = torch.tensor(turn.tokens, dtype=torch.long, device=device)
                     inside = self.backbone.embed(numbers)
@@ -172,12 +172,12 @@ class Thinker(nn.Module):
             tokens.append(torch.tensor(token_target))
             states.append(torch.tensor(state_target))
         pad = nn.utils.rnn.pad_sequence
-        return Read(
+        return ThinkerBatch(
             pad(vectors, batch_first=True),
             pad(tokens, batch_first=True, padding_value=NO_TARGET).to(device),
             pad(states, batch_first=True, padding_value=NO_TARGET).to(device),
             sounds,
-            heard,
+            sound_target,
         )
 
     def states_of(self, tokens: list[int]) -> list[int]:
@@ -241,28 +241,31 @@ class Thinker(nn.Module):
         vectors = self.adapter(together, lengths.to(device))
         counts = self.adapter.num_positions(lengths).tolist()
         nothing = [torch.full((count,), NO_TARGET) for count in counts]
-        known = [n if t.heard is None else t.heard for t, n in zip(turns, nothing, strict=True)]
-        heard = pad(known, batch_first=True, padding_value=NO_TARGET).to(device)
-        return vectors, counts, heard
+        known = [
+            n if t.spoken_tokens is None else t.spoken_tokens
+            for t, n in zip(turns, nothing, strict=True)
+        ]
+        sound_target = pad(known, batch_first=True, padding_value=NO_TARGET).to(device)
+        return vectors, counts, sound_target
 
-    def _guesses(self, heard: Tensor) -> Tensor:
+    def _soft_tokens(self, vectors: Tensor) -> Tensor:
         """Adapter vectors `[G, dim]` to probability-weighted means of word embeddings `[G,
         dim]`."""
-        table = self.backbone.table.to(heard.dtype)
-        return F.linear(heard, table).float().softmax(-1).to(heard.dtype) @ table
+        table = self.backbone.table.to(vectors.dtype)
+        return F.linear(vectors, table).float().softmax(-1).to(vectors.dtype) @ table
 
-    def _listen_loss(self, read: Read) -> Tensor:
-        if read.sounds is None or read.heard is None:
+    def _listen_loss(self, read: ThinkerBatch) -> Tensor:
+        if read.sounds is None or read.sound_target is None:
             return read.vectors.new_zeros(())
         # Neighbouring positions are redundant: a third of them trains as well at a third of the
         # cost.
-        chosen = read.heard >= 0
+        chosen = read.sound_target >= 0
         if self.training:
             chosen &= torch.rand(chosen.shape, device=chosen.device) < 1 / 3
         if not chosen.any():
             return read.vectors.new_zeros(())
         logits = F.linear(read.sounds[chosen], self.backbone.table).float()
-        return F.cross_entropy(logits, read.heard[chosen])
+        return F.cross_entropy(logits, read.sound_target[chosen])
 
 
 def build_thinker(config: ThinkerConfig, folder: Path) -> Thinker:

@@ -57,7 +57,7 @@ class Exchanges:
     Args:
         root: folder of the corpus.
         corpus: the data; any turn of either speaker may act as the user's.
-        heard: features per copy, as from `encode_features`; the unmodified utterance first.
+        features: features per copy, as from `encode_features`; the unmodified utterance first.
         tokenizer: encodes the noises.
         model: provides the tokens.
         seed: seed of the noises.
@@ -69,7 +69,7 @@ class Exchanges:
         self,
         root: Path,
         corpus: Corpus,
-        heard: list[list[np.ndarray]],
+        features: list[list[np.ndarray]],
         tokenizer: SemanticTokenizer,
         model: Thinker,
         seed: int,
@@ -77,7 +77,7 @@ class Exchanges:
         batch: int,
     ) -> None:
         self._config, self._batch = config, batch
-        self._corpus, self._heard, self._model = corpus, heard, model
+        self._corpus, self._features, self._model = corpus, features, model
         self._topics = topics_of(root, corpus)
         self._dialogues = [
             name for name, turns in corpus.by_dialogue.items() if name in self._topics or turns[1:]
@@ -131,14 +131,14 @@ class Exchanges:
         row: list[Exchange] = []
         for _ in range(self._num_turns(chance)):
             text = _said(Writer(chance, topic, "train"), chance)
-            heard = chance.random() < self._config.as_heard
-            tokens = self._as_heard(text, chance) if heard else None
+            imitate = chance.random() < self._config.as_heard
+            tokens = self._like_adapter(text, chance) if imitate else None
             tokens = tokens or self._model.backbone.encode(text)
             answer = answer_to(text, topic, chance, "train")
             row += [Exchange(USER, tokens=tokens), self._agent(answer)]
         return row
 
-    def _as_heard(self, text: str, chance: random.Random) -> list[int]:
+    def _like_adapter(self, text: str, chance: random.Random) -> list[int]:
         """Imitates the adapter's output for a text: each word for as long as it is spoken, without
         punctuation, some of them wrong."""
         vocabulary = len(self._model.backbone.table)
@@ -177,10 +177,12 @@ class Exchanges:
         if chance.random() < self._config.typed:
             tokens = self._model.backbone.encode(self._corpus.utterances[index].text)
             return Exchange(USER, tokens=tokens)
-        copy = chance.randrange(len(self._heard))
-        sound = torch.from_numpy(self._heard[copy][index])
+        copy = chance.randrange(len(self._features))
+        sound = torch.from_numpy(self._features[copy][index])
         speed = speed_of(self._corpus.utterances[index], copy)
-        return Exchange(USER, sound=sound, heard=self._spoken_words(index, len(sound), speed))
+        return Exchange(
+            USER, sound=sound, spoken_tokens=self._spoken_tokens(index, len(sound), speed)
+        )
 
     def _num_turns(self, chance: random.Random) -> int:
         most = self._config.max_turns
@@ -189,7 +191,7 @@ class Exchanges:
     def _agent(self, text: str) -> Exchange:
         return Exchange(AGENT, tokens=self._model.backbone.encode(text))
 
-    def _spoken_words(self, index: int, num_frames: int, speed: float) -> torch.Tensor | None:
+    def _spoken_tokens(self, index: int, num_frames: int, speed: float) -> torch.Tensor | None:
         """The spoken token at each position of a turn; None without phone times."""
         utterance = self._corpus.utterances[index]
         if utterance.pointer is None:

@@ -102,13 +102,13 @@ def train_thinker(
         add_ngrams(words_model.embedding, words_model.words.tokens)
     if stage == 1:
         words_model.requires_grad_(False)
-    heard = [
+    features = [
         encode_features(job.data, job.corpus, job.out, copy) for copy in range(1 + recipe.copies)
     ]
     exchanges = Exchanges(
         job.data,
         job.corpus,
-        heard,
+        features,
         tokenizer,
         model,
         job.seed,
@@ -157,6 +157,6 @@ def save_thinker(out: Path, model: Thinker, stage: int) -> None:
         if stage == 2:
             model.backbone.save(out / BACKBONE_FOLDER)
             model.config = dataclasses.replace(model.config, backbone=BACKBONE_FOLDER)
-        save_model(out, Thinker.name, model.bare(), model.config, half=True)
+        save_model(out, Thinker.name, model.without_backbone(), model.config, half=True)
     else:
         save_model(out, Thinker.name, model, model.config, half=True, int8=True)

@@ -49,12 +49,12 @@ def thinker(folder: Path) -> Thinker:
     return build_thinker(config, Path()).eval().requires_grad_(False)
 
 
-def heard() -> Exchange:
+def user_turn() -> Exchange:
     sound = torch.randn(14, 16, generator=torch.Generator().manual_seed(2))
     return Exchange(USER, sound=sound)
 
 
-def said(thinker: Thinker, text: str) -> Exchange:
+def agent_turn(thinker: Thinker, text: str) -> Exchange:
     return Exchange(AGENT, tokens=thinker.backbone.encode(text))
 
 
@@ -64,7 +64,7 @@ def answer(thinker: Thinker, turns: list[Exchange]) -> list[tuple[int | None, in
 
 
 def test_training_and_inference_build_the_same_sequence(thinker: Thinker) -> None:
-    turns = [heard(), said(thinker, SENTENCES[0]), heard()]
+    turns = [user_turn(), agent_turn(thinker, SENTENCES[0]), user_turn()]
     tokens = [token for token, _ in answer(thinker, turns) if token is not None]
     read = thinker.read([[*turns, Exchange(AGENT, tokens=tokens)]])
     last = thinker.backbone(read.vectors)[0][-len(tokens) - 1 : -1]
@@ -85,7 +85,7 @@ def test_stages_train_their_parameters_and_reload(
     thinker.train().requires_grad_(True)
     if stage == 1:
         thinker.backbone.requires_grad_(False)
-    rows = [[heard(), said(thinker, SENTENCES[1])]]
+    rows = [[user_turn(), agent_turn(thinker, SENTENCES[1])]]
     before = {name: value.clone() for name, value in thinker.state_dict().items()}
     optimizer = torch.optim.Adam([p for p in thinker.parameters() if p.requires_grad], 1e-2)
     for _ in range(12):
@@ -99,7 +99,7 @@ def test_stages_train_their_parameters_and_reload(
     save_thinker(tmp_path, thinker, stage)
     assert (tmp_path / BACKBONE_FOLDER).is_dir() == (stage == 2)
     loaded = load_thinker(tmp_path)
-    assert answer(loaded, [heard()])[:5] == answer(thinker, [heard()])[:5]
+    assert answer(loaded, [user_turn()])[:5] == answer(thinker, [user_turn()])[:5]
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:

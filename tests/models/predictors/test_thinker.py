@@ -120,9 +120,9 @@ def test_user_audio_affects_the_answer(thinker: Thinker) -> None:
 def test_losses_fall_when_trained(thinker: Thinker) -> None:
     """It learns to answer by the audio, and to recognise its words."""
     thinker.train().requires_grad_(True)
-    heard = [torch.full((4,), thinker.backbone.word(word)) for word in ("oven", "baker")]
+    tokens = [torch.full((4,), thinker.backbone.word(word)) for word in ("oven", "baker")]
     rows = [
-        [Exchange(USER, sound=sound(12, number), heard=heard[number]), said(thinker, text)]
+        [Exchange(USER, sound=sound(12, number), spoken_tokens=tokens[number]), said(thinker, text)]
         for number, text in enumerate(("I see the oven.", "The baker is in. No."))
     ]
     optimizer = torch.optim.Adam(thinker.parameters(), 1e-2)
@@ -144,7 +144,7 @@ def test_losses_fall_when_trained(thinker: Thinker) -> None:
 def test_audio_enters_as_soft_tokens() -> None:
     thinker = tiny_thinker()
     table = thinker.backbone.table
-    sure = thinker._guesses(200.0 * F.normalize(table, dim=-1))
+    sure = thinker._soft_tokens(200.0 * F.normalize(table, dim=-1))
     nearest = torch.cdist(sure, table).argmin(-1)
     assert (nearest == torch.arange(len(table))).float().mean() > 0.9
-    torch.testing.assert_close(thinker._guesses(torch.zeros_like(table))[0], table.mean(0))
+    torch.testing.assert_close(thinker._soft_tokens(torch.zeros_like(table))[0], table.mean(0))

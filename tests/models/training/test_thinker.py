@@ -37,15 +37,15 @@ def without_synthesizers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_pair_audio_with_answers(root: Path, corpus: Corpus, weights: Path) -> None:
     config = ExchangesConfig(nothing_heard=0.3, written=0.3, noises=4)
     model = tiny_thinker()
-    heard = [encode_features(root, corpus, weights)]
-    made = Exchanges(root, corpus, heard, load_tokenizer(weights), model, 0, config, 1200)
+    features = [encode_features(root, corpus, weights)]
+    made = Exchanges(root, corpus, features, load_tokenizer(weights), model, 0, config, 1200)
     rows = [row for seed in range(20) for row in made.draw(np.random.default_rng(seed))]
     assert all([turn.who for turn in row] == [USER, AGENT] * (len(row) // 2) for row in rows)
     answers = {model.backbone.decode(row[-1].tokens).lower() for row in rows}
     assert any("onion" in answer for answer in answers)  # by the rule
     assert "the baker did." in answers  # from the other dialogue
     assert any("did not catch" in answer for answer in answers)
-    heard = [t.heard for row in rows for t in row if t.heard is not None]
+    heard = [t.spoken_tokens for row in rows for t in row if t.spoken_tokens is not None]
     assert model.backbone.word("baker") in torch.cat(heard)
     lengths = {len(turn.sound) for row in rows for turn in row if turn.sound is not None}
     assert len(lengths) > 2 and any(turn.sound is None for row in rows for turn in row[::2])
@@ -100,24 +100,24 @@ def test_copies_are_played_at_another_speed(
     root: Path, corpus: Corpus, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = ExchangesConfig(written=0.0, typed=0.0, noises=4)
-    heard = [encode_features(root, corpus, weights, copy) for copy in range(3)]
+    features = [encode_features(root, corpus, weights, copy) for copy in range(3)]
     for copy in (1, 2):
         again = encode_features(root, corpus, weights, copy)
         for index, utterance in enumerate(corpus.utterances):
             length = len(utterance.samples) / speed_of(utterance, copy)
-            assert abs(len(heard[copy][index]) * FRAME_SAMPLES - length) <= FRAME_SAMPLES
-            assert np.array_equal(heard[copy][index], again[index])
+            assert abs(len(features[copy][index]) * FRAME_SAMPLES - length) <= FRAME_SAMPLES
+            assert np.array_equal(features[copy][index], again[index])
     speeds = [speed_of(utterance, copy) for utterance in corpus.utterances for copy in (1, 2)]
     assert min(speeds) < 0.95 and max(speeds) > 1.05 and 0.8 < min(speeds) < max(speeds) < 1.2
     model = tiny_thinker()
-    made = Exchanges(root, corpus, heard, load_tokenizer(weights), model, 0, config, 1200)
+    made = Exchanges(root, corpus, features, load_tokenizer(weights), model, 0, config, 1200)
     rows = [row for seed in range(20) for row in made.draw(np.random.default_rng(seed))]
-    turns = [turn for row in rows for turn in row if turn.heard is not None]
+    turns = [turn for row in rows for turn in row if turn.spoken_tokens is not None]
     assert turns
     for turn in turns:  # a word per position, same words in the same order
-        assert len(turn.heard) == -(-len(turn.sound) // model.config.group)
+        assert len(turn.spoken_tokens) == -(-len(turn.sound) // model.config.group)
     monkeypatch.setattr(made, "_group", 1)
-    slow, plain = (made._spoken_words(0, round(20 / speed), speed) for speed in (0.8, 1.0))
+    slow, plain = (made._spoken_tokens(0, round(20 / speed), speed) for speed in (0.8, 1.0))
     assert len(slow) == 25 and len(plain) == 20
     said, told = ([k for k, _ in itertools.groupby(x.tolist())] for x in (slow, plain))
     assert said == told and len(told) > 2

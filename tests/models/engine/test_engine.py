@@ -210,7 +210,7 @@ def test_chunks_are_whole_and_in_order(num_threads: int, count: int) -> None:
         engine.submit(slot)
     for number, slot in enumerate(slots):
         chunks = []
-        while (chunk := slot.streamed()) is not None:
+        while (chunk := slot.heard()) is not None:
             chunks.append(len(chunk))
         assert sum(chunks) == 960 * (40 + 3 * number)
         assert chunks[:4] == [960, 960 * 2, 960 * 4, 960 * 7] or chunks[0] == 960
@@ -242,7 +242,7 @@ def test_silences_between_streams(silences: list[tuple[int, int]], count: int) -
         engine.submit(slot)
     for slot in slots:
         chunks = []
-        while (chunk := slot.streamed()) is not None:
+        while (chunk := slot.heard()) is not None:
             chunks.append(chunk)
         samples, place = np.concatenate(chunks), 0
         assert len(samples) == 960 * (3 + sum(map(sum, silences)))

@@ -1,4 +1,4 @@
-"""How turns enter a dialogue: into its history, and into the predictor's cache of it."""
+"""Adds turns to a dialogue: to its history and to the predictor's KV cache."""
 
 import time
 
@@ -16,39 +16,39 @@ MAX_PROMPT_SECONDS = 8
 
 
 class DialogueMemory:
-    """Fills the caches of dialogues; the engine's threads do the work.
+    """Fills the KV caches of dialogues; the engine's threads do the work.
 
     Args:
-        encoder: makes segments of turns.
-        engine: of the device.
-        device: where the caches lie.
+        encoder: builds segments of turns.
+        engine: the device's engine.
+        device: device of the caches.
     """
 
     def __init__(self, encoder: TurnEncoder, engine: Engine, device: torch.device) -> None:
         self._encoder, self._engine, self._device = encoder, engine, device
 
     def add(self, dialogue: DialogueState, turn: HeardTurn) -> None:
-        """A turn enters cache and history.
+        """Adds a turn to cache and history.
 
         Raises:
-            UnwantedError: everybody has left the dialogue.
+            UnwantedError: every client has left the dialogue.
         """
         self._enter(dialogue, turn)
         dialogue.turns.append(turn)
 
     def prepare(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
-        """Makes the cache ready for a reply by a voice with this prompt, if it has one."""
+        """Prepares the cache for a reply by a voice with this prompt, if it has one."""
         prompt = prompt if dialogue.model.prompted else None
         if dialogue.prompt is not prompt or dialogue.model.config.order == "AABB":
             self._lead(dialogue, prompt)
 
     def return_to(self, dialogue: DialogueState, mark: Mark) -> None:
-        """The cache as it was at `mark`, made anew when a long reply has pushed turns out of it."""
+        """Returns the cache to `mark`; rebuilds it if a long reply has evicted turns since."""
         if not dialogue.return_to(mark):
             self._lead(dialogue, dialogue.prompt)
 
     def drop_reply(self, dialogue: DialogueState) -> None:
-        """Ends a reply that nobody committed and takes it out of the cache."""
+        """Ends an uncommitted reply and removes it from the cache."""
         work = dialogue.open_reply and dialogue.open_reply()
         if work is not None:
             work.stop()
@@ -57,12 +57,12 @@ class DialogueMemory:
         dialogue.open_reply = dialogue.before_reply = None
 
     def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
-        """Begins the predictor's cache again, with what the voice has said in front."""
+        """Rebuilds the predictor's cache, with the voice's prompt first."""
         dialogue.predictor = dialogue.model.init_state(self._device)
         dialogue.prompt = prompt
         turns = list(dialogue.turns)
         if prompt is not None:
-            # A text that is longer than the sound that is used would not fit it.
+            # The text would be longer than truncated audio.
             sound = prompt.samples[: MAX_PROMPT_SECONDS * SAMPLE_RATE]
             text = prompt.text if len(sound) == len(prompt.samples) else ""
             turns.insert(0, HeardTurn(AGENT, text, sound))
@@ -73,8 +73,8 @@ class DialogueMemory:
             self._enter(dialogue, turn)
 
     def _enter_past(self, dialogue: DialogueState, turns: list[HeardTurn]) -> None:
-        """All turns at once, as many of the last ones as the window holds: in the order AABB a new
-        turn moves the sounds of those before it, so nothing can be kept."""
+        """Prefills the last turns that fit the window at once: in the order AABB a new turn shifts
+        the audio of earlier ones, so their cache is invalid."""
         model = dialogue.model
 
         def enter() -> None:
@@ -94,7 +94,7 @@ class DialogueMemory:
     def _enter(self, dialogue: DialogueState, turn: HeardTurn) -> None:
         model = dialogue.model
         if model.config.order == "AABB":
-            return  # it is read with all others when it is answered
+            return  # prefilled with all others before the answer
 
         def enter() -> None:
             dialogue.check()

@@ -10,7 +10,7 @@ from models.evaluation import judges
 _RATE = 16_000
 _STEP_S = 4.5
 _SILENT = 1e-4
-_PARTS = (1.3, 0.75)  # parts a second, and how much of the last must be sound: resemblyzer's own
+_PARTS = (1.3, 0.75)  # resemblyzer's defaults: slices per second, minimum coverage of the last
 
 
 def distillmos(samples: np.ndarray) -> float:

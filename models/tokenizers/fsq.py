@@ -65,7 +65,7 @@ class CodeEmbedding(nn.Module):
         return self.own(codes) + self.shared(self.digits[codes]).sum(-2)
 
     def folded(self) -> nn.Embedding:
-        """The same vectors as one table, to speak with."""
+        """The equivalent single embedding table, for inference."""
         vectors = self.own.weight + self.shared(self.digits).sum(-2)
         return nn.Embedding.from_pretrained(vectors.detach())
 
@@ -93,7 +93,7 @@ class CodeHead(nn.Module):
         return logits + total.flatten(-len(self.levels))
 
     def folded(self) -> nn.Linear:
-        """The same logits by one matrix, to speak with."""
+        """The equivalent single linear layer, for inference."""
         linear, own, shared = copy.deepcopy(self.own), self.own, self.shared
         linear.weight.data = own.weight.detach() + shared.weight.detach()[self.digits].sum(1)
         linear.bias.data = own.bias.detach() + shared.bias.detach()[self.digits].sum(1)
@@ -101,8 +101,8 @@ class CodeHead(nn.Module):
 
 
 def with_folded_codes(model: nn.Module) -> nn.Module:
-    """Puts what is `folded` in the place of every `CodeEmbedding` and `CodeHead` inside `model`,
-    which it returns: a sum over levels takes a dozen operations, and a step has few others."""
+    """Replaces every `CodeEmbedding` and `CodeHead` in `model` by its `folded` equivalent, in
+    place: the sum over levels takes a dozen operations, a large part of a decode step."""
     for name, child in model.named_children():
         if isinstance(child, CodeEmbedding | CodeHead):
             setattr(model, name, child.folded())

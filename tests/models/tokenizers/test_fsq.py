@@ -42,7 +42,7 @@ def test_head_and_embedding_share_the_level_order(level: int) -> None:
 
 
 @pytest.mark.parametrize("num_extra", [0, 2])
-def test_what_is_folded_says_the_same(num_extra: int) -> None:
+def test_folded_layers_are_equivalent(num_extra: int) -> None:
     torch.manual_seed(5)
     codes, hidden = torch.arange(60 + num_extra), torch.randn(3, 4, 8)
     model = nn.ModuleList([CodeHead(LEVELS, 8), CodeEmbedding(LEVELS, 8, num_extra)])

@@ -16,7 +16,7 @@ from models.evaluation.dialogue import MAIN, SIDES, answer, make_pairs, order_of
 from models.evaluation.figures import Figure, Result, Table, nothing, ratio, shown
 from models.evaluation.panel import Panel
 from models.evaluation.quality import centroid, similarity, voice_embedding
-from models.evaluation.replies import MakeOptions, Spoken, voice_named
+from models.evaluation.replies import MakeOptions, SpokenReply, voice_named
 from models.evaluation.sets import (
     MANNER,
     Cast,
@@ -122,7 +122,7 @@ def _after_noise(
     through = SinglePredictor(speaker, predictor, noise_db)
     pairs, others, language = make_pairs(num, cast, MAIN.turns), cast.others, cast.language
     voices = {name: voice_named(through, name, sounds)[0] for name, sounds in others.items()}
-    answers: list[Spoken] = [
+    answers: list[SpokenReply] = [
         answer(through, pairs, index, side, MAIN, voices[pair.voice], options)
         for index, pair in enumerate(pairs)
         for side in SIDES

@@ -16,7 +16,7 @@ from models.evaluation import bars
 from models.evaluation.figures import Example, Figure, Result, Table, ratio, shown
 from models.evaluation.melody import melody
 from models.evaluation.panel import Panel
-from models.evaluation.replies import MakeOptions, Speaks, Spoken, speak, voice_named
+from models.evaluation.replies import MakeOptions, Speaks, SpokenReply, speak, voice_named
 from models.evaluation.sets import (
     MANNER,
     Cast,
@@ -53,7 +53,7 @@ CONDITIONS = (
 
 
 @dataclass
-class Turn:
+class PastTurn:
     """A past turn; `samples` is its audio in each version of the pair."""
 
     who: int
@@ -65,7 +65,7 @@ class Turn:
 class Pair:
     """Up to six past turns, the last one the user's; the answer's text and voice."""
 
-    turns: list[Turn]
+    turns: list[PastTurn]
     answer: str
     voice: str
 
@@ -85,8 +85,8 @@ def make_pairs(num: int, chosen: Cast, most_turns: int = MOST_TURNS) -> list[Pai
     return pairs
 
 
-def _past(texts: list[str], user: str, agent: str, rng: random.Random) -> list[Turn]:
-    turns: list[Turn] = []
+def _past(texts: list[str], user: str, agent: str, rng: random.Random) -> list[PastTurn]:
+    turns: list[PastTurn] = []
     manner = "neutral"
     for place, text in enumerate(texts):
         who = (len(texts) - 1 - place) % 2
@@ -96,7 +96,7 @@ def _past(texts: list[str], user: str, agent: str, rng: random.Random) -> list[T
             manner = ANSWER_TO[manner] if who else rng.choice(list(MANNERS))
             sound = say(agent if who else user, text, manner, MANNER).samples
             sounds = {side: sound for side in SIDES}  # noqa: C420 - a wider type
-        turns.append(Turn(who, text, sounds))
+        turns.append(PastTurn(who, text, sounds))
     return turns
 
 
@@ -170,7 +170,7 @@ def evaluate(
 def answer(
     speaker: Speaks, pairs: list[Pair], index: int, side: str, condition: Condition, voice: Any,
     options: MakeOptions,
-) -> Spoken:  # fmt: skip
+) -> SpokenReply:  # fmt: skip
     dialogue = speaker.open_dialogue()
     for who, text, samples in history(pairs, index, side, condition):
         speaker.hear(dialogue, who, text, samples)
@@ -261,7 +261,7 @@ def _figures(
     return figures
 
 
-def _examples(pairs: list[Pair], answers: list[Spoken]) -> list[Example]:
+def _examples(pairs: list[Pair], answers: list[SpokenReply]) -> list[Example]:
     found = []
     for index, pair in enumerate(pairs[:2]):
         last = pair.turns[-1]

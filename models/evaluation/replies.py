@@ -35,7 +35,7 @@ MakeOptions = Callable[[int], Any]
 
 
 @dataclass
-class Spoken:
+class SpokenReply:
     """A finished reply; `fault` describes what is wrong with it."""
 
     samples: np.ndarray
@@ -48,7 +48,7 @@ class Spoken:
 
 def speak(
     speaker: Speaks, dialogue: Any, text: str, voice: Voice, options: Any, commit: bool = False
-) -> Spoken:
+) -> SpokenReply:
     """Generates one reply. Errors count as faults of the reply."""
     try:
         reply = speaker.speak(dialogue, text, voice, options)
@@ -56,10 +56,10 @@ def speak(
             pass
         samples = reply.samples()
     except InputError as error:
-        return Spoken(np.zeros(0, np.float32), fault=f"refused: {error}")
+        return SpokenReply(np.zeros(0, np.float32), fault=f"refused: {error}")
     except (RepError, RuntimeError, ValueError, IndexError, KeyError) as error:
-        return Spoken(np.zeros(0, np.float32), fault=f"{type(error).__name__}: {error}")
-    spoken = Spoken(samples, list(reply.words), reply.retries, reply.first_audio_ms, reply.rtf)
+        return SpokenReply(np.zeros(0, np.float32), fault=f"{type(error).__name__}: {error}")
+    spoken = SpokenReply(samples, list(reply.words), reply.retries, reply.first_audio_ms, reply.rtf)
     spoken.fault = fault_of(samples, text)
     if commit:
         reply.commit()

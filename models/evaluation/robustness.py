@@ -5,7 +5,7 @@ from collections import Counter
 
 from models.evaluation import bars
 from models.evaluation.figures import Example, Result, Table, ratio
-from models.evaluation.replies import MakeOptions, Speaks, Spoken, speak, voice_named
+from models.evaluation.replies import MakeOptions, Speaks, SpokenReply, speak, voice_named
 from models.evaluation.sets import (
     JUDGED_VOICES,
     ROBUST,
@@ -32,7 +32,7 @@ def evaluate(speaker: Speaks, options: MakeOptions, num: int, language: str = "e
         say(strangers[i % len(strangers)], text, rng.choice(["neutral", "excited", "sad", "calm"]))
         for i, text in enumerate(sentences(NUM_PAST, ROBUST + 1000))
     ]
-    replies: list[Spoken] = []
+    replies: list[SpokenReply] = []
     for index, text in enumerate(texts):
         dialogue = speaker.open_dialogue()
         num_past = rng.randint(0, MOST_PAST)

@@ -9,7 +9,7 @@ from models.evaluation.figures import Example, Figure, Result, Table, nothing, r
 from models.evaluation.melody import compare
 from models.evaluation.panel import Panel
 from models.evaluation.quality import centroid, distillmos, dnsmos, similarity, voice_embedding
-from models.evaluation.replies import MakeOptions, Speaks, Spoken, speak, voice_named
+from models.evaluation.replies import MakeOptions, Speaks, SpokenReply, speak, voice_named
 from models.evaluation.sets import EvaluationSet, Item
 from models.evaluation.strata import by_stratum
 from models.evaluation.timing import time_errors, transfer_times, word_times
@@ -59,7 +59,7 @@ def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel
 
 
 def _judged(
-    chosen: EvaluationSet, spoken: list[Spoken], whole: list[int], panel: Panel
+    chosen: EvaluationSet, spoken: list[SpokenReply], whole: list[int], panel: Panel
 ) -> dict[str, np.ndarray]:
     """Scores per reply; NaN where a judge gave none."""
     items, replies = [chosen.items[i] for i in whole], [spoken[i] for i in whole]
@@ -111,7 +111,7 @@ def _performance(
     return found
 
 
-def _timing_ms(items: list[Item], spoken: list[Spoken], panel: Panel) -> list[float]:
+def _timing_ms(items: list[Item], spoken: list[SpokenReply], panel: Panel) -> list[float]:
     """Mean error of the word times of each reply; NaN where the true ones are unknown."""
     known = [word_times(item.phones, item.text) if item.phones else [] for item in items]
     questions = [
@@ -148,7 +148,7 @@ _COLUMNS = (
 
 def _of_stratum(
     rows: dict[str, np.ndarray],
-    spoken: list[Spoken],
+    spoken: list[SpokenReply],
     whole: list[int],
     items: list[Item],
     places: list[int],
@@ -166,7 +166,7 @@ def _of_stratum(
 
 def _figures(
     rows: dict[str, np.ndarray],
-    spoken: list[Spoken],
+    spoken: list[SpokenReply],
     whole: list[int],
     said: list[str],
     language: str = "en",
@@ -229,7 +229,7 @@ def _figures(
     ]  # fmt: skip
 
 
-def _failed(items: list[Item], spoken: list[Spoken]) -> list[Table]:
+def _failed(items: list[Item], spoken: list[SpokenReply]) -> list[Table]:
     """Table of the faults of replies, if there are any."""
     rows = [
         [reply.fault, item.text[:90]]

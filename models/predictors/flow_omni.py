@@ -44,7 +44,7 @@ class FlowOmniConfig(DialogueConfig):
 
 
 @dataclass
-class Losses:
+class FlowOmniLosses:
     """`flow` and `mean` are mean squared errors of normalised latents, the others cross-entropies
     (nats)."""
 
@@ -213,13 +213,13 @@ class FlowOmni(DialogueModel):
         vectors = self.latent(self._with_noise(frames))[before.clamp(min=0)]
         return torch.where((before < 0)[..., None], self.start.to(vectors.dtype), vectors)
 
-    def losses(self, hidden: Tensor, rows: Rows, draws: int = 4) -> Losses:
+    def losses(self, hidden: Tensor, rows: Rows, draws: int = 4) -> FlowOmniLosses:
         """Losses at hidden states `[B, L, dim]`, with `draws` samples of noise and time per
         frame."""
         assert rows.frames is not None
         contexts, target = self.contexts(hidden, rows)
         flow, mean = self.frame_losses(contexts, rows.frames[target], draws)
-        return Losses(
+        return FlowOmniLosses(
             flow,
             mean,
             self.advance_loss(hidden, rows.positions),

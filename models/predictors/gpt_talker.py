@@ -20,7 +20,7 @@ class GPTTalkerConfig(DialogueConfig):
 
 
 @dataclass
-class Losses:
+class GPTTalkerLosses:
     """Mean cross-entropies (nats)."""
 
     code: Tensor
@@ -42,9 +42,9 @@ class GPTTalker(CodeModel):
         self.code_head = CodeHead(config.levels, config.dim)
         self.apply(initialise)
 
-    def losses(self, hidden: Tensor, positions: Positions) -> Losses:
+    def losses(self, hidden: Tensor, positions: Positions) -> GPTTalkerLosses:
         """Cross-entropies at hidden states `[B, L, dim]`."""
-        return Losses(
+        return GPTTalkerLosses(
             self.code_loss(hidden, positions),
             self.advance_loss(hidden, positions),
             self.plan_loss(hidden, positions),

@@ -33,7 +33,7 @@ class HamTTSConfig(DialogueConfig):
 
 
 @dataclass
-class Losses:
+class HamTTSLosses:
     """`code`, `advance` and `plan` are cross-entropies (nats), `lvs` is a mean absolute error."""
 
     code: Tensor
@@ -125,10 +125,12 @@ class HamTTS(CodeModel):
         given = predicted.to(latents.dtype).index_copy(0, chosen, mixed)
         return self.fusion(texts, given, lengths), error
 
-    def losses(self, hidden: Tensor, positions: Positions, lvs: Tensor | None = None) -> Losses:
+    def losses(
+        self, hidden: Tensor, positions: Positions, lvs: Tensor | None = None
+    ) -> HamTTSLosses:
         """Losses at hidden states `[B, L, dim]`; `lvs` is the error of `encode_training_texts`,
         or None."""
-        return Losses(
+        return HamTTSLosses(
             self.code_loss(hidden, positions),
             self.advance_loss(hidden, positions),
             self.plan_loss(hidden, positions),

@@ -82,7 +82,7 @@ class ThinkerBatch:
 
 
 @dataclass
-class Losses:
+class ThinkerLosses:
     """Cross-entropies (nats) of the next word, of the state, and of the word at each position of
     the sound, which trains the adapter."""
 
@@ -191,7 +191,7 @@ class Thinker(nn.Module):
         """Whether a token ends a sentence."""
         return self.backbone.decode([token]).strip().endswith(_SENTENCE_ENDS)
 
-    def losses(self, rows: list[list[Exchange]]) -> Losses:
+    def losses(self, rows: list[list[Exchange]]) -> ThinkerLosses:
         """The losses of a batch of dialogues."""
         read = self.read(rows)
         hidden = self.backbone(read.vectors)
@@ -199,7 +199,7 @@ class Thinker(nn.Module):
         at_state = read.state_target >= 0
         word = self.backbone.logits(hidden[at_word]).float()
         state = self.state_head(hidden[at_state]).float()
-        return Losses(
+        return ThinkerLosses(
             F.cross_entropy(word, read.token_target[at_word]),
             F.cross_entropy(state, read.state_target[at_state]),
             self._listen_loss(read),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.evaluation.figures import Figure
-from models.evaluation.replies import Spoken
+from models.evaluation.replies import SpokenReply
 from models.evaluation.speech import _COLUMNS, _figures
 
 TEXTS = [f"sentence {i // 3}" for i in range(30)]  # each in three voices
@@ -17,7 +17,8 @@ def figures(**columns: np.ndarray) -> dict[str, Figure]:
     rows = {key: columns.get(key, np.ones(30))[whole] for key in _COLUMNS}
     sound = np.zeros(0, np.float32)
     spoken = [
-        Spoken(sound, retries=int(i % 2), fault="cut off" if i % 2 else None) for i in BY_SENTENCE
+        SpokenReply(sound, retries=int(i % 2), fault="cut off" if i % 2 else None)
+        for i in BY_SENTENCE
     ]
     return {figure.key: figure for figure in _figures(rows, spoken, whole, TEXTS)}
 

@@ -29,7 +29,7 @@ _MAY_NEED_READING = re.compile(
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SpokenWord:
     """A written word and its spoken words; a pause has a mark instead of words."""
 
     written: str
@@ -49,15 +49,15 @@ def _undrawn(word: str) -> str:
     return _DRAWN_OUT.sub(r"\1\1", re.sub(r"(.)\1{2,}$", r"\1", word))
 
 
-def _plain(text: str) -> list[Spoken]:
+def _plain(text: str) -> list[SpokenWord]:
     found = []
     for match in _TOKEN.finditer(text):
         token = match[0]
         if token in _STRENGTH or token == ")":
-            found.append(Spoken("", mark=_BRACKET if token in "()" else token))
+            found.append(SpokenWord("", mark=_BRACKET if token in "()" else token))
         else:
             words = [_said(word) for word in _words(token.strip("'-"))]
-            found.append(Spoken(token, tuple(one for word in words for one in word.split())))
+            found.append(SpokenWord(token, tuple(one for word in words for one in word.split())))
     return found
 
 
@@ -72,12 +72,12 @@ def _said(word: str) -> str:
     return word if word in ("a", "A", "I") else LETTER_NAMES.get(small, word)
 
 
-def _in_groups(written: str, words: tuple[str, ...]) -> list[Spoken]:
+def _in_groups(written: str, words: tuple[str, ...]) -> list[SpokenWord]:
     """Splits long runs of digits, which are read one by one, to bound the length of a word."""
     if len(written) <= LONGEST_NUMBER_DIGITS or len(words) != len(written):
-        return [Spoken(written, words)]
+        return [SpokenWord(written, words)]
     return [
-        Spoken(written[at : at + _DIGIT_GROUP], words[at : at + _DIGIT_GROUP])
+        SpokenWord(written[at : at + _DIGIT_GROUP], words[at : at + _DIGIT_GROUP])
         for at in range(0, len(written), _DIGIT_GROUP)
     ]
 
@@ -119,10 +119,10 @@ class _Readings:
         return None
 
 
-def _scan(text: str) -> list[Spoken]:
+def _scan(text: str) -> list[SpokenWord]:
     if not _MAY_NEED_READING.search(text):
         return _plain(text)
-    found: list[Spoken] = []
+    found: list[SpokenWord] = []
     readings, position = _Readings(text), 0
     while reading := readings.next(position):
         start, end, words = reading
@@ -133,14 +133,14 @@ def _scan(text: str) -> list[Spoken]:
         found += _plain(text[position:start])
         found += _in_groups(written.strip("'"), _words(words))
         if _ends_sentence(written, text, end):
-            found.append(Spoken("", mark="."))
+            found.append(SpokenWord("", mark="."))
         position = end
     return found + _plain(text[position:])
 
 
-def _without_doubled_marks(found: list[Spoken]) -> list[Spoken]:
+def _without_doubled_marks(found: list[SpokenWord]) -> list[SpokenWord]:
     """Keeps the strongest of adjacent marks; drops leading marks and a final bracket."""
-    tidy: list[Spoken] = []
+    tidy: list[SpokenWord] = []
     for item in found:
         if item.words:
             tidy.append(item)
@@ -151,10 +151,10 @@ def _without_doubled_marks(found: list[Spoken]) -> list[Spoken]:
                 tidy[-1] = item
     if tidy and tidy[-1].mark == _BRACKET:
         tidy.pop()
-    return [Spoken("", mark=",") if item.mark == _BRACKET else item for item in tidy]
+    return [SpokenWord("", mark=",") if item.mark == _BRACKET else item for item in tidy]
 
 
-def read_aloud(text: str) -> list[Spoken]:
+def read_aloud(text: str) -> list[SpokenWord]:
     """Converts a text to what is spoken, in order.
 
     Args:

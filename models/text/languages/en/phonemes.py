@@ -8,7 +8,7 @@ from functools import cache
 from threading import Lock
 
 from models.text.languages.en.alignment import divide
-from models.text.languages.en.normalising import Spoken, read_aloud
+from models.text.languages.en.normalising import SpokenWord, read_aloud
 from models.text.phonemes import Phonemes
 from models.text.symbols import BOUNDARY, LANGUAGE_MARKS, split_phone
 
@@ -67,7 +67,7 @@ def _learn_words(words: set[str], language: str) -> None:
             _isolated[language, word] = groups
 
 
-def _clauses(spoken: Sequence[Spoken]) -> list[tuple[str, ...]]:
+def _clauses(spoken: Sequence[SpokenWord]) -> list[tuple[str, ...]]:
     """Groups the words between pauses, which espeak-ng reads together."""
     clauses: list[list[str]] = [[]]
     for item in spoken:
@@ -95,7 +95,7 @@ def _read_clauses(
     return read
 
 
-def _assemble(spoken: Sequence[Spoken], phones: list[list[str]], language: str) -> Phonemes:
+def _assemble(spoken: Sequence[SpokenWord], phones: list[list[str]], language: str) -> Phonemes:
     symbols, words = [LANGUAGE_MARKS[language]], []
     following = iter(phones)
     for item in spoken:

@@ -70,14 +70,8 @@ class DialogueConfig:
 
 @dataclass(frozen=True)
 class Rows:
-    """A batch of segment rows, embedded.
-
-    Attributes:
-        embedded: input vectors `[B, L, dim]`.
-        positions: fields `[B, L]`.
-        frames: frame table of `index_frames`, or None.
-        condition: conditioning of each frame position, fields `[B, L, ...]`.
-    """
+    """A batch of rows: input vectors `[B, L, dim]`, positions `[B, L]`, the frame table of
+    `index_frames`, and the conditioning of frames, fields `[B, L, ...]`."""
 
     embedded: Tensor
     positions: Positions
@@ -125,29 +119,19 @@ class DialogueModel(nn.Module, ABC):
     def index_frames(
         self, segments: list[Segment]
     ) -> tuple[list[FrameIndices | None], Tensor | None]:
-        """Replaces frames by row indices into a frame table.
-
-        Returns:
-            Each segment's indices, and the table `[F, ...]`; None for discrete codes, which index
-            themselves.
-        """
+        """Replaces frames by row indices into a frame table `[F, ...]`; None for discrete codes,
+        which are their own indices."""
 
     @abstractmethod
     def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
-        """Embeds frame indices `[...]` (`begin` among them) as `[..., dim]`; `frames` is the
-        table."""
+        """Embeds frame indices `[...]`, among them `begin`, as `[..., dim]`."""
 
     @abstractmethod
     def draw_frames(
         self, hidden: Tensor, condition: FrameCondition, steps: list[FrameStep]
     ) -> list[Frame]:
-        """Samples the next frame of B sentences, each with its own options and generator.
-
-        Args:
-            hidden: hidden states `[B, dim]`.
-            condition: the conditioning that `frame_steps` got, fields `[B, ...]`.
-            steps: B of them.
-        """
+        """Samples the next frame of B sentences, each with its own options and generator, at hidden
+        states `[B, dim]`, given the conditioning of `frame_steps`."""
 
     @abstractmethod
     def stacked(self, frames: list[Frame]) -> Tensor:
@@ -166,12 +150,10 @@ class DialogueModel(nn.Module, ABC):
     def read(
         self, rows: list[list[Segment]], texts: Tensor | None = None, all_past: bool = False
     ) -> Rows:
-        """Embeds rows of segments. Training and inference both build their input here.
+        """Embeds rows of segments, for training and inference alike.
 
-        Args:
-            rows: B rows.
-            texts: output of `encode_texts` for all segments, `[S, N, dim]`; computed if None.
-            all_past: every turn of a row is past; otherwise its last turn is the one being spoken.
+        `texts` `[S, N, dim]` is the output of `encode_texts`, computed if None. `all_past`: no turn
+        of a row is the one being spoken.
         """
         device = self.kind.weight.device
         segments = [segment for row in rows for segment in row]
@@ -203,12 +185,8 @@ class DialogueModel(nn.Module, ABC):
         return Rows(embedded, together, frames, condition)
 
     def collate(self, segments: list[Segment]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Batches segments: units `[S, N, 3]`, lengths `[S]`, styles `[S, style_dim]` and
-        plans `[S, 4]`.
-
-        Raises:
-            InputError: a text has a symbol outside the model's inventory.
-        """
+        """Batches segments: units `[S, N, 3]`, lengths `[S]`, styles `[S, style_dim]` and plans
+        `[S, 4]`; raises InputError for symbols outside the model's inventory."""
         device = self.kind.weight.device
         units = nn.utils.rnn.pad_sequence([s.units for s in segments], batch_first=True)
         check_symbols(units[..., 0].flatten().tolist(), len(self.config.symbols), self.name)
@@ -312,12 +290,8 @@ class DialogueModel(nn.Module, ABC):
     ) -> Tensor:
         """Appends segments to the dialogue; returns the hidden state `[dim]` of the last position.
 
-        Args:
-            state: extended in place.
-            segments: what to append.
-            texts: output of `encode_texts`, `[S, N, dim]`, if known already.
-            all_past: as in `read`.
-            check: called before each chunk; if it raises, the remaining chunks are not appended.
+        `texts` and `all_past` as in `read`. `check` is called before each chunk; if it raises, the
+        remaining chunks are not appended.
         """
         embedded = self.read([segments], texts, all_past).embedded
         self._room_for(state, embedded.shape[1])
@@ -349,8 +323,7 @@ class DialogueModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def frame_steps(self, steps: list[FrameStep], condition: FrameCondition) -> Tensor:
-        """Hidden states `[B, dim]` of the next frames of `steps`, given their conditioning, whose
-        fields are `[B, ...]`."""
+        """Hidden states `[B, dim]` of the next frames of `steps`, given their conditioning."""
         vectors = self._frames_before([step.before for step in steps])
         at_pointer = torch.stack([step.at_pointer for step in steps])
         x = self.kind.weight[CODE] + vectors + at_pointer + condition.age + condition.manner

@@ -133,7 +133,7 @@ def figures_with_bars(results: list[Result]) -> list[Figure]:
 
 def as_card(results: list[Result]) -> str:
     """Markdown for a model card: figures with bars first, then everything."""
-    tables = [figure_table("What is asked", figures_with_bars(results))]
+    tables = [figure_table("Figures with bars", figures_with_bars(results))]
     for result in results:
         tables.append(figure_table(result.title, result.figures))
         tables += result.tables
@@ -148,7 +148,7 @@ def as_page(results: list[Result]) -> str:
         f"<title>Repartee, measured</title><style>{_STYLE}</style><h1>Repartee, measured</h1>",
         "<p>Points with 95 % bootstrap intervals; the open circle is the teacher, the solid line "
         "the bar, the broken line the goal.</p>",
-        _table(figure_table("What is asked", figures_with_bars(results))),
+        _table(figure_table("Figures with bars", figures_with_bars(results))),
     ]
     for result in results:
         settings = ", ".join(f"{key}: {value}" for key, value in result.settings.items())

@@ -19,7 +19,7 @@ _LEAST_LEVEL = 1e-3  # floor of the level normalisation
 class AdversarialRecipe:
     """Settings of adversarial training, and the discriminators' sizes."""
 
-    rate: float = setting(5e-4, "highest learning rate, of the discriminators too")
+    rate: float = setting(5e-4, "peak learning rate, of the discriminators too")
     frames: int = setting(8, "40 ms frames of each crop seen by the discriminators")
     weight: float = setting(0.5, "of the adversarial loss")
     features: float = setting(0.3, "of feature matching")

@@ -19,7 +19,7 @@ from models.vocoder import encodec
 
 MAX_BYTES = 100 * 1024 * 1024
 _SYNTHETIC = [
-    "Trained from scratch on synthetic conversations: no third-party weights, no recordings of",
+    "Trained from scratch on synthetic conversations, without third-party weights or recordings of",
     "people. The voices sound like the synthesizers that spoke the data, of which Kokoro-82M",
     "(Apache-2.0) was trained on people.",
 ]
@@ -64,7 +64,7 @@ def _card(out: Path, work: Path, corpus: Corpus, data: Path, seed: int, weights:
     foreign = [name for name in others if (out / name).exists()]
     ours = made.exists() and not foreign
     origin = _SYNTHETIC if ours else [f"Trained on the dialogues in `{data.name}`."]
-    origin += [f"`{name}` holds weights of others." for name in foreign]
+    origin += [f"`{name}` holds third-party weights." for name in foreign]
     return "\n".join(
         [
             "# Model card",

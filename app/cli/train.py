@@ -25,9 +25,9 @@ from models.training.job import Job
 from models.training.loop import (
     CHECKPOINT,
     Budget,
+    clear_run,
     device,
     first_process_first,
-    forget,
     on_first_process,
 )
 from models.training.recipes import RECIPES, train_one, write_record
@@ -103,7 +103,7 @@ def _forget_all(work: Path) -> None:
     """A bundle begins anew: no model of it is to go on from what an earlier one left in `work`,
     even if this one is stopped before it comes to that model."""
     for checkpoint in work.glob(f"*/{CHECKPOINT}"):
-        forget(checkpoint.parent)
+        clear_run(checkpoint.parent)
 
 
 def chosen_recipes(args: argparse.Namespace) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from data.synthetic.kokoro.engine import Delivery, teacher
 from data.synthetic.kokoro.voices import kokoro_voices
 from data.synthetic.manner import NATURAL_MANNERS
 from data.synthetic.phones import PAUSE
-from models.evaluation.bars import Asked, at_least, at_most
+from models.evaluation.bars import FigureBars, at_least, at_most
 from models.evaluation.figures import Figure, quantile, ratio
 
 _COUNT = 100  # of each kind
@@ -22,7 +22,7 @@ _AGENT_S = 6.0
 _BEFORE_S, _AFTER_S = 1.2, 1.5  # the agent alone, around what is said over it
 _WITHIN_MS = 400.0
 _MANDARIN_SHARE = 0.25
-_STOPPED, _OBEYED = Asked(bar=at_most(5.0)), Asked(bar=at_least(98.0))
+_STOPPED, _OBEYED = FigureBars(bar=at_most(5.0)), FigureBars(bar=at_least(98.0))
 _ASSENT = {
     "en": (
         "Mm-hm.", "Yeah.", "Right.", "Okay.", "Uh-huh.", "I see.", "Oh, really?", "Wow.", "Sure.",

@@ -12,7 +12,7 @@ from app.measuring.parts import Bench, Item, Part, Row, room, sound_of, spoken_t
 from app.measuring.virtual import Conversation
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE
-from models.evaluation.bars import Asked, at_most
+from models.evaluation.bars import FigureBars, at_most
 from models.evaluation.figures import Figure, ratio
 
 _COUNT = 60
@@ -59,7 +59,7 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
     taken = [max(row["stopped"], row["begun"], len(row["heard"])) for row in rows]
     return [
         ratio("echo", f"echo taken for a person {note}", taken, scale=scale,
-              **Asked(bar=at_most(0.0))),
+              **FigureBars(bar=at_most(0.0))),
         ratio("ducked", f"agent lowered by its echo {note}", [r["ducked"] for r in rows],
               scale=scale),
     ]  # fmt: skip

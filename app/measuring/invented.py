@@ -9,7 +9,7 @@ from app.measuring.parts import Bench, Item, Part, Row, pink, room
 from app.measuring.virtual import Conversation
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE
-from models.evaluation.bars import Asked, at_most
+from models.evaluation.bars import FigureBars, at_most
 from models.evaluation.figures import Figure, ratio
 from models.evaluation.words import words_of
 
@@ -125,7 +125,7 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
     scale = len(rows) or 1
     return [
         ratio("invented", f"words invented in {minutes:.0f} minutes", [r["num"] for r in rows],
-              scale=scale, **Asked(bar=at_most(2.0))),
+              scale=scale, **FigureBars(bar=at_most(2.0))),
         ratio("begun", "sounds taken for speech at first", [r["begun"] for r in rows],
               scale=scale),
         ratio("alone", "words invented by the recogniser, asked without a detector of speech",

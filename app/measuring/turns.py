@@ -24,7 +24,7 @@ from data.synthetic.kokoro.engine import Delivery, teacher
 from data.synthetic.kokoro.voices import kokoro_voices
 from data.synthetic.manner import NATURAL_MANNERS
 from data.synthetic.phones import PAUSE
-from models.evaluation.bars import Asked, at_most
+from models.evaluation.bars import FigureBars, at_most
 from models.evaluation.figures import Figure, quantile, ratio
 
 _COUNT = 200
@@ -32,7 +32,7 @@ _MANDARIN_SHARE = 0.3
 _PAUSES_S = (0.3, 1.5)
 _BEFORE_S, _AFTER_S = 0.5, 5.0
 _FIXED_MS = 500
-_CUT, _KNOWN = Asked(bar=at_most(8.0)), Asked(bar=at_most(400.0))
+_CUT, _KNOWN = FigureBars(bar=at_most(8.0)), FigureBars(bar=at_most(400.0))
 # What the teacher reads wrong: figures, letters, Latin words in Mandarin.
 _UNSPOKEN = {"en": re.compile(r"[\d#@&/]|[A-Z]{2}"), "zh": re.compile(r"[\dA-Za-z]")}
 _FIRST_SOUND_MS = 300  # after the end is known, where a language model answers at once
@@ -132,7 +132,9 @@ def _ends(sound: np.ndarray, settings: HearingSettings) -> list[float]:
 def _figures(rows: Sequence[Row]) -> list[Figure]:
     figures = [
         *_cut_and_known("turns", "semantic_vad", rows, "known_at", _CUT, _KNOWN),
-        *_cut_and_known("fixed", f"silence of {_FIXED_MS} ms", rows, "fixed", Asked(), Asked()),
+        *_cut_and_known(
+            "fixed", f"silence of {_FIXED_MS} ms", rows, "fixed", FigureBars(), FigureBars()
+        ),
     ]
     late = [_is_answered(row) for row in rows]
     label = f"answered aloud in the hesitation ({_FIRST_SOUND_MS} ms to the first sound)"
@@ -140,12 +142,19 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
     groups = [("language", name) for name in ("en", "zh")] + [("kind", kind) for kind in KINDS]
     for field, name in groups:
         some = [row for row in rows if row[field] == name]
-        figures += _cut_and_known(name, f"semantic_vad; {name}", some, "known_at", Asked(), Asked())
+        figures += _cut_and_known(
+            name, f"semantic_vad; {name}", some, "known_at", FigureBars(), FigureBars()
+        )
     return figures
 
 
 def _cut_and_known(
-    key: str, label: str, rows: Sequence[Row], field: str, cut_bar: Asked, known_bar: Asked
+    key: str,
+    label: str,
+    rows: Sequence[Row],
+    field: str,
+    cut_bar: FigureBars,
+    known_bar: FigureBars,
 ) -> list[Figure]:
     cut = [any(at < row["end_at"] - 0.1 for at in row[field]) for row in rows]
     known = [1000 * (row[field][-1] - row["end_at"]) for row in rows if row[field]]

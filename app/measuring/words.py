@@ -11,7 +11,7 @@ from app.measuring.virtual import Conversation
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE
 from data.dialogue import Turn
-from models.evaluation.bars import Asked, at_most
+from models.evaluation.bars import FigureBars, at_most
 from models.evaluation.figures import Figure, quantile, ratio
 from models.evaluation.strata import LANGUAGE_NAMES
 from models.evaluation.words import WORD_ERRORS, word_errors
@@ -20,12 +20,12 @@ _COUNT = 60
 _BEFORE_S, _AFTER_S = 0.5, 5.0
 _NOISE_DB = 10.0
 _BARS = {
-    ("en", False): Asked(bar=at_most(4.0)),
-    ("zh", False): Asked(bar=at_most(8.0)),
-    ("en", True): Asked(bar=at_most(10.0)),
-    ("zh", True): Asked(bar=at_most(15.0)),
+    ("en", False): FigureBars(bar=at_most(4.0)),
+    ("zh", False): FigureBars(bar=at_most(8.0)),
+    ("en", True): FigureBars(bar=at_most(10.0)),
+    ("zh", True): FigureBars(bar=at_most(15.0)),
 }
-_FINAL = Asked(bar=at_most(350.0))
+_FINAL = FigureBars(bar=at_most(350.0))
 
 
 def words(bench: Bench) -> Part:
@@ -88,9 +88,9 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
         load = float(np.median([row["load"] for row in timed]))
         note = f"by the clock, at a load of {load:.1f}"
         for key, label, bar in (
-            ("asked_ms", "end of speech to the start of recognition, median", Asked()),
-            ("wall_ms", "recognition, median", Asked()),
-            ("cpu_ms", "recognition, processor time of all threads, median", Asked()),
+            ("asked_ms", "end of speech to the start of recognition, median", FigureBars()),
+            ("wall_ms", "recognition, median", FigureBars()),
+            ("cpu_ms", "recognition, processor time of all threads, median", FigureBars()),
             ("final_ms", f"end of speech to final transcript, median {note}", _FINAL),
         ):
             figures.append(quantile(key, label, [r[key] for r in timed], 0.5, unit="ms", **bar))

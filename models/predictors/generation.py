@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.delivery.delivery import PLAIN, Plan
-from models.guidance import led
+from models.guidance import guided
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS
 from models.predictors.sampling import SamplingOptions
@@ -170,7 +170,7 @@ def _draw_plan(
     for index in range(len(PLAN_FIELDS)):
         each = [model.plan_head(end).view(len(PLAN_FIELDS), NUM_BINS)[index] for end in hidden]
         guidance = model.config.plan_guidance if alone is not None else 1.0
-        chances = (led(torch.stack(each), guidance)[0].float() / _PLAN_TEMPERATURE).softmax(-1)
+        chances = (guided(torch.stack(each), guidance)[0].float() / _PLAN_TEMPERATURE).softmax(-1)
         drawn = int(torch.multinomial(chances.cpu(), 1, generator=generator))
         bins.append(min(NUM_BINS - 1, max(0, drawn + round(added[index]))))
         hidden = [model.plan_step(state, index, bins[-1]) for state in states]

@@ -32,7 +32,7 @@ class CodeModel(DialogueModel):
             found.append(FrameIndices(segment.frames.values, history.values))
         return found, None
 
-    def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
+    def embed_frames(self, before: Tensor, frames: Tensor | None) -> Tensor:
         return self.code(before)
 
     @torch.inference_mode()

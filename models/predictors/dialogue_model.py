@@ -86,7 +86,7 @@ class DialogueModel(nn.Module, ABC):
     pointer, whose phone is an input and whose advance (0 to 4 units per frame) is predicted; four
     prosody tokens before the frames of each segment; and the speaker's style vector at the start of
     each turn. 25 Hz, causal; the KV cache lives as long as the dialogue. Subclasses define their
-    frames (codes or latents) by `index_frames`, `sound`, `draw_frames` and `stacked`.
+    frames (codes or latents) by `index_frames`, `embed_frames`, `draw_frames` and `stacked`.
     """
 
     name: str
@@ -123,7 +123,7 @@ class DialogueModel(nn.Module, ABC):
         which are their own indices."""
 
     @abstractmethod
-    def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
+    def embed_frames(self, before: Tensor, frames: Tensor | None) -> Tensor:
         """Embeds frame indices `[...]`, among them `begin`, as `[..., dim]`."""
 
     @abstractmethod
@@ -245,7 +245,7 @@ class DialogueModel(nn.Module, ABC):
         x = x + where(at_plan, self.plan(value(at_plan)))
         manner = self.manner(plans, styles)[positions.segment]
         condition = self.frame_condition(positions.age, manner, around[unit])
-        step = self.sound(value(at_code), frames) + self.at_pointer(at_unit)
+        step = self.embed_frames(value(at_code), frames) + self.at_pointer(at_unit)
         return x + where(at_code, step + condition.age + condition.manner), condition
 
     def frame_condition(self, age: Tensor | int, manner: Tensor, around: Tensor) -> FrameCondition:
@@ -346,7 +346,7 @@ class DialogueModel(nn.Module, ABC):
             for frame in frames
         ]
         table = torch.stack(latents).to(device) if latents else None
-        return self.sound(torch.tensor(indices, device=device), table)
+        return self.embed_frames(torch.tensor(indices, device=device), table)
 
     @torch.inference_mode()
     def encode_units(self, units: Tensor) -> Tensor:

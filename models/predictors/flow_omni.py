@@ -207,7 +207,7 @@ class FlowOmni(DialogueModel):
         """Latents `[..., latent_dim]` standardised over the training data."""
         return (latents - self.latent_mean) / self.latent_std
 
-    def sound(self, before: Tensor, frames: Tensor | None) -> Tensor:
+    def embed_frames(self, before: Tensor, frames: Tensor | None) -> Tensor:
         if frames is None:
             return self.start.expand(*before.shape, -1)
         vectors = self.latent(self._with_noise(frames))[before.clamp(min=0)]

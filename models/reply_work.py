@@ -247,7 +247,7 @@ class ReplyWork:
     def _pitch_factor(self, sentence: Sentence) -> float:
         """The factor on F0 by which the decoder makes up for flattened pitch (`pitch_gain`)."""
         config, plan = self._dialogue.model.config, sentence.segment.plan
-        if not config.pitch_gain or plan is None or not self._speaker.decoder.bends:
+        if not config.pitch_gain or plan is None or not self._speaker.decoder.supports_pitch_rate:
             return 1.0
         return math.exp(config.pitch_gain * LOG_F0_UNIT * config.plan_scale.pitch(plan))
 

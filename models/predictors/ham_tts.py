@@ -106,7 +106,7 @@ class HamTTS(CodeModel):
         if not self.config.lvs_dim:
             return texts, texts.new_zeros(())
         predicted = self.lvs(texts, lengths)
-        with_sound = [i for i, units in enumerate(refined) if units is not None]
+        with_sound = [i for i, found in enumerate(refined) if found is not None]
         if not with_sound:
             return self.fusion(texts, predicted, lengths), predicted.new_zeros(())
         pad = nn.utils.rnn.pad_sequence

@@ -95,7 +95,7 @@ def _result(content: dict[str, Any], folder: Path) -> Result:
             row["text"],
             {name: read_audio(folder / file) for name, file in row["sounds"].items()},
         )
-        for row in content.get("examples", [])  # `--json` alone saves no audio
+        for row in content.get("examples", [])  # a single measure saves no audio
     ]
     return Result(
         content["name"],

@@ -30,7 +30,7 @@ def talker(**changes: float) -> DialogueModel:
 
 
 def after(model: DialogueModel, heard: bool) -> PredictorState:
-    """A dialogue in which one turn, or nothing, was heard."""
+    """A dialogue with one past turn, or none."""
     state = model.init_state()
     if heard:
         model.prefill(state, tiny_segments(units_of_text("Is that so?"), None))
@@ -39,7 +39,7 @@ def after(model: DialogueModel, heard: bool) -> PredictorState:
 
 
 def opened(model: DialogueModel, state: PredictorState, continues: bool = False) -> Sentence:
-    """A sentence whose plan is drawn, its first frame not yet."""
+    """A sentence with its plan sampled, before its first frame."""
     sentence = Sentence(Segment(1, continues, UNITS.fields, torch.zeros(STYLE)))
     generator = torch.Generator().manual_seed(1)
     next(generate(model, state, sentence, SamplingOptions(), generator))

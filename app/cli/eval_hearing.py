@@ -1,4 +1,4 @@
-"""`launch.py eval hearing`: how well the chat hears, and how it takes turns."""
+"""`launch.py eval hearing`: evaluate the chat's recognition and turn taking."""
 
 import argparse
 import time
@@ -20,26 +20,26 @@ from data.recognition.whisper_weights import DEFAULT_MODEL
 from models.evaluation.figures import as_text, figure_table
 
 PARTS = {
-    "words": (words, "words wrong in the chat's transcripts, quiet and in noise, and their delay"),
-    "turns": (turns, "turns cut short by a hesitation, and the time to know their end"),
-    "barging": (barging, "sounds of assent that stop the agent, interruptions that do not"),
-    "echoes": (echoes, "the agent's own voice, from a loudspeaker, taken for a person"),
-    "invented": (invented, "words heard in noise, music and silence"),
+    "words": (words, "WER of the chat's transcripts, clean and in noise, and their latency"),
+    "turns": (turns, "turns cut off at a hesitation, and end-of-turn latency"),
+    "barging": (barging, "backchannels that stop the agent, interruptions that do not"),
+    "echoes": (echoes, "the agent's own echo mistaken for the user"),
+    "invented": (invented, "words hallucinated in noise, music and silence"),
 }
 
 
 def main(argv: list[str]) -> int:
     """Measures recognition and turn taking in conversations on a virtual clock, with the chat's
-    Whisper, Smart Turn, silero and echo canceller. What was measured is kept, so that the same
-    command goes on where it was stopped."""
+    Whisper, Smart Turn, silero-vad and echo canceller. Results are stored as they are measured: an
+    interrupted run resumes when the command is repeated."""
     args = _parser().parse_args(argv)
     for folder in args.data:
         if not folder.is_dir():
-            raise InputError(f"{folder} is no folder; --data takes held-out speech in NCSSD layout")
+            raise InputError(f"{folder} is not a folder; --data takes speech in NCSSD layout")
     names = args.parts.split(",") if args.parts else list(PARTS)
     unknown = [name for name in names if name not in PARTS]
     if unknown:
-        raise InputError(f"there is no measure {unknown[0]!r}; --parts takes {', '.join(PARTS)}")
+        raise InputError(f"unknown measure {unknown[0]!r}; --parts takes {', '.join(PARTS)}")
     out = prepare_folder(args.out)
     until = time.monotonic() + 60 * args.minutes
     bench = Bench(
@@ -63,7 +63,7 @@ def _show(part: Part, out: Path, until: float) -> None:
     left = len(part.items) - len(rows)
     title = f"{part.name}: {len(rows)} of {len(part.items)}"
     if left:
-        title += "; give the same command again for the rest"
+        title += "; repeat the command for the rest"
     print(as_text(figure_table(title, part.figures(rows))), flush=True)
 
 
@@ -75,17 +75,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", type=Path, nargs="+", required=True, help="held-out speech in NCSSD layout"
     )
-    parser.add_argument("--parts", help=f"some of {','.join(PARTS)} (default: all)")
-    parser.add_argument("--count", type=int, help="items of a part, a language (default: its own)")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    parser.add_argument("--parts", help=f"any of {','.join(PARTS)} (default: all)")
     parser.add_argument(
-        "--minutes", type=float, default=float("inf"), help="stop after so many (default: none)"
+        "--count", type=int, help="items per part and language (default: the part's own)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="time limit (default: none)"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/hearing"), help="folder of what was measured"
+        "--out",
+        type=Path,
+        default=Path("runs/hearing"),
+        help="results folder (default: %(default)s)",
     )
-    parser.add_argument("--asr-model", default=DEFAULT_MODEL, help="Whisper's folder or name")
     parser.add_argument(
-        "--asr-threads", type=int, default=2, help="of Whisper; 1 on a busy machine (default: 2)"
+        "--asr-model",
+        default=DEFAULT_MODEL,
+        help="Whisper folder or model name (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--asr-threads",
+        type=int,
+        default=2,
+        help="Whisper's threads; use 1 on a busy machine (default: 2)",
     )
     return parser

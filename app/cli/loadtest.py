@@ -1,10 +1,10 @@
-"""`launch.py loadtest`: scripted conversations with a server, at the pace of speech.
+"""`launch.py loadtest`: scripted conversations with a server, in real time.
 
-They go over the real WebSocket. Everything that could be mixed up is compared: the user's sound as
-the server keeps it with what was sent, the agent's with what was received, its voice with the voice
-that was asked for, its words with the names that were told. The last line on stdout is one JSON
-object; it says too whether this machine was too busy for its figures to mean much. The test ends at
-most 30 s after `--minutes`, whatever the server does.
+They use the real WebSocket and check for mix-ups between sessions: the user audio stored by the
+server against the audio sent, the agent audio against the audio received, its voice against the
+requested one, and the names it mentions against the session's own. The last line on stdout is one
+JSON object, which also reports whether the machine was too busy for meaningful figures. The test
+ends at most 30 s after `--minutes`, whatever the server does.
 """
 
 import argparse
@@ -40,33 +40,38 @@ _SPOKEN = (
     "I would like to hear more about music.",
 )
 _START_S = 120.0
-# Of the 30 s that a test may take beyond --minutes: what was begun ends, voices are compared, the
-# server is ended.
+# The 30 s beyond --minutes are for finishing replies, comparing voices and stopping the server.
 _PREPARATION_S = 3.0
 _GRACE_S = 10.0
 _LIMIT_S = 22.0
 _END_S = 5.0
-_ANSWER_S = 15.0  # of the server, to one question
-_SETTLED_S = 60.0  # after which a server's memory should stay as it is
+_ANSWER_S = 15.0  # for one request
+_SETTLED_S = 60.0  # after which the server's memory should be stable
 
 
 def main(argv: list[str]) -> int:
-    """Drives conversations and prints what they measured."""
+    """Runs scripted conversations against a server and prints the measurements."""
     parser = argparse.ArgumentParser(prog="launch.py loadtest", description=main.__doc__)
     add = parser.add_argument
-    add("--url", default="", help="of a running server; none: one is started for the test")
-    add("--token", default="")
-    add("--sessions", type=int, default=4)
-    add("--minutes", type=float, default=1.0)
-    add("--typed", action="store_true", help="all turns are typed")
-    add("--device", default="cpu", help="of the server that is started (cpu or cuda)")
-    add("--speech", type=Path, nargs="*", default=[], help="WAVs to say (default: by the server)")
+    add("--url", default="", help="URL of a running server (default: start one)")
+    add("--token", default="", help="bearer token of that server")
+    add("--sessions", type=int, default=4, help="concurrent conversations (default: %(default)s)")
+    add("--minutes", type=float, default=1.0, help="duration (default: %(default)g)")
+    add("--typed", action="store_true", help="type all turns instead of speaking")
+    add("--device", default="cpu", help="device of the started server: cpu or cuda (default: cpu)")
+    add(
+        "--speech",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="audio files of the user's turns (default: synthesised by the server)",
+    )
     args = parser.parse_args(argv)
     if args.sessions < 1 or args.minutes <= 0:
         raise InputError("--sessions must be 1 or more and --minutes more than 0")
     from models.device import parse_device
 
-    parse_device(args.device)  # said now, and not by a server that does not start
+    parse_device(args.device)  # reports a bad device here rather than in the server
     speech = [read_audio(path, max_seconds=30) for path in args.speech]
     with _server_of(args) as (url, sessions), MachineWatch(sessions) as watch:
         end = time.monotonic() + args.minutes * 60 + _LIMIT_S
@@ -81,7 +86,7 @@ def main(argv: list[str]) -> int:
     summary |= {"machine": asdict(load), "too_busy": load.too_busy}
     if load.too_busy:
         print(
-            f"this machine is too busy to judge: {load.too_busy}; run again when it is idle",
+            f"this machine is too busy for meaningful figures: {load.too_busy}; repeat when idle",
             file=sys.stderr,
         )
     print(json.dumps(summary))
@@ -90,7 +95,7 @@ def main(argv: list[str]) -> int:
 
 
 def _compared(outcomes: list[Outcome], server: "Server") -> int | None:
-    """`strange_voices`; None, and an error, where the server does not say how voices sound."""
+    """`strange_voices`; None, with an error, if the server does not answer in time."""
     try:
         return strange_voices(outcomes, server)
     except httpx.TimeoutException as error:
@@ -101,7 +106,7 @@ def _compared(outcomes: list[Outcome], server: "Server") -> int | None:
 def _converse(
     server: "Server", args: argparse.Namespace, speech: list[np.ndarray]
 ) -> tuple[list[Outcome], list[dict[str, float]]]:
-    """What the test needs of the server, then the conversations; both within the time."""
+    """Prepares the user's speech and runs the conversations, together within the time limit."""
     began = time.monotonic()
     if not speech and not args.typed:
         voice = server.voices()[-1]
@@ -112,17 +117,17 @@ def _converse(
 
 
 class Server:
-    """What the test asks of a server beside conversations."""
+    """The server's HTTP interface, as far as the test needs it."""
 
     def __init__(self, url: str, token: str = "", end: float = math.inf) -> None:
-        """`end`, by the monotonic clock, is when nobody waits for an answer any longer."""
+        """`end`, on the monotonic clock, is the deadline of all requests."""
         self.url, self.token = url.rstrip("/"), token
         self.end = end
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(base_url=self.url, headers=headers)
 
     def voices(self) -> list[str]:
-        """The names of its voices."""
+        """The names of the server's voices."""
         return [voice["name"] for voice in json.loads(self._get("/v1/conversation"))["voices"]]
 
     def speak(self, text: str, voice: str) -> np.ndarray:
@@ -132,7 +137,7 @@ class Server:
         return from_bytes(content)
 
     def figures(self) -> dict[str, float]:
-        """Memory in MB and sound that came too late, as `/metrics` has them now."""
+        """Resident memory in MB and server-side underruns, from `/metrics`."""
         text = self._get("/metrics").decode()
 
         def value(name: str) -> float:
@@ -148,7 +153,7 @@ class Server:
         return self._ask("GET", path)
 
     def _ask(self, method: str, path: str, **more: Any) -> bytes:
-        """The body of an answer, which may take `_ANSWER_S` in all."""
+        """The response body; it must arrive completely within `_ANSWER_S`."""
         end = min(self.end, time.monotonic() + _ANSWER_S)
         timeout = max(0.1, end - time.monotonic())
         content = bytearray()
@@ -157,17 +162,17 @@ class Server:
             for piece in answer.iter_bytes():
                 content += piece
                 if time.monotonic() > end:
-                    raise httpx.ReadTimeout(f"no end of {path} within {_ANSWER_S:.0f} s")
+                    raise httpx.ReadTimeout(f"{path} not complete within {_ANSWER_S:.0f} s")
         return bytes(content)
 
 
 async def drive(
     server: Server, sessions: int, seconds: float, speech: list[np.ndarray]
 ) -> tuple[list[Outcome], list[dict[str, float]]]:
-    """Runs all conversations at once.
+    """Runs all conversations concurrently.
 
     Returns:
-        What each saw, and the server's figures every few seconds, with the time since the start.
+        The outcome of each, and the server's figures every few seconds with their time, s.
     """
     began = time.monotonic()
     talkers = [Talker(server.url, index, speech, server.token) for index in range(sessions)]
@@ -182,7 +187,7 @@ async def drive(
 
 
 def summarise(outcomes: list[Outcome], figures: list[dict[str, float]]) -> dict[str, Any]:
-    """Figures of all conversations together."""
+    """Aggregate figures of all conversations."""
     spoken = [ms for outcome in outcomes for ms in outcome.first_audio_ms]
     typed = [ms for outcome in outcomes for ms in outcome.first_typed_ms]
     settled = [one["memory_mb"] for one in figures if one["at_s"] >= _SETTLED_S]
@@ -206,8 +211,8 @@ def summarise(outcomes: list[Outcome], figures: list[dict[str, float]]) -> dict[
 
 
 def mixed(outcomes: list[Outcome]) -> int:
-    """Answers that hold another conversation's name, or not the own one when asked for it; sound
-    that is not what was sent or received."""
+    """Counts mix-ups: answers with another session's name or, when asked, without their own, and
+    audio that differs from what was sent or received."""
     names = {outcome.name for outcome in outcomes}
     count = sum(outcome.altered for outcome in outcomes)
     for outcome in outcomes:
@@ -219,8 +224,8 @@ def mixed(outcomes: list[Outcome]) -> int:
 
 
 def strange_voices(outcomes: list[Outcome], server: Server) -> int:
-    """Replies whose voice is nearer to that of another conversation than to the one asked for, by
-    the bundled style encoder; the server speaks a sentence in each for comparison."""
+    """Counts replies whose voice is closer to another session's than to the requested one, by the
+    bundled style encoder; the server speaks one sentence in each voice as the reference."""
     import torch
 
     from models.checkpoint import WEIGHTS
@@ -237,7 +242,7 @@ def strange_voices(outcomes: list[Outcome], server: Server) -> int:
     for outcome in outcomes:
         for reply in outcome.replies:
             if time.monotonic() > server.end:
-                outcome.errors.append(f"{outcome.name}: no time was left to compare all voices")
+                outcome.errors.append(f"{outcome.name}: no time left to compare all voices")
                 break
             heard = style(reply)
             nearest = max(range(len(names)), key=lambda index: float(known[index] @ heard))
@@ -254,7 +259,7 @@ async def _watch(server: Server, began: float, stop_at: float) -> list[dict[str,
     while True:
         try:
             figures = await asyncio.to_thread(server.figures)
-        except httpx.TimeoutException:  # said by the conversations, and no figure is no end
+        except httpx.TimeoutException:  # the conversations report it; a missing figure is harmless
             figures = None
         if figures is not None:
             found.append({"at_s": time.monotonic() - began, **figures})
@@ -266,7 +271,7 @@ async def _watch(server: Server, began: float, stop_at: float) -> list[dict[str,
 
 @contextlib.contextmanager
 def _server_of(args: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...] | None]]:
-    """The address of the server, and the sessions of its processes where it is our own."""
+    """The server's URL and, if started here, the session ids of its processes."""
     if args.url:
         yield args.url, None
         return
@@ -276,7 +281,7 @@ def _server_of(args: argparse.Namespace) -> Iterator[tuple[str, tuple[int, ...] 
 
 @contextlib.contextmanager
 def _own_server(sessions: int, device: str) -> Iterator[tuple[str, int]]:
-    """`launch.py serve` in a process and session of its own, while the test lasts."""
+    """Runs `launch.py serve` in its own process and session during the test."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -304,4 +309,4 @@ def _wait(process: subprocess.Popen, url: str) -> None:
             if httpx.get(url + "/healthz", timeout=5).is_success:
                 return
         time.sleep(0.2)
-    raise RepError("the server did not start; try `launch.py serve` by itself and see why")
+    raise RepError("the server did not start; run `launch.py serve` to see why")

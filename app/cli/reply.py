@@ -1,4 +1,4 @@
-"""`launch.py reply`: one answer to a dialogue, spoken; what to say is given, or thought of."""
+"""`launch.py reply`: synthesise one reply to a dialogue, from text or by speech-to-speech."""
 
 import argparse
 import json
@@ -22,7 +22,7 @@ from models.voice import Voice
 
 
 def main(argv: list[str]) -> int:
-    """Speaks the answer to a dialogue into a file."""
+    """Synthesises a reply to a dialogue and writes it to a file."""
     args = _parser().parse_args(argv)
     options = speak_options(args, args.seed)
     prepare_audio_file(args.out)
@@ -49,9 +49,8 @@ def main(argv: list[str]) -> int:
     if args.speech_to_speech:
         print(reply.text)
     print(
-        f"{args.out}: {reply.duration_s:.3f} s in the voice {voice.name}, first audio after "
-        f"{reply.first_audio_ms or 0:.0f} ms, {reply.rtf or 0:.2f} s of work a second "
-        f"(seed {reply.seed})"
+        f"{args.out}: {reply.duration_s:.3f} s, voice {voice.name}, first audio after "
+        f"{reply.first_audio_ms or 0:.0f} ms, RTF {reply.rtf or 0:.2f}, seed {reply.seed}"
     )
     return 0
 
@@ -60,16 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="launch.py reply", description=main.__doc__)
     parser.add_argument("--dialogue", type=Path, help="dialogue.json, or a folder in NCSSD layout")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--text", help="what to answer")
+    what.add_argument("--text", help="text of the reply")
     what.add_argument(
         "--speech-to-speech",
         action="store_true",
-        help="think of an answer to the sound of the dialogue's last turn (the bundled model only "
-        "knows the topics of the synthetic conversations)",
+        help="generate the reply from the audio of the dialogue's last turn (the bundled model "
+        "knows only the topics of its synthetic training conversations)",
     )
     parser.add_argument("--voice", default="", help=VOICE_HELP)
-    parser.add_argument("--out", type=Path, required=True, help="a .wav or .flac file")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same speech")
+    parser.add_argument("--out", type=Path, required=True, help=".wav or .flac file to write")
+    parser.add_argument("--seed", type=int, help="random seed, for reproducible output")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_marking(parser)
     add_speaking(parser)
@@ -79,9 +78,9 @@ def _parser() -> argparse.ArgumentParser:
 def _thought_of(
     speaker: Speaker, turns: list[Turn], voice: Voice, options: SpeakOptions, weights: Path | None
 ) -> Reply:
-    """A reply in words that the thinker writes."""
+    """A reply whose text the thinker generates."""
     omni = Omni.load(speaker, weights)
-    print("the thinker can only talk about what it was trained on", file=sys.stderr)
+    print("the thinker knows only the topics of its training data", file=sys.stderr)
     dialogue, exchanges = hear_sound(speaker, omni, turns)
     return speaker.speak(dialogue, omni.think(exchanges, options.seed), voice, options)
 

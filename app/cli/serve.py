@@ -4,5 +4,5 @@ from app.cli.chat import run, serving_parser
 
 
 def main(argv: list[str]) -> int:
-    """Serves the HTTP and WebSocket routes, without the page, until Ctrl-C."""
+    """Serves the HTTP and WebSocket API without the page until Ctrl-C."""
     return run(serving_parser("serve", main.__doc__).parse_args(argv), page=False)

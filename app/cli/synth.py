@@ -1,4 +1,4 @@
-"""`launch.py synth`: many replies from a JSONL file, with a manifest; goes on where it stopped."""
+"""`launch.py synth`: resumable batch synthesis from a JSONL file, with a manifest."""
 
 import argparse
 import sys
@@ -15,29 +15,28 @@ from data.files import check_file, clean_leftovers, folder_lock, prepare_folder
 from models.checkpoint import WEIGHTS
 from models.speaker import SpeakOptions
 
-SLOTS = 8  # more gain little on a processor, and each holds a dialogue's cache
+SLOTS = 8  # more gain little on a CPU, and each holds a dialogue's cache
 
 
 def main(argv: list[str]) -> int:
-    """Speaks a JSONL file: `id`, `text`, and if wanted `voice`, `dialogue`, `seed` and
-    `instructions`, a line."""
+    """Synthesises a JSONL file with `id`, `text` and optionally `voice`, `dialogue`, `seed` and
+    `instructions` per line. An interrupted run resumes."""
     parser = argparse.ArgumentParser(prog="launch.py synth", description=main.__doc__)
-    parser.add_argument("items", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--jobs", type=int, default=1, help="batches of replies (default: 1)")
+    parser.add_argument("items", type=Path, help="JSONL file")
+    parser.add_argument("out", type=Path, help="output folder")
+    parser.add_argument("--jobs", type=int, default=1, help="concurrent batches (default: 1)")
     parser.add_argument(
         "--slots",
         type=int,
         default=SLOTS,
-        help="replies of a batch, predicted and decoded together "
-        f"(default: {SLOTS}; with 1 a seed repeats bit by bit)",
+        help=f"batch size (default: {SLOTS}; with 1 a seed is reproducible bit for bit)",
     )
     parser.add_argument(
         "--times",
         nargs="+",
         choices=TIMES,
         default=[],
-        help="also write when each word sounds: as subtitles, or as JSON with its phones",
+        help="also write word timestamps as subtitles, or as JSON with phone timestamps",
     )
     add_marking(parser)
     add_speaking(parser)
@@ -45,7 +44,7 @@ def main(argv: list[str]) -> int:
     for name in ("jobs", "slots"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} is {getattr(args, name)}; it must be 1 or more")
-    shared = speak_options(args, 0)  # before the models are loaded: they may be wrong
+    shared = speak_options(args, 0)  # validates them before the models load
     items = read_items(args.items)
     prepare_folder(args.out)
     kinds = ("wav", *args.times)
@@ -82,5 +81,5 @@ def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOption
     done, failures = run_batch(items, digests, args.out, args.jobs * args.slots, speak)
     for name, reason in failures:
         print(f"failed: {name}: {reason}", file=sys.stderr)
-    print(f"{done} of {len(items)} spoken into {args.out}")
+    print(f"{done} of {len(items)} items synthesised into {args.out}")
     return 1 if failures else 0

@@ -1,4 +1,4 @@
-"""`launch.py train`: one subcommand a model, and `bundle` for all of them in order."""
+"""`launch.py train`: one subcommand per model, and `bundle` for all of them in order."""
 
 import argparse
 import logging
@@ -79,13 +79,13 @@ def main(argv: list[str]) -> int:
 
 
 def _check(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    """Refuses options that exclude each other."""
+    """Rejects mutually exclusive options."""
     given = {key for key, value in vars(args).items() if value not in (None, False)}
     given |= set() if getattr(args, "warm", True) else {"from-scratch"}
     for one, other in _EXCLUSIVE:
         if {one, other} <= given:
             spelt = [f"--{name.replace('_', '-')}" for name in (one, other)]
-            parser.error(f"train {args.model}: {' and '.join(spelt)} exclude each other")
+            parser.error(f"train {args.model}: {' and '.join(spelt)} are mutually exclusive")
 
 
 def _train(
@@ -100,17 +100,17 @@ def _train(
 
 
 def _forget_all(work: Path) -> None:
-    """A bundle begins anew: no model of it is to go on from what an earlier one left in `work`,
-    even if this one is stopped before it comes to that model."""
+    """Deletes the checkpoints of an earlier bundle, so that a later --resume cannot continue from
+    them."""
     for checkpoint in work.glob(f"*/{CHECKPOINT}"):
         clear_run(checkpoint.parent)
 
 
 def chosen_recipes(args: argparse.Namespace) -> dict[str, Any]:
-    """The configuration of each recipe to follow, by `--config`, `--set` and what stands for them.
+    """The configuration of each recipe to run, after `--config`, `--set` and their shorthands.
 
     Raises:
-        InputError: an unknown setting, or one of a wrong type or out of range.
+        InputError: an unknown setting, a wrong type, or a value out of range.
     """
     known = read_config(args.config, tuple(RECIPES))
     names = list(RECIPES) if args.model == BUNDLE else [args.model]
@@ -121,7 +121,7 @@ def chosen_recipes(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _assigned(args: argparse.Namespace, names: list[str]) -> list[tuple[str, dict[str, Any]]]:
-    """What `--set` and `--steps` set: recipes and values."""
+    """The settings of `--set`, `--steps` and `--order`, as (recipe, values)."""
     found = []
     steps = getattr(args, "steps", None)
     for name in names:
@@ -136,7 +136,7 @@ def _assigned(args: argparse.Namespace, names: list[str]) -> list[tuple[str, dic
         if args.model == BUNDLE:
             if place[0] not in RECIPES or len(place) < 2:
                 raise InputError(
-                    f"--set {text}: of a bundle write RECIPE.NAME=VALUE, as prior.batch=32; "
+                    f"--set {text}: for a bundle use RECIPE.NAME=VALUE, such as prior.batch=32; "
                     f"recipes are {', '.join(RECIPES)}"
                 )
             found.append((place[0], nested(place[1:], value)))
@@ -146,7 +146,7 @@ def _assigned(args: argparse.Namespace, names: list[str]) -> list[tuple[str, dic
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Adds the default of each option that has one."""
+    """Appends the default of each option that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default in (None, [], argparse.SUPPRESS) or isinstance(action.default, bool):
@@ -174,7 +174,7 @@ def make_parser() -> argparse.ArgumentParser:
         parents=[fitted, trained],
         help="all of them, in this order, with checksums and a model card",
         description="Trains all models in order; writes checksums and a model card.",
-        epilog="--steps and --minutes count for each model, --set takes RECIPE.NAME=VALUE.",
+        epilog="--steps and --minutes apply to each model, --set takes RECIPE.NAME=VALUE.",
         formatter_class=_Help,
     )
     _add_beginnings(models.choices)
@@ -183,70 +183,67 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 _SUMMARY = {
-    "style": "the style encoder, which hears whose voice it is",
+    "style": "the style encoder, which embeds the speaker's voice",
     "tokenizer": "the semantic tokenizer",
-    "vocoder": "posterior and decoder, between sound and latents",
+    "vocoder": "the posterior encoder and the decoder, between audio and latents",
     "gpt-talker": "the predictor of semantic codes",
     "prior": "the flow from semantic codes to latents",
     "flow-omni": "the predictor of latents",
     "acoustic": "the codebooks of the acoustic tokenizer",
     "ham-tts": "the predictor of acoustic codes",
-    "acoustic-decoder": "the model from first acoustic codes to latents",
+    "acoustic-decoder": "the model from first-level acoustic codes to latents",
     "omni-thinker": "the thinker of speech-to-speech",
-    "voices": "the voices of a folder of weights, with checksums and a model card",
+    "voices": "the style vectors of the named voices, with checksums and a model card",
 }
 
 
 def _shared_options() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--data", type=Path, required=True, help="a folder in NCSSD layout")
+    shared.add_argument("--data", type=Path, required=True, help="folder in NCSSD layout")
+    shared.add_argument("--out", type=Path, required=True, help="weights folder, read and written")
     shared.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        help="folder of weights: those it needs and those it writes",
+        "--work", type=Path, default=Path("runs"), help="folder of checkpoints and logs"
     )
-    shared.add_argument("--work", type=Path, default=Path("runs"), help="checkpoints and logs")
-    shared.add_argument("--seed", type=int, default=1, help="of everything random")
+    shared.add_argument("--seed", type=int, default=1, help="random seed")
     shared.add_argument(
-        "--limit", type=_at_least_one, help="use only the first dialogues of the data"
+        "--limit", type=_at_least_one, help="use only the first LIMIT dialogues of the data"
     )
-    shared.add_argument("--threads", type=_at_least_one, help="processor threads, instead of all")
+    shared.add_argument("--threads", type=_at_least_one, help="CPU threads (default: all)")
     shared.add_argument(
         "--precision",
         choices=precision.CHOICES,
         default="auto",
-        help="auto: bf16 where the hardware has it, else fp32",
+        help="auto: bf16 where the hardware supports it, else fp32",
     )
     shared.add_argument(
         "--config",
         default=PRESETS[0],
         metavar="NAME|FILE.toml",
-        help=f"sizes and settings: {', '.join(PRESETS)}, or a file with a table for each recipe",
+        help=f"preset ({', '.join(PRESETS)}) or TOML file with a table per recipe",
     )
     shared.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="changes one setting; may be given again",
+        help="override one setting; repeatable",
     )
     return shared
 
 
 def _run_options() -> argparse.ArgumentParser:
     run = argparse.ArgumentParser(add_help=False)
-    run.add_argument("--steps", type=int, help="optimiser steps, as --set steps=N")
-    run.add_argument("--minutes", type=_over_zero, help="wall-clock minutes, instead of steps")
-    run.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    run.add_argument("--steps", type=int, help="optimiser steps, same as --set steps=N")
+    run.add_argument("--minutes", type=_over_zero, help="wall-clock budget instead of steps")
+    run.add_argument("--resume", action="store_true", help="resume from the last checkpoint")
     return run
 
 
 def _add_beginnings(models: dict[str, argparse.ArgumentParser]) -> None:
-    """The weights that some models may start from."""
+    """Adds the options that choose a model's initial weights."""
     for name, detail in {
-        "style": ": to say the same in rooms and noise",
-        "vocoder": "; its latents move",
+        "style": " for robustness to rooms and noise",
+        "vocoder": "; changes the latent space",
         "gpt-talker": "",
         "prior": "",
         "flow-omni": "",
@@ -255,62 +252,64 @@ def _add_beginnings(models: dict[str, argparse.ArgumentParser]) -> None:
         "omni-thinker": "",
     }.items():
         models[name].add_argument(
-            "--further", action="store_true", help=f"begin with the weights in --out{detail}"
+            "--further", action="store_true", help=f"fine-tune the weights in --out{detail}"
         )
     for name in ("flow-omni", "ham-tts"):
         models[name].add_argument(
             "--from-scratch",
             dest="warm",
             action="store_false",
-            help="not with the weights of the gpt-talker in --out",
+            help="initialise randomly instead of from the gpt-talker in --out",
         )
 
 
 def _add_own_options(models: dict[str, argparse.ArgumentParser]) -> None:
-    """What one model alone takes."""
+    """Adds the options that only one model takes."""
     models["tokenizer"].add_argument(
         "--hold",
         action="store_true",
-        help="codes stay as they are; what names phones in --out alone goes on, for new languages",
+        help="freeze the codes and fine-tune only the phone classifier in --out, for new languages",
     )
     _add_vocoder_options(models["vocoder"])
     models["gpt-talker"].add_argument(
         "--order",
         choices=("ABAB", "AABB"),
-        help="of a dialogue's past, as --set model.order=...; AABB has all texts before all sounds",
+        help="order of the dialogue history, same as --set model.order=...; AABB puts all texts "
+        "before all audio",
     )
     models["flow-omni"].add_argument(
         "--distill",
         action="store_true",
-        help="the one in --out learns to take one step where it takes several",
+        help="distil the model in --out to one flow step per frame",
     )
     models["acoustic"].add_argument(
         "--like",
         type=Path,
-        help="a folder of weights whose first codes keep their meaning, for ham-tts --further",
+        help="weights folder with whose codes the first level is aligned, for ham-tts --further",
     )
     models["acoustic"].add_argument(
         "--encodec",
         type=Path,
-        help="weights of EnCodec 24 kHz, whose codes and decoder the folder in --out has from then "
-        "on in place of our own",
+        help="weights of EnCodec 24 kHz, whose codes and decoder then replace ours in --out",
     )
     models["acoustic"].add_argument(
-        "--kbps", type=float, choices=KBPS, default=EncodecConfig.kbps, help="of --encodec"
+        "--kbps", type=float, choices=KBPS, default=EncodecConfig.kbps, help="EnCodec's bit rate"
     )
-    models["ham-tts"].add_argument("--without", choices=("lvs", "augmentation"), help="an ablation")
     models["ham-tts"].add_argument(
-        "--hubert", type=Path, help="a folder with a HuBERT of Hugging Face, for the aligner"
+        "--without", choices=("lvs", "augmentation"), help="ablate one component"
+    )
+    models["ham-tts"].add_argument(
+        "--hubert", type=Path, help="folder of a Hugging Face HuBERT for the aligner"
     )
     models["omni-thinker"].add_argument(
-        "--backbone", type=Path, help="a folder with a Hugging Face language model"
+        "--backbone", type=Path, help="folder of a Hugging Face language model"
     )
     models["omni-thinker"].add_argument(
         "--stage",
         type=int,
         choices=(1, 2),
         default=2,
-        help="1 keeps the backbone as it is, 2 trains all",
+        help="1 freezes the backbone, 2 trains everything",
     )
 
 
@@ -318,17 +317,17 @@ def _add_vocoder_options(vocoder: argparse.ArgumentParser) -> None:
     vocoder.add_argument(
         "--latent-dim",
         type=_at_least_one,
-        help="numbers in a latent; with --further no fewer than there are",
+        help="latent dimension; with --further at least the present one",
     )
     vocoder.add_argument(
         "--hold",
         action="store_true",
-        help="latents stay as they are; the decoder in --out alone goes on",
+        help="freeze the latents and fine-tune only the decoder in --out",
     )
     vocoder.add_argument(
         "--adversarial",
         action="store_true",
-        help="as --hold, against discriminators of its sound",
+        help="like --hold, with a GAN loss",
     )
 
 
@@ -338,11 +337,11 @@ def _over_zero(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number over 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
     return int(text)

@@ -49,7 +49,7 @@ def test_bad_credentials_are_refused(auth: str) -> None:
 
 
 def test_tls_wants_both_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="go together"):
+    with pytest.raises(InputError, match="given together"):
         chat._check_tls(parsed("--ssl-keyfile", str(tmp_path / "key.pem")))
     both = parsed("--ssl-keyfile", str(tmp_path / "k"), "--ssl-certfile", str(tmp_path / "c"))
     with pytest.raises(InputError, match="does not exist"):

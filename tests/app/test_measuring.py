@@ -218,8 +218,8 @@ def test_held_out_turns_alone_are_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--data", "/nowhere"], "is no folder"),
-        (["--data", ".", "--parts", "words,wrods"], "no measure 'wrods'"),
+        (["--data", "/nowhere"], "is not a folder"),
+        (["--data", ".", "--parts", "words,wrods"], "unknown measure 'wrods'"),
         (["--data", ".", "--parts", "Words"], "takes words, turns"),
     ],
 )

@@ -72,7 +72,7 @@ def test_conflicting_options_are_refused(
     with pytest.raises(SystemExit):
         main([*options, *SOMEWHERE])
     said = capsys.readouterr().err
-    assert "exclude each other" in said and all(o in said for o in options if o.startswith("--"))
+    assert "mutually exclusive" in said and all(o in said for o in options if o.startswith("--"))
 
 
 @pytest.mark.parametrize("model", [*RECIPES, "bundle"])

@@ -120,8 +120,8 @@ def run_verb(verb: str, rest: list[str]) -> int:
 def _tested(rest: list[str]) -> int:
     """Runs pytest with the slowest tests listed.
 
-    One process per core, except for tests selected by a marker: those measure time or load the whole
-    machine.
+    One process per core, except for tests selected by a marker: those measure time or load the
+    whole machine.
     """
     command, environment = [sys.executable, "-m", "pytest", "--durations=10"], dict(os.environ)
     if "-m" not in rest:
@@ -150,7 +150,8 @@ def _failed_by_system(error: OSError) -> int:
 
 
 def ensure_environment(with_tests: bool) -> None:
-    """Creates `.venv` and installs missing requirements, if any; exits with a message on failure."""
+    """Creates `.venv` and installs missing requirements, if any; exits with a message on "
+    "failure."""
     wanted = _requirement_files(with_tests)
     lines = {f"{name} {wanted}" for name, wanted in wanted.items()}
     if lines <= _installed():

@@ -1,20 +1,20 @@
-"""What the processor computes in hardware, asked in one place."""
+"""Detection of CPU capabilities."""
 
 import functools
 
 import torch
 
-# With AVX-512 but none of these, oneDNN accepts bfloat16 and converts around float32 arithmetic,
-# which takes two to three times as long as float32 alone.
+# With AVX-512 but neither of these, oneDNN converts bfloat16 to float32 and back, which takes two
+# to three times as long as plain float32.
 _X86_BF16 = ("avx512_bf16", "amx_bf16")
 
 
 @functools.cache
 def has_bf16() -> bool:
-    """Whether bfloat16 products on the CPU are faster than float32 ones.
+    """Whether bfloat16 matrix products on the CPU are faster than float32 ones.
 
-    Honours `ONEDNN_MAX_CPU_ISA`. Where the answer is no, PyTorch still accepts bfloat16 but
-    emulates it, 15 to 20 times slower for convolutions.
+    Honours `ONEDNN_MAX_CPU_ISA`. Otherwise PyTorch still accepts bfloat16 but emulates it, 15 to 20
+    times slower for convolutions.
     """
     if not torch.backends.mkldnn.is_available():
         return False
@@ -26,8 +26,8 @@ def has_bf16() -> bool:
 
 @functools.cache
 def has_only_avx2() -> bool:
-    """Whether the widest vectors of the CPU, or of what `ATEN_CPU_CAPABILITY` leaves of it, are
-    AVX2's."""
+    """Whether AVX2 is the widest vector extension of the CPU, as limited by
+    `ATEN_CPU_CAPABILITY`."""
     return torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 

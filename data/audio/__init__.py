@@ -1,6 +1,6 @@
-"""Sound in and out of the program: reading, resampling, writing.
+"""Audio input and output: reading, resampling, writing.
 
-Inside the program sound is float32, mono, -1 to 1, 24,000 Hz. It is resampled once, on entry.
+Internally audio is float32, mono, -1 to 1, at 24,000 Hz; it is resampled once, on input.
 """
 
 from data.audio.encoding import StreamEncoder, TempoStream

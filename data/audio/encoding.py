@@ -1,4 +1,4 @@
-"""Samples to the bytes of a file while they come, and faster or slower at the same pitch."""
+"""Streaming audio encoding and time stretching."""
 
 import struct
 from fractions import Fraction
@@ -21,26 +21,25 @@ _CODECS = {
 _OPTIONS = {
     "ogg": {"page_duration": "40000"},  # microseconds; the default holds back a second
     "adts": {"write_id3v2": "1"},
-    "mp3": {"write_xing": "0"},  # a header that would have to be written again at the end
+    "mp3": {"write_xing": "0"},  # a header that needs the final length
 }
 _BITS_A_SECOND = 64_000
-_FLAC_SAMPLES = "960"  # a frame; by default two and a half pieces of speech wait for one another
-_UNKNOWN = 0xFFFFFFFF  # the size in a WAV header of which the end is not known yet
+_FLAC_SAMPLES = "960"  # per frame; the default would buffer two and a half chunks of speech
+_UNKNOWN = 0xFFFFFFFF  # size field of a streamed WAV header
 
 
 class StreamEncoder:
-    """Encodes mono samples [n], float, -1 to 1, while they come. All pieces joined are one file.
+    """Streaming encoder of mono samples [n], float, -1 to 1; its outputs concatenate to one file.
 
-    Nobody knows the length when the header is sent: WAV gets the largest size there is, FLAC the
-    "unknown" of its STREAMINFO. Players, browsers and FFmpeg read both; libsndfile refuses such a
-    FLAC.
+    The length is unknown when the header is sent: WAV states the maximum size, FLAC the "unknown"
+    of its STREAMINFO. Players, browsers and FFmpeg accept both; libsndfile rejects such a FLAC.
 
-    Close it, or use it in a `with`, whether it was finished or not.
+    Close it, or use it in a `with`, even after `finish`.
 
     Args:
         format: one of `FORMATS`.
-        sample_rate: in Hz; one that all formats know (8, 12, 16, 24 or 48 kHz).
-        comment: written into the file's tags (LIST/INFO, ID3, Vorbis comments); PCM has none.
+        sample_rate: Hz; one that all formats support (8, 12, 16, 24 or 48 kHz).
+        comment: for the file's tags (LIST/INFO, ID3, Vorbis comments); PCM has none.
     """
 
     def __init__(self, format: str, sample_rate: int, comment: str = "") -> None:
@@ -67,7 +66,7 @@ class StreamEncoder:
         self.close()
 
     def push(self, samples: np.ndarray) -> bytes:
-        """Takes samples [n]; returns what is ready, which may be nothing."""
+        """Takes samples [n]; returns the bytes ready so far, possibly none."""
         pcm = to_int16(samples)
         if self._output is None:
             self._sink.write(to_bytes(pcm))
@@ -78,23 +77,22 @@ class StreamEncoder:
         return self._sink.take()
 
     def finish(self) -> bytes:
-        """Returns the rest and closes; nothing may be pushed afterwards."""
+        """Returns the remaining bytes and closes the encoder."""
         if self._output is not None:
             self._output.mux(self._stream.encode(None))
         self.close()
         return self._sink.take()
 
     def close(self) -> None:
-        """Frees codec and container, with the threads that FFmpeg has for them; may be called
-        again."""
+        """Frees codec, container and FFmpeg's threads; idempotent."""
         if self._output is not None:
             self._output.close()
             self._output = self._stream = None
 
 
 class TempoStream:
-    """Mono samples [n], float32, `tempo` times as fast, at the same pitch (WSOLA, FFmpeg's
-    `atempo`); 0.5 to 100."""
+    """Streaming time stretching of mono float32 samples [n] at constant pitch (WSOLA, FFmpeg's
+    `atempo`); `tempo` is 0.5 to 100."""
 
     def __init__(self, tempo: float, sample_rate: int) -> None:
         self._rate = sample_rate
@@ -102,7 +100,7 @@ class TempoStream:
         self._graph: Any = None
         if tempo != 1.0:
             self._graph = graph = av.filter.Graph()
-            graph.threads = 1  # by default one a core, for every listener
+            graph.threads = 1  # the default is one per core for every listener
             source = graph.add_abuffer(
                 sample_rate=sample_rate,
                 format="flt",
@@ -141,7 +139,7 @@ class TempoStream:
 
 
 class _Sink:
-    """What FFmpeg writes to: it cannot seek, so nothing is written twice."""
+    """FFmpeg's output; not seekable, so that it never rewrites a header."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -156,7 +154,7 @@ class _Sink:
 
 
 def _open(context: Any) -> None:
-    """Opens a codec for one channel, without threads of its own."""
+    """Opens a single-threaded mono encoder."""
     context.layout = "mono"
     context.thread_count = 1
     if context.name == "flac":
@@ -179,7 +177,7 @@ def _wav_header(sample_rate: int, comment: str) -> bytes:
     form = struct.pack("<4sI4s", b"RIFF", _UNKNOWN, b"WAVE")
     kind = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
     text = comment.encode() + b"\0"
-    text += b"\0" * (len(text) % 2)  # chunks begin at even places
+    text += b"\0" * (len(text) % 2)  # chunks are aligned to two bytes
     info = struct.pack("<4sI4s4sI", b"LIST", 12 + len(text), b"INFO", b"ICMT", len(text)) + text
     data = struct.pack("<4sI", b"data", _UNKNOWN)
     return form + kind + (info if comment else b"") + data

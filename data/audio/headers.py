@@ -1,8 +1,8 @@
-"""Headers whose sizes were never filled in: a stream, a crash, a recorder that lost power.
+"""Repairs headers whose sizes were never filled in: streams, crashes, recorders that lost power.
 
-FFmpeg reads such a RIFF file to its end, with the chunks that may stand behind the sound, which
-click. RF64, Wave64 and AIFF it refuses or takes for empty. So sizes are worked out from the length
-of the file and laid over what is read, and what stands behind the sound is not read.
+FFmpeg reads such a RIFF file to its end, so that trailing chunks become clicks, and rejects RF64,
+Wave64 and AIFF or takes them for empty. So the sizes are computed from the file's length and
+patched into the data as it is read, and trailing chunks are cut off.
 """
 
 import io
@@ -12,22 +12,22 @@ from typing import BinaryIO
 
 import numpy as np
 
-_HEAD = 1 << 16  # of Wave64, the chunks before the sound lie in it
-_TAIL = 1 << 20  # the chunks behind the sound lie in it
+_HEAD = 1 << 16  # bytes searched for Wave64 chunks before the audio
+_TAIL = 1 << 20  # bytes searched for chunks after the audio
 _MOST_CHUNKS, _MOST_BEHIND = 1000, 64
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_ID = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # after the four letters of a chunk
-_W64_CHUNK = 24  # bytes of a chunk's id and size, which the size counts too
+_W64_CHUNK = 24  # bytes of a chunk's id and size, which are included in the size
 
 Patches = dict[int, bytes]
 
 
 class SizedFile:
-    """A file as FFmpeg gets it: its header completed where it has to be, and without a name, from
-    which FFmpeg would guess a format or look beside it.
+    """The file object passed to FFmpeg: with a repaired header, and without a name, from which
+    FFmpeg would guess the format or open neighbouring files.
 
     Args:
-        file: can seek; it is read from its start.
+        file: seekable; read from its start.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -61,7 +61,7 @@ class SizedFile:
 
 
 def _completed(file: BinaryIO, length: int) -> tuple[Patches, int]:
-    """What to lay over a file of `length` bytes, and where it is to end."""
+    """The patches for a file of `length` bytes, and where its audio ends."""
     head = file.read(_HEAD)
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return _wave(file, length, head[:4])
@@ -73,7 +73,7 @@ def _completed(file: BinaryIO, length: int) -> tuple[Patches, int]:
 
 
 def _chunks(file: BinaryIO, layout: str) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place and size of each chunk of an IFF file."""
+    """Name, offset and size of each chunk of an IFF file."""
     at = 12
     for _ in range(_MOST_CHUNKS):
         file.seek(at)
@@ -101,10 +101,10 @@ def _wave(file: BinaryIO, length: int, form: bytes) -> tuple[Patches, int]:
 
 
 def _is_right(file: BinaryIO, start: int, size: int, length: int) -> bool:
-    """Whether sound from `start` on may have `size` bytes.
+    """Whether `size` bytes of audio from `start` are plausible.
 
-    It may not have none, nor more than there are. If most of the file lies behind, and is no chunk,
-    the size is that of the first block written.
+    Zero, and more than the file holds, are not. If most of the file follows without being a chunk,
+    the size is only that of the first block written.
     """
     left = length - start
     if not 0 < size <= left:
@@ -122,11 +122,11 @@ def _is_name(letters: np.ndarray) -> bool:
 
 
 def _end_of_sound(file: BinaryIO, start: int, length: int, layout: str) -> int:
-    """Where sound that begins at `start` ends: at the first of the chunks that lie behind it one
-    after the other, up to the end of the file, or there.
+    """Where audio that begins at `start` ends: at the first of the trailing chunks that run
+    contiguously to the end of the file, or else at that end.
 
-    Sound is not mistaken for one: a chunk's name is printable, and its size leads to the byte at
-    which the next begins.
+    Audio is not mistaken for chunks: a chunk's name is printable, and its size leads exactly to the
+    next one.
     """
     first = max(start, length - _TAIL)
     file.seek(first)
@@ -151,7 +151,7 @@ def _end_of_sound(file: BinaryIO, start: int, length: int, layout: str) -> int:
 
 
 def _w64(head: bytes, length: int) -> Patches:
-    at = 40  # after the two ids and the size of the file
+    at = 40  # after the two ids and the file size
     while at + _W64_CHUNK <= len(head) and head[at + 4 : at + 16] == _W64_ID:
         (size,) = struct.unpack_from("<Q", head, at + 16)
         if head[at : at + 4] == b"data":

@@ -1,4 +1,4 @@
-"""The mark that says speech is synthetic, in the words that files and answers carry."""
+"""The label that marks files and responses as synthetic speech."""
 
 SYNTHETIC = "Synthetic speech, made by Repartee"
 SYNTHETIC_HEADERS = {"X-Synthetic-Speech": "repartee"}
@@ -8,6 +8,6 @@ def mark_of(consent: str = "") -> str:
     """The comment for a file of synthetic speech.
 
     Args:
-        consent: of the person whose voice was cloned; empty for a bundled voice.
+        consent: consent statement of a cloned voice; empty for a bundled one.
     """
     return f"{SYNTHETIC}; cloned voice, consent: {consent}" if consent else SYNTHETIC

@@ -1,8 +1,8 @@
-"""Media files by FFmpeg: what may be opened, and its sound in blocks.
+"""Safe decoding of media files by FFmpeg, in blocks.
 
-Some of what FFmpeg opens is no media but a list of what else to open: playlists, manifests,
-session descriptions, file name patterns. Only the containers named here are read, from a file that
-has no name, and nothing that they refer to is opened.
+Some formats that FFmpeg opens only refer to other files: playlists, manifests, session
+descriptions, file name patterns. Only the containers listed here are read, from a nameless file
+object, and nothing that they refer to is opened.
 """
 
 import contextlib
@@ -31,32 +31,32 @@ _CODECS = (
     *("wmav1", "wmav2", "wmapro", "wmavoice", "cook", "ra_144", "ra_288", "sipr", "nellymoser"),
     *("amrnb", "amrwb", "gsm", "gsm_ms", "g722", "qdm2", "mace3", "mace6", "8svx_exp", "8svx_fib"),
 )
-_BLOCK = 1 << 18  # numbers that are decoded at once, all channels together
+_BLOCK = 1 << 18  # samples per decoded block, over all channels
 
 
 class Media:
-    """An open file.
+    """An open media file.
 
     Attributes:
         name: for messages.
-        container, codec: as FFmpeg names them.
-        rate: of the sound, in Hz; 0 until the first block where the header does not say.
-        channels: how many; the same.
-        damaged: why the sound ended before the file did; empty where it did not.
-        file, stream: PyAV's.
+        container, codec: FFmpeg's names.
+        rate: sample rate, Hz; 0 until the first block if the header does not state it.
+        channels: number of channels; likewise.
+        damaged: why decoding ended before the file did, or "".
+        file, stream: PyAV's objects.
     """
 
     def __init__(self, name: str, file: Any) -> None:
         self.name, self.file = name, file
         if not file.streams.audio:
-            raise InputError(f"{name} has no audio stream; give a file with sound in it")
+            raise InputError(f"{name} has no audio stream; give a file that contains audio")
         self.stream = file.streams.audio[0]
         self.container: str = file.format.name
         decoder = self.stream.codec_context
         self.codec: str = "an unknown codec" if decoder is None else decoder.name
         self.damaged = ""
         if decoder is None or self.codec not in _codecs():
-            raise InputError(f"{name} holds sound in {self.codec}, which is not read; convert it")
+            raise InputError(f"{name} is encoded in {self.codec}, which is unsupported; convert it")
         self.rate = int(self.stream.rate or 0)
         self.channels = int(decoder.channels or 0)
         if self.rate:
@@ -64,19 +64,19 @@ class Media:
 
     @property
     def lossy(self) -> bool:
-        """Whether decoding may go a little beyond full scale where the original did not."""
+        """Whether decoding may overshoot full scale, as lossy codecs do."""
         return not self.codec.startswith("pcm_")
 
     @property
     def bits(self) -> int:
-        """Of a sample: 24 where the file keeps more than 16, 16 in any other."""
+        """Output bit depth: 24 if the file's exceeds 16, else 16."""
         deep = self.codec.startswith(("pcm_s24", "pcm_s32", "pcm_f", "pcm_u24", "pcm_u32"))
         lossless = self.codec in ("flac", "alac", "wavpack", "tta", "ape")
         sample = str(getattr(self.stream.codec_context.format, "name", ""))
         return 24 if deep or (lossless and sample.startswith(("s32", "flt", "dbl"))) else 16
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Samples [channels, n], float32, as the file has them; damage ends them.
+        """Yields samples [channels, n], float32, up to the end or the first damage.
 
         Raises:
             InputError: nothing can be decoded.
@@ -95,7 +95,7 @@ class Media:
     def _pieces(self) -> Iterator[np.ndarray]:
         seen = False
         try:
-            # Packed: of planar frames with eight channels and more PyAV reads beyond the planes.
+            # Packed, since PyAV reads past the planes of planar frames with eight or more channels.
             packed = av.AudioResampler(format="flt", rate=self.rate or None)
             for frame in self.file.decode(self.stream):
                 for part in packed.resample(frame):
@@ -113,50 +113,53 @@ class Media:
         except (av.FFmpegError, OSError, EOFError, ValueError) as error:
             if not seen:
                 raise _unreadable(self.name, error) from error
-            self.damaged = f"it is damaged ({error.__class__.__name__} after some sound)"
+            self.damaged = f"it is damaged ({error.__class__.__name__} during decoding)"
 
     def _check(self, rate: int, channels: int) -> None:
         if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
             raise InputError(
-                f"{self.name} has {rate} samples a second; rates from {MIN_RATE_HZ} to "
-                f"{MAX_RATE_HZ} Hz are read: convert it"
+                f"{self.name} has a sample rate of {rate} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz "
+                "are supported: convert it"
             )
         if channels > MAX_CHANNELS:
             raise InputError(
-                f"{self.name} has {channels} channels; at most {MAX_CHANNELS} are read: mix it down"
+                f"{self.name} has {channels} channels; at most {MAX_CHANNELS} are supported: mix "
+                "it down"
             )
 
 
 @contextlib.contextmanager
 def open_media(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[Media]:
-    """Opens a file or a stream that can seek, which is read from its start.
+    """Opens a file or a seekable stream, which is read from its start.
 
     Args:
-        name: what messages call it (default: its path).
+        name: for messages (default: its path).
 
     Raises:
-        InputError: there is no such file, or it is no media that is read.
+        InputError: there is no such file, or its format is unsupported.
     """
     name = name or _name(source)
     with contextlib.ExitStack() as stack:
         if isinstance(source, (str, Path)):
             source = stack.enter_context(_open(Path(source), name))
         if source.seek(0, io.SEEK_END) == 0:
-            raise InputError(f"{name} holds 0 bytes; give an audio file with sound in it")
+            raise InputError(f"{name} is empty (0 bytes); give a file that contains audio")
         options = {
             "format_whitelist": ",".join(_CONTAINERS),
-            "codec_whitelist": ",".join(sorted(_codecs())),  # no picture is decoded either
+            "codec_whitelist": ",".join(sorted(_codecs())),  # never video codecs
             "protocol_whitelist": "none",
         }
         sized = SizedFile(source)
         head = sized.read(12)
-        if head[:4] == b"RIFX":  # FFmpeg would take it for an ordinary one: noise
+        if head[:4] == b"RIFX":  # FFmpeg would decode it as little-endian: noise
             raise InputError(
-                f"{name} is a WAV of big-endian samples (RIFX), which is not read; save it as an "
-                "ordinary WAV or as FLAC"
+                f"{name} is a big-endian WAV (RIFX), which is unsupported; save it as an ordinary "
+                "WAV or as FLAC"
             )
         if head[8:] == b"WAVE":
-            options["max_probe_packets"] = "8"  # is it DTS, disguised? FFmpeg would ask all of it
+            options["max_probe_packets"] = (
+                "8"  # FFmpeg would probe the whole file for disguised DTS
+            )
         sized.seek(0)
         try:
             file = av.open(
@@ -171,7 +174,7 @@ def open_media(source: str | Path | BinaryIO, name: str | None = None) -> Iterat
 
 
 def _refuse(url: str, flags: int, options: dict[str, str]) -> Any:
-    raise PermissionError(f"media may open no other file: {url!r:.80}")
+    raise PermissionError(f"media files must not open other files: {url!r:.80}")
 
 
 def _open(path: Path, name: str) -> BinaryIO:
@@ -198,6 +201,6 @@ def _name(source: str | Path | BinaryIO) -> str:
 
 def _unreadable(name: str, error: Exception) -> InputError:
     return InputError(
-        f"{name} is not media that can be decoded ({error.__class__.__name__}); "
+        f"{name} cannot be decoded as audio or video ({error.__class__.__name__}); "
         "give WAV, FLAC, MP3, OGG, MP4 or another audio or video file"
     )

@@ -1,6 +1,6 @@
-"""The one rule between 16-bit and float samples; a round trip changes nothing.
+"""The only conversion between 16-bit and float samples; a round trip is lossless.
 
-Full scale is 32767 in both directions. Decoders of foreign files keep their own scale.
+Full scale is 32767 in both directions. Decoded files keep their decoder's scale.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Any media file or stream to float32 mono at one rate."""
+"""Reads any media file or stream as float32 mono at one sample rate."""
 
 import logging
 from pathlib import Path
@@ -21,20 +21,19 @@ def read_audio(
     max_seconds: float | None = None,
     cut: bool = False,
 ) -> np.ndarray:
-    """Reads the sound of a media file, brought to a working level (`data.audio.preparation`).
+    """Reads the audio of a media file, levelled by `data.audio.preparation`.
 
     Args:
-        source: a file (WAV, FLAC, MP3, OGG, MP4, MKV, ...) or an open binary stream that can seek.
-        sample_rate: of the result, in Hz.
-        max_seconds: the longest sound that is accepted, in seconds; None takes any. No more is
-            decoded, and no more held in memory.
-        cut: of a longer sound take its beginning, rather than refuse it.
+        source: a file (WAV, FLAC, MP3, OGG, MP4, MKV, ...) or a seekable binary stream.
+        sample_rate: of the result, Hz.
+        max_seconds: maximum duration, s; None: unlimited. No more is decoded or held in memory.
+        cut: truncate longer audio instead of raising.
 
     Returns:
         Samples [T], float32, mono, -1 to 1.
 
     Raises:
-        InputError: no such file, nothing in it, no sound in it, damaged, NaN, or too long.
+        InputError: the file is missing, empty, without audio, damaged, not finite, or too long.
     """
     most = None if max_seconds is None else round(max_seconds * sample_rate)
     correction = Correction()
@@ -49,11 +48,10 @@ def read_audio(
                     break
         if most is not None and total > most and not cut:
             raise InputError(
-                f"{media.name} is longer than {max_seconds:g} seconds, the most that is used "
-                "here; cut it"
+                f"{media.name} is longer than {max_seconds:g} seconds, the maximum here; cut it"
             )
         if total == 0:
-            raise InputError(f"{media.name} holds no sound; give a file with sound in it")
+            raise InputError(f"{media.name} contains no audio; give a file that does")
         needed = survey.correction()
         if needed == correction:
             if correction.facts:

@@ -15,7 +15,7 @@ def resample(samples: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
 
 
 class StreamResampler:
-    """Resamples sound that arrives in pieces; all pieces joined equal the whole, resampled.
+    """Streaming resampler; its outputs concatenate to the resampled whole.
 
     Mono float32 [n] in, float32 [m] out. soxr holds back a few milliseconds until `flush`.
     """
@@ -25,12 +25,12 @@ class StreamResampler:
         self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32")
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Takes the next samples [n] and returns what is ready [m]; m may be 0."""
+        """Takes the next samples [n]; returns the samples ready so far [m], possibly none."""
         samples = np.ascontiguousarray(samples, dtype=np.float32)
         return samples if self._same else self._stream.resample_chunk(samples)
 
     def flush(self) -> np.ndarray:
-        """Returns what was held back; afterwards the resampler starts afresh."""
+        """Returns the buffered rest and resets the resampler."""
         empty = np.zeros(0, np.float32)
         if self._same:
             return empty

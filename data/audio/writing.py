@@ -1,4 +1,4 @@
-"""Samples to files and bytes: WAV, FLAC, MP3, Opus, AAC and bare PCM."""
+"""Encodes samples to files and bytes: WAV, FLAC, MP3, Opus, AAC and raw PCM."""
 
 import io
 from pathlib import Path
@@ -26,17 +26,17 @@ def write_audio(
     comment: str = "",
     bits: int = 16,
 ) -> None:
-    """Writes WAV or FLAC, by the suffix; the file appears whole or not at all.
+    """Writes WAV or FLAC, chosen by the suffix, atomically.
 
     Args:
         path: ends in .wav or .flac.
-        samples: [T] float, mono; what lies outside -1 to 1 is clipped.
-        sample_rate: of the samples, in Hz.
+        samples: [T] float, mono; clipped to -1 to 1.
+        sample_rate: Hz.
         comment: for the file's tags.
-        bits: of a sample, 16 or 24.
+        bits: bit depth, 16 or 24.
 
     Raises:
-        InputError: another suffix, or samples that are not numbers.
+        InputError: another suffix, or samples that are not finite.
         OutputError: the file cannot be written.
     """
     path = Path(path)
@@ -44,7 +44,7 @@ def write_audio(
 
 
 def prepare_audio_file(path: Path) -> Path:
-    """Proves that `write_audio` can write `path`, before any work is done.
+    """Checks, before any work, that `write_audio` can write `path`.
 
     Raises:
         InputError: another suffix than .wav or .flac.
@@ -67,14 +67,14 @@ def encode_audio(
     """Encodes mono samples.
 
     Args:
-        samples: [T] float, -1 to 1; what lies outside is clipped.
-        sample_rate: in Hz. MP3, Opus and AAC know only some rates: others are resampled up.
-        format: wav, flac, mp3, opus (in Ogg), aac (ADTS) or pcm (16-bit little-endian, bare).
+        samples: [T] float; clipped to -1 to 1.
+        sample_rate: Hz. Rates that MP3, Opus or AAC do not support are resampled up.
+        format: wav, flac, mp3, opus (in Ogg), aac (ADTS) or pcm (raw 16-bit little-endian).
         comment: for the file's tags; PCM has none.
-        bits: of a sample of WAV and FLAC, 16 or 24; the other formats know no other.
+        bits: bit depth of WAV and FLAC, 16 or 24; the other formats have only one.
 
     Raises:
-        InputError: an unknown format, or samples that are not numbers.
+        InputError: an unknown format, or samples that are not finite.
     """
     if format not in FORMATS:
         raise InputError(f"unknown audio format {format!r}; choose one of {', '.join(FORMATS)}")

@@ -1,4 +1,4 @@
-"""One new position through a transformer block with a cache and 8-bit weights, on a CPU."""
+"""One decoding step of a transformer block with a KV cache and int8 weights, on a CPU."""
 
 from kernels.decode_step.batch import decode_steps
 from kernels.decode_step.cpu import decode_step

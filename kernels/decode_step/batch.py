@@ -1,7 +1,7 @@
-"""One new position of each of several sequences: the matrices are read once for all of them.
+"""A batched decoding step: the weights are read once for all sequences.
 
-Every sequence has a cache of its own, wherever that lies in memory and however far it has grown, so
-that sequences join and leave a batch without a copy.
+Each sequence keeps its own cache of any length anywhere in memory, so sequences join and leave a
+batch without copying.
 """
 
 from collections.abc import Sequence
@@ -32,19 +32,19 @@ def decode_steps(
     values: Sequence[Tensor],
     lengths: Sequence[int],
 ) -> Tensor:
-    """`decode_step` of B sequences at once: `[B, dim]` to `[B, dim]`.
+    """`decode_step` for B sequences: `[B, dim]` to `[B, dim]`.
 
-    Sums are added in another order than for one sequence: results agree to about 1e-6 of their
-    size, or to 1e-4 where that rounds a cached number to the other neighbour, and do not depend on
-    the other sequences beyond that.
+    The summation order differs from the single-sequence kernel: results agree within a relative
+    error of about 1e-6, or 1e-4 where that rounds a cache entry the other way, and depend on the
+    other sequences only within that.
 
     Args:
         x: the inputs `[B, dim]`.
-        weights: of the block.
-        turn: cosines and sines of the positions, each `[B, D / 2]`.
-        keys: a sequence's past each, contiguous, bfloat16 `[H, D, capacity]`.
+        weights: the block's weights.
+        turn: rotary cosines and sines of the positions, each `[B, D / 2]`.
+        keys: one cache per sequence, contiguous, bfloat16 `[H, D, capacity]`.
         values: likewise, `[H, capacity, D]`.
-        lengths: how many positions each cache holds.
+        lengths: the number of positions in each cache.
 
     Raises:
         ValueError: a cache has no room for another position.
@@ -52,7 +52,7 @@ def decode_steps(
     capacities = [each.shape[1] for each in values]
     for length, capacity in zip(lengths, capacities, strict=True):
         if length >= capacity:
-            raise ValueError(f"the cache holds {length} positions: there is no room for another")
+            raise ValueError(f"the cache is full with {length} positions; make it larger")
     assert all(each.is_contiguous() for each in (*keys, *values))
     made = x.clone()
     num_heads, _, width = values[0].shape
@@ -72,7 +72,7 @@ def decode_steps(
 
 
 def _to_pointer(context: Any, address: Any) -> Any:
-    """An address as a pointer, for `numba.carray`."""
+    """Converts an address to a pointer for `numba.carray`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
@@ -80,20 +80,20 @@ def _to_pointer(context: Any, address: Any) -> Any:
     return numba.types.voidptr(numba.types.int64), generate
 
 
-_pointer: Any = intrinsic(_to_pointer)  # a call of it leaves out the context
+_pointer: Any = intrinsic(_to_pointer)  # callers omit the typing context
 
 
 @_compiled
-def _products(whole, scale, x, out):
-    """Rows `x` `[B, K]` times `whole` `[N, K]`: four at a time share what is read."""
+def _products(weight_int8, scale, x, out):
+    """Rows `x` `[B, K]` times `weight_int8` `[N, K]`; four rows share each load."""
     count = len(x)
     fours = count - count % 4
     for first in range(0, fours, 4):
         one, two, three, four = x[first], x[first + 1], x[first + 2], x[first + 3]
-        for row in range(whole.shape[0]):
+        for row in range(weight_int8.shape[0]):
             a = b = c = d = np.float32(0.0)
-            for column in range(whole.shape[1]):
-                w = np.float32(whole[row, column])
+            for column in range(weight_int8.shape[1]):
+                w = np.float32(weight_int8[row, column])
                 a += w * one[column]
                 b += w * two[column]
                 c += w * three[column]
@@ -102,12 +102,12 @@ def _products(whole, scale, x, out):
             out[first, row], out[first + 1, row] = a * by, b * by
             out[first + 2, row], out[first + 3, row] = c * by, d * by
     for index in range(fours, count):
-        _product(whole, scale, x[index], out[index])
+        _product(weight_int8, scale, x[index], out[index])
 
 
 @_compiled
 def _blocks(x, weights, cos, sin, places, num_heads, width):
-    """The block, in place of `x` `[B, dim]`."""
+    """Runs the block in place on `x` `[B, dim]`."""
     attention_norm, qkv, qkv_scale, out, out_scale = weights[:5]
     ffn_norm, gate_up, gate_up_scale, down, down_scale = weights[5:]
     count, dim = x.shape

@@ -1,7 +1,7 @@
-"""`python3 -m kernels.decode_step.benchmark`: milliseconds of a step, by the length of the past.
+"""`python3 -m kernels.decode_step.benchmark`: milliseconds per step by cache length.
 
-Six blocks of GPT-Talker's size. One thread, medians, one JSON object a line: `operations` is the
-same step as PyTorch's single operations, with the products of `kernels/int8_linear`.
+Six blocks of GPT-Talker's size, one thread, medians, one JSON object per line. `operations` is the
+same step as separate PyTorch operations with the matrix products of `kernels/int8_linear`.
 """
 
 import json
@@ -80,7 +80,7 @@ def random_cache(*shape: int) -> Tensor:
 
 
 def random_block(dim: int, inner: int) -> BlockWeights:
-    """Weights of a block whose feed-forward network is `inner` wide."""
+    """Random weights of a block with feed-forward width `inner`."""
 
     def matrix(rows: int, columns: int) -> tuple[Tensor, Tensor]:
         return quantise(torch.randn(rows, columns) / columns**0.5)

@@ -1,7 +1,7 @@
-"""The operation compiled for the processor at hand: no Python and no allocation between products.
+"""The fused step, compiled for this CPU: no Python and no allocation between matrix products.
 
-As single operations a block takes a dozen calls for work of a few microseconds each, so that most
-of a step is calling. All sums are float32; they are added in another order than the reference's.
+As separate operations a block takes a dozen calls of a few microseconds of work each, so call
+overhead dominates. Accumulation is in float32, in a different order than the reference's.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kernels.decode_step.reference import BlockWeights
 
-# Sums may be added in any order; what is not a number stays so.
+# Reassociation is allowed; NaN is preserved.
 _LOOSE = {"reassoc", "contract", "arcp", "nsz"}
 _compiled = numba.njit(cache=True, fastmath=_LOOSE, nogil=True, error_model="numpy")
 _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
@@ -29,18 +29,18 @@ def decode_step(
     values: Tensor,
     length: int,
 ) -> Tensor:
-    """See `decode_step_reference`. All tensors are contiguous, on a CPU; those of which no other
-    type is said are float32.
+    """See `decode_step_reference`. All tensors are contiguous CPU tensors, float32 unless stated
+    otherwise.
 
     Raises:
-        ValueError: the cache has no room for another position.
+        ValueError: the cache is full.
     """
     if length >= values.shape[1]:
-        raise ValueError(f"the cache holds {length} positions: there is no room for another")
+        raise ValueError(f"the cache is full with {length} positions; make it larger")
     made = x.clone()
     arrays = tuple(tensor.numpy() for tensor in weights)
     cos, sin = turn[0].numpy(), turn[1].numpy()
-    # NumPy has no bfloat16: the upper half of a float32, as it lies in memory.
+    # NumPy has no bfloat16: view it as int16, the upper half of a float32.
     halves = [each.view(torch.int16).numpy() for each in (keys, values)]
     _block(made.numpy(), arrays, cos, sin, halves[0], halves[1], length)
     return made
@@ -48,7 +48,7 @@ def decode_step(
 
 @intrinsic
 def _as_float(context: Any, bits: Any) -> Any:
-    """The float32 that 32 bits are."""
+    """Reinterprets 32 bits as float32."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.FloatType())
@@ -58,7 +58,7 @@ def _as_float(context: Any, bits: Any) -> Any:
 
 @intrinsic
 def _as_bits(context: Any, number: Any) -> Any:
-    """The 32 bits that a float32 is."""
+    """Reinterprets a float32 as 32 bits."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.IntType(32))
@@ -68,13 +68,13 @@ def _as_bits(context: Any, number: Any) -> Any:
 
 @_compiled
 def _wide(half):
-    """A bfloat16 as float32."""
+    """Converts bfloat16 to float32."""
     return _as_float(np.int32(half) << np.int32(16))  # pyright: ignore[reportCallIssue]
 
 
 @_compiled
 def _half(number):
-    """A float32 as bfloat16, to the nearest, to even halfway; what is not a number stays so."""
+    """Converts float32 to bfloat16, rounding half to even; NaN is preserved."""
     bits = _as_bits(number)  # pyright: ignore[reportCallIssue]
     if number != number:
         return np.int16((bits >> np.int32(16)) | np.int32(0x40))
@@ -84,9 +84,9 @@ def _half(number):
 
 @_compiled
 def _exponential(x):
-    """Of a number that is not above 0: a polynomial for what is not a power of two."""
+    """exp(x) for x <= 0: an integer power of two times a polynomial."""
     power = x * np.float32(1.44269504)
-    if power < np.float32(-126.0):  # a maximum would swallow what is not a number
+    if power < np.float32(-126.0):  # max() would swallow NaN
         power = np.float32(-126.0)
     whole = np.floor(power + np.float32(0.5))
     rest = (power - whole) * np.float32(0.69314718)
@@ -97,11 +97,11 @@ def _exponential(x):
 
 
 @_compiled
-def _product(whole, scale, x, out):
-    for row in range(whole.shape[0]):
+def _product(weight_int8, scale, x, out):
+    for row in range(weight_int8.shape[0]):
         total = np.float32(0.0)
-        for column in range(whole.shape[1]):
-            total += np.float32(whole[row, column]) * x[column]
+        for column in range(weight_int8.shape[1]):
+            total += np.float32(weight_int8[row, column]) * x[column]
         out[row] = total * scale[row]
 
 
@@ -131,10 +131,10 @@ def _rotated(head, cos, sin, out):
 
 @_compiled
 def _summed(shares, rows, count, width, out):
-    """The first `width` of the sum of the first `count` of `rows`, each times its share."""
+    """The weighted sum of the first `count` of `rows`, over the first `width` columns."""
     out[:width] = np.float32(0.0)
     fours = count - count % 4
-    # Four at once, since a sum that is read and written again takes longer than what is added.
+    # Four rows per pass: loading and storing the sum costs more than the additions.
     for row in range(0, fours, 4):
         a, b, c, d = shares[row], shares[row + 1], shares[row + 2], shares[row + 3]
         for i in range(width):
@@ -147,7 +147,7 @@ def _summed(shares, rows, count, width, out):
 
 @_compiled
 def _attended(query, keys, values, count, scores, out):
-    """What one head hears `[D]` of the first `count` positions; `query` is scaled in place."""
+    """One head's attention output `[D]` over `count` positions; scales `query` in place."""
     width = len(query)
     scale = np.float32(1.0) / np.sqrt(np.float32(width))
     for i in range(width):
@@ -167,7 +167,7 @@ def _attended(query, keys, values, count, scores, out):
 
 @_compiled
 def _block(x, weights, cos, sin, keys, values, length):
-    """The block, in place of `x`."""
+    """Runs the block in place on `x`."""
     attention_norm, qkv, qkv_scale, out, out_scale = weights[:5]
     ffn_norm, gate_up, gate_up_scale, down, down_scale = weights[5:]
     dim = len(x)

@@ -1,4 +1,4 @@
-"""What the operation computes, in plain PyTorch."""
+"""The reference implementation in plain PyTorch."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 class BlockWeights(NamedTuple):
     """A pre-norm block: rotary attention and a gated feed-forward network (SwiGLU, arXiv
-    2002.05202). Matrices are int8 `[N, K]` with a float32 scale a row `[N]`; nothing has a bias.
+    2002.05202). Matrices are int8 `[N, K]` with one float32 scale per row `[N]`; no biases.
 
-    The rows of `qkv` are queries, keys and values, head by head in each; those of `gate_up` are
-    all gates and then what they let through.
+    The rows of `qkv` are queries, keys, then values, each head by head; those of `gate_up` are all
+    gates, then all values.
     """
 
     attention_norm: Tensor
@@ -59,8 +59,8 @@ def decode_step_reference(
     return x + _product(w.down, w.down_scale, F.silu(gate) * up)
 
 
-def _product(whole: Tensor, scale: Tensor, x: Tensor) -> Tensor:
-    return (whole.float() @ x) * scale
+def _product(weight_int8: Tensor, scale: Tensor, x: Tensor) -> Tensor:
+    return (weight_int8.float() @ x) * scale
 
 
 def rotated(heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

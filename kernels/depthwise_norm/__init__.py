@@ -1,4 +1,4 @@
-"""A depthwise convolution over time, then a scaled and shifted layer norm over channels."""
+"""A depthwise convolution over time followed by an adaptive layer norm over channels."""
 
 from kernels.depthwise_norm.cpu import depthwise_norm
 from kernels.depthwise_norm.reference import depthwise_norm_reference

@@ -1,6 +1,6 @@
-"""`python3 -m kernels.depthwise_norm.benchmark`: milliseconds by batch and frames.
+"""`python3 -m kernels.depthwise_norm.benchmark`: milliseconds by batch size and frames.
 
-One thread, medians of the thread's own time, one JSON object a line.
+One thread, medians of thread CPU time, one JSON object per line.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""The operation compiled for the processor at hand: each frame is read and written once.
+"""The fused operation, compiled for this CPU: each frame is read and written once.
 
-As single operations it moves every number in and out of memory a dozen times, and a convolution of
-few frames in this layout takes as long as the block's products.
+As separate operations it moves all data through memory a dozen times, and a convolution over few
+frames in this layout takes as long as the block's matrix products.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kernels.depthwise_norm.reference import depthwise_norm_reference
 
-# Sums may be added in any order; what is not a number stays so.
+# Reassociation is allowed; NaN is preserved.
 _LOOSE = {"reassoc", "contract", "arcp", "nsz"}
 _compiled: Any = numba.njit(cache=True, fastmath=_LOOSE, nogil=True, error_model="numpy")
 _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
@@ -22,8 +22,8 @@ _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
 def depthwise_norm(
     x: Tensor, weight: Tensor, bias: Tensor | None, scale: Tensor, shift: Tensor
 ) -> Tensor:
-    """`depthwise_norm_reference`, compiled where it can be: in float32, on a CPU, without
-    gradients."""
+    """`depthwise_norm_reference`; compiled for float32 on a CPU without gradients, else the
+    reference itself."""
     given = (x, weight, bias, scale, shift)
     graph = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
     if graph or any(t is not None and (not t.is_cpu or t.dtype != torch.float32) for t in given):

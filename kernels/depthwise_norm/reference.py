@@ -1,4 +1,4 @@
-"""What the fast operation computes, as PyTorch's own operations."""
+"""The reference implementation in plain PyTorch."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,11 +10,11 @@ def depthwise_norm_reference(
     """The first half of a ConvNeXt block (arXiv 2201.03545, section 2) in one dimension.
 
     Args:
-        x: `[B, K - 1 + T, C]`, the past in front.
-        weight: of the convolution, `[C, 1, K]`.
-        bias: of the convolution, `[C]`.
-        scale: on what is normalised, `[B, C]` or `[1, C]`.
-        shift: added to it, likewise.
+        x: `[B, K - 1 + T, C]`, with K - 1 past frames in front.
+        weight: convolution weight `[C, 1, K]`.
+        bias: convolution bias `[C]`.
+        scale: scale after normalisation, `[B, C]` or `[1, C]`.
+        shift: shift after normalisation, likewise.
 
     Returns:
         `[B, T, C]`.

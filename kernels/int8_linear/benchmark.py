@@ -1,6 +1,6 @@
-"""`python3 -m kernels.int8_linear.benchmark`: milliseconds of each way, by the number of rows.
+"""`python3 -m kernels.int8_linear.benchmark`: milliseconds per implementation and number of rows.
 
-The matrices are those of GPT-Talker's six blocks. One thread, medians, one JSON object a line.
+The matrices are those of GPT-Talker's six blocks. One thread, medians, one JSON object per line.
 """
 
 import json

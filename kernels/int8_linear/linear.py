@@ -1,9 +1,9 @@
-"""y = x W^T + b, W as whole numbers of 8 bits with a scale a row.
+"""y = x W^T + b with int8 W and one scale per row.
 
-A step of decoding multiplies one row by every matrix of the model, so it takes as long as reading
-the matrices does: 8 bits are read in a quarter of the time of 32. Many rows are bound by arithmetic
-instead; they go through a common product with the same weights, in bfloat16 where the processor
-has instructions for that, else in float32.
+A decoding step multiplies one row by every matrix of the model, so it is bound by memory bandwidth,
+and int8 weights take a quarter of the time of float32. Many rows are compute-bound instead and use
+an ordinary matrix product with the same weights, in bfloat16 if the CPU has instructions for it,
+else in float32.
 """
 
 import functools
@@ -15,44 +15,47 @@ from torch import Tensor, nn
 from kernels.processor import has_bf16
 
 INNER_MULTIPLE = 32  # the vectorised product reads past the end of rows of other lengths
-FEW_ROWS = 8  # more are faster by the common product (`benchmark.py`)
-# The common product is compiled for each number of rows, and what was compiled is kept for good (a
-# third of a megabyte): many rows come in so many that a server's memory would creep up for minutes.
+FEW_ROWS = 8  # above this the ordinary product is faster (`benchmark.py`)
+# oneDNN compiles the ordinary product per number of rows and caches it for good (0.3 MB each), so
+# varying row counts would let a server's memory creep up; they are padded to multiples of this.
 ROWS_TOGETHER = 64
-_SMALLEST_SCALE = 1e-7  # that float16 can hold
+_SMALLEST_SCALE = 1e-7  # representable in float16
 
 
 def quantise(matrix: Tensor, scale_type: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-    """A matrix `[N, ...]` as int8 `[N, ...]` and a scale a row `[N]`; a row's largest becomes 127.
+    """Quantises `[N, ...]` to int8 `[N, ...]` with one scale per row `[N]` (row maximum = 127).
 
-    `scale_type` is the scale's; what it rounds, the whole numbers make up for.
+    `scale_type` is the scale's dtype; the integers compensate for its rounding.
     """
     rows = matrix.float().flatten(1)
     scale = (rows.abs().amax(1) / 127).clamp_min(_SMALLEST_SCALE).to(scale_type)
-    whole = (rows / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
-    return whole.view(matrix.shape), scale
+    weight_int8 = (rows / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
+    return weight_int8.view(matrix.shape), scale
 
 
-def int8_linear(x: Tensor, whole: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-    """Rows `[M, K]` times `whole` `[N, K]` int8, scaled by `scale` `[N]`, plus `bias`: `[M, N]`.
+def int8_linear(x: Tensor, weight_int8: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    """Rows `[M, K]` times `weight_int8` `[N, K]` int8, scaled by `scale` `[N]`, plus `bias`: `[M,
+    N]`.
 
     The activations are rounded to bfloat16, the sum to bfloat16 once; all else is float32.
 
     Raises:
         ValueError: K is not a multiple of `INNER_MULTIPLE`.
     """
-    if whole.shape[1] % INNER_MULTIPLE:
-        raise ValueError(f"K is {whole.shape[1]}; it must be a multiple of {INNER_MULTIPLE}")
+    if weight_int8.shape[1] % INNER_MULTIPLE:
+        raise ValueError(f"K is {weight_int8.shape[1]}; it must be a multiple of {INNER_MULTIPLE}")
     rounded = x.to(torch.bfloat16).contiguous()
-    # inside, the scales would be rounded to bfloat16
-    product = torch._weight_int8pack_mm(rounded, whole, _ones(whole.shape[0]))
+    # Inside the product the scales would be rounded to bfloat16.
+    product = torch._weight_int8pack_mm(rounded, weight_int8, _ones(weight_int8.shape[0]))
     return _scaled(product, scale, bias)
 
 
-def int8_linear_reference(x: Tensor, whole: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-    """What `int8_linear` computes, in float32 but for the same two roundings."""
+def int8_linear_reference(
+    x: Tensor, weight_int8: Tensor, scale: Tensor, bias: Tensor | None
+) -> Tensor:
+    """The reference of `int8_linear`: float32 except for the same two roundings."""
     rounded = x.to(torch.bfloat16).float()
-    product = (rounded @ whole.float().T).to(torch.bfloat16)
+    product = (rounded @ weight_int8.float().T).to(torch.bfloat16)
     return _scaled(product, scale, bias)
 
 
@@ -67,7 +70,7 @@ def _scaled(product: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class Int8Linear(nn.Module):
-    """In the place of a trained `nn.Linear`, for inference on a CPU.
+    """Replaces a trained `nn.Linear` for inference on a CPU.
 
     Inputs `[..., K]`, outputs `[..., N]`, float32.
     """
@@ -79,11 +82,11 @@ class Int8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        whole, scale = quantise(linear.weight.detach())
-        self.register_buffer("weight_int8", whole)
+        weight_int8, scale = quantise(linear.weight.detach())
+        self.register_buffer("weight_int8", weight_int8)
         self.register_buffer("scale", scale)
         wide = torch.bfloat16 if has_bf16() else torch.float32
-        self.register_buffer("weight", (whole.float() * scale[:, None]).to(wide))
+        self.register_buffer("weight", (weight_int8.float() * scale[:, None]).to(wide))
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,8 +105,8 @@ class Int8Linear(nn.Module):
 
 
 def with_int8_linears(model: nn.Module) -> nn.Module:
-    """Puts an `Int8Linear` in the place of every `nn.Linear` inside `model`, which it returns, but
-    for those with inputs that are no multiple of `INNER_MULTIPLE`."""
+    """Replaces every `nn.Linear` in `model` with an input size that is a multiple of
+    `INNER_MULTIPLE` by an `Int8Linear`, and returns the model."""
     for name, child in model.named_children():
         if isinstance(child, nn.Linear) and child.in_features % INNER_MULTIPLE == 0:
             setattr(model, name, Int8Linear(child))
@@ -113,7 +116,7 @@ def with_int8_linears(model: nn.Module) -> nn.Module:
 
 
 def num_parameters(model: nn.Module) -> int:
-    """How many numbers a model has learnt, those in an `Int8Linear` among them."""
+    """The number of parameters of a model, including those in `Int8Linear` layers."""
     count = sum(parameter.numel() for parameter in model.parameters())
     for module in model.modules():
         if isinstance(module, Int8Linear):

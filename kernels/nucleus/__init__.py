@@ -1,4 +1,4 @@
-"""Probabilities of codes after a temperature, the rare ones left out (nucleus sampling)."""
+"""Nucleus (top-p) sampling probabilities with a temperature."""
 
 from kernels.nucleus.cpu import nucleus
 from kernels.nucleus.reference import nucleus_reference

@@ -1,6 +1,6 @@
-"""`python3 -m kernels.nucleus.benchmark`: milliseconds by the number of codes.
+"""`python3 -m kernels.nucleus.benchmark`: milliseconds by codebook size.
 
-One thread, medians of the thread's own time, one JSON object a line.
+One thread, medians of thread CPU time, one JSON object per line.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""The operation compiled for the processor at hand: a step draws a code for each of its sentences,
-and as single operations each of them is a dozen calls."""
+"""The fused operation, compiled for this CPU: a step samples one code per sequence, each a dozen
+calls as separate operations."""
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ def _nucleus(logits, factor, mass, out):
         total += out[i]
     kept = total
     if mass < 1.0:
-        # Those that are rarer than this hold less than what is left out: they need no order.
+        # Codes below this threshold sum to less than the truncated mass and need no sorting.
         least = np.float32((1.0 - mass) / count) * total
         common = np.empty(count, np.int64)
         num_common = 0

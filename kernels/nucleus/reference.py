@@ -1,20 +1,20 @@
-"""What the fast operation computes, as PyTorch's own operations."""
+"""The reference implementation in plain PyTorch."""
 
 import torch
 from torch import Tensor
 
 
 def nucleus_reference(logits: Tensor, temperature: float, mass: float) -> Tensor:
-    """The most likely codes whose probabilities sum to `mass`, one at least (arXiv 1904.09751,
-    section 3.1).
+    """Probabilities after temperature and nucleus truncation to a total of `mass`, at least one
+    code (arXiv 1904.09751, section 3.1).
 
     Args:
         logits: `[K]`.
-        temperature: divides them; over 0.
-        mass: over 0, at most 1.
+        temperature: divides the logits; above 0.
+        mass: top-p, above 0 and at most 1.
 
     Returns:
-        Their probabilities, 0 for all others, `[K]`.
+        Probabilities `[K]`, 0 for truncated codes.
     """
     probabilities = (logits.float() / temperature).softmax(-1)
     ranked, order = probabilities.sort(descending=True)

@@ -1,4 +1,4 @@
-"""float32 layers that only infer, on a CPU: weights laid out once, as oneDNN reads them."""
+"""float32 layers for CPU inference, with weights prepacked for oneDNN."""
 
 from kernels.packed_linear.layers import PackedConv1d, PackedLinear, with_packed_layers
 

@@ -1,7 +1,7 @@
-"""`python3 -m kernels.packed_linear.benchmark`: milliseconds of a layer with a GELU, by its rows.
+"""`python3 -m kernels.packed_linear.benchmark`: milliseconds of a layer with GELU by rows.
 
-The layer is the first of the decoder's ConvNeXt blocks. One thread, medians of the thread's own
-time, one JSON object a line.
+The layer is the first of the decoder's ConvNeXt blocks. One thread, medians of thread CPU time, one
+JSON object per line.
 """
 
 import json

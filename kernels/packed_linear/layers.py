@@ -1,9 +1,8 @@
-"""y = x W^T + b in float32, with W laid out once as the faster library reads it.
+"""y = x W^T + b in float32, with W prepacked for the faster library.
 
-PyTorch's own products go to MKL, which uses AVX2 on processors of other makers even where there is
-AVX-512; oneDNN then takes less than half the time (`benchmark.py`), and a GELU costs next to
-nothing when it is applied while a product is still in registers. Where there is AVX2 alone, MKL is
-the faster one, most of all for few rows and with W transposed.
+PyTorch dispatches to MKL, which uses only AVX2 on non-Intel CPUs even if they have AVX-512; oneDNN
+then takes less than half the time (`benchmark.py`), and a fused GELU is almost free. On CPUs with
+only AVX2, MKL is faster, above all for few rows and with W transposed.
 """
 
 import torch
@@ -12,13 +11,13 @@ from torch import Tensor, nn
 
 from kernels.processor import has_only_avx2
 
-# oneDNN compiles a product for each number of rows and keeps it (0.4 MB and a millisecond each), so
-# rows come in these numbers only. On AVX-512 a row's result does not depend on which of them.
+# oneDNN compiles and caches a product per number of rows (0.4 MB and 1 ms each), so rows are padded
+# to these sizes. On AVX-512 a row's result does not depend on the size.
 TILES = (8, 16, 32, 64)
 
 
 class PackedLinear(nn.Module):
-    """In the place of a trained `nn.Linear`: inputs `[..., K]`, outputs `[..., N]`, float32."""
+    """Replaces a trained `nn.Linear`: inputs `[..., K]`, outputs `[..., N]`, float32."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -28,13 +27,13 @@ class PackedLinear(nn.Module):
         return self._product(x, "none")
 
     def with_gelu(self, x: Tensor) -> Tensor:
-        """The outputs through a GELU, by its approximation with tanh."""
+        """The outputs after a GELU (tanh approximation)."""
         return self._product(x, "gelu")
 
 
 class PackedConv1d(nn.Module):
-    """In the place of a trained `nn.Conv1d` without groups, padding and dilation: `[B, C, T]` to
-    `[B, N, T']`. Fast where a transposed `[B, T, C]` comes in, as from our causal convolutions."""
+    """Replaces a trained `nn.Conv1d` without groups, padding and dilation: `[B, C, T]` to
+    `[B, N, T']`. Fast for a transposed `[B, T, C]`, as our causal convolutions pass."""
 
     def __init__(self, conv: nn.Conv1d) -> None:
         super().__init__()
@@ -48,13 +47,13 @@ class PackedConv1d(nn.Module):
 
 
 def _product_of(weight: Tensor, bias: Tensor | None) -> "_TransposedProduct | _TiledProduct":
-    """What multiplies by a matrix `[N, K]` on this processor."""
+    """The faster product with a matrix `[N, K]` on this CPU."""
     kind = _TransposedProduct if has_only_avx2() else _TiledProduct
     return kind(weight.detach().float(), None if bias is None else bias.detach().float())
 
 
 class _TransposedProduct:
-    """A matrix `[N, K]` as `[K, N]`, and a bias; like the other one no module."""
+    """A matrix `[N, K]` stored as `[K, N]`, and a bias; not a module either."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight, self._bias = weight.t().contiguous(), bias
@@ -68,8 +67,8 @@ class _TransposedProduct:
 
 
 class _TiledProduct:
-    """A matrix `[N, K]` in oneDNN's layout, and a bias. No module: the layout has no other device
-    or type to go to, and no state dict to be in."""
+    """A matrix `[N, K]` in oneDNN's layout, and a bias. Not a module: the layout cannot move to
+    another device or dtype, nor into a state dict."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._width = len(weight)
@@ -95,9 +94,8 @@ class _TiledProduct:
 
 
 def with_packed_layers(model: nn.Module) -> nn.Module:
-    """Puts packed layers in the place of every `nn.Linear`, and of every `nn.Conv1d` that
-    `PackedConv1d` can replace, inside `model`, which it returns. Nothing changes where PyTorch was
-    built without oneDNN."""
+    """Replaces every `nn.Linear`, and every `nn.Conv1d` that `PackedConv1d` supports, in `model` by
+    packed layers and returns it. Does nothing if PyTorch was built without oneDNN."""
     if not torch.backends.mkldnn.is_available():
         return model
     for name, child in model.named_children():

@@ -21,10 +21,10 @@ from kernels.int8_linear.linear import (
 def test_as_the_reference(rows: int, shape: tuple[int, int], biased: bool) -> None:
     torch.manual_seed(1)
     weight, bias = torch.randn(shape), torch.randn(shape[0]) if biased else None
-    whole, scale = quantise(weight)
+    weight_int8, scale = quantise(weight)
     x = torch.randn(rows, shape[1])
-    made = int8_linear(x, whole, scale, bias)
-    wanted = int8_linear_reference(x, whole, scale, bias)
+    made = int8_linear(x, weight_int8, scale, bias)
+    wanted = int8_linear_reference(x, weight_int8, scale, bias)
     # the sums are added in another order, so one may be rounded to the next bfloat16
     torch.testing.assert_close(made, wanted, rtol=2**-7, atol=1e-3)
     assert made.dtype == torch.float32
@@ -57,16 +57,16 @@ def test_parameters_are_counted_wherever_they_lie() -> None:
 
 @pytest.mark.parametrize("width", [7, 16, 40])
 def test_rows_that_the_product_cannot_take_are_refused(width: int) -> None:
-    whole, scale = quantise(torch.randn(4, width))
+    weight_int8, scale = quantise(torch.randn(4, width))
     with pytest.raises(ValueError, match="multiple of 32"):
-        int8_linear(torch.randn(1, width), whole, scale, None)
+        int8_linear(torch.randn(1, width), weight_int8, scale, None)
     model = with_int8_linears(nn.Sequential(nn.Linear(width, 4)))
     assert isinstance(model[0], nn.Linear)  # type: ignore[index]
 
 
 def test_rows_of_zeros_stay_zero() -> None:
-    whole, scale = quantise(torch.zeros(4, 32))
-    assert not int8_linear(torch.randn(1, 32), whole, scale, None).any()
+    weight_int8, scale = quantise(torch.zeros(4, 32))
+    assert not int8_linear(torch.randn(1, 32), weight_int8, scale, None).any()
 
 
 @pytest.mark.parametrize("scale_type", [torch.float32, torch.float16])
@@ -76,9 +76,11 @@ def test_a_rounded_matrix_is_near_itself(
     shape: tuple[int, ...], size: float, scale_type: torch.dtype
 ) -> None:
     matrix = size * torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    whole, scale = quantise(matrix, scale_type)
-    assert whole.shape == shape and scale.dtype == scale_type and whole.abs().max() <= 127
-    back = whole * scale.float().view(-1, *[1] * (len(shape) - 1))
+    weight_int8, scale = quantise(matrix, scale_type)
+    assert (
+        weight_int8.shape == shape and scale.dtype == scale_type and weight_int8.abs().max() <= 127
+    )
+    back = weight_int8 * scale.float().view(-1, *[1] * (len(shape) - 1))
     step = scale.float().view(-1, *[1] * (len(shape) - 1))
     assert ((back - matrix).abs() <= 0.5 * step + 127 * step * torch.finfo(scale_type).eps).all()
 
@@ -89,9 +91,9 @@ def test_many_rows_come_to_the_product_in_few_sizes(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(F, "linear", lambda x, w: sizes.add(x.shape[0]) or product(x, w))
     layer = Int8Linear(nn.Linear(64, 32))
     rows = torch.randn(3 * ROWS_TOGETHER, 64)
-    whole = layer(rows)
+    weight_int8 = layer(rows)
     for count in range(FEW_ROWS + 1, len(rows), 7):
-        torch.testing.assert_close(layer(rows[:count]), whole[:count])
+        torch.testing.assert_close(layer(rows[:count]), weight_int8[:count])
     assert sizes == {ROWS_TOGETHER, 2 * ROWS_TOGETHER, 3 * ROWS_TOGETHER}
 
 

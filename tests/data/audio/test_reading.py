@@ -114,7 +114,7 @@ def test_what_is_no_sound_is_turned_away(tmp_path: Path) -> None:
         ".": "not a file",
         "empty.wav": "0 bytes",
         "text.wav": "not media",
-        "noise.raw": "no audio stream|not media",
+        "noise.raw": "no audio stream|cannot be decoded",
         "none.wav": "no sound",
         "nan.wav": "not numbers",
     }.items():

@@ -1,8 +1,8 @@
-"""An answer in the making: words from the responder, sound from the speaker, away from the loop.
+"""Answer generation off the event loop: text from the responder, audio from the speaker.
 
-`Voicebox` belongs to one session and does its jobs one after the other in one thread, because a
-dialogue's state serves one caller at a time. The session takes sound out of an `Answer` as the
-listener needs it; the synthesis waits when it is too far ahead.
+A `Voicebox` belongs to one session and runs its jobs sequentially in one thread, because a
+dialogue's state serves one caller at a time. The session takes audio from an `Answer` as the
+listener needs it; synthesis pauses when it is too far ahead.
 """
 
 import logging
@@ -28,11 +28,11 @@ from models.text import normalise
 
 logger = logging.getLogger(__name__)
 
-_AHEAD_S = 4.0  # sound that may wait to be taken
+_AHEAD_S = 4.0  # maximum buffered audio
 
 
 class SpokenReply(Protocol):
-    """What `Speaker.speak` gives; see `models.reply.Reply`."""
+    """The result of `Speaker.speak`; see `models.reply.Reply`."""
 
     @property
     def words(self) -> list[tuple[str, float, float]]: ...
@@ -45,7 +45,7 @@ class SpokenReply(Protocol):
 
 
 class AnySpeaker(Protocol):
-    """The face of `models.speaker.Speaker` that the chat uses."""
+    """The part of `models.speaker.Speaker` that the chat uses."""
 
     sample_rate: int
     predictors: tuple[str, ...]
@@ -60,24 +60,24 @@ class AnySpeaker(Protocol):
 
 
 class Answer:
-    """One answer. Written by the voicebox's threads, read by the session.
+    """One answer, written by the voicebox's threads and read by the session.
 
     Attributes:
-        number: of the reply, from 1.
-        text: written so far, as it will be shown.
-        error: why it failed, or empty.
-        done: no more sound will come.
+        number: the reply's number, from 1.
+        text: text so far, as displayed.
+        error: why it failed, or "".
+        done: no more audio will come.
         shortened: its text was cut off at a limit.
-        silent: it is to be read, and not spoken.
-        calls: of functions that it asks for.
-        num_samples: made so far.
-        asked_at, text_at, sound_at: clock readings of the request, first words and first sound.
+        silent: text only, not spoken.
+        calls: requested function calls.
+        num_samples: samples generated so far.
+        asked_at, text_at, sound_at: clock times of request, first text and first audio.
     """
 
     def __init__(self, number: int, clock: Callable[[], float], silent: bool = False) -> None:
         self.number, self.silent = number, silent
         self.text = ""
-        self._written = ""  # with controls
+        self._written = ""  # including delivery tags
         self.error = ""
         self.done = False
         self.shortened = False
@@ -102,17 +102,17 @@ class Answer:
 
     @property
     def in_the_making(self) -> bool:
-        """Whether sound is being made for it: not over, and not far enough ahead to wait."""
+        """Whether synthesis is active: not done, and not paused by a full buffer."""
         over = self.done or self.cancelled or self.silent
         return not (over or self._waiting >= _AHEAD_S * SAMPLE_RATE)
 
     @property
     def words(self) -> list[tuple[str, float, float]]:
-        """(word, start, end) in seconds, of what has been predicted."""
+        """Timestamps (word, start, end), s, of the words predicted so far."""
         return list(self.reply.words) if self.reply is not None else []
 
     def cancel(self) -> None:
-        """No more is wanted: whatever works on it stops. Never waits."""
+        """Stops all work on it. Never blocks."""
         self._cancelled.set()
         with self._changed:
             stops, self._stops = self._stops, []
@@ -121,14 +121,14 @@ class Answer:
             stop()
 
     def on_cancel(self, stop: Callable[[], None]) -> None:
-        """Calls `stop`, which must not wait, when the answer is cancelled."""
+        """Registers `stop`, which must not block, to be called on cancellation."""
         with self._changed:
             self._stops.append(stop)
         if self.cancelled:
             self.cancel()
 
     def take(self) -> np.ndarray | None:
-        """The next samples [n], or None if there are none yet."""
+        """The next samples [n], or None if none are ready."""
         with self._changed:
             if not self._sound:
                 return None
@@ -139,16 +139,16 @@ class Answer:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is sound to take."""
+        """Whether audio is ready."""
         return bool(self._sound)
 
     def samples(self, count: int | None = None) -> np.ndarray:
-        """What was made [T], up to `count` samples."""
+        """The audio generated so far [T], up to `count` samples."""
         made = np.concatenate(self._all) if self._all else np.zeros(0, np.float32)
         return made if count is None else made[:count]
 
     def put(self, samples: np.ndarray, wake: Callable[[], None]) -> bool:
-        """Adds sound; waits while too much is waiting. False when the answer is cancelled."""
+        """Adds audio; blocks while the buffer is full. False if the answer is cancelled."""
         if self.sound_at is None:
             self.sound_at = self._clock()
         with self._changed:
@@ -184,8 +184,8 @@ class Voicebox:
 
     Args:
         speaker: shared by all sessions.
-        wake: called from other threads when an answer has changed.
-        predictor: the name of the speech model; `rebuild` may change it.
+        wake: called from other threads when an answer changes.
+        predictor: name of the speech model; `rebuild` may change it.
     """
 
     def __init__(
@@ -199,23 +199,23 @@ class Voicebox:
         self.predictor = predictor
         self._closed = threading.Event()
         self._dialogue: Any = speaker.open_dialogue(predictor, self._closed.is_set)
-        # a daemon of our own: an executor's thread would hold up the end of the program
+        # A daemon thread, because an executor's thread would delay the program's exit.
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True, name="voicebox").start()
 
     def hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
-        """A turn enters the history of the speech models."""
+        """Adds a turn to the speech models' history."""
         self._submit(self._hear, who, text, samples)
 
     def rebuild(self, turns: Sequence[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
-        """The speech models' memory becomes these turns, in the named predictor."""
+        """Rebuilds the speech models' history from these turns, in the named predictor."""
         self.predictor = predictor
         self._submit(self._rebuild, list(turns), predictor)
 
     def answer(
         self, number: int, responder: Responder, history: Sequence[Said], voice: Any, options: Any
     ) -> Answer:
-        """Begins an answer to a history whose last turn has been heard; returns at once."""
+        """Starts an answer to a history whose last turn has been added; returns at once."""
         answer = Answer(number, self._clock)
         pieces = begin_writing(answer, responder, history, lambda: self.wake())
         self._submit(self._speak, answer, pieces, voice, options)
@@ -224,17 +224,17 @@ class Voicebox:
     def settle(
         self, answer: Answer, turn: TurnRecord | None, samples: np.ndarray | None = None
     ) -> None:
-        """The speech models remember an answer as it entered the history.
+        """Updates the speech models' history with an answer as it was played.
 
         Args:
-            answer: that is over.
-            turn: which it became; None if nothing of it was heard.
-            samples: of `turn`.
+            answer: a finished answer.
+            turn: its turn; None if nothing of it was played.
+            samples: the samples of `turn`.
         """
         self._submit(self._settle, answer, turn, samples)
 
     def close(self) -> None:
-        """Waits for nothing; the thread ends, and so does the job that it is doing."""
+        """Stops the thread and its current job. Never blocks."""
         self._closed.set()
         self._jobs.put(None)
 
@@ -242,7 +242,7 @@ class Voicebox:
         while True:
             job = self._jobs.get()
             if job is None or self._closed.is_set():
-                self._dialogue = None  # its cache must not wait for the collector of cycles
+                self._dialogue = None  # free its cache without waiting for cyclic GC
                 return
             job()
 
@@ -255,7 +255,7 @@ class Voicebox:
             except RepError as error:
                 logger.warning("%s: %s", job.__name__.strip("_"), error)
             except Exception:
-                logger.exception("a job of the voicebox failed")
+                logger.exception("a voicebox job failed")
 
         self._jobs.put(guarded)
 
@@ -282,7 +282,7 @@ class Voicebox:
             for samples in answer.reply:
                 answer.busy_s += time.perf_counter() - begun
                 going_on = answer.put(np.asarray(samples, np.float32), self.wake)
-                begun = time.perf_counter()  # the wait inside `put` is not work
+                begun = time.perf_counter()  # waiting inside `put` is not work
                 if not going_on:
                     break
         except UnwantedError:
@@ -303,7 +303,7 @@ class Voicebox:
             return
         if turn is None or not turn.text:
             answer.reply.commit(0.0)
-        elif turn.cut:  # what was predicted beyond the cut leaves the cache
+        elif turn.cut:  # remove what was predicted beyond the cut from the cache
             self._hear(turn.who, turn.text, samples)
         else:
             answer.reply.commit()
@@ -312,13 +312,13 @@ class Voicebox:
 def begin_writing(
     answer: Answer, responder: Responder, history: Sequence[Said], wake: Callable[[], None]
 ) -> "queue.SimpleQueue[str | None]":
-    """Has an answer written in a thread of its own; returns where its words come, None last.
+    """Runs the responder in its own thread; returns the queue of its text, None last.
 
     Args:
-        answer: that is over when it is written, if it is silent.
-        responder: who writes it.
-        history: what it answers.
-        wake: called when there is more of it.
+        answer: the answer; if silent it is done when the text is.
+        responder: generates the text.
+        history: the conversation to answer.
+        wake: called when there is more text.
     """
     pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     work = (answer, responder, list(history), pieces, wake)
@@ -342,7 +342,7 @@ def _write(
         for piece in stream:
             if answer.cancelled:
                 break
-            # pieces of a script are sentences; those of a language model bring their spaces
+            # A script yields sentences; a language model's pieces include their spaces.
             spaced = piece if responder.name in SPACED or not answer.text else " " + piece
             whole = answer.wrote(spaced, pieces)
             wake()
@@ -367,7 +367,7 @@ def _write(
 
 
 def _pieces(pieces: "queue.SimpleQueue[str | None]", answer: Answer) -> Iterator[str]:
-    """Pieces as they come; ends at once when the answer is cancelled."""
+    """Yields pieces as they arrive; ends at once if the answer is cancelled."""
     while not answer.cancelled:
         try:
             piece = pieces.get(timeout=0.05)

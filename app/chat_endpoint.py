@@ -1,4 +1,4 @@
-"""Answers of an OpenAI-compatible chat endpoint, streamed, and nothing endless from it."""
+"""Streaming client of an OpenAI-compatible chat endpoint, with limits on time and size."""
 
 import contextlib
 import copy
@@ -22,18 +22,18 @@ from models.text import answer_of
 logger = logging.getLogger(__name__)
 
 _MAX_LINE = 1 << 16
-_MAX_BYTES = 64 << 20  # thoughts may be long
-_SHOWN = 200  # characters of an error body
+_MAX_BYTES = 64 << 20  # reasoning may be long
+_SHOWN = 200  # characters of an error body to show
 _ERROR_BODY_S = 5.0
 
 
 @dataclass(frozen=True)
 class ChatLimits:
-    """How long an answer may take, in seconds.
+    """Time limits of an answer, in seconds.
 
     Attributes:
         connect_s: to connect.
-        first_word_s: to the first word, whatever else is sent: keepalives, thoughts, tool calls.
+        first_word_s: to the first word, regardless of keepalives, reasoning and tool calls.
         next_word_s: between two words.
         total_s: to the last word.
     """
@@ -49,10 +49,10 @@ class ChatEndpoint:
 
     Args:
         base_url: up to and including `/v1`.
-        model: the name that the endpoint knows.
-        key: sent as bearer token; empty sends none.
-        limits: see there.
-        context_tokens: of the conversation that are sent, estimated; oldest turns are left out.
+        model: the endpoint's model name.
+        key: bearer token; empty sends none.
+        limits: time limits.
+        context_tokens: estimated context budget; the oldest turns are dropped first.
     """
 
     name = ENDPOINT
@@ -72,7 +72,7 @@ class ChatEndpoint:
         headers = {"Accept-Encoding": "identity"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        # A connection an answer: one that is taken from a pool could not be aborted.
+        # One connection per answer: a pooled one could not be aborted.
         self._client = httpx.Client(
             headers=headers,
             timeout=httpx.Timeout(self._limits.total_s, connect=self._limits.connect_s),
@@ -80,7 +80,7 @@ class ChatEndpoint:
         )
 
     def briefed(self, briefing: Briefing) -> "ChatEndpoint":
-        """The same endpoint under a briefing; see `app.replies.TakesBriefing`."""
+        """The same endpoint with a briefing; see `app.replies.TakesBriefing`."""
         other = copy.copy(self)
         other._briefing = briefing
         return other
@@ -102,13 +102,13 @@ class ChatEndpoint:
 
 
 class ChatStream:
-    """The pieces of one answer, as they are written. It can be aborted from any thread.
+    """Iterates over the pieces of one answer; can be aborted from any thread.
 
-    The iteration raises a RepError that says what to do.
+    The iteration raises a RepError with advice.
 
     Attributes:
-        shortened: whether the endpoint ended the answer at its limit of tokens.
-        calls: of functions, that the answer asks for; all of them are there after its end.
+        shortened: whether the endpoint stopped at its token limit.
+        calls: requested function calls; complete once the iteration has ended.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class ChatStream:
         self._client, self._url, self._body = client, url, body
         self._limits, self._key = limits, key
         self._lock = threading.Lock()
-        self._stream: Any = None  # httpcore's, once there is a connection
+        self._stream: Any = None  # httpcore's, once connected
         self._aborted = ""
         self._done = threading.Event()
         self._begun = time.monotonic()
@@ -138,8 +138,8 @@ class ChatStream:
     def __next__(self) -> str:
         return next(self._pieces)
 
-    def abort(self, why: str = "it was not wanted any more") -> None:
-        """Ends the answer and its connection; the iteration raises."""
+    def abort(self, why: str = "it was cancelled") -> None:
+        """Stops the answer and closes its connection; the iteration raises."""
         with self._lock:
             self._aborted = self._aborted or why
             stream = self._stream
@@ -169,14 +169,14 @@ class ChatStream:
             raise self._failure(error) from error
         finally:
             self._done.set()
-        if self._aborted:  # of a body without a length the end looks like any other
+        if self._aborted:  # without a content length, an abort looks like a normal end
             raise self._failure()
         self.calls = self._reader.calls()
         if not words and not self.calls:
-            raise RepError("the language model answered with nothing; try again")
+            raise RepError("the language model returned an empty answer; try again")
 
     def _trace(self, event: str, info: dict[str, Any]) -> None:
-        """Called by httpcore on this thread; keeps the connection, so that it can be aborted."""
+        """Trace callback of httpcore, on this thread; stores the connection for `abort`."""
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             with self._lock:
                 self._stream = info["return_value"]
@@ -189,9 +189,9 @@ class ChatStream:
             if time.monotonic() < self._deadline:
                 continue
             if self._deadline >= self._begun + self._limits.total_s:
-                self.abort(f"it went on for {self._limits.total_s:.0f} s")
+                self.abort(f"it took more than {self._limits.total_s:.0f} s")
             else:
-                self.abort("it had no word to say for too long")
+                self.abort("it sent no text for too long")
             return
 
     def _postpone(self, seconds: float) -> None:
@@ -201,24 +201,24 @@ class ChatStream:
     def _check(self, response: httpx.Response) -> None:
         status, kind = response.status_code, response.headers.get("content-encoding", "")
         if status == 200 and kind not in ("", "identity"):
-            raise RepError(f"the language model answers in the encoding {kind!r:.40}, unasked")
+            raise RepError(f"the language model sent an unrequested encoding, {kind!r:.40}")
         if status == 200:
             return
         if response.is_redirect:
             where = valid_text(response.headers.get("location", ""))
             raise RepError(
-                f"the language model is elsewhere ({status}, {where!r:.200}); give that address as "
+                f"the language model redirects ({status}, {where!r:.200}); give that address as "
                 "--llm-base-url"
             )
         self._postpone(_ERROR_BODY_S)
         advice = "check --llm-base-url, --llm-model and the key"
         if status == 429 or status >= 500:
-            advice = "it is too busy or broken: try again later"
+            advice = "it is overloaded or failing: try again later"
         excerpt = self._excerpt(response)
         raise RepError(f"the language model answered {status} ({excerpt}); {advice}")
 
     def _excerpt(self, response: httpx.Response) -> str:
-        """The beginning of an error body, which may be endless."""
+        """The start of an error body of unlimited length."""
         content = bytearray()
         with contextlib.suppress(httpx.HTTPError, OSError):
             for chunk in response.iter_raw():
@@ -231,19 +231,19 @@ class ChatStream:
         return "".join(c for c in text if c.isprintable())[:_SHOWN]
 
     def _garbage(self, data: str) -> RepError:
-        if self._aborted:  # in the middle of a line
+        if self._aborted:  # within a line
             return self._failure()
         return RepError(
-            f"the language model sent what is not a chat completion ({data[:80]!r}); check that "
+            f"the language model's response is not a chat completion ({data[:80]!r}); check that "
             "--llm-base-url ends in /v1"
         )
 
     def _failure(self, error: Exception | None = None) -> RepError:
         if self._aborted:
-            return RepError(f"the language model's answer was ended: {self._aborted}")
+            return RepError(f"the language model's answer was aborted: {self._aborted}")
         return RepError(
-            f"the language model at {self._url} cannot be reached ({type(error).__name__}); check "
-            "that it runs and --llm-base-url is right"
+            f"the language model at {self._url} is unreachable ({type(error).__name__}); check "
+            "that it is running and --llm-base-url is right"
         )
 
     def _texts(self, lines: Iterator[str]) -> Iterator[str]:
@@ -263,7 +263,7 @@ class ChatStream:
                     raise RepError(f"the language model failed: {_message(event['error'])}")
                 choice = (event.get("choices") or [{}])[0]
                 delta = choice.get("delta") or {}
-                if delta.get("tool_calls") and "tools" in self._body:  # else nobody asked for them
+                if delta.get("tool_calls") and "tools" in self._body:  # otherwise unrequested
                     self._reader.push(delta["tool_calls"])
                     self._postpone(self._limits.next_word_s)
                 text = _text(delta.get("content"))
@@ -275,7 +275,7 @@ class ChatStream:
 
 
 def _tools(briefing: Briefing) -> dict[str, Any]:
-    """What a request says of functions; nothing where there are none, as some endpoints mind."""
+    """The function fields of a request; {} without functions, since some endpoints reject them."""
     if not briefing.tools:
         return {}
     choice: Any = briefing.tool_choice
@@ -288,7 +288,7 @@ def _tools(briefing: Briefing) -> dict[str, Any]:
 
 
 def _lines(response: httpx.Response) -> Iterator[str]:
-    """Lines of a body, none of them endless."""
+    """Lines of a body, limited in length and total size."""
     rest, total = bytearray(), 0
     for chunk in response.iter_raw():
         total += len(chunk)
@@ -299,7 +299,7 @@ def _lines(response: httpx.Response) -> Iterator[str]:
         if len(rest) > _MAX_LINE or total > _MAX_BYTES:
             raise RepError(
                 f"the language model sent {'a line' if total <= _MAX_BYTES else 'an answer'} "
-                "without end; check that --llm-base-url is an OpenAI-compatible endpoint"
+                "that is too long; check that --llm-base-url is an OpenAI-compatible endpoint"
             )
         for line in lines:
             yield line.decode("utf-8", "replace")
@@ -307,7 +307,7 @@ def _lines(response: httpx.Response) -> Iterator[str]:
 
 
 def _text(content: Any) -> str:
-    """A delta's content: a text, or parts of which only texts are said."""
+    """A delta's text content; of a list of parts, only the text parts."""
     if isinstance(content, list):
         return "".join(part["text"] for part in content if part.get("type") == "text")
     return content if isinstance(content, str) else ""

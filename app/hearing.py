@@ -1,7 +1,7 @@
-"""Hearing: when speech starts, pauses, goes on and ends.
+"""Voice activity events: when speech starts, pauses, resumes and ends.
 
-`Ears` takes sound as it arrives and gives events. It knows no turns of the agent, no clock but the
-count of samples, and no recogniser: the session decides what an event means.
+`Ears` turns a stream of audio into events. Its only clock is the sample count, and it knows neither
+the agent's turns nor the recogniser: the session interprets the events.
 """
 
 from collections import deque
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-import scipy.signal  # noqa: F401 - of `HighPass`; slow to import: not while a listener waits
+import scipy.signal  # noqa: F401 - used by `HighPass`; slow to import, so do it before anyone waits
 
 from app.voice_activity import DETECTORS, FRAME_MS, FRAME_SAMPLES, voice_activity
 from data.audio import SAMPLE_RATE
@@ -17,27 +17,27 @@ from data.errors import InputError
 
 SEMANTIC, SERVER = "semantic_vad", "server_vad"
 MOST_PATIENT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}
-"""By eagerness, the silence after which a turn is over whatever it sounded like; as OpenAI's."""
-_WINDOW = 5  # frames that decide together: 100 ms
+"""By eagerness, the silence, ms, that always ends a turn in semantic_vad; values as OpenAI's."""
+_WINDOW = 5  # frames of one decision: 100 ms
 MAX_TURN_S = 60
 _OF_ACTIVITY = ("vad", "aggressiveness", "threshold", "floor_dbfs")
 
 
 @dataclass(frozen=True)
 class HearingSettings:
-    """When speech begins and ends, and in which language it is.
+    """Language, voice activity and turn detection settings.
 
     Attributes:
-        language: a code that the recogniser takes; empty lets it find the language of each turn.
-        vad: who tells speech from other sound; one of `app.voice_activity.DETECTORS`.
-        threshold: of silero, 0 (takes much for speech) to 1 (takes little).
-        aggressiveness: of webrtcvad, 0 (takes much for speech) to 3 (takes little).
-        floor_dbfs: frames quieter than this are never speech.
-        prefix_ms: sound kept before the first voiced frame.
-        pause_ms: silence after which the words so far are recognised, in advance.
-        detection: who ends a turn: "server_vad", a silence of fixed length, or "semantic_vad", how
-            finished the turn sounds (`app.turn_ending`).
-        silence_ms: that ends a turn by server_vad.
+        language: language code for the recogniser; empty: detected per turn.
+        vad: voice activity detector, one of `app.voice_activity.DETECTORS`.
+        threshold: silero's speech threshold, 0 (sensitive) to 1 (strict).
+        aggressiveness: webrtcvad's mode, 0 (sensitive) to 3 (strict).
+        floor_dbfs: quieter frames are never speech.
+        prefix_ms: audio kept before the first voiced frame.
+        pause_ms: silence after which the turn so far is recognised speculatively.
+        detection: end of turn: "server_vad", a fixed silence, or "semantic_vad", Smart Turn
+            (`app.turn_ending`).
+        silence_ms: silence that ends a turn in server_vad.
         eagerness: of semantic_vad; a key of `MOST_PATIENT_MS`.
     """
 
@@ -76,20 +76,20 @@ class HearingSettings:
 
 
 class Sign(Enum):
-    """What was heard."""
+    """Kinds of events."""
 
     STARTED = "started"  # speech for about 100 ms
-    WENT_ON = "went on"  # speech again, after a pause that was not the end
-    PAUSED = "paused"  # `pause_ms` of silence, or `silence_ms` where that is less
-    ENDED = "ended"  # as much silence as ends the turn, or the turn has become too long
+    WENT_ON = "went on"  # speech resumed after a pause
+    PAUSED = "paused"  # `pause_ms` of silence, or `silence_ms` if that is less
+    ENDED = "ended"  # enough silence to end the turn, or the turn is too long
 
 
 @dataclass(frozen=True)
 class Heard:
-    """An event; `at` counts the samples since the ears were opened.
+    """An event; `at` is the sample index since the stream began.
 
-    For STARTED and WENT_ON `at` is the first voiced frame, for the others the end of the last one.
-    `voiced_ms` is the voiced sound since STARTED.
+    For STARTED and WENT_ON `at` is the first voiced frame, otherwise the end of the last one.
+    `voiced_ms` is the voiced audio since STARTED.
     """
 
     sign: Sign
@@ -98,12 +98,12 @@ class Heard:
 
 
 class Ears:
-    """Speech events out of a stream of sound, with hysteresis: four of five frames start speech,
-    and within it silence is counted from the last frame of which at least two of five were voiced.
+    """Speech events from an audio stream, with hysteresis: four voiced frames of five start speech,
+    and silence is counted from the last frame at which at least two of five were voiced.
 
     Attributes:
-        num_samples: how much has arrived.
-        voiced_ms: voiced sound since STARTED, pauses not counted; 0 while nobody speaks.
+        num_samples: samples received.
+        voiced_ms: voiced audio since STARTED without pauses; 0 outside speech.
     """
 
     def __init__(self, settings: HearingSettings | None = None) -> None:
@@ -119,33 +119,33 @@ class Ears:
 
     @property
     def in_speech(self) -> bool:
-        """Whether speech has started and not ended (it may be pausing)."""
+        """Whether speech has started and not ended (pauses included)."""
         return self._started_at is not None
 
     @property
     def lasted_ms(self) -> float:
-        """From the first voiced frame to the last one so far; 0 while nobody speaks."""
+        """From the first to the last voiced frame; 0 outside speech."""
         if self._started_at is None:
             return 0.0
         return (self._last_voiced_end - self._started_at) * 1000 / SAMPLE_RATE
 
     @property
     def pausing(self) -> bool:
-        """Whether `pause_ms` of silence has passed inside speech."""
+        """Whether speech is in a pause of at least `pause_ms`."""
         return self._paused
 
     def adjust(self, settings: HearingSettings) -> None:
-        """Takes new settings; speech that has started goes on."""
+        """Applies new settings without interrupting current speech."""
         before, self.settings = self.settings, settings
         if any(getattr(before, name) != getattr(settings, name) for name in _OF_ACTIVITY):
             self._open_activity()
 
     def end_after(self, silence_ms: float) -> None:
-        """The pause that is on ends the turn when it has lasted so long."""
+        """Sets the length at which the current pause ends the turn."""
         self._patience_ms = silence_ms
 
     def forget(self) -> None:
-        """Drops speech that has started: what follows must start anew."""
+        """Discards current speech; the next must start anew."""
         self._started_at, self._paused = None, False
         self.voiced_ms = 0
         self._window.clear()
@@ -158,7 +158,7 @@ class Ears:
         )
 
     def push(self, samples: np.ndarray) -> list[Heard]:
-        """Takes the next samples [n], float32 at 24 kHz, and returns what they decided."""
+        """Takes the next samples [n], float32 at 24 kHz; returns the resulting events."""
         self.num_samples += len(samples)
         events: list[Heard] = []
         for flag in self._activity.push(samples):
@@ -183,7 +183,7 @@ class Ears:
         if self._silence_ms(end) >= min(self.settings.pause_ms, self._ending_ms):
             self._paused, self._patience_ms = True, None
             paused = Heard(Sign.PAUSED, self._last_voiced_end, self.voiced_ms)
-            return [paused, *self._pause(count, end)]  # the pause may be the end already
+            return [paused, *self._pause(count, end)]  # the pause may already be the end
         return []
 
     def _wait(self, count: int, end: int) -> list[Heard]:
@@ -206,7 +206,7 @@ class Ears:
 
     @property
     def _ending_ms(self) -> float:
-        """The silence that ends the turn, as far as is known."""
+        """The silence that currently ends the turn."""
         if self.settings.detection == SERVER:
             return self.settings.silence_ms
         patience = self._patience_ms if self._paused else None
@@ -225,9 +225,9 @@ class Ears:
 
 
 class Memory:
-    """The last seconds of sound, addressed by sample number.
+    """A ring buffer of the last seconds of audio, addressed by sample index.
 
-    A ring that is written over once at the start, so that it takes its memory then and there.
+    It is filled once at the start, so that its memory is committed up front.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -235,7 +235,7 @@ class Memory:
         self._end = 0
 
     def push(self, samples: np.ndarray) -> None:
-        """Appends samples [n]; what is older than the memory's length is forgotten."""
+        """Appends samples [n], overwriting the oldest."""
         kept = samples[-len(self._ring) :]
         self._end += len(samples)
         at = (self._end - len(kept)) % len(self._ring)
@@ -244,7 +244,7 @@ class Memory:
         self._ring[: len(kept) - before_the_edge] = kept[before_the_edge:]
 
     def read(self, start: int, end: int | None = None) -> np.ndarray:
-        """Samples [end - start], or fewer where they are forgotten or have not come."""
+        """Samples [end - start], or fewer if some are overwritten or have not arrived."""
         first = max(start, 0, self._end - len(self._ring))
         last = self._end if end is None else min(end, self._end)
         at, count = first % len(self._ring), max(0, last - first)

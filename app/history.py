@@ -1,9 +1,9 @@
-"""The one history of a conversation: its turns as they were heard, with their sound.
+"""The single history of a conversation: its turns as they were played, with their audio.
 
-What the page shows, what a responder reads, what the speech models remember and what can be
-downloaded are views of it. Between the turns stands what only a language model reads: messages of
-the system, calls of functions and what came of them. Audio lives in one unnamed temporary file, so
-an hour of talk costs no memory and nothing outlives the session.
+The page, responders, speech models and downloads all use views of it. Between turns it holds
+entries that only a language model reads: system messages, function calls and their outputs. Audio
+is kept in one unnamed temporary file, so an hour of speech costs no memory and nothing outlives the
+session.
 """
 
 import io
@@ -35,7 +35,7 @@ _HISTORY_TURNS = 200
 _TURNS_WITH_NAMES = 6
 _MAX_NOTES = 1 << 20  # characters
 FIRST = -1
-"""The number after which the first entry stands."""
+"""The `after` number of the first entry."""
 
 
 @dataclass
@@ -43,15 +43,15 @@ class TurnRecord:
     """One turn.
 
     Attributes:
-        number: counts from 0; a number is never used twice in a session.
+        number: counts from 0; unique within a session.
         who: 0 the user, 1 the agent.
-        text: what was said; of an interrupted turn, what was heard of it.
-        seconds: of sound; 0 for a typed turn.
-        typed: whether the user wrote it.
-        wordless: whether it was heard as sound, and nobody recognised its words.
-        cut: whether it was interrupted; `intended` is then what would have been said.
-        timings: measured milliseconds, by name.
-        words: of a spoken answer: (word, start, end) in seconds from its first sample.
+        text: transcript; of an interrupted turn, the part that was played.
+        seconds: audio duration; 0 for a typed turn.
+        typed: whether the user typed it.
+        wordless: whether it has audio but no transcript.
+        cut: whether it was interrupted; `intended` is then the full text.
+        timings: latencies in ms, by name.
+        words: timestamps (word, start, end) of a spoken answer, s from its first sample.
     """
 
     number: int
@@ -70,7 +70,7 @@ class TurnRecord:
     words: list[tuple[str, float, float]] = field(default_factory=list)
 
     def public(self) -> dict[str, Any]:
-        """The turn as the page sees it."""
+        """The turn as sent to the page."""
         manner = asdict(self.manner) if self.manner is not None else None
         return {
             "turn": self.number,
@@ -89,7 +89,7 @@ class TurnRecord:
 
 @dataclass(frozen=True)
 class Note:
-    """What is no turn, but is read by a language model; see `app.replies.Said`."""
+    """An entry for the language model that is not a turn; see `app.replies.Said`."""
 
     number: int
     who: int
@@ -99,13 +99,13 @@ class Note:
 
     @property
     def length(self) -> int:
-        """Characters."""
+        """Its length in characters."""
         return len(self.text) + (len(self.call.arguments) if self.call else 0)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a turn will stand that is being spoken, or recognised."""
+    """Placeholder of a turn that is still being spoken or recognised."""
 
     number: int
     who: int
@@ -118,11 +118,11 @@ class DialogueHistory:
     """Turns in order. Used from the server's loop and from the session's worker.
 
     Args:
-        max_sound_s: of audio to keep; later turns are kept without audio.
-        max_turns: to keep; the oldest are dropped first.
+        max_sound_s: audio budget; later turns are kept without audio.
+        max_turns: maximum number of turns; the oldest are dropped first.
 
     Attributes:
-        entries: turns, notes and places, oldest first; changed by the methods alone.
+        entries: turns, notes and placeholders, oldest first; only changed through the methods.
     """
 
     def __init__(self, max_sound_s: float = 3600.0, max_turns: int = 1000) -> None:
@@ -134,7 +134,7 @@ class DialogueHistory:
         self._lock = threading.Lock()
 
     def number(self) -> int:
-        """A number for a turn that is about to come."""
+        """Reserves the number of the next turn."""
         self._next += 1
         return self._next - 1
 
@@ -145,8 +145,7 @@ class DialogueHistory:
 
     @property
     def waiting(self) -> list[Entry]:
-        """What has come since the agent's last turn and wants an answer: turns of the user, and
-        what functions returned."""
+        """Unanswered entries since the agent's last turn: user turns and function outputs."""
         found: list[Entry] = []
         for entry in reversed(self.entries):
             if entry.who == AGENT and not isinstance(entry, Note):
@@ -156,31 +155,31 @@ class DialogueHistory:
         return found
 
     def place(self, entry: Entry, after: int | None = None) -> None:
-        """Puts an entry behind the one of the number `after`, behind all by default.
+        """Inserts an entry after number `after`, by default at the end.
 
         Raises:
-            InputError: there is none of that number, or no room.
+            InputError: there is no such entry, or the limit is reached.
         """
         with self._lock:
             notes = [one.length for one in (*self.entries, entry) if isinstance(one, Note)]
             if sum(notes) > _MAX_NOTES:
                 raise InputError(
-                    f"what the conversation holds beside its turns would have {sum(notes)} "
-                    f"characters; at most {_MAX_NOTES} are kept: delete some"
+                    f"items other than turns would have {sum(notes)} characters in total; at most "
+                    f"{_MAX_NOTES} are kept: delete some"
                 )
             at = len(self.entries) if after is None else self._index(after) + 1
             self.entries.insert(at, entry)
             del self.entries[: -self._max_turns]
 
     def release(self, number: int) -> None:
-        """No turn will come to a place after all; may be called for what has no place."""
+        """Removes the placeholder of a turn, if any."""
         with self._lock:
             self.entries = [
                 one for one in self.entries if one.number != number or not isinstance(one, Place)
             ]
 
     def remove(self, number: int) -> Entry:
-        """Takes an entry out; raises InputError where there is none."""
+        """Removes an entry; raises InputError if there is none."""
         with self._lock:
             entry = self.entries.pop(self._index(number))
             if isinstance(entry, TurnRecord) and self._is_last_sound(entry):
@@ -193,14 +192,14 @@ class DialogueHistory:
         for at, entry in enumerate(self.entries):
             if entry.number == number:
                 return at
-        raise InputError("there is no such item in the conversation, or no longer")
+        raise InputError("there is no such item in the conversation, or it was deleted")
 
     def _is_last_sound(self, record: TurnRecord) -> bool:
         return bool(record.num_samples) and record.offset + record.num_samples == self._held
 
     def add(self, record: TurnRecord, samples: np.ndarray | None) -> TurnRecord:
-        """Puts a turn at its place, or behind all others, with its samples [T] at 24 kHz, or None
-        for a typed one."""
+        """Adds a turn at its placeholder, or else at the end, with its samples [T] at 24 kHz, or
+        None if typed."""
         with self._lock:
             if samples is not None and len(samples):
                 record.seconds = len(samples) / SAMPLE_RATE
@@ -219,11 +218,11 @@ class DialogueHistory:
         return record
 
     def heard_until(self, number: int, played_s: float) -> TurnRecord:
-        """Cuts a turn that was interrupted, in text and sound, where its listener stopped.
+        """Truncates the text and audio of an interrupted turn to what was played.
 
         Args:
-            number: of the turn.
-            played_s: seconds of it that were played.
+            number: the turn's number.
+            played_s: playback position, s.
         """
         with self._lock:
             record = next(one for one in self.turns if one.number == number)
@@ -239,7 +238,7 @@ class DialogueHistory:
         return record
 
     def take_back(self, number: int) -> TurnRecord | None:
-        """Removes the last turn if it has this number: it goes on after all."""
+        """Removes the last turn if it has this number, because the user continued it."""
         with self._lock:
             turns = self.turns
             if not turns or turns[-1].number != number:
@@ -250,7 +249,7 @@ class DialogueHistory:
             return turns[-1]
 
     def find(self, number: int) -> TurnRecord | None:
-        """The turn of this number."""
+        """The turn with this number."""
         return next((one for one in self.turns if one.number == number), None)
 
     def sound(self, record: TurnRecord) -> np.ndarray | None:
@@ -263,13 +262,13 @@ class DialogueHistory:
         return from_bytes(content)
 
     def said(self, notes: bool = False) -> list[Said]:
-        """The last entries, as a responder reads them; `notes`: what is no turn among them."""
+        """The last entries for a responder, with `notes` including those that are not turns."""
         entries = [one for one in self.entries if notes or isinstance(one, TurnRecord)]
         found = [self.as_said(one) for one in entries]
         return [one for one in found if one is not None][-_HISTORY_TURNS:]
 
     def as_said(self, entry: Entry) -> Said | None:
-        """An entry as a responder reads it; None for a place."""
+        """An entry for a responder; None for a placeholder."""
         if isinstance(entry, TurnRecord):
             return Said(entry.who, entry.text, entry.manner, partial(self.sound, entry))
         if isinstance(entry, Note):
@@ -277,12 +276,12 @@ class DialogueHistory:
         return None
 
     def names(self) -> tuple[str, ...]:
-        """Names in the last turns that were written; those that were recognised may be wrong."""
+        """Names in the last typed and generated turns; recognised text may be wrong."""
         written = (turn for turn in reversed(self.turns) if turn.who == AGENT or turn.typed)
         return names_in(turn.text for turn in islice(written, _TURNS_WITH_NAMES))
 
     def manners(self, who: int, voice: str = "") -> Sequence[Manner]:
-        """How the turns of one side sounded: of the user, or of the agent in one voice."""
+        """Prosody of one side's turns: of the user, or of the agent in one voice."""
         return [
             one.manner
             for one in self.turns
@@ -290,13 +289,13 @@ class DialogueHistory:
         ]
 
     def archive(self) -> bytes:
-        """A ZIP of the conversation in NCSSD layout, which `data.dialogue` reads again.
+        """A ZIP of the conversation in NCSSD layout, readable by `data.dialogue`.
 
-        A typed turn has no sound of its own; as the layout wants some, it gets a short silence and
-        the key `typed`.
+        A typed turn has no audio, which the layout requires; it gets a short silence and the key
+        `typed`.
 
         Raises:
-            InputError: nothing has been said.
+            InputError: the conversation is empty.
         """
         turns = [self._turn(record) for record in list(self.turns)]
         if not turns:
@@ -313,7 +312,7 @@ class DialogueHistory:
         return buffer.getvalue()
 
     def close(self) -> None:
-        """Forgets everything."""
+        """Deletes everything."""
         with self._lock:
             self._file.close()
             self.entries.clear()

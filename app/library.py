@@ -1,4 +1,4 @@
-"""The voices that people have cloned: a folder, one safetensors file a voice."""
+"""The library of cloned voices: a folder with one safetensors file per voice."""
 
 import contextlib
 import datetime
@@ -41,24 +41,24 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = "repartee_voice"
-_MAX_STYLE = 4096  # numbers
+_MAX_STYLE = 4096  # dimensions
 _MAX_STYLE_VALUE = 1000.0  # a style's mean square is 1
-_NO_CONSENT = "there is no consent; say who allows the use of the voice"
-_LEFT_S = 3600.0  # nobody writes one voice for so long
+_NO_CONSENT = "there is no consent; state who consented to the use of the voice"
+_LEFT_S = 3600.0  # age of a partial file that no writer can still hold
 
 
 @dataclass(frozen=True)
 class VoiceFacts:
-    """What is known of a cloned voice.
+    """Metadata of a cloned voice.
 
     Attributes:
-        name: letters, digits, `.`, `_` and `-`; no other voice has it.
+        name: letters, digits, `.`, `_` and `-`; unique.
         transcript: of the sample; may be empty.
-        language: a code, as `en`.
-        consent: who allowed the use of the voice, in words.
-        source_sha256: of the cleaned sample.
-        created: an ISO date and time, in UTC.
-        seconds: of speech in the sample.
+        language: a code such as `en`.
+        consent: who consented to the use of the voice, as free text.
+        source_sha256: hash of the cleaned sample.
+        created: ISO date and time, UTC.
+        seconds: speech in the sample, s.
     """
 
     name: str
@@ -84,23 +84,23 @@ def default_folder() -> Path:
 
 
 def checked_name(name: str) -> str:
-    """The name, if a voice and its file may have it.
+    """The name, validated for a voice and its file.
 
     Raises:
-        InputError: it may not.
+        InputError: it is invalid.
     """
     if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
         raise InputError(
-            f"{name!r:.60} cannot be a voice's name; take up to 40 letters, digits, '.', '_', '-', "
-            "a letter or digit first"
+            f"{name!r:.60} is not a valid voice name; use up to 40 letters, digits, '.', '_', '-', "
+            "starting with a letter or digit"
         )
     return name
 
 
 class Library:
     """Args:
-    folder: made when the first voice is kept.
-    reserved: names of bundled voices, which no other voice may have.
+    folder: created when the first voice is stored.
+    reserved: names of bundled voices, which no other voice may take.
     """
 
     def __init__(self, folder: Path | None = None, reserved: Collection[str] = ()) -> None:
@@ -118,10 +118,10 @@ class Library:
         transcript: str = "",
         language: str = "en",
     ) -> VoiceFacts:
-        """Keeps a voice under its name; nothing half written is ever found there.
+        """Stores a voice under its name, atomically.
 
         Raises:
-            InputError: no consent, or a name that is taken or no name.
+            InputError: no consent, or the name is invalid or taken.
         """
         pcm = to_int16(sample.samples)
         facts = VoiceFacts(
@@ -137,36 +137,36 @@ class Library:
         return facts
 
     def prepare(self, name: str, consent: str) -> None:
-        """Makes sure, before any work, that a voice can be kept under `name`.
+        """Checks, before any work, that a voice can be stored under `name`.
 
         Raises:
-            InputError: no consent, or a name that is taken or no name.
+            InputError: no consent, or the name is invalid or taken.
             OutputError: the library cannot be written.
         """
         if not consent.strip():
-            raise InputError(f"the voice cannot be kept: {_NO_CONSENT}")
+            raise InputError(f"the voice cannot be stored: {_NO_CONSENT}")
         self._check_free(name)
         prepare_folder(self.folder)
 
     def names(self) -> list[str]:
-        """The names of the voices, whether or not their files can be read."""
+        """The names of the voices, readable or not."""
         return sorted(self.stamps())
 
     def stamps(self) -> dict[str, tuple[int, int]]:
-        """By name, what changes when a voice's file becomes another one: inode and time."""
+        """Inode and modification time of each voice's file by name, to detect changes."""
         found = {}
         if self.folder.is_dir():
             for path in self.folder.glob("*.safetensors"):
-                with contextlib.suppress(FileNotFoundError):  # removed at this moment
+                with contextlib.suppress(FileNotFoundError):  # removed concurrently
                     status = path.stat()
                     found[path.stem] = (status.st_ino, status.st_mtime_ns)
         return {name: stamp for name, stamp in found.items() if _NAME.fullmatch(name)}
 
     def load(self, name: str) -> tuple[Voice, VoiceFacts]:
-        """A voice and its facts.
+        """A voice and its metadata.
 
         Raises:
-            InputError: there is none of this name, or its file is damaged.
+            InputError: there is no such voice, or its file is damaged.
         """
         path = self.path(name)
         try:
@@ -179,13 +179,12 @@ class Library:
         return Voice(name, facts.description, style, prompt, facts.consent), facts
 
     def voices(self, style_dim: int, names: Iterable[str] | None = None) -> dict[str, Voice]:
-        """The voices (of these names) that the models can speak in; the log says what hinders the
-        others."""
+        """The voices (of these names) that the models can use; logs why others are skipped."""
         found = {}
         for name in self.names() if names is None else names:
             if name in self.reserved:
                 logger.warning(
-                    "the voice %s is left out: a bundled voice has its name; export it, remove it "
+                    "skipping voice %s: a bundled voice has its name; export it, remove it "
                     "and import it under another name",
                     name,
                 )
@@ -193,18 +192,18 @@ class Library:
             try:
                 voice, _ = self.load(name)
             except InputError as error:
-                logger.warning("the voice %s is left out: %s", name, error)
+                logger.warning("skipping voice %s: %s", name, error)
                 continue
             if voice.style.shape != (style_dim,):
                 logger.warning(
-                    "the voice %s is left out: it was made for other models; clone it again", name
+                    "skipping voice %s: it was made for other models; clone it again", name
                 )
                 continue
             found[name] = voice
         return found
 
     def remove(self, name: str) -> None:
-        """Raises InputError when there is no such voice, OutputError when it cannot be removed."""
+        """Raises InputError if there is no such voice, OutputError if it cannot be removed."""
         path = self.path(name)
         if not path.is_file():
             raise InputError(f"there is no cloned voice {name!r} in {self.folder}")
@@ -218,21 +217,21 @@ class Library:
 
         Raises:
             InputError: there is none, or `target` exists.
-            OutputError: `target` cannot be written; nothing of it is left.
+            OutputError: `target` cannot be written.
         """
         path = self.path(name)
         if not path.is_file():
             raise InputError(f"there is no cloned voice {name!r} in {self.folder}")
         if target.exists():
-            raise InputError(f"{target} exists already; give a new file")
+            raise InputError(f"{target} already exists; give a new file")
         prepare_file(target, make_folder=True)
         atomic_write(target, path.read_bytes())
 
     def take_in(self, source: Path, name: str | None = None) -> VoiceFacts:
-        """Takes in a voice's file, which is read whole and written anew.
+        """Imports a voice's file by parsing and rewriting it.
 
         Raises:
-            InputError: it is no such file, or its name is taken or no name.
+            InputError: it is not a voice file, or its name is invalid or taken.
         """
         style, sample, facts = read_voice_file(source)
         named = VoiceFacts(**{**asdict(facts), "name": checked_name(name or facts.name)})
@@ -241,23 +240,23 @@ class Library:
 
     def _check_free(self, name: str) -> None:
         checked_name(name)
-        # Not every file system tells capitals apart.
+        # Some file systems are case-insensitive.
         known = {other.lower(): other for other in self.names()}
         bundled = {other.lower(): other for other in self.reserved}
         if taken := bundled.get(name.lower()):
-            raise InputError(f"there is a bundled voice {taken!r} already; take another name")
+            raise InputError(f"{taken!r} is already a bundled voice; choose another name")
         if taken := known.get(name.lower()):
             raise InputError(
-                f"there is a voice {taken!r} already in {self.folder}; take another name or remove "
+                f"{self.folder} already has a voice {taken!r}; choose another name or remove "
                 "that one"
             )
 
     def _add(self, style: torch.Tensor, sample: torch.Tensor, facts: VoiceFacts) -> None:
-        """Writes a voice that is not there yet; others who add one at the same time wait."""
+        """Writes a new voice; concurrent writers wait."""
         path = self.path(facts.name)
         problem = _wrong_with(style, sample, facts)
         if problem:
-            raise InputError(f"the voice cannot be kept: {problem}")
+            raise InputError(f"the voice cannot be stored: {problem}")
         self.prepare(facts.name, facts.consent)
         tensors = {"style": style.float().contiguous(), "sample": sample.contiguous()}
         with folder_lock(self.folder, wait=True):
@@ -267,12 +266,12 @@ class Library:
 
 
 def read_voice_file(path: Path) -> tuple[torch.Tensor, torch.Tensor, VoiceFacts]:
-    """Style `[style_dim]`, sample `[T]` int16 at 24 kHz, and facts of a voice's file.
+    """Reads style `[style_dim]`, sample `[T]` int16 at 24 kHz, and metadata of a voice file.
 
-    Nothing is unpickled, and no more is read than a voice may hold.
+    Nothing is unpickled, and the size is limited.
 
     Raises:
-        InputError: it is not a voice's file, or damaged.
+        InputError: it is not a voice file, or damaged.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; give the file of an exported voice")
@@ -281,13 +280,13 @@ def read_voice_file(path: Path) -> tuple[torch.Tensor, torch.Tensor, VoiceFacts]
         with safe_open(path, "pt") as file:
             facts = _facts((file.metadata() or {}).get(_KEY, ""))
             if set(file.keys()) != {"style", "sample"}:
-                raise InputError(f"{path} holds other things than a voice; export the voice again")
+                raise InputError(f"{path} has unexpected content; export the voice again")
             style, sample = file.get_tensor("style"), file.get_tensor("sample")
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path} is not the file of a voice, or damaged ({error})") from None
+        raise InputError(f"{path} is not a voice file, or damaged ({error})") from None
     problem = _wrong_with(style, sample, facts)
     if problem:
-        raise InputError(f"{path} does not hold a voice: {problem}; export the voice again")
+        raise InputError(f"{path} has no valid voice: {problem}; export the voice again")
     return style.float(), sample, facts
 
 
@@ -299,16 +298,14 @@ def _check_size(path: Path) -> None:
         start = file.read(8)
     header = struct.unpack("<Q", start)[0] if len(start) == 8 else size
     if header > min(size, MAX_HEADER_BYTES):
-        raise InputError(f"{path} is not the file of a voice, or damaged (its header is too long)")
+        raise InputError(f"{path} is not a voice file, or damaged (its header is too long)")
 
 
 def _facts(text: str) -> VoiceFacts:
     try:
         return VoiceFacts(**json.loads(text))
     except (ValueError, TypeError, RecursionError):
-        raise InputError(
-            "the file does not say whose voice it is; export the voice again"
-        ) from None
+        raise InputError("the file has no voice metadata; export the voice again") from None
 
 
 def _tidy(text: str) -> str:
@@ -316,13 +313,13 @@ def _tidy(text: str) -> str:
 
 
 def _wrong_with(style: torch.Tensor, sample: torch.Tensor, facts: VoiceFacts) -> str:
-    """What a voice cannot be; empty where all is well."""
+    """What is invalid about a voice, or ""."""
     if style.dim() != 1 or not style.is_floating_point() or not 0 < len(style) <= _MAX_STYLE:
-        return "its style is no vector of numbers"
+        return "its style is not a vector of numbers"
     if not bool((style.float().abs() <= _MAX_STYLE_VALUE).all()):  # false for NaN too
-        return f"its style has values that are no numbers, or beyond {_MAX_STYLE_VALUE:.0f}"
+        return f"its style has values that are not finite, or beyond {_MAX_STYLE_VALUE:.0f}"
     if sample.dim() != 1 or sample.dtype != torch.int16:
-        return "its sample is no 16-bit sound"
+        return "its sample is not 16-bit audio"
     if len(sample) > MAX_SAMPLE_S * SAMPLE_RATE:
         return f"its sample is longer than {MAX_SAMPLE_S:.0f} s"
     return _wrong_with_facts(facts)
@@ -333,7 +330,7 @@ def _wrong_with_facts(facts: VoiceFacts) -> str:
         if name == "seconds":
             continue
         if not isinstance(value, str) or len(value) > MAX_TEXT:
-            return f"its {name} is no text of at most {MAX_TEXT} characters"
+            return f"its {name} is not a text of at most {MAX_TEXT} characters"
         if found := unprintable(value):
             return f"its {name} holds {found}"
     seconds = facts.seconds
@@ -344,11 +341,11 @@ def _wrong_with_facts(facts: VoiceFacts) -> str:
     if not facts.consent.strip():
         return _NO_CONSENT
     if not _LANGUAGE.fullmatch(facts.language):
-        return f"its language is {facts.language!r:.40}; give a code, as en or en-us"
+        return f"its language is {facts.language!r:.40}; give a code such as en or en-us"
     if not _SHA256.fullmatch(facts.source_sha256):
-        return "its source_sha256 is no SHA-256"
+        return "its source_sha256 is not a SHA-256"
     try:
         datetime.datetime.fromisoformat(facts.created)
     except ValueError:
-        return f"its date is {facts.created!r:.40}, not one of ISO 8601"
+        return f"its date is {facts.created!r:.40}, not an ISO 8601 date"
     return ""

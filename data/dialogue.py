@@ -1,9 +1,9 @@
-"""A dialogue as it lies on disk: the NCSSD layout, and a plain dialogue.json.
+"""Dialogues on disk: the NCSSD layout, and a plain dialogue.json.
 
-NCSSD: `<dialogue>/<turn>_<speaker>_d<dialogue>.wav`, its text in `.lab` and again in `.txt` (the
-published readers open one or the other), and `metadata.json` with `{"dialog": N, "utterents":
-{"0": {"index", "duration", "speaker", "text", "sample_rate", ...}}}`. The key is spelled
-`utterents`. Our further keys lie beside these, so that strict readers survive.
+NCSSD: `<dialogue>/<turn>_<speaker>_d<dialogue>.wav`, its text in both `.lab` and `.txt` (published
+readers open one or the other), and `metadata.json` with `{"dialog": N, "utterents": {"0": {"index",
+"duration", "speaker", "text", "sample_rate", ...}}}` (`utterents` is NCSSD's spelling). Our own
+keys are added beside these, which strict readers ignore.
 """
 
 import json
@@ -29,11 +29,11 @@ class Turn:
     """One turn.
 
     Attributes:
-        speaker: 0 is who speaks first or the user, 1 the other or the agent.
-        text: what was said; may be empty where only sound is known.
-        audio: its file, if there is one.
-        samples: [T] float32 at 24 kHz, if the sound is held in memory.
-        extra: every further key (voice, manner, phones, ...).
+        speaker: 0 is the first speaker or the user, 1 the other or the agent.
+        text: transcript; may be empty if there is audio.
+        audio: audio file, if any.
+        samples: [T] float32 at 24 kHz, if the audio is in memory.
+        extra: all other keys (voice, manner, phones, ...).
     """
 
     speaker: int
@@ -43,7 +43,7 @@ class Turn:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def load(self, sample_rate: int = SAMPLE_RATE) -> np.ndarray | None:
-        """The turn's samples [T], or None for a turn of text only. Raises InputError."""
+        """The turn's samples [T], or None for a text-only turn. Raises InputError."""
         if self.samples is not None:
             return resample(self.samples, SAMPLE_RATE, sample_rate)
         return None if self.audio is None else read_audio(self.audio, sample_rate)
@@ -51,7 +51,7 @@ class Turn:
 
 @dataclass
 class Dialogue:
-    """Turns in the order in which they were spoken."""
+    """Turns in chronological order."""
 
     id: str
     turns: list[Turn]
@@ -62,7 +62,7 @@ def read_dialogue(path: str | Path) -> Dialogue:
     """Reads a dialogue.json, or the folder of one NCSSD dialogue.
 
     Raises:
-        InputError: nothing there, not JSON, or a turn that cannot be used (named by number).
+        InputError: it does not exist, is not JSON, or has an invalid turn (named by number).
     """
     path = Path(path)
     if not path.exists():
@@ -75,14 +75,14 @@ def read_dialogue(path: str | Path) -> Dialogue:
         return _from_json(path / "dialogue.json", _load_json(path / "dialogue.json"))
     if (path / "metadata.json").is_file():
         return _from_ncssd(path)
-    raise InputError(f"{path} is not a dialogue: it holds neither dialogue.json nor metadata.json")
+    raise InputError(f"{path} is not a dialogue: it has neither dialogue.json nor metadata.json")
 
 
 def read_ncssd(root: str | Path) -> Iterator[Dialogue]:
-    """Reads every dialogue folder under `root`, in the order of their numbers.
+    """Reads every dialogue folder under `root`, in numerical order.
 
     Raises:
-        InputError: no dialogue there, or a dialogue that cannot be read.
+        InputError: there is no dialogue, or one cannot be read.
     """
     root = Path(root)
     folders = _dialogue_folders(root)
@@ -93,21 +93,21 @@ def read_ncssd(root: str | Path) -> Iterator[Dialogue]:
 
 
 def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue, bits: int = 16) -> Path:
-    """Writes one dialogue in NCSSD layout at 24 kHz; its folder appears whole or not at all.
+    """Writes one dialogue in NCSSD layout at 24 kHz, atomically.
 
-    A `|` in a text becomes a comma, since the published readers split their lists at it.
+    A `|` in a text becomes a comma, since published readers use it as a separator.
 
     Args:
-        root: the folder of the data set.
-        dialogue: what is written.
-        bits: of a sample, 16 or 24.
+        root: the data set's folder.
+        dialogue: the dialogue to write.
+        bits: bit depth, 16 or 24.
 
     Returns:
         The dialogue's folder.
 
     Raises:
-        InputError: an id that is not digits, no turns, a turn without sound, or a folder that is
-            already there.
+        InputError: the id is not numeric, there are no turns, a turn has no audio, or the folder
+            already exists.
     """
     if not dialogue.id.isascii() or not dialogue.id.isdigit():
         raise InputError(f"the dialogue's id is {dialogue.id!r}; NCSSD wants digits, such as '12'")
@@ -115,7 +115,7 @@ def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue, bits: int = 16) -
         raise InputError(f"dialogue {dialogue.id} has no turns; nothing to write")
     folder = Path(root) / dialogue.id
     if folder.exists():
-        raise InputError(f"{folder} is already there; choose another id or remove it")
+        raise InputError(f"{folder} already exists; choose another id or remove it")
     with atomic_folder(folder) as temporary:
         utterances = {
             str(index): _write_turn(temporary, dialogue.id, index, turn, bits)
@@ -129,10 +129,10 @@ def write_ncssd_dialogue(root: str | Path, dialogue: Dialogue, bits: int = 16) -
 
 
 def check_ncssd(root: str | Path) -> list[str]:
-    """Checks a whole NCSSD tree; returns one line a problem, an empty list when all is well.
+    """Validates an NCSSD tree; returns one line per problem.
 
-    Checked: digits as ids, turn numbers without holes from 0, first speaker 0, WAV, `.lab` and
-    `.txt` there and agreeing with the metadata, durations true to 20 ms, no `|` in a text.
+    Checks numeric ids, consecutive turn numbers from 0, first speaker 0, that WAV, `.lab` and
+    `.txt` exist and agree with the metadata, durations within 20 ms, and no `|` in a text.
     """
     root = Path(root)
     if not root.is_dir():
@@ -146,7 +146,7 @@ def check_ncssd(root: str | Path) -> list[str]:
 def _check_dialogue(folder: Path) -> list[str]:
     problems = []
     if not folder.name.isdigit():
-        problems.append(f"{folder}: the folder's name is not digits")
+        problems.append(f"{folder}: the folder's name is not a number")
     try:
         metadata = _load_json(folder / "metadata.json")
         utterances = {int(key): entry for key, entry in metadata["utterents"].items()}
@@ -154,7 +154,7 @@ def _check_dialogue(folder: Path) -> list[str]:
         return [*problems, f"{folder}: metadata.json cannot be used ({error})"]
     numbers = sorted(utterances)
     if numbers != list(range(len(numbers))) or not numbers:
-        problems.append(f"{folder}: turns are numbered {numbers}, not 0, 1, 2, ... without holes")
+        problems.append(f"{folder}: turns are numbered {numbers}, not 0, 1, 2, ...")
     if str(metadata.get("dialog")) != folder.name:
         problems.append(f"{folder}: metadata names dialogue {metadata.get('dialog')}")
     for number in numbers:
@@ -208,7 +208,7 @@ def _write_turn(
 ) -> dict[str, Any]:
     samples = turn.load()
     if samples is None or samples.shape[0] == 0:
-        raise InputError(f"turn {index} of dialogue {dialogue_id} has no sound; NCSSD needs it")
+        raise InputError(f"turn {index} of dialogue {dialogue_id} has no audio; NCSSD requires it")
     text = clean_text(turn.text)
     stem = f"{index}_{int(turn.speaker)}_d{dialogue_id}"
     write_audio(folder / f"{stem}.wav", samples, bits=bits)
@@ -225,7 +225,7 @@ def _write_turn(
 
 
 def clean_text(text: str) -> str:
-    """A text on one line and without `|`, as the lists of published readers need it."""
+    """A text on one line and without `|`, as published readers require."""
     return " ".join(valid_text(text).replace("|", ",").split())
 
 
@@ -250,7 +250,7 @@ def _load_json(path: Path) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not JSON in UTF-8 ({error}); mend or replace it") from None
+        raise InputError(f"{path} is not JSON in UTF-8 ({error}); fix or replace it") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})") from None
 
@@ -265,7 +265,7 @@ def _from_ncssd(folder: Path) -> Dialogue:
 
 
 def _from_utterances(folder: Path, name: str, utterances: Any, extra: dict[str, Any]) -> Dialogue:
-    """NCSSD's turns. Speakers become 0, 1, ... in the order they first speak."""
+    """NCSSD's turns. Speakers are renumbered 0, 1, ... in order of appearance."""
     if not isinstance(utterances, dict):
         raise InputError(f"{folder}: the metadata lists its turns as {type(utterances).__name__}")
     turns, local = [], {}
@@ -314,16 +314,16 @@ def dialogue_from_dict(content: Any, folder: Path, name: str) -> Dialogue:
 
     Args:
         content: parsed JSON.
-        folder: what audio paths are relative to.
-        name: where it came from, for messages.
+        folder: base of relative audio paths.
+        name: source, for messages.
 
     Raises:
-        InputError: naming the turn and what is wrong with it.
+        InputError: a turn is invalid; the message names it and the reason.
     """
     turns = content.get("turns") if isinstance(content, dict) else None
     if not isinstance(turns, list) or not turns:
         raise InputError(
-            f'{name} holds no turns; expected {{"turns": [{{"speaker": "user", "text": "..."}}]}}'
+            f'{name} has no turns; expected {{"turns": [{{"speaker": "user", "text": "..."}}]}}'
         )
     read = [_turn_from_dict(turn, folder, f"{name}, turn {i}") for i, turn in enumerate(turns)]
     extra = {key: value for key, value in content.items() if key not in ("id", "turns")}

@@ -1,30 +1,30 @@
-"""The one exception tree of the project.
+"""The project's exception tree.
 
     RepError
-    ├── InputError          what came in is wrong and the person can mend it (also a ValueError)
-    ├── MissingModelError   weights, a voice or an optional program are not there
-    └── OutputError         a file or folder cannot be written: no space, no permission, no folder
+    ├── InputError          invalid input that the user can fix (also a ValueError)
+    ├── MissingModelError   weights, a voice or an optional program are missing
+    └── OutputError         a file or folder cannot be written: no space, permission or folder
 
-A message says what came, what was expected and what to do.
+A message states what was given, what was expected and how to fix it.
 """
 
 from pathlib import Path
 
 
 class RepError(Exception):
-    """Root of every error a person is meant to read: shown as one line, without a trace."""
+    """Root of all user-facing errors, shown as one line without a traceback."""
 
 
 class InputError(RepError, ValueError):
-    """Something that was given cannot be used; the message says how to mend it."""
+    """Invalid input; the message says how to fix it."""
 
 
 class MissingModelError(RepError):
-    """A model or program is absent; the message names it and the command that brings it."""
+    """A model or program is missing; the message names it and the command that installs it."""
 
 
 def check_made(path: Path, command: str) -> None:
-    """Raises MissingModelError where a file that `launch.py COMMAND --out PATH` makes is absent."""
+    """Raises MissingModelError if a file made by `launch.py COMMAND --out PATH` is missing."""
     if not path.is_file():
         raise MissingModelError(
             f"{path} is missing; make it with: python3 launch.py {command} --out {path}"
@@ -32,4 +32,4 @@ def check_made(path: Path, command: str) -> None:
 
 
 class OutputError(RepError):
-    """Something cannot be written; the message names the path, the reason and the remedy."""
+    """An output cannot be written; the message names the path, the reason and the remedy."""

@@ -1,8 +1,8 @@
-"""Writing files and folders: whole or not at all, and refused in one line where that cannot be.
+"""Atomic writes of files and folders, with one-line errors.
 
-Everything is written under a temporary name beside its final one and then renamed. The temporary
-name is unique, so two writers of one file never mix. A process that is killed leaves only
-`.part-*` names behind, which `clean_leftovers` removes.
+Everything is written under a unique temporary name beside its final one and then renamed, so
+concurrent writers never mix. A killed process leaves only `.part-*` names behind, which
+`clean_leftovers` removes.
 """
 
 import contextlib
@@ -37,15 +37,15 @@ _REMEDIES = {
 
 
 def explain(error: OSError, action: str = "") -> str:
-    """One line that says what failed, why, and what to do where that is known.
+    """A one-line message: what failed, why, and the remedy if known.
 
     Args:
         error: from the operating system.
-        action: what was attempted, such as "cannot write out.wav"; by default the error's file.
+        action: the failed action, such as "cannot write out.wav" (default: the error's file).
     """
     why = error.strerror or str(error) or type(error).__name__
     number = error.errno
-    if number is None and "requested and" in why:  # NumPy's own words, for whatever the reason
+    if number is None and "requested and" in why:  # NumPy's wording, whatever the reason
         why, number = f"it could not be written whole ({why})", errno.ENOSPC
     file = "" if error.filename is None else os.fsdecode(error.filename)
     parts = [action or file, why]
@@ -57,7 +57,7 @@ def explain(error: OSError, action: str = "") -> str:
 
 
 def is_trouble_of_machine(error: OSError) -> bool:
-    """Whether an error would meet any other file as well: a full disk, no more open files."""
+    """Whether an error would affect any other file too: a full disk, no more open files."""
     return error.errno in (
         *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
     )
@@ -65,7 +65,7 @@ def is_trouble_of_machine(error: OSError) -> bool:
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turns an `OSError` of the block, which writes `path`, into an `OutputError`."""
+    """Converts an `OSError` of the block, which writes `path`, to an `OutputError`."""
     try:
         yield
     except OSError as error:
@@ -74,9 +74,9 @@ def output_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path to write, an empty file; it becomes `path` when the block succeeds.
+    """Yields an empty temporary file to write, which becomes `path` when the block succeeds.
 
-    A link is followed: the file that it points to is replaced.
+    Links are followed: the target is replaced.
 
     Raises:
         OutputError: the file cannot be written.
@@ -88,7 +88,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             with temporary.open("rb") as file:
-                os.fsync(file.fileno())  # a full disk may show only now
+                os.fsync(file.fileno())  # a full disk may only fail here
             temporary.replace(final)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -96,7 +96,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Writes a file that appears whole or not at all; text as UTF-8.
+    """Writes a file atomically; text as UTF-8.
 
     Raises:
         OutputError: the file cannot be written.
@@ -107,9 +107,9 @@ def atomic_write(path: Path, content: str | bytes) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Appends a line, which must end in a line feed, to a file: all of it or nothing.
+    """Appends a line, which must end in a line feed, atomically.
 
-    A line that a killed writer left unfinished is ended first, so that it spoils no other.
+    An unfinished line left by a killed writer is terminated first.
 
     Raises:
         OutputError: the line cannot be written.
@@ -120,7 +120,7 @@ def append_line(path: Path, line: bytes) -> None:
             file.seek(-1, os.SEEK_END)
             line = line if file.read(1) == b"\n" else b"\n" + line
         try:
-            while line:  # a disk that fills up takes a part first
+            while line:  # a nearly full disk accepts a part first
                 line = line[file.write(line) :]
             os.fsync(file.fileno())
         except BaseException:
@@ -133,8 +133,8 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
     """Yields an empty temporary folder, which becomes `path` when the block succeeds.
 
     Args:
-        path: of the folder; its parents are made.
-        replace: an older folder at `path` is replaced; else it must not be there.
+        path: the folder; its parents are created.
+        replace: replace an existing folder; otherwise it must not exist.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -155,25 +155,25 @@ def atomic_folder(path: Path, replace: bool = False) -> Iterator[Path]:
 
 
 def check_folder(path: Path) -> None:
-    """Raises OutputError where something that is no folder is in a folder's place or above it."""
+    """Raises OutputError if `path` or a parent of it exists but is not a folder."""
     _check_folders(path, path)
 
 
 def check_file(path: Path) -> None:
-    """Raises OutputError where a file can have no such name or place; nothing is written."""
+    """Raises OutputError if no file can be created there; writes nothing."""
     with output_errors(path):
         _final(path)
 
 
 def prepare_folder(path: Path, keep: bool = True) -> Path:
-    """Makes a folder and proves that files can be written in it, before any work is done.
+    """Creates a folder and checks, before any work, that files can be written in it.
 
     Args:
-        path: of the folder; its parents are made.
-        keep: leave a folder that was not there before; else only the proof is wanted.
+        path: the folder; its parents are created.
+        keep: keep newly created folders; otherwise only check.
 
     Raises:
-        OutputError: they cannot be.
+        OutputError: no file can be written there.
     """
     missing = [one for one in (path, *path.parents) if not os.path.lexists(one)]
     proved = False
@@ -191,14 +191,14 @@ def prepare_folder(path: Path, keep: bool = True) -> Path:
 
 
 def prepare_file(path: Path, make_folder: bool = False) -> Path:
-    """Proves that a file can be written at `path`, before any work is done.
+    """Checks, before any work, that a file can be written at `path`.
 
     Args:
-        path: of the file; one that is there will be replaced.
-        make_folder: make the folder it lies in.
+        path: the file; an existing one will be replaced.
+        make_folder: create its folder.
 
     Raises:
-        OutputError: it cannot be.
+        OutputError: it cannot be written.
     """
     if make_folder:
         prepare_folder(path.parent)
@@ -211,17 +211,17 @@ def prepare_file(path: Path, make_folder: bool = False) -> Path:
 def folder_lock(
     folder: Path, holder: str = "another process", wait: bool = False
 ) -> Iterator[None]:
-    """Holds `folder`, which must be there, against other processes and threads that lock it.
+    """Locks an existing `folder` against other processes and threads.
 
-    The system releases the lock of a process that is killed.
+    The operating system releases the lock of a killed process.
 
     Args:
-        folder: what to lock.
-        holder: what is said to hold it.
-        wait: for as long as another one holds it.
+        folder: the folder to lock.
+        holder: name of the holder for the error message.
+        wait: wait for the lock instead of raising.
 
     Raises:
-        InputError: another one holds it.
+        InputError: it is locked already.
         OutputError: the lock cannot be written.
     """
     how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
@@ -231,17 +231,17 @@ def folder_lock(
                 _lock(folder, how, held)
             except BlockingIOError:
                 raise InputError(
-                    f"{holder} is at work in {folder}; wait for it or choose another folder"
+                    f"{holder} is using {folder}; wait for it or choose another folder"
                 ) from None
         yield
 
 
 def clean_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
-    """Removes what killed processes left half written in a folder.
+    """Removes partial files left by killed processes.
 
     Args:
-        folder: where to look.
-        older_than_s: spares what others may be writing now.
+        folder: the folder to clean.
+        older_than_s: minimum age, to spare files that are being written.
     """
     for path in folder.glob(PART + "*"):
         try:
@@ -256,11 +256,11 @@ def clean_leftovers(folder: Path, older_than_s: float = 0.0) -> None:
 
 
 def _final(path: Path) -> Path:
-    """Where `path` really lies.
+    """The target of `path` with links resolved.
 
     Raises:
-        OutputError: its folder is not there, or something that is no file is in its place.
-        OSError: the name is too long, or may not be looked up.
+        OutputError: its folder does not exist, or it exists but is not a regular file.
+        OSError: the name is too long or not accessible.
     """
     _check_folders(path.parent, path)
     final = Path(os.path.realpath(path))
@@ -275,18 +275,18 @@ def _final(path: Path) -> Path:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
-        raise OutputError(f"cannot write {path}: it is no ordinary file; choose another name")
+        raise OutputError(f"cannot write {path}: not a regular file; choose another name")
     return final
 
 
 def _check_folders(folder: Path, path: Path) -> None:
-    """Raises OutputError when a part of `folder`, in which `path` is to be, is there but no
+    """Raises OutputError if any part of `folder`, the parent of `path`, exists but is not a
     folder."""
     for one in (*reversed(folder.parents), folder):
         if os.path.lexists(one) and not one.is_dir():
             what = "a file, not a folder"
             if one.is_symlink():
-                what = f"a link to {one.readlink()}, which is no folder"
+                what = f"a link to {one.readlink()}, which is not a folder"
             raise OutputError(f"cannot write {path}: {one} is {what}; choose another place")
 
 
@@ -298,13 +298,13 @@ def _lock(folder: Path, how: int, held: contextlib.ExitStack) -> None:
     except OSError as error:
         if error.errno != errno.EBADF:
             raise
-        # NFS locks only what is open for writing, which a folder never is.
+        # NFS locks only files open for writing, which a folder never is.
         file = held.enter_context((folder / ".lock").open("w"))
         fcntl.flock(file, how)
 
 
 def _probe(folder: Path) -> None:
-    """Writes a little and removes it. Raises OSError."""
+    """Writes and removes a small file. Raises OSError."""
     path = folder / (PART + secrets.token_hex(8))
     try:
         with path.open("wb") as file:

@@ -1,7 +1,7 @@
-"""How much text one request, turn or conversation may hold: the one place that says so.
+"""Text limits of requests, turns and conversations.
 
-Every way in applies these before any work is done. The speech models hold on their own account:
-they hear the end of a longer turn and refuse to speak a longer text.
+Every entry point applies them before any work. The speech models have their own safeguards: they
+truncate longer past turns to their end and refuse to speak a longer text.
 """
 
 import re
@@ -10,42 +10,42 @@ from data.errors import InputError
 from data.text import valid_text
 
 MAX_SPOKEN = 4096
-"""Characters of one text to speak, whole or joined from pieces; OpenAI's limit as well."""
+"""Characters of one text to speak, in one piece or streamed; also OpenAI's limit."""
 MAX_TURN = 4096
-"""Characters of one turn of a dialogue, whole or joined from several items."""
+"""Characters of one dialogue turn, in one or several items."""
 MAX_TYPED = 2000
-"""Characters of one message that a person types."""
+"""Characters of one typed message."""
 MAX_CONTEXT = 16_384
-"""Characters of all turns that lead up to a reply, together."""
+"""Characters of all turns before a reply, in total."""
 MAX_CONTEXT_TURNS = 64
-"""Turns that lead up to a reply; the speech models remember the last `MAX_PAST_TURNS`."""
+"""Turns before a reply; the speech models use the last `MAX_PAST_TURNS`."""
 MAX_PAST_TURNS = 6
-"""Turns before an answer that the speech models hear; none is trained on more."""
+"""Turns of context that the speech models use; none is trained on more."""
 MAX_INSTRUCTIONS = 16_384
 """Characters of instructions to a language model."""
 
 
 def limited_text(text: str, most: int, what: str = "the text") -> str:
-    """Valid Unicode of at most `most` characters, with something in it.
+    """The text as valid Unicode, checked to be non-blank and at most `most` characters.
 
     Args:
-        text: as it came in.
+        text: the raw text.
         most: one of the limits above.
-        what: what the message calls it.
+        what: its name in the error message.
 
     Raises:
-        InputError: it is empty or too long.
+        InputError: it is blank or too long.
     """
     text = valid_text(text)
     if not text.strip():
-        raise InputError(f"{what} is empty; give words")
+        raise InputError(f"{what} is empty; it must contain text")
     if len(text) > most:
         raise InputError(f"{what} has {len(text)} characters; at most {most} are accepted")
     return text
 
 
 def limited_context(lengths: list[int]) -> None:
-    """Check how much text the turns before a reply hold together.
+    """Checks the number and total length of the turns before a reply.
 
     Args:
         lengths: characters of each turn.
@@ -56,20 +56,20 @@ def limited_context(lengths: list[int]) -> None:
     if len(lengths) > MAX_CONTEXT_TURNS:
         raise InputError(
             f"there are {len(lengths)} turns before the reply; at most {MAX_CONTEXT_TURNS} are "
-            "accepted: leave out the oldest"
+            "accepted: drop the oldest"
         )
     if sum(lengths) > MAX_CONTEXT:
         raise InputError(
-            f"the turns before the reply have {sum(lengths)} characters together; at most "
-            f"{MAX_CONTEXT} are accepted: leave out the oldest"
+            f"the turns before the reply have {sum(lengths)} characters in total; at most "
+            f"{MAX_CONTEXT} are accepted: drop the oldest"
         )
 
 
 def last_words(text: str, most: int) -> str:
-    """The end of a text, from the start of a word on, in at most `most` characters."""
+    """The last `most` characters of a text at most, starting at a word boundary."""
     if len(text) <= most:
         return text
     end = text[-most:]
     if not text[-most - 1].isspace():
-        end = re.sub(r"\A\S*\s+(?=\S)", "", end)  # the rest of a word that was cut
+        end = re.sub(r"\A\S*\s+(?=\S)", "", end)  # the remainder of a split word
     return end.strip()

@@ -1,4 +1,4 @@
-"""Joins corpora in NCSSD layout into one: dialogues are numbered on, sound is hard-linked."""
+"""Merges corpora in NCSSD layout: renumbers dialogues and hard-links their audio."""
 
 import json
 import os
@@ -14,25 +14,23 @@ _NUMBER = re.compile(r"_d\d+(?=\.\w+$)")
 
 
 def merge(folders: list[Path], out: Path) -> int:
-    """Adds to `out` each dialogue of `folders` that it lacks; returns how many it holds.
+    """Adds the missing dialogues of `folders` to `out`; returns the number it then has.
 
-    What was added keeps its number, so that a corpus can grow while models train on it.
-    `out/merged.json` says where each dialogue came from.
+    Existing numbers are kept, so that a corpus can grow while models train on it.
+    `out/merged.json` records the origin of each dialogue.
 
     Raises:
-        InputError: a folder holds no dialogues, or `out` holds dialogues that no merge put there.
+        InputError: a folder has no dialogues, or `out` has dialogues that no merge put there.
     """
     prepare_folder(out)
     listing = out / SOURCES
     known: dict[str, int] = json.loads(listing.read_text()) if listing.exists() else {}
     if not known and _dialogues(out):
-        raise InputError(f"{out} holds dialogues of its own; give --out an empty folder")
+        raise InputError(f"{out} has dialogues of its own; give --out an empty folder")
     for folder in folders:
         dialogues = _dialogues(folder)
         if not dialogues:
-            raise InputError(
-                f"{folder} holds no dialogues in NCSSD layout (folders named by number)"
-            )
+            raise InputError(f"{folder} has no dialogues in NCSSD layout (folders named by number)")
         for dialogue in dialogues:
             key = f"{folder.resolve()}/{dialogue.name}"
             if key not in known:
@@ -45,7 +43,7 @@ def merge(folders: list[Path], out: Path) -> int:
 
 
 def _say_how_it_was_made(folders: list[Path], out: Path) -> None:
-    """Writes corpus.json with the commands that made the corpora, where every one of them says."""
+    """Writes corpus.json with the commands that made the corpora, if all of them state one."""
     records = [folder / "corpus.json" for folder in folders]
     if not all(path.is_file() for path in records):
         return
@@ -57,13 +55,13 @@ def _say_how_it_was_made(folders: list[Path], out: Path) -> None:
 
 
 def _dialogues(folder: Path) -> list[Path]:
-    """Those complete, in order of their numbers."""
+    """Complete dialogue folders in numerical order."""
     found = [path.parent for path in folder.glob("*/metadata.json") if path.parent.name.isdigit()]
     return sorted(found, key=lambda path: int(path.name))
 
 
 def _add(source: Path, target: Path, number: int) -> None:
-    with atomic_folder(target, replace=True) as folder:  # a merge that was stopped may have left it
+    with atomic_folder(target, replace=True) as folder:  # an interrupted merge may have left it
         for path in source.iterdir():
             if path.name == "metadata.json":
                 record = json.loads(path.read_text()) | {"dialog": number}
@@ -75,5 +73,5 @@ def _add(source: Path, target: Path, number: int) -> None:
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # another file system, or one without links
+    except OSError:  # another file system, or no hard links
         shutil.copyfile(source, target)

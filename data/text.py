@@ -1,4 +1,4 @@
-"""Valid Unicode out of whatever a client, a file or a language model sent as text."""
+"""Sanitising text from clients, files and language models."""
 
 import unicodedata
 
@@ -13,16 +13,16 @@ _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def unprintable(text: str, allowed: str = _LAYOUT) -> str:
-    """What stands in a text that must not be shown or stored as it is; empty where all is well.
+    """Describes the first character of a text that must not be shown or stored, or "".
 
-    Such characters steer terminals (ESC), reverse what follows them, or end lines unseen.
+    Such characters control terminals (ESC), reverse the writing direction, or end lines invisibly.
 
     Args:
-        text: to be looked at.
-        allowed: control characters that may be there.
+        text: the text to check.
+        allowed: permitted control characters.
 
     Returns:
-        For a message: the kind of the first one, and its code point.
+        For a message: the character's kind and code point.
     """
     for character in text:
         if character in allowed:
@@ -36,11 +36,11 @@ def unprintable(text: str, allowed: str = _LAYOUT) -> str:
 
 
 def valid_text(text: str) -> str:
-    r"""Join surrogate pairs and drop lone surrogates, so that the text can be encoded.
+    r"""Joins surrogate pairs and drops lone surrogates, so that the text can be encoded.
 
-    JSON may carry half of an escaped pair (`"\ud83d"`), for instance where a client cut a string
-    between its two halves. Python reads it into a `str` that no file, socket or library takes.
-    Call this wherever text enters; valid text is returned as it is.
+    JSON may contain half of an escaped pair (`"\ud83d"`), for instance if a client split a string
+    between the halves. Python parses it into a `str` that cannot be encoded. Call this wherever
+    text enters; valid text is returned unchanged.
 
     >>> valid_text("Hi \ud83d there \ud83d\ude00")
     'Hi  there 😀'

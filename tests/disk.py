@@ -39,7 +39,7 @@ def bad_places(root: Path) -> dict[str, tuple[Path, str]]:
         "a long folder": (root / long / "a.wav", "File name too long|does not exist"),
         "a dangling link": (root / "dangling" / "a.wav", "is a link to .*nowhere"),
         "a loop": (root / "loop" / "a.wav", "is a link to .*loop"),
-        "a device": (root / "full.wav", "no ordinary file"),
-        "a pipe": (root / "pipe.wav", "no ordinary file"),
+        "a device": (root / "full.wav", "not a regular file"),
+        "a pipe": (root / "pipe.wav", "not a regular file"),
         "no folder": (root / "none" / "a.wav", "the folder .*none does not exist; make it"),
     }

@@ -16,12 +16,12 @@ _RATE = 16_000
 
 
 class TranscriptionEndpoint:
-    """A client of `POST {base_url}/audio/transcriptions`; may be used from many threads.
+    """A thread-safe client of `POST {base_url}/audio/transcriptions`.
 
     Args:
         base_url: up to and including `/v1`.
-        model: the name that the endpoint knows.
-        key: sent as bearer token; empty sends none.
+        model: the endpoint's model name.
+        key: bearer token; empty sends none.
         timeout_s: for each step of a request.
     """
 
@@ -42,13 +42,13 @@ class TranscriptionEndpoint:
 
         Args:
             samples: float32, mono.
-            sample_rate: in Hz.
+            sample_rate: Hz.
             language: a code; empty lets the endpoint detect it.
-            names: that may occur.
+            names: names that may occur, to bias recognition.
 
         Raises:
-            RepError: the endpoint could not be reached, refused, or answered with something else.
-        """
+            RepError: the endpoint is unreachable, rejected the request, or sent an invalid
+        response."""
         wav = encode_audio(resample(samples, sample_rate, _RATE), _RATE, "wav")
         fields = {"model": self._model, "language": language, "prompt": ", ".join(names)}
         fields = {name: value for name, value in fields.items() if value}
@@ -94,7 +94,7 @@ class EndpointRecognizer:
 
 
 class _WholeUtterance:
-    """Collects the audio and has it transcribed as a whole; no partial text, no word times."""
+    """Buffers the audio and sends it in one request; no partial text, no word timestamps."""
 
     partial = ""
     words = None

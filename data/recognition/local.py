@@ -1,4 +1,4 @@
-"""The recogniser on this machine: Whisper, or pocketsphinx where Whisper cannot be had."""
+"""The local recogniser: Whisper, or pocketsphinx if Whisper's weights are missing."""
 
 import logging
 import os
@@ -15,16 +15,16 @@ logger = logging.getLogger(__name__)
 def local_recognizer(
     choice: str = "auto", model: str = "", language: str | None = None
 ) -> Recognizer:
-    """The recogniser that was chosen.
+    """Creates the chosen recogniser.
 
     Args:
         choice: "auto", "whisper" or "pocketsphinx".
-        model: Whisper's, a folder or a name; empty takes the default.
-        language: "en" or "zh"; None finds it in each utterance.
+        model: Whisper folder or model name; empty: the default.
+        language: "en" or "zh"; None: detected per utterance.
 
     Raises:
-        InputError: pocketsphinx cannot do what is asked.
-        MissingModelError: Whisper was asked for by name and cannot be had.
+        InputError: pocketsphinx does not support the request.
+        MissingModelError: Whisper was requested by name but is missing.
     """
     if choice != "pocketsphinx":
         try:
@@ -37,7 +37,7 @@ def local_recognizer(
             logger.warning(recognizer.caveat)
             return recognizer
     if language == "zh":
-        raise InputError("pocketsphinx knows English alone; use --asr whisper for Mandarin")
+        raise InputError("pocketsphinx supports only English; use --asr whisper for Mandarin")
     return _sphinx()
 
 

@@ -1,8 +1,8 @@
-"""Speech to text while it arrives: the protocol of the three recognisers.
+"""Streaming speech recognition: the protocol of the three recognisers.
 
-* `WhisperRecognizer` (`whisper_recognizer.py`): Whisper base, offline once its weights are there.
-* `SphinxRecognizer` (`sphinx.py`): pocketsphinx with its package's model, offline. It holds the
-  interpreter lock while it works, so it runs in processes of its own.
+* `WhisperRecognizer` (`whisper_recognizer.py`): Whisper base, offline once its weights are
+installed. * `SphinxRecognizer` (`sphinx.py`): pocketsphinx with its bundled model, offline. It
+  holds the GIL, so it runs in separate processes.
 * `EndpointRecognizer` (`endpoint.py`): any OpenAI-compatible `/v1/audio/transcriptions`.
 """
 
@@ -23,16 +23,15 @@ _LOOK_S = 0.2
 
 Names = tuple[str, ...]
 TimedWord = tuple[str, float, float]
-"""A word and where it starts and ends, in seconds from the start of the utterance."""
+"""A word with its start and end, s from the start of the utterance."""
 
 
 class Utterance(Protocol):
-    """One stretch of speech being recognised.
+    """One utterance being recognised.
 
     Attributes:
-        words: once it is finished, those of the text with their times; None where the recogniser
-            does not say them.
-        language: once it is finished, the code of what was spoken; None where that is not known.
+        words: timestamped words once finished; None if the recogniser has none.
+        language: language code once finished; None if unknown.
     """
 
     @property
@@ -41,19 +40,19 @@ class Utterance(Protocol):
     def language(self) -> str | None: ...
     @property
     def partial(self) -> str:
-        """The words so far; may be empty. Never waits."""
+        """The interim transcript, possibly empty. Never blocks."""
         ...
 
     def push(self, samples: np.ndarray) -> None:
-        """Takes samples [n], float32 at 24 kHz. Never waits."""
+        """Takes samples [n], float32 at 24 kHz. Never blocks."""
         ...
 
     def finish(self) -> "Future[str]":
-        """No more sound will come; the future holds the text, or the error."""
+        """Ends the audio; the future yields the text or the error."""
         ...
 
     def abort(self) -> None:
-        """The text is not wanted any more."""
+        """Cancels recognition."""
         ...
 
 
@@ -61,12 +60,12 @@ class Recognizer(Protocol):
     """Opens utterances; serves many sessions at once.
 
     Attributes:
-        name: shown to people.
-        rehears: whether it needs a stretch of speech as a whole. After a pause in the middle of a
-            turn it is given the turn from its start again, and what it made of the first part is
-            dropped; others are given only what is new.
-        languages: codes that `open` takes.
-        caveat: what people should know of how well it hears, or empty.
+        name: display name.
+        rehears: whether it needs a turn in one piece. After a pause in mid-turn it receives the
+            turn's audio from the start again, and its first transcript is dropped; other
+            recognisers receive only the new audio.
+        languages: language codes accepted by `open`.
+        caveat: limits of its quality, to show to users, or "".
     """
 
     @property
@@ -81,22 +80,22 @@ class Recognizer(Protocol):
     def open(
         self, language: str | None = None, times: bool = False, names: Names = ()
     ) -> Utterance:
-        """Begins an utterance.
+        """Starts an utterance.
 
         Args:
-            language: one of `languages`; None leaves it to the recogniser.
-            times: whether `Utterance.words` are wanted; they may cost time.
-            names: that may occur; a recogniser that cannot listen for them does without.
+            language: one of `languages`; None: detected.
+            times: whether to compute `Utterance.words`, which may cost time.
+            names: names that may occur, to bias recognition where supported.
         """
         ...
 
     def close(self) -> None:
-        """Ends workers and frees memory."""
+        """Stops workers and frees memory."""
         ...
 
 
 def transcribe(recognizer: Recognizer, samples: np.ndarray) -> str:
-    """What is said in samples [T] at 24 kHz. Waits for it.
+    """The transcript of samples [T] at 24 kHz; blocks.
 
     Raises:
         RepError: recognition failed, or took too long.
@@ -107,7 +106,7 @@ def transcribe(recognizer: Recognizer, samples: np.ndarray) -> str:
 def fed(
     recognizer: Recognizer, samples: np.ndarray, language: str | None = None, times: bool = False
 ) -> Utterance:
-    """An utterance that has taken all of samples [T] at 24 kHz; its text is still to come."""
+    """An utterance fed with all of samples [T] at 24 kHz, not yet finished."""
     utterance = recognizer.open(language, times)
     for start in range(0, len(samples), _PIECE):
         utterance.push(samples[start : start + _PIECE])
@@ -115,9 +114,9 @@ def fed(
 
 
 def text_of(utterance: Utterance, check: Callable[[], None] = lambda: None) -> str:
-    """The text of an utterance to which no more sound comes. Waits for it; see `transcribe`.
+    """Finishes an utterance and returns its text; blocks, see `transcribe`.
 
-    `check` is called several times a second, and may raise to wait no longer.
+    `check` is called several times a second and may raise to stop waiting.
     """
     future, until = utterance.finish(), time.monotonic() + _RECOGNITION_S
     while time.monotonic() < until:
@@ -130,7 +129,7 @@ def text_of(utterance: Utterance, check: Callable[[], None] = lambda: None) -> s
 
 
 class NoRecognizer:
-    """Recognises nothing, at once: for a responder that hears the sound itself."""
+    """Recognises nothing: for a responder that processes the audio itself."""
 
     name = "none"
     rehears = False
@@ -142,7 +141,7 @@ class NoRecognizer:
     def open(
         self, language: str | None = None, times: bool = False, names: Names = ()
     ) -> "NoRecognizer":
-        """See `Recognizer`; it remembers nothing, so one serves all."""
+        """See `Recognizer`; stateless, so one object serves all."""
         return self
 
     def push(self, samples: np.ndarray) -> None:
@@ -162,7 +161,7 @@ class NoRecognizer:
 
 
 class FailedUtterance:
-    """Stands in for an utterance that could not be opened; its text is the error."""
+    """Stands in for an utterance that could not be opened; `finish` yields the error."""
 
     partial = ""
     words = language = None

@@ -214,7 +214,7 @@ def test_a_sound_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
 def test_one_run_at_a_time_holds_the_folder(weights: Path, tmp_path: Path) -> None:
     items, out = write(tmp_path / "items.jsonl", ROWS), tmp_path / "out"
     out.mkdir()
-    with folder_lock(out), pytest.raises(InputError, match="another synth is at work in"):
+    with folder_lock(out), pytest.raises(InputError, match="another synth is using"):
         synth.main([str(items), str(out), "--weights", str(weights)])
 
 

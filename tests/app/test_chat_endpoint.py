@@ -124,32 +124,32 @@ def status(line: str, body: bytes = b"", headers: str = "") -> bytes:
 
 TOOL = {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "{"}}]}
 MISBEHAVING: dict[str, tuple[Behaviour, str]] = {
-    "no answer": (waits, "no word to say for too long"),
+    "no answer": (waits, "sent no text for too long"),
     "headers for ever": (for_ever(b"X-A: b\r\n", b"HTTP/1.1 200 OK\r\n"), "language model"),
-    "keepalives": (for_ever(b": keepalive\n\n"), "no word to say for too long"),
-    "blank lines": (for_ever(b"\n"), "no word to say for too long"),
-    "retries": (for_ever(b"retry: 10\n\n"), "no word to say for too long"),
-    "empty words": (for_ever(event("")), "no word to say for too long"),
-    "roles": (for_ever(delta(role="assistant")), "no word to say for too long"),
-    "thoughts beside": (for_ever(delta(reasoning_content="Hm. ")), "no word to say for too long"),
+    "keepalives": (for_ever(b": keepalive\n\n"), "sent no text for too long"),
+    "blank lines": (for_ever(b"\n"), "sent no text for too long"),
+    "retries": (for_ever(b"retry: 10\n\n"), "sent no text for too long"),
+    "empty words": (for_ever(event("")), "sent no text for too long"),
+    "roles": (for_ever(delta(role="assistant")), "sent no text for too long"),
+    "thoughts beside": (for_ever(delta(reasoning_content="Hm. ")), "sent no text for too long"),
     "thoughts within": (
         for_ever(event("and so "), OK + event("<think>")),
-        "no word to say for too long",
+        "sent no text for too long",
     ),
-    "tool calls": (for_ever(delta(**TOOL)), "no word to say for too long"),
+    "tool calls": (for_ever(delta(**TOOL)), "sent no text for too long"),
     "a tool call": (sends(OK, delta(**TOOL), b"data: [DONE]\n\n"), "with nothing"),
-    "half a line": (for_ever(b"data: {", OK, 0.1), "no word to say for too long"),
-    "an endless line": (for_ever(b"x" * 4096, OK, 0.0), "a line without end"),
+    "half a line": (for_ever(b"data: {", OK, 0.1), "sent no text for too long"),
+    "an endless line": (for_ever(b"x" * 4096, OK, 0.0), "a line that is too long"),
     "an endless word": (
         for_ever(b"x" * 4096, OK + b'data: {"choices": [{"delta": {"content": "', 0.0),
-        "a line without end",
+        "a line that is too long",
     ),
     "one byte at a time": (for_ever(b"x", OK + b"data: ", 0.0), "language model"),
     "a stall after a word": (
         lambda client: (client.sendall(OK + event("Hello ")), waits(client)),  # type: ignore[misc]
-        "no word to say for too long",
+        "sent no text for too long",
     ),
-    "words for ever": (for_ever(event("and "), OK, 0.05), "went on for 2 s"),
+    "words for ever": (for_ever(event("and "), OK, 0.05), "took more than 2 s"),
     "an endless error": (
         for_ever(b"broken " * 500, status("500 Internal Server Error"), 0.0),
         "answered 500 .broken",
@@ -182,20 +182,20 @@ MISBEHAVING: dict[str, tuple[Behaviour, str]] = {
         "not a chat completion",
     ),
     "binary": (sends(status("200 OK", bytes(range(256)))), "not a chat completion"),
-    "not HTTP": (sends(b"\x00\x01\x02\r\n\r\n"), "cannot be reached"),
-    "nothing": (sends(), "cannot be reached"),
-    "a reset": (resets, "cannot be reached"),
+    "not HTTP": (sends(b"\x00\x01\x02\r\n\r\n"), "unreachable"),
+    "nothing": (sends(), "unreachable"),
+    "a reset": (resets, "unreachable"),
     "a broken chunk": (
         sends(status("200 OK", b"zz\r\n", "Transfer-Encoding: chunked\r\n")),
-        "cannot be reached",
+        "unreachable",
     ),
     "a body that is too short": (
         sends(status("200 OK", event("Hi"), "Content-Length: 9999\r\n")),
-        "cannot be reached",
+        "unreachable",
     ),
     "a swelling body": (
         sends(status("200 OK", gzip.compress(bytes(1 << 24)), "Content-Encoding: gzip\r\n")),
-        "encoding 'gzip', unasked",
+        "unrequested encoding, .gzip.",
     ),
     "an error in the stream": (
         sends(OK, b'data: {"error": {"message": "out of memory"}}\n\n'),

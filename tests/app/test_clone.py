@@ -95,7 +95,7 @@ def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path, recording: P
         (espeak_voice(), False, "consent"),
         (espeak_voice()[:48_000], True, "at least 3 s"),
         (np.zeros(96_000, np.int16), True, "too quiet"),
-        (np.zeros(0, np.int16), True, "no sound"),
+        (np.zeros(0, np.int16), True, "no audio"),
     ],
 )
 def test_what_will_not_do_is_said(

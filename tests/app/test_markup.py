@@ -143,7 +143,7 @@ def test_text_in_markdown_stands_for_itself(markup: str) -> None:
 
 @pytest.mark.parametrize("markup", MARKUP)
 def test_no_voice_is_called_so(markup: str) -> None:
-    with pytest.raises(InputError, match="cannot be a voice's name"):
+    with pytest.raises(InputError, match="is not a valid voice name"):
         checked_name(markup)
 
 

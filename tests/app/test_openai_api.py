@@ -180,7 +180,7 @@ def test_text_is_limited_with_all_that_goes_before_it(place: str) -> None:
     assert speak(place, history=[turn] * 8).status_code == 200
     refused = speak(place, history=[turn] * 20)
     assert refused.status_code == 400
-    assert "38920 characters together" in refused.json()["error"]["message"]
+    assert "38920 characters in total" in refused.json()["error"]["message"]
     assert speak(place, history=[{"speaker": "user", "text": "x"}] * 21).status_code == 400
 
 

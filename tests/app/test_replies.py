@@ -181,7 +181,7 @@ def test_an_endpoint_that_fails_says_so(
 
 def test_an_endpoint_that_is_not_there_says_so() -> None:
     chat = ChatEndpoint("http://127.0.0.1:9/v1", "small")
-    with pytest.raises(RepError, match="cannot be reached"):
+    with pytest.raises(RepError, match="is unreachable"):
         list(chat.reply([Said(0, "hi")]))
     chat.close()
 

@@ -54,7 +54,7 @@ def test_sound_comes_back_whole_and_the_process_is_used_again(uploads: Uploads) 
     ("content", "words"),
     [
         (b"", "0 bytes"),
-        (b"no sound at all", "not media"),
+        (b"no sound at all", "cannot be decoded"),
         (b"ffconcat version 1.0\nfile /etc/hostname\n", "not media"),
         (wav(speechlike(3.0)).getvalue(), "longer than 2 seconds"),
         (wav(speechlike(1.0), 768_000).getvalue(), "sample rate of 768000 Hz"),

@@ -82,7 +82,7 @@ def test_the_cloning_tab_shows_markup_as_text(browser: Any, tmp_path: Path) -> N
         page.get_by_label("Name", exact=True).fill(MARKUP[:39])
         page.get_by_label("Whose voice it is").fill(MARKUP)
         page.get_by_role("button", name="Keep this voice").click()
-        page.get_by_text("cannot be a voice's name").wait_for()
+        page.get_by_text("is not a valid voice name").wait_for()
         unharmed(page, noted)
 
 

@@ -98,7 +98,7 @@ def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no sound"):
         write_ncssd_dialogue(tmp_path, Dialogue("1", [Turn(0, "Hello.")]))
     write_ncssd_dialogue(tmp_path, dialogue("1"))
-    with pytest.raises(InputError, match="already there"):
+    with pytest.raises(InputError, match="already exists"):
         write_ncssd_dialogue(tmp_path, dialogue("1"))
 
 
@@ -123,7 +123,7 @@ def test_real_ncssd_speakers_are_counted_as_they_come(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m["utterents"].pop("0"), "without holes"),
+        (lambda m: m["utterents"].pop("0"), "not 0, 1, 2"),
         (lambda m: m.update(dialog=5), "names dialogue 5"),
         (lambda m: m["utterents"]["1"].pop("duration"), "lacks duration"),
         (lambda m: m["utterents"]["1"].update(duration=3.0), "lasts 0.40 s"),
@@ -191,8 +191,8 @@ def test_dialogue_json(tmp_path: Path) -> None:
     ("content", "words"),
     [
         ("{", "not JSON"),
-        ("[]", "holds no turns"),
-        ('{"turns": []}', "holds no turns"),
+        ("[]", "has no turns"),
+        ('{"turns": []}', "has no turns"),
         ('{"turns": ["hi"]}', "turn 0: expected"),
         ('{"turns": [{"text": "hi"}]}', "turn 0: the speaker is None"),
         ('{"turns": [{"speaker": 2, "text": "hi"}]}', "the speaker is 2"),

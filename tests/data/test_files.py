@@ -190,7 +190,7 @@ def test_what_a_kill_leaves_is_cleaned(tmp_path: Path) -> None:
 def test_one_at_a_time_holds_a_folder(tmp_path: Path) -> None:
     with (
         folder_lock(tmp_path),
-        pytest.raises(InputError, match="another process is at work in"),
+        pytest.raises(InputError, match="another process is using"),
         folder_lock(tmp_path),
     ):
         pass

@@ -32,7 +32,7 @@ def test_turns_are_limited_together() -> None:
     limited_context([])
     limited_context([MAX_CONTEXT])
     limited_context([1] * MAX_CONTEXT_TURNS)
-    with pytest.raises(InputError, match="39000 characters together"):
+    with pytest.raises(InputError, match="39000 characters in total"):
         limited_context([1950] * 20)
     with pytest.raises(InputError, match="65 turns"):
         limited_context([1] * (MAX_CONTEXT_TURNS + 1))

@@ -113,9 +113,9 @@ def test_what_is_no_sound_is_turned_away(tmp_path: Path) -> None:
         "missing.wav": "does not exist",
         ".": "not a file",
         "empty.wav": "0 bytes",
-        "text.wav": "not media",
+        "text.wav": "cannot be decoded",
         "noise.raw": "no audio stream|cannot be decoded",
-        "none.wav": "no sound",
+        "none.wav": "no audio",
         "nan.wav": "not numbers",
     }.items():
         with pytest.raises(InputError, match=words):

@@ -92,7 +92,7 @@ def broken(kind, tmp_path):
         ("silent", "silent throughout"),
         ("short", "lasts"),
         ("clipped", "clipped"),
-        ("cut off", "not media|no sound"),
+        ("cut off", "cannot be decoded|no sound"),
         ("no sound", "no audio stream"),
     ],
 )

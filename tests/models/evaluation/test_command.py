@@ -56,7 +56,7 @@ def test_help_shows_defaults(name: str, capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])
     said = capsys.readouterr().out
-    assert stopped.value.code == 0 and "(default: the bundled)" in said
+    assert stopped.value.code == 0 and "(default: bundled)" in said
     if name in COUNTS:
         assert f"(default: {COUNTS[name][0]})" in said and "(default: cpu)" in said
 

@@ -1,4 +1,4 @@
-"""Who may come in, from where, and how large: one layer around pages, HTTP and WebSocket alike."""
+"""Access control for page, HTTP and WebSocket: authentication, hosts, origins and body size."""
 
 import base64
 import binascii
@@ -27,16 +27,16 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@*\s]+")
 
 @dataclass(frozen=True)
 class AccessSettings:
-    """The door.
+    """Access control settings.
 
     Attributes:
         auth: "user:password" for HTTP Basic, or empty.
         token: a bearer token; also accepted as `?token=`, and in the subprotocol
             `openai-insecure-api-key.TOKEN` of a WebSocket. Or empty.
-        hosts: names under which the server may be called; empty means any. Keeps a foreign page
-            from reaching a loopback server under its own name.
-        origins: of other pages that may connect and read answers, beside the server's own.
-        max_body: bytes of a request.
+        hosts: accepted host names; empty: any. Prevents DNS rebinding: a foreign page reaching a
+            loopback server under its own name.
+        origins: additional origins allowed to connect and read responses.
+        max_body: maximum bytes of a request body.
     """
 
     auth: str = ""
@@ -63,13 +63,13 @@ class AccessSettings:
 
 
 class Access:
-    """ASGI layer. Refuses with 4xx, or by closing a WebSocket before it is accepted.
+    """ASGI middleware. Rejects with 4xx, or by closing a WebSocket before accepting it.
 
     Args:
-        app: what lies behind it.
-        settings: who may come in.
-        metrics: count who may not.
-        has_ticket: whether a request, by its scope, has a key that was given out for it.
+        app: the wrapped application.
+        settings: access control settings.
+        metrics: counts rejected requests.
+        has_ticket: whether a request's scope carries a valid client secret.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Access:
         settings = self._settings
         host = _host_name(headers.get("host", ""))
         if settings.hosts and host not in settings.hosts:
-            return 421, "wrong_host", "this server is not known under that name"
+            return 421, "wrong_host", "the host name is not accepted by this server"
         if sum(len(k) + len(v) for k, v in scope["headers"]) > _MAX_HEADERS:
             return 431, "too_large", "the request's headers are too large"
         origin = headers.get("origin", "")
@@ -153,7 +153,7 @@ class Access:
         return False
 
     async def _logged_in_by_link(self, scope: dict[str, Any], send: Any) -> bool:
-        """A page asked for with `?token=`: the cookie is set and the token leaves the address."""
+        """Redirects a page requested with `?token=`, setting a cookie and removing the token."""
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         if scope["method"] != "GET" or "token" not in query or scope["path"] != "/":
             return False
@@ -165,7 +165,7 @@ class Access:
         return True
 
     def _with_cookie(self, send: Any, headers: dict[str, str]) -> Any:
-        """Browsers do not all send Basic credentials with a WebSocket; they do send a cookie."""
+        """The cookie; not all browsers send Basic credentials with a WebSocket."""
         if _equal(_cookie_of(headers), self._cookie):
             return send
 
@@ -200,7 +200,7 @@ class Access:
 
 
 class _TooLargeError(Exception):
-    """A body without a length turned out too large."""
+    """A body without a declared length is too large."""
 
 
 def _limited(receive: Any, most: int) -> Any:
@@ -225,25 +225,24 @@ def door(
     origins: tuple[str, ...] = (),
     program: str = "this server",
 ) -> AccessSettings:
-    """The settings for an address to bind to.
+    """The access settings for an address to bind to.
 
     Raises:
-        InputError: others could come in without credentials, and `no_auth` does not say that they
-            may.
+        InputError: other machines would have access without credentials, and `no_auth` is not set.
     """
     if is_loopback(host):
         names = ("localhost", "127.0.0.1", "::1", host)
         return AccessSettings(auth, token, names, origins)
     if not (auth or token or no_auth):
         raise InputError(
-            f"with --host {host} anyone who reaches this machine could use {program}; add --auth "
-            "USER:PASSWORD or --token, or --no-auth to let everybody in"
+            f"--host {host} exposes {program} to anyone who can reach this machine; add --auth "
+            "USER:PASSWORD or --token, or --no-auth to allow this"
         )
     return AccessSettings(auth, token, (), origins)
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises InputError when no server can be bound there."""
+    """Raises InputError if no server can be bound there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -256,7 +255,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address to bind to can be reached from this machine only."""
+    """Whether an address to bind to is reachable only from this machine."""
     if host == "localhost":
         return True
     try:
@@ -285,8 +284,7 @@ def _cookie_of(headers: dict[str, str]) -> str:
 
 
 def keys_of(scope: Any) -> list[str]:
-    """A bearer token, and the keys among the subprotocols of a WebSocket, where browsers can put
-    one."""
+    """The bearer token, and the keys in a WebSocket's subprotocols, where browsers can pass one."""
     offered = scope.get("subprotocols", ())
     keys = [one.removeprefix(_KEY) for one in offered if one.startswith(_KEY)]
     kind, _, value = _headers(scope).get("authorization", "").partition(" ")

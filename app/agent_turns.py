@@ -1,4 +1,4 @@
-"""The agent's side of a conversation: answers are begun, sent, cut, and kept as they were heard."""
+"""The agent's side of a conversation: starting, sending, interrupting and storing answers."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -24,17 +24,17 @@ class AgentTurns:
 
     Args:
         speaker, responders: shared by all sessions.
-        settings: of the session at first.
-        history: of the conversation.
-        emit: takes what goes to the listener.
-        notice: takes the code and message of what failed.
-        wake: asks, from any thread, for a `tick` soon.
+        settings: the session's initial settings.
+        history: the conversation's history.
+        emit: sends to the listener.
+        notice: reports the code and message of a failure.
+        wake: requests, from any thread, a `tick` soon.
         clock: monotonic seconds.
 
     Attributes:
-        cast: who thinks and speaks.
-        speaking: the answer on its way to the listener, or None.
-        asides: answers beside the conversation.
+        cast: the current responder, predictor and voice.
+        speaking: the answer being sent, or None.
+        asides: out-of-band answers.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class AgentTurns:
         self._history, self._emit, self._notice = history, emit, notice
         self._clock, self._metrics = clock, metrics
         self._voicebox = Voicebox(speaker, wake, clock, self.cast.predictor(settings))
-        self._stale = False  # the speech models remember another conversation than the history
+        self._stale = False  # whether the speech models' history differs from the conversation's
         self._replies = itertools.count(1)
         self.asides = Asides(self.cast, speaker, self._voicebox, emit, clock, metrics)
 
     def hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
-        """A turn at the end of the history enters that of the speech models."""
+        """Adds the last turn to the speech models' history."""
         self._voicebox.hear(who, text, samples)
 
     def forget(self) -> None:
-        """The history was changed before its end: the speech models hear it anew in time."""
+        """Marks the speech models' history as stale after an edit; it is rebuilt when needed."""
         self._stale = True
 
     def answer(
@@ -72,8 +72,8 @@ class AgentTurns:
         turn: Listening | None,
         history: Sequence[Said] | None = None,
     ) -> None:
-        """Begins the answer to the last turn, which was `turn` if it was spoken just now, or to
-        another history."""
+        """Starts the answer to the last turn (`turn` if it was just spoken) or to another "
+        "history."""
         predictor = self.cast.predictor(settings)
         if predictor != self._voicebox.predictor or self._stale:
             self._rebuild(predictor)
@@ -94,7 +94,7 @@ class AgentTurns:
         self._tell_started(reply, number, to=to, speech_end=end, **how)
 
     def answer_aside(self, settings: SessionSettings, said: Sequence[Said]) -> int:
-        """Begins an answer that does not enter the conversation; returns its number.
+        """Starts an out-of-band answer; returns its number.
 
         Raises:
             InputError: there are too many.
@@ -106,14 +106,14 @@ class AgentTurns:
         return reply
 
     def read_by(self, responder: Responder) -> list[Said]:
-        """The conversation, as that responder reads it."""
+        """The conversation as input for that responder."""
         return self._history.said(notes=isinstance(responder, TakesBriefing))
 
     def _tell_started(self, reply: int, number: int, **fields: object) -> None:
         self._emit({"type": "reply.started", "reply": reply, "turn": number, **fields})
 
     def tick(self, now: float) -> bool:
-        """Sends what is due; whether the listener has begun to hear an answer."""
+        """Sends what is due; returns whether playback of an answer has started."""
         for number, error in self.asides.tick(now, self._history.number):
             self._notice("reply", f"response {number}: {error}")
         speaking = self.speaking
@@ -127,7 +127,7 @@ class AgentTurns:
         return speaking.playback.begun
 
     def stop(self, reason: str) -> None:
-        """Cuts the answer, if there is one."""
+        """Interrupts the answer, if any."""
         speaking = self.speaking
         if speaking is None or speaking.stop_by is not None:
             return
@@ -135,8 +135,8 @@ class AgentTurns:
             self.settle(speaking, cut=True)
 
     def leave_off(self) -> bool:
-        """Lets an answer go that was sent as a whole to a listener who does not say how much was
-        played: it will be; whether nothing is being said now."""
+        """Settles a completely sent answer as played, for a listener who does not report playback;
+        returns whether nothing is being spoken now."""
         speaking = self.speaking
         if speaking is None:
             return True
@@ -146,7 +146,7 @@ class AgentTurns:
         return self.speaking is None
 
     def report(self, reply: int, played: int, finished: bool, stopped: bool) -> None:
-        """Takes the page's word on how much of a reply was played, in samples."""
+        """Takes the page's report of how many samples of a reply were played."""
         speaking = self.speaking
         if speaking is None or speaking.answer.number != reply:
             return
@@ -155,8 +155,8 @@ class AgentTurns:
             self.settle(speaking, cut=True)
 
     def take_back(self) -> Listening | None:
-        """Drops the answer, of which nothing was heard, and the turn that it answers, which was
-        not over; returns that turn."""
+        """Drops an unplayed answer and the turn that it answers, which the user continued; returns
+        that turn."""
         speaking = self.speaking
         if speaking is None or speaking.replied_to is None:
             return None
@@ -170,7 +170,7 @@ class AgentTurns:
         return turn
 
     def settle(self, speaking: Speaking, cut: bool) -> None:
-        """The answer becomes history, as it was heard."""
+        """Adds the answer to the history, as far as it was played."""
         self.speaking = None
         answer = speaking.answer
         num_heard = speaking.num_heard(self._clock()) if cut else speaking.playback.sent
@@ -202,11 +202,11 @@ class AgentTurns:
         return record
 
     def attach(self, wake: Callable[[], None]) -> None:
-        """A listener is there again."""
+        """A listener is back."""
         self._voicebox.wake = wake
 
     def detach(self) -> None:
-        """The listener is gone: what is being said ends here."""
+        """The listener has left: truncates the current answer."""
         self.asides.close()
         speaking = self.speaking
         if speaking is not None:
@@ -215,7 +215,7 @@ class AgentTurns:
         self._voicebox.wake = lambda: None
 
     def close(self) -> None:
-        """Frees what it holds."""
+        """Frees all resources."""
         self._voicebox.close()
 
     def _rebuild(self, predictor: str) -> None:

@@ -1,7 +1,7 @@
-"""Speech over the agent: an interruption, or a sound of assent, a cough, a laugh?
+"""Barge-in: is speech over the agent an interruption, or a backchannel, a cough, a laugh?
 
-It lasts long enough for a word, and then a quick look of the recogniser says whether it is one. A
-sound of assent ("mm-hm", "yeah", "right") may become a sentence, so it is looked at again.
+Once it is long enough for a word, a quick partial recognition decides. A backchannel ("mm-hm",
+"yeah", "right") may become a sentence, so it is checked again.
 """
 
 import re
@@ -17,16 +17,16 @@ from data.text import HAN_LETTERS
 from models.text import language_of
 from models.text.frontend import MANDARIN
 
-_MOSTLY = 0.6  # of speech that interrupts is voiced
-_LOOK_AHEAD_MS = 110  # what a look takes, at most, on an idle machine
+_MOSTLY = 0.6  # minimum voiced share of an interruption
+_LOOK_AHEAD_MS = 110  # maximum duration of a partial recognition on an idle machine
 _NEXT_LOOK_MS = 350
-_LONGEST_MS = 1800  # nobody assents as long as that
+_LONGEST_MS = 1800  # no backchannel is that long
 _ASSENT = frozenset(
     "yes yeah yep yup yah ya right okay ok sure oh ah aha uh huh hm hmm mm mmm mhm mmhm mhmm um "
     "wow really true exactly good great nice cool fine see i ha haha hahaha hehe "
     "嗯 哦 噢 啊 对 是 好 的 嗯嗯 对对 是的 好的 行 哈".split()
 )
-# What Whisper makes of a hum.
+# Whisper's transcripts of a hum.
 _HUM = re.compile(
     r"^(?:m+|h+|[mh]+[aeiuoy]?m*[mh]*[iy]?|ah*|uh*|[aeu]|el|else|elsa|amen|amy|mommy|[嗯哈啊哦呃]+)$"
 )
@@ -34,26 +34,26 @@ _HUM = re.compile(
 
 @runtime_checkable
 class Glances(Protocol):
-    """A recogniser that can say at once with what a short sound begins."""
+    """A recogniser that can quickly transcribe the beginning of an utterance."""
 
     def glance(self, samples: np.ndarray, language: str) -> "Future[str]":
-        """The first words of samples [T] at 24 kHz; may be wrong. Never waits.
+        """The first words of samples [T] at 24 kHz; may be wrong. Never blocks.
 
         Args:
-            samples: the beginning of what is said.
-            language: "en" or "zh", in which it is heard; a recogniser that is set to one heeds it.
+            samples: the beginning of the utterance.
+            language: "en" or "zh"; overridden by a recogniser's fixed language.
         """
         ...
 
 
 class Barging:
-    """What is being said over the agent.
+    """The user's speech over the agent.
 
     Args:
-        recognizer: the session's; one that cannot glance lets any speech interrupt.
+        recognizer: the session's; without `glance` any speech interrupts.
 
     Attributes:
-        heard: its beginning; None while nothing is said.
+        heard: transcript of its beginning; None outside speech.
     """
 
     def __init__(self, recognizer: object) -> None:
@@ -64,29 +64,29 @@ class Barging:
         self._language = "en"
 
     def begin(self, heard: Heard, interrupt_ms: int, over: str) -> None:
-        """Speech has begun over an answer; after `interrupt_ms` it may interrupt. It is probably in
-        the language of what it answers, and there is no time to find out."""
+        """Speech has started over an answer; after `interrupt_ms` it may interrupt. Its language is
+        assumed to be the answer's, since there is no time to detect it."""
         self.heard = heard
         self._language = "zh" if language_of(over) == MANDARIN else "en"
         self._look = None
         self._next_look_ms = max(100, interrupt_ms - _LOOK_AHEAD_MS)
 
     def end(self) -> None:
-        """It is over, or has become a turn."""
+        """The speech has ended or become a turn."""
         self.heard = None
 
     def interrupts(self, ears: Ears, interrupt_ms: int, sound: Callable[[int], np.ndarray]) -> bool:
         """Whether it is an interruption by now.
 
         Args:
-            ears: that hear it.
-            interrupt_ms: what it must last.
-            sound: gives the samples from a number on.
+            ears: its voice activity events.
+            interrupt_ms: minimum duration.
+            sound: returns the samples from an index on.
         """
         if self.heard is None:
             return False
-        # How long it lasts, not how much of it is voiced: the closure of a "stop" is speech too.
-        needed = interrupt_ms - FRAME_MS / 2  # it is known in whole frames
+        # Total, not voiced, duration: the closure of a "stop" is speech too.
+        needed = interrupt_ms - FRAME_MS / 2  # it is measured in whole frames
         long_enough = ears.lasted_ms >= needed and ears.voiced_ms >= _MOSTLY * needed
         if self._glances is None or ears.lasted_ms >= _LONGEST_MS:
             return long_enough
@@ -103,6 +103,6 @@ class Barging:
 
 
 def is_assent(text: str) -> bool:
-    """Whether words, perhaps wrongly recognised, say no more than that somebody listens."""
+    """Whether words, possibly misrecognised, are only a backchannel."""
     words = re.findall(rf"[a-z']+|[{HAN_LETTERS}]", text.lower().replace("-", " "))
     return all(word in _ASSENT or _HUM.match(word) for word in words)

@@ -1,4 +1,4 @@
-"""Cloning as the page does it: a voice is tried with a text before it is kept."""
+"""Cloning on the page: a voice is tried on a text before it is stored."""
 
 import time
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ _MAX_SAMPLE_S = 60
 
 
 def try_clone(engines: Engines, recording: str | Path | None, consent: bool) -> str:
-    """The name of the voice of an audio file, of which the first minute is heard, to be tried.
+    """Clones a voice from the first minute of an audio file to try it; returns its temporary name.
 
     Raises:
-        InputError: no recording or consent, or a bad one.
+        InputError: no recording or consent, or an unsuitable recording.
     """
     if recording is None:
         raise InputError("there is no voice sample; upload or record one")
     if not consent:
-        raise InputError("tick the box: a voice may be used only with its owner's consent")
+        raise InputError("tick the box: using a voice requires its owner's consent")
     with Path(recording).open("rb") as file:
         samples = engines.uploads.read(file, max_seconds=_MAX_SAMPLE_S, cut=True)
     return engines.voices.try_out(engines.voices.clone([samples]))
@@ -38,11 +38,11 @@ def try_clone(engines: Engines, recording: str | Path | None, consent: bool) -> 
 def speak_by_each(
     engines: Engines, tried: str | None, text: str
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The text in a tried voice by each speech model, `[T]` float32: what there is of it, several
-    times a second, and in the end all. Closing the iterator ends the reply.
+    """Speaks the text in a tried voice; yields the audio so far, `[T]` float32, several times a
+    second and finally all of it. Closing the iterator cancels the reply.
 
     Raises:
-        InputError: nothing was tried, or there is nothing to speak.
+        InputError: no voice is being tried, or the text is empty.
     """
     made = engines.voices.tried(tried)
     text = limited_text(text or "", _MAX_TEXT)
@@ -71,7 +71,7 @@ def keep_voice(
     transcript: str = "",
     recording: str | Path | None = None,
 ) -> str:
-    """Keeps a voice that was tried, with what is said in its sample.
+    """Stores a tried voice with the transcript of its sample.
 
     Args:
         engines: shared.
@@ -82,8 +82,8 @@ def keep_voice(
         recording: an audio file of the spoken consent, or None; see `app.spoken_consent`.
 
     Raises:
-        InputError: nothing was tried, the name is taken or no name, there is no consent, or the
-            recording will not do.
+        InputError: no voice is being tried, an invalid or taken name, no consent, or an unsuitable
+            recording.
     """
     made = engines.voices.tried(tried)
     engines.voices.library.prepare(name, consent)
@@ -98,7 +98,8 @@ def keep_voice(
 
 
 def spectrogram(samples: np.ndarray) -> np.ndarray:
-    """A picture of samples `[T]`: `[height, width]` uint8, low frequencies at the bottom."""
+    """A spectrogram image of samples `[T]`: `[height, width]` uint8, low frequencies at the "
+    "bottom."""
     size, hop = 1024, max(240, len(samples) // 900)
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, size // 2), size)[::hop]
     power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1))[:, : size // 3]

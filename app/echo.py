@@ -1,9 +1,8 @@
-"""Takes the agent's own voice out of what the microphone hears of its loudspeaker.
+"""Echo cancellation: removes the agent's own voice from the microphone signal.
 
-Browsers cancel echo themselves; other clients do not, and not every loudspeaker lets them. What was
-sent is looked for in what comes back: nobody tells when it is played, so its place is found by
-correlation, a short filter between the two by least squares, and what the filter predicts is
-subtracted. What a person says meanwhile stays.
+Browsers cancel echo themselves; other clients do not, and not every loudspeaker allows it. Playback
+times are unknown, so the delay is found by cross-correlation, a short filter by least squares, and
+the predicted echo is subtracted. Speech of the user remains.
 """
 
 from dataclasses import dataclass
@@ -13,22 +12,22 @@ import numpy as np
 from data.audio import SAMPLE_RATE
 
 _COARSE = 3  # samples at 24 kHz to one of the search, at 8 kHz
-_SENT_S = 6.0  # of sound that may still come back
+_SENT_S = 6.0  # of sent audio that may still return
 _HEARD_S = 0.5
 _SEARCH_EVERY = SAMPLE_RATE // 25
-# How long the sound is that is looked for, and how much of it must be found.
+# Length of the search template, and the minimum correlation.
 _SEARCHES = ((int(0.16 * SAMPLE_RATE), 0.7), (int(0.4 * SAMPLE_RATE), 0.5))
-_TAPS, _EARLY = 960, 24  # of the filter: 40 ms, of which 1 ms lies before the place found
+_TAPS, _EARLY = 960, 24  # filter length: 40 ms, 1 ms of it before the delay found
 _FIT_EVERY = SAMPLE_RATE // 10
-_EXPLAINED = 0.25  # share of energy that may be left for a sound to be an echo
-_GATE = 0.2  # share that is left of an echo alone: it is taken out whole
+_EXPLAINED = 0.25  # maximum residual energy share for audio to count as echo
+_GATE = 0.2  # residual share below which there is only echo, and all is muted
 _AUDIBLE = 10 ** (-60 / 20)
 _LOST_S = 0.5
 _RIDGE = 1e-4
 
 
 class Recent:
-    """The last samples of a stream, by their numbers in it."""
+    """A ring buffer of the last samples of a stream, by index."""
 
     def __init__(self, seconds: float) -> None:
         self.end = 0
@@ -40,7 +39,7 @@ class Recent:
         self.end += len(samples)
 
     def read(self, first: int, last: int) -> np.ndarray:
-        """Samples [last - first]; zeros where there are none, or none any more."""
+        """Samples [last - first]; zeros where missing or overwritten."""
         out = np.zeros(last - first, np.float32)
         start = self.end - len(self._kept)
         low, high = max(first, start), min(last, self.end)
@@ -51,7 +50,7 @@ class Recent:
 
 @dataclass
 class _Path:
-    """From loudspeaker to microphone: `delay` samples between their numbers, then a filter."""
+    """The echo path from loudspeaker to microphone: `delay` in samples, then a filter."""
 
     delay: int
     taps: np.ndarray
@@ -60,7 +59,7 @@ class _Path:
 
 class EchoCanceller:
     """Attributes:
-    found: whether the last `clean` found an echo that it had taken for other sound until then.
+    found: whether the last `clean` found an echo that it had not recognised before.
     """
 
     def __init__(self) -> None:
@@ -71,7 +70,7 @@ class EchoCanceller:
         self._searched = self._fitted = 0
 
     def sent(self, samples: np.ndarray, anew: bool = False) -> None:
-        """Takes samples [n] that were sent to be played; `anew`: not right after those before."""
+        """Takes sent samples [n]; `anew`: not contiguous with the previous ones."""
         if anew:
             self._path = None
         self._sent.push(samples)
@@ -90,8 +89,8 @@ class EchoCanceller:
         if not fits and now - self._searched >= _SEARCH_EVERY:
             self._searched = now
             found = self._search()
-            # At the same place, too: ducking changes the level of what comes back, and the filter
-            # lets it through until it is fitted anew.
+            # Even at the same delay: ducking changes the echo's level, and the filter must be
+            # refitted.
             self.found = found is not None
             self._path = found or path
         return samples if self._path is None else self._without_echo(self._path, samples, start)
@@ -113,7 +112,7 @@ class EchoCanceller:
         return None
 
     def _fit(self, path: _Path, length: int) -> float:
-        """Fits the filter to the last samples; returns the share of energy it leaves."""
+        """Fits the filter to the last samples; returns the residual energy share."""
         from scipy.linalg import solve_toeplitz
 
         heard = self._heard.read(self._heard.end - length, self._heard.end)
@@ -133,7 +132,7 @@ class EchoCanceller:
         return share
 
     def _aligned(self, path: _Path, first: int, length: int) -> np.ndarray:
-        """What was sent [length + _TAPS - 1] for samples that were heard from `first` on."""
+        """The sent audio [length + _TAPS - 1] for microphone samples from `first` on."""
         at = first - path.delay + _EARLY
         return self._sent.read(at - _TAPS + 1, at + length)
 
@@ -153,18 +152,18 @@ class EchoCanceller:
             path.last_heard = self._heard.end
             return np.zeros_like(samples)
         if self._heard.end - path.last_heard > _LOST_S * SAMPLE_RATE:
-            self._path = None  # it is played elsewhere by now, or not heard any more
+            self._path = None  # the delay has changed, or the echo is gone
         return left if after < before else samples
 
 
 def _coarse(sound: np.ndarray) -> np.ndarray:
-    """At a third of the rate, and with its spectrum flattened: neighbours tell little apart."""
+    """Decimated by three and spectrally whitened for a sharper correlation peak."""
     whole = sound[: len(sound) // _COARSE * _COARSE].reshape(-1, _COARSE).mean(axis=1)
     return np.diff(whole, prepend=whole[:1])
 
 
 def _place(sought: np.ndarray, sound: np.ndarray) -> tuple[int, float]:
-    """Where `sought` [n] lies in `sound` [m] most likely, and how like it is what lies there."""
+    """The most likely offset of `sought` [n] in `sound` [m], and the correlation there."""
     size = 1 << (len(sound) + len(sought)).bit_length()
     spectrum = np.fft.rfft(sound, size) * np.fft.rfft(sought, size).conj()
     match = np.fft.irfft(spectrum, size)[: len(sound) - len(sought) + 1]

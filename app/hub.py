@@ -1,4 +1,4 @@
-"""All conversations of one server: how many there may be, and what becomes of those left alone."""
+"""All sessions of a server: limits, parking and expiry."""
 
 import logging
 import secrets
@@ -23,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 
 class BusyError(RepError):
-    """There are as many conversations as this machine carries."""
+    """The maximum number of sessions is reached."""
 
 
 @dataclass
 class Engines:
-    """What all sessions share. The first responder answers unless another one is chosen. Without a
-    `judge` turns end by silence, and `judge_caveat` says why there is none. What is spoken is
-    `marked` as synthetic, in files and answers."""
+    """Resources shared by all sessions. The first responder is the default. Without a `judge` turns
+    end by silence, and `judge_caveat` says why there is none. Audio is
+    `marked` as synthetic, in files and responses."""
 
     voices: VoiceStore
     recognizer: Recognizer
@@ -59,11 +59,11 @@ class HubSettings:
     """Limits.
 
     Attributes:
-        max_sessions: conversations with a listener, and as many again that wait for theirs to come
-            back; of more, the oldest goes.
-        idle_s: after which a conversation in which nothing happens is ended.
-        parked_s: a conversation whose connection dropped waits so long.
-        session: settings of a new conversation.
+        max_sessions: sessions with a listener, and as many again parked; beyond that the oldest
+            parked one ends.
+        idle_s: idle time after which a session ends.
+        parked_s: how long a session without a connection is kept.
+        session: default settings of a session.
     """
 
     max_sessions: int = 8
@@ -101,29 +101,29 @@ class Hub:
         wake: Callable[[], None],
         lost: Callable[[], None],
     ) -> tuple[Session, bool]:
-        """A session for a new listener: the live or parked one of this name, or else a new one.
+        """A session for a new listener: the live or parked one with this name, else a new one.
 
         Args:
-            name: the secret one of a session that shall go on.
-            settings: of the session from now on.
+            name: secret id of a session to resume.
+            settings: the session's new settings.
             emit, wake: see `Session`.
-            lost: called when the session goes on with another listener.
+            lost: called if another listener takes the session over.
 
         Returns:
             The session, and whether it is resumed.
 
         Raises:
-            BusyError: no more are carried.
+            BusyError: the limit is reached.
         """
         self.sweep()
-        if name in self._live:  # the old connection is dead, and nobody has noticed yet
+        if name in self._live:  # the old connection is dead but not yet detected
             session, old_is_lost = self._live[name]
             self.park(session)
             old_is_lost()
         if len(self._live) >= self.settings.max_sessions:
             self.metrics.refused.inc()
             raise BusyError(
-                f"all {self.settings.max_sessions} places are taken; try again in a minute"
+                f"all {self.settings.max_sessions} sessions are in use; try again in a minute"
             )
         parked = self._parked.pop(name, None) if name else None
         if parked is not None:
@@ -154,7 +154,7 @@ class Hub:
         )
 
     def park(self, session: Session) -> None:
-        """The listener is gone; the place is free at once, the dialogue waits."""
+        """Parks the session of a lost listener, which frees its place at once."""
         if self._live.pop(session.name, None) is None:
             return
         session.detach()
@@ -165,7 +165,7 @@ class Hub:
         logger.info("session %s: parked", session.name[:6])
 
     def end(self, session: Session) -> None:
-        """The conversation is over."""
+        """Ends a session."""
         self._live.pop(session.name, None)
         session.close()
         self._count()
@@ -177,14 +177,14 @@ class Hub:
         return found[0] if found is not None else None
 
     def sweep(self) -> None:
-        """Ends what has waited too long."""
+        """Ends idle and expired sessions."""
         now = self._clock()
         for name in [n for n, (_, at) in self._parked.items() if now - at > self.settings.parked_s]:
             self._end_parked(name)
         self._count()
 
     def close(self) -> None:
-        """Ends everything."""
+        """Ends all sessions."""
         for session, _ in list(self._live.values()):
             self.end(session)
         for name in list(self._parked):

@@ -1,6 +1,6 @@
-"""What the user has given and nobody has answered: typed texts, and turns that were ended by hand.
+"""The user's unanswered input: typed texts, and turns committed by the client.
 
-Its size is limited, as all of it becomes the next turns of the conversation at once.
+Its size is limited, because all of it becomes the next turns of the conversation at once.
 """
 
 from collections import deque
@@ -19,11 +19,11 @@ _MAX_COMMITTED = 8
 
 @dataclass(frozen=True)
 class Asked:
-    """An answer that was asked for.
+    """A requested answer.
 
     Attributes:
-        settings: of it.
-        history: that it answers; None for the conversation's own.
+        settings: the answer's settings.
+        history: the history to answer; None: the conversation's own.
     """
 
     settings: SessionSettings
@@ -34,7 +34,7 @@ class Inbox:
     """Used by one session, from the server's loop.
 
     Attributes:
-        asked: the answer that was asked for, or None.
+        asked: the requested answer, or None.
     """
 
     def __init__(self) -> None:
@@ -47,43 +47,44 @@ class Inbox:
 
     @property
     def recognising(self) -> bool:
-        """Whether the text of a committed turn is awaited."""
+        """Whether a committed turn still awaits its text."""
         return bool(self._committed)
 
     def write(self, text: str) -> None:
         """Takes a typed text.
 
         Raises:
-            InputError: there would be too much to answer at once.
+            InputError: too much text is waiting for an answer.
         """
         check_waiting([*self._typed, text])
         self._typed.append(text)
 
     def commit(self, turn: Listening) -> None:
-        """Takes a turn whose sound is complete and whose text may be on its way.
+        """Takes a turn whose audio is complete and whose text may still be pending.
 
         Raises:
             InputError: the recogniser is too far behind.
         """
         if len(self._committed) >= _MAX_COMMITTED:
             raise InputError(
-                f"{_MAX_COMMITTED} turns wait to be recognised already; wait for their transcripts"
+                f"{_MAX_COMMITTED} turns are already queued for recognition; wait for their "
+                "transcripts"
             )
         self._committed.append(turn)
 
     def take_typed(self) -> str:
-        """The typed texts as one; empty if there are none."""
+        """The typed texts joined, or ""."""
         text, self._typed = " ".join(self._typed), []
         return text
 
     def take_recognised(self) -> Listening | None:
-        """The oldest committed turn, if its text is there."""
+        """The oldest committed turn, if its text is available."""
         if self._committed and self._committed[0].recognised:
             return self._committed.popleft()
         return None
 
     def clear(self) -> list[int]:
-        """Forgets everything; nothing of it is recognised any more. The numbers of its turns."""
+        """Clears everything and cancels recognition; returns the numbers of its turns."""
         numbers = [turn.number for turn in self._committed]
         for turn in self._committed:
             turn.abort()
@@ -94,14 +95,14 @@ class Inbox:
 
 
 def check_waiting(texts: Sequence[str]) -> None:
-    """Raises InputError where these texts are more than is answered at once."""
+    """Raises InputError if these texts exceed the limit of one answer."""
     if len(texts) > _MAX_TYPED_ITEMS:
         raise InputError(
-            f"{_MAX_TYPED_ITEMS} messages wait for an answer already; ask for one first"
+            f"{_MAX_TYPED_ITEMS} messages are already waiting for an answer; request one first"
         )
     length = sum(len(one) + 1 for one in texts) - 1
     if length > MAX_TURN:
         raise InputError(
-            f"what waits for an answer would have {length} characters; at most {MAX_TURN} are "
-            "answered at once: ask for an answer first"
+            f"unanswered messages would have {length} characters in total; at most {MAX_TURN} are "
+            "answered at once: request an answer first"
         )

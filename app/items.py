@@ -1,5 +1,5 @@
-"""What a client does to a conversation beside taking part in it: it places entries, takes them out,
-cuts turns, and has answers made that do not enter it."""
+"""A client's edits of a conversation: inserting, deleting and truncating entries, and out-of-band
+answers."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,8 +17,8 @@ from data.errors import InputError
 
 class Items:
     """Args:
-    history: of the conversation.
-    agent, user: the conversation's sides, which have to know.
+    history: the conversation's history.
+    agent, user: the conversation's two sides, which are notified.
     clock: monotonic seconds.
     """
 
@@ -32,10 +32,10 @@ class Items:
         self._history, self._agent, self._user, self._clock = history, agent, user, clock
 
     def place(self, entry: TurnRecord | Note, after: int | None = None) -> None:
-        """Puts a written turn, or a note, behind the entry of a number, behind all by default.
+        """Inserts a text turn or a note after the entry with a number, by default at the end.
 
         Raises:
-            InputError: there is none of that number, or more waits than is answered at once.
+            InputError: there is no such entry, or too much text is waiting for an answer.
         """
         if isinstance(entry, TurnRecord) and entry.who == USER:
             waiting = [one for one in self._history.waiting if isinstance(one, TurnRecord)]
@@ -50,18 +50,18 @@ class Items:
             self._agent.forget()
 
     def _is_last_turn(self, entry: Entry) -> bool:
-        """Whether no turn, and none that is on its way, comes after it."""
+        """Whether no turn or placeholder comes after it."""
         spoken = [one for one in self._history.entries if isinstance(one, (TurnRecord, Place))]
         return spoken[-1] is entry
 
     def place_sound(self, samples: np.ndarray, after: int | None = None) -> int:
-        """Puts a spoken turn of the user there, samples [n]; its words are recognised.
+        """Inserts a spoken user turn, samples [n], which is transcribed.
 
         Returns:
             Its number.
 
         Raises:
-            InputError: as `place`, or the sound is empty or too long.
+            InputError: as `place`, or the audio is empty or too long.
         """
         number = self._history.number()
         self._history.place(Place(number, USER), after)
@@ -75,11 +75,11 @@ class Items:
         return number
 
     def find(self, number: int) -> Entry | None:
-        """The entry of that number."""
+        """The entry with that number."""
         return next((one for one in self._history.entries if one.number == number), None)
 
     def delete(self, number: int) -> None:
-        """Takes an entry out of the conversation.
+        """Deletes an entry of the conversation.
 
         Raises:
             InputError: there is none, or it is not complete yet.
@@ -92,10 +92,10 @@ class Items:
             self._agent.forget()
 
     def truncate(self, number: int, played: int) -> TurnRecord | None:
-        """Cuts a turn of the agent where the listener stopped playing it, after so many samples.
+        """Truncates an agent turn to the number of samples that the listener played.
 
         Returns:
-            The turn; None if it is being spoken, and what was heard of it is told when it ends.
+            The turn; None if it is still being spoken and will be reported when it ends.
 
         Raises:
             InputError: there is no such turn, or it is shorter.
@@ -116,11 +116,11 @@ class Items:
         return record
 
     def answer_aside(self, settings: SessionSettings, history: Sequence[Said] | None = None) -> int:
-        """Asks for an answer that does not enter the conversation.
+        """Requests an out-of-band answer.
 
         Args:
-            settings: of it.
-            history: that it answers; None for the conversation as it is.
+            settings: the answer's settings.
+            history: the history to answer; None: the current conversation.
 
         Returns:
             The number of the reply.
@@ -135,5 +135,5 @@ class Items:
         return self._agent.answer_aside(settings, said)
 
     def cancel_aside(self, reply: int) -> bool:
-        """Ends one of those; whether there was one of that number."""
+        """Cancels an out-of-band answer; returns whether there was one with that number."""
         return self._agent.asides.cancel(reply)

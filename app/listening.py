@@ -1,4 +1,4 @@
-"""The user's turn while it is being spoken, and between its end and its text."""
+"""The user's turn from its first sample to its transcript."""
 
 from concurrent.futures import Future
 
@@ -14,24 +14,24 @@ _LONGEST_STRETCH = 25 * SAMPLE_RATE  # that is heard again as a whole after a pa
 
 
 class Listening:
-    """One turn of the user. Its text is recognised in stretches, each as soon as a pause comes.
+    """One user turn, recognised in segments, each as soon as a pause comes.
 
-    A recogniser that `rehears` is given the stretch from its start once more when it goes on after
-    a pause, and what it had made of the first part is dropped.
+    A recogniser that `rehears` receives the segment from its start again when the user continues
+    after a pause, and its earlier transcript is dropped.
 
     Attributes:
-        number: the turn's.
-        start, end: in samples of the user's stream.
-        voiced_ms: of it, what was said before it was reopened included.
-        ended_at: clock reading of its end, or None while it may go on.
-        committed: whether its end was said, and not heard.
-        asks: whether its end may ask for an answer.
-        full: whether it holds as much sound as a turn may have.
-        wordless: whether it is answered by its sound, and no words are asked for.
-        judgement: of its sound, on its way: the probability that this pause is its end.
-        judged: what was judged of this pause so far.
-        shown: the partial text that the page has.
-        timings: measured milliseconds, from the end of speech on.
+        number: the turn's number.
+        start, end: sample indices in the user's stream.
+        voiced_ms: voiced audio, including that before it was reopened.
+        ended_at: clock time of its end, or None while it may continue.
+        committed: whether the client, not voice activity, ended it.
+        asks: whether its end may request an answer.
+        full: whether it has reached the maximum length.
+        wordless: whether its audio is answered without a transcript.
+        judgement: pending probability that this pause is the end of the turn.
+        judged: judgements of this pause so far.
+        shown: the interim transcript that the page has.
+        timings: latencies in ms, from the end of speech on.
     """
 
     def __init__(
@@ -57,24 +57,24 @@ class Listening:
         self._recognizer, self._memory, self._names = recognizer, memory, names
         self._language = language or None
         self._fed = self._stretch_start = start
-        self._voiced_before_ms = 0  # it was reopened
+        self._voiced_before_ms = 0  # before it was reopened
         self._sound: np.ndarray | None = None
         self._utterance: Utterance | None = None
         self._finished: list[Utterance] = []
-        self._shown_before = ""  # of a stretch that is heard again, until there is more
+        self._shown_before = ""  # of a segment being recognised again, until there is more
         self._texts: list[Future[str]] = []
 
     def voiced(self, voiced_ms: int) -> None:
-        """Takes how much of what was said since it began, or was reopened, is voiced."""
+        """Updates the voiced audio since it began or was reopened."""
         self.voiced_ms = self._voiced_before_ms + voiced_ms
 
     def reopen(self) -> None:
-        """It had ended and goes on after all."""
+        """Reopens the ended turn."""
         self.ended_at = None
         self._voiced_before_ms = self.voiced_ms
 
     def feed(self, until: int) -> None:
-        """Gives the recogniser what it has not heard."""
+        """Passes new audio to the recogniser."""
         if self._utterance is None:
             self._begin_stretch(until)
             try:
@@ -94,7 +94,7 @@ class Listening:
             self._fed = self._stretch_start
 
     def pause(self, at: int, until: int) -> None:
-        """Recognises what was said so far; if the turn ends here, its text is early."""
+        """Recognises the turn so far; if it ends here, its text is available early."""
         self.end = at
         if self._utterance is not None:
             self.feed(until)
@@ -103,13 +103,13 @@ class Listening:
             self._utterance = None
 
     def commit(self, at: int, now: float) -> None:
-        """Ends the turn with the last sample `at`, whatever was voiced of it."""
+        """Ends the turn at sample `at`, regardless of voice activity."""
         self.pause(at, at)
         self.ended_at, self.committed = now, True
-        self._sound = self._memory.read(self.start, at)  # more may come before its text is there
+        self._sound = self._memory.read(self.start, at)  # before the ring overwrites it
 
     def abort(self) -> None:
-        """The text is not wanted, of no stretch."""
+        """Cancels recognition of all segments."""
         for utterance in self._finished:
             utterance.abort()
         if self._utterance is not None:
@@ -117,7 +117,7 @@ class Listening:
 
     @property
     def partial(self) -> str:
-        """The words so far."""
+        """The interim transcript."""
         known = [one.result() for one in self._texts if one.done() and not one.exception()]
         if self._utterance is not None:
             known.append(self._utterance.partial)
@@ -126,23 +126,23 @@ class Listening:
 
     @property
     def recognised(self) -> bool:
-        """Whether the turn has ended and all of its text is there."""
+        """Whether the turn has ended and its text is complete."""
         return self.ended_at is not None and not self.words_awaited
 
     @property
     def words_awaited(self) -> bool:
-        """Whether a stretch that a pause has ended is being recognised."""
+        """Whether a finished segment is being recognised."""
         return not all(one.done() for one in self._texts)
 
     @property
     def error(self) -> BaseException | None:
-        """Why a stretch could not be recognised."""
+        """Why recognition of a segment failed."""
         return next(
             (one.exception() for one in self._texts if one.done() and one.exception()), None
         )
 
     def samples(self) -> np.ndarray:
-        """The turn's sound [T]; of one that was heard to end, with a little silence around it."""
+        """The turn's samples [T], with a little silence around them unless it was committed."""
         if self._sound is not None:
             return self._sound
         return self._memory.read(self.start, self.end + _TAIL_MS * SAMPLE_RATE // 1000)

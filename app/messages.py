@@ -1,4 +1,4 @@
-"""A client's messages on the conversation's WebSocket. `PROTOCOL.md` is the description."""
+"""Client messages on the conversation WebSocket; see `PROTOCOL.md`."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ _LOWEST, _HIGHEST = -1e9, 1e12
 
 
 def _within(value: float) -> float:
-    """Finite, and of a size that no arithmetic minds."""
+    """Finite, and small enough for any arithmetic."""
     if not _LOWEST <= value <= _HIGHEST:
         raise PydanticCustomError("out_of_range", "")
     return value
@@ -24,18 +24,18 @@ Count = Annotated[Integer, Field(ge=0)]
 
 
 class _Strict(BaseModel):
-    """No field but those named, and no conversion. What is null is as absent."""
+    """Strict types, no unknown fields; null counts as absent."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Settings(_Strict):
-    """What a client may set; `app.api.choosing` knows the values."""
+    """Settings that a client may change; `app.api.choosing` validates the values."""
 
     voice: str = ""
     predictor: str = ""
     responder: str = ""
-    temperature: Number | None = None  # null: as the models
+    temperature: Number | None = None  # null: the models' default
     rate: Number = 1
     interrupt: bool = True
     silence_ms: Integer = 0
@@ -68,7 +68,7 @@ class Text(_Strict):
 
 
 class Stop(_Strict):
-    """The answer is to end."""
+    """Silences the agent."""
 
 
 class Playback(_Strict):
@@ -82,7 +82,7 @@ class Playback(_Strict):
 
 
 class Measured(_Strict):
-    """What the page measured."""
+    """A latency measured by the page."""
 
     reply: Count
     first_audio_ms: Annotated[Number, Field(ge=0, le=120_000)]
@@ -93,7 +93,7 @@ class Ping(_Strict):
 
 
 class End(_Strict):
-    """The conversation is over."""
+    """Ends the session."""
 
 
 MESSAGES: dict[str, type[_Strict]] = {
@@ -109,13 +109,13 @@ MESSAGES: dict[str, type[_Strict]] = {
 
 
 def read_message(text: str) -> dict[str, Any]:
-    """A client's text message, checked: its type, and those of its fields that it gave.
+    """A validated text message: its type and the fields that were set.
 
     Raises:
-        ProtocolError: what is wrong with it.
+        ProtocolError: it is invalid.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
-        raise ProtocolError("too_large", f"a text message may have {MAX_TEXT_BYTES} bytes")
+        raise ProtocolError("too_large", f"a text message may have at most {MAX_TEXT_BYTES} bytes")
     message = read_object(text)
     kind = message.pop("type", None)
     if not isinstance(kind, str) or kind not in MESSAGES:
@@ -148,8 +148,8 @@ _RANGE = ("greater_than_equal", "less_than_equal")
 
 
 def _refusal(kind: str, given: dict[str, Any], invalid: ValidationError) -> ProtocolError:
-    """The error of the field that comes first in the message, but what is missing after what is
-    wrong, and settings last."""
+    """The first error in the order of the message's fields, with missing fields after wrong ones
+    and settings last."""
 
     def place(error: ErrorDetails) -> tuple[str, dict[str, Any], str]:
         """Whose field it is, the fields there, and its name; a union adds to `loc` what failed."""

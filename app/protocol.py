@@ -1,4 +1,4 @@
-"""What both WebSockets share: JSON objects, sound, errors and limits of rate."""
+"""Shared parts of both WebSocket protocols: JSON, audio, errors and rate limits."""
 
 import json
 import struct
@@ -19,12 +19,12 @@ _MAX_DIGITS = 18
 
 
 class ProtocolError(Exception):
-    """A message that cannot be used.
+    """An invalid message.
 
     Attributes:
-        code: for programs.
-        fatal: whether the connection ends.
-        param: the field at fault, as a path with dots, where there is one.
+        code: machine-readable code.
+        fatal: whether the connection is closed.
+        param: dotted path of the invalid field, if any.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class ProtocolError(Exception):
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """One JSON object from a client. Every text in it is valid Unicode, every integer short: what
-    has more digits than any field takes becomes a float, for the checks of the fields to name.
+    """Parses one JSON object from a client. Texts become valid Unicode, and integers with too many
+    digits become floats, for field validation to reject by name.
 
     Raises:
         ProtocolError: it is not one JSON object.
@@ -51,8 +51,8 @@ def read_object(text: str) -> dict[str, Any]:
 
 
 def write_object(message: dict[str, Any]) -> str:
-    """A message to a client as JSON, in ASCII, so that whatever it holds can be sent. A number that
-    JSON does not have (NaN, infinity) becomes null."""
+    """Serialises a message to a client as ASCII JSON, so that any text can be sent. NaN and
+    infinity become null."""
     try:
         return json.dumps(message, allow_nan=False)
     except ValueError:
@@ -74,7 +74,7 @@ def _valid(value: Any) -> Any:
 
 
 def read_sound(content: bytes) -> np.ndarray:
-    """A client's binary message: int16 little-endian mono at 24 kHz, to float32 [n].
+    """Parses a client's binary message, int16 little-endian mono at 24 kHz, to float32 [n].
 
     Raises:
         ProtocolError: empty, odd or too long.
@@ -98,20 +98,20 @@ def write_sound(sound: Sound) -> bytes:
 
 
 def parse_sound(content: bytes) -> Sound:
-    """The other side of `write_sound`, for clients in Python."""
+    """The inverse of `write_sound`, for Python clients."""
     reply, start = _HEADER.unpack_from(content)
     return Sound(reply, start, from_bytes(content[_HEADER.size :]))
 
 
 class RateLimit:
-    """A bucket: `burst` units at once, then `per_s` a second."""
+    """A token bucket: `burst` units at once, then `per_s` per second."""
 
     def __init__(self, per_s: float, burst: float) -> None:
         self._per_s, self._burst, self._level = per_s, burst, 0.0
         self._at: float | None = None
 
     def allows(self, amount: float, now: float) -> bool:
-        """Whether `amount` more may come now; if so, it is counted."""
+        """Whether `amount` is allowed now; if so, it is consumed."""
         self._drain(now)
         if self._level + amount > self._burst:
             return False
@@ -119,7 +119,7 @@ class RateLimit:
         return True
 
     def wait_s(self, amount: float, now: float) -> float:
-        """Counts `amount` more, and says after how many seconds it may come."""
+        """Consumes `amount` and returns the delay, s, until it is within the limit."""
         self._drain(now)
         self._level += amount
         return max(0.0, (self._level - self._burst) / self._per_s)

@@ -1,4 +1,4 @@
-"""Who writes the agent's words, and what of the conversation they are given.
+"""Responders, which generate the agent's text, and the conversation as they receive it.
 
 The built-in responder is `app.scripted`; a language model answers through `app.chat_endpoint`.
 """
@@ -24,16 +24,16 @@ CONTEXT_TOKENS = 4096
 MAX_PROMPT = 4000
 _AGENT = 1
 _ROLES = ("user", "assistant", "system")
-_TOKENS_A_TURN = 6  # of its role and the marks around it
+_TOKENS_A_TURN = 6  # overhead of role and delimiters
 ENDPOINT, SPEECH_TO_SPEECH = "endpoint", "speech-to-speech"
 SPACED = frozenset((ENDPOINT, SPEECH_TO_SPEECH))
-"""Responders whose pieces bring their spaces; those of others are sentences."""
+"""Responders whose pieces include their spaces; others yield sentences."""
 SYSTEM, TOOL = 2, 3
-"""Who wrote what is no turn: the client's own instructions, and what came of a call."""
+"""Authors of entries that are not turns: the client's instructions, and function outputs."""
 
 
 def checked_prompt(text: str) -> str:
-    """A system prompt without space around it.
+    """A stripped system prompt.
 
     Raises:
         InputError: it is too long.
@@ -47,11 +47,12 @@ def checked_prompt(text: str) -> str:
 
 @dataclass(frozen=True)
 class Said:
-    """A turn of the conversation: who (0 the user, 1 the agent), what, how it sounded, and what
-    gives its sound `[T]` at 24 kHz, or None for a turn without.
+    """A turn of the conversation: speaker (0 the user, 1 the agent), text, prosody, and a function
+    that returns its audio `[T]` at 24 kHz, or None.
 
-    Only a responder that takes a briefing is given what is no turn: `SYSTEM` messages, calls of
-    functions by the agent, with a `call`, and what came of them, by `TOOL` to the id in `answers`.
+    Only a responder that takes a briefing also receives entries that are not turns: `SYSTEM`
+    messages, function calls of the agent (`call`), and their outputs (`TOOL`, with the call's id in
+    `answers`).
     """
 
     who: int
@@ -64,16 +65,16 @@ class Said:
 
 @dataclass(frozen=True)
 class Briefing:
-    """What a language model is told beside the conversation.
+    """Instructions and options for a language model.
 
     Attributes:
-        instructions: follow the system prompt.
-        temperature: None leaves it to the responder.
-        max_tokens: of an answer; None leaves it to the responder.
-        system_prompt: in place of `INSTRUCTIONS`; empty leaves them.
-        tools: that may be called.
-        tool_choice: "auto", "none", "required", or the name of the one that must be called.
-        parallel_calls: whether several may be called at once; None leaves it to the model.
+        instructions: appended to the system prompt.
+        temperature: None: the responder's default.
+        max_tokens: limit of an answer; None: the responder's default.
+        system_prompt: replaces `INSTRUCTIONS` unless empty.
+        tools: available functions.
+        tool_choice: "auto", "none", "required", or the name of the function to call.
+        parallel_calls: whether several calls at once are allowed; None: the model's default.
     """
 
     instructions: str = ""
@@ -86,29 +87,28 @@ class Briefing:
 
 
 class Responder(Protocol):
-    """Writes the agent's turns.
+    """Generates the agent's turns.
 
-    One that has `hears_sound` set answers to the sound itself: the user's words are not recognised
-    for it.
+    If `hears_sound` is set it answers the audio itself, and the user's speech is not recognised.
     """
 
     name: str
 
     def reply(self, history: Sequence[Said]) -> Iterator[str]:
-        """Yields the answer to the last turn in pieces, as they are written.
+        """Streams the answer to the last turn in pieces.
 
         Raises:
-            RepError: it cannot be had; the message says what to do.
+            RepError: it failed; the message says what to do.
         """
         ...
 
 
 @runtime_checkable
 class TakesBriefing(Protocol):
-    """A responder that follows instructions."""
+    """A responder that accepts a briefing."""
 
     def briefed(self, briefing: Briefing) -> Responder:
-        """The same responder under a briefing."""
+        """The same responder with a briefing."""
         ...
 
 
@@ -117,12 +117,12 @@ def messages_of(
     briefing: Briefing | None = None,
     context_tokens: int = CONTEXT_TOKENS,
 ) -> list[dict[str, Any]]:
-    """The conversation as chat messages; the oldest turns are left out when it is long.
+    """The conversation as chat messages, without the oldest turns if it is long.
 
     Args:
-        history: of the conversation.
-        briefing: the system prompt and what follows it.
-        context_tokens: that the messages have at most, estimated; the last turn stays in any case.
+        history: the conversation.
+        briefing: system prompt and options.
+        context_tokens: estimated budget of the messages; the last turn is always kept.
     """
     briefing = briefing or Briefing()
     prompt = briefing.system_prompt or INSTRUCTIONS
@@ -138,14 +138,14 @@ def messages_of(
 
 
 def _chat(history: Sequence[Said]) -> list[dict[str, Any]]:
-    """Chat messages. What came of a call follows it at once, wherever it was said: endpoints refuse
-    a call without an answer, and an answer without a call."""
+    """Chat messages. A call's output is moved right behind it, since endpoints reject a call
+    without an output and vice versa."""
     returned = {said.answers: said.text for said in history if said.who == TOOL}
     messages: list[dict[str, Any]] = []
-    calling = False  # the last message of the assistant may take further calls
+    calling = False  # whether the last assistant message may take further calls
     for said in history:
         if said.who == TOOL:
-            calling = False  # what is called next was asked for after it
+            calling = False  # later calls were made after it
             continue
         if said.call is None:
             messages.append({"role": _ROLES[said.who], "content": _words(said)})
@@ -170,7 +170,7 @@ def _words(said: Said) -> str:
 
 
 def estimated_tokens(text: str) -> int:
-    """About how many tokens a language model reads a message as: one for four ASCII characters,
-    one for each other, as of Chinese."""
+    """Estimated tokens of a message: one per four ASCII characters, one per other character, such
+    as Chinese."""
     plain = sum(character.isascii() for character in text)
     return _TOKENS_A_TURN + -(-plain // 4) + len(text) - plain

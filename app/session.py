@@ -1,8 +1,9 @@
-"""One conversation: it listens, recognises, answers, speaks, and is interrupted.
+"""One conversation: listening, recognition, answers, speech and interruptions.
 
-No sockets, no page, no waiting: the owner gives it sound, texts and reports, calls `tick` every few
-hundredths of a second, and takes what it emits (JSON-ready dicts, see `PROTOCOL.md`, and `Sound`).
-All methods are called from one thread; recogniser, responder and speaker work in their own.
+It knows no sockets and no page, and never blocks: the owner passes in audio, texts and playback
+reports, calls `tick` every few hundredths of a second, and forwards what it emits (JSON-ready
+dicts, see `PROTOCOL.md`, and `Sound`). All methods are called from one thread; recogniser,
+responder and speaker run in their own.
 """
 
 import logging
@@ -31,24 +32,24 @@ from data.recognition.recognizer import Recognizer
 
 logger = logging.getLogger(__name__)
 
-_UNHEARD_MS = 500  # voiced speech without a word is worth a question
+_UNHEARD_MS = 500  # voiced speech without any word after which the agent asks
 
 
 class Session:
     """See the module.
 
     Attributes:
-        history: what was said.
-        items: what a client does beside taking part.
+        history: the conversation so far.
+        items: a client's edits of the conversation.
 
     Args:
         name: the session's secret id.
         speaker, recognizer, responders: shared by all sessions.
         settings: of this one.
-        emit: takes what goes to the listener; must not wait.
+        emit: sends to the listener; must not block.
         wake: asks the owner, from any thread, to call `tick` soon.
         clock: monotonic seconds.
-        judge: of the ends of turns, shared by all sessions.
+        judge: end-of-turn model, shared by all sessions.
     """
 
     def __init__(
@@ -87,13 +88,13 @@ class Session:
         self._barging = Barging(recognizer)
         self._active_at = clock()
 
-    # What comes in
+    # Input
 
     def hear(self, samples: np.ndarray) -> None:
         """Takes the user's sound [n], float32 at 24 kHz, as it arrives.
 
         Raises:
-            InputError: turns are ended by `commit`, and this one has become too long.
+            InputError: the client commits turns, and this one is too long.
         """
         if self.settings.detect_turns:
             for heard in self._user.listen(samples):
@@ -106,20 +107,20 @@ class Session:
         self.tick()
 
     def commit(self) -> None:
-        """The user's turn ends here, whatever voice activity detection thinks of it.
+        """Ends the user's turn regardless of voice activity.
 
         Raises:
-            InputError: there is none, or too many wait to be recognised.
+            InputError: there is none, or too many are queued for recognition.
         """
         self._active_at = self._clock()
         self._user.commit(self._active_at)
         self.tick()
 
     def write(self, text: str) -> None:
-        """Takes a typed turn and answers it; an answer that is being spoken is cut.
+        """Takes a typed turn and answers it; interrupts an answer being spoken.
 
         Raises:
-            InputError: more text waits for an answer than is answered at once.
+            InputError: too much text is waiting for an answer.
         """
         self._user.inbox.write(text)
         self._drop_listening()
@@ -129,12 +130,12 @@ class Session:
     def respond(
         self, settings: SessionSettings | None = None, history: Sequence[Said] | None = None
     ) -> None:
-        """Asks for an answer. One that is being spoken is cut when something was said since; what
-        functions returned waits for its end.
+        """Requests an answer. An answer being spoken is interrupted if the user has said something
+        since; function outputs wait until it ends.
 
         Args:
-            settings: of this answer; None for the session's.
-            history: that it answers; None for the conversation's own.
+            settings: for this answer; None: the session's.
+            history: to answer; None: the conversation's own.
 
         Raises:
             InputError: everything has been answered, or is being answered.
@@ -151,17 +152,17 @@ class Session:
         self._ask(Asked(settings, history))
 
     def forget_speech(self) -> bool:
-        """What the user is saying now shall be no turn; whether there was something."""
+        """Discards the user's current speech; returns whether there was any."""
         was_heard = self._drop_listening()
         self._tell_state()
         return was_heard
 
     def stop(self, reason: str = "asked") -> None:
-        """Cuts the agent's turn, if there is one."""
+        """Interrupts the agent's turn, if any."""
         self._agent.stop(reason)
 
     def report(self, reply: int, played: int, finished: bool, stopped: bool) -> None:
-        """Takes the page's word on how much of a reply was played, in samples."""
+        """Takes the page's report of how many samples of a reply were played."""
         self._agent.report(reply, played, finished, stopped)
         self.tick()
 
@@ -173,31 +174,31 @@ class Session:
             speaking.timings["first_audio_ms"] = first_audio_ms
 
     def underran(self, count: int) -> None:
-        """Takes the page's count of gaps in the playing."""
+        """Takes the page's count of underruns."""
         self._metrics.underruns.labels("page").inc(count)
 
     def adjust(self, settings: SessionSettings) -> None:
-        """Takes new settings; they hold from the next turn on."""
+        """Applies new settings, effective with the next turn."""
         if settings.detect_turns and not self.settings.detect_turns:
-            self._drop_listening()  # sound that was collected and not committed
+            self._drop_listening()  # audio that was collected but not committed
         self.settings = settings
         self._user.ears.adjust(settings.hearing)
 
     @property
     def answering(self) -> bool:
-        """Whether an answer is being made or spoken, and was not cut."""
+        """Whether an answer is being generated or spoken, and was not interrupted."""
         speaking = self._speaking
         return speaking is not None and speaking.stop_by is None
 
     @property
     def idle_s(self) -> float:
-        """Since the user or the agent did something."""
+        """Seconds since the last activity of user or agent."""
         return self._clock() - self._active_at
 
-    # Time goes on
+    # Time
 
     def tick(self) -> None:
-        """Does what has become due. Never waits."""
+        """Does whatever is due. Never blocks."""
         now = self._clock()
         if self._agent.tick(now):
             self._active_at = now
@@ -206,14 +207,14 @@ class Session:
         self._tell_state()
 
     def detach(self) -> None:
-        """The listener is gone: what is being said ends here, what was half said is forgotten."""
+        """The listener has left: truncates the reply and discards unfinished speech."""
         self._drop_listening()
         self._agent.detach()
         self._user.clear()
         self._emit = lambda _: None
 
     def attach(self, emit: Emit, wake: Callable[[], None]) -> None:
-        """A listener is there again; its sound is counted from 0."""
+        """A listener is back; its samples are counted from 0."""
         self._emit = emit
         self._agent.attach(wake)
         self._user.restart(self.settings.hearing)
@@ -264,7 +265,7 @@ class Session:
         self._user.begin(heard, self._hears_sound())
 
     def _reopen(self) -> None:
-        """The turn was not over: the answer, of which nothing was heard, is dropped."""
+        """The user continued the turn: drops its answer, none of which was played."""
         turn = self._agent.take_back()
         assert turn is not None
         turn.reopen()
@@ -287,7 +288,7 @@ class Session:
         is_new = asked.history is not None or self.history.waiting
         if is_new or self._agent.cast.begins(asked.settings):
             self._answer(asked)
-        else:  # what was to be answered turned out to be nothing
+        else:  # the turn to answer was discarded
             self._user.inbox.asked = None
             self._notice("reply", "there was nothing to answer; say or type something")
 
@@ -324,11 +325,11 @@ class Session:
             self._answer(self._user.inbox.asked or Asked(self.settings), turn)
 
     def _keep(self, record: TurnRecord, samples: np.ndarray | None, turn: Listening | None) -> None:
-        """A turn of the user becomes history."""
+        """Adds a user turn to the history."""
         self.history.add(record, samples)
         said = record.public()
         if turn is not None:
-            said["speech_end"] = turn.end  # on the listener's own count of samples
+            said["speech_end"] = turn.end  # sample index in the listener's stream
         self._emit({"type": "turn", **said})
         self._agent.hear(USER, record.text, samples)
 
@@ -346,7 +347,7 @@ class Session:
         return self._agent.cast.hears_sound(self.settings)
 
     def _on_barging(self) -> None:
-        """Two stages: speech ducks the agent, longer speech cuts it."""
+        """Two stages: speech ducks the agent, longer speech interrupts it."""
         heard, speaking, ears = self._barging.heard, self._speaking, self._user.ears
         if heard is None:
             return
@@ -368,14 +369,14 @@ class Session:
             self._begin(heard)
 
     def _not_a_turn(self) -> None:
-        """A cough, a word of assent: the agent goes on."""
+        """A cough or backchannel: the agent continues."""
         self._barging.end()
         self._user.ears.forget()
         if self._speaking is not None:
             self._speaking.restore()
 
     def _tell(self, out: Emitted) -> None:
-        # a reply outlives a listener: what it emits goes to whoever listens now
+        # A reply outlives its listener: it emits to the current one.
         if isinstance(out, Sound):
             self._user.sent(out)
         self._emit(out)

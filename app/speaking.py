@@ -1,4 +1,4 @@
-"""The agent's turn from the request to the end of its playing."""
+"""The agent's turn from the request to the end of playback."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,15 +15,15 @@ from data.audio import SAMPLE_RATE
 
 DUCK_GAIN = 0.25
 FADE_MS = 20
-_LEAD_S = 2.5  # sound sent ahead of the listener
-_FIRST_S = 0.06  # less than that the page does not begin to play
-_START_S = 0.2  # for each other answer in the making, so much more must be there before it begins
-_STOP_REPORT_S = 0.4  # the page has so long to say where it stopped
+_LEAD_S = 2.5  # audio sent ahead of playback
+_FIRST_S = 0.06  # minimum audio before the page starts playback
+_START_S = 0.2  # additional audio required at the start per concurrent answer
+_STOP_REPORT_S = 0.4  # time for the page to report where it stopped
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Samples [n], float32, of a reply; `start` counts from its first sample."""
+    """Samples [n], float32, of a reply; `start` is the index of the first."""
 
     reply: int
     start: int
@@ -35,17 +35,15 @@ Emit = Callable[[Emitted], None]
 
 
 class Speaking:
-    """One reply on its way to the listener.
+    """One reply being sent to the listener.
 
     Attributes:
         turn: its number in the conversation.
-        voice: the name of the voice that speaks it.
+        voice: its voice's name.
         replied_to: the user's spoken turn, or None after a typed one.
-        stop_by: when cut, the time until which the page's report is awaited.
-        calls: of functions, that the listener was told of, each with its number in the
-            conversation.
-        timings: measured milliseconds: the parts of the wait for the first sound, one after the
-            other (silence, recognition, words, speech).
+        stop_by: after an interruption, the deadline of the page's playback report.
+        calls: function calls sent to the listener, with their numbers in the conversation.
+        timings: the consecutive parts of the latency, ms (silence, recognition, words, speech).
     """
 
     def __init__(
@@ -65,15 +63,15 @@ class Speaking:
         self._emit, self._metrics = emit, metrics
         metrics.answers.add(answer)
         self._shown = ""
-        self._num_words = 0  # whose times the listener knows
+        self._num_words = 0  # words whose timestamps have been sent
         self._ducked = False
         self._reason = "interrupted"
 
     def tell_calls(self, number: Callable[[], int]) -> bool:
-        """Tells, once, which functions are to be called; `number` gives each call its own."""
+        """Sends the function calls, once; `number` assigns each its number."""
         if self.calls or not self.answer.calls:
             return False
-        self._tell_text()  # which comes first, and is whole
+        self._tell_text()  # before the calls, and complete
         self.calls = [(number(), call) for call in self.answer.calls]
         self._tell("reply.calls", calls=[{"turn": at, **asdict(call)} for at, call in self.calls])
         return True
@@ -88,7 +86,7 @@ class Speaking:
         answer, playback = self.answer, self.playback
         if self.stop_by is not None:
             return now >= self.stop_by
-        done = answer.done  # read before the text, which is whole then
+        done = answer.done  # read before the text, which is then complete
         self._tell_text()
         self._send(now)
         self._time_words()
@@ -98,20 +96,20 @@ class Speaking:
         return playback.complete and (playback.over(now) or not playback.begun)
 
     def duck(self) -> None:
-        """Speech over the agent: it becomes quieter."""
+        """Ducks the agent while the user speaks over it."""
         if self.playback.begun and not self._ducked:
             self._ducked = True
             self._tell("duck", gain=DUCK_GAIN)
 
     def restore(self) -> None:
-        """It was nothing."""
+        """Restores the volume after a false alarm."""
         if self._ducked:
             self._ducked = False
             self._metrics.interruptions.labels("restored").inc()
             self._tell("restore")
 
     def cut(self, reason: str, now: float) -> bool:
-        """Ends it here; True when there is nothing to wait for, since nothing was sent."""
+        """Interrupts it; True if nothing was sent, so that no report is awaited."""
         self.answer.cancel()
         self._reason = reason
         self.stop_by = now + _STOP_REPORT_S
@@ -120,12 +118,12 @@ class Speaking:
         return not self.playback.begun
 
     def num_heard(self, now: float) -> int:
-        """Samples that the listener has heard of a reply that ends here, as far as is known."""
+        """Estimated samples played of an interrupted reply."""
         reported = self.playback.reported
         return self.playback.position(now) if reported is None else reported
 
     def dropped(self) -> None:
-        """Tells the listener that nothing of it was heard."""
+        """Notifies the listener that the reply was dropped unplayed."""
         self._tell("reply.dropped", turn=self.turn, reason=self._reason)
 
     def _send(self, now: float) -> None:
@@ -147,7 +145,7 @@ class Speaking:
             self._emit(Sound(answer.number, start, samples))
 
     def _time_words(self) -> None:
-        """Tells when words sound, so that they can be followed; the last one's end still moves."""
+        """Sends new word timestamps; withholds the last word, whose end may still change."""
         if not self.playback.begun:
             return
         words = self.answer.words

@@ -1,4 +1,4 @@
-"""The user's side of a conversation: sound becomes turns, texts and turns wait for an answer."""
+"""The user's side of a conversation: audio becomes turns, and turns and texts await an answer."""
 
 import numpy as np
 
@@ -20,19 +20,19 @@ _MEMORY_S = MAX_TURN_S + 6.0
 
 
 class UserTurns:
-    """See the module. It knows nothing of the agent: the session decides what begins and ends.
+    """See the module. It does not know the agent: the session decides when turns begin and end.
 
     Args:
-        hearing: when speech begins and ends.
+        hearing: voice activity settings.
         recognizer: shared by all sessions.
-        history: of the conversation; gives the next turn its number, and names that may be said.
-        emit: takes what goes to the listener.
-        judge: of the ends of turns; without one no settings may ask for `semantic_vad`.
+        history: the conversation's; provides turn numbers and names for recognition.
+        emit: sends to the listener.
+        judge: end-of-turn model; required by `semantic_vad`.
 
     Attributes:
-        ears: count the listener's samples.
-        current: the turn that is being spoken, or has just ended and may go on.
-        inbox: what waits for an answer.
+        ears: voice activity events of the listener's stream.
+        current: the turn being spoken, or just ended and still reopenable.
+        inbox: turns and texts awaiting an answer.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class UserTurns:
         self.history = history
         self._recognizer, self._emit = recognizer, emit
         self._judge = judge
-        self._asked_ms: list[int] = []  # silences of this pause at which the judge is still asked
+        self._asked_ms: list[int] = []  # silences of this pause at which to query the judge
         self.restart(hearing)
 
     def restart(self, hearing: HearingSettings) -> None:
-        """The listener's sound begins anew and is counted from 0."""
+        """Restarts the listener's stream; samples are counted from 0."""
         self.ears = Ears(hearing)
         self._echo, self._leveller = EchoCanceller(), Leveller()
         self._memory = Memory(_MEMORY_S)
 
     def listen(self, samples: np.ndarray) -> list[Heard]:
-        """Takes sound [n]; returns what voice activity detection makes of it."""
+        """Takes samples [n]; returns the voice activity events."""
         samples = self._leveller.push(self._echo.clean(samples))
         self._memory.push(samples)
         if self._echo.found:
@@ -67,15 +67,15 @@ class UserTurns:
         return self.ears.push(samples)
 
     def sent(self, sound: Sound) -> None:
-        """Takes sound of the agent, which may come back from the loudspeaker."""
+        """Takes the agent's audio, which may return as echo from the loudspeaker."""
         self._echo.sent(sound.samples, anew=sound.start == 0)
 
     def sound_from(self, start: int) -> np.ndarray:
-        """What was heard from that sample on, with a little before it."""
+        """The audio from that sample on, with a little before it."""
         return self._memory.read(start - self.ears.settings.prefix_ms * SAMPLE_RATE // 2000)
 
     def _forget_echo(self) -> None:
-        """What has just begun was the agent's own voice."""
+        """Discards speech that turned out to be the agent's echo."""
         turn = self.current
         if turn is None:
             self.ears.forget()
@@ -83,7 +83,7 @@ class UserTurns:
             self.drop()
 
     def begin(self, heard: Heard, wordless: bool) -> None:
-        """Speech has begun; a turn that had just ended goes on if its text is not there yet."""
+        """Speech has started; continues a turn that has just ended if its text is not there yet."""
         if self.current is not None and self.current.ended_at is not None:
             self.current.reopen()
             self.current.shown = ""
@@ -97,14 +97,14 @@ class UserTurns:
         self._emit({"type": "speech.started", **started})
 
     def feed(self) -> None:
-        """Gives the recogniser what was said since."""
+        """Passes new audio to the recogniser."""
         turn = self.current
         if turn is not None and self.ears.in_speech and not self.ears.pausing:
             turn.voiced(self.ears.voiced_ms)
             turn.feed(self.ears.num_samples)
 
     def pause(self, heard: Heard) -> None:
-        """The turn may end here: what was said so far is recognised."""
+        """The turn may end here: starts speculative recognition."""
         turn, now = self.current, self.ears.num_samples
         if turn is None:
             return
@@ -115,8 +115,8 @@ class UserTurns:
         self._ask_judge(turn)
 
     def _settle_end(self) -> None:
-        """Says how much silence ends the turn, by how it sounds with the silence so far and, once
-        they are there, by its words. A speaker who holds a word gives himself away late."""
+        """Sets how much silence ends the turn, from its audio including the silence so far and,
+        once available, its text. A drawn-out last word shows only late."""
         turn = self.current
         if turn is None or turn.ended_at is not None or not self.ears.pausing:
             return
@@ -132,7 +132,7 @@ class UserTurns:
         self.ears.end_after(patience_ms(turn.judged, text, self.ears.settings.eagerness))
 
     def _ask_judge(self, turn: Listening) -> None:
-        """Has the sound judged, if it is time to."""
+        """Queries the judge, if it is time to."""
         if self._judge is None or self.ears.settings.detection != SEMANTIC:
             return
         if turn.judgement is None and self._asked_ms and self._waited_ms(turn) >= self._asked_ms[0]:
@@ -145,7 +145,7 @@ class UserTurns:
         return (self.ears.num_samples - turn.end) * 1000 / SAMPLE_RATE
 
     def end(self, heard: Heard, now: float) -> bool:
-        """The turn ends; False when it was too short to be one, and is dropped."""
+        """Ends the turn; False if it is too short and was dropped."""
         turn = self.current
         if turn is None:
             return False
@@ -161,7 +161,7 @@ class UserTurns:
         return True
 
     def drop(self) -> bool:
-        """The current turn shall be none; whether there was one."""
+        """Discards the current turn; returns whether there was one."""
         turn, self.current = self.current, None
         self.ears.forget()
         if turn is None:
@@ -172,20 +172,20 @@ class UserTurns:
         return True
 
     def _told_end(self, turn: Listening) -> None:
-        """The turn has its place in the conversation before its words are known."""
+        """Reserves the turn's place in the conversation before its text is known."""
         self.history.place(Place(turn.number, USER))
         self._emit({"type": "speech.ended", "turn": turn.number, "at": turn.end})
 
     def clear(self) -> None:
-        """Nothing waits for an answer any more."""
+        """Clears everything that awaits an answer."""
         for number in self.inbox.clear():
             self.history.release(number)
 
     def collect(self, samples: np.ndarray, wordless: bool) -> None:
-        """Takes sound [n] of a turn that `commit` will end.
+        """Takes samples [n] of a turn that `commit` will end.
 
         Raises:
-            InputError: the turn has become too long; said once a turn.
+            InputError: the turn is too long; raised once per turn.
         """
         if self.current is None:
             self.current = self._opened(self.ears.num_samples, wordless)
@@ -195,20 +195,20 @@ class UserTurns:
                 return
             turn.full = True
             raise InputError(
-                f"a turn has at most {MAX_TURN_S} s; what follows is left out: commit or clear it"
+                f"a turn has at most {MAX_TURN_S} s; further audio is dropped: commit or clear it"
             )
         self.listen(samples)
         turn.feed(self.ears.num_samples)
 
     def commit(self, now: float) -> None:
-        """The current turn ends here, whatever voice activity detection thinks of it.
+        """Ends the current turn regardless of voice activity.
 
         Raises:
-            InputError: there is none, or too many wait to be recognised.
+            InputError: there is none, or too many are queued for recognition.
         """
         turn = self.current
         if turn is None or turn.ended_at is not None:
-            raise InputError("no speech has been heard; append some sound first")
+            raise InputError("the audio buffer is empty; append audio first")
         self.inbox.commit(turn)
         turn.commit(self.ears.num_samples, now)
         self._told_end(turn)
@@ -216,14 +216,16 @@ class UserTurns:
         self.ears.forget()
 
     def take_sound(self, samples: np.ndarray, number: int, now: float) -> None:
-        """A turn whose sound [n] came as a whole, and has its place in the conversation.
+        """Adds a turn whose samples [n] arrived in one piece and whose place is reserved.
 
         Raises:
-            InputError: it is too long, or too many wait to be recognised.
+            InputError: it is too long, or too many are queued for recognition.
         """
         seconds = len(samples) / SAMPLE_RATE
         if not 0 < seconds <= MAX_TURN_S:
-            raise InputError(f"the sound lasts {seconds:.1f} s; up to {MAX_TURN_S} s are accepted")
+            raise InputError(
+                f"the audio lasts {seconds:.1f} s; at most {MAX_TURN_S} s are accepted"
+            )
         memory = Memory(seconds + 1)
         memory.push(samples)
         language, names = self.ears.settings.language, self.history.names()
@@ -234,7 +236,7 @@ class UserTurns:
         turn.commit(len(samples), now)
 
     def tell_partial(self) -> None:
-        """Tells the words so far, where there are new ones."""
+        """Sends the interim transcript if it has changed."""
         turn = self.current
         if turn is not None and turn.partial != turn.shown:
             turn.shown = turn.partial
@@ -242,12 +244,12 @@ class UserTurns:
 
     @property
     def recognising(self) -> bool:
-        """Whether the text of a turn that has ended is awaited."""
+        """Whether an ended turn still awaits its text."""
         ended = self.current is not None and self.current.ended_at is not None
         return ended or self.inbox.recognising
 
     def take_recognised(self) -> Listening | None:
-        """The oldest turn that has ended and whose text is there."""
+        """The oldest ended turn whose text is available."""
         turn = self.inbox.take_recognised()
         if turn is None and not self.inbox.recognising and self.current is not None:
             if not self.current.recognised:

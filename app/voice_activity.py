@@ -1,7 +1,6 @@
-"""Voice activity: whether each 20 ms of a stream are voice, by silero's network or webrtcvad.
+"""Voice activity detection per 20 ms frame, by silero-vad or webrtcvad.
 
-Both look back only, and judge a frame as soon as what they need of it is there: webrtcvad at once,
-silero, whose windows are 32 ms long, at most 32 ms later.
+Both are causal. webrtcvad decides at once; silero, with windows of 32 ms, at most 32 ms later.
 """
 
 from collections import deque
@@ -19,31 +18,31 @@ FRAME_MS = 20
 FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
 DETECTORS = ("silero", "webrtcvad")
 _TAPS = 33
-_WEBRTC_HZ = 8_000  # what webrtcvad works at inside, whatever it is given
+_WEBRTC_HZ = 8_000  # webrtcvad's internal rate
 _SILERO_HZ = 16_000
-_WINDOW, _CONTEXT = 512, 64  # of silero, in samples at 16 kHz
+_WINDOW, _CONTEXT = 512, 64  # silero's, in samples at 16 kHz
 _WINDOW_SAMPLES = _WINDOW * SAMPLE_RATE // _SILERO_HZ
-_GOES_ON = 0.15  # below its threshold speech that is going on still counts
+_GOES_ON = 0.15  # hysteresis: current speech continues down to this much below the threshold
 
 
 class VoiceActivity(Protocol):
-    """24 kHz float32 in, a flag for each 20 ms out."""
+    """24 kHz float32 in, one flag per 20 ms out."""
 
     def push(self, samples: np.ndarray) -> list[bool]:
-        """Takes samples [n] and returns a flag for each frame that can be judged now."""
+        """Takes samples [n]; returns a flag for each newly decided frame."""
         ...
 
 
 def voice_activity(
     detector: str, aggressiveness: int, threshold: float, floor_dbfs: float
 ) -> VoiceActivity:
-    """The detector of that name, one of `DETECTORS`.
+    """Creates a detector.
 
     Args:
-        detector: its name.
-        aggressiveness: of webrtcvad.
-        threshold: of silero's probability.
-        floor_dbfs: frames quieter than this are never speech.
+        detector: one of `DETECTORS`.
+        aggressiveness: webrtcvad's mode.
+        threshold: silero's probability threshold.
+        floor_dbfs: quieter frames are never speech.
     """
     floor = 10 ** (floor_dbfs / 20)
     if detector == "webrtcvad":
@@ -53,16 +52,16 @@ def voice_activity(
 
 class WebrtcActivity:
     """Args:
-    aggressiveness: 0 (takes much for speech) to 3 (takes little).
-    floor: root mean square below which nothing is speech.
+    aggressiveness: 0 (sensitive) to 3 (strict).
+    floor: RMS below which nothing is speech.
     """
 
     def __init__(self, aggressiveness: int, floor: float) -> None:
         self._vad = webrtcvad.Vad(aggressiveness)
         self._floor = floor
         self._filter = _lowpass(_WEBRTC_HZ, 0.0)
-        self._highpass = HighPass(SAMPLE_RATE)  # an offset or a rumble is no voice
-        self._rest = np.zeros(_TAPS - 1, np.float32)  # of the frame before, then what is not whole
+        self._highpass = HighPass(SAMPLE_RATE)  # removes DC offset and rumble
+        self._rest = np.zeros(_TAPS - 1, np.float32)  # filter memory, then an incomplete frame
 
     def push(self, samples: np.ndarray) -> list[bool]:
         """See `VoiceActivity`."""
@@ -81,18 +80,18 @@ class WebrtcActivity:
 
 
 class SileroActivity:
-    """Silero's network (github.com/snakers4/silero-vad, MIT), which is told by its training, not by
-    energy, what is speech: music and noise are none, a quiet voice is one.
+    """silero-vad (github.com/snakers4/silero-vad, MIT): learned rather than energy-based, so music
+    and noise are not speech, but a quiet voice is.
 
     Args:
-        threshold: probability from which speech begins; it goes on a little below.
-        floor: root mean square below which nothing is speech.
+        threshold: probability at which speech starts; it continues a little below.
+        floor: RMS below which nothing is speech.
     """
 
     def __init__(self, threshold: float, floor: float) -> None:
         self._threshold, self._floor = threshold, floor
-        # From 24 to 16 kHz every third sample of twice the rate is kept: of two neighbours one
-        # lies on a sample of ours, one in the middle between two.
+        # 24 to 16 kHz: every third sample at 48 kHz, which falls alternately on an input sample and
+        # halfway between two.
         self._on, self._between = _lowpass(_SILERO_HZ, 0.0), _lowpass(_SILERO_HZ, 0.5)
         self._highpass = HighPass(SAMPLE_RATE)
         self._rest = np.zeros(_TAPS - 1, np.float32)
@@ -127,7 +126,7 @@ class SileroActivity:
         return bool(loud and probability[0, 0] >= needed)
 
     def _frames(self) -> list[bool]:
-        """Flags of the frames that lie in the windows so far, each by the window of its middle."""
+        """Flags of the frames covered so far, each by the window that contains its centre."""
         flags = []
         while (self._num_frames + 1) * FRAME_SAMPLES <= self._num_windows * _WINDOW_SAMPLES:
             middle = self._num_frames * FRAME_SAMPLES + FRAME_SAMPLES // 2
@@ -138,7 +137,7 @@ class SileroActivity:
 
 
 def _lowpass(to_hz: int, shift: float) -> np.ndarray:
-    """Taps of a filter before the rate falls to `to_hz`, its middle moved by `shift` samples."""
+    """Taps of the low-pass filter before decimation to `to_hz`, delayed by `shift` samples."""
     at = np.arange(_TAPS) - _TAPS // 2 + shift
     cutoff = 0.9 * to_hz / SAMPLE_RATE
     window = 0.5 + 0.5 * np.cos(2 * np.pi * at / (_TAPS + 1))

@@ -1,4 +1,4 @@
-"""The voices that a speaker can use: bundled ones, cloned ones, and those that are being tried."""
+"""The voices available to a speaker: bundled, cloned, and tried but not stored."""
 
 import secrets
 import threading
@@ -19,27 +19,27 @@ OPENAI_VOICES = (
     "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
     "marin", "cedar",
 )  # fmt: skip
-"""Names that OpenAI's clients send; ours speak for them in turn."""
+"""Names that OpenAI's clients send; they map to ours in order."""
 
 
 @dataclass(frozen=True)
 class Cloned:
-    """A cloned voice that is not kept yet, and the sample that it was cloned from."""
+    """A cloned voice that is not stored yet, and its sample."""
 
     voice: Any
     sample: VoiceSample
 
 
 class VoiceStore:
-    """Finds, clones, keeps and removes voices; for several threads.
+    """Finds, clones, stores and removes voices; thread-safe.
 
-    Bundled voices keep their names: a voice of the library that bears one is left out. They also
-    come first, so that no cloned voice speaks for whoever asks for none.
+    Bundled voices take precedence: a library voice of the same name is skipped. They also come
+    first, so that the default voice is never a cloned one.
 
     Args:
-        speaker: whose `voices` the store maintains.
-        library: where cloned voices are kept; the usual folder if not given.
-        aliases: the voice that speaks for a name of OpenAI's, where not the usual one.
+        speaker: the speaker whose `voices` are maintained.
+        library: library of cloned voices (default: the user's).
+        aliases: overrides of the voices that OpenAI's names map to.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class VoiceStore:
 
     @property
     def voices(self) -> dict[str, Any]:
-        """By name, those that everybody may use."""
+        """The stored voices by name."""
         return self.speaker.voices
 
     def aliases(self) -> dict[str, str]:
-        """By names of OpenAI's, the names of the voices that speak for them."""
+        """The voices that OpenAI's names map to."""
         return {name: self.resolve(name) for name in (*OPENAI_VOICES, *self._aliases)}
 
     def resolve(self, name: str) -> str:
-        """The name of the voice that speaks for an alias; any other name as it is."""
+        """Resolves an alias to a voice's name; returns other names unchanged."""
         names = list(self.voices)
         if name in names:
             return name
@@ -79,7 +79,7 @@ class VoiceStore:
         return name
 
     def find(self, name: str) -> Any:
-        """The voice of this name or alias, kept or tried; the first there is for no name.
+        """The voice with this name or alias, stored or tried; the first one for "".
 
         Raises:
             InputError: there is none.
@@ -91,20 +91,20 @@ class VoiceStore:
             return next(iter(voices.values()))
         known = self.resolve(name)
         if known not in voices:
-            raise InputError(f"voice {name!r:.60} is none of {', '.join(voices)}")
+            raise InputError(f"unknown voice {name!r:.60}; choose one of {', '.join(voices)}")
         return voices[known]
 
     def clone(self, clips: Iterable[np.ndarray], name: str = "cloned") -> Cloned:
-        """Clones a voice from clips of it, each `[T]` float32 at 24 kHz.
+        """Clones a voice from clips, each `[T]` float32 at 24 kHz.
 
         Raises:
-            InputError: the clips will not do.
+            InputError: the clips are unsuitable.
         """
         sample = clean_sample(clips)
         return Cloned(self.speaker.clone(sample.samples, name), sample)
 
     def tried(self, name: str | None) -> Cloned:
-        """What is tried under this name; raises InputError when it is nothing, or forgotten."""
+        """The voice tried under this name; raises InputError if there is none or it has expired."""
         found = self._tried.get(name or "")
         if found is not None:
             return found
@@ -113,7 +113,7 @@ class VoiceStore:
         raise InputError("there is no voice yet; give a sample and press Clone first")
 
     def try_out(self, cloned: Cloned) -> str:
-        """A name, hard to guess, under which a voice that is not kept can be used, until
+        """Registers a voice without storing it; returns an unguessable name, valid until
         `MAX_TRIED` others have been tried."""
         name = f"tried-{secrets.token_urlsafe(12)}"
         self._tried[name] = cloned
@@ -130,19 +130,19 @@ class VoiceStore:
         language: str = "en",
         spoken: Callable[[np.ndarray], str] | None = None,
     ) -> tuple[VoiceFacts, VoiceSample]:
-        """Clones a voice and keeps it; what can be refused is refused before any work.
+        """Clones and stores a voice; checks everything possible before any work.
 
         Args:
-            clips: of the voice, each `[T]` float32 at 24 kHz.
-            name: of the voice from now on.
-            consent: who allows the use of the voice, in words.
-            transcribe: says what is said in the cleaned sample.
-            language: of the sample, a code.
-            spoken: checks the consent as the person spoke it against the sample, `[T]` at 24 kHz,
-                and gives it in words; None where there are words alone. See `app.spoken_consent`.
+            clips: clips of the voice, each `[T]` float32 at 24 kHz.
+            name: name of the new voice.
+            consent: who consented to the use of the voice, as free text.
+            transcribe: transcribes the cleaned sample.
+            language: language code of the sample.
+            spoken: checks the spoken consent against the sample, `[T]` at 24 kHz, and returns its
+                text; None for written consent only. See `app.spoken_consent`.
 
         Raises:
-            InputError: no consent, a name that is taken or no name, or sound that will not do.
+            InputError: no consent, an invalid or taken name, or unsuitable clips.
             OutputError: the library cannot be written.
         """
         self.library.prepare(name, consent)
@@ -155,10 +155,10 @@ class VoiceStore:
     def keep(
         self, cloned: Cloned, name: str, consent: str, transcript: str = "", language: str = "en"
     ) -> VoiceFacts:
-        """Keeps a cloned voice in the library; everybody can use it at once.
+        """Stores a cloned voice in the library; it is available at once.
 
         Raises:
-            InputError: no consent, or a name that is taken or no name.
+            InputError: no consent, or an invalid or taken name.
             OutputError: the library cannot be written.
         """
         with self._changing:
@@ -170,13 +170,13 @@ class VoiceStore:
         return facts
 
     def remove(self, name: str) -> None:
-        """A bundled voice of that name stays; raises InputError when there is no cloned one."""
+        """Removes a cloned voice; raises InputError if there is none. Bundled voices stay."""
         with self._changing:
             self.library.remove(name)
             self._forget({name})
 
     def sync(self) -> None:
-        """Takes over what other processes have kept in the library, or removed from it."""
+        """Picks up voices that other processes have stored or removed."""
         with self._changing:
             now = self.library.stamps()
             changed = {name for name, stamp in now.items() if self._stamps.get(name) != stamp}
@@ -190,7 +190,7 @@ class VoiceStore:
             self._stamps = now
 
     def _forget(self, names: set[str]) -> None:
-        """Takes cloned voices of these names away; bundled ones stay."""
+        """Drops cloned voices with these names; bundled ones stay."""
         voices = self.voices.items()
         self.speaker.voices = {k: v for k, v in voices if k not in names or k in self._bundled}
         for name in names:

@@ -1,5 +1,5 @@
-"""What carries a session over a WebSocket, whatever the words on it are: what goes out, the clock,
-the limits, and the end."""
+"""Transport of a session over a WebSocket, independent of the protocol: sending, the clock, limits,
+and closing."""
 
 import asyncio
 import contextlib
@@ -23,18 +23,18 @@ from data.errors import InputError
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.02
-_MAX_WAITING = 600  # messages to a listener who does not read
-_MAX_SENDING_S = 20.0  # until a listener has taken one of them
+_MAX_WAITING = 600  # messages queued for a listener who does not read
+_MAX_SENDING_S = 20.0  # for a listener to read one message
 _MAX_ERRORS = 50
 _CHECK_S = 1.0
-_GOODBYE_S = 2.0  # for what still has to be said, and for the listener to take it
+_GOODBYE_S = 2.0  # for sending the last messages
 
 Encoded = dict[str, Any] | bytes
 
 
 async def accept(socket: WebSocket, *subprotocols: str) -> None:
-    """Accepts a WebSocket by the first of ours that it offers. A browser that offers some closes it
-    unless one is chosen."""
+    """Accepts a WebSocket with the first of our subprotocols that it offers; a browser that offers
+    any closes the connection unless one is chosen."""
     offered = socket.scope["subprotocols"]
     await socket.accept(next((one for one in subprotocols if one in offered), None))
 
@@ -43,15 +43,15 @@ class Channel:
     """One listener of one session.
 
     Args:
-        hub: where the session comes from, and goes back to.
-        socket: accepted.
-        encode: what is sent for something that the session emits.
-        park: whether a session whose listener is gone waits for another.
-        sound_rate: how fast sound may come, in seconds.
+        hub: opens and parks sessions.
+        socket: an accepted WebSocket.
+        encode: converts what the session emits to messages.
+        park: whether a session is parked when its listener leaves.
+        sound_rate: rate limit of incoming audio, in seconds of audio.
 
     Attributes:
-        session: once it is opened.
-        ended: set when the session is over, and not only its listener gone.
+        session: once opened.
+        ended: set when the session itself has ended, not only its connection.
     """
 
     def __init__(
@@ -70,14 +70,13 @@ class Channel:
         self._errors = 0
         self._goodbye = 1000
         self._sending_since: float | None = None
-        # Real time and a half, and a whole turn at once: a recording, or what piled up on a machine
-        # that stood still.
+        # 1.5 times real time after a burst of a whole turn: a recording, or backlog after a stall.
         self._sound_rate = sound_rate or RateLimit(1.5, float(MAX_TURN_S))
         self._message_rate = RateLimit(40.0, 200.0)
 
     async def run(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Until `read`, which takes the listener's messages, ends, or the listener cannot be
-        reached any more."""
+        """Runs until `read`, which handles the listener's messages, ends or the connection is
+        lost."""
         works = (read(), self._tick(), self._write())
         reader, ticker, writer = tasks = [asyncio.ensure_future(work) for work in works]
         try:
@@ -97,16 +96,16 @@ class Channel:
             await self._close()
 
     async def receive(self, cost: Callable[[str | bytes], float]) -> str | bytes:
-        """The listener's next message, which counts for `cost` messages.
+        """The listener's next message, which counts as `cost` messages.
 
         Raises:
-            WebSocketDisconnect: there is none any more.
-            ProtocolError: they come too fast.
+            WebSocketDisconnect: the connection is closed.
+            ProtocolError: messages arrive too fast.
         """
         received = await self._socket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", 1000))
-        if self.ended:  # it was on its way
+        if self.ended:  # it was in flight
             raise WebSocketDisconnect
         text = received.get("text")
         content = text if text is not None else received.get("bytes") or b""
@@ -124,40 +123,40 @@ class Channel:
             raise ProtocolError("busy", str(error), True) from None
         except OSError as error:  # out of file descriptors, or of disk
             raise ProtocolError(
-                "busy", f"there is no room for another conversation ({error.strerror})", True
+                "busy", f"no resources for another conversation ({error.strerror})", True
             ) from None
         return self.session, resumed
 
     def sound_wait_s(self, num_samples: int) -> float:
-        """Counts sound that came, and says how long it has to wait until it is in time."""
+        """Accounts for incoming audio; returns the seconds by which it is early."""
         return self._sound_rate.wait_s(num_samples / SAMPLE_RATE, time.monotonic())
 
     def hear(self, samples: np.ndarray, in_time: bool = False) -> None:
-        """The listener's sound [n] at 24 kHz.
+        """Takes the listener's audio.
 
         Args:
-            samples: the sound.
-            in_time: whether it has been waited for by `sound_wait_s`.
+            samples: [n] at 24 kHz.
+            in_time: whether `sound_wait_s` has already been applied.
 
         Raises:
-            ProtocolError: it comes too fast.
+            ProtocolError: it arrives too fast.
         """
         if self.session is None:
             raise ProtocolError("not_started", "the first message must be 'start'")
         seconds = len(samples) / SAMPLE_RATE
         if not in_time and not self._sound_rate.allows(seconds, time.monotonic()):
-            raise ProtocolError("too_fast", "sound comes faster than real time", True)
+            raise ProtocolError("too_fast", "audio arrives faster than real time", True)
         try:
             self.session.hear(samples)
         except InputError as error:
             raise ProtocolError("too_long", str(error)) from None
 
     def refuse(self, error: ProtocolError, event_id: str | None = None) -> None:
-        """Says what is wrong with a message; raises it again when the connection has to end.
+        """Sends an error about a message; re-raises it if it is fatal.
 
         Args:
-            error: what is wrong.
-            event_id: the client's own name for the message, where it gave one.
+            error: the error.
+            event_id: the client's id of the message, if any.
         """
         self._errors += 1
         if error.fatal or self._errors > _MAX_ERRORS:
@@ -165,7 +164,7 @@ class Channel:
         self._tell(error, event_id)
 
     def emit(self, message: Emitted) -> None:
-        """Sends, as soon as the socket takes it; never waits."""
+        """Queues a message to send. Never blocks."""
         self._out.put_nowait(message)
 
     def _tell(self, error: ProtocolError, event_id: str | None = None) -> None:
@@ -178,7 +177,7 @@ class Channel:
         elif not isinstance(error, WebSocketDisconnect):
             logger.error("a connection failed", exc_info=error)
             self._goodbye = 1011
-            self.emit(_error("internal", "the server failed; its log says why", fatal=True))
+            self.emit(_error("internal", "the server failed; see its log", fatal=True))
 
     def _leave(self) -> None:
         session, self.session = self.session, None
@@ -191,7 +190,7 @@ class Channel:
 
     def _lose(self) -> None:
         self.session, self.ended = None, True
-        message = "the conversation goes on in another connection"
+        message = "the conversation continues in another connection"
         self.emit(_error("taken_over", message, fatal=True))
 
     def _waker(self) -> Callable[[], None]:
@@ -225,7 +224,7 @@ class Channel:
         if session.idle_s > self.hub.settings.idle_s:
             self.ended = True
             minutes = self.hub.settings.idle_s / 60
-            message = f"nothing was said for {minutes:.0f} minutes; start again when you like"
+            message = f"idle for {minutes:.0f} minutes; start a new conversation at any time"
             self.emit(_error("idle", message, fatal=True))
         elif self._out.qsize() > _MAX_WAITING or self._sending_s() > _MAX_SENDING_S:
             self._goodbye = 1008
@@ -249,12 +248,12 @@ class Channel:
                 await self._socket.send_bytes(piece)
             else:
                 await self._socket.send_text(piece)
-        except RuntimeError:  # the server has closed the connection: pings were not answered
+        except RuntimeError:  # the server closed the connection after unanswered pings
             raise WebSocketDisconnect(1006) from None
         self._sending_since = None
 
     async def _close(self) -> None:
-        """Says goodbye, if the listener still takes it."""
+        """Closes the connection, if it is still open."""
         if self._socket.client_state is WebSocketState.CONNECTED:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
                 async with asyncio.timeout(_GOODBYE_S):

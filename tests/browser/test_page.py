@@ -84,7 +84,7 @@ def test_a_busy_server_is_said(browsers: dict[bool, Any]) -> None:
         assert write(first, "hello")
         second, _ = open_page(browsers[True], f"http://{place}/")
         second.click(".rp-start")
-        assert "places are taken" in notice(second)
+        assert "sessions are in use" in notice(second)
         assert second.inner_text(".rp-state b") == "Not started"
         first.close()
         second.close()

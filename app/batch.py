@@ -1,4 +1,4 @@
-"""Many replies from a JSONL file, with a manifest; a stopped run goes on where it was."""
+"""Resumable batch synthesis from a JSONL file, with a manifest."""
 
 import contextlib
 import hashlib
@@ -32,8 +32,8 @@ TIMES = ("srt", "vtt", "json")
 
 
 def made_from(item: Item, voices: Sequence[Voice], speaking: Mapping[str, object]) -> str:
-    """A digest of all that decides how an item sounds; `voices` are those that speak it, and
-    `speaking` is what all items share, as JSON can say it."""
+    """A digest of everything that determines an item's audio: its `voices`, and `speaking`, the
+    JSON-serialisable settings shared by all items."""
     turns = [
         (int(turn.speaker), turn.text, None if turn.audio is None else sha256(turn.audio))
         for turn in item.turns
@@ -49,7 +49,7 @@ def made_from(item: Item, voices: Sequence[Voice], speaking: Mapping[str, object
 
 
 def weights_of(folder: Path, predictor: str) -> dict[str, str]:
-    """The digests of the files that speak by this predictor; voices are digested one by one."""
+    """Digests of the weights used by this predictor; voices are hashed individually."""
     others = {*PREDICTORS, Thinker.name, "voices"} - {predictor}
     files = [path for kind in ("*.safetensors", "*.json") for path in sorted(folder.glob(kind))]
     return {path.name: sha256(path) for path in files if path.stem not in others}
@@ -64,16 +64,16 @@ def speak_item(
     times: Sequence[str] = (),
     marked: bool = True,
 ) -> Row:
-    """Speaks one item into `out/<id>.wav`; returns its row of the manifest.
+    """Synthesises one item to `out/<id>.wav`; returns its manifest row.
 
     Args:
         speaker: the models.
-        item: what to say.
-        voices: by the names that it uses.
-        out: the folder.
-        options: how to speak, its own instructions aside.
-        times: which files with the times of its words are written beside it (`TIMES`).
-        marked: whether the file says that it is synthetic; the row always does.
+        item: the item.
+        voices: its voices by name.
+        out: output folder.
+        options: synthesis options, without the item's own instructions.
+        times: timestamp files to write beside it (`TIMES`).
+        marked: whether the file is marked as synthetic; the row always is.
     """
     understood = understand(item.instructions)
     options = options.delivered(understood.delivery)
@@ -113,7 +113,7 @@ def _finish(reply: Any) -> None:
 
 
 def written_times(reply: Any, kind: str) -> bytes:
-    """The times of a reply's words as a file: "srt", "vtt", or "json", which has phones too."""
+    """A reply's word timestamps as "srt", "vtt", or "json", which also has phones."""
     words: list[TimedWord] = reply.timed_words
     if kind == "json":
         told = {"text": reply.text, "duration_s": round(reply.duration_s, 3)}
@@ -129,20 +129,20 @@ def run_batch(
     jobs: int,
     speak: Callable[[Item], Row],
 ) -> tuple[int, list[tuple[str, str]]]:
-    """Speaks what the manifest does not hold yet; returns how many are done, and the failures.
+    """Synthesises the items missing from the manifest; returns the number done, and the failures.
 
-    The manifest is appended to as items are finished, so whatever stops the run, nothing is lost.
-    What cannot be written, as on a full disk, ends the run.
+    Rows are appended as items finish, so an interruption loses nothing. Write errors, as on a full
+    disk, end the run.
 
     Args:
-        items: what to speak.
-        digests: by id, of what an item is made from: spoken again is what was made from another.
-        out: the folder of the sounds and the manifest.
-        jobs: replies at once.
-        speak: makes an item's sound; returns its row of the manifest.
+        items: the items.
+        digests: input digests by id; items made from another digest are redone.
+        out: folder of audio files and manifest.
+        jobs: concurrent replies.
+        speak: synthesises an item; returns its manifest row.
 
     Raises:
-        OutputError: a sound or a row cannot be written.
+        OutputError: an audio file or a row cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     manifest = out / "manifest.jsonl"
@@ -159,18 +159,18 @@ def run_batch(
                     bar.advance(task)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
-                print("stopping after what is being spoken; run again to go on", file=sys.stderr)
+                print("finishing the current items; repeat the command to resume", file=sys.stderr)
             for future in list(run.running):
-                with contextlib.suppress(OutputError):  # one has stopped the run already
+                with contextlib.suppress(OutputError):  # an earlier one has already stopped the run
                     run.finish(future)
             raise
     return len(items) - len(run.failures), run.failures
 
 
 class _Run:
-    """The items that are being spoken, and those that failed, with the reason.
+    """The items in progress, and those that failed, with the reason.
 
-    Whoever has spoken an item adds its row as well: no other may be waited for in between.
+    The thread that synthesised an item also appends its row, so that it waits for no other.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class _Run:
         self._lock = threading.Lock()
 
     def fill(self, pool: ThreadPoolExecutor, waiting: Iterator[Item], jobs: int) -> bool:
-        """Starts items until `jobs` are running; returns whether any is."""
+        """Starts items until `jobs` are running; returns whether any is running."""
         while len(self.running) < jobs and (item := next(waiting, None)) is not None:
             self.running[pool.submit(self._work, item)] = item
         return bool(self.running)
@@ -193,10 +193,10 @@ class _Run:
             _add_row(self._manifest, row)
 
     def finish(self, future: "Future[None]") -> None:
-        """Waits for an item and notes what became of it.
+        """Waits for an item and records its outcome.
 
         Raises:
-            OutputError: its sound or its row cannot be written.
+            OutputError: its audio or row cannot be written.
         """
         item = self.running.pop(future)
         try:
@@ -208,7 +208,7 @@ class _Run:
 
 
 def _add_row(manifest: Path, row: Row) -> None:
-    """Appends a row. Where that fails, neither the row nor its sound is left.
+    """Appends a row; on failure removes both the row and its audio.
 
     Raises:
         OutputError: the row cannot be written.
@@ -221,12 +221,12 @@ def _add_row(manifest: Path, row: Row) -> None:
 
 
 def _still_good(manifest: Path, out: Path, digests: Mapping[str, str]) -> dict[str, Row]:
-    """By id, the rows whose sound is there and made from what it would be made from now; those of
-    ids that are not asked for now stay."""
+    """The rows, by id, whose audio exists and is up to date; rows of ids not requested now are
+    kept."""
     found: dict[str, Row] = {}
     if not manifest.exists():
         return found
-    # A kill may have cut the last line, even in the middle of a character.
+    # A kill may have truncated the last line, even within a character.
     for line in manifest.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             row = json.loads(line)

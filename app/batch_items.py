@@ -1,4 +1,4 @@
-"""The items of `launch.py synth`: a JSONL file, read and checked whole before anything starts."""
+"""The items of `launch.py synth`: a JSONL file, validated completely before anything starts."""
 
 import json
 import unicodedata
@@ -17,16 +17,17 @@ _KEYS = {"id", "text", "voice", "dialogue", "seed", "instructions"}
 _MAX_LINES = 100
 _MAX_NAME = 255  # bytes of a file's name, on nearly every file system
 _ID_RULE = (
-    "it becomes a file's name: any characters but '/', '\\' and control characters, not '.' first, "
+    "it becomes a file name: no '/', '\\' or control characters, no leading '.', "
     f"at most {_MAX_NAME - 4} bytes in UTF-8"
 )
 
 
 @dataclass(frozen=True)
 class Item:
-    """One line: what to say, in which voice, after which turns.
+    """One line: text, voice and preceding turns.
 
-    `spoken` are (voice, text) of a dialogue in several voices; `text` is then all of it.
+    `spoken` has the (voice, text) pairs of a dialogue in several voices; `text` is then all of them
+    joined.
     """
 
     id: str
@@ -39,7 +40,7 @@ class Item:
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """(voice, text) in order, divided where a control changes the voice."""
+        """(voice, text) pairs in order, split at voice tags."""
         given = self.spoken or (("", self.text),)
         return tuple(
             (inner or voice or self.voice, line)
@@ -49,10 +50,10 @@ class Item:
 
 
 def read_items(path: Path) -> list[Item]:
-    """Reads and checks all lines.
+    """Reads and validates all lines.
 
     Raises:
-        InputError: with every bad line and what is wrong with it.
+        InputError: lists every bad line with the reason.
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file; give a JSONL file, an object a line")
@@ -105,7 +106,7 @@ def _read_item(line: str, folder: Path) -> Item:
     _check_id(row["id"])
     seed = row.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
-        raise InputError('"seed" must be a whole number from 0 to 2147483647')
+        raise InputError('"seed" must be an integer from 0 to 2147483647')
     turns = _read_turns(row.get("dialogue"), folder)
     text = limited_text(row["text"], MAX_SPOKEN, '"text"')
     item = Item(row["id"], text, row["voice"], turns, seed, row["instructions"], spoken)
@@ -115,7 +116,7 @@ def _read_item(line: str, folder: Path) -> Item:
 
 
 def _read_lines(row: dict[str, object]) -> tuple[tuple[str, str], ...]:
-    """The lines of a "text" that is a list, which becomes one text; none where it is a text."""
+    """The lines of a "text" that is a list, which is replaced by the joined text; else none."""
     given = row.get("text")
     if not isinstance(given, list):
         return ()
@@ -148,10 +149,10 @@ def _check_id(id: str) -> None:
 
 def _repeated(id: str, line: int, before: str) -> str:
     if id == before:
-        return f"the id {id!r} is that of line {line}; give each line its own"
+        return f"the id {id!r} is already used in line {line}; ids must be unique"
     return (
-        f"the id {id!r} and {before!r} of line {line} are one file's name where capitals do not "
-        "count; give each line its own"
+        f"the id {id!r} and {before!r} of line {line} are the same file name on a "
+        "case-insensitive file system; ids must be unique"
     )
 
 

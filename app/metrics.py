@@ -46,9 +46,7 @@ class Metrics:
             "first_audio_seconds",
             "End of the user's speech to the first sample played, by the page.",
         )
-        self.end_of_turn = histogram(
-            "end_of_turn_seconds", "Silence until a turn was ended."
-        )
+        self.end_of_turn = histogram("end_of_turn_seconds", "Silence until a turn was ended.")
         self.recognition = histogram("recognition_seconds", "End of turn to its text.")
         self.llm = histogram("llm_seconds", "End of the question to the first words of the answer.")
         self.rtf = histogram("rtf", "Real-time factor of synthesis.", _RATIOS)

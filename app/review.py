@@ -1,7 +1,7 @@
-"""`launch.py build review DIR`: a page on which a person judges the dialogues of a build.
+"""`launch.py build review DIR`: a page for manual review of a build's dialogues.
 
-Listening, mending texts and speakers, accepting and rejecting. What is decided is kept by
-`data.ncssd.review`; this file holds the widgets alone.
+Listening, correcting texts and speakers, accepting and rejecting. Decisions are stored by
+`data.ncssd.review`; this file has only the widgets.
 """
 
 from pathlib import Path
@@ -24,18 +24,18 @@ _PAUSE_S = 0.25
 
 
 def serve(folder: Path, host: str, port: int, auth: str, no_auth: bool) -> None:
-    """Serves the page over what a build made until Ctrl-C."""
+    """Serves the review page of a build until Ctrl-C."""
     access = door(host, auth, no_auth=no_auth, program="the review page")
     app = create_app(Review(folder), access)
     check_port(host, port)
     import uvicorn
 
-    print(f"the review is at http://{host}:{port}/  (Ctrl-C ends it)")
+    print(f"the review page is at http://{host}:{port}/  (Ctrl-C to stop)")
     uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
 
 
 def create_app(review: Review, access: AccessSettings | None = None) -> FastAPI:
-    """The page behind the same door as the chat's."""
+    """The page behind the same access control as the chat's."""
     from app.ui.guard import mount_page  # brings Gradio, which takes seconds
 
     app = FastAPI(title="Review", docs_url=None, redoc_url=None, openapi_url=None)
@@ -46,7 +46,7 @@ def create_app(review: Review, access: AccessSettings | None = None) -> FastAPI:
 
 
 def create_page(review: Review) -> Any:
-    """The page (a gradio.Blocks) over a review."""
+    """The page (a gradio.Blocks) of a review."""
     import gradio as gr
 
     with gr.Blocks(title="Review of dialogues") as page:
@@ -85,7 +85,7 @@ def _exported(review: Review) -> str:
 def show(
     review: Review, name: str | None
 ) -> tuple[tuple[int, np.ndarray] | None, list[list[Any]], str]:
-    """What the page shows of a dialogue: its sound, its turns, and the verdict."""
+    """A dialogue's audio, turns and verdict for the page."""
     if not name:
         return None, [], "The build has no dialogue."
     dialogue = review.dialogue(name)
@@ -108,7 +108,7 @@ def show(
 
 
 def keep(review: Review, name: str | None, rows: Any, verdict: str) -> tuple[str | None, str, str]:
-    """Keeps what was decided, and moves on to the next dialogue that is open."""
+    """Stores the decision and moves on to the next open dialogue."""
     if not name:
         return name, _tally(review), "The build has no dialogue."
     try:
@@ -122,10 +122,10 @@ def keep(review: Review, name: str | None, rows: Any, verdict: str) -> tuple[str
 
 
 def changes(review: Review, name: str, rows: list[list[Any]], verdict: str) -> Decision:
-    """The decision that a table as it stands amounts to.
+    """The decision expressed by the edited table.
 
     Raises:
-        InputError: a cell that is no turn or no speaker.
+        InputError: a cell is not a turn or speaker number.
     """
     before = review.dialogue(name).turns
     decision = review.decision(name)
@@ -145,12 +145,12 @@ def changes(review: Review, name: str, rows: list[list[Any]], verdict: str) -> D
 
 
 def _rows(table: Any) -> list[list[Any]]:
-    """Gradio gives a data frame; a test gives lists."""
+    """Rows of Gradio's data frame, or of lists."""
     return table.values.tolist() if hasattr(table, "values") else list(table)
 
 
 def _verdict(review: Review, name: str) -> str:
-    """The verdict; where it was decided on before with other turns, what was said then."""
+    """The verdict, with any earlier decision on other turns."""
     former = review.former(name)
     if former is None:
         return f"Verdict: {review.decision(name).verdict}"

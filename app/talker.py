@@ -1,4 +1,4 @@
-"""One scripted person of the load test: types, speaks in real time, listens, and compares."""
+"""A scripted user of the load test: types, speaks in real time, listens, and compares."""
 
 import asyncio
 import io
@@ -17,30 +17,30 @@ from data.audio.pcm import to_int16
 from data.errors import RepError
 
 _FRAME = 480
-_JITTER_S = 0.06  # what the page keeps in its buffer before it begins
+_JITTER_S = 0.06  # the page's initial playback buffer
 _LISTEN_S = 1.0  # between the end of a reply and the next turn
 _ANSWER_S = 60.0
 _OPEN_S = 10.0
-_TAIL = SAMPLE_RATE * 150 // 1000  # of silence that the server keeps behind a turn
+_TAIL = SAMPLE_RATE * 150 // 1000  # silence that the server keeps after a turn
 _NAMES = ("Anna", "Boris", "Clara", "David", "Emma", "Felix", "Greta", "Henry")
 _TYPED = ("What is my name?", "Tell me about music.", "I had soup for dinner.", "It rains here.")
 
 
 @dataclass
 class Outcome:
-    """What one conversation saw.
+    """The outcome of one conversation.
 
     Attributes:
-        name: told in the first turn, asked for later.
-        voice: of the agent.
-        first_audio_ms, first_typed_ms: end of the user's speech, or the sending of a typed turn, to
-            the first sound of the reply.
-        underruns: moments at which the buffer of a listener would have been empty.
-        replies: the sound of each, [T] at 24 kHz.
-        texts: what was understood, and what was answered.
-        unfinished: replies that were being spoken when the time was over.
-        compared, altered: turns fetched again and compared with what was sent or received; those
-            whose sound was another one.
+        name: stated in the first turn, asked for later.
+        voice: the agent's voice.
+        first_audio_ms, first_typed_ms: latency from the end of the user's speech, or from sending a
+            typed turn, to the first audio of the reply.
+        underruns: times at which a listener's buffer would have run empty.
+        replies: their audio, each [T] at 24 kHz.
+        texts: pairs of transcript and answer.
+        unfinished: replies still being spoken at the end.
+        compared, altered: turns downloaded and compared with what was sent or received, and those
+            that differed.
     """
 
     name: str
@@ -60,10 +60,10 @@ class Talker:
     """See the module.
 
     Args:
-        url: of the server.
-        index: of the person; gives name, voice and what is said.
-        speech: sounds to say in turn, each [T] at 24 kHz; none: all turns are typed. Every third
-            turn is typed in any case.
+        url: the server's URL.
+        index: the user's index; determines name, voice and script.
+        speech: recordings to play in turn, each [T] at 24 kHz; empty: all turns are typed. Every
+            third turn is always typed.
     """
 
     def __init__(self, url: str, index: int, speech: list[np.ndarray], token: str = "") -> None:
@@ -87,7 +87,7 @@ class Talker:
         self._asked_at = 0.0
 
     async def run(self, stop_at: float) -> Outcome:
-        """Talks until it is time to stop."""
+        """Converses until the deadline."""
         from websockets.asyncio.client import connect
         from websockets.exceptions import WebSocketException
 
@@ -104,7 +104,7 @@ class Talker:
         return self.outcome
 
     def give_up(self) -> None:
-        """The time is over: whoever is still listening has heard enough, whoever waits says so."""
+        """Ends at the deadline: counts an unfinished reply, or reports a missing answer."""
         if self._received:
             self.outcome.unfinished += 1
         else:
@@ -150,7 +150,7 @@ class Talker:
         await self._send(socket, type="text", text=line)
 
     async def _microphone(self, socket: Any) -> None:
-        """Sends a frame each 20 ms: speech that is waiting, or else silence."""
+        """Sends a frame every 20 ms: queued speech, or silence."""
         self._begun = time.monotonic()
         current = np.zeros(0, np.float32)
         silence = 1e-4 * np.random.default_rng(self._index).standard_normal(SAMPLE_RATE)
@@ -229,12 +229,12 @@ class Talker:
         self._over.set()
 
     def _spoken(self, event: dict[str, Any]) -> np.ndarray:
-        """What this person had said, where the server heard it."""
+        """The audio sent during the span of the turn that the server reported."""
         end = event["speech_end"] + _TAIL
         return np.concatenate(self._sent)[end - round(event["seconds"] * SAMPLE_RATE) : end]
 
     async def _compare(self, turn: int, expected: np.ndarray) -> None:
-        """Whether the server keeps of a turn what went over this connection."""
+        """Whether the server's audio of a turn equals what went over this connection."""
         answer = await self._client.get(f"/v1/conversation/{self._session}/turns/{turn}.wav")
         with wave.open(io.BytesIO(answer.raise_for_status().content)) as file:
             kept = np.frombuffer(file.readframes(file.getnframes()), "<i2")

@@ -1,4 +1,4 @@
-"""Samples of a voice, before it is cloned: cleaned, and refused with the reason."""
+"""Cleaning and validating voice samples before cloning."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,14 +17,15 @@ from data.ncssd.voice_space import load_voice_space
 MIN_SPEECH_S = 3.0
 MAX_SAMPLE_S = 20.0
 MIN_SNR_DB = 12.0
-MAX_CLIPPED = 0.002  # share of the samples at full scale
-MIN_AGREEMENT = 0.5  # one voice has 0.74 and more, two have mostly under 0.4 (synthetic voices)
+MAX_CLIPPED = 0.002  # maximum share of clipped samples
+# one voice has 0.74 or more, two mostly under 0.4 (measured on synthetic voices)
+MIN_AGREEMENT = 0.5
 _EDGE_S = 0.1
 _GAP_S = 0.2
 _HEARD_HZ = 16_000
 _FULL_SCALE = 0.995
-_SILENT = 1e-3  # what is louder and holds speech has been brought to a working level
-_MIN_SHARE = 0.2  # of the windows, for a second voice to count
+_SILENT = 1e-3  # louder speech has already been levelled
+_MIN_SHARE = 0.2  # minimum share of windows for a second voice
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class VoiceSample:
 
     Attributes:
         samples: `[T]`, float32 at 24 kHz, at most `MAX_SAMPLE_S`.
-        speech_s: seconds of speech in it.
-        snr_db: of speech over what is between it, at most 60.
-        agreement: cosine of the two most different halves of its voice, -1 to 1.
+        speech_s: seconds of speech.
+        snr_db: speech level over the level between speech, dB, at most 60.
+        agreement: cosine between its two most dissimilar parts, -1 to 1.
     """
 
     samples: np.ndarray
@@ -45,7 +46,7 @@ class VoiceSample:
 
     @property
     def verdict(self) -> str:
-        """The quality in words."""
+        """The quality as text."""
         noise = "clean" if self.snr_db >= 25 else "a little noisy"
         length = "a good length" if self.speech_s >= 5 else "short: 5 to 15 s are better"
         return (
@@ -55,13 +56,13 @@ class VoiceSample:
 
 
 def clean_sample(clips: Iterable[np.ndarray]) -> VoiceSample:
-    """Joins clips of one voice without the silence around each.
+    """Trims and concatenates clips of one voice.
 
     Args:
-        clips: each `[T]`, float32 at 24 kHz; no more are taken than fill `MAX_SAMPLE_S`.
+        clips: each `[T]`, float32 at 24 kHz; consumed only up to `MAX_SAMPLE_S`.
 
     Raises:
-        InputError: they are not finite, too short, clipped, noisy, or of two voices.
+        InputError: they are not finite, too short, clipped, noisy, or contain two voices.
     """
     kept: list[np.ndarray] = []
     loudest = 0.0
@@ -78,19 +79,19 @@ def clean_sample(clips: Iterable[np.ndarray]) -> VoiceSample:
     speech_s = sum(end - start for start, end in spans)
     if speech_s < MIN_SPEECH_S and loudest < _SILENT:
         raise InputError(
-            "the voice sample is too quiet: it is silent, or nearly; record it again nearer to the "
+            "the voice sample is too quiet: it is (nearly) silent; record it again closer to the "
             "microphone"
         )
     if speech_s < MIN_SPEECH_S:
         raise InputError(
-            f"there are {speech_s:.1f} s of speech in the voice sample; give at least "
+            f"the voice sample contains {speech_s:.1f} s of speech; give at least "
             f"{MIN_SPEECH_S:.0f} s, better 5 to 15 s, of one person speaking"
         )
     clipped = float((np.abs(joined) >= _FULL_SCALE).mean())
     if clipped > MAX_CLIPPED:
         raise InputError(
             f"the voice sample is clipped ({100 * clipped:.1f} % of it at full scale); record it "
-            "again more softly, or further from the microphone"
+            "at a lower level, or further from the microphone"
         )
     snr_db = estimate_snr(heard, spans)
     if snr_db < MIN_SNR_DB:
@@ -101,18 +102,18 @@ def clean_sample(clips: Iterable[np.ndarray]) -> VoiceSample:
     agreement = voice_agreement(heard, spans)
     if agreement < MIN_AGREEMENT:
         raise InputError(
-            "there seem to be two voices in the sample; give a sample of one person speaking"
+            "the sample seems to contain two voices; give a sample of one person speaking"
         )
     return VoiceSample(joined, speech_s, snr_db, agreement)
 
 
 def voice_agreement(samples: np.ndarray, spans: list[list[float]]) -> float:
-    """How alike the two most different parts of a voice are: its windows' embeddings in two
-    groups (2-means), the cosine of their centres; 1 where the smaller group is nearly nothing.
+    """Similarity of the two most dissimilar parts of a sample: cosine between the centres of a
+    2-means clustering of window embeddings; 1 if the smaller cluster is negligible.
 
     Args:
         samples: `[T]` at 16 kHz.
-        spans: of speech, in seconds.
+        spans: speech spans, s.
     """
     group = [(round(a / FRAME_S), round(b / FRAME_S)) for a, b in spans]
     group = [(a, b) for a, b in group if b > a]
@@ -120,7 +121,7 @@ def voice_agreement(samples: np.ndarray, spans: list[list[float]]) -> float:
     points = load_voice_space()(embeddings)
     if len(points) < 2:
         return 1.0
-    # The most different pair begins; what it gathers is settled in a few rounds.
+    # Initialise with the most dissimilar pair; a few iterations converge.
     first, second = np.unravel_index(np.argmin(points @ points.T), (len(points), len(points)))
     centres = points[[first, second]]
     for _ in range(10):
@@ -133,9 +134,9 @@ def voice_agreement(samples: np.ndarray, spans: list[list[float]]) -> float:
 
 
 def _trimmed(clip: np.ndarray) -> list[np.ndarray]:
-    """A clip from its first speech to its last, and a little silence after it."""
+    """A clip trimmed to its speech, with a little silence at the end."""
     if clip.ndim != 1 or not np.isfinite(clip).all():
-        raise InputError("the voice sample holds NaN or infinity; the recording is damaged")
+        raise InputError("the voice sample contains NaN or infinity; the recording is damaged")
     spans = speech_in(resample(clip, SAMPLE_RATE, _HEARD_HZ)) if len(clip) else []
     if not spans:
         return []
@@ -146,7 +147,7 @@ def _trimmed(clip: np.ndarray) -> list[np.ndarray]:
 
 
 def similarity(first: np.ndarray, second: np.ndarray) -> float:
-    """Cosine of the mean embeddings of two sounds `[T]` at 24 kHz, as resemblyzer hears voices."""
+    """Cosine of the resemblyzer embeddings of two recordings `[T]` at 24 kHz."""
     means = []
     for samples in (first, second):
         heard = resample(samples, SAMPLE_RATE, _HEARD_HZ)

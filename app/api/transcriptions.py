@@ -1,4 +1,4 @@
-"""OpenAI-compatible `POST /v1/audio/transcriptions`, by the recogniser that the chat uses."""
+"""OpenAI-compatible `POST /v1/audio/transcriptions`, with the chat's recogniser."""
 
 import io
 import json
@@ -24,12 +24,12 @@ from data.recognition.recognizer import Utterance, fed, text_of
 MAX_S = 120
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 _GRANULARITIES = ("word", "segment")
-# Fields that mean something elsewhere and nothing to our recognisers: refused, not dropped.
+# OpenAI fields that our recognisers do not support: rejected rather than ignored.
 _REFUSED = {
     "prompt": "the recogniser takes no prompt",
     "include": "the recogniser has no log probabilities",
-    "known_speaker_names": "the recogniser does not tell speakers apart",
-    "known_speaker_references": "the recogniser does not tell speakers apart",
+    "known_speaker_names": "the recogniser does not do diarisation",
+    "known_speaker_references": "the recogniser does not do diarisation",
 }
 _TAKEN = (
     "file",
@@ -45,7 +45,7 @@ _TAKEN = (
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked for beside the recording."""
+    """The validated fields of a request."""
 
     response_format: str = "json"
     stream: bool = False
@@ -56,8 +56,10 @@ class Options:
 def transcriptions_router(engines: Engines) -> APIRouter:
     """`POST /v1/audio/transcriptions`."""
     router = APIRouter()
-    # Few at a time, in threads of their own: speech must not wait behind them.
-    admission = Admission(AdmissionSettings(2, queue=10, wait_s=60.0), "recordings are being heard")
+    # A few at a time, in separate threads, so that synthesis never waits behind them.
+    admission = Admission(
+        AdmissionSettings(2, queue=10, wait_s=60.0), "recordings are being transcribed"
+    )
 
     @router.post("/v1/audio/transcriptions")
     async def transcribe(request: Request) -> ProducedResponse:
@@ -81,10 +83,10 @@ def transcriptions_router(engines: Engines) -> APIRouter:
 
 
 def read_options(form: FormData, engines: Engines) -> Options:
-    """The fields of a form, each honoured or refused.
+    """Validates the fields of a form.
 
     Raises:
-        ApiError: which field, and why.
+        ApiError: a field is unsupported or invalid.
     """
     given = {name.removesuffix("[]"): form.getlist(name) for name in form}
     if not isinstance(form.get("file"), UploadFile):
@@ -98,7 +100,7 @@ def read_options(form: FormData, engines: Engines) -> Options:
     if len(text.get("model", "")) > 200:
         raise _bad("model", "the name has more than 200 characters")
     if text.get("chunking_strategy", "auto") not in ("", "auto"):
-        raise _bad("chunking_strategy", "only auto is possible: the recording is heard as a whole")
+        raise _bad("chunking_strategy", "only auto is supported")
     _check_temperature(text.get("temperature", ""))
     try:
         language = language_of(engines, text.get("language", "")) or None
@@ -136,7 +138,7 @@ def _check_temperature(given: str) -> None:
     if not 0 <= value <= 1:
         raise _bad("temperature", f"{given!r:.30} is not from 0 to 1")
     if value:
-        raise _bad("temperature", "the recogniser draws nothing at random; leave it out, or give 0")
+        raise _bad("temperature", "the recogniser does not sample; omit it, or give 0")
 
 
 def _bad(param: str, message: str) -> ApiError:
@@ -144,7 +146,7 @@ def _bad(param: str, message: str) -> ApiError:
 
 
 class _Hearing:
-    """An utterance in the role of what a production can call off."""
+    """Adapts an utterance so that a production can cancel it."""
 
     def __init__(self, utterance: Utterance) -> None:
         self._utterance = utterance
@@ -164,7 +166,7 @@ def _transcribed(
     text = text_of(utterance, production.check)
     if "word" in options.granularities and text and utterance.words is None:
         name = engines.recognizer.name
-        raise _bad("timestamp_granularities", f"the recogniser {name} gives no times of words")
+        raise _bad("timestamp_granularities", f"the recogniser {name} has no word timestamps")
     language = utterance.language or options.language or "en"
     transcript = Transcript(text, utterance.words, len(samples) / SAMPLE_RATE, language)
     if not options.stream:

@@ -1,1 +1,1 @@
-"""What people touch: the page, the server and the commands."""
+"""The application: page, server and commands."""

@@ -1,4 +1,4 @@
-"""Answers beside the conversation: they do not enter its history, and speech does not cut them."""
+"""Out-of-band answers: they do not enter the history and are not interrupted by speech."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MOST = 4  # at once, of one session
 @dataclass(frozen=True)
 class _Aside:
     speaking: Speaking
-    voicebox: Voicebox | None  # of its own: it hears nothing of the conversation
+    voicebox: Voicebox | None  # its own, independent of the conversation
 
     def close(self) -> None:
         self.speaking.answer.cancel()
@@ -27,10 +27,10 @@ class _Aside:
 
 class Asides:
     """Args:
-    cast: who thinks and speaks.
+    cast: the session's responder, predictor and voice.
     speaker: shared by all sessions.
-    main: the conversation's own voicebox, which knows whom to wake.
-    emit: takes what goes to the listener.
+    main: the conversation's own voicebox.
+    emit: sends to the listener.
     clock: monotonic seconds.
     """
 
@@ -50,21 +50,19 @@ class Asides:
     def begin(
         self, reply: int, number: int, settings: SessionSettings, history: Sequence[Said]
     ) -> None:
-        """Begins one.
+        """Starts an out-of-band answer.
 
         Args:
-            reply: its number.
-            number: of what it says, among the entries of the conversation.
-            settings: of it.
-            history: that it answers.
+            reply: the reply's number.
+            number: the number of its entry.
+            settings: its settings.
+            history: the history to answer.
 
         Raises:
             InputError: there are too many.
         """
         if len(self._open) >= _MOST:
-            raise InputError(
-                f"{_MOST} responses outside the conversation are being made; wait for one of them"
-            )
+            raise InputError(f"{_MOST} out-of-band responses are in progress; wait for one of them")
         voice, responder = self._cast.voice(settings), self._cast.responder(settings)
         box: Voicebox | None = None
         if settings.spoken:

@@ -1,4 +1,4 @@
-"""Who thinks and speaks in a session, by its settings; an unknown name stands for the first."""
+"""A session's responder, predictor and voice, by its settings; unknown names select the first."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class Cast:
         self._speaker, self._responders = speaker, responders
 
     def responder(self, settings: SessionSettings) -> Responder:
-        """Who writes the answers, briefed where it takes a briefing."""
+        """The responder, with the briefing if it accepts one."""
         known = self._responders
         responder = known.get(settings.responder) or next(iter(known.values()))
         if settings.briefing is not None and isinstance(responder, TakesBriefing):
@@ -24,19 +24,19 @@ class Cast:
         return responder
 
     def begins(self, settings: SessionSettings) -> bool:
-        """Whether the responder can speak when nobody has spoken to it, as it was told to."""
+        """Whether the responder can speak first, following instructions."""
         return isinstance(self.responder(settings), TakesBriefing)
 
     def hears_sound(self, settings: SessionSettings) -> bool:
-        """Whether the responder answers the sound, so that no words need be recognised."""
+        """Whether the responder answers audio, so that no recognition is needed."""
         return getattr(self.responder(settings), "hears_sound", False)
 
     def predictor(self, settings: SessionSettings) -> str:
-        """The name of the speech model."""
+        """The predictor's name."""
         known = self._speaker.predictors
         return settings.predictor if settings.predictor in known else known[0]
 
     def voice(self, settings: SessionSettings) -> Any:
-        """The voice of the agent."""
+        """The agent's voice."""
         voices = self._speaker.voices
         return voices.get(settings.voice) or next(iter(voices.values()))

@@ -1,4 +1,4 @@
-"""A data set once more in other voices."""
+"""Voice conversion of a data set."""
 
 import itertools
 import json
@@ -13,7 +13,7 @@ from models.speaker import Speaker
 from models.voice import Voice
 
 _RECORD = "conversion.json"
-# What an utterance's truth says of its sound that another voice makes untrue. Times stay true.
+# Ground truth about the audio that voice conversion invalidates. Timestamps stay valid.
 _UNTRUE = {"f0_hz", "synthesizer", "snr_db", "dnsmos", "similarity"}
 
 
@@ -26,22 +26,22 @@ def convert(
     seed: int,
     models: dict[str, str],
 ) -> tuple[int, list[tuple[str, str]]]:
-    """Writes `copies` of every dialogue; what is there already is kept.
+    """Writes `copies` of every dialogue; existing copies are kept.
 
     Args:
         speaker: the models.
-        data: NCSSD layout.
-        out: the same; a copy's number is the original's place times `copies`, and on.
-        voices: to draw from; the speakers of a dialogue get different ones.
-        copies: of each dialogue.
-        seed: of the draw.
-        models: checksums of the models; with the rest they are kept beside the copies and in each.
+        data: folder in NCSSD layout.
+        out: output folder, likewise; copies are numbered from the original's index times `copies`.
+        voices: voices to sample from; the speakers of a dialogue get different ones.
+        copies: copies of each dialogue.
+        seed: random seed of the sampling.
+        models: checksums of the models, recorded beside the copies and in each.
 
     Returns:
-        How many copies are there now, and the dialogues that failed with the reason.
+        The number of copies, and the failed dialogues with the reason.
 
     Raises:
-        InputError: too few voices, `data` is no data set, or `out` was made in another way.
+        InputError: too few voices, an invalid `data`, or an `out` made with other settings.
     """
     originals = list(read_ncssd(data))
     _check_enough(voices, originals)
@@ -68,16 +68,16 @@ def convert(
 def converted(
     speaker: Speaker, dialogue: Dialogue, cast: dict[int, Voice], record: dict[str, object]
 ) -> Dialogue:
-    """A dialogue with every turn in the voice that `cast` gives its speaker.
+    """Converts each turn of a dialogue to the voice that `cast` assigns to its speaker.
 
     Raises:
-        InputError: a turn has no sound, or sound that cannot be read.
+        InputError: a turn has no audio, or unreadable audio.
     """
     turns = []
     for index, turn in enumerate(dialogue.turns):
         samples = turn.load()
         if samples is None or not len(samples):
-            raise InputError(f"turn {index} has no sound")
+            raise InputError(f"turn {index} has no audio")
         voice = cast[turn.speaker]
         extra = {key: value for key, value in turn.extra.items() if key not in _UNTRUE}
         origin = extra.get("voice") or f"{dialogue.id}-{turn.speaker}"
@@ -102,16 +102,16 @@ def _cast(dialogue: Dialogue, voices: list[Voice], seed: str) -> dict[int, Voice
 
 
 def _claim(out: Path, record: dict[str, object]) -> None:
-    """Notes in `out` how its copies are made, so that no other way is mixed in."""
+    """Records in `out` how its copies are made, so that settings are never mixed."""
     path = out / _RECORD
     if path.exists():
         if json.loads(path.read_text(encoding="utf-8")) != record:
             raise InputError(
-                f"{out} holds copies made with other models, voices, copies or seed "
-                f"({_RECORD} says which); choose another folder"
+                f"{out} has copies made with other models, voices, copies or seed "
+                f"(see {_RECORD}); choose another folder"
             )
         return
     if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty and holds no {_RECORD}; choose another folder")
+        raise InputError(f"{out} is not empty and has no {_RECORD}; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     atomic_write(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

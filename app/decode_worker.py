@@ -1,6 +1,6 @@
-"""The process in which uploads are decoded: a file in on stdin, samples or a reason out on stdout.
+"""The subprocess that decodes uploads: files in on stdin, samples or errors out on stdout.
 
-A file that is made to crash, to stall or to swell does it here, within limits, and is ended.
+A file crafted to crash, hang or exhaust memory does so here, within limits.
 """
 
 import io
@@ -13,17 +13,17 @@ import sys
 from data.audio import read_audio
 from data.errors import InputError
 
-REQUEST = struct.Struct("<QdI?")  # bytes of the file, seconds at most, rate of the samples, cut
-READY = b"\x06"  # comes once, when files are taken
-ANSWER = struct.Struct("<?Q")  # whether it is samples (float32), and not words; bytes
-MAX_BYTES = 256 << 20  # of memory, over what the interpreter and the libraries take
-_MOST_S = 60  # for a file: a server that was killed leaves nobody else to end this process
-_NICENESS = 10  # speech goes first
+REQUEST = struct.Struct("<QdI?")  # file size, maximum seconds, sample rate, cut
+READY = b"\x06"  # sent once, when ready for files
+ANSWER = struct.Struct("<?Q")  # whether float32 samples or an error message; size
+MAX_BYTES = 256 << 20  # of memory beyond interpreter and libraries
+_MOST_S = 60  # per file, in case the server was killed
+_NICENESS = 10  # synthesis takes priority
 
 
 def main() -> None:
     """Decodes one file after another until stdin closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends stdin
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the server closes stdin
     os.nice(_NICENESS)
     _limit_memory()
     sys.stdout.buffer.write(READY)
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _limit_memory() -> None:
-    """Fails beyond the limit, rather than take the memory that speech needs."""
+    """Limits memory, so that a file cannot take what synthesis needs."""
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
         pages = int(file.read().split()[5])
     limit = pages * resource.getpagesize() + MAX_BYTES

@@ -1,4 +1,4 @@
-"""Language models that already run on this machine, at the usual ports of the usual servers."""
+"""Finds language models running on this machine, on the default ports of common servers."""
 
 import json
 import logging
@@ -22,11 +22,11 @@ _NO_CHAT = ("embed", "rerank", "whisper", "tts")
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model that answers chats.
+    """A chat model.
 
     Attributes:
-        name: that its server knows.
-        server: the program that usually listens there.
+        name: the server's name of it.
+        server: the program that usually uses that port.
         base_url: up to and including `/v1`.
     """
 
@@ -38,11 +38,11 @@ class FoundModel:
 def find_language_models(
     ports: dict[int, str] | None = None, within_s: float = WITHIN_S
 ) -> list[FoundModel]:
-    """Asks this machine's ports, all at once, for `/v1/models`.
+    """Queries `/v1/models` on several local ports concurrently.
 
     Args:
-        ports: to be asked, each with the name of its server; None for the usual ones.
-        within_s: a server that has not answered by then is not there.
+        ports: ports with the names of their servers; None: the defaults.
+        within_s: timeout.
     """
     asked = PORTS if ports is None else ports
     pool = ThreadPoolExecutor(max(1, len(asked)), thread_name_prefix="discovery")
@@ -56,7 +56,7 @@ def _models(port: int, server: str, within_s: float) -> list[FoundModel]:
     base = f"http://127.0.0.1:{port}/v1"
     timeout = httpx.Timeout(within_s, connect=_CONNECT_S)
     try:
-        # trust_env: no proxy stands between this machine and itself
+        # trust_env: no proxy for localhost
         with (
             httpx.Client(timeout=timeout, trust_env=False) as client,
             client.stream("GET", f"{base}/models") as response,
@@ -68,7 +68,7 @@ def _models(port: int, server: str, within_s: float) -> list[FoundModel]:
                     return []
             names = _names(json.loads(content)) if response.status_code == 200 else []
     except (httpx.HTTPError, httpx.StreamError, OSError, ValueError, RecursionError):
-        return []  # nobody there, or somebody else
+        return []  # no server, or a different kind
     return [FoundModel(name, server, base) for name in names[:_MAX_MODELS]]
 
 

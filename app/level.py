@@ -1,4 +1,4 @@
-"""Brings a quiet microphone to a working level while it is heard."""
+"""Automatic gain for quiet microphones."""
 
 from collections import deque
 
@@ -10,22 +10,22 @@ from data.audio.preparation import LEVEL_DBFS, QUIET_DBFS
 _FRAMES_A_SECOND = 50
 _MOST_DB = 35.0
 _ABOVE_NOISE_DB = 10.0
-_FAINTEST_DBFS = -62.0  # of what may be a voice
-_CALM = 5  # frames (100 ms) of which the quietest counts: a click is no voice
+_FAINTEST_DBFS = -62.0  # quieter audio is never amplified
+_CALM = 5  # frames (100 ms) whose minimum counts, to ignore clicks
 _NOISE_RISES_DB = 3.0 / _FRAMES_A_SECOND
 _LOUD_FALLS_DB = 0.5 / _FRAMES_A_SECOND
 _GAIN_RISES_DB = 60.0 / _FRAMES_A_SECOND
 
 
 class Leveller:
-    """A gain that follows how loud the loudest sound of the last seconds is, if that is quiet.
+    """A gain that follows the peak level of the last seconds, if that is low.
 
-    Ordinary sound passes unchanged, to the bit. Quiet sound is raised to the level that recordings
-    are prepared to (`data.audio.preparation`); the gain rises within half a second and then stays,
-    so that what is said softer still comes out softer; it falls at once when sound becomes loud.
+    Audio at a normal level passes unchanged, bit for bit. Quiet audio is raised to the level of
+    prepared recordings (`data.audio.preparation`); the gain rises within half a second and then
+    holds, so that relative dynamics are kept, and falls at once when the audio becomes loud.
 
     Attributes:
-        gain_db: at present.
+        gain_db: the current gain.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Leveller:
         self._frame = np.zeros(0, np.float32)
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Takes samples [n] and returns as many, levelled by what came before them and by them."""
+        """Takes samples [n] and returns as many, levelled causally."""
         self._frame = np.concatenate([self._frame, samples])
         before = self.gain_db
         while len(self._frame) >= FRAME_SAMPLES:

@@ -1,4 +1,4 @@
-"""How a server logs: lines or JSON, without what says nothing."""
+"""Server logging as text or JSON, with noise filtered out."""
 
 import asyncio
 import json
@@ -21,13 +21,14 @@ class _JsonLines(logging.Formatter):
 
 
 def _not_cut_off(record: logging.LogRecord) -> bool:
-    """Pages that are still open when the server ends are cut off; that is no error."""
+    """Drops errors about pages still open at shutdown."""
     return not (record.exc_info and record.exc_info[0] is asyncio.CancelledError)
 
 
 class _OutOfFiles(logging.Filter):
-    """asyncio logs a trace for each connection that it cannot accept, thousands a second: a server
-    that is short of open files would fill the disk too. One line in ten seconds says as much."""
+    """Rate-limits asyncio's traceback for each connection that cannot be accepted to one line in
+    ten seconds; thousands per second would fill the disk when the server is out of file
+    descriptors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +48,7 @@ class _OutOfFiles(logging.Filter):
 
 
 def log_to_stderr(as_json: bool) -> None:
-    """Logs to the standard error, a line or a JSON object an event."""
+    """Logs to stderr, one line or JSON object per event."""
     handler = logging.StreamHandler()
     handler.addFilter(_not_cut_off)
     handler.addFilter(_OutOfFiles())
@@ -55,5 +56,5 @@ def log_to_stderr(as_json: bool) -> None:
         _JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for chatty in ("httpx", "faster_whisper"):  # a line for each request, each utterance
+    for chatty in ("httpx", "faster_whisper"):  # one line per request or utterance
         logging.getLogger(chatty).setLevel(logging.WARNING)

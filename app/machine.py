@@ -1,4 +1,4 @@
-"""How busy this machine is while something is measured on it."""
+"""Monitors machine load during a measurement."""
 
 import os
 import threading
@@ -18,14 +18,14 @@ _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Load:
-    """What was seen of the machine.
+    """Measured machine load.
 
     Attributes:
-        lag_ms_p95, lag_ms_max: how much later than asked a sleeping thread of ours woke up.
-        steal_percent: of all cores' time, what the host of a virtual machine gave to others.
-        others_percent: of all cores' time, what processes used that have no part in the
-            measurement; None where they cannot be told apart.
-        cores: processors that this process may use.
+        lag_ms_p95, lag_ms_max: wake-up delay of a sleeping thread.
+        steal_percent: share of all cores' time stolen by the hypervisor.
+        others_percent: share of all cores' time used by processes that are not part of the
+            measurement; None if unknown.
+        cores: cores available to this process.
     """
 
     lag_ms_p95: float
@@ -36,23 +36,23 @@ class Load:
 
     @property
     def too_busy(self) -> str | None:
-        """Why figures that were measured meanwhile say little, or None."""
+        """Why figures measured meanwhile are unreliable, or None."""
         found = []
         if self.lag_ms_p95 > MAX_LAG_MS:
             found.append(f"the test itself was {self.lag_ms_p95:.0f} ms late (95th percentile)")
         if self.steal_percent > MAX_STEAL:
-            found.append(f"the host took {self.steal_percent:.0f} % of the processors away")
+            found.append(f"the host stole {self.steal_percent:.0f} % of CPU time")
         if self.others_percent is not None and self.others_percent > MAX_OTHERS:
-            found.append(f"other programs used {self.others_percent:.0f} % of the processors")
+            found.append(f"other programs used {self.others_percent:.0f} % of CPU time")
         return "; ".join(found) or None
 
 
 class MachineWatch:
-    """Watches the machine inside a `with` block.
+    """Monitors the machine inside a `with` block.
 
     Args:
-        sessions: ids of process sessions that take part beside this process; None where what is
-            measured runs elsewhere, or its processes are not known.
+        sessions: ids of process sessions that belong to the measurement beside this process; None
+            if it runs elsewhere or they are unknown.
     """
 
     def __init__(self, sessions: tuple[int, ...] | None = None) -> None:
@@ -72,7 +72,7 @@ class MachineWatch:
         self._ended = (_processor_times(), self._ours())
 
     def load(self) -> Load:
-        """What was seen; to be asked after the block."""
+        """The measured load; available after the block."""
         spent = {key: self._ended[0][key] - self._began[0][key] for key in self._ended[0]}
         total = max(sum(spent.values()), _TICK_S)
         busy = total - spent["idle"] - spent["iowait"] - spent["steal"]
@@ -108,7 +108,7 @@ class MachineWatch:
 
 
 def _processor_times() -> dict[str, float]:
-    """Seconds of all cores since the start of the system, by kind."""
+    """CPU seconds of all cores since boot, by kind."""
     names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
     values: list[Any] = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     return {name: int(value) * _TICK_S for name, value in zip(names, values, strict=False)}

@@ -1,7 +1,7 @@
-"""How something was said, in four figures, and a cautious word for it.
+"""Prosody of a turn in four figures, and a cautious label.
 
-Used by the built-in responder and shown in the page. The speech models do not read it: they hear
-the sound itself.
+Used by the built-in responder and displayed on the page. The speech models do not use it: they
+process the audio itself.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ _LOW_HZ, _HIGH_HZ = 65.0, 420.0
 
 @dataclass(frozen=True)
 class Manner:
-    """Figures of one turn.
+    """Prosody of one turn.
 
     Attributes:
-        f0_hz: median over voiced frames; 0 where nothing is voiced.
-        spread_semitones: standard deviation of the pitch.
-        level_dbfs: of the voiced frames.
-        voiced_s: how much is voiced.
-        word: "excited", "low" or "" (nothing stands out).
+        f0_hz: median F0 over voiced frames; 0 if none is voiced.
+        spread_semitones: standard deviation of F0.
+        level_dbfs: level of the voiced frames.
+        voiced_s: voiced duration.
+        word: "excited", "low" or "" (neutral).
     """
 
     f0_hz: float
@@ -37,7 +37,7 @@ class Manner:
 
 
 def measure_manner(samples: np.ndarray, earlier: Sequence[Manner] = ()) -> Manner:
-    """Measures samples [T] at 24 kHz; `earlier` turns of the same person are the yardstick."""
+    """Measures samples [T] at 24 kHz, relative to `earlier` turns of the same speaker."""
     f0, level = _track(samples[-20 * SAMPLE_RATE :])
     voiced = f0 > 0
     if voiced.sum() < 5:
@@ -90,7 +90,7 @@ def _track(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _climb(search: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """From a lag on the slope to the top of its peak."""
+    """Climbs from a lag on a slope to the top of its peak."""
     rows = np.arange(len(search))
     lag = start.copy()
     for _ in range(10):

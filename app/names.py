@@ -1,4 +1,4 @@
-"""Names in a conversation, which the recogniser is told to listen for."""
+"""Extracts names from a conversation, to bias recognition."""
 
 import re
 from collections.abc import Iterable
@@ -7,13 +7,13 @@ _MOST = 12
 _SENTENCE = re.compile(r"[.?!:;\n\"“”()]+\s*")
 _NAME = re.compile(r"(?<!\w)[A-Z][\w'&-]*(?:\s+(?:[A-Z][\w'&-]*|(?:of|de|van|von|la)\b))*")
 _NO_NAMES = frozenset("i i'm i'll i've i'd ok okay yes no oh mr mrs ms dr".split())
-_TITLE = re.compile(r"《([^》]{1,20})》")  # Mandarin marks no names but those of works
+_TITLE = re.compile(r"《([^》]{1,20})》")  # Mandarin marks only the titles of works
 
 
 def names_in(texts: Iterable[str]) -> tuple[str, ...]:
-    """The names in texts, the newest text first, each name once.
+    """The distinct names in texts, newest text first.
 
-    A name is what is written with a capital inside a sentence; at its beginning everything is.
+    A name is a capitalised word that does not start a sentence.
     """
     found: dict[str, None] = {}
     for text in texts:
@@ -29,7 +29,7 @@ def _names(sentence: str) -> list[str]:
     for match in _NAME.finditer(sentence):
         words = match[0].split()
         if match.start() == 0 and words[0] == first_word:
-            words = words[1:]  # "Tell Anna" begins with no name
+            words = words[1:]  # as in "Tell Anna"
         while words and _is_none(words[0]):
             words = words[1:]
         while words and _is_none(words[-1]):

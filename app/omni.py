@@ -1,4 +1,4 @@
-"""The responder of speech-to-speech: it hears the conversation's sound, and needs no recogniser."""
+"""The speech-to-speech responder, which processes audio without a recogniser."""
 
 import threading
 from collections import OrderedDict
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from models.omni import Omni
     from models.predictors.thinker import Exchange
 
-_REMEMBERED = 64  # turns of all conversations, whose features need not be made again
+_REMEMBERED = 64  # turns whose features are cached, over all conversations
 
 
 class OmniResponder:
     """See `app.replies.Responder`.
 
-    The model is loaded with the first answer, so that a server without its weights runs, and says
-    what is missing to whoever asks for it.
+    The model is loaded on first use, so that a server without its weights still runs and reports
+    them missing only when it is selected.
 
     Args:
-        speaker: whose ears it hears with.
-        weights: a folder of models; None for the bundled ones.
+        speaker: provides the tokenizer.
+        weights: weights folder; None: bundled.
     """
 
     name = SPEECH_TO_SPEECH
@@ -39,11 +39,11 @@ class OmniResponder:
         self._heard: OrderedDict[int, Exchange] = OrderedDict()
 
     def reply(self, history: Sequence[Said]) -> Iterator[str]:
-        """Yields the answer as it is written.
+        """Streams the answer.
 
         Raises:
-            MissingModelError: the thinker's weights are not there.
-            InputError: the last turn has neither sound nor words that can be spoken.
+            MissingModelError: the thinker's weights are missing.
+            InputError: the last turn has neither audio nor speakable text.
         """
         from models.omni import MAX_THINKER_TURNS
 
@@ -51,7 +51,8 @@ class OmniResponder:
         turns = [self._exchange(omni, said) for said in history[-MAX_THINKER_TURNS:]]
         if turns and turns[-1] is None:
             raise InputError(
-                "the last turn has neither sound nor words that can be answered: say or write some"
+                "the last turn has neither audio nor text that can be answered: say or type "
+                "something"
             )
         yield from omni.think([turn for turn in turns if turn is not None])
 
@@ -64,7 +65,7 @@ class OmniResponder:
             return self._omni
 
     def _exchange(self, omni: "Omni", said: Said) -> "Exchange | None":
-        """A turn, or None where there is neither sound nor a word that can be spoken."""
+        """A turn as an exchange, or None if it has neither audio nor speakable text."""
         samples = said.sound() if said.sound is not None and not said.who else None
         if samples is None:
             return omni.exchange(said.who, said.text, None) if normalise(said.text, None) else None

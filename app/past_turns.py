@@ -1,4 +1,4 @@
-"""Dialogues that were heard from files."""
+"""Opens dialogues with turns read from files."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from models.speaker import Speaker
 
 
 def hear_turns(speaker: Speaker, turns: Iterable[Turn]) -> DialogueState:
-    """A dialogue in which `turns` were heard."""
+    """A dialogue with `turns` as its history."""
     dialogue = speaker.open_dialogue()
     for turn in turns:
         speaker.hear(dialogue, int(turn.speaker), turn.text, turn.load())
@@ -20,8 +20,8 @@ def hear_turns(speaker: Speaker, turns: Iterable[Turn]) -> DialogueState:
 def hear_sound(
     speaker: Speaker, omni: Omni, turns: Iterable[Turn]
 ) -> tuple[DialogueState, list[Exchange]]:
-    """A dialogue in which `turns` were heard, for speech-to-speech: the words of the user's turns
-    are taken from no file where there is sound."""
+    """A dialogue with `turns` as its history, for speech-to-speech: user turns with audio are used
+    without their transcript."""
     dialogue = speaker.open_dialogue()
     exchanges = []
     for turn in turns:

@@ -1,4 +1,4 @@
-"""Several voices that speak one dialogue, each hearing the others."""
+"""Several voices in one dialogue, each with the others' lines as context."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,24 +19,24 @@ MAX_VOICES = 8
 
 @dataclass(frozen=True)
 class Line:
-    """A text and the voice that speaks it, all of it."""
+    """A text in a single voice."""
 
     voice: Any
     text: str
 
 
 def lines_in(text: str, voice: Any, find: Callable[[str], Any]) -> list[Line]:
-    """The lines of a text: `voice` speaks where no control names another, whom `find` knows.
+    """Splits a text at voice tags, which `find` resolves; `voice` is the default.
 
     Raises:
-        InputError: a control is wrong, or names no voice.
+        InputError: an invalid tag or unknown voice.
     """
     return [Line(find(name) if name else voice, line) for name, line in lines_of(text)]
 
 
 @dataclass
 class _Part:
-    """A voice's own view of the dialogue: what others said counts as the user's."""
+    """A voice's own view of the dialogue: the other voices' lines count as the user's."""
 
     dialogue: Any
     num_heard: int = 0  # of the lines
@@ -51,7 +51,7 @@ class _Said:
 
 @dataclass
 class _Sum:
-    """What the replies so far came to."""
+    """Totals of the replies so far."""
 
     words: list[TimedWord] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -61,13 +61,13 @@ class _Sum:
 
 
 class Performance:
-    """Lines spoken one after the other; it has the face of a `models.reply.Reply`.
+    """Lines spoken one after another, with the interface of `models.reply.Reply`.
 
     Args:
-        speaker: of all of them.
-        open_dialogue: opens a dialogue in which what came before the lines was heard.
-        lines: in their order, one at least.
-        options: of all; the seed of each line is one more than that of the line before.
+        speaker: shared by all lines.
+        open_dialogue: opens a dialogue that has the preceding turns as its history.
+        lines: at least one, in order.
+        options: shared by all lines; the seed increases by one per line.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Performance:
         self._sum = _Sum()
         self.complete = False
         self.first_audio_ms: float | None = None
-        self._reply: Any = self._speak(0)  # what is wrong with the first is known at once
+        self._reply: Any = self._speak(0)  # reports errors of the first line at once
         self.seed = int(self._reply.seed)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -166,7 +166,7 @@ class Performance:
         return np.concatenate([np.zeros(0, np.float32), *self._given])
 
     def cancel(self) -> None:
-        """Stops; never waits."""
+        """Cancels. Never blocks."""
         self._cancelled = True
         reply = self._reply
         if reply is not None:
@@ -179,7 +179,7 @@ def perform(
     lines: Sequence[Line],
     options: SpeakOptions,
 ) -> Any:
-    """Begins to speak lines: a reply of `speaker` for one, a `Performance` for several.
+    """Starts speaking lines: a reply of `speaker` for one, a `Performance` for several.
 
     Raises:
         InputError: a line cannot be spoken (the first at once), or there are too many voices.
@@ -190,5 +190,5 @@ def perform(
         check_controls(line.text, options.delivery)
     voices = {line.voice.name for line in lines}
     if len(voices) > MAX_VOICES:
-        raise InputError(f"{len(voices)} voices speak; at most {MAX_VOICES} can in one dialogue")
+        raise InputError(f"the dialogue has {len(voices)} voices; at most {MAX_VOICES} are allowed")
     return Performance(speaker, open_dialogue, lines, options)

@@ -1,21 +1,21 @@
-"""What the listener is hearing now, as far as the server can know.
+"""The server's estimate of the listener's playback position.
 
-It goes by the page's reports, and by the clock between them.
+It follows the page's reports, and the clock between them.
 """
 
 from data.audio import SAMPLE_RATE
 
-_START_UP_S = 0.1  # a guess of the page's start-up buffer and the way, until it reports
+_START_UP_S = 0.1  # assumed start-up buffer and network delay, until the page reports
 
 
 class Playback:
-    """One reply at the listener. Clock readings are seconds."""
+    """Playback of one reply. Times are in seconds."""
 
     def __init__(self) -> None:
         self.sent = 0
         self.complete = False  # everything has been sent
-        self.finished = False  # the page says that all was played
-        self.late = 0  # chunks sent after the moment at which they were due
+        self.finished = False  # the page has reported the end
+        self.late = 0  # chunks sent after their deadline
         self.first_sent_at: float | None = None
         self._reported: int | None = None
         self._reported_at = 0.0
@@ -35,7 +35,7 @@ class Playback:
         self.sent += num_samples
 
     def report(self, played: int, now: float, finished: bool) -> None:
-        """Takes the page's word: it has played so many samples."""
+        """Takes the page's report of samples played."""
         self._reported = max(self._reported or 0, min(played, self.sent))
         self._reported_at = now
         self.finished = self.finished or finished
@@ -52,15 +52,15 @@ class Playback:
 
     @property
     def reported(self) -> int | None:
-        """What the page said last."""
+        """The last reported position."""
         return self._reported
 
     def lead_s(self, now: float) -> float:
-        """Seconds of sound that the listener has and has not played."""
+        """Seconds of audio sent but not played."""
         return (self.sent - self.position(now)) / SAMPLE_RATE
 
     def over(self, now: float, patience_s: float = 1.5) -> bool:
-        """Whether all has been played, or must have been if the page is silent."""
+        """Whether all has been played, or must have been if the page does not report."""
         if not self.complete or self.first_sent_at is None:
             return False
         if self.finished and (self._reported or 0) >= self.sent:

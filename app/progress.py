@@ -5,6 +5,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 def progress_bar(label: str) -> Progress:
-    """A bar on the standard error that counts what is done and guesses when the rest will be."""
+    """A progress bar on stderr with a time estimate."""
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True))

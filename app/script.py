@@ -1,6 +1,6 @@
 """The lines of the built-in responder; `app.scripted` chooses among them.
 
-Within a list a line that was said already is passed over, and the last may be said again.
+Within a list used lines are skipped; the last one may be repeated.
 """
 
 from dataclasses import dataclass

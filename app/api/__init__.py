@@ -1,1 +1,1 @@
-"""HTTP and WebSocket routes: one router a file."""
+"""HTTP and WebSocket routes, one router per file."""

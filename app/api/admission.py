@@ -1,4 +1,4 @@
-"""How many requests are worked on at once: replies no more than the machine speaks in real time."""
+"""Admission control: at most as many concurrent replies as the machine speaks in real time."""
 
 import asyncio
 import os
@@ -13,12 +13,12 @@ _REPLIES_A_CORE = 1.5  # the bundled models speak one in about a third of real t
 
 @dataclass(frozen=True)
 class AdmissionSettings:
-    """Limits of work that is done for a request.
+    """Concurrency limits.
 
     Attributes:
-        places: requests at once; None takes as many as the processor's cores speak in real time.
-        queue: requests that may wait for a place.
-        wait_s: how long they wait before they are refused.
+        places: concurrent requests; None: as many as the CPU cores speak in real time.
+        queue: maximum number of waiting requests.
+        wait_s: maximum wait before a request is refused.
     """
 
     places: int | None = None
@@ -31,7 +31,7 @@ class AdmissionSettings:
 
 
 class Admission:
-    """Gives places to requests, first come, first served. Used from the server's loop only."""
+    """A FIFO semaphore with a bounded queue. Used only from the server's loop."""
 
     def __init__(self, settings: AdmissionSettings, what: str = "replies are being spoken") -> None:
         self._settings, self._what = settings, what
@@ -40,16 +40,16 @@ class Admission:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Waits for a place, and holds it inside.
+        """Holds a place inside the block, after waiting for one.
 
         Raises:
-            ApiError: 429 with `Retry-After`, since too many wait or this one has waited too long.
+            ApiError: 429 with `Retry-After`; the queue is full or the wait was too long.
         """
         if self._places.locked() and self._waiting >= self._settings.queue:
             raise self._busy()
         self._waiting += 1
         try:
-            # Not wait_for: Python 3.11's forgets a cancellation that comes together with the place.
+            # Not wait_for: in Python 3.11 it loses a cancellation that coincides with the result.
             async with asyncio.timeout(self._settings.wait_s):
                 await self._places.acquire()
         except TimeoutError:
@@ -63,8 +63,8 @@ class Admission:
 
     def _busy(self) -> ApiError:
         return ApiError(
-            f"{self._settings.num_places} {self._what}, as many as this machine can at once; try "
-            "again in a few seconds",
+            f"{self._settings.num_places} {self._what}, the maximum for this machine; try again in "
+            "a few seconds",
             status=429,
             code="rate_limit_exceeded",
             headers={"Retry-After": str(max(1, round(self._settings.wait_s / 2)))},

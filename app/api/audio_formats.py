@@ -1,4 +1,4 @@
-"""Sound as the realtime interface carries it: 16-bit PCM at 24 kHz, or G.711 at 8 kHz."""
+"""Audio formats of the realtime API: 16-bit PCM at 24 kHz, or G.711 at 8 kHz."""
 
 import io
 
@@ -20,26 +20,26 @@ FORMATS = {
     "audio/pcma": "audio/pcma",
     "g711_alaw": "audio/pcma",
 }
-"""Names of formats, those of the beta interface among them."""
+"""Format names, including those of the beta API."""
 
 
 def public_format(kind: str) -> dict[str, object]:
-    """The format as a session object shows it."""
+    """The format as it appears in a session object."""
     return {"type": kind, "rate": SAMPLE_RATE} if kind == PCM else {"type": kind}
 
 
 class SoundReader:
-    """Bytes of one format, in pieces, to float32 `[n]` at 24 kHz."""
+    """Streaming decoder of one format to float32 `[n]` at 24 kHz."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._resampler = StreamResampler(_G711_HZ, SAMPLE_RATE)
 
     def read(self, content: bytes) -> np.ndarray:
-        """The next samples; of G.711 a few milliseconds are held back until `flush`.
+        """The next samples; G.711 buffers a few milliseconds until `flush`.
 
         Raises:
-            ProtocolError: they are not whole samples, or there are none.
+            ProtocolError: the bytes are empty or end within a sample.
         """
         if not content or (self.kind == PCM and len(content) % 2):
             raise ProtocolError(
@@ -60,25 +60,25 @@ class SoundReader:
         return self._resampler.push(samples)
 
     def flush(self) -> np.ndarray:
-        """The samples that were held back."""
+        """The buffered samples."""
         return self._resampler.flush() if self.kind != PCM else np.zeros(0, np.float32)
 
 
 class SoundWriter:
-    """Float32 `[n]` at 24 kHz, in pieces, to bytes of one format."""
+    """Streaming encoder of float32 `[n]` at 24 kHz to one format."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._resampler = StreamResampler(SAMPLE_RATE, _G711_HZ)
 
     def write(self, samples: np.ndarray) -> bytes:
-        """The next bytes; of G.711 a few milliseconds are held back until `flush`."""
+        """The next bytes; G.711 buffers a few milliseconds until `flush`."""
         if self._kind == PCM:
             return to_bytes(samples)
         return self._g711(self._resampler.push(samples))
 
     def flush(self) -> bytes:
-        """The bytes that were held back."""
+        """The buffered bytes."""
         return b"" if self._kind == PCM else self._g711(self._resampler.flush())
 
     def _g711(self, samples: np.ndarray) -> bytes:

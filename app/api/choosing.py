@@ -1,4 +1,4 @@
-"""What can be chosen for a conversation, and whether a choice is one of them."""
+"""The options of a conversation, and validation of choices."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from data.errors import InputError
 
 
 def choices(engines: Engines) -> dict[str, Any]:
-    """What can be chosen for a conversation."""
+    """The options of a conversation."""
     speaker = engines.speaker
     return {
         "voices": [
@@ -31,12 +31,12 @@ def choices(engines: Engines) -> dict[str, Any]:
 
 
 def detections(engines: Engines) -> list[str]:
-    """What can end a turn."""
+    """The available end-of-turn detectors."""
     return [SERVER] if engines.judge is None else [SEMANTIC, SERVER]
 
 
 def public_settings(settings: SessionSettings) -> dict[str, Any]:
-    """Settings as a listener sees them."""
+    """Settings as sent to a listener."""
     names = ("voice", "predictor", "responder", "temperature", "rate", "interrupt")
     public = {name: getattr(settings, name) for name in names}
     heard = ("silence_ms", "detection", "eagerness", "language")
@@ -65,7 +65,7 @@ def changed(
     """Settings with some changed.
 
     Raises:
-        ProtocolError: there is no such thing, or a number is out of range.
+        ProtocolError: an unknown choice, or a number out of range.
     """
     if isinstance(changes.get("voice"), str):
         changes = {**changes, "voice": engines.voices.resolve(changes["voice"])}

@@ -1,5 +1,5 @@
-"""`POST /v1/realtime/client_secrets`: keys that open realtime sessions for a while, each with
-settings of its own, so that a page need not hold the server's token."""
+"""`POST /v1/realtime/client_secrets`: temporary keys that open realtime sessions with given
+settings, so that a page need not hold the server's token."""
 
 import secrets
 import time
@@ -23,10 +23,10 @@ _PATHS = ("/v1/realtime", "/v1/realtime/calls")
 
 
 class ClientSecrets:
-    """The keys that were given out. In memory: they end with the server.
+    """The issued keys. In memory only: they are lost when the server stops.
 
     Args:
-        clock: seconds since 1970.
+        clock: Unix time.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -34,7 +34,7 @@ class ClientSecrets:
         self._given: OrderedDict[str, tuple[float, RealtimeSettings]] = OrderedDict()
 
     def make(self, settings: RealtimeSettings, seconds: int) -> tuple[str, int]:
-        """A new key, and the time at which it expires. Of too many the oldest are forgotten."""
+        """A new key and its expiry time. Beyond the limit the oldest keys are dropped."""
         key, expires_at = _PREFIX + secrets.token_urlsafe(24), int(self._clock()) + seconds
         self._given[key] = (expires_at, settings)
         while len(self._given) > _MOST:
@@ -42,7 +42,7 @@ class ClientSecrets:
         return key, expires_at
 
     def settings_of(self, scope: Any) -> RealtimeSettings | None:
-        """What a request's key stands for; None if it has none of ours, or an old one."""
+        """The settings of a request's key; None without a valid key."""
         now = self._clock()
         for key in keys_of(scope) if scope["path"] in _PATHS else ():
             expires_at, settings = self._given.get(key, (0.0, None))
@@ -66,7 +66,7 @@ class _Asked(BaseModel):
 
 
 def client_secrets_router(hub: Hub, given: ClientSecrets) -> APIRouter:
-    """The route that makes keys, kept in `given`."""
+    """The route that issues keys, stored in `given`."""
     router = APIRouter()
 
     @router.post("/v1/realtime/client_secrets")

@@ -1,4 +1,4 @@
-"""The conversation's WebSocket, and what can be fetched of a conversation."""
+"""The conversation WebSocket, and downloads of conversations."""
 
 import asyncio
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ def conversation_router(hub: Hub) -> APIRouter:
         record = session.history.find(number)
         samples = session.history.sound(record) if record is not None else None
         if samples is None:
-            raise HTTPException(404, "there is no such turn, or it has no sound")
+            raise HTTPException(404, "there is no such turn, or it has no audio")
         if record is None or not record.who:  # the user's own voice
             return Response(encode_audio(samples, SAMPLE_RATE, "wav"), media_type="audio/wav")
         voice = hub.engines.speaker.voices.get(record.voice)
@@ -74,20 +74,20 @@ def _encoded(message: Emitted) -> Iterable[Encoded]:
 
 
 class _Listener:
-    """Takes a listener's messages to the session."""
+    """Dispatches a listener's messages to the session."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._hub, self._engines = channel.hub, channel.hub.engines
 
     async def read(self) -> None:
-        """Until the end of the conversation."""
+        """Runs until the conversation ends."""
         try:
             async with asyncio.timeout(START_BY_S):
                 while (first := await self._next()) is None:
                     pass
         except TimeoutError:
-            message = f"no 'start' came within {START_BY_S:.0f} s"
+            message = f"no 'start' arrived within {START_BY_S:.0f} s"
             raise ProtocolError("not_started", message, True) from None
         self._start(first)
         while not self._channel.ended:
@@ -96,7 +96,7 @@ class _Listener:
                 self._handle(message)
 
     async def _next(self) -> dict[str, Any] | None:
-        """The next text message, checked; sound goes to the session at once."""
+        """The next text message, validated; audio goes straight to the session."""
         content = await self._channel.receive(
             lambda content: _SOUND_COSTS if isinstance(content, bytes) else 1.0
         )
@@ -137,7 +137,7 @@ class _Listener:
         assert session is not None
         try:
             if kind == "start":
-                raise ProtocolError("already_started", "'start' comes once, first")
+                raise ProtocolError("already_started", "'start' may be sent only once, first")
             if kind == "settings":
                 session.adjust(changed(self._engines, session.settings, message["settings"]))
             elif kind == "text":

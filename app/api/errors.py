@@ -22,10 +22,10 @@ class ApiError(RepError):
     """A request that cannot be served.
 
     Attributes:
-        status: of HTTP.
-        code: for programs.
-        param: the field that is to blame, if one is.
-        headers: sent with it.
+        status: HTTP status.
+        code: machine-readable code.
+        param: the invalid field, if any.
+        headers: additional response headers.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ApiError(RepError):
 
 
 def error_body(error: Exception) -> dict[str, Any]:
-    """What the body, or an event of a stream, says about an error."""
+    """The error object of a response body or stream event."""
     status = status_of(error)
     kind = "invalid_request_error" if status < 500 else "server_error"
     if status == 429:
@@ -54,7 +54,7 @@ def error_body(error: Exception) -> dict[str, Any]:
 
 
 def status_of(error: Exception) -> int:
-    """The HTTP status that an error of ours has."""
+    """The HTTP status of an exception."""
     if isinstance(error, ApiError):
         return error.status
     if isinstance(error, InputError):
@@ -65,7 +65,7 @@ def status_of(error: Exception) -> int:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Whatever goes wrong under `/v1`, and what is not there, is said in one form."""
+    """Makes all errors under `/v1`, including 404, use OpenAI's form."""
     for kind in (RepError, Exception):
         app.add_exception_handler(kind, _ours)
     app.add_exception_handler(RequestValidationError, _bad_form)
@@ -87,13 +87,13 @@ async def _gone(request: Request, _: Exception) -> Response:
 
 
 async def _bad_form(request: Request, error: Exception) -> JSONResponse:
-    """What FastAPI finds wrong with a body or a form."""
+    """Converts FastAPI's validation error of a body or form."""
     assert isinstance(error, RequestValidationError)
     return await _ours(request, validation_error(error.errors(), error.body))
 
 
 def validation_error(errors: Sequence[Any], given: Any) -> ApiError:
-    """What pydantic finds wrong with a request, whose body is `given`, as one error."""
+    """Converts pydantic's errors about a request body `given` to one error."""
     found = [_said(one, given) for one in errors]
     places = [_param(one, given) or "" for one in errors]
     # of the types that a field may have, one was tried that led further than the first
@@ -110,10 +110,10 @@ def _said(found: Any, given: Any) -> str:
 
 
 def _param(found: Any, given: Any) -> str | None:
-    """`history[0].text` of ("body", "history", 0, "text").
+    """Formats ("body", "history", 0, "text") as `history[0].text`.
 
-    Where a field may be of several types, pydantic names the one that it tried: a step that leads
-    nowhere in what was given, though no field is missing there.
+    For a union pydantic inserts the attempted type, a step that does not exist in the body; it is
+    skipped.
     """
     steps = [step for step in found["loc"] if step not in ("body", "query", "path")]
     place = ""

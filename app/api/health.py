@@ -1,4 +1,4 @@
-"""Seen from outside: is it alive, and what has it measured."""
+"""Liveness and metrics."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from app.hub import Hub
 
 
 def health_router(hub: Hub) -> APIRouter:
-    """`/healthz` (open to all) and `/metrics`."""
+    """`/healthz` (unauthenticated) and `/metrics`."""
     router = APIRouter()
 
     @router.get("/healthz")

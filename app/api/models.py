@@ -1,4 +1,4 @@
-"""What a client can ask for by name: the models, in OpenAI's form."""
+"""The list of models, in OpenAI's form."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from app.api.errors import ApiError
 from app.hub import Engines
 
-_CREATED = 1_735_689_600  # 2025-01-01: OpenAI's form wants a time, and ours have none
+_CREATED = 1_735_689_600  # 2025-01-01; OpenAI's form requires a time, which our models do not have
 _SPEECH, _HEARING = "speech", "transcription"
 
 
@@ -17,7 +17,7 @@ def models_router(engines: Engines) -> APIRouter:
 
     def listed() -> dict[str, dict[str, Any]]:
         kinds = {
-            "repartee": _SPEECH,  # any other name than those below takes the first of them as well
+            "repartee": _SPEECH,  # as any unknown name, this selects the first of those below
             **dict.fromkeys(engines.speaker.predictors, _SPEECH),
             engines.recognizer.name: _HEARING,
         }
@@ -47,7 +47,7 @@ def models_router(engines: Engines) -> APIRouter:
         found = listed().get(name)
         if found is None:
             known = ", ".join(listed())
-            message = f"there is no model {name!r:.60}; there are {known}"
+            message = f"unknown model {name!r:.60}; available: {known}"
             raise ApiError(message, status=404, code="model_not_found", param="model")
         return found
 

@@ -1,4 +1,4 @@
-"""A reply made in a thread for one listener of the event loop, and ended when that one leaves."""
+"""A reply generated in a thread for one listener of the event loop, cancelled when it leaves."""
 
 import asyncio
 import logging
@@ -12,21 +12,21 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-_AHEAD = 16  # pieces that may wait for a listener who reads slowly
+_AHEAD = 16  # pieces buffered for a slow listener
 
 
 class Cancellable(Protocol):
-    """What works for a listener: a reply, or a recognition."""
+    """Cancellable work: a reply, or a recognition."""
 
     def cancel(self) -> None: ...
 
 
 class Production(Generic[T]):
-    """Runs `make` in a thread of its own; the loop takes its pieces by `next`.
+    """Runs `make` in its own thread; the loop takes its pieces with `next`.
 
     Args:
-        make: yields what is sent, given this production: it has to `hold` the reply that it begins
-            and to `check` between steps that take long.
+        make: yields the pieces to send. It receives this production, must `hold` the reply that it
+            starts, and must `check` between long steps.
     """
 
     def __init__(self, make: "Callable[[Production[T]], Iterator[T]]") -> None:
@@ -39,10 +39,10 @@ class Production(Generic[T]):
         threading.Thread(target=self._run, daemon=True, name="production").start()
 
     def hold(self, reply: Cancellable) -> None:
-        """Remembers what has to end when the listener leaves.
+        """Registers work to cancel when the listener leaves.
 
         Raises:
-            UnwantedError: it has left already.
+            UnwantedError: it has already left.
         """
         self._reply = reply
         self.check()
@@ -52,12 +52,12 @@ class Production(Generic[T]):
         return self._left.is_set()
 
     def check(self) -> None:
-        """Raises UnwantedError when the listener has left."""
+        """Raises UnwantedError if the listener has left."""
         if self.left():
             raise UnwantedError
 
     def leave(self) -> None:
-        """Nobody listens any more. Never waits; may be called more than once."""
+        """Cancels the work. Never blocks; idempotent."""
         self._left.set()
         self._room.release()
         reply = self._reply
@@ -93,5 +93,5 @@ class Production(Generic[T]):
     def _hand_over(self, piece: T | Exception | None) -> None:
         try:
             self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
-        except RuntimeError:  # the loop has ended
+        except RuntimeError:  # the loop is closed
             raise UnwantedError from None

@@ -1,4 +1,4 @@
-"""OpenAI-compatible `POST /v1/audio/speech`, streamed as it is made."""
+"""OpenAI-compatible streaming `POST /v1/audio/speech`."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ _TYPES = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",
     "aac": "audio/aac",
-    "pcm": "audio/pcm",  # Chromium would hold back application/octet-stream
+    "pcm": "audio/pcm",  # Chromium would buffer application/octet-stream
 }
 UNDERSTOOD_HEADER = "X-Instructions-Understood"
 
@@ -38,7 +38,7 @@ def speech_router(engines: Engines, admission: Admission) -> APIRouter:
     @router.post("/v1/audio/speech")
     async def speech(body: SpeechRequest) -> ProducedResponse:
         limited_context([len(turn.text) for turn in body.history])
-        making = SpeechMaking(engines, body, body.input)  # what is wrong is said before it waits
+        making = SpeechMaking(engines, body, body.input)  # validates before queueing
         sse = body.stream_format == "sse"
         make = _events if sse else _sound
         headers = {"Cache-Control": "no-cache", **engines.mark_headers}
@@ -59,9 +59,9 @@ def _sound(making: SpeechMaking, production: Production[bytes]) -> Iterator[byte
 
 
 def _events(making: SpeechMaking, production: Production[bytes]) -> Iterator[bytes]:
-    """Server-sent events: pieces of the file in base64, words, and what it took in the end."""
+    """Server-sent events: base64 pieces of the file, words, and finally the usage."""
     pieces = filter(lambda piece: piece.sound or piece.words, making.pieces(production))
-    first = next(pieces, None)  # what is wrong with the request is an answer of its own
+    first = next(pieces, None)  # so that an invalid request gets an error response
     if first is not None:
         yield _told(first)
     try:
@@ -71,12 +71,12 @@ def _events(making: SpeechMaking, production: Production[bytes]) -> Iterator[byt
     except UnwantedError:
         raise
     except Exception as error:
-        logger.exception("a reply failed in the middle")
+        logger.exception("a reply failed while streaming")
         yield _event({"type": "error", **error_body(error)})
 
 
 def _told(piece: Piece) -> bytes:
-    """The events of a piece."""
+    """The events for one piece."""
     told = b""
     if piece.sound:
         sound = base64.b64encode(piece.sound).decode()

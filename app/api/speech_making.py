@@ -1,4 +1,4 @@
-"""Speech for a request, as it is made: pieces of a file, and the times of its words."""
+"""Streaming synthesis for a request: pieces of a file, and word timestamps."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,28 +17,27 @@ from models.delivery.lexicon import Lexicon
 from models.reply_times import TimedWord, shifted
 from models.speak_options import SpeakOptions
 
-_FRAME = 960  # samples of what counts as an output token
+_FRAME = 960  # samples per output token
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What is ready: bytes of the file, and words whose times are final."""
+    """Bytes of the file, and words with final timestamps."""
 
     sound: bytes
     words: list[TimedWord]
 
 
 class SpeechMaking:
-    """One request's speech. What is wrong with it is known when this is made, but for a text that
-    comes in pieces.
+    """One request's synthesis. The constructor validates everything except streamed text.
 
     Args:
-        engines: shared.
-        asked: how to speak.
-        text: whole, lines in several voices, or pieces as they are written.
+        engines: shared engines.
+        asked: synthesis parameters.
+        text: a text, lines in several voices, or streamed pieces.
 
     Raises:
-        InputError: an unknown voice, or a wrong control.
+        InputError: an unknown voice, or an invalid tag.
     """
 
     def __init__(
@@ -81,19 +80,19 @@ class SpeechMaking:
 
     @property
     def consents(self) -> str:
-        """Of all whose cloned voices speak."""
+        """The consent statements of all cloned voices used."""
         voices = [line.voice for line in self._lines] or [self._voice]
         return "; ".join(dict.fromkeys(voice.consent for voice in voices if voice.consent))
 
     @property
     def done(self) -> dict[str, Any]:
-        """What it took: seconds, and tokens: what the models read, and frames of 40 ms."""
+        """Usage: seconds, input tokens read by the models, and output tokens (40 ms frames)."""
         read, written = int(self._reply.num_units), -(-self._num_samples // _FRAME)
         tokens = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
         return {"seconds": round(self._num_samples / SAMPLE_RATE, 3), "usage": tokens}
 
     def pieces(self, production: Production[Any]) -> Iterator[Piece]:
-        """The sound in the format that was asked for, as it is made."""
+        """Streams the audio in the requested format."""
         tempo = TempoStream(self._tempo, SAMPLE_RATE)
         mark = self._engines.mark(self.consents)
         with StreamEncoder(self._asked.response_format, SAMPLE_RATE, mark) as encoder:
@@ -130,7 +129,7 @@ class SpeechMaking:
         return reply
 
     def _new_words(self, final: bool) -> list[TimedWord]:
-        """Words that were not given yet. The end of the last one may still move."""
+        """New words, except the last, whose end may still change."""
         words = self._reply.timed_words
         ripe = words[self._num_words : len(words) if final else max(0, len(words) - 1)]
         self._num_words += len(ripe)
@@ -138,5 +137,5 @@ class SpeechMaking:
 
 
 def words_event(words: list[TimedWord]) -> dict[str, Any]:
-    """The event with the times of words and phones, in seconds of the sound as it is sent."""
+    """The event with word and phone timestamps, s, relative to the audio as sent."""
     return {"type": "speech.audio.words", "words": [word.public() for word in words]}

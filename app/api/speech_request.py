@@ -1,4 +1,4 @@
-"""What a client may ask of `/v1/audio/speech` and of its WebSocket."""
+"""Request schema of `/v1/audio/speech` and its WebSocket."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,8 +14,8 @@ _TEXTS = ("input", "text")
 
 
 class Asked(BaseModel):
-    """Fields that are null are as absent, as OpenAI's clients mean it, and so are empty ones, which
-    forms send, but for the text itself; text is made valid."""
+    """Null fields count as absent, as OpenAI's clients expect, and so do empty ones, which forms
+    send, except the text itself; text is sanitised."""
 
     @model_validator(mode="before")
     @classmethod
@@ -30,7 +30,7 @@ class Asked(BaseModel):
 
 
 class HistoryTurn(Asked):
-    """A turn before the one to speak. An extension: text only, sound is not taken here."""
+    """A preceding turn, text only. An extension of OpenAI's API."""
 
     model_config = ConfigDict(extra="forbid")
     speaker: Literal["user", "agent", "assistant"]
@@ -38,13 +38,13 @@ class HistoryTurn(Asked):
 
 
 class VoiceName(Asked):
-    """The other way to name a voice."""
+    """A voice given as an object with an id."""
 
     id: str = Field("", max_length=200)
 
 
 class SpokenLine(Asked):
-    """One line of a dialogue in several voices; without a voice that of the request speaks."""
+    """One line of a dialogue in several voices; the voice defaults to the request's."""
 
     model_config = ConfigDict(extra="forbid")
     text: str = Field(min_length=1, max_length=MAX_SPOKEN)
@@ -52,10 +52,10 @@ class SpokenLine(Asked):
 
 
 class Speaking(Asked):
-    """How to speak, whatever the text.
+    """Synthesis parameters, without the text.
 
-    `model` may name a speech model of ours; any other name takes the first. Ours beside OpenAI's
-    fields: `history`, `seed`, and `lexicon`, {word: respelling, or IPA between slashes}.
+    `model` may name one of our speech models; any other name selects the first. Extensions of
+    OpenAI's fields: `history`, `seed`, and `lexicon`, {word: respelling, or IPA between slashes}.
     """
 
     model: str = Field("repartee", max_length=200)
@@ -75,7 +75,7 @@ class Speaking(Asked):
 
 
 class SpeechRequest(Speaking):
-    """OpenAI's request; `input` may be a list of lines in several voices."""
+    """OpenAI's request, where `input` may also be a list of lines in several voices."""
 
     input: Annotated[str, Field(max_length=MAX_SPOKEN)] | list[SpokenLine]
     stream_format: Literal["audio", "sse"] = "audio"
@@ -94,5 +94,5 @@ class SpeechRequest(Speaking):
 
 
 def name_of(voice: str | VoiceName) -> str:
-    """The name of a voice, either way."""
+    """The name of a voice given as a string or object."""
     return voice if isinstance(voice, str) else voice.id

@@ -1,9 +1,9 @@
-"""`WS /v1/audio/speech/stream`: text streams in, as it is written, while its sound streams out.
+"""`WS /v1/audio/speech/stream`: streaming text in, streaming audio out.
 
-The client sends `{"type": "start", ...}` with the fields of a speech request but `input`, then
-`{"type": "text", "text": "..."}` as often as it likes, then `{"type": "end"}`. The server sends
-`speech.started`, binary messages that together are one file of `response_format`,
-`speech.audio.words` and in the end `speech.audio.done`; or `error` in OpenAI's form.
+The client sends `{"type": "start", ...}` with the fields of a speech request except `input`, any
+number of `{"type": "text", "text": "..."}`, then `{"type": "end"}`. The server sends
+`speech.started`, binary messages that concatenate to one file in `response_format`,
+`speech.audio.words`, and finally `speech.audio.done`; or `error` in OpenAI's form.
 """
 
 import asyncio
@@ -31,30 +31,30 @@ from data.text import valid_text
 
 logger = logging.getLogger(__name__)
 
-IDLE_S = 60.0  # a client that sends nothing for so long holds a place in vain
+IDLE_S = 60.0  # timeout of a silent client, which would block a place
 _SUBPROTOCOL = "repartee"
 
 
 class _Text(Iterator[str]):
-    """Pieces of a text, from the server's loop to the thread that speaks them."""
+    """A queue of text pieces from the server's loop to the synthesis thread."""
 
     def __init__(self) -> None:
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._length = 0
 
     def write(self, piece: str) -> None:
-        """Raises ApiError when it becomes longer than can be spoken."""
+        """Adds a piece; raises ApiError if the text exceeds the limit."""
         self._length += len(piece)
         if self._length > MAX_SPOKEN:
             raise ApiError(
-                f"the text has more than {MAX_SPOKEN} characters; begin another stream",
+                f"the text has more than {MAX_SPOKEN} characters; start another stream",
                 code="string_above_max_length",
                 param="text",
             )
         self._pieces.put(piece)
 
     def end(self) -> None:
-        """No more comes; may be called again."""
+        """Ends the text; idempotent."""
         self._pieces.put(None)
 
     def __next__(self) -> str:
@@ -90,7 +90,7 @@ async def _refuse(socket: WebSocket, error: Exception) -> None:
         await socket.send_text(json.dumps({"type": "error", **error_body(error)}))
         await socket.close(1008 if isinstance(error, RepError) else 1011)
     except (RuntimeError, WebSocketDisconnect):
-        return  # it has left meanwhile
+        return  # the client has left
 
 
 async def _serve(engines: Engines, admission: Admission, socket: WebSocket) -> None:
@@ -128,7 +128,7 @@ def _speaking(message: dict[str, Any]) -> Speaking:
 
 
 async def _read(socket: WebSocket, text: _Text) -> None:
-    """Until the client has said that its text is whole."""
+    """Reads messages until the client ends its text."""
     while (message := await _received(socket, "text", "end"))["type"] == "text":
         piece = message.get("text")
         if not isinstance(piece, str):
@@ -148,13 +148,13 @@ async def _write(socket: WebSocket, production: Production[Piece], making: Speec
 
 
 async def _received(socket: WebSocket, *kinds: str) -> dict[str, Any]:
-    """The next message, of one of these kinds; raises ApiError."""
+    """The next message, which must be of one of these kinds; raises ApiError."""
     expected = " or ".join(f'{{"type": "{kind}"}}' for kind in kinds)
     try:
         async with asyncio.timeout(IDLE_S):
             received = await socket.receive()
     except TimeoutError:
-        raise ApiError(f"nothing came for {IDLE_S:.0f} s; expected {expected}") from None
+        raise ApiError(f"no message for {IDLE_S:.0f} s; expected {expected}") from None
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received.get("code", 1000))
     try:

@@ -1,4 +1,4 @@
-"""A response whose making ends with its listener, whichever way that one leaves."""
+"""A streaming response whose production is cancelled however its client leaves."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,20 +9,20 @@ from starlette.responses import Response
 from app.api.admission import Admission
 from app.api.production import Production
 
-STALL_S = 30.0  # a listener who takes nothing for so long is not waited for
+STALL_S = 30.0  # timeout of a client that reads nothing
 
 
 class ProducedResponse(Response):
-    """Waits for a place, produces, and sends the pieces as they come.
+    """Waits for a place, starts the production and sends its pieces.
 
-    What goes wrong before the first piece is raised, so that it becomes an answer of its own;
-    afterwards the connection breaks off.
+    Errors before the first piece are raised and become an error response; later ones close the
+    connection.
 
     Args:
-        admission: gives the place.
-        begin: begins the production.
-        media_type: of what it gives.
-        headers: sent with it.
+        admission: admission control.
+        begin: starts the production.
+        media_type: of the response.
+        headers: of the response.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ProducedResponse(Response):
                 await asyncio.wait({serving})
             if not serving.cancelled():
                 serving.result()
-        finally:  # nothing is awaited here: the server may be cancelling this very task
+        finally:  # no await here: this task may be being cancelled
             serving.cancel()
             left.cancel()
 
@@ -57,7 +57,7 @@ class ProducedResponse(Response):
                 await self._send_all(production, send)
                 return
             except TimeoutError:
-                pass  # the listener has stalled: the place is free, and the socket may wait
+                pass  # the client has stalled: free the place and leave the socket
             finally:
                 production.leave()
         await left

@@ -1,4 +1,4 @@
-"""A transcript in the formats of OpenAI's interface: JSON, text, SRT and WebVTT."""
+"""Transcripts in the formats of OpenAI's API: JSON, text, SRT and WebVTT."""
 
 import json
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ TYPES = {"text": "text/plain", "srt": "text/plain", "vtt": "text/vtt"}
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said, with the times of its words where the recogniser knows them, of a recording
-    of `seconds`, in a language by its code."""
+    """A transcript, with word timestamps if the recogniser has them, of a recording of `seconds`,
+    and its language code."""
 
     text: str
     words: Sequence[TimedWord] | None
@@ -25,7 +25,7 @@ class Transcript:
 
     @property
     def segments(self) -> list[TimedWord]:
-        """(text, start, end) of stretches between pauses; without times of words there is one."""
+        """Segments (text, start, end) between pauses; a single one without word timestamps."""
         if not self.text:
             return []
         if not self.words:
@@ -42,7 +42,7 @@ class Transcript:
 
 
 def written(transcript: Transcript, kind: str, granularities: Sequence[str]) -> bytes:
-    """The body of the answer in a `response_format`."""
+    """The response body in a `response_format`."""
     if kind == "text":
         return (transcript.text + "\n").encode()
     if kind == "srt":

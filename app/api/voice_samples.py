@@ -1,4 +1,4 @@
-"""`GET /v1/audio/voices/{name}/sample`: how a voice sounds, before anything is said to it."""
+"""`GET /v1/audio/voices/{name}/sample`: a sample of a voice."""
 
 import hashlib
 from collections import OrderedDict
@@ -22,7 +22,7 @@ _HEADERS = {"Cache-Control": "private, max-age=3600"}
 
 
 class _Kept:
-    """Samples that were made, by the voice as it sounds, the oldest given up."""
+    """An LRU-like cache of samples by name and style; the oldest is evicted."""
 
     def __init__(self) -> None:
         self._samples: OrderedDict[bytes, bytes] = OrderedDict()
@@ -37,12 +37,12 @@ class _Kept:
 
 
 def _key(voice: Any) -> bytes:
-    """A voice that was removed and cloned anew under its name is another one."""
+    """Cache key; a voice cloned again under the same name gets a new one."""
     return hashlib.sha256(voice.name.encode() + voice.style.cpu().numpy().tobytes()).digest()
 
 
 def voice_samples_router(engines: Engines, admission: Admission) -> APIRouter:
-    """A sample of each voice as MP3, made when it is asked for first, and kept."""
+    """A sample of each voice as MP3, generated on first request and cached."""
     router = APIRouter()
     kept = _Kept()
     headers = {**_HEADERS, **engines.mark_headers}

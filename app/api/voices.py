@@ -1,4 +1,4 @@
-"""`/v1/audio/voices`: the voices, and cloning one."""
+"""`/v1/audio/voices`: listing, cloning and removing voices."""
 
 from collections.abc import Callable
 from functools import partial
@@ -33,12 +33,12 @@ def voices_router(engines: Engines) -> APIRouter:
         language: Annotated[str, Form(max_length=20)] = "en",
         consent_recording: Annotated[UploadFile | None, File()] = None,
     ) -> dict[str, Any]:
-        """Clones a voice as `launch.py clone` does; 400 says why not. Without a transcript the
-        sample's words are recognised. `consent_recording` holds the sentence of
+        """Clones a voice as `launch.py clone` does; 400 with the reason if unsuitable. The
+        transcript defaults to the recogniser's. `consent_recording` has the sentence of
         `app.spoken_consent` in the same voice."""
         if len(audio_sample) > _MAX_CLIPS:
             raise InputError(
-                f"there are {len(audio_sample)} clips; at most {_MAX_CLIPS} are taken, and 5 to "
+                f"there are {len(audio_sample)} clips; at most {_MAX_CLIPS} are accepted, and 5 to "
                 "15 s of speech are enough"
             )
 

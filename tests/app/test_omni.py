@@ -103,7 +103,7 @@ def test_a_typed_turn_of_signs_is_passed_over(speaker: Speaker, weights: Path, s
     """It has a text, and no word that can be spoken: every answer failed while it was in sight."""
     responder = OmniResponder(speaker, weights)
     asked = [Said(USER, "is the baker in"), Said(AGENT, "I see.")]
-    with pytest.raises(InputError, match="neither sound nor words"):
+    with pytest.raises(InputError, match="neither audio nor text"):
         list(responder.reply([*asked, Said(USER, signs)]))
     later = [Said(USER, signs), *asked, Said(USER, "yes")]
     assert "".join(responder.reply(later))

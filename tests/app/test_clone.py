@@ -66,7 +66,7 @@ def test_of_tried_voices_the_oldest_are_forgotten() -> None:
     names = [shared.voices.try_out(Cloned(voice, sample)) for voice in voices]
     assert shared.voices.find(names[-1]) is voices[-1]
     assert shared.voices.find(names[3]) is voices[3]
-    with pytest.raises(InputError, match="none of"):
+    with pytest.raises(InputError, match="unknown voice"):
         shared.voices.find(names[2])
     with pytest.raises(InputError, match="press Clone again"):
         keep_voice(shared, names[2], "anna", "she said so")

@@ -206,7 +206,7 @@ def test_servers_on_one_library_see_each_others_voices(
     Library(tmp_path / "library").keep(Voice("berta", "", -STYLE_OF_ANNA), SAMPLE, "yes")
     first.sync()
     assert list(first.voices) == ["one", "two", "slt", "berta"]
-    with pytest.raises(InputError, match="none of"):
+    with pytest.raises(InputError, match="unknown voice"):
         first.find("anna")
     # removed and kept anew under one name, by others
     Library(tmp_path / "library").remove("berta")

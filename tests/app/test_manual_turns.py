@@ -94,13 +94,13 @@ def test_respond_may_come_before_the_text_is_there() -> None:
 
 def test_what_cannot_be_done_says_so() -> None:
     stage = Stage("hello", responder=Says("Hi."), settings=MANUAL)
-    with pytest.raises(InputError, match="append some sound"):
+    with pytest.raises(InputError, match="append audio"):
         stage.session.commit()
     with pytest.raises(InputError, match="nothing to answer"):
         stage.session.respond()
     stage.say(speechlike(0.5))
     assert stage.session.forget_speech()
-    with pytest.raises(InputError, match="append some sound"):
+    with pytest.raises(InputError, match="append audio"):
         stage.session.commit()
     stage.session.write("hello")
     stage.wait(2.0)

@@ -154,7 +154,7 @@ def test_thoughts_of_the_language_model_are_none_of_its_answer(
     chat = ChatEndpoint(url, "small")
     assert "".join(chat.reply([Said(0, "hi")])) == "Hello there 😀"
     handler.pieces = [event("<think>He greets me, so"), b"data: [DONE]\n\n"]
-    with pytest.raises(RepError, match="with nothing"):
+    with pytest.raises(RepError, match="an empty answer"):
         list(chat.reply([Said(0, "hi")]))
     chat.close()
 
@@ -164,7 +164,7 @@ def test_thoughts_of_the_language_model_are_none_of_its_answer(
     [
         (500, b"broken", "answered 500"),
         (200, b"data: nonsense\n\n", "not a chat completion"),
-        (200, b"data: [DONE]\n\n", "with nothing"),
+        (200, b"data: [DONE]\n\n", "an empty answer"),
         (200, b'data: {"choices": 3}\n\n', "not a chat completion"),
     ],
 )

@@ -55,7 +55,7 @@ def test_sound_comes_back_whole_and_the_process_is_used_again(uploads: Uploads) 
     [
         (b"", "0 bytes"),
         (b"no sound at all", "cannot be decoded"),
-        (b"ffconcat version 1.0\nfile /etc/hostname\n", "not media"),
+        (b"ffconcat version 1.0\nfile /etc/hostname\n", "cannot be decoded"),
         (wav(speechlike(3.0)).getvalue(), "longer than 2 seconds"),
         (wav(speechlike(1.0), 768_000).getvalue(), "sample rate of 768000 Hz"),
         (wav(np.zeros((100, 40))).getvalue(), "40 channels"),

@@ -95,7 +95,7 @@ def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
         write_ncssd_dialogue(tmp_path, dialogue("a1"))
     with pytest.raises(InputError, match="no turns"):
         write_ncssd_dialogue(tmp_path, Dialogue("1", []))
-    with pytest.raises(InputError, match="no sound"):
+    with pytest.raises(InputError, match="no audio"):
         write_ncssd_dialogue(tmp_path, Dialogue("1", [Turn(0, "Hello.")]))
     write_ncssd_dialogue(tmp_path, dialogue("1"))
     with pytest.raises(InputError, match="already exists"):

@@ -52,7 +52,7 @@ def test_what_is_not_a_number_does_not_vanish(poisoned: str) -> None:
 
 def test_a_full_cache_is_refused() -> None:
     full = random_cache(2, 8, 4), random_cache(2, 4, 8)
-    with pytest.raises(ValueError, match="no room"):
+    with pytest.raises(ValueError, match="cache is full"):
         decode_step(torch.zeros(16), random_block(16, 8), turn(8), *full, 4)
 
 
@@ -100,6 +100,6 @@ def test_one_full_cache_among_many_is_refused_before_anything_is_written() -> No
     before = [keys.clone() for keys, _ in pasts]
     keys, values = zip(*pasts, strict=True)
     by = (torch.zeros(3, 4), torch.zeros(3, 4))
-    with pytest.raises(ValueError, match="no room"):
+    with pytest.raises(ValueError, match="cache is full"):
         decode_steps(torch.zeros(3, 16), random_block(16, 8), by, keys, values, [1, 4, 2])
     assert all(torch.equal(mine, was) for mine, was in zip(keys, before, strict=True))

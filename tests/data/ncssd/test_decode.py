@@ -88,11 +88,11 @@ def broken(kind, tmp_path):
     ("kind", "says"),
     [
         ("empty", "0 bytes"),
-        ("text", "not media"),
+        ("text", "cannot be decoded"),
         ("silent", "silent throughout"),
         ("short", "lasts"),
         ("clipped", "clipped"),
-        ("cut off", "cannot be decoded|no sound"),
+        ("cut off", "cannot be decoded|no audio"),
         ("no sound", "no audio stream"),
     ],
 )

@@ -57,7 +57,7 @@ def test_no_row_and_no_export_names_a_path_of_this_machine(built, recordings):
 def test_the_broken_file_is_in_quarantine_and_the_others_are_not(built):
     (row,) = read_rows(built / "quarantine.jsonl")
     assert row["source"] == "c.mp4"
-    assert "not media" in row["reason"]
+    assert "cannot be decoded" in row["reason"]
 
 
 def test_the_same_build_again_writes_nothing_new(built, recordings):

@@ -47,7 +47,7 @@ def test_the_report_is_one_page_with_pictures_and_sound(built):
     assert parser.open == []
     assert parser.seen.count("audio") >= 2
     assert parser.seen.count("figure") == len(DISTRIBUTIONS)
-    assert "c.mp4" in page and "not media" in page
+    assert "c.mp4" in page and "cannot be decoded" in page
     assert not re.search(r'(src|href)="(?!data:)', page), "it must need nothing else"
 
 

@@ -1,7 +1,7 @@
-"""Smart Turn v3: whether a speaker who pauses has finished, by the sound of the last 8 s.
+"""Smart Turn v3: end-of-turn detection from the last 8 s of audio.
 
-A small Whisper encoder with a head, trained by Daily on human and synthetic turns in 23 languages
-(github.com/pipecat-ai/smart-turn). It hears intonation and wording and knows no transcript.
+A small Whisper encoder with a classification head, trained by Daily on human and synthetic turns in
+23 languages (github.com/pipecat-ai/smart-turn). It needs no transcript.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ _WINDOW_S = 8
 
 class SmartTurn:
     """Args:
-    path: of the weights, as `find_smart_turn` gives it.
+    path: path of the weights, from `find_smart_turn`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,14 +29,14 @@ class SmartTurn:
         """The probability, 0 to 1, that a turn is over.
 
         Args:
-            samples: `[T]` at 16 kHz, the turn up to now with the beginning of the silence behind
-                it; the last 8 s count.
+            samples: `[T]` at 16 kHz, the turn so far including the current silence; only the last
+                8 s are used.
         """
         window = np.zeros(_WINDOW_S * TURN_HZ, np.float32)
         last = samples[-len(window) :]
         if len(last):
             window[-len(last) :] = last
-        # Unit variance over the whole window, the silence in front included: as it was trained.
+        # Normalised over the whole window including leading silence, as in training.
         window = (window - window.mean()) / np.sqrt(window.var() + 1e-7)
         found = self._session.run(None, {"input_features": self._mel(window, padding=0)[None]})
         return float(found[0][0, 0])

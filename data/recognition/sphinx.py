@@ -1,7 +1,7 @@
-"""pocketsphinx in processes of its own: words while they are spoken, without a network.
+"""pocketsphinx in subprocesses: offline streaming recognition.
 
-The decoder holds Python's interpreter lock, so it must not run beside the server's loop. One
-process serves several utterances in turn; an utterance stays with its process.
+The decoder holds the GIL, so it must not run beside the server's loop. One process serves several
+utterances alternately; an utterance stays with its process.
 """
 
 import contextlib
@@ -27,9 +27,9 @@ from data.recognition.sphinx_worker import HEADER, SPHINX_HZ, Frame, frames
 
 logger = logging.getLogger(__name__)
 
-_MAX_BACKLOG = 64_000_000  # bytes of sound that wait for the process, half an hour
-_PIECE = SPHINX_HZ // 4  # samples in a frame: the process hears a frame to its end
-_WRITTEN = 1 << 16  # bytes at once; what has been written cannot be taken back by an abort
+_MAX_BACKLOG = 64_000_000  # bytes of queued audio, half an hour
+_PIECE = SPHINX_HZ // 4  # samples per frame, which the process decodes without interruption
+_WRITTEN = 1 << 16  # bytes per write; an abort cannot recall written data
 _PROGRAM = Path(__file__).with_name("sphinx_worker.py")
 
 
@@ -55,7 +55,7 @@ class SphinxRecognizer:
         self._lock = threading.Lock()
 
     def wait_ready(self, timeout_s: float = 60.0) -> bool:
-        """Waits until the first process has loaded its model."""
+        """Blocks until the first process has loaded its model."""
         return self._workers[0].ready.wait(timeout_s)
 
     def open(
@@ -129,7 +129,7 @@ def _started() -> "_Worker":
 
 
 class _Worker:
-    """A process with decoders, a thread that sends to it and one that listens to it."""
+    """A decoder process with a writer and a reader thread."""
 
     def __init__(self) -> None:
         self.ready = threading.Event()
@@ -157,7 +157,7 @@ class _Worker:
 
     @property
     def lost(self) -> bool:
-        """Whether the process has ended, and nobody asked it to."""
+        """Whether the process has ended unexpectedly."""
         return self._dead and not self._closed
 
     def begin(self, utterance: SphinxUtterance) -> int:
@@ -175,7 +175,7 @@ class _Worker:
             return self._open.pop(number, None)
 
     def send(self, frame: Frame) -> None:
-        """Never waits: a pipe that is full must not hold up the server's loop."""
+        """Never blocks: a full pipe must not stall the server's loop."""
         kind, number, payload = frame
         with self._pending:
             if self._dead:
@@ -198,7 +198,7 @@ class _Worker:
         self._process.terminate()
         try:
             self._process.wait(5)
-        except subprocess.TimeoutExpired:  # stopped, or waiting for a disk
+        except subprocess.TimeoutExpired:  # suspended, or waiting for I/O
             self._process.kill()
             self._process.wait()
         for thread in self._threads:
@@ -221,7 +221,7 @@ class _Worker:
                 return
 
     def _next_written(self) -> bytes | None:
-        """Waits for frames to write; None when there will be none any more."""
+        """Waits for frames to write; None at the end."""
         content = bytearray()
         with self._pending:
             self._pending.wait_for(lambda: self._outgoing or self._closed)
@@ -273,7 +273,7 @@ class _Worker:
             self._outgoing.clear()
         with self._lock:
             lost, self._open = list(self._open.values()), {}
-        self.ready.set()  # nobody shall wait for it
+        self.ready.set()  # unblock waiters
         for utterance in lost:
             utterance.future.set_exception(
                 RepError("the recogniser's process has ended; another one is started: say it again")

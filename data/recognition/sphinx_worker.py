@@ -1,4 +1,4 @@
-"""The process in which pocketsphinx works: frames in on stdin, frames out on stdout.
+"""The pocketsphinx subprocess: frames in on stdin, frames out on stdout.
 
 A frame is kind (1 byte), utterance number and payload length (uint32 each), payload. In: `b` begin,
 `s` 16-bit sound at 16 kHz, `f` finish, `a` abort. Out: `r` ready, `p` partial text, `t` final text
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def frames(unread: bytearray) -> list[Frame]:
-    """Takes the whole frames out of what has been read."""
+    """Extracts complete frames from the data read."""
     found = []
     while len(unread) >= HEADER.size:
         kind, number, length = HEADER.unpack_from(unread)
@@ -53,10 +53,10 @@ def frames(unread: bytearray) -> list[Frame]:
 
 
 class FrameQueue:
-    """Frames that have arrived and are not decoded yet, by utterance.
+    """Received frames that are not decoded yet, by utterance.
 
-    An abort takes effect as it arrives, not after the sound in front of it: under load, decoding
-    what nobody waits for would leave less time for the rest, and hold a decoder each.
+    An abort takes effect on arrival, not after the audio queued before it: under load, decoding
+    unwanted audio would waste time and occupy a decoder.
     """
 
     def __init__(self, decoders: "Decoders") -> None:
@@ -73,15 +73,15 @@ class FrameQueue:
             self._frames.setdefault(number, deque()).append((kind, payload))
 
     def ready(self) -> list[int]:
-        """Utterances whose next frame can be worked on now."""
+        """Utterances whose next frame can be processed now."""
         return [number for number in self._frames if self._is_ready(number)]
 
     def work(self) -> list[tuple[int, tuple[bytes, str]]]:
-        """Works on the next frame of each ready utterance; returns (utterance, answer) pairs."""
+        """Processes the next frame of each ready utterance; returns (utterance, answer) pairs."""
         answers = []
         for number in self.ready():
             if not self._is_ready(number):
-                continue  # an utterance before it took the last decoder
+                continue  # no decoder is free
             kind, payload = self._frames[number].popleft()
             if not self._frames[number]:
                 del self._frames[number]
@@ -96,10 +96,10 @@ class FrameQueue:
 
 
 class Decoders:
-    """Decoders of one process. Idle ones are reused, with what they learnt of the channel."""
+    """The decoders of one process. Idle ones are reused, with their channel adaptation."""
 
     def __init__(self) -> None:
-        self._idle = [_new_decoder()]  # the first utterance need not wait for the model
+        self._idle = [_new_decoder()]  # preloaded for the first utterance
         self._busy: dict[int, Any] = {}
         self._texts: dict[int, str] = {}
         self._num_pieces = 0
@@ -110,16 +110,16 @@ class Decoders:
         return bool(self._idle) or len(self._busy) < MAX_DECODERS
 
     def abort(self, number: int) -> None:
-        """The utterance's text is not wanted any more."""
+        """Cancels the utterance."""
         if number in self._busy:
             self.work(b"f", number, b"")
 
     def work(self, kind: bytes, number: int, payload: bytes) -> tuple[bytes, str] | None:
-        """One frame's work, and the answer to it if there is one."""
+        """Processes one frame; returns the answer, if any."""
         try:
             return self._work(kind, number, payload)
         except RuntimeError as error:
-            self._busy.pop(number, None)  # its state is unknown: it is not reused
+            self._busy.pop(number, None)  # its state is unknown, so do not reuse it
             self._texts.pop(number, None)
             return (b"e", str(error))
 
@@ -131,12 +131,12 @@ class Decoders:
             return None
         decoder = self._busy.get(number)
         if decoder is None:
-            return None  # it has failed or was aborted
+            return None  # failed or aborted
         if kind == b"f":
             return (b"t", self._end(number))
         decoder.process_raw(payload)
         self._num_pieces += 1
-        if self._num_pieces % _PIECES_A_LOOK:  # asking for the words costs a fifth of hearing
+        if self._num_pieces % _PIECES_A_LOOK:  # partial results cost a fifth of decoding
             return None
         text = _words(decoder)
         if text == self._texts.get(number, ""):
@@ -145,7 +145,7 @@ class Decoders:
         return (b"p", text)
 
     def _end(self, number: int) -> str:
-        """Frees the utterance's decoder; returns its text and its words, as JSON."""
+        """Frees the utterance's decoder; returns its text and words as JSON."""
         decoder = self._busy[number]
         decoder.end_utt()
         text = json.dumps({"text": _words(decoder), "words": _timed_words(decoder)})
@@ -166,12 +166,12 @@ def _words(decoder: Any) -> str:
 
 
 def _timed_words(decoder: Any) -> list[tuple[str, float, float]]:
-    """(word, start, end) in seconds; what is no word (silence, noise) is left out."""
+    """(word, start, end), s, without fillers (silence, noise)."""
     if decoder.hyp() is None:
         return []
     words = []
     for found in decoder.seg():
-        word = found.word.partition("(")[0]  # "the(2)" is said the other way
+        word = found.word.partition("(")[0]  # "the(2)" is a pronunciation variant
         if word and word[0] not in "<[":
             start, end = found.start_frame, found.end_frame + 1
             words.append((word, start / _FRAMES_A_SECOND, end / _FRAMES_A_SECOND))

@@ -1,4 +1,4 @@
-"""Whisper through faster-whisper: one utterance to words, with the figures to doubt them by."""
+"""Whisper through faster-whisper: transcribes one utterance, with confidence measures."""
 
 import functools
 import math
@@ -13,11 +13,11 @@ from data.recognition.whisper_doubt import is_believed, is_doubtful
 
 WHISPER_HZ = 16_000
 LANGUAGES = ("en", "zh")
-"""What the language of an utterance is looked for among."""
+"""The candidates of language detection."""
 
-# The encoder's work grows faster than its window. Whisper was trained on windows of 30 s, silence
-# behind the speech included; from 10 s on it hears nearly as well, at a quarter of the cost, in
-# shorter ones it repeats itself and breaks off.
+# The encoder's cost grows faster than its window. Whisper was trained on windows of 30 s padded
+# with silence; from 10 s on it is nearly as accurate at a quarter of the cost, in shorter ones it
+# repeats itself and truncates.
 _WINDOW_S = 30
 _SHORTEST_S = 10
 _SILENCE_S = 1.5
@@ -25,8 +25,8 @@ _FRAMES_A_SECOND = 100
 _MIN_SPEECH_S = 0.12
 _MIN_SPEECH_SHARE = 0.05
 _GLANCE_S, _GLANCE_TOKENS = 2, 8
-_BEAM = {"zh": 5}  # in a short window; English gains nothing by one
-_AGAIN = (0.0, 0.2, 0.4)  # temperatures; above them Whisper makes words up
+_BEAM = {"zh": 5}  # in a short window; no gain for English
+_AGAIN = (0.0, 0.2, 0.4)  # fallback temperatures; above them Whisper hallucinates
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,10 @@ class Transcript:
     """What was said.
 
     Attributes:
-        text: with capitals and punctuation; empty where there is no speech.
+        text: cased and punctuated; empty without speech.
         language: "en", "zh", ...
-        confidence: geometric mean of the tokens' probabilities, 0 to 1; None where a recogniser
-            does not know it.
-        words: empty unless their times were asked for.
+        confidence: geometric mean of the token probabilities, 0 to 1; None if unavailable.
+        words: empty unless timestamps were requested.
     """
 
     text: str
@@ -71,7 +70,7 @@ class Whisper:
         self._model = _short_window_model()(
             str(folder), device=device, compute_type=compute, cpu_threads=num_threads
         )
-        self._lock = threading.Lock()  # the model keeps its window's length
+        self._lock = threading.Lock()  # the window length is state of the model
 
     def transcribe(
         self,
@@ -82,22 +81,21 @@ class Whisper:
         plainly: bool = False,
         hastily: bool = False,
     ) -> Transcript:
-        """The words of an utterance.
+        """Transcribes an utterance.
 
-        They are sought in a short window; where that may have gone wrong (`is_doubtful`), once more
-        in a window of 30 s.
+        It uses a short window first and, if the result is doubtful (`is_doubtful`), a window of
+        30 s.
 
-        Whisper writes words for noise, music and silence, too. An utterance without speech (by
-        silero's detector), or whose words Whisper itself doubts, has none here.
+        Whisper hallucinates words in noise, music and silence. The result is empty for an utterance
+        without speech (by silero-vad) or with low confidence.
 
         Args:
             samples: `[T]` at 16 kHz.
-            language: of what is said; None finds the likelier one of `LANGUAGES`.
+            language: a code; None: the likelier of `LANGUAGES`.
             hotwords: names that may occur.
-            word_times: whether `words` are wanted; takes longer.
-            plainly: as Whisper was made, to measure by it: in a window of 30 s, and with the words
-                that it doubts.
-            hastily: words that are doubtful are not sought again.
+            word_times: compute `words`, which takes longer.
+            plainly: standard Whisper, for evaluation: a 30 s window, without rejecting words.
+            hastily: do not repeat doubtful results in the 30 s window.
         """
         seconds = len(samples) / WHISPER_HZ
         speech_s = _speech_s(samples)
@@ -125,8 +123,8 @@ class Whisper:
         return Transcript(joined, language, _confidence(segments), words)
 
     def glance(self, samples: np.ndarray, language: str = "en") -> str:
-        """The first words of samples `[T]` at 16 kHz, of at most 2 s, as fast as can be; whether
-        they are speech at all is not asked."""
+        """The first words of samples `[T]` at 16 kHz, at most 2 s, as fast as possible and without
+        checking for speech."""
         with self._lock:
             self._model.window_frames = _GLANCE_S * _FRAMES_A_SECOND
             found = self._decoded(
@@ -159,8 +157,8 @@ class Whisper:
         return list(found)
 
     def find_language(self, samples: np.ndarray) -> str:
-        """The likeliest of all of Whisper's languages in samples `[T]` at 16 kHz, of 30 s at most;
-        one of `LANGUAGES` unless another is likelier than not."""
+        """The most likely language of samples `[T]` at 16 kHz, at most 30 s: one of `LANGUAGES`
+        unless another one has a probability above one half."""
         with self._lock:
             self._model.window_frames = _window_frames(_WINDOW_S)
             name, share, _ = self._model.detect_language(samples[: _WINDOW_S * WHISPER_HZ])
@@ -172,7 +170,7 @@ class Whisper:
         return max(known, key=lambda name: known[name])
 
 
-# Without an example Whisper writes Mandarin without punctuation, in either script.
+# Without a prompt Whisper writes Mandarin unpunctuated, in either script.
 _PUNCTUATED = {"zh": "以下是普通话的句子。"}
 
 
@@ -184,10 +182,10 @@ def _window_frames(seconds: float) -> int:
 
 @functools.cache
 def _short_window_model() -> Any:
-    """faster-whisper's model, whose encoder takes a window of any length up to 30 s.
+    """faster-whisper's model with an encoder window of any length up to 30 s.
 
-    faster-whisper pads every utterance to 30 s, whatever its `chunk_length`, so that "yes" costs
-    as much as half a minute of speech.
+    faster-whisper pads every utterance to 30 s regardless of `chunk_length`, so that "yes" costs as
+    much as half a minute of speech.
     """
     from faster_whisper import WhisperModel
 
@@ -196,7 +194,7 @@ def _short_window_model() -> Any:
         last: tuple[np.ndarray, Any] | None = None
 
         def encode(self, features: np.ndarray) -> Any:
-            # To find the language and then the words, the same window is asked for twice.
+            # Language detection and transcription request the same window; cache it.
             window = np.ascontiguousarray(features[..., : self.window_frames])
             if self.last is None or not np.array_equal(self.last[0], window):
                 self.last = window, super().encode(window)

@@ -1,8 +1,8 @@
-"""Whisper as a recogniser of the chat: partial words while a person speaks, the text in the pause.
+"""Whisper as the chat's recogniser: partial results during speech, the text in the pause.
 
-Whisper hears a stretch of speech as a whole, so what was made of its first half is dropped when the
-speaker goes on (`Recognizer.rehears`). Partial words are those on which two looks in a row agree
-(local agreement: Liu et al., arXiv 2005.11185, section 3.2).
+Whisper processes an utterance as a whole, so the transcript of a first part is dropped when the
+speaker continues (`Recognizer.rehears`). Partial results are the words on which two consecutive
+hypotheses agree (local agreement: Liu et al., arXiv 2005.11185, section 3.2).
 """
 
 import threading
@@ -15,17 +15,17 @@ from data.recognition.recognizer import Names, TimedWord
 from data.recognition.whisper import LANGUAGES, WHISPER_HZ, Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
-_LOOK_EVERY = SAMPLE_RATE  # samples of new sound between two looks at what was said so far
+_LOOK_EVERY = SAMPLE_RATE  # new samples between two partial recognitions
 
 
 class WhisperRecognizer:
     """Speech to English or Mandarin with punctuation.
 
     Args:
-        model: a folder of weights, or a name that faster-whisper knows.
-        language: "en" or "zh"; None finds it anew in each utterance.
-        download: fetch weights that are not on this machine.
-        num_threads: of the processor that it uses.
+        model: weights folder, or a faster-whisper model name.
+        language: "en" or "zh"; None: detected per utterance.
+        download: download missing weights.
+        num_threads: CPU threads.
 
     Raises:
         InputError, MissingModelError: as `find_whisper` does.
@@ -45,7 +45,7 @@ class WhisperRecognizer:
     ) -> None:
         self._whisper = Whisper(find_whisper(model, download), num_threads=num_threads)
         self._language = language
-        # One at a time: the model uses both of two cores already.
+        # One at a time: the model is itself multi-threaded.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
         self._waiting = 0
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class WhisperRecognizer:
 
     @property
     def idle(self) -> bool:
-        """Whether a look now would hold nobody up."""
+        """Whether a partial recognition now would delay no one."""
         return self._waiting == 0
 
     def submit(
@@ -73,7 +73,7 @@ class WhisperRecognizer:
         times: bool,
         names: Names = (),
     ) -> "Future[Transcript]":
-        """Recognises samples `[T]` at 24 kHz when it is their turn."""
+        """Queues samples `[T]` at 24 kHz for recognition."""
         with self._lock:
             self._waiting += 1
         future = self._pool.submit(self._transcribe, samples, language, final, times, names)
@@ -81,7 +81,7 @@ class WhisperRecognizer:
         return future
 
     def glance(self, samples: np.ndarray, language: str) -> "Future[str]":
-        """Its first words, which may be wrong, at once. Never waits."""
+        """Its first words, possibly wrong, at once. Never blocks."""
         sound = resample(samples, SAMPLE_RATE, WHISPER_HZ)
         return self._pool.submit(self._whisper.glance, sound, self._language or language)
 
@@ -156,7 +156,7 @@ class WhisperUtterance:
 
     def _finished(self, final: "Future[Transcript]") -> None:
         if final.cancelled():
-            self._text.set_result("")  # aborted: nobody waits for it
+            self._text.set_result("")  # aborted
         elif (error := final.exception()) is not None:
             self._text.set_exception(error)
         else:
@@ -175,7 +175,7 @@ class Agreement:
         self._last: list[str] = []
 
     def take(self, text: str) -> str:
-        """Takes the next hypothesis; returns what is agreed on so far."""
+        """Takes the next hypothesis; returns the agreed words so far."""
         # Mandarin is written without spaces: a character is a word.
         words = text.split() if " " in text or text.isascii() else list(text)
         count = 0

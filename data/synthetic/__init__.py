@@ -1,7 +1,7 @@
-"""Conversations spoken by speech synthesizers, with the truth about every turn.
+"""Synthetic conversations with ground truth for every turn.
 
-`speak` says any text in any voice and manner, `VOICES` are the voices with their flags,
-`held_out_sentences` are texts that no training corpus holds, `corpus` makes whole corpora.
+`speak` synthesises any text in any voice and manner, `VOICES` are the voices with their flags,
+`held_out_sentences` are texts that occur in no training corpus, `corpus` makes whole corpora.
 """
 
 from data.synthetic.grammar import held_out_sentences

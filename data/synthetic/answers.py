@@ -1,8 +1,8 @@
-"""What to answer: a rule from what was said to an answer on its topic, and the judge of topics.
+"""Rule-based answers to a turn, and a topic classifier.
 
-A conversation's turns of `write_dialogue` share a topic and nothing more. Here a turn is answered:
-its kind (who, where, how many, ...) decides how, and what it names is named again. Which topic a
-text belongs to is read from its words alone, so that an answer can be judged without its author.
+The turns of `write_dialogue` share only a topic. Here a turn is actually answered: its question
+type (who, where, how many, ...) selects the answer, which refers to the same entity. The topic of a
+text is determined from its words alone, so that any answer can be scored.
 """
 
 import random
@@ -32,7 +32,7 @@ ABOUT_ITSELF = (
         ("Hello. What shall we talk about? Cooking, travel, or the weather?",),
     ),
 )
-"""What may be said of the conversation itself, and answers that tell what it can be about."""
+"""Turns about the conversation itself, with answers that state its topics."""
 
 _Templates = tuple[str, ...]
 _LEAD = re.compile(r"^(?:(?:so|and|but|okay|well|um|oh)\b,?\s+)+", re.I)
@@ -40,7 +40,7 @@ _EMBEDDED = re.compile(
     r"\b(?:know|tell me|telling me|remember|idea)\s+(?=(?:who|where|when|why|how|what)\b)", re.I
 )
 _WANTS_TO_HEAR = re.compile(r"(?:tell me|describe|start from|i'd love to hear|go on)\b", re.I)
-# {x} is what the turn names, as it names it: no verb after it may change with its number.
+# {x} is the entity as the turn names it, singular or plural: no verb may agree with it.
 _KINDS: tuple[tuple[str, _Templates], ...] = (
     (
         r"who|whose",
@@ -157,10 +157,10 @@ def answer_to(text: str, topic: Topic, rng: random.Random, split: str) -> str:
     """An answer to a turn of a conversation on `topic`.
 
     Args:
-        text: the turn; its last sentence decides.
-        topic: gives the words that the turn does not give.
-        rng: all chance comes from here.
-        split: one of SPLITS; only sentences of that split are written.
+        text: the turn; its last sentence is answered.
+        topic: supplies further words.
+        rng: source of randomness.
+        split: one of SPLITS; only sentences of that split are generated.
     """
     writer = Writer(rng, topic, split)
     thing = named(text, topic)
@@ -170,8 +170,8 @@ def answer_to(text: str, topic: Topic, rng: random.Random, split: str) -> str:
 
 
 def named(text: str, topic: Topic) -> str | None:
-    """What a text names of the topic, as it is written there: the last thing, else the last of the
-    people, else the last place."""
+    """The entity of the topic that a text mentions, verbatim: the last thing, else the last person,
+    else the last place."""
     for pattern in _nameable(topic):
         found = pattern.findall(text.lower())
         if found:
@@ -180,7 +180,7 @@ def named(text: str, topic: Topic) -> str | None:
 
 
 def topic_named(text: str) -> str | None:
-    """The name of the topic that most words of a text belong to; None where no topic leads."""
+    """The topic with the most words in a text; None without a clear winner."""
     words = " ".join(["", *re.findall(r"[a-z'-]+", text.lower()), ""])
     counts = {
         name: sum(f" {word} " in words for word in own) for name, own in _words_of_topics().items()
@@ -190,7 +190,7 @@ def topic_named(text: str) -> str | None:
 
 
 def topic_called(name: str) -> Topic | None:
-    """The topic of this name."""
+    """The topic with this name."""
     return next((topic for topic in topics() if topic.name == name), None)
 
 
@@ -220,7 +220,7 @@ def _both(pairs: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
 
 @cache
 def _words_of_topics() -> dict[str, frozenset[str]]:
-    """The words of each topic, without those that every topic uses."""
+    """The words of each topic, without those common to all topics."""
     common = {word.lower() for words in names().values() for word in words}
     found = {}
     for topic in topics():

@@ -1,4 +1,4 @@
-"""Whole corpora: seeded dialogues, spoken by several processes, in NCSSD layout with the truth."""
+"""Synthesis of whole corpora: seeded dialogues in NCSSD layout with ground truth, in parallel."""
 
 import itertools
 import json
@@ -33,23 +33,23 @@ from data.synthetic.recipe import Recipe, Script, cast_of, dialogue_seed, script
 from data.synthetic.speech import Part, Voice, missing_synthesizers, perform_all
 from data.synthetic.voices import voices
 
-_OLD_RECIPE = {"engines": "classic", "cast": "all", "texts": []}  # of corpora that do not say
+_OLD_RECIPE = {"engines": "classic", "cast": "all", "texts": []}  # of corpora that do not record it
 
 _log = logging.getLogger(__name__)
 
 Speller = Callable[[str], str]
-"""Writes a text as it is said, numbers in words; a module's function, to travel to workers."""
+"""Normalises a text for speaking; a module-level function, so that it can be pickled."""
 
 
 @dataclass(frozen=True)
 class Studio:
-    """How a corpus is made, of which its content does not depend but for rounding.
+    """Execution settings, on which a corpus depends only up to rounding.
 
     Attributes:
         num_workers: processes.
-        device: where Kokoro runs.
-        batch: utterances that it computes at once.
-        spell: how texts are read aloud; None for texts that are words already.
+        device: device for Kokoro.
+        batch: Kokoro's batch size.
+        spell: text normalisation; None for normalised texts.
     """
 
     num_workers: int = 1
@@ -60,7 +60,7 @@ class Studio:
 
 @dataclass
 class Summary:
-    """What a corpus holds; written as corpus.json beside the dialogues."""
+    """Contents of a corpus; written as corpus.json beside the dialogues."""
 
     recipe: Recipe
     hours: float = 0.0
@@ -72,7 +72,7 @@ class Summary:
 
 
 def make_dialogue(recipe: Recipe, index: int, studio: Studio = Studio()) -> Dialogue:
-    """Writes and speaks one dialogue; the same recipe and number give the same samples.
+    """Generates one dialogue; the same recipe and number give the same samples.
 
     Raises:
         InputError: none of its texts can be spoken.
@@ -81,7 +81,7 @@ def make_dialogue(recipe: Recipe, index: int, studio: Studio = Studio()) -> Dial
     seed = dialogue_seed(recipe, index)
     reason = None
     for script in scripts(recipe, index):
-        # three streams of chance, so that words cannot depend on manner
+        # Three random streams, so that words cannot depend on manner.
         manners = manners_of_dialogue(random.Random(f"manners {seed}"), len(script.lines))
         sound = random.Random(f"sound {seed}")
         pair = cast_of(recipe, index, script.language, sound)
@@ -89,7 +89,7 @@ def make_dialogue(recipe: Recipe, index: int, studio: Studio = Studio()) -> Dial
             turns = _spoken_turns(script, pair, manners, sound, studio)
         except InputError as error:
             reason = error
-            _log.warning("dialogue %s is left out: %s", script.source, error)
+            _log.warning("skipping dialogue %s: %s", script.source, error)
             continue
         extra = {
             "topic": script.source,
@@ -109,20 +109,20 @@ def make_corpus(
     command: str = "",
     progress: Callable[[float], None] = lambda hours_done: None,
 ) -> Summary:
-    """Makes dialogues 0, 1, 2, ... until they hold so many hours; goes on where it was stopped.
+    """Generates dialogues 0, 1, 2, ... up to a number of hours; resumes after an interruption.
 
     The same recipe and hours give the same dialogues with any number of workers and interruptions.
 
     Args:
-        root: where the dialogues and corpus.json go.
-        hours: of sound, at least.
-        recipe: what it depends on.
-        studio: how it is made.
-        command: noted in corpus.json.
-        progress: called with the hours that are there, after each dialogue.
+        root: folder of the dialogues and corpus.json.
+        hours: minimum hours of audio.
+        recipe: determines the content.
+        studio: execution settings.
+        command: recorded in corpus.json.
+        progress: called with the hours done after each dialogue.
 
     Raises:
-        InputError: hours, split or workers make no sense, or `root` holds another corpus.
+        InputError: invalid hours, split or workers, or `root` has another corpus.
         MissingModelError: a synthesizer is not installed.
     """
     root, num_workers = Path(root), studio.num_workers
@@ -166,8 +166,8 @@ def _submit(
 
 
 def _drop(root: Path, pending: Iterable[_Pending], complete: bool) -> None:
-    """Cancels what is pending; from a complete corpus, removes what was begun beyond its end, which
-    would make the corpus depend on the number of workers."""
+    """Cancels pending dialogues; from a complete corpus removes those beyond its end, which would
+    depend on the number of workers."""
     for one in pending:
         if not one.future.cancel() and complete:
             one.future.exception()
@@ -216,7 +216,7 @@ def _rounded(spoken: Spoken) -> list[list]:
 
 
 def _turn_facts(root: Path, recipe: Recipe, index: int, studio: Studio) -> list[tuple[float, str]]:
-    """Makes a dialogue unless it is there; returns duration and voice of each of its turns."""
+    """Generates a dialogue unless it exists; returns duration and voice of each turn."""
     folder = root / str(index)
     if not folder.exists():
         write_ncssd_dialogue(root, make_dialogue(recipe, index, studio))
@@ -229,17 +229,17 @@ def _result(future: Future) -> list[tuple[float, str]]:
         return future.result()
     except BrokenProcessPool:
         raise RepError(
-            "a worker ended unexpectedly, perhaps for want of memory; give the same command again "
-            "with fewer --workers: it goes on where it was"
+            "a worker ended unexpectedly, perhaps out of memory; repeat the command with fewer "
+            "--workers to resume"
         ) from None
 
 
 def _claim(root: Path, hours: float, num_workers: int, summary: Summary) -> None:
-    """Makes the folder ours, or raises the errors of `make_corpus`."""
+    """Prepares the folder, or raises the errors of `make_corpus`."""
     _check(root, hours, summary.recipe, num_workers)
     _check_engines(summary.recipe)
     prepare_folder(root)
-    clean_leftovers(root)  # of a run that was killed
+    clean_leftovers(root)  # of a killed run
     if not (root / "corpus.json").exists():
         _write_summary(root, summary, set())
 
@@ -260,7 +260,7 @@ def _check(root: Path, hours: float, recipe: Recipe, num_workers: int) -> None:
 
 
 def _check_same(root: Path, summary: Path, recipe: Recipe) -> None:
-    """Raises InputError unless the corpus at `root` is of this recipe."""
+    """Raises InputError unless the corpus at `root` has this recipe."""
     try:
         there = json.loads(summary.read_text(encoding="utf-8"))
         found = {key: there.get(key, value) for key, value in _OLD_RECIPE.items()}
@@ -275,16 +275,16 @@ def _check_same(root: Path, summary: Path, recipe: Recipe) -> None:
 
 
 def _check_engines(recipe: Recipe) -> None:
-    """Raises MissingModelError where what is to speak is not there: nothing is swapped for it."""
+    """Raises MissingModelError if a required engine is missing; there is no fallback."""
     if recipe.engines != "classic":
         try:
             default_store().check()
         except MissingModelError as error:
-            raise MissingModelError(f"{error}; or do without it: --engines classic") from None
+            raise MissingModelError(f"{error}; or use --engines classic") from None
     if recipe.engines != "teacher":
         missing = missing_synthesizers()
         if missing and recipe.engines == "all":
-            raise MissingModelError(f"{missing}; or do without it: --engines teacher")
+            raise MissingModelError(f"{missing}; or use --engines teacher")
 
 
 def _write_summary(root: Path, summary: Summary, spoken: set[str]) -> None:
@@ -299,13 +299,13 @@ def _write_summary(root: Path, summary: Summary, spoken: set[str]) -> None:
 
 
 def _start_worker() -> None:
-    torch.set_num_threads(1)  # the pool spreads the work over the cores
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+    torch.set_num_threads(1)  # the pool uses the cores
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A pool's workers wait for ever when their parent is killed outright."""
+    """Exits when the parent is killed; a pool's workers would wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

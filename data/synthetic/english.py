@@ -1,4 +1,4 @@
-"""The words that are drawn for English patterns: of the topic, names, numbers, dates, spelling."""
+"""Slot fillers of the English patterns: topic words, names, numbers, dates, spellings."""
 
 import random
 

@@ -1,9 +1,8 @@
-"""espeak-ng through the library of the espeakng-loader wheel, with phonemes as events.
+"""espeak-ng through the shared library of the espeakng-loader wheel, with phoneme events.
 
-The library keeps one state a process: one voice speaks at a time, and never from two threads.
-Parts of that state (phases, flutter) outlive even its own reset, so it is loaded afresh for every
-text: the same text then gives the same samples, whatever was spoken before. That costs about 5 ms.
-It is loaded from a copy of its own, because phonemizer keeps the wheel's file loaded.
+The library has global state: one voice at a time, from one thread. Parts of that state (phases,
+flutter) survive even its own reset, so it is reloaded for every text (about 5 ms) to make output
+reproducible. It is loaded from a private copy, because phonemizer keeps the wheel's file loaded.
 """
 
 import _ctypes
@@ -30,7 +29,7 @@ _PHONEME, _END = 7, 0
 _WORDS_A_MINUTE = 175
 _LOG_F0_A_STEP = 0.0104  # of the pitch setting, measured
 _LIFT = 0.137  # of the mean F0 for each widening of the range by 1, measured
-_QUIET = 45  # of 100: several variants clip inside the library above this
+_QUIET = 45  # volume of 100; several variants clip inside the library above it
 _UTF8 = 1
 _NOISE_SEED = 1
 _AUDIBLE = 0.1  # of the peak
@@ -59,7 +58,7 @@ _Callback = ctypes.CFUNCTYPE(c_int, POINTER(c_short), c_int, POINTER(_Event))
 
 
 class _Receiver:
-    """Collects what the library calls back with."""
+    """Collects the library's callbacks."""
 
     def __init__(self) -> None:
         self.pieces: list[np.ndarray] = []
@@ -81,12 +80,12 @@ class _Receiver:
 def speak(
     voice: str, text: str, pitch: float = 1.0, pitch_range: float = 1.0, stretch: float = 1.0
 ) -> Spoken:
-    """Speaks a text.
+    """Synthesises a text.
 
     Args:
-        voice: a voice file and variant of espeak-ng, such as "en-us+f3".
-        text: English.
-        pitch, pitch_range, stretch: factors of the voice's own F0, its range, durations.
+        voice: an espeak-ng voice with variant, such as "en-us+f3".
+        text: English text.
+        pitch, pitch_range, stretch: factors on the voice's own F0, F0 range and durations.
 
     Raises:
         MissingModelError: the library cannot be loaded or has no such voice.
@@ -120,7 +119,7 @@ def _bounded(value: float) -> int:
 
 
 def _phones(events: list[tuple[int, str]], samples: np.ndarray, sample_rate: int) -> list[Phone]:
-    """Events without a name are pauses, or links between two vowels: these end the first."""
+    """Unnamed events are pauses, or transitions between vowels, which end the first one."""
     ends = [sample for sample, _ in events[1:]] + [samples.shape[0]]
     audible = _AUDIBLE * float(np.abs(samples).max(initial=0.0))
     phones: list[Phone] = []
@@ -134,14 +133,14 @@ def _phones(events: list[tuple[int, str]], samples: np.ndarray, sample_rate: int
 
 @cache
 def _own_copy() -> tuple[tempfile.TemporaryDirectory, Path]:
-    """The library's file in a folder that goes when the process ends."""
+    """The library's file in a folder deleted at exit."""
     folder = tempfile.TemporaryDirectory(prefix="espeak-ng-")
     return folder, Path(shutil.copy(espeakng_loader.get_library_path(), folder.name))
 
 
 @contextmanager
 def _library(receiver: _Receiver) -> Iterator[tuple[ctypes.CDLL, int]]:
-    """The library, freshly loaded, and its sample rate; unloaded afterwards."""
+    """Yields the freshly loaded library and its sample rate; unloads it afterwards."""
     try:
         library = ctypes.CDLL(str(_own_copy()[1]))
     except OSError as error:

@@ -1,7 +1,7 @@
-"""festival as a living process that is told what to do through a pipe.
+"""festival as a long-running process driven through a pipe.
 
-Measured at 0.002 (diphone voices) to 0.035 (HTS) seconds a second of speech, once it runs.
-The HTS voice ignores pitch settings; whoever wants another pitch changes the sound.
+Measured RTF once running: 0.002 (diphone voices) to 0.035 (HTS). The HTS voice ignores pitch
+settings; its pitch is changed by resynthesis.
 """
 
 import shutil
@@ -36,14 +36,14 @@ class Festival:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            start_new_session=True,  # Ctrl-C is not meant for it
+            start_new_session=True,  # shielded from Ctrl-C
         )
         self._hts_parameters: set[str] = set()
 
     def speak(
         self, voice: str, text: str, pitch: float, pitch_range: float, stretch: float
     ) -> Spoken:
-        """Speaks a text; see the module's `speak`."""
+        """Synthesises a text; see the module's `speak`."""
         wav, segments = (Path(self._folder.name) / name for name in ("turn.wav", "turn.seg"))
         wav.unlink(missing_ok=True)
         quoted = text.replace("\\", " ").replace('"', " ")
@@ -69,7 +69,7 @@ class Festival:
 
     def _settings(self, voice: str, pitch: float, pitch_range: float, stretch: float) -> str:
         if voice in IGNORES_PITCH:
-            # the plain parameters are kept aside once, since every voice call leaves ours in place
+            # Save the default parameters once, since selecting a voice does not restore them.
             keep = f"(set! plain_{voice} hts_engine_params)"
             first = "" if voice in self._hts_parameters else keep
             self._hts_parameters.add(voice)
@@ -83,7 +83,7 @@ class Festival:
         )
 
     def _do(self, command: str) -> None:
-        """Waits for a mark that festival prints when everything before it is done."""
+        """Sends a command and waits for a marker that festival prints when it is done."""
         assert self._process.stdin and self._process.stdout
         try:
             self._process.stdin.write(f'{command}\n(format t "{_DONE}\\n")(fflush nil)\n')
@@ -114,12 +114,12 @@ def check() -> str:
 def speak(
     voice: str, text: str, pitch: float = 1.0, pitch_range: float = 1.0, stretch: float = 1.0
 ) -> Spoken:
-    """Speaks a text in this process's festival, which is started once.
+    """Synthesises a text with this process's festival, which is started once.
 
     Args:
         voice: a key of PACKAGES.
-        text: English.
-        pitch, pitch_range, stretch: factors of the voice's own F0 mean, F0 deviation, durations.
+        text: English text.
+        pitch, pitch_range, stretch: factors on the voice's own F0 mean, F0 deviation and durations.
 
     Raises:
         MissingModelError: festival or the voice is not installed.
@@ -133,7 +133,7 @@ def _festival() -> Festival:
 
 
 def _read_segments(path: Path) -> list[Phone]:
-    """Lines of `end 100 name` after a `#`."""
+    """Parses lines of `end 100 name` after a `#`."""
     phones, start = [], 0.0
     for line in path.read_text(encoding="ascii", errors="replace").splitlines():
         parts = line.split()

@@ -1,7 +1,7 @@
-"""flite through its C library: every voice in one process, phone times beside the sound.
+"""flite through its C library: all voices in one process, with phone timestamps.
 
-flite 2.2 is measured at 0.001 (diphone voices) to 0.017 (statistical voices) seconds a second of
-speech. Its voice `rms` ignores the F0 settings, so whoever wants another pitch changes the sound.
+Measured RTF of flite 2.2: 0.001 (diphone voices) to 0.017 (statistical voices). Its voice `rms`
+ignores the F0 settings; its pitch is changed by resynthesis.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from data.errors import MissingModelError
 from data.synthetic.phones import Phone, Spoken
 
 VOICES = ("kal16", "awb", "rms", "slt")
-# what the voices do when nothing is asked of them, measured or read from their sources
+# The voices' defaults, measured or read from their sources.
 _F0_HZ = {"kal16": 105.0, "awb": 129.0, "rms": 103.0, "slt": 171.0}
 _F0_DEVIATION = {"kal16": 14.0, "awb": 29.0, "rms": 29.0, "slt": 29.0}
 _STRETCH = {"kal16": 1.1, "awb": 1.0, "rms": 1.0, "slt": 1.0}
@@ -35,19 +35,19 @@ class _Utterance(ctypes.Structure):
     _fields_ = [("features", c_void_p)]
 
 
-# flite keeps pointers to feature names, so they must outlive the call
+# flite keeps pointers to feature names, so they must outlive the call.
 _MEAN, _DEVIATION, _DURATION = b"int_f0_target_mean", b"int_f0_target_stddev", b"duration_stretch"
 
 
 def speak(
     voice: str, text: str, pitch: float = 1.0, pitch_range: float = 1.0, stretch: float = 1.0
 ) -> Spoken:
-    """Speaks a text.
+    """Synthesises a text.
 
     Args:
         voice: one of VOICES.
-        text: English.
-        pitch, pitch_range, stretch: factors of the voice's own F0 mean, F0 deviation, durations.
+        text: English text.
+        pitch, pitch_range, stretch: factors on the voice's own F0 mean, F0 deviation and durations.
 
     Raises:
         MissingModelError: flite's libraries are not installed.
@@ -61,7 +61,7 @@ def speak(
         library.feat_set_float(features, _MEAN, _F0_HZ[voice] * pitch)
         library.feat_set_float(features, _DEVIATION, _F0_DEVIATION[voice] * pitch * pitch_range)
         library.feat_set_float(features, _DURATION, _STRETCH[voice] * stretch)
-        _libc().srand(1)  # the noise of its excitation
+        _libc().srand(1)  # seed of the excitation noise
         library.utt_synth(utterance)
         wave = library.utt_wave(utterance).contents
         samples = np.ctypeslib.as_array(wave.samples, (wave.num_samples,)) / np.float32(32768)

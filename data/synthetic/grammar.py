@@ -1,9 +1,8 @@
-"""What is said: sentences from patterns, and dialogues of 2 to 8 turns.
+"""Text generation: sentences from patterns, and dialogues of 2 to 8 turns.
 
-Generation of a split only ever speaks sentences of that split (`data.synthetic.splits`). Numbers
-are written in words, so that every synthesizer speaks the same ones. Nothing here knows of manner,
-so texts cannot give it away: whatever is said may be said happily or sadly.
-"""
+A split only uses sentences of that split (`data.synthetic.splits`). Numbers are written in words,
+so that every synthesizer reads them alike. Texts are independent of manner, so they carry no cue to
+it."""
 
 import random
 import re
@@ -23,7 +22,7 @@ _VOWEL_SOUND = re.compile(
     r"(?!uni(?!mp|nt)|use|usu|eu|one|ufo|uter)",
     re.IGNORECASE,
 )
-# What may follow an act, and how often: acts, or kinds of acts ("ask": any question).
+# Transitions between acts with weights: acts, or kinds of acts ("ask": any question).
 _AFTER: dict[str, tuple[tuple[str, float], ...]] = {
     "open": (("open", 4), ("small question", 3), ("news", 3), ("ask", 3), ("request", 1)),
     "tell": (("react", 5), ("tell", 3), ("ask", 4), ("agree", 1), ("disagree", 1), ("feel", 1)),
@@ -51,7 +50,7 @@ _FIRST = (
     ("open", 3), ("tell", 3), ("news", 3), ("ask", 3), ("feel", 2), ("small talk", 1),
     ("request", 2), ("suggest", 1), ("sorry", 1), ("offer", 1), ("detail", 1),
 )  # fmt: skip
-# A question's kind -> the acts that answer it.
+# Question type -> the acts that answer it.
 _ANSWERS = {
     "yesno": ("answer yes", "answer no", "answer maybe"),
     "tag": ("answer yes", "answer no", "answer maybe"),
@@ -74,7 +73,7 @@ _STATEMENTS = ("tell", "tell", "tell", "news")
 
 @dataclass(frozen=True)
 class Line:
-    """One turn's words, before anybody speaks them."""
+    """One turn's text."""
 
     speaker: int
     text: str
@@ -86,12 +85,12 @@ def sentences_of(text: str) -> list[str]:
 
 
 def topics_of_language(language: str) -> tuple[AnyTopic, ...]:
-    """The topics that a language is written about."""
+    """The topics of a language."""
     return mandarin_topics() if language == "zh" else topics()
 
 
 class Writer:
-    """Writes the sentences of one dialogue on one topic."""
+    """Generates the sentences of one dialogue on one topic."""
 
     def __init__(self, rng: random.Random, topic: AnyTopic, split: str) -> None:
         self._rng = rng
@@ -117,11 +116,11 @@ class Writer:
         return self.act("backchannel")
 
     def act(self, act: str) -> str:
-        """A sentence, or two, that does this: a heading of the patterns."""
+        """One or two sentences for an act, which is a heading of the pattern files."""
         return self.sentence(patterns(self.language)[act])
 
     def sentence(self, templates: tuple[str, ...], given: dict[str, str] | None = None) -> str:
-        """A text of one of `templates`, whose words are drawn where `given` does not have them."""
+        """A text from one of `templates`, with slots filled from `given` or else at random."""
         topic = self._topic
         for number in range(_MOST_TRIES):
             if number >= _TRIES_ON_TOPIC:  # a short pattern has few sentences of a small split
@@ -140,15 +139,15 @@ class Writer:
 
 
 def write_dialogue(rng: random.Random, split: str, language: str = "en") -> tuple[str, list[Line]]:
-    """The words of one dialogue.
+    """Generates the text of one dialogue.
 
     Args:
-        rng: all chance comes from here.
+        rng: source of randomness.
         split: one of SPLITS.
         language: `en` or `zh`.
 
     Returns:
-        The topic's name and 2 to 8 lines, speakers 0 (user) and 1 (agent) in turn.
+        The topic's name and 2 to 8 lines, alternating speakers 0 (user) and 1 (agent).
     """
     topic = rng.choice(topics_of_language(language))
     writer = Writer(rng, topic, split)
@@ -161,9 +160,9 @@ def write_dialogue(rng: random.Random, split: str, language: str = "en") -> tupl
 
 
 def held_out_sentences(num: int, seed: int) -> list[str]:
-    """Plain declarative sentences of 8 to 16 words that no training corpus speaks.
+    """Plain declarative sentences of 8 to 16 words that occur in no training corpus.
 
-    They go round the topics, are all different, and depend on nothing but `num` and `seed`.
+    They cycle through the topics, are distinct, and depend only on `num` and `seed`.
     """
     rng = random.Random(f"held out {seed}")
     writers = [Writer(rng, topic, "test") for topic in topics()]
@@ -177,7 +176,7 @@ def held_out_sentences(num: int, seed: int) -> list[str]:
 
 
 def _turn(rng: random.Random, writer: Writer, last: str) -> tuple[str, str]:
-    """One turn's text, and the act that the next turn answers."""
+    """One turn's text, and the act that the next turn responds to."""
     act = _next_act(rng, writer.language, last)
     parts = [writer.act(act)]
     if last and rng.random() < 0.22:

@@ -1,7 +1,8 @@
-"""Where a speaker hesitates: a dash goes into a text, which the teacher speaks as a hesitation.
+"""Hesitations: inserts a dash into a text, which the teacher renders as a hesitation.
 
-People stop after a word that wants another ("to", "the"), after a filler ("um"), and now and then
-after any word inside a clause. Where a sentence could be over nobody can hear that it is not.
+Speakers hesitate after a function word ("to", "the"), after a filler ("um"), and occasionally after
+any word within a clause. Places where the sentence could be complete are avoided, since there a
+pause is ambiguous.
 """
 
 import logging
@@ -32,15 +33,15 @@ _WORD = re.compile(r"^[\w']+$")
 
 
 def hesitant(text: str, language: str, rng: random.Random) -> tuple[str, str] | None:
-    """The text with one dash in it, and why there: one of KINDS.
+    """The text with one dash, and the kind of its place, one of KINDS.
 
     Args:
-        text: of a turn.
+        text: a turn's text.
         language: "en" or "zh".
-        rng: draws the place.
+        rng: source of randomness.
 
     Returns:
-        None where the text has no place with two words before and after it.
+        None if no place has two words before and after it.
     """
     words = _words(text, language)
     places = [at for at in range(1, len(words) - 2) if _joins(*words[at : at + 3])]
@@ -60,7 +61,7 @@ def hesitant(text: str, language: str, rng: random.Random) -> tuple[str, str] | 
 
 
 def _joins(before: str, after: str, last: str) -> bool:
-    """Whether two words stand in one clause, and something follows them."""
+    """Whether two words are in one clause that continues after them."""
     if not (_WORD.match(before) and _WORD.match(after) and re.search(r"\w", last)):
         return False
     begins = after[0].isupper() and after.lower() in _FUNCTION_WORDS["en"] and after != "I"

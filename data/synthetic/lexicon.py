@@ -1,4 +1,4 @@
-"""The words of the synthetic conversations: topics from lexicon.txt, names from names.txt."""
+"""The vocabulary of the synthetic conversations: topics from lexicon.txt, names from names.txt."""
 
 from dataclasses import dataclass
 from functools import cache

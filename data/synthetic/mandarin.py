@@ -1,4 +1,4 @@
-"""The words that are drawn for Mandarin patterns, with numbers in characters."""
+"""Slot fillers of the Mandarin patterns, with numbers in characters."""
 
 import random
 from dataclasses import dataclass

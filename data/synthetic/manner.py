@@ -1,4 +1,4 @@
-"""Manners of speaking, and the rule by which an answer's manner follows what it answers."""
+"""Speaking styles, and the rule by which an answer's style follows from the previous turn's."""
 
 import random
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Manner:
-    """How speech differs from the voice's neutral speech.
+    """A speaking style relative to the voice's neutral speech.
 
     Attributes:
-        pitch, pitch_range, rate: factors of F0, of its movement, of phones a second.
-        level_db: added to the level, in dB.
+        pitch, pitch_range, rate: factors on F0, F0 range and speaking rate.
+        level_db: level offset, dB.
     """
 
     pitch: float
@@ -34,8 +34,8 @@ NATURAL_MANNERS = {
     "angry": Manner(1.05, 1.3, 1.15, 4.0),
     "calm": Manner(0.96, 0.75, 0.9, -1.0),
 }
-"""The same for Kokoro, whose own prosody adds to what it is asked for: asked so, excited and sad
-are 3.9 semitones and a factor of 1.43 of rate apart."""
+"""The same for Kokoro, whose own prosody adds to the requested one: with these values, excited and
+sad differ by 3.9 semitones and by a factor of 1.43 in rate."""
 
 ANSWER_TO = {
     "neutral": "neutral",
@@ -52,7 +52,7 @@ _STAYS = 0.35
 
 
 def manners_of_dialogue(rng: random.Random, num_turns: int) -> list[str]:
-    """User turns (even) by chance, the last manner often kept; agent turns (odd) by the rule."""
+    """User turns (even) at random, often keeping the last style; agent turns (odd) by the rule."""
     manners: list[str] = []
     for index in range(num_turns):
         if index % 2:
@@ -65,12 +65,12 @@ def manners_of_dialogue(rng: random.Random, num_turns: int) -> list[str]:
 
 
 def performed(manner: str, rng: random.Random, natural: bool = False) -> Manner:
-    """One performance of a manner: nobody speaks twice exactly alike.
+    """A randomly varied instance of a style.
 
     Args:
         manner: a key of MANNERS.
-        rng: all chance comes from here.
-        natural: for a voice of Kokoro.
+        rng: source of randomness.
+        natural: for a Kokoro voice.
     """
     plain = (NATURAL_MANNERS if natural else MANNERS)[manner]
     return Manner(

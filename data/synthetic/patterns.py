@@ -1,7 +1,7 @@
-"""Sentence patterns: what people say, by what they do with it.
+"""Sentence patterns by dialogue act.
 
-`patterns/<language>/*.txt` holds a pattern a line under headings such as `= ask where`. Words in
-braces are drawn: things, people and places of the topic, names, numbers, dates.
+`patterns/<language>/*.txt` has one pattern per line under headings such as `= ask where`. Words in
+braces are slots: things, people and places of the topic, names, numbers, dates.
 """
 
 from functools import cache

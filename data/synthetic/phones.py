@@ -1,4 +1,4 @@
-"""What a synthesizer gives: samples, their rate, and when each phone sounds."""
+"""A synthesizer's output: samples, sample rate and phone timestamps."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _PAUSES = frozenset({"pau", "ssil", "sil", "#", "h#", "brth", "", "_", "_:", "_|
 
 @dataclass
 class Spoken:
-    """Samples [T] float32 at `sample_rate` Hz, with the phones in the order of their times."""
+    """Samples [T] float32 at `sample_rate` Hz, with phones in chronological order."""
 
     samples: np.ndarray
     sample_rate: float
@@ -25,12 +25,13 @@ class Spoken:
 
 
 def scaled(phones: list[Phone], factor: float) -> list[Phone]:
-    """The same phones, every time multiplied."""
+    """The same phones with all times scaled."""
     return [(name, start * factor, end * factor) for name, start, end in phones]
 
 
 def tidy(phones: list[Phone], duration: float) -> list[Phone]:
-    """One name for silence, silences side by side joined, empty phones out, all in the sound."""
+    """Normalises phones: one silence symbol, adjacent silences merged, empty phones removed, times
+    within the audio."""
     result: list[Phone] = []
     for name, start, end in phones:
         name = PAUSE if name in _PAUSES else name
@@ -45,7 +46,7 @@ def tidy(phones: list[Phone], duration: float) -> list[Phone]:
 
 
 def cut(spoken: Spoken, margin: float) -> Spoken:
-    """Keeps at most `margin` seconds of silence before the first and after the last sound."""
+    """Trims leading and trailing silence to at most `margin` seconds."""
     sounding = [(start, end) for name, start, end in spoken.phones if name != PAUSE]
     if not sounding:
         return spoken

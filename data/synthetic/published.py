@@ -1,9 +1,9 @@
-"""Dialogue texts out of public corpora, as they are published.
+"""Dialogue texts from public corpora in their published format.
 
 Schema-Guided Dialogue (google-research-datasets/dstc8-schema-guided-dialogue, CC BY-SA 4.0):
 English task talk; its `train` folder. KdConv (thu-coai/KdConv, Apache-2.0): Mandarin chat about
-film, music and travel; the `dev.json` of each. Nothing else of them is read: their test splits
-belong to those who evaluate on them.
+film, music and travel; the `dev.json` of each. Nothing else is read, so that their test splits
+remain usable for evaluation.
 """
 
 import gzip
@@ -21,13 +21,13 @@ _FEWEST_TURNS = 4
 
 
 def convert(folder: Path, out: Path, count: int | None = None, seed: int = 0) -> int:
-    """Writes the dialogues of a published corpus in the format of `data.synthetic.texts`.
+    """Converts the dialogues of a published corpus to the format of `data.synthetic.texts`.
 
     Args:
         folder: a clone of one of the repositories.
-        out: JSONL to write, packed where its name ends in .gz.
-        count: how many of them, drawn by chance; None takes all.
-        seed: of that, and of their order.
+        out: JSONL to write, compressed if its name ends in .gz.
+        count: number of randomly sampled dialogues; None: all.
+        seed: random seed of sampling and order.
 
     Returns:
         The number of dialogues.
@@ -43,7 +43,7 @@ def convert(folder: Path, out: Path, count: int | None = None, seed: int = 0) ->
     lines = "".join(json.dumps(dialogue, ensure_ascii=False) + "\n" for dialogue in kept)
     content = lines.encode()
     with atomic_path(out) as temporary:
-        # no time of day inside, so that the same texts make the same file
+        # No timestamp, so that the same texts give the same file.
         temporary.write_bytes(gzip.compress(content, mtime=0) if out.suffix == ".gz" else content)
     return len(kept)
 
@@ -95,7 +95,7 @@ def _schema_guided(path: Path, content: list[dict]) -> Iterator[dict[str, Any]]:
 
 
 def _kdconv(path: Path, content: list[dict]) -> Iterator[dict[str, Any]]:
-    """Dialogues of two who speak by turns; blanks, which Chinese does not write, are taken out."""
+    """Dialogues of two alternating speakers, without spaces, which Chinese does not use."""
     domain = path.parent.name
     for number, dialogue in enumerate(content):
         turns = [

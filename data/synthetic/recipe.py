@@ -1,7 +1,7 @@
-"""What a corpus depends on, and what its dialogues are to be: words, voices, manners.
+"""The recipe of a corpus, and the plan of each dialogue: text, voices, styles.
 
-Everything about dialogue number n follows from the recipe and n, so that a corpus grows, resumes
-and spreads over workers without changing.
+Dialogue n is determined by the recipe and n alone, so a corpus can grow, resume and run in parallel
+without changing.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ CASTS = ("all", "base")
 _SEED_RANGE = 1 << 62
 _SEED_OFFSETS = {"train": 0, "test": _SEED_RANGE, "validation": 2 * _SEED_RANGE}
 _EVERY = 5
-"""Of five dialogues one is by the classic synthesizers, and of five by Kokoro one is Mandarin."""
+"""One in five dialogues uses the classic synthesizers, and one in five of Kokoro's is Mandarin."""
 
 _BASE_SHARE = 0.35
 _ABROAD_SHARE = {"en": 0.08, "zh": 0.35}
@@ -34,15 +34,15 @@ _MOST_REFUSED = 50
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a corpus depends on: with its number, all that a dialogue depends on.
+    """Everything that determines a corpus.
 
     Attributes:
-        seed: of everything.
-        split: one of SPLITS; decides texts and voices.
-        engines: `teacher` (Kokoro), `classic` (flite, festival and espeak-ng), or `all`: a fifth of
-            the dialogues by the classic ones.
-        cast: `base` for Kokoro's own voices alone, all of them equally often.
-        texts: files of dialogue texts; without them the grammar writes.
+        seed: random seed.
+        split: one of SPLITS; determines texts and voices.
+        engines: `teacher` (Kokoro), `classic` (flite, festival and espeak-ng), or `all`: one fifth
+            of the dialogues by the classic ones.
+        cast: `base`: only Kokoro's own voices, equally often.
+        texts: files of dialogue texts; without them the grammar generates.
     """
 
     seed: int
@@ -52,7 +52,7 @@ class Recipe:
     texts: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Raises InputError where a field makes no sense."""
+        """Raises InputError if a field is invalid."""
         for option, value, known in (
             ("--split", self.split, SPLITS),
             ("--engines", self.engines, ENGINES),
@@ -83,7 +83,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Script:
-    """The words of a dialogue and where they are from."""
+    """The text of a dialogue and its source."""
 
     language: str
     source: str
@@ -91,7 +91,7 @@ class Script:
 
 
 def dialogue_seed(recipe: Recipe, index: int) -> int:
-    """The seed of one dialogue. Each split has 2^62 of its own, those of train lie lowest."""
+    """The seed of one dialogue. Each split has its own range of 2^62 seeds, train the lowest."""
     digest = hashlib.sha256(f"{recipe.split} {recipe.seed} {index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % _SEED_RANGE + _SEED_OFFSETS[recipe.split]
 
@@ -102,7 +102,7 @@ def is_classic(recipe: Recipe, index: int) -> bool:
 
 
 def scripts(recipe: Recipe, index: int) -> Iterator[Script]:
-    """The words of a dialogue; further ones in case that those before cannot be spoken."""
+    """Candidate texts of a dialogue; later ones are used if earlier ones cannot be spoken."""
     seed = dialogue_seed(recipe, index)
     language, number = _language(recipe, index)
     if not recipe.texts:
@@ -123,7 +123,7 @@ def cast_of(recipe: Recipe, index: int, language: str, rng: random.Random) -> tu
     if is_classic(recipe, index):
         return draw_pair(rng, recipe.split)
     if recipe.cast == "all" and rng.random() < _ABROAD_SHARE[language]:
-        language = "en" if language == "zh" else "zh"  # voices of the one speak the other
+        language = "en" if language == "zh" else "zh"  # cross-lingual voices
     known = [voice for voice in kokoro_voices().values() if voice.language == language]
     trained = [voice for voice in known if not voice.held_out]
     bases = [voice for voice in trained if voice.base]
@@ -180,7 +180,7 @@ def _two(draw) -> tuple[KokoroVoice, KokoroVoice]:
 def _in_turn(
     recipe: Recipe, number: int, voices: list[KokoroVoice]
 ) -> tuple[KokoroVoice, KokoroVoice]:
-    """Pairs out of one shuffled round of all voices after the other."""
+    """Pairs of voices from consecutive random permutations of all voices."""
 
     def at(position: int) -> KokoroVoice:
         turn, place = divmod(position, len(voices))

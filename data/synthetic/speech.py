@@ -1,4 +1,4 @@
-"""Speaks any text in any voice of the corpus, in any manner, with the times of its phones."""
+"""Synthesises any text in any corpus voice and style, with phone timestamps."""
 
 import random
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ Voice = CorpusVoice | KokoroVoice
 
 @dataclass(frozen=True)
 class Part:
-    """A turn to be spoken: by whom, what (numbers in words), how, and a seed."""
+    """A turn to synthesise: voice, text (numbers in words), style and seed."""
 
     voice: Voice
     text: str
@@ -64,20 +64,20 @@ def speak(
 
 
 def perform(voice: Voice, text: str, manner: Manner) -> Spoken:
-    """Speaks a text in exactly this manner; at 24 kHz, trimmed and levelled. Raises as `speak`."""
+    """Synthesises a text in exactly this style; 24 kHz, trimmed and levelled. Raises as `speak`."""
     return perform_all([Part(voice, text, manner)])[0]
 
 
 def perform_all(parts: Sequence[Part], device: str = "cpu", batch: int = 1) -> list[Spoken]:
-    """Speaks several texts; those of Kokoro's voices in batches.
+    """Synthesises several texts, with Kokoro's in batches.
 
     Args:
-        parts: what to speak.
-        device: where Kokoro runs.
-        batch: utterances that Kokoro computes at once.
+        parts: the turns.
+        device: device for Kokoro.
+        batch: Kokoro's batch size.
 
     Raises:
-        InputError: a text in which there is nothing to say.
+        InputError: a text without speakable words.
         MissingModelError: a synthesizer is not installed.
     """
     lines = {
@@ -96,7 +96,7 @@ def perform_all(parts: Sequence[Part], device: str = "cpu", batch: int = 1) -> l
 
 
 def missing_synthesizers() -> str:
-    """Why flite or festival cannot speak here; empty when both can."""
+    """Why flite or festival is unavailable, or ""."""
     for begin in (flite.check, festival.check):
         try:
             begin()
@@ -123,7 +123,7 @@ def _synthesize(voice: CorpusVoice, text: str, manner: Manner) -> Spoken:
         pitch, pitch_range = 1.0, 1.0
     else:
         spoken, pitch_range = engine.speak(voice.base, text, stretch=stretch), manner.pitch_range
-    # always, so that a voice's timbre does not depend on its manner
+    # Always, so that a voice's timbre does not depend on its style.
     if voice.colour is not None or voice.ignores_pitch:
         rate = min(int(spoken.sample_rate), SAMPLE_RATE)  # WORLD's cost doubles above it
         samples = resample(spoken.samples, spoken.sample_rate, rate)
@@ -135,7 +135,7 @@ def _synthesize(voice: CorpusVoice, text: str, manner: Manner) -> Spoken:
 
 
 def _levelled(spoken: Spoken, level_db: float) -> np.ndarray:
-    """Every voice equally loud in neutral speech, the manner's difference kept, nothing clipped."""
+    """Normalises loudness per voice, keeps the style's level offset, and soft-limits peaks."""
     samples, rate = spoken.samples, spoken.sample_rate
     sounding = np.concatenate(
         [samples[int(a * rate) : int(b * rate)] for name, a, b in spoken.phones if name != PAUSE]

@@ -162,9 +162,9 @@ def test_a_builder_and_a_dialogue_open_no_list_either(tmp_path: Path) -> None:
     ("rate", "channels", "words"),
     [
         (655_350, 8, "sample rate of 655350 Hz"),
-        (768_000, 1, "768000 samples"),
+        (768_000, 1, "sample rate of 768000 Hz"),
         (1, 1, "sample rate of 1 Hz"),
-        (100, 2, "100 samples"),
+        (100, 2, "sample rate of 100 Hz"),
         (48_000, 17, "17 channels"),
         (48_000, 200, "200 channels"),
     ],

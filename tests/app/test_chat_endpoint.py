@@ -166,11 +166,11 @@ MISBEHAVING: dict[str, tuple[Behaviour, str]] = {
     ),
     "elsewhere": (
         sends(status("302 Found", headers="Location: https://x.example/v1\r\n")),
-        "elsewhere .302, 'https://x.example/v1'.*--llm-base-url",
+        "redirects .302, 'https://x.example/v1'.*--llm-base-url",
     ),
     "elsewhere for ever": (
         sends(status("308 Gone", headers="Location: /v1/chat/completions\r\n")),
-        "elsewhere",
+        "redirects",
     ),
     "no content": (sends(status("204 No Content")), "answered 204"),
     "a web page": (

@@ -98,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=("none", "demucs"),
         help="remove music and noise (default: none)",
     )
+    _add_output(parser)
+    return parser
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of filters, exports and rights."""
+    add = parser.add_argument
     for flag, (stage, setting, what) in _THRESHOLDS.items():
         kind = type(getattr(getattr(BuildConfig(), stage), setting))
         default = getattr(getattr(BuildConfig(), stage), setting)
@@ -124,7 +131,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--require-license", action="store_true", help="reject inputs without a known licence")
     add("--offline", action="store_true", help="open no network connection")
     add("--quiet", action="store_true", help="hide progress bars")
-    return parser
 
 
 def _add_known(parser: argparse.ArgumentParser) -> None:

@@ -133,7 +133,7 @@ def test_ids_that_are_one_files_name_somewhere_are_refused(
     first: str, second: str, tmp_path: Path
 ) -> None:
     rows = [{"id": id, "text": "x", "voice": "one"} for id in (first, "other", second)]
-    with pytest.raises(InputError, match=r"line 3: the id .* of line 1"):
+    with pytest.raises(InputError, match=r"line 3: the id .* line 1"):
         read_items(write(tmp_path / "items.jsonl", rows))
 
 

@@ -198,9 +198,9 @@ def test_a_reply_that_is_spoken_at_the_end_is_no_error(
         (Load(1.0, 30.0, 0.0, None, 2), None),
         (Load(20.0, 90.0, 5.0, 25.0, 2), None),
         (Load(55.0, 90.0, 0.0, 3.0, 2), "the test itself was 55 ms late"),
-        (Load(1.0, 9.0, 12.0, 3.0, 2), "the host took 12 %"),
+        (Load(1.0, 9.0, 12.0, 3.0, 2), "the host stole 12 %"),
         (Load(1.0, 9.0, 0.0, 60.0, 2), "other programs used 60 %"),
-        (Load(55.0, 90.0, 12.0, 60.0, 2), "late .*; the host took 12 .*; other programs used 60"),
+        (Load(55.0, 90.0, 12.0, 60.0, 2), "late .*; the host stole 12 .*; other programs used 60"),
     ],
 )
 def test_what_makes_a_machine_too_busy(load: Load, said: str | None) -> None:

@@ -257,7 +257,7 @@ def test_responses_beside_the_conversation_are_limited_and_can_be_cancelled() ->
             client.send("response.create", response=given)
             names.append(client.until("response.created")["response"]["id"])
         client.send("response.create", response=given)
-        assert "4 responses" in client.until("error")["error"]["message"]
+        assert "4 out-of-band responses" in client.until("error")["error"]["message"]
         client.send("response.cancel", response_id=names[0])
         done = client.until("response.done")["response"]
         assert (done["id"], done["status"]) == (names[0], "cancelled")

@@ -8,18 +8,15 @@ diarization"; trained by `segmentation_training` on made recordings.
 """
 
 import functools
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from data.errors import check_made
-from data.files import atomic_write
 from data.ncssd.features import RATE, harmonics, mel_power
+from data.ncssd.network_files import load_network
 from data.ncssd.powerset import CLASSES, renumbered
 
 WEIGHTS = Path(__file__).parent / "weights" / "segmentation.safetensors"
@@ -92,22 +89,9 @@ def load_segmentation(weights: Path = WEIGHTS) -> Segmentation:
     Raises:
         MissingModelError: no weights there.
     """
-    check_made(weights, "build train-segmentation CORPUS")
-    torch.set_num_threads(1)
-    config = SegmentationConfig(**json.loads(weights.with_suffix(".json").read_text()))
-    model = Segmentation(config)
-    state = {name: value.float() for name, value in load_file(weights).items()}
-    model.load_state_dict(state, strict=True)
-    return model.eval()
-
-
-def save_segmentation(model: Segmentation, weights: Path) -> None:
-    """Half precision beside its configuration; each file appears whole or not at all."""
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    config = json.dumps(asdict(model.config)) + "\n"
-    atomic_write(weights.with_suffix(".json"), config)
-    state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    atomic_write(weights, save(state))
+    return load_network(
+        Segmentation, SegmentationConfig, weights, "build train-segmentation CORPUS"
+    )
 
 
 @torch.inference_mode()

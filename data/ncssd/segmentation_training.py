@@ -17,6 +17,7 @@ from torch import Tensor
 
 from data.audio import SAMPLE_RATE, read_audio, resample
 from data.ncssd.features import FRAME_S
+from data.ncssd.network_files import save_network
 from data.ncssd.powerset import CLASSES, NUM_TRACKS, OVERLAPS, PERMUTATIONS
 from data.ncssd.segmentation import (
     WINDOW,
@@ -24,7 +25,6 @@ from data.ncssd.segmentation import (
     SegmentationConfig,
     frames_of,
     load_segmentation,
-    save_segmentation,
 )
 from data.ncssd.training import Checkpoint, descend
 from data.ncssd.training_plan import TrainingPlan
@@ -162,7 +162,7 @@ def train(
         plan,
         checkpoint,
     )
-    save_segmentation(model, weights)
+    save_network(model, model.config, weights)
     checkpoint.remove()
     return history
 

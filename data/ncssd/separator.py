@@ -8,17 +8,14 @@ with and goes on learning. Trained by `separator_training` on made recordings.
 """
 
 import functools
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from data.errors import check_made
-from data.files import atomic_write
+from data.ncssd.network_files import load_network
 
 WEIGHTS = Path(__file__).parent / "weights" / "separator.safetensors"
 HOP_S = 0.016
@@ -166,18 +163,4 @@ def load_separator(weights: Path = WEIGHTS) -> Separator:
     Raises:
         MissingModelError: no weights there.
     """
-    check_made(weights, "build train-separator CORPUS")
-    torch.set_num_threads(1)
-    config = SeparatorConfig(**json.loads(weights.with_suffix(".json").read_text()))
-    model = Separator(config)
-    state = {name: value.float() for name, value in load_file(weights).items()}
-    model.load_state_dict(state, strict=True)
-    return model.eval()
-
-
-def save_separator(model: Separator, weights: Path) -> None:
-    """Half precision beside its configuration; each file appears whole or not at all."""
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(weights.with_suffix(".json"), json.dumps(asdict(model.config)) + "\n")
-    state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    atomic_write(weights, save(state))
+    return load_network(Separator, SeparatorConfig, weights, "build train-separator CORPUS")

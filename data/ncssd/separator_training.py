@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from data.audio import SAMPLE_RATE, resample
+from data.ncssd.network_files import save_network
 from data.ncssd.segmentation_training import close_pair, tracks_of
 from data.ncssd.separator import (
     HEARD,
@@ -23,7 +24,6 @@ from data.ncssd.separator import (
     SeparatorConfig,
     frames_of,
     load_separator,
-    save_separator,
     transform,
     unit_of,
 )
@@ -168,7 +168,7 @@ def train(
         plan,
         checkpoint,
     )
-    save_separator(model, weights)
+    save_network(model, model.config, weights)
     checkpoint.remove()
     return history
 

@@ -57,10 +57,6 @@ class ApartCounts:
     with_texts: int = 0
     foreign: int = 0
 
-    def add(self, other: "ApartCounts") -> None:
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
     def figures(self) -> dict[str, float]:
         """Shares, and means in dB over turns; NaN where nothing was there to count."""
         return {

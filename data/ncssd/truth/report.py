@@ -12,7 +12,7 @@ from data.files import atomic_write
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.store import Row
 from data.ncssd.truth.apart import ApartCounts, score_apart
-from data.ncssd.truth.score import Counts, read_recordings, score
+from data.ncssd.truth.score import Counts, add_counts, read_recordings, score
 from data.ncssd.truth.words import WordCounts, score_words
 
 # figure: bar, whether more is better (None: no bar)
@@ -60,10 +60,10 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
         own, parted = score(recording), score_apart(recording, out / "ncssd")
         spoken = score_words(recording, config if with_words else None) if has_words else None
         for group in _groups(recording.truth):
-            counts[group].add(own)
-            apart[group].add(parted)
+            add_counts(counts[group], own)
+            add_counts(apart[group], parted)
             if spoken is not None:
-                words[group].add(spoken)
+                add_counts(words[group], spoken)
     return {
         name: {
             **counts[name].figures(),

@@ -20,6 +20,16 @@ _MIN_IOU = 0.5  # of a found dialogue with a true one
 _FOREIGN = 0.02  # share of a third voice's speech at which a found dialogue is wrong
 
 
+def add_counts(total: Any, part: Any) -> None:
+    """Adds the counts of `part` to those of `total`, a dataclass of the same kind."""
+    for name, value in vars(part).items():
+        if isinstance(value, dict):
+            for key, share in value.items():
+                getattr(total, name)[key] += share
+        else:
+            setattr(total, name, getattr(total, name) + value)
+
+
 @dataclass
 class Counts:
     """Sums over recordings, of which the figures are made."""
@@ -55,14 +65,6 @@ class Counts:
     monologue_dialogues: int = 0
     accepted_s: float = 0.0
     true_s: float = 0.0
-
-    def add(self, other: "Counts") -> None:
-        for name, value in vars(other).items():
-            if isinstance(value, dict):
-                for key, part in value.items():
-                    self.der_parts[key] += part
-            else:
-                setattr(self, name, getattr(self, name) + value)
 
     def figures(self) -> dict[str, float]:
         """Shares from 0 to 1 (DER may exceed 1); NaN where nothing was there to count."""

@@ -23,10 +23,6 @@ class WordCounts:
     true_errors: int = 0
     true_words: int = 0
 
-    def add(self, other: "WordCounts") -> None:
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
     def figures(self, beside: bool) -> dict[str, float]:
         """`beside` the recogniser's own errors, where they were counted."""
         cp = self.found_errors / self.found_words if self.found_words else float("nan")

@@ -13,9 +13,9 @@ from llvmlite import ir
 from numba.extending import intrinsic
 from torch import Tensor
 
+from kernels.compiled import compiled
 from kernels.decode_step.cpu import (
     _attended,
-    _compiled,
     _half,
     _normalised,
     _product,
@@ -83,7 +83,7 @@ def _to_pointer(context: Any, address: Any) -> Any:
 _pointer: Any = intrinsic(_to_pointer)  # callers omit the typing context
 
 
-@_compiled
+@compiled
 def _products(weight_int8, scale, x, out):
     """Rows `x` `[B, K]` times `weight_int8` `[N, K]`; four rows share each load."""
     count = len(x)
@@ -105,7 +105,7 @@ def _products(weight_int8, scale, x, out):
         _product(weight_int8, scale, x[index], out[index])
 
 
-@_compiled
+@compiled
 def _blocks(x, weights, cos, sin, places, num_heads, width):
     """Runs the block in place on `x` `[B, dim]`."""
     attention_norm, qkv, qkv_scale, out, out_scale = weights[:5]

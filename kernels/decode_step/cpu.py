@@ -4,20 +4,13 @@ As separate operations a block takes a dozen calls of a few microseconds of work
 overhead dominates. Accumulation is in float32, in a different order than the reference's.
 """
 
-from typing import Any
-
-import numba
 import numpy as np
 import torch
-from llvmlite import ir
-from numba.extending import intrinsic
 from torch import Tensor
 
+from kernels.compiled import as_bits, as_float, compiled, exponential
 from kernels.decode_step.reference import BlockWeights
 
-# Reassociation is allowed; NaN is preserved.
-_LOOSE = {"reassoc", "contract", "arcp", "nsz"}
-_compiled = numba.njit(cache=True, fastmath=_LOOSE, nogil=True, error_model="numpy")
 _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
 
 
@@ -46,57 +39,23 @@ def decode_step(
     return made
 
 
-@intrinsic
-def _as_float(context: Any, bits: Any) -> Any:
-    """Reinterprets 32 bits as float32."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return numba.types.float32(numba.types.int32), generate
-
-
-@intrinsic
-def _as_bits(context: Any, number: Any) -> Any:
-    """Reinterprets a float32 as 32 bits."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], ir.IntType(32))
-
-    return numba.types.int32(numba.types.float32), generate
-
-
-@_compiled
+@compiled
 def _wide(half):
     """Converts bfloat16 to float32."""
-    return _as_float(np.int32(half) << np.int32(16))  # pyright: ignore[reportCallIssue]
+    return as_float(np.int32(half) << np.int32(16))  # pyright: ignore[reportCallIssue]
 
 
-@_compiled
+@compiled
 def _half(number):
     """Converts float32 to bfloat16, rounding half to even; NaN is preserved."""
-    bits = _as_bits(number)  # pyright: ignore[reportCallIssue]
+    bits = as_bits(number)  # pyright: ignore[reportCallIssue]
     if number != number:
         return np.int16((bits >> np.int32(16)) | np.int32(0x40))
     odd = (bits >> np.int32(16)) & np.int32(1)
     return np.int16((bits + np.int32(0x7FFF) + odd) >> np.int32(16))
 
 
-@_compiled
-def _exponential(x):
-    """exp(x) for x <= 0: an integer power of two times a polynomial."""
-    power = x * np.float32(1.44269504)
-    if power < np.float32(-126.0):  # max() would swallow NaN
-        power = np.float32(-126.0)
-    whole = np.floor(power + np.float32(0.5))
-    rest = (power - whole) * np.float32(0.69314718)
-    made = np.float32(1.0 / 720.0)
-    for divisor in (120.0, 24.0, 6.0, 2.0, 1.0, 1.0):
-        made = made * rest + np.float32(1.0 / divisor)
-    return made * _as_float((np.int32(whole) + np.int32(127)) << np.int32(23))  # pyright: ignore[reportCallIssue]
-
-
-@_compiled
+@compiled
 def _product(weight_int8, scale, x, out):
     for row in range(weight_int8.shape[0]):
         total = np.float32(0.0)
@@ -105,7 +64,7 @@ def _product(weight_int8, scale, x, out):
         out[row] = total * scale[row]
 
 
-@_compiled
+@compiled
 def _normalised(x, weight, out):
     count = np.float32(len(x))
     mean = np.float32(0.0)
@@ -120,7 +79,7 @@ def _normalised(x, weight, out):
         out[i] = (x[i] - mean) * factor * weight[i]
 
 
-@_compiled
+@compiled
 def _rotated(head, cos, sin, out):
     half = len(cos)
     for i in range(half):
@@ -129,7 +88,7 @@ def _rotated(head, cos, sin, out):
         out[half + i] = first * sin[i] + second * cos[i]
 
 
-@_compiled
+@compiled
 def _summed(shares, rows, count, width, out):
     """The weighted sum of the first `count` of `rows`, over the first `width` columns."""
     out[:width] = np.float32(0.0)
@@ -145,7 +104,7 @@ def _summed(shares, rows, count, width, out):
             out[i] += shares[row] * _wide(rows[row, i])
 
 
-@_compiled
+@compiled
 def _attended(query, keys, values, count, scores, out):
     """One head's attention output `[D]` over `count` positions; scales `query` in place."""
     width = len(query)
@@ -158,14 +117,14 @@ def _attended(query, keys, values, count, scores, out):
         highest = max(highest, scores[place])
     total = np.float32(0.0)
     for place in range(count):
-        scores[place] = _exponential(scores[place] - highest)
+        scores[place] = exponential(scores[place] - highest)
         total += scores[place]
     _summed(scores, values, count, width, out)
     for i in range(width):
         out[i] /= total
 
 
-@_compiled
+@compiled
 def _block(x, weights, cos, sin, keys, values, length):
     """Runs the block in place on `x`."""
     attention_norm, qkv, qkv_scale, out, out_scale = weights[:5]

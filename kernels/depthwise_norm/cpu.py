@@ -4,18 +4,13 @@ As separate operations it moves all data through memory a dozen times, and a con
 frames in this layout takes as long as the block's matrix products.
 """
 
-from typing import Any
-
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from kernels.compiled import compiled
 from kernels.depthwise_norm.reference import depthwise_norm_reference
 
-# Reassociation is allowed; NaN is preserved.
-_LOOSE = {"reassoc", "contract", "arcp", "nsz"}
-_compiled: Any = numba.njit(cache=True, fastmath=_LOOSE, nogil=True, error_model="numpy")
 _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
 
 
@@ -37,7 +32,7 @@ def depthwise_norm(
     return made
 
 
-@_compiled
+@compiled
 def _rows(x, taps, bias, scale, shift, out):
     num_taps, dim = taps.shape
     count = np.float32(dim)

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.decode_step.cpu import _compiled, _exponential
+from kernels.compiled import compiled, exponential
 from kernels.nucleus.reference import nucleus_reference
 
 
@@ -18,7 +18,7 @@ def nucleus(logits: Tensor, temperature: float, mass: float) -> Tensor:
     return made
 
 
-@_compiled
+@compiled
 def _nucleus(logits, factor, mass, out):
     count = len(logits)
     by, highest = np.float32(factor), logits[0]
@@ -26,7 +26,7 @@ def _nucleus(logits, factor, mass, out):
         highest = max(highest, logits[i])
     total = np.float32(0.0)
     for i in range(count):
-        out[i] = _exponential((logits[i] - highest) * by)
+        out[i] = exponential((logits[i] - highest) * by)
         total += out[i]
     kept = total
     if mass < 1.0:

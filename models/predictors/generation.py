@@ -87,10 +87,12 @@ def generate(
     first = state.next_position
     texts = model.encode_units(segment.units)
     hidden = model.prefill(state, [segment], texts[None])
+    branches = [(state, hidden)]
     # Later sentences of a turn condition on the first, which is in the cache.
-    answers = bool(state.turn_ends) and not segment.continues and model.config.plan_guidance != 1
-    alone = _alone(model, segment, texts) if answers else None
-    segment.plan = _draw_plan(model, (state, hidden), alone, generator, plan)
+    if state.turn_ends and not segment.continues and model.config.plan_guidance != 1:
+        alone = model.init_state(texts.device)
+        branches.append((alone, model.prefill(alone, [segment], texts[None])))
+    segment.plan = _draw_plan(model, branches, generator, plan)
     device = texts.device
     at_pointer = model.at_pointer(texts)
     around = units_around(segment.units).to(device)
@@ -144,33 +146,28 @@ def frames_of(model: DialogueModel, steps: Steps) -> Iterator[Frame]:
         yield drawn.frame
 
 
-_Opened = tuple[PredictorState, Tensor]  # a dialogue and its last hidden state `[dim]`
-
-
-def _alone(model: DialogueModel, segment: Segment, texts: Tensor) -> _Opened:
-    """Prefills a sentence into an empty dialogue: the unconditional branch of guidance."""
-    state = model.init_state(texts.device)
-    return state, model.prefill(state, [segment], texts[None])
-
-
 def _draw_plan(
     model: DialogueModel,
-    opened: _Opened,
-    alone: _Opened | None,
+    branches: list[tuple[PredictorState, Tensor]],
     generator: torch.Generator,
     added: Plan,
 ) -> Tensor:
     """Samples the plan `[4]` of a sentence, field by field, and appends it to the dialogue.
 
-    With `alone` the logits are guided by the dialogue (arXiv 2207.12598, section 3.2).
+    Args:
+        model: the predictor.
+        branches: the dialogue and its last hidden state `[dim]`; with guidance (arXiv 2207.12598,
+            section 3.2) also those of the sentence in an empty dialogue, which is unconditional.
+        generator: of the draws.
+        added: offset of the sampled bins.
     """
+    guidance = 1.0 if len(branches) == 1 else model.config.plan_guidance
+    states, hidden = [state for state, _ in branches], [end for _, end in branches]
     bins: list[int] = []
-    ways = [opened, alone] if alone is not None else [opened]
-    states, hidden = [state for state, _ in ways], [end for _, end in ways]
     for index in range(len(PLAN_FIELDS)):
-        each = [model.plan_head(end).view(len(PLAN_FIELDS), NUM_BINS)[index] for end in hidden]
-        guidance = model.config.plan_guidance if alone is not None else 1.0
-        chances = (guided(torch.stack(each), guidance)[0].float() / _PLAN_TEMPERATURE).softmax(-1)
+        heads = model.plan_head(torch.stack(hidden)).view(-1, len(PLAN_FIELDS), NUM_BINS)
+        logits = guided(heads[:, index], guidance)[0].float()
+        chances = (logits / _PLAN_TEMPERATURE).softmax(-1)
         drawn = int(torch.multinomial(chances.cpu(), 1, generator=generator))
         bins.append(min(NUM_BINS - 1, max(0, drawn + round(added[index]))))
         hidden = [model.plan_step(state, index, bins[-1]) for state in states]

@@ -19,7 +19,7 @@ from app.protocol import ProtocolError
 
 _PREFIX = "ek_"
 _MOST = 1000
-_PATHS = ("/v1/realtime", "/v1/realtime/calls")
+_PATH = "/v1/realtime"
 
 
 class ClientSecrets:
@@ -44,7 +44,7 @@ class ClientSecrets:
     def settings_of(self, scope: Any) -> RealtimeSettings | None:
         """The settings of a request's key; None without a valid key."""
         now = self._clock()
-        for key in keys_of(scope) if scope["path"] in _PATHS else ():
+        for key in keys_of(scope) if scope["path"] == _PATH else ():
             expires_at, settings = self._given.get(key, (0.0, None))
             if now < expires_at:
                 return settings

@@ -98,7 +98,7 @@ class Omni:
             assert samples is not None
             return Exchange(who, sound=self._speaker.listen(samples))
         if not words:
-            raise InputError("a turn needs text or sound; this one has neither")
+            raise InputError("a turn needs text or audio; this one has neither")
         return Exchange(who, tokens=self.thinker.backbone.encode(words))
 
     def think(self, turns: list[Exchange], seed: int | None = None) -> Thought:

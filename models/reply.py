@@ -27,7 +27,7 @@ class SpeaksTurns(Speaks, Protocol):
 
 
 class Reply:
-    """An iterator over chunks of samples, float32 `[n]` at 24 kHz; whole frames but for the last.
+    """An iterator over chunks of samples, float32 `[n]` at 24 kHz, in whole frames except the last.
 
     The engine (`models.engine`) runs it until it is complete, `cancel` is called, or the reply is
     garbage-collected.

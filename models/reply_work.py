@@ -1,4 +1,4 @@
-"""What a reply does in its slot of the engine: text to sentences, sentences to frames."""
+"""The task of a reply in the engine: splits text into sentences and predicts their frames."""
 
 import copy
 import functools
@@ -35,15 +35,17 @@ from models.voice import Voice
 logger = logging.getLogger(__name__)
 
 MAX_RETRIES = 2
-MAX_FORCED = 2  # more than this, before any of a sentence was let go, and it is begun again
+MAX_FORCED = 2  # forced pointer advances above which a sentence not yet released is restarted
+# Frames of a later sentence that are checked before it is released, while the listener still has
+# more than `_MARGIN_S` seconds of audio.
 HELD_FRAMES = 40
 _MARGIN_S = 0.4
 
-Sayings = tuple[str, list[Saying]]  # a sentence as it is written, and as it is said
+Sayings = tuple[str, list[Saying]]  # a sentence as written and as spoken
 
 
 class Speaks(Protocol):
-    """What a reply needs of who speaks it."""
+    """The parts of a speaker that a running reply needs."""
 
     engine: Engine
     lexicon: Lexicon
@@ -57,12 +59,12 @@ class Speaks(Protocol):
 
 
 class ReplyWork:
-    """The task of a `Reply`. It does not know the reply, so that one that nobody holds is freed
-    and calls the work off.
+    """The task of a `Reply`. It holds no reference to the reply, so that an abandoned reply is
+    garbage-collected and cancels its work.
 
     Attributes:
-        slot: in which it runs.
-        mark: where the predictor's cache stood before.
+        slot: the slot it runs in.
+        mark: state of the predictor's cache before the reply.
         text, words, retries, seed, num_units: see `Reply`.
     """
 
@@ -89,12 +91,12 @@ class ReplyWork:
 
     @property
     def words(self) -> list[TimedWord]:
-        """Timed when somebody asks: far more often there are only more frames."""
-        before, spoken = self._words  # both at once, since the task goes on meanwhile
+        """The words reached so far, timed on request since frames arrive far more often."""
+        before, spoken = self._words  # read at once: the task replaces the pair meanwhile
         return list(before) if spoken is None else before + spoken()
 
     def start(self) -> None:
-        """Lets the engine run it."""
+        """Submits the task to the engine."""
         self.slot.begin(self._predict())
         if isinstance(self._source, Awaited):
             self._source.start(self._sentences, self._speaker.engine.wake)
@@ -105,7 +107,7 @@ class ReplyWork:
         self._speaker.engine.cancel(self.slot)
 
     def stop(self) -> None:
-        """Cancels, and returns when nothing writes to the dialogue any more."""
+        """Cancels, and waits until nothing writes to the dialogue."""
         self._speaker.engine.stop(self.slot)
 
     def next_chunk(self) -> np.ndarray | None:
@@ -143,20 +145,25 @@ class ReplyWork:
                     self._check_saying(saying)
                     yield from self._say(saying, saying.units, continues)
                     continues = True
-                    yield Wait.WORK  # what comes next takes longer than a step
+                    yield Wait.WORK  # starting a sentence takes longer than a step
             if not continues:
                 raise InputError("there is nothing to speak in the text: give words")
         finally:
-            self._source = ""  # whoever writes it may hold the reply
+            self._source = ""  # its producer may reference the reply
 
     def _written(self) -> Iterator[Sayings | None]:
-        """Sentences as they become whole; None where the next is not written yet."""
+        """Sentences as they become complete; None while the next one is incomplete."""
         if isinstance(self._source, str):
             return self._sentences([self._source], whole=True)
         return iter(self._source)
 
     def _sentences(self, pieces: Iterable[str], whole: bool = False) -> Iterator[Sayings]:
-        """Sentences as written and as said, as they become whole."""
+        """Cuts pieces into sentences, as written and as spoken.
+
+        Args:
+            pieces: the text.
+            whole: whether this is the full text; invalid tags then raise instead of being skipped.
+        """
         lexicon = self._speaker.lexicon | self._options.lexicon
         languages = self._dialogue.model.config.languages
         script, length = Script(self._options.delivery, lexicon, languages, strict=whole), 0
@@ -165,7 +172,7 @@ class ReplyWork:
             length += len(piece)
             if length > MAX_SPOKEN:
                 raise InputError(
-                    f"the text has more than {MAX_SPOKEN} characters; the rest is not spoken"
+                    f"the text is longer than {MAX_SPOKEN} characters; the rest is not spoken"
                 )
             yield from script.push(piece)
         yield from script.flush()
@@ -177,21 +184,21 @@ class ReplyWork:
             check_delivery(self._speaker.decoder, delivery)
 
     def _pause(self, seconds: float) -> None:
-        """Silence, behind which the decoder begins anew."""
+        """Adds silence, after which a new decoder stream starts."""
         num_frames = round(seconds / FRAME_S)
         if num_frames:
             self._clock.pause(num_frames)
             self.slot.pause(num_frames)
 
     def _say(self, saying: Saying, units: Units, continues: bool) -> Task:
-        """One sentence: frames go to the decoder as they come."""
+        """Predicts one sentence, sending frames to the decoder as they come."""
         dialogue, slot = self._dialogue, self.slot
         self.num_units += len(units)
         dialogue.model.make_room(dialogue.predictor)
         mark, before, clock = dialogue.mark(), self.words, copy.copy(self._clock)
         symbols = torch.tensor(units.symbols)
-        # The first sentence streams at once. Of later ones the listener still hears what came
-        # before, so a second and a half is looked at before it is let go, while that lasts.
+        # The first sentence streams at once. While the listener still hears the sentence before,
+        # a later one is held back until a stalled pointer would have shown.
         hold = HELD_FRAMES if continues else FIRST_FRAMES
         for attempt in range(MAX_RETRIES + 1):
             sentence = Sentence(Segment(AGENT, continues, units.fields, self._voice.style))
@@ -224,14 +231,14 @@ class ReplyWork:
                     self._words = before, spoken
                     sent = self._send(sentence, saying, symbols, sent)
             else:
-                pointer = [*sentence.pointer, len(units)]  # it has left the text
+                pointer = [*sentence.pointer, len(units)]  # past the text
                 self._words = before + _spoken_words(saying, pointer, clock), None
                 self._send(sentence, saying, symbols, sent)
                 self._clock.add([saying.deliveries[unit] for unit in sentence.pointer])
                 return
             self.retries += 1
             dialogue.return_to(mark)
-            logger.info("a sentence was begun again: its pointer was forced %d times", MAX_FORCED)
+            logger.info("restarted a sentence: its pointer was forced %d times", sentence.forced)
 
     def _send(self, sentence: Sentence, saying: Saying, symbols: torch.Tensor, sent: int) -> int:
         count = len(sentence.frames)
@@ -245,7 +252,7 @@ class ReplyWork:
         return count
 
     def _pitch_factor(self, sentence: Sentence) -> float:
-        """The factor on F0 by which the decoder makes up for flattened pitch (`pitch_gain`)."""
+        """Factor on F0 that compensates for the predictor's flattened pitch (`pitch_gain`)."""
         config, plan = self._dialogue.model.config, sentence.segment.plan
         if not config.pitch_gain or plan is None or not self._speaker.decoder.supports_pitch_rate:
             return 1.0
@@ -253,7 +260,7 @@ class ReplyWork:
 
 
 def _spoken_words(saying: Saying, pointer: Sequence[int], clock: FrameClock) -> list[TimedWord]:
-    """Those that the pointer has reached in a sentence that begins where `clock` stands."""
+    """The words that the pointer has reached in a sentence that starts at `clock`'s time."""
     assert saying.units is not None
     said = [unit for unit in pointer if unit < len(saying.units)]
     starts = clock.starts([saying.deliveries[unit] for unit in said])

@@ -1,4 +1,4 @@
-"""The face of the folder: a voice, a dialogue and a text to a stream of samples."""
+"""The public interface of `models`: turns a dialogue, a text and a voice into streamed speech."""
 
 import weakref
 from collections.abc import Callable, Iterable
@@ -48,11 +48,14 @@ _SILENCE_RMS = 1e-3
 
 
 class Speaker:
-    """All models, loaded once; serves many dialogues, each from one thread at a time.
+    """All models, loaded once for many concurrent dialogues; one caller at a time per dialogue.
 
-    24 kHz mono in and out; replies stream in whole frames of 40 ms. `predictors` are the names of
-    those that are there; the first speaks where none is asked for. `lexicon` says how words are
-    pronounced in all replies.
+    Audio is 24 kHz mono in and out; replies stream in whole frames of 40 ms.
+
+    Attributes:
+        predictors: names of the loaded predictors; the first is the default.
+        voices: the bundled voices by name.
+        lexicon: pronunciations for all replies.
     """
 
     sample_rate = SAMPLE_RATE
@@ -90,20 +93,21 @@ class Speaker:
     def load(
         cls, weights: Path | None = None, device: str = "cpu", predictor: str | None = None
     ) -> "Speaker":
-        """Loads the models of a folder, by default the bundled ones.
+        """Loads the models in a folder.
 
-        On the CPU the program then uses one thread an operation: the engine's threads run side by
-        side, which is faster than several threads in each. Predictors step with weights of 8 bits
-        there (`kernels.int8_linear`), all else has packed ones (`kernels.packed_linear`).
+        On the CPU this sets PyTorch to one thread per operation, for the whole process: several
+        engine threads are faster than several threads per operation. Predictors then run with
+        8-bit weights (`kernels.int8_linear`), other models with packed ones
+        (`kernels.packed_linear`).
 
         Args:
-            weights: the folder.
-            device: where the models run.
-            predictor: the only one to load. None: all that are there.
+            weights: the folder; defaults to the bundled weights.
+            device: "cpu", "cuda" or "cuda:N".
+            predictor: the only one to load; None loads all in the folder.
 
         Raises:
-            InputError: the device is not there.
-            MissingModelError: a model is not in the folder.
+            InputError: the device does not exist.
+            MissingModelError: a model is missing from the folder.
         """
         folder, where = WEIGHTS if weights is None else Path(weights), parse_device(device)
         talkers = load_predictors(folder, predictor)
@@ -129,10 +133,12 @@ class Speaker:
         return cls(*analysis, *parts)
 
     def clone(self, samples: np.ndarray, name: str = "cloned") -> Voice:
-        """The voice of samples `[T]`, float32 at 24 kHz.
+        """Clones a voice from samples `[T]`, float32 at 24 kHz.
+
+        The style is computed from the first `MAX_CLONE_SECONDS`.
 
         Raises:
-            InputError: they are too short, silent or not finite.
+            InputError: the samples are too short, silent or not finite.
         """
         checked = checked_samples(samples)
         seconds = len(checked) / SAMPLE_RATE
@@ -149,46 +155,42 @@ class Speaker:
     def open_dialogue(
         self, predictor: str | None = None, unwanted: Callable[[], bool] = lambda: False
     ) -> DialogueState:
-        """A dialogue in which nothing has been said.
+        """Opens an empty dialogue.
 
         Args:
-            predictor: who speaks; None for the first.
-            unwanted: whether everybody has left: turns then stop entering its history, and what
-                makes them enter raises UnwantedError.
+            predictor: name of the predictor; defaults to the first.
+            unwanted: whether all clients have left; adding a turn then raises UnwantedError.
 
         Raises:
             InputError: there is no such predictor.
         """
         name = self.predictors[0] if predictor is None else predictor
         if name not in self._talkers:
-            raise InputError(
-                f"the predictor {name!r} is not there; there are: {', '.join(self.predictors)}"
-            )
+            raise InputError(f"unknown predictor {name!r}; available: {', '.join(self.predictors)}")
         model = self._talkers[name]
         return DialogueState(model, model.init_state(self.device), unwanted=unwanted)
 
     def hear(
         self, dialogue: DialogueState, who: int, text: str, samples: np.ndarray | None
     ) -> None:
-        """A turn enters the history.
+        """Adds a turn to the dialogue's history.
 
         Args:
-            dialogue: which; a reply that was started and not committed is dropped.
-            who: 0 the user, 1 the agent.
-            text: what was said; empty if it is not known.
-            samples: `[T]` at 24 kHz, or None for a typed turn. Of more than 30 s the end is heard,
-                and so it is of a text longer than `MAX_TURN`.
+            dialogue: the dialogue; a reply that was started but not committed is dropped.
+            who: 0 for the user, 1 for the agent.
+            text: the transcript, cut to its last `MAX_TURN` characters; empty if unknown.
+            samples: `[T]` at 24 kHz, of which the last 30 s are used; None for a typed turn.
 
         Raises:
-            InputError: neither text nor sound, or samples that are not finite.
-            UnwantedError: everybody has left the dialogue.
+            InputError: neither text nor audio, or samples that are not finite.
+            UnwantedError: all clients have left the dialogue.
         """
         if who not in (0, 1):
             raise InputError(f"the speaker is {who!r}; it must be 0 (the user) or 1 (the agent)")
         sound = None if samples is None or len(samples) == 0 else checked_samples(samples)
         turn = end_of_turn(who, text, sound)
         if sound is None and not normalise(turn.text, None):
-            raise InputError("a turn needs text or sound; this one has neither")
+            raise InputError("a turn needs text or audio; this one has neither")
         self.drop_reply(dialogue)
         self._memory.add(dialogue, turn)
 
@@ -199,19 +201,18 @@ class Speaker:
         voice: Voice,
         options: SpeakOptions | None = None,
     ) -> Reply:
-        """Begins to speak `text` as the agent's next turn and returns at once.
+        """Starts speaking `text` as the agent's next turn and returns immediately.
 
         Args:
-            dialogue: which; it holds the turn only after `Reply.commit`.
-            text: whole, or pieces in the order in which they are written. Controls in it
-                (`models.delivery.controls`) are followed; a wrong one in pieces is left out.
-            voice: one of `voices`, or a clone.
-            options: how.
+            dialogue: the dialogue; the turn joins its history on `Reply.commit`.
+            text: the text, or an iterable of pieces of it, with control tags
+                (`models.delivery.controls`). Invalid tags raise in a string, are skipped in pieces.
+            voice: one of `voices`, or a cloned voice.
+            options: sampling, delivery and streaming options.
 
         Raises:
-            InputError: there is nothing in `text` that can be spoken, or it is longer than
-                `MAX_SPOKEN` (at once when it is a string, from the iteration when it comes in
-                pieces), or `check_delivery`.
+            InputError: `text` has nothing to speak or is longer than `MAX_SPOKEN` (raised by the
+                iteration if it comes in pieces), or the decoder does not support the delivery.
         """
         options = options or SpeakOptions()
         if isinstance(text, str):
@@ -226,8 +227,8 @@ class Speaker:
 
     @torch.inference_mode()
     def listen(self, samples: np.ndarray) -> Tensor:
-        """What is heard in samples `[T]` before anything is quantised, `[ceil(T / 960), dim]` at
-        25 Hz; of more than 30 s the end.
+        """The tokenizer's features of the last 30 s of samples `[T]` before quantisation,
+        `[ceil(T / 960), dim]` at 25 Hz.
 
         Raises:
             InputError: the samples are not finite, or not one channel.
@@ -236,7 +237,7 @@ class Speaker:
         return self.tokenizer.continuous_features(self.encoder.tensor(checked))[0]
 
     def reconstruct(self, samples: np.ndarray) -> np.ndarray:
-        """Samples `[T]` through posterior and decoder, `[T]`."""
+        """Resynthesises samples `[T]` through posterior and decoder, `[T]`."""
         checked = checked_samples(samples)
         with torch.inference_mode():
             latents = self.posterior.encode(self.encoder.tensor(checked))
@@ -245,13 +246,13 @@ class Speaker:
 
     @torch.inference_mode()
     def revoice(self, samples: np.ndarray, text: str, voice: Voice) -> np.ndarray:
-        """What samples `[T]` say, in another voice, `[T]`: their codes keep words, timing and
-        manner, `voice` says whose sound it is.
+        """Converts samples `[T]` to another voice, `[T]`; their semantic codes keep words, timing
+        and manner.
 
         Args:
             samples: float32 at 24 kHz.
-            text: what they say; empty if it is not known.
-            voice: the other voice.
+            text: their transcript; empty if unknown.
+            voice: the target voice.
 
         Raises:
             InputError: the samples are not finite, or not one channel.
@@ -263,14 +264,14 @@ class Speaker:
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, units: Units, voice: Voice) -> Tensor:
-        """Codes `[T]` that say `units`, in `voice`: samples `[960 T]`."""
+        """Decodes semantic codes `[T]` of the text `units` in `voice` to samples `[960 T]`."""
         pointer = align_units(self.tokenizer.inspect(codes[None])[0][0], units)
         phones = neighbours(torch.tensor(units.symbols), pointer)
         stream = self.stream(voice, SpeakOptions())
         return stream.push(codes, phones, last=True).cpu()
 
     def drop_reply(self, dialogue: DialogueState) -> None:
-        """Ends a reply that nobody committed and takes it out of the cache."""
+        """Cancels an uncommitted reply and removes it from the predictor's cache."""
         self._memory.drop_reply(dialogue)
 
     def commit(self, dialogue: DialogueState, reply: Reply, played_s: float | None) -> None:
@@ -291,10 +292,10 @@ class Speaker:
     def stream(
         self, voice: Voice, options: SpeakOptions, model: DialogueModel | None = None
     ) -> Synthesis:
-        """A stream of speech in `voice`, of what `model` says (None: of semantic codes).
+        """Opens a decoder stream in `voice` for the frames of `model`, or for semantic codes.
 
         Raises:
-            MissingModelError: semantic codes want a prior, and the folder has none.
+            MissingModelError: semantic codes need a prior and none is loaded.
         """
         style = voice.style.to(self.device)
         frames = "semantic" if model is None else model.frames
@@ -302,10 +303,10 @@ class Speaker:
         return Synthesis(self._renderer(frames), self.decoder, style, options.delivery, *drawing)
 
     def check_text(self, units: Units, model: DialogueModel) -> None:
-        """Refuses a text that one of the models that `model` speaks with cannot read.
+        """Checks that the tokenizer, `model` and its renderer all know the symbols of a text.
 
         Raises:
-            InputError: it needs a symbol beyond that model's inventory.
+            InputError: a symbol is missing from the inventory of one of them.
         """
         known = {"the semantic tokenizer": self.tokenizer.config, model.name: model.config}
         read = {name: config.symbols for name, config in known.items()}
@@ -316,17 +317,17 @@ class Speaker:
             check_symbols(units.symbols, len(symbols), name)
 
     def _renderer(self, frames: FrameKind) -> Renderer:
-        """What makes latents of frames.
+        """The renderer from frames of this kind to latents.
 
         Raises:
-            MissingModelError: semantic codes want a prior, and the folder has none.
+            MissingModelError: semantic codes need a prior and none is loaded.
         """
         if frames == "latent":
             return LatentFrames()
         made = self.prior if frames == "semantic" else self.acoustic_decoder
         if made is None:
             raise MissingModelError(
-                "the folder of weights has no prior, which makes sound of semantic codes; make it "
-                "with: python3 launch.py train prior --data DIR --out WEIGHTS"
+                "the weights folder has no prior, which semantic codes need; train one with: "
+                "python3 launch.py train prior --data DIR --out WEIGHTS"
             )
         return made

@@ -1,1 +1,1 @@
-"""Many replies at once on one device."""
+"""Batched generation of many concurrent replies on one device."""

@@ -1,4 +1,4 @@
-"""Text that somebody is still writing, read in a thread of its own: they may take long over it."""
+"""Text that arrives in pieces, read in its own thread because its producer may block."""
 
 import threading
 from collections import deque
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class Awaited(Generic[T]):
-    """Pieces of text and what is made of them, as an iterator that never waits.
+    """A non-blocking iterator over the items cut from pieces of text.
 
-    It yields None where the next item is not there yet; `there` tells when to go on. What raises
-    in the thread is raised by the iteration.
+    It yields None while the next item is not ready; `there` becomes true when it is. Errors in
+    the reading thread are raised by the iteration.
     """
 
     def __init__(self, pieces: Iterable[str]) -> None:
@@ -24,11 +24,11 @@ class Awaited(Generic[T]):
         self._over = False
 
     def start(self, cut: Callable[[Iterable[str]], Iterator[T]], wake: Callable[[], None]) -> None:
-        """Begins to read.
+        """Starts the reading thread.
 
         Args:
-            cut: makes items of pieces; ends the reading by a ClosedError.
-            wake: called when there is more.
+            cut: turns pieces into items; a ClosedError stops the reading.
+            wake: called after each item and at the end.
         """
         pieces, self._pieces = self._pieces, None
         assert pieces is not None
@@ -37,12 +37,12 @@ class Awaited(Generic[T]):
 
     @property
     def there(self) -> bool:
-        """Whether the iteration has something to yield, to raise or to end with."""
+        """Whether the next iteration yields an item, raises or ends."""
         return self._over or bool(self._items)
 
     def __iter__(self) -> Iterator[T | None]:
         while True:
-            over = self._over  # before the items: the last one comes before the end
+            over = self._over  # read first: the last item is queued before this is set
             while self._items:
                 yield self._items.popleft()
             if self._error is not None:

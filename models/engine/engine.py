@@ -1,9 +1,9 @@
-"""Runs the replies of a device: a few threads that own their slots and do what is due the soonest.
+"""The scheduler: a few threads per device run all replies, earliest deadline first.
 
-Each thread takes one piece of work after the other: a call, the beginning of a sentence, a step of
-all slots that wait for one, or a chunk of several slots. What a listener needs first goes first
-(earliest deadline first, Liu and Layland 1973, section 7). Of those who are seconds ahead none goes
-first: steps are made as long as any can be, and chunks then wait for others to be decoded with.
+A piece of work is a call, the start of a sentence, one step for all waiting slots, or one chunk
+for several slots. Each thread repeatedly takes the work with the earliest deadline (Liu and
+Layland 1973, section 7). Work not due within `HORIZON_S` has no deadline: steps then run before
+chunks, so that chunks accumulate and are decoded as a batch.
 """
 
 import atexit
@@ -24,10 +24,10 @@ from models.predictors.steps import FrameStep
 
 T = TypeVar("T")
 
-MAX_STEPPED = 16  # slots of a step: more make each step longer than a listener gains by them
-MAX_CHUNKED = 64  # frames decoded at once: a listener who comes meanwhile waits for them
-HORIZON_S = 2.0  # whose listener has more than this in hand is in no hurry
-_LOOK_S = 0.05  # how often who waits for a call asks whether it is still wanted
+MAX_STEPPED = 16  # slots per step: beyond this a step's latency grows more than throughput gains
+MAX_CHUNKED = 64  # frames per decoded batch: a new reply waits at most for this many
+HORIZON_S = 2.0  # work due later than this has no deadline
+_LOOK_S = 0.05  # interval at which a waiting caller checks `unwanted`
 _CALL, _TASK, _STEP, _CHUNK = range(4)
 _KINDS = ("call", "task", "step", "chunk")
 _RUNNING: "weakref.WeakSet[Engine]" = weakref.WeakSet()
@@ -35,7 +35,7 @@ _RUNNING: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """A thread that is inside PyTorch when the interpreter goes would abort the program."""
+    """Stops all threads: one still inside PyTorch at interpreter exit would abort the process."""
     engines = list(_RUNNING)
     for engine in engines:
         engine.close()
@@ -45,8 +45,8 @@ def _close_all() -> None:
 
 @dataclass
 class Spent:
-    """What work of a kind has taken: seconds of its threads' own time, how often it was done, and
-    for how many slots together."""
+    """Cost of one kind of work: CPU seconds of the threads, number of runs, and slots summed over
+    the runs."""
 
     seconds: float = 0.0
     count: int = 0
@@ -57,10 +57,10 @@ class Engine:
     """Owns the slots of a device; see the module.
 
     Attributes:
-        spent: by kind of work: `call`, `task` (the beginning of a sentence), `step`, `chunk`.
+        spent: cost by kind of work: `call`, `task` (start of a sentence), `step`, `chunk`.
 
     Args:
-        num_threads: that work at once. On a CPU as many as there are cores; a GPU wants one.
+        num_threads: worker threads; defaults to the number of cores. Use one for a GPU.
     """
 
     def __init__(self, num_threads: int | None = None) -> None:
@@ -77,25 +77,25 @@ class Engine:
         self.spent = {kind: Spent() for kind in _KINDS}
 
     def submit(self, slot: Slot) -> None:
-        """Runs a slot until it is complete, fails or is cancelled."""
+        """Queues a slot; it runs until it is complete, fails or is cancelled."""
         with self._changed:
             self._slots.append(slot)
             self._start()
             self._changed.notify()
 
     def wake(self) -> None:
-        """Something outside has changed what a slot wants."""
+        """Makes the engine look again after a slot's state changed from outside."""
         with self._changed:
             self._changed.notify()
 
     def cancel(self, slot: Slot) -> None:
-        """Nobody wants it any more. Never waits; may be called again, and from anywhere."""
+        """Cancels a slot. Never blocks; may be called repeatedly and from any thread."""
         with self._changed:
             slot.cancel()
             self._settle(slot)
 
     def stop(self, slot: Slot) -> None:
-        """Cancels, and returns when no thread is at it any more."""
+        """Cancels a slot and waits until no thread is working on it."""
         with self._changed:
             self.cancel(slot)
             self._quiet.wait_for(lambda: not slot.busy)
@@ -103,15 +103,15 @@ class Engine:
     def call(
         self, work: Callable[[], T], due: float, unwanted: Callable[[], bool] = lambda: False
     ) -> T:
-        """Does `work` in one of the threads when it is its turn, and returns what it returns.
+        """Runs `work` in a worker thread by its deadline and returns its result.
 
         Args:
-            work: uses the models; raises what it likes.
-            due: `time.perf_counter` at which somebody needs the result.
-            unwanted: whether nobody waits for the result any more.
+            work: any function that uses the models; its exceptions are raised here.
+            due: deadline on `time.perf_counter`.
+            unwanted: whether the result is no longer needed.
 
         Raises:
-            UnwantedError: `unwanted` became true before it was begun.
+            UnwantedError: `unwanted` became true before the work started, or the engine is closed.
         """
         call = _Call(work, due)
         with self._changed:
@@ -131,7 +131,7 @@ class Engine:
         return call.result()
 
     def close(self) -> None:
-        """Ends the threads after what they are doing; what is running is cancelled."""
+        """Cancels all slots and lets the threads end after their current work."""
         with self._changed:
             self._closed = True
             for slot in tuple(self._slots):
@@ -139,13 +139,13 @@ class Engine:
             self._changed.notify_all()
 
     def join(self, seconds: float) -> None:
-        """Waits for the threads to end."""
+        """Waits up to `seconds` for each thread to end."""
         for thread in self._threads:
             thread.join(seconds)
 
     @property
     def num_slots(self) -> int:
-        """How many are in use."""
+        """Number of slots in use."""
         return len(self._slots)
 
     def _start(self) -> None:
@@ -167,7 +167,7 @@ class Engine:
                 if self._closed:
                     return
             self._do(work)
-            del work  # it holds its slots, and they what they speak with
+            del work  # it references slots, and through them models, while this thread waits
 
     def _do(self, work: "_Work") -> None:
         begun = time.thread_time()
@@ -179,10 +179,10 @@ class Engine:
             spent.count += 1
             spent.slots += work.num_slots
 
-    # Under the lock
+    # Called with the lock held
 
     def _next(self) -> "_Work | None":
-        """The work that is due the soonest, marked as begun; another thread wakes for the rest."""
+        """Claims the work with the earliest deadline, and wakes another thread if more is left."""
         wanted = self._wanted()
         if not wanted:
             return None
@@ -197,7 +197,7 @@ class Engine:
         return self._begin(rank, first, [slot for slot in slots if isinstance(slot, Slot)])
 
     def _wanted(self) -> "list[tuple[float, int, Slot | _Call]]":
-        """What could be done now: when it is due, what kind of work it is, and whose."""
+        """Runnable work as (deadline, kind, owner)."""
         wanted: list[tuple[float, int, Slot | _Call]] = [
             (call.due, _CALL, call) for call in self._calls
         ]
@@ -216,7 +216,7 @@ class Engine:
         return wanted
 
     def _begin(self, rank: int, first: Slot, slots: list[Slot]) -> "_Work":
-        """Work on `first`, together with those of `slots` that it can share it with."""
+        """Claims work for `first` and for those of `slots` that can share its batch."""
         if rank == _TASK:
             first.predicting = True
             return _Work(rank, 1, functools.partial(self._go_on, first))
@@ -230,7 +230,7 @@ class Engine:
         return self._begin_decoding(first, slots)
 
     def _begin_decoding(self, first: Slot, slots: list[Slot]) -> "_Work":
-        """The next chunk of `first`, and those of its kind."""
+        """Claims the next chunk of `first` and the chunks of `slots` that match it in kind."""
         head = first.next_chunk()
         assert head is not None
         kind = first.chunk_kind(head)
@@ -246,14 +246,14 @@ class Engine:
         return _Work(_CHUNK, len(batch), functools.partial(self._decode, batch, chunks))
 
     def _settle(self, slot: Slot) -> None:
-        """Frees a slot that is over, as soon as no thread is at it."""
+        """Frees a slot that is over once no thread is working on it."""
         if slot.over and not slot.busy:
             if slot in self._slots:
                 self._slots.remove(slot)
             slot.free()
         self._quiet.notify_all()
 
-    # In a thread of the engine, without the lock
+    # Called in a worker thread, without the lock
 
     def _go_on(self, slot: Slot) -> None:
         try:
@@ -298,7 +298,7 @@ class Engine:
 
 
 class _Work(NamedTuple):
-    """Something that a thread is to do: of which kind, for how many slots."""
+    """Claimed work of one kind for one or more slots."""
 
     rank: int
     num_slots: int
@@ -306,7 +306,7 @@ class _Work(NamedTuple):
 
 
 class _Call(Generic[T]):
-    """Work that somebody waits for."""
+    """A function whose caller blocks until a worker thread has run it."""
 
     def __init__(self, work: Callable[[], T], due: float) -> None:
         self._work, self.due = work, due

@@ -1,4 +1,4 @@
-"""A reply's place in the engine: what it asks of a predictor, and what waits to be decoded."""
+"""A reply's state in the engine: its pending predictor step and the frames awaiting decoding."""
 
 import enum
 import math
@@ -17,26 +17,26 @@ from models.predictors.dialogue_model import DialogueModel
 from models.predictors.steps import Frame, FrameDrawn, FrameStep
 from models.vocoder.synthesis import Synthesis, push_together
 
-FIRST_FRAMES, MAX_FRAMES = 2, 16  # decoded at once, at first and later
-UNHEARD_FRAMES = 128  # where nobody listens: about a sentence
-AHEAD_FRAMES = 1000  # 40 s that may wait for the listener before the predictor waits too
+FIRST_FRAMES, MAX_FRAMES = 2, 16  # size of the first chunk, and of the largest
+UNHEARD_FRAMES = 128  # chunk size of replies that are not streamed, about a sentence
+AHEAD_FRAMES = 1000  # 40 s: the predictor pauses while this many frames await the listener
 
 
 class Wait(enum.Enum):
-    """What a task waits for, if not for a step."""
+    """What a task waits for other than a step."""
 
-    WORK = enum.auto()  # a thread: what comes next takes longer than a step
-    TEXT = enum.auto()  # that more of it is written
+    WORK = enum.auto()  # a free thread, for work that takes longer than a step
+    TEXT = enum.auto()  # more text
 
 
 Task = Generator[FrameStep | Wait, FrameDrawn | None, None]
-Sent = tuple[Frame, torch.Tensor, Delivery]  # with the phones around the pointer
+Sent = tuple[Frame, torch.Tensor, Delivery]  # frame, phones around the pointer `[3]`, delivery
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """What is decoded at once: frames, how many frames of silence come behind them, and whether
-    nothing comes after it."""
+    """One decoder call: frames, the number of silent frames after them, and whether it is the last
+    of the reply."""
 
     frames: list[Sent]
     silence: int = 0
@@ -44,28 +44,28 @@ class Chunk:
 
     @property
     def closes(self) -> bool:
-        """Whether the stream ends with it."""
+        """Whether the decoder stream ends with this chunk."""
         return self.last or self.silence > 0
 
 
 class Slot:
-    """One reply as the engine runs it: its task asks for steps and sends frames, which are
-    decoded in chunks while it goes on. Engine and task change it; nobody else does.
+    """One running reply. Its task yields `FrameStep` requests and sends frames, which are decoded
+    in chunks meanwhile. Only the engine and the task modify it.
 
     Args:
-        model: the predictor that the task speaks with.
-        stream: makes a stream of speech that decodes it.
-        has_text: whether a task that waits for text would go on.
-        streamed: whether somebody listens while it is being made; else it is never due.
+        model: the task's predictor.
+        stream: creates a decoder stream.
+        has_text: whether a task that waits for text can continue.
+        streamed: whether audio is played as it is generated; if not, the slot has no deadlines.
 
     Attributes:
-        position: frames before the one that the task asks for.
-        chunks: of samples, for the listener.
-        error: why it ended early, if it failed.
-        complete: whether everything was spoken.
-        first_audio_ms: from the start to the first chunk.
-        busy_s: seconds from the start until everything was decoded.
-        predicting, decoding: whether a thread is at it.
+        position: index in the reply of the frame that the task requests.
+        chunks: decoded samples, for the listener.
+        error: the exception that ended the slot.
+        complete: whether the whole reply was decoded.
+        first_audio_ms: time from `begin` to the first chunk.
+        busy_s: seconds from `begin` to the last chunk.
+        predicting, decoding: whether a thread is running its task or decoding its frames.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class Slot:
         self.first_audio_ms: float | None = None
         self.busy_s = 0.0
         self.predicting = self.decoding = False
-        self._frames: deque[Sent | int] = deque()  # a number: frames of silence
-        self._num_pauses = self._num_pauses_taken = 0  # each is counted by one thread alone
-        self._ended = False  # the task sends no more
+        self._frames: deque[Sent | int] = deque()  # an int is a number of silent frames
+        self._num_pauses = self._num_pauses_taken = 0  # each has a single writer thread
+        self._ended = False  # whether the task has finished
         self._size = FIRST_FRAMES if streamed else UNHEARD_FRAMES
         self._rest = np.zeros(0, np.float32)
         self._num_samples = self._num_taken = 0
@@ -97,33 +97,33 @@ class Slot:
         self.heard_since: float | None = None
 
     def begin(self, task: Task) -> None:
-        """The clock starts; the engine runs the task from here on."""
+        """Sets the task and starts the clock."""
         self._task = task
         self.started = time.perf_counter()
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether the slot is complete, cancelled or failed."""
         return self.cancelled or self.complete or self.error is not None
 
     @property
     def busy(self) -> bool:
         return self.predicting or self.decoding
 
-    # What it wants
+    # Scheduling
 
     @property
     def predict_due(self) -> float:
-        """`time.perf_counter` at which its listener needs the frame that it asks for."""
+        """`time.perf_counter` at which the listener needs the requested frame."""
         return self._due(self.position * FRAME_SAMPLES)
 
     @property
     def decode_due(self) -> float:
-        """When its listener runs out of sound."""
+        """`time.perf_counter` at which the listener runs out of audio."""
         return self._due(self._num_samples)
 
     def wants_work(self) -> bool:
-        """Whether its task can go on in a thread."""
+        """Whether the task can continue without a step."""
         waits = self.asked is Wait.WORK or (self.asked is Wait.TEXT and self.has_text())
         return waits and self._may_predict()
 
@@ -131,23 +131,23 @@ class Slot:
         return isinstance(self.asked, FrameStep) and self._may_predict()
 
     def wants_decoding(self) -> bool:
-        """Whether a chunk of frames is there that nobody decodes."""
+        """Whether a chunk is ready and no thread is decoding this slot."""
         return not self.over and not self.decoding and self._chunk_there()
 
     @property
     def has_room(self) -> bool:
-        """Whether its listener is less than `AHEAD_FRAMES` behind."""
+        """Whether fewer than `AHEAD_FRAMES` frames await the listener."""
         untaken = (self._num_samples - self._num_taken) // FRAME_SAMPLES
         return untaken + len(self._frames) < AHEAD_FRAMES
 
     def _may_predict(self) -> bool:
-        # Until something is heard, what may be the first sound is decoded before more is predicted.
+        # Before the first audio, decode what is there before predicting more.
         first = self.streamed and self.heard_since is None
         waits = first and (self.decoding or self._chunk_there())
         return not (self.over or self.predicting or waits) and self.has_room
 
     def _chunk_there(self) -> bool:
-        """Whether there is a `next_chunk`, asked before every piece of work."""
+        """Whether `next_chunk` is not None; cheap, since the engine asks very often."""
         pauses = self._num_pauses > self._num_pauses_taken
         return self._ended or pauses or len(self._frames) >= self._size
 
@@ -158,44 +158,44 @@ class Slot:
             return self.started
         return self.heard_since + num_samples / SAMPLE_RATE
 
-    # The task's side
+    # Called by the task
 
     def open_stream(self) -> None:
-        """Begins a stream of speech: at first, and behind a silence."""
+        """Opens a decoder stream, at the start and after a pause."""
         assert self._make_stream is not None
         self._stream = self._make_stream()
 
     def send(self, frames: list[Sent]) -> None:
-        """Frames that are to be heard."""
+        """Queues frames for decoding."""
         self._frames.extend(frames)
         self.num_sent += len(frames)
 
     def pause(self, num_frames: int) -> None:
-        """Silence, behind which the decoder begins anew."""
+        """Queues silence, after which a new decoder stream starts."""
         self._frames.append(num_frames)
         self._num_pauses += 1
         self.num_sent += num_frames
 
     def is_short(self, margin_s: float) -> bool:
-        """Whether its listener runs out of sound within `margin_s`."""
+        """Whether the listener runs out of audio within `margin_s` seconds."""
         return self.decode_due - time.perf_counter() < margin_s
 
     def resume(self, drawn: FrameDrawn | None) -> None:
-        """The task goes on until it asks for something else."""
+        """Runs the task until its next request."""
         assert self._task is not None
         try:
             self.asked = self._task.send(drawn)  # pyright: ignore[reportArgumentType]
         except StopIteration:
             self.asked, self._ended = None, True
 
-    # The decoder's side
+    # Called for decoding
 
     def next_chunk(self) -> Chunk | None:
-        """What is decoded next; None: it is not there yet.
+        """The next chunk to decode; None if it is not ready.
 
-        How many frames those are never depends on how fast they came: a seed would not repeat.
+        Chunk sizes never depend on timing, so that a seed is reproducible.
         """
-        ended = self._ended  # before the frames: the last of them come before the end
+        ended = self._ended  # read first: the last frames are queued before this is set
         frames: list[Sent] = []
         for index in range(min(self._size, len(self._frames))):
             item = self._frames[index]
@@ -207,20 +207,20 @@ class Slot:
         return Chunk(frames, last=True) if ended else None
 
     def chunk_kind(self, chunk: Chunk) -> Hashable:
-        """Slots whose next chunks are of one kind are decoded as one batch."""
+        """Batching key: slots whose next chunks have equal keys are decoded as one batch."""
         assert self._stream is not None
         kind = self._stream.kind([delivery for _, _, delivery in chunk.frames])
         return kind, len(chunk.frames), chunk.closes
 
     def take(self, chunk: Chunk) -> None:
-        """Its next chunk is about to be decoded."""
+        """Removes a chunk from the queue for decoding, and grows the next one."""
         self.decoding = True
         self._num_pauses_taken += chunk.silence > 0
         for _ in range(len(chunk.frames) + (chunk.silence > 0)):
             self._frames.popleft()
         if self.streamed and not chunk.closes and self.heard_since is not None:
-            # About half of what the listener still has: a machine that is busy may take twice as
-            # long for a chunk before it is heard.
+            # Growth keeps a chunk at about half of the audio that the listener still has, so that
+            # decoding may take twice as long on a busy machine without an underrun.
             self._size = min(MAX_FRAMES, 1 + 3 * self._size // 2)
 
     @property
@@ -229,7 +229,7 @@ class Slot:
         return self._stream
 
     def give(self, samples: np.ndarray, chunk: Chunk) -> None:
-        """What was decoded of a chunk goes to the listener in whole frames."""
+        """Passes a chunk's decoded samples to the listener, in whole frames until the last."""
         silence = np.zeros(chunk.silence * FRAME_SAMPLES, np.float32)
         rest = np.concatenate([self._rest, samples, silence])
         whole = len(rest) if chunk.last else len(rest) // FRAME_SAMPLES * FRAME_SAMPLES
@@ -247,20 +247,20 @@ class Slot:
             self.complete = True
             self.chunks.end()
 
-    # The listener's side
+    # Called by the listener
 
     def heard(self) -> np.ndarray | None:
-        """Waits for the next chunk of samples; None after the last.
+        """Waits for the next chunk of samples `[n]`; None after the last.
 
         Raises:
-            ClosedError: it was cancelled, or has failed.
+            ClosedError: the slot was cancelled or has failed.
         """
         chunk = self.chunks.get()
         self._num_taken += 0 if chunk is None else len(chunk)
         return chunk
 
     def fail(self, error: BaseException) -> None:
-        """It ends; its listener learns of it where the chunks end."""
+        """Ends the slot with an error; the listener's next `heard` raises ClosedError."""
         self.error = error
         self.chunks.close()
 
@@ -269,17 +269,17 @@ class Slot:
         self.chunks.close()
 
     def free(self) -> None:
-        """Lets go of all that only a running reply needs."""
+        """Drops references that only a running reply needs."""
         task, self._task = self._task, None
         if task is not None:
             task.close()
         self._make_stream = self._stream = self.asked = None
-        self.has_text = bool  # False; the other one knows the reply, which knows this slot
+        self.has_text = bool  # returns False; the former callback would keep a reference cycle
         self._frames.clear()
 
 
 def decode(slots: list[Slot], chunks: list[Chunk]) -> list[np.ndarray]:
-    """The samples of slots' next chunks, which are of one kind."""
+    """Decodes one chunk per slot as a batch; all chunks have the same `chunk_kind`."""
     streams = [slot.stream for slot in slots]
     if not (chunks[0].frames or streams[0].begun):
         return [np.zeros(0, np.float32)] * len(slots)

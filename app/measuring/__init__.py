@@ -1,1 +1,1 @@
-"""Measures of hearing and of taking turns, in conversations on a virtual clock."""
+"""Evaluation of recognition and turn taking, in conversations on a virtual clock."""

@@ -1,4 +1,4 @@
-"""Speech over the agent: sounds of assent must not stop it, words must, within 400 ms."""
+"""Barge-in: backchannels must not stop the agent, interruptions must, within 400 ms."""
 
 import random
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from data.synthetic.phones import PAUSE
 from models.evaluation.bars import FigureBars, at_least, at_most
 from models.evaluation.figures import Figure, quantile, ratio
 
-_COUNT = 100  # of each kind
+_COUNT = 100  # items of each kind
 _AGENT_S = 6.0
-_BEFORE_S, _AFTER_S = 1.2, 1.5  # the agent alone, around what is said over it
+_BEFORE_S, _AFTER_S = 1.2, 1.5  # the agent alone, before and after the user's speech
 _WITHIN_MS = 400.0
 _MANDARIN_SHARE = 0.25
 _STOPPED, _OBEYED = FigureBars(bar=at_most(5.0)), FigureBars(bar=at_least(98.0))
@@ -45,7 +45,7 @@ _BODILY = ("cough", "laughter")
 
 
 def barging(bench: Bench) -> Part:
-    """Things said over an agent that speaks a held-out turn of the same language."""
+    """Backchannels and interruptions spoken over held-out speech of the agent."""
     num = bench.count or _COUNT
     items = []
     for kind, texts in (("assent", _ASSENT), ("interruption", _INTERRUPTIONS)):
@@ -85,7 +85,7 @@ def _said_over(bench: Bench, kind: str, language: str, text: str, number: int) -
 
 
 def _spoken(text: str, language: str, number: int, rng: random.Random) -> np.ndarray:
-    """A text by a held-out voice [T], from its first sound on."""
+    """Synthesises a text in a held-out voice, `[T]` at 24 kHz, trimmed at both ends."""
     named = [name for name, v in kokoro_voices().items() if v.held_out and v.language == language]
     voice = kokoro_voices()[rng.choice(named)]
     spoken = teacher().speak([Delivery(voice, text, NATURAL_MANNERS["neutral"], number)])[0]
@@ -96,7 +96,7 @@ def _spoken(text: str, language: str, number: int, rng: random.Random) -> np.nda
 
 
 def _bodily(what: str, number: int) -> np.ndarray:
-    """A cough or laughter [T], by bursts of noise through a throat; a model, not a recording."""
+    """A synthetic cough or laughter, `[T]` at 24 kHz: noise bursts shaped by three formants."""
     rng = np.random.default_rng(number)
     laughs = what == "laughter"
     bursts = int(rng.integers(3, 6)) if laughs else int(rng.integers(1, 3))
@@ -117,12 +117,12 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
     words = [row["stopped_ms"] for row in rows if row["kind"] == "interruption"]
     obeyed = [ms is not None and ms <= _WITHIN_MS for ms in words]
     late = [ms for ms in words if ms is not None]
-    label = f"interruptions obeyed within {_WITHIN_MS:g} ms of their first sound"
+    label = f"interruptions that stop the agent within {_WITHIN_MS:g} ms of their onset"
     return [
-        ratio("stopped", "sounds of assent that stop the agent", assent, unit="%", scale=100,
+        ratio("stopped", "backchannels that stop the agent", assent, unit="%", scale=100,
               **_STOPPED),
         ratio("obeyed", label, obeyed, unit="%", scale=100, **_OBEYED),
-        ratio("ever", "interruptions obeyed at all", [ms is not None for ms in words], unit="%",
-              scale=100),
-        quantile("after", "first sound to the stop, median", late, 0.5, unit="ms"),
+        ratio("ever", "interruptions that stop the agent at all",
+              [ms is not None for ms in words], unit="%", scale=100),
+        quantile("after", "onset to stop, median", late, 0.5, unit="ms"),
     ]  # fmt: skip

@@ -1,6 +1,7 @@
-"""The agent's own voice from a loudspeaker: 20 minutes of it at -6 dB and 150 ms, and nobody else.
+"""Echo of the agent's own voice: 20 minutes at -6 dB and 150 ms, without any other speech.
 
-Each item is a conversation of its own, in which the echo must be found anew."""
+Each item is a separate conversation, in which the echo canceller starts unadapted.
+"""
 
 import random
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ _GAIN, _DELAY_S = 10 ** (-6 / 20), 0.15
 
 
 def echoes(bench: Bench) -> Part:
-    """Held-out turns, said by the agent one after the other."""
+    """Conversations in which the agent plays held-out turns and nobody else speaks."""
     num = bench.count or _COUNT
     items = [
         Item(f"{bench.seed} {number}", lambda number=number: _heard(bench, number))
@@ -58,8 +59,8 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
     scale = len(rows) or 1
     taken = [max(row["stopped"], row["begun"], len(row["heard"])) for row in rows]
     return [
-        ratio("echo", f"echo taken for a person {note}", taken, scale=scale,
+        ratio("echo", f"echo taken for the user {note}", taken, scale=scale,
               **FigureBars(bar=at_most(0.0))),
-        ratio("ducked", f"agent lowered by its echo {note}", [r["ducked"] for r in rows],
+        ratio("ducked", f"agent ducked by its own echo {note}", [r["ducked"] for r in rows],
               scale=scale),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Words heard where nobody speaks: ten minutes of noise, music and silence."""
+"""Hallucinated words: ten minutes of noise, music and silence without speech."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,7 +20,7 @@ _TIME = np.arange(_NUM) / SAMPLE_RATE
 
 
 def invented(bench: Bench) -> Part:
-    """Half a minute of each kind of sound, at several levels."""
+    """Items of 30 s, cycling through the kinds of sound, at random levels."""
     num = bench.count or _COUNT
     kinds = list(_SOUNDS)
     items = [
@@ -57,7 +57,7 @@ def _hiss(rng: np.random.Generator) -> np.ndarray:
 
 
 def _street(rng: np.random.Generator) -> np.ndarray:
-    """Noise that comes and goes, as cars do."""
+    """Pink noise that swells and fades like passing cars."""
     swell = 0.55 + 0.45 * np.sin(2 * np.pi * rng.uniform(0.05, 0.3) * _TIME + rng.uniform(0, 6))
     return _level(rng) * swell * pink(_NUM, int(rng.integers(1 << 30)))
 
@@ -68,7 +68,7 @@ def _fan(rng: np.random.Generator) -> np.ndarray:
 
 
 def _typing(rng: np.random.Generator) -> np.ndarray:
-    """Keys, struck irregularly."""
+    """Irregular keystrokes."""
     sound = np.zeros(_NUM)
     at = 0
     while (at := at + int(rng.gamma(2.0, 0.09) * SAMPLE_RATE)) < _NUM - 2400:
@@ -82,7 +82,7 @@ def _silence(rng: np.random.Generator) -> np.ndarray:
 
 
 def _tune(rng: np.random.Generator, voices: int, vibrato: float) -> np.ndarray:
-    """A melody in a scale by plucked or bowed strings, in several voices."""
+    """Random notes of a major scale on plucked strings, or bowed ones with `vibrato`."""
     scale = 220 * 2 ** (np.array([0, 2, 4, 5, 7, 9, 11, 12]) / 12)
     sound = np.zeros(_NUM)
     for voice in range(voices):
@@ -124,10 +124,10 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
     minutes = sum(row["seconds"] for row in rows) / 60
     scale = len(rows) or 1
     return [
-        ratio("invented", f"words invented in {minutes:.0f} minutes", [r["num"] for r in rows],
+        ratio("invented", f"words hallucinated in {minutes:.0f} minutes", [r["num"] for r in rows],
               scale=scale, **FigureBars(bar=at_most(2.0))),
-        ratio("begun", "sounds taken for speech at first", [r["begun"] for r in rows],
+        ratio("begun", "speech onsets detected", [r["begun"] for r in rows],
               scale=scale),
-        ratio("alone", "words invented by the recogniser, asked without a detector of speech",
+        ratio("alone", "words hallucinated by the recogniser without voice activity detection",
               [r["num_alone"] for r in rows], scale=scale),
     ]  # fmt: skip

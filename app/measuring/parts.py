@@ -1,4 +1,4 @@
-"""What a measure is: items that are measured one by one, and figures of all of them."""
+"""The structure of a measure: items measured one by one, and figures computed from all rows."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to measure; `key` names it in the file of rows."""
+    """One measurement; `key` identifies it in the file of rows."""
 
     key: str
     measure: Callable[[], Row]
@@ -31,7 +31,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Part:
-    """One measure."""
+    """One measure: its items and the function that summarises their rows."""
 
     name: str
     items: list[Item]
@@ -40,13 +40,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Bench:
-    """What all measures share.
+    """The models and settings that all measures share.
 
     Attributes:
-        recognizer, judge: the chat's.
-        folders: of held-out speech in NCSSD layout.
-        count: of items, where the measure takes a count; None leaves it its own.
-        seed: of what is drawn by chance.
+        recognizer, judge: those of the chat.
+        folders: held-out speech in NCSSD layout.
+        count: number of items; None uses the measure's default.
+        seed: random seed.
     """
 
     recognizer: WhisperRecognizer
@@ -57,7 +57,8 @@ class Bench:
 
 
 def measured(part: Part, folder: Path, until: float) -> list[Row]:
-    """The rows of a part: those in the file, and those that can be added until then."""
+    """Measures and stores a part's missing items until `time.monotonic()` passes `until`; returns
+    all rows so far."""
     path = folder / f"{part.name}.jsonl"
     rows = {row["key"]: row for row in _read(path)}
     with path.open("a", encoding="utf-8") as file:
@@ -78,15 +79,15 @@ def _read(path: Path) -> Iterator[Row]:
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             yield json.loads(line)
-        except ValueError:  # broken off while it was written
+        except ValueError:  # the run was killed while writing this line
             continue
 
 
 def spoken_turns(folders: Sequence[Path], language: str) -> list[Turn]:
-    """Turns of one to twenty seconds in a language, of people and of held-out voices alone.
+    """Turns with audio in a language, by people or by held-out synthetic voices.
 
     Raises:
-        InputError: there is none.
+        InputError: there are none.
     """
     found = []
     for folder in folders:
@@ -99,25 +100,27 @@ def spoken_turns(folders: Sequence[Path], language: str) -> list[Turn]:
                     found.append(turn)
     if not found:
         named = ", ".join(map(str, folders))
-        raise InputError(f"{named} hold no held-out speech in {language!r}; give --data such a one")
+        raise InputError(
+            f"no held-out speech in {language!r} in {named}; add a folder with it to --data"
+        )
     return found
 
 
 def sound_of(turn: Turn) -> np.ndarray:
-    """Its samples [T] at 24 kHz."""
+    """The turn's samples `[T]` at 24 kHz."""
     samples = turn.load()
     assert samples is not None
     return samples
 
 
 def room(seconds: float, seed: int, dbfs: float = -68.0) -> np.ndarray:
-    """A quiet room [T]: it is never quite still."""
+    """The noise floor of a quiet room, `[T]` at 24 kHz."""
     noise = np.random.default_rng(seed).standard_normal(round(seconds * SAMPLE_RATE))
     return (10 ** (dbfs / 20) * noise).astype(np.float32)
 
 
 def pink(num_samples: int, seed: int) -> np.ndarray:
-    """Noise [T] of unit level whose power falls with frequency, as that of rooms and streets."""
+    """Pink noise `[T]` of unit level, like the noise of rooms and streets."""
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(num_samples))
     spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
     spectrum[0] = 0

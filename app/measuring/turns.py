@@ -1,10 +1,9 @@
-"""Turns cut short by a hesitation, and the time to know that a turn has ended.
+"""End-of-turn detection: turns cut off at a hesitation, and the latency of detecting the end.
 
-A scene is a turn of a held-out dialogue, spoken again by the teacher in a held-out voice with one
-hesitation in it: the vowel before it is drawn out by 200 ms, pitch goes on as in the fluent
-sentence, then 0.3 to 1.5 s of silence. Nobody breathes or clicks in that silence, nobody falls in
-pitch before it or begins the sentence anew behind it, and no pause lies where a sentence could have
-ended; a person's pauses do all of that, so these scenes flatter.
+A scene is a turn of a held-out dialogue, resynthesised by the teacher in a held-out voice with one
+hesitation: the vowel before it is lengthened by 200 ms, pitch continues as in the fluent sentence,
+then 0.3 to 1.5 s of silence follow. People also breathe, click, lower their pitch, restart their
+sentence and pause where it could have ended; scenes do not, so these figures are optimistic.
 """
 
 import random
@@ -33,14 +32,14 @@ _PAUSES_S = (0.3, 1.5)
 _BEFORE_S, _AFTER_S = 0.5, 5.0
 _FIXED_MS = 500
 _CUT, _KNOWN = FigureBars(bar=at_most(8.0)), FigureBars(bar=at_most(400.0))
-# What the teacher reads wrong: figures, letters, Latin words in Mandarin.
+# Texts that the teacher misreads: digits, initialisms, Latin words in Mandarin.
 _UNSPOKEN = {"en": re.compile(r"[\d#@&/]|[A-Z]{2}"), "zh": re.compile(r"[\dA-Za-z]")}
-_FIRST_SOUND_MS = 300  # after the end is known, where a language model answers at once
+_FIRST_SOUND_MS = 300  # from detected end to first audio, with a fast language model
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A turn to be spoken with a hesitation."""
+    """A turn to synthesise with a hesitation; `kind` is one of `hesitations.KINDS`."""
 
     language: str
     text: str
@@ -51,7 +50,7 @@ class Scene:
 
 
 def turns(bench: Bench) -> Part:
-    """Scenes out of the texts of held-out dialogues."""
+    """Scenes from the texts of held-out dialogues."""
     num = bench.count or _COUNT
     mandarin = round(num * _MANDARIN_SHARE)
     scenes = scenes_of(bench, "en", num - mandarin) + scenes_of(bench, "zh", mandarin)
@@ -63,7 +62,7 @@ def turns(bench: Bench) -> Part:
 
 
 def scenes_of(bench: Bench, language: str, num: int) -> list[Scene]:
-    """As many scenes; a text comes again, at another place and in another voice, when all were."""
+    """Up to `num` scenes; once all texts are used, they recur with other hesitations and voices."""
     rng = random.Random(f"{bench.seed} {language}")
     named = [name for name, v in kokoro_voices().items() if v.held_out and v.language == language]
     texts = sorted({turn.text for turn in spoken_turns(bench.folders, language)})
@@ -77,13 +76,13 @@ def scenes_of(bench: Bench, language: str, num: int) -> list[Scene]:
                 pause_s, seed = rng.uniform(*_PAUSES_S), 1000 * bench.seed + len(scenes)
                 scenes.append(Scene(language, *placed, rng.choice(named), pause_s, seed))
         if len(scenes) == found:
-            break  # no text has room for a hesitation
+            break  # no text has a place for a hesitation
     return scenes
 
 
 def performed(scene: Scene) -> tuple[np.ndarray, float, float]:
-    """The sound [T] of a scene with silence around it, where its pause begins, and where speech
-    ends, in seconds."""
+    """Synthesises a scene: samples `[T]` at 24 kHz with silence around the speech, and the times
+    at which the pause begins and the speech ends, in seconds."""
     line = Delivery(
         kokoro_voices()[scene.voice], scene.text, NATURAL_MANNERS["neutral"], scene.seed,
         scene.pause_s,
@@ -108,7 +107,7 @@ def _taken(bench: Bench, scene: Scene) -> Row:
         conversation.hear(sound)
         found = conversation.turns()
         judged, taken = conversation.judge.judged, conversation.recognizer.taken
-    # When each end became known: the speech before it, then the silence.
+    # Time at which each end was detected: end of speech plus the silence until detection.
     known = [t["speech_end"] / SAMPLE_RATE + t["timings"]["silence_ms"] / 1000 for t in found]
     row: Row = {"language": scene.language, "kind": scene.kind, "text": scene.text}
     row |= {"pause_s": scene.pause_s, "pause_at": pause, "end_at": end, "known_at": known}
@@ -119,7 +118,7 @@ def _taken(bench: Bench, scene: Scene) -> Row:
 
 
 def _ends(sound: np.ndarray, settings: HearingSettings) -> list[float]:
-    """When turns end by voice activity alone, in seconds."""
+    """Times at which turns end by voice activity alone, in seconds."""
     ears = Ears(settings)
     return [
         ears.num_samples / SAMPLE_RATE
@@ -137,7 +136,7 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
         ),
     ]
     late = [_is_answered(row) for row in rows]
-    label = f"answered aloud in the hesitation ({_FIRST_SOUND_MS} ms to the first sound)"
+    label = f"answered audibly in the hesitation ({_FIRST_SOUND_MS} ms to first audio)"
     figures.append(ratio("answered", label, late, unit="%", scale=100))
     groups = [("language", name) for name in ("en", "zh")] + [("kind", kind) for kind in KINDS]
     for field, name in groups:
@@ -159,13 +158,20 @@ def _cut_and_known(
     cut = [any(at < row["end_at"] - 0.1 for at in row[field]) for row in rows]
     known = [1000 * (row[field][-1] - row["end_at"]) for row in rows if row[field]]
     return [
-        ratio(f"{key}_cut", f"cut short; {label}", cut, unit="%", scale=100, **cut_bar),
-        quantile(f"{key}_known", f"end known, median; {label}", known, 0.5, unit="ms", **known_bar),
+        ratio(f"{key}_cut", f"cut off early; {label}", cut, unit="%", scale=100, **cut_bar),
+        quantile(
+            f"{key}_known",
+            f"end-of-turn latency, median; {label}",
+            known,
+            0.5,
+            unit="ms",
+            **known_bar,
+        ),
     ]
 
 
 def _is_answered(row: Row) -> bool:
-    """Whether an answer would have begun before the speaker went on: a turn that was not over is
-    reopened while nothing of the answer has been heard."""
+    """Whether an answer would have been audible before the speaker continued; until it is
+    audible, a turn that ended too early is reopened."""
     goes_on = row["pause_at"] + row["pause_s"]
     return any(at + _FIRST_SOUND_MS / 1000 < goes_on for at in row["known_at"])

@@ -1,8 +1,8 @@
-"""A conversation on a virtual clock: the session of the chat, with a microphone, a loudspeaker and
-an agent that says what was recorded.
+"""A conversation on a virtual clock: the chat's session with a microphone, a loudspeaker and an
+agent that plays recorded audio.
 
-What takes time is done at once, and known when a quiet machine would know it. So figures of
-accuracy do not depend on what else the machine does, and nothing waits.
+Recognition runs immediately; its results become known after the delays of an idle machine. Figures
+therefore do not depend on the machine's load, and nothing waits.
 """
 
 import heapq
@@ -27,11 +27,11 @@ from data.recognition.whisper_recognizer import WhisperRecognizer
 
 STEP = SAMPLE_RATE // 50
 RECOGNITION_S, GLANCE_S, JUDGEMENT_S = 0.12, 0.08, 0.03
-"""What they take on two idle cores."""
+"""Delays in seconds on two idle cores."""
 
 
 class VirtualClock:
-    """Seconds since the conversation began, and what becomes known in them."""
+    """Seconds since the conversation began, and futures that complete at set times."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -42,13 +42,13 @@ class VirtualClock:
         return self.now
 
     def later(self, seconds: float, value: Any) -> "Future[Any]":
-        """A future that holds `value` when so many seconds have passed."""
+        """A future that completes with `value` in `seconds`."""
         future: Future[Any] = Future()
         heapq.heappush(self._due, (self.now + seconds, next(self._count), future, value))
         return future
 
     def advance(self, seconds: float) -> None:
-        """Time passes."""
+        """Advances the clock and completes the futures that are due."""
         self.now += seconds
         while self._due and self._due[0][0] <= self.now:
             _, _, future, value = heapq.heappop(self._due)
@@ -58,8 +58,7 @@ class VirtualClock:
 
 @dataclass(frozen=True)
 class Recognition:
-    """One stretch recognised: asked for at `at` (virtual), with the seconds that it really took of
-    the clock and of the processor."""
+    """A recognition requested at virtual time `at`, with its real wall-clock and CPU seconds."""
 
     at: float
     transcript: Transcript
@@ -68,11 +67,11 @@ class Recognition:
 
 
 class TimedRecognizer:
-    """Whisper as the chat uses it, on a virtual clock; see `Recognizer` and `Glances`.
+    """The chat's Whisper recogniser on a virtual clock; implements `Recognizer` and `Glances`.
 
     Attributes:
-        taken: every stretch that was recognised, dropped ones too.
-        glanced: what the looks at speech over the agent gave.
+        taken: all recognitions, including those whose result was dropped.
+        glanced: results of glances at speech over the agent.
     """
 
     name = "whisper"
@@ -92,7 +91,7 @@ class TimedRecognizer:
         return _TimedUtterance(self, language)
 
     def recognise(self, samples: np.ndarray, language: str | None) -> "Future[str]":
-        """The text of samples [T] at 24 kHz, when it would be known."""
+        """Recognises samples `[T]` at 24 kHz; the future completes after `RECOGNITION_S`."""
         wall, cpu = time.perf_counter(), time.process_time()
         found = self._inner.submit(samples, language, final=True, times=False).result()
         spent = time.perf_counter() - wall, time.process_time() - cpu
@@ -105,7 +104,7 @@ class TimedRecognizer:
         return self._clock.later(GLANCE_S, self.glanced[-1])
 
     def close(self) -> None:
-        """See `Recognizer`; the model is another's."""
+        """Does nothing: the model is shared."""
 
 
 class _TimedUtterance:
@@ -131,7 +130,7 @@ class TimedJudge(TurnJudge):
     """Smart Turn on a virtual clock.
 
     Attributes:
-        judged: the moments and the probabilities.
+        judged: (time, probability) of every judgement.
     """
 
     def __init__(self, inner: TurnJudge, clock: VirtualClock) -> None:
@@ -144,7 +143,7 @@ class TimedJudge(TurnJudge):
         return self._clock.later(JUDGEMENT_S, found)
 
     def close(self) -> None:
-        """The model is another's."""
+        """Does nothing: the model is shared."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +151,8 @@ class _Voice:
     name: str = "recorded"
 
 
-class _Recorded:
-    """A speaker and all that it says: one sound [T], in frames."""
+class _RecordedSpeaker:
+    """A speaker whose only reply is a recording `[T]`, streamed in frames."""
 
     sample_rate = SAMPLE_RATE
     predictors = ("recorded",)
@@ -169,7 +168,9 @@ class _Recorded:
 
     def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
 
-    def speak(self, dialogue: Any, text: Any, voice: Any, options: Any = None) -> "_Recorded":
+    def speak(
+        self, dialogue: Any, text: Any, voice: Any, options: Any = None
+    ) -> "_RecordedSpeaker":
         for _ in text:
             pass
         return self
@@ -186,8 +187,8 @@ class _Recorded:
     def commit(self, played_s: float | None = None) -> None: ...
 
 
-class _GoesOn:
-    """A responder that answers with a text."""
+class _FixedResponder:
+    """A responder that always answers with the same text."""
 
     name = "recorded"
 
@@ -199,19 +200,19 @@ class _GoesOn:
 
 
 class Conversation:
-    """One session with a person at a microphone and a loudspeaker beside it.
+    """One session with a user at the microphone and a loudspeaker near it.
 
     Args:
         recognizer, judge: shared by all conversations.
-        settings: of the session.
-        agent: the sound [T] of the agent's answer, to which `begin` asks it.
-        echo: gain and delay in seconds of the loudspeaker in the microphone.
-        text: of the answer.
+        settings: the session's settings.
+        agent: samples `[T]` of the agent's answer, which `begin` starts.
+        echo: gain, and delay in seconds, of the loudspeaker's signal in the microphone.
+        text: the answer's text.
 
     Attributes:
-        clock: of this conversation.
-        recognizer, judge: the same on its clock.
-        events: all that was emitted but sound, with the moment under "at".
+        clock: the virtual clock.
+        recognizer, judge: the given ones on this clock.
+        events: everything emitted except audio, each with its virtual time under "at".
     """
 
     def __init__(
@@ -228,13 +229,13 @@ class Conversation:
         self.judge = TimedJudge(judge, self.clock)
         self.events: list[dict[str, Any]] = []
         self._gain, self._delay = echo[0], round(echo[1] * SAMPLE_RATE)
-        self._out = np.zeros(self._delay, np.float32)  # played, and not yet back
+        self._out = np.zeros(self._delay, np.float32)  # played, and not yet in the microphone
         self._buffer = np.zeros(0, np.float32)
         self._reply = self._played = 0
         self._all_sent = False
         self._volume = 1.0
-        speaker: Any = _Recorded(np.zeros(0, np.float32) if agent is None else agent)
-        responders: Any = {"recorded": _GoesOn(text)}
+        speaker: Any = _RecordedSpeaker(np.zeros(0, np.float32) if agent is None else agent)
+        responders: Any = {"recorded": _FixedResponder(text)}
         self._session = Session(
             "measured", speaker, self.recognizer, responders, settings, self._receive,
             clock=self.clock, judge=self.judge,
@@ -247,11 +248,11 @@ class Conversation:
         self._session.close()
 
     def begin(self) -> None:
-        """Asks the agent to speak."""
+        """Makes the agent speak, by a typed user message."""
         self._session.write("Go on.")
 
     def hear(self, samples: np.ndarray) -> None:
-        """The person's sound [T], beside what comes back of the agent's."""
+        """Feeds the user's samples `[T]` to the microphone, mixed with the agent's echo."""
         for start in range(0, len(samples) - STEP + 1, STEP):
             echo, self._out = self._out[:STEP], self._out[STEP:]
             sound = samples[start : start + STEP].copy()
@@ -263,11 +264,11 @@ class Conversation:
             self._wait_for_threads()
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """The events of a kind."""
+        """The events of one kind."""
         return [event for event in self.events if event["type"] == kind]
 
     def turns(self) -> list[dict[str, Any]]:
-        """What the person said, as far as it was understood."""
+        """The user's transcribed turns."""
         return [t for t in self.of("turn") if t["who"] == "user" and not t.get("typed")]
 
     def _wait_for_threads(self) -> None:

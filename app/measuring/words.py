@@ -1,4 +1,4 @@
-"""Words wrong in the chat's own transcripts, quiet and in noise, and how soon they are there."""
+"""Word errors in the chat's transcripts, clean and in noise, and their latency."""
 
 import random
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _FINAL = FigureBars(bar=at_most(350.0))
 
 
 def words(bench: Bench) -> Part:
-    """Sentences of held-out voices, said into a microphone one by one."""
+    """Held-out turns spoken into the microphone, each clean and in noise."""
     items = []
     for language in LANGUAGE_NAMES:
         turns = spoken_turns(bench.folders, language)
@@ -58,7 +58,7 @@ def _heard(bench: Bench, turn: Turn, language: str, noisy: bool, number: int) ->
         conversation.hear(sound)
         turns, taken = conversation.turns(), conversation.recognizer.taken
     text = " ".join(one["text"] for one in turns)
-    written = (turn.text, turn.extra.get("spoken", turn.text))  # with figures, and in words
+    written = (turn.text, turn.extra.get("spoken", turn.text))  # numbers as digits, and as words
     errors, num = min(word_errors(one, text, language) for one in written)
     row: Row = {"language": language, "noisy": noisy, "errors": errors, "num": num}
     row |= {"said": turn.text, "heard": text, "turns": len(turns)}
@@ -81,16 +81,16 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
         label = WORD_ERRORS[language] + where
         figures.append(ratio(f"wrong_{key}", label, errors, num, unit="%", scale=100, **bar))
         right = [row.get("found") == language for row in some]
-        label = f"language found{where}"
+        label = f"language identified{where}"
         figures.append(ratio(f"found_{key}", label, right, unit="%", scale=100))
     timed = [row for row in rows if "final_ms" in row and not row["noisy"]]
     if timed:
         load = float(np.median([row["load"] for row in timed]))
-        note = f"by the clock, at a load of {load:.1f}"
+        note = f"(wall clock, load {load:.1f})"
         for key, label, bar in (
-            ("asked_ms", "end of speech to the start of recognition, median", FigureBars()),
+            ("asked_ms", "end of speech to start of recognition, median", FigureBars()),
             ("wall_ms", "recognition, median", FigureBars()),
-            ("cpu_ms", "recognition, processor time of all threads, median", FigureBars()),
+            ("cpu_ms", "recognition, CPU time of all threads, median", FigureBars()),
             ("final_ms", f"end of speech to final transcript, median {note}", _FINAL),
         ):
             figures.append(quantile(key, label, [r[key] for r in timed], 0.5, unit="ms", **bar))

@@ -1,4 +1,4 @@
-"""Stage 2: speech activity by silero-vad, and scenes cut at long silence."""
+"""Stage 2: voice activity detection (silero-vad), and scenes split at long silences."""
 
 from pathlib import Path
 
@@ -14,32 +14,32 @@ from data.ncssd.store import Row
 
 VERSION = 2
 RATE = 16_000
-WINDOW = 512  # samples that silero-vad judges at once: 32 ms
+WINDOW = 512  # silero-vad's window in samples, 32 ms
 _CONTEXT = 64
-_LANE = 512  # windows a lane: 16.4 s
-_WARM_UP = 48  # windows that a lane hears before its own: 1.5 s
+_LANE = 512  # windows per lane, 16.4 s
+_WARM_UP = 48  # windows before a lane's first that warm up its state, 1.5 s
 _LANES = 32
-_RELEASE = 0.15  # speech ends at this much below the threshold
-_NEAR_S = 0.1  # speech lies at most this far from what silero-vad heard
-_LEAST_OF_CHANNEL_S = 2.0  # speech that a channel has, or it has no speaker
+_RELEASE = 0.15  # hysteresis: speech ends this far below the threshold
+_NEAR_S = 0.1  # speech is at most this far from a detected span
+_LEAST_OF_CHANNEL_S = 2.0  # a channel with less speech has no speaker
 
 Span = list[float]  # start and end, seconds
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
-    """A working copy to one row a scene: `start`, `end`, `speech` (spans, in seconds)."""
+    """A working copy to one row per scene: `start`, `end`, `speech` (spans, in seconds)."""
     config = context.config.activity
     path = context.store.root / row["audio"]
     if row.get("speaker_channels"):
         own = [speech_spans(_probabilities(path, i), row["duration"], config) for i in range(2)]
         if min(sum(b - a for a, b in spans) for spans in own) >= _LEAST_OF_CHANNEL_S:
             return _channel_scenes(row, own, config)
-        row = {k: v for k, v in row.items() if k != "speaker_channels"}  # nobody speaks in one
+        row = {k: v for k, v in row.items() if k != "speaker_channels"}  # one is silent
     return _scenes(row, speech_spans(_probabilities(path), row["duration"], config), config)
 
 
 def _channel_scenes(row: Row, own: list[list[Span]], config: ActivityConfig) -> list[Row]:
-    """Scenes with `channel_speech`, the spans of each channel, beside those of both."""
+    """Scenes of both channels' speech, with `channel_speech`, the spans of each channel."""
     scenes = _scenes(row, join_spans([*own[0], *own[1]]), config)
     return [
         {
@@ -54,7 +54,7 @@ def _channel_scenes(row: Row, own: list[list[Span]], config: ActivityConfig) -> 
 
 
 def far_from(spans: list[list[float]], num_frames: int) -> np.ndarray:
-    """Frames of 20 ms [T] that are not near what silero-vad heard."""
+    """Mask `[T]` of the 20 ms frames that are not near a span of speech."""
     mask = np.ones(num_frames, bool)
     for start, end in spans:
         mask[max(0, round((start - _NEAR_S) / FRAME_S)) : round((end + _NEAR_S) / FRAME_S)] = False
@@ -62,7 +62,7 @@ def far_from(spans: list[list[float]], num_frames: int) -> np.ndarray:
 
 
 def join_spans(spans: list[Span]) -> list[Span]:
-    """The times in any of the spans, in order."""
+    """The union of spans, ordered and disjoint."""
     out: list[Span] = []
     for start, end in sorted(spans):
         if out and start <= out[-1][1]:
@@ -94,13 +94,13 @@ def _scenes(row: Row, spans: list[Span], config: ActivityConfig) -> list[Row]:
 
 
 def _within(spans: list[Span], given: list[Span], config: ActivityConfig) -> list[list[Span]]:
-    """Scenes where others have found a dialogue each: the speech in it."""
+    """Scenes at given times, each the spans of speech inside."""
     inside = [[[max(a, s), min(b, e)] for a, b in spans if a < e and b > s] for s, e in given]
     return [part for scene in inside if scene for part in _shorten(scene, config.max_scene_s)]
 
 
 def speech_spans(probabilities: np.ndarray, duration: float, config: ActivityConfig) -> list[Span]:
-    """Spans of speech from probabilities, one each 32 ms, by hysteresis."""
+    """Spans of speech from one probability per 32 ms, with hysteresis."""
     step = WINDOW / RATE
     spans: list[Span] = []
     speaking = False
@@ -124,13 +124,13 @@ def speech_spans(probabilities: np.ndarray, duration: float, config: ActivityCon
 
 
 def speech_in(samples: np.ndarray, config: ActivityConfig | None = None) -> list[Span]:
-    """Spans of speech in samples at 16 kHz, [T], in seconds."""
+    """Spans of speech, in seconds, in samples `[T]` at 16 kHz."""
     probabilities = _judge(np.zeros(_WARM_UP * WINDOW + _CONTEXT, np.float32), samples)
     return speech_spans(probabilities, len(samples) / RATE, config or ActivityConfig())
 
 
 def split_scenes(spans: list[Span], config: ActivityConfig) -> list[list[Span]]:
-    """Scenes: runs of spans without a silence over `scene_silence_s`, none too long."""
+    """Groups spans into scenes, split at silences over `scene_silence_s` and at `max_scene_s`."""
     scenes: list[list[Span]] = []
     for span in spans:
         if scenes and span[0] - scenes[-1][-1][1] <= config.scene_silence_s:
@@ -141,7 +141,7 @@ def split_scenes(spans: list[Span], config: ActivityConfig) -> list[list[Span]]:
 
 
 def _shorten(scene: list[Span], limit: float) -> list[list[Span]]:
-    """Cuts a scene that is too long, each time at its longest pause before the limit."""
+    """Splits a scene longer than `limit` seconds at its longest pause before each limit."""
     parts = []
     while scene[-1][1] - scene[0][0] > limit:
         begin = scene[0][0]
@@ -151,7 +151,7 @@ def _shorten(scene: list[Span], limit: float) -> list[list[Span]]:
             cut = max(late, key=lambda i: scene[i][0] - scene[i - 1][1])
             parts.append(scene[:cut])
             scene = scene[cut:]
-        else:  # one span beyond the limit: cut it in the middle of sound
+        else:  # a span longer than the limit: split it in mid-speech
             middle = round(begin + limit, 3)
             parts.append([[begin, middle]])
             scene = [[middle, scene[0][1]], *scene[1:]]
@@ -159,7 +159,7 @@ def _shorten(scene: list[Span], limit: float) -> list[list[Span]]:
 
 
 def _probabilities(path: Path, channel: int | None = None) -> np.ndarray:
-    """Speech probability of each 32 ms of a working copy or a channel of it, read in blocks."""
+    """Speech probability per 32 ms of a working copy, or of one channel, read in blocks."""
     out, held = [], np.zeros(_WARM_UP * WINDOW + _CONTEXT, np.float32)
     fresh = np.zeros(0, np.float32)
     block = _LANES * _LANE * WINDOW
@@ -180,10 +180,10 @@ def _probabilities(path: Path, channel: int | None = None) -> np.ndarray:
 
 
 def _judge(before: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Probabilities of a block. It is heard in lanes side by side, each with its own warm-up.
+    """Speech probabilities of a block, computed as a batch of lanes, each with its own warm-up.
 
-    The network remembers about a second, so lanes that begin 1.5 s early agree with one pass, and
-    a batch of lanes takes a fraction of the time.
+    The network's memory spans about a second, so that lanes that start 1.5 s early agree with a
+    single pass, in a fraction of the time.
     """
     num = -(-samples.shape[0] // WINDOW)
     lanes = -(-num // _LANE)

@@ -1,7 +1,7 @@
-"""Stage 3: what lies behind the speech of a scene.
+"""Stage 3: the background of a scene.
 
-By default the signal-to-noise ratio is estimated from the speech and the pauses between it, and
-nothing is changed. With demucs installed, and its model present, speech is separated first.
+By default this only estimates the signal-to-noise ratio, from speech and pauses. If configured,
+demucs separates the speech first.
 """
 
 import numpy as np
@@ -14,11 +14,11 @@ VERSION = 1
 MAX_DB = 60.0
 _FRAME_S = 0.02
 _RATE = 16_000
-_EDGE_S = 0.06  # of a span: neither surely speech nor surely pause
+_EDGE_S = 0.06  # around a span's ends, counted as neither speech nor pause
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
-    """Adds `snr_db` to a scene, and `audio` of separated speech where that was asked for."""
+    """Adds `snr_db` to a scene, and `audio` if speech was separated."""
     config = context.config.background
     if config.separation == "demucs":
         row = separate(row, context, key)
@@ -32,14 +32,15 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 
 
 def frame_power(samples: np.ndarray, rate: int = _RATE) -> np.ndarray:
-    """Mean square of each 20 ms."""
+    """Mean square per 20 ms, `[T]`."""
     size = round(_FRAME_S * rate)
     num = samples.shape[0] // size
     return (samples[: num * size].reshape(num, size) ** 2).mean(axis=1)
 
 
 def estimate_snr(samples: np.ndarray, spans: list[list[float]]) -> float:
-    """Speech against background in dB, at most 60, from samples at 16 kHz and speech spans."""
+    """Signal-to-noise ratio in dB, within ±60, of samples `[T]` at 16 kHz with speech at `spans`
+    (seconds)."""
     power = frame_power(samples)
     if power.shape[0] == 0:
         return 0.0
@@ -50,7 +51,7 @@ def estimate_snr(samples: np.ndarray, spans: list[list[float]]) -> float:
         speech |= (time >= start + _EDGE_S) & (time < end - _EDGE_S)
         near |= (time >= start - _EDGE_S) & (time < end + _EDGE_S)
     pause = power[~near]
-    # without pauses the quietest frames of the speech are the best that can be known
+    # without pauses, the quietest speech frames are the best estimate of the noise
     noise = pause.mean() if pause.shape[0] >= 15 else np.quantile(power, 0.05)
     signal = power[speech].mean() if speech.any() else power.mean()
     ratio = max(signal - noise, 1e-12) / max(noise, 1e-12)

@@ -1,7 +1,7 @@
-"""Who speaks when in a scene whose recording has a speaker a channel.
+"""Diarisation of a scene with one speaker per channel.
 
-The segmentation network hears each channel alone, so that two at once are as easy as one. Speech
-in a channel that is as soft as what leaks into it from the other is the other's.
+The segmentation network runs on each channel alone, so that overlaps are as easy as single speech.
+Speech no louder than the cross-talk from the other channel is attributed to the other speaker.
 """
 
 import numpy as np
@@ -16,14 +16,15 @@ from data.ncssd.store import Row
 from data.ncssd.stretches import Span, embed_windows, unit
 from data.ncssd.voice_space import load_voice_space
 
-_CLEAR_DB = 10.0  # one channel over the other where the other's speaker is surely silent
+_CLEAR_DB = 10.0  # level difference at which the softer channel's speaker is surely silent
 _OVER_LEAK_DB = 8.0
 _FRAME = round(FRAME_S * RATE)
-_EMBEDDED = round(60.0 / FRAME_S)  # frames of a channel's speech that tell its voice
+_EMBEDDED = round(60.0 / FRAME_S)  # frames of speech used to embed a channel's voice
 
 
 def channel_tracks(row: Row, context: Context) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Who is heard in each frame [2, T], by channel, and the channels' samples at 16 kHz."""
+    """Whether each channel's speaker is active per frame `[2, T]`, and the channels' samples at
+    16 kHz."""
     config = context.config.speakers
     sounds = [
         context.read(row["audio"], row["start"], row["end"], RATE, channel) for channel in (0, 1)
@@ -44,7 +45,7 @@ def channel_voices(
     config: SpeakersConfig,
     channels: list[int],
 ) -> list[np.ndarray]:
-    """The centroid of each channel's voice, by what it says while the other is silent."""
+    """The centroid of each channel's voice, from speech while the other channel is silent."""
     found = []
     for channel in channels:
         alone = [(a, b) for a, b in runs[channel] if not tracks[1 - channel, a:b].any()] or runs[
@@ -63,7 +64,7 @@ def channel_voices(
 def _speech(
     samples: np.ndarray, begin: float, spans: list[list[float]], config: SpeakersConfig
 ) -> np.ndarray:
-    """Frames [T] of a channel in which somebody speaks."""
+    """Mask `[T]` of a channel's frames with speech."""
     chances = segment(load_segmentation(), samples)
     speech = [[a - begin, b - begin] for a, b in spans]
     chances[far_from(speech, chances.shape[0])] = np.eye(chances.shape[1])[0]
@@ -71,7 +72,7 @@ def _speech(
 
 
 def _leaks(sounds: list[np.ndarray]) -> np.ndarray:
-    """Frames [2, T] in which a channel has no more than what leaks from the other."""
+    """Mask `[2, T]` of frames in which a channel has only cross-talk from the other."""
     num = min(samples.shape[0] for samples in sounds) // _FRAME
     frames = np.stack([samples[: num * _FRAME].reshape(num, _FRAME) for samples in sounds])
     level = 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=2) + 1e-12)

@@ -1,9 +1,8 @@
-"""Stereo files that hold a speaker a channel: telephone calls, double-enders.
+"""Stereo files with one speaker per channel: telephone calls, double-enders.
 
-Who speaks when, and each voice alone, come for nothing then. Such files are told by which channel
-is the louder, frame by frame: where one microphone pair hears everybody, that hardly changes. What
-leaks from a channel into the other is estimated where one alone speaks, as a short linear filter
-(least squares, by the normal equations), and subtracted everywhere.
+They are recognised by the louder channel changing from frame to frame; where one microphone pair
+records everybody, it hardly changes. Cross-talk is estimated as a short linear filter (least
+squares, by the normal equations) where one person speaks alone, and subtracted everywhere.
 """
 
 import tempfile
@@ -20,30 +19,30 @@ from data.files import PART, atomic_path
 from data.ncssd.store import Row
 
 _FRAME_S = 0.02
-_LOUD, _FLOOR = 0.95, 0.1  # quantiles of a channel's level that are loud speech, and its noise
-_OVER_FLOOR_DB = 12.0  # of loud speech at least, or nobody speaks in the channel
+_LOUD, _FLOOR = 0.95, 0.1  # quantiles of a channel's level: loud speech, noise floor
+_OVER_FLOOR_DB = 12.0  # a channel with less between the two has no speech
 _SILENT_DB = -75.0
-_ACTIVE_DB = 25.0  # below loud speech, and
-_ABOVE_FLOOR_DB = 9.0  # a frame in which the channel is heard
-_APART_DB = 9.0  # one channel over the other where only its speaker speaks
-_LEAST_SHARE = 0.05  # of the active frames are each channel's own
-_OWN_SHARE = 0.6  # of them are one's or the other's
+_ACTIVE_DB = 25.0  # an active frame is at most this far below loud speech
+_ABOVE_FLOOR_DB = 9.0  # and at least this far above the noise floor
+_APART_DB = 9.0  # level difference of frames in which only one channel's speaker speaks
+_LEAST_SHARE = 0.05  # least share of active frames that each channel has to itself
+_OWN_SHARE = 0.6  # least share of active frames that belong to one channel only
 _CHUNK = SAMPLE_RATE // 2
 _CHUNK_ACTIVE_DB = 20.0
-_LEAD, _TAPS = 48, 1200  # of the filter: from 2 ms before to 48 ms after
-_OVER_LEAK_DB = 6.0  # more of the other channel than is usual is its own speaker's
-_LEAST_CHUNKS = 6  # 3 s of one alone, or no filter is estimated
-_LEAST_EXPLAINED = 0.2  # of what is in the quiet channel, or it is no leak
+_LEAD, _TAPS = 48, 1200  # the filter spans 2 ms before to 48 ms after
+_OVER_LEAK_DB = 6.0  # above the usual cross-talk, the other channel's own speaker is active
+_LEAST_CHUNKS = 6  # least single speech to estimate a filter, 3 s
+_LEAST_EXPLAINED = 0.2  # least share of the quiet channel's power that is cross-talk
 _RIDGE = 1e-4
 _BLOCK = 30 * SAMPLE_RATE
 _MAX_PEAK = 0.95
 
 
 class Dominance:
-    """Measures which of two channels is the louder, block by block.
+    """Tracks, block by block, which of two channels is louder.
 
     Args:
-        rate: of the sound, in Hz.
+        rate: sample rate in Hz.
     """
 
     def __init__(self, rate: int) -> None:
@@ -52,22 +51,22 @@ class Dominance:
         self._levels: list[np.ndarray] = []
 
     def push(self, block: np.ndarray) -> None:
-        """Takes samples [2, n]."""
+        """Adds samples `[2, n]`."""
         held = np.concatenate([self._held, block], axis=1)
         num = held.shape[1] // self._size
         self._levels.append(_level_db(held[:, : num * self._size], self._size))
         self._held = held[:, num * self._size :]
 
     @property
-    def speaker_a_channel(self) -> bool:
-        """Whether each channel has a speaker of its own, in what was heard so far."""
+    def one_speaker_per_channel(self) -> bool:
+        """Whether each channel has its own speaker, judging by all blocks so far."""
         levels = np.concatenate([np.zeros((2, 0)), *self._levels], axis=1)
         return levels.shape[1] > 0 and _is_divided(levels)
 
 
 def _level_db(samples: np.ndarray, size: int) -> np.ndarray:
-    """Levels in dB [2, frames] of samples [2, frames * size]; of differences, since neither offset
-    nor rumble shall count."""
+    """Frame levels in dB `[2, frames]` of samples `[2, frames * size]`; of the first difference, to
+    ignore offset and rumble."""
     frames = samples.reshape(2, -1, size).astype(np.float64)
     return 10 * np.log10(np.square(np.diff(frames, axis=2)).mean(axis=2) + 1e-14)
 
@@ -84,16 +83,16 @@ def _is_divided(levels: np.ndarray) -> bool:
 
 
 def write_channels(source: Path, correction: Correction, target: Path) -> Row:
-    """Writes both channels at 24 kHz, equally loud and without what leaks from one to the other.
+    """Writes both channels at 24 kHz, equally loud and without cross-talk.
 
     Args:
         source: a media file with two channels.
-        correction: as its mono sound needed it.
+        correction: the corrections chosen for its mono mix.
         target: the WAV file to write, 24 bits.
 
     Returns:
-        `cross_talk_db`: of what leaked, under its source, for the first channel's speaker and the
-        second's; None where no leak was found.
+        `cross_talk_db`: level of each speaker's cross-talk relative to their own channel; None
+        where none was found.
     """
     beside = {"dir": target.parent, "prefix": PART, "suffix": ".wav"}
     with tempfile.NamedTemporaryFile(**beside) as file, atomic_path(target) as clean:
@@ -106,7 +105,7 @@ def write_channels(source: Path, correction: Correction, target: Path) -> Row:
 
 
 def _decode(source: Path, correction: Correction, raw: Path) -> None:
-    """Both channels as they are, but for the sample rate and what the correction takes out."""
+    """Decodes both channels at 24 kHz with the correction applied."""
     with open_media(source, "it") as media, _sound_file(raw) as file:
         resamplers: list[StreamResampler] = []
         filters = [HighPass(SAMPLE_RATE) for _ in range(2)] if correction.highpass else []
@@ -118,7 +117,7 @@ def _decode(source: Path, correction: Correction, raw: Path) -> None:
 
 
 def _sound_file(path: Path) -> soundfile.SoundFile:
-    # 64-bit sizes: a WAV file ends at 4 GB
+    # RF64, since WAV is limited to 4 GB
     return soundfile.SoundFile(path, "w", SAMPLE_RATE, channels=2, format="RF64", subtype="PCM_24")
 
 
@@ -132,13 +131,13 @@ def _write(
 
 
 def _blocks(path: Path, size: int) -> Iterator[np.ndarray]:
-    """Samples [2, n] of a file, `size` at a time."""
+    """Yields samples `[2, n]` of a file, `size` at a time."""
     for block in soundfile.blocks(path, size, dtype="float32", always_2d=True):
         yield block.T
 
 
 def _loudness(path: Path) -> np.ndarray:
-    """The amplitude of each channel's loud speech [2]."""
+    """RMS amplitude of each channel's loud speech, `[2]`."""
     size = round(_FRAME_S * SAMPLE_RATE)
     power = [
         np.square(block[:, : block.shape[1] // size * size].reshape(2, -1, size)).mean(axis=2)
@@ -148,7 +147,7 @@ def _loudness(path: Path) -> np.ndarray:
 
 
 def _estimate_leaks(path: Path, loud: np.ndarray) -> list[tuple[np.ndarray | None, float | None]]:
-    """For each channel the filter by which it is heard in the other, and how softly, in dB."""
+    """For each channel, its cross-talk filter into the other channel and the level in dB."""
     lags = np.arange(_TAPS) - _LEAD
     auto, cross = np.zeros((2, _TAPS)), np.zeros((2, _TAPS))
     own, other, chunks = np.zeros(2), np.zeros(2), np.zeros(2, int)
@@ -168,10 +167,10 @@ def _estimate_leaks(path: Path, loud: np.ndarray) -> list[tuple[np.ndarray | Non
 
 
 def _alone(path: Path, loud: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks [2, n] in which one speaker alone is heard, and who.
+    """Yields blocks `[2, n]` in which one speaker is alone, with the speaker's channel.
 
-    A leak lies about as far below its source everywhere: where the other channel is louder than
-    that, its own speaker begins to speak in the block, and would outweigh all leaks.
+    Cross-talk has a nearly constant level relative to its source. Blocks in which the other
+    channel is louder than that contain its own speaker, who would bias the estimate.
     """
     levels = np.stack(
         [
@@ -197,7 +196,7 @@ def _solve(
 
     auto[0] *= 1 + _RIDGE
     taps = solve_toeplitz(auto, cross)
-    # sums over chunks of which `own` and `other` are the mean powers
+    # `cross` sums over all chunks, `own` and `other` sum the chunks' mean powers
     explained = float(taps @ cross) / _CHUNK / max(other, 1e-12)
     if explained < _LEAST_EXPLAINED:
         return None, None
@@ -207,14 +206,14 @@ def _solve(
 def _subtract(
     raw: Path, clean: Path, filters: tuple[np.ndarray | None, ...], gains: np.ndarray
 ) -> None:
-    """Takes each channel's leak out of the other, and brings both to one level."""
+    """Subtracts the cross-talk and scales both channels to the same level."""
     from scipy.signal import oaconvolve
 
     gains = gains * min(1.0, _MAX_PEAK / max(_peak(raw) * gains.max(), 1e-6))
     with soundfile.SoundFile(raw) as file, _sound_file(clean) as out:
         for first in range(0, file.frames, _BLOCK):
             length = min(_BLOCK, file.frames - first)
-            # what the filters reach to on either side
+            # with context on either side for the filters
             begin, end = first - (_TAPS - _LEAD - 1), first + length + _LEAD
             file.seek(max(0, begin))
             around = file.read(min(end, file.frames) - max(0, begin), dtype="float32").T

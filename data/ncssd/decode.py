@@ -1,8 +1,8 @@
-"""Stage 1: any media file to a working copy, 24 kHz mono, decoded as a stream.
+"""Stage 1: decodes any media file to a working copy, 24 kHz mono.
 
-The later stages read time ranges of the copy: seeking in it is exact, which in MP3 or Matroska it
-is not. A recording of any length takes the memory of one block. Where each of two channels has a
-speaker of its own (`channels`), the copy has both.
+Later stages read time ranges of the copy, in which seeking is exact, unlike in MP3 or Matroska.
+Decoding streams, in the memory of one block. If a file has one speaker per channel (`channels`),
+the copy keeps both channels.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     """`{"sha256"}` to `{"sha256", "audio", "duration", "container", "codec", ...}`.
 
     Raises:
-        InputError: the file holds no sound that can be used, with the reason.
+        InputError: the file has no usable audio, with the reason.
     """
     path = context.sources[row["sha256"]]
     copy = context.store.path("decode", key, ".wav")
@@ -46,14 +46,14 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
             facts.setdefault("damaged", f"it ends early: {end}")
         if "damaged" in facts and not context.config.decode.keep_damaged:
             raise InputError(
-                f"{facts['damaged']}; get it whole, or set decode.keep_damaged to true in a "
-                f"--config to use its {facts['duration']:.1f} s"
+                f"{facts['damaged']}; replace it by an intact copy, or set decode.keep_damaged to "
+                f"true in a --config to use its {facts['duration']:.1f} s"
             )
     row = {**row, **facts, "audio": context.store.relative(copy)}
     if divided and context.config.decode.channels == "auto":
         correction = Correction(None, facts.get("highpass", False), _gain(facts))
         row |= {"speaker_channels": True, **write_channels(path, correction, copy)}
-        log.info("%s has a speaker a channel", path.name)
+        log.info("%s has one speaker per channel", path.name)
     return [row]
 
 
@@ -62,7 +62,7 @@ def _gain(facts: Row) -> float:
 
 
 class _Survey(Survey):
-    """Also looks whether each of two channels has a speaker of its own."""
+    """Also detects files with one speaker per channel."""
 
     def __init__(self, media: Media, correction: Correction) -> None:
         super().__init__(media, SAMPLE_RATE, correction)
@@ -77,11 +77,11 @@ class _Survey(Survey):
 
     @property
     def speaker_channels(self) -> bool:
-        return self._dominance is not None and self._dominance.speaker_a_channel
+        return self._dominance is not None and self._dominance.one_speaker_per_channel
 
 
 def _decode(path: Path, partial: Path) -> Row:
-    """Writes the copy; again where the sound turns out to need a correction, which is rare."""
+    """Writes the copy, and rewrites it in the rare case that the audio needs a correction."""
     correction = Correction()
     while True:
         facts, needed = _write_copy(path, partial, correction)
@@ -93,8 +93,8 @@ def _decode(path: Path, partial: Path) -> Row:
 
 
 def _write_copy(path: Path, partial: Path, correction: Correction) -> tuple[Row, Correction]:
-    """Decodes, resamples, corrects, writes; returns facts of the sound and the correction that it
-    needs."""
+    """Decodes, resamples, corrects and writes; returns properties of the audio and the correction
+    that it needs."""
     total, clipped, peak, energy = 0, 0, 0.0, 0.0
     with (
         open_media(path, "it") as media,
@@ -129,18 +129,18 @@ def _write_copy(path: Path, partial: Path, correction: Correction) -> tuple[Row,
 
 @contextlib.contextmanager
 def _write_errors(path: Path) -> Iterator[None]:
-    """libsndfile does not say why it could not write."""
+    """Turns libsndfile's write errors, which give no cause, into OutputError."""
     try:
         yield
     except soundfile.LibsndfileError as error:
         raise OutputError(
-            f"cannot write the working copy {path} ({error}); see whether the disk is full"
+            f"cannot write the working copy {path} ({error}); check whether the disk is full"
         ) from error
 
 
 def _check(facts: Row) -> None:
     if facts["duration"] == 0:
-        raise InputError("it holds no sound; nothing was decoded")
+        raise InputError("it has no audio; nothing was decoded")
     if facts["duration"] < MIN_SECONDS:
         raise InputError(f"it lasts {facts['duration']:.2f} s; a recording of over 15 s is needed")
     if facts["peak"] < 1e-4:

@@ -1,4 +1,4 @@
-"""Small SVG pictures for the report: histograms and lines of turns."""
+"""SVG figures for the report: histograms and timelines of turns."""
 
 import html
 
@@ -14,9 +14,9 @@ def histogram(
     num_bins: int = 24,
     beside: list[float] | tuple[()] = (),
 ) -> str:
-    """A histogram between the 1st and the 99th percentile, with its median; SVG.
+    """An SVG histogram from the 1st to the 99th percentile, with the median.
 
-    Another set's values, if any, are drawn over it as a line, scaled to the same number.
+    The distribution of `beside`, another set's values, is overlaid as a line.
     """
     finite = np.array([v for v in values if v is not None and np.isfinite(v)], np.float64)
     head = f"<figcaption>{html.escape(title)}"
@@ -50,7 +50,7 @@ def histogram(
 def _outline(
     values: list[float] | tuple[()], edges: np.ndarray, top: float, width: int, height: int
 ) -> str:
-    """A line over the bars, of the share of values in each; `top` is the share at full height."""
+    """A line over the bars with the fraction of values in each bin; full height is `top`."""
     if not len(values):
         return ""
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
@@ -61,7 +61,7 @@ def _outline(
 
 
 def turn_lines(turns: list[dict], start: float, end: float) -> str:
-    """Two lines of time, one a speaker; overlaps are seen as bars above one another; SVG."""
+    """An SVG timeline with one lane per speaker."""
     width, row = 900, 22
     scale = width / max(1e-3, end - start)
     bars = "".join(

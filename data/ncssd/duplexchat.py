@@ -1,8 +1,8 @@
-"""Where dialogues lie in episodes as DuplexChat's manifests have it.
+"""Locations of dialogues in episodes, from DuplexChat's manifests.
 
-A manifest (`duplexchat_manifest_en.jsonl.gz`) has a row a dialogue: `audio_url`, `language`,
-`episode_start_sec`, `episode_end_sec`. It holds no sound; episodes are matched by the file's name
-in their address, or by `audio_url` in the notes beside a file (`talk.mp3.json`).
+A manifest (`duplexchat_manifest_en.jsonl.gz`) has one row per dialogue: `audio_url`, `language`,
+`episode_start_sec`, `episode_end_sec`. It has no audio; media files are matched to episodes by the
+file name in the URL, or by `audio_url` in the notes beside a file (`talk.mp3.json`).
 """
 
 import gzip
@@ -21,7 +21,7 @@ def read_manifest(manifest: Path, media: list[Path]) -> dict[Path, Row]:
     """For each media file: `spans` ([start, end] in seconds, in order), `language`, `url`.
 
     Raises:
-        InputError: no such manifest, or a file that no row or more than one episode matches.
+        InputError: the manifest cannot be read, or a file matches no episode or several.
     """
     names: dict[str, list[Path]] = defaultdict(list)
     for path in media:
@@ -54,7 +54,7 @@ def _noted_url(path: Path) -> str:
     try:
         return str(json.loads(notes.read_text(encoding="utf-8")).get("audio_url", ""))
     except (OSError, ValueError, AttributeError):
-        return ""  # `sources` says what is wrong with it
+        return ""  # `sources` reports what is wrong with it
 
 
 def _rows(manifest: Path) -> Iterator[Row]:
@@ -65,7 +65,7 @@ def _rows(manifest: Path) -> Iterator[Row]:
                 if line.strip():
                     yield _row(manifest, number, line)
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{manifest} is not a manifest of DuplexChat ({error})") from None
+        raise InputError(f"{manifest} is not a DuplexChat manifest ({error})") from None
 
 
 def _row(manifest: Path, number: int, line: str) -> Row:
@@ -76,9 +76,9 @@ def _row(manifest: Path, number: int, line: str) -> Row:
         found = {"url": str(row["audio_url"]), "start": start, "end": end, "language": language}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{manifest}:{number} is no row of DuplexChat (audio_url, episode_start_sec, "
+            f"{manifest}:{number} is not a DuplexChat row (audio_url, episode_start_sec, "
             f"episode_end_sec; {type(error).__name__}: {error}): {line:.80}"
         ) from None
     if not 0.0 <= start < end < 1e7:
-        raise InputError(f"{manifest}:{number}: a dialogue lasts from {start} to {end} s; mend it")
+        raise InputError(f"{manifest}:{number}: invalid time range {start} to {end} s; correct it")
     return found

@@ -1,8 +1,7 @@
-"""Runs the stages over all rows, on one process, a pool, or a Ray cluster.
+"""Runs the stages over all rows, in one process, a pool, or on a Ray cluster.
 
-A row's result is kept by the worker that made it, at once; whoever is killed, and when, the next
-run finds it. Results are joined in the order of the rows, so any number of workers gives the same
-manifests.
+Each worker stores a row's result at once, so that a killed run loses only unfinished rows. Results
+are joined in row order, so that the number of workers does not affect the manifests.
 """
 
 import logging
@@ -28,7 +27,7 @@ QUARANTINE = "quarantine: "
 
 @dataclass(frozen=True)
 class Job:
-    """One row before one stage, and the name under which its result is kept."""
+    """One row for one stage, and the key of its result in the store."""
 
     stage: Stage
     key: str
@@ -48,10 +47,10 @@ def run_stage(
     engine: Engine,
     progress: Callable[[Row, list[Row]], None] = lambda row, made: None,
 ) -> list[Row]:
-    """All rows through one stage: a manifest to a manifest.
+    """Runs one stage over a manifest; returns the manifest of its results.
 
     Args:
-        progress: is told of each row that is done, and what was made of it.
+        progress: called with each finished row and its results.
     """
     settings = stage.depends(context.config)
     results: list[list[Row] | None] = [None] * len(rows)
@@ -67,7 +66,7 @@ def run_stage(
         else:
             results[index] = kept
             progress(row, kept)
-    # the longest first: no worker then waits for one that began the longest at the end
+    # longest first, so that no long row starts when the other workers are done
     waiting.sort(key=lambda item: -_seconds(item[1].row))
     for number, made in engine.run([job for _, job in waiting], context):
         index, job = waiting[number]
@@ -77,13 +76,13 @@ def run_stage(
 
 
 def do_job(job: Job, context: Context) -> list[Row]:
-    """Runs one job and keeps its result. What cannot be used becomes a row that says why.
+    """Runs one job and stores its result; a failure becomes a dropped row with the reason.
 
-    An error that the input is to blame for is kept; any other is tried again by the next run.
+    Failures caused by the input are stored; after others, the next run tries again.
 
     Raises:
-        MissingModelError: a model is absent, which no other row can mend.
-        OutputError: nothing can be written, which is no row's fault.
+        MissingModelError: a model is missing, which affects all rows.
+        OutputError: results cannot be written, which affects all rows.
     """
     try:
         made = job.stage.run(job.row, context, job.key)
@@ -101,7 +100,7 @@ def do_job(job: Job, context: Context) -> list[Row]:
 
 
 class Serial:
-    """Everything in this process, in order."""
+    """Runs all jobs in this process, in order."""
 
     def run(self, jobs: list[Job], context: Context) -> Iterator[tuple[int, list[Row]]]:
         for index, job in enumerate(jobs):
@@ -109,7 +108,7 @@ class Serial:
 
 
 class Pool:
-    """Spawned processes on one machine. One that dies costs its own row, not the run."""
+    """Spawned processes on one machine. A worker that dies costs its own row, not the run."""
 
     def __init__(self, workers: int) -> None:
         if workers < 1:
@@ -125,7 +124,7 @@ class Pool:
                 del left[index]
                 yield index, made
         except BrokenProcessPool:
-            log.warning("a worker died; its rows are tried again one at a time")
+            log.warning("a worker died; retrying unfinished rows one at a time")
             for index in list(left):
                 yield index, self._alone(left[index], context)
 
@@ -133,7 +132,7 @@ class Pool:
         try:
             return next(self._all({0: job}, context, 1))[1]
         except BrokenProcessPool:
-            return [drop(job.row, f"{QUARANTINE}{job.stage.name}: the worker died of it")]
+            return [drop(job.row, f"{QUARANTINE}{job.stage.name}: the worker died")]
 
     @staticmethod
     def _all(
@@ -152,7 +151,7 @@ class Pool:
                 for future in done:
                     yield index_of[future], future.result()
         except BaseException:
-            # Ctrl-C and errors: nothing half done is worth waiting for
+            # Ctrl-C and errors: do not wait for unfinished jobs
             for process in (getattr(pool, "_processes", None) or {}).values():
                 process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -161,14 +160,14 @@ class Pool:
 
 
 def _start_worker() -> None:
-    """Ctrl-C reaches the whole group; only the parent answers it."""
+    """Leaves Ctrl-C, which the whole process group receives, to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     inherit_offline()
 
 
 def _end_with_parent() -> None:
-    """Without this, the workers of a parent that was killed outright would wait for ever."""
+    """Exits with the parent; otherwise workers would outlive a parent killed by SIGKILL."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

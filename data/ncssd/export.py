@@ -1,4 +1,4 @@
-"""The last stage: accepted dialogues in NCSSD layout at 24 kHz, with where they came from."""
+"""The last stage: writes accepted dialogues in NCSSD layout at 24 kHz, with their provenance."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from data.ncssd.stage import Context
 from data.ncssd.store import Row, canonical
 
 VERSION = 3
-_ACTIVE_DB = 30.0  # below the loudest 20 ms: what is softer is no speech, and counts for no level
+_ACTIVE_DB = 30.0  # frames further below the loudest are not counted as speech
 _SILENT = 1e-5
 _PEAK = 0.95
 _TURN_KEYS = (
@@ -46,13 +46,13 @@ _DIALOGUE_KEYS = (
 
 
 def dialogue_id(row: Row) -> str:
-    """Nine digits from the source's content and the place in it: the same in every run."""
+    """A reproducible nine-digit id, from the source's content and the dialogue's start time."""
     text = f"{row['sha256']} {row['start'] + row.get('offset', 0.0):.3f}"
     return str(10**8 + int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) % (9 * 10**8))
 
 
 def name_dialogues(rows: list[Row]) -> list[Row]:
-    """Gives each row its `id`; of two that would share one the later takes the next number."""
+    """Adds an `id` to each row; colliding ids are incremented."""
     taken: set[str] = set()
     out = []
     for row in rows:
@@ -65,10 +65,10 @@ def name_dialogues(rows: list[Row]) -> list[Row]:
 
 
 def export_ncssd(rows: list[Row], context: Context, root: Path) -> tuple[int, int]:
-    """Writes the dialogues that are not there yet, and removes those that are no longer wanted.
+    """Writes missing and changed dialogues, and removes obsolete ones.
 
     Returns:
-        How many were written, and how many removed that nothing took the place of.
+        The number written, and the number removed without replacement.
     """
     root.mkdir(parents=True, exist_ok=True)
     clean_leftovers(root)
@@ -88,12 +88,12 @@ def export_ncssd(rows: list[Row], context: Context, root: Path) -> tuple[int, in
 
 
 def export_key(row: Row, config: ExportConfig) -> str:
-    """Changes with anything that the folder is made from."""
+    """A hash of everything that a dialogue's folder is made from."""
     return hashlib.sha256(canonical([VERSION, asdict(config), row]).encode()).hexdigest()[:32]
 
 
 def _key_of(folder: Path) -> str | None:
-    """The key of a folder that this builder wrote; None for any other."""
+    """The key of a folder written by this builder; None for any other folder."""
     try:
         return json.loads((folder / "metadata.json").read_text(encoding="utf-8")).get("build_key")
     except (OSError, ValueError, AttributeError):
@@ -136,8 +136,8 @@ def _dialogue(row: Row, context: Context) -> Dialogue:
 
 
 def level_gains(row: Row, context: Context) -> dict[int | None, np.float32]:
-    """For the sound of a dialogue, or each of its channels, the factor that brings its speech to
-    the level that is asked for, as far as its peaks allow."""
+    """The gain, per channel or None for a mono dialogue, that brings its speech to
+    `export.level_dbfs` as far as the peaks allow."""
     level = context.config.export.level_dbfs
     gains: dict[int | None, np.float32] = {}
     for channel in sorted({turn.get("channel") for turn in row["turns"]}, key=str):
@@ -155,7 +155,7 @@ def level_gains(row: Row, context: Context) -> dict[int | None, np.float32]:
 
 
 def padded(turns: list[Row], index: int, pad_s: float) -> tuple[float, float]:
-    """A turn's times with a little sound around it, but none of another's turn."""
+    """A turn's start and end, extended by up to `pad_s` without reaching into other turns."""
     turn = turns[index]
     others = [t for i, t in enumerate(turns) if i != index]
     start = max(

@@ -1,4 +1,4 @@
-"""Mel spectrograms and harmonics for the builder's networks, in numpy."""
+"""Mel spectrograms and harmonic features for the builder's networks, in NumPy."""
 
 import functools
 
@@ -6,7 +6,7 @@ import numpy as np
 
 RATE = 16_000
 HOP = 160  # 10 ms
-FRAME_S = 0.02  # of the segmentation network
+FRAME_S = 0.02  # frame of the segmentation network
 _FFT = 400
 _FINE_FFT, _FINE_HOP = 1024, 320
 _ENVELOPE = 17  # bins
@@ -14,7 +14,7 @@ _ENVELOPE = 17  # bins
 
 @functools.cache
 def mel_matrix(num_mels: int) -> np.ndarray:
-    """Slaney mel filters [num_mels, 201], area-normalised, for 16 kHz and 400 points."""
+    """Slaney mel filters `[num_mels, 201]`, area-normalised, for 16 kHz and a 400-point FFT."""
     from torchaudio.functional import melscale_fbanks
 
     num_bins = _FFT // 2 + 1
@@ -22,13 +22,13 @@ def mel_matrix(num_mels: int) -> np.ndarray:
 
 
 def mel_power(samples: np.ndarray, num_mels: int = 40) -> np.ndarray:
-    """Power in mel bands [T // 160 + 1, num_mels] of samples [T] at 16 kHz, frames centred."""
+    """Mel power spectrogram `[T // 160 + 1, num_mels]` of samples `[T]` at 16 kHz, centred."""
     padded = np.pad(samples, _FFT // 2)
     num = samples.shape[0] // HOP + 1
     frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::HOP][:num]
     window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
     out = np.empty((num, num_mels), np.float32)
-    for first in range(0, num, 3000):  # blocks keep the spectra of a long scene out of memory
+    for first in range(0, num, 3000):  # in blocks, to bound memory
         spectrum = np.fft.rfft(frames[first : first + 3000] * window)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
         out[first : first + 3000] = power @ mel_matrix(num_mels).T
@@ -36,10 +36,10 @@ def mel_power(samples: np.ndarray, num_mels: int = 40) -> np.ndarray:
 
 
 def harmonics(samples: np.ndarray, num_bins: int = 128) -> np.ndarray:
-    """What stands out of the spectrum's envelope [T // 320 + 1, num_bins], 15.6 Hz a bin.
+    """The fine structure of the spectrum, `[T // 320 + 1, num_bins]` with 15.6 Hz per bin.
 
-    Log power from 62 Hz upwards in windows of 64 ms, less its mean over 266 Hz: the harmonics of
-    a voice are a comb, those of two voices at once are two.
+    Log power from 62 Hz upwards in windows of 64 ms, minus its moving average over 266 Hz. The
+    harmonics of a voice form a comb; two simultaneous voices form two.
     """
     padded = np.pad(samples, _FINE_FFT // 2)
     num = samples.shape[0] // _FINE_HOP + 1

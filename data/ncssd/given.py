@@ -1,4 +1,4 @@
-"""Who speaks when as others have found it: RTTM, or the JSON of Emilia-Pipe, beside the media."""
+"""External diarisation beside the media (`--given`): RTTM, or the JSON of Emilia-Pipe."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ def read_given(media: Path) -> Given:
     """The segments of `talk.wav`, from `talk.rttm` or else `talk.json` beside it.
 
     Raises:
-        InputError: neither is there, or it cannot be read.
+        InputError: neither exists, or it cannot be read.
     """
     rttm, emilia = media.with_suffix(".rttm"), media.with_suffix(".json")
     if rttm.is_file():
@@ -28,7 +28,7 @@ def read_given(media: Path) -> Given:
             "or leave out --given"
         )
     if not found:
-        raise InputError(f"--given: {media.stem} has no segment of speech in what lies beside it")
+        raise InputError(f"--given: the file beside {media.name} has no speech segment")
     return sorted(found)
 
 
@@ -37,7 +37,7 @@ def _read_rttm(path: Path) -> Given:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         fields = line.split()
         if not fields or fields[0] != "SPEAKER":
-            continue  # comments, and the types of RTTM that are not speech
+            continue  # comments, and record types other than speech
         try:
             start, length, speaker = float(fields[3]), float(fields[4]), fields[7]
         except (IndexError, ValueError):
@@ -48,7 +48,7 @@ def _read_rttm(path: Path) -> Given:
         files.add(fields[1])
         found.append(_segment(path, number, start, start + length, speaker))
     if len(files) > 1:
-        raise InputError(f"{path} is of {len(files)} recordings; give each its own file")
+        raise InputError(f"{path} covers {len(files)} recordings; split it into one file each")
     return found
 
 
@@ -66,13 +66,17 @@ def _read_emilia(path: Path) -> Given:
 
 def _segment(path: Path, number: int, start: float, end: float, speaker: str) -> list[Any]:
     if not 0.0 <= start < end < 1e7:
-        raise InputError(f"{path}: segment {number} lasts from {start} to {end} s; mend it")
+        raise InputError(
+            f"{path}: segment {number} has the invalid time range {start} to {end} s; correct it"
+        )
     return [start, end, speaker]
 
 
 def segments_within(given: Given, start: float, end: float) -> tuple[list[list[float]], int]:
-    """Segments [start, end, label] of a scene, each speaker's joined where they touch, and how many
-    labels; they are numbered by first appearance."""
+    """The segments [start, end, label] inside a scene, and the number of labels.
+
+    Touching segments of a speaker are merged; labels are numbered by first appearance.
+    """
     inside = [[max(a, start), min(b, end), who] for a, b, who in given if a < end and b > start]
     order = list(dict.fromkeys(who for _, _, who in inside))
     out: list[list[float]] = []

@@ -1,4 +1,4 @@
-"""Speakers across the dialogues of one source: one id where the evidence is good."""
+"""Links speakers across the dialogues of one source."""
 
 from collections import defaultdict
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from data.ncssd.store import Row
 
-MAX_DISTANCE = 0.3  # cosine distance; stricter than within a scene, where time helps
-_MIN_SECONDS = 4.0  # a voice with less speech keeps an id of its own
+MAX_DISTANCE = 0.3  # cosine distance; stricter than within a scene, where timing also helps
+_MIN_SECONDS = 4.0  # speakers with less speech are not linked
 
 
 def link_speakers(rows: list[Row]) -> list[Row]:
-    """Adds to each dialogue, for speakers 0 and 1, `speaker_ids` and `speaker_scores`.
+    """Adds `speaker_ids` and `speaker_scores`, each for speakers 0 and 1, to every dialogue.
 
-    A score is the mean cosine similarity to the others of the same id, from -1 to 1; None for one
-    that is heard in one dialogue only. Two speakers of one dialogue never share an id.
+    A score is the mean cosine similarity to the same id's voice in other dialogues, -1 to 1, or
+    None if there are no others. The two speakers of a dialogue never share an id.
     """
     by_source: dict[str, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
@@ -39,7 +39,8 @@ def link_speakers(rows: list[Row]) -> list[Row]:
 
 
 def _group(points: np.ndarray, owners: list[int], seconds: list[float]) -> list[list[int]]:
-    """Average-linkage groups in which no dialogue appears twice, by first member."""
+    """Average-linkage clusters of voices, with at most one voice of any dialogue, ordered by first
+    member."""
     groups = [[i] for i in range(len(owners))]
     similarity = points @ points.T
     while True:

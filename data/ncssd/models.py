@@ -1,7 +1,7 @@
-"""The third-party models that the builder uses, all of which lie inside installed packages.
+"""The builder's third-party models, all from installed packages.
 
-Each is loaded once a process, on one thread: results must not depend on how many workers run, and
-the pool, not the library, spreads the work over the cores.
+Each is loaded once per process and runs on one thread: the pool distributes work over the cores,
+and results must not depend on the number of workers.
 """
 
 import functools
@@ -21,7 +21,7 @@ def package_file(package: str, file: str, install: str) -> Path:
     """The path of a model file inside an installed package, without importing the package.
 
     Raises:
-        MissingModelError: naming the package and how to install it.
+        MissingModelError: the package or the file is missing.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -74,10 +74,9 @@ def dnsmos_overall(windows: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def voice_encoder() -> Any:
-    """Resemblyzer's network: mel windows [B, T, 40] to unit embeddings [B, 256].
+    """Resemblyzer's network: mel windows `[B, T, 40]` to unit embeddings `[B, 256]`.
 
-    Its class is rebuilt here from its weights: importing the package would import webrtcvad and
-    librosa, which nothing else here needs.
+    Reimplemented here because importing the package also imports webrtcvad and librosa.
     """
     import torch
     from torch import nn
@@ -96,7 +95,7 @@ def voice_encoder() -> Any:
             raw = torch.relu(self.linear(hidden[-1]))
             return (raw / (raw.norm(dim=1, keepdim=True) + 1e-6)).numpy()
 
-    # weights_only: nothing but tensors is taken from the file
+    # weights_only: reads tensors only, nothing is unpickled
     state = torch.load(encoder_path(), map_location="cpu", weights_only=True)["model_state"]
     encoder = Encoder().eval()
     encoder.load_state_dict({k: v for k, v in state.items() if "similarity" not in k})

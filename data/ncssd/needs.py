@@ -1,4 +1,4 @@
-"""Which models a build needs that are not there, and where they would lie."""
+"""Checks that the models a build needs are installed."""
 
 import importlib.util
 from collections.abc import Callable
@@ -16,10 +16,10 @@ _TRAINED = {
 
 
 def missing_models(config: BuildConfig, offline: bool) -> list[str]:
-    """One line for each; empty when the build can begin.
+    """One line per missing model or package, with its path or how to install it.
 
     Raises:
-        InputError: a setting that names no known model, or that --offline rules out.
+        InputError: a setting names an unknown model, or contradicts --offline.
     """
     weights = Path(__file__).parent / "weights"
     paths: list[Callable[[], Path]] = [models.silero_path, models.encoder_path]

@@ -1,4 +1,4 @@
-"""The files of a network of the builder: weights in half precision, and a JSON configuration."""
+"""Files of the builder's networks: weights in half precision, and a JSON configuration."""
 
 import json
 from dataclasses import asdict

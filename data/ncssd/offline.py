@@ -1,4 +1,4 @@
-"""`--offline` as a promise that is kept by the interpreter, not by good will."""
+"""Enforces `--offline` by an audit hook of the interpreter."""
 
 import os
 import sys
@@ -10,10 +10,10 @@ _EVENTS = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyna
 
 
 def forbid_network() -> None:
-    """From here on, in this process and those it starts, reaching for the network raises.
+    """Makes any network access raise, in this process and in the workers it starts.
 
-    It cannot be taken back: an audit hook stays as long as the process. Local sockets of the
-    machine (AF_UNIX, by which processes talk) are not the network.
+    It cannot be undone, since audit hooks last as long as the process. Unix domain sockets, which
+    processes use to communicate, stay allowed.
     """
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ[_VARIABLE] = "1"
@@ -21,7 +21,7 @@ def forbid_network() -> None:
 
 
 def inherit_offline() -> None:
-    """In a started process: the promise of the one that started it."""
+    """Forbids network access in a worker if its parent has."""
     if os.environ.get(_VARIABLE) == "1":
         sys.addaudithook(_refuse)
 
@@ -34,4 +34,4 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if event == "socket.connect" and isinstance(arguments[1], (str, bytes)):
         return
-    raise RepError(f"--offline: something reached for the network ({event}); nothing was sent")
+    raise RepError(f"--offline: blocked an attempt to access the network ({event})")

@@ -1,9 +1,9 @@
-"""Whether two groups of stretches are one person or two.
+"""Decides whether two groups of stretches are one person or two.
 
-A threshold on the distance of two centroids will not do: a reader who changes his manner, or is
-heard through music, spreads further than two people on one telephone line lie apart. The distance
-counts as a multiple of the spread within the groups, too, and the more the longer they speak.
-(How often they alternate was tried and adds nothing to these.)
+A threshold on the distance between two centroids is not enough: the embeddings of one reader who
+changes manner, or speaks over music, spread further than those of two people on one telephone line.
+The features are therefore the distance, its ratio to the spread within the groups, and the amount
+of speech. (The rate of alternation was tried and adds nothing.)
 """
 
 import functools
@@ -17,18 +17,18 @@ from data.errors import check_made
 from data.ncssd.stretches import Stretch, unit
 
 WEIGHTS = Path(__file__).parent / "weights" / "one_person.json"
-_LEAST_SPREAD = 0.02  # cosine distance; groups of one stretch or two have none of their own
+_LEAST_SPREAD = 0.02  # cosine distance; small groups have almost no spread
 
 
 @dataclass(frozen=True)
 class OnePerson:
-    """Logistic regression on `evidence`: the odds of two people."""
+    """Logistic regression on `evidence` for the probability of two people."""
 
     weights: tuple[float, float, float]
     bias: float
 
     def two_people(self, a: list[Stretch], b: list[Stretch]) -> float:
-        """The chance that the groups are two people, 0 to 1."""
+        """The probability that the groups are two people."""
         logit = float(np.dot(self.weights, evidence(a, b))) + self.bias
         return float(1.0 / (1.0 + np.exp(-np.clip(logit, -30.0, 30.0))))
 
@@ -38,15 +38,15 @@ class OnePerson:
 
 @functools.cache
 def load_one_person(path: Path = WEIGHTS) -> OnePerson:
-    """Raises MissingModelError when its file is not there."""
+    """Loads the fitted model. Raises MissingModelError if its file is missing."""
     check_made(path, "build train-one-person TRUTH...")
     stored = json.loads(path.read_text(encoding="utf-8"))
     return OnePerson(tuple(stored["weights"]), stored["bias"])
 
 
 def evidence(a: list[Stretch], b: list[Stretch]) -> np.ndarray:
-    """Logs [3] of the centroids' cosine distance over the wider group's spread, of the distance
-    itself, and of the smaller group's seconds."""
+    """Features `[3]`, as logarithms: the centroids' cosine distance relative to the larger spread,
+    the distance itself, and the smaller group's seconds of speech."""
     (one, spread_a, seconds_a), (two, spread_b, seconds_b) = _centre(a), _centre(b)
     distance = max(1.0 - float(one @ two), 1e-3)
     ratio = distance / max(spread_a, spread_b, _LEAST_SPREAD)
@@ -54,7 +54,7 @@ def evidence(a: list[Stretch], b: list[Stretch]) -> np.ndarray:
 
 
 def _centre(group: list[Stretch]) -> tuple[np.ndarray, float, float]:
-    """A group's centroid, the mean cosine distance to it, and its seconds."""
+    """A group's centroid, its mean cosine distance to it, and its seconds of speech."""
     points = np.stack([s.embedding for s in group]).astype(np.float64)
     seconds = np.array([s.seconds for s in group])
     centre = centre_of(group)
@@ -62,14 +62,14 @@ def _centre(group: list[Stretch]) -> tuple[np.ndarray, float, float]:
 
 
 def centre_of(group: list[Stretch]) -> np.ndarray:
-    """The centroid of a group's embeddings, each weighted by its length."""
+    """The centroid of a group's embeddings, weighted by length."""
     seconds = np.array([s.seconds for s in group])
     return unit(seconds @ np.stack([s.embedding for s in group]).astype(np.float64))
 
 
 @dataclass(frozen=True)
 class Node:
-    """A branch of the tree that average linkage makes of stretches."""
+    """A node of the average-linkage tree of stretches."""
 
     members: list[Stretch]
     parts: "tuple[Node, Node] | None" = None
@@ -79,8 +79,8 @@ class Node:
         return sum(s.seconds for s in self.members)
 
     def split(self, least_s: float) -> "tuple[Node, Node] | None":
-        """The topmost two branches that both have speech enough to be people; smaller ones on
-        the way down to them are left aside."""
+        """The topmost pair of branches with at least `least_s` seconds each; smaller branches above
+        it are ignored."""
         node = self
         while node.parts is not None:
             small, large = sorted(node.parts, key=lambda part: part.seconds)
@@ -91,7 +91,7 @@ class Node:
 
 
 def make_tree(stretches: list[Stretch]) -> Node:
-    """Average linkage of the embeddings' cosine distances."""
+    """Clusters embeddings by average linkage of their cosine distances."""
     from scipy.cluster.hierarchy import linkage
 
     nodes = [Node([stretch]) for stretch in stretches]
@@ -105,7 +105,7 @@ def make_tree(stretches: list[Stretch]) -> Node:
 
 
 def people(node: Node, least_s: float, judge: OnePerson) -> list[list[Stretch]]:
-    """The groups of stretches that are one person each."""
+    """Splits stretches into groups of one person each."""
     parts = node.split(least_s)
     if parts is None or judge.two_people(parts[0].members, parts[1].members) < 0.5:
         return [node.members]

@@ -1,4 +1,4 @@
-"""Fits the odds that two groups of stretches are two people to recordings with truth."""
+"""Fits the model of `one_person` to recordings with ground truth."""
 
 import json
 import random
@@ -18,35 +18,37 @@ from data.ncssd.one_person import Node, OnePerson, evidence, make_tree
 from data.ncssd.speakers import scene_stretches
 from data.ncssd.stretches import Stretch
 
-_EXCERPTS = 24  # of each recording; the first is all of it
+_EXCERPTS = 24  # excerpts per recording; the first is the whole recording
 _EXCERPT_S = (20.0, 140.0)
-_THINNED = 0.6  # share of excerpts of two in which one says less
-_MIN_PURITY = 0.8  # a group with less of one person says nothing of either
+_THINNED = 0.6  # fraction of two-speaker excerpts in which one speaker is thinned out
+_MIN_PURITY = 0.8  # groups with a smaller fraction of one person are skipped
 _LONG_S = 1.0
 
 Example = tuple[np.ndarray, bool]
 
 
 def fit_and_save(truths: list[Path], out: Path, seed: int) -> tuple[int, int]:
-    """Fits on every recording of the folders; returns how many pairs were one person, and two.
+    """Fits on all recordings of the folders; returns the numbers of pairs of one person and of two.
 
     Raises:
-        InputError: no recordings, or all pairs alike.
+        InputError: there are no recordings, or only one kind of pair.
     """
     paths = sorted(path for folder in truths for path in folder.glob("*.truth.json"))
     if not paths:
-        raise InputError(f"{truths[0]} holds no *.truth.json; make it with: launch.py build truth")
+        raise InputError(f"{truths[0]} has no *.truth.json; make them with: launch.py build truth")
     rng = random.Random(seed)
     examples = [example for path in paths for example in _examples(path, rng)]
     two = sum(label for _, label in examples)
     if not 0 < two < len(examples):
-        raise InputError("recordings of one person and of two are needed, to tell them apart")
+        raise InputError(
+            "recordings of one person and of two people are needed; add the missing kind"
+        )
     atomic_write(out, fit(examples).to_json())
     return len(examples) - two, two
 
 
 def fit(examples: list[Example]) -> OnePerson:
-    """Ridge-penalised logistic regression, both answers weighing the same in all."""
+    """Ridge-penalised logistic regression with balanced class weights."""
     from scipy.optimize import minimize
 
     points = np.stack([point for point, _ in examples])
@@ -63,7 +65,7 @@ def fit(examples: list[Example]) -> OnePerson:
 
 
 def _examples(path: Path, rng: random.Random) -> list[Example]:
-    """Pairs of groups from a recording and excerpts of it, as clustering would meet them."""
+    """Pairs of groups from a recording and its excerpts, as clustering meets them."""
     truth = json.loads(path.read_text(encoding="utf-8"))
     samples = read_audio(path.parent / truth["file"], RATE)
     stretches, _, _ = scene_stretches(samples, speech_in(samples), SpeakersConfig())
@@ -80,7 +82,8 @@ def _examples(path: Path, rng: random.Random) -> list[Example]:
 def _excerpt(
     stretches: list[Stretch], speech: dict[int, Counter], rng: random.Random
 ) -> list[Stretch]:
-    """What is said in some part of the recording; in most of those of two, one says less."""
+    """The stretches of a random part of the recording, usually with one of two speakers thinned
+    out."""
     length = rng.uniform(*_EXCERPT_S) / FRAME_S
     first = rng.uniform(0.0, max(1.0, max(s.last for s in stretches) - length))
     some = [s for s in stretches if s.first >= first and s.last <= first + length]
@@ -95,7 +98,7 @@ def _excerpt(
 def _collect(
     node: Node, speech: dict[int, Counter], rng: random.Random, out: list[Example]
 ) -> None:
-    """The splits of a tree that clustering would look at, with the answer."""
+    """Adds the splits that clustering would consider, with their labels, to `out`."""
     parts = node.split(SpeakersConfig().min_cluster_s)
     if parts is None:
         return
@@ -111,7 +114,7 @@ def _collect(
 
 def _speech(stretch: Stretch, segments: list) -> Counter:
     """Seconds of each true voice in a stretch."""
-    found: Any = Counter()  # of seconds, not of whole numbers
+    found: Any = Counter()  # of seconds, as floats
     for a, b in stretch.spans:
         for start, end, voice in segments:
             common = min(end, b * FRAME_S) - max(start, a * FRAME_S)
@@ -121,7 +124,7 @@ def _speech(stretch: Stretch, segments: list) -> Counter:
 
 
 def _main(speech: Counter) -> tuple[str, float]:
-    """The voice with most speech, and its share."""
+    """The voice with the most speech, and its fraction."""
     if not speech:
         return "", 0.0
     voice, seconds = speech.most_common(1)[0]

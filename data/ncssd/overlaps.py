@@ -1,7 +1,7 @@
-"""Stage 6: where two speak at once, each one's turn gets a sound of its own.
+"""Stage 6: separates overlapping speech, so that each turn has only its own speaker.
 
-What the separation network doubts stays the mixture, and `mixed` goes on saying so. Where a
-recording has a speaker a channel there is nothing to do.
+Turns that the separation network is unsure of keep the mixture, and their `mixed` mark. Recordings
+with one speaker per channel need no separation.
 """
 
 from pathlib import Path
@@ -16,19 +16,19 @@ from data.ncssd.store import Row
 
 VERSION = 1
 FILES = (Path(__file__).parent / "weights" / "separator.safetensors",)
-_PAD_S = 0.25  # kept around a turn's separated sound, for those who read a little more
+_PAD_S = 0.25  # separated audio kept around a turn, for readers that pad turns
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
-    """Gives turns that are `mixed` a sound of their own, `separated` (the file in the store, its
-    first sample there, and its start and end in seconds of the copy), and `separation_db`, the
-    ratio of signal to error that the network expects of itself where another speaks too."""
+    """Adds `separation_db`, the network's predicted SDR within the overlap, to `mixed` turns, and
+    replaces `mixed` by `separated` where it is high enough: the audio file in the store, its first
+    sample there, and its start and end in seconds of the working copy."""
     segments = row.get("segments")
     row = {k: v for k, v in row.items() if k != "segments"}
     config = context.config.overlaps
     if segments is None or not config.separate:
         return [row]
-    # here, since it brings torch, which the processes of the other stages can do without
+    # imported here since it needs torch, which other stages do not
     from data.ncssd.parted import Parted
 
     begin = max(0.0, row["start"] - _PAD_S)

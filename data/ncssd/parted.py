@@ -1,4 +1,4 @@
-"""Two speakers of one dialogue, apart where both speak, by the separation network."""
+"""Separates the overlaps of a two-speaker dialogue with the separation network."""
 
 import numpy as np
 import torch
@@ -18,20 +18,20 @@ from data.ncssd.speakers import runs_of
 from data.ncssd.stretches import Span
 
 _HOP = round(HOP_S * SAMPLE_RATE)
-_CONTEXT = 64  # frames around an overlap that the network hears: 1 s
-_LONGEST = 1250  # frames that it hears at once, as far as overlaps allow: 20 s
-_BESIDE = 10  # frames around an overlap that are masked, since its edges are not sure
-_ALONE = 250  # frames of each voice alone that it is known by, at most: 4 s
-_LEAST_ALONE = 60  # and at least
-_CLEAR = 8  # frames that a voice alone keeps from the other
+_CONTEXT = 64  # frames of context around an overlap, 1 s
+_LONGEST = 1250  # frames up to which neighbouring overlaps are processed together, 20 s
+_BESIDE = 10  # frames around an overlap that are masked too, as its edges are uncertain
+_ALONE = 250  # most frames of single speech that characterise a voice, 4 s
+_LEAST_ALONE = 60  # least frames
+_CLEAR = 8  # frames between single speech and the other speaker
 
 
 class Parted:
-    """The network hears each overlap with what lies around it, and each speaker alone from
-    elsewhere in the dialogue.
+    """A dialogue whose overlaps are separated on construction. The network gets each overlap with
+    its context, and each speaker's voice from single speech elsewhere in the dialogue.
 
     Args:
-        samples: [T] at 24 kHz.
+        samples: `[T]` at 24 kHz.
         segments: [start, end, speaker], in seconds from the first sample.
     """
 
@@ -42,7 +42,7 @@ class Parted:
         for start, end, speaker in segments:
             first = max(0, round(start / HOP_S))
             self.active[first : max(0, round(end / HOP_S)), int(speaker)] = True
-        # per frame: what is taken for a speaker's, and how much of that is expected to be wrong
+        # per frame and speaker: power of the separated signal, and of its expected error
         self._power = np.zeros((num, 2))
         self._error = np.zeros((num, 2))
         self._sounds = [samples, samples]
@@ -53,12 +53,12 @@ class Parted:
                 self._separate(first, last, [alone[0], alone[1]])
 
     def sound(self, speaker: int) -> np.ndarray:
-        """The dialogue [T] without the other where both speak."""
+        """The dialogue `[T]` with the other speaker removed from the overlaps."""
         return self._sounds[speaker]
 
     def sdr_db(self, speaker: int, start: float, end: float) -> float | None:
-        """Signal over the error that is expected, where the other speaks between two times in
-        seconds; None where nothing could be done."""
+        """The predicted SDR of the overlaps between two times in seconds; None if nothing was
+        separated."""
         where = slice(max(0, round(start / HOP_S)), round(end / HOP_S))
         other = self.active[where, 1 - speaker]
         power, error = (x[where, speaker][other].sum() for x in (self._power, self._error))
@@ -66,7 +66,7 @@ class Parted:
 
     @torch.inference_mode()
     def _separate(self, first: int, last: int, alone: list[np.ndarray]) -> None:
-        """Masks what lies between two frames."""
+        """Separates the frames from `first` to `last`."""
         a, b = first * _HOP, min(last * _HOP, self.samples.shape[0])
         level = np.concatenate([self.samples[a:b], *alone])
         level = float(np.sqrt(np.square(level, dtype=np.float64).mean())) + 1e-5
@@ -89,9 +89,9 @@ class Parted:
             self._sounds[speaker][a:b] = sound * level
 
     def _expect(self, first: int, masks: Tensor, spectrum: Tensor) -> None:
-        """Notes what masks [2, T, bins] leave of a spectrogram, and what of it may be wrong: a
-        mask m that is right on average, of parts that are one's or the other's, is off by the
-        square root of m (1 - m)."""
+        """Adds the power that masks `[2, T, bins]` keep, and its expected error. If each bin
+        belongs to either speaker and masks are right on average, a mask m has the variance
+        m (1 - m)."""
         power = spectrum.abs().square()
         for values, share in ((self._power, masks.square()), (self._error, masks * (1 - masks))):
             found = (share * power).sum(dim=-1).T.numpy()[: values.shape[0] - first]
@@ -103,7 +103,7 @@ def _spectrum(samples: np.ndarray) -> Tensor:
 
 
 def _windows(active: np.ndarray) -> list[Span]:
-    """What the network hears: each overlap with its surroundings, those that touch as one."""
+    """Frame ranges to process: overlaps with context, merged where they touch."""
     out: list[Span] = []
     for a, b in runs_of(active[:, 0] & active[:, 1]):
         first, last = max(0, a - _CONTEXT), min(active.shape[0], b + _CONTEXT)
@@ -115,8 +115,8 @@ def _windows(active: np.ndarray) -> list[Span]:
 
 
 def _weights(heard: np.ndarray) -> np.ndarray:
-    """How far each speaker's mask counts [2, T]: not at all where he speaks alone, so that what
-    lies behind him does not come and go."""
+    """Weights `[2, T]` of each speaker's mask: 0 where they speak alone, so that the background
+    stays constant."""
     both = np.convolve(heard.all(axis=1), np.ones(2 * _BESIDE + 1), "same") > 0
     fade = np.hanning(9) / np.hanning(9).sum()
     masked = [both | (heard[:, 1 - speaker] > 0) for speaker in (0, 1)]
@@ -124,7 +124,7 @@ def _weights(heard: np.ndarray) -> np.ndarray:
 
 
 def _alone(samples: np.ndarray, active: np.ndarray, speaker: int) -> np.ndarray | None:
-    """A speaker with nobody else: his longest stretches [T]; None where he has hardly any."""
+    """A speaker's longest stretches of single speech, `[T]`; None if there is too little."""
     other = np.convolve(active[:, 1 - speaker], np.ones(2 * _CLEAR + 1), "same") > 0
     runs = sorted(runs_of(active[:, speaker] & ~other), key=lambda run: run[0] - run[1])
     kept, frames = [], 0

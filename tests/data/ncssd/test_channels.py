@@ -75,11 +75,11 @@ def found(tracks: np.ndarray, rate: int = SAMPLE_RATE) -> bool:
     dominance = Dominance(rate)
     for first in range(0, tracks.shape[1], 10_007):
         dominance.push(tracks[:, first : first + 10_007])
-    return dominance.speaker_a_channel
+    return dominance.one_speaker_per_channel
 
 
 @pytest.mark.parametrize("kind", APART)
-def test_a_speaker_a_channel_is_found(kind):
+def test_a_one_speaker_per_channel_is_found(kind):
     assert found(APART[kind](two_tracks()))
 
 
@@ -89,7 +89,7 @@ def test_any_other_stereo_is_not(kind):
 
 
 def test_nothing_is_found_in_nothing():
-    assert not Dominance(8_000).speaker_a_channel
+    assert not Dominance(8_000).one_speaker_per_channel
     assert not found(np.zeros((2, 100), np.float32))
 
 

@@ -170,7 +170,7 @@ def _config(arguments: argparse.Namespace) -> BuildConfig:
 
 def _say_models(config: BuildConfig, offline: bool) -> None:
     """Reports all missing models at once, before any work."""
-    from data.ncssd.needs import missing_models
+    from data.ncssd.missing_models import missing_models
 
     missing = missing_models(config, offline)
     if missing:

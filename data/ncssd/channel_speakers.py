@@ -65,10 +65,10 @@ def _speech(
     samples: np.ndarray, begin: float, spans: list[list[float]], config: SpeakersConfig
 ) -> np.ndarray:
     """Mask `[T]` of a channel's frames with speech."""
-    chances = segment(load_segmentation(), samples)
+    probabilities = segment(load_segmentation(), samples)
     speech = [[a - begin, b - begin] for a, b in spans]
-    chances[far_from(speech, chances.shape[0])] = np.eye(chances.shape[1])[0]
-    return best_path(chances, config.switch_cost, config.overlap_gain) > 0
+    probabilities[far_from(speech, probabilities.shape[0])] = np.eye(probabilities.shape[1])[0]
+    return best_path(probabilities, config.switch_cost, config.overlap_gain) > 0
 
 
 def _leaks(sounds: list[np.ndarray]) -> np.ndarray:

@@ -29,16 +29,16 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     if segments is None or not config.separate:
         return [row]
     # imported here since it needs torch, which other stages do not
-    from data.ncssd.parted import Parted
+    from data.ncssd.overlap_separation import SeparatedDialogue
 
     begin = max(0.0, row["start"] - _PAD_S)
     samples = context.read(row["audio"], begin, row["end"] + _PAD_S)
-    parted = Parted(samples, [[a - begin, b - begin, who] for a, b, who in segments])
+    separated = SeparatedDialogue(samples, [[a - begin, b - begin, who] for a, b, who in segments])
     path = context.store.path("overlaps", key, ".wav")
     pieces, taken, turns = [], 0, []
     for turn in row["turns"]:
         span = turn["start"] - begin, turn["end"] - begin
-        sdr_db = parted.sdr_db(turn["speaker"], *span) if turn.get("mixed") else None
+        sdr_db = separated.sdr_db(turn["speaker"], *span) if turn.get("mixed") else None
         if sdr_db is None:
             turns.append(turn)
             continue
@@ -47,7 +47,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
             first, last = (
                 max(0, round(t * SAMPLE_RATE)) for t in (span[0] - _PAD_S, span[1] + _PAD_S)
             )
-            piece = parted.sound(turn["speaker"])[first:last]
+            piece = separated.sound(turn["speaker"])[first:last]
             a = begin + first / SAMPLE_RATE
             del turn["mixed"]
             turn["separated"] = [

@@ -1,4 +1,4 @@
-"""The whole build: sources in, dialogues out, with a manifest for every stage."""
+"""The build pipeline: sources to dialogues, with a manifest per stage."""
 
 import json
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Built:
-    """What came of a build."""
+    """The result of a build: rows by outcome, and numbers of dialogues written and removed."""
 
     accepted: list[Row]
     dropped: list[Row]
@@ -60,13 +60,13 @@ class Built:
 
 
 class Watcher:
-    """Is told how the build goes; this one says nothing."""
+    """Receives a build's progress; this base class ignores it."""
 
     def stage(self, stage: Stage, rows: list[Row]) -> None:
-        """A stage begins on these rows."""
+        """Called when a stage starts, with its rows."""
 
     def row(self, row: Row, made: list[Row]) -> None:
-        """A row is done, and this was made of it."""
+        """Called when a row is done, with its results."""
 
 
 def build(
@@ -78,14 +78,14 @@ def build(
     watcher: Watcher | None = None,
     listing: Listing | None = None,
 ) -> Built:
-    """Builds conversations in `out/ncssd`; what an earlier run did is not done again.
+    """Builds conversations in `out/ncssd`, reusing the results of earlier runs.
 
-    Beside it: `out/work` (results and the manifest of each stage), `dialogues.jsonl`,
-    `dropped.jsonl`, `quarantine.jsonl`, `build.json`, and a folder for each further format.
+    Also writes `out/work` (each stage's results and manifest), `dialogues.jsonl`,
+    `dropped.jsonl`, `quarantine.jsonl`, `build.json`, and a folder per additional format.
 
     Raises:
-        InputError: another build is at work in `out`, or a format is not known.
-        MissingModelError: a model is absent.
+        InputError: another build is running in `out`, or a format is unknown.
+        MissingModelError: a model is missing.
     """
     config = recognise.resolve(config)
     context = Context(config, Store(out / "work"), {s.sha256: s.path for s in sources})
@@ -127,7 +127,7 @@ def _build(
 
 
 def tools() -> dict[str, str]:
-    """The versions of what the result depends on."""
+    """Versions of the packages and stages that the result depends on."""
     found = {}
     for package in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""What a person sees while a build runs."""
+"""Progress bars of a build."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from data.ncssd.store import Row
 
 
 class Bars(Watcher):
-    """One bar a stage, with the time left, and what was kept and dropped, by reason."""
+    """One bar per stage, with the time left and the counts of kept and dropped rows by reason."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._progress = Progress(
@@ -77,14 +77,14 @@ class Bars(Watcher):
 
 @dataclass
 class _Hours:
-    """Seconds of sound that a stage has done, has kept, and has before it."""
+    """Seconds of audio that a stage has processed, kept, and left to process."""
 
     done: float = 0.0
     kept: float = 0.0
     left: float = 0.0
 
     def add(self, row: Row, made: list[Row]) -> None:
-        # before a file is decoded nobody knows how long it is
+        # a file's length is unknown until it is decoded
         seconds = _seconds(row) or sum(map(_seconds, made))
         self.done += seconds
         self.kept += sum(_seconds(one) for one in made if "dropped" not in one)

@@ -1,4 +1,4 @@
-"""Stage 8: how good each turn sounds, and which dialogues are kept."""
+"""Stage 8: measures the audio quality of turns and filters dialogues."""
 
 import numpy as np
 
@@ -21,11 +21,12 @@ _FLAGS = {
     "rate": "quality.min_rate, quality.max_rate",
     "confidence": "--min-confidence",
 }
-_BAND_DROP_DB = 45.0  # below the spectrum's level at 300 to 3000 Hz, a band is empty
+_BAND_DROP_DB = 45.0  # bands further below the level at 300 to 3000 Hz count as empty
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
-    """Adds `snr_db`, `dnsmos`, `clipped`, `bandwidth_hz`, `rate` to turns; drops what fails."""
+    """Adds `snr_db`, `dnsmos`, `clipped`, `bandwidth_hz` and `rate` to turns; drops dialogues that
+    fail."""
     config = context.config.quality
     samples = context.read(row["audio"], row["start"], row["end"])
     scores = mos_windows(resample(samples, _COPY_RATE, _RATE)) if config.dnsmos else None
@@ -62,7 +63,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 
 
 def failures(turn: Row, config: QualityConfig) -> list[str]:
-    """Which of the turn's figures lie outside the limits."""
+    """Names of the turn's measurements that are outside the limits."""
     found = []
     if turn["snr_db"] < config.min_snr_db:
         found.append("snr")
@@ -78,9 +79,9 @@ def failures(turn: Row, config: QualityConfig) -> list[str]:
 
 
 def mos_windows(samples: np.ndarray) -> np.ndarray:
-    """DNSMOS overall score of each 9.01 s of a dialogue [N].
+    """DNSMOS overall score of each 9.01 s window, `[N]`, of samples `[T]` at 16 kHz.
 
-    The last window ends with the dialogue; one that is too short is repeated, as its authors do.
+    The last window ends with the samples; shorter samples are repeated, as in the original code.
     """
     if samples.shape[0] < MOS_SAMPLES:
         samples = np.tile(samples, -(-MOS_SAMPLES // max(1, samples.shape[0])))[:MOS_SAMPLES]
@@ -92,7 +93,7 @@ def mos_windows(samples: np.ndarray) -> np.ndarray:
 
 
 def noise_floor(samples: np.ndarray, row: Row) -> float:
-    """Mean square of the sound between turns, or of the quietest twentieth where none is."""
+    """Mean square of the audio between turns; without pauses, the 5 % quantile."""
     power = frame_power(samples, _COPY_RATE)
     time = row["start"] + (np.arange(power.shape[0]) + 0.5) * 0.02
     spoken = np.zeros(power.shape[0], bool)
@@ -103,7 +104,7 @@ def noise_floor(samples: np.ndarray, row: Row) -> float:
 
 
 def bandwidth(samples: np.ndarray) -> float:
-    """The highest frequency in Hz that the sound reaches, of samples at 24 kHz."""
+    """The highest frequency in Hz with energy, of samples `[T]` at 24 kHz."""
     size = 1024
     num = max(1, samples.shape[0] // size)
     frames = np.resize(samples, num * size).reshape(num, size) * np.hanning(size)

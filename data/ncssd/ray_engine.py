@@ -1,7 +1,7 @@
-"""The same stages on a Ray cluster (optional; `pip install ray`).
+"""Runs the stages on a Ray cluster (optional; `pip install ray`).
 
-Rows travel, sound does not: every node must see the sources and the output folder at the same
-path, as on a shared file system. Results are kept by the workers, as in the pool.
+Only rows are sent between nodes: all need the sources and the output folder at the same path, as
+on a shared file system. Workers store results, as in the pool.
 """
 
 import os
@@ -16,13 +16,10 @@ from data.ncssd.store import Row
 
 
 class RayEngine:
-    """Ray tasks; a worker process keeps its models from task to task.
-
-    `do_job` answers an error with a row, so that no row is lost with its neighbours.
-    """
+    """Ray tasks; worker processes keep their models between tasks."""
 
     def __init__(self, workers: int, address: str | None = None) -> None:
-        """Joins the cluster at `address`, or begins one of `workers` on this machine.
+        """Joins the cluster at `address`, or starts a local one with `workers`.
 
         Raises:
             InputError: fewer than one worker.
@@ -57,14 +54,14 @@ class RayEngine:
                 yield index, self._answer(reference, jobs[index])
 
     def _answer(self, reference: Any, job: Job) -> list[Row]:
-        """A job's rows; a process that died of it twice costs this one row."""
+        """A job's rows; a job whose process died on every try becomes a dropped row."""
         errors = self._ray.exceptions
         try:
             return self._ray.get(reference)
         except errors.RayTaskError as error:
             raise error.cause from None
         except errors.RayError:
-            return [drop(job.row, f"{QUARANTINE}{job.stage.name}: the worker died of it")]
+            return [drop(job.row, f"{QUARANTINE}{job.stage.name}: the worker died")]
 
     def close(self) -> None:
         self._ray.shutdown()

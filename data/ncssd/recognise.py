@@ -1,4 +1,4 @@
-"""Stage 7: what was said in each turn, with a confidence, and in which language."""
+"""Stage 7: transcribes turns, with confidence and language."""
 
 import functools
 import logging
@@ -21,9 +21,9 @@ VERSION = 2
 RATE = 16_000
 _PAD_S = 0.15
 _TIMEOUT_S = 120
-_LANGUAGE_S = 30.0  # of the longest turns, by which a dialogue's language is found
-_MAX_SILENT = 0.2  # share of turns without a text, and
-_MIN_CONFIDENCE = 0.55  # mean of their texts' confidence, or they are not fit for training
+_LANGUAGE_S = 30.0  # audio of the longest turns used to detect the language
+_MAX_SILENT = 0.2  # most turns without text, as a fraction, in data fit for training
+_MIN_CONFIDENCE = 0.55  # least mean confidence in data fit for training
 AUTO = "auto"
 RECOGNISERS = (AUTO, "whisper", "pocketsphinx", "endpoint", "none")
 
@@ -31,22 +31,22 @@ log = logging.getLogger(__name__)
 
 
 class Recogniser(Protocol):
-    """Speech to words, for whole turns."""
+    """Transcribes whole turns."""
 
     def language(self, samples: np.ndarray) -> str:
-        """The code of what is spoken in samples [T] at 16 kHz."""
+        """Detects the language of samples `[T]` at 16 kHz; returns its code."""
         ...
 
     def __call__(self, samples: np.ndarray, language: str) -> Transcript:
-        """What is said in samples [T] at 16 kHz; its confidence is None where none is known."""
+        """Transcribes samples `[T]` at 16 kHz; the confidence is None if unknown."""
         ...
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
     """Adds `text`, `confidence` and `words` to each turn of a dialogue, and its `language`.
 
-    `words` are [word, start, end, confidence], in seconds of the copy; empty where the recogniser
-    gives none. A language that the source's notes name is not looked for.
+    `words` are [word, start, end, confidence], in seconds of the working copy, and missing if the
+    recogniser gives none. The language is detected unless the source's notes or settings name it.
     """
     config = context.config.recognise
     asked = row.get("language") or config.language
@@ -64,7 +64,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 
 
 def _sample(row: Row, context: Context) -> np.ndarray:
-    """Samples [T] of the longest turns, half a minute in all."""
+    """Samples `[T]` of the longest turns, about half a minute."""
     parts, seconds = [], 0.0
     for turn in sorted(row["turns"], key=lambda turn: turn["start"] - turn["end"]):
         if seconds < _LANGUAGE_S:
@@ -83,11 +83,11 @@ def _entry(heard: Transcript, start: float) -> Row:
 
 
 def resolve(config: BuildConfig, offline: bool = False) -> BuildConfig:
-    """Names the recogniser that "auto" stands for on this machine: Whisper, or pocketsphinx where
-    its weights cannot be had, which a warning says.
+    """Replaces the recogniser "auto" by Whisper or, with a warning, by pocketsphinx if Whisper's
+    weights are unavailable.
 
     Raises:
-        MissingModelError: there is none for the language that is asked for.
+        MissingModelError: no recogniser is available for the language.
     """
     if config.recognise.recogniser != AUTO:
         return config
@@ -96,13 +96,13 @@ def resolve(config: BuildConfig, offline: bool = False) -> BuildConfig:
     except MissingModelError as error:
         if config.recognise.model or not _is_english(config.recognise):
             raise
-        log.warning("pocketsphinx recognises, whose texts are not fit for training: %s", error)
+        log.warning("using pocketsphinx, whose transcripts are not fit for training: %s", error)
         return config.replace("recognise", recogniser="pocketsphinx")
     return config.replace("recognise", recogniser="whisper")
 
 
 def doubts(config: RecogniseConfig, rows: list[Row]) -> str:
-    """Why the texts of a build are not fit for training, in words; empty where they are."""
+    """Why the transcripts of a build are not fit for training; empty if they are."""
     turns = [turn for row in rows for turn in row["turns"]]
     if not turns:
         return ""
@@ -115,7 +115,7 @@ def doubts(config: RecogniseConfig, rows: list[Row]) -> str:
         return f"{100 * silent:.0f} % of the turns have none"
     known = [turn["confidence"] for turn in turns if turn.get("confidence") and turn.get("text")]
     if known and float(np.mean(known)) < _MIN_CONFIDENCE:
-        return f"the recogniser doubts them (mean confidence {np.mean(known):.2f})"
+        return f"their mean confidence is low ({np.mean(known):.2f})"
     return ""
 
 
@@ -124,34 +124,34 @@ def _is_english(config: RecogniseConfig) -> bool:
 
 
 def units(text: str, language: str) -> list[str]:
-    """What is counted and scored: words, or characters in Chinese and Japanese."""
+    """Units for rates and error rates: words, or characters in Chinese and Japanese."""
     if language.startswith(("zh", "ja")):
         return [c for c in text if not c.isspace()]
     return text.split()
 
 
 def check(config: RecogniseConfig, offline: bool) -> str | None:
-    """What the chosen recogniser lacks, or None.
+    """Describes what the chosen recogniser is missing; None if it is ready.
 
     Raises:
-        InputError: a recogniser that is not known, or that a setting rules out.
+        InputError: the recogniser is unknown, or contradicts another setting.
     """
     import importlib.util
 
     if config.recogniser not in RECOGNISERS:
         raise InputError(
-            f"unknown recogniser {config.recogniser!r}; choose of {', '.join(RECOGNISERS)}"
+            f"unknown recogniser {config.recogniser!r}; choose one of {', '.join(RECOGNISERS)}"
         )
     if config.recogniser == "endpoint":
         if offline:
             raise InputError("--offline forbids the recogniser 'endpoint'; choose another")
         if config.language == AUTO:
-            raise InputError("an endpoint does not say which language it heard; give --language")
-        return None if config.endpoint else "recognise.endpoint is empty; give its /v1 address"
+            raise InputError("an endpoint cannot detect the language; give --language")
+        return None if config.endpoint else "recognise.endpoint is empty; give a URL ending in /v1"
     if config.recogniser == "pocketsphinx":
         if not _is_english(config):
             raise InputError(
-                f"pocketsphinx knows English, not {config.language!r}; "
+                f"pocketsphinx supports English only, not {config.language!r}; "
                 "choose --recogniser whisper or endpoint"
             )
         found = importlib.util.find_spec("pocketsphinx")
@@ -166,10 +166,10 @@ def check(config: RecogniseConfig, offline: bool) -> str | None:
 
 @functools.cache
 def load(config: RecogniseConfig) -> Recogniser:
-    """The chosen recogniser, loaded once a process.
+    """The chosen recogniser, loaded once per process.
 
     Raises:
-        MissingModelError: it is not installed, or its model is not there.
+        MissingModelError: it is not installed, or its model is missing.
     """
     missing = check(config, offline=False)
     if missing is not None:
@@ -182,7 +182,7 @@ def load(config: RecogniseConfig) -> Recogniser:
 
 
 class _Pocketsphinx:
-    """English alone."""
+    """English only."""
 
     def __init__(self, config: RecogniseConfig) -> None:
         from pocketsphinx import Decoder, get_model_path
@@ -199,7 +199,7 @@ class _Pocketsphinx:
 
     def __call__(self, samples: np.ndarray, language: str) -> Transcript:
         decoder = self._decoder
-        decoder.reinit_feat()  # each turn starts afresh: its text must not depend on the last one's
+        decoder.reinit_feat()  # reset, so that a turn's text does not depend on the turn before
         decoder.start_utt()
         decoder.process_raw(to_bytes(samples), full_utt=True)
         decoder.end_utt()
@@ -207,17 +207,17 @@ class _Pocketsphinx:
         if hypothesis is None:
             return Transcript("", language, 0.0)
         spoken = [s.prob for s in decoder.seg() if not s.word.startswith(("<", "["))]
-        mean = sum(spoken) / max(1, len(spoken))  # posteriors of the words, 0 to 1
+        mean = sum(spoken) / max(1, len(spoken))  # word posteriors
         return Transcript(_plain(hypothesis.hypstr.split()), language, min(1.0, mean))
 
 
 def _plain(words: Iterable[str]) -> str:
-    """Words without the dictionary's marks of alternative pronunciations: "the(2)"."""
+    """Joins words, without the dictionary's marks of alternative pronunciations: "the(2)"."""
     return " ".join(word.split("(")[0] for word in words)
 
 
 class _Whisper:
-    """Whisper, on one thread on a processor: the pool uses the cores."""
+    """Whisper, on one CPU thread: the pool distributes work over the cores."""
 
     def __init__(self, config: RecogniseConfig) -> None:
         folder = find_whisper(config.model or DEFAULT_MODEL)
@@ -242,7 +242,7 @@ class _Endpoint:
         )
 
     def language(self, samples: np.ndarray) -> str:
-        raise InputError("an endpoint does not say which language it heard; give --language")
+        raise InputError("an endpoint cannot detect the language; give --language")
 
     def __call__(self, samples: np.ndarray, language: str) -> Transcript:
         return Transcript(self._endpoint.transcribe(samples, RATE, language), language, None)

@@ -1,4 +1,4 @@
-"""`build report DIR`: one HTML page that needs nothing else, on what a build made."""
+"""`build report DIR`: a self-contained HTML report of a build."""
 
 import base64
 import html
@@ -9,7 +9,6 @@ from pathlib import Path
 from data.audio import encode_audio
 from data.files import atomic_write
 from data.ncssd.config import BuildConfig
-from data.ncssd.drawing import histogram, turn_lines
 from data.ncssd.report_figures import (
     DISTRIBUTIONS,
     BuildRows,
@@ -23,9 +22,10 @@ from data.ncssd.report_figures import (
 )
 from data.ncssd.stage import Context
 from data.ncssd.store import Row, Store
+from data.ncssd.svg import histogram, turn_lines
 
 _DOUBTFUL = 6
-_OF_A_REASON = 3  # examples of what was left out that can be heard
+_OF_A_REASON = 3  # audible examples per reason for rejection
 _LISTED = 30
 _EXAMPLES = 10
 _EXAMPLE_S = 40.0
@@ -47,28 +47,28 @@ def write_report(out: Path, beside: Path | None = None) -> Path:
     """Writes `DIR/report.html` and returns its path.
 
     Args:
-        out: what a build made.
-        beside: what another made, or this one with other settings, to compare with.
+        out: the folder of a build.
+        beside: the folder of another build to compare with.
 
-    Raises:
-        InputError: no finished build there.
+        Raises:
+            InputError: no finished build in a folder.
     """
     build = read_build(out)
     other = None if beside is None else read_build(beside)
     context = Context(BuildConfig(), Store(out / "work"))
     title = f"{len(build.accepted)} dialogues"
     if other is not None:
-        title += f", beside {beside}"
+        title += f", compared with {beside}"
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         _totals(build, other),
-        f"<h2>Where the hours went</h2>{_hours(build)}",
-        f"<h2>Pairs to doubt first</h2>{_doubtful(context, build)}",
-        f"<h2>What was left out</h2>{_left_out(context, build)}",
-        f"<h2>How they are</h2><div class='figures'>{_histograms(build, other)}</div>",
+        f"<h2>Hours by source</h2>{_hours(build)}",
+        f"<h2>Least certain speaker pairs</h2>{_doubtful(context, build)}",
+        f"<h2>Rejected</h2>{_left_out(context, build)}",
+        f"<h2>Distributions</h2><div class='figures'>{_histograms(build, other)}</div>",
         f"<h2>Speakers</h2>{_speakers(build)}",
         f"<h2>Examples</h2>{_examples(context, build.accepted)}",
-        f"<h2>How it was made</h2>{_made(build)}",
+        f"<h2>Settings and versions</h2>{_made(build)}",
     ]
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
@@ -103,7 +103,7 @@ def _hours(build: BuildRows) -> str:
             sums[reason] += hours
     total, kept = sum(row[1] for row in rows), sum(row[2] for row in rows)
     lines.insert(0, ("all", f"{total:.2f}", f"{kept:.2f}", _reasons(sums)))
-    return _table(lines, "source", "hours in", "kept", "left out")
+    return _table(lines, "source", "hours in", "kept", "rejected")
 
 
 def _reasons(hours: dict[str, float]) -> str:
@@ -112,21 +112,21 @@ def _reasons(hours: dict[str, float]) -> str:
 
 
 def _doubtful(context: Context, build: BuildRows) -> str:
-    """The accepted dialogues whose speakers are least surely two people."""
+    """The accepted dialogues with the lowest probability of two people."""
     rows = sorted(build.accepted, key=lambda row: row.get("two_people", 1.0))[:_DOUBTFUL]
     return "".join(
         _example(
             context,
             row,
-            f"two people with a chance of {row.get('two_people', 1.0):.2f}, "
-            f"the quieter one speaks {100 * balance(row):.0f} % of the time",
+            f"probability of two people {row.get('two_people', 1.0):.2f}, "
+            f"the less active one has {100 * balance(row):.0f} % of the speech",
         )
         for row in rows
     ) or ("<p>None.</p>")
 
 
 def _left_out(context: Context, build: BuildRows) -> str:
-    """By reason, the longest first: how many, the figures, and some to listen to."""
+    """Rejected rows by reason: their number, and the longest ones as examples."""
     by_reason: dict[str, list[Row]] = defaultdict(list)
     for row in build.dropped:
         by_reason[row["dropped"]].append(row)
@@ -161,20 +161,20 @@ def _speakers(build: BuildRows) -> str:
 
 def _made(build: BuildRows) -> str:
     changed = changed_settings(build.summary)
-    settings = _table(changed) if changed else "<p>Every setting is the default.</p>"
+    settings = _table(changed) if changed else "<p>All settings have their defaults.</p>"
     return f"<h3>Settings</h3>{settings}<h3>Versions</h3>" + _table(
         sorted(build.summary["tools"].items())
     )
 
 
 def _examples(context: Context, rows: list[Row]) -> str:
-    """Ten dialogues, evenly over all; their first 40 s can be heard."""
+    """Ten evenly spaced dialogues."""
     step = max(1, len(rows) // _EXAMPLES)
     return "".join(_example(context, row) for row in rows[::step][:_EXAMPLES]) or "<p>None.</p>"
 
 
 def _example(context: Context, row: Row, note: str = "") -> str:
-    """The first 40 s of a dialogue or a scene, with all that is known of it."""
+    """A dialogue or scene: the audio of its first 40 s, timeline, text and measurements."""
     end = min(row["end"], row["start"] + _EXAMPLE_S)
     samples = context.read(row["audio"], row["start"], end)
     sound = base64.b64encode(encode_audio(samples, 24_000, "mp3")).decode()

@@ -1,4 +1,4 @@
-"""What the report says in numbers: hours by source and reason, speakers, words, distributions."""
+"""The figures of the report: hours by source and reason, speakers, words, distributions."""
 
 import json
 from collections import defaultdict
@@ -12,22 +12,22 @@ from data.errors import InputError
 from data.ncssd.config import BuildConfig
 from data.ncssd.store import Row, read_rows
 
-# name: unit, and how it is read of a dialogue's rows
+# name to unit
 DISTRIBUTIONS = {
     "Turn length": "s",
     "Gap before a turn": "s",
-    "Overlap of a turn": "s",
-    "Speech over noise": "dB",
+    "Overlap per turn": "s",
+    "SNR": "dB",
     "DNSMOS, overall": "",
     "Bandwidth": "kHz",
-    "Words or characters a second": "",
-    "Recogniser's confidence": "",
+    "Words or characters per second": "",
+    "Recogniser confidence": "",
 }
 
 
 @dataclass(frozen=True)
 class BuildRows:
-    """All that a finished build says of itself."""
+    """The summary and manifests of a finished build."""
 
     summary: Row
     accepted: list[Row]
@@ -41,9 +41,9 @@ class BuildRows:
 
 
 def read_build(out: Path) -> BuildRows:
-    """Raises InputError where no finished build lies."""
+    """Reads a build's manifests. Raises InputError if there is no finished build in `out`."""
     if not (out / "build.json").is_file():
-        raise InputError(f"{out} holds no finished build (build.json); run launch.py build first")
+        raise InputError(f"{out} has no finished build (build.json); run launch.py build first")
     return BuildRows(
         json.loads((out / "build.json").read_text(encoding="utf-8")),
         read_rows(out / "dialogues.jsonl"),
@@ -54,8 +54,8 @@ def read_build(out: Path) -> BuildRows:
 
 
 def hours_by_source(build: BuildRows) -> list[tuple[str, float, float, dict[str, float]]]:
-    """For each source: its name, hours in, hours kept, and hours left out by reason; what lies
-    between the scenes is "silence"."""
+    """For each source: its name, hours in, hours kept, and hours rejected by reason. The time
+    between scenes counts as "silence"."""
     into = {row["sha256"]: row["duration"] for row in build.sources if "duration" in row}
     kept: dict[str, float] = defaultdict(float)
     out: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -76,7 +76,7 @@ def hours_by_source(build: BuildRows) -> list[tuple[str, float, float, dict[str,
 
 
 def speakers(build: BuildRows) -> list[tuple[str, float, int]]:
-    """Each speaker's id, hours and turns, who speaks most first."""
+    """Each speaker's id, hours and number of turns, most active first."""
     seconds: dict[str, float] = defaultdict(float)
     turns: dict[str, int] = defaultdict(int)
     for row in build.accepted:
@@ -88,7 +88,7 @@ def speakers(build: BuildRows) -> list[tuple[str, float, int]]:
 
 
 def balance(row: Row) -> float:
-    """The smaller speaker's share of a dialogue's speech, 0 to 0.5."""
+    """The less active speaker's share of a dialogue's speech, 0 to 0.5."""
     seconds = [
         sum(t["end"] - t["start"] for t in row["turns"] if t["speaker"] == speaker)
         for speaker in (0, 1)
@@ -97,8 +97,8 @@ def balance(row: Row) -> float:
 
 
 def expected_word_error(build: BuildRows) -> float | None:
-    """The share of words that their recogniser expects to be wrong: the mean doubt of each. None
-    without confidences of words."""
+    """The expected word error rate, from the mean confidence of words; None without word
+    confidences."""
     sure = [word[3] for turn in build.turns for word in turn.get("words", ())]
     return 1.0 - float(np.mean(sure)) if sure else None
 
@@ -123,7 +123,7 @@ def distributions(build: BuildRows) -> dict[str, list[float]]:
 
 
 def totals(build: BuildRows) -> dict[str, str]:
-    """The figures of a build that can be compared with another's."""
+    """The summary figures of a build."""
     turns, people = build.turns, speakers(build)
     hours = [one[1] for one in hours_by_source(build)]
     kept = sum(row["end"] - row["start"] for row in build.accepted) / 3600
@@ -132,27 +132,29 @@ def totals(build: BuildRows) -> dict[str, str]:
     return {
         "sources": str(len(build.summary["sources"])),
         "hours in": f"{sum(hours):.2f}",
-        "hours kept, first to last word of each dialogue": f"{kept:.2f}",
+        "hours kept, from first to last word of each dialogue": f"{kept:.2f}",
         "hours of turns": f"{sum(t['end'] - t['start'] for t in turns) / 3600:.2f}",
         "dialogues": str(len(build.accepted)),
         "turns": str(len(turns)),
         "turns that overlap another": str(sum(t["overlap"] > 0 for t in turns)),
-        "turns with another's words in their sound": str(sum(bool(t.get("mixed")) for t in turns)),
-        "turns separated from another's": str(sum("separated" in t for t in turns)),
+        "turns with overlapping speech in their audio": str(
+            sum(bool(t.get("mixed")) for t in turns)
+        ),
+        "turns with overlap separated": str(sum("separated" in t for t in turns)),
         "backchannels": str(sum(t["backchannel"] for t in turns)),
         "speakers": str(len(people)),
-        "hours of whoever speaks most": f"{people[0][1]:.2f}" if people else "0",
-        "the quieter speaker's share, median": f"{np.median(shares):.2f}" if shares else "none",
-        "turns without a text": str(sum(not t.get("text") for t in turns)),
-        "words that the recogniser expects to be wrong": "not known"
-        if error is None
-        else f"{100 * error:.1f} %",
+        "hours of the most active speaker": f"{people[0][1]:.2f}" if people else "0",
+        "share of the less active speaker, median": f"{np.median(shares):.2f}"
+        if shares
+        else "none",
+        "turns without text": str(sum(not t.get("text") for t in turns)),
+        "expected word error rate": "unknown" if error is None else f"{100 * error:.1f} %",
         "in quarantine": str(len(build.quarantined)),
     }
 
 
 def changed_settings(summary: Row) -> list[tuple[str, str]]:
-    """The settings that are not the defaults."""
+    """Settings that differ from their defaults."""
     default = BuildConfig()
     found = []
     for stage, values in summary["config"].items():

@@ -1,9 +1,8 @@
-"""What a person decides about the dialogues of a build: kept in a journal, then exported.
+"""Manual review of a build's dialogues: decisions are stored in a journal, then exported.
 
-`DIR/review.jsonl` holds one decision a line, the latest of a dialogue counts. A line is added with
-one write and synced: whatever happens, no decision that was shown as kept is lost. A decision
-counts for the turns it was made on: a dialogue to which another build gives other times, speakers
-or texts under the same id is open again.
+`DIR/review.jsonl` has one decision per line; the latest of a dialogue counts. Each line is appended
+in one write and synced, so that no confirmed decision is lost. A decision applies to the turns it
+was made on: if another build changes a dialogue's times, speakers or texts, it is open again.
 """
 
 import hashlib
@@ -22,9 +21,9 @@ VERDICTS = ("open", "accepted", "rejected")
 
 @dataclass(frozen=True)
 class Decision:
-    """On one dialogue: the verdict, and texts and speakers by turn where they were mended.
+    """A decision on one dialogue: the verdict, and corrected texts and speakers by turn index.
 
-    `turns` is the fingerprint of the turns that it was made on; `Review.decide` puts it in.
+    `turns` is the fingerprint of the reviewed turns, set by `Review.decide`.
     """
 
     dialogue: str
@@ -39,7 +38,7 @@ class Decision:
 
 
 class Review:
-    """The dialogues of a build and what was decided about them.
+    """The dialogues of a build and the decisions on them.
 
     Raises:
         InputError: no finished build in the folder.
@@ -48,9 +47,7 @@ class Review:
     def __init__(self, out: Path) -> None:
         self.out = Path(out)
         if not (self.out / "build.json").is_file():
-            raise InputError(
-                f"{out} holds no finished build (build.json); run launch.py build first"
-            )
+            raise InputError(f"{out} has no finished build (build.json); run launch.py build first")
         rows = read_rows(self.out / "dialogues.jsonl")
         self._turns = {row["id"]: _fingerprint(row["turns"]) for row in rows}
         self.ids = list(self._turns)
@@ -60,25 +57,25 @@ class Review:
             self._keep(decision)
 
     def decision(self, dialogue: str) -> Decision:
-        """What was decided last on these turns, or nothing yet."""
+        """The latest decision on the current turns; an empty one if there is none."""
         self._check(dialogue)
         return self._decisions.get((dialogue, self._turns[dialogue]), Decision(dialogue))
 
     def former(self, dialogue: str) -> Decision | None:
-        """What was decided last on other turns, while nothing is decided on these."""
+        """The latest decision on former turns, if there is none on the current ones."""
         if dialogue not in self.outdated():
             return None
         mine = [d for d in self._decisions.values() if d.dialogue == dialogue]
         return next(d for d in reversed(mine) if d.says_something)
 
     def outdated(self) -> list[str]:
-        """Dialogues, there or no longer there, that were decided on with other turns alone."""
+        """Dialogues whose only decisions are on former turns, including removed dialogues."""
         now = {name for name, turns in self._decisions if self._turns.get(name) == turns}
         said = dict.fromkeys(d.dialogue for d in self._decisions.values() if d.says_something)
         return [name for name in said if name not in now]
 
     def dialogue(self, dialogue: str) -> Dialogue:
-        """The dialogue as it was built, with what was mended put in."""
+        """The dialogue with corrections applied."""
         decision = self.decision(dialogue)
         built = read_dialogue(self.out / "ncssd" / dialogue)
         turns = [
@@ -93,36 +90,38 @@ class Review:
         return Dialogue(dialogue, turns, built.extra)
 
     def decide(self, decision: Decision) -> None:
-        """Keeps a decision.
+        """Stores a decision.
 
         Raises:
             InputError: an unknown dialogue, verdict, turn or speaker.
         """
         self._check(decision.dialogue)
         if decision.verdict not in VERDICTS:
-            raise InputError(f"verdict {decision.verdict!r}; choose one of {', '.join(VERDICTS)}")
+            raise InputError(
+                f"unknown verdict {decision.verdict!r}; choose one of {', '.join(VERDICTS)}"
+            )
         number = len(read_dialogue(self.out / "ncssd" / decision.dialogue).turns)
         beyond = [i for i in (*decision.texts, *decision.speakers) if not 0 <= i < number]
         if beyond:
             raise InputError(
-                f"dialogue {decision.dialogue} has {number} turns, none is {beyond[0]}"
+                f"dialogue {decision.dialogue} has {number} turns; turn {beyond[0]} does not exist"
             )
         if any(speaker not in (0, 1) for speaker in decision.speakers.values()):
-            raise InputError("a speaker is 0 or 1")
+            raise InputError("a speaker must be 0 or 1")
         decision = replace(decision, turns=self._turns[decision.dialogue])
         line = json.dumps(vars(decision), ensure_ascii=False) + "\n"
         append_line(self._journal, line.encode(errors="backslashreplace"))
         self._keep(decision)
 
     def counts(self) -> dict[str, int]:
-        """How many dialogues have each verdict."""
+        """The number of dialogues by verdict."""
         verdicts = [self.decision(name).verdict for name in self.ids]
         return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
 
     def export(self) -> Path:
-        """Writes the accepted dialogues, mended, to `DIR/reviewed` in NCSSD layout.
+        """Writes the accepted dialogues with corrections to `DIR/reviewed` in NCSSD layout.
 
-        Where speakers were swapped they are numbered anew: who speaks first is 0.
+        Speakers are renumbered after corrections: the first to speak is 0.
         """
         final = self.out / "reviewed"
         with atomic_folder(final, replace=True) as temporary:
@@ -134,7 +133,7 @@ class Review:
 
     def _keep(self, decision: Decision) -> None:
         key = decision.dialogue, decision.turns
-        self._decisions.pop(key, None)  # the last decided comes last
+        self._decisions.pop(key, None)  # the latest decision comes last
         self._decisions[key] = decision
 
     def _check(self, dialogue: str) -> None:
@@ -149,7 +148,7 @@ class Review:
             try:
                 found.append(_decision(json.loads(line)))
             except (ValueError, KeyError, TypeError):
-                continue  # the half line of a write that a crash cut off
+                continue  # an incomplete line, written during a crash
         return found
 
 
@@ -164,7 +163,7 @@ def _decision(row: dict[str, Any]) -> Decision:
 
 
 def _fingerprint(turns: list[Row]) -> str:
-    """Changes with what a decision is about; what is only measured of the turns may change."""
+    """A hash of the turns' times, speakers and texts, but not of their measurements."""
     said = [[turn[key] for key in ("start", "end", "speaker", "text")] for turn in turns]
     return hashlib.sha256(canonical(said).encode()).hexdigest()[:32]
 

@@ -1,10 +1,9 @@
-"""The segmentation network: which of three local voices speak in each 20 ms.
+"""The segmentation network: which of three local voices are active in each 20 ms frame.
 
-It hears 10 s at a time and numbers the voices in them as it likes, so it needs few voices to learn
-from; it tells hand-overs without a pause, and whose words are spoken into another's turn. Who the
-voices are over a whole scene is told from embeddings afterwards (`speakers`). Powerset classes
-after Plaquet and Bredin (2023), "Powerset multi-class cross entropy loss for neural speaker
-diarization"; trained by `segmentation_training` on made recordings.
+It processes windows of 10 s and numbers the voices in each arbitrarily; embeddings identify them
+across a scene afterwards (`speakers`). It detects speaker changes without a pause, and overlaps.
+Powerset classes after Plaquet and Bredin (2023), "Powerset multi-class cross entropy loss for
+neural speaker diarization"; trained by `segmentation_training` on simulated recordings.
 """
 
 import functools
@@ -20,8 +19,8 @@ from data.ncssd.network_files import load_network
 from data.ncssd.powerset import CLASSES, renumbered
 
 WEIGHTS = Path(__file__).parent / "weights" / "segmentation.safetensors"
-WINDOW = 500  # frames judged at once: 10 s
-_EDGE = 60  # frames at a window's edge that its neighbour judges too: 1.2 s
+WINDOW = 500  # frames per window, 10 s
+_EDGE = 60  # windows overlap by twice as many frames, 2.4 s
 _BATCH = 8
 
 
@@ -30,9 +29,9 @@ class SegmentationConfig:
     """Shape of the network."""
 
     num_mels: int = 40
-    num_bins: int = 128  # of the fine spectrum, 15.6 Hz each, from 62 Hz
-    wide: int = 160  # of the convolutions
-    dim: int = 104  # of its memory, each way
+    num_bins: int = 128  # of the harmonic features, 15.6 Hz each, from 62 Hz
+    wide: int = 160  # channels of the convolutions
+    dim: int = 104  # LSTM size per direction
     num_layers: int = 3
 
     @property
@@ -41,10 +40,10 @@ class SegmentationConfig:
 
 
 class Segmentation(nn.Module):
-    """Frames [B, T, num_inputs] at 50 Hz to logits [B, T, 7] of the `CLASSES`; 4 divides T.
+    """Frames `[B, T, num_inputs]` at 50 Hz to logits `[B, T, 7]` of the `CLASSES`; T must be a
+    multiple of 4.
 
-    Its memory takes a step each 80 ms, at which it judges four frames. It hears both directions
-    and is not meant for streaming.
+    A bidirectional LSTM runs at 80 ms per step and predicts four frames at each. Offline only.
     """
 
     def __init__(self, config: SegmentationConfig) -> None:
@@ -69,9 +68,9 @@ class Segmentation(nn.Module):
 
 
 def frames_of(samples: np.ndarray, config: SegmentationConfig) -> np.ndarray:
-    """Samples [T] at 16 kHz to frames [T // 320, num_inputs], level taken out.
+    """Samples `[T]` at 16 kHz to level-normalised frames `[T // 320, num_inputs]`.
 
-    Log mel frames tell speech and its edges; the harmonics of a fine spectrum tell two voices.
+    Log mel frames show speech and its boundaries, harmonic features show overlapping voices.
     """
     mel = np.log(mel_power(samples, config.num_mels) + 1e-7)
     num = samples.shape[0] // 320
@@ -84,10 +83,10 @@ def frames_of(samples: np.ndarray, config: SegmentationConfig) -> np.ndarray:
 
 @functools.cache
 def load_segmentation(weights: Path = WEIGHTS) -> Segmentation:
-    """The trained network.
+    """Loads the trained network.
 
     Raises:
-        MissingModelError: no weights there.
+        MissingModelError: the weights are missing.
     """
     return load_network(
         Segmentation, SegmentationConfig, weights, "build train-segmentation CORPUS"
@@ -96,10 +95,10 @@ def load_segmentation(weights: Path = WEIGHTS) -> Segmentation:
 
 @torch.inference_mode()
 def segment(model: Segmentation, samples: np.ndarray) -> np.ndarray:
-    """The chances of each class [T // 320, 7] in samples [T] at 16 kHz.
+    """Class probabilities `[T // 320, 7]` of samples `[T]` at 16 kHz.
 
-    It hears windows of 10 s that overlap by 2.4 s; there the later one's voices are renumbered to
-    agree with the earlier's.
+    Windows of 10 s overlap by 2.4 s, in which the later window's voices are renumbered to agree
+    with the earlier one's.
     """
     frames = frames_of(samples, model.config)
     num = frames.shape[0]
@@ -110,8 +109,8 @@ def segment(model: Segmentation, samples: np.ndarray) -> np.ndarray:
     for first in range(0, len(starts), _BATCH):
         group = starts[first : first + _BATCH]
         batch = np.stack([frames[s : s + WINDOW] for s in group])
-        chances = torch.softmax(model(torch.from_numpy(batch)), dim=-1).numpy()
-        for start, values in zip(group, chances, strict=True):
+        probabilities = torch.softmax(model(torch.from_numpy(batch)), dim=-1).numpy()
+        for start, values in zip(group, probabilities, strict=True):
             last = min(num, start + WINDOW)
             values = values[: last - start]
             if start:

@@ -1,7 +1,7 @@
-"""Trains the segmentation network on recordings made from a corpus in NCSSD layout.
+"""Trains the segmentation network on recordings simulated from a corpus in NCSSD layout.
 
-Everything is made here: who speaks when, the room, the background, the codec and the level. No
-recording is heard for long (`training`).
+The simulation covers turn taking, room, background, codec and level. Recordings are replaced every
+round (`training`).
 """
 
 import itertools
@@ -36,16 +36,16 @@ from data.ncssd.truth.timeline import Habits, Timeline, make_pair, make_timeline
 _LINE_S = 150.0
 _CONDITIONS = {"clean": 0.25, "noise": 0.2, "music": 0.2, "room": 0.2, "telephone": 0.15}
 _SNR_DB = (3.0, 30.0)
-_CODED = 0.2  # share of recordings that went through a codec
+_CODED = 0.2  # fraction of recordings passed through a codec
 _CODECS = ("mp3", "ogg", "mp4")
-_CLOSE = 8  # a pair of close voices: one of this many nearest in pitch
-# two voices at once are rare where people talk, and the hardest to hear: more of them to learn from
+_CLOSE = 8  # close pairs are drawn from this many nearest voices in pitch
+# overlaps are rare in conversation and hardest to detect, so training has more of them
 _HABITS = Habits(gap_mean_s=0.1, backchannel_share=0.7)
 _OVERLAP_WEIGHT = 2.0
 
 
 def tracks_of(line: Timeline, num_frames: int, frame_s: float = FRAME_S) -> np.ndarray:
-    """Per frame which voice speaks, by order of their names: [voices, T]."""
+    """Activity of the voices, ordered by name, per frame: bool `[voices, T]`."""
     voices: dict[str, np.ndarray] = {}
     for placed in line.placed:
         track = voices.setdefault(placed.clip.voice, np.zeros(num_frames, bool))
@@ -55,7 +55,7 @@ def tracks_of(line: Timeline, num_frames: int, frame_s: float = FRAME_S) -> np.n
 
 
 def classes_of(tracks: np.ndarray) -> np.ndarray | None:
-    """Tracks [voices, T] of one window to classes [T]; None with more voices than it may hold."""
+    """Tracks `[voices, T]` of one window to classes `[T]`; None if it has too many voices."""
     heard = tracks[tracks.any(axis=1)]
     if heard.shape[0] > NUM_TRACKS or (heard.sum(axis=0) > 2).any():
         return None
@@ -66,7 +66,8 @@ def classes_of(tracks: np.ndarray) -> np.ndarray | None:
 def make_examples(
     clips: dict[str, list[Clip]], plan: TrainingPlan, config: SegmentationConfig, turn: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The examples of a round: frames [N, 500, num_inputs], in half precision, and classes."""
+    """The examples of round `turn`: frames `[N, 500, num_inputs]`, float16, and classes `[N, 500]`,
+    uint8."""
     inputs, targets = [], []
     made = 0.0
     for index in itertools.count(turn * 100_000):
@@ -85,7 +86,8 @@ def make_examples(
 
 
 def _recording(clips: dict[str, list[Clip]], seed: int, index: int) -> tuple[Timeline, np.ndarray]:
-    """Who speaks when, and samples [T] at 16 kHz: changing people, or two of close pitch."""
+    """A simulated recording: timeline and samples `[T]` at 16 kHz, of several people or of two with
+    similar pitch."""
     draw = random.Random(f"train-{seed}-{index}")
     rng = np.random.default_rng([seed, 7, index])
     if index % 2:
@@ -102,7 +104,7 @@ def _recording(clips: dict[str, list[Clip]], seed: int, index: int) -> tuple[Tim
 
 
 def close_pair(clips: dict[str, list[Clip]], rng: random.Random) -> list[list[Clip]]:
-    """The clips of two people whose voices lie close in pitch."""
+    """The clips of two people with voices of similar pitch."""
     pitch = {voice: float(np.median([c.f0_hz for c in own])) for voice, own in clips.items()}
     talkative = [voice for voice, own in clips.items() if len(own) >= 4] or list(clips)
     first = rng.choice(talkative)
@@ -112,7 +114,7 @@ def close_pair(clips: dict[str, list[Clip]], rng: random.Random) -> list[list[Cl
 
 
 def _coded(samples: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Samples [T] at 24 kHz as a lossy codec gives them back."""
+    """Samples `[T]` at 24 kHz after a lossy codec."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"sound.{kind}"
         write_media(path, samples, int(rng.choice(FILES[kind][2])))
@@ -121,15 +123,15 @@ def _coded(samples: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarr
 
 
 def loss_of(logits: Tensor, classes: Tensor) -> Tensor:
-    """Cross entropy, overlap weighted, under each example's best numbering of its voices.
+    """Cross entropy with overlaps weighted, under each example's best permutation of voices.
 
     Args:
         logits: [B, T, 7].
         classes: [B, T].
     """
     numbered = torch.from_numpy(PERMUTATIONS)[:, classes]  # [6, B, T]
-    chances = torch.log_softmax(logits, dim=-1).expand(len(PERMUTATIONS), -1, -1, -1)
-    losses = -chances.gather(-1, numbered[..., None])[..., 0]
+    log_probabilities = torch.log_softmax(logits, dim=-1).expand(len(PERMUTATIONS), -1, -1, -1)
+    losses = -log_probabilities.gather(-1, numbered[..., None])[..., 0]
     overlap = torch.from_numpy(OVERLAPS)[classes]
     weight = 1.0 + (_OVERLAP_WEIGHT - 1.0) * overlap
     return (losses * weight).mean(dim=-1).min(dim=0).values.mean()
@@ -138,17 +140,17 @@ def loss_of(logits: Tensor, classes: Tensor) -> Tensor:
 def train(
     corpora: list[Path], plan: TrainingPlan, weights: Path, begin: Path | None = None
 ) -> list[float]:
-    """Trains, saves at the end, and returns the loss of every 50 steps.
+    """Trains and saves the network; returns the mean loss of every 50 steps.
 
     Args:
-        corpora: in NCSSD layout.
-        plan: how long, on how much.
-        weights: where they are saved; what lies there stays until training is over. Beside it a
-            checkpoint of each round, from which the same call goes on.
-        begin: weights to begin with; None begins at random.
+        corpora: folders in NCSSD layout.
+        plan: duration of training and amount of data.
+        weights: output file, replaced at the end. A checkpoint per round is kept beside it, from
+            which the same call resumes.
+        begin: initial weights; None for a random initialisation.
 
     Raises:
-        InputError: a corpus that cannot be used, or a checkpoint of another training.
+        InputError: a corpus cannot be used, or the checkpoint has other settings.
     """
     torch.manual_seed(plan.seed)
     torch.set_num_threads(1)
@@ -170,16 +172,16 @@ def train(
 def _batches(
     corpora: list[Path], plan: TrainingPlan, config: SegmentationConfig, first: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Frames [B, 500, num_inputs] and classes [B, 500] of step `first` and all after it."""
+    """Frames `[B, 500, num_inputs]` and classes `[B, 500]` of all steps from `first` on."""
     clips = read_corpora(corpora, plan.limit)
     for step in range(first, plan.steps):
-        if step == first or step % plan.steps_a_round == 0:
-            turn = step // plan.steps_a_round
+        if step == first or step % plan.steps_per_round == 0:
+            turn = step // plan.steps_per_round
             inputs, targets = make_examples(clips, plan, config, turn)
             rng = np.random.default_rng([plan.seed, 3, turn])
         pick = rng.integers(0, inputs.shape[0], plan.batch)
         frames = torch.from_numpy(inputs[pick].astype(np.float32))
-        # levels differ between recordings more than between the examples of one
+        # levels vary more between recordings than within one
         level = torch.from_numpy(rng.normal(0, 0.15, (plan.batch, 1, 1)).astype(np.float32))
         frames[..., : 2 * config.num_mels] += level
         yield frames, torch.from_numpy(targets[pick].astype(np.int64))

@@ -1,4 +1,4 @@
-"""Speech apart from music and noise, by demucs (optional; its model must be present)."""
+"""Separates speech from music and noise with demucs (optional; needs its model)."""
 
 import functools
 import importlib.util
@@ -20,28 +20,28 @@ _SCENE_RATE = 24_000
 
 
 def model_path() -> Path:
-    """Where demucs keeps htdemucs: torch.hub's folder, which TORCH_HOME moves."""
+    """Where demucs stores htdemucs: torch.hub's folder, set by TORCH_HOME."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
     home = Path(os.environ.get("TORCH_HOME", cache)).expanduser()
     return home / "hub" / "checkpoints" / "955717e8-8726e21a.th"
 
 
 def check() -> str | None:
-    """What is missing for separation, and where it would lie, or None."""
+    """Describes what separation is missing; None if it is ready."""
     if importlib.util.find_spec("demucs") is None:
         return f"demucs is not installed (pip install demucs), nor its model {model_path()}"
     if not model_path().is_file():
         return (
-            f"{model_path()} is missing; fetch it once with: "
+            f"{model_path()} is missing; download it once with: "
             "python -c \"from demucs.pretrained import get_model; get_model('htdemucs')\""
         )
     return None
 
 
 def separate(row: Row, context: Context, key: str) -> Row:
-    """The scene with its voice alone; `start`, `end` and `speech` then count in that file.
+    """Separates a scene's speech; `start`, `end` and `speech` then refer to the new file.
 
-    `offset` says where the scene began in the source.
+    `offset` is the scene's start in the source, in seconds.
     """
     channels = (0, 1) if row.get("speaker_channels") else (None,)
     voices = []

@@ -1,10 +1,10 @@
-"""The separation network: two voices that speak at once, into a track each.
+"""The separation network: splits overlapping speech into one track per voice.
 
-It knows whom to look for by how each speaks alone elsewhere in the dialogue, and by who speaks in
-which frame, as diarisation has it (after Delcroix et al. 2021, "Speaker activity driven neural
-speech extraction"), so its outputs need no matching to the speakers. It draws two masks on the
-spectrogram, most of each out of combs: templates of the harmonics of one pitch, which it begins
-with and goes on learning. Trained by `separator_training` on made recordings.
+It is conditioned on each speaker's voice from single speech elsewhere in the dialogue, and on their
+activity per frame from diarisation (after Delcroix et al. 2021, "Speaker activity driven neural
+speech extraction"), so that its outputs are already assigned to speakers. It predicts two masks on
+the spectrogram, mostly as combinations of combs: learned templates of the harmonics of one pitch,
+initialised analytically. Trained by `separator_training` on simulated recordings.
 """
 
 import functools
@@ -19,11 +19,11 @@ from data.ncssd.network_files import load_network
 
 WEIGHTS = Path(__file__).parent / "weights" / "separator.safetensors"
 HOP_S = 0.016
-_WINDOW_S = 0.064  # 15.6 Hz a bin, at any rate
+_WINDOW_S = 0.064  # 15.6 Hz per bin at any sample rate
 _BIN_HZ = 1 / _WINDOW_S
-FINE = 256  # bins with a mask of their own, to 4 kHz
-_BAND = 8  # bins that share one, to 8 kHz; what lies above is masked as the last of these
-HEARD = 513  # bins that the network hears
+FINE = 256  # bins with individual mask values, up to 4 kHz
+_BAND = 8  # bins per shared mask value up to 8 kHz; the last value also applies above
+HEARD = 513  # input bins of the network
 UNITS = FINE + (HEARD - 1 - FINE) // _BAND
 _MELS = 40
 _ENVELOPE = 17  # bins
@@ -35,9 +35,9 @@ _LOWEST_HZ, _COMBS_AN_OCTAVE = 65.0, 48
 class SeparatorConfig:
     """Shape of the network."""
 
-    combs: int = 128  # pitches from 65 Hz on, 48 an octave
-    dim: int = 256  # what a frame is described by; the first are the salience of the combs
-    memory: int = 192  # each way
+    combs: int = 128  # templates for pitches from 65 Hz, 48 per octave
+    dim: int = 256  # features per frame, of which the first `combs` are the combs' salience
+    memory: int = 192  # LSTM size per direction
     num_layers: int = 2
 
     @property
@@ -46,9 +46,9 @@ class SeparatorConfig:
 
 
 class Separator(nn.Module):
-    """Spectrograms, who speaks when and how each sounds alone, to a mask a speaker.
+    """Spectrogram, speaker activity and voice profiles to one mask per speaker.
 
-    Frames are 16 ms apart; the memory takes two in a step. Both directions are heard.
+    Frames are 16 ms apart. A bidirectional LSTM takes two per step; offline only.
     """
 
     def __init__(self, config: SeparatorConfig) -> None:
@@ -72,16 +72,16 @@ class Separator(nn.Module):
             self.draw.weight[:FINE, : config.combs] = 4.0 * templates.T
 
     def profile(self, frames: Tensor) -> Tensor:
-        """How a voice sounds alone: frames [B, T, num_inputs] to [B, dim]."""
+        """A voice's profile `[B, dim]` from frames of single speech `[B, T, num_inputs]`."""
         return torch.relu(self.front(frames)).mean(dim=1)
 
     def forward(self, frames: Tensor, activity: Tensor, profiles: Tensor) -> Tensor:
-        """Masks [B, T, 2, UNITS], from 0 to 1; together at most 1, the rest is neither's.
+        """Masks `[B, T, 2, UNITS]`, 0 to 1; the remainder to 1 is background.
 
         Args:
-            frames: [B, T, num_inputs] of the mixture; 2 divides T.
-            activity: [B, T, 2], 1 where a speaker speaks.
-            profiles: [B, 2, dim].
+            frames: the mixture, `[B, T, num_inputs]`; T must be even.
+            activity: `[B, T, 2]`, 1 where a speaker is active.
+            profiles: `[B, 2, dim]`.
         """
         batch, num, _ = frames.shape
         known = torch.cat([torch.relu(self.front(frames)), activity], dim=-1)
@@ -94,18 +94,18 @@ class Separator(nn.Module):
 
 
 def combs(number: int) -> np.ndarray:
-    """Templates [number, FINE] of the harmonics of one pitch each, of mean 0 and length 1."""
+    """Harmonic templates `[number, FINE]` of one pitch each, with mean 0 and norm 1."""
     hz = _LOWEST_HZ * 2 ** (np.arange(number)[:, None] / _COMBS_AN_OCTAVE)
     bins = np.arange(FINE)[None] * _BIN_HZ
     wave = np.cos(2 * np.pi * bins / hz)
-    # a pitch lies up to 0.7 % beside the next template: the higher a harmonic, the less it says
+    # a pitch is up to 0.7 % off its nearest template, so higher harmonics are weighted less
     wave *= np.exp(-bins / hz / 12.0) * (bins > hz / 2)
     wave -= wave.mean(axis=1, keepdims=True) * (bins > hz / 2)
     return (wave / np.linalg.norm(wave, axis=1, keepdims=True)).astype(np.float32)
 
 
 def transform(samples: Tensor, rate: int) -> Tensor:
-    """Spectrogram, complex [..., T // hop + 1, bins], of samples [..., T]."""
+    """Complex spectrogram `[..., T // hop + 1, bins]` of samples `[..., T]`."""
     size, hop, window = _window(rate)
     flat = samples.reshape(-1, samples.shape[-1])
     spectrum = torch.stft(flat, size, hop, window=window, return_complex=True, pad_mode="constant")
@@ -114,7 +114,7 @@ def transform(samples: Tensor, rate: int) -> Tensor:
 
 
 def inverse(spectrum: Tensor, rate: int, length: int) -> Tensor:
-    """Samples [N, length] of spectrograms [N, T, bins]."""
+    """Samples `[N, length]` of spectrograms `[N, T, bins]`."""
     size, hop, window = _window(rate)
     return torch.istft(
         (spectrum * window.sum()).transpose(1, 2), size, hop, window=window, length=length
@@ -123,14 +123,14 @@ def inverse(spectrum: Tensor, rate: int, length: int) -> Tensor:
 
 @functools.cache
 def _window(rate: int) -> tuple[int, int, Tensor]:
-    """Length and hop in samples, and the window, with which the inverse is exact."""
+    """Window length and hop in samples, and a window with perfect reconstruction."""
     size = round(_WINDOW_S * rate)
     return size, round(HOP_S * rate), torch.hann_window(size).sqrt()
 
 
 def frames_of(spectrum: Tensor) -> Tensor:
-    """What the network hears [..., T, num_inputs] of a spectrogram [..., T, bins]: the harmonics,
-    which stand out of the spectrum's envelope, to 4 kHz, and log mel bands to 8 kHz."""
+    """Input features `[..., T, num_inputs]` of a spectrogram `[..., T, bins]`: its fine structure
+    up to 4 kHz, and log mel bands up to 8 kHz."""
     power = spectrum[..., :HEARD].abs().square()
     log = torch.log(power[..., : FINE + _ENVELOPE] + _FLOOR)
     flat = log.reshape(-1, 1, log.shape[-1])
@@ -151,16 +151,16 @@ def _mel_matrix() -> Tensor:
 
 @functools.cache
 def unit_of(num_bins: int) -> Tensor:
-    """Which unit of a mask each bin of a spectrogram takes."""
+    """The index of the mask value that applies to each bin, `[num_bins]`."""
     bins = torch.arange(num_bins)
     return torch.where(bins < FINE, bins, FINE + (bins - FINE) // _BAND).clamp(max=UNITS - 1)
 
 
 @functools.cache
 def load_separator(weights: Path = WEIGHTS) -> Separator:
-    """The trained network.
+    """Loads the trained network.
 
     Raises:
-        MissingModelError: no weights there.
+        MissingModelError: the weights are missing.
     """
     return load_network(Separator, SeparatorConfig, weights, "build train-separator CORPUS")

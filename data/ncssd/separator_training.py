@@ -1,7 +1,7 @@
-"""Trains the separation network on overlaps of recordings made from corpora in NCSSD layout.
+"""Trains the separation network on overlaps simulated from corpora in NCSSD layout.
 
-Two people talk and fall into each other's words more than people do, half of the pairs of close
-pitch; in rooms, over the telephone, with music and noise. What each adds to the sound is known.
+Two people overlap more than in real conversation, half of the pairs with similar pitch; in rooms,
+over the telephone, with music and noise.
 """
 
 import itertools
@@ -37,18 +37,18 @@ from data.ncssd.truth.timeline import Habits, make_pair, person
 RATE = 16_000
 _HOP = round(HOP_S * RATE)
 WINDOW = 160  # frames of an example: 2.56 s
-_ALONE = 128  # frames of each voice alone: 2 s
-_LEAST_OVERLAP = 12  # frames of an example
-_LEAST_ALONE = 15  # frames of a stretch
+_ALONE = 128  # frames of single speech per voice, 2 s
+_LEAST_OVERLAP = 12  # least overlapped frames of an example
+_LEAST_ALONE = 15  # least frames of a stretch of single speech
 _LINE_S = 100.0
 _CONDITIONS = {"clean": 0.4, "noise": 0.15, "music": 0.1, "room": 0.2, "telephone": 0.15}
 _SNR_DB = (8.0, 40.0)
 _HABITS = Habits(gap_mean_s=-1.0, min_gap_s=-2.5, overlap_share=0.5, backchannel_share=0.6)
-_SIZES = (0.85, 1.2)  # recordings are played at another speed: more voices than there are
-_BLUR = 6.0  # frames by which the edges of what diarisation finds are off
-_UNKNOWN = 0.1  # share of examples in which both are said to speak all the time
-_REST = 0.3  # weight of what is not overlapped
-_LEAST_SDR = 1e-3  # errors below -30 dB count no further
+_SIZES = (0.85, 1.2)  # speed factors of recordings, to vary the voices
+_BLUR = 6.0  # standard deviation in frames of simulated diarisation boundaries
+_UNKNOWN = 0.1  # fraction of examples in which both are given as always active
+_REST = 0.3  # weight of the loss over all frames
+_LEAST_SDR = 1e-3  # floor of the error, -30 dB
 
 
 @dataclass
@@ -56,9 +56,9 @@ class Examples:
     """Windows around overlaps of two voices, in half precision.
 
     Attributes:
-        sources: [N, 3, WINDOW * hop]: each voice, and what lies behind them.
-        alone: [N, 2, _ALONE * hop]: each voice with nobody else, from elsewhere.
-        activity: [N, WINDOW, 2]: who speaks.
+        sources: both voices and the background, `[N, 3, WINDOW * hop]`.
+        alone: single speech of both voices from elsewhere, `[N, 2, _ALONE * hop]`.
+        activity: speaker activity, `[N, WINDOW, 2]`.
     """
 
     sources: np.ndarray
@@ -67,7 +67,7 @@ class Examples:
 
 
 def make_examples(clips: dict[str, list[Clip]], plan: TrainingPlan, turn: int = 0) -> Examples:
-    """The examples of a round."""
+    """The examples of round `turn`."""
     made: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     seconds = 0.0
     for index in itertools.count(turn * 100_000):
@@ -120,7 +120,7 @@ def _any_pair(clips: dict[str, list[Clip]], rng: random.Random) -> list[list[Cli
 
 
 def _alone(samples: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Two seconds [_ALONE * hop] of a voice with nobody else, of stretches drawn by chance."""
+    """Two seconds of single speech, `[_ALONE * hop]`, from stretches in random order."""
     runs = [(a, b) for a, b in runs_of(mask) if b - a >= _LEAST_ALONE]
     if not runs:
         return None
@@ -130,13 +130,14 @@ def _alone(samples: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> n
 
 
 def loss_of(masks: Tensor, mixture: Tensor, sources: Tensor, both: Tensor) -> Tensor:
-    """Error over signal in dB: of each voice where two speak, and, less, of everything.
+    """Error relative to the signal in dB: of each voice in overlaps, plus `_REST` times that of
+    all frames.
 
     Args:
-        masks: [B, T, 2, UNITS].
-        mixture: spectrogram [B, T, bins].
-        sources: [B, T, 2, bins].
-        both: [B, T], where both speak.
+        masks: `[B, T, 2, UNITS]`.
+        mixture: spectrogram `[B, T, bins]`.
+        sources: spectrograms `[B, T, 2, bins]`.
+        both: whether both speak, `[B, T]`.
     """
     drawn = masks[..., unit_of(mixture.shape[-1])] * mixture[:, :, None]
     error = (drawn - sources).abs().square().sum(dim=-1)
@@ -152,10 +153,10 @@ def loss_of(masks: Tensor, mixture: Tensor, sources: Tensor, both: Tensor) -> Te
 def train(
     corpora: list[Path], plan: TrainingPlan, weights: Path, begin: Path | None = None
 ) -> list[float]:
-    """Trains, saves at the end, and returns the loss of every 50 steps (`training.descend`).
+    """Trains and saves the network; returns the mean loss of every 50 steps (`training.descend`).
 
     Raises:
-        InputError: a corpus that cannot be used, or a checkpoint of another training.
+        InputError: a corpus cannot be used, or the checkpoint has other settings.
     """
     torch.manual_seed(plan.seed)
     torch.set_num_threads(1)
@@ -180,10 +181,10 @@ def batch_loss(
 
     Args:
         model: the network.
-        sources: samples [B, 3, T].
-        alone: samples [B, 2, T].
-        heard: who is said to speak [B, WINDOW, 2].
-        both: where two do speak [B, WINDOW].
+        sources: samples of both voices and the background, `[B, 3, T]`.
+        alone: single speech of both voices, `[B, 2, T]`.
+        heard: speaker activity as diarisation gives it, `[B, WINDOW, 2]`.
+        both: whether both speak, `[B, WINDOW]`.
     """
     mixture = sources.sum(dim=1)
     level = torch.cat([mixture, alone.flatten(1)], dim=1).square().mean(dim=1).sqrt() + 1e-5
@@ -198,11 +199,11 @@ def batch_loss(
 def _batches(
     corpora: list[Path], plan: TrainingPlan, first: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """The batches of step `first` and all after it, as `batch_loss` takes them."""
+    """The batches of all steps from `first` on, as arguments of `batch_loss`."""
     clips = read_corpora(corpora, plan.limit)
     for step in range(first, plan.steps):
-        if step == first or step % plan.steps_a_round == 0:
-            turn = step // plan.steps_a_round
+        if step == first or step % plan.steps_per_round == 0:
+            turn = step // plan.steps_per_round
             examples = make_examples(clips, plan, turn)
             rng = np.random.default_rng([plan.seed, 5, turn])
         pick = rng.integers(0, examples.sources.shape[0], plan.batch)
@@ -223,14 +224,14 @@ def _batches(
 
 
 def blurred(activity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Who is said to speak [T, 2], as diarisation might: each edge a little off."""
+    """Speaker activity `[T, 2]` with boundaries shifted at random, as diarisation might give it."""
     if rng.random() < _UNKNOWN:
         return np.ones(activity.shape, np.float32)
     out = np.zeros(activity.shape, np.float32)
     for speaker in (0, 1):
         for first, last in runs_of(activity[:, speaker]):
             a, b = np.rint(rng.normal((first, last), _BLUR)).astype(int)
-            # what reaches the window's edge goes on beyond it
+            # activity at the window's edge continues beyond it
             a, b = 0 if first == 0 else a, b if last < activity.shape[0] else last
             out[max(0, a) : max(0, b), speaker] = 1.0
     return out

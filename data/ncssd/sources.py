@@ -1,4 +1,4 @@
-"""What goes in: media files, what is known of their rights, and what is already known of them."""
+"""Sources of a build: media files, their rights, and annotations beside them."""
 
 import json
 import logging
@@ -45,42 +45,42 @@ _KNOWN = ("license", "consent", "language")
 
 @dataclass(frozen=True)
 class Source:
-    """One media file: what is exported of it is its name, never its path."""
+    """One media file. Exports contain its name, never its path."""
 
     path: Path
     sha256: str
     rights: Row
-    given: Given | None = None  # who speaks when, as others have found it
-    spans: list[list[float]] | None = None  # where dialogues lie, as others have found it
+    given: Given | None = None  # external diarisation
+    spans: list[list[float]] | None = None  # external locations of dialogues
 
     @property
     def row(self) -> Row:
-        """What the stages begin with."""
+        """The row that enters the first stage."""
         given = {} if self.given is None else {"given": self.given}
         spans = {} if self.spans is None else {"spans": self.spans}
         return {"sha256": self.sha256, **self.spoken, **given, **spans}
 
     @property
     def spoken(self) -> Row:
-        """`language` where it is known; empty where it is to be found."""
+        """`language` if it is known; else empty."""
         language = self.rights.get("language") or "auto"
         return {} if language == "auto" else {"language": language}
 
     @property
     def name(self) -> str:
-        """The file's name; bytes in it that are no UTF-8 are replaced."""
+        """The file's name, with bytes that are not UTF-8 replaced."""
         return os.fsencode(self.path.name).decode(errors="replace")
 
 
 def find_media(inputs: list[Path], out: Path | None = None) -> list[Path]:
-    """Files as they are given; of folders, every media file under them, in order of name.
+    """The given files, and all media files below the given folders, sorted by name.
 
     Args:
         inputs: files and folders.
-        out: what the build makes; of a folder that holds it, what lies there is no input.
+        out: output folder of the build, ignored if it is inside an input folder.
 
     Raises:
-        InputError: something that is not there, or a folder without media.
+        InputError: an input does not exist, or a folder has no media.
     """
     found: list[Path] = []
     own = None if out is None else out.resolve()
@@ -96,7 +96,7 @@ def find_media(inputs: list[Path], out: Path | None = None) -> list[Path]:
             if not inside:
                 kinds = " ".join(sorted(MEDIA))
                 beside = "" if out is None else f" outside of --out {out}"
-                raise InputError(f"{given} holds no media file{beside} ({kinds})")
+                raise InputError(f"{given} has no media file{beside} ({kinds})")
             found += inside
         elif given.is_file():
             found.append(given)
@@ -112,18 +112,17 @@ def read_sources(
     given: bool = False,
     manifest: Path | None = None,
 ) -> list[Source]:
-    """Hashes the files; the same content under two names is taken once.
+    """Hashes the files; duplicate content is used once.
 
     Args:
-        rights: license and consent of every file that does not say otherwise in a JSON file
-            beside it (`talk.mp3` and `talk.mp3.json`), and the language of all.
-        require_license: whether a file without a licence is refused.
-        given: take who speaks when from what lies beside each file (`given`).
-        manifest: of DuplexChat; take where dialogues lie, and their language, from there.
+        rights: `license`, `consent` and `language`, unless a JSON file beside the media
+            (`talk.mp3.json` for `talk.mp3`) gives its own.
+        require_license: whether to reject files without a licence.
+        given: whether to read diarisation from a file beside each medium (`given`).
+        manifest: a DuplexChat manifest with the locations of dialogues and their language.
 
     Raises:
-        InputError: rights that cannot be read, none where a licence is required, or a file of
-            another language.
+        InputError: notes that cannot be read, a missing licence, or a file in another language.
     """
     sources: dict[str, Source] = {}
     unlicensed = []
@@ -137,29 +136,29 @@ def read_sources(
             unlicensed.append(str(path))
         sha = hash_file(path)
         if sha in sources:
-            log.warning("%s has the content of %s; it is taken once", path, sources[sha].path)
+            log.warning("%s has the same content as %s; using it once", path, sources[sha].path)
         else:
             segments = read_given(path) if given else None
             sources[sha] = Source(path, sha, own, segments, episode.get("spans"))
     if unlicensed:
         raise InputError(
-            f"--require-license: no licence is known of {', '.join(unlicensed[:5])}"
+            f"--require-license: no licence is known for {', '.join(unlicensed[:5])}"
             f"{' and others' if len(unlicensed) > 5 else ''}; give --license, or "
-            f'{{"license": "..."}} in a file named as the media with .json after it'
+            f'{{"license": "..."}} in a JSON file beside it (talk.mp3.json for talk.mp3)'
         )
     return list(sources.values())
 
 
 def _check_language(path: Path, own: Row, rights: Row) -> None:
-    """A build with --language recognises and counts in it; of another the texts would be wrong."""
+    """Rejects files in a language other than --language, which would be transcribed wrongly."""
     asked = rights.get("language", "")
     if asked == "auto":
         return
     said = own.get("language") or asked
     if asked and said.split("-")[0].lower() != asked.split("-")[0].lower():
         raise InputError(
-            f"{path.name}.json says that its language is {said!r}, and this build's is {asked!r}; "
-            f"build it by itself with --language {said} and another --out"
+            f"{path.name}.json gives the language {said!r}, but this build's is {asked!r}; "
+            f"build it separately with --language {said} and another --out"
         )
 
 
@@ -170,7 +169,7 @@ def _beside(path: Path) -> Row:
     try:
         content: Any = json.loads(notes.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{notes} is not JSON ({error}); mend or remove it") from None
+        raise InputError(f"{notes} is not JSON ({error}); correct or remove it") from None
     if not isinstance(content, dict):
         raise InputError(f'{notes}: expected {{"license": "...", "consent": "..."}}')
     wrong = [key for key in _KNOWN if not isinstance(content.get(key, ""), str)]

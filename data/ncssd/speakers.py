@@ -1,9 +1,9 @@
-"""Stage 4: who speaks when in a scene.
+"""Stage 4: diarisation of a scene.
 
-The segmentation network tells which local voices speak in each frame, overlaps included. An
-embedding of each stretch in which one person speaks, and a clustering of the scene's embeddings,
-tell who the voices are. Nothing forces two speakers on a scene. Where each of two channels has a
-speaker of its own, the channels tell (`channel_speakers`).
+The segmentation network finds the local voices in each frame, including overlaps. Embeddings of
+the stretches in which one person speaks are clustered to identify the voices; the number of
+speakers is not fixed. In recordings with one speaker per channel, the channels identify them
+(`channel_speakers`).
 """
 
 import itertools
@@ -30,15 +30,15 @@ FILES = (
     _FOLDER / "voices.safetensors",
     _FOLDER / "one_person.json",
 )
-_LONG_S = 1.0  # a stretch of this length is told by its voice; clusters are made of these
-_SAME_S = 5.0  # as far as a local voice is surely the same
+_LONG_S = 1.0  # stretches of at least this length are clustered
+_SAME_S = 5.0  # within which a local voice is surely one person
 _PARTNER_S = 20.0
-_TRACK_WEIGHT = 0.3  # of being or not being the same local voice, in cosine
+_TRACK_WEIGHT = 0.3  # bonus or penalty, in cosine, for the same or another local voice
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
-    """Adds `segments` ([start, end, label], seconds in the copy), `voices` (embeddings) and
-    `two_people` (of each pair of labels the chance that it is two people)."""
+    """Adds `segments` ([start, end, label], seconds in the copy), `voices` (an embedding per label)
+    and `two_people` ([label, label, probability of two people] for each pair)."""
     if "given" in row:
         return [_as_given(row, context)]
     if row.get("speaker_channels"):
@@ -63,7 +63,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 
 
 def _as_given(row: Row, context: Context) -> Row:
-    """The same where others have said who speaks when; the odds of two people are our own."""
+    """The same results from external diarisation; `two_people` is computed."""
     from data.ncssd.given import segments_within
 
     offset = row.get("offset", 0.0)
@@ -94,7 +94,8 @@ def _frame(seconds: float, row: Row) -> int:
 
 
 def _by_channel(row: Row, context: Context) -> Row:
-    """The same where each channel is a speaker; `label_channels` says whose channel is whose."""
+    """The same results from one speaker per channel, with `label_channels`, the channel of each
+    label."""
     from data.ncssd.channel_speakers import channel_tracks, channel_voices
 
     config = context.config.speakers
@@ -115,7 +116,7 @@ def _by_channel(row: Row, context: Context) -> Row:
 
 
 def _segments(row: Row, tracks: np.ndarray, config: SpeakersConfig) -> list[list[float]]:
-    """Tracks [K, T] as [start, end, label], in seconds of the copy, pauses bridged."""
+    """Tracks `[K, T]` to [start, end, label], in seconds of the copy, with short pauses bridged."""
     return sorted(
         [round(row["start"] + a * FRAME_S, 3), round(row["start"] + b * FRAME_S, 3), label]
         for label, track in enumerate(tracks)
@@ -130,28 +131,28 @@ def _rounded(vectors: Iterable[np.ndarray]) -> list[list[float]]:
 def scene_stretches(
     samples: np.ndarray, speech: list[list[float]], config: SpeakersConfig
 ) -> tuple[list[Stretch], list[Part], int]:
-    """The stretches of a scene, its parts, and the number of frames.
+    """The stretches and parts of a scene, and its number of frames.
 
     Args:
-        samples: [T] at 16 kHz.
-        speech: spans in seconds that silero-vad heard.
+        samples: `[T]` at 16 kHz.
+        speech: spans of speech in seconds, from voice activity detection.
         config: settings of the stage.
     """
-    # here, since it brings torch, which the processes of the other stages can do without
+    # imported here since it needs torch, which other stages do not
     from data.ncssd.segmentation import load_segmentation, segment
 
-    chances = segment(load_segmentation(), samples)
-    chances[far_from(speech, chances.shape[0])] = np.eye(chances.shape[1])[0]
-    parts = parts_of(best_path(chances, config.switch_cost, config.overlap_gain))
+    probabilities = segment(load_segmentation(), samples)
+    probabilities[far_from(speech, probabilities.shape[0])] = np.eye(probabilities.shape[1])[0]
+    parts = parts_of(best_path(probabilities, config.switch_cost, config.overlap_gain))
     groups = group_parts(parts, config)
     if not groups:
-        return [], parts, chances.shape[0]
-    made = make_stretches(samples, groups, changes(chances), load_voice_space(), config)
-    return made, parts, chances.shape[0]
+        return [], parts, probabilities.shape[0]
+    made = make_stretches(samples, groups, changes(probabilities), load_voice_space(), config)
+    return made, parts, probabilities.shape[0]
 
 
 def two_people(stretches: list[Stretch]) -> list[list[float]]:
-    """For each pair of labels: the two, and the chance that they are two people."""
+    """For each pair of labels: [label, label, probability that they are two people]."""
     long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
     groups: dict[int, list[Stretch]] = defaultdict(list)
     for stretch in long:
@@ -164,7 +165,7 @@ def two_people(stretches: list[Stretch]) -> list[list[float]]:
 
 
 def runs_of(mask: np.ndarray) -> list[Span]:
-    """Where a mask [T] is true, as spans."""
+    """Runs of true values in a mask `[T]`, as spans."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
@@ -180,7 +181,7 @@ def _bridged(spans: list[Span], pause: int) -> list[Span]:
 
 
 def group_parts(parts: list[Part], config: SpeakersConfig) -> list[tuple[int, list[Span]]]:
-    """What one local voice says alone, joined over short pauses: its track and spans, in order."""
+    """Groups single speech of one local voice over short pauses: its track and spans, in order."""
     groups: list[tuple[int, list[Span]]] = []
     pause = round(config.bridge_s / FRAME_S)
     last: Part | None = None
@@ -198,10 +199,10 @@ def group_parts(parts: list[Part], config: SpeakersConfig) -> list[tuple[int, li
 
 
 def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
-    """Labels every stretch; returns the voices' centroids [K, 256], by first appearance.
+    """Labels every stretch; returns the voices' centroids `[K, 50]`, by first appearance.
 
-    A short stretch tells little of its voice: it goes to one of the voices heard around it, to
-    that of its local voice if it can.
+    Embeddings of short stretches are unreliable, so these are assigned to a voice active nearby,
+    preferably that of the same local voice.
     """
     long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
     groups = people(make_tree(long), config.min_cluster_s, load_one_person())
@@ -209,9 +210,9 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
     likeness = [centroids @ stretch.embedding for stretch in stretches]
     for stretch, like in zip(stretches, likeness, strict=True):
         stretch.label = int(like.argmax())
-    told = {id(stretch) for stretch in long}
+    clustered = {id(stretch) for stretch in long}
     for stretch, like in zip(stretches, likeness, strict=True):
-        if id(stretch) not in told:
+        if id(stretch) not in clustered:
             stretch.label = _likeliest(stretch, like, long)
     order = list(dict.fromkeys(s.label for s in stretches))
     order += [label for label in range(len(groups)) if label not in order]
@@ -221,7 +222,8 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
 
 
 def _likeliest(stretch: Stretch, like: np.ndarray, long: list[Stretch]) -> int:
-    """The label of a short stretch, of its likeness to each voice [K] and of what is near it."""
+    """The label of a short stretch, from its similarity to each voice `[K]` and its
+    neighbourhood."""
     around = _within(long, stretch.first, stretch.last, round(_PARTNER_S / FRAME_S))
     near = sorted({other.label for other in around}) or list(range(like.shape[0]))
     score = {label: float(like[label]) for label in near}
@@ -235,7 +237,7 @@ def _likeliest(stretch: Stretch, like: np.ndarray, long: list[Stretch]) -> int:
 def paint(
     stretches: list[Stretch], overlaps: list[Part], num_labels: int, num_frames: int
 ) -> np.ndarray:
-    """Who is heard in each frame: [K, T]. In an overlap two are."""
+    """Active speakers per frame, bool `[K, T]`; two in an overlap."""
     tracks = np.zeros((num_labels, num_frames), bool)
     for stretch in stretches:
         for a, b in stretch.spans:
@@ -247,10 +249,10 @@ def paint(
 
 
 def _pair(stretches: list[Stretch], part: Part) -> list[int]:
-    """Who is heard in an overlap: two labels, or one where nobody else speaks near it.
+    """The labels active in an overlap: two, or one if nobody else speaks near it.
 
-    They are whose its local voices are; where those were not heard alone near it, those on its
-    two sides; where that is one, an interjection by whoever else speaks most within 20 s.
+    These are the speakers of its local voices if they also speak alone nearby; else the speakers
+    before and after it; if those are one, also whoever else speaks most within 20 s.
     """
     reach = round(_SAME_S / FRAME_S)
     found = set()
@@ -273,5 +275,5 @@ def _pair(stretches: list[Stretch], part: Part) -> list[int]:
 
 
 def _within(stretches: list[Stretch], first: int, last: int, reach: int) -> list[Stretch]:
-    """What is said from `reach` frames before to `reach` after some frames."""
+    """Stretches within `reach` frames of a range."""
     return [s for s in stretches if s.last > first - reach and s.first < last + reach]

@@ -1,4 +1,4 @@
-"""What a stage is, and what it is given."""
+"""Stages of the build, and the context they run in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from data.ncssd.store import Row, Store, hash_file
 
 @dataclass
 class Context:
-    """What is the same for all rows.
+    """State shared by all rows.
 
     Attributes:
-        config: every setting.
-        store: where results and working copies lie.
-        sources: the path of each source by the SHA-256 of its content; no row names a path, so
-            that moving the sources costs nothing.
+        config: all settings.
+        store: results and working copies.
+        sources: path of each source by the SHA-256 of its content. Rows contain no paths, so that
+            sources can be moved.
     """
 
     config: BuildConfig
@@ -36,10 +36,12 @@ class Context:
         rate: int = SAMPLE_RATE,
         channel: int | None = None,
     ) -> np.ndarray:
-        """Samples [T] float32 of a working copy, from `start` to `end` seconds.
+        """Samples `[T]`, float32, of a working copy from `start` to `end` seconds.
 
         Args:
-            channel: of a copy with a speaker a channel; None mixes them.
+            audio: the copy's name in the store.
+            rate: sample rate of the result in Hz.
+            channel: a channel of a copy with one speaker per channel; None for the mix.
         """
         with soundfile.SoundFile(self.store.root / audio) as file:
             first = max(0, round(start * SAMPLE_RATE))
@@ -52,8 +54,8 @@ class Context:
     def read_turn(
         self, row: Row, turn: Row, start: float, end: float, rate: int = SAMPLE_RATE
     ) -> np.ndarray:
-        """Samples [T] of a turn, or of some time around it: its speaker's channel alone if it has
-        one, its speaker without the other where they were separated."""
+        """Samples `[T]` of a turn or a range around it, from its separated audio or its speaker's
+        channel if there is one."""
         if "separated" not in turn:
             return self.read(row["audio"], start, end, rate, turn.get("channel"))
         audio, first, begin, last = turn["separated"]
@@ -63,18 +65,18 @@ class Context:
 
 @dataclass(frozen=True)
 class Stage:
-    """A function from one row to rows, with the name and version its results are kept under.
+    """A function from one row to rows, with the name and version under which results are stored.
 
-    A row with "dropped" (a reason) is finished: later stages leave it alone.
+    Rows with "dropped" (a reason) skip all later stages.
     """
 
     name: str
     version: int
     run: Callable[[Row, Context, str], list[Row]]
-    files: tuple[Path, ...] = ()  # weights, whose content the results depend on
+    files: tuple[Path, ...] = ()  # weights, part of the results' key
 
     def depends(self, config: BuildConfig) -> dict[str, Any]:
-        """All that a result depends on beside its row and the stage's version."""
+        """Everything that a result depends on besides its row and the stage's version."""
         return {
             **config.settings(self.name),
             "files": [hash_file(path) for path in self.files if path.is_file()],
@@ -82,10 +84,10 @@ class Stage:
 
 
 def drop(row: Row, reason: str, why: str = "") -> Row:
-    """The row, marked as left out for a reason that the report counts; `why` has its figures."""
+    """Marks a row as dropped, with a reason that the report counts and details in `why`."""
     return {**row, "dropped": reason, **({"why": why} if why else {})}
 
 
 def under(name: str, value: float, limit: float, setting: str) -> str:
-    """Says that a figure is below what a setting asks for."""
+    """The details of a value below the limit in a setting."""
     return f"{name} {value:.2f}, at least {limit:g} is needed ({setting})"

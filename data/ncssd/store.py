@@ -1,8 +1,8 @@
-"""Where the builder keeps what it has done, so that a killed run goes on where it was.
+"""The store of stage results, from which a killed run resumes.
 
-A result is kept under the hash of all it depends on: the stage and its version, the stage's
-configuration, and the row it was made from (which begins with the hash of the source's content).
-It appears whole or not at all. Nothing is ever rewritten in place.
+A result's key hashes everything it depends on: the stage, its version and configuration, and the
+input row (which contains the hash of the source's content). Results are written atomically and
+never modified.
 """
 
 import hashlib
@@ -18,23 +18,23 @@ Row = dict[str, Any]
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's content, read as a stream."""
+    """SHA-256 of a file's content."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def canonical(value: Any) -> str:
-    """One JSON text a value, whatever the order of its keys."""
+    """Canonical JSON, independent of the order of keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Writes a manifest: one JSON row a line."""
+    """Writes a manifest: one JSON row per line."""
     atomic_write(path, "".join(canonical(row) + "\n" for row in rows))
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Reads a manifest; none there is an empty one."""
+    """Reads a manifest; empty if the file is missing."""
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
@@ -43,15 +43,15 @@ def read_rows(path: Path) -> list[Row]:
 class Store:
     """The results of all stages under one folder.
 
-    `root/<stage>/<key>.json` holds the rows of one result; larger things (working copies of
-    sound, arrays) lie beside it under the same key and are written before it.
+    `root/<stage>/<key>.json` has the rows of one result; larger data (audio, arrays) is stored
+    beside it under the same key and written first.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
     def key(self, stage: str, version: int, settings: dict[str, Any], row: Row) -> str:
-        """The name of a result: 32 hexadecimal digits."""
+        """The key of a result, 32 hexadecimal digits."""
         text = canonical([stage, version, settings, row])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -59,11 +59,11 @@ class Store:
         return self.root / stage / f"{key}{suffix}"
 
     def relative(self, path: Path) -> str:
-        """How a row names a file of this store; the same wherever the store lies."""
+        """A file's name in rows, relative to the store."""
         return path.relative_to(self.root).as_posix()
 
     def load(self, stage: str, key: str) -> list[Row] | None:
-        """The rows of a finished result, or None."""
+        """The rows of a stored result; None if there is none."""
         try:
             return json.loads(self.path(stage, key).read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
@@ -76,16 +76,16 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Held by one build at a time; whoever holds it and is killed lets it go.
+        """Locks the store for one build; the lock is released even if the process is killed.
 
         Raises:
-            InputError: another build holds it.
+            InputError: another build holds the lock.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with folder_lock(self.root, "another build"):
             yield
 
     def clean(self) -> None:
-        """Removes what a killed run left half written."""
+        """Removes partial files of killed runs."""
         for folder in (self.root.parent, self.root, *self.root.iterdir()):
             clean_leftovers(folder)

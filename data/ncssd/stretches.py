@@ -1,7 +1,7 @@
-"""Stretches of speech in which one person speaks, and their embeddings.
+"""Stretches of single-speaker speech, and their embeddings.
 
-A change of speaker that the segmentation network did not hear shows in the embeddings: where the
-voice before and the voice after differ, a stretch is cut.
+Stretches are split where embeddings before and after differ, which finds speaker changes that the
+segmentation network has missed.
 """
 
 import itertools
@@ -14,21 +14,28 @@ from data.ncssd.config import SpeakersConfig
 from data.ncssd.features import FRAME_S, mel_power
 from data.ncssd.voice_space import VoiceSpace
 
-Span = tuple[int, int]  # first frame of 20 ms, one past the last
+Span = tuple[int, int]  # first 20 ms frame, and one past the last
 
-_LEVEL = 10 ** (-30 / 20)  # what the encoder was trained at: -30 dB of full scale
+_LEVEL = 10 ** (-30 / 20)  # the encoder's training level, -30 dBFS
 _BATCH = 64
-_ASIDE = 4  # windows on each side of a change that are compared
+_ASIDE = 4  # windows compared on each side of a change
 
 
 @dataclass
 class Stretch:
-    """One person's speech without a change, in frames; `label` once it is known."""
+    """Contiguous speech of one person.
 
-    spans: list[Span]  # parted by pauses too short for another to have spoken in
+    Attributes:
+        spans: in frames, separated by pauses too short for another speaker.
+        embedding: unit vector in the voice space, `[50]`.
+        label: the speaker in the scene; -1 until clustering.
+        track: the local voice of the segmentation network.
+    """
+
+    spans: list[Span]
     embedding: np.ndarray
     label: int = -1
-    track: int = -1  # of the local voice
+    track: int = -1
 
     @property
     def first(self) -> int:
@@ -50,13 +57,14 @@ def make_stretches(
     space: VoiceSpace,
     config: SpeakersConfig,
 ) -> list[Stretch]:
-    """Embeds each group of spans, cutting it where the voice changes.
+    """Embeds each group of spans, splitting it where the voice changes.
 
     Args:
-        samples: [T] at 16 kHz.
-        groups: what one local voice says: its track, and spans.
-        change: how much the voices change, per frame.
-        space: in which voices are compared.
+        samples: `[T]` at 16 kHz.
+        groups: (track, spans) of single speech of one local voice.
+        change: how much the active voices change at each frame, `[T // 320]`.
+        space: the voice space.
+        config: settings of the stage.
     """
     windows = embed_windows(samples, [spans for _, spans in groups], config)
     made = []
@@ -70,9 +78,10 @@ def make_stretches(
 def embed_windows(
     samples: np.ndarray, groups: list[list[Span]], config: SpeakersConfig
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each group the windows' first frames in its own time, and their embeddings [N, 256].
+    """For each group of spans, its windows' first frames `[N]` (counted within the spans) and
+    embeddings `[N, 256]`.
 
-    Speech that is shorter than a window is repeated to fill one.
+    Speech shorter than a window is repeated to fill one.
     """
     mel = mel_power(samples)
     size, hop = round(config.window_s * 100), round(config.hop_s * 100)
@@ -100,7 +109,7 @@ def embed_windows(
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1 along the last axis."""
+    """Normalises vectors to unit length along the last axis."""
     return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
 
 
@@ -111,7 +120,7 @@ def _cut(
     change: np.ndarray,
     config: SpeakersConfig,
 ) -> list[Stretch]:
-    """One stretch, or two and more where the voice differs enough; each at least a window long."""
+    """Splits spans recursively where the voice changes, into stretches of at least one window."""
     size = round(config.window_s / FRAME_S)
     best, at = config.split_distance, -1
     for place in sorted({*starts.tolist(), *(starts + size).tolist()}):
@@ -133,7 +142,8 @@ def _cut(
 
 
 def _refine(spans: list[Span], at: int, change: np.ndarray) -> int:
-    """The likeliest frame of a change within 0.5 s: a pause, or where the network thinks so."""
+    """The most likely frame of a change within 0.5 s: the nearest pause, else the network's largest
+    change."""
     frames = np.concatenate([np.arange(a, b) for a, b in spans])
     first, last = max(1, at - 25), min(frames.shape[0] - 1, at + 25)
     if last <= first:
@@ -145,7 +155,7 @@ def _refine(spans: list[Span], at: int, change: np.ndarray) -> int:
 
 
 def _divide(spans: list[Span], at: int) -> tuple[list[Span], list[Span]]:
-    """Spans before and after a frame of their own time."""
+    """Splits spans at a frame counted within them."""
     before: list[Span] = []
     after: list[Span] = []
     for a, b in spans:

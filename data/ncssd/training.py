@@ -1,7 +1,7 @@
-"""What the trainings of the builder's networks share: the steps, and the checkpoint.
+"""Training loop and checkpoint shared by the builder's networks.
 
-No example is heard for long: each round makes others. A training that is stopped goes on from its
-last round, and gives the same bytes.
+Each round simulates new examples. An interrupted training resumes from its last round, with
+bitwise identical results.
 """
 
 import json
@@ -30,17 +30,20 @@ def descend(
     plan: TrainingPlan,
     checkpoint: "Checkpoint",
 ) -> list[float]:
-    """Takes the steps that are left; returns the loss of every 50.
+    """Runs the remaining steps; returns the mean loss of every 50.
 
     Args:
-        batches: of the step that it is given and all after it.
-        loss_of: of one batch.
+        model: the network, trained in place.
+        batches: yields the batches of all steps from the given one on.
+        loss_of: the loss of one batch.
+        plan: steps and learning rates.
+        checkpoint: where to resume from and save to.
     """
     optimizer = torch.optim.AdamW(model.parameters(), plan.lr, weight_decay=0.01)
     done = checkpoint.load(model, optimizer)
     history, running = [], 0.0
     for step, batch in enumerate(batches(done), done):
-        if step > done and step % plan.steps_a_round == 0:
+        if step > done and step % plan.steps_per_round == 0:
             checkpoint.save(model, optimizer, step)
         for group in optimizer.param_groups:
             group["lr"] = plan.lr_at(step)
@@ -58,7 +61,7 @@ def descend(
 
 
 class Checkpoint:
-    """The state of a training between two rounds, in safetensors beside the weights to come."""
+    """The state of a training between rounds, as safetensors beside the final weights."""
 
     def __init__(
         self, weights: Path, plan: TrainingPlan, corpora: list[Path], begin: Path | None
@@ -67,10 +70,10 @@ class Checkpoint:
         self._about = json.dumps([asdict(plan), [str(c) for c in corpora], str(begin)])
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Takes up what lies there; returns how many steps were done.
+        """Restores the state, if there is any; returns the number of completed steps.
 
         Raises:
-            InputError: it is of other settings.
+            InputError: the checkpoint has other settings.
         """
         if not self.path.is_file():
             return 0
@@ -78,8 +81,8 @@ class Checkpoint:
             about = file.metadata()
             if about["about"] != self._about:
                 raise InputError(
-                    f"{self.path} is of a training with other settings; give the same command to "
-                    "go on, or remove it to begin anew"
+                    f"{self.path} belongs to a training with other settings; repeat its command to "
+                    "resume it, or remove the file to start over"
                 )
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         step = int(about["step"])
@@ -90,11 +93,11 @@ class Checkpoint:
                 "exp_avg": state[f"{name} exp_avg"],
                 "exp_avg_sq": state[f"{name} exp_avg_sq"],
             }
-        print(f"goes on after step {step}", flush=True)
+        print(f"resuming after step {step}", flush=True)
         return step
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Keeps all that the steps from `step` on depend on."""
+        """Saves the state before `step`."""
         state = {}
         for name, value in model.named_parameters():
             state[f"{name} value"] = value.detach()

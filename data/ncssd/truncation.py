@@ -1,4 +1,4 @@
-"""Whether a media file ends before it should: half a download, a recorder that lost power."""
+"""Detects truncated media files: partial downloads, recorders that lost power."""
 
 import re
 import struct
@@ -10,18 +10,18 @@ import av
 from data.ncssd.store import Row
 
 _SLACK_S = 2.0
-_ESTIMATED = {"mp3": 0.05}  # without a table of its frames the length is a guess: share of it
-_UNKNOWN = {"aac"}  # the length is a guess from the first frame's size
+_ESTIMATED = {"mp3": 0.05}  # relative error of a length estimated for lack of a frame table
+_UNKNOWN = {"aac"}  # the length is only extrapolated from the first frame's size
 _MATROSKA = "matroska,webm"
-# their streams have no lengths of their own: FFmpeg may give the file's, whose video may run on
+# streams have no individual length, and FFmpeg may give the file's, whose video may be longer
 _FILE_LENGTH_ONLY = {_MATROSKA, "flv", "asf"}
-_SEGMENT = b"\x18\x53\x80\x67"  # the element of Matroska that holds all but the first
+_SEGMENT = b"\x18\x53\x80\x67"  # Matroska's top-level element with all media data
 _HEAD = 256
-_TAIL = 1 << 17  # holds at least one page of Ogg, which is 65,307 bytes at most
+_TAIL = 1 << 17  # contains at least one Ogg page, whose limit is 65,307 bytes
 
 
 def announced_seconds(container: Any, stream: Any) -> float:
-    """How long the sound should be by what the file says; 0 where it does not say.
+    """The duration in seconds that the file's headers give; 0 if none.
 
     Args:
         container: an open `av.container.InputContainer`.
@@ -39,11 +39,11 @@ def announced_seconds(container: Any, stream: Any) -> float:
 
 
 def missing_end(path: Path, facts: Row) -> str:
-    """What shows that the end is missing, in words; empty where nothing does.
+    """Describes the evidence that the end is missing; empty if there is none.
 
     Args:
         path: the media file.
-        facts: what decoding it gave: `duration`, `container`, `announced` (`announced_seconds`).
+        facts: `duration`, `container` and `announced` (`announced_seconds`) from decoding.
     """
     container = facts["container"]
     whole = _whole_bytes(path, container)
@@ -60,27 +60,27 @@ def missing_end(path: Path, facts: Row) -> str:
 
 
 def _whole_bytes(path: Path, container: str) -> int:
-    """The size that a file says it has; 0 where it does not say."""
+    """The size in bytes that a file's headers give; 0 if none."""
     if container in ("wav", "avi"):
         return _riff_bytes(path)
     return _matroska_bytes(path) if container == _MATROSKA else 0
 
 
 def _matroska_bytes(path: Path) -> int:
-    """Where the segment ends (RFC 8794, section 6); 0 where it does not say (streams)."""
+    """Offset of the segment's end (RFC 8794, section 6); 0 if its size is unknown (streams)."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     at = head.find(_SEGMENT) + len(_SEGMENT)
     if at < len(_SEGMENT) or at >= len(head) or not head[at]:
         return 0
-    length = 9 - head[at].bit_length()  # bytes of the size, by the first one's leading zeros
+    length = 9 - head[at].bit_length()  # length of the size field, from its leading zeros
     mark = 1 << (7 * length)
     size = int.from_bytes(head[at : at + length], "big") - mark
     return 0 if size == mark - 1 else at + length + size
 
 
 def _riff_bytes(path: Path) -> int:
-    """The size that a RIFF file says it has; 0 where it does not say (RF64, streams)."""
+    """The size in a RIFF header; 0 if unknown (RF64, streams)."""
     with path.open("rb") as file:
         head = file.read(8)
     if len(head) < 8 or head[:4] != b"RIFF":
@@ -90,7 +90,7 @@ def _riff_bytes(path: Path) -> int:
 
 
 def _ogg_is_closed(path: Path) -> bool:
-    """Whether the last page has the mark of the last (RFC 3533, section 6)."""
+    """Whether the last page has the end-of-stream flag (RFC 3533, section 6)."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL))
         tail = file.read()

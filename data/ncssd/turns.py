@@ -1,4 +1,4 @@
-"""Stage 5: turns, and the windows of a scene in which exactly two people talk."""
+"""Stage 5: turns, and the two-speaker windows of a scene."""
 
 import itertools
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from data.ncssd.store import Row
 
 VERSION = 4
 _OF_SCENE = ("segments", "speech", "channel_speech", "label_channels", "voices", "two_people")
-_MIXED_S = 0.1  # of another's speech in a turn's sound; less is a blurred edge
-_BACKCHANNEL_S = 1.0  # a shorter interjection does not end the turn it falls into
+_MIXED_S = 0.1  # least overlap of a mixed turn; less is boundary error
+_BACKCHANNEL_S = 1.0  # shorter interjections do not end the turn they fall into
 
 Segment = tuple[float, float, int]
 
 
 @dataclass
 class Turn:
-    """One person's speech until another's turn begins; seconds in the working copy."""
+    """One person's turn; times in seconds of the working copy."""
 
     start: float
     end: float
     speaker: int
-    overlap: float = 0.0  # seconds in which another speaks too
+    overlap: float = 0.0  # seconds of overlap with other speakers
     backchannel: bool = False
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
-    """A scene to one row a dialogue: `start`, `end`, `turns`, `voices` (of speakers 0 and 1)."""
+    """A scene to one row per dialogue: `start`, `end`, `turns`, `voices` (of speakers 0 and 1)."""
     config = context.config.turns
     turns = make_turns([(a, b, label) for a, b, label in row["segments"]], config)
     base = {k: v for k, v in row.items() if k not in _OF_SCENE}
@@ -62,7 +62,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 
 
 def _segments(row: Row, order: list[int], first: float, last: float) -> list[list[float]]:
-    """Who speaks when in a window: [start, end, speaker], by which overlaps are separated."""
+    """The segments [start, end, speaker] of a window, for the separation of overlaps."""
     return [
         [a, b, order.index(label)]
         for a, b, label in row["segments"]
@@ -71,12 +71,13 @@ def _segments(row: Row, order: list[int], first: float, last: float) -> list[lis
 
 
 def _chance(row: Row, labels: list[int]) -> float:
-    """That the speakers of a window are two people; 0 for one alone."""
+    """The probability that the speakers of a window are two people; 0 for one speaker."""
     return next((c for a, b, c in row["two_people"] if {a, b} == set(labels)), 0.0)
 
 
 def make_turns(segments: list[Segment], config: TurnsConfig) -> list[Turn]:
-    """Segments to turns, ordered by start; overlap and backchannels are marked, never removed."""
+    """Merges segments into turns, ordered by start. Overlaps and backchannels are marked, not
+    removed."""
     turns: list[Turn] = []
     for label in sorted({s[2] for s in segments}):
         others = [s for s in segments if s[2] != label]
@@ -100,7 +101,7 @@ def make_turns(segments: list[Segment], config: TurnsConfig) -> list[Turn]:
 
 
 def _goes_on(end: float, start: float, others: list[Segment], config: TurnsConfig) -> bool:
-    """Whether speech after a pause belongs to the turn before it."""
+    """Whether speech after a pause continues the turn before it."""
     if start - end >= config.merge_s:
         return False
     for a, b, _ in others:
@@ -112,7 +113,8 @@ def _goes_on(end: float, start: float, others: list[Segment], config: TurnsConfi
 
 
 def two_speaker_windows(turns: list[Turn]) -> list[list[Turn]]:
-    """Runs of turns by at most two people, the longest first, then what is left around them."""
+    """Splits turns into windows of at most two speakers: the longest such run, then recursively the
+    turns before and after it."""
     if not turns:
         return []
     best: tuple[int, int] = (0, 0)
@@ -137,7 +139,7 @@ def _entry(turn: Turn, order: list[int]) -> Row:
 
 
 def _sound(row: Row, turn: Turn) -> Row:
-    """What a turn's sound will be: of its speaker's channel alone, or `mixed` with another's."""
+    """How a turn's audio is read: its speaker's `channel`, or `mixed` if it has overlap."""
     channels = row.get("label_channels")
     if channels is not None:
         return {"channel": channels[turn.speaker]}
@@ -154,7 +156,7 @@ def _why(reason: str, window: list[Turn], seconds: float, config: TurnsConfig) -
 
 
 def _reason(window: list[Turn], order: list[int], seconds: float, config: TurnsConfig) -> str:
-    """Why a window is no dialogue; empty when it is one."""
+    """Why a window is rejected; empty if it is a dialogue."""
     if len(order) < 2:
         return "one speaker"
     counts = np.bincount([order.index(turn.speaker) for turn in window], minlength=2)

@@ -1,9 +1,9 @@
-"""The space in which voices are compared: resemblyzer's embeddings, linearly transformed.
+"""The voice space: a linear projection of resemblyzer's embeddings.
 
-Resemblyzer's own cosine puts voices of one sex close together. A linear discriminant analysis,
-fitted to voices of a corpus in several manners and backgrounds, keeps the directions in which
-people differ more than one person does (Fisher 1936; the within-class covariance is shrunk
-towards a multiple of the identity).
+In resemblyzer's own space, voices of the same sex are close together. Linear discriminant analysis,
+fitted to voices in several manners and backgrounds, keeps the directions in which people differ
+more than one person varies (Fisher 1936; with the within-class covariance shrunk towards a multiple
+of the identity).
 """
 
 import functools
@@ -19,7 +19,7 @@ DIM = 50
 
 
 class VoiceSpace:
-    """Embeddings [N, 256] to unit vectors [N, 50]."""
+    """Projects embeddings `[N, 256]` to unit vectors `[N, 50]`."""
 
     def __init__(self, mean: np.ndarray, projection: np.ndarray) -> None:
         self.mean, self.projection = mean, projection
@@ -31,7 +31,7 @@ class VoiceSpace:
 
 @functools.cache
 def load_voice_space(weights: Path = WEIGHTS) -> VoiceSpace:
-    """The fitted space. Raises MissingModelError when its file is not there."""
+    """Loads the fitted space. Raises MissingModelError if its file is missing."""
     check_made(weights, "build train-voices CORPUS")
     stored = load_file(weights)
     return VoiceSpace(stored["mean"], stored["projection"])

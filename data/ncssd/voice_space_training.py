@@ -1,4 +1,4 @@
-"""Fits the space in which voices are compared to recordings made from corpora."""
+"""Fits the voice space to recordings simulated from corpora."""
 
 import random
 from pathlib import Path
@@ -28,15 +28,16 @@ def fit(embeddings: np.ndarray, voices: list[str], dim: int = DIM) -> VoiceSpace
     """Fits the discriminant directions.
 
     Args:
-        embeddings: [N, 256].
-        voices: whose each is.
+        embeddings: `[N, 256]`.
+        voices: the voice of each.
+        dim: number of directions to keep.
 
     Raises:
-        InputError: fewer voices than 3.
+        InputError: fewer than 3 voices.
     """
     names = np.array(voices)
     if len(set(voices)) < 3:
-        raise InputError(f"{len(set(voices))} voices; at least 3 are needed to compare voices")
+        raise InputError(f"{len(set(voices))} voices; at least 3 are needed to fit the voice space")
     mean = embeddings.mean(axis=0)
     size = embeddings.shape[1]
     within, between = np.zeros((size, size)), np.zeros((size, size))
@@ -54,7 +55,7 @@ def fit(embeddings: np.ndarray, voices: list[str], dim: int = DIM) -> VoiceSpace
 
 
 def fit_and_save(corpora: list[Path], weights: Path, minutes: float, limit: int, seed: int) -> int:
-    """Makes recordings from corpora, embeds each turn, fits and saves; returns their number."""
+    """Simulates recordings, embeds their turns, fits and saves; returns the number of turns."""
     torch.set_num_threads(1)
     clips = read_corpora(corpora, limit)
     parts, voices, seconds, index = [], [], 0.0, 0
@@ -71,7 +72,8 @@ def fit_and_save(corpora: list[Path], weights: Path, minutes: float, limit: int,
 
 
 def _recording(clips: dict, seed: int, index: int) -> tuple[np.ndarray, list[str], float]:
-    """Embeddings of the turns of one made recording that nobody speaks into."""
+    """A simulated recording: embeddings `[N, 256]` of its turns without overlap, their voices, and
+    its duration in seconds."""
     line = make_timeline(clips, _LINE_S, random.Random(f"voices-{seed}-{index}"))
     rng = np.random.default_rng([seed, 11, index])
     condition = str(rng.choice(list(_CONDITIONS), p=list(_CONDITIONS.values())))

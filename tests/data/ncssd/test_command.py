@@ -8,7 +8,7 @@ import pytest
 
 from app.cli.build import main
 from data.errors import InputError, MissingModelError
-from data.ncssd import needs
+from data.ncssd import missing_models
 from data.ncssd.config import BuildConfig
 from data.ncssd.sources import find_media, read_sources
 
@@ -19,7 +19,7 @@ def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         main([str(tmp_path / "none.mp4"), "--out", str(tmp_path / "out")])
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="holds no media"):
+    with pytest.raises(InputError, match="has no media"):
         main([str(tmp_path / "folder"), "--out", str(tmp_path / "out")])
 
 
@@ -70,8 +70,8 @@ def test_what_a_build_made_is_no_input_of_the_next(tmp_path):
     ("arguments", "says"),
     [
         (["--recogniser", "ears"], "unknown recogniser"),
-        (["--language", "zh", "--recogniser", "pocketsphinx"], "pocketsphinx knows English"),
-        (["--recogniser", "faster-whisper"], "choose of auto, whisper"),
+        (["--language", "zh", "--recogniser", "pocketsphinx"], "pocketsphinx supports English"),
+        (["--recogniser", "faster-whisper"], "choose one of auto, whisper"),
         (["--recogniser", "endpoint", "--asr-endpoint", "http://h/v1"], "give --language"),
         (["--recogniser", "endpoint", "--asr-endpoint", "http://h/v1", "--offline"], "--offline"),
         (["--formats", "csv"], "unknown format"),
@@ -98,9 +98,9 @@ def test_every_missing_model_is_named_at_once(monkeypatch):
     def absent():
         raise MissingModelError("DNSMOS lies nowhere")
 
-    monkeypatch.setattr(needs.models, "dnsmos_path", absent)
+    monkeypatch.setattr(missing_models.models, "dnsmos_path", absent)
     config = BuildConfig().replace("background", separation="demucs")
-    missing = needs.missing_models(config, offline=True)
+    missing = missing_models.missing_models(config, offline=True)
     assert "DNSMOS lies nowhere" in missing
     assert any("demucs" in line for line in missing)
 

@@ -1,4 +1,4 @@
-"""Classes of local voices, from chances that are known."""
+"""Classes of local voices, from probabilities that are known."""
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from data.ncssd.powerset import (
 )
 
 
-def chances_of(*parts: tuple[int, int, tuple[int, ...]], num: int, sure: float = 0.9) -> np.ndarray:
+def probabilities_of(
+    *parts: tuple[int, int, tuple[int, ...]], num: int, sure: float = 0.9
+) -> np.ndarray:
     """Chances [num, 7] of a scene in which those are heard and otherwise nobody."""
     path = np.zeros(num, np.int64)
     for first, last, tracks in parts:
@@ -38,40 +40,42 @@ def test_a_class_is_who_speaks_and_each_numbering_keeps_how_many():
 
 
 def test_parts_are_runs_of_the_same_voices():
-    chances = chances_of((10, 50, (0,)), (50, 60, (0, 1)), (60, 90, (1,)), (95, 120, (1,)), num=150)
-    assert parts_of(best_path(chances, 2.0, 0.0)) == [
+    probabilities = probabilities_of(
+        (10, 50, (0,)), (50, 60, (0, 1)), (60, 90, (1,)), (95, 120, (1,)), num=150
+    )
+    assert parts_of(best_path(probabilities, 2.0, 0.0)) == [
         Part(10, 50, (0,)),
         Part(50, 60, (0, 1)),
         Part(60, 90, (1,)),
         Part(95, 120, (1,)),
     ]
-    assert parts_of(best_path(chances_of(num=30), 2.0, 0.0)) == []
+    assert parts_of(best_path(probabilities_of(num=30), 2.0, 0.0)) == []
     assert parts_of(best_path(np.zeros((0, 7), np.float32), 2.0, 0.0)) == []
 
 
 def test_a_flicker_is_outweighed_by_the_cost_of_two_switches():
-    chances = chances_of((0, 100, (0,)), num=100, sure=0.6)
-    chances[50] = chances_of((0, 1, (1,)), num=1, sure=0.6)[0]
-    assert len(parts_of(best_path(chances, 2.0, 0.0))) == 1
-    assert len(parts_of(best_path(chances, 0.1, 0.0))) == 3
+    probabilities = probabilities_of((0, 100, (0,)), num=100, sure=0.6)
+    probabilities[50] = probabilities_of((0, 1, (1,)), num=1, sure=0.6)[0]
+    assert len(parts_of(best_path(probabilities, 2.0, 0.0))) == 1
+    assert len(parts_of(best_path(probabilities, 0.1, 0.0))) == 3
 
 
 def test_overlaps_that_are_likely_enough_are_found_with_some_gain():
-    chances = chances_of((0, 100, (0,)), num=100, sure=0.6)
-    chances[40:60] = 0.0
-    chances[40:60, [class_of(0), class_of(0, 1)]] = 0.6, 0.4
-    assert [part.tracks for part in parts_of(best_path(chances, 2.0, 0.0))] == [(0,)]
-    with_gain = parts_of(best_path(chances, 2.0, 1.0))
+    probabilities = probabilities_of((0, 100, (0,)), num=100, sure=0.6)
+    probabilities[40:60] = 0.0
+    probabilities[40:60, [class_of(0), class_of(0, 1)]] = 0.6, 0.4
+    assert [part.tracks for part in parts_of(best_path(probabilities, 2.0, 0.0))] == [(0,)]
+    with_gain = parts_of(best_path(probabilities, 2.0, 1.0))
     assert [part.tracks for part in with_gain] == [(0,), (0, 1), (0,)]
 
 
 def test_a_window_is_renumbered_as_the_one_before_it():
-    scene = chances_of((0, 40, (2,)), (40, 60, (1, 2)), (60, 100, (1,)), num=100)
+    scene = probabilities_of((0, 40, (2,)), (40, 60, (1, 2)), (60, 100, (1,)), num=100)
     for order in PERMUTATIONS:
         assert np.allclose(renumbered(scene[:70], scene[:, order]), scene)
 
 
 def test_voices_change_at_a_hand_over_and_nowhere_else():
-    change = changes(chances_of((0, 50, (0,)), (50, 100, (1,)), num=100, sure=1.0))
+    change = changes(probabilities_of((0, 50, (0,)), (50, 100, (1,)), num=100, sure=1.0))
     assert change.shape == (100,) and change.argmax() == 50 and change[50] == 1.0
     assert (change[10:40] == 0).all() and (change[60:90] == 0).all()

@@ -70,10 +70,10 @@ def test_a_pair_to_doubt_comes_first_and_what_was_left_out_can_be_heard(built, t
     left |= {"dropped": "low DNSMOS", "why": "DNSMOS 1.10, at least 1.3 is needed (--min-dnsmos)"}
     write_rows(out / "dropped.jsonl", [left])
     page = write_report(out).read_text()
-    first = page[page.index("Pairs to doubt first") :]
+    first = page[page.index("Least certain speaker pairs") :]
     assert first.index(doubted["id"]) < first.index(rows[0]["id"])
-    assert "chance of 0.81" in first and "quieter one speaks" in first
-    outside = page[page.index("What was left out") : page.index("How they are")]
+    assert "two people 0.81" in first and "less active one" in first
+    outside = page[page.index("<h2>Rejected") : page.index("<h2>Distributions")]
     assert "low DNSMOS: 1" in outside and "at least 1.3" in outside and "<audio" in outside
 
 

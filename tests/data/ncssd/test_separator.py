@@ -7,7 +7,7 @@ import torch
 
 from data.errors import InputError
 from data.ncssd import separator_training
-from data.ncssd.parted import Parted, _weights, _windows
+from data.ncssd.overlap_separation import SeparatedDialogue, _weights, _windows
 from data.ncssd.separator import (
     FINE,
     UNITS,
@@ -164,20 +164,22 @@ class Oracle:
 @pytest.fixture
 def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     _, tracks, segments = conversation()
-    monkeypatch.setattr("data.ncssd.parted.load_separator", lambda: Oracle(tracks, segments))
+    monkeypatch.setattr(
+        "data.ncssd.overlap_separation.load_separator", lambda: Oracle(tracks, segments)
+    )
 
 
 @pytest.mark.usefixtures("oracle")
 def test_who_speaks_at_once_is_parted_and_nothing_else_is_touched():
     samples, tracks, segments = conversation()
-    parted = Parted(samples, segments)
+    separated = SeparatedDialogue(samples, segments)
     first, last = (round(segments[i][j] * 24_000) for i, j in ((5, 0), (4, 1)))
     for speaker in (0, 1):
-        found = parted.sound(speaker)
+        found = separated.sound(speaker)
         true = tracks[speaker][first:last]
         gain = si_sdr_db(found[first:last], true) - si_sdr_db(samples[first:last], true)
         assert gain > 8.0
-        assert (parted.sdr_db(speaker, first / 24_000, last / 24_000) or 0) > 3.0
+        assert (separated.sdr_db(speaker, first / 24_000, last / 24_000) or 0) > 3.0
         far = first - 2 * 24_000
         assert np.abs(found[:far] - samples[:far]).max() < 1e-6
 
@@ -186,8 +188,8 @@ def test_who_speaks_at_once_is_parted_and_nothing_else_is_touched():
 def test_who_is_hardly_heard_alone_is_not_separated():
     samples, _, segments = conversation()
     overlap = segments[5][0], segments[4][1]
-    assert Parted(samples, segments).sdr_db(0, *overlap) is not None
-    alone = Parted(samples, [segments[4], [*overlap, 1]])
+    assert SeparatedDialogue(samples, segments).sdr_db(0, *overlap) is not None
+    alone = SeparatedDialogue(samples, [segments[4], [*overlap, 1]])
     assert alone.sdr_db(0, *overlap) is None
     assert np.array_equal(alone.sound(0), samples)
 

@@ -26,7 +26,7 @@ _LEAST_ALONE = 60  # least frames
 _CLEAR = 8  # frames between single speech and the other speaker
 
 
-class Parted:
+class SeparatedDialogue:
     """A dialogue whose overlaps are separated on construction. The network gets each overlap with
     its context, and each speaker's voice from single speech elsewhere in the dialogue.
 

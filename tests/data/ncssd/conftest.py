@@ -1,4 +1,4 @@
-"""One small build, made once, for the tests that look at what came out."""
+"""A small build shared by the tests that inspect its output."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ FORMATS = ("huggingface", "lhotse", "kaldi", "nemo", "rttm", "duplex")
 
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two files with conversations and one that holds no media."""
+    """Two files with conversations and one that is not a media file."""
     folder = tmp_path_factory.mktemp("recordings")
     made.write(folder / "a.mkv", made.two_conversations(), 16_000)
     made.write(folder / "b.mp3", made.conversation(8, voices=(1, 2)), 24_000, 2)
@@ -26,7 +26,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a build made of the recordings, with every format."""
+    """The output folder of a build of the recordings, with every format."""
     out = tmp_path_factory.mktemp("built")
     rights = {"license": "CC0-1.0", "consent": "made by a machine"}
     sources = read_sources(find_media([recordings]), rights, True)

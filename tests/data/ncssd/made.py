@@ -1,4 +1,4 @@
-"""Recordings for the builder's tests: people of espeak-ng in conversation, made in memory."""
+"""Recordings for the builder's tests: conversations synthesised in memory by espeak-ng."""
 
 import functools
 from pathlib import Path
@@ -24,14 +24,14 @@ LINES = (
 
 @functools.cache
 def line(voice: int, number: int) -> np.ndarray:
-    """One of the lines [T] at 24 kHz, in one of the voices."""
+    """One line in one voice, `[T]` at 24 kHz."""
     spoken = espeak.speak(VOICES[voice], LINES[number % len(LINES)])
     samples = resample(spoken.samples, spoken.sample_rate, SAMPLE_RATE)
     return 0.07 * samples / (float(np.sqrt((samples**2).mean())) + 1e-9)
 
 
 def silence(seconds: float, seed: int = 0) -> np.ndarray:
-    """A quiet room."""
+    """The noise floor of a quiet room, `[T]`."""
     size = round(seconds * SAMPLE_RATE)
     return (1e-4 * np.random.default_rng(seed).standard_normal(size)).astype(np.float32)
 
@@ -39,7 +39,7 @@ def silence(seconds: float, seed: int = 0) -> np.ndarray:
 def conversation(
     turns: int = 8, pause_s: float = 0.5, voices: tuple[int, int] = (0, 1)
 ) -> np.ndarray:
-    """Two voices in turn, a pause between."""
+    """Two alternating voices with pauses."""
     parts = [silence(1.0)]
     for index in range(turns):
         parts += [line(voices[index % 2], index), silence(pause_s, index)]

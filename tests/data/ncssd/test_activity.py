@@ -1,4 +1,4 @@
-"""Spans and scenes, from probabilities that are known."""
+"""Spans and scenes from known probabilities."""
 
 import numpy as np
 
@@ -21,25 +21,25 @@ def test_speech_is_found_where_it_is():
     assert abs(span[0] - 1.0) <= STEP and abs(span[1] - 3.0) <= STEP
 
 
-def test_short_silence_does_not_part_and_short_noise_is_no_speech():
+def test_short_silences_do_not_split_speech_and_short_noises_are_not_speech():
     assert len(spans_of((1.0, 2.0), (2.1, 3.0), duration=5.0)) == 1
     assert spans_of((1.0, 1.05), duration=5.0) == []
 
 
-def test_a_doubtful_chance_keeps_speech_but_does_not_begin_it():
+def test_a_probability_within_the_hysteresis_continues_speech_but_does_not_start_it():
     chance = np.full(100, 0.4, np.float32)
     assert speech_spans(chance, 3.2, ActivityConfig()) == []
     chance[:3] = 0.6
     assert speech_spans(chance, 3.2, ActivityConfig()) == [[0.0, 3.2]]
 
 
-def test_the_last_scene_is_kept_though_nothing_follows_it():
-    """The published pipeline loses what comes after the last long silence."""
+def test_the_last_scene_is_kept():
+    """The published pipeline loses everything after the last long silence."""
     scenes = split_scenes([[0.0, 20.0], [25.0, 50.0], [60.0, 90.0]], ActivityConfig())
     assert [(s[0][0], s[-1][1]) for s in scenes] == [(0.0, 20.0), (25.0, 50.0), (60.0, 90.0)]
 
 
-def test_four_seconds_of_silence_do_not_cut_and_more_do():
+def test_only_silences_over_four_seconds_split_scenes():
     assert len(split_scenes([[0.0, 10.0], [14.0, 20.0]], ActivityConfig())) == 1
     assert len(split_scenes([[0.0, 10.0], [14.1, 20.0]], ActivityConfig())) == 2
 
@@ -52,6 +52,6 @@ def test_no_scene_is_longer_than_the_limit_and_nothing_is_lost():
     assert max(s[-1][1] - s[0][0] for s in scenes) <= 120.0
 
 
-def test_one_span_beyond_the_limit_is_cut_in_the_middle_of_sound():
+def test_a_span_longer_than_the_limit_is_split_in_mid_speech():
     scenes = split_scenes([[0.0, 250.0]], ActivityConfig(max_scene_s=100.0))
     assert scenes == [[[0.0, 100.0]], [[100.0, 200.0]], [[200.0, 250.0]]]

@@ -1,4 +1,4 @@
-"""A speaker a channel: found where it is so and nowhere else, rid of cross-talk, and used."""
+"""One speaker per channel: detection, removal of cross-talk, and builds from channels."""
 
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from tests.data.ncssd.conftest import QUICK
 
 
 def two_tracks(turns: int = 8, overlap_s: float = 0.3) -> np.ndarray:
-    """Two people in conversation, each on a track of their own, who fall into each other's word:
-    [2, T]."""
+    """A two-person conversation with overlaps, one track per speaker, `[2, T]`."""
     at, placed = round(0.5 * SAMPLE_RATE), []
     for index in range(turns):
         sound = made.line(index % 2, index)
@@ -37,7 +36,7 @@ def hiss(tracks: np.ndarray, level: float) -> np.ndarray:
 
 
 def leaked(tracks: np.ndarray, db: float, delay_ms: float = 0.0) -> np.ndarray:
-    """Each track softly in the other, some time later."""
+    """Adds an attenuated, delayed copy of each track to the other."""
     shift = round(delay_ms / 1000 * SAMPLE_RATE)
     later = np.pad(tracks, ((0, 0), (shift, 0)))[:, : tracks.shape[1]]
     return tracks + 10 ** (db / 20) * later[::-1]
@@ -79,16 +78,16 @@ def found(tracks: np.ndarray, rate: int = SAMPLE_RATE) -> bool:
 
 
 @pytest.mark.parametrize("kind", APART)
-def test_a_one_speaker_per_channel_is_found(kind):
+def test_one_speaker_per_channel_is_detected(kind):
     assert found(APART[kind](two_tracks()))
 
 
 @pytest.mark.parametrize("kind", TOGETHER)
-def test_any_other_stereo_is_not(kind):
+def test_other_stereo_is_not_taken_for_one_speaker_per_channel(kind):
     assert not found(TOGETHER[kind](two_tracks()))
 
 
-def test_nothing_is_found_in_nothing():
+def test_an_empty_recording_has_no_speakers_per_channel():
     assert not Dominance(8_000).one_speaker_per_channel
     assert not found(np.zeros((2, 100), np.float32))
 
@@ -98,7 +97,7 @@ def test_nothing_is_found_in_nothing():
     [(-20.0, 0.0, 24_000), (-14.0, 5.0, 24_000), (-26.0, 20.0, 48_000), (-30.0, 1.0, 8_000)],
 )
 def test_cross_talk_is_taken_out(tmp_path, db, delay_ms, rate):
-    """While one speaks alone the other's channel falls by 15 dB and more, and his own stays."""
+    """In single speech the other channel falls by 15 dB or more; the speaker's is unchanged."""
     tracks = hiss(two_tracks(overlap_s=-0.3), 1e-4)
     source = made.write(tmp_path / "call.wav", leaked(tracks, db, delay_ms), rate)
     facts = write_channels(source, Correction(), tmp_path / "clean.wav")
@@ -113,8 +112,8 @@ def test_cross_talk_is_taken_out(tmp_path, db, delay_ms, rate):
     assert list(tmp_path.glob(".part*")) == []
 
 
-def test_cross_talk_is_found_where_people_fall_into_each_others_words(tmp_path):
-    """Blocks in which the other began to speak once outweighed all leaks, and none was found."""
+def test_cross_talk_is_estimated_despite_interruptions(tmp_path):
+    """Blocks in which the other starts to speak once biased the estimate: nothing was found."""
     tracks = hiss(two_tracks(turns=12, overlap_s=0.7), 1e-4)
     source = made.write(tmp_path / "call.wav", leaked(tracks, -38.0), 24_000)
     facts = write_channels(source, Correction(), tmp_path / "clean.wav")
@@ -138,7 +137,7 @@ def built(folder: Path, out: Path, mode: str) -> Built:
 
 
 def test_a_call_is_built_from_its_channels(tmp_path):
-    """Every turn is told, overlaps included, and its sound is of its own channel alone."""
+    """Every turn is found, including overlaps, with audio from its own channel alone."""
     tracks = hiss(two_tracks(), 3e-4)
     (tmp_path / "in").mkdir()
     made.write(tmp_path / "in" / "call.ogg", leaked(tracks, -25.0)[::-1], 24_000)
@@ -158,7 +157,7 @@ def test_a_call_is_built_from_its_channels(tmp_path):
         assert likeness[turn["speaker"]] > 0.8 > 0.3 > abs(likeness[1 - turn["speaker"]])
 
 
-def test_channels_can_be_left_alone(tmp_path):
+def test_detection_of_channels_can_be_disabled(tmp_path):
     (tmp_path / "in").mkdir()
     made.write(tmp_path / "in" / "call.wav", hiss(two_tracks(), 3e-4), 24_000)
     rows = built(tmp_path / "in", tmp_path / "out", "mix").accepted

@@ -1,4 +1,4 @@
-"""The command line: what it refuses, and the promise of --offline."""
+"""The command line: rejected options, and --offline."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from data.ncssd.sources import find_media, read_sources
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_what_is_not_there_is_named(tmp_path):
+def test_missing_inputs_are_named(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         main([str(tmp_path / "none.mp4"), "--out", str(tmp_path / "out")])
     (tmp_path / "folder").mkdir()
@@ -34,7 +34,7 @@ def test_a_licence_can_be_required(tmp_path):
     assert len(read_sources(files, {"license": "CC-BY-4.0"}, True)) == 2
 
 
-def test_a_file_of_another_language_is_refused(tmp_path):
+def test_a_file_in_another_language_is_rejected(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"x")
     notes = tmp_path / "a.wav.json"
     notes.write_text('{"language": "zh"}')
@@ -50,13 +50,13 @@ def test_a_file_of_another_language_is_refused(tmp_path):
     assert read_sources(find_media([tmp_path]), {"language": "auto"}, False)[0].spoken == {}
 
 
-def test_the_same_content_is_taken_once(tmp_path):
+def test_duplicate_content_is_used_once(tmp_path):
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_bytes(b"same")
     assert len(read_sources(find_media([tmp_path]), {}, False)) == 1
 
 
-def test_what_a_build_made_is_no_input_of_the_next(tmp_path):
+def test_the_output_folder_is_not_an_input(tmp_path):
     for name in ("talk.wav", "out/work/decode/1.wav", "out/ncssd/1/0_0_d1.wav", "outer/b.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
@@ -78,7 +78,7 @@ def test_what_a_build_made_is_no_input_of_the_next(tmp_path):
         (["--workers", "0"], "--workers"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_before_any_work(tmp_path, arguments, says):
+def test_invalid_settings_are_rejected_before_any_work(tmp_path, arguments, says):
     (tmp_path / "a.wav").write_bytes(b"x")
     code = (
         "import sys; from app.cli.build import main; from data.errors import RepError\n"
@@ -94,7 +94,7 @@ def test_settings_that_cannot_be_are_refused_before_any_work(tmp_path, arguments
     assert not (tmp_path / "out").exists()
 
 
-def test_every_missing_model_is_named_at_once(monkeypatch):
+def test_all_missing_models_are_listed_together(monkeypatch):
     def absent():
         raise MissingModelError("DNSMOS lies nowhere")
 
@@ -105,7 +105,7 @@ def test_every_missing_model_is_named_at_once(monkeypatch):
     assert any("demucs" in line for line in missing)
 
 
-def test_offline_no_socket_reaches_out_and_local_ones_work():
+def test_offline_blocks_network_sockets_but_not_local_ones():
     code = (
         "import socket, multiprocessing\n"
         "from data.errors import RepError\n"

@@ -1,4 +1,4 @@
-"""Settings: defaults, a file, and what is wrong in a file."""
+"""Settings: defaults, files, and errors in files."""
 
 import json
 
@@ -8,7 +8,7 @@ from data.errors import InputError
 from data.ncssd.config import BuildConfig, read_config
 
 
-def test_what_is_absent_keeps_its_default(tmp_path):
+def test_missing_settings_keep_their_defaults(tmp_path):
     path = tmp_path / "c.json"
     path.write_text(json.dumps({"turns": {"min_turns": 6}, "activity": {"min_scene_s": 20}}))
     config = read_config(path)
@@ -28,7 +28,7 @@ def test_what_is_absent_keeps_its_default(tmp_path):
         ("{", "JSON"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_what_is_wrong(tmp_path, content, says):
+def test_errors_in_a_configuration_are_described(tmp_path, content, says):
     path = tmp_path / "c.json"
     path.write_text(content)
     with pytest.raises(InputError, match=says):

@@ -1,4 +1,4 @@
-"""Any container becomes the same working copy; what cannot be used says why."""
+"""Any container decodes to the same working copy; unusable files are rejected with the reason."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def decoded(path, tmp_path):
         ("mkv", 16_000, 2),
     ],
 )
-def test_every_container_gives_the_sound_that_went_in(tmp_path, kind, rate, channels):
+def test_every_container_decodes_to_its_original_audio(tmp_path, kind, rate, channels):
     path = tmp_path / f"a.{kind}"
     write_media(path, TONE, rate, channels)
     row, samples = decoded(path, tmp_path)
@@ -96,7 +96,7 @@ def broken(kind, tmp_path):
         ("no sound", "no audio stream"),
     ],
 )
-def test_what_cannot_be_used_says_why_and_leaves_nothing_behind(tmp_path, kind, says):
+def test_unusable_files_are_rejected_with_the_reason_and_leave_no_copy(tmp_path, kind, says):
     path = broken(kind, tmp_path)
     with pytest.raises(InputError, match=says):
         decoded(path, tmp_path)

@@ -1,4 +1,4 @@
-"""Dialogues where DuplexChat's manifests have them."""
+"""Dialogues located by DuplexChat's manifests."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ ROWS = (
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_episodes_are_found_by_name_or_by_their_noted_address(tmp_path, packed):
+def test_episodes_are_found_by_name_or_by_the_url_in_their_notes(tmp_path, packed):
     manifest = tmp_path / ("m.jsonl.gz" if packed else "m.jsonl")
     manifest.write_bytes(gzip.compress(ROWS.encode()) if packed else ROWS.encode())
     one, two = tmp_path / "first one.mp3", tmp_path / "media.mp3"
@@ -57,7 +57,7 @@ def test_episodes_are_found_by_name_or_by_their_noted_address(tmp_path, packed):
         (row("a.mp3", 0.0, float("nan")), "lasts from 0.0 to nan s"),
     ],
 )
-def test_what_is_no_manifest_is_told(tmp_path, content, says):
+def test_invalid_manifests_are_rejected(tmp_path, content, says):
     (tmp_path / "m.jsonl").write_text(content)
     with pytest.raises(InputError, match=says):
         read_manifest(tmp_path / "m.jsonl", [tmp_path / "a.mp3"])

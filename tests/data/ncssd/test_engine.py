@@ -1,4 +1,4 @@
-"""What is done is kept: resuming, quarantine, order, and workers that die."""
+"""The engine: resuming, quarantine, order, and dying workers."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ ROWS: list[Row] = [{"sha256": f"{n:02d}", "n": n, "duration": float(n)} for n in
 
 
 def twice(row: Row, context: Context, key: str) -> list[Row]:
-    """Two rows of each, and a mark in a file for every time it ran."""
+    """Makes two rows of each, and appends to a file at every run."""
     with (context.store.root / "ran.txt").open("a") as file:
         file.write(f"{row['n']}\n")
     if row["n"] == 2:
@@ -37,7 +37,7 @@ def deadly(row: Row, context: Context, key: str) -> list[Row]:
 
 
 def sleeps(row: Row, context: Context, key: str) -> list[Row]:
-    """Says which process works on it, and does not end by itself."""
+    """Writes its process id and never ends."""
     (context.store.root / f"{os.getpid()}.pid").touch()
     time.sleep(120)
     return [row]
@@ -69,28 +69,28 @@ def ran(context: Context) -> list[str]:
     return sorted((context.store.root / "ran.txt").read_text().split())
 
 
-def test_one_fault_costs_one_row_and_says_why(tmp_path):
+def test_a_failure_drops_one_row_with_the_reason(tmp_path):
     made = run_stage(Stage("s", 1, twice), ROWS, context_in(tmp_path), Serial())
     assert [row["n"] for row in made] == [0, 0, 1, 1, 2, 3, 4, 4, 5, 5]
     assert made[4]["dropped"] == f"{QUARANTINE}it is a two"
     assert "a fault of ours" in made[5]["dropped"]
 
 
-def test_what_is_done_is_not_done_again_but_a_fault_is_tried_again(tmp_path):
+def test_results_are_reused_and_failures_retried(tmp_path):
     context = context_in(tmp_path)
     first = run_stage(Stage("s", 1, twice), ROWS, context, Serial())
     assert run_stage(Stage("s", 1, twice), ROWS, context, Serial()) == first
     assert ran(context) == ["0", "1", "2", "3", "3", "4", "5"]
 
 
-def test_another_version_or_setting_is_another_result(tmp_path):
+def test_results_depend_on_version_and_settings(tmp_path):
     context = context_in(tmp_path)
     rows = ROWS[:1]
     run_stage(Stage("turns", 1, twice), rows, context, Serial())
     run_stage(Stage("turns", 2, twice), rows, context, Serial())
     context.config = context.config.replace("turns", min_turns=9)
     run_stage(Stage("turns", 2, twice), rows, context, Serial())
-    context.config = context.config.replace("quality", min_snr_db=1.0)  # not of this stage
+    context.config = context.config.replace("quality", min_snr_db=1.0)  # of another stage
     run_stage(Stage("turns", 2, twice), rows, context, Serial())
     assert len(ran(context)) == 3
 
@@ -108,7 +108,7 @@ def test_a_missing_model_ends_the_run(tmp_path):
         run_stage(Stage("s", 1, lacking), ROWS, context_in(tmp_path), Serial())
 
 
-def test_a_result_that_was_cut_off_counts_as_none(tmp_path):
+def test_a_truncated_result_is_recomputed(tmp_path):
     context = context_in(tmp_path)
     stage = Stage("s", 1, twice)
     made = run_stage(stage, ROWS[:1], context, Serial())
@@ -117,7 +117,7 @@ def test_a_result_that_was_cut_off_counts_as_none(tmp_path):
     assert run_stage(stage, ROWS[:1], context, Serial()) == made
 
 
-def test_two_workers_give_what_one_gives_and_a_dead_one_costs_its_row(tmp_path):
+def test_two_workers_match_one_and_a_dead_worker_drops_only_its_row(tmp_path):
     stage = Stage("s", 1, deadly)
     rows = [row for row in ROWS if row["n"] != 4]
     one = run_stage(stage, rows, context_in(tmp_path / "one"), Serial())
@@ -131,7 +131,7 @@ def test_two_workers_give_what_one_gives_and_a_dead_one_costs_its_row(tmp_path):
 def test_workers_end_with_a_parent_that_is_killed_or_interrupted(tmp_path, how):
     code = (
         "import signal, sys; from pathlib import Path\n"
-        # Whoever starts the tests in the background passes on that Ctrl-C is ignored.
+        # Background jobs inherit an ignored SIGINT.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from data.ncssd.engine import Pool, run_stage\n"
         "from data.ncssd.stage import Stage\n"

@@ -1,4 +1,4 @@
-"""Every export is read back by the library it is for."""
+"""Exports can be read by the libraries they are for."""
 
 import gzip
 import json
@@ -43,7 +43,7 @@ def test_hugging_face_reads_the_rows_and_every_row_has_its_sound(built):
     assert len(set(data["file_name"])) == len(data)
 
 
-def test_the_card_has_what_hugging_face_wants(built):
+def test_the_card_has_the_metadata_of_hugging_face(built):
     card = (built / "huggingface" / "README.md").read_text()
     head = card.split("---")[1]
     for key in ("language:", "license: cc0-1.0", "pretty_name:", "task_categories:", "configs:"):
@@ -78,7 +78,7 @@ def test_a_supervision_of_lhotse_is_the_turn_in_its_speakers_channel(built):
         assert np.allclose(part, alone[: len(part)], atol=1e-4)
 
 
-def test_two_tracks_hold_every_turn_and_silence_else(built):
+def test_two_tracks_have_every_turn_and_are_silent_elsewhere(built):
     for row in read_rows(built / "dialogues.jsonl"):
         content = json.loads((built / "duplex" / f"{row['id']}.json").read_text())
         sound, rate = soundfile.read(built / "duplex" / f"{row['id']}.wav")
@@ -108,11 +108,11 @@ def test_kaldi_files_are_sorted_and_agree(built):
 
 
 def test_kaldi_has_no_empty_texts(built):
-    assert not (built / "kaldi" / "text").exists()  # it was built without a recogniser
+    assert not (built / "kaldi" / "text").exists()  # built without a recogniser
 
 
 def names_in(folder: Path, format: str) -> list[str]:
-    """The files that the manifests of a format name."""
+    """The files named by a format's manifests."""
     if format == "kaldi":
         return [line.split(" ", 1)[1] for line in (folder / "wav.scp").read_text().splitlines()]
     if format == "nemo":
@@ -124,8 +124,8 @@ def names_in(folder: Path, format: str) -> list[str]:
 
 @pytest.mark.parametrize("absolute", [True, False])
 @pytest.mark.parametrize("format", ["kaldi", "nemo", "lhotse"])
-def test_paths_hold_from_any_folder(built, tmp_path, monkeypatch, format, absolute):
-    """They held from the build's own folder alone."""
+def test_paths_work_from_any_folder(built, tmp_path, monkeypatch, format, absolute):
+    """They once worked only from the build's own folder."""
     out = tmp_path / "moved"
     shutil.copytree(built / "ncssd", out / "ncssd")
     rows = read_rows(built / "dialogues.jsonl")
@@ -141,7 +141,7 @@ def test_paths_hold_from_any_folder(built, tmp_path, monkeypatch, format, absolu
 
 @pytest.mark.parametrize("mixed", [True, False])
 @pytest.mark.parametrize("format", ["kaldi", "nemo"])
-def test_turns_with_anothers_words_in_them_are_listed_on_request(built, tmp_path, format, mixed):
+def test_mixed_turns_are_listed_on_request(built, tmp_path, format, mixed):
     shutil.copytree(built / "ncssd", tmp_path / "ncssd")
     rows = read_rows(built / "dialogues.jsonl")
     metadata = tmp_path / "ncssd" / rows[0]["id"] / "metadata.json"

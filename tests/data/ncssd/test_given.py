@@ -1,4 +1,4 @@
-"""Who speaks when as others have found it, and progress in hours."""
+"""External diarisation (`--given`), and progress in hours."""
 
 import json
 
@@ -17,7 +17,7 @@ OTHER = "SPEAKER other 1 1 1 <NA> <NA> A <NA> <NA>\n"
 RTTM = "SPEAKER talk 1 {} {} <NA> <NA> {} <NA> <NA>\n"
 
 
-def test_rttm_and_emilias_json_say_the_same(tmp_path):
+def test_rttm_and_emilias_json_agree(tmp_path):
     spans = [(0.5, 2.0, "B"), (2.25, 3.0, "A"), (1.5, 2.5, "A")]
     (tmp_path / "a.rttm").write_text(
         ";; a comment\nSPKR-INFO talk 1 <NA> <NA> <NA> unknown A <NA>\n\n"
@@ -48,7 +48,7 @@ def test_rttm_and_emilias_json_say_the_same(tmp_path):
         ("other.json", "[]", r"neither talk\.rttm nor talk\.json"),
     ],
 )
-def test_what_cannot_be_read_is_told(tmp_path, file, content, says):
+def test_invalid_files_are_rejected(tmp_path, file, content, says):
     (tmp_path / file).write_text(content)
     with pytest.raises(InputError, match=says):
         read_given(tmp_path / "talk.wav")
@@ -68,8 +68,8 @@ def test_a_scene_has_the_segments_within_it(given, expected, number):
     assert segments_within(given, 1.0, 4.0) == (expected, number)
 
 
-def test_a_build_takes_the_turns_that_are_given(tmp_path):
-    """The voices of both are one another's in the RTTM, and that is what counts."""
+def test_a_build_uses_the_given_turns(tmp_path):
+    """The RTTM swaps the two voices, and the build follows it."""
     made.write(tmp_path / "talk.wav", made.conversation(6), 16_000)
     at, lines = 1.0, ""
     for index in range(6):
@@ -86,7 +86,7 @@ def test_a_build_takes_the_turns_that_are_given(tmp_path):
         assert turn["start"] == pytest.approx(max(float(fields[3]), row["scene"][0]), abs=0.01)
 
 
-def test_progress_tells_the_hours_done_kept_and_left():
+def test_progress_shows_hours_done_kept_and_left():
     hours = _Hours(left=7200.0)
     hours.add({"duration": 3600.0}, [{"start": 0.0, "end": 900.0}, {"start": 950.0, "end": 999.0,
               "dropped": "scene too short"}])  # fmt: skip

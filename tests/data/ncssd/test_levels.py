@@ -1,4 +1,4 @@
-"""What is written: one level, all bits, and what was left out with its figures."""
+"""Levels and bit depth of the output, and the details of rejections."""
 
 import numpy as np
 import pytest
@@ -51,8 +51,8 @@ def test_speech_is_written_at_one_level(tmp_path, gain, asked, expected):
         ("ogg", "VORBIS", "PCM_16"),
     ],
 )
-def test_no_bits_are_lost(tmp_path, suffix, subtype, written):
-    """A recording of 24 bits was once cut to 16, and a soft one to fewer."""
+def test_bit_depth_is_preserved(tmp_path, suffix, subtype, written):
+    """24-bit recordings were once truncated to 16 bits, and soft ones to fewer."""
     sound = made.conversation(4)
     soundfile.write(tmp_path / f"a.{suffix}", sound, SAMPLE_RATE, subtype)
     (row,) = built(tmp_path / f"a.{suffix}", tmp_path / "out").accepted
@@ -70,7 +70,7 @@ def test_no_bits_are_lost(tmp_path, suffix, subtype, written):
         (["--min-dnsmos", "4.9"], "low DNSMOS", "at least 4.9 is needed (--min-dnsmos)"),
     ],
 )
-def test_a_threshold_is_a_flag_and_what_fails_says_by_how_much(tmp_path, arguments, reason, why):
+def test_thresholds_are_flags_and_rejections_state_the_margin(tmp_path, arguments, reason, why):
     made.write(tmp_path / "a.wav", made.conversation(6), 16_000)
     out = tmp_path / "out"
     command = [str(tmp_path / "a.wav"), "--out", str(out), "--workers", "1", "--quiet"]

@@ -1,4 +1,4 @@
-"""One id for a speaker over the dialogues of a source, where the evidence is good."""
+"""Linking of speakers across the dialogues of a source."""
 
 import numpy as np
 
@@ -29,6 +29,6 @@ def test_other_sources_and_the_other_speaker_never_share_an_id():
     assert len({*a["speaker_ids"], *b["speaker_ids"]}) == 4
 
 
-def test_a_voice_that_is_heard_for_a_moment_keeps_an_id_of_its_own():
+def test_a_voice_with_little_speech_is_not_linked():
     a, b = link_speakers([dialogue("a" * 64, 0, 1), dialogue("a" * 64, 0, 2, seconds=2.0)])
     assert a["speaker_ids"][0] != b["speaker_ids"][0]

@@ -1,4 +1,4 @@
-"""One person never becomes two by a change of manner; two who sound alike stay two."""
+"""A change of manner does not split one person; two similar voices stay two."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ DIM = 50
 
 
 def group(rng: np.random.Generator, centre: np.ndarray, spread: float, num: int) -> list[Stretch]:
-    """Stretches of 2 s around a centre, each `spread` away from it as a tangent."""
+    """Stretches of 2 s around a centre, at a tangent distance of `spread`."""
     noise = rng.standard_normal((num, DIM))
     points = unit(centre + spread * unit(noise))
     starts = (rng.permutation(400)[:num] * 100).tolist()
@@ -19,7 +19,7 @@ def group(rng: np.random.Generator, centre: np.ndarray, spread: float, num: int)
 
 
 def pair(distance: float, spread: float, num: int, seed: int) -> tuple[list[Stretch], ...]:
-    """Two groups whose centres lie `distance` (cosine) apart."""
+    """Two groups with centres at a cosine distance of `distance`."""
     rng = np.random.default_rng(seed)
     one, aside = unit(rng.standard_normal((2, DIM)))
     aside = unit(aside - (aside @ one) * one)
@@ -32,17 +32,17 @@ def pair(distance: float, spread: float, num: int, seed: int) -> tuple[list[Stre
 @pytest.mark.parametrize(
     ("distance", "spread", "num", "two"),
     [
-        (0.12, 0.60, 10, False),  # a reader who changes his manner
-        (0.21, 0.40, 25, True),  # two on one telephone line
-        (0.14, 0.80, 12, False),  # a reader through music
+        (0.12, 0.60, 10, False),  # one reader changing manner
+        (0.21, 0.40, 25, True),  # two people on a telephone line
+        (0.14, 0.80, 12, False),  # one reader over music
         (0.04, 0.40, 25, False),
         (0.85, 0.50, 20, True),  # a man and a woman
-        (0.85, 0.50, 5, True),  # one of whom says little
+        (0.85, 0.50, 5, True),  # one of whom speaks little
         (0.40, 0.45, 20, True),
-        (0.12, 0.30, 3, False),  # too little to tell
+        (0.12, 0.30, 3, False),  # too little to decide
     ],
 )
-def test_the_distance_counts_by_the_spread_and_the_time(distance, spread, num, two, seed):
+def test_the_distance_is_judged_relative_to_spread_and_duration(distance, spread, num, two, seed):
     a, b = pair(distance, spread, num, seed)
     chance = load_one_person().two_people(a, b)
     assert (chance > 0.5) == two, chance
@@ -50,7 +50,7 @@ def test_the_distance_counts_by_the_spread_and_the_time(distance, spread, num, t
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_people_are_found_though_nobody_says_how_many(seed):
+def test_the_number_of_people_is_found(seed):
     judge = load_one_person()
     rng = np.random.default_rng(seed)
     for num in (1, 2, 3):
@@ -61,7 +61,7 @@ def test_people_are_found_though_nobody_says_how_many(seed):
         assert {frozenset(map(id, g)) for g in groups} == {frozenset(map(id, g)) for g in found}
 
 
-def test_too_little_speech_is_nobody_of_its_own():
+def test_too_little_speech_is_not_a_separate_person():
     rng = np.random.default_rng(1)
     one, other = unit(rng.standard_normal((2, DIM)))
     some = group(rng, one, 0.4, 12) + group(rng, other, 0.4, 1)
@@ -70,7 +70,7 @@ def test_too_little_speech_is_nobody_of_its_own():
     assert people(make_tree(alone), 4.0, load_one_person()) == [alone]
 
 
-def test_the_fit_finds_what_tells_them_apart():
+def test_the_fit_recovers_the_distinguishing_features():
     rng = np.random.default_rng(2)
     examples = []
     for seed in range(120):

@@ -1,4 +1,4 @@
-"""Overlaps in a build: each turn's own sound, what is doubted, and what is scored of it."""
+"""Overlaps in a build: separated audio, uncertain turns, and scoring."""
 
 import json
 
@@ -41,7 +41,7 @@ def made(tmp_path_factory) -> tuple[Context, Row, list[np.ndarray]]:
 
 
 @pytest.mark.usefixtures("oracle")
-def test_a_turn_in_an_overlap_has_a_sound_of_its_own(made, tmp_path):
+def test_an_overlapped_turn_has_separated_audio(made, tmp_path):
     context, row, tracks = made
     context = Context(context.config.replace("overlaps", min_sdr_db=-60.0), context.store)
     (done,) = overlaps.run(row, context, "key")
@@ -92,7 +92,7 @@ def row_segments(made) -> list[list[float]]:
 
 
 @pytest.mark.usefixtures("oracle")
-def test_what_the_network_doubts_stays_the_mixture_and_says_so(made):
+def test_turns_with_a_low_predicted_sdr_keep_the_mixture_and_its_mark(made):
     context, row, _ = made
     context = Context(context.config.replace("overlaps", min_sdr_db=90.0), context.store)
     (done,) = overlaps.run(row, context, "doubted")
@@ -104,7 +104,7 @@ def test_what_the_network_doubts_stays_the_mixture_and_says_so(made):
     assert plain["turns"] == row["turns"]
 
 
-def test_other_words_are_found_in_a_text():
+def test_the_other_speakers_words_are_found_in_a_text():
     truth = {
         "turns": [
             {"start": 0.0, "end": 3.0, "speaker": "a", "text": "I went to the market today."},

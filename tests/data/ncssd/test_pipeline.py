@@ -1,4 +1,4 @@
-"""The whole build: what comes out, and that a kill at any stage costs nothing that was done."""
+"""The whole build: its output, and resuming after a kill at any stage."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ from tests.data.ncssd.conftest import QUICK
 
 
 def digest(out: Path) -> dict[str, str]:
-    """Every file that a build hands over, without its working folder."""
+    """All output files of a build, without its working folder."""
     return {
         path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
@@ -47,7 +47,7 @@ def test_a_strict_reader_reads_what_was_built(built):
             assert {"overlap", "confidence", "snr_db"} <= set(turn.extra)
 
 
-def test_no_row_and_no_export_names_a_path_of_this_machine(built, recordings):
+def test_no_row_or_export_contains_a_local_path(built, recordings):
     for path in built.rglob("*.json*"):
         text = path.read_text(errors="ignore") if not path.name.endswith(".gz") else ""
         assert str(recordings) not in text
@@ -60,7 +60,7 @@ def test_the_broken_file_is_in_quarantine_and_the_others_are_not(built):
     assert "cannot be decoded" in row["reason"]
 
 
-def test_the_same_build_again_writes_nothing_new(built, recordings):
+def test_repeating_a_build_writes_nothing(built, recordings):
     before = digest(built)
     rights = {"license": "CC0-1.0", "consent": "made by a machine"}
     sources = read_sources(find_media([recordings]), rights, True)
@@ -78,7 +78,7 @@ def test_two_workers_give_the_same_bytes(built, recordings, tmp_path):
 
 
 def counted(stage, log: Path, kill_at: int | None):
-    """The stage, noting each row that it finishes; killed where it begins row `kill_at`."""
+    """The stage, logging finished rows, with the process killed at the start of row `kill_at`."""
 
     def run(row: Row, context: Context, key: str) -> list[Row]:
         done = log.read_text().count(stage.name + " ") if log.exists() else 0
@@ -93,7 +93,7 @@ def counted(stage, log: Path, kill_at: int | None):
 
 
 def killed_while_writing(number: int):
-    """Writes sound until the process is killed with the file of this number half written."""
+    """Writes audio files until the process is killed halfway through the file of this number."""
     written = []
 
     def write(path: Path, *rest, **options) -> None:
@@ -149,7 +149,7 @@ def test_killed_at_every_stage_and_resumed_it_gives_the_same_bytes(built, record
     assert len(lines) == len(set(lines)), "a finished row was done again"
 
 
-def test_what_is_no_longer_wanted_is_removed_and_what_is_not_ours_stays(recordings, tmp_path):
+def test_obsolete_dialogues_are_removed_and_foreign_files_stay(recordings, tmp_path):
     sources = read_sources(find_media([recordings / "b.mp3"]), {}, False)
     build(sources, tmp_path, QUICK, Serial())
     (folder,) = (tmp_path / "ncssd").iterdir()
@@ -162,10 +162,8 @@ def test_what_is_no_longer_wanted_is_removed_and_what_is_not_ours_stays(recordin
     assert other.removed == 1
 
 
-def test_other_inputs_take_the_place_of_the_first_and_the_command_says_so(
-    recordings, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the command sets it where it is not set
+def test_other_inputs_replace_the_first_with_a_message(recordings, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the command sets it by default
     (tmp_path / "config.json").write_text('{"quality": {"dnsmos": false}}')
     command = ["--out", str(tmp_path / "out"), "--recogniser", "none", "--workers", "1", "--quiet"]
     command += ["--config", str(tmp_path / "config.json")]
@@ -175,7 +173,7 @@ def test_other_inputs_take_the_place_of_the_first_and_the_command_says_so(
     assert "2 dialogues of an earlier build removed" in capsys.readouterr().out
 
 
-def test_the_sound_around_a_turn_takes_nothing_of_anothers():
+def test_padding_does_not_reach_into_other_turns():
     turns = [
         {"start": 1.0, "end": 2.0, "speaker": 0},
         {"start": 2.02, "end": 3.0, "speaker": 1},

@@ -1,4 +1,4 @@
-"""Classes of local voices, from probabilities that are known."""
+"""Classes of local voices from known probabilities."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from data.ncssd.powerset import (
 def probabilities_of(
     *parts: tuple[int, int, tuple[int, ...]], num: int, sure: float = 0.9
 ) -> np.ndarray:
-    """Chances [num, 7] of a scene in which those are heard and otherwise nobody."""
+    """Class probabilities `[num, 7]` of a scene with these voices and silence elsewhere."""
     path = np.zeros(num, np.int64)
     for first, last, tracks in parts:
         path[first:last] = class_of(*tracks)
@@ -29,7 +29,7 @@ def class_of(*tracks: int) -> int:
     return next(i for i, row in enumerate(CLASSES) if np.flatnonzero(row).tolist() == [*tracks])
 
 
-def test_a_class_is_who_speaks_and_each_numbering_keeps_how_many():
+def test_permutations_preserve_the_number_of_voices_in_a_class():
     assert CLASSES.sum(axis=1).tolist() == [0, 1, 1, 1, 2, 2, 2]
     assert len({tuple(order) for order in PERMUTATIONS.tolist()}) == 6
     for order in PERMUTATIONS:
@@ -53,14 +53,14 @@ def test_parts_are_runs_of_the_same_voices():
     assert parts_of(best_path(np.zeros((0, 7), np.float32), 2.0, 0.0)) == []
 
 
-def test_a_flicker_is_outweighed_by_the_cost_of_two_switches():
+def test_switch_costs_suppress_flicker():
     probabilities = probabilities_of((0, 100, (0,)), num=100, sure=0.6)
     probabilities[50] = probabilities_of((0, 1, (1,)), num=1, sure=0.6)[0]
     assert len(parts_of(best_path(probabilities, 2.0, 0.0))) == 1
     assert len(parts_of(best_path(probabilities, 0.1, 0.0))) == 3
 
 
-def test_overlaps_that_are_likely_enough_are_found_with_some_gain():
+def test_the_overlap_gain_brings_out_likely_overlaps():
     probabilities = probabilities_of((0, 100, (0,)), num=100, sure=0.6)
     probabilities[40:60] = 0.0
     probabilities[40:60, [class_of(0), class_of(0, 1)]] = 0.6, 0.4
@@ -69,13 +69,13 @@ def test_overlaps_that_are_likely_enough_are_found_with_some_gain():
     assert [part.tracks for part in with_gain] == [(0,), (0, 1), (0,)]
 
 
-def test_a_window_is_renumbered_as_the_one_before_it():
+def test_a_window_is_renumbered_like_the_one_before():
     scene = probabilities_of((0, 40, (2,)), (40, 60, (1, 2)), (60, 100, (1,)), num=100)
     for order in PERMUTATIONS:
         assert np.allclose(renumbered(scene[:70], scene[:, order]), scene)
 
 
-def test_voices_change_at_a_hand_over_and_nowhere_else():
+def test_changes_peak_at_speaker_changes_only():
     change = changes(probabilities_of((0, 50, (0,)), (50, 100, (1,)), num=100, sure=1.0))
     assert change.shape == (100,) and change.argmax() == 50 and change[50] == 1.0
     assert (change[10:40] == 0).all() and (change[60:90] == 0).all()

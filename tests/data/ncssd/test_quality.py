@@ -1,4 +1,4 @@
-"""Measures of sound whose answers are known, and what the filter makes of them."""
+"""Quality measures on audio with known values, and the filter."""
 
 import numpy as np
 import pytest
@@ -13,27 +13,27 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("snr_db", [5.0, 15.0, 30.0])
-def test_speech_over_noise_is_measured_from_the_pauses(snr_db):
+def test_snr_is_measured_from_the_pauses(snr_db):
     samples = RNG.standard_normal(16_000 * 6).astype(np.float32) * 10 ** (-snr_db / 20)
     for start in (1, 3):
         samples[start * 16_000 : (start + 1) * 16_000] += RNG.standard_normal(16_000)
     assert abs(estimate_snr(samples, [[1.0, 2.0], [3.0, 4.0]]) - snr_db) < 0.5
 
 
-def test_sound_without_a_pause_still_has_a_figure():
+def test_snr_without_pauses_is_still_estimated():
     samples = RNG.standard_normal(16_000).astype(np.float32)
     assert np.isfinite(estimate_snr(samples, [[0.0, 1.0]]))
     assert np.isfinite(estimate_snr(np.zeros(16_000, np.float32), [[0.0, 1.0]]))
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000])
-def test_a_narrow_band_is_seen(rate):
+def test_a_narrow_bandwidth_is_detected(rate):
     samples = RNG.standard_normal(24_000 * 2).astype(np.float32)
     narrow = resample(resample(samples, 24_000, rate), rate, 24_000)
     assert abs(bandwidth(narrow) - rate / 2) < 600
 
 
-def test_noise_makes_the_opinion_score_worse():
+def test_noise_lowers_dnsmos():
     clean = resample(made.conversation(4), 24_000, 16_000)
     noisy = clean + 0.03 * RNG.standard_normal(clean.shape[0]).astype(np.float32)
     assert 1.0 <= mos_windows(noisy).mean() < mos_windows(clean).mean() - 0.3 <= 5.0
@@ -60,5 +60,5 @@ def test_every_failure_is_named(changes, found):
     assert failures(turn(**changes), QualityConfig()) == found
 
 
-def test_a_confidence_can_be_asked_for():
+def test_a_least_confidence_can_be_set():
     assert failures(turn(confidence=0.2), QualityConfig(min_confidence=0.3)) == ["confidence"]

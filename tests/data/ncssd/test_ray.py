@@ -1,4 +1,4 @@
-"""The same on Ray: same rows, and one fault costs one row."""
+"""Ray: the same rows as in one process, and failures that drop one row."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ def engine() -> Iterator[object]:
 
 
 @pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_ray_gives_what_one_process_gives(engine, tmp_path):
+def test_ray_matches_one_process(engine, tmp_path):
     one, many = context_in(tmp_path / "one"), context_in(tmp_path / "many")
     stage = Stage("s", 1, twice)
     assert run_stage(stage, ROWS, many, engine) == run_stage(stage, ROWS, one, Serial())
@@ -39,7 +39,7 @@ def test_ray_gives_what_one_process_gives(engine, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_worker_that_dies_costs_its_row_and_a_missing_model_ends_the_run(engine, tmp_path):
+def test_a_dead_worker_drops_its_row_and_a_missing_model_ends_the_run(engine, tmp_path):
     made = run_stage(Stage("s", 1, deadly), ROWS, context_in(tmp_path), engine)
     assert ["dropped" in row for row in made] == [row["n"] == 4 for row in ROWS]
     with pytest.raises(MissingModelError, match="no weights"):
@@ -62,7 +62,7 @@ def test_offline_and_ray_exclude_each_other(tmp_path):
         main([*command, "--offline"])
 
 
-def test_without_ray_its_name_is_said(monkeypatch):
+def test_missing_ray_is_named(monkeypatch):
     import builtins
 
     from data.ncssd.ray_engine import RayEngine

@@ -1,4 +1,4 @@
-"""What was said: the bundled recogniser, an endpoint, and what is counted in which language."""
+"""Transcription: pocketsphinx, Whisper, an endpoint, and units by language."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ def test_words_are_counted_and_in_chinese_characters():
     assert recognise.units("我 不知道。", "zh-CN") == list("我不知道。")
 
 
-def test_pocketsphinx_hears_words_and_says_how_sure_it_is():
+def test_pocketsphinx_returns_words_with_confidence():
     recogniser = recognise.load(RecogniseConfig("pocketsphinx"))
     samples = resample(made.line(0, 5), 24_000, 16_000)
     heard = recogniser(samples, "en")
@@ -37,7 +37,7 @@ def test_pocketsphinx_hears_words_and_says_how_sure_it_is():
 
 @pytest.fixture
 def endpoint():
-    """A server that answers each file with its size; yields its address and what it was sent."""
+    """A server that answers each file with its size; yields its address and the requests."""
     seen = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,7 +62,7 @@ def endpoint():
     server.server_close()
 
 
-def test_an_endpoint_gets_each_turn_and_its_text_is_kept(endpoint, tmp_path, monkeypatch):
+def test_an_endpoint_transcribes_each_turn(endpoint, tmp_path, monkeypatch):
     address, seen = endpoint
     monkeypatch.setenv("ASR_API_KEY", "a key")
     made.write(tmp_path / "a.wav", made.conversation(2), 24_000)
@@ -81,7 +81,7 @@ def test_an_endpoint_gets_each_turn_and_its_text_is_kept(endpoint, tmp_path, mon
     assert b"large" in body and b"zh" in body and b"RIFF" in body
 
 
-def test_what_is_not_there_is_named_with_its_place(tmp_path):
+def test_missing_recognisers_are_named_with_their_location(tmp_path):
     config = RecogniseConfig(recogniser="whisper", model=str(tmp_path / "large"))
     with pytest.raises((MissingModelError, InputError), match="large"):
         recognise.load(config)
@@ -92,7 +92,7 @@ def test_what_is_not_there_is_named_with_its_place(tmp_path):
 
 
 class FakeWhisper:
-    """Hears two words in everything, and Mandarin in what is loud."""
+    """Transcribes everything as two words, and detects Mandarin in loud audio."""
 
     def __init__(self, folder, device, num_threads):
         assert num_threads == 1, "results must not depend on the machine"
@@ -148,12 +148,12 @@ def without_whisper(model, download=False):
 
 
 @pytest.mark.parametrize("recogniser", ["none", "pocketsphinx", "endpoint", "whisper"])
-def test_a_recogniser_that_is_named_is_taken(recogniser):
+def test_a_named_recogniser_is_used(recogniser):
     config = BuildConfig().replace("recognise", recogniser=recogniser)
     assert recognise.resolve(config) == config
 
 
-def test_without_whisper_pocketsphinx_recognises_and_a_warning_says_so(monkeypatch, caplog):
+def test_without_whisper_pocketsphinx_is_used_with_a_warning(monkeypatch, caplog):
     monkeypatch.setattr(recognise, "find_whisper", without_whisper)
     for language in ("auto", "en", "en-GB"):
         config = BuildConfig().replace("recognise", language=language)
@@ -181,6 +181,6 @@ def rows_of(*turns):
         ("none", [], ""),
     ],
 )
-def test_texts_that_are_not_fit_for_training_are_told(recogniser, rows, why):
+def test_transcripts_not_fit_for_training_are_reported(recogniser, rows, why):
     found = recognise.doubts(RecogniseConfig(recogniser), rows)
     assert why in found and bool(why) == bool(found)

@@ -1,4 +1,4 @@
-"""What a person sees of a build, and what a person decides about it."""
+"""The report of a build, and its manual review."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ from data.ncssd.store import read_rows, write_rows
 
 
 class Balance(HTMLParser):
-    """Whether what is opened is closed."""
+    """Checks that tags are balanced."""
 
     def __init__(self):
         super().__init__()
@@ -40,7 +40,7 @@ class Balance(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_the_report_is_one_page_with_pictures_and_sound(built):
+def test_the_report_is_self_contained_with_figures_and_audio(built):
     page = write_report(built).read_text()
     parser = Balance()
     parser.feed(page)
@@ -51,8 +51,8 @@ def test_the_report_is_one_page_with_pictures_and_sound(built):
     assert not re.search(r'(src|href)="(?!data:)', page), "it must need nothing else"
 
 
-def test_hours_in_are_hours_kept_and_hours_left_out(built):
-    """Every second of a source is kept, or left out for a reason that the report gives."""
+def test_hours_in_are_hours_kept_and_hours_rejected(built):
+    """Every second of a source is kept, or rejected for a stated reason."""
     rows = hours_by_source(read_build(built))
     assert {name for name, *_ in rows} == {"a.mkv", "b.mp3", "c.mp4"}
     for name, total, kept, reasons in rows:
@@ -60,7 +60,7 @@ def test_hours_in_are_hours_kept_and_hours_left_out(built):
         assert (total > 0) == (name != "c.mp4")
 
 
-def test_a_pair_to_doubt_comes_first_and_what_was_left_out_can_be_heard(built, tmp_path):
+def test_uncertain_pairs_come_first_and_rejections_can_be_heard(built, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(built, out)
     rows = read_rows(out / "dialogues.jsonl")
@@ -100,14 +100,14 @@ def test_two_builds_are_compared(built, tmp_path):
         ([["你", 0, 1, 0.9], ["好", 1, 2, 0.9], ["。", 2, 3, 0.6]], 0.2),
     ],
 )
-def test_word_error_is_expected_from_the_doubt_of_each_word(words, expected):
+def test_the_expected_word_error_rate_comes_from_word_confidences(words, expected):
     turn = {"words": words} if words else {}
     rows = BuildRows({}, [{"turns": [turn]}], [], [], [])
     found = expected_word_error(rows)
     assert found == (None if expected is None else pytest.approx(expected))
 
 
-def test_the_report_names_the_settings_that_are_not_the_defaults(built):
+def test_the_report_lists_changed_settings(built):
     changed = dict(changed_settings(read_build(built).summary))
     assert changed == {"recognise.recogniser": "none", "quality.dnsmos": "False"}
 
@@ -126,7 +126,7 @@ def review(built):
     (built / "review.jsonl").unlink(missing_ok=True)
 
 
-def test_decisions_are_kept_and_the_last_counts(review, built):
+def test_decisions_are_stored_and_the_latest_counts(review, built):
     name = review.ids[0]
     review.decide(Decision(name, "rejected"))
     review.decide(Decision(name, "accepted", {0: "Well | yes."}, {1: 0}))
@@ -139,7 +139,7 @@ def test_decisions_are_kept_and_the_last_counts(review, built):
 
 @pytest.fixture
 def built_again(review, built, tmp_path):
-    """A build whose first dialogue was decided on, then given other texts by another build."""
+    """A build whose first dialogue was decided on and then changed its texts in another build."""
     name = review.ids[0]
     review.decide(Decision(name, "accepted", {0: "Mended."}, {1: 0}))
     shutil.copytree(built, tmp_path / "again", ignore=shutil.ignore_patterns("work"))
@@ -149,7 +149,7 @@ def built_again(review, built, tmp_path):
     return tmp_path / "again", name
 
 
-def test_a_decision_on_other_turns_leaves_the_dialogue_open_and_is_told(built_again):
+def test_a_decision_on_former_turns_is_shown_and_leaves_the_dialogue_open(built_again):
     out, name = built_again
     review = Review(out)
     assert review.decision(name) == Decision(name)
@@ -170,7 +170,7 @@ def test_a_decision_counts_again_when_its_turns_come_back(built_again, built):
     assert Review(out).decision(name).verdict == "accepted"
 
 
-def test_a_decision_on_a_dialogue_that_is_gone_is_told(built_again):
+def test_a_decision_on_a_removed_dialogue_is_reported(built_again):
     out, name = built_again
     rows = read_rows(out / "dialogues.jsonl")
     write_rows(out / "dialogues.jsonl", rows[1:])
@@ -178,7 +178,7 @@ def test_a_decision_on_a_dialogue_that_is_gone_is_told(built_again):
     assert review.outdated() == [name] and name not in review.ids
 
 
-def test_what_is_only_measured_may_change_under_a_decision(review, built, tmp_path):
+def test_changed_measurements_keep_a_decision(review, built, tmp_path):
     review.decide(Decision(review.ids[0], "accepted"))
     shutil.copytree(built, tmp_path / "again", ignore=shutil.ignore_patterns("work"))
     rows = read_rows(built / "dialogues.jsonl")
@@ -187,7 +187,7 @@ def test_what_is_only_measured_may_change_under_a_decision(review, built, tmp_pa
     assert Review(tmp_path / "again").counts()["accepted"] == 1
 
 
-def test_half_a_line_of_a_crash_loses_no_other_decision(review, built):
+def test_an_incomplete_journal_line_loses_no_other_decision(review, built):
     review.decide(Decision(review.ids[0], "accepted"))
     with (built / "review.jsonl").open("a") as file:
         file.write('{"dialogue": "1", "verd')
@@ -203,7 +203,7 @@ def test_half_a_line_of_a_crash_loses_no_other_decision(review, built):
         Decision("", "accepted", {}, {0: 2}),
     ],
 )
-def test_what_cannot_be_decided_is_refused(review, decision):
+def test_invalid_decisions_are_rejected(review, decision):
     if not decision.dialogue:
         decision = Decision(review.ids[0], decision.verdict, decision.texts, decision.speakers)
     with pytest.raises(InputError):
@@ -211,7 +211,7 @@ def test_what_cannot_be_decided_is_refused(review, decision):
     assert review.counts()["open"] == len(review.ids)
 
 
-def test_the_export_holds_what_was_accepted_as_it_was_mended(review):
+def test_the_export_has_accepted_dialogues_with_corrections(review):
     first, second = review.ids[:2]
     review.decide(Decision(first, "accepted", {0: "Mended."}))
     review.decide(Decision(second, "rejected"))
@@ -221,7 +221,7 @@ def test_the_export_holds_what_was_accepted_as_it_was_mended(review):
     assert read_dialogue(root / first).turns[0].text == "Mended."
 
 
-def test_the_page_shows_keeps_and_moves_on(review):
+def test_the_page_shows_a_dialogue_stores_the_decision_and_advances(review):
     name = review.ids[0]
     (rate, sound), rows, note = show(review, name)
     assert rate == 24_000 and sound.shape[0] > rate
@@ -234,7 +234,7 @@ def test_the_page_shows_keeps_and_moves_on(review):
     assert review.decision(name).texts == {0: "Something else"}
 
 
-def test_a_table_with_nonsense_is_not_kept(review):
+def test_an_invalid_table_is_not_stored(review):
     name = review.ids[0]
     _, rows, _ = show(review, name)
     rows[0][1] = "Ann"

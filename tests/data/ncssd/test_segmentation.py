@@ -1,4 +1,4 @@
-"""The segmentation network: its shapes, what it learns from, and that it can be trained anew."""
+"""The segmentation network: shapes, training examples, and training."""
 
 import random
 
@@ -36,20 +36,20 @@ CONFIG = SegmentationConfig(wide=24, dim=16, num_layers=1)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.015, 1.0, 10.0, 12.37, 31.0])
-def test_every_frame_of_any_length_has_chances(seconds):
+def test_audio_of_any_length_has_probabilities_per_frame(seconds):
     samples = 0.1 * np.random.default_rng(0).standard_normal(round(seconds * 16_000))
     found = segment(Segmentation(CONFIG).eval(), samples.astype(np.float32))
     assert found.shape == (samples.shape[0] // 320, 7)
     assert np.allclose(found.sum(axis=1), 1.0, atol=1e-5)
 
 
-def test_a_frame_has_as_many_inputs_as_the_network_takes():
+def test_frames_have_the_networks_number_of_inputs():
     frames = frames_of(np.zeros(16_000 * 2, np.float32), CONFIG)
     assert frames.shape == (100, CONFIG.num_inputs)
     assert Segmentation(CONFIG)(torch.from_numpy(frames)[None]).shape == (1, 100, 7)
 
 
-def test_two_voices_are_two_combs():
+def test_two_voices_show_two_harmonic_combs():
     time = np.arange(32_000) / 16_000
 
     def voice(hz: float) -> np.ndarray:
@@ -69,7 +69,7 @@ def placed(voice: str, at: float, seconds: float) -> Placed:
     return Placed(Clip(voice, "", None, span, span), at, 0)  # type: ignore[arg-type]
 
 
-def test_classes_say_who_speaks_in_each_frame():
+def test_classes_represent_the_active_voices_per_frame():
     line = Timeline([placed("a", 1.0, 2.0), placed("b", 2.8, 1.0), placed("a", 4.0, 1.0)], 6.0)
     classes = classes_of(tracks_of(line, 300))
     assert classes is not None
@@ -78,14 +78,14 @@ def test_classes_say_who_speaks_in_each_frame():
         assert (classes[first:last] == expected).all(), (first, last)
 
 
-def test_a_window_with_more_voices_than_tracks_is_no_example():
+def test_a_window_with_more_voices_than_tracks_is_skipped():
     line = Timeline([placed(name, i, 0.9) for i, name in enumerate("abcd")], 5.0)
     tracks = tracks_of(line, 250)
     assert classes_of(tracks) is None
     assert classes_of(tracks[:, :140]) is not None
 
 
-def test_the_loss_is_the_same_however_the_voices_are_numbered():
+def test_the_loss_is_invariant_to_the_numbering_of_voices():
     torch.manual_seed(0)
     classes = torch.randint(0, 7, (3, 40))
     logits = torch.randn(3, 40, 7)
@@ -95,8 +95,8 @@ def test_the_loss_is_the_same_however_the_voices_are_numbered():
     assert loss_of(perfect[..., PERMUTATIONS[4]], classes) < 1e-3 < losses[0]
 
 
-def test_training_that_is_stopped_leaves_the_weights_that_were_there(tmp_path, monkeypatch):
-    """At step 50 and on, what the builder used was once a barely trained network."""
+def test_interrupted_training_leaves_existing_weights(tmp_path, monkeypatch):
+    """From step 50 on, the builder's weights were once replaced by a barely trained network."""
     weights = tmp_path / "segmentation.safetensors"
     weights.write_bytes(b"trained for long")
 
@@ -113,7 +113,7 @@ def test_training_that_is_stopped_leaves_the_weights_that_were_there(tmp_path, m
 
 
 @pytest.mark.parametrize("verb", ["train-segmentation", "train-voices"])
-def test_training_says_where_it_writes_before_it_begins(tmp_path, verb):
+def test_training_reports_its_output_first(tmp_path, verb):
     with pytest.raises(SystemExit):
         main([verb, str(tmp_path)])
     for out in (tmp_path, tmp_path / "weights.json"):
@@ -132,8 +132,8 @@ def write_corpus(root) -> None:
         write_ncssd_dialogue(root, Dialogue(str(number), turns))
 
 
-def test_it_can_be_trained_anew_stopped_and_loaded(tmp_path, monkeypatch):
-    """Stopped in its second round, the same call goes on and gives the same bytes."""
+def test_training_resumes_and_its_weights_load(tmp_path, monkeypatch):
+    """Interrupted in its second round, the same call resumes and gives identical bytes."""
     write_corpus(tmp_path / "corpus")
     weights, stopped = tmp_path / "w" / "whole.safetensors", tmp_path / "w" / "halves.safetensors"
     plan = TrainingPlan(minutes_of_sound=1.0, steps=4, rounds=2, batch=2, limit=3, seed=3)
@@ -164,7 +164,7 @@ def test_it_can_be_trained_anew_stopped_and_loaded(tmp_path, monkeypatch):
     assert not np.array_equal(rounds[0][:2], rounds[2][:2]), "each round has other recordings"
 
 
-def test_close_pairs_are_two_people_of_near_pitch():
+def test_close_pairs_are_two_people_of_similar_pitch():
     span = ((0.0, 1.0),)
     hz = {"kokoro-a": 100.0, "kokoro-a+t1.06": 100.0, "kokoro-b": 108.0, "kokoro-c": 220.0}
     hz |= {f"kokoro-low{i}": 90.0 + i for i in range(8)}
@@ -186,8 +186,8 @@ def test_close_pairs_are_two_people_of_near_pitch():
         ([["a", 0.2, 0.45], ["pau", 0.45, 0.6], ["b", 0.6, 1.0]], [(0.3, 0.45), (0.6, 0.7)]),
     ],
 )
-def test_speech_is_what_sounds_within_the_phones(tmp_path, phones, expected):
-    """Kokoro's phones reach up to 0.4 s into the silence behind them."""
+def test_speech_is_the_audible_part_of_the_phones(tmp_path, phones, expected):
+    """Kokoro's phones extend up to 0.4 s into the silence after them."""
     rng = np.random.default_rng(0)
     samples = np.full(24_000, 1e-5, np.float32) * rng.standard_normal(24_000)
     samples[7_200:16_800] += 0.1 * rng.standard_normal(9_600)

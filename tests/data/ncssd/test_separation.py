@@ -1,4 +1,4 @@
-"""Separated scenes count in their own time, and what is exported counts in the source's."""
+"""Times of separated scenes are relative to the scene, exported times to the source."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from data.ncssd.stage import Context
 from data.ncssd.store import Store
 
 
-def test_a_separated_scene_begins_at_zero_and_knows_where_it_was(tmp_path, monkeypatch):
+def test_a_separated_scene_starts_at_zero_and_keeps_its_offset(tmp_path, monkeypatch):
     monkeypatch.setattr(separation, "_voice", lambda samples: 0.5 * samples)
     tone = 0.4 * np.sin(2 * np.pi * 220 * np.arange(24_000 * 6) / 24_000)
     write_audio(tmp_path / "a.wav", np.where(np.arange(144_000) % 24_000 < 12_000, tone, 1e-4))
@@ -30,7 +30,7 @@ def test_a_separated_scene_begins_at_zero_and_knows_where_it_was(tmp_path, monke
     assert dialogue_id(row) == dialogue_id(scene)
 
 
-def test_what_separation_lacks_is_named_with_its_place(tmp_path, monkeypatch):
+def test_missing_separation_models_are_named_with_their_location(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     place = str(tmp_path / "hub" / "checkpoints")
     assert place in (separation.check() or "")

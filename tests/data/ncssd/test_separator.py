@@ -1,5 +1,4 @@
-"""The separation network: its spectrograms and masks, what it learns from, that it is trained
-anew, and how its masks are used."""
+"""The separation network: spectrograms, masks, training, and use of the masks."""
 
 import numpy as np
 import pytest
@@ -32,12 +31,12 @@ TINY = SeparatorConfig(combs=8, dim=16, memory=8, num_layers=1)
 
 @pytest.mark.parametrize("rate", [16_000, 24_000])
 @pytest.mark.parametrize("length", [4_000, 24_001])
-def test_a_spectrogram_gives_its_samples_back(rate, length):
+def test_the_inverse_reconstructs_the_samples(rate, length):
     samples = torch.randn(2, length, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(inverse(transform(samples, rate), rate, length), samples, atol=1e-5)
 
 
-def test_the_network_hears_the_same_at_the_rate_of_training_and_of_the_copy():
+def test_features_agree_at_the_sample_rates_of_training_and_use():
     """It is trained at 16 kHz and used at 24 kHz."""
     frames = []
     for rate in (16_000, 24_000):
@@ -47,7 +46,7 @@ def test_the_network_hears_the_same_at_the_rate_of_training_and_of_the_copy():
     assert (frames[0] - frames[1]).abs().mean() < 0.02
 
 
-def test_masks_are_shares_and_every_bin_has_one():
+def test_masks_sum_to_at_most_one_and_cover_every_bin():
     torch.manual_seed(0)
     model = Separator(TINY)
     masks = model(torch.randn(2, 10, TINY.num_inputs), torch.ones(2, 10, 2), torch.rand(2, 2, 16))
@@ -59,15 +58,15 @@ def test_masks_are_shares_and_every_bin_has_one():
     assert (units.diff() >= 0).all()
 
 
-def test_a_comb_stands_at_the_harmonics_of_its_pitch():
-    template = combs(128)[48]  # an octave over the lowest: 130 Hz
+def test_a_comb_peaks_at_the_harmonics_of_its_pitch():
+    template = combs(128)[48]  # an octave above the lowest: 130 Hz
     bins = np.arange(FINE) * 15.625
     assert template[round(130 / 15.625)] > 0 > template[round(195 / 15.625)]
     assert np.allclose(np.linalg.norm(combs(128), axis=1), 1.0, atol=1e-5)
     assert abs(template[bins < 65]).max() < 1e-6
 
 
-def test_the_loss_is_least_where_the_masks_are_right():
+def test_the_loss_is_lowest_for_correct_masks():
     torch.manual_seed(0)
     which = torch.rand(1, 6, 2, UNITS).round()
     which[:, :, 1] = 1 - which[:, :, 0]
@@ -80,7 +79,7 @@ def test_the_loss_is_least_where_the_masks_are_right():
     assert right < -30 < half < wrong
 
 
-def test_where_diarisation_says_who_speaks_its_edges_are_a_little_off():
+def test_simulated_diarisation_shifts_boundaries_slightly():
     rng = np.random.default_rng(0)
     activity = np.zeros((160, 2), bool)
     activity[:100, 0] = activity[60:, 1] = True
@@ -92,7 +91,7 @@ def test_where_diarisation_says_who_speaks_its_edges_are_a_little_off():
     assert abs(np.mean(ends) - 100) < 2 and 3 < np.std(ends) < 9
 
 
-def test_it_can_be_trained_anew_stopped_and_loaded(tmp_path, monkeypatch):
+def test_training_resumes_and_its_weights_load(tmp_path, monkeypatch):
     write_corpus(tmp_path / "corpus")
     monkeypatch.setattr(separator_training, "SeparatorConfig", lambda: TINY)
     weights, stopped = tmp_path / "w" / "whole.safetensors", tmp_path / "w" / "halves.safetensors"
@@ -123,7 +122,7 @@ def test_it_can_be_trained_anew_stopped_and_loaded(tmp_path, monkeypatch):
 
 
 def conversation() -> tuple[np.ndarray, list[np.ndarray], list[list[float]]]:
-    """A man and a woman of espeak-ng; the last two turns overlap by 1.5 s."""
+    """A man and a woman by espeak-ng; the last two turns overlap by 1.5 s."""
     rate, now = 24_000, 1.0
     tracks = [np.zeros(rate * 40, np.float32) for _ in range(2)]
     segments = []
@@ -137,7 +136,7 @@ def conversation() -> tuple[np.ndarray, list[np.ndarray], list[list[float]]]:
 
 
 class Oracle:
-    """Stands in for a network that knows what each voice adds to the conversation."""
+    """In place of the network: computes masks from the true tracks."""
 
     def __init__(self, tracks: list[np.ndarray], segments: list[list[float]]) -> None:
         num = tracks[0].shape[0] // 384 + 1
@@ -170,7 +169,7 @@ def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("oracle")
-def test_who_speaks_at_once_is_parted_and_nothing_else_is_touched():
+def test_overlaps_are_separated_and_the_rest_is_unchanged():
     samples, tracks, segments = conversation()
     separated = SeparatedDialogue(samples, segments)
     first, last = (round(segments[i][j] * 24_000) for i, j in ((5, 0), (4, 1)))
@@ -185,7 +184,7 @@ def test_who_speaks_at_once_is_parted_and_nothing_else_is_touched():
 
 
 @pytest.mark.usefixtures("oracle")
-def test_who_is_hardly_heard_alone_is_not_separated():
+def test_a_voice_with_little_single_speech_is_not_separated():
     samples, _, segments = conversation()
     overlap = segments[5][0], segments[4][1]
     assert SeparatedDialogue(samples, segments).sdr_db(0, *overlap) is not None
@@ -194,7 +193,7 @@ def test_who_is_hardly_heard_alone_is_not_separated():
     assert np.array_equal(alone.sound(0), samples)
 
 
-def test_overlaps_near_each_other_are_heard_as_one_and_all_are_heard():
+def test_neighbouring_overlaps_are_processed_together_and_none_is_missed():
     active = np.zeros((4_000, 2), bool)
     active[:, 0] = True
     for first in (100, 180, 600, *range(1_000, 3_900, 50)):
@@ -209,7 +208,7 @@ def test_overlaps_near_each_other_are_heard_as_one_and_all_are_heard():
     assert max(b - a for a, b in windows) <= 1_250 + 60
 
 
-def test_a_mask_counts_only_near_the_other():
+def test_a_mask_applies_only_near_the_other_speaker():
     heard = np.zeros((200, 2), np.float32)
     heard[:120, 0] = heard[100:, 1] = 1.0
     first, second = _weights(heard)

@@ -1,4 +1,4 @@
-"""Stretches, clusters and overlaps, from parts and embeddings that are known."""
+"""Stretches, clusters and overlaps from known parts and embeddings."""
 
 import numpy as np
 
@@ -17,12 +17,12 @@ def voice(which: int, num: int = 1, seed: int = 0) -> np.ndarray:
     return unit(np.eye(8)[which] + noise)
 
 
-def test_runs_are_where_the_mask_is():
+def test_runs_are_the_true_ranges_of_a_mask():
     assert runs_of(np.array([0, 1, 1, 0, 1], bool)) == [(1, 3), (4, 5)]
     assert runs_of(np.zeros(3, bool)) == []
 
 
-def test_what_one_voice_says_alone_is_joined_over_short_pauses_only():
+def test_single_speech_is_joined_over_short_pauses_only():
     parts = [
         Part(0, 100, (0,)),
         Part(110, 200, (0,)),  # after a short pause
@@ -40,12 +40,12 @@ def test_what_one_voice_says_alone_is_joined_over_short_pauses_only():
     assert group_parts([], CONFIG) == []
 
 
-def test_speech_that_the_activity_stage_did_not_hear_is_none():
+def test_speech_outside_detected_activity_is_ignored():
     far = far_from([[1.0, 2.0]], 200)
     assert runs_of(~far) == [(45, 105)]
 
 
-def test_a_short_stretch_goes_to_a_voice_heard_around_it():
+def test_a_short_stretch_is_assigned_to_a_voice_nearby():
     made = stretches(0, 1, 0, 1)
     for index, which in enumerate((2, 3, 2, 3)):  # two others, a minute and a half later
         first = 5000 + 200 * index
@@ -56,7 +56,7 @@ def test_a_short_stretch_goes_to_a_voice_heard_around_it():
     assert made[-1].label == made[5].label != made[0].label
 
 
-def test_a_stretch_of_two_voices_is_cut_between_them():
+def test_a_stretch_of_two_voices_is_split_between_them():
     starts = np.arange(0, 400, 20)
     embeddings = np.concatenate([voice(0, 10), voice(1, 10, 1)])
     parts = _cut([(100, 560)], starts, embeddings, np.zeros(600, np.float32), CONFIG)
@@ -67,13 +67,13 @@ def test_a_stretch_of_two_voices_is_cut_between_them():
     assert float(parts[1].embedding @ voice(1)[0]) > 0.9
 
 
-def test_a_stretch_of_one_voice_stays_whole():
+def test_a_stretch_of_one_voice_is_not_split():
     starts = np.arange(0, 400, 20)
     parts = _cut([(0, 460)], starts, voice(0, 20), np.zeros(500, np.float32), CONFIG)
     assert len(parts) == 1 and parts[0].spans == [(0, 460)]
 
 
-def test_spans_divide_in_their_own_time():
+def test_spans_are_divided_in_frames_of_speech():
     spans = [(0, 10), (20, 30)]
     assert _divide(spans, 4) == ([(0, 4)], [(4, 10), (20, 30)])
     assert _divide(spans, 10) == ([(0, 10)], [(20, 30)])
@@ -87,7 +87,7 @@ def stretches(*voices: int, seconds: float = 3.0) -> list[Stretch]:
     ]
 
 
-def test_as_many_speakers_as_there_are_voices_none_forced():
+def test_the_number_of_speakers_is_not_fixed():
     for voices in ((0, 0, 0), (0, 1, 0, 1), (0, 1, 2, 0, 1, 2)):
         made = stretches(*voices)
         assert cluster(made, CONFIG).shape[0] == len(set(voices))
@@ -100,7 +100,7 @@ def test_labels_follow_the_order_of_speaking():
     assert [s.label for s in made] == [0, 1, 0, 1]
 
 
-def test_in_an_overlap_its_own_voices_are_heard_where_they_spoke_alone_near_it():
+def test_an_overlap_has_its_local_voices_if_they_also_speak_alone_nearby():
     made = [
         Stretch([(0, 100)], voice(0)[0], 0, track=2),
         Stretch([(110, 150)], voice(1)[0], 1, track=0),
@@ -111,7 +111,7 @@ def test_in_an_overlap_its_own_voices_are_heard_where_they_spoke_alone_near_it()
     assert tracks[:, 200:220].all(axis=1).tolist() == [False, True, True]
 
 
-def test_in_an_overlap_of_unknown_voices_the_two_on_its_sides_are_heard():
+def test_an_overlap_of_unknown_voices_has_the_speakers_before_and_after():
     made = [
         Stretch([(0, 100)], voice(0)[0], 0, track=0),
         Stretch([(120, 200)], voice(1)[0], 1, track=0),
@@ -122,7 +122,7 @@ def test_in_an_overlap_of_unknown_voices_the_two_on_its_sides_are_heard():
     assert not tracks[2, :300].any()
 
 
-def test_inside_one_persons_speech_the_partner_interjects():
+def test_an_overlap_within_one_persons_speech_is_an_interjection_by_the_other():
     made = [
         Stretch([(0, 100)], voice(1)[0], 1, track=1),
         Stretch([(420, 500)], voice(0)[0], 0, track=0),

@@ -1,4 +1,4 @@
-"""A file that ends early is not used unnoticed, whatever its container."""
+"""Truncated files are detected in every container."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.data.ncssd import made
 
 CONTAINERS = tuple(FILES)
 FILMS = ("mp4", "mov", "mkv", "webm", "avi", "flv", "ts")
-KNOWN_HALVES = ("mp4", "mov", "mkv", "webm", "avi")  # the others say nothing of the sound's length
+KNOWN_HALVES = ("mp4", "mov", "mkv", "webm", "avi")  # the others do not state the audio's length
 
 
 def decoded(path, tmp_path, keep_damaged=False):
@@ -33,14 +33,14 @@ def sound():
 
 
 @pytest.mark.parametrize("kind", CONTAINERS)
-def test_a_whole_file_is_whole(sound, tmp_path, kind):
+def test_a_complete_file_is_accepted(sound, tmp_path, kind):
     row = decoded(made.write(tmp_path / f"a.{kind}", sound, 24_000), tmp_path)
     assert "damaged" not in row
     assert abs(row["duration"] - sound.shape[0] / 24_000) < 0.15
 
 
 @pytest.mark.parametrize("kind", CONTAINERS)
-def test_half_a_file_is_refused_with_the_reason(sound, tmp_path, kind):
+def test_half_a_file_is_rejected_with_the_reason(sound, tmp_path, kind):
     path = made.write(tmp_path / f"a.{kind}", sound, 24_000)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     with pytest.raises(InputError, match=r"ends early|damaged|cannot be decoded as"):
@@ -49,7 +49,7 @@ def test_half_a_file_is_refused_with_the_reason(sound, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["wav", "mp3", "ogg", "mkv"])
-def test_by_a_setting_what_is_there_is_used_and_the_row_says_so(sound, tmp_path, kind):
+def test_a_setting_allows_truncated_files_and_marks_their_rows(sound, tmp_path, kind):
     path = made.write(tmp_path / f"a.{kind}", sound, 24_000)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     row = decoded(path, tmp_path, keep_damaged=True)
@@ -58,7 +58,7 @@ def test_by_a_setting_what_is_there_is_used_and_the_row_says_so(sound, tmp_path,
 
 
 def film(path: Path, starts_s: float = 0.0) -> Path:
-    """8 s of sound with a picture that runs on to 20 s."""
+    """A film with 8 s of audio and 20 s of video."""
     kind = path.suffix[1:]
     codecs = {"webm": ("libvpx", "libopus"), "avi": ("mpeg4", "libmp3lame"), "flv": ("flv", "aac")}
     coded, spoken = codecs.get(kind, ("mpeg4", "aac"))
@@ -87,26 +87,26 @@ def film(path: Path, starts_s: float = 0.0) -> Path:
 
 
 @pytest.mark.parametrize("kind", FILMS)
-def test_a_film_that_runs_on_after_its_sound_is_whole(tmp_path, kind):
+def test_video_longer_than_its_audio_is_accepted(tmp_path, kind):
     row = decoded(film(tmp_path / f"a.{kind}"), tmp_path)
     assert "damaged" not in row
     assert abs(row["duration"] - 8.0) < 0.15
 
 
 @pytest.mark.parametrize("kind", KNOWN_HALVES)
-def test_half_a_film_is_refused_with_the_reason(tmp_path, kind):
+def test_half_a_film_is_rejected_with_the_reason(tmp_path, kind):
     path = film(tmp_path / f"a.{kind}")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 4])
     with pytest.raises(InputError, match="ends early"):
         decoded(path, tmp_path)
 
 
-def test_a_film_whose_sound_begins_late_is_whole(tmp_path):
+def test_a_film_whose_audio_starts_late_is_accepted(tmp_path):
     row = decoded(film(tmp_path / "a.mkv", starts_s=4.0), tmp_path)
     assert "damaged" not in row and abs(row["duration"] - 8.0) < 0.15
 
 
-def test_a_film_in_matroska_without_lengths_of_its_streams_is_whole_and_half_of_it_is_not(tmp_path):
+def test_matroska_without_stream_lengths_is_accepted_and_half_of_it_is_rejected(tmp_path):
     path = film(tmp_path / "a.mkv")
     whole = path.read_bytes().replace(b"DURATION", b"OTHERTAG")
     path.write_bytes(whole)
@@ -116,8 +116,8 @@ def test_a_film_in_matroska_without_lengths_of_its_streams_is_whole_and_half_of_
         decoded(path, tmp_path)
 
 
-def test_a_film_of_which_the_rest_is_empty_is_refused(tmp_path):
-    """A download that claimed its room at the beginning."""
+def test_a_file_with_a_zero_filled_end_is_rejected(tmp_path):
+    """A partial download into preallocated space."""
     path = film(tmp_path / "a.mkv")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 4] + bytes(len(whole) - len(whole) // 4))

@@ -1,4 +1,4 @@
-"""Recordings with known truth, and the scorer: perfect is perfect, and every fault shows."""
+"""Simulated recordings with ground truth, and the scorer."""
 
 import copy
 import itertools
@@ -23,7 +23,7 @@ from data.ncssd.truth.timeline import make_pair, make_timeline, person
 
 
 def clips() -> dict[str, list[Clip]]:
-    """Five voices whose utterances are known by their lengths alone."""
+    """Five voices whose utterances differ only in length."""
     rng = random.Random(1)
     out = {}
     for voice in ("a", "b", "c", "d", "e"):
@@ -36,7 +36,7 @@ def clips() -> dict[str, list[Clip]]:
 
 
 def recording() -> Recording:
-    """A build that found exactly what is true."""
+    """A build that matches the ground truth exactly."""
     truth = json.loads(json.dumps(make_timeline(clips(), 240.0, random.Random(3)).truth()))
     dialogues = []
     for number, span in enumerate(truth["dialogues"]):
@@ -64,7 +64,7 @@ def recording() -> Recording:
     return Recording(truth, None, scenes, dialogues)
 
 
-def test_a_timeline_has_two_voices_a_dialogue_and_keeps_every_turn():
+def test_a_timeline_has_two_voices_per_dialogue_and_keeps_every_turn():
     truth = recording().truth
     for number, span in enumerate(truth["dialogues"]):
         mine = [t for t in truth["turns"] if t["dialogue"] == number]
@@ -74,7 +74,7 @@ def test_a_timeline_has_two_voices_a_dialogue_and_keeps_every_turn():
     assert truth == recording().truth, "a seed repeats"
 
 
-def test_without_a_silence_nobody_comes_back_in_another_size_or_accent():
+def test_a_person_does_not_return_in_another_voice_without_a_silence():
     voices = ("flite-slt", "flite-slt+t1.06p1.0", "festival-slt", "flite-rms", "festival-ked")
     voices += ("espeak-en-us+f2", "espeak-en-gb-scotland+f5", "espeak-en-us+m3", "espeak-en-029")
     own = clips()["a"]
@@ -93,7 +93,7 @@ def test_without_a_silence_nobody_comes_back_in_another_size_or_accent():
     assert person("flite-slt+t1.06p1.0") == person("festival-slt") != person("flite-rms")
 
 
-def test_every_condition_is_heard_in_many_kinds_of_file():
+def test_every_condition_occurs_in_many_file_types():
     heard: dict[str, set[tuple[str, int]]] = {}
     for index in range(30):
         kind, facts = recording_facts(index)
@@ -104,7 +104,7 @@ def test_every_condition_is_heard_in_many_kinds_of_file():
 
 
 def built(out: Path, truth: Path, **recognise: str) -> None:
-    """A recording without speech in `truth`, and a build of it in `out`."""
+    """A silent recording with its truth in `truth`, and a build of it in `out`."""
     for folder in (out, truth):
         folder.mkdir()
     (truth / "a.wav").write_bytes(b"sound")
@@ -115,7 +115,7 @@ def built(out: Path, truth: Path, **recognise: str) -> None:
     (out / "build.json").write_text(json.dumps({"config": {"recognise": settings}}))
 
 
-def test_words_are_scored_by_the_recogniser_of_the_build(tmp_path, monkeypatch):
+def test_words_are_scored_with_the_builds_recogniser(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(report, "score_words", lambda _, config: asked.append(config))
     truth, out = tmp_path / "truth", tmp_path / "out"
@@ -125,7 +125,7 @@ def test_words_are_scored_by_the_recogniser_of_the_build(tmp_path, monkeypatch):
     assert asked == [RecogniseConfig("endpoint", **settings)]
 
 
-def test_a_build_without_words_has_none_to_score(tmp_path):
+def test_a_build_without_words_has_no_word_scores(tmp_path):
     truth, out = tmp_path / "truth", tmp_path / "out"
     built(out, truth, recogniser="none")
     with pytest.raises(InputError, match="no words to score"):
@@ -133,7 +133,7 @@ def test_a_build_without_words_has_none_to_score(tmp_path):
     assert report.score_build(truth, out, with_words=False)["all"]["hours"] > 0
 
 
-def test_a_perfect_build_has_perfect_figures():
+def test_a_perfect_build_has_perfect_scores():
     figures = score(recording()).figures()
     for name in ("der", "jer", "wrong_speaker", "der_in_dialogues"):
         assert figures[name] == pytest.approx(0.0, abs=1e-6), name
@@ -142,14 +142,14 @@ def test_a_perfect_build_has_perfect_figures():
     assert figures["overlap_flag_f1"] == pytest.approx(1.0)
 
 
-def test_swapped_speakers_are_seen_as_wrong():
+def test_swapped_speakers_are_errors():
     found = recording()
     turn = next(t for t in found.dialogues[0]["turns"] if t["overlap"] == 0)
     turn["speaker"] = 1 - turn["speaker"]
     assert score(found).wrong_speaker == 1
 
 
-def test_moved_boundaries_lost_turns_and_lost_dialogues_are_seen():
+def test_shifted_boundaries_and_lost_turns_and_dialogues_are_errors():
     perfect = score(recording())
     moved = recording()
     for turn in moved.dialogues[0]["turns"]:
@@ -164,7 +164,7 @@ def test_moved_boundaries_lost_turns_and_lost_dialogues_are_seen():
     assert score(fewer).dialogues_hit == perfect.dialogues_hit - 1
 
 
-def test_segments_that_are_missing_or_confused_are_errors():
+def test_missing_and_confused_segments_are_errors():
     half = recording()
     half.scenes[0]["segments"] = half.scenes[0]["segments"][::2]
     assert score(half).figures()["der_missed"] > 0.2
@@ -184,7 +184,7 @@ def test_spans_join_over_short_pauses():
 
 
 @pytest.mark.parametrize(("kind", "snr_db"), [("music", 10.0), ("noise", 5.0)])
-def test_a_background_lies_as_far_below_the_speech_as_was_asked(kind, snr_db):
+def test_a_background_has_the_requested_snr(kind, snr_db):
     rng = np.random.default_rng(0)
     speech = np.zeros(72_000, bool)
     speech[:48_000] = True
@@ -197,7 +197,7 @@ def test_a_background_lies_as_far_below_the_speech_as_was_asked(kind, snr_db):
 
 @pytest.fixture
 def cast(monkeypatch) -> Cast:
-    """Three men and three women who are known by their pitch and their place alone."""
+    """Three men and three women who differ only in pitch and position."""
     voices = {}
     for index, name in enumerate(("m-a", "m-b", "m-c", "f-d", "f-e", "f-f")):
         hz = 110.0 if name[0] == "m" else 220.0
@@ -210,7 +210,7 @@ def cast(monkeypatch) -> Cast:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("pair", "sexes"), [("mixed", 2), ("same-sex", 1), ("similar", 1)])
-def test_a_scene_has_the_pair_that_was_asked_for(cast, pair, sexes, seed):
+def test_a_scene_has_the_requested_pair(cast, pair, sexes, seed):
     truth = cast.timeline(Scene(pair, "clean", 50.0, 2.0), random.Random(seed)).truth()
     names = {turn["speaker"] for turn in truth["turns"]}
     assert len(names) == 2 and len({name[0] for name in names}) == sexes
@@ -225,7 +225,7 @@ def test_a_monologue_is_no_dialogue(cast):
 
 
 @pytest.mark.parametrize("make", [natural_scenes, monologues])
-def test_every_condition_comes_round(make):
+def test_every_condition_occurs(make):
     made = list(itertools.islice(make(3.0), 60))
     assert {"clean", "room", "telephone", "noise", "music"} <= {one.condition for one in made}
     pairs = {one.pair for one in made if one.condition == "clean"}

@@ -1,4 +1,4 @@
-"""Turns and two-speaker windows, from segments that are known."""
+"""Turns and two-speaker windows from known segments."""
 
 import random
 
@@ -17,17 +17,17 @@ def test_one_speakers_segments_become_one_turn_until_another_speaks():
     ]
 
 
-def test_a_long_pause_ends_a_turn_though_nobody_speaks():
+def test_a_long_pause_ends_a_turn():
     turns = make_turns([(0.0, 1.0, 0), (3.5, 4.0, 0)], CONFIG)
     assert len(turns) == 2
 
 
-def test_an_answer_in_a_pause_parts_the_turns():
+def test_an_answer_in_a_pause_splits_the_turn():
     turns = make_turns([(0.0, 2.0, 0), (2.2, 2.8, 1), (3.0, 5.0, 0)], CONFIG)
     assert [t.speaker for t in turns] == [0, 1, 0]
 
 
-def test_a_backchannel_is_kept_and_marked_and_does_not_end_the_turn():
+def test_a_backchannel_is_marked_and_does_not_end_the_turn():
     turns = make_turns([(0.0, 6.0, 0), (2.0, 2.6, 1), (6.3, 9.0, 1)], CONFIG)
     assert [(t.speaker, t.backchannel) for t in turns] == [(0, False), (1, True), (1, False)]
     assert abs(turns[0].overlap - 0.6) < 1e-9
@@ -46,7 +46,7 @@ def test_a_third_speaker_ends_the_window():
     assert windows("ABABACABAB") == ["ABABA", "CABAB"] or windows("ABABACABAB")[0] == "ABABA"
 
 
-def test_windows_hold_every_turn_once_and_never_three_speakers():
+def test_windows_have_every_turn_once_and_at_most_two_speakers():
     rng = random.Random(0)
     for _ in range(200):
         speakers = "".join(rng.choice("ABC") for _ in range(rng.randint(0, 30)))

@@ -1,4 +1,4 @@
-"""However loud, crooked or wired a recording is, the same conversation comes of it."""
+"""Level, offset and wiring of a recording do not change the resulting conversation."""
 
 import json
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.mark.parametrize("make", MADE.values(), ids=MADE)
-def test_the_same_turns_come_of_it_at_full_resolution(
+def test_the_same_turns_result_at_full_resolution(
     make: Callable[[], np.ndarray], plain: Built, tmp_path: Path
 ) -> None:
     samples = make()
@@ -81,7 +81,7 @@ def test_the_same_turns_come_of_it_at_full_resolution(
     assert all(len(np.unique(one)) > 2_000 for one in sounds), "no bit is lost"
 
 
-def test_what_was_done_is_kept_with_the_recording_and_an_ordinary_one_needs_nothing(
+def test_corrections_are_recorded_and_ordinary_recordings_need_none(
     plain: Built, tmp_path: Path
 ) -> None:
     done = {"channel_used", "highpass", "gain_db"}

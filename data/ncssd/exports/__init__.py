@@ -1,4 +1,4 @@
-"""What other tools read, made from the exported NCSSD dialogues: one format a file."""
+"""Exports of NCSSD dialogues to other formats, one format per file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,20 +27,20 @@ def write_exports(
     rows: list[Row],
     listing: Listing | None = None,
 ) -> None:
-    """Writes `out/<format>` for each, whole or not at all; an older one is replaced.
+    """Writes `out/<format>` for each format, atomically replacing older ones.
 
     Args:
-        formats: of `FORMATS`.
+        formats: names in `FORMATS`.
         out: the build's folder.
-        rows: of the accepted dialogues.
-        listing: what manifests list, and how.
+        rows: the accepted dialogues.
+        listing: options of the manifests.
 
     Raises:
-        InputError: a format that is not known.
+        InputError: an unknown format.
     """
     for name in formats:
         if name not in _WRITERS:
-            raise InputError(f"unknown format {name!r}; choose of {', '.join(FORMATS)}")
+            raise InputError(f"unknown format {name!r}; choose one of {', '.join(FORMATS)}")
         final = out / name
         with atomic_folder(final, replace=True) as temporary:
             ncssd = out / "ncssd"

@@ -1,4 +1,4 @@
-"""Dialogues as two full-length tracks, a speaker a channel, as full-duplex models learn from."""
+"""Dialogues as two full-length tracks, one speaker per channel, for full-duplex models."""
 
 import json
 from collections.abc import Iterable
@@ -18,9 +18,8 @@ _KEPT = (
 
 
 def write(export: Export) -> None:
-    """`<dialogue>.wav` with two channels, and `<dialogue>.json` with its turns in its own time.
-
-    All turns are there: where a speaker could not be parted from the other, `mixed` says so.
+    """Writes `<dialogue>.wav` with two channels, and `<dialogue>.json` with its turns in its own
+    time. Includes turns that could not be separated, marked `mixed`.
     """
     for row in export.rows:
         found = utterances_of(row, export.ncssd)
@@ -40,14 +39,14 @@ def write(export: Export) -> None:
 
 
 def begin_of(found: Iterable[Utterance]) -> float:
-    """Where the tracks of a dialogue begin, in seconds of its source."""
+    """The start of a dialogue's tracks, in seconds of its source."""
     return min(utterance.extra["start"] for utterance in found)
 
 
 def write_tracks(path: Path, found: list[Utterance], bits: int) -> int:
     """Writes a WAV file whose channels are speakers 0 and 1; returns its length in samples.
 
-    A turn lies where it was spoken; while a speaker says nothing his channel is silent.
+    Turns keep their position; a channel is silent between its speaker's turns.
     """
     begin = begin_of(found)
     sounds = [

@@ -1,4 +1,4 @@
-"""A Hugging Face audiofolder: `metadata.jsonl` beside the sound, and a dataset card."""
+"""A Hugging Face audiofolder: `metadata.jsonl` beside the audio, and a dataset card."""
 
 import json
 import os
@@ -35,7 +35,7 @@ Consent as given: {consents}.
 
 
 def write(export: Export) -> None:
-    """Hard links to the WAV files where the file system allows, copies where not."""
+    """Writes the folder, with hard links to the WAV files, or copies if links are unsupported."""
     root, rows = export.root, export.rows
     sound = root / "data" / "audio"
     sound.mkdir(parents=True)

@@ -11,10 +11,9 @@ log = logging.getLogger(__name__)
 
 
 def write(export: Export) -> None:
-    """`wav.scp`, `text`, `utt2spk`, `spk2utt`, `utt2dur`, `segments`, all sorted by C locale.
+    """Writes `wav.scp`, `text`, `utt2spk`, `spk2utt`, `utt2dur` and `segments`, in C locale order.
 
-    A turn without text is left out of `text` alone; where no turn has one there is no `text`, and
-    a warning says so.
+    `text` omits turns without text; if no turn has text, it is not written, with a warning.
     """
     root = export.root
     found = sorted(export.utterances(), key=lambda u: u.name)
@@ -27,7 +26,9 @@ def write(export: Export) -> None:
     if texts:
         _write(root / "text", texts)
     else:
-        log.warning("no turn has a text: the Kaldi folder has no file `text`, as training needs")
+        log.warning(
+            "no turn has text: the Kaldi folder lacks the file `text`, which training needs"
+        )
     _write(root / "utt2spk", [f"{u.name} {u.speaker}" for u in found])
     _write(root / "utt2dur", [f"{u.name} {u.duration:.4f}" for u in found])
     _write(root / "segments", [f"{u.name} {u.name} 0.0000 {u.duration:.4f}" for u in found])
@@ -36,7 +37,7 @@ def write(export: Export) -> None:
 
 
 def write_nemo(export: Export) -> None:
-    """`manifest.jsonl`: audio_filepath, duration, text, speaker and language a line."""
+    """Writes `manifest.jsonl`: audio_filepath, duration, text, speaker and language per line."""
     lines = []
     for u in export.utterances():
         entry = {

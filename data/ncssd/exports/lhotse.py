@@ -12,7 +12,7 @@ from data.ncssd.store import Row
 
 
 def write(export: Export) -> None:
-    """One recording a dialogue, a speaker a channel, and one supervision a turn."""
+    """Writes one recording per dialogue, one channel per speaker, one supervision per turn."""
     (export.root / "audio").mkdir()
     recordings, supervisions = [], []
     for row in export.rows:
@@ -61,7 +61,7 @@ def _supervision(utterance: Utterance, begin: float, num_samples: int) -> Row:
 
 
 def _write(path: Path, rows: Iterable[Row]) -> None:
-    # mtime 0: the same build gives the same bytes
+    # mtime 0 makes the bytes reproducible
     with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
         for row in rows:
             file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())

@@ -1,4 +1,4 @@
-"""RTTM and STM of the accepted dialogues, in the times of their sources."""
+"""RTTM and STM of the accepted dialogues, with times in their sources."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -8,7 +8,7 @@ from data.ncssd.store import Row
 
 
 def write(export: Export) -> None:
-    """`<source>.rttm` and `<source>.stm`, a pair for each source; mixed turns are speech, too."""
+    """Writes `<source>.rttm` and `<source>.stm` for each source, including mixed turns."""
     root = export.root
     by_source: dict[str, list[Row]] = defaultdict(list)
     for row in export.rows:

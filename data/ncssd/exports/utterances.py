@@ -1,4 +1,4 @@
-"""The utterances of accepted dialogues, and how a manifest names their files."""
+"""The utterances of accepted dialogues, and their file names in manifests."""
 
 import os
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from data.dialogue import read_dialogue
 
 @dataclass(frozen=True)
 class Utterance:
-    """One exported turn; times in seconds of its source, `path` of its WAV file."""
+    """One exported turn; times are in seconds of its source, `path` is its WAV file."""
 
     name: str
     dialogue: str
     index: int
     speaker: str
-    side: int  # 0 or 1 in its dialogue
+    side: int  # speaker 0 or 1 in its dialogue
     text: str
     path: Path
     duration: float
@@ -27,12 +27,12 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Listing:
-    """What manifests list, and how.
+    """Options of the manifests.
 
     Attributes:
-        absolute: whether they name files by absolute paths or relative to the manifest; None names
-            them as the readers of a format take them from any folder.
-        mixed: whether turns are listed whose sound holds another's words too.
+        absolute: whether paths are absolute or relative to the manifest; None chooses what a
+            format's readers can resolve from any folder.
+        mixed: whether to list turns with overlapping speech in their audio.
     """
 
     absolute: bool | None = None
@@ -41,14 +41,14 @@ class Listing:
 
 @dataclass(frozen=True)
 class Export:
-    """What a format is written from, and where.
+    """Input and output of a format's writer.
 
     Attributes:
-        root: the folder to write into, which is renamed to `final` when all is there.
-        final: where it will lie.
+        root: the folder to write to, renamed to `final` on completion.
+        final: the folder's final path.
         ncssd: the exported dialogues.
-        rows: of the accepted dialogues.
-        listing: what manifests list, and how.
+        rows: the accepted dialogues.
+        listing: options of the manifests.
     """
 
     root: Path
@@ -58,23 +58,23 @@ class Export:
     listing: Listing = Listing()
 
     def name(self, path: Path, absolute: bool) -> str:
-        """A file of `ncssd` or, once it is there, of `final`, as a manifest in `final` names it.
+        """The name of a file in `ncssd` or `root`, in a manifest in `final`.
 
         Args:
-            path: of the file.
-            absolute: whether the format's readers look from the working folder.
+            path: the file.
+            absolute: whether the format's readers resolve paths from the working folder.
         """
         if absolute if self.listing.absolute is None else self.listing.absolute:
             return str(path.resolve())
         return Path(os.path.relpath(path, self.final)).as_posix()
 
     def utterances(self) -> Iterator[Utterance]:
-        """Every utterance that is to be listed; its speaker's id is global within its source."""
+        """The utterances to list; speaker ids are global within a source."""
         for row in self.rows:
             yield from filter(self.lists, utterances_of(row, self.ncssd))
 
     def lists(self, utterance: Utterance) -> bool:
-        """Whether a manifest lists an utterance."""
+        """Whether manifests list an utterance."""
         return self.listing.mixed or not utterance.extra.get("mixed")
 
 
@@ -86,7 +86,7 @@ def utterances_of(row: dict[str, Any], ncssd: Path) -> list[Utterance]:
         speaker = str(turn.extra.get("speaker_id", f"{row['id']}-{turn.speaker}"))
         found.append(
             Utterance(
-                # Kaldi wants the speaker in front, so that sorting by either gives one order
+                # Kaldi needs the speaker first, so that utterances and speakers sort consistently
                 name=f"{speaker}-{row['id']}-{index:04d}",
                 dialogue=row["id"],
                 index=index,

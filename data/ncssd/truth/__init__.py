@@ -1,8 +1,8 @@
-"""Recordings with known truth, made from the turns of a corpus in NCSSD layout, and their scores.
+"""Recordings with ground truth, simulated from a corpus in NCSSD layout, and scoring of builds.
 
-clips     the corpus, by voice
-timeline  who speaks when: pauses, overlaps, backchannels, silences, third voices
+clips     the utterances of the corpus, by voice
+timeline  turn taking: pauses, overlaps, backchannels, silences, third voices
 sound     mixing, music and noise, containers
 maker     a folder of recordings with RTTM, STM and JSON
-score     what the builder made of them, against the truth
+score     scores of a build against the truth
 """

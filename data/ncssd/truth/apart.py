@@ -1,8 +1,7 @@
-"""What each voice adds to a made recording where two speak at once, and how well a build parts
-them.
+"""Ground truth of overlapping voices in simulated recordings, and scores of their separation.
 
-`<recording>.voices.safetensors` holds `regions` [R, 2] (first and last sample at 24 kHz) and, for
-each voice by name, int16 samples [N] of these regions, one after the other.
+`<recording>.voices.safetensors` has the overlapped `regions` `[R, 2]` (first sample and end at
+24 kHz) and, by voice, the int16 samples `[N]` of all regions, concatenated.
 """
 
 import itertools
@@ -20,8 +19,8 @@ from data.ncssd.store import Row
 from data.ncssd.truth.score import Recording, speaker_map
 from data.ncssd.truth.words import plain
 
-_LEAST = SAMPLE_RATE // 10  # samples of overlap that a turn is scored on
-_TELLING = 4  # letters of a word that says by itself whose it is; of shorter ones two in a row
+_LEAST = SAMPLE_RATE // 10  # least overlap in samples for which a turn is scored
+_TELLING = 4  # length of words that identify their speaker alone; of shorter ones, two in a row
 
 
 def voices_file(media: Path) -> Path:
@@ -29,7 +28,7 @@ def voices_file(media: Path) -> Path:
 
 
 def write_voices(media: Path, truth: Row, voices: dict[str, np.ndarray]) -> None:
-    """Keeps each voice [T] where another speaks too."""
+    """Stores the overlapped regions of each voice `[T]`."""
     segments = sorted(truth["segments"])
     common = [
         (max(a, c), min(b, d))
@@ -47,9 +46,9 @@ def write_voices(media: Path, truth: Row, voices: dict[str, np.ndarray]) -> None
 
 @dataclass
 class ApartCounts:
-    """Sums over recordings, of which the figures are made."""
+    """Counts and sums over recordings, from which the figures are computed."""
 
-    overlapped: int = 0  # turns of the build that another speaks into
+    overlapped: int = 0  # turns of the build with overlap
     separated: int = 0
     measured: int = 0
     sdr_db: float = 0.0
@@ -58,7 +57,7 @@ class ApartCounts:
     foreign: int = 0
 
     def figures(self) -> dict[str, float]:
-        """Shares, and means in dB over turns; NaN where nothing was there to count."""
+        """Fractions, and means in dB over turns; NaN without data."""
         return {
             "overlapped_turns": self.overlapped,
             "of_them_separated": _mean(self.separated, self.overlapped),
@@ -69,8 +68,8 @@ class ApartCounts:
 
 
 def score_apart(recording: Recording, ncssd: Path) -> ApartCounts:
-    """How far separated turns are their speaker's alone: SI-SDR where both truly speak, over that
-    of the recording itself, and whether the other's words are in their texts."""
+    """Scores separated turns: SI-SDR in true overlaps and its gain over the mixture, and whether
+    their texts contain the other speaker's words."""
     counts = ApartCounts()
     path = voices_file(recording.media)
     parts = load_file(path) if path.is_file() else {}
@@ -104,7 +103,7 @@ def _measure(
     parts: dict[str, np.ndarray],
     voice: str,
 ) -> None:
-    """Adds one turn, whose sound begins at a sample of the recording."""
+    """Adds one turn, whose audio starts at sample `begin` of the recording."""
     found, mixed, true, at = [], [], [], 0
     for first, last in parts["regions"].tolist():
         a, b = max(first, begin), min(last, begin + sound.shape[0])
@@ -123,7 +122,7 @@ def _measure(
 
 
 def si_sdr_db(found: np.ndarray, true: np.ndarray) -> float:
-    """Scale-invariant signal over distortion of samples [T] (Le Roux et al. 2019)."""
+    """Scale-invariant SDR in dB of samples `[T]` (Le Roux et al. 2019)."""
     found = (found - found.mean()).astype(np.float64)
     true = (true - true.mean()).astype(np.float64)
     own = true * (found @ true) / max(float(true @ true), 1e-12)
@@ -132,7 +131,7 @@ def si_sdr_db(found: np.ndarray, true: np.ndarray) -> float:
 
 
 def has_foreign_words(truth: Row, turn: Row, voice: str) -> bool:
-    """Whether a text has words that the other says meanwhile and its speaker does not."""
+    """Whether a text has words of the overlapping speaker that its own speaker does not say."""
     import jiwer
 
     near = [t for t in truth["turns"] if t["end"] > turn["start"] and t["start"] < turn["end"]]

@@ -1,4 +1,4 @@
-"""The utterances of a corpus in NCSSD layout, grouped by voice, with the spans of their speech."""
+"""The utterances of a corpus in NCSSD layout, grouped by voice, with their spans of speech."""
 
 import fnmatch
 from collections import defaultdict
@@ -12,35 +12,35 @@ from data.audio import SAMPLE_RATE, read_audio
 from data.dialogue import Turn, read_ncssd
 from data.errors import InputError
 
-PAUSE_S = 0.3  # a longer silence inside an utterance parts two spans of speech
-_FINE_S = 0.1  # the closures of plosives are shorter
+PAUSE_S = 0.3  # longer silences split spans of speech
+_FINE_S = 0.1  # longer than the closures of plosives
 _SILENT = {"pau", "sil", "SIL", "#", "_", "", "h#"}
-_FLOOR_DB = -40.0  # below the loudest 20 ms: silence, where no phones say so
+_FLOOR_DB = -40.0  # frames further below the loudest are silence, if there are no phones
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance: spans are in seconds from the beginning of its file."""
+    """One utterance; spans are in seconds from the start of its file."""
 
     voice: str
     text: str
     path: Path
     spans: tuple[tuple[float, float], ...]
-    fine: tuple[tuple[float, float], ...]  # the same, parted at every silence over 0.1 s
-    f0_hz: float = 0.0  # as the corpus gives it; 0 where it gives none
+    fine: tuple[tuple[float, float], ...]  # `spans` split at every silence over 0.1 s
+    f0_hz: float = 0.0  # mean F0 from the corpus; 0 if unknown
 
     @property
     def speech_s(self) -> float:
         return self.spans[-1][1] - self.spans[0][0]
 
     def load(self) -> np.ndarray:
-        """Samples [T] at 24 kHz from the first to the last sound of speech."""
+        """Samples `[T]` at 24 kHz, from the start to the end of speech."""
         samples = read_audio(self.path)
         first, last = self.spans[0][0], self.spans[-1][1]
         return samples[round(first * SAMPLE_RATE) : round(last * SAMPLE_RATE)]
 
     def relative(self, fine: bool = False) -> list[tuple[float, float]]:
-        """The spans, counted from the first sound of speech."""
+        """The spans relative to the start of speech."""
         zero = self.spans[0][0]
         return [(a - zero, b - zero) for a, b in (self.fine if fine else self.spans)]
 
@@ -48,18 +48,18 @@ class Clip:
 def read_clips(
     root: Path, limit: int = 0, voices: tuple[str, ...] = ("*",), least: int = 1
 ) -> dict[str, list[Clip]]:
-    """Every utterance with sound, by voice, in the order of the corpus.
+    """All utterances with audio, by voice, in the order of the corpus.
 
     Args:
-        root: a corpus in NCSSD layout. Speech is what sounds, and where "phones" are there, only
-            within them: a synthesizer's phones reach into the silence after them. Without "voice"
-            a speaker is a voice of its dialogue.
-        limit: the most dialogues that are read; 0 reads all.
-        voices: patterns of the names wanted, as of file names.
-        least: utterances that a voice must have.
+        root: a corpus in NCSSD layout. Speech is the audible part of the audio, limited to
+            "phones" if there are any (a synthesizer's phones extend into the following silence).
+            Without "voice", each speaker of a dialogue counts as a voice.
+        limit: most dialogues to read; 0 for all.
+        voices: glob patterns of voice names.
+        least: least number of utterances of a voice.
 
     Raises:
-        InputError: no dialogue, or fewer than three voices.
+        InputError: no dialogues, or fewer than three voices.
     """
     clips: dict[str, list[Clip]] = defaultdict(list)
     for index, dialogue in enumerate(read_ncssd(root)):
@@ -80,14 +80,14 @@ def read_clips(
         which = (
             ""
             if voices == ("*",) and least == 1
-            else (f" named {', '.join(voices)} with {least} utterances or more")
+            else (f" matching {', '.join(voices)} with at least {least} utterances")
         )
         raise InputError(f"{root} has {len(found)} voices{which}; at least 3 are needed")
     return found
 
 
 def read_corpora(roots: list[Path], limit: int = 0) -> dict[str, list[Clip]]:
-    """The clips of several corpora; a voice of the same name is the same."""
+    """The clips of several corpora; voices with equal names are merged."""
     clips: dict[str, list[Clip]] = defaultdict(list)
     for root in roots:
         for voice, own in read_clips(root, limit).items():
@@ -107,13 +107,13 @@ def _spans(turn: Turn) -> list[tuple[float, float]]:
 def _common(
     some: list[tuple[float, float]], others: list[tuple[float, float]]
 ) -> list[tuple[float, float]]:
-    """Where both lists have a span, in order."""
+    """The intersection of two lists of spans, in order."""
     pairs = [(max(a, c), min(b, d)) for a, b in some for c, d in others]
     return [(a, b) for a, b in pairs if b > a]
 
 
 def join(spans: list[tuple[float, float]], pause_s: float) -> list[tuple[float, float]]:
-    """Spans in order, those with a shorter pause between them made one."""
+    """Merges spans with pauses shorter than `pause_s`, in order."""
     out: list[tuple[float, float]] = []
     for start, end in spans:
         if out and start - out[-1][1] < pause_s:

@@ -1,4 +1,4 @@
-"""How a timeline is recorded: in a room, over the telephone, one speaker a channel, ..."""
+"""Simulated recording conditions: room, telephone, one speaker per channel, ..."""
 
 import numpy as np
 from scipy.signal import butter, oaconvolve, sosfilt
@@ -7,19 +7,19 @@ from data.audio import SAMPLE_RATE, resample
 from data.ncssd.truth.sound import add_background, background, headroom, mix_voices
 from data.ncssd.truth.timeline import Timeline
 
-_BAND_HZ = (300.0, 3400.0)  # of a telephone
+_BAND_HZ = (300.0, 3400.0)  # telephone band
 _MU = 255.0
 _CROSS_TALK_DB = (-35.0, -20.0)
-_ROOM_S = (0.25, 0.6)  # until the reverberation has fallen by 60 dB
-_DIRECT_DB = (0.0, 8.0)  # the direct sound over the reverberation
+_ROOM_S = (0.25, 0.6)  # reverberation time (60 dB)
+_DIRECT_DB = (0.0, 8.0)  # direct-to-reverberant ratio
 
 
 def record(line: Timeline, condition: str, snr_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Samples [T] at 24 kHz; [2, T] for "channels".
+    """Simulates a recording: samples `[T]` at 24 kHz, or `[2, T]` for "channels".
 
-    "room" reverberates each voice from its own place and adds noise at `snr_db`; "telephone" is
-    the band of 300 to 3400 Hz in mu-law at 8 kHz; "channels" has the first voice left, the second
-    right, and each softly in the other's.
+    "room" reverberates each voice from its own position and adds noise at `snr_db`; "telephone"
+    is the band of 300 to 3400 Hz in mu-law at 8 kHz; "channels" has one voice per channel, with
+    cross-talk.
     """
     return record_apart(line, condition, snr_db, rng)[0]
 
@@ -27,7 +27,7 @@ def record(line: Timeline, condition: str, snr_db: float, rng: np.random.Generat
 def record_apart(
     line: Timeline, condition: str, snr_db: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The same, and what each voice alone adds to it [T], as the room and the line give it."""
+    """The same recording, and each voice's contribution to it `[T]`, after room and line."""
     voices, speech = mix_voices(line, rng)
     if condition == "room":
         seconds = rng.uniform(*_ROOM_S)
@@ -48,17 +48,17 @@ def record_apart(
 
 
 def reverberate(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Samples [T] with noise that dies away by 60 dB within `seconds` as the room's answer."""
+    """Convolves samples `[T]` with exponentially decaying noise, 60 dB in `seconds`."""
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     tail = rng.standard_normal(time.shape[0]) * 10 ** (-3 * time / seconds)
-    tail[: SAMPLE_RATE // 400] = 0.0  # nothing comes back within 2.5 ms
+    tail[: SAMPLE_RATE // 400] = 0.0  # no reflections within 2.5 ms
     tail *= 10 ** (-rng.uniform(*_DIRECT_DB) / 20) / np.sqrt((tail**2).sum())
     tail[0] = 1.0
     return oaconvolve(samples, tail.astype(np.float32))[: samples.shape[0]].astype(np.float32)
 
 
 def telephone(samples: np.ndarray) -> np.ndarray:
-    """Samples [T] as G.711 carries them: 300 to 3400 Hz, mu-law, 8 kHz."""
+    """Samples `[T]` after G.711: 300 to 3400 Hz, mu-law, 8 kHz."""
     band = butter(4, _BAND_HZ, "bandpass", fs=8_000, output="sos")
     narrow = np.clip(sosfilt(band, resample(samples, SAMPLE_RATE, 8_000)), -1.0, 1.0)
     code = np.rint(np.sign(narrow) * np.log1p(_MU * np.abs(narrow)) / np.log1p(_MU) * 127) / 127

@@ -1,4 +1,4 @@
-"""A folder of recordings with their truth: JSON, RTTM and STM beside each."""
+"""Makes a folder of simulated recordings with their truth as JSON, RTTM and STM."""
 
 import itertools
 import json
@@ -36,28 +36,28 @@ SCENES = ("changing", "natural", "monologues")
 
 @dataclass(frozen=True)
 class TruthPlan:
-    """How much to make, and in what seed."""
+    """The recordings to make."""
 
     recordings: int = 12
-    minutes: float = 10.0  # of each
+    minutes: float = 10.0  # per recording
     seed: int = 0
-    limit: int = 0  # the most dialogues of the corpus that are used; 0 takes all
+    limit: int = 0  # most dialogues of the corpus to use; 0 for all
     scenes: str = "changing"  # or "natural", "monologues"
-    voices: tuple[str, ...] = ("*",)  # patterns of their names
-    least: int = 8  # utterances of a voice that talks for minutes
+    voices: tuple[str, ...] = ("*",)  # glob patterns of names
+    least: int = 8  # least utterances per voice in scenes of one pair
 
 
 def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
-    """Makes the recordings that are not there yet.
+    """Makes the missing recordings.
 
-    Conditions, file types, rates and channels go round at different paces, so that each meets the
-    others: no condition is heard in one kind of file alone.
+    Conditions, file types, sample rates and channels cycle with different periods, so that all
+    combinations occur.
 
     Returns:
         The media files.
 
     Raises:
-        InputError: a corpus without enough voices.
+        InputError: the corpus has too few voices.
     """
     prepare_folder(out)
     least = 1 if plan.scenes == "changing" else plan.least
@@ -73,7 +73,7 @@ def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
 
 
 def _changing(clips: dict[str, list[Clip]], out: Path, plan: TruthPlan, index: int) -> Path:
-    """One recording of changing pairs, third voices and silences."""
+    """A recording of changing pairs, third voices and silences."""
     kind, facts = recording_facts(index)
     condition, snr_db = facts["condition"], facts["snr_db"]
     media = out / f"r{plan.seed:02d}-{index:03d}-{condition}{snr_db:.0f}.{kind}"
@@ -87,7 +87,7 @@ def _changing(clips: dict[str, list[Clip]], out: Path, plan: TruthPlan, index: i
 
 
 def _scene(cast: Cast, scene: Scene, out: Path, seed: int, index: int) -> Path:
-    """One recording of one pair, or of one person."""
+    """A recording of one pair or one person."""
     media = out / f"s{seed:02d}-{index:03d}-{scene.pair}-{scene.condition}.flac"
     if not media.with_suffix(".truth.json").is_file():
         line = cast.timeline(scene, random.Random(f"scene-{seed}-{index}"))
@@ -116,7 +116,7 @@ def recording_facts(index: int) -> tuple[str, dict[str, Any]]:
 
 
 def _write_truth(media: Path, truth: dict) -> None:
-    """The scorers' files first; the JSON last, as the mark that all is there."""
+    """Writes the truth; the JSON comes last and marks the recording as complete."""
     stem = media.stem
     names = {
         voice: voice.replace(" ", "_") for voice in {turn["speaker"] for turn in truth["turns"]}

@@ -15,7 +15,7 @@ from data.ncssd.truth.apart import ApartCounts, score_apart
 from data.ncssd.truth.score import Counts, add_counts, read_recordings, score
 from data.ncssd.truth.words import WordCounts, score_words
 
-# figure: bar, whether more is better (None: no bar)
+# figure to (bar, whether higher is better), or None for no bar
 BARS: dict[str, tuple[float, bool]] = {
     "der": (0.08, False),
     "boundary_f1": (0.90, True),
@@ -33,17 +33,16 @@ BARS: dict[str, tuple[float, bool]] = {
 
 
 def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str, float]]:
-    """Figures by condition ("clean", "music 10 dB", ...) and over "all"; of the words where the
-    build has any.
+    """Scores a build: figures by condition ("clean", "music 10 dB", ...) and for "all".
 
     Args:
-        truth: what `build truth` made.
-        out: a build of it.
-        with_words: recognise the true turns, too, to tell the builder's errors from the
-            recogniser's.
+        truth: output folder of `build truth`.
+        out: output folder of a build of it.
+        with_words: whether to transcribe the true turns too, which separates the builder's errors
+            from the recogniser's.
 
     Raises:
-        InputError: no truth, no finished build, or one without words where they are asked for.
+        InputError: no truth, no finished build, or `with_words` for a build without words.
     """
     counts: dict[str, Counts] = defaultdict(Counts)
     apart: dict[str, ApartCounts] = defaultdict(ApartCounts)
@@ -75,7 +74,7 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
 
 
 def _groups(truth: Row) -> tuple[str, ...]:
-    """What a recording counts in: its condition or, where it is clean, its kind of pair."""
+    """The groups of a recording: "all", and its condition or, if clean, its kind of pair."""
     kind = truth["condition"]
     if truth.get("pair") == "monologue":
         return "monologue", "all"
@@ -85,13 +84,13 @@ def _groups(truth: Row) -> tuple[str, ...]:
 
 
 def _recogniser_of(out: Path) -> RecogniseConfig:
-    """What the texts of a build came from: any other would add its own errors, or take them off."""
+    """The recogniser settings of a build, which the scores of its words have to use as well."""
     summary = json.loads((out / "build.json").read_text(encoding="utf-8"))
     return RecogniseConfig(**summary["config"]["recognise"])
 
 
 def score_and_print(truth: Path, out: Path, with_words: bool, to: Path | None) -> int:
-    """Prints the table; the bars hold for the clean part."""
+    """Scores a build and prints the table; bars apply to the clean recordings."""
     figures = score_build(truth, out, with_words)
     table = Table(title=f"{out} against {truth}")
     table.add_column("figure")

@@ -1,4 +1,4 @@
-"""Natural scenes: conversations of a chosen kind of pair, and monologues, each in one condition."""
+"""Scenes: conversations of one kind of pair, and monologues, each in one condition."""
 
 import random
 from collections.abc import Iterator
@@ -15,21 +15,24 @@ from data.ncssd.stretches import embed_windows, unit
 from data.ncssd.truth.clips import Clip
 from data.ncssd.truth.timeline import Timeline, make_monologue, make_pair, person
 
-_MEN_HZ, _WOMEN_HZ = 150.0, 165.0  # a man's median F0 lies below the first, a woman's above
-_SIMILAR = 5  # a voice's similar partner is one of this many nearest other people of its sex
+_MEN_HZ, _WOMEN_HZ = (
+    150.0,
+    165.0,
+)  # median F0 below the first is a man's, above the second a woman's
+_SIMILAR = 5  # similar partners are drawn from this many nearest people of the same sex
 _EMBEDDED_CLIPS = 6
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What one recording holds.
+    """The kind of one recording.
 
     Attributes:
         pair: "mixed", "same-sex", "similar" or "monologue".
-        condition: "clean", "room", "telephone", "noise", "music" or "channels" (one speaker a
-            channel of a stereo file, with cross-talk).
-        snr_db: of the background.
-        minutes: about as long.
+        condition: "clean", "room", "telephone", "noise", "music" or "channels" (stereo with one
+            speaker per channel and cross-talk).
+        snr_db: level of the background.
+        minutes: approximate length.
     """
 
     pair: str
@@ -39,7 +42,7 @@ class Scene:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """As the truth records it."""
+        """The entries in the truth's JSON."""
         return {"pair": self.pair, "condition": self.condition, "snr_db": self.snr_db}
 
 
@@ -53,8 +56,8 @@ _CONDITIONS = (
 
 
 def natural_scenes(minutes: float) -> Iterator[Scene]:
-    """Endless: of ten, four are clean conversations, five come in another condition, one is a
-    monologue; the kinds of pairs go round at another pace than the conditions."""
+    """An endless cycle: of ten scenes, four are clean conversations, five have another condition,
+    one is a monologue. Kinds of pairs cycle with another period than conditions."""
     pairs = ("mixed", "same-sex", "similar")
     clean = hard = 0
     while True:
@@ -71,8 +74,7 @@ def natural_scenes(minutes: float) -> Iterator[Scene]:
 
 
 def monologues(minutes: float) -> Iterator[Scene]:
-    """Endless: one person each, from `minutes` / 3 to `minutes`, in every condition for one
-    microphone."""
+    """An endless cycle of monologues of `minutes` / 3 to `minutes`, in every mono condition."""
     conditions = (("clean", 50.0), *_CONDITIONS[:-1])
     index = 0
     while True:
@@ -82,10 +84,10 @@ def monologues(minutes: float) -> Iterator[Scene]:
 
 
 class Cast:
-    """The voices of a corpus, by sex and likeness.
+    """Chooses voices of a corpus by sex and similarity.
 
     Args:
-        clips: of each voice; every voice needs a fair number to talk for minutes.
+        clips: the clips by voice, enough of each to talk for minutes.
     """
 
     def __init__(self, clips: dict[str, list[Clip]]) -> None:
@@ -96,7 +98,7 @@ class Cast:
         self._likeness = centres @ centres.T
 
     def timeline(self, scene: Scene, rng: random.Random) -> Timeline:
-        """Who speaks when in a scene."""
+        """The timeline of a scene."""
         seconds = scene.minutes * 60
         if scene.pair == "monologue":
             return make_monologue(self.clips[rng.choice(self._voices)], seconds, rng)
@@ -104,7 +106,7 @@ class Cast:
         return make_pair([self.clips[first], self.clips[second]], seconds, rng)
 
     def _pair(self, kind: str, rng: random.Random) -> tuple[str, str]:
-        """Two people; of voices whose F0 is between the sexes' none is the first."""
+        """Two people; the first is never a voice whose F0 is between the sexes'."""
         for first in rng.sample(self._voices, len(self._voices)):
             sex = self._sex(first)
             others = [v for v in self._voices if person(v) != person(first) and self._sex(v)]
@@ -116,8 +118,8 @@ class Cast:
             if sex and others:
                 return first, rng.choice(others)
         raise InputError(
-            f"no two voices for a {kind} pair: the turns of the corpus need f0_hz, and there must "
-            "be two men or women and one of the other sex"
+            f"no voices for a {kind} pair: the corpus needs turns with f0_hz, two voices of one sex "
+            "and one of the other"
         )
 
     def _sex(self, voice: str) -> str:
@@ -126,7 +128,7 @@ class Cast:
 
 
 def _centre(clips: list[Clip]) -> np.ndarray:
-    """The mean resemblyzer embedding of a voice [256]."""
+    """The mean resemblyzer embedding of a voice, `[256]`."""
     parts = []
     for clip in clips[:_EMBEDDED_CLIPS]:
         samples = resample(clip.load(), SAMPLE_RATE, RATE)

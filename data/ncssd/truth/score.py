@@ -1,8 +1,8 @@
-"""What a build made of recordings with known truth, in figures.
+"""Scores of a build against the truth.
 
-Times are seconds of the recording. DER and JER are pyannote.metrics', collar 0, overlap counted,
-over the scenes that were kept (`der_in_dialogues`: over accepted dialogues); all else is over
-accepted dialogues against the true ones.
+Times are in seconds of the recording. DER and JER are computed by pyannote.metrics with collar 0
+and overlap over all kept scenes (`der_in_dialogues`: over accepted dialogues); all other figures
+compare accepted with true dialogues.
 """
 
 import json
@@ -16,8 +16,8 @@ from data.ncssd.store import Row, hash_file, read_rows
 
 BOUNDARY_S = 0.25
 SHORT_S = 1.0
-_MIN_IOU = 0.5  # of a found dialogue with a true one
-_FOREIGN = 0.02  # share of a third voice's speech at which a found dialogue is wrong
+_MIN_IOU = 0.5  # least intersection over union of a matching dialogue
+_FOREIGN = 0.02  # share of a third voice's speech from which a dialogue is wrong
 
 
 def add_counts(total: Any, part: Any) -> None:
@@ -32,7 +32,7 @@ def add_counts(total: Any, part: Any) -> None:
 
 @dataclass
 class Counts:
-    """Sums over recordings, of which the figures are made."""
+    """Counts and sums over recordings, from which the figures are computed."""
 
     seconds: float = 0.0
     der_error: float = 0.0
@@ -67,7 +67,7 @@ class Counts:
     true_s: float = 0.0
 
     def figures(self) -> dict[str, float]:
-        """Shares from 0 to 1 (DER may exceed 1); NaN where nothing was there to count."""
+        """Fractions from 0 to 1 (DER may exceed 1); NaN without data."""
         return {
             "hours": self.seconds / 3600,
             "der": _share(self.der_error, self.der_total),
@@ -92,7 +92,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording's truth and what was made of it."""
+    """A recording's truth and the build's rows for it."""
 
     truth: Row
     media: Path
@@ -104,13 +104,13 @@ def read_recordings(truth: Path, out: Path) -> list[Recording]:
     """Pairs each recording of `truth` with the rows of the build in `out`.
 
     Raises:
-        InputError: no truth there, or no build.
+        InputError: a folder has no truth or no finished build.
     """
     found = sorted(truth.glob("*.truth.json"))
     if not found:
-        raise InputError(f"{truth} holds no *.truth.json; make it with: launch.py build truth")
+        raise InputError(f"{truth} has no *.truth.json; make them with: launch.py build truth")
     if not (out / "build.json").is_file():
-        raise InputError(f"{out} holds no finished build (build.json); run launch.py build first")
+        raise InputError(f"{out} has no finished build (build.json); run launch.py build first")
     scenes, dialogues = defaultdict(list), defaultdict(list)
     for row in read_rows(out / "work" / "speakers.jsonl"):
         if "segments" in row:
@@ -127,7 +127,7 @@ def read_recordings(truth: Path, out: Path) -> list[Recording]:
 
 
 def score(recording: Recording) -> Counts:
-    """Everything but the words."""
+    """Scores everything except the words."""
     counts = Counts(seconds=recording.truth["duration"])
     _diarisation(recording, counts)
     true = recording.truth["dialogues"]
@@ -159,7 +159,7 @@ def score(recording: Recording) -> Counts:
 
 
 def speaker_map(truth: Row, dialogue: Row) -> dict[int, str]:
-    """Speakers 0 and 1 of a found dialogue to true voices: the pairing with most time in common."""
+    """Maps speakers 0 and 1 of a dialogue to true voices, maximising the shared time."""
     common: dict[tuple[int, str], float] = defaultdict(float)
     for turn in dialogue["turns"]:
         for start, end, voice in truth["segments"]:
@@ -242,7 +242,7 @@ def _dialogue(truth: Row, dialogue: Row, counts: Counts, recovered: dict[int, Ro
 
 
 def _is_right(truth: Row, dialogue: Row, voice_of: dict[int, str]) -> bool:
-    """Whether it is one true dialogue, and has no third voice in it."""
+    """Whether a dialogue matches one true dialogue and has no third voice."""
     time: dict[str, float] = defaultdict(float)
     for start, end, voice in truth["segments"]:
         time[voice] += max(0.0, min(end, dialogue["end"]) - max(start, dialogue["start"]))
@@ -253,9 +253,9 @@ def _is_right(truth: Row, dialogue: Row, voice_of: dict[int, str]) -> bool:
 
 
 def _is_wrong(truth: Row, turn: Row, voice: str | None) -> bool:
-    """Whether its speaker is silent in most of a turn in which another speaks more.
+    """Whether a turn's speaker is silent in most of it and another speaks more.
 
-    Under a backchannel its own speaker and the one it answers both speak: that is right.
+    A backchannel, during which both speak, is not wrong.
     """
     time: dict[str | None, float] = defaultdict(float)
     for start, end, other in truth["segments"]:
@@ -265,7 +265,7 @@ def _is_wrong(truth: Row, turn: Row, voice: str | None) -> bool:
 
 
 def _match(turn: Row, found: list[Row], voice_of: dict[int, str]) -> Row | None:
-    """The found turn that is this true one: its speaker, half of both in common."""
+    """The found turn that matches a true one: same speaker, and at least half in common."""
     mine = [f for f in found if voice_of.get(f["speaker"]) == turn["speaker"]]
     best = max(mine, key=lambda f: _iou(turn, f), default=None)
     return best if best is not None and _iou(turn, best) >= 0.5 else None
@@ -285,7 +285,7 @@ def _iou(a: Row, b: Row) -> float:
 
 
 def _matches(found: list[float], true: list[float], within: float) -> int:
-    """How many can be paired one to one, each within a distance: both in order, greedily."""
+    """The number of sorted values that pair one to one within a distance, greedily."""
     hits, left = 0, sorted(true)
     for time in sorted(found):
         while left and left[0] < time - within:

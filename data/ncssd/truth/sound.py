@@ -1,4 +1,4 @@
-"""The sound of a made recording: mixing, music, noise, and the file it lies in."""
+"""Audio of simulated recordings: mixing, music, noise, and file formats."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from data.errors import InputError
 from data.files import atomic_path
 from data.ncssd.truth.timeline import Timeline
 
-# file type: container, codec, sample rates it takes of those we use
+# file type to container, codec, and supported sample rates
 FILES = {
     "wav": ("wav", "pcm_s16le", (8_000, 16_000, 24_000, 44_100, 48_000)),
     "flac": ("flac", "flac", (16_000, 24_000, 44_100, 48_000)),
@@ -20,11 +20,11 @@ FILES = {
     "mp4": ("mp4", "aac", (16_000, 24_000, 44_100, 48_000)),
     "mkv": ("matroska", "aac", (16_000, 24_000, 44_100, 48_000)),
 }
-_LEVEL = 0.07  # root mean square of a voice
+_LEVEL = 0.07  # RMS of a voice
 
 
 def mix(line: Timeline, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The voices of a timeline: samples [T] at 24 kHz, and which of them are speech [T]."""
+    """Mixes the voices of a timeline: samples `[T]` at 24 kHz, and a mask of speech `[T]`."""
     voices, speech = mix_voices(line, rng)
     samples = np.zeros(speech.shape[0], np.float32)
     for own in voices.values():
@@ -35,7 +35,7 @@ def mix(line: Timeline, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
 def mix_voices(
     line: Timeline, rng: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """A track [T] at 24 kHz for each voice, by first appearance, and which of them are speech."""
+    """One track `[T]` at 24 kHz per voice, by first appearance, and a mask of speech `[T]`."""
     length = round(line.duration * SAMPLE_RATE)
     speech = np.zeros(length, bool)
     tracks: dict[str, np.ndarray] = {}
@@ -63,9 +63,9 @@ def add_background(
 def background(
     samples: np.ndarray, speech: np.ndarray, kind: str, snr_db: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """ "music" or "noise" [T] at `snr_db` below the speech.
+    """Background `[T]`, "music" or "noise" at `snr_db` below the speech.
 
-    "clean" is the hiss of a good microphone, 50 dB down: digital silence is not natural.
+    "clean" is microphone noise at -50 dB, since digital silence is unnatural.
     """
     if kind not in ("clean", "music", "noise"):
         raise InputError(f"unknown background {kind!r}; choose clean, music or noise")
@@ -77,12 +77,12 @@ def background(
 
 
 def headroom(samples: np.ndarray) -> float:
-    """The factor that limits the peak to 0.95."""
+    """The gain that limits the peak to 0.95."""
     return min(1.0, 0.95 / (float(np.abs(samples).max()) + 1e-9))
 
 
 def noise(length: int, rng: np.random.Generator) -> np.ndarray:
-    """Pink-like noise [length], made in blocks that fade into one another."""
+    """Approximately pink noise `[length]`, in cross-faded blocks."""
     size = 1 << 16
     slope = 1.0 / np.sqrt(np.maximum(np.arange(size // 2 + 1), 8.0))
     out = np.zeros(length + size, np.float32)
@@ -94,7 +94,7 @@ def noise(length: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def music(length: int, rng: np.random.Generator) -> np.ndarray:
-    """Chords, a melody and a beat [length] at 24 kHz: something that is music to a detector."""
+    """Chords, a melody and a beat, `[length]` at 24 kHz."""
     out = np.zeros(length, np.float32)
     beat = round(SAMPLE_RATE * 60 / rng.uniform(80, 130))
     root = rng.uniform(100, 160)
@@ -120,9 +120,9 @@ def _note(out: np.ndarray, first: int, length: int, hz: float, gain: float, deca
 
 
 def write_media(path: Path, samples: np.ndarray, sample_rate: int, channels: int = 1) -> None:
-    """Writes samples [T] or [2, T] at 24 kHz into the container that the suffix names.
+    """Writes samples `[T]` or `[2, T]` at 24 kHz in the format of the file's suffix.
 
-    With two channels of samples [T] the second is the first, softer and 0.2 ms later, like a
+    For samples `[T]` and two channels, the second is a softer copy, delayed by 0.2 ms, as from a
     second microphone.
     """
     kind = path.suffix.lstrip(".")
@@ -130,7 +130,7 @@ def write_media(path: Path, samples: np.ndarray, sample_rate: int, channels: int
         raise InputError(f"cannot write {path}: choose one of {', '.join(FILES)}")
     container, codec, rates = FILES[kind]
     if sample_rate not in rates:
-        raise InputError(f"{kind} is written at {rates} Hz here, not {sample_rate}")
+        raise InputError(f"{kind} supports {rates} Hz, not {sample_rate}")
     tracks = [resample(track, SAMPLE_RATE, sample_rate) for track in np.atleast_2d(samples)]
     if channels == 2 and len(tracks) == 1:
         shift = max(1, sample_rate // 5000)

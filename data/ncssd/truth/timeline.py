@@ -1,4 +1,4 @@
-"""Who speaks when: utterances laid on a line of time by seeded distributions."""
+"""Timelines: utterances placed in time by seeded distributions."""
 
 import itertools
 import random
@@ -7,7 +7,7 @@ from typing import Any
 
 from data.ncssd.truth.clips import Clip
 
-_GAP_SD_S = 0.35  # of the gaps between turns
+_GAP_SD_S = 0.35  # standard deviation of gaps between turns
 _MAX_GAP_S = 1.6
 _BACKCHANNEL_S = 1.0
 _LONG_TURN_S = 3.0
@@ -22,17 +22,17 @@ _WOMEN = frozenset(
 
 @dataclass(frozen=True)
 class Habits:
-    """How people take turns. The defaults are those of the recordings that are scored."""
+    """Turn-taking statistics; the defaults are those of the scored recordings."""
 
-    gap_mean_s: float = 0.25  # between turns; below 0 they overlap
+    gap_mean_s: float = 0.25  # negative gaps are overlaps
     min_gap_s: float = -0.8
-    overlap_share: float = 1 / 3  # of the shorter turn, at most
-    backchannel_share: float = 0.25  # of the turns that are long enough to have one
+    overlap_share: float = 1 / 3  # largest overlap, as a fraction of the shorter turn
+    backchannel_share: float = 0.25  # fraction of sufficiently long turns with a backchannel
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An utterance whose first sound is at `at` seconds; `part` is its dialogue, -1 for none."""
+    """An utterance whose speech starts at `at` seconds; `part` is its dialogue, -1 for none."""
 
     clip: Clip
     at: float
@@ -46,13 +46,13 @@ class Placed:
 
 @dataclass
 class Timeline:
-    """Everything that is said in one recording."""
+    """All utterances of one recording."""
 
     placed: list[Placed] = field(default_factory=list)
     duration: float = 0.0
 
     def truth(self) -> dict[str, Any]:
-        """Segments of speech, turns and dialogues, as plain values for JSON."""
+        """Segments of speech, turns and dialogues, as JSON values."""
         segments = [
             [round(p.at + a, 4), round(p.at + b, 4), p.clip.voice]
             for p in self.placed
@@ -88,7 +88,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class DialogueSpan:
-    """A conversation of two, in seconds of the recording."""
+    """A two-person conversation; times in seconds of the recording."""
 
     start: float
     end: float
@@ -96,7 +96,7 @@ class DialogueSpan:
 
 
 class _Deck:
-    """Utterances of a voice in a shuffled order, without repeats until all were used."""
+    """A voice's utterances in shuffled order, without repeats until all are used."""
 
     def __init__(self, clips: list[Clip], rng: random.Random) -> None:
         self._clips, self._rng, self._left = clips, rng, list[Clip]()
@@ -118,9 +118,9 @@ def make_timeline(
 ) -> Timeline:
     """Dialogues of two voices, monologues of a third, and silences, for about `seconds`.
 
-    Between dialogues lie a silence of over 4 s, or a third voice after a short pause, or nothing
-    but the change to another pair of voices. Without a silence nobody comes back: where no three
-    people are left who were not heard, there is one.
+    Dialogues are separated by a silence of over 4 s, by a third voice after a short pause, or only
+    by the change of voices. A person returns only after a silence, which is therefore inserted when
+    fewer than three new people are left.
     """
     people = {person(voice) for voice in clips}
     line, part, now = Timeline(), 0, rng.uniform(0.5, 3.0)
@@ -148,7 +148,7 @@ def make_timeline(
 def make_pair(
     clips: list[list[Clip]], seconds: float, rng: random.Random, habits: Habits = Habits()
 ) -> Timeline:
-    """One conversation of two voices, for about `seconds`."""
+    """One conversation of two voices for about `seconds`."""
     line = Timeline()
     start = rng.uniform(0.5, 2.0)
     line.duration = _dialogue(line, clips, 0, start, rng, habits, until=seconds) + 1.0
@@ -156,7 +156,7 @@ def make_pair(
 
 
 def make_monologue(clips: list[Clip], seconds: float, rng: random.Random) -> Timeline:
-    """One voice reading, with the pauses of a reader, for about `seconds`."""
+    """One voice reading aloud, with pauses, for about `seconds`."""
     line, deck, now = Timeline(), _Deck(clips, rng), rng.uniform(0.5, 2.0)
     while now < seconds:
         clip = deck.draw()
@@ -171,8 +171,8 @@ def make_monologue(clips: list[Clip], seconds: float, rng: random.Random) -> Tim
 def _pick(
     clips: dict[str, list[Clip]], number: int, before: list[str], rng: random.Random
 ) -> list[str]:
-    """Voices that are different people (`person`), none of them the person behind one of `before`,
-    the voices heard since the last long silence, while there are others.
+    """Voices of different people (`person`), avoiding the people in `before` (since the last long
+    silence) while there are others.
     """
     voices = [voice for voice, own in clips.items() if len(own) >= 4] or list(clips)
     voices = rng.sample(voices, len(voices))
@@ -188,11 +188,11 @@ def _pick(
 
 
 def person(voice: str) -> str:
-    """Who is behind a voice of the corpus.
+    """The person behind a voice of the corpus.
 
-    A recorded voice is one person at any size: "flite-slt+t1.06p1.0" and "festival-slt" are both
-    "slt". espeak-ng is one formant voice whose variants shift it a little, so that some cannot be
-    told apart by ear: they count as one man and one woman.
+    All variants of a recorded voice are one person: "flite-slt+t1.06p1.0" and "festival-slt" are
+    both "slt". espeak-ng's variants of its single formant voice are partly indistinguishable, so
+    they count as one man and one woman.
     """
     synthesizer, _, name = voice.partition("-")
     base, *variants = name.split("+") if name else [voice]
@@ -210,7 +210,8 @@ def _dialogue(
     habits: Habits,
     until: float | None = None,
 ) -> float:
-    """Turns by two voices from `now` on: 8 to 20, or as many as reach `until` seconds."""
+    """Adds turns of two voices from `now` on: 8 to 20, or as many as reach `until` seconds; returns
+    the end."""
     decks = [_Deck(clips, rng) for clips in pair]
     who, last_end = rng.randrange(2), now
     for index in range(rng.randint(8, 20)) if until is None else itertools.count():
@@ -236,7 +237,7 @@ def _backchannel(
     clip = deck.draw(_BACKCHANNEL_S)
     if clip is not None:
         inside = at + rng.uniform(1.0, max(1.0, length - clip.speech_s - 0.6))
-        # kept before the turn that it answers is over: the list's order is of the turns
+        # appended before its turn ends, since the list is ordered by start
         line.placed.insert(len(line.placed) - 1, Placed(clip, inside, part, backchannel=True))
 
 

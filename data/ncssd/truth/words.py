@@ -1,4 +1,4 @@
-"""The words of a build: cpWER and, on request, what its recogniser makes of the true segments."""
+"""Word error rates of a build: cpWER and, on request, WER of its recogniser on the true turns."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _PAD_S = 0.15
 
 @dataclass
 class WordCounts:
-    """Errors and words: of found turns with their speakers, and of true turns."""
+    """Errors and words: of found turns by speaker, and of true turns."""
 
     found_errors: int = 0
     found_words: int = 0
@@ -24,7 +24,7 @@ class WordCounts:
     true_words: int = 0
 
     def figures(self, beside: bool) -> dict[str, float]:
-        """`beside` the recogniser's own errors, where they were counted."""
+        """The error rates, with the recogniser's own if `beside`."""
         cp = self.found_errors / self.found_words if self.found_words else float("nan")
         wer = self.true_errors / self.true_words if self.true_words else float("nan")
         own = {"wer_true_segments": wer, "cpwer_minus_wer": cp - wer}
@@ -32,8 +32,8 @@ class WordCounts:
 
 
 def score_words(recording: Recording, config: RecogniseConfig | None = None) -> WordCounts:
-    """cpWER by meeteval of each accepted dialogue and, with the `config` of its recogniser, WER by
-    jiwer of the true turns in it, recognised anew."""
+    """Scores accepted dialogues: cpWER (meeteval) and, with the `config` of a recogniser, WER
+    (jiwer) of its transcripts of the true turns."""
     from meeteval.wer import cp_word_error_rate
 
     counts = WordCounts()
@@ -75,7 +75,7 @@ def _recognise(
 
 
 def plain(text: str) -> str:
-    """Lower case, letters and apostrophes only: what scorers compare."""
+    """Normalises a text for scoring: lower-case letters, digits and apostrophes."""
     return " ".join(re.sub(r"[^a-z0-9' ]+", " ", text.lower().replace("-", " ")).split())
 
 

@@ -1,8 +1,8 @@
-"""The built-in responder: rules, a little memory, and no pretence of being more.
+"""The built-in responder, a rule-based script for use without a language model.
 
-It reads the whole conversation anew for every answer and keeps no state, so that one object serves
-all sessions, and the same conversation gets the same answer. It expects what a recogniser gives:
-lower case, no punctuation, mistakes. Its lines are in `app.script`.
+It is stateless: every answer is computed from the whole conversation, so that one object serves all
+sessions and equal conversations get equal answers. It expects transcripts: lower case, without
+punctuation, with errors. Its lines are in `app.script`.
 """
 
 import re
@@ -31,11 +31,11 @@ _I_AM = re.compile(
 _YES = r"^(yes|yeah|yep|sure|of course|okay|ok|right|exactly|i do|i did|i am|maybe)\b"
 _NO = r"^(no|nope|not really|never|wrong|i don't|i do not)\b"
 _QUESTION = r"^(what|why|how|when|where|who|do you|can you|is it|are there|will|would you)\b"
-_UNCLEAR_WORDS = 3  # fewer need no question whether they were heard rightly
+_UNCLEAR_WORDS = 3  # shorter utterances are never queried
 
 
 INTRODUCTION = (
-    "I am a small script, no language model. Start Ollama or L M Studio on this machine, then "
+    "I am a small script, not a language model. Start Ollama or L M Studio on this machine, then "
     "start me again, and it will answer."
 )
 
@@ -44,7 +44,7 @@ class ScriptedResponder:
     """See `app.replies.Responder`.
 
     Args:
-        introduces: whether its first answer begins with what it is.
+        introduces: whether its first answer starts with an introduction.
     """
 
     name = "built-in"
@@ -65,7 +65,7 @@ def answer_to(history: Sequence[Said]) -> str:
 
 
 def name_in(texts: Sequence[str]) -> str:
-    """The name that a person gave last, with a capital; empty if none."""
+    """The latest name that a person gave, capitalised; empty if none."""
     for text in reversed(texts):
         for pattern in (_NAME, _I_AM):
             found = pattern.search(text)
@@ -75,7 +75,7 @@ def name_in(texts: Sequence[str]) -> str:
 
 
 class _Answer:
-    """One answer in the making."""
+    """The computation of one answer."""
 
     def __init__(self, history: Sequence[Said]) -> None:
         self._said = history[-1]
@@ -90,7 +90,7 @@ class _Answer:
         return f"{self._opening()} {self._body()}".strip()
 
     def _mood(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """How the user seems to feel, by the words and the manner: openings, and how to go on."""
+        """Openings and continuations that match the user's mood, from words and manner."""
         word = self._said.manner.word if self._said.manner is not None else ""
         if self._has(script.SAD):
             return script.SORRY, script.COMFORT
@@ -101,7 +101,7 @@ class _Answer:
         return (script.GLAD, script.MOVED) if self._has(script.CHEERFUL) else ((), ())
 
     def _opening(self) -> str:
-        """A few words on the mood, but not in every answer."""
+        """A few words on the user's mood, unless the last answer had them."""
         lines, _ = self._mood()
         return "" if not lines or self._last.startswith(lines) else self._fresh(lines)
 
@@ -140,7 +140,7 @@ class _Answer:
         return ""
 
     def _asked(self) -> str:
-        """Questions about the responder itself."""
+        """Answers questions about the responder."""
         if self._last.endswith(("Another one?", "One more?")) and self._has(_YES):
             return self._fresh(script.JOKES)
         for pattern, lines in script.ASKED:
@@ -149,7 +149,7 @@ class _Answer:
         return ""
 
     def _conversation(self) -> str:
-        """The subject at hand goes on, or another one begins."""
+        """Continues the current topic or starts another."""
         if "I understood:" in self._last or "Did you say:" in self._last:
             if self._has(_NO):
                 return self._fresh(script.MISHEARD)
@@ -176,7 +176,7 @@ class _Answer:
         return self._unclear() or self._fresh(script.GO_ON)
 
     def _topic(self) -> Topic | None:
-        """What the user's words bring up; of several the last, as it is the news."""
+        """The last topic in the user's words."""
         found = [
             (match.start(), topic)
             for topic in TOPICS
@@ -185,7 +185,7 @@ class _Answer:
         return max(found, key=lambda one: one[0])[1] if found else None
 
     def _current(self) -> Topic | None:
-        """What the last answer was about."""
+        """The topic of the last answer."""
         for topic in TOPICS:
             if any(_is_said(line, [self._last]) for line in (*topic.lines, topic.again)):
                 return topic
@@ -194,12 +194,12 @@ class _Answer:
         return None
 
     def _next(self, topic: Topic) -> str:
-        """The next line of a subject; when all are said, another subject."""
+        """The next line of a topic; offers another topic when all are used."""
         left = [line for line in topic.lines if not _is_said(line, self._mine)]
         return left[0] if left else self._other()
 
     def _other(self) -> str:
-        """Offers a subject that has not been talked about."""
+        """Offers a topic that has not come up."""
         heard = " ".join([*self._before, self._heard])
         said = " ".join(self._mine)
         left = [t for t in TOPICS if not re.search(t.words, heard) and f" {t.name}" not in said]
@@ -208,9 +208,9 @@ class _Answer:
         return script.ELSE[offers % len(script.ELSE)].format(topic=topic.name)
 
     def _unclear(self) -> str:
-        """Asks whether words that lead nowhere were heard rightly, at first and after a while."""
+        """Asks the user to confirm words without a topic, at first and now and then."""
         if self._said.manner is None or len(self._heard.split()) < _UNCLEAR_WORDS:
-            return ""  # typed words are what they are
+            return ""  # typed words need no confirmation
         asked = sum("I understood:" in line or "Did you say:" in line for line in self._mine)
         adrift = not self._mine or any(_is_said(line, [self._last]) for line in script.GO_ON)
         if asked >= len(script.UNCLEAR) or not adrift:
@@ -233,7 +233,7 @@ class _Answer:
         return re.search(pattern, self._heard) is not None
 
     def _fresh(self, lines: Sequence[str]) -> str:
-        """The first that was not said; else the one that was said longest ago."""
+        """The first unused line, else the least recently used."""
         left = [line for line in lines if not _is_said(line, self._mine)]
         if left:
             return left[0]
@@ -242,7 +242,7 @@ class _Answer:
 
 
 def _told_name(history: Sequence[Said]) -> str:
-    """The name that the user gave last."""
+    """The latest name that the user gave."""
     asked, name = "", ""
     for turn in history:
         if turn.who == 1:
@@ -253,7 +253,7 @@ def _told_name(history: Sequence[Said]) -> str:
 
 
 def _bare_name(asked: str, heard: str) -> str:
-    """A name that is all of the answer, to the question for it."""
+    """The name in an answer that consists of nothing else, if the name was asked for."""
     only = re.fullmatch(r"(?:it's |it is )?([a-z'-]{3,})[.!]?", heard.strip())
     if not asked.endswith(("What is your name?", "What is it?")) or only is None:
         return ""
@@ -262,11 +262,11 @@ def _bare_name(asked: str, heard: str) -> str:
 
 
 def _is_said(line: str, mine: Sequence[str]) -> bool:
-    """Whether a line is among the answers, which may have been interrupted."""
+    """Whether a line was used in the answers, some of which may have been interrupted."""
     for answer in mine:
         if line in answer or (len(answer) > 12 and answer in line):
             return True
-        # cut in the middle: what was heard ends with the line's beginning
+        # an interrupted answer ends with the line's beginning
         start = line[:12]
         if start in answer and line.startswith(answer[answer.index(start) :]):
             return True

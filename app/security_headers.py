@@ -1,9 +1,9 @@
-"""Headers that tell browsers what our answers may do: one layer around everything."""
+"""Security headers for all HTTP responses."""
 
 from typing import Any
 
-# Gradio starts with inline scripts and evaluates the code of its HTML components. What these
-# scripts may load, and where they may send anything, is this server alone.
+# Gradio needs inline scripts and evaluates the code of its HTML components. All scripts may load
+# from and connect to this server only.
 PAGE_POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -20,13 +20,13 @@ PAGE_POLICY = "; ".join(
         "frame-ancestors 'self'",
     ]
 )
-# A file that somebody has uploaded may be a page with scripts of its own.
+# An uploaded file may be a page with scripts.
 FILE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _FILES = ("/gradio_api/file", "/gradio_api/stream")
 
 
 class SecurityHeaders:
-    """ASGI layer that adds them to every HTTP answer, refusals included."""
+    """ASGI middleware that adds security headers to every HTTP response, including errors."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""One application: page, WebSocket, HTTP routes, and the door around them."""
+"""Builds the web application: page, WebSockets, HTTP routes, and access control."""
 
 import asyncio
 import contextlib
@@ -39,21 +39,21 @@ logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "ui" / "static"
 
-# Of `uvicorn.Config`: how much a listener may send, and how soon one who vanished is noticed.
+# Arguments of `uvicorn.Config`: limits of WebSocket messages, and detection of lost clients.
 SOCKET_OPTIONS: dict[str, Any] = {
     "ws": ListenerSocket,
     "ws_max_size": 1 << 17,
     "ws_ping_interval": 2.0,
     "ws_ping_timeout": 2.5,
-    "backlog": 128,  # so often does asyncio try again at once when no more files can be opened
+    "backlog": 128,  # asyncio retries this often at once when it runs out of file descriptors
 }
 _SWEEP_S = 1.0
-_GIVE_BACK_TURNS = 2  # a crowd that comes and goes leaves some 10 MB free a second
+_GIVE_BACK_TURNS = 2  # clients that come and go free some 10 MB per second
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """The whole application's."""
+    """Settings of the whole application."""
 
     access: AccessSettings = field(default_factory=AccessSettings)
     hub: HubSettings = field(default_factory=HubSettings)
@@ -62,7 +62,7 @@ class ServerSettings:
 
 
 def create_app(engines: Engines, settings: ServerSettings | None = None) -> FastAPI:
-    """Builds the application around engines that are loaded already; it serves nothing yet."""
+    """Builds the application around loaded engines, without starting a server."""
     settings = settings or ServerSettings()
     metrics = Metrics()
     hub = Hub(engines, settings.hub, metrics)
@@ -99,7 +99,11 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
     if settings.page:
         app.mount("/repartee", StaticFiles(directory=STATIC), name="repartee")
         from app.ui.guard import mount_page
-        from app.ui.page import HEAD, build_page, theme  # brings Gradio, which `serve` needs not
+        from app.ui.page import (
+            HEAD,
+            build_page,
+            theme,
+        )  # imports Gradio, which `serve` does not need
 
         mount_page(app, build_page(engines), theme=theme(), head=HEAD)
     _add_doors(app, settings.access, metrics, client_secrets)
@@ -116,27 +120,27 @@ def _add_doors(
         has_ticket=lambda scope: client_secrets.settings_of(scope) is not None,
     )
     if access.origins:
-        # Outside the door: a browser asks whether it may send a token before it sends one.
+        # Outside access control, since browsers send preflight requests without a token.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=access.origins,
             allow_methods=("GET", "HEAD", "POST", "DELETE"),
             allow_headers=("*",),  # OpenAI's clients send a dozen of their own
             expose_headers=("Retry-After",),
-            allow_private_network=True,  # the origins were named for that
+            allow_private_network=True,  # as the origins were allowed explicitly
         )
     app.add_middleware(SecurityHeaders)
 
 
 async def _sweep(hub: Hub) -> None:
-    # by the server's own clock: who closed the last tab leaves nobody else to do it
+    # periodically, since no request follows when the last tab is closed
     for turn in itertools.count():
         await asyncio.sleep(_SWEEP_S)
         hub.sweep()
         if turn % _GIVE_BACK_TURNS == 0:
-            # In a thread of AnyIO, which ends those that a crowd has left idle when it lends one.
+            # In an AnyIO thread: borrowing one makes AnyIO end threads that have become idle.
             await run_in_threadpool(give_back)
         try:
             await asyncio.to_thread(hub.engines.voices.sync)
         except OSError as error:
-            logger.warning("the library of voices cannot be read: %s", explain(error))
+            logger.warning("the voice library cannot be read: %s", explain(error))

@@ -1,4 +1,4 @@
-"""What can be set for one conversation."""
+"""The settings of one conversation."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,19 +13,21 @@ class SessionSettings:
     """One conversation's settings.
 
     Attributes:
-        voice: a name of the speaker's voices; an unknown or empty one takes the first.
-        predictor: a name of the speaker's predictors; an unknown or empty one takes the first.
-        responder: a name of the server's responders; an unknown or empty one takes the first.
-        temperature: of the speech predictor; None takes the model's own.
-        rate: of speaking, a factor.
-        interrupt: whether the user's speech may cut the agent.
-        interrupt_ms: speech that cuts; ducking begins with the first 100 ms.
-        reopen_ms: after the end of a turn in which speech reopens it, if nothing was spoken yet.
-        detect_turns: whether voice activity begins and ends the user's turns; else
-            `Session.commit` ends them, and `Session.respond` asks for answers.
-        create_response: whether the end of a detected turn asks for an answer.
-        briefing: what the language model is told beside the conversation.
-        spoken: whether answers are spoken, or only written.
+        voice: name of a voice; the first if unknown or empty.
+        predictor: name of a predictor; the first if unknown or empty.
+        responder: name of a responder; the first if unknown or empty.
+        temperature: sampling temperature of the predictor; None for the model's default.
+        rate: speaking rate, as a factor.
+        interrupt: whether the user's speech may interrupt the agent.
+        interrupt_ms: speech that interrupts; ducking starts after 100 ms.
+        reopen_ms: time after the end of a turn in which further speech reopens it, unless the
+            answer is already audible.
+        detect_turns: whether voice activity starts and ends the user's turns; otherwise
+            `Session.commit` ends them and `Session.respond` requests answers.
+        create_response: whether the end of a detected turn requests an answer.
+        briefing: instructions and tools for the language model.
+        spoken: whether answers are spoken or only written.
+        hearing: settings of turn detection.
     """
 
     voice: str = ""
@@ -54,8 +56,8 @@ class SessionSettings:
                 raise InputError(f"{name} is {value}; it must be from {low} to {high}")
 
     def speak_options(self) -> Any:
-        """For `Speaker.speak`."""
-        from models.speaker import SpeakOptions  # brings torch, which tests of logic do not need
+        """Options for `Speaker.speak`."""
+        from models.speaker import SpeakOptions  # imports torch, which logic tests do not need
 
         options = SpeakOptions(rate=self.rate)
         if self.temperature is None:
@@ -64,7 +66,11 @@ class SessionSettings:
 
 
 def with_settings(settings: SessionSettings, **changes: Any) -> SessionSettings:
-    """Settings with some changed; the hearing's own are named flatly. Raises InputError."""
+    """Settings with changes, in which those of `hearing` are given by name like the others.
+
+    Raises:
+        InputError: a value is out of range.
+    """
     hearing = {k: v for k, v in changes.items() if k in HearingSettings.__dataclass_fields__}
     rest = {k: v for k, v in changes.items() if k not in hearing}
     return replace(settings, hearing=replace(settings.hearing, **hearing), **rest)

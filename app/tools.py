@@ -1,6 +1,6 @@
-"""Functions that a language model may ask for, and its calls of them, as chat messages carry them.
+"""Tools of a language model and its tool calls, in the format of chat completions.
 
-Nobody calls them here: a call goes to the client, who sends back what came of it.
+The server never runs a tool: it passes calls to the client, which returns the results.
 """
 
 import json
@@ -13,19 +13,19 @@ from data.errors import RepError
 from data.text import valid_text
 
 MAX_ARGUMENTS = 65_536
-"""Characters of the arguments of all calls in one answer."""
+"""Most characters in the arguments of all calls of one answer."""
 MAX_CALLS = 32
 NOT_RETURNED = "(the function has not returned yet)"
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A function.
+    """A function that the language model may call.
 
     Attributes:
-        name: by which it is called.
+        name: its name.
         description: when and how to call it.
-        parameters: of it, in JSON Schema.
+        parameters: its parameters as JSON Schema.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Tool:
     parameters: dict[str, Any] = field(default_factory=dict)
 
     def in_chat(self) -> dict[str, Any]:
-        """The tool in a request for a chat completion."""
+        """The tool in a chat completion request."""
         function: dict[str, Any] = {"name": self.name}
         if self.description:
             function["description"] = self.description
@@ -43,20 +43,20 @@ class Tool:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call: its id, the function's name, and its arguments, in JSON as the model wrote them."""
+    """A call: its id, the function's name, and the arguments as the model's JSON."""
 
     id: str
     name: str
     arguments: str
 
     def in_chat(self) -> dict[str, Any]:
-        """The call in a message of the assistant."""
+        """The call in an assistant message."""
         function = {"name": self.name, "arguments": self.arguments}
         return {"id": self.id, "type": "function", "function": function}
 
 
 class CallReader:
-    """Puts calls together from the pieces in which a chat completion streams them."""
+    """Assembles tool calls from the deltas of a streamed chat completion."""
 
     def __init__(self) -> None:
         self._begun: list[dict[str, str]] = []
@@ -64,11 +64,11 @@ class CallReader:
         self._length = 0
 
     def push(self, deltas: Sequence[Any]) -> None:
-        """Takes `delta.tool_calls` of one event.
+        """Adds `delta.tool_calls` of one event.
 
         Raises:
-            RepError: there is no end of them.
-            LookupError, TypeError, AttributeError: they have another form.
+            RepError: there are too many calls, or their arguments are too long.
+            LookupError, TypeError, AttributeError: malformed deltas.
         """
         for delta in deltas:
             function, given = delta.get("function") or {}, delta.get("id") or ""
@@ -83,10 +83,10 @@ class CallReader:
             call["arguments"] += arguments if isinstance(arguments, str) else json.dumps(arguments)
             self._length += len(arguments)
         if self._length > MAX_ARGUMENTS or len(self._begun) > MAX_CALLS:
-            raise RepError("the language model called functions without end; ask again")
+            raise RepError("the language model made too many function calls; ask again")
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """The calls, in their order."""
+        """The calls in order."""
         return tuple(
             ToolCall(
                 valid_text(call["id"])[:200] or f"call_{uuid.uuid4().hex[:20]}",

@@ -1,9 +1,8 @@
-"""Whether a user who pauses has finished: how the turn sounds, what its last word is, and how long
-the pause has lasted.
+"""End-of-turn detection from the turn's audio, its last word, and the length of the pause.
 
-Smart Turn judges the sound when a pause begins and again as it grows; the words, which are
-recognised meanwhile, may object. From both follows how long a silence ends the turn: hardly any
-where the speaker has surely finished, seconds where surely not.
+Smart Turn estimates from the audio whether the user has finished, at the start of a pause and again
+as it grows; an open-ended last word of the transcript lowers the probability. The silence that ends
+the turn ranges from `_SOONEST_MS` if it has surely ended to seconds if it surely has not.
 """
 
 import re
@@ -16,13 +15,13 @@ from app.hearing import MOST_PATIENT_MS
 from data.audio import SAMPLE_RATE, resample
 from data.recognition.smart_turn import TURN_HZ, SmartTurn
 
-LONGEST_S = 8  # of a turn that is judged
-WORDS_WITHIN_MS = 700  # words that come later do not hold up the end
+LONGEST_S = 8  # audio judged, from the end of the turn
+WORDS_WITHIN_MS = 700  # the end of a turn waits at most this long for the transcript
 ASKED_MS = (200, 400, 600, 800, 1000)
-"""Silences at which the sound is judged, each time with more silence behind it."""
+"""Lengths of silence at which the audio is judged."""
 _SOONEST_MS = 300
-_CERTAIN = 0.93  # probability from which no more than `_SOONEST_MS` is waited
-_OBJECTION = 0.3  # what is left of the probability when the last word wants another
+_CERTAIN = 0.93  # probability from which `_SOONEST_MS` of silence is enough
+_OBJECTION = 0.3  # factor on the probability after an open-ended last word
 _OPEN_ENDED = re.compile(
     r"(?:\b(?:a|an|the|my|your|his|her|its|our|their|this|these|those|some|any|every|and|or|but|so|"
     r"because|if|when|while|that|which|whose|than|as|of|to|in|on|at|for|from|with|by|about|into|"
@@ -34,10 +33,10 @@ _OPEN_ENDED = re.compile(
 
 
 class TurnJudge:
-    """Judges pauses of all sessions, one after the other, in a thread of its own.
+    """Runs Smart Turn for all sessions, in one thread.
 
     Args:
-        model: that judges.
+        model: the Smart Turn model.
     """
 
     def __init__(self, model: SmartTurn) -> None:
@@ -45,7 +44,7 @@ class TurnJudge:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="turn-judge")
 
     def judge(self, samples: np.ndarray) -> "Future[float]":
-        """The probability that the turn is over with samples `[T]` at 24 kHz. Never waits."""
+        """The probability that a turn ends with samples `[T]` at 24 kHz. Never blocks."""
         return self._pool.submit(self._judged, samples[-LONGEST_S * SAMPLE_RATE :])
 
     def close(self) -> None:
@@ -57,12 +56,12 @@ class TurnJudge:
 
 
 def patience_ms(judged: Sequence[float], text: str, eagerness: str) -> float:
-    """The silence that ends a turn.
+    """The silence in ms that ends a turn.
 
     Args:
-        judged: the probabilities, by its sound, that the turn is over, as the pause grew. The last
-            two must agree: one alone is now and then high inside a turn.
-        text: its words; empty where they are not known.
+        judged: probabilities that the turn has ended, in order, as the pause grew. The lower of
+            the last two counts, since single ones can be high within a turn.
+        text: the transcript; empty if unknown.
         eagerness: a key of `MOST_PATIENT_MS`.
     """
     finished = min(judged[-2:])

@@ -1,7 +1,7 @@
-"""Uploaded sound: decoded in few processes of their own, worked on in few threads of their own.
+"""Uploaded audio: decoded in a few separate processes, handled in a few separate threads.
 
-However many uploads come, and whatever they hold, speech goes on beside them: what is more than
-waits, and what is more than may wait is refused.
+Uploads therefore never slow down speech, whatever their number or content: excess uploads wait, and
+when too many wait, further ones are rejected.
 """
 
 import asyncio
@@ -28,20 +28,20 @@ from data.audio import SAMPLE_RATE
 from data.errors import InputError
 
 _RETRY_AFTER_S = 5
-_START_S = 120.0  # for a process to start: much, since a busy machine is no fault of the file
+_START_S = 120.0  # timeout for starting a process, generous for busy machines
 _ROOT = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
 
 
 class Uploads:
-    """The two pools.
+    """The pools of decoder processes and upload threads.
 
     Args:
-        num_processes: files that are decoded at once.
-        num_threads: uploads that are worked on at once.
-        max_waiting: uploads that wait beside them.
-        timeout_s: in which a file must be decoded, by a process that has started.
+        num_processes: most files decoded at once.
+        num_threads: most uploads handled at once.
+        max_waiting: most uploads that wait.
+        timeout_s: time limit for decoding a file, from when its process is ready.
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class Uploads:
             self._free.put(decoder)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns, from a thread of the pool.
+        """Runs `work` in a thread of the pool and returns its result.
 
         Raises:
-            ApiError: 429 with `Retry-After`, since as many wait as may.
+            ApiError: 429 with `Retry-After` if too many uploads are waiting.
         """
         with self._lock:
             if self._num >= self._max:
                 raise ApiError(
-                    f"{self._num} uploads are being worked on, as many as this server takes at "
-                    "once; try again in a few seconds",
+                    f"{self._num} uploads are in progress, the most that this server allows; "
+                    "try again in a few seconds",
                     status=429,
                     code="rate_limit_exceeded",
                     headers={"Retry-After": str(_RETRY_AFTER_S)},
@@ -81,11 +81,11 @@ class Uploads:
         return await asyncio.wrap_future(future)
 
     def read(self, file: BinaryIO, *, max_seconds: float, cut: bool = False) -> np.ndarray:
-        """As `data.audio.read_audio`, by a process of the pool; waits for one.
+        """Like `data.audio.read_audio`, in a process of the pool; waits for a free one.
 
         Raises:
-            InputError: as there; or it takes too long, or too much memory.
-            ApiError: 503, since no process can be started.
+            InputError: as `read_audio`, or decoding takes too long or too much memory.
+            ApiError: 503 if no process can be started.
         """
         decoder = self._free.get()
         try:
@@ -94,7 +94,7 @@ class Uploads:
             self._free.put(decoder)
 
     def close(self) -> None:
-        """Ends the processes; what is being decoded fails."""
+        """Ends the processes; running decodes fail."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for decoder in self._all:
             decoder.kill()
@@ -105,7 +105,7 @@ class Uploads:
 
 
 class _Decoder:
-    """A process that is started when it is first needed, and again after a file that it died of."""
+    """A decoder process, started on first use and restarted after a crash."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -135,14 +135,14 @@ class _Decoder:
                 f"the upload cannot be decoded: it {why}; send a plain WAV, FLAC or MP3"
             ) from error
         except BaseException:
-            self.close()  # it may be in the middle of an answer
+            self.close()  # the process may be in the middle of an answer
             raise
         if not good:
             raise InputError(content.decode())
         return np.frombuffer(content, np.float32)
 
     def kill(self) -> None:
-        """Ends the process under whoever waits for it."""
+        """Kills the process, which makes a running `decode` fail."""
         process = self._process
         if process is not None:
             process.kill()
@@ -159,7 +159,7 @@ class _Decoder:
         self._process = None
 
     def _running(self) -> subprocess.Popen[bytes]:
-        """The process, once it takes files."""
+        """The process, started if necessary and ready for files."""
         if self._process is None or self._process.poll() is not None:
             self.close()
             try:

@@ -1,4 +1,4 @@
-"""Voices by name or by a recording, for commands."""
+"""Voices by name or from audio files, for commands."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,22 +21,22 @@ def load_speaker(
     predictor: str | None = None,
     library: Library | None = None,
 ) -> tuple[Speaker, VoiceStore]:
-    """The models, and their voices: cloned ones after the bundled ones."""
+    """Loads the models and all voices, bundled ones first."""
     speaker = Speaker.load(weights, device, predictor)
     return speaker, VoiceStore(speaker, library)
 
 
 def resolve_voice(store: VoiceStore, name_or_path: str) -> Voice:
-    """A voice by its name, or the voice of an audio file; the first there is for no name.
+    """The voice of a name, or of an audio file; the first voice for an empty name.
 
     Raises:
-        InputError: neither, or the file is not a usable recording.
+        InputError: neither a voice nor a file, or the recording is unusable.
     """
     path = Path(name_or_path)
     if name_or_path and store.resolve(name_or_path) not in store.voices:
         if not path.is_file():
             raise InputError(
-                f"there is no voice and no file {name_or_path!r}; voices are "
+                f"no voice and no file is named {name_or_path!r}; the voices are "
                 f"{', '.join(store.voices)}; or give an audio file of a few seconds"
             )
         return store.clone(read_clips([path]), path.stem).voice
@@ -44,14 +44,13 @@ def resolve_voice(store: VoiceStore, name_or_path: str) -> Voice:
 
 
 def synthetic_fields(*voices: Voice) -> dict[str, object]:
-    """What a manifest says of speech in these voices: that it is synthetic, and whose consent
-    cloned ones have."""
+    """Manifest fields that mark speech as synthetic, with the consent of cloned voices."""
     consent = "; ".join(dict.fromkeys(voice.consent for voice in voices if voice.consent))
     return {"synthetic": True, **({"consent": consent} if consent else {})}
 
 
 def read_clips(paths: list[Path]) -> Iterator[np.ndarray]:
-    """The sounds of audio files, each `[T]` float32 at 24 kHz, read when they are asked for.
+    """Reads audio files lazily, each as `[T]` float32 at 24 kHz.
 
     Raises:
         InputError: a file is not audio.
@@ -60,7 +59,7 @@ def read_clips(paths: list[Path]) -> Iterator[np.ndarray]:
 
 
 def recognised(samples: np.ndarray) -> str:
-    """What is said in a sample, as the recogniser on this machine hears it."""
+    """Transcribes samples `[T]` with the local recogniser."""
     from data.recognition.local import local_recognizer
     from data.recognition.recognizer import transcribe
 

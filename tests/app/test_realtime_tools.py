@@ -364,7 +364,7 @@ def test_calls_are_put_together(
 @pytest.mark.parametrize("delta", [call(0, "f", "x" * 1000, "a"), "many"])
 def test_calls_without_end_are_an_error(delta: Any) -> None:
     reader = CallReader()
-    with pytest.raises(RepError, match="without end"):
+    with pytest.raises(RepError, match="too many function calls"):
         for at in range(100):
             reader.push([call(at, "f", "", str(at)) if delta == "many" else delta])
 

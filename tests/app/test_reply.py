@@ -88,7 +88,7 @@ def test_a_file_is_a_voice(weights: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--voice", "nobody"], "no voice and no file 'nobody'"),
+        (["--voice", "nobody"], "no voice and no file is named 'nobody'"),
         (["--text", ""], "empty"),
         (["--text", "a" * 10_000], "at most 4096"),
         (["--text", "🙂🙂"], "nothing to speak"),

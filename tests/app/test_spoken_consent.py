@@ -38,7 +38,7 @@ def sentence(voice: str = "espeak-en-us") -> np.ndarray:
 )
 def test_it_is_kept_in_words(heard: str, language: str) -> None:
     found = consent_with("Anna", sentence(), lambda _: heard, language, espeak_voice())
-    assert found.startswith("Anna (said by the same voice, likeness ")
+    assert found.startswith("Anna (spoken by the same voice, similarity ")
     assert SENTENCES[language] in found
 
 
@@ -53,7 +53,7 @@ def test_another_sentence_is_none(heard: str) -> None:
 
 def test_nor_is_another_voice() -> None:
     other = sentence("espeak-en-us+f2")
-    with pytest.raises(InputError, match="not in the voice of the sample"):
+    with pytest.raises(InputError, match="not in the sample's voice"):
         consent_with("Anna", other, lambda _: SAID, "en", espeak_voice())
 
 
@@ -62,7 +62,7 @@ def test_nor_is_what_is_too_short_or_long(seconds: float) -> None:
     sound = np.zeros(round(seconds * RATE), np.float32)
     with pytest.raises(InputError, match="record this sentence"):
         consent_with("Anna", sound, lambda _: SAID, "en", espeak_voice())
-    with pytest.raises(InputError, match="no sentence of consent in 'de'"):
+    with pytest.raises(InputError, match="no consent sentence in the language 'de'"):
         consent_with("Anna", sentence(), lambda _: SAID, "de", espeak_voice())
 
 
@@ -77,7 +77,7 @@ def test_the_page_takes_it_too(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="say this sentence"):
         keep_voice(engines_like(shared, "hm"), tried, "anna", "Anna", "", paths[1])
     keep_voice(shared, tried, "anna", "Anna", "", paths[1])
-    assert "said by the same voice" in shared.voices.voices["anna"].consent
+    assert "spoken by the same voice" in shared.voices.voices["anna"].consent
 
 
 def engines_like(shared: Engines, heard: str) -> Engines:
@@ -102,4 +102,4 @@ def test_a_client_sends_it_with_the_sample(tmp_path: Path) -> None:
         assert SENTENCES["en"] in refused.json()["error"]["message"]
         made = clone(sentence())
         assert made.status_code == 200, made.text
-    assert "said by the same voice" in shared.voices.voices["anna"].consent
+    assert "spoken by the same voice" in shared.voices.voices["anna"].consent

@@ -118,8 +118,8 @@ class Cast:
             if sex and others:
                 return first, rng.choice(others)
         raise InputError(
-            f"no voices for a {kind} pair: the corpus needs turns with f0_hz, two voices of one sex "
-            "and one of the other"
+            f"no voices for a {kind} pair: the corpus needs turns with f0_hz, two voices of one "
+            "sex and one of the other"
         )
 
     def _sex(self, voice: str) -> str:

@@ -40,7 +40,7 @@ def test_episodes_are_found_by_name_or_by_the_url_in_their_notes(tmp_path, packe
     assert [source.spans for source in sources] == [[[12.0, 40.0], [80.25, 208.5]], [[1.0, 30.0]]]
     assert [source.row["language"] for source in sources] == ["en", "ja"]
     assert sources[1].rights["license"] == "CC0-1.0"
-    with pytest.raises(InputError, match="its language is 'ja', and this build's is 'en'"):
+    with pytest.raises(InputError, match="the language 'ja', but this build's is 'en'"):
         read_sources([two], {"language": "en"}, False, manifest=manifest)
     (tmp_path / "other.mp3").write_bytes(b"x")
     with pytest.raises(InputError, match=r"no episode with that name: other\.mp3"):

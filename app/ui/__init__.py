@@ -1,4 +1,4 @@
-"""The page: widgets and worklets, no logic."""
+"""The page: widgets, JavaScript and audio worklets, without application logic."""
 
 import os
 

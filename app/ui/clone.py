@@ -1,4 +1,4 @@
-"""The tab for cloning: a few seconds of a voice, a text, and the text in that voice."""
+"""The cloning tab: clone a voice from a sample, compare the models, and save the voice."""
 
 import contextlib
 import html
@@ -39,26 +39,26 @@ import('/repartee/listen.js')
 
 
 def clone_tab(engines: Engines) -> None:
-    """Puts the widgets on the page."""
+    """Adds the tab's widgets."""
     do = Callbacks(engines)
-    tried = gr.State(None)  # its name alone: Gradio keeps the states of visitors who have left
+    tried = gr.State(None)  # only its name, since Gradio keeps the state of visitors who have left
     sample, consent, button, verdict = _sample_widgets()
     with gr.Row():
         cleaned = gr.Audio(label="Cleaned sample", type="numpy", interactive=False)
-        picture = gr.Image(label="Its spectrogram", interactive=False, height=200)
+        picture = gr.Image(label="Spectrogram", interactive=False, height=200)
     said = gr.Textbox(
-        label="What is said in the sample, as it was recognised (correct it where it is wrong)",
+        label="Transcript of the sample (correct any errors)",
         max_lines=3,
         max_length=2000,
     )
     text = gr.Dropdown(
         list(TEXTS),
         value=TEXTS[0],
-        label="Text (choose, or write your own)",
+        label="Text (choose one or write your own)",
         allow_custom_value=True,
     )
     listen = gr.HTML("", js_on_load=_ON_LOAD, apply_default_css=False, elem_id="listen")
-    compare = gr.Button("Compare: whole, by each model, with its similarity to the sample")
+    compare = gr.Button("Compare all models by their similarity to the sample")
     with gr.Row():
         results = [
             gr.Audio(label=f"Result: {name}", type="numpy", interactive=False)
@@ -80,11 +80,11 @@ def clone_tab(engines: Engines) -> None:
 
 
 def _sample_widgets() -> tuple[gr.Audio, gr.Checkbox, gr.Button, gr.Markdown]:
-    """The sample, the consent, the button that clones, and the verdict on the sample."""
+    """The sample, the consent, the clone button, and the assessment of the sample."""
     gr.Markdown(
         "# Clone a voice\n"
-        "Give 5 to 15 seconds of one person speaking, clearly and without music. "
-        "Use a voice only with the consent of the person whose voice it is."
+        "Give 5 to 15 seconds of one person speaking clearly, without music. "
+        "Only use a voice with that person's consent."
     )
     with gr.Row():
         sample = gr.Audio(label="Voice sample", sources=["upload", "microphone"], type="filepath")
@@ -96,16 +96,16 @@ def _sample_widgets() -> tuple[gr.Audio, gr.Checkbox, gr.Button, gr.Markdown]:
 
 
 def _keeping_widgets() -> tuple[gr.Textbox, gr.Textbox, gr.Audio, gr.Button, gr.Button]:
-    """The name, the consent in words and spoken, and the buttons that keep and discard."""
+    """Name, written and spoken consent, and the buttons to keep or discard the voice."""
     with gr.Row():
         name = gr.Textbox(label="Name", max_lines=1, max_length=40, placeholder="anna")
         words = gr.Textbox(
-            label="Whose voice it is, and who allows its use", max_lines=2, max_length=1000
+            label="Consent: whose voice it is, and who allows its use", max_lines=2, max_length=1000
         )
         with gr.Column():
             keep = gr.Button("Keep this voice")
             discard = gr.Button("Discard it")
-    gr.Markdown(f'If they like, that person says it: "{SENTENCES["en"]}" ({SENTENCES["zh"]})')
+    gr.Markdown(f'Optionally, that person records: "{SENTENCES["en"]}" ({SENTENCES["zh"]})')
     spoken = gr.Audio(
         label="Spoken consent, checked against the sample (optional)",
         sources=["microphone", "upload"],
@@ -115,14 +115,14 @@ def _keeping_widgets() -> tuple[gr.Textbox, gr.Textbox, gr.Audio, gr.Button, gr.
 
 
 class Callbacks:
-    """What the widgets do; each method's result goes to the widgets that `clone_tab` names."""
+    """The callbacks; `clone_tab` wires their results to widgets."""
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._num_results = len(engines.speaker.predictors)
 
     def clone(self, recording: str | None, allowed: bool, text: str) -> tuple[Any, ...]:
-        with _told():
+        with _page_errors():
             tried = try_clone(self._engines, recording, allowed)
             made = self._engines.voices.tried(tried)
         shown = (SAMPLE_RATE, to_int16(made.sample.samples))
@@ -132,7 +132,7 @@ class Callbacks:
         return tried, verdict, shown, picture, self.offer(tried, text), *cleared
 
     def recognise(self, tried: str) -> str:
-        with _told():
+        with _page_errors():
             sample = self._engines.voices.tried(tried).sample
             return transcribe(self._engines.recognizer, sample.samples)
 
@@ -140,24 +140,24 @@ class Callbacks:
         return None, "", None, None, "", "", "", *[None] * self._num_results
 
     def offer(self, tried: str | None, text: str) -> str:
-        """A button for each speech model, which `listen.js` makes speak as the sound is made."""
+        """One button per predictor; `listen.js` streams the text with it."""
         if tried is None:
             return ""
-        told = f'data-voice="{html.escape(tried)}" data-text="{html.escape(text or "")}"'
+        attributes = f'data-voice="{html.escape(tried)}" data-text="{html.escape(text or "")}"'
         buttons = "".join(
-            f'<button type="button" data-model="{name}" {told}>Hear {name}</button>'
+            f'<button type="button" data-model="{name}" {attributes}>Hear {name}</button>'
             for name in self._engines.speaker.predictors
         )
         return f'<div class="rp-listen">{buttons}<span role="status"></span></div>'
 
     def speak(self, tried: str | None, text: str) -> Iterator[tuple[Any, ...]]:
         spoken: dict[str, np.ndarray] = {}
-        with _told():
+        with _page_errors():
             sample = self._engines.voices.tried(tried).sample
-            # In steps, between which Gradio notices that the visitor has left.
+            # In steps, between which Gradio notices if the visitor has left.
             for spoken in speak_by_each(self._engines, tried, text):
                 seconds = sum(map(len, spoken.values())) / SAMPLE_RATE
-                yield f"{seconds:.1f} s are spoken ...", *[gr.skip()] * self._num_results
+                yield f"{seconds:.1f} s synthesised ...", *[gr.skip()] * self._num_results
         likeness = ", ".join(
             f"{name} {similarity(sample.samples, sound):.2f}" for name, sound in spoken.items()
         )
@@ -172,15 +172,15 @@ class Callbacks:
         transcript: str,
         spoken: str | None = None,
     ) -> str:
-        with _told():
+        with _page_errors():
             return keep_voice(self._engines, tried, called.strip(), allowed, transcript, spoken)
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """An error that the user can mend is shown on the page."""
+def _page_errors() -> Iterator[None]:
+    """Shows a RepError on the page."""
     try:
         yield
     except RepError as error:
-        # Gradio shows an error as HTML.
+        # Gradio renders errors as HTML.
         raise gr.Error(html.escape(str(error)), print_exception=False) from None

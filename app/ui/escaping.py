@@ -1,4 +1,4 @@
-"""Text of others on a page: shown as it is, never as markup."""
+"""Escaping of untrusted text for the page."""
 
 import html
 import re
@@ -7,7 +7,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()!|~$])")
 
 
 def markdown_text(text: str) -> str:
-    """`text` for Markdown that may hold HTML: every sign stands for itself, on one line."""
+    """Escapes text for Markdown with HTML, and joins its lines."""
     one_line = " ".join(text.split())
-    # The signs first: an escaped "&lt;" holds none that Markdown knows.
+    # Markdown first, since HTML escapes like "&lt;" contain no Markdown characters.
     return html.escape(_MARKDOWN.sub(r"\\\1", one_line))

@@ -1,4 +1,4 @@
-"""A layer around Gradio: what its page needs and nothing more, and no 500 for garbage."""
+"""Middleware around Gradio: allows only the routes of its page, and turns crashes into 400."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ _MAX_PATH = 4096
 
 
 def mount_page(app: FastAPI, page: Any, **options: Any) -> None:
-    """Serves a Gradio page at `/`, behind everything that `app` serves already."""
+    """Serves a Gradio page at `/`; existing routes of `app` take precedence."""
     gradio.mount_gradio_app(
         app,
         page,
@@ -44,11 +44,10 @@ def mount_page(app: FastAPI, page: Any, **options: Any) -> None:
 
 
 class PageGuard:
-    """ASGI layer.
+    """ASGI middleware.
 
-    Gradio answers requests that it cannot parse with a traceback and 500; here they get a 400, and
-    a line in the log. Its routes for programs, proxies, recordings and dashboards get a 404: our
-    interface for programs is `/v1`.
+    Gradio answers malformed requests with a traceback and 500; here they get a 400 and a log line.
+    Gradio's routes for APIs, proxies, recordings and dashboards get a 404; our API is `/v1`.
     """
 
     def __init__(self, app: Any) -> None:
@@ -60,7 +59,7 @@ class PageGuard:
             return
         path = scope["path"]
         if len(path) > _MAX_PATH or not (path in _PATHS or path.startswith(_FOLDERS)):
-            await _answer(send, 404, f"there is nothing at {path[:200]}", "not_found")
+            await _answer(send, 404, f"{path[:200]} does not exist", "not_found")
             return
         outcome = _Outcome(send)
         failure: Exception | None = None
@@ -72,15 +71,15 @@ class PageGuard:
             failure = error
         if failure is None and not outcome.withheld:
             return
-        logger.warning("%s %.200s could not be answered: %r", scope["method"], path, failure)
+        logger.warning("%s %.200s failed: %r", scope["method"], path, failure)
         if isinstance(failure, OSError) and is_trouble_of_machine(failure):
             await _answer(send, 507, explain(failure))
         else:
-            await _answer(send, 400, "the request is not one that this page sends")
+            await _answer(send, 400, "malformed request")
 
 
 class _Outcome:
-    """Passes an answer on, but withholds one that only says that something broke."""
+    """Forwards a response, but withholds one with a status of 500 or above."""
 
     def __init__(self, send: Any) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""What `gradio_client` can call by name: speaking a text, and one turn of a chat."""
+"""Endpoints for `gradio_client`: `/speak` and `/chat`."""
 
 import uuid
 from collections.abc import Sequence
@@ -22,32 +22,32 @@ _MAX_TURNS = 64
 
 
 def add_named_endpoints(engines: Engines) -> None:
-    """Adds `/speak` and `/chat` to the Blocks that are being built."""
+    """Adds `/speak` and `/chat` to the current Gradio Blocks."""
 
     def speak(text: str, voice: str = "", instructions: str = "", seed: int = -1) -> str:
-        """Speaks a text, which may hold controls; returns a WAV file.
+        """Synthesises a text with optional control tags; returns a WAV file.
 
         Args:
-            text: what to say.
-            voice: the name of a voice; empty takes the first.
-            instructions: a manner, as "cheerful, a little slower".
-            seed: the same seed gives the same speech; -1 draws one.
+            text: the text.
+            voice: name of a voice; empty for the first.
+            instructions: the style, for example "cheerful, a little slower".
+            seed: random seed; -1 for a random one.
         """
-        return _told(lambda: _spoken(engines, text, voice, instructions, seed))
+        return _with_page_errors(lambda: _spoken(engines, text, voice, instructions, seed))
 
     def chat(
         text: str, history: list[list[str]] | None = None, voice: str = ""
     ) -> tuple[str, str, list[list[str]]]:
-        """Answers a typed turn; returns the words, a WAV file, and the history that goes on.
+        """Answers a typed turn; returns the answer's text, a WAV file, and the updated history.
 
         Args:
-            text: what the user says.
-            history: [["user", "..."], ["agent", "..."], ...] as the last call returned it.
-            voice: the name of a voice; empty takes the first.
+            text: the user's turn.
+            history: [["user", "..."], ["agent", "..."], ...] from the last call.
+            voice: name of a voice; empty for the first.
         """
-        return _told(lambda: _answered(engines, text, history or [], voice))
+        return _with_page_errors(lambda: _answered(engines, text, history or [], voice))
 
-    # Components that are not shown: they say what goes in and out, files among it.
+    # Invisible components that define the types of inputs and outputs.
     with gr.Row(visible=False):
         text, voice = gr.Textbox(label="text"), gr.Textbox(label="voice", value="")
         instructions = gr.Textbox(label="instructions", value="")
@@ -59,7 +59,7 @@ def add_named_endpoints(engines: Engines) -> None:
         two.click(chat, [text, history, voice], said, api_name="chat", concurrency_limit=2)
 
 
-def _told(work: Any) -> Any:
+def _with_page_errors(work: Any) -> Any:
     try:
         return work()
     except InputError as error:
@@ -97,7 +97,7 @@ def _answered(
 
 def _turns(history: Sequence[Sequence[str]]) -> list[Said]:
     if len(history) > _MAX_TURNS:
-        raise InputError(f"the history has {len(history)} turns; at most {_MAX_TURNS} are taken")
+        raise InputError(f"the history has {len(history)} turns; the maximum is {_MAX_TURNS}")
     turns = []
     for turn in history:
         if len(turn) != 2 or turn[0] not in ("user", "agent"):
@@ -107,7 +107,7 @@ def _turns(history: Sequence[Sequence[str]]) -> list[Said]:
 
 
 def _written(reply: Any, mark: str) -> str:
-    """The reply as a file of Gradio's, which it removes in time."""
+    """Writes the reply to a file in Gradio's cache, which Gradio cleans up."""
     for _ in reply:
         pass
     path = Path(get_upload_folder()) / f"speech-{uuid.uuid4().hex}.wav"

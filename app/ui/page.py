@@ -1,4 +1,4 @@
-"""The Gradio page: one tab a file."""
+"""The Gradio page; each tab has its own file."""
 
 import gradio as gr
 
@@ -14,8 +14,8 @@ HEAD = (
 
 
 def theme() -> gr.themes.Base:
-    """Calm colours, dark enough to be read by everybody (WCAG 2.2, 1.4.3: 4.5 to 1), and the
-    system's own fonts: nothing is fetched from elsewhere."""
+    """Colours with sufficient contrast (WCAG 2.2, 1.4.3: 4.5 to 1) and system fonts, so that
+    nothing is fetched from other servers."""
     soft = gr.themes.Soft(
         primary_hue="teal",
         neutral_hue="slate",
@@ -44,7 +44,7 @@ def theme() -> gr.themes.Base:
 
 
 def build_page(engines: Engines) -> gr.Blocks:
-    """The whole page."""
+    """Builds the page."""
     with gr.Blocks(title="Repartee", analytics_enabled=False, fill_width=False) as page:
         with gr.Tab("Talk", id="talk"):
             talk_tab()

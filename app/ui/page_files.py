@@ -1,5 +1,4 @@
-"""Where the page keeps what its visitors upload and hear: recordings of voices, gone with the
-server."""
+"""Temporary files of the page, including uploaded recordings; removed with the server."""
 
 import os
 import shutil
@@ -11,9 +10,9 @@ _PREFIX = "repartee-page-"
 
 
 class PageFiles:
-    """A folder of this process alone, which Gradio is told of; to be made before it is imported.
+    """A temporary folder for this process, set as Gradio's; create it before importing Gradio.
 
-    What a server that was killed outright has left is removed by the next.
+    Also removes leftovers of servers that were killed.
     """
 
     def __init__(self) -> None:
@@ -28,7 +27,7 @@ class PageFiles:
         os.environ[_VARIABLE] = self._folder.name
 
     def close(self) -> None:
-        """Removes the folder and all in it."""
+        """Removes the folder."""
         if os.environ.get(_VARIABLE) == self._folder.name:
             if self._before is None:
                 del os.environ[_VARIABLE]

@@ -1,4 +1,4 @@
-"""The tab for talking: its markup, and the module that brings it to life."""
+"""The talk tab: its markup and its JavaScript module."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import('/repartee/chat.js')
 
 
 def talk_tab() -> None:
-    """Puts the widgets on the page."""
+    """Adds the tab's markup."""
     gr.HTML(
         html_template=(_STATIC / "talk.html").read_text(encoding="utf-8"),
         js_on_load=_ON_LOAD,

@@ -150,10 +150,10 @@ def test_no_voice_is_called_so(markup: str) -> None:
 def test_errors_of_the_page_are_no_markup() -> None:
     import gradio as gr
 
-    from app.ui.clone import _told
+    from app.ui.clone import _page_errors
 
     for markup in MARKUP:
-        with pytest.raises(gr.Error) as caught, _told():
+        with pytest.raises(gr.Error) as caught, _page_errors():
             raise InputError(markup)
         assert not Page(caught.value.message).tags
         assert "".join(Page(caught.value.message).texts) == markup

@@ -160,7 +160,7 @@ def test_the_replies_were_played_by_the_worklet(seen: dict[str, Any], kept: Dial
     answers = [turn.load() for turn in kept.turns if turn.extra["role"] == "agent"]
     # what was put out of the loudspeaker is, to the sample, what history holds
     assert seen["figures"]["played"] == pytest.approx(sum(map(len, answers)), abs=4)
-    assert all(reply["parts"]["way and buffers"] > 0 for reply in seen["figures"]["replies"])
+    assert all(reply["parts"]["network and buffers"] > 0 for reply in seen["figures"]["replies"])
 
 
 def test_the_interrupted_answer_is_kept_as_it_was_heard(

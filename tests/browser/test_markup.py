@@ -70,17 +70,17 @@ def test_the_cloning_tab_shows_markup_as_text(browser: Any, tmp_path: Path) -> N
         page.get_by_label("I may use this voice").check()
         page.get_by_role("button", name="Clone", exact=True).click()
         page.wait_for_selector(".rp-listen button")
-        said = page.get_by_label("What is said in the sample")
+        said = page.get_by_label("Transcript of the sample")
         page.wait_for_function("field => field.value", arg=said.element_handle())
         assert said.input_value() == MARKUP
-        text = page.get_by_label("Text (choose, or write your own)")
+        text = page.get_by_label("Text (choose one or write your own)")
         text.fill(MARKUP)
         text.press("Enter")
         page.wait_for_function(
             "text => document.querySelector('.rp-listen button').dataset.text === text", arg=MARKUP
         )
         page.get_by_label("Name", exact=True).fill(MARKUP[:39])
-        page.get_by_label("Whose voice it is").fill(MARKUP)
+        page.get_by_label("Consent: whose voice it is").fill(MARKUP)
         page.get_by_role("button", name="Keep this voice").click()
         page.get_by_text("is not a valid voice name").wait_for()
         unharmed(page, noted)

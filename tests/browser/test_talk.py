@@ -162,7 +162,7 @@ def test_the_question_is_recognised_and_the_answer_heard(seen: dict[str, Any]) -
     assert first["first_audio_ms"] > 500  # the silence that ends a turn is in it
     assert 480 <= first["parts"]["end of turn"] <= 600
     # the way and the page's own buffers: what the server cannot know, and never less than nothing
-    assert first["parts"]["way and buffers"] > 20
+    assert first["parts"]["network and buffers"] > 20
 
 
 def test_a_second_turn_interrupts_and_history_keeps_what_was_heard(seen: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-// Microphone and loudspeaker of the page, around the two worklets.
+// The page's microphone and loudspeaker, around the two worklets.
 import { openPlayer } from './player.js';
 
 const RATE = 24000;
@@ -9,13 +9,13 @@ export class Audio {
     this.onSound = () => {}; // (Int16Array)
     this.onPlayed = () => {}; // (report of the playback worklet)
     this.onLevel = () => {}; // (who, 0 to 1)
-    this.sent = 0; // samples captured and handed on
-    this.anchor = null; // [sample, context time] of one captured sample
+    this.sent = 0; // captured samples passed on
+    this.anchor = null; // [index, context time] of a captured sample
     this.stream = null;
     this.replaying = null;
   }
 
-  // Must be called from a click or a key press: browsers ask for it.
+  // Browsers require a call from a click or key press.
   async open() {
     if (this.context) return this.context.resume();
     try {
@@ -35,8 +35,8 @@ export class Audio {
   async openMicrophone() {
     if (!navigator.mediaDevices) {
       throw new Error(
-        'Browsers give a page the microphone only over HTTPS or on localhost. Start the server ' +
-          'with --ssl-keyfile and --ssl-certfile, or type below.',
+        'Browsers allow the microphone only over HTTPS or on localhost. Start the server ' +
+        'with --ssl-keyfile and --ssl-certfile, or type below.',
       );
     }
     try {
@@ -50,8 +50,8 @@ export class Audio {
     try {
       source = this.context.createMediaStreamSource(this.stream);
     } catch {
-      this.closeMicrophone(); // a browser that cannot join two rates
-      throw new Error('This browser cannot record at 24 kHz; please use another one, or type below.');
+      this.closeMicrophone(); // the browser cannot combine two sample rates
+      throw new Error('This browser cannot record at 24 kHz. Use another one, or type below.');
     }
     await this.context.audioWorklet.addModule(new URL('capture-worklet.js', import.meta.url));
     this.capture = new AudioWorkletNode(this.context, 'repartee-capture', { numberOfOutputs: 0 });
@@ -76,7 +76,7 @@ export class Audio {
     this.onLevel('you', 0);
   }
 
-  // The context's time at which a captured sample was spoken.
+  // The context time at which a captured sample was spoken.
   timeOf(sample) {
     if (!this.anchor) return null;
     return this.anchor[1] - (this.anchor[0] - sample) / RATE;
@@ -90,7 +90,7 @@ export class Audio {
     if (this.player) this.player.port.postMessage(message, transfer);
   }
 
-  // Plays a finished turn; resolves when it is over.
+  // Plays a finished turn; resolves when playback ends.
   async replay(buffer) {
     await this.open();
     this.stopReplay();
@@ -112,9 +112,9 @@ export class Audio {
 
 function explain(error) {
   if (error.name === 'NotAllowedError') {
-    return 'The microphone was not allowed. Allow it in the address bar of the browser, or type below.';
+    return "Microphone access was denied. Allow it in the browser's address bar, or type below.";
   }
-  if (error.name === 'NotFoundError') return 'No microphone was found. Plug one in, or type below.';
-  if (error.name === 'NotReadableError') return 'Another program holds the microphone. Close it, or type below.';
-  return `The microphone cannot be used (${error.name}). You can type below.`;
+  if (error.name === 'NotFoundError') return 'No microphone found. Plug one in, or type below.';
+  if (error.name === 'NotReadableError') return 'Another program is using the microphone. Close it, or type below.';
+  return `The microphone cannot be used (${error.name}). Type below instead.`;
 }

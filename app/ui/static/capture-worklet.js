@@ -1,4 +1,4 @@
-// The microphone: mono, 24 kHz, int16, 20 ms a message.
+// The microphone: mono, 24 kHz, int16, 20 ms per message.
 import { Resampler } from './resampler.js';
 
 const RATE = 24000;
@@ -30,7 +30,7 @@ class Capture extends AudioWorkletProcessor {
   send() {
     const pcm = this.frame.slice();
     const level = Math.sqrt(this.energy / FRAME);
-    // `time` is the moment of the frame's last sample, on the clock of the audio context
+    // `time` is the context time of the frame's last sample
     this.port.postMessage({ pcm, level, time: currentTime + 128 / sampleRate }, [pcm.buffer]);
     this.filled = 0;
     this.energy = 0;

@@ -1,4 +1,4 @@
-// The talk tab: widgets on one side, sound and socket on the other.
+// The talk tab: connects the widgets with audio and WebSocket.
 import { Audio } from './audio.js';
 import { Connection } from './connection.js';
 import { Log } from './log.js';
@@ -15,17 +15,17 @@ const STATES = {
   lost: 'Reconnecting',
 };
 
-const SILENCE = 84000; // samples, 3.5 s: more than any silence that ends a turn
+const SILENCE = 84000; // samples, 3.5 s: longer than any silence that ends a turn
 
-const RATE = 24000; // of samples a second
+const RATE = 24000; // Hz
 
-const SOUNDS = 12; // turns whose sound is kept for another replay
+const SOUNDS = 12; // turns whose audio is cached
 
 const INSECURE =
-  'This page came over plain HTTP, so the browser gives it no microphone. Typing works; for ' +
-  'talking start the server with --ssl-keyfile and --ssl-certfile.';
+  'This page was loaded over plain HTTP, so the browser denies it the microphone. You can type; ' +
+  'to talk, start the server with --ssl-keyfile and --ssl-certfile.';
 
-// A button that were `disabled` would lose the focus of whoever works with keys.
+// Unlike `disabled`, this keeps the keyboard focus.
 function enable(button, on) {
   button.setAttribute('aria-disabled', !on);
 }
@@ -65,7 +65,7 @@ class Chat {
     this.settings = new Settings(this.find, (name, value) => this.set(name, value));
     this.sounds = new Map();
     this.replies = new Map(); // reply -> { turn, speechEnd, first, asked }
-    // what was measured here, for the line below the conversation and for tests
+    // measurements for the status line and for tests
     this.figures = { replies: [], played: 0, underruns: 0, stops: [], replays: [], levels: 0 };
     this.talking = false;
     this.audio.onSound = (pcm) => this.connection.sendSound(pcm);
@@ -113,7 +113,7 @@ class Chat {
     }
   }
 
-  // The server counts time by samples: it would wait for the end of what was being said.
+  // The server measures time in samples, so only silence lets it end the turn.
   stopTalking() {
     this.audio.closeMicrophone();
     this.connection.send({ type: 'stop' });
@@ -164,14 +164,14 @@ class Chat {
     if (why) this.notice(why);
   }
 
-  // What the server says
+  // Events from the server
 
   receive(event) {
     const work = this[`on_${event.type.replaceAll('.', '_')}`];
     if (work) work.call(this, event);
   }
 
-  // Before a conversation has begun its settings can be chosen already.
+  // Offers the settings before a conversation starts.
   async offer() {
     const response = await fetch('/v1/conversation');
     if (response.ok && !this.connection.session) this.choices(await response.json());
@@ -193,7 +193,7 @@ class Chat {
       this.log.clear();
       this.audio.tell({ type: 'clear' });
     }
-    this.audio.sent = 0; // the server counts anew
+    this.audio.sent = 0; // the server's count restarts
     this.audio.anchor = null;
     for (const turn of event.turns) this.log.show({ ...turn, final: true });
     enable(this.find('.rp-download'), event.turns.length > 0);
@@ -209,7 +209,7 @@ class Chat {
   }
 
   on_speech_started() {
-    this.notice(''); // what failed before is over
+    this.notice(''); // clears earlier errors
   }
 
   on_turn(event) {
@@ -310,7 +310,7 @@ class Chat {
     this.log.light(known.turn, heard.map(([word]) => word));
   }
 
-  // From the end of the user's speech (or the sending of a typed turn) to the first sample played.
+  // Time from the end of the user's speech (or sending a typed turn) to the first sample played.
   measure({ reply, time }) {
     const known = this.replies.get(reply);
     if (!known) return;
@@ -345,9 +345,9 @@ class Chat {
     if (!this.sounds.has(number)) {
       await this.audio.open();
       const response = await fetch(`/v1/conversation/${this.connection.session}/turns/${number}.wav`);
-      if (!response.ok) throw new Error('This turn has no sound.');
+      if (!response.ok) throw new Error('This turn has no audio.');
       this.sounds.set(number, await this.audio.context.decodeAudioData(await response.arrayBuffer()));
-      // an hour of talk must not stay in memory
+      // bounds memory in long conversations
       if (this.sounds.size > SOUNDS) this.sounds.delete(this.sounds.keys().next().value);
       return this.sounds.get(number);
     }
@@ -376,7 +376,7 @@ class Chat {
     enable(this.find('.rp-hush'), state === 'speaking');
   }
 
-  // What stands in the way; nothing, or why there is no microphone.
+  // Shows a message; without one, why the microphone is unavailable, if it is.
   notice(text) {
     this.find('.rp-notice').textContent = text || (window.isSecureContext ? '' : INSECURE);
   }

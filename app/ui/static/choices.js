@@ -1,19 +1,19 @@
-// What can be chosen, in words, where a name or a number does not say it.
+// Labels for options whose names do not explain themselves.
 const RESPONDERS = {
   'built-in': 'built-in (a short script, no language model)',
-  'speech-to-speech': 'speech-to-speech (hears sound, knows only its topics)',
+  'speech-to-speech': 'speech-to-speech (answers your voice directly, on a few topics)',
 };
 
 const DETECTIONS = {
-  semantic_vad: 'how finished it sounds',
-  server_vad: 'a silence',
+  semantic_vad: 'when you sound finished',
+  server_vad: 'after a fixed silence',
 };
 
 const LANGUAGES = { en: 'English', zh: 'Mandarin' };
 
 const named = (names, words) => names.map((one) => [one, words[one] || one]);
 
-// What stands for "found in each turn".
+// The label for automatic detection.
 function eitherOf(languages) {
   return languages.map((one) => LANGUAGES[one] || one).join(' or ') || 'any language';
 }
@@ -29,8 +29,8 @@ export function options({ voices, predictors, responders, detections, languages 
   };
 }
 
-// What stands beside a slider.
+// The text beside a slider.
 export function shown(name, value) {
   if (name === 'silence_ms') return `${value} ms`;
-  return value === null ? 'as trained' : value.toFixed(1);
+  return value === null ? 'default' : value.toFixed(1);
 }

@@ -1,6 +1,6 @@
-// The WebSocket of the conversation; see PROTOCOL.md. Comes back by itself after a drop.
+// The conversation's WebSocket (see PROTOCOL.md). Reconnects automatically.
 const RETRIES = 6;
-const MOST = 12000; // samples in a message
+const MOST = 12000; // samples per message
 
 export class Connection {
   constructor(handlers) {
@@ -13,7 +13,7 @@ export class Connection {
     this.opening = null;
   }
 
-  // Resolves when there is a session; several who ask at once share one connection.
+  // Resolves when the session is open; concurrent calls share one connection.
   open() {
     if (this.ready) return Promise.resolve();
     if (!this.opening) this.opening = this.connect().finally(() => (this.opening = null));
@@ -52,8 +52,8 @@ export class Connection {
         return undefined;
       };
       socket.onclose = () => {
-        reject(new Error(refused || 'The server cannot be reached.'));
-        if (this.socket !== socket) return; // another conversation has begun
+        reject(new Error(refused || 'Cannot reach the server.'));
+        if (this.socket !== socket) return; // another conversation has started
         this.ready = false;
         if (this.wanted) this.again();
         else this.handlers.onGone(refused);
@@ -65,7 +65,7 @@ export class Connection {
     this.handlers.onLost();
     if (this.tries++ >= RETRIES) {
       this.wanted = false;
-      this.handlers.onGone('The connection is lost. Press start to try again.');
+      this.handlers.onGone('Connection lost. Press "Start talking" to try again.');
       return;
     }
     setTimeout(() => this.wanted && this.open().catch(() => {}), 300 * 2 ** this.tries);
@@ -81,11 +81,11 @@ export class Connection {
   }
 
   sendSound(pcm) {
-    // a connection that cannot keep up loses sound rather than growing late
+    // drops audio on a slow connection instead of building up delay
     if (this.ready && this.socket.bufferedAmount < 96000) this.socket.send(pcm.buffer);
   }
 
-  // Nothing of it is lost: it is what ends a turn when no more sound comes.
+  // Never dropped, since it ends the turn when no more audio follows.
   sendSilence(samples) {
     for (let left = samples; this.ready && left > 0; left -= MOST) {
       this.socket.send(new ArrayBuffer(2 * Math.min(left, MOST)));

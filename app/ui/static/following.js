@@ -1,13 +1,13 @@
-// How much of a written text has been spoken, from the words as they were said.
+// How much of a written text has been spoken, from the words in spoken form.
 const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
 
-const AHEAD = 3; // written words that may have been said in other words, as "42" is
+const AHEAD = 3; // written words that may be skipped because they are spoken differently, like "42"
 
-// The number of characters of `text` that `spoken`, words in their order, have reached.
+// The number of characters of `text` that the spoken words, in order, have reached.
 export function saidUntil(text, spoken) {
   const written = [...text.matchAll(/\S+/g)];
   let at = -1;
-  let met = true; // whether the word at `at` was met as it is written
+  let met = true; // whether the word at `at` was spoken as written
   for (const word of spoken) {
     const said = plain(word);
     if (!said) continue;
@@ -17,7 +17,7 @@ export function saidUntil(text, spoken) {
       at += step;
       met = true;
     } else if (met && at + 1 < written.length) {
-      at += 1; // the first of the words for a number or a sign
+      at += 1; // the first word of a spoken number or symbol
       met = false;
     }
   }

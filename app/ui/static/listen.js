@@ -1,4 +1,4 @@
-// The cloning tab's buttons: a text in a voice that is being tried, heard as it is made.
+// The cloning tab's buttons: streams a text in the new voice.
 import { Audio } from './audio.js';
 
 const audio = new Audio();
@@ -48,7 +48,7 @@ async function reason(response) {
   return (body.error && body.error.message) || `the server answered ${response.status}`;
 }
 
-// Samples are two bytes each, and a piece from the network may end between them.
+// Network chunks may end within a two-byte sample.
 async function play(reader, reply) {
   let rest = new Uint8Array(0);
   let sent = 0;

@@ -1,12 +1,12 @@
-// The conversation as messages: each question beside its answer, with their pictures.
+// The conversation as messages: each question beside its answer, with spectrograms.
 import { saidUntil } from './following.js';
 import { draw } from './picture.js';
 
-const PICTURE_S = 4; // pictures share one scale of time up to this length
+const PICTURE_S = 4; // pictures share one time scale up to this length
 
-const NEAR_END = 160; // pixels: who has scrolled further up is left there
+const NEAR_END = 160; // pixels; further from the end, new turns do not scroll the log
 
-const SHOWN_LOST = 12; // words that were not heard, as a hint of what was missed
+const SHOWN_LOST = 12; // words shown of the unheard part of an interrupted turn
 
 export class Log {
   constructor(root, fetchTurn, replay) {
@@ -24,13 +24,13 @@ export class Log {
     this.root.querySelector('.rp-empty').hidden = false;
   }
 
-  // A turn: new, or known and changed. It is `final` when it has become history.
+  // Adds or updates a turn, which is `final` once it is in the history.
   show(turn) {
     const followed = this.followed();
     const element = this.turns.get(turn.turn) || this.create(turn);
     element.dataset.live = !turn.final;
     element.setAttribute('aria-live', turn.final ? 'polite' : 'off');
-    const unread = turn.wordless ? '(heard as sound)' : '(not understood)';
+    const unread = turn.wordless ? '(audio only)' : '(not understood)';
     element.querySelector('.rp-text').textContent = turn.text || (turn.final ? unread : '…');
     const lost = element.querySelector('.rp-lost');
     lost.textContent = '';
@@ -39,7 +39,7 @@ export class Log {
     if (followed) this.root.scrollTop = this.root.scrollHeight;
   }
 
-  // The words of a turn that have sounded light up.
+  // Highlights the words of a turn that have been played.
   light(number, words) {
     const text = this.turns.get(number)?.querySelector('.rp-text');
     if (!text) return;
@@ -54,7 +54,7 @@ export class Log {
     return this.root.scrollHeight - this.root.scrollTop - this.root.clientHeight < NEAR_END;
   }
 
-  // The user goes on: the turn is not history any more.
+  // The user continues, so the turn is no longer final.
   reopen(number) {
     const element = this.turns.get(number);
     if (!element) return;
@@ -140,7 +140,7 @@ export class Log {
   }
 }
 
-// What was meant to be said behind what was heard.
+// The unheard part of an interrupted answer.
 function rest(intended, heard) {
   const count = heard.split(/\s+/).filter(Boolean).length;
   const words = intended.split(/\s+/).slice(count);

@@ -1,4 +1,4 @@
-// Spectrogram and pitch curve of a turn, drawn on a canvas.
+// Draws the spectrogram and pitch contour of a turn on a canvas.
 const WINDOW = 512;
 const TOP_HZ = 5000;
 const LOW_HZ = 70;
@@ -35,7 +35,7 @@ function fft(re, im) {
   }
 }
 
-// F0 in Hz at each of `count` moments, 0 where unvoiced: normalised autocorrelation.
+// F0 in Hz at `count` points, by normalised autocorrelation; 0 where unvoiced.
 export function pitch(samples, rate, count) {
   const step = Math.max(1, Math.floor(rate / 8000));
   const hz = rate / step;

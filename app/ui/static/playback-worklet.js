@@ -1,10 +1,10 @@
-// The loudspeaker: plays replies from a queue, and tells exactly how much of each was played.
+// The loudspeaker: plays replies from a queue, and reports exactly how much was played.
 import { Resampler } from './resampler.js';
 
 const RATE = 24000;
-const START_S = 0.06; // sound that must be there before a reply begins
-const MOST_START_S = 0.4; // where replies had gaps, the next ones wait for more
-const AGAIN_S = 0.12; // and after a gap
+const START_S = 0.06; // audio buffered before a reply starts
+const MOST_START_S = 0.4; // largest such buffer, which grows after underruns
+const AGAIN_S = 0.12; // audio buffered after an underrun
 const REPORT_S = 0.1;
 
 class Playback extends AudioWorkletProcessor {
@@ -15,7 +15,7 @@ class Playback extends AudioWorkletProcessor {
     this.wanted = 1;
     this.underruns = 0;
     this.start = START_S;
-    this.total = 0; // samples of any reply that were really put out
+    this.total = 0; // samples played, of all replies
     this.energy = 0;
     this.counted = 0;
     this.port.onmessage = ({ data }) => this[data.type](data);
@@ -36,7 +36,7 @@ class Playback extends AudioWorkletProcessor {
     this.begun = false;
   }
 
-  // another conversation, whose replies are counted from 1 again
+  // for another conversation, whose reply numbers restart at 1
   clear() {
     this.reset(0);
     this.gain = this.wanted = 1;
@@ -53,7 +53,7 @@ class Playback extends AudioWorkletProcessor {
     this.buffered += piece.length;
   }
 
-  // everything has been sent
+  // all samples of the reply have been sent
   sent({ reply, samples }) {
     if (reply !== this.reply || this.stopped) return;
     const rest = this.resampler.step === 1 ? null : this.resampler.push(new Float32Array(32));
@@ -63,7 +63,7 @@ class Playback extends AudioWorkletProcessor {
     }
     this.whole = samples;
     if (!this.running && this.begun && !this.buffered) {
-      // it was all played before this message came
+      // all were played before this message arrived
       this.played = samples;
       this.report({ finished: true });
     }

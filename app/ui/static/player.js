@@ -1,5 +1,5 @@
-// The loudspeaker's node. A page over plain HTTP has no worklets: there the same processor runs in
-// the page's own thread, so that a typed conversation is heard all the same.
+// Creates the loudspeaker's audio node. Over plain HTTP there are no worklets; the same processor
+// then runs in the page's main thread, so that typed conversations still have audio.
 export async function openPlayer(context) {
   const program = new URL('playback-worklet.js', import.meta.url);
   if (context.audioWorklet) {
@@ -18,7 +18,7 @@ export async function openPlayer(context) {
   return node;
 }
 
-// The class that a worklet's module registers, with a worklet's surroundings around it.
+// Loads a worklet module outside a worklet, and returns the class it registers.
 async function processorOf(program, context) {
   let registered = null;
   globalThis.AudioWorkletProcessor = class {

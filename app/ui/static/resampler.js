@@ -1,12 +1,12 @@
-// Sound at any rate to another, piece by piece: a windowed sinc, evaluated where it is needed.
-const HALF = 16; // taps to each side
+// Streaming resampler between any two rates, by a windowed sinc.
+const HALF = 16; // taps per side
 
 export class Resampler {
   constructor(fromHz, toHz) {
     this.step = fromHz / toHz;
     this.cutoff = Math.min(1, toHz / fromHz) * 0.95;
     this.held = new Float32Array(2 * HALF);
-    this.at = HALF; // where the next output lies in `held`
+    this.at = HALF; // position of the next output in `held`
   }
 
   push(input) {

@@ -1,12 +1,12 @@
-// The settings of a conversation: what is offered, and what is chosen.
+// The settings of a conversation.
 import { options, shown } from './choices.js';
 
 export class Settings {
-  // `find(selector)` finds a widget; `onChange(name, value)` is told of each that was changed.
+  // `find(selector)` finds a widget; `onChange(name, value)` is called for each change.
   constructor(find, onChange) {
     this.find = find;
     this.onChange = onChange;
-    // Each letter of the prompt would begin the language model's context anew: it is taken whole.
+    // Changing the prompt resets the language model's context, so wait until editing ends.
     find('.rp-settings').addEventListener('input', ({ target }) => {
       if (target.name !== 'system_prompt') this.changed(target);
     });

@@ -1,6 +1,6 @@
-// Buttons that let a newcomer hear every voice, before a microphone is allowed.
+// Buttons that play a sample of each voice.
 
-// `play(name)` plays a sample and resolves when it is over.
+// `play(name)` plays a sample and resolves when it ends.
 export class Voices {
   constructor(group, play, tell) {
     this.group = group;
@@ -10,7 +10,7 @@ export class Voices {
 
   offer(voices) {
     const names = voices.map((one) => one.name).join();
-    if (this.group.dataset.names === names) return; // who stands on a button keeps the focus
+    if (this.group.dataset.names === names) return; // keeps the keyboard focus
     this.group.dataset.names = names;
     this.group.querySelector('div').replaceChildren(...voices.map((voice) => this.button(voice)));
   }
@@ -39,7 +39,7 @@ export class Voices {
   }
 }
 
-// A voice's sample, kept by the browser as the server says.
+// Fetches a voice's sample, which the browser caches.
 export async function sampleOf(name, context) {
   const response = await fetch(`/v1/audio/voices/${encodeURIComponent(name)}/sample`);
   if (!response.ok) {

@@ -1,21 +1,21 @@
-// The line below the conversation: how long the first sound took, and what that time went into.
+// The status line: time to first audio, and its parts.
 const PARTS = [
   ['silence_ms', 'end of turn'],
   ['recognition_ms', 'recognition'],
-  ['words_ms', 'first words'],
-  ['speech_ms', 'first sound'],
+  ['words_ms', 'language model'],
+  ['speech_ms', 'speech'],
 ];
 
-// The parts of a reply's wait: the server's own, and what is left for the way and both buffers.
+// The parts of a reply's latency: those of the server, and the rest for network and buffers.
 export function partsOf(firstMs, timings) {
   const parts = {};
   for (const [name, part] of PARTS) if (timings[name] !== undefined) parts[part] = timings[name];
   const known = Object.values(parts).reduce((sum, ms) => sum + ms, 0);
-  parts['way and buffers'] = firstMs - known;
+  parts['network and buffers'] = firstMs - known;
   return parts;
 }
 
-// `replies` are all so far, the last of them the one that the line is about.
+// The line for the last of `replies`, with the median of all.
 export function waitLine(replies) {
   const { first_audio_ms: firstMs, parts } = replies.at(-1);
   const listed = Object.entries(parts).map(([part, ms]) => `${part} ${Math.round(ms)}`);

@@ -1,8 +1,7 @@
-"""`WS /v1/realtime`: the same conversation in the words of OpenAI's realtime interface.
+"""`WS /v1/realtime`: conversations in OpenAI's realtime protocol.
 
-Sound travels in base64, 24 kHz 16-bit PCM or G.711. Turns end by silence (`server_vad`) or by how
-they sound (`semantic_vad`) and are answered by themselves, or the client commits them and asks for
-responses.
+Audio is base64 of 24 kHz 16-bit PCM or G.711. Turns end by silence (`server_vad`) or by Smart Turn
+(`semantic_vad`) and are answered automatically, or the client commits them and requests responses.
 """
 
 import asyncio
@@ -36,13 +35,13 @@ from data.errors import InputError
 
 _SUBPROTOCOL = "realtime"
 _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
-_SOUND_COSTS = 0.05  # of a message
-_A_MESSAGE = 1 << 18  # characters that cost as much as a message does
-_PIECE = SAMPLE_RATE // 2  # samples that are heard before others have their turn
-_SOUND_RATE, _AHEAD_S = 3.0, 120.0  # times real time, and seconds at once
+_SOUND_COSTS = 0.05  # rate-limit cost of an audio message, relative to others
+_A_MESSAGE = 1 << 18  # characters that cost as much as one message
+_PIECE = SAMPLE_RATE // 2  # samples processed before yielding to other sessions
+_SOUND_RATE, _AHEAD_S = 3.0, 120.0  # audio limit: factor of real time, and burst in seconds
 _ITEM = ("item_id",)
 
-# The fields of each event, beside its type and its own name.
+# Fields of each event besides `type` and `event_id`.
 _FIELDS = {
     "session.update": ("session",),
     "input_audio_buffer.append": ("audio",),
@@ -82,14 +81,14 @@ def _wants_beta(socket: WebSocket) -> bool:
 
 
 class _Client:
-    """Takes a client's events to the session."""
+    """Applies a client's events to the session."""
 
     def __init__(self, channel: Channel, events: Events) -> None:
         self._channel, self._events = channel, events
         self._reader = SoundReader(events.settings.input_format)
 
     async def read(self) -> None:
-        """Until the client leaves."""
+        """Handles events until the client disconnects."""
         self._channel.open(None, self._events.settings.session)
         self._tell("session.created", session=self._described())
         handlers: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -133,8 +132,8 @@ class _Client:
         self._tell("session.updated", session=self._described())
 
     async def _append(self, event: dict[str, Any]) -> None:
-        """Takes sound, as fast as it comes; what is far ahead of time is taken later, and so are
-        the events behind it."""
+        """Feeds audio to the session. Audio far ahead of real time is delayed, together with the
+        events after it."""
         try:
             content = base64.b64decode(_field(event, "audio", str), validate=True)
         except (binascii.Error, ValueError):
@@ -146,7 +145,7 @@ class _Client:
             self._channel.hear(piece, in_time=True)
 
     def _commit(self, _: dict[str, Any]) -> None:
-        """The turn ends here."""
+        """Ends the turn."""
         rest = self._reader.flush()
         if len(rest):
             self._channel.hear(rest, in_time=True)
@@ -157,14 +156,14 @@ class _Client:
 
     def _clear(self, _: dict[str, Any]) -> None:
         self._reader.flush()
-        if not self._session.forget_speech():  # else it is said by the session
+        if not self._session.forget_speech():  # else the session reports it
             self._tell("input_audio_buffer.cleared")
 
     def _create(self, event: dict[str, Any]) -> None:
         item = read_item(_field(event, "item", dict))
         after, known, items = self._after(event), self._events.known, self._session.items
         if item.id is not None and known.number(item.id) is not None:
-            message = f"there is an item {item.id!r:.60} already"
+            message = f"the item {item.id!r:.60} already exists"
             raise ProtocolError("item_exists", message, param="item.id")
         sound = sound_of(item, "item")
         try:
@@ -185,17 +184,17 @@ class _Client:
         self._channel.emit({"type": "item.placed", **placed})
 
     def _after(self, event: dict[str, Any]) -> int | None:
-        """The number of the entry behind which an item is to stand; None: behind all."""
+        """The number of the entry after which to insert an item; None to append it."""
         name = _optional_name(event, "previous_item_id")
         if name is None or name == "root":
             return None if name is None else FIRST
         return self._number(name, "previous_item_id")
 
     def _number(self, name: str, param: str = "item_id") -> int:
-        """The number of an item that is in the conversation."""
+        """The number of an item in the conversation; raises ProtocolError if it is not there."""
         number = self._events.known.number(name)
         if number is None or self._session.items.find(number) is None:
-            message = f"there is no item {name!r:.60} in the conversation, or no longer"
+            message = f"the conversation has no item {name!r:.60}, or no longer"
             raise ProtocolError("item_not_found", message, param=param)
         return number
 
@@ -220,29 +219,31 @@ class _Client:
         self._channel.emit({"type": "item.deleted", "number": number})
 
     def _truncate(self, event: dict[str, Any]) -> None:
-        """The client has stopped playing: what it did not play is not history."""
+        """Cuts the history of an answer to the part that the client has played."""
         name = _field(event, "item_id", str)
         number = self._number(name)
         if event.get("content_index") not in (None, 0):
-            message = "items have one part, with content_index 0"
+            message = "items have a single part, with content_index 0"
             raise ProtocolError("out_of_range", message, param="content_index")
         played_ms = _field(event, "audio_end_ms", int)
         if not 0 <= played_ms <= 10**9:
-            message = f"audio_end_ms is {played_ms}; give the milliseconds that were played"
+            message = f"audio_end_ms is {played_ms}; give the milliseconds played"
             raise ProtocolError("out_of_range", message, param="audio_end_ms")
         try:
             cut = self._session.items.truncate(number, played_ms * SAMPLE_RATE // 1000)
         except InputError as error:
             raise ProtocolError("out_of_range", str(error), param="item_id") from None
         self._session.tick()
-        if cut is not None:  # else it is told by the session
+        if cut is not None:  # else the session reports it
             where = {"item_id": name, "content_index": 0, "audio_end_ms": played_ms}
             self._tell("conversation.item.truncated", **where)
 
     def _respond(self, event: dict[str, Any]) -> None:
         given, settings = event.get("response"), self._events.settings
         if settings.kind == "transcription":
-            message = "a transcription session has no responses; connect without intent"
+            message = (
+                "a transcription session has no responses; connect without intent=transcription"
+            )
             raise ProtocolError("unsupported", message, param="type")
         history = None
         if given is not None:
@@ -270,7 +271,7 @@ class _Client:
         if reply is not None and items.cancel_aside(reply):
             return
         if not self._session.answering or (name is not None and reply is None):
-            message = "there is no such response to cancel" if name else "nothing is being answered"
+            message = "there is no such active response" if name else "there is no active response"
             raise ProtocolError("response_cancel_not_active", message, param="response_id")
         self._session.stop()
 
@@ -283,7 +284,8 @@ class _Client:
 
 
 def _cost(content: str | bytes) -> float:
-    """Sound is limited by its length; an item may come back with its sound."""
+    """The rate-limit cost of a message. Audio is also limited by its duration; retrieving an item
+    costs more since the response may include audio."""
     start = str(content[:200])
     if "input_audio_buffer.append" in start:
         return _SOUND_COSTS + len(content) / _A_MESSAGE
@@ -292,28 +294,28 @@ def _cost(content: str | bytes) -> float:
 
 def _event(content: str | bytes) -> dict[str, Any]:
     if isinstance(content, bytes):
-        raise ProtocolError("not_json", "events are JSON; sound travels in base64")
+        raise ProtocolError("not_json", "events must be JSON text; audio is sent as base64")
     return read_object(content)
 
 
 def _kind(event: dict[str, Any]) -> str:
-    """The type of an event, all of whose fields are known."""
+    """The type of an event; raises ProtocolError if the type or a field is unknown."""
     kind = event.get("type")
     if not isinstance(kind, str) or kind not in _FIELDS:
         known = ", ".join(_FIELDS)
-        message = f"type is {kind!r:.60}; known are {known}"
+        message = f"unknown type {kind!r:.60}; known: {known}"
         raise ProtocolError("unknown_type", message, param="type")
     for name in event:
         if name not in ("type", "event_id", *_FIELDS[kind]):
-            message = f"{kind} has no field {name!r:.60}"
+            message = f"unknown field {name!r:.60} of {kind}"
             raise ProtocolError("unknown_parameter", message, param=name[:60])
     return kind
 
 
 def _typed(value: Any, kind: type, param: str) -> Any:
-    """The value, if it is of that type; raises ProtocolError."""
+    """Returns the value; raises ProtocolError if it is of another type."""
     if not isinstance(value, kind):
-        message = f"{param} is {value!r:.60}; {kind.__name__} is expected"
+        message = f"{param} is {value!r:.60}; expected {kind.__name__}"
         raise ProtocolError("wrong_type", message, param=param)
     return value
 
@@ -327,6 +329,6 @@ def _optional_name(event: dict[str, Any], field: str) -> str | None:
     if value is None:
         return None
     if len(_typed(value, str, field)) > MAX_NAME:
-        message = f"{field} has {len(value)} characters; at most {MAX_NAME} are accepted"
+        message = f"{field} has {len(value)} characters; the maximum is {MAX_NAME}"
         raise ProtocolError("out_of_range", message, param=field)
     return value

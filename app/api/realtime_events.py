@@ -1,4 +1,4 @@
-"""What a session emits, in the events of OpenAI's realtime interface."""
+"""Translation of session messages to events of OpenAI's realtime protocol."""
 
 import itertools
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ class Events:
     """Translates for one client.
 
     Attributes:
-        known: the items, as the client knows them.
-        responses: those that are open.
+        known: the items that the client knows.
+        responses: the open responses.
 
     Args:
-        settings: what the client has set; may be replaced.
-        beta: whether the client wants the events of the beta interface.
+        settings: the client's settings; may be replaced.
+        beta: whether the client uses the beta protocol.
     """
 
     def __init__(self, settings: RealtimeSettings, beta: bool = False) -> None:
@@ -30,12 +30,12 @@ class Events:
         self.responses = Responses(self.known)
         self._numbers = itertools.count()
         self._heard = ""
-        self._detected: dict[int, int] = {}  # turns whose beginning was told, and when it was
-        self._ended: set[int] = set()  # turns that are items, and whose words are awaited
-        self._failed: set[int] = set()  # of those, the ones whose words could not be recognised
+        self._detected: dict[int, int] = {}  # turns reported as started, with the time
+        self._ended: set[int] = set()  # turns shown as items that await their transcript
+        self._failed: set[int] = set()  # those of them whose recognition failed
 
     def encode(self, message: Emitted) -> Iterator[dict[str, Any]]:
-        """The events that a message of the session amounts to; it may be none."""
+        """Yields the events for a message of the session, possibly none."""
         for kind, fields in self._translate(message):
             event = {"type": kind, "event_id": f"event_{next(self._numbers)}", **fields}
             told = in_beta(event) if self.beta else event
@@ -69,7 +69,7 @@ class Events:
         yield "conversation.item.input_audio_transcription.failed", told
 
     def _on_item_placed(self, message: dict[str, Any]) -> Iterator[Event]:
-        """The client has created an item."""
+        """Confirms an item created by the client."""
         self.known.reserve(message["number"], message["after"])
         if message["is_sound"]:
             self._ended.add(message["number"])
@@ -92,7 +92,7 @@ class Events:
 
     def _on_partial(self, message: dict[str, Any]) -> Iterator[Event]:
         text = message["text"]
-        # words taken back are not told
+        # revised partial transcripts are not sent
         if self.settings.transcribe and text.startswith(self._heard) and text != self._heard:
             place = {"item_id": self.known.name(message["turn"]), "content_index": 0}
             delta = {**place, "delta": text[len(self._heard) :]}
@@ -100,7 +100,7 @@ class Events:
             self._heard = text
 
     def _on_speech_ended(self, message: dict[str, Any]) -> Iterator[Event]:
-        """The turn is over, and so the item is there; its words come later."""
+        """Creates the item of a finished turn; the transcript follows later."""
         turn, name = message["turn"], self.known.name(message["turn"])
         if turn in self._detected:
             end_ms = message["at"] * 1000 // SAMPLE_RATE
@@ -189,7 +189,7 @@ class Events:
         yield from self.responses.finished(message["reply"], "cancelled", reason)
 
     def _on_reply_dropped(self, message: dict[str, Any]) -> Iterator[Event]:
-        """Nothing of it was heard: the conversation does not hold it."""
+        """Cancels a response of which nothing was heard, and removes its item."""
         by_speech = message.get("reason", "interrupted") == "interrupted"
         reason = "turn_detected" if by_speech else "client_cancelled"
         yield from self.responses.finished(message["reply"], "cancelled", reason)

@@ -1,5 +1,5 @@
-"""The fields that a realtime client may send and what may stand in them, in the words of the beta
-interface and of the present one. What this server can do of it, `realtime_settings` knows."""
+"""Schemas of the settings that realtime clients may send, in the beta and the current protocol;
+`realtime_settings` applies them."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -29,7 +29,7 @@ _G711_HZ = 8_000
 
 
 class Given(NamedTuple):
-    """A field that a client has set: where it is now, its value, and the client's name for it."""
+    """A field set by a client: its current path, its value, and the client's name for it."""
 
     path: str
     value: Any
@@ -37,7 +37,7 @@ class Given(NamedTuple):
 
 
 class Fields(BaseModel):
-    """No field but those named, and no conversion; what is null is as absent."""
+    """Strict base model: no unknown fields, no type conversion. Null means absent."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -47,7 +47,7 @@ def _unsupported(why: str) -> PydanticCustomError:
 
 
 def _only(*allowed: Any) -> AfterValidator:
-    """A field that may say what is so anyway, and nothing else."""
+    """Restricts a field to the values that describe this server's fixed behaviour."""
 
     def check(value: Any) -> Any:
         if not any(value == one and type(value) is type(one) for one in (None, *allowed)):
@@ -59,7 +59,7 @@ def _only(*allowed: Any) -> AfterValidator:
 
 def _spoken(kinds: list[str]) -> list[str]:
     if not kinds or set(kinds) - {"audio", "text"}:
-        raise _unsupported("answers are spoken, by 'audio', or written, by 'text' alone")
+        raise _unsupported("use ['audio'] for spoken or ['text'] for written answers")
     return kinds
 
 
@@ -68,10 +68,11 @@ def _or_inf(value: Any, limited: Any) -> Any:
 
 
 def _chosen(value: Any) -> Any:
-    """ "auto", "none" or "required", or the name in `{"type": "function", "name": name}`."""
+    """Parses a tool choice: "auto", "none", "required", or the name in
+    `{"type": "function", "name": name}`."""
     if not isinstance(value, dict):
         if isinstance(value, str) and value not in ("auto", "none", "required"):
-            raise _unsupported("known are 'auto', 'none', 'required', and a function by its name")
+            raise _unsupported("known: 'auto', 'none', 'required', or a function by name")
         return value
     name = value.get("name")
     if (
@@ -79,18 +80,18 @@ def _chosen(value: Any) -> Any:
         or not isinstance(name, str)
         or set(value) - {"type", "name"}
     ):
-        raise _unsupported('a function is {"type": "function", "name": its name}')
+        raise _unsupported('give a function as {"type": "function", "name": its name}')
     return name
 
 
 def _named(value: Any) -> Any:
-    """A voice by its name, or as `{"id": name}`."""
+    """Parses a voice: its name, or `{"id": name}`."""
     inside = value.get("id") if isinstance(value, dict) else None
     return inside if isinstance(inside, str) else value
 
 
 class _SoundFormat(Fields):
-    """The beta interface writes its type alone."""
+    """An audio format; the beta protocol gives only its type."""
 
     type: str
     rate: Any = None
@@ -101,13 +102,13 @@ class _SoundFormat(Fields):
         kind = FORMATS.get(info.data.get("type", ""))
         wanted = SAMPLE_RATE if kind == PCM else _G711_HZ
         if kind is not None and rate not in (None, wanted):
-            raise _unsupported(f"{kind} has {wanted} Hz")
+            raise _unsupported(f"the sample rate of {kind} is {wanted} Hz")
         return rate
 
     @model_validator(mode="after")
     def _known(self) -> "_SoundFormat":
         if self.type not in FORMATS:
-            raise _unsupported(f"known are {', '.join(FORMATS)}")
+            raise _unsupported(f"known: {', '.join(FORMATS)}")
         return self
 
 
@@ -127,7 +128,7 @@ _Metadata = dict[
 
 
 class Transcription(Fields):
-    """How words are to be recognised."""
+    """Settings of the transcription."""
 
     model: str | None = None
     language: str | None = None
@@ -135,7 +136,7 @@ class Transcription(Fields):
 
 
 class TurnDetection(Fields):
-    """What ends a turn."""
+    """Settings of turn detection."""
 
     type: Literal["server_vad", "semantic_vad"] | None = None
     eagerness: str | None = None
@@ -180,9 +181,9 @@ class _Said(Fields):
 
 
 class _Spoken(Fields):
-    """What a session and a response share.
+    """Fields shared by sessions and responses.
 
-    `beta` are names of the beta interface, and where their fields are now.
+    `beta` maps field names of the beta protocol to their current paths.
     """
 
     beta: ClassVar[dict[str, str]] = {
@@ -204,7 +205,7 @@ class _Spoken(Fields):
 
 
 class SessionFields(_Spoken):
-    """Of `session.update`."""
+    """The fields of `session.update`."""
 
     beta: ClassVar[dict[str, str]] = {
         **_Spoken.beta,
@@ -217,7 +218,7 @@ class SessionFields(_Spoken):
     object: Annotated[Any, _only("realtime.session", "realtime.transcription_session")] = None
     model: str | None = None
     tracing: Annotated[Any, _only("auto")] = (
-        None  # nothing is traced here, as `session.updated` says
+        None  # accepted and ignored: `session.updated` reports that nothing is traced
     )
     truncation: Annotated[Any, _only("auto")] = None
     include: Annotated[Any, _only([])] = None
@@ -225,7 +226,7 @@ class SessionFields(_Spoken):
 
 
 class ResponseFields(_Spoken):
-    """Of `response.create`."""
+    """The fields of `response.create`."""
 
     conversation: Annotated[Any, _only("auto", "none")] = None
     input: list[Any] | None = None
@@ -238,16 +239,15 @@ _GROUPS = (_Heard, _Said, _Input, _Output)
 
 
 def read_fields(kind: type[SessionFields | ResponseFields], given: Any, name: str) -> list[Given]:
-    """What a client has set.
+    """Validates a client's settings.
 
     Args:
-        kind: what it may set.
-        given: what it sent.
-        name: of the whole, before the names of its fields.
+        kind: the schema.
+        given: the client's object.
+        name: its name, as prefix of its fields' names in errors.
 
     Raises:
-        ProtocolError: a field is unknown, or its value is none that may stand there; `param` is the
-            client's name for it.
+        ProtocolError: an unknown field or invalid value; `param` is the client's name for it.
     """
     moved, written = _moved(kind, given)
     try:
@@ -261,8 +261,8 @@ def read_fields(kind: type[SessionFields | ResponseFields], given: Any, name: st
 
 
 def _moved(kind: type[SessionFields | ResponseFields], given: Any) -> tuple[Any, dict[str, str]]:
-    """What was given with the beta's fields where they are now, and by place the beta's names. What
-    is given by both names is taken by the present one."""
+    """Moves beta fields to their current paths; also returns the beta names by path. If a field is
+    given by both names, the current one wins."""
     if not isinstance(given, dict):
         return given, {}
     found = {name: value for name, value in given.items() if name not in kind.beta}
@@ -276,7 +276,7 @@ def _moved(kind: type[SessionFields | ResponseFields], given: Any) -> tuple[Any,
         for step in outer:
             inside = place.get(step)
             if inside is not None and not isinstance(inside, dict):
-                break  # which is wrong anyway
+                break  # invalid anyway
             place[step] = place = dict(inside or {})
         else:
             if place.get(last) is None:
@@ -295,7 +295,7 @@ def _flat(fields: BaseModel, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _param(steps: list[str], written: dict[str, str], name: str) -> str:
-    """The client's name for what lies behind `steps`."""
+    """The client's name for the field at `steps`."""
     for place, known_as in written.items():
         count = place.count(".") + 1
         if steps[:count] == place.split("."):
@@ -313,7 +313,7 @@ def _refusal(error: ErrorDetails, written: dict[str, str], name: str) -> Protoco
     steps = [f"{step:.60}" for step in map(str, error["loc"]) if step != "[key]"]
     param, wrong = _param(steps, written, name), error["type"]
     if wrong == "extra_forbidden":
-        return ProtocolError("unknown_parameter", f"there is no {param}", param=param)
+        return ProtocolError("unknown_parameter", f"unknown field {param}", param=param)
     code = "out_of_range" if wrong in _OUT_OF_RANGE else "wrong_type"
     if wrong in ("unsupported", "literal_error"):
         code = "unsupported"

@@ -1,4 +1,4 @@
-"""Items that a client writes: messages of all roles, calls of functions and what came of them."""
+"""Items created by clients: messages of all roles, function calls and their outputs."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ from app.tools import MAX_ARGUMENTS, ToolCall
 from data.limits import MAX_CONTEXT, MAX_CONTEXT_TURNS, MAX_INSTRUCTIONS, MAX_SPOKEN, MAX_TYPED
 
 MAX_NAME = 200
-"""Characters of what a client calls an event or an item."""
+"""Most characters in a client's id of an event or item."""
 _ROLES = {"user": 0, "assistant": AGENT, "system": SYSTEM}
 _LIMITS = {"user": MAX_TYPED, "assistant": MAX_SPOKEN, "system": MAX_INSTRUCTIONS}
 _WORDS = {
@@ -37,7 +37,7 @@ class _Item(Strict):
 
 
 class Part(Strict):
-    """Of a message's content."""
+    """A content part of a message."""
 
     type: str
     text: str | None = None
@@ -46,7 +46,7 @@ class Part(Strict):
 
 
 class Message(_Item):
-    """Of the user, the assistant or the system."""
+    """A message of the user, the assistant or the system."""
 
     type: Literal["message"]
     role: Literal["user", "assistant", "system"]
@@ -54,7 +54,7 @@ class Message(_Item):
 
 
 class FunctionCall(_Item):
-    """By the assistant."""
+    """A function call by the assistant."""
 
     type: Literal["function_call"]
     name: _Name
@@ -63,7 +63,7 @@ class FunctionCall(_Item):
 
 
 class FunctionOutput(_Item):
-    """What came of a call."""
+    """The output of a function call."""
 
     type: Literal["function_call_output"]
     call_id: _Name
@@ -71,7 +71,7 @@ class FunctionOutput(_Item):
 
 
 class Reference(Strict):
-    """To an item of the conversation."""
+    """A reference to an item of the conversation."""
 
     type: Literal["item_reference"]
     id: _Name
@@ -85,20 +85,20 @@ _INPUT: TypeAdapter[Item | Reference] = TypeAdapter(
 
 
 def read_item(given: Any, param: str = "item") -> Item:
-    """An item of `conversation.item.create`; raises ProtocolError."""
+    """Parses an item of `conversation.item.create`; raises ProtocolError."""
     return parsed(_ITEM, given, param, tagged=True)
 
 
 def read_input(
     given: list[Any], history: DialogueHistory, known: KnownItems, param: str
 ) -> list[Said]:
-    """`input` of a response: items, and references to some of the conversation.
+    """Parses `input` of a response: items, and references to items of the conversation.
 
     Raises:
-        ProtocolError: one has another form, or there are too many.
+        ProtocolError: a malformed item, or too many or too long ones.
     """
     if len(given) > MAX_CONTEXT_TURNS:
-        message = f"{param} has {len(given)} items; at most {MAX_CONTEXT_TURNS} are accepted"
+        message = f"{param} has {len(given)} items; the maximum is {MAX_CONTEXT_TURNS}"
         raise ProtocolError("out_of_range", message, param=param)
     found = []
     for at, one in enumerate(given):
@@ -111,7 +111,7 @@ def read_input(
             if sound_of(item, place) is not None:
                 raise ProtocolError(
                     "unsupported",
-                    f"{place} has sound; create it in the conversation and refer to it by "
+                    f"{place} has audio; create it in the conversation and refer to it by "
                     "item_reference",
                     param=f"{place}.content",
                 )
@@ -122,23 +122,23 @@ def read_input(
         found.append(said)
     length = sum(len(said.text) for said in found)
     if length > MAX_CONTEXT:
-        message = f"{param} has {length} characters; at most {MAX_CONTEXT} are accepted"
+        message = f"{param} has {length} characters; the maximum is {MAX_CONTEXT}"
         raise ProtocolError("out_of_range", message, param=param)
     return found
 
 
 def sound_of(item: Item, param: str) -> bytes | None:
-    """The sound of a user's item; None where it has words.
+    """The decoded audio of a user's item; None if it is text.
 
     Raises:
-        ProtocolError: it is not base64, or has words beside it.
+        ProtocolError: the audio is not base64, or there are other parts.
     """
     if not isinstance(item, Message) or item.role != "user":
         return None
     if not any(part.type == "input_audio" for part in item.content):
         return None
     if len(item.content) > 1:
-        message = f"{param}.content has sound and more; create an item for each"
+        message = f"{param}.content has audio and other parts; create one item for each"
         raise ProtocolError("unsupported", message, param=f"{param}.content")
     where = f"{param}.content[0].audio"
     try:
@@ -148,10 +148,10 @@ def sound_of(item: Item, param: str) -> bytes | None:
 
 
 def entry_of(item: Item, number: int, param: str, most: int | None = None) -> TurnRecord | Note:
-    """An item as an entry of the history, of that number.
+    """Converts an item to the history entry with this number.
 
     Raises:
-        ProtocolError: it has parts of another kind, no words, or more than `most` characters.
+        ProtocolError: unsupported parts, no text, or more than `most` characters.
     """
     if isinstance(item, FunctionCall):
         call_id = item.call_id or f"call_{uuid.uuid4().hex[:20]}"
@@ -164,7 +164,7 @@ def entry_of(item: Item, number: int, param: str, most: int | None = None) -> Tu
     joined = " ".join(texts) if item.role == "system" else " ".join(" ".join(texts).split())
     most = most or _LIMITS[item.role]
     if not 1 <= len(joined) <= most:
-        message = f"the item has {len(joined)} characters; 1 to {most} are accepted"
+        message = f"the item has {len(joined)} characters; it must have 1 to {most}"
         raise ProtocolError("out_of_range", message, param=f"{param}.content")
     if item.role == "system":
         return Note(number, SYSTEM, joined)
@@ -174,21 +174,21 @@ def entry_of(item: Item, number: int, param: str, most: int | None = None) -> Tu
 def _text(part: Part, role: str, param: str) -> str:
     if part.type not in _WORDS[role]:
         known = " or ".join(repr(one) for one in _WORDS[role] if one not in ("text", "audio"))
-        message = f"{param}.type is {part.type!r:.60}; of the {role} {known} is taken"
+        message = f"{param}.type is {part.type!r:.60}; the role {role} takes {known}"
         raise ProtocolError("unsupported", message, param=f"{param}.type")
     field = "transcript" if "audio" in part.type else "text"
     if part.audio:
-        message = f"{param}.audio cannot be taken from the {role}; give its words"
+        message = f"{param}.audio is not supported for the role {role}; give its text"
         raise ProtocolError("unsupported", message, param=f"{param}.audio")
     text = getattr(part, field)
     if text is None:
-        message = f"{param}.{field} is None; str is expected"
+        message = f"{param}.{field} is None; expected str"
         raise ProtocolError("wrong_type", message, param=f"{param}.{field}")
     return text
 
 
 def samples_of(content: bytes, kind: str) -> np.ndarray:
-    """The samples [n] at 24 kHz of an item's sound; raises ProtocolError."""
+    """Decodes an item's audio to samples `[n]` at 24 kHz; raises ProtocolError."""
     reader = SoundReader(kind)
     return np.concatenate([reader.read(content), reader.flush()])
 
@@ -196,14 +196,14 @@ def samples_of(content: bytes, kind: str) -> np.ndarray:
 def described(
     entry: Entry, name: str, history: DialogueHistory, kind: str, transcribe: bool
 ) -> dict[str, Any]:
-    """An entry of the history as an item, with its sound where it has some.
+    """A history entry as an item, with its audio if it has any.
 
     Args:
-        entry: of the history.
-        name: of the item.
-        history: that holds its sound.
-        kind: of the sound; see `app.api.audio_formats`.
-        transcribe: whether the client is told the user's words.
+        entry: the entry.
+        name: the item's id.
+        history: the history, which has the audio.
+        kind: the audio format; see `app.api.audio_formats`.
+        transcribe: whether to include the transcript of user turns.
     """
     if isinstance(entry, Note):
         return note_object(entry, name)
@@ -239,7 +239,7 @@ def note_object(note: Note, name: str) -> dict[str, Any]:
 
 
 def call_object(name: str, call: ToolCall, status: str = "completed") -> dict[str, Any]:
-    """The call of a function as an item."""
+    """A function call as an item."""
     return {
         "id": name,
         "object": "realtime.item",

@@ -1,17 +1,17 @@
-"""The items of a conversation as one client knows them: by name, in an order."""
+"""The items of a conversation known to one client, by id and in order."""
 
 import re
 import secrets
 
-_MOST_NAMES = 2000  # that the client gave; the oldest are forgotten, as the history forgets
+_MOST_NAMES = 2000  # ids given by the client; the oldest are dropped, as in the history
 
 
 class KnownItems:
-    """Entries of the history have numbers, items have names: the server's, or the client's own.
+    """Maps the numbers of history entries to item ids, chosen by the server or the client.
 
     Attributes:
-        prefix: of the server's names in this session, so that none is one that a client brings from
-            another.
+        prefix: prefix of the server's ids, unique to this session, so that they cannot collide
+            with ids that a client keeps from another session.
     """
 
     def __init__(self) -> None:
@@ -23,24 +23,24 @@ class KnownItems:
         self._shown: set[int] = set()
 
     def call(self, number: int, name: str | None) -> None:
-        """The client gave the entry of this number a name of its own."""
+        """Sets the client's id of an entry."""
         if name is not None:
             self._names[number], self._numbers[name] = name, number
             if len(self._names) > _MOST_NAMES:
                 self._numbers.pop(self._names.pop(next(iter(self._names))))
 
     def name(self, number: int) -> str:
-        """The name of an entry."""
+        """The id of an entry."""
         return self._names.get(number) or f"item_{self.prefix}_{number}"
 
     def number(self, name: str) -> int | None:
-        """The number of an item; None if its name is nobody's."""
+        """The number of an item; None if the id is unknown."""
         ours = self._ours.fullmatch(name)
         return int(ours[1]) if ours else self._numbers.get(name)
 
     def reserve(self, number: int, after: int | None = None) -> None:
-        """An entry has its place, behind that of the number `after` or behind all; the client does
-        not know of it yet."""
+        """Adds an entry after that of the number `after`, or at the end; the client does not know
+        it yet."""
         self.drop(number)
         if after is None:
             self._order.append(number)
@@ -49,7 +49,7 @@ class KnownItems:
             self._order.insert(at, number)
 
     def show(self, number: int) -> str | None:
-        """The client is told of an entry now; the name of the item before it."""
+        """Marks an entry as known to the client; returns the id of the item before it."""
         if number not in self._order:
             self.reserve(number)
         self._shown.add(number)
@@ -57,7 +57,7 @@ class KnownItems:
         return next((self.name(one) for one in reversed(before) if one in self._shown), None)
 
     def drop(self, number: int) -> bool:
-        """There is no such entry any more; whether the client knew of it."""
+        """Removes an entry; returns whether the client knew it."""
         if number in self._order:
             self._order.remove(number)
         was_shown = number in self._shown

@@ -1,4 +1,4 @@
-"""Objects of OpenAI's realtime interface (sessions, items, responses), and the beta's forms."""
+"""Objects of OpenAI's realtime protocol (sessions, items, responses), and their beta forms."""
 
 from dataclasses import replace
 from typing import Any
@@ -25,12 +25,12 @@ _NOT_IN_BETA = ("conversation.item.done",)
 
 
 def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> dict[str, Any]:
-    """The session as its client sees it.
+    """The session object.
 
     Args:
-        name: of the session.
-        settings: that hold now.
-        engines: what can be chosen.
+        name: the session's id.
+        settings: the current settings.
+        engines: the available models and voices.
     """
     session = settings.session
     briefing = session.briefing or Briefing()
@@ -76,7 +76,7 @@ def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> d
 
 
 def beta_session_object(name: str, settings: RealtimeSettings, engines: Engines) -> dict[str, Any]:
-    """The same in the form of the beta interface."""
+    """The session object in the beta protocol."""
     found = session_object(name, replace(settings, kind="realtime"), engines)
     sound, briefing = found["audio"], settings.session.briefing or Briefing()
     kept = ("object", "id", "model", "instructions", "tools", "tool_choice", "tracing")
@@ -128,7 +128,7 @@ def _turn_detection(settings: RealtimeSettings) -> dict[str, Any] | None:
 
 
 def item_object(name: str, role: str, content: dict[str, Any] | None) -> dict[str, Any]:
-    """A message of a conversation; without content it is in progress."""
+    """A message item; in progress if it has no content."""
     return {
         "id": name,
         "object": "realtime.item",
@@ -145,7 +145,7 @@ def response_object(
     details: dict[str, Any] | None,
     metadata: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A response without its output."""
+    """A response object without output."""
     return {
         "object": "realtime.response",
         "id": name,
@@ -157,7 +157,7 @@ def response_object(
 
 
 def in_beta(event: dict[str, Any]) -> dict[str, Any] | None:
-    """An event in the beta's form; None where the beta has none."""
+    """An event in the beta protocol; None if it has no counterpart there."""
     kind = event["type"]
     if kind in _NOT_IN_BETA:
         return None

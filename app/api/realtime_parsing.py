@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a part of an event, as an error of the realtime interface."""
+"""Validation of event parts by pydantic, with errors of the realtime protocol."""
 
 from typing import Any, TypeVar
 
@@ -10,22 +10,22 @@ T = TypeVar("T")
 
 
 class Strict(BaseModel):
-    """No field but those named, and no conversion."""
+    """Strict base model: no unknown fields, no type conversion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def parsed(kind: TypeAdapter[T], value: Any, param: str, tagged: bool = False) -> T:
-    """The value as that type.
+    """Validates a value.
 
     Args:
         kind: the type.
-        value: as the client sent it.
+        value: the client's value.
         param: the client's name for it.
-        tagged: whether the type is a union whose members are told apart by `type`.
+        tagged: whether the type is a union discriminated by `type`.
 
     Raises:
-        ProtocolError: it has another form; `param` and the path in it name the place.
+        ProtocolError: the value is invalid; `param` and the path in it give the place.
     """
     try:
         return kind.validate_python(value)
@@ -43,15 +43,15 @@ def _refusal(invalid: ValidationError, param: str, tagged: bool) -> ProtocolErro
         given = error["input"].get("type") if isinstance(error["input"], dict) else None
         known = error.get("ctx", {}).get("expected_tags", "")
         code = "wrong_type" if given is None else "unsupported"
-        known = f"; known are {known}" if known else ""
+        known = f"; known: {known}" if known else ""
         return ProtocolError(code, f"{place}.type is {given!r:.60}{known}", param=f"{place}.type")
     if wrong == "extra_forbidden":
-        return ProtocolError("unknown_parameter", f"there is no {place}", param=place)
+        return ProtocolError("unknown_parameter", f"unknown field {place}", param=place)
     if wrong == "missing":
         return ProtocolError("missing_required_parameter", f"{place} is missing", param=place)
     if wrong == "literal_error":
         known = error.get("ctx", {}).get("expected", "")
-        return ProtocolError("unsupported", f"{place} is {shown}; known is {known}", param=place)
+        return ProtocolError("unsupported", f"{place} is {shown}; known: {known}", param=place)
     ranged = ("too_long", "too_short", "greater_than", "less_than", "pattern")
     code = "out_of_range" if any(one in wrong for one in ranged) else "wrong_type"
     return ProtocolError(code, f"{place} is {shown}: {error['msg']}", param=place)

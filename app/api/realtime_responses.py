@@ -1,4 +1,4 @@
-"""The agent's answers in the events of OpenAI's realtime interface."""
+"""Translation of the agent's answers to events of OpenAI's realtime protocol."""
 
 import base64
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ Event = tuple[str, dict[str, Any]]
 
 @dataclass
 class _Response:
-    """One that is open.
+    """An open response.
 
     Attributes:
-        number: of what it says, among the entries of the conversation.
-        aside: whether it does not enter the conversation.
-        written: whether it has text and no sound.
-        shown: whether the client knows of its message.
-        calls: items, complete.
+        number: number of its history entry.
+        aside: whether it is out of band, that is, not part of the conversation.
+        written: whether it has text only.
+        shown: whether the client knows its message item.
+        calls: completed function call items.
     """
 
     id: str
@@ -39,14 +39,14 @@ class _Response:
 
 
 class Responses:
-    """Translates for one client what concerns answers.
+    """Translates messages about answers for one client.
 
     Args:
         known: the client's items.
 
     Attributes:
-        asked_metadata: what the client gave with the response that begins next.
-        metadata_of: what it gave with one beside the conversation, by the number of the reply.
+        asked_metadata: the client's metadata for the next response.
+        metadata_of: its metadata for out-of-band responses, by reply number.
     """
 
     def __init__(self, known: KnownItems) -> None:
@@ -56,11 +56,11 @@ class Responses:
         self.metadata_of: dict[int, dict[str, str] | None] = {}
 
     def reply_of(self, name: str) -> int | None:
-        """The number of the open response of that name."""
+        """The reply number of the open response with this id."""
         return next((reply for reply, one in self._open.items() if one.id == name), None)
 
     def started(self, message: dict[str, Any], output_format: str) -> Iterator[Event]:
-        """An answer is being made."""
+        """Opens a response."""
         reply, aside = message["reply"], bool(message.get("aside"))
         if aside:
             metadata = self.metadata_of.pop(reply, None)
@@ -74,7 +74,7 @@ class Responses:
         yield "response.created", {"response": self._object(one, "in_progress", None)}
 
     def text(self, message: dict[str, Any]) -> Iterator[Event]:
-        """There are more words."""
+        """Adds text."""
         one, text = self._open.get(message["reply"]), message["text"]
         if one is None:
             return
@@ -84,14 +84,14 @@ class Responses:
         yield f"{kind}.delta", {**self._place(one), "delta": delta}
 
     def sound(self, sound: Sound) -> Iterator[Event]:
-        """There is more sound."""
+        """Adds audio."""
         one = self._open.get(sound.reply)
         if one is not None:
             yield from self._show(one)
             yield from self._audio(one, one.writer.write(sound.samples))
 
     def called(self, message: dict[str, Any]) -> Iterator[Event]:
-        """Functions are to be called."""
+        """Adds function calls."""
         one = self._open.get(message["reply"])
         for given in message["calls"] if one is not None else ():
             assert one is not None
@@ -114,12 +114,12 @@ class Responses:
             one.calls.append(whole)
 
     def finished(self, reply: int, status: str, reason: str = "") -> Iterator[Event]:
-        """An answer is over.
+        """Closes a response.
 
         Args:
-            reply: its number.
+            reply: the reply number.
             status: completed, cancelled, incomplete or failed.
-            reason: of the status; of a failure, its message.
+            reason: the reason for the status; for a failure, its message.
         """
         one = self._open.pop(reply, None)
         if one is None:
@@ -144,7 +144,7 @@ class Responses:
         yield "response.done", {"response": {**response, "output": output}}
 
     def _show(self, one: _Response) -> Iterator[Event]:
-        """The client is told of a message when there is something in it."""
+        """Announces the message item once it has content."""
         if one.shown:
             return
         one.shown = True
@@ -181,7 +181,7 @@ class Responses:
 
 
 def spoken(name: str, text: str, written: bool) -> dict[str, Any]:
-    """A message of the agent as an item."""
+    """A message item of the agent."""
     kind, words = ("output_text", "text") if written else ("output_audio", "transcript")
     return item_object(name, "assistant", {"type": kind, words: text})
 

@@ -1,5 +1,4 @@
-"""The settings of a realtime session. A field is honoured, or refused by name; none is taken and
-ignored."""
+"""The settings of a realtime session. Unsupported fields are rejected by name, never ignored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,23 +26,23 @@ from data.errors import InputError
 
 TRANSCRIPTION = "transcription"
 _OF_TRANSCRIPTION = ("type", "object", "include")
-_QUIETEST_DBFS, _LOUDEST_DBFS = -85.0, -45.0  # of speech at threshold 0 and 1; -65 at 0.5
+_QUIETEST_DBFS, _LOUDEST_DBFS = -85.0, -45.0  # speech level at thresholds 0 and 1; -65 at 0.5
 _TRANSCRIBERS = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 
 
 @dataclass(frozen=True)
 class RealtimeSettings:
-    """What a client has set.
+    """A client's settings, of its session or of one response.
 
     Attributes:
-        session: the part that the session follows.
-        input_format, output_format: of sound; see `app.api.audio_formats`.
-        threshold: of voice activity, 0 (takes much for speech) to 1 (takes little).
-        transcribe: whether the client is told the words that were recognised.
-        kind: "realtime", or "transcription" for a session that hears and never answers.
-        metadata: of one response, for the client's own use; it comes back in that response.
-        aside: whether that response stays out of the conversation.
-        input: items that it answers, as the client wrote them; None for the conversation.
+        session: settings of the underlying session.
+        input_format, output_format: audio formats; see `app.api.audio_formats`.
+        threshold: voice activity threshold, 0 (most sensitive) to 1.
+        transcribe: whether to send transcripts of user turns.
+        kind: "realtime", or "transcription" for a session without answers.
+        metadata: of a response; returned in it.
+        aside: whether a response is out of band.
+        input: the items that a response answers; None for the conversation.
     """
 
     session: SessionSettings
@@ -58,14 +57,14 @@ class RealtimeSettings:
 
 
 def first_settings(hub: Hub, model: str, intent: str) -> RealtimeSettings:
-    """Settings of a session that begins.
+    """Initial settings of a session.
 
     Args:
-        hub: whose defaults hold.
-        model: that the client named; if it is no predictor `session.created` tells it another.
-        intent: "transcription", or any other for a conversation.
+        hub: the hub with the defaults.
+        model: the client's model; the default if it is not a predictor.
+        intent: "transcription", or anything else for a conversation.
     """
-    # as OpenAI's: a client that wants semantic_vad asks for it
+    # OpenAI's default; clients have to request semantic_vad
     settings = with_settings(hub.settings.session, detection=SERVER)
     if model in hub.engines.speaker.predictors:
         settings = with_settings(settings, predictor=model)
@@ -81,24 +80,24 @@ def updated(
     """Settings after a `session.update`.
 
     Raises:
-        ProtocolError: a field is unknown, or cannot be honoured; `param` names it.
+        ProtocolError: an unknown or unsupported field; `param` names it.
     """
     fields = read_fields(SessionFields, given, "session")
     kind = next((value for path, value, _ in fields if path == "type"), settings.kind)
     if kind != settings.kind and settings.kind == TRANSCRIPTION:
-        raise _unsupported("session.type", "this is a transcription session; open another")
+        raise _unsupported("session.type", "this is a transcription session; open another session")
     if kind == TRANSCRIPTION:
         settings = _only_hearing(settings, fields)
     return _Update(settings, engines).apply(fields)
 
 
 def _only_hearing(settings: RealtimeSettings, fields: list[Given]) -> RealtimeSettings:
-    """Settings of a transcription session; raises ProtocolError for fields that it has not."""
+    """Settings of a transcription session; raises ProtocolError for fields of other sessions."""
     for path, value, param in fields:
         if path not in _OF_TRANSCRIPTION and not path.startswith("audio.input."):
-            raise _unsupported(param, "a transcription session never answers")
+            raise _unsupported(param, "a transcription session has no answers")
         if path.endswith(".transcription") and value is None:
-            raise _unsupported(param, "a transcription session tells the words")
+            raise _unsupported(param, "a transcription session always sends transcripts")
     session = replace(settings.session, create_response=False)
     return replace(settings, kind=TRANSCRIPTION, session=session)
 
@@ -110,12 +109,12 @@ def for_response(
     fields = read_fields(ResponseFields, given, "response")
     for path, value, param in fields:
         if path == "audio.output.format" and FORMATS[value.type] != settings.output_format:
-            raise _unsupported(param, "a session has one; set it by session.update")
+            raise _unsupported(param, "it applies to the whole session; set it by session.update")
     return _Update(settings, engines).apply(fields)
 
 
 class _Update:
-    """Changes settings field by field. `param` is the client's own name for a field."""
+    """Applies fields to settings. `param` is the client's name for a field."""
 
     def __init__(self, settings: RealtimeSettings, engines: Engines) -> None:
         self.settings, self.engines = settings, engines
@@ -129,7 +128,7 @@ class _Update:
         return self.settings
 
     def change(self, param: str, **changes: Any) -> None:
-        """Changes the session's settings; what is out of range is the fault of `param`."""
+        """Changes the session's settings; errors name `param`."""
         try:
             session = changed(self.engines, self.settings.session, changes)
         except ProtocolError as error:
@@ -137,7 +136,7 @@ class _Update:
         self.settings = replace(self.settings, session=session)
 
     def brief(self, param: str, **changes: Any) -> None:
-        """Changes what the language model is told."""
+        """Changes the language model's briefing."""
         session = self.settings.session
         before = session.briefing or Briefing()
         briefing = replace(before, **changes)
@@ -145,8 +144,8 @@ class _Update:
         if briefing != before and not isinstance(responder, TakesBriefing):
             raise _unsupported(
                 param,
-                f"the responder {responder.name!r} is no language model and follows none; start "
-                "the server with --llm-base-url",
+                f"the responder {responder.name!r} is not a language model; start the server with "
+                "--llm-base-url",
             )
         self.settings = replace(self.settings, session=replace(session, briefing=briefing))
 
@@ -156,7 +155,7 @@ class _Update:
         elif name != "repartee" and not name.startswith("gpt-"):
             known = ", ".join(self.engines.speaker.predictors)
             raise ProtocolError(
-                "unknown_model", f"{param} {name!r:.60} is none of {known}", param=param
+                "unknown_model", f"{param} is {name!r:.60}; known: {known}", param=param
             )
 
     def instructions(self, text: str, param: str) -> None:
@@ -183,7 +182,7 @@ class _Update:
     def tools(self, asked: list[FunctionTool], param: str) -> None:
         names = [tool.name for tool in asked]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            message = f"{param} has two functions {twice!r:.60}"
+            message = f"{param} has two functions named {twice!r:.60}"
             raise ProtocolError("invalid_value", message, param=param)
         found = (Tool(tool.name, tool.description or "", tool.parameters or {}) for tool in asked)
         self.brief(param, tools=tuple(found))
@@ -193,20 +192,20 @@ class _Update:
 
     def parallel_calls(self, allowed: bool, param: str) -> None:
         briefing = self.settings.session.briefing or Briefing()
-        if briefing.tools:  # else it says nothing
+        if briefing.tools:  # without tools it has no effect
             self.brief(param, parallel_calls=allowed)
 
     def check_tool_choice(self, fields: list[Given]) -> None:
-        """A function that must be called is one of those that can be."""
+        """Checks that a required function exists."""
         briefing = self.settings.session.briefing or Briefing()
         choice, names = briefing.tool_choice, [tool.name for tool in briefing.tools]
         if choice in ("auto", "none") or choice in names or (choice == "required" and names):
             return
         param = next((one.param for one in fields if "tool" in one.path), "session.tool_choice")
-        known = ", ".join(names) or "none at all"
+        known = ", ".join(names) or "none"
         raise ProtocolError(
             "invalid_value",
-            f"{param}: {choice!r:.60} is no function; there is {known}",
+            f"{param} is {choice!r:.60}; known functions: {known}",
             param=param,
         )
 
@@ -231,14 +230,14 @@ class _Update:
     def _check_transcription(self, asked: Transcription, param: str) -> None:
         ours = self.engines.recognizer.name
         if asked.model not in (None, ours, *_TRANSCRIBERS):
-            raise _unsupported(f"{param}.model", f"{ours!r} transcribes here")
+            raise _unsupported(f"{param}.model", f"this server transcribes with {ours!r}")
         try:
             language = language_of(self.engines, asked.language or "")
         except InputError as error:
             raise _unsupported(f"{param}.language", str(error)) from None
         self.change(param, language=language)
         if asked.prompt and asked.prompt.strip():
-            raise _unsupported(f"{param}.prompt", f"{ours!r} takes none")
+            raise _unsupported(f"{param}.prompt", f"{ours!r} does not support prompts")
 
     def turn_detection(self, asked: TurnDetection | None, param: str) -> None:
         if asked is None:
@@ -246,13 +245,15 @@ class _Update:
             return
         kind = asked.type or self.settings.session.hearing.detection
         if kind == SEMANTIC and self.engines.judge is None:
-            why = self.engines.judge_caveat or "there is no model for it here"
+            why = self.engines.judge_caveat or "its model is not installed"
             raise _unsupported(f"{param}.type", why)
         self.change(f"{param}.type", detection=kind)
         for name, value in asked.model_dump(exclude_none=True, exclude={"type"}).items():
             inner = f"{param}.{name}"
             if name in _OF_THE_OTHER[kind]:
-                raise ProtocolError("unknown_parameter", f"{kind} has no {inner}", param=inner)
+                raise ProtocolError(
+                    "unknown_parameter", f"unknown field {inner} of {kind}", param=inner
+                )
             if name == "threshold":
                 self._threshold(value, inner)
             else:
@@ -267,7 +268,7 @@ class _Update:
 
 
 def _unsupported(param: str, why: str) -> ProtocolError:
-    return ProtocolError("unsupported", f"{param} cannot be honoured: {why}", param=param)
+    return ProtocolError("unsupported", f"{param} is not supported: {why}", param=param)
 
 
 _HONOURED: dict[str, Callable[[_Update, Any, str], None]] = {

@@ -56,5 +56,5 @@ def test_what_fails_in_a_slot_ends_the_measurement() -> None:
 
 def test_a_voice_that_is_not_there_is_said(tmp_path: Path) -> None:
     weights = str(save_tiny(tmp_path))
-    with pytest.raises(InputError, match="'nosuch'; voices are one, two, slt"):
+    with pytest.raises(InputError, match="'nosuch'; the voices are one, two, slt"):
         bench.main(["--voice", "nosuch", "--weights", weights])

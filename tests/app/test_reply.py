@@ -64,7 +64,7 @@ def test_who_names_no_voice_gets_the_folders_first(
     save_voices(folder, voices)
     assert call(folder, tmp_path / "out.wav", "--json") == 0
     assert json.loads(capsys.readouterr().out)["voice"] == "one"
-    with pytest.raises(InputError, match="'slt'; voices are one, two"):
+    with pytest.raises(InputError, match="'slt'; the voices are one, two"):
         call(folder, tmp_path / "out.wav", "--voice", "slt")
 
 

@@ -47,7 +47,7 @@ def test_it_is_kept_in_words(heard: str, language: str) -> None:
     ["", "hello there", SAID[:30], SAID.replace("allow", "do not allow"), f"I don't say: {SAID}"],
 )
 def test_another_sentence_is_none(heard: str) -> None:
-    with pytest.raises(InputError, match="say this sentence"):
+    with pytest.raises(InputError, match="record this sentence"):
         consent_with("Anna", sentence(), lambda _: heard, "en", espeak_voice())
 
 
@@ -74,7 +74,7 @@ def test_the_page_takes_it_too(tmp_path: Path) -> None:
     tried = try_clone(shared, paths[0], consent=True)
     with pytest.raises(InputError, match="no consent"):
         keep_voice(shared, tried, "anna", " ", "", paths[1])
-    with pytest.raises(InputError, match="say this sentence"):
+    with pytest.raises(InputError, match="record this sentence"):
         keep_voice(engines_like(shared, "hm"), tried, "anna", "Anna", "", paths[1])
     keep_voice(shared, tried, "anna", "Anna", "", paths[1])
     assert "spoken by the same voice" in shared.voices.voices["anna"].consent

@@ -70,7 +70,7 @@ def broken(kind, tmp_path):
         write_media(whole, TONE, 16_000)
         path = tmp_path / "b.mp4"
         path.write_bytes(whole.read_bytes()[:2000])
-    elif kind == "no sound":
+    elif kind == "no audio":
         import av
 
         path = tmp_path / "b.mkv"
@@ -93,7 +93,7 @@ def broken(kind, tmp_path):
         ("short", "lasts"),
         ("clipped", "clipped"),
         ("cut off", "cannot be decoded|no audio"),
-        ("no sound", "no audio stream"),
+        ("no audio", "no audio stream"),
     ],
 )
 def test_unusable_files_are_rejected_with_the_reason_and_leave_no_copy(tmp_path, kind, says):

@@ -50,18 +50,18 @@ def test_episodes_are_found_by_name_or_by_the_url_in_their_notes(tmp_path, packe
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", r"m\.jsonl:1 is no row"),
+        ("{", r"m\.jsonl:1 is not a DuplexChat row"),
         ('{"audio_url": "a"}\n', "KeyError: 'episode_start_sec'"),
-        ("[]", r"m\.jsonl:1 is no row"),
-        (row("a.mp3", 3.0, 2.0), "lasts from 3.0 to 2.0 s"),
-        (row("a.mp3", 0.0, float("nan")), "lasts from 0.0 to nan s"),
+        ("[]", r"m\.jsonl:1 is not a DuplexChat row"),
+        (row("a.mp3", 3.0, 2.0), "invalid time range 3.0 to 2.0 s"),
+        (row("a.mp3", 0.0, float("nan")), "invalid time range 0.0 to nan s"),
     ],
 )
 def test_invalid_manifests_are_rejected(tmp_path, content, says):
     (tmp_path / "m.jsonl").write_text(content)
     with pytest.raises(InputError, match=says):
         read_manifest(tmp_path / "m.jsonl", [tmp_path / "a.mp3"])
-    with pytest.raises(InputError, match="is not a manifest"):
+    with pytest.raises(InputError, match="is not a DuplexChat manifest"):
         read_manifest(tmp_path / "none.jsonl", [tmp_path / "a.mp3"])
 
 

@@ -35,14 +35,14 @@ def test_rttm_and_emilias_json_agree(tmp_path):
     [
         ("talk.rttm", "SPEAKER talk 1 zero 1.0 <NA> <NA> A\n", r"talk\.rttm:1 is not RTTM"),
         ("talk.rttm", "SPEAKER talk 1 1.0\n", r"talk\.rttm:1 is not RTTM"),
-        ("talk.rttm", RTTM.format(3, -1, "A"), "lasts from 3.0 to 2.0 s"),
+        ("talk.rttm", RTTM.format(3, -1, "A"), "invalid time range 3.0 to 2.0 s"),
         ("talk.rttm", RTTM.format(3, "nan", "A"), "segment 1 lasts"),
         (
             "talk.rttm",
             RTTM.format(1, 1, "A") + RTTM.format(1, 1, "A").replace("talk", "b"),
             "2 rec",
         ),
-        ("talk.rttm", "", "no segment of speech"),
+        ("talk.rttm", "", "no speech segment"),
         ("talk.json", "{", "not a list"),
         ("talk.json", '[{"start": 1, "end": 2}]', "KeyError: 'speaker'"),
         ("other.json", "[]", r"neither talk\.rttm nor talk\.json"),

@@ -115,7 +115,7 @@ def doubts(config: RecogniseConfig, rows: list[Row]) -> str:
         return f"{100 * silent:.0f} % of the turns have none"
     known = [turn["confidence"] for turn in turns if turn.get("confidence") and turn.get("text")]
     if known and float(np.mean(known)) < _MIN_CONFIDENCE:
-        return f"their mean confidence is low ({np.mean(known):.2f})"
+        return f"their mean confidence is only {np.mean(known):.2f}"
     return ""
 
 

@@ -36,7 +36,7 @@ def test_rttm_and_emilias_json_agree(tmp_path):
         ("talk.rttm", "SPEAKER talk 1 zero 1.0 <NA> <NA> A\n", r"talk\.rttm:1 is not RTTM"),
         ("talk.rttm", "SPEAKER talk 1 1.0\n", r"talk\.rttm:1 is not RTTM"),
         ("talk.rttm", RTTM.format(3, -1, "A"), "invalid time range 3.0 to 2.0 s"),
-        ("talk.rttm", RTTM.format(3, "nan", "A"), "segment 1 lasts"),
+        ("talk.rttm", RTTM.format(3, "nan", "A"), "segment 1 has the invalid"),
         (
             "talk.rttm",
             RTTM.format(1, 1, "A") + RTTM.format(1, 1, "A").replace("talk", "b"),

@@ -174,7 +174,7 @@ def rows_of(*turns):
     [
         ("whisper", rows_of(("yes", 0.9), ("no", 0.8)), ""),
         ("whisper", rows_of(("yes", 0.9), ("", 0.0)), "50 % of the turns"),
-        ("whisper", rows_of(("yes", 0.4), ("no", 0.3)), "mean confidence 0.35"),
+        ("whisper", rows_of(("yes", 0.4), ("no", 0.3)), "mean confidence is only 0.35"),
         ("endpoint", rows_of(("yes", None)), ""),
         ("pocketsphinx", rows_of(("yes", 1.0)), "half of the words"),
         ("none", rows_of(("", None)), "none"),

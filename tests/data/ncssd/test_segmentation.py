@@ -101,7 +101,7 @@ def test_interrupted_training_leaves_existing_weights(tmp_path, monkeypatch):
     weights.write_bytes(b"trained for long")
 
     def batches(corpora, plan, config, first):
-        for _ in range(100):
+        for _ in range(60):
             yield torch.zeros(1, 4, config.num_inputs), torch.zeros(1, 4, dtype=torch.long)
         raise KeyboardInterrupt
 
@@ -134,9 +134,10 @@ def write_corpus(root) -> None:
 
 def test_training_resumes_and_its_weights_load(tmp_path, monkeypatch):
     """Interrupted in its second round, the same call resumes and gives identical bytes."""
+    monkeypatch.setattr(segmentation_training, "_LINE_S", 24.0)
     write_corpus(tmp_path / "corpus")
     weights, stopped = tmp_path / "w" / "whole.safetensors", tmp_path / "w" / "halves.safetensors"
-    plan = TrainingPlan(minutes_of_sound=1.0, steps=4, rounds=2, batch=2, limit=3, seed=3)
+    plan = TrainingPlan(minutes_of_sound=0.5, steps=4, rounds=2, batch=2, limit=3, seed=3)
     corpora = [tmp_path / "corpus", tmp_path / "corpus"]
     train(corpora, plan, weights)
 

@@ -93,9 +93,10 @@ def test_simulated_diarisation_shifts_boundaries_slightly():
 
 def test_training_resumes_and_its_weights_load(tmp_path, monkeypatch):
     write_corpus(tmp_path / "corpus")
+    monkeypatch.setattr(separator_training, "_LINE_S", 30.0)
     monkeypatch.setattr(separator_training, "SeparatorConfig", lambda: TINY)
     weights, stopped = tmp_path / "w" / "whole.safetensors", tmp_path / "w" / "halves.safetensors"
-    plan = TrainingPlan(minutes_of_sound=1.0, steps=4, rounds=2, batch=2, seed=3)
+    plan = TrainingPlan(minutes_of_sound=0.5, steps=4, rounds=2, batch=2, seed=3)
     train([tmp_path / "corpus"], plan, weights)
     real, calls = separator_training.batch_loss, iter([False, False, False, True])
 

@@ -34,6 +34,6 @@ def has_only_avx2() -> bool:
 def chosen_kernels() -> str:
     """What the processor made this program choose, for people."""
     vectors = torch.backends.cpu.get_cpu_capability()
-    wide = "MKL" if has_only_avx2() else "oneDNN"
+    wide = "panels" if has_only_avx2() else "oneDNN"
     many = "bfloat16" if has_bf16() else "float32"
     return f"{vectors}: float32 products by {wide}, 8-bit weights of many rows in {many}"

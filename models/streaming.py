@@ -5,7 +5,7 @@
 of successive chunks equal the output for the whole. Sequences are `[B, T, C]`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels.convnext import StackWeights, convnext_stack
+from kernels.convnext.cpu import pack
 from kernels.depthwise_norm import depthwise_norm
 from kernels.packed_linear import PackedLinear
 
@@ -137,6 +139,77 @@ class ConvNeXtStack(nn.Module):
         for index, block in enumerate(self.blocks):
             x = block(x, None if state is None else state[index], condition)
         return x
+
+    def packed(self) -> "PackedConvNeXtStack":
+        """The same for inference on a CPU."""
+        return PackedConvNeXtStack(cast(list[ConvNeXtBlock], list(self.blocks)))
+
+
+class PackedConvNeXtStack(nn.Module):
+    """Replaces a trained `ConvNeXtStack`: all blocks as one compiled call.
+
+    Its state is one `ConvState`, whose tensors have a block axis behind the batch.
+    """
+
+    def __init__(self, blocks: list[ConvNeXtBlock]) -> None:
+        super().__init__()
+
+        def stacked(one: Callable[[ConvNeXtBlock], Tensor]) -> Tensor:
+            return torch.stack([one(block).detach() for block in blocks])
+
+        def bias(conv: nn.Conv1d) -> Tensor:
+            assert conv.bias is not None
+            return conv.bias
+
+        self._depth, self._dim = len(blocks), blocks[0].depthwise.conv.in_channels
+        self._pad = blocks[0].depthwise.pad
+        self._weights = pack(
+            StackWeights(
+                stacked(lambda block: block.depthwise.conv.weight),
+                stacked(lambda block: bias(block.depthwise.conv)),
+                stacked(lambda block: block.expand.weight),
+                stacked(lambda block: block.expand.bias),
+                stacked(lambda block: block.reduce.weight),
+                stacked(lambda block: block.reduce.bias),
+            )
+        )
+        if blocks[0].modulate is None:
+            scale = stacked(lambda block: block.norm.weight)[None]
+            self._modulation = scale, stacked(lambda block: block.norm.bias)[None]
+        else:
+            modulate = [cast(nn.Linear, block.modulate) for block in blocks]
+            self._modulation = None
+            self.modulate = joined_linear(modulate)
+
+    def init_state(
+        self, batch: int, device: torch.device | str, dtype: torch.dtype
+    ) -> list[ConvState]:
+        shape = batch, self._depth, self._pad, self._dim
+        return [ConvState(torch.zeros(shape, device=device, dtype=dtype))]
+
+    def forward(
+        self, x: Tensor, state: list[ConvState] | None = None, condition: Tensor | None = None
+    ) -> Tensor:
+        [kept] = self.init_state(len(x), x.device, x.dtype) if state is None else state
+        modulation = self._modulation or kept.modulation
+        if modulation is None:
+            kept.modulation = modulation = self._modulated(condition)
+        made, kept.past = convnext_stack(x, kept.past, self._weights, *modulation)
+        return made
+
+    def _modulated(self, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        assert condition is not None, "this stack was built with a condition"
+        rows = self.modulate(condition).view(len(condition), self._depth, 2, self._dim)
+        return 1 + rows[:, :, 0], rows[:, :, 1]
+
+
+def joined_linear(linears: list[nn.Linear]) -> nn.Linear:
+    """One layer with the outputs of all, in order."""
+    first = linears[0]
+    made = nn.Linear(first.in_features, len(linears) * first.out_features)
+    made.weight.data = torch.cat([linear.weight.detach() for linear in linears])
+    made.bias.data = torch.cat([linear.bias.detach() for linear in linears])
+    return made.requires_grad_(False)
 
 
 class Downsample(nn.Module):

@@ -35,7 +35,6 @@ def depthwise_norm(
 @compiled
 def _rows(x, taps, bias, scale, shift, out):
     num_taps, dim = taps.shape
-    count = np.float32(dim)
     for row in range(len(x)):
         gain, offset = scale[row % len(scale)], shift[row % len(shift)]
         for time in range(out.shape[1]):
@@ -45,13 +44,21 @@ def _rows(x, taps, bias, scale, shift, out):
                 frame, weights = x[row, time + tap], taps[tap]
                 for i in range(dim):
                     h[i] += frame[i] * weights[i]
-            mean = np.float32(0.0)
-            for i in range(dim):
-                mean += h[i]
-            mean /= count
-            variance = np.float32(0.0)
-            for i in range(dim):
-                variance += (h[i] - mean) * (h[i] - mean)
-            factor = np.float32(1.0) / np.sqrt(variance / count + _EPSILON)
-            for i in range(dim):
-                h[i] = (h[i] - mean) * factor * gain[i] + offset[i]
+            normalise(h, gain, offset)
+
+
+@compiled
+def normalise(h, gain, offset):
+    """Layer norm of one frame, in place."""
+    dim = len(h)
+    count = np.float32(dim)
+    mean = np.float32(0.0)
+    for i in range(dim):
+        mean += h[i]
+    mean /= count
+    variance = np.float32(0.0)
+    for i in range(dim):
+        variance += (h[i] - mean) * (h[i] - mean)
+    factor = np.float32(1.0) / np.sqrt(variance / count + _EPSILON)
+    for i in range(dim):
+        h[i] = (h[i] - mean) * factor * gain[i] + offset[i]

@@ -1,14 +1,17 @@
-"""y = x W^T + b in float32, with W prepacked for the faster library.
+"""y = x W^T + b in float32, with W prepacked for the fastest product.
 
 PyTorch dispatches to MKL, which uses only AVX2 on non-Intel CPUs even if they have AVX-512; oneDNN
 then takes less than half the time (`benchmark.py`), and a fused GELU is almost free. On CPUs with
-only AVX2, MKL is faster, above all for few rows and with W transposed.
+only AVX2, panels (`kernels/panels.py`) are faster than either, above all for few rows.
 """
+
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels.panels import multiply, panels_of
 from kernels.processor import has_only_avx2
 
 # oneDNN compiles and caches a product per number of rows (0.4 MB and 1 ms each), so rows are padded
@@ -46,24 +49,25 @@ class PackedConv1d(nn.Module):
         return self._product(windows.flatten(2), "none").transpose(1, 2)
 
 
-def _product_of(weight: Tensor, bias: Tensor | None) -> "_TransposedProduct | _TiledProduct":
+def _product_of(weight: Tensor, bias: Tensor | None) -> "_PanelProduct | _TiledProduct":
     """The faster product with a matrix `[N, K]` on this CPU."""
-    kind = _TransposedProduct if has_only_avx2() else _TiledProduct
+    kind = _PanelProduct if has_only_avx2() else _TiledProduct
     return kind(weight.detach().float(), None if bias is None else bias.detach().float())
 
 
-class _TransposedProduct:
-    """A matrix `[N, K]` stored as `[K, N]`, and a bias; not a module either."""
+class _PanelProduct:
+    """A matrix `[N, K]` in panels, and a bias; not a module either."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self._weight, self._bias = weight.t().contiguous(), bias
+        self._width = len(weight)
+        self._panels = panels_of(weight, bias)
 
     def __call__(self, x: Tensor, activation: str) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
-        bias, weight = self._bias, self._weight
-        made = rows @ weight if bias is None else torch.addmm(bias, rows, weight)
+        rows = x.reshape(-1, x.shape[-1]).contiguous()
+        made = torch.empty(len(rows), self._width)
+        multiply(rows.numpy(), *self._panels, made.numpy())
         made = F.gelu(made, approximate="tanh") if activation == "gelu" else made
-        return made.view(*x.shape[:-1], weight.shape[1])
+        return made.view(*x.shape[:-1], self._width)
 
 
 class _TiledProduct:
@@ -93,13 +97,22 @@ class _TiledProduct:
         return made[:count]
 
 
+@runtime_checkable
+class Packable(Protocol):
+    """A module that knows a faster one for CPUs with only AVX2."""
+
+    def packed(self) -> nn.Module: ...
+
+
 def with_packed_layers(model: nn.Module) -> nn.Module:
     """Replaces every `nn.Linear`, and every `nn.Conv1d` that `PackedConv1d` supports, in `model` by
     packed layers and returns it. Does nothing if PyTorch was built without oneDNN."""
     if not torch.backends.mkldnn.is_available():
         return model
     for name, child in model.named_children():
-        if isinstance(child, nn.Linear):
+        if isinstance(child, Packable) and has_only_avx2():
+            setattr(model, name, child.packed())
+        elif isinstance(child, nn.Linear):
             setattr(model, name, PackedLinear(child))
         elif isinstance(child, nn.Conv1d) and _replaceable(child):
             setattr(model, name, PackedConv1d(child))

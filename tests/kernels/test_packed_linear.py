@@ -13,7 +13,7 @@ from tests.tiny import STYLE, tiny
 FLOAT, CPU = torch.float32, torch.device("cpu")
 
 
-@pytest.fixture(autouse=True, params=[False, True], ids=["oneDNN", "MKL"])
+@pytest.fixture(autouse=True, params=[False, True], ids=["oneDNN", "panels"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is what some processor takes."""
     monkeypatch.setattr(layers, "has_only_avx2", lambda: request.param)

@@ -44,3 +44,11 @@ def exponential(x):
     for divisor in (120.0, 24.0, 6.0, 2.0, 1.0, 1.0):
         made = made * rest + np.float32(1.0 / divisor)
     return made * as_float((np.int32(whole) + np.int32(127)) << np.int32(23))  # pyright: ignore[reportCallIssue]
+
+
+@compiled
+def sigmoid(x):
+    """1 / (1 + exp(-x))."""
+    small = exponential(-abs(x))
+    share = np.float32(1.0) if x >= np.float32(0.0) else small
+    return share / (np.float32(1.0) + small)

@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 from torch import Tensor
 
-from kernels.compiled import compiled
+from kernels.compiled import as_float, compiled
 
 LANES = 16
 ROWS = 6  # of a tile: 12 of AVX2's 16 registers hold its sums
@@ -68,34 +68,37 @@ def _padded(values: Tensor, axis: int) -> Tensor:
 
 
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
-_STORED = {types.int8: ir.IntType(8), types.int16: ir.IntType(16), types.float32: ir.FloatType()}
+_BITS = {types.int8: 8, types.int16: 16, types.uint16: 16, types.float32: 32}
 
 
 def _tile_of(rows: int, panels: int) -> Any:
-    """A tile of `rows` rows and `panels` panels, as a function of rows `x`, `weights` `[.., K, 16]`
-    and `out`, each from the tile's first element on, and K."""
+    """A tile of `rows` rows and `panels` panels, as a function of rows `x`, weights and `out`, each
+    from the tile's first element on, and K. The weights are panels `[.., K, 16]` or a plain matrix
+    `[K, ..]`."""
 
     def tile(context: Any, x: Any, weights: Any, out: Any, depth: Any) -> Any:
+        size = _BITS[weights.dtype] // 8
+
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             x_at, weights_at, out_at = (
                 context.make_array(kind)(context, builder, value)
                 for kind, value in zip(signature.args[:3], args[:3], strict=True)
             )
-            stride = _stride(builder, x_at, 0, 4)
-            starts = [_moved(builder, x_at.data, row, stride) for row in range(rows)]
-            stride = builder.mul(args[3], ir.Constant(args[3].type, LANES))
-            places = [_moved(builder, weights_at.data, panel, stride) for panel in range(panels)]
-            sums = _sums(builder, starts, places, args[3], _STORED[weights.dtype])
-            stride = _stride(builder, out_at, 0, 4)
-            for row in range(rows):
-                start = _moved(builder, out_at.data, row, stride)
-                for panel in range(panels):
-                    at = builder.gep(start, [ir.Constant(args[3].type, panel * LANES)])
-                    builder.store(
-                        sums[row * panels + panel],
-                        builder.bitcast(at, _VECTOR.as_pointer()),
-                        align=4,
-                    )
+            starts = _places(builder, x_at.data, rows, _stride(builder, x_at, 4))
+            if weights.ndim == 3:
+                step = ir.Constant(args[3].type, LANES)
+                apart = _stride(builder, weights_at, size)
+            else:
+                step = _stride(builder, weights_at, size)
+                apart = ir.Constant(args[3].type, LANES)
+            wide = _places(builder, weights_at.data, panels, apart)
+            sums = _sums(builder, starts, wide, step, args[3], weights.dtype)
+            ends = _places(builder, out_at.data, rows, _stride(builder, out_at, 4))
+            for row, end in enumerate(ends):
+                each = _places(builder, end, panels, ir.Constant(args[3].type, LANES))
+                for panel, at in enumerate(each):
+                    at = builder.bitcast(at, _VECTOR.as_pointer())
+                    builder.store(sums[row * panels + panel], at, align=4)
             return context.get_dummy_value()
 
         return types.void(x, weights, out, depth), generate
@@ -103,17 +106,21 @@ def _tile_of(rows: int, panels: int) -> Any:
     return intrinsic(tile)
 
 
-def _stride(builder: Any, array: Any, axis: int, size: int) -> Any:
-    """An array's stride in elements of `size` bytes."""
-    stride = builder.extract_value(array.strides, axis)
+def _stride(builder: Any, array: Any, size: int) -> Any:
+    """The first axis' stride in elements of `size` bytes."""
+    stride = builder.extract_value(array.strides, 0)
     return builder.sdiv(stride, ir.Constant(stride.type, size))
 
 
-def _moved(builder: Any, pointer: Any, count: int, stride: Any) -> Any:
-    return builder.gep(pointer, [builder.mul(stride, ir.Constant(stride.type, count))])
+def _places(builder: Any, pointer: Any, count: int, stride: Any) -> list[Any]:
+    """`count` pointers, `stride` elements apart."""
+    moves = [builder.mul(stride, ir.Constant(stride.type, index)) for index in range(count)]
+    return [builder.gep(pointer, [move]) for move in moves]
 
 
-def _sums(builder: Any, rows: list[Any], panels: list[Any], depth: Any, stored: Any) -> list[Any]:
+def _sums(
+    builder: Any, rows: list[Any], panels: list[Any], stride: Any, depth: Any, stored: Any
+) -> list[Any]:
     """The loop over K: a vector for each row and panel."""
     index, before = depth.type, builder.block
     body, after = (builder.append_basic_block(name) for name in ("tile", "tiled"))
@@ -121,12 +128,12 @@ def _sums(builder: Any, rows: list[Any], panels: list[Any], depth: Any, stored: 
     builder.position_at_end(body)
     step = builder.phi(index)
     sums = [builder.phi(_VECTOR) for _ in range(len(rows) * len(panels))]
-    place = builder.mul(step, ir.Constant(index, LANES))
+    place = builder.mul(step, stride)
+    narrow = ir.VectorType(ir.IntType(_BITS[stored]), LANES)
     wide = []
     for panel in panels:
-        at = builder.gep(panel, [place])
-        at = builder.bitcast(at, ir.VectorType(stored, LANES).as_pointer())
-        wide.append(_widened(builder, builder.load(at, align=1)))
+        at = builder.bitcast(builder.gep(panel, [place]), narrow.as_pointer())
+        wide.append(_widened(builder, builder.load(at, align=1), stored))
     new = []
     for row in rows:
         factor = _spread(builder, builder.load(builder.gep(row, [step])))
@@ -145,14 +152,16 @@ def _sums(builder: Any, rows: list[Any], panels: list[Any], depth: Any, stored: 
     return new
 
 
-def _widened(builder: Any, weights: Any) -> Any:
+def _widened(builder: Any, bits: Any, stored: Any) -> Any:
     """Converts 16 stored weights to float32."""
-    if weights.type.element == ir.IntType(8):
-        return builder.sitofp(weights, _VECTOR)
-    if weights.type.element == ir.IntType(16):
-        halves = builder.bitcast(weights, ir.VectorType(ir.HalfType(), LANES))
-        return builder.fpext(halves, _VECTOR)
-    return weights
+    if stored == types.int8:
+        return builder.sitofp(bits, _VECTOR)
+    if stored == types.int16:
+        return builder.fpext(builder.bitcast(bits, ir.VectorType(ir.HalfType(), LANES)), _VECTOR)
+    if stored == types.uint16:  # the upper half of a float32
+        whole = ir.VectorType(ir.IntType(32), LANES)
+        bits = builder.shl(builder.zext(bits, whole), ir.Constant(whole, [16] * LANES))
+    return builder.bitcast(bits, _VECTOR)
 
 
 def _spread(builder: Any, number: Any) -> Any:
@@ -214,6 +223,39 @@ def _products(x, weights, out):
             size = (left + 1) // 2 if ROWS < left < 2 * ROWS else min(left, ROWS)
             _tile(x[row : row + size], these, columns[row:], depth)
             row += size
+
+
+@compiled
+def multiply_plain(x, matrix, out):
+    """Up to 6 rows `x` `[M, K]` times a bfloat16 matrix `[K, N]` that lies as it is, as uint16:
+    `out` `[M, N]`. All are contiguous along their rows."""
+    count, depth = x.shape
+    whole = out.shape[1] // LANES
+    step = 4 if count == 1 else 2 if count == 2 else 1
+    panel = 0
+    while panel < whole:
+        these, columns = matrix[:, panel * LANES :], out[:, panel * LANES :]
+        if step == 1 or panel + step > whole:
+            _tile(x, these, columns, depth)
+            panel += 1
+        elif step == 2:
+            _tile2x2(x, these, columns, depth)
+            panel += 2
+        else:
+            _tile1x4(x, these, columns, depth)
+            panel += 4
+    for row in range(count):
+        for column in range(whole * LANES, out.shape[1]):
+            total = np.float32(0.0)
+            for place in range(depth):
+                total += x[row, place] * wide(matrix[place, column])
+            out[row, column] = total
+
+
+@compiled
+def wide(half):
+    """Converts bfloat16 to float32."""
+    return as_float(np.int32(np.uint32(half) << np.uint32(16)))  # pyright: ignore[reportCallIssue]
 
 
 @compiled

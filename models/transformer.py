@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data.errors import InputError
-from kernels.decode_step import BlockWeights, decode_step, decode_steps
-from kernels.int8_linear import Int8Linear
+from kernels.decode_step import BlockWeights, PackedBlocks, decode_steps, pack
+from kernels.int8_linear import FEW_ROWS, Int8Linear
+from kernels.processor import has_bf16
 
 Rotation = tuple[Tensor, Tensor]
 
@@ -101,7 +102,7 @@ class Attention(nn.Module):
         v = qkv[2]
         if past is not None:
             # In the precision of the weights.
-            kind = self.qkv.weight.dtype
+            kind = _dtype(self.qkv)
             h = causal_attention(q, *(each.to(kind) for each in past.append(k, v)))
         else:
             h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
@@ -114,7 +115,7 @@ class Attention(nn.Module):
         q, k = rotate(
             qkv[:, :2], (rotary[0][:, None, None, None], rotary[1][:, None, None, None])
         ).unbind(1)
-        kind = self.qkv.weight.dtype
+        kind = _dtype(self.qkv)
         outputs = []
         for index, past in enumerate(pasts):
             end = past.length
@@ -123,6 +124,11 @@ class Attention(nn.Module):
             seen = past.keys[..., :end].to(kind), past.values[:, :, :end].to(kind)
             outputs.append(causal_attention(q[index : index + 1], *seen))
         return self.out(torch.cat(outputs).flatten(1))
+
+
+def _dtype(linear: nn.Module) -> torch.dtype:
+    """The dtype in which a layer multiplies many rows."""
+    return linear.wide if isinstance(linear, Int8Linear) else cast(nn.Linear, linear).weight.dtype
 
 
 def causal_attention(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -145,10 +151,7 @@ def causal_attention(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 class TransformerBlock(nn.Module):
-    """Pre-norm attention and a gated feed-forward network (SwiGLU, arXiv 2002.05202).
-
-    With int8 weights, a decode step is one fused operation (`kernels/decode_step`).
-    """
+    """Pre-norm attention and a gated feed-forward network (SwiGLU, arXiv 2002.05202)."""
 
     def __init__(self, dim: int, num_heads: int, ffn_dim: int) -> None:
         super().__init__()
@@ -157,53 +160,42 @@ class TransformerBlock(nn.Module):
         self.ffn_norm = nn.LayerNorm(dim, bias=False)
         self.gate_up = nn.Linear(dim, 2 * ffn_dim, bias=False)
         self.down = nn.Linear(ffn_dim, dim, bias=False)
-        self._step_weights: BlockWeights | None = None
 
     def forward(
         self, x: Tensor, rotary: Rotation, mask: Tensor | None, past: KeyValues | None = None
     ) -> Tensor:
-        weights = None if past is None or x.shape[:2] != (1, 1) else self.int8_weights()
-        if past is not None and weights is not None:
-            place = past.extend(1) - 1
-            by = (rotary[0][0], rotary[1][0])
-            made = decode_step(x[0, 0], weights, by, past.keys[0], past.values[0], place)
-            return made[None, None]
         x = x + self.attention(self.attention_norm(x), rotary, mask, past)
-        gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
-        return x + self.down(F.silu(gate) * up)
+        return self._fed(x)
 
     def step(self, x: Tensor, rotary: Rotation, pasts: list[KeyValues]) -> Tensor:
         """A decode step of B sequences, `[B, dim]` to `[B, dim]`; `rotary` is `[B, D / 2]`, `pasts`
         holds a cache per sequence, extended in place."""
-        if len(pasts) == 1:
-            return self(x[None], rotary, None, pasts[0])[0]
-        weights = self.int8_weights()
-        places = [past.extend(1) - 1 for past in pasts]
-        if weights is not None:
-            keys, values = [past.keys[0] for past in pasts], [past.values[0] for past in pasts]
-            return decode_steps(x, weights, rotary, keys, values, places)
-        x = x + self.attention.step(self.attention_norm(x), rotary, pasts)
-        gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
-        return x + self.down(F.silu(gate) * up)
+        for past in pasts:
+            past.extend(1)
+        return self._fed(x + self.attention.step(self.attention_norm(x), rotary, pasts))
 
     def int8_weights(self) -> BlockWeights | None:
-        """The block's int8 weights, gathered once; None unless all its weights are int8."""
-        if self._step_weights is None:
-            linears = (self.attention.qkv, self.attention.out, self.gate_up, self.down)
-            int8 = [linear for linear in linears if isinstance(linear, Int8Linear)]
-            if len(int8) < len(linears):
-                return None
-            qkv, out, gate_up, down = ((linear.weight_int8, linear.scale) for linear in int8)
-            first, second = (each.weight.detach() for each in (self.attention_norm, self.ffn_norm))
-            self._step_weights = BlockWeights(first, *qkv, *out, second, *gate_up, *down)
-        return self._step_weights
+        """The block's int8 weights; None unless all its weights are int8."""
+        linears = (self.attention.qkv, self.attention.out, self.gate_up, self.down)
+        int8 = [linear for linear in linears if isinstance(linear, Int8Linear)]
+        if len(int8) < len(linears):
+            return None
+        qkv, out, gate_up, down = ((linear.weight_int8, linear.scale) for linear in int8)
+        first, second = (each.weight.detach() for each in (self.attention_norm, self.ffn_norm))
+        return BlockWeights(first, *qkv, *out, second, *gate_up, *down)
+
+    def _fed(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up)
 
 
 class Transformer(nn.Module):
     """A stack of blocks and a final norm, `[B, T, dim]` to `[B, T, dim]`.
 
     Without `past`, `mask` `[B or 1, 1, T, T]` is True where attention is allowed (None: causal).
-    With `past`, a KV cache per block, attention is causal and `mask` is ignored.
+    With `past`, a KV cache per block, attention is causal and `mask` is ignored. With int8 weights,
+    new positions pass all blocks in one operation (`kernels/decode_step`), unless they are so many
+    that products in bfloat16 are faster.
     """
 
     def __init__(self, dim: int, depth: int, num_heads: int, ffn_dim: int) -> None:
@@ -216,6 +208,7 @@ class Transformer(nn.Module):
         self.dim, self.num_heads = dim, num_heads
         self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, ffn_dim) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, bias=False)
+        self._packed: PackedBlocks | None = None
 
     def init_state(
         self, batch: int, device: torch.device | str, dtype: torch.dtype, capacity: int = 512
@@ -223,7 +216,7 @@ class Transformer(nn.Module):
         """Empty KV caches; in bfloat16 for int8 models whatever `dtype` is, since reading them
         bounds the time of a step."""
         width = self.dim // self.num_heads
-        if cast(TransformerBlock, self.blocks[0]).int8_weights() is not None:
+        if self.packed() is not None:
             dtype = torch.bfloat16
 
         def room(*shape: int) -> Tensor:
@@ -240,6 +233,9 @@ class Transformer(nn.Module):
         past: list[KeyValues] | None = None,
     ) -> Tensor:
         rotary = rotation(positions, self.dim // self.num_heads)
+        packed = None if past is None else self.packed()
+        if past is not None and packed is not None and len(x) == 1 and _is_few(x.shape[1]):
+            return _advance(x, packed, (rotary[0][None], rotary[1][None]), [past])
         for index, block in enumerate(self.blocks):
             x = block(x, rotary, mask, None if past is None else past[index])
         return self.norm(x)
@@ -253,10 +249,42 @@ class Transformer(nn.Module):
             pasts: a KV cache per block for each sequence, extended in place.
         """
         rotary = rotation(positions, self.dim // self.num_heads)
+        packed = self.packed()
+        if packed is not None:
+            return _advance(x[:, None], packed, (rotary[0][:, None], rotary[1][:, None]), pasts)[
+                :, 0
+            ]
         for index, block in enumerate(self.blocks):
             assert isinstance(block, TransformerBlock)
             x = block.step(x, rotary, [past[index] for past in pasts])
         return self.norm(x)
+
+    def packed(self) -> PackedBlocks | None:
+        """The weights of all blocks for one operation, made once; None unless all are int8."""
+        if self._packed is None:
+            blocks = cast(list[TransformerBlock], list(self.blocks))
+            weights = [each for block in blocks if (each := block.int8_weights()) is not None]
+            if len(weights) == len(blocks):
+                self._packed = pack(weights, self.norm.weight)
+        return self._packed
+
+
+def _is_few(count: int) -> bool:
+    """Whether so many positions at once are faster without products in bfloat16."""
+    return count <= FEW_ROWS or not has_bf16()
+
+
+def _advance(
+    x: Tensor, weights: PackedBlocks, rotary: Rotation, pasts: list[list[KeyValues]]
+) -> Tensor:
+    """Positions `[B, T, dim]` through all blocks; extends a KV cache per block and sequence."""
+    lengths = [past[0].length for past in pasts]
+    for past in pasts:
+        for cache in past:
+            cache.extend(x.shape[1])
+    keys = [[cache.keys[0] for cache in past] for past in pasts]
+    values = [[cache.values[0] for cache in past] for past in pasts]
+    return decode_steps(x, weights, rotary, keys, values, lengths)
 
 
 def initialise(module: nn.Module) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.compiled import compiled, exponential
+from kernels.compiled import compiled, sigmoid
 from kernels.convnext.reference import StackWeights
 from kernels.depthwise_norm.cpu import normalise
 from kernels.panels import Panels, multiply, panels_of
@@ -128,6 +128,4 @@ def gelu(x):
         number = x[i]
         cubed = np.float32(0.044715) * number * number * number
         bent = np.float32(1.5957691216) * (number + cubed)
-        small = exponential(-abs(bent))
-        share = np.float32(1.0) if bent >= np.float32(0.0) else small
-        x[i] = number * share / (np.float32(1.0) + small)
+        x[i] = number * sigmoid(bent)

@@ -1,48 +1,195 @@
-"""The fused step, compiled for this CPU: no Python and no allocation between matrix products.
+"""New positions through all blocks as one compiled call, which gives up the interpreter's lock.
 
 As separate operations a block takes a dozen calls of a few microseconds of work each, so call
-overhead dominates. Accumulation is in float32, in a different order than the reference's.
+overhead dominates. Weights are read once for all positions. Each sequence keeps its own cache of
+any length anywhere in memory, so sequences join and leave a batch without copying. Accumulation is
+in float32, in a different order than the reference's.
 """
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numba
 import numpy as np
 import torch
+from llvmlite import ir
+from numba.extending import intrinsic
 from torch import Tensor
 
-from kernels.compiled import as_bits, as_float, compiled, exponential
+from kernels.compiled import as_bits, compiled, exponential, sigmoid
 from kernels.decode_step.reference import BlockWeights
+from kernels.panels import LANES, ROWS, Panels, int8_panels, multiply, multiply_plain
 
 _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
+_TOGETHER = 48  # rows between the products of the feed-forward network; they stay in the cache
 
 
-def decode_step(
+class PackedBlocks(NamedTuple):
+    """The weights of D blocks and a final norm for this CPU: norms `[D, dim]` and matrices."""
+
+    attention_norm: np.ndarray
+    qkv: Panels
+    out: Panels
+    ffn_norm: np.ndarray
+    gate_up: Panels
+    down: Panels
+    norm: np.ndarray  # [dim]
+
+
+def pack(blocks: Sequence[BlockWeights], norm: Tensor) -> PackedBlocks:
+    """Packs the weights of blocks of one size and of the norm behind them."""
+    stacked = BlockWeights(*(torch.stack(each) for each in zip(*blocks, strict=True)))
+    return PackedBlocks(
+        stacked.attention_norm.float().numpy(),
+        int8_panels(stacked.qkv, stacked.qkv_scale),
+        int8_panels(stacked.out, stacked.out_scale),
+        stacked.ffn_norm.float().numpy(),
+        int8_panels(stacked.gate_up, stacked.gate_up_scale),
+        int8_panels(stacked.down, stacked.down_scale),
+        norm.detach().float().contiguous().numpy(),
+    )
+
+
+def decode_steps(
     x: Tensor,
-    weights: BlockWeights,
+    weights: PackedBlocks,
     turn: tuple[Tensor, Tensor],
-    keys: Tensor,
-    values: Tensor,
-    length: int,
+    keys: Sequence[Sequence[Tensor]],
+    values: Sequence[Sequence[Tensor]],
+    lengths: Sequence[int],
 ) -> Tensor:
-    """See `decode_step_reference`. All tensors are contiguous CPU tensors, float32 unless stated
-    otherwise.
+    """`decode_step_reference` of T new positions of each of B sequences through all blocks, and a
+    layer norm: `[B, T, dim]` to `[B, T, dim]`.
+
+    A position's result depends on its own sequence alone, bit by bit, and not on T.
+
+    Args:
+        x: the inputs `[B, T, dim]`, float32.
+        weights: of the blocks.
+        turn: rotary cosines and sines of the positions, each `[B, T, D / 2]`.
+        keys: caches by sequence and block, contiguous, bfloat16 `[H, D, capacity]`.
+        values: likewise, `[H, capacity, D]`.
+        lengths: the number of positions in each sequence's caches.
 
     Raises:
-        ValueError: the cache is full.
+        ValueError: a cache has no room for the positions.
     """
-    if length >= values.shape[1]:
-        raise ValueError(f"the cache is full with {length} positions; make it larger")
-    made = x.clone()
-    arrays = tuple(tensor.numpy() for tensor in weights)
-    cos, sin = turn[0].numpy(), turn[1].numpy()
-    # NumPy has no bfloat16: view it as int16, the upper half of a float32.
-    halves = [each.view(torch.int16).numpy() for each in (keys, values)]
-    _block(made.numpy(), arrays, cos, sin, halves[0], halves[1], length)
+    count = x.shape[1]
+    capacities = [each[0].shape[1] for each in values]
+    for length, capacity in zip(lengths, capacities, strict=True):
+        if length + count > capacity:
+            raise ValueError(
+                f"the cache of {capacity} positions is full with {length}; {count} more do not fit"
+            )
+    assert all(one.is_contiguous() for caches in (*keys, *values) for one in caches)
+    made = x.detach().clone(memory_format=torch.contiguous_format)
+    places = [[[one.data_ptr() for one in each] for each in caches] for caches in (keys, values)]
+    num_heads, _, width = values[0][0].shape
+    cos, sin = (each.reshape(-1, width // 2).contiguous().numpy() for each in turn)
+    sizes = np.array([capacities, lengths], np.int64)
+    shape = num_heads, width
+    _advance(made.flatten(0, 1).numpy(), weights, cos, sin, np.array(places), sizes, shape)
     return made
 
 
+def _to_pointer(context: Any, address: Any) -> Any:
+    """Converts an address to a pointer for `numba.carray`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+
+    return numba.types.voidptr(numba.types.int64), generate
+
+
+_pointer: Any = intrinsic(_to_pointer)  # callers omit the typing context
+
+
 @compiled
-def _wide(half):
-    """Converts bfloat16 to float32."""
-    return as_float(np.int32(half) << np.int32(16))  # pyright: ignore[reportCallIssue]
+def _advance(x, weights, cos, sin, places, sizes, shape):
+    """Runs the blocks and the norm in place on `x` `[B * T, dim]`."""
+    attention_norm, qkv, out, ffn_norm, gate_up, down, norm = weights
+    num_heads, width = shape
+    count, dim = x.shape
+    length = count // sizes.shape[1]
+    normed, heard = np.empty((count, dim), np.float32), np.empty((count, dim), np.float32)
+    heads = np.empty((count, 3 * dim), np.float32)
+    inner = down.weights.shape[2]
+    both = np.empty((min(count, _TOGETHER), 2 * inner), np.float32)
+    scores = np.empty((ROWS, sizes[1].max() + length + LANES), np.float32)
+    for layer in range(len(attention_norm)):
+        for row in range(count):
+            _normalise(x[row], attention_norm[layer], normed[row])
+        multiply(normed, qkv.weights[layer], qkv.scale[layer], qkv.bias[layer], heads)
+        for index in range(sizes.shape[1]):
+            capacity, before = sizes[0, index], sizes[1, index]
+            where = (num_heads, width, capacity)
+            keys = numba.carray(_pointer(places[0, index, layer]), where, np.uint16)
+            where = (num_heads, capacity, width)
+            values = numba.carray(_pointer(places[1, index, layer]), where, np.uint16)
+            mine = slice(index * length, (index + 1) * length)
+            _attend(heads[mine], cos[mine], sin[mine], keys, values, before, scores, heard[mine])
+        multiply(heard, out.weights[layer], out.scale[layer], out.bias[layer], normed)
+        x += normed
+        for row in range(count):
+            _normalise(x[row], ffn_norm[layer], normed[row])
+        for first in range(0, count, _TOGETHER):
+            some = normed[first : first + _TOGETHER]
+            wide = both[: len(some)]
+            multiply(some, gate_up.weights[layer], gate_up.scale[layer], gate_up.bias[layer], wide)
+            for row in range(len(some)):
+                for i in range(inner):
+                    wide[row, i] *= sigmoid(wide[row, i]) * wide[row, inner + i]
+            passed = wide[:, :inner]
+            multiply(passed, down.weights[layer], down.scale[layer], down.bias[layer], some)
+        x += normed
+    for row in range(count):
+        _normalise(x[row], norm, normed[row])
+    x[:] = normed
+
+
+@compiled
+def _attend(heads, cos, sin, keys, values, before, scores, heard):
+    """Attention of one sequence's new positions `[T, 3 * dim]` behind `before` others."""
+    num_heads, width, capacity = keys.shape
+    length, dim = heard.shape
+    scale = np.float32(1.0) / np.sqrt(np.float32(width))
+    for head in range(num_heads):
+        at = head * width
+        for row in range(length):
+            query, key = heads[row, at : at + width], heads[row, dim + at : dim + at + width]
+            _rotate(query, cos[row], sin[row])
+            _rotate(key, cos[row], sin[row])
+            for i in range(width):
+                query[i] *= scale
+                keys[head, i, before + row] = _half(key[i])
+                values[head, before + row, i] = _half(heads[row, 2 * dim + at + i])
+        for first in range(0, length, ROWS):
+            last = min(length, first + ROWS)
+            seen = before + last
+            # Whole panels; what lies behind the last position is not looked at.
+            columns = min(capacity, (seen + LANES - 1) // LANES * LANES)
+            some = scores[: last - first]
+            multiply_plain(heads[first:last, at : at + width], keys[head], some[:, :columns])
+            for row in range(last - first):
+                _softmax(some[row], before + first + row + 1, seen)
+            multiply_plain(some[:, :seen], values[head], heard[first:last, at : at + width])
+
+
+@compiled
+def _softmax(scores, count, seen):
+    """Of the first `count`; the others up to `seen` become 0."""
+    highest = scores[0]
+    for place in range(count):
+        highest = max(highest, scores[place])
+    total = np.float32(0.0)
+    for place in range(count):
+        scores[place] = exponential(scores[place] - highest)
+        total += scores[place]
+    factor = np.float32(1.0) / total
+    for place in range(count):
+        scores[place] *= factor
+    for place in range(count, seen):
+        scores[place] = np.float32(0.0)
 
 
 @compiled
@@ -50,22 +197,13 @@ def _half(number):
     """Converts float32 to bfloat16, rounding half to even; NaN is preserved."""
     bits = as_bits(number)  # pyright: ignore[reportCallIssue]
     if number != number:
-        return np.int16((bits >> np.int32(16)) | np.int32(0x40))
+        return np.uint16((bits >> np.int32(16)) | np.int32(0x40))
     odd = (bits >> np.int32(16)) & np.int32(1)
-    return np.int16((bits + np.int32(0x7FFF) + odd) >> np.int32(16))
+    return np.uint16((bits + np.int32(0x7FFF) + odd) >> np.int32(16))
 
 
 @compiled
-def _product(weight_int8, scale, x, out):
-    for row in range(weight_int8.shape[0]):
-        total = np.float32(0.0)
-        for column in range(weight_int8.shape[1]):
-            total += np.float32(weight_int8[row, column]) * x[column]
-        out[row] = total * scale[row]
-
-
-@compiled
-def _normalised(x, weight, out):
+def _normalise(x, weight, out):
     count = np.float32(len(x))
     mean = np.float32(0.0)
     for i in range(len(x)):
@@ -80,81 +218,9 @@ def _normalised(x, weight, out):
 
 
 @compiled
-def _rotated(head, cos, sin, out):
+def _rotate(head, cos, sin):
     half = len(cos)
     for i in range(half):
         first, second = head[i], head[half + i]
-        out[i] = first * cos[i] - second * sin[i]
-        out[half + i] = first * sin[i] + second * cos[i]
-
-
-@compiled
-def _summed(shares, rows, count, width, out):
-    """The weighted sum of the first `count` of `rows`, over the first `width` columns."""
-    out[:width] = np.float32(0.0)
-    fours = count - count % 4
-    # Four rows per pass: loading and storing the sum costs more than the additions.
-    for row in range(0, fours, 4):
-        a, b, c, d = shares[row], shares[row + 1], shares[row + 2], shares[row + 3]
-        for i in range(width):
-            first = a * _wide(rows[row, i]) + b * _wide(rows[row + 1, i])
-            out[i] += first + (c * _wide(rows[row + 2, i]) + d * _wide(rows[row + 3, i]))
-    for row in range(fours, count):
-        for i in range(width):
-            out[i] += shares[row] * _wide(rows[row, i])
-
-
-@compiled
-def _attended(query, keys, values, count, scores, out):
-    """One head's attention output `[D]` over `count` positions; scales `query` in place."""
-    width = len(query)
-    scale = np.float32(1.0) / np.sqrt(np.float32(width))
-    for i in range(width):
-        query[i] *= scale
-    _summed(query, keys, width, count, scores)
-    highest = scores[0]
-    for place in range(count):
-        highest = max(highest, scores[place])
-    total = np.float32(0.0)
-    for place in range(count):
-        scores[place] = exponential(scores[place] - highest)
-        total += scores[place]
-    _summed(scores, values, count, width, out)
-    for i in range(width):
-        out[i] /= total
-
-
-@compiled
-def _block(x, weights, cos, sin, keys, values, length):
-    """Runs the block in place on `x`."""
-    attention_norm, qkv, qkv_scale, out, out_scale = weights[:5]
-    ffn_norm, gate_up, gate_up_scale, down, down_scale = weights[5:]
-    dim = len(x)
-    num_heads, width, _ = keys.shape
-    normed = np.empty(dim, np.float32)
-    heads = np.empty(3 * dim, np.float32)
-    heard = np.empty(dim, np.float32)
-    query, key = np.empty(width, np.float32), np.empty(width, np.float32)
-    scores = np.empty(length + 1, np.float32)
-    _normalised(x, attention_norm, normed)
-    _product(qkv, qkv_scale, normed, heads)
-    for head in range(num_heads):
-        at = head * width
-        _rotated(heads[at : at + width], cos, sin, query)
-        _rotated(heads[dim + at : dim + at + width], cos, sin, key)
-        for i in range(width):
-            keys[head, i, length] = _half(key[i])
-            values[head, length, i] = _half(heads[2 * dim + at + i])
-        _attended(query, keys[head], values[head], length + 1, scores, heard[at : at + width])
-    _product(out, out_scale, heard, normed)
-    for i in range(dim):
-        x[i] += normed[i]
-    inner = len(gate_up) // 2
-    both = np.empty(2 * inner, np.float32)
-    _normalised(x, ffn_norm, normed)
-    _product(gate_up, gate_up_scale, normed, both)
-    for i in range(inner):
-        both[i] *= both[inner + i] / (np.float32(1.0) + np.exp(-both[i]))
-    _product(down, down_scale, both[:inner], normed)
-    for i in range(dim):
-        x[i] += normed[i]
+        head[i] = first * cos[i] - second * sin[i]
+        head[half + i] = first * sin[i] + second * cos[i]

@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kernels.int8_linear.linear import Int8Linear, int8_linear
+from kernels.int8_linear.linear import quantise
+from kernels.panels import int8_panels, multiply
+from kernels.processor import has_bf16
 
 _SHAPES = [(768, 256), (256, 256), (1408, 256), (256, 704)] * 6
 _REPEATS = 40
@@ -22,21 +24,27 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     linears = [nn.Linear(k, n, bias=False) for n, k in _SHAPES]
-    small = [Int8Linear(linear) for linear in linears]
+    small = [int8_panels(*quantise(linear.weight.detach())) for linear in linears]
+    wide = [linear.weight.detach().bfloat16() for linear in linears]
 
     def in_32_bits(index: int, x: Tensor) -> Tensor:
         return F.linear(x, linears[index].weight)
 
-    def common(index: int, x: Tensor) -> Tensor:
-        return F.linear(x.to(small[index].weight.dtype), small[index].weight).float()
+    def in_bfloat16(index: int, x: Tensor) -> Tensor:
+        return F.linear(x.bfloat16(), wide[index]).float()
 
     def in_8_bits(index: int, x: Tensor) -> Tensor:
-        return int8_linear(x, small[index].weight_int8, small[index].scale, None)
+        made = torch.empty(len(x), linears[index].out_features)
+        multiply(x.numpy(), *small[index], made.numpy())
+        return made
 
+    ways = [("float32", in_32_bits), ("int8", in_8_bits)]
+    if has_bf16():
+        ways.insert(1, ("bfloat16", in_bfloat16))
     for rows in (1, 2, 4, 8, 16, 64):
         inputs = [torch.randn(rows, k) for _, k in _SHAPES]
         found: dict[str, float] = {"rows": rows}
-        for name, way in (("float32", in_32_bits), ("many", common), ("int8", in_8_bits)):
+        for name, way in ways:
             times = []
             with torch.inference_mode():
                 for _ in range(_REPEATS):

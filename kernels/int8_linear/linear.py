@@ -1,21 +1,18 @@
 """y = x W^T + b with int8 W and one scale per row.
 
 A decoding step multiplies one row by every matrix of the model, so it is bound by memory bandwidth,
-and int8 weights take a quarter of the time of float32. Many rows are compute-bound instead and use
-an ordinary matrix product with the same weights, in bfloat16 if the CPU has instructions for it,
-else in float32.
+and int8 weights take a quarter of the time of float32 (`kernels/panels.py`). Many rows are
+compute-bound: if the CPU has instructions for bfloat16, an ordinary product in it is faster.
 """
-
-import functools
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels.panels import Panels, int8_panels, multiply
 from kernels.processor import has_bf16
 
-INNER_MULTIPLE = 32  # the vectorised product reads past the end of rows of other lengths
-FEW_ROWS = 8  # above this the ordinary product is faster (`benchmark.py`)
+FEW_ROWS = 8  # above this the ordinary product in bfloat16 is faster (`benchmark.py`)
 # oneDNN compiles the ordinary product per number of rows and caches it for good (0.3 MB each), so
 # varying row counts would let a server's memory creep up; they are padded to multiples of this.
 ROWS_TOGETHER = 64
@@ -33,51 +30,18 @@ def quantise(matrix: Tensor, scale_type: torch.dtype = torch.float32) -> tuple[T
     return weight_int8.view(matrix.shape), scale
 
 
-def int8_linear(x: Tensor, weight_int8: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-    """Rows `[M, K]` times `weight_int8` `[N, K]` int8, scaled by `scale` `[N]`, plus `bias`: `[M,
-    N]`.
-
-    The activations are rounded to bfloat16, the sum to bfloat16 once; all else is float32.
-
-    Raises:
-        ValueError: K is not a multiple of `INNER_MULTIPLE`.
-    """
-    if weight_int8.shape[1] % INNER_MULTIPLE:
-        raise ValueError(f"K is {weight_int8.shape[1]}; it must be a multiple of {INNER_MULTIPLE}")
-    rounded = x.to(torch.bfloat16).contiguous()
-    # Inside the product the scales would be rounded to bfloat16.
-    product = torch._weight_int8pack_mm(rounded, weight_int8, _ones(weight_int8.shape[0]))
-    return _scaled(product, scale, bias)
-
-
-def int8_linear_reference(
-    x: Tensor, weight_int8: Tensor, scale: Tensor, bias: Tensor | None
-) -> Tensor:
-    """The reference of `int8_linear`: float32 except for the same two roundings."""
-    rounded = x.to(torch.bfloat16).float()
-    product = (rounded @ weight_int8.float().T).to(torch.bfloat16)
-    return _scaled(product, scale, bias)
-
-
-@functools.cache
-def _ones(count: int) -> Tensor:
-    return torch.ones(count, dtype=torch.bfloat16)
-
-
-def _scaled(product: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-    wide = product * scale  # float32, since the scale is
-    return wide if bias is None else wide + bias
-
-
 class Int8Linear(nn.Module):
     """Replaces a trained `nn.Linear` for inference on a CPU.
 
     Inputs `[..., K]`, outputs `[..., N]`, float32.
+
+    Attributes:
+        wide: dtype in which many rows are multiplied.
     """
 
     weight_int8: Tensor
     scale: Tensor
-    weight: Tensor
+    weight: Tensor | None  # in bfloat16, where that is faster
     bias: Tensor | None
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -85,30 +49,33 @@ class Int8Linear(nn.Module):
         weight_int8, scale = quantise(linear.weight.detach())
         self.register_buffer("weight_int8", weight_int8)
         self.register_buffer("scale", scale)
-        wide = torch.bfloat16 if has_bf16() else torch.float32
-        self.register_buffer("weight", (weight_int8.float() * scale[:, None]).to(wide))
+        self.wide = torch.bfloat16 if has_bf16() else torch.float32
+        ordinary = (weight_int8.float() * scale[:, None]).bfloat16() if has_bf16() else None
+        self.register_buffer("weight", ordinary)
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach())
+        self._panels: Panels | None = None  # packed at first use: a transformer packs its own
 
     def forward(self, x: Tensor) -> Tensor:
-        width = x.shape[-1]
-        rows = x.reshape(-1, width)
-        if len(rows) > FEW_ROWS:
-            made = self._product_of_many(rows)
+        rows = x.reshape(-1, x.shape[-1])
+        if len(rows) > FEW_ROWS and self.weight is not None:
+            made = self._product_of_many(rows, self.weight)
         else:
-            made = int8_linear(rows, self.weight_int8, self.scale, self.bias)
-        return made.view(*x.shape[:-1], -1)
+            if self._panels is None:
+                self._panels = int8_panels(self.weight_int8, self.scale, self.bias)
+            made = torch.empty(len(rows), len(self.weight_int8))
+            multiply(rows.detach().float().contiguous().numpy(), *self._panels, made.numpy())
+        return made.view(*x.shape[:-1], len(self.weight_int8))
 
-    def _product_of_many(self, rows: Tensor) -> Tensor:
-        filled = F.pad(rows.to(self.weight.dtype), (0, 0, 0, -len(rows) % ROWS_TOGETHER))
-        made = F.linear(filled, self.weight)[: len(rows)].to(rows.dtype)
+    def _product_of_many(self, rows: Tensor, weight: Tensor) -> Tensor:
+        filled = F.pad(rows.to(weight.dtype), (0, 0, 0, -len(rows) % ROWS_TOGETHER))
+        made = F.linear(filled, weight)[: len(rows)].to(rows.dtype)
         return made if self.bias is None else made + self.bias
 
 
 def with_int8_linears(model: nn.Module) -> nn.Module:
-    """Replaces every `nn.Linear` in `model` with an input size that is a multiple of
-    `INNER_MULTIPLE` by an `Int8Linear`, and returns the model."""
+    """Replaces every `nn.Linear` in `model` by an `Int8Linear`, and returns the model."""
     for name, child in model.named_children():
-        if isinstance(child, nn.Linear) and child.in_features % INNER_MULTIPLE == 0:
+        if isinstance(child, nn.Linear):
             setattr(model, name, Int8Linear(child))
         else:
             with_int8_linears(child)

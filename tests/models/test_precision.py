@@ -71,7 +71,7 @@ def test_nothing_is_emulated_on_avx2_alone() -> None:
         "import json, torch; from torch import nn;"
         "from kernels.int8_linear import Int8Linear; from models.precision import precision_on;"
         "linear = Int8Linear(nn.Linear(32, 8));"
-        "print(json.dumps([precision_on(torch.device('cpu')), str(linear.weight.dtype)]))"
+        "print(json.dumps([precision_on(torch.device('cpu')), str(linear.wide)]))"
     )
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout) == ["fp32", "torch.float32"]
@@ -79,7 +79,7 @@ def test_nothing_is_emulated_on_avx2_alone() -> None:
 
 def test_int8_prefill_uses_the_processors_native_dtype() -> None:
     wanted = torch.bfloat16 if has_bf16() else torch.float32
-    assert Int8Linear(nn.Linear(32, 8)).weight.dtype == wanted
+    assert Int8Linear(nn.Linear(32, 8)).wide == wanted
 
 
 @pytest.mark.parametrize("choice", ["bf16", "fp32"])

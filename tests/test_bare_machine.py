@@ -31,11 +31,12 @@ def reasons_of_a_bare_run(*options: str) -> list[str]:
     return re.findall(r"^SKIPPED \[\d+\] \S+ (.*)$", made.stdout, re.M)
 
 
-def test_everything_is_collected_and_browser_tests_skip() -> None:
-    reasons = " ".join(reasons_of_a_bare_run("-m", "browser"))
+def test_browser_tests_skip() -> None:
+    reasons = " ".join(reasons_of_a_bare_run("-m", "browser", "tests/browser"))
     assert "apt install flite chromium" in reasons
 
 
+@pytest.mark.slow  # `.ci/run` runs every test with the programs hidden
 @pytest.mark.skipif(
     not any(map(installed, PROGRAMS)), reason="nothing to hide: the default run is a bare one"
 )

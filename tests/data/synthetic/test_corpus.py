@@ -28,7 +28,7 @@ HOURS = 0.008
 
 def espeak_recipe(num_dialogues: int = 6, split: str = "train") -> Recipe:
     """A recipe whose first dialogues are spoken by espeak-ng alone, which is always there."""
-    for seed in itertools.count():
+    for seed in itertools.chain([36_462], itertools.count()):  # found before: searching takes 10 s
         recipe = Recipe(seed, split)
         rngs = (random.Random(f"sound {dialogue_seed(recipe, i)}") for i in range(num_dialogues))
         pairs = (draw_pair(rng, split) for rng in rngs)

@@ -1,4 +1,4 @@
-"""Whether an English text is spelt right, so that no typing error is spoken."""
+"""A spelling check for English texts, to exclude typing errors from synthesis."""
 
 import re
 from functools import cache
@@ -7,7 +7,7 @@ from data.errors import MissingModelError
 
 _WORD = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)*")
 _CLITICS = frozenset(("s", "m", "re", "ve", "ll", "d", "t"))
-# Right, but not in the dictionary, which has no abbreviations and few new words.
+# Correct words missing from the dictionary, which has no abbreviations and few new words.
 _KNOWN = frozenset(
     "wifi imax showtimes redeye tv mph ma'am cafe med checkin dropoff roundtrip biryani "
     "electropop electronica enroute favourite o'clock y'all".split()
@@ -15,8 +15,8 @@ _KNOWN = frozenset(
 
 
 def doubtful(text: str) -> bool:
-    """Whether a word of the text is in no dictionary. Names, which begin with a capital letter,
-    are never in doubt; contractions are where their ending is none ("I'mm").
+    """Whether the text has a word that is not in the dictionary. Capitalised words (names) always
+    pass; contractions pass if their ending exists (not "I'mm").
 
     Raises:
         MissingModelError: pyspellchecker is not installed.
@@ -39,7 +39,7 @@ def _dictionary():
         from spellchecker import SpellChecker
     except ImportError:
         raise MissingModelError(
-            "the check of spelling needs pyspellchecker, which is not installed; run: "
+            "the spelling check needs pyspellchecker, which is not installed; run: "
             "python3 launch.py data teacher"
         ) from None
     return SpellChecker().word_frequency

@@ -1,31 +1,31 @@
-"""Which split a text belongs to: a hash of its words says so, on every machine and for ever."""
+"""Assigns texts to splits by a hash of their words, reproducibly."""
 
 import hashlib
 import re
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.05
-"""Of sentences, for test and for validation each."""
+"""Fraction of sentences for test, and for validation."""
 
 EXEMPT_WORDS = 3
-# Not `data.text.HAN_LETTERS`: with other bounds a text could move into another split.
+# Not `data.text.HAN_LETTERS`: changed bounds would move texts to other splits.
 _WORD = re.compile(r"[\u3400-\u9fff]|\d+|(?:(?![\u3400-\u9fff])[^\W\d_]|')+")
 
 
 def normalised(text: str) -> str:
-    """Lower-case words, numbers and Chinese characters: what makes two texts the same."""
+    """Lower-case words, numbers and Chinese characters, by which texts are compared."""
     return " ".join(_WORD.findall(text.lower()))
 
 
 def split_of(sentence: str) -> str | None:
-    """The split of a sentence; None for those of three words or fewer ("I see."), which all splits
-    share: without them there are no backchannels."""
+    """The split of a sentence; None for those of up to three words ("I see."), which all splits
+    share since backchannels consist of them."""
     words = normalised(sentence)
     return None if len(words.split()) <= EXEMPT_WORDS else _split_of_key(words)
 
 
 def split_of_words(text: str) -> str:
-    """The split of a whole text, however short."""
+    """The split of a text of any length."""
     return _split_of_key(normalised(text))
 
 

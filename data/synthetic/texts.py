@@ -1,7 +1,7 @@
-"""Dialogue texts to be spoken: read from files, checked, cut, and divided into splits.
+"""Dialogue texts for synthesis: reading, filtering, cutting, and splits.
 
-A file is JSONL, plain or gzip: `{"id", "language", "turns": [{"speaker", "text"}]}` a line, with
-the speakers `user` and `agent` and the languages `en` and `zh`.
+A file is JSONL, plain or gzip, with `{"id", "language", "turns": [{"speaker", "text"}]}` per line;
+speakers are `user` and `agent`, languages `en` and `zh`.
 """
 
 import gzip
@@ -27,7 +27,7 @@ _SPEAKERS = {"user": 0, "agent": 1, "assistant": 1, "system": 1}
 
 @dataclass(frozen=True)
 class TextDialogue:
-    """The words of one conversation, user first."""
+    """The text of one conversation, user first."""
 
     id: str
     language: str
@@ -35,19 +35,19 @@ class TextDialogue:
 
     @property
     def split(self) -> str:
-        """By a hash of all its words."""
+        """The split, from a hash of all words."""
         return split_of_words(" ".join(line.text for line in self.lines))
 
 
 def read_texts(paths: Iterable[str | Path]) -> Iterator[TextDialogue]:
-    """All dialogues of files, in their order.
+    """Reads the dialogues of files, in order.
 
     Raises:
-        InputError: naming file and line, where something cannot be read.
+        InputError: a file or line cannot be read; the message names both.
     """
     for path in map(Path, paths):
         if not path.is_file():
-            raise InputError(f"{path} does not exist; give a JSONL file of dialogues (or .gz)")
+            raise InputError(f"{path} does not exist; give a JSONL file of dialogues, plain or .gz")
         opened = gzip.open if path.suffix == ".gz" else open
         try:
             with opened(path, "rt", encoding="utf-8") as file:
@@ -61,10 +61,10 @@ def read_texts(paths: Iterable[str | Path]) -> Iterator[TextDialogue]:
 
 
 def spoken_pieces(dialogues: Iterable[TextDialogue], split: str) -> list[TextDialogue]:
-    """What is to be spoken of the dialogues of a split: stretches of 2 to 8 good turns.
+    """Cuts the dialogues of a split into stretches of 2 to 8 usable turns.
 
-    A turn whose spelling is in doubt or that is too long ends a stretch; a stretch begins with the
-    user. A dialogue is of one split as a whole.
+    Turns with doubtful spelling and overlong turns end a stretch; each stretch starts with the
+    user. A dialogue belongs to one split as a whole.
     """
     pieces = []
     for dialogue in dialogues:
@@ -79,10 +79,10 @@ def spoken_pieces(dialogues: Iterable[TextDialogue], split: str) -> list[TextDia
 def held_out_turns(
     dialogues: Iterable[TextDialogue], language: str, split: str = "test"
 ) -> list[str]:
-    """Texts of turns of a held-out split that no training dialogue contains, each once.
+    """Distinct turns of a held-out split that do not occur in training dialogues.
 
     Args:
-        dialogues: of all splits; those of `train` say what is known.
+        dialogues: dialogues of all splits.
         language: `en` or `zh`.
         split: `test` or `validation`.
     """
@@ -121,12 +121,12 @@ def _line(turn: Any, where: str) -> Line:
     if not isinstance(speaker, str) or speaker.lower() not in _SPEAKERS:
         raise InputError(f"{where}: the speaker is {speaker!r}; write 'user' or 'agent'")
     if not isinstance(text, str) or not text.strip():
-        raise InputError(f"{where}: the text is {text!r}; expected words")
+        raise InputError(f"{where}: the text is {text!r}; it must have words")
     return Line(_SPEAKERS[speaker.lower()], " ".join(text.split()))
 
 
 def _good_runs(dialogue: TextDialogue) -> Iterator[Sequence[Line]]:
-    """Stretches of good turns, user and agent by turns."""
+    """Stretches of usable turns, alternating between user and agent."""
     run: list[Line] = []
     for line in dialogue.lines:
         good = _good(line.text, dialogue.language)
@@ -143,7 +143,7 @@ def _good_runs(dialogue: TextDialogue) -> Iterator[Sequence[Line]]:
 def _cut(
     dialogue: TextDialogue, run: Sequence[Line], number: int, rng: random.Random
 ) -> Iterator[TextDialogue]:
-    """Pieces of 2 to 8 turns; what would be left alone stays with the piece before."""
+    """Cuts a stretch into pieces of 2 to 8 turns; a single remaining turn joins the last piece."""
     start = 0
     while len(run) - start >= FEWEST_TURNS:
         length = 2 * rng.randint(2, MOST_TURNS // 2)

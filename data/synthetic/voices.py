@@ -1,8 +1,9 @@
-"""The voices of the synthetic corpus: synthesizer voices times timbres.
+"""The voices of the synthetic corpus: synthesizer voices combined with timbres.
 
-A timbre is made in one of two ways. `formant`: speech is synthesized slower and lower by this
-factor and played faster by it, so formants (and with them the speaker's size) scale without the
-artefacts of a vocoder. `colour`, by WORLD: formants bent unevenly, a tilted spectrum, more breath.
+There are two kinds of timbre. `formant`: speech is synthesized slower and lower by a factor and
+played back faster by the same factor, which scales the formants (the apparent size of the speaker)
+without vocoder artefacts. `colour`: WORLD warps the frequency axis, tilts the spectrum and adds
+breath.
 """
 
 import random
@@ -17,7 +18,7 @@ _HELD_OUT_SEED = 20_24
 
 @dataclass(frozen=True)
 class Colour:
-    """A timbre made by WORLD: bend of the frequency axis, tilt in dB at the top, breath 0 to 1."""
+    """A timbre by WORLD: frequency warping, spectral tilt in dB at the top, breathiness 0 to 1."""
 
     bend: float
     tilt_db: float
@@ -26,17 +27,17 @@ class Colour:
 
 @dataclass(frozen=True)
 class CorpusVoice:
-    """One global voice.
+    """One voice.
 
     Attributes:
         id: its name in the corpus.
         synthesizer: flite, festival or espeak-ng.
-        base: the synthesizer's own name of the voice.
-        formant, pitch: factors of the base voice's formants and of its F0.
-        colour: a timbre made by WORLD, or None.
-        weight: its share of the turns of the train split.
-        named: one of the well-known base voices.
-        held_out: spoken in the test split only.
+        base: the synthesizer's name of the voice.
+        formant, pitch: factors on formants and F0 of the base voice.
+        colour: a timbre by WORLD, or None.
+        weight: its share of the turns in the train split.
+        named: whether it is one of the well-known base voices.
+        held_out: whether it occurs in the test split only.
     """
 
     id: str
@@ -51,7 +52,7 @@ class CorpusVoice:
 
     @property
     def ignores_pitch(self) -> bool:
-        """Whether the synthesizer has no say in this voice's F0, so that WORLD must."""
+        """Whether the synthesizer cannot change this voice's F0, so that WORLD has to."""
         return self.base in flite.IGNORES_PITCH or self.base in festival.IGNORES_PITCH
 
 
@@ -68,13 +69,13 @@ _NAMED_SHARE = {
 _FORMANTS = (0.86, 0.91, 0.95, 1.06, 1.12, 1.19)
 _PITCHES = (0.85, 1.0, 1.18)
 _ACCENTS = ("en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029", "en-us-nyc")
-# espeak-ng's variants without whisper, and without a pitch outside the human range
+# espeak-ng's variants, except whisper and those with an unnatural pitch
 _VARIANTS = (
     *("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5"),
     *("Alicia", "Andrea", "Annie", "Denis", "Diogo", "Gene", "Henrique", "Lee", "Mario"),
     *("Michael", "Mike", "Nguyen", "Reed"),
 )
-# further variants, each in one accent and one size
+# further variants, each with one accent and one size
 _SINGLE_VARIANTS = (
     *("klatt3", "klatt4", "klatt6", "Alex", "anika", "aunty", "belinda", "boris", "david", "ed"),
     *("grandma", "grandpa", "gustave", "Hugo", "ian", "iven3", "john", "linda", "miguel"),
@@ -94,7 +95,7 @@ _Entry = tuple[str, str, str, float, float, Colour | None]
 
 @cache
 def voices() -> dict[str, CorpusVoice]:
-    """All voices by id, in a fixed order: the same on every machine and at every time."""
+    """All voices by id, in a reproducible order."""
     sized = [*map(_named, _NAMED_SHARE), *_sized(), *_accented()]
     entries = {entry[0]: entry for entry in [*sized, *_single_variants(), *_coloured()]}
     candidates = sorted({entry[0] for entry in sized} - _NAMED_SHARE.keys())
@@ -113,10 +114,9 @@ def voices() -> dict[str, CorpusVoice]:
 
 
 def draw_pair(rng: random.Random, split: str) -> tuple[CorpusVoice, CorpusVoice]:
-    """Two different voices for a dialogue.
+    """Draws two different voices for a dialogue.
 
-    Train: by their shares, which leave out the held-out ones. Test: held-out ones for half, else
-    the named ones.
+    Train: by weight, without held-out voices. Test: half held-out voices, half named ones.
     """
     everything = list(voices().values())
     held_out = [voice for voice in everything if voice.held_out]
@@ -141,7 +141,7 @@ def _named(id: str) -> _Entry:
 
 
 def _sized() -> list[_Entry]:
-    """Recorded voices in several sizes and pitches. A larger speaker is also a lower one."""
+    """Recorded voices in several sizes and pitches; larger speakers also have a lower pitch."""
     return [
         (f"{id}+t{formant}p{pitch}", *_named(id)[1:3], formant, pitch * formant**0.5, None)
         for id, formants, pitches in (

@@ -1,11 +1,11 @@
-"""Pitch and timbre by the WORLD vocoder, for what the synthesizers cannot do themselves."""
+"""Changes of pitch and timbre by the WORLD vocoder, where synthesizers do not support them."""
 
 import numpy as np
 import pyworld
 
 from data.synthetic.voices import Colour
 
-FRAME_MS = 10.0  # half the cost of the usual 5; manner moves slowly enough
+FRAME_MS = 10.0  # half the cost of the usual 5 ms, and fine enough
 _F0_FLOOR, _F0_CEILING = 50.0, 500.0
 
 
@@ -16,17 +16,17 @@ def change(
     pitch_range: float = 1.0,
     colour: Colour | None = None,
 ) -> np.ndarray:
-    """Resynthesizes speech with another F0 and another spectrum, at the same times.
+    """Resynthesizes speech with another F0 and spectrum, with unchanged timing.
 
     Args:
-        samples: [T] float32.
+        samples: `[T]`, float32.
         sample_rate: in Hz.
-        pitch: factor of the mean of log-F0.
-        pitch_range: factor of its movement about the mean.
-        colour: timbre to give, or None to keep it.
+        pitch: factor on F0.
+        pitch_range: factor on the deviation of log-F0 from its mean.
+        colour: the new timbre; None keeps it.
 
     Returns:
-        Samples [T] float32.
+        Samples `[T]`, float32.
     """
     signal = samples.astype(np.float64)
     f0, times = pyworld.dio(
@@ -46,7 +46,7 @@ def change(
 
 
 def mean_f0(samples: np.ndarray, sample_rate: int) -> float:
-    """Mean F0 over voiced frames, in Hz; 0 when nothing is voiced. Fast: 10 ms, no refinement."""
+    """Mean F0 over voiced frames, in Hz; 0 without any. Fast: 10 ms frames, no refinement."""
     f0, _ = pyworld.dio(
         samples.astype(np.float64), sample_rate, f0_floor=_F0_FLOOR, f0_ceil=_F0_CEILING,
         frame_period=10.0, channels_in_octave=2, speed=6,
@@ -66,7 +66,7 @@ def _moved(f0: np.ndarray, pitch: float, pitch_range: float) -> np.ndarray:
 
 
 def _coloured(spectrum: np.ndarray, colour: Colour) -> np.ndarray:
-    """Bends the frequency axis of a power spectrum [T, F] most in its middle, and tilts it."""
+    """Warps the frequency axis of a power spectrum `[T, F]`, mostly in the middle, and tilts it."""
     num_bins = spectrum.shape[1]
     axis = np.linspace(0.0, 1.0, num_bins)
     source = np.clip(axis + colour.bend * np.sin(np.pi * axis) * axis, 0.0, 1.0) * (num_bins - 1)

@@ -1,4 +1,5 @@
-"""Kokoro-82M, the natural voice of the synthetic conversations.
+"""Kokoro-82M, the teacher that speaks most of the synthetic conversations.
 
-`engine.Teacher` speaks texts; `voices.kokoro_voices` are its voices; `store.fetch` brings it here.
+`engine.Teacher` synthesises texts, `voices.kokoro_voices` lists its voices, `store.fetch` downloads
+it.
 """

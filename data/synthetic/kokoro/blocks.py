@@ -1,8 +1,8 @@
-"""Building blocks of Kokoro: convolutions steered by a style vector, which ignore padding.
+"""Building blocks of Kokoro: style-conditioned convolutions that ignore padding.
 
-Sequences are `[B, C, T]`. A mask is `[B, 1, T]`, 1 where there is speech; None when nothing is
-padded, which saves its cost. What is padding holds zeros, before and after every block, so an
-utterance does not depend on the batch that it is computed in.
+Sequences are `[B, C, T]`, masks `[B, 1, T]` with 1 for speech, or None without padding, which is
+faster. Padding is zero before and after every block, so that an utterance does not depend on its
+batch.
 """
 
 import torch
@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 def mask_of(
     lengths: Tensor | None, device: torch.device, rate: int = 1, extra: int = 0
 ) -> Tensor | None:
-    """The mask of sequences of `lengths` `[B]` steps, at `rate` positions a step and `extra`."""
+    """The mask of sequences of `rate * lengths + extra` positions, with `lengths` `[B]`."""
     if lengths is None:
         return None
     ends = (lengths * rate + extra).to(device)
@@ -28,7 +28,7 @@ def silence(x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def run_lstm(lstm: nn.LSTM, x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Runs a bidirectional LSTM over `[B, T, C]`, in each row up to its own length."""
+    """Runs a bidirectional LSTM over `[B, T, C]`, each row up to its own length."""
     if lengths is None:
         return lstm(x)[0]
     packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
@@ -36,25 +36,26 @@ def run_lstm(lstm: nn.LSTM, x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 class StyleNorm(nn.Module):
-    """Instance norm over time whose gain and shift come from the style (AdaIN, 1703.06868)."""
+    """Instance norm over time with gain and shift from the style (AdaIN, arXiv 1703.06868)."""
 
     def __init__(self, style_dim: int, channels: int) -> None:
         super().__init__()
         self.fc = nn.Linear(style_dim, 2 * channels)
 
     def forward(self, x: Tensor, style: Tensor, mask: Tensor | None) -> Tensor:
-        """Normalises `[B, C, T]`; padding comes out with a value and has to be silenced."""
+        """Normalises `[B, C, T]`; padding becomes non-zero and must be silenced again."""
         gain, shift = self.fc(style)[..., None].chunk(2, dim=1)
         count = x.shape[-1] if mask is None else mask.sum(-1, keepdim=True)
         mean = x.sum(-1, keepdim=True) / count
-        # torch.var_mean takes twenty times as long on a processor
+        # torch.var_mean takes twenty times as long on a CPU
         variance = silence(x - mean, mask).square_().sum(-1, keepdim=True) / count
         scale = (1 + gain) * torch.rsqrt(variance + 1e-5)
         return torch.addcmul(shift - mean * scale, x, scale)
 
 
 class StyleBlock(nn.Module):
-    """Residual block of the decoder and of the F0 and energy curves; `double` doubles the rate."""
+    """Residual block of the decoder and of the F0 and energy predictors; `double` doubles the
+    rate."""
 
     def __init__(
         self, style_dim: int, in_channels: int, out_channels: int, double: bool = False
@@ -91,7 +92,8 @@ class StyleBlock(nn.Module):
 
 
 class SnakeStack(nn.Module):
-    """Three dilated residual convolutions with Snake activations (2006.08195), of one kernel."""
+    """Three dilated residual convolutions of one kernel size, with Snake activations (arXiv
+    2006.08195)."""
 
     def __init__(self, style_dim: int, channels: int, kernel: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Kokoro as one more engine of the corpus: texts in a voice and a manner, with phone times."""
+"""Kokoro as a synthesis engine of the corpus: texts in a voice and manner, with phone times."""
 
 import hashlib
 import logging
@@ -22,23 +22,27 @@ from data.synthetic.phones import Phone, Spoken, scaled
 
 _log = logging.getLogger(__name__)
 MOST_PHONES = 400
-"""Longer texts are spoken in pieces; the model takes 510, but was taught on less."""
+"""Longer texts are synthesised in pieces; the model accepts 510 but was trained on fewer."""
 
 _SPEED_LIMITS = (0.5, 2.0)
 _NUM_ROWS = 510
 _DASH = "—"
 _VOWEL = re.compile("[AIOQWYaeiouæɑɐɒəɚɛɜɤɨɪɔøœʊʌᵊᵻy]")
-_HELD_FRAMES = 8  # 200 ms: a vowel before a hesitation is about twice as long as another
+_HELD_FRAMES = 8  # 200 ms, which about doubles a vowel before a hesitation
 _FADE = SAMPLE_RATE // 50
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What to say: a text of words, by whom, how, and a seed for the noise in it.
+    """One line to synthesise.
 
     Attributes:
-        pause_s: how long the speaker hesitates at each dash in the text; the syllable before it is
-            drawn out, as people do it. None leaves a dash to the model.
+        voice: the voice.
+        text: the text, with numbers as words.
+        manner: the delivery.
+        seed: random seed of the noise.
+        pause_s: length of the hesitation at each dash in the text, before which the syllable is
+            lengthened; None leaves dashes to the model.
     """
 
     voice: KokoroVoice
@@ -52,10 +56,10 @@ class Teacher:
     """Kokoro with its voices.
 
     Args:
-        network: on the device where it shall run.
-        vocabulary: ids of the characters of its alphabet.
-        store: where its voices lie.
-        batch: utterances computed at once.
+        network: the network, on its device.
+        vocabulary: ids of the characters of its phone alphabet.
+        store: the folder with its voices.
+        batch: utterances per batch.
     """
 
     def __init__(
@@ -66,18 +70,20 @@ class Teacher:
         self._tables: dict[str, np.ndarray] = {}
 
     def speak(self, lines: Sequence[Delivery]) -> list[Spoken]:
-        """Speaks lines, in their order; levels and edges are as they come.
+        """Synthesises lines, in order, without normalising levels or trimming silence.
 
-        The rate of samples is the one to play at: `formant` times that of the model.
+        The sample rate to play at is `formant` times that of the model.
 
         Raises:
-            InputError: a line without anything to say, or with digits.
-            MissingModelError: the voices are not there.
+            InputError: a line has nothing to speak, or digits.
+            MissingModelError: the voices are missing.
         """
         pieces: list[tuple[int, str]] = []
         for index, line in enumerate(lines):
             pieces += [(index, piece) for piece in self._letters(line)]
-        order = sorted(range(len(pieces)), key=lambda i: len(pieces[i][1]))  # little padding
+        order = sorted(
+            range(len(pieces)), key=lambda i: len(pieces[i][1])
+        )  # sorted by length, for little padding
         rendered: dict[int, Rendering] = {}
         for start in range(0, len(order), self._batch):
             some = order[start : start + self._batch]
@@ -90,14 +96,14 @@ class Teacher:
         return [_joined(parts, line) for parts, line in zip(spoken, lines, strict=True)]
 
     def _letters(self, line: Delivery) -> list[str]:
-        """A line's phones in pieces that the model takes."""
+        """A line's phones, in pieces of acceptable length."""
         read = phonemes(line.text, line.voice.accent)
         unknown = {letter for letter in read if letter not in self._vocabulary}
         if unknown:
             _log.warning("no phones for %s in %r", "".join(sorted(unknown)), line.text)
         letters = re.sub(r"\s+", " ", "".join(c for c in read if c in self._vocabulary)).strip()
         if not re.search(r"\w", letters):
-            raise InputError(f"there is nothing to say in {line.text!r:.60}; give words")
+            raise InputError(f"there is nothing to speak in {line.text!r:.60}; give words")
         return pieces_of(letters, MOST_PHONES)
 
     def _request(self, line: Delivery, letters: str, piece: int) -> Request:
@@ -132,8 +138,7 @@ class Teacher:
 
 
 def pieces_of(letters: str, most: int) -> list[str]:
-    """Cuts a string of phones at sentence ends, else at commas, else at spaces, so that no piece
-    is longer than `most`."""
+    """Cuts phones at sentence ends, else commas, else spaces, into pieces of at most `most`."""
     pieces = []
     while len(letters) > most:
         window = letters[:most]
@@ -145,7 +150,7 @@ def pieces_of(letters: str, most: int) -> list[str]:
 
 
 def held(letters: str) -> list[int]:
-    """Frames added to each letter: the last vowel before a dash is drawn out."""
+    """Frames to add to each phone, which lengthen the last vowel before a dash."""
     added = [0] * len(letters)
     for dash in re.finditer(_DASH, letters):
         vowels = [vowel.start() for vowel in _VOWEL.finditer(letters, 0, dash.start())]
@@ -155,7 +160,7 @@ def held(letters: str) -> list[int]:
 
 
 def paused(letters: str, rendering: Rendering, pause_s: float) -> Rendering:
-    """The rendering with a silence of `pause_s` at each dash, where the sound is quietest."""
+    """Inserts a silence of `pause_s` seconds at each dash, at the quietest point."""
     samples, durations = rendering.samples, rendering.durations.copy()
     num_frames = round(pause_s * SAMPLE_RATE / FRAME_SAMPLES)
     for dash in reversed([found.start() for found in re.finditer(_DASH, letters)]):
@@ -181,13 +186,13 @@ def _quietest(samples: np.ndarray, first: int, end: int) -> int:
 
 @cache
 def teacher(device: str = "cpu", batch: int = 1) -> Teacher:
-    """The teacher from the user's cache, loaded once a process. Raises MissingModelError."""
+    """The teacher from the user's cache, loaded once per process. Raises MissingModelError."""
     store = default_store()
     return Teacher(store.network(device), store.vocabulary(), store, batch)
 
 
 def _joined(parts: list[tuple[str, Rendering]], line: Delivery) -> Spoken:
-    """The pieces of a line one after the other, at the rate they are to be played at."""
+    """Joins the pieces of a line, at their playback sample rate."""
     phones: list[Phone] = []
     offset = 0.0
     mandarin = is_mandarin(line.text)

@@ -1,4 +1,4 @@
-"""Kokoro's sound side: text features, F0, energy and style to 24 kHz samples (iSTFTNet)."""
+"""Kokoro's decoder: text features, F0, energy and style to 24 kHz samples (iSTFTNet)."""
 
 import math
 
@@ -11,7 +11,7 @@ from data.audio import SAMPLE_RATE
 from data.synthetic.kokoro.blocks import SnakeStack, StyleBlock, mask_of, silence
 
 FRAME_SAMPLES = 600
-"""Samples of one frame of the durations (25 ms)."""
+"""Samples per duration frame (25 ms)."""
 
 _N_FFT, _HOP = 20, 5
 _RATES, _UP_KERNELS = (10, 6), (20, 12)
@@ -23,7 +23,7 @@ _RESIDUAL_CHANNELS = 64
 
 
 class _Source(nn.Module):
-    """Sines of F0 and its multiples where there is voice, noise where there is none."""
+    """Excitation: harmonics of F0 where voiced, noise elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Source(nn.Module):
 
 
 class _Generator(nn.Module):
-    """Upsampling with the source's spectrum, then an inverse short-time Fourier transform."""
+    """Upsampling conditioned on the source's spectrum, then an inverse STFT."""
 
     window: Tensor
 
@@ -78,7 +78,7 @@ class _Generator(nn.Module):
         rate = 2
         for index, up in enumerate(self.ups):
             rate *= _RATES[index]
-            mask = mask_of(lengths, x.device, rate, index)  # the second has a frame more
+            mask = mask_of(lengths, x.device, rate, index)  # the second has one more frame
             source = silence(self.noise_convs[index](spectrum), mask)
             source = self.noise_res[index](source, style, mask)
             x = up(F.leaky_relu(x, 0.1))
@@ -91,7 +91,7 @@ class _Generator(nn.Module):
         return self._samples(torch.polar(x[:, :half].exp(), x[:, half:].sin()), lengths)
 
     def _samples(self, frames: Tensor, lengths: Tensor | None) -> Tensor:
-        """Sound of spectra `[B, 11, 120 T + 1]`; each utterance ends with its own last frame."""
+        """Samples of spectra `[B, 11, 120 T + 1]`; each utterance ends with its own last frame."""
         if lengths is None:
             return torch.istft(frames, _N_FFT, _HOP, _N_FFT, self.window)
         ends = (lengths * (FRAME_SAMPLES // _HOP) + 1).tolist()
@@ -104,7 +104,7 @@ class _Generator(nn.Module):
         )
 
     def _spectrum(self, excitation: Tensor, lengths: Tensor | None) -> Tensor:
-        """Magnitude and phase `[B, 22, 120 T + 1]`; each utterance is mirrored at its own end."""
+        """Magnitude and phase `[B, 22, 120 T + 1]`, reflection-padded at each utterance's end."""
         if lengths is not None:
             at = torch.arange(excitation.shape[1], device=excitation.device)[None]
             last = lengths.to(excitation.device)[:, None] * FRAME_SAMPLES - 1
@@ -122,7 +122,7 @@ def _mean(values: list[Tensor]) -> Tensor:
 
 
 class Decoder(nn.Module):
-    """Text features, F0 and energy of frames to samples, in the sound of a style."""
+    """Frame-level text features, F0 and energy to samples, conditioned on a style."""
 
     def __init__(self, dim: int, style_dim: int, width: int, channels: int) -> None:
         super().__init__()
@@ -144,9 +144,9 @@ class Decoder(nn.Module):
         """Text `[B, dim, T]`, F0 and energy `[B, 2 T]` -> samples `[B, 600 T]`.
 
         Args:
-            text, f0, energy: of frames and half frames; zero in the padding.
-            style: `[B, style]`, how it sounds.
-            lengths: frames of each utterance `[B]`, None if all are equal.
+            text, f0, energy: per frame or half frame; zero in the padding.
+            style: timbre half of the voice's style, `[B, style]`.
+            lengths: frames per utterance `[B]`; None if all are equal.
             noise: standard normal, `[B, 9, 600 T]`.
         """
         mask, doubled = mask_of(lengths, text.device), mask_of(lengths, text.device, 2)

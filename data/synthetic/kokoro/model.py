@@ -1,8 +1,8 @@
-"""Kokoro-82M: phones and a voice to 24 kHz speech, with its durations and F0 in our hands.
+"""Kokoro-82M: phones and a voice to 24 kHz speech, with control of durations and F0.
 
-A StyleTTS 2 model (2306.07691) with an iSTFTNet decoder (2203.02395), inference alone. It is
-written here because the published package brings spaCy along and normalises over the padding of a
-batch, so that utterances would change each other.
+A StyleTTS 2 model (arXiv 2306.07691) with an iSTFTNet decoder (arXiv 2203.02395), inference only.
+Implemented here because the published package depends on spaCy and normalises over padding, so that
+utterances in a batch affect each other.
 """
 
 from collections.abc import Sequence
@@ -43,16 +43,16 @@ class KokoroConfig:
 
 @dataclass(frozen=True)
 class Request:
-    """One utterance to speak.
+    """One utterance to synthesise.
 
     Attributes:
-        tokens: ids of its phones, at most `max_tokens - 2`.
-        style: `[2 * style_dim]`: how the voice sounds, then how it speaks.
-        f0: factor of F0.
-        span: exponent of F0 about its median; 1 leaves its movement as it is.
-        speed: factor of the rate of speech, before durations are rounded to whole frames.
-        seed: of the noise in unvoiced sounds.
-        added: frames added to the duration of each token; empty adds none.
+        tokens: phone ids, at most `max_tokens - 2`.
+        style: the voice `[2 * style_dim]`: timbre, then prosody.
+        f0: factor on F0.
+        span: factor on the deviation of log-F0 from its median.
+        speed: factor on the speaking rate, before durations are rounded to frames.
+        seed: random seed of the noise in unvoiced sounds.
+        added: frames to add to each token's duration; empty for none.
     """
 
     tokens: Sequence[int]
@@ -66,8 +66,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Rendering:
-    """One utterance: samples `[600 T]` at 24 kHz (none where only planned), frames of each token
-    with those of the silence before and after `[N + 2]`, F0 in Hz `[2 T]` (0: none)."""
+    """One synthesised utterance.
+
+    Attributes:
+        samples: `[600 T]` at 24 kHz; empty if only planned.
+        durations: frames per token, with the silences before and after, `[N + 2]`.
+        f0: in Hz, `[2 T]`; 0 where unvoiced.
+    """
 
     samples: np.ndarray
     durations: np.ndarray
@@ -75,7 +80,7 @@ class Rendering:
 
 
 class Kokoro(nn.Module):
-    """The network; `speak` is its interface."""
+    """The network; use `speak`."""
 
     def __init__(self, config: KokoroConfig) -> None:
         super().__init__()
@@ -96,14 +101,14 @@ class Kokoro(nn.Module):
 
     @torch.inference_mode()
     def speak(self, requests: Sequence[Request], sound: bool = True) -> list[Rendering]:
-        """Speaks a batch; an utterance does not depend on the others, but for rounding.
+        """Synthesises a batch; utterances do not affect each other, except for rounding.
 
         Args:
             requests: at least one.
-            sound: False plans durations and F0 alone, at a fifteenth of the cost.
+            sound: False computes durations and F0 only, at a fifteenth of the cost.
 
         Raises:
-            InputError: an utterance of no phones or of more than the model takes.
+            InputError: an utterance has no phones, or too many.
         """
         self._check(requests)
         ids, lengths = self._padded([torch.tensor([0, *r.tokens, 0]) for r in requests])
@@ -154,14 +159,14 @@ class Kokoro(nn.Module):
         return torch.tensor(values, device=self.device)[:, None]
 
     def _added(self, requests: Sequence[Request], num_tokens: int) -> Tensor:
-        """Frames added to all tokens, the silences around them included `[B, N]`."""
+        """Frames to add to all tokens, including the silences around them, `[B, N]`."""
         frames = torch.zeros(len(requests), num_tokens)
         for row, request in enumerate(requests):
             frames[row, 1 : 1 + len(request.added)] = torch.tensor(request.added)
         return frames.to(self.device)
 
     def _noise(self, requests: Sequence[Request], counts: Tensor) -> Tensor:
-        """Every utterance has a noise of its own, the same in any batch and on any device."""
+        """Seeded noise per utterance, independent of batch and device."""
         noise = torch.zeros(len(requests), NUM_SINES, int(counts.max()) * FRAME_SAMPLES)
         for row, request in enumerate(requests):
             generator = torch.Generator().manual_seed(request.seed)
@@ -174,20 +179,21 @@ class Kokoro(nn.Module):
         for request in requests:
             if not 1 <= len(request.tokens) <= most:
                 raise InputError(
-                    f"Kokoro speaks 1 to {most} phones at once, got {len(request.tokens)}; "
+                    f"Kokoro takes 1 to {most} phones at once, got {len(request.tokens)}; "
                     "give a text with words, or split it at sentence ends"
                 )
 
 
 def _token_of_frame(frames: Tensor, num_frames: int) -> Tensor:
-    """Frames of each token `[B, N]` -> the token under each of `num_frames` frames `[B, T]`."""
+    """Frames per token `[B, N]` -> the token of each of `num_frames` frames `[B, T]`."""
     index = torch.arange(num_frames, device=frames.device).expand(len(frames), -1).contiguous()
     token = torch.searchsorted(frames.cumsum(1), index, right=True)
     return token.clamp(max=frames.shape[1] - 1)
 
 
 def _moved(f0: Tensor, factor: Tensor, span: Tensor) -> Tensor:
-    """F0 `[B, T]` in Hz, its movement about each row's median raised to `span`, then scaled."""
+    """F0 `[B, T]` in Hz with its log deviation from each row's median scaled by `span`, and all
+    multiplied by `factor`."""
     voiced = torch.where(f0 > _VOICED_HZ, f0, torch.nan)
     middle = voiced.nanmedian(1, keepdim=True)[0].nan_to_num(_USUAL_HZ)
     moved = middle * (f0.clamp(min=_LOWEST_HZ) / middle) ** span * factor

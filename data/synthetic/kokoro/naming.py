@@ -1,4 +1,4 @@
-"""Kokoro's letters as phones: how many letters each phone takes, and its name in IPA."""
+"""Maps the letters of Kokoro's alphabet to phones with IPA names."""
 
 import re
 
@@ -13,7 +13,7 @@ _ENGLISH = {
 }  # fmt: skip
 _ENGLISH_UNIT = re.compile(r"[ˈˌ]*([^ˈˌːʰʲ])[ːʰʲ]*|[ˈˌːʰʲ]+")
 _TONES = {"→": "1", "↗": "2", "↓": "3", "↘": "4", "": "5"}
-# Mandarin's stops are told apart by their breath, as the models' symbols are by their voice.
+# Mandarin stops differ in aspiration, which the models' symbols represent as voicing.
 _MANDARIN = {
     "p": "b", "pʰ": "p", "t": "d", "tʰ": "t", "k": "ɡ", "kʰ": "k", "ʦ": "ts", "ʦʰ": "tsʰ",
     "ʨ": "tɕ", "ʨʰ": "tɕʰ", "ꭧ": "tʂ", "ꭧʰ": "tʂʰ", "ɻ": "ʐ", "ɛ": "e", "ʊ": "u", "ɔ": "o",
@@ -25,15 +25,16 @@ _MANDARIN_WORD = re.compile(r"[aeiouyəɚɛɤɨɔʊptkʦʨꭧʰmnŋlfxshɕʂɻjw
 def units_of(letters: str, mandarin: bool = False) -> list[tuple[str, int]]:
     """Divides letters into phones, spaces and pauses.
 
-    A stress mark belongs to the vowel after it, a length, a breath and a tone to the sound before.
+    A stress mark belongs to the following vowel; length, aspiration and tone marks to the preceding
+    sound.
 
     Args:
-        letters: what Kokoro speaks.
-        mandarin: whether words that can be Mandarin are; those with stress or other sounds never.
+        letters: text in Kokoro's alphabet.
+        mandarin: whether to read words as Mandarin, unless they have stress or non-Mandarin sounds.
 
     Returns:
-        (name, number of letters) in order, together all letters. Names are IPA without stress, in
-        Mandarin a nucleus with its tone (1 to 5) such as "au3"; or SPACE or PAUSE.
+        (name, number of letters) in order, covering all letters. Names are IPA without stress, for
+        Mandarin vowels with the tone (1 to 5) as in "au3", or SPACE or PAUSE.
     """
     found: list[tuple[str, int]] = []
     for part in re.findall(rf" |[{re.escape(_PAUSES)}]|[^ {re.escape(_PAUSES)}]+", letters):
@@ -51,7 +52,7 @@ def units_of(letters: str, mandarin: bool = False) -> list[tuple[str, int]]:
 def _english_word(word: str) -> list[tuple[str, int]]:
     units: list[tuple[str, int]] = []
     for unit in _ENGLISH_UNIT.finditer(word):
-        if unit[1] is None:  # marks without a sound: the sound before has them
+        if unit[1] is None:  # marks belong to the preceding sound
             before = units.pop() if units else (PAUSE, 0)
             units.append((before[0], before[1] + len(unit[0])))
         else:
@@ -62,7 +63,7 @@ def _english_word(word: str) -> list[tuple[str, int]]:
 def _mandarin_word(word: str) -> list[tuple[str, int]]:
     units, position = [], 0
     for unit in _MANDARIN_UNIT.finditer(word):
-        # a tone or a breath that stands alone is passed over with the sound after it
+        # an isolated tone or aspiration mark is merged with the following sound
         length = unit.end() - position
         position = unit.end()
         if unit[3]:

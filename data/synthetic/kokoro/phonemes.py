@@ -1,8 +1,8 @@
 """Text to Kokoro's alphabet: espeak-ng for English, misaki for Mandarin.
 
-Kokoro was trained on misaki's phones: a character each, capital letters for diphthongs ("A" is eɪ),
-tone arrows in Mandarin. misaki's English needs spaCy and a model that is in no package index, so
-espeak-ng's phones are respelt. Numbers, dates and signs must be written in words before.
+Kokoro was trained on misaki's phones: one character each, capital letters for diphthongs ("A" is
+eɪ), tone arrows in Mandarin. misaki's English needs spaCy and a model that no package index has, so
+espeak-ng's phones are converted. Numbers, dates and symbols must be written as words.
 """
 
 import logging
@@ -29,31 +29,30 @@ _OF_ACCENT = {
     "en-gb": {f"ə{_TIE}ʊ": "Q", f"e{_TIE}ə": "ɛː", "iə": "ɪə", "ɾ": "T"},
 }
 ACCENTS = tuple(_OF_ACCENT)
-# Words that espeak-ng reads otherwise than they are meant: "ay" is the letter A here.
+# Words that espeak-ng misreads: "ay" stands for the letter A here.
 _RESPELT = ((re.compile(r"\bay\b", re.I), "eigh"),)
 _FULL_WIDTH = str.maketrans("，。！？；：（）、～", ",.!?;:(),—")
 _PAUSES_OF_MANDARIN = re.compile(r"[-/~@+=|·・_《》【】]+")
-_lock = Lock()  # espeak-ng keeps one global state
+_lock = Lock()  # espeak-ng has global state
 
 
 def phonemes(text: str, accent: str = "en-us") -> str:
-    """A text in Kokoro's alphabet.
+    """Converts a text to Kokoro's alphabet.
 
     Args:
-        text: English or Mandarin, words of the other within it; numbers in words.
-        accent: of English, one of ACCENTS.
+        text: English or Mandarin, possibly mixed; numbers as words.
+        accent: the English accent, one of ACCENTS.
 
     Raises:
-        InputError: digits in the text, which would be read wrong, or letters of another script.
-        MissingModelError: Mandarin, and misaki is not installed.
+        InputError: the text has digits or another script.
+        MissingModelError: the text has Mandarin and misaki is not installed.
     """
     if re.search(r"\d", text):
-        raise InputError(f"the teacher reads no digits, got {text!r:.60}; write numbers in words")
+        raise InputError(f"the teacher reads no digits, got {text!r:.60}; write numbers as words")
     foreign = [c for c in text if c.isalpha() and not _HAN.match(c) and not _LATIN.match(c)]
     if foreign:
         raise InputError(
-            f"the teacher reads English and Mandarin, got {foreign[0]!r} in {text!r:.60}; "
-            "leave it out"
+            f"the teacher reads English and Mandarin, got {foreign[0]!r} in {text!r:.60}; remove it"
         )
     if not is_mandarin(text):
         return _english(text, accent)
@@ -67,19 +66,19 @@ def phonemes(text: str, accent: str = "en-us") -> str:
 
 
 def is_mandarin(text: str) -> bool:
-    """Whether a text has Chinese characters, whatever else is in it."""
+    """Whether a text has Chinese characters."""
     return _HAN.search(text) is not None
 
 
 def _english(text: str, accent: str) -> str:
     for pattern, respelt in _RESPELT:
         text = pattern.sub(respelt, text)
-    # phonemizer cuts at punctuation and keeps it; a text comes back in one piece or several
+    # phonemizer splits at punctuation and keeps it, returning one or several pieces
     with _lock:
         phones = " ".join(_espeak(accent).phonemize([text], strip=True))
     for written, letter in [*_FOR_ALL.items(), *_OF_ACCENT[accent].items(), (_TIE, "")]:
         phones = phones.replace(written, letter)
-    phones = phones.replace("ɹɹ", "ɹ")  # an r that links two vowels, once
+    phones = phones.replace("ɹɹ", "ɹ")  # a single linking r between vowels
     decomposed = unicodedata.normalize("NFD", phones)
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
@@ -98,7 +97,7 @@ def _espeak(accent: str):
     from phonemizer.backend.espeak.wrapper import EspeakWrapper
 
     logger = logging.getLogger(f"{__name__}.espeak")
-    logger.setLevel(logging.ERROR)  # it warns of every two words that run together
+    logger.setLevel(logging.ERROR)  # it warns about all words that run together
     EspeakWrapper.set_library(espeakng_loader.get_library_path())
     EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
     return EspeakBackend(

@@ -1,4 +1,4 @@
-"""Kokoro's text side: what is said, how long each phone lasts, F0 and energy."""
+"""Kokoro's text encoder and prosody predictor: phone durations, F0 and energy."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from data.synthetic.kokoro.blocks import StyleBlock, mask_of, run_lstm, silence
 
 
 class Albert(nn.Module):
-    """ALBERT (1909.11942) over phones: one layer, applied `num_layers` times."""
+    """ALBERT (arXiv 1909.11942) over phones: one layer, applied `num_layers` times."""
 
     def __init__(
         self, num_symbols: int, dim: int, embedding_dim: int, hidden: int, heads: int,
@@ -44,7 +44,7 @@ class Albert(nn.Module):
 
 
 class StyleLayerNorm(nn.Module):
-    """Layer norm whose gain and shift come from the style."""
+    """Layer norm with gain and shift from the style."""
 
     def __init__(self, style_dim: int, channels: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class StyleLayerNorm(nn.Module):
 
 
 class DurationEncoder(nn.Module):
-    """LSTMs and style norms by turns (`lstms`), the style appended after each."""
+    """Alternating LSTMs and style norms (`lstms`), with the style appended after each."""
 
     def __init__(self, dim: int, style_dim: int, num_layers: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class DurationEncoder(nn.Module):
 
 
 class _Projection(nn.Module):
-    """A linear layer under the name that the published weights have for it."""
+    """A linear layer with the parameter names of the published weights."""
 
     def __init__(self, dim: int, out: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class _Projection(nn.Module):
 
 
 class ProsodyPredictor(nn.Module):
-    """Durations of tokens, then F0 and energy of frames."""
+    """Predicts durations of tokens, then F0 and energy of frames."""
 
     def __init__(self, dim: int, style_dim: int, num_layers: int, max_frames: int) -> None:
         super().__init__()
@@ -117,13 +117,14 @@ class ProsodyPredictor(nn.Module):
         self.F0_proj, self.N_proj = nn.Conv1d(dim // 2, 1, 1), nn.Conv1d(dim // 2, 1, 1)
 
     def durations(self, x: Tensor, style: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Text features `[B, N, dim]` -> features `[B, N, dim + style]`, frames `[B, N]` (real)."""
+        """Text features `[B, N, dim]` -> features `[B, N, dim + style]`, and durations in frames
+        `[B, N]`, not rounded."""
         features = self.text_encoder(x, style, lengths)
         logits = self.duration_proj(run_lstm(self.lstm, features, lengths))
         return features, torch.sigmoid(logits).sum(-1)
 
     def curves(self, x: Tensor, style: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Features of frames `[B, T, dim + style]` -> F0 in Hz and energy, both `[B, 2 T]`."""
+        """Frame features `[B, T, dim + style]` -> F0 in Hz and energy, both `[B, 2 T]`."""
         masks = mask_of(lengths, x.device), mask_of(lengths, x.device, 2)
         x = silence(run_lstm(self.shared, x, lengths).transpose(1, 2), masks[0])
         return tuple(
@@ -153,7 +154,7 @@ class _ChannelNorm(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """What is said: convolutions and an LSTM over phones."""
+    """Convolutions and an LSTM over phones."""
 
     def __init__(self, num_symbols: int, dim: int, num_layers: int, kernel: int = 5) -> None:
         super().__init__()

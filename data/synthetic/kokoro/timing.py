@@ -1,4 +1,4 @@
-"""When each phone sounds, from Kokoro's durations."""
+"""Phone times from Kokoro's durations."""
 
 import numpy as np
 
@@ -8,27 +8,28 @@ from data.synthetic.kokoro.naming import SPACE, units_of
 from data.synthetic.phones import PAUSE, Phone
 
 LEAD_S = 0.05
-"""The sound runs ahead of the durations by this much; measured against sonorant phones."""
+"""The audio precedes the durations by this much, as measured on sonorant phones."""
 
 _FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
 _AUDIBLE = 0.01  # of the peak
 _LEVEL_SAMPLES = 120
-_PAUSE_FRAMES = 5  # a space that is longer is a pause
+_PAUSE_FRAMES = 5  # longer spaces are pauses
 
 
 def phones_of(
     letters: str, durations: np.ndarray, samples: np.ndarray, mandarin: bool = False
 ) -> list[Phone]:
-    """Phones with their times; a short space is divided between its neighbours.
+    """Phones with their times; short spaces are divided between their neighbours.
 
     Args:
-        letters: what was spoken, a token each.
-        durations: frames of the silence before, of each token, of the silence after, `[N + 2]`.
-        samples: the sound, `[600 T]`.
+        letters: the text in Kokoro's alphabet, one token per letter.
+        durations: frames of the leading silence, of each token, and of the trailing silence,
+            `[N + 2]`.
+        samples: the audio, `[600 T]`.
         mandarin: whether the text is Mandarin.
 
     Returns:
-        Names as of `units_of`, PAUSE for silence; one after the other, within the sound.
+        Contiguous phones within the audio, named as by `units_of`, with PAUSE for silence.
     """
     assert len(durations) == len(letters) + 2
     ends = np.clip(np.cumsum(durations) * _FRAME_S - LEAD_S, 0.0, _end_of_sound(samples))
@@ -45,7 +46,7 @@ def phones_of(
 
 
 def _end_of_sound(samples: np.ndarray) -> float:
-    """Where the sound falls under what is audible for good, in seconds."""
+    """The time in seconds after which the audio stays inaudible."""
     whole = samples.shape[0] // _LEVEL_SAMPLES * _LEVEL_SAMPLES
     level = np.abs(samples[:whole]).reshape(-1, _LEVEL_SAMPLES).max(1)
     loud = np.flatnonzero(level > _AUDIBLE * level.max(initial=0.0))
@@ -53,7 +54,7 @@ def _end_of_sound(samples: np.ndarray) -> float:
 
 
 def _without_spaces(phones: list[Phone]) -> list[Phone]:
-    """Divides the time of short spaces between their neighbours; pauses take it all."""
+    """Divides short spaces between their neighbours; neighbouring pauses absorb them."""
     kept: list[Phone] = []
     for index, (name, start, end) in enumerate(phones):
         if name != SPACE:

@@ -1,9 +1,9 @@
-"""Kokoro's voices: those it has, mixtures of them, and other sizes of the vocal tract.
+"""Kokoro's voices: base voices, mixtures of them, and other vocal tract sizes.
 
-A style has two halves: how a voice sounds, in which its identity lies, and how it speaks. Both are
-means over base voices. `formant` is as in `data.synthetic.voices`: spoken lower and slower, played
-faster, so that formants move and F0 stays. Mixtures of two or three of either sex with a formant
-factor of 0.90 to 1.15 are natural and distinct.
+A style has two halves: timbre, which carries the identity, and prosody. Both are weighted means
+over base voices. `formant` works as in `data.synthetic.voices`: synthesised lower and slower and
+played faster, so that formants move and F0 stays. Mixtures of two or three voices of either sex
+with a formant factor of 0.90 to 1.15 are natural and distinct.
 """
 
 import random
@@ -30,7 +30,7 @@ LEFT_OUT = {
     "zf_xiaoni": "is not understood",
 }
 HELD_OUT_BASES = frozenset(("af_kore", "am_eric", "bf_lily", "bm_lewis", "zf_xiaoyi", "zm_yunxia"))
-"""Base voices that training never hears, alone or in a mixture."""
+"""Base voices excluded from training, alone and in mixtures."""
 
 NUM_MIXTURES = {"en": 240, "zh": 60}
 NUM_HELD_OUT_MIXTURES = {"en": 18, "zh": 6}
@@ -51,14 +51,14 @@ class KokoroVoice:
 
     Attributes:
         id: its name in a corpus.
-        language: `en` or `zh`, the language it is at home in.
-        accent: of its English.
-        sounds: base voices and shares that its sound is a mean of.
-        speaks: the same for how it speaks; the first is its accent.
-        abroad: how it speaks the other language: as somebody does who is at home there.
-        formant: factor of the formants.
-        base: one of Kokoro's own, unchanged.
-        held_out: never in training.
+        language: its native language, `en` or `zh`.
+        accent: its English accent.
+        sounds: base voices and weights of its timbre.
+        speaks: base voices and weights of its prosody; the first determines the accent.
+        abroad: likewise, for the other language: a native speaker's prosody.
+        formant: factor on formants.
+        base: whether it is an unmodified Kokoro voice.
+        held_out: whether it is excluded from training.
     """
 
     id: str
@@ -76,7 +76,7 @@ class KokoroVoice:
 
 @cache
 def kokoro_voices() -> dict[str, KokoroVoice]:
-    """All voices by id, in a fixed order: the same on every machine and at every time."""
+    """All voices by id, in a reproducible order."""
     bases = [_base(name) for name in (*_AMERICAN, *_BRITISH, *_MANDARIN)]
     sized = [
         _derived(f"{base.id}+t{formant}", base.sounds, base.sounds, formant)
@@ -107,7 +107,8 @@ def _derived(
 
 
 def _mixtures(language: str) -> list[KokoroVoice]:
-    """Mixtures of two or three; half of them of one sex, a quarter speaks like another voice."""
+    """Mixtures of two or three voices; half are of one sex, a quarter have another voice's
+    prosody."""
     rng = random.Random(f"{_SEED} {language}")
     names = [
         name
@@ -143,7 +144,7 @@ def _language(name: str) -> str:
 
 
 def _abroad(name: str) -> Shares:
-    """Somebody of the other language and the same sex, the same one for a voice each time."""
+    """A native voice of the other language and the same sex, fixed per voice."""
     others = _SPEAK_WELL["en" if _language(name) == "zh" else "zh"][name[1]]
     return ((random.Random(f"{_SEED} abroad {name}").choice(others), 1.0),)
 

@@ -1,4 +1,4 @@
-"""Kokoro's weights: from the 8-bit ONNX export or the published checkpoint to float32."""
+"""Loads Kokoro's weights as float32 from the 8-bit ONNX export or the published checkpoint."""
 
 import re
 from pathlib import Path
@@ -32,13 +32,13 @@ _UNUSED = re.compile(r"bert\.pooler\.|\.norm[12]?\.norm\.|adain[12]\.\d\.norm\.|
 
 
 def from_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The state of `Kokoro` from the published `kokoro-v1_0.pth`; its weight norm is folded.
+    """The state dict of `Kokoro` from the published `kokoro-v1_0.pth`, with weight norm folded.
 
     Raises:
         InputError: the file is not that checkpoint.
     """
     try:
-        # weights_only: nothing but tensors is taken from the file
+        # weights_only: reads tensors only
         parts = torch.load(path, map_location="cpu", weights_only=True)
         flat = {
             f"{part}.{name.removeprefix('module.')}": value
@@ -48,7 +48,7 @@ def from_checkpoint(path: Path) -> dict[str, Tensor]:
     except Exception as error:
         raise InputError(
             f"{path} is not Kokoro's published checkpoint ({type(error).__name__}: {error}); "
-            "give the folder that holds kokoro-v1_0.pth, config.json and voices/"
+            "give the folder with kokoro-v1_0.pth, config.json and voices/"
         ) from None
     state = {}
     for name, value in flat.items():
@@ -64,7 +64,7 @@ def from_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def from_onnx(path: Path, config: KokoroConfig | None = None) -> dict[str, Tensor]:
-    """The state of `Kokoro` from the ONNX export with 8-bit weights, turned back into float32.
+    """The state dict of `Kokoro` from the 8-bit ONNX export, dequantised to float32.
 
     Raises:
         InputError: the file is not that export.
@@ -85,10 +85,10 @@ def from_onnx(path: Path, config: KokoroConfig | None = None) -> dict[str, Tenso
 
 
 def build(state: dict[str, Tensor], device: str, config: KokoroConfig | None = None) -> Kokoro:
-    """The network with these weights, ready to speak.
+    """The network with these weights, ready for inference.
 
     Raises:
-        InputError: weights are missing, too many or of another shape.
+        InputError: weights are missing, unexpected or of another shape.
     """
     with torch.device("meta"):
         network = Kokoro(config or KokoroConfig())
@@ -101,11 +101,11 @@ def build(state: dict[str, Tensor], device: str, config: KokoroConfig | None = N
 
 
 class _Graph:
-    """Weights of an ONNX file under the names of the published modules.
+    """The weights in an ONNX file by the names of the published modules.
 
-    Biases and the like are stored under their own names. Weights are constants that a node reads:
-    the node's path names the module, and the zero point is the node's input, since equal ones are
-    stored once under the name of any.
+    Biases and other parameters have their own names. Weights are constants read by a node: the
+    node's path gives the module. Zero points are found by the node's inputs, since equal constants
+    are stored once, under an arbitrary name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -116,7 +116,7 @@ class _Graph:
             graph = onnx.load(str(path)).graph
         except Exception as error:
             raise InputError(
-                f"{path} is not an ONNX file ({type(error).__name__}: {error}); fetch it again: "
+                f"{path} is not an ONNX file ({type(error).__name__}: {error}); download it again: "
                 "launch.py data teacher"
             ) from None
         self._path = path
@@ -134,7 +134,7 @@ class _Graph:
                 return self._array(stored).astype(np.float32)
         module, _, kind = name.rpartition(".")
         if kind != "weight" or module not in self._nodes:
-            raise InputError(f"{self._path} holds no {name}; it is not the export of Kokoro v1.0")
+            raise InputError(f"{self._path} has no {name}; it is not the export of Kokoro v1.0")
         node = self._nodes[module]
         stored = next(filter(self._is_weight, node.input))
         value = self._array(stored).astype(np.float32)
@@ -146,9 +146,9 @@ class _Graph:
         return np.ascontiguousarray(value.T if node.op_type.startswith("MatMul") else value)
 
     def lstm(self, module: str) -> dict[str, np.ndarray]:
-        """The parameters of a bidirectional LSTM of one layer."""
+        """The parameters of a single-layer bidirectional LSTM."""
         if module not in self._nodes:
-            raise InputError(f"{self._path} holds no {module}; it is not the export of Kokoro v1.0")
+            raise InputError(f"{self._path} has no {module}; it is not the export of Kokoro v1.0")
         inputs = self._nodes[module].input
         found = {}
         for position, kind in ((1, "ih"), (2, "hh")):
@@ -191,6 +191,6 @@ def _module_of(node: str) -> str:
 
 
 def _torch_gates(value: np.ndarray) -> np.ndarray:
-    """ONNX keeps an LSTM's gates as input, output, forget, cell; PyTorch as i, f, c, o."""
+    """Reorders LSTM gates from ONNX (input, output, forget, cell) to PyTorch (i, f, c, o)."""
     entry, out, forget, cell = np.split(value, 4)
     return np.concatenate([entry, forget, cell, out])

@@ -58,7 +58,7 @@ def test_a_long_text_is_spoken_in_pieces(teacher: Teacher) -> None:
 
 @pytest.mark.parametrize("text", ["...", " ", "?!", "—"])
 def test_nothing_to_say_is_refused(teacher: Teacher, text: str) -> None:
-    with pytest.raises(InputError, match="nothing to say"):
+    with pytest.raises(InputError, match="nothing to speak"):
         teacher.speak([Delivery(VOICES["kokoro-af_heart"], text, NEUTRAL)])
 
 

@@ -54,7 +54,7 @@ def test_punctuation_is_kept_for_its_pauses() -> None:
 
 @pytest.mark.parametrize("text", ["I have 5.", "in 1999", "9th", "第3次"])
 def test_digits_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match="numbers in words"):
+    with pytest.raises(InputError, match="numbers as words"):
         phonemes(text)
 
 

@@ -23,7 +23,7 @@ from data.errors import RepError
 from data.limits import MAX_SPOKEN
 from data.text import valid_text
 from models.delivery.controls import without_controls
-from models.pipe import UnwantedError
+from models.pipe import AbandonedError
 from models.text import normalise
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class AnySpeaker(Protocol):
 
     def clone(self, samples: np.ndarray, name: str = "cloned") -> Any: ...
     def open_dialogue(
-        self, predictor: str | None = None, unwanted: Callable[[], bool] = ...
+        self, predictor: str | None = None, abandoned: Callable[[], bool] = ...
     ) -> Any: ...
     def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
     def speak(self, dialogue: Any, text: Any, voice: Any, options: Any = None) -> SpokenReply: ...
@@ -250,7 +250,7 @@ class Voicebox:
         def guarded() -> None:
             try:
                 job(*args)
-            except UnwantedError:
+            except AbandonedError:
                 pass
             except RepError as error:
                 logger.warning("%s: %s", job.__name__.strip("_"), error)
@@ -285,7 +285,7 @@ class Voicebox:
                 begun = time.perf_counter()  # waiting inside `put` is not work
                 if not going_on:
                     break
-        except UnwantedError:
+        except AbandonedError:
             pass
         except RepError as error:
             answer.error = answer.error or str(error)

@@ -5,7 +5,7 @@ import time
 import torch
 
 from data.limits import MAX_PAST_TURNS
-from models.dialogue_state import AGENT, DialogueState, HeardTurn, Mark
+from models.dialogue_state import AGENT, DialogueState, HistoryTurn, Mark
 from models.engine.engine import Engine
 from models.mel import SAMPLE_RATE
 from models.predictors.sequence import Segment
@@ -27,11 +27,11 @@ class DialogueMemory:
     def __init__(self, encoder: TurnEncoder, engine: Engine, device: torch.device) -> None:
         self._encoder, self._engine, self._device = encoder, engine, device
 
-    def add(self, dialogue: DialogueState, turn: HeardTurn) -> None:
+    def add(self, dialogue: DialogueState, turn: HistoryTurn) -> None:
         """Adds a turn to cache and history.
 
         Raises:
-            UnwantedError: every client has left the dialogue.
+            AbandonedError: every client has left the dialogue.
         """
         self._enter(dialogue, turn)
         dialogue.turns.append(turn)
@@ -65,14 +65,14 @@ class DialogueMemory:
             # The text would be longer than truncated audio.
             sound = prompt.samples[: MAX_PROMPT_SECONDS * SAMPLE_RATE]
             text = prompt.text if len(sound) == len(prompt.samples) else ""
-            turns.insert(0, HeardTurn(AGENT, text, sound))
+            turns.insert(0, HistoryTurn(AGENT, text, sound))
         if dialogue.model.config.order == "AABB":
             self._enter_past(dialogue, turns)
             return
         for turn in turns:
             self._enter(dialogue, turn)
 
-    def _enter_past(self, dialogue: DialogueState, turns: list[HeardTurn]) -> None:
+    def _enter_past(self, dialogue: DialogueState, turns: list[HistoryTurn]) -> None:
         """Prefills the last turns that fit the window at once: in the order AABB a new turn shifts
         the audio of earlier ones, so their cache is invalid."""
         model = dialogue.model
@@ -89,9 +89,9 @@ class DialogueMemory:
                 model.prefill(dialogue.predictor, past, all_past=True, check=dialogue.check)
                 model.end_turn(dialogue.predictor)
 
-        self._engine.call(enter, time.perf_counter(), dialogue.unwanted)
+        self._engine.call(enter, time.perf_counter(), dialogue.abandoned)
 
-    def _enter(self, dialogue: DialogueState, turn: HeardTurn) -> None:
+    def _enter(self, dialogue: DialogueState, turn: HistoryTurn) -> None:
         model = dialogue.model
         if model.config.order == "AABB":
             return  # prefilled with all others before the answer
@@ -102,4 +102,4 @@ class DialogueMemory:
             model.prefill(dialogue.predictor, segments, check=dialogue.check)
             model.end_turn(dialogue.predictor)
 
-        self._engine.call(enter, time.perf_counter(), dialogue.unwanted)
+        self._engine.call(enter, time.perf_counter(), dialogue.abandoned)

@@ -10,7 +10,7 @@ import numpy as np
 
 from data.limits import MAX_TURN, last_words
 from models.mel import SAMPLE_RATE
-from models.pipe import UnwantedError
+from models.pipe import AbandonedError
 from models.predictors.dialogue_model import MAX_PAST_TURNS, DialogueModel
 from models.predictors.steps import PredictorState
 from models.voice import Prompt
@@ -20,22 +20,23 @@ MAX_HEARD_SECONDS = 30
 
 
 @dataclass
-class HeardTurn:
-    """A past turn: `who` (0 the user, 1 the agent), its text, and samples `[T]` or None."""
+class HistoryTurn:
+    """A turn of the history: `who` (0 the user, 1 the agent), text, and samples `[T]` or None."""
 
     who: int
     text: str
     samples: np.ndarray | None
 
 
-def end_of_turn(who: int, text: str, sound: np.ndarray | None) -> HeardTurn:
-    """A turn, truncated to its end if it is longer than `MAX_HEARD_SECONDS`."""
+def truncated_turn(who: int, text: str, sound: np.ndarray | None) -> HistoryTurn:
+    """A turn with the last `MAX_HEARD_SECONDS` of its audio and the matching part of its text, of at
+    most `MAX_TURN` characters."""
     longest = MAX_HEARD_SECONDS * SAMPLE_RATE
     if sound is not None and len(sound) > longest:
         words = text.split()
         text = " ".join(words[len(words) - round(longest / len(sound) * len(words)) :])
         sound = sound[-longest:]
-    return HeardTurn(who, last_words(text, MAX_TURN), sound)
+    return HistoryTurn(who, last_words(text, MAX_TURN), sound)
 
 
 @dataclass
@@ -59,23 +60,23 @@ class DialogueState:
         open_reply: work of the reply that is started but not committed.
         before_reply: the cache position before that reply.
         prompt: sample of a cloned voice at the start of the cache.
-        unwanted: returns whether every client has left.
+        abandoned: returns whether every client has left.
     """
 
     model: DialogueModel
     predictor: PredictorState
-    turns: deque[HeardTurn] = field(default_factory=lambda: deque(maxlen=MAX_PAST_TURNS))
+    turns: deque[HistoryTurn] = field(default_factory=lambda: deque(maxlen=MAX_PAST_TURNS))
     # Weak: the work references its dialogue, and a cycle would keep a cache of 19 MB until garbage
     # collection. The work's threads keep it alive while they run.
     open_reply: "weakref.ref[Any] | None" = None
     before_reply: Mark | None = None
     prompt: Prompt | None = None
-    unwanted: Callable[[], bool] = lambda: False
+    abandoned: Callable[[], bool] = lambda: False
 
     def check(self) -> None:
-        """Raises UnwantedError once every client has left."""
-        if self.unwanted():
-            raise UnwantedError
+        """Raises AbandonedError once every client has left."""
+        if self.abandoned():
+            raise AbandonedError
 
     def mark(self) -> Mark:
         """The current cache position."""

@@ -11,8 +11,8 @@ class ClosedError(Exception):
     """The pipe was closed; nothing more can be got."""
 
 
-class UnwantedError(Exception):
-    """Work was cancelled before it finished."""
+class AbandonedError(Exception):
+    """Work was dropped because nobody needs its result any more."""
 
 
 class Pipe(Generic[T]):

@@ -15,7 +15,7 @@ from models.checkpoint import WEIGHTS, load_model
 from models.delivery.lexicon import Lexicon
 from models.device import parse_device
 from models.dialogue_memory import DialogueMemory
-from models.dialogue_state import AGENT, MAX_HEARD_SECONDS, DialogueState, end_of_turn
+from models.dialogue_state import AGENT, MAX_HEARD_SECONDS, DialogueState, truncated_turn
 from models.engine.engine import Engine
 from models.mel import SAMPLE_RATE
 from models.predictors.alignment import align_units
@@ -153,13 +153,13 @@ class Speaker:
         return Voice(name, f"cloned from {seconds:.1f} s", style, Prompt("", checked))
 
     def open_dialogue(
-        self, predictor: str | None = None, unwanted: Callable[[], bool] = lambda: False
+        self, predictor: str | None = None, abandoned: Callable[[], bool] = lambda: False
     ) -> DialogueState:
         """Opens an empty dialogue.
 
         Args:
             predictor: name of the predictor; defaults to the first.
-            unwanted: whether all clients have left; adding a turn then raises UnwantedError.
+            abandoned: whether all clients have left; adding a turn then raises AbandonedError.
 
         Raises:
             InputError: there is no such predictor.
@@ -168,7 +168,7 @@ class Speaker:
         if name not in self._talkers:
             raise InputError(f"unknown predictor {name!r}; available: {', '.join(self.predictors)}")
         model = self._talkers[name]
-        return DialogueState(model, model.init_state(self.device), unwanted=unwanted)
+        return DialogueState(model, model.init_state(self.device), abandoned=abandoned)
 
     def hear(
         self, dialogue: DialogueState, who: int, text: str, samples: np.ndarray | None
@@ -183,12 +183,12 @@ class Speaker:
 
         Raises:
             InputError: neither text nor audio, or samples that are not finite.
-            UnwantedError: all clients have left the dialogue.
+            AbandonedError: all clients have left the dialogue.
         """
         if who not in (0, 1):
             raise InputError(f"the speaker is {who!r}; it must be 0 (the user) or 1 (the agent)")
         sound = None if samples is None or len(samples) == 0 else checked_samples(samples)
-        turn = end_of_turn(who, text, sound)
+        turn = truncated_turn(who, text, sound)
         if sound is None and not normalise(turn.text, None):
             raise InputError("a turn needs text or audio; this one has neither")
         self.drop_reply(dialogue)
@@ -279,14 +279,14 @@ class Speaker:
         samples = reply.samples()
         if played_s is None and reply.complete:
             dialogue.model.end_turn(dialogue.predictor)
-            dialogue.turns.append(end_of_turn(AGENT, reply.text, samples))
+            dialogue.turns.append(truncated_turn(AGENT, reply.text, samples))
         else:
             heard_s = reply.duration_s if played_s is None else played_s
             text = text_heard_until(reply.text, reply.words, heard_s)
             cut = samples[: max(0, round(heard_s * SAMPLE_RATE))]
             self._memory.return_to(dialogue, reply.work.mark)
             if text and len(cut) >= SAMPLE_RATE // 25:
-                self._memory.add(dialogue, end_of_turn(AGENT, text, cut))
+                self._memory.add(dialogue, truncated_turn(AGENT, text, cut))
         dialogue.open_reply = dialogue.before_reply = None
 
     def stream(

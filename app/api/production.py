@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
-from models.pipe import UnwantedError
+from models.pipe import AbandonedError
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Production(Generic[T]):
         """Registers work to cancel when the listener leaves.
 
         Raises:
-            UnwantedError: it has already left.
+            AbandonedError: it has already left.
         """
         self._reply = reply
         self.check()
@@ -52,9 +52,9 @@ class Production(Generic[T]):
         return self._left.is_set()
 
     def check(self) -> None:
-        """Raises UnwantedError if the listener has left."""
+        """Raises AbandonedError if the listener has left."""
         if self.left():
-            raise UnwantedError
+            raise AbandonedError
 
     def leave(self) -> None:
         """Cancels the work. Never blocks; idempotent."""
@@ -77,7 +77,7 @@ class Production(Generic[T]):
             for piece in self._make(self):
                 self._give(piece)
             self._give(None)
-        except UnwantedError:
+        except AbandonedError:
             pass
         except Exception as error:
             self._hand_over(error)
@@ -94,4 +94,4 @@ class Production(Generic[T]):
         try:
             self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
         except RuntimeError:  # the loop is closed
-            raise UnwantedError from None
+            raise AbandonedError from None

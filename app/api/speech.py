@@ -16,7 +16,7 @@ from app.api.speech_request import SpeechRequest
 from app.api.streaming import ProducedResponse
 from app.hub import Engines
 from data.limits import limited_context
-from models.pipe import UnwantedError
+from models.pipe import AbandonedError
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def _events(making: SpeechMaking, production: Production[bytes]) -> Iterator[byt
         for piece in pieces:
             yield _told(piece)
         yield _event({"type": "speech.audio.done", **making.done})
-    except UnwantedError:
+    except AbandonedError:
         raise
     except Exception as error:
         logger.exception("a reply failed while streaming")

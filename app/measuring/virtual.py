@@ -163,7 +163,7 @@ class _RecordedSpeaker:
         self._sound, self._cancelled = sound, False
 
     def open_dialogue(
-        self, predictor: str | None = None, unwanted: Callable[[], bool] = bool
+        self, predictor: str | None = None, abandoned: Callable[[], bool] = bool
     ) -> None: ...
 
     def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from models.engine.slot import Chunk, Slot, decode
-from models.pipe import UnwantedError
+from models.pipe import AbandonedError
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.steps import FrameStep
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 MAX_STEPPED = 16  # slots per step: beyond this a step's latency grows more than throughput gains
 MAX_CHUNKED = 64  # frames per decoded batch: a new reply waits at most for this many
 HORIZON_S = 2.0  # work due later than this has no deadline
-_LOOK_S = 0.05  # interval at which a waiting caller checks `unwanted`
+_LOOK_S = 0.05  # interval at which a waiting caller checks `abandoned`
 _CALL, _TASK, _STEP, _CHUNK = range(4)
 _KINDS = ("call", "task", "step", "chunk")
 _RUNNING: "weakref.WeakSet[Engine]" = weakref.WeakSet()
@@ -101,22 +101,22 @@ class Engine:
             self._quiet.wait_for(lambda: not slot.busy)
 
     def call(
-        self, work: Callable[[], T], due: float, unwanted: Callable[[], bool] = lambda: False
+        self, work: Callable[[], T], due: float, abandoned: Callable[[], bool] = lambda: False
     ) -> T:
         """Runs `work` in a worker thread by its deadline and returns its result.
 
         Args:
             work: any function that uses the models; its exceptions are raised here.
             due: deadline on `time.perf_counter`.
-            unwanted: whether the result is no longer needed.
+            abandoned: whether the result is no longer needed.
 
         Raises:
-            UnwantedError: `unwanted` became true before the work started, or the engine is closed.
+            AbandonedError: `abandoned` became true before the work started, or the engine closed.
         """
         call = _Call(work, due)
         with self._changed:
             if self._closed:
-                raise UnwantedError
+                raise AbandonedError
             self._calls.append(call)
             self._start()
             self._changed.notify()
@@ -124,9 +124,9 @@ class Engine:
             with self._changed:
                 if call not in self._calls:
                     break
-                if unwanted():
+                if abandoned():
                     self._calls.remove(call)
-                    raise UnwantedError
+                    raise AbandonedError
         call.done.wait()
         return call.result()
 

@@ -14,7 +14,7 @@ from models.delivery.delivery import Delivery
 from models.mel import FRAME_SAMPLES, SAMPLE_RATE
 from models.pipe import Pipe
 from models.predictors.dialogue_model import DialogueModel
-from models.predictors.steps import Frame, FrameDrawn, FrameStep
+from models.predictors.steps import Frame, FrameStep, SampledFrame
 from models.vocoder.synthesis import Synthesis, push_together
 
 FIRST_FRAMES, MAX_FRAMES = 2, 16  # size of the first chunk, and of the largest
@@ -29,7 +29,7 @@ class Wait(enum.Enum):
     TEXT = enum.auto()  # more text
 
 
-Task = Generator[FrameStep | Wait, FrameDrawn | None, None]
+Task = Generator[FrameStep | Wait, SampledFrame | None, None]
 Sent = tuple[Frame, torch.Tensor, Delivery]  # frame, phones around the pointer `[3]`, delivery
 
 
@@ -180,7 +180,7 @@ class Slot:
         """Whether the listener runs out of audio within `margin_s` seconds."""
         return self.decode_due - time.perf_counter() < margin_s
 
-    def resume(self, drawn: FrameDrawn | None) -> None:
+    def resume(self, drawn: SampledFrame | None) -> None:
         """Runs the task until its next request."""
         assert self._task is not None
         try:
@@ -285,7 +285,7 @@ def decode(slots: list[Slot], chunks: list[Chunk]) -> list[np.ndarray]:
         return [np.zeros(0, np.float32)] * len(slots)
     frames, phones, deliveries = [], [], []
     for slot, chunk in zip(slots, chunks, strict=True):
-        frames.append(slot.model.stacked([frame for frame, _, _ in chunk.frames]))
+        frames.append(slot.model.stack_frames([frame for frame, _, _ in chunk.frames]))
         around = [phone for _, phone, _ in chunk.frames]
         phones.append(torch.stack(around) if around else torch.zeros(0, 3, dtype=torch.long))
         deliveries.append([delivery for _, _, delivery in chunk.frames])

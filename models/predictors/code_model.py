@@ -44,7 +44,7 @@ class CodeModel(DialogueModel):
             for logits, step in zip(self.code_head(hidden), steps, strict=True)
         ]
 
-    def stacked(self, frames: list[Frame]) -> Tensor:
+    def stack_frames(self, frames: list[Frame]) -> Tensor:
         return torch.tensor(frames, dtype=torch.long)
 
     def code_loss(self, hidden: Tensor, positions: Positions) -> Tensor:

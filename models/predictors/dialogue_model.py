@@ -29,9 +29,9 @@ from models.predictors.sequence import (
 from models.predictors.steps import (
     Frame,
     FrameCondition,
-    FrameDrawn,
     FrameStep,
     PredictorState,
+    SampledFrame,
 )
 from models.predictors.unit_encoder import UnitEncoder
 from models.predictors.units import units_around, valid_units
@@ -86,7 +86,7 @@ class DialogueModel(nn.Module, ABC):
     pointer, whose phone is an input and whose advance (0 to 4 units per frame) is predicted; four
     prosody tokens before the frames of each segment; and the speaker's style vector at the start of
     each turn. 25 Hz, causal; the KV cache lives as long as the dialogue. Subclasses define their
-    frames (codes or latents) by `index_frames`, `embed_frames`, `draw_frames` and `stacked`.
+    frames (codes or latents) by `index_frames`, `embed_frames`, `draw_frames` and `stack_frames`.
     """
 
     name: str
@@ -134,7 +134,7 @@ class DialogueModel(nn.Module, ABC):
         states `[B, dim]`, given the conditioning of `frame_steps`."""
 
     @abstractmethod
-    def stacked(self, frames: list[Frame]) -> Tensor:
+    def stack_frames(self, frames: list[Frame]) -> Tensor:
         """Stacks frames for the renderer: `[T]` codes or `[T, latent_dim]` denormalised latents."""
 
     def init_state(
@@ -309,7 +309,7 @@ class DialogueModel(nn.Module, ABC):
         return self._advance(state, (kind + self.plan(token))[None])[-1]
 
     @torch.inference_mode()
-    def step(self, steps: list[FrameStep]) -> list[FrameDrawn]:
+    def step(self, steps: list[FrameStep]) -> list[SampledFrame]:
         """Samples the next frame of B sentences in one batch, each in its own dialogue.
 
         Sentences are independent up to floating-point summation order: hidden states match those of
@@ -318,8 +318,8 @@ class DialogueModel(nn.Module, ABC):
         condition = FrameCondition.joined([step.condition for step in steps])
         hidden = self.frame_steps(steps, condition)
         frames = self.draw_frames(hidden, condition, steps)
-        chances = self.advance_head(hidden).float().softmax(-1).cpu()  # where the generators live
-        return [FrameDrawn(*drawn) for drawn in zip(frames, chances, strict=True)]
+        probs = self.advance_head(hidden).float().softmax(-1).cpu()  # where the generators live
+        return [SampledFrame(*drawn) for drawn in zip(frames, probs, strict=True)]
 
     @torch.inference_mode()
     def frame_steps(self, steps: list[FrameStep], condition: FrameCondition) -> Tensor:

@@ -326,7 +326,7 @@ class FlowOmni(DialogueModel):
             x = x + self.field(x, time, context, *span) / euler_steps
         return x + mean
 
-    def stacked(self, frames: list[Frame]) -> Tensor:
+    def stack_frames(self, frames: list[Frame]) -> Tensor:
         if not frames:
             return self.latent_mean.new_zeros(0, self.config.latent_dim)
         stacked = torch.stack([frame for frame in frames if isinstance(frame, Tensor)])

@@ -13,7 +13,7 @@ from models.predictors.dialogue_model import DialogueModel
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS
 from models.predictors.sampling import SamplingOptions
 from models.predictors.sequence import MAX_ADVANCE, Segment
-from models.predictors.steps import Frame, FrameDrawn, FrameStep, PredictorState
+from models.predictors.steps import Frame, FrameStep, PredictorState, SampledFrame
 from models.predictors.units import MARKS, units_around
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ MAX_PHONE_FRAMES = 12  # 480 ms, the longest plausible phone
 MAX_PAUSE_FRAMES = 25
 MAX_UNITS_A_FRAME = 1.1  # 27 phones/s, faster than any speaker
 HEAD_START_UNITS = 6
-Steps = Generator[FrameStep, FrameDrawn, None]
+Steps = Generator[FrameStep, SampledFrame, None]
 
 _PLAN_TEMPERATURE = 0.25  # close to the codes': rare bins sound wrong
 
@@ -76,7 +76,7 @@ def generate(
 ) -> Steps:
     """Generates one sentence as a coroutine that extends the dialogue in `state`.
 
-    It yields a `FrameStep` per frame and expects its `FrameDrawn`; the caller may batch the steps
+    It yields a `FrameStep` per frame and expects its `SampledFrame`; the caller may batch the steps
     of many sentences (`DialogueModel.step`). `plan` offsets the sampled plan bins. `sentence` grows
     by one frame per step. Generation ends when the pointer passes the last unit; guards advance a
     pointer that stalls and hold one that races. A sentence that alone fills the cache is cut off.
@@ -110,7 +110,7 @@ def generate(
         frame = drawn.frame
         sentence.frames.append(frame)
         sentence.pointer.append(unit)
-        advance = stay.end(drawn.chances, generator)
+        advance = stay.end(drawn.advance_probs, generator)
         limit = MAX_PAUSE_FRAMES if symbols[unit] in MARKS else MAX_PHONE_FRAMES
         if advance == 0 and age + 1 >= limit:
             advance = 1
@@ -129,7 +129,7 @@ def generate(
     state.sentence_ends.append(state.length)
 
 
-def resumed(steps: Steps, drawn: FrameDrawn) -> FrameStep | None:
+def resumed(steps: Steps, drawn: SampledFrame) -> FrameStep | None:
     """Sends a sentence its sampled frame; returns its next step, or None at its end."""
     try:
         return steps.send(drawn)

@@ -89,9 +89,13 @@ class FrameStep:
 
 
 @dataclass(frozen=True)
-class FrameDrawn:
-    """Result of a `FrameStep`: the frame, and the probability of each pointer advance after it,
-    `[MAX_ADVANCE + 1]`, on the CPU."""
+class SampledFrame:
+    """Result of a `FrameStep`.
+
+    Attributes:
+        frame: the sampled frame.
+        advance_probs: probabilities of the pointer's advances after it, `[MAX_ADVANCE + 1]`, CPU.
+    """
 
     frame: Frame
-    chances: Tensor
+    advance_probs: Tensor

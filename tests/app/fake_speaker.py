@@ -134,7 +134,7 @@ class FakeSpeaker:
         return FakeVoice(name, "cloned", 660.0, samples)
 
     def open_dialogue(
-        self, predictor: str | None = None, unwanted: Callable[[], bool] = lambda: False
+        self, predictor: str | None = None, abandoned: Callable[[], bool] = lambda: False
     ) -> FakeDialogue:
         self.dialogues.append(FakeDialogue(predictor or self.predictors[0]))
         return self.dialogues[-1]

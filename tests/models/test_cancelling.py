@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from models.engine.engine import Engine
-from models.pipe import UnwantedError
+from models.pipe import AbandonedError
 from models.reply import Reply
 from models.speaker import Speaker, SpeakOptions
 from tests.models.test_speaker import ended, freed
@@ -224,13 +224,13 @@ def test_prefill_stops_once_every_client_has_left(
     monkeypatch.setattr("models.predictors.dialogue_model.PREFILL_POSITIONS", 8)
     speaker, asked = tiny_speaker(predictor), 0
 
-    def unwanted() -> bool:
+    def abandoned() -> bool:
         nonlocal asked
         asked += 1
         return asked > 1 + chunks  # before encoding, then before each chunk
 
-    dialogue = speaker.open_dialogue(predictor, unwanted)
-    with pytest.raises(UnwantedError):
+    dialogue = speaker.open_dialogue(predictor, abandoned)
+    with pytest.raises(AbandonedError):
         speaker.hear(dialogue, 0, LONG, None)
     assert dialogue.predictor.length == 8 * chunks
     assert not dialogue.turns
@@ -239,12 +239,12 @@ def test_prefill_stops_once_every_client_has_left(
 
 def test_an_abandoned_turn_does_not_wait_for_a_core(one_speaker: Speaker) -> None:
     left, ended_with = threading.Event(), list[Exception]()
-    dialogue = one_speaker.open_dialogue(unwanted=left.is_set)
+    dialogue = one_speaker.open_dialogue(abandoned=left.is_set)
 
     def hear() -> None:
         try:
             one_speaker.hear(dialogue, 0, LONG, None)
-        except UnwantedError as error:
+        except AbandonedError as error:
             ended_with.append(error)
 
     with occupied(one_speaker.engine):

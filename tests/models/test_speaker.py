@@ -13,7 +13,7 @@ import torch
 
 from data.errors import InputError
 from models.mel import FRAME_SAMPLES
-from models.predictors.steps import FrameDrawn, FrameStep
+from models.predictors.steps import FrameStep, SampledFrame
 from models.speaker import Speaker, SpeakOptions
 from models.text import normalise
 from models.text.cutting import text_up_to
@@ -62,7 +62,7 @@ def test_a_slow_predictor_does_not_change_the_audio(
     model, pauses = speaker.open_dialogue().model, random.Random(0)
     step = model.step
 
-    def slow(steps: list[FrameStep]) -> list[FrameDrawn]:
+    def slow(steps: list[FrameStep]) -> list[SampledFrame]:
         time.sleep(pauses.choice([0.0, 0.0, 0.03]))
         return step(steps)
 
@@ -154,7 +154,7 @@ def test_a_turn_cut_in_its_first_sentence_keeps_its_words(
     dialogue, over = speaker.open_dialogue(), threading.Event()
     step = dialogue.model.step
 
-    def stuck(steps: list[FrameStep]) -> list[FrameDrawn]:
+    def stuck(steps: list[FrameStep]) -> list[SampledFrame]:
         if len(steps[0].frames) >= 45:
             over.wait(10)
         return step(steps)

@@ -14,8 +14,8 @@ from models.delivery.delivery import NEUTRAL
 from models.engine import engine as engines
 from models.engine.engine import Engine
 from models.engine.slot import Slot, Task, Wait
-from models.pipe import UnwantedError
-from models.predictors.steps import FrameDrawn, FrameStep
+from models.pipe import AbandonedError
+from models.predictors.steps import FrameStep, SampledFrame
 from models.vocoder.renderers import LatentFrames
 from models.vocoder.synthesis import Synthesis
 from tests.tiny import STYLE, tiny
@@ -32,15 +32,15 @@ class Model:
         self.stuck = threading.Event()
         self.stuck.set()
 
-    def step(self, steps: list[FrameStep]) -> list[FrameDrawn]:
+    def step(self, steps: list[FrameStep]) -> list[SampledFrame]:
         self.stuck.wait(10)
         numbers = [step.state for step in steps]
         self.batches.append(numbers)
         if self.wrong in numbers:
             raise ArithmeticError("this step fails")
-        return [FrameDrawn(torch.full((8,), 0.01 * n), torch.ones(5)) for n in numbers]  # type: ignore[operator]
+        return [SampledFrame(torch.full((8,), 0.01 * n), torch.ones(5)) for n in numbers]  # type: ignore[operator]
 
-    def stacked(self, frames: list[torch.Tensor]) -> torch.Tensor:
+    def stack_frames(self, frames: list[torch.Tensor]) -> torch.Tensor:
         return torch.stack(frames) if frames else torch.zeros(0, 8)
 
 
@@ -330,7 +330,7 @@ def test_a_failure_ends_its_slot_alone(where: str, engine: Engine) -> None:
 
     slot = slot_of(model, 2, num_frames=4, between=wrong)
     if where == "decode":
-        model.stacked = lambda frames: torch.zeros(len(frames), 7)  # of another size  # type: ignore[method-assign]
+        model.stack_frames = lambda frames: torch.zeros(len(frames), 7)  # of another size  # type: ignore[method-assign]
     engine.submit(slot)
     assert not finished(slot) and slot.error is not None and empty(engine)
     model.wrong = None
@@ -372,7 +372,7 @@ def test_calls_run_by_deadline(engine: Engine) -> None:
 
 
 def test_an_abandoned_call_is_not_started(engine: Engine) -> None:
-    with held(engine), pytest.raises(UnwantedError):
+    with held(engine), pytest.raises(AbandonedError):
         engine.call(lambda: pytest.fail("it was done"), 0.0, lambda: True)
     assert not engine._calls
 
@@ -396,5 +396,5 @@ def test_closing_an_engine_ends_its_work() -> None:
     engine.close()
     engine.join(5)
     assert slot.cancelled and engine.num_slots == 0
-    with pytest.raises(UnwantedError):
+    with pytest.raises(AbandonedError):
         engine.call(lambda: None, 0.0)

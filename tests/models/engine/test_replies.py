@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.predictors.steps import FrameDrawn
+from models.predictors.steps import SampledFrame
 from models.reply import Reply
 from models.speaker import Speaker, SpeakOptions
 from tests.tiny import tiny_speaker
@@ -38,7 +38,7 @@ def test_concurrent_replies_equal_single_ones(
     model, sizes = speaker.open_dialogue().model, list[int]()
     step = model.step
 
-    def counted(steps: list[Any]) -> list[FrameDrawn]:
+    def counted(steps: list[Any]) -> list[SampledFrame]:
         sizes.append(len(steps))
         return step(steps)
 

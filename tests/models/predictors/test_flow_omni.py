@@ -129,8 +129,8 @@ def test_stacked_latents_are_denormalised(talker: FlowOmni, segments: list[Segme
     talker.latent_std.fill_(2.0)
     frames = talker.read([segments]).frames
     expected = torch.cat([s.frames.values for s in segments if s.frames is not None])
-    torch.testing.assert_close(talker.stacked(list(frames)), expected)
-    assert talker.stacked([]).shape == (0, talker.config.latent_dim)
+    torch.testing.assert_close(talker.stack_frames(list(frames)), expected)
+    assert talker.stack_frames([]).shape == (0, talker.config.latent_dim)
 
 
 def test_streamed_reply_equals_offline_decoding(
@@ -141,12 +141,14 @@ def test_streamed_reply_equals_offline_decoding(
     # A constant F0: rounding differs between chunks and whole, and would accumulate in the phase.
     speaker.decoder.excitation_head.weight.zero_()
     options, given = SpeakOptions(seed=9, temperature=0.4, guidance=1), []
-    stacked = dialogue.model.stacked
-    monkeypatch.setattr(dialogue.model, "stacked", lambda f: (given.extend(f), stacked(f))[1])
+    stack_frames = dialogue.model.stack_frames
+    monkeypatch.setattr(
+        dialogue.model, "stack_frames", lambda f: (given.extend(f), stack_frames(f))[1]
+    )
     chunks = list(speaker.speak(dialogue, "The oven is in. I see.", voice, options))
     whole = speaker.stream(voice, options, dialogue.model)
     phones = torch.zeros(len(given), 3, dtype=torch.long)
-    made = whole.push(stacked(given), phones, last=True).numpy()
+    made = whole.push(stack_frames(given), phones, last=True).numpy()
     assert len(chunks) > 3
     np.testing.assert_allclose(np.concatenate(chunks), made, atol=1e-4)
 

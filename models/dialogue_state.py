@@ -29,8 +29,8 @@ class HistoryTurn:
 
 
 def truncated_turn(who: int, text: str, sound: np.ndarray | None) -> HistoryTurn:
-    """A turn with the last `MAX_HEARD_SECONDS` of its audio and the matching part of its text, up to
-    `MAX_TURN` characters."""
+    """A turn with the last `MAX_HEARD_SECONDS` of its audio and the matching part of its text, up
+    to `MAX_TURN` characters."""
     longest = MAX_HEARD_SECONDS * SAMPLE_RATE
     if sound is not None and len(sound) > longest:
         words = text.split()

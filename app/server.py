@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.access import Access, AccessSettings
 from app.api.admission import Admission, AdmissionSettings
+from app.api.calls import Calls, calls_router
 from app.api.client_secrets import ClientSecrets, client_secrets_router
 from app.api.conversation import conversation_router
 from app.api.errors import add_error_handlers
@@ -74,6 +75,7 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
         sweeper = asyncio.create_task(_sweep(hub))
         yield
         sweeper.cancel()
+        await calls.close()
         hub.close()
         engines.uploads.close()
         if page_files is not None:
@@ -81,11 +83,12 @@ def create_app(engines: Engines, settings: ServerSettings | None = None) -> Fast
 
     app = FastAPI(title="Repartee", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.hub = hub
-    client_secrets = ClientSecrets()
+    client_secrets, calls = ClientSecrets(), Calls(hub)
     for router in (
         health_router(hub),
         conversation_router(hub),
         realtime_router(hub, client_secrets),
+        calls_router(hub, calls, client_secrets),
         client_secrets_router(hub, client_secrets),
         speech_router(engines, admission),
         speech_stream_router(engines, admission),

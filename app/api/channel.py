@@ -1,4 +1,4 @@
-"""Transport of a session over a WebSocket, independent of the protocol: sending, the clock, limits,
+"""Transport of a session over a socket, independent of the protocol: sending, the clock, limits,
 and closing."""
 
 import asyncio
@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from fastapi import WebSocket
@@ -32,6 +32,21 @@ _GOODBYE_S = 2.0  # for sending the last messages
 Encoded = dict[str, Any] | bytes
 
 
+class Socket(Protocol):
+    """What a transport must offer; see starlette's WebSocket."""
+
+    @property
+    def client_state(self) -> WebSocketState: ...
+
+    async def receive(self) -> Any: ...
+
+    async def send_text(self, data: str, /) -> None: ...
+
+    async def send_bytes(self, data: bytes, /) -> None: ...
+
+    async def close(self, code: int = 1000, /) -> None: ...
+
+
 async def accept(socket: WebSocket, *subprotocols: str) -> None:
     """Accepts a WebSocket with the first of our subprotocols that it offers; a browser that offers
     any closes the connection unless one is chosen."""
@@ -44,7 +59,7 @@ class Channel:
 
     Args:
         hub: opens and parks sessions.
-        socket: an accepted WebSocket.
+        socket: an accepted WebSocket, or a data channel with its interface.
         encode: converts what the session emits to messages.
         park: whether a session is parked when its listener leaves.
         sound_rate: rate limit of incoming audio, in seconds of audio.
@@ -57,7 +72,7 @@ class Channel:
     def __init__(
         self,
         hub: Hub,
-        socket: WebSocket,
+        socket: Socket,
         encode: Callable[[Emitted], Iterable[Encoded]],
         park: bool,
         sound_rate: RateLimit | None = None,

@@ -11,15 +11,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.access import keys_of
-from app.api.errors import ApiError
 from app.api.realtime_objects import session_object
-from app.api.realtime_settings import RealtimeSettings, first_settings, updated
+from app.api.realtime_settings import RealtimeSettings, asked_settings
 from app.hub import Hub
-from app.protocol import ProtocolError
 
 _PREFIX = "ek_"
 _MOST = 1000
-_PATH = "/v1/realtime"
+_PATHS = ("/v1/realtime", "/v1/realtime/calls")
 
 
 class ClientSecrets:
@@ -44,7 +42,7 @@ class ClientSecrets:
     def settings_of(self, scope: Any) -> RealtimeSettings | None:
         """The settings of a request's key; None without a valid key."""
         now = self._clock()
-        for key in keys_of(scope) if scope["path"] == _PATH else ():
+        for key in keys_of(scope) if scope["path"] in _PATHS else ():
             expires_at, settings = self._given.get(key, (0.0, None))
             if now < expires_at:
                 return settings
@@ -71,12 +69,7 @@ def client_secrets_router(hub: Hub, given: ClientSecrets) -> APIRouter:
 
     @router.post("/v1/realtime/client_secrets")
     async def make(asked: _Asked) -> dict[str, Any]:
-        session = asked.session or {}
-        intent = "transcription" if session.get("type") == "transcription" else ""
-        try:
-            settings = updated(first_settings(hub, "", intent), session, hub.engines)
-        except ProtocolError as error:
-            raise ApiError(str(error), code=error.code, param=error.param) from None
+        settings = asked_settings(hub, asked.session or {})
         seconds = (asked.expires_after or _ExpiresAfter()).seconds
         key, expires_at = given.make(settings, seconds)
         name = f"sess_{secrets.token_hex(12)}"

@@ -38,7 +38,8 @@ _BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 _SOUND_COSTS = 0.05  # rate-limit cost of an audio message, relative to others
 _A_MESSAGE = 1 << 18  # characters that cost as much as one message
 _PIECE = SAMPLE_RATE // 2  # samples processed before yielding to other sessions
-_SOUND_RATE, _AHEAD_S = 3.0, 120.0  # audio limit: factor of real time, and burst in seconds
+SOUND_RATE, SOUND_AHEAD_S = 3.0, 120.0
+"""Limit of incoming audio: factor of real time, and burst in seconds."""
 _ITEM = ("item_id",)
 
 # Fields of each event besides `type` and `event_id`.
@@ -53,6 +54,7 @@ _FIELDS = {
     "conversation.item.delete": _ITEM,
     "response.create": ("response",),
     "response.cancel": ("response_id",),
+    "output_audio_buffer.clear": (),
 }
 
 
@@ -68,9 +70,9 @@ def realtime_router(hub: Hub, client_secrets: ClientSecrets) -> APIRouter:
             query = socket.query_params
             settings = first_settings(hub, query.get("model", ""), query.get("intent", ""))
         events = Events(settings, _wants_beta(socket))
-        rate = RateLimit(_SOUND_RATE, _AHEAD_S)
+        rate = RateLimit(SOUND_RATE, SOUND_AHEAD_S)
         channel = Channel(hub, socket, events.encode, park=False, sound_rate=rate)
-        await channel.run(lambda: _Client(channel, events).read())
+        await channel.run(lambda: RealtimeClient(channel, events).read())
 
     return router
 
@@ -80,11 +82,17 @@ def _wants_beta(socket: WebSocket) -> bool:
     return "realtime=v1" in header or _BETA_SUBPROTOCOL in socket.scope["subprotocols"]
 
 
-class _Client:
-    """Applies a client's events to the session."""
+class RealtimeClient:
+    """Applies a client's events to the session.
 
-    def __init__(self, channel: Channel, events: Events) -> None:
-        self._channel, self._events = channel, events
+    Args:
+        channel: the transport.
+        events: translates what the session emits.
+        is_call: whether the server plays the audio, as in WebRTC calls.
+    """
+
+    def __init__(self, channel: Channel, events: Events, is_call: bool = False) -> None:
+        self._channel, self._events, self._is_call = channel, events, is_call
         self._reader = SoundReader(events.settings.input_format)
 
     async def read(self) -> None:
@@ -101,6 +109,7 @@ class _Client:
             "conversation.item.delete": self._delete,
             "response.create": self._respond,
             "response.cancel": self._cancel,
+            "output_audio_buffer.clear": self._clear_output,
         }
         while not self._channel.ended:
             content = await self._channel.receive(_cost)
@@ -273,6 +282,13 @@ class _Client:
         if not self._session.answering or (name is not None and reply is None):
             message = "there is no such active response" if name else "there is no active response"
             raise ProtocolError("response_cancel_not_active", message, param="response_id")
+        self._session.stop()
+
+    def _clear_output(self, _: dict[str, Any]) -> None:
+        """Interrupts the answer being played."""
+        if not self._is_call:
+            message = "only WebRTC calls have an output audio buffer; cancel the response instead"
+            raise ProtocolError("unsupported", message, param="type")
         self._session.stop()
 
     def _described(self) -> dict[str, Any]:

@@ -59,6 +59,10 @@ class Responses:
         """The reply number of the open response with this id."""
         return next((reply for reply, one in self._open.items() if one.id == name), None)
 
+    def name_of(self, reply: int) -> str:
+        """The id of the response with this reply number."""
+        return f"resp_{self._known.prefix}_{reply}"
+
     def started(self, message: dict[str, Any], output_format: str) -> Iterator[Event]:
         """Opens a response."""
         reply, aside = message["reply"], bool(message.get("aside"))
@@ -67,7 +71,7 @@ class Responses:
         else:
             metadata, self.asked_metadata = self.asked_metadata, None
             self._known.reserve(message["turn"])
-        name = f"resp_{self._known.prefix}_{reply}"
+        name = self.name_of(reply)
         written, writer = bool(message.get("written")), SoundWriter(output_format)
         one = _Response(name, message["turn"], aside, written, metadata, writer)
         self._open[reply] = one

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.api.audio_formats import FORMATS, PCM
 from app.api.choosing import changed, language_of
+from app.api.errors import ApiError
 from app.api.realtime_fields import (
     FunctionTool,
     Given,
@@ -72,6 +73,30 @@ def first_settings(hub: Hub, model: str, intent: str) -> RealtimeSettings:
         settings = with_settings(settings, create_response=False)
         return RealtimeSettings(settings, kind=TRANSCRIPTION)
     return RealtimeSettings(settings)
+
+
+def asked_settings(
+    hub: Hub,
+    session: dict[str, Any],
+    model: str = "",
+    before: RealtimeSettings | None = None,
+) -> RealtimeSettings:
+    """Initial settings from the session object of a request.
+
+    Args:
+        hub: the hub with the defaults.
+        session: the client's session object; may be empty.
+        model: the client's model.
+        before: settings to begin with instead of the defaults.
+
+    Raises:
+        ApiError: an unknown or unsupported field; `param` names it.
+    """
+    intent = TRANSCRIPTION if session.get("type") == TRANSCRIPTION else ""
+    try:
+        return updated(before or first_settings(hub, model, intent), session, hub.engines)
+    except ProtocolError as error:
+        raise ApiError(str(error), code=error.code, param=error.param) from None
 
 
 def updated(

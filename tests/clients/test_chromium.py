@@ -1,4 +1,4 @@
-"""@openai/agents in a page of another origin, in Chromium, with the key in a subprotocol."""
+"""@openai/agents in a page of another origin, in Chromium: by WebSocket and by WebRTC."""
 
 import functools
 import http.server
@@ -16,8 +16,8 @@ from tests.programs import path_of
 pytestmark = pytest.mark.clients
 
 BUNDLE = CLIENTS / "node/node_modules/@openai/agents-realtime/dist/bundle"
-TALK = """async (url) => {
-  const { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebSocket } =
+TALK = """async ([url, way]) => {
+  const { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebSocket, OpenAIRealtimeWebRTC } =
     await import('/openai-realtime-agents.mjs');
   const weather = {
     type: 'function', name: 'weather', description: 'Of a town.', strict: false,
@@ -26,19 +26,41 @@ TALK = """async (url) => {
     invoke: async () => 'It rains.',
   };
   const agent = new RealtimeAgent({ name: 'A', instructions: 'Be brief.', tools: [weather] });
-  const transport = new OpenAIRealtimeWebSocket({ url, useInsecureApiKey: true });
+  const options = { useInsecureApiKey: true };
+  const audioElement = document.createElement('audio');
+  const tone = new AudioContext();
+  const silence = tone.createMediaStreamDestination();
+  const transport = way === 'websocket'
+    ? new OpenAIRealtimeWebSocket({
+        url: `${url.replace('http', 'ws')}/realtime?model=gpt-realtime`, ...options,
+      })
+    : new OpenAIRealtimeWebRTC({
+        baseUrl: `${url}/realtime/calls`, audioElement, mediaStream: silence.stream, ...options,
+      });
   const session = new RealtimeSession(agent, { transport });
   let audio = 0;
   const failed = [];
   session.on('audio', (event) => (audio += event.data.byteLength));
+  const heard = [];
+  session.on('transport_event', (event) => heard.push(event.type));
   session.on('error', (error) => failed.push(JSON.stringify(error)));
   await session.connect({ apiKey: 'ek_any' });
   const done = new Promise((resolve) => session.on('agent_end', resolve));
   session.sendMessage('Tell me about trains.');
   await done;
+  if (way === 'webrtc') {
+    const analyser = new AnalyserNode(tone, { fftSize: 2048 });
+    new MediaStreamAudioSourceNode(tone, { mediaStream: audioElement.srcObject }).connect(analyser);
+    const samples = new Float32Array(2048);
+    for (let i = 0; i < 100 && audio < 10; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      analyser.getFloatTimeDomainData(samples);
+      audio += Math.max(...samples) > 0.01;
+    }
+  }
   const said = session.history.map((one) => one.role);
   session.close();
-  return { audio, failed, said };
+  return { audio, failed, said, heard };
 }"""
 
 
@@ -61,7 +83,11 @@ def place() -> Iterator[str]:
     server.shutdown()
 
 
-def test_an_agent_in_a_page_converses(place: str, tmp_path: Path, serve: Any) -> None:
+@pytest.mark.parametrize(("way", "least"), [("websocket", 10_000), ("webrtc", 10)])
+def test_an_agent_in_a_page_converses(
+    place: str, tmp_path: Path, serve: Any, way: str, least: int
+) -> None:
+    """Audio is counted in bytes, or in times at which the audio element played something."""
     sync_api = pytest.importorskip("playwright.sync_api")
     with (
         serve(origins=(place,)) as url,
@@ -70,7 +96,7 @@ def test_an_agent_in_a_page_converses(place: str, tmp_path: Path, serve: Any) ->
     ):
         page = context.new_page()
         page.goto(place)
-        found = page.evaluate(TALK, url.replace("http", "ws") + "/realtime?model=gpt-realtime")
+        found = page.evaluate(TALK, [url, way])
     assert not found["failed"]
-    assert found["audio"] > 10_000
+    assert found["audio"] >= least, found["heard"]
     assert found["said"] == ["user", "assistant"]

@@ -1,0 +1,291 @@
+"""Realtime conversations over WebRTC, with a real client on a real socket."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from fractions import Fraction
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from aioice.ice import get_host_addresses
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, AudioResampler
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from app.hub import HubSettings
+from app.server import ServerSettings
+from tests.app.live import engines, serving
+from tests.app.user_sound import silence, speechlike
+
+pytestmark = pytest.mark.skipif(
+    not get_host_addresses(True, True), reason="needs a network address besides the loopback's"
+)
+
+RATE = 24_000
+LONG = "one two three four five six seven eight nine ten " * 4
+_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+
+
+class Says:
+    name = "built-in"
+
+    def reply(self, history: Any) -> Any:
+        yield LONG
+
+
+class Microphone(MediaStreamTrack):
+    """Sends what it is given, then silence, in real time."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.samples = np.zeros(0, np.float32)
+        self._at = 0
+        self._began = 0.0
+
+    async def recv(self) -> AudioFrame:
+        self._began = self._began or time.monotonic()
+        await asyncio.sleep(max(0.0, self._began + self._at / RATE - time.monotonic()))
+        piece, self.samples = self.samples[:480], self.samples[480:]
+        piece = np.pad(piece, (0, 480 - len(piece)))
+        frame = AudioFrame(format="s16", layout="mono", samples=480)
+        frame.planes[0].update((piece * 32767).astype("<i2").tobytes())
+        frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), self._at
+        self._at += 480
+        return frame
+
+
+class Caller:
+    """A client like a browser's: a microphone, a loudspeaker and a data channel."""
+
+    def __init__(self) -> None:
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.microphone = Microphone()
+        self.peer.addTrack(self.microphone)
+        self.data = self.peer.createDataChannel("oai-events")
+        self.events: list[dict[str, Any]] = []
+        self.heard: list[np.ndarray] = []
+        self._came: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.data.on("message", lambda text: self._came.put_nowait(json.loads(text)))
+        self.peer.on("track", lambda track: asyncio.ensure_future(self._listen(track)))
+
+    async def _listen(self, track: MediaStreamTrack) -> None:
+        resampler = AudioResampler(format="flt", layout="mono", rate=RATE)
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                for frame in resampler.resample(await track.recv()):
+                    self.heard.append(frame.to_ndarray()[0])
+
+    async def offer(self) -> str:
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        return self.peer.localDescription.sdp
+
+    async def call(self, place: str, **options: Any) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            url = f"http://{place}/v1/realtime/calls"
+            if not options:
+                headers = {"Content-Type": "application/sdp"}
+                options = {"content": await self.offer(), "headers": headers}
+            answer = await http.post(url, **options)
+        assert answer.status_code == 201, answer.text
+        assert answer.headers["content-type"].startswith("application/sdp")
+        await self.peer.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        return answer
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self.data.send(json.dumps({"type": kind, **fields}))
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        while True:
+            event = await asyncio.wait_for(self._came.get(), 30)
+            self.events.append(event)
+            _EVENT.validate_python(event)
+            if event["type"] == kind:
+                return event
+
+    def loudness(self, seconds: float) -> float:
+        """Of the last seconds heard, RMS."""
+        sound = np.concatenate([np.zeros(1, np.float32), *self.heard])[-round(seconds * RATE) :]
+        return float(np.sqrt(np.mean(sound**2)))
+
+
+@contextlib.asynccontextmanager
+async def calling(place: str, **options: Any) -> AsyncIterator[Caller]:
+    caller = Caller()
+    try:
+        await caller.call(place, **options)
+        await caller.until("session.created")
+        yield caller
+    finally:
+        await caller.peer.close()
+
+
+def ran(work: Callable[[str, Any], Coroutine[Any, Any, None]], *texts: str, **changes: Any) -> None:
+    with serving(engines(*texts, **changes)) as (place, app):
+        asyncio.run(work(place, app))
+
+
+def test_a_spoken_turn_is_heard_and_answered_aloud() -> None:
+    async def work(place: str, app: Any) -> None:
+        async with calling(place) as caller:
+            caller.microphone.samples = np.concatenate([silence(0.5), speechlike(1.0)])
+            await caller.until("input_audio_buffer.speech_started")
+            await caller.until("conversation.item.input_audio_transcription.completed")
+            await caller.until("output_audio_buffer.started")
+            await asyncio.sleep(0.6)
+            assert caller.loudness(0.3) > 0.02
+            if not any(event["type"] == "response.done" for event in caller.events):
+                await caller.until("response.done")
+            stopped = await caller.until("output_audio_buffer.stopped")
+            done = next(e for e in caller.events if e["type"] == "response.done")["response"]
+            assert done["status"] == "completed" and stopped["response_id"] == done["id"]
+            spoken = done["output"][0]["content"][0]["transcript"]
+            assert spoken == "Nice to meet you, Anna. How are you today?"
+            assert not any("audio.delta" in event["type"] for event in caller.events)
+            await asyncio.sleep(0.5)
+            assert caller.loudness(0.2) < 1e-3
+
+    ran(work, "my name is anna")
+
+
+def test_an_interrupted_answer_falls_silent_and_is_cut_where_it_was_heard() -> None:
+    async def work(place: str, app: Any) -> None:
+        async with calling(place) as caller:
+            type_in(caller, "count")
+            await caller.until("output_audio_buffer.started")
+            await asyncio.sleep(1.5)
+            caller.send("output_audio_buffer.clear")
+            await caller.until("output_audio_buffer.cleared")
+            cut = await caller.until("conversation.item.truncated")
+            assert 1_000 < cut["audio_end_ms"] < 2_500
+            await asyncio.sleep(0.6)
+            assert caller.loudness(0.3) < 1e-3
+
+    ran(work, responders={"told": Says()})
+
+
+def type_in(caller: Caller, text: str) -> None:
+    content = [{"type": "input_text", "text": text}]
+    item = {"type": "message", "role": "user", "content": content}
+    caller.send("conversation.item.create", item=item)
+    caller.send("response.create")
+
+
+def test_settings_come_with_the_offer_or_with_a_client_secret() -> None:
+    async def work(place: str, app: Any) -> None:
+        session = {"type": "realtime", "audio": {"output": {"voice": "kal"}}}
+        url = f"http://{place}/v1/realtime/client_secrets"
+        made = httpx.post(url, json={"session": session}, trust_env=False).json()
+        key = {"Authorization": f"Bearer {made['value']}"}
+        for way in ("form", "file", "secret"):
+            caller = Caller()
+            offer = await caller.offer()
+            parts = {"sdp": offer, "session": json.dumps(session)}
+            if way == "form":
+                given: dict[str, Any] = {"files": {k: (None, v) for k, v in parts.items()}}
+            elif way == "file":
+                given = {"files": {k: (f"{k}.txt", v) for k, v in parts.items()}}
+            else:
+                headers = {"Content-Type": "application/sdp", **key}
+                given = {"content": offer, "headers": headers}
+            await caller.call(place, **given)
+            created = await caller.until("session.created")
+            assert created["session"]["audio"]["output"]["voice"] == "kal", way
+            await caller.peer.close()
+
+    ran(work)
+
+
+def test_what_is_no_offer_is_refused() -> None:
+    async def work(place: str, app: Any) -> None:
+        caller = Caller()
+        good = await caller.offer()
+        unsigned = good.replace("a=fingerprint", "a=thumbprint")
+        await caller.peer.close()
+        sdp = {"Content-Type": "application/sdp"}
+        cases: list[tuple[int, str, dict[str, Any]]] = [
+            (400, "not nothing", {"content": "", "headers": sdp}),
+            (400, "not nothing", {"content": b"\xff\x00\xfe", "headers": sdp}),
+            (400, "a data channel", {"content": good.split("m=application")[0], "headers": sdp}),
+            (400, "a data channel", {"content": good + "m=video 9 RTP/AVP 96\r\n", "headers": sdp}),
+            (
+                400,
+                "not valid",
+                {"content": unsigned, "headers": sdp},
+            ),
+            (400, "not valid", {"content": "m=audio x\r\nm=application\r\n", "headers": sdp}),
+            (400, "more than", {"content": good + "a=x\r\n" * 30_000, "headers": sdp}),
+            (415, "application/sdp", {"content": good}),
+            (415, "application/sdp", {"json": {"sdp": good}}),
+            (400, "session", {"files": {"sdp": (None, good), "session": (None, "[")}}),
+            (400, "voice", {"files": {"sdp": (None, good), "session": (None, '{"voice": "x"}')}}),
+        ]
+        async with httpx.AsyncClient(trust_env=False) as http:
+            for status, words, given in cases:
+                answer = await http.post(f"http://{place}/v1/realtime/calls", **given)
+                assert answer.status_code == status, (words, answer.text)
+                assert words in answer.json()["error"]["message"], answer.text
+            gone = await http.post(f"http://{place}/v1/realtime/calls/rtc_x/hangup")
+            assert gone.status_code == 404
+
+    ran(work)
+
+
+@pytest.mark.parametrize("by", ["client", "server"])
+def test_a_call_that_ends_leaves_nothing(by: str) -> None:
+    async def work(place: str, app: Any) -> None:
+        caller = Caller()
+        answer = await caller.call(place)
+        await caller.until("session.created")
+        assert app.state.hub.num_live == 1
+        if by == "client":
+            await caller.peer.close()
+        else:
+            url = f"http://{place}{answer.headers['location']}/hangup"
+            async with httpx.AsyncClient(trust_env=False) as http:
+                assert (await http.post(url)).status_code == 200
+                assert (await http.post(url)).status_code == 404
+        until = time.monotonic() + 10
+        while app.state.hub.num_live and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        assert not app.state.hub.num_live
+        await caller.peer.close()
+
+    ran(work)
+
+
+def test_more_calls_than_sessions_are_told_to_wait() -> None:
+    async def work(place: str) -> None:
+        async with calling(place):
+            caller = Caller()
+            headers = {"Content-Type": "application/sdp"}
+            async with httpx.AsyncClient(trust_env=False) as http:
+                url = f"http://{place}/v1/realtime/calls"
+                answer = await http.post(url, content=await caller.offer(), headers=headers)
+            assert answer.status_code == 429 and answer.headers["retry-after"] == "60"
+            await caller.peer.close()
+
+    settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
+    with serving(engines(), settings) as (place, _):
+        asyncio.run(work(place))
+
+
+def test_a_websocket_has_no_output_buffer() -> None:
+    from tests.app.test_realtime import talking
+
+    with talking() as (client, _):
+        client.until("session.created")
+        client.send("output_audio_buffer.clear")
+        assert "WebRTC" in client.until("error")["error"]["message"]

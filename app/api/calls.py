@@ -32,7 +32,7 @@ _MAX_SDP = 1 << 16
 _MAX_BUFFERED = 1 << 20  # bytes on their way to a client that reads slowly
 _POLL_S = 0.02
 _MEDIA = re.compile(r"^m=(\w+)", re.M)
-_NEEDED = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:")  # aiortc would wait for them for ever
+_NEEDED = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:")  # aiortc would wait for them forever
 _AUDIO = frozenset(("response.output_audio.delta", "response.audio.delta"))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from fractions import Fraction
@@ -133,6 +134,12 @@ async def calling(place: str, **options: Any) -> AsyncIterator[Caller]:
         await caller.peer.close()
 
 
+def workers() -> list[str]:
+    """Threads besides the pools that event loops and resolvers keep."""
+    names = (thread.name for thread in threading.enumerate())
+    return sorted(name for name in names if not name.startswith(("asyncio_", "AnyIO")))
+
+
 def ran(work: Callable[[str, Any], Coroutine[Any, Any, None]], *texts: str, **changes: Any) -> None:
     with serving(engines(*texts, **changes)) as (place, app):
         asyncio.run(work(place, app))
@@ -247,6 +254,7 @@ def test_what_is_no_offer_is_refused() -> None:
 @pytest.mark.parametrize("by", ["client", "server"])
 def test_a_call_that_ends_leaves_nothing(by: str) -> None:
     async def work(place: str, app: Any) -> None:
+        before = workers()
         caller = Caller()
         answer = await caller.call(place)
         await caller.until("session.created")
@@ -263,8 +271,32 @@ def test_a_call_that_ends_leaves_nothing(by: str) -> None:
             await asyncio.sleep(0.05)
         assert not app.state.hub.num_live
         await caller.peer.close()
+        await asyncio.sleep(0.5)
+        assert workers() == before
 
     ran(work)
+
+
+def test_a_call_that_never_connects_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.calls._CONNECT_S", 0.3)
+
+    async def work(place: str) -> None:
+        for _ in range(3):  # of one session at a time
+            caller = Caller()
+            offer = await caller.offer()
+            await caller.peer.close()
+            headers = {"Content-Type": "application/sdp"}
+            async with httpx.AsyncClient(trust_env=False) as http:
+                url = f"http://{place}/v1/realtime/calls"
+                answer = await http.post(url, content=offer, headers=headers)
+                assert answer.status_code == 201
+                assert (await http.post(url, content=offer, headers=headers)).status_code == 429
+            await asyncio.sleep(1.5)
+            assert workers() == before
+
+    with serving(engines(), ServerSettings(hub=HubSettings(max_sessions=1), page=False)) as (at, _):
+        before = workers()
+        asyncio.run(work(at))
 
 
 def test_more_calls_than_sessions_are_told_to_wait() -> None:

@@ -8,12 +8,14 @@ patched into the data as it is read, and trailing chunks are cut off.
 import io
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
 _HEAD = 1 << 16  # bytes searched for Wave64 chunks before the audio
 _TAIL = 1 << 20  # bytes searched for chunks after the audio
+_ID3V1_BYTES = 128
+_IFF = (b"RIFF", b"RF64", b"BW64", b"riff", b"FORM")
 _MOST_CHUNKS, _MOST_BEHIND = 1000, 64
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_ID = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # after the four letters of a chunk
@@ -31,7 +33,7 @@ class SizedFile:
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self._file = file = _without_id3(file)
         self._end = file.seek(0, io.SEEK_END)
         file.seek(0)
         self._patches, self._end = _completed(file, self._end)
@@ -58,6 +60,38 @@ class SizedFile:
     def tell(self) -> int:
         """See `io.RawIOBase`."""
         return self._file.tell()
+
+
+class _Behind(io.RawIOBase):
+    """What follows the first `skipped` bytes of a file."""
+
+    def __init__(self, file: BinaryIO, skipped: int) -> None:
+        self._file, self._skipped = file, skipped
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = self._skipped if whence == io.SEEK_SET else 0
+        return self._file.seek(start + offset, whence) - self._skipped
+
+    def tell(self) -> int:
+        return self._file.tell() - self._skipped
+
+
+def _without_id3(file: BinaryIO) -> BinaryIO:
+    """Skips an ID3v2 tag before a WAV or AIFF file, which FFmpeg then recognises.
+
+    Source: ID3v2.4.0 main structure, sections 3.1 and 3.4.
+    """
+    file.seek(0)
+    head = file.read(10)
+    if len(head) < 10 or head[:3] != b"ID3":
+        return file
+    size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+    skipped = 10 + size + (10 if head[5] & 0x10 else 0)
+    file.seek(skipped)
+    return cast(BinaryIO, _Behind(file, skipped)) if file.read(4) in _IFF else file
 
 
 def _completed(file: BinaryIO, length: int) -> tuple[Patches, int]:
@@ -126,8 +160,11 @@ def _end_of_sound(file: BinaryIO, start: int, length: int, layout: str) -> int:
     contiguously to the end of the file, or else at that end.
 
     Audio is not mistaken for chunks: a chunk's name is printable, and its size leads exactly to the
-    next one.
+    next one. An ID3v1 tag is no audio either.
     """
+    file.seek(max(start, length - _ID3V1_BYTES))
+    if file.read(3) == b"TAG":
+        length -= _ID3V1_BYTES
     first = max(start, length - _TAIL)
     file.seek(first)
     tail = np.frombuffer(file.read(length - first), np.uint8)

@@ -24,6 +24,7 @@ def chunk(name: bytes, content: bytes, size: str = "<I", filled: bool = True) ->
 
 LIST = b"LIST" + struct.pack("<I", 10) + b"INFOISFTxx"
 INFO = chunk(b"LIST", b"INFO" + chunk(b"ISFT", b"Lavf5") + chunk(b"ICMT", b"abc"))
+ID3V1 = b"TAG" + b"a" * 125
 ID3 = chunk(b"id3 ", b"ID3" + b"x" * 2000)
 
 
@@ -56,6 +57,12 @@ def changed(content: bytes, *changes: tuple[int, bytes]) -> bytes:
 def rf64(*sizes: int, data: int = ALL, junk: int = 0) -> bytes:
     wide = b"ds64" + struct.pack("<I", 28) + struct.pack("<QQQI", *sizes, 0)
     return wav(ALL, data, wide + (chunk(b"JUNK", bytes(junk)) if junk else b""), name=b"RF64")
+
+
+def id3v2(size: int, footer: bool = False) -> bytes:
+    seven_bits = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+    head = b"\4\0" + (b"\x10" if footer else b"\0") + seven_bits
+    return b"ID3" + head + bytes(size) + (b"3DI" + head if footer else b"")
 
 
 W64, AIFF, AU, CAF = (encoded(one) for one in ("W64", "AIFF", "AU", "CAF"))
@@ -111,7 +118,19 @@ HEADERS = {
     "of the first block, LIST behind": wav(36 + 4096, 4096) + LIST,
     "right, zeros behind": wav() + bytes(512),
     "right, another file behind": wav() + wav(),
-    "right, ID3v1 behind": wav() + b"TAG" + b"a" * 125,
+    "right, ID3v1 behind": wav() + ID3V1,
+    "no data, ID3v1 behind": wav(0, 0) + ID3V1,
+    "all ones, LIST and ID3v1 behind": wav(ALL, ALL) + LIST + ID3V1,
+    "rf64, zero, ID3v1 behind": rf64(0, 0, 0) + ID3V1,
+    "aiff, zero, ID3v1 behind": changed(AIFF, (4, bytes(4)), (SSND, bytes(4)), (COMM, bytes(4)))
+    + ID3V1,
+    "right, ID3v2 before": id3v2(0) + wav(),
+    "right, a long ID3v2 before, ID3v1 behind": id3v2(300_000) + wav() + ID3V1,
+    "no data, ID3v2 before": id3v2(257) + wav(0, 0) + LIST,
+    "right, ID3v2 with a footer before": id3v2(20, footer=True) + wav(),
+    "rf64, ID3v2 before": id3v2(127) + rf64(100 + SIZE, SIZE, len(SOUND)),
+    "w64, zero, ID3v2 before": id3v2(128) + changed(W64, (16, bytes(8)), (W64_DATA, bytes(8))),
+    "aiff, ID3v2 before": id3v2(5) + AIFF,
     "rf64, zero, LIST behind": rf64(0, 0, 0) + LIST,
     "rf64, its size in 32 bits": rf64(0, 0, 0, data=SIZE) + LIST,
     "rf64, JUNK before": rf64(0, 0, 0, junk=200_000) + LIST,

@@ -40,6 +40,7 @@ _BEGINS = re.compile(
     r"(?:The|We|It|He|She|They|You|I|In|But|And|So|That|This|There|These|Then|If|When|What|Who|Why"
     r"|How|My|Our|His|Her|Its|Their|A|An|At|On|For|Now|Yes|No|Not|One|After|Before|Some|Most)\b"
 )
+_ZONE = re.compile(r"(?:[ECMP][SD]?T|AKST|HST|GMT|UTC|BST|CES?T|EES?T|[IJKS]ST|AE[SD]T)\b")
 _DAY_BEFORE = re.compile(r"(?<![\w.])\d{1,2}\. ?\d{1,2}\Z")
 _YEAR, _YEAR_SO_FAR = re.compile(r"[12]\d{3}(?!\w)"), re.compile(r"[12]\d{0,3}")
 _MONTH_AND_YEAR = re.compile(r"(?:0?[1-9]|1[0-2])\. ?[12]\d{3}(?!\w)")
@@ -85,8 +86,14 @@ def _is_end(text: str, match: re.Match[str], final: bool) -> bool | None:
         begun = text[after.end() : after.end() + 8]
         return None if begun.isalpha() and not final else bool(_BEGINS.match(begun))
     if word in _MAY_END:
+        if word in ("a.m", "p.m") and following.isupper():
+            begun = text[after.end() : after.end() + 5]
+            if not final and begun.isalpha():
+                return None
+            if _ZONE.match(begun):
+                return False
         return not following.islower() and not following.isdecimal()
-    if word in NEED_A_NUMBER:
+    if word in NEED_A_NUMBER or word == "ca":
         begun = text[after.end() : after.end() + 8]
         undecided = not final and begun.isalpha() and set(begun) <= set("IVXL")
         return None if undecided else not _NUMERAL.match(begun)

@@ -158,3 +158,11 @@ def test_long_texts_and_large_batches_are_fast(words: list[str]) -> None:
     phonemize([" ".join(draw.choice(COMMON + words[:900]) for _ in range(9)) for _ in range(2000)])
     # 40,000 sentences in a few minutes on one core; this allows for a busy one.
     assert time.perf_counter() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [("Nguyễn", "Nguyen"), ("Phở", "Pho"), ("Kṛṣṇa", "Krsna"), ("Ḥasan", "Hasan"), ("Ẽ", "E")],
+)
+def test_letters_with_several_marks_are_read_as_letters(written: str, plain: str) -> None:
+    assert phonemize([written])[0].symbols == phonemize([plain])[0].symbols

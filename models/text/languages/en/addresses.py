@@ -24,6 +24,10 @@ _LONGEST_REST = 40
 _ENDINGS = frozenset(
     "com org net edu gov io ai uk de js py md txt pdf net exe html css json".split()
 )
+# Names of files may be numbers ("3.txt").
+_FILES = (
+    "txt md pdf py js html css json csv xml jpe?g png gif svg mp[34] wav docx? xlsx? zip".split()
+)
 # Sentences that continue like this merely lack a space: "I left.then he came".
 _BEGINS_SENTENCE = frozenset(
     """and but then the we he she they you this that there if when what how why yes okay thanks
@@ -130,6 +134,10 @@ ADDRESSES: tuple[tuple[str, Reader], ...] = (
     ),
     (
         rf"(?<![\w.@/-])(?:{_LABEL}/){{1,8}}{_LABEL}\.[A-Za-z]\w{{0,9}}(?![\w/])",
+        lambda match: spelled_out(match[0]),
+    ),
+    (
+        rf"(?<![\w.@/-])\d{{1,9}}\.(?:{'|'.join(_FILES)})(?![\w/])",
         lambda match: spelled_out(match[0]),
     ),
     (r"(?<!\S)(?:~|\.\.?)/[\w./~+-]{0,200}(?<!\.)", _path),

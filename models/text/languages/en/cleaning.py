@@ -27,6 +27,7 @@ _TIMES = re.compile(r"(?<![\w.])(\d[\d.]*)x(?=\s+(?:as|more|less|[a-z]{2,}er)\b)
 _MINUS = re.compile(
     r"(?<=[\w)])\s(?:-(?=\s[\w(.]+(?:\s[-+*/×÷−]\s[\w(.]+){0,9}\s?=)|−)\s(?=[\w(.])"
 )
+_SIGN_APART = re.compile(r"(?<![\w)])−\s(?=\d)")
 # "5-3=2" and "8/4=2"
 _SUM = re.compile(r"(?<![\w./-])(\d{1,9})([-/])(?=\d[\d.,]{0,9}\s?=\s?\d)")
 # "5−3", "b²−4ac"; years as in "2010−2015" are a range.
@@ -80,6 +81,7 @@ _RUN_OF_SIGNS = re.compile(r"([=+*~^#<>@&%$/\\])\1{2,}")
 _MARK = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]"
 )
+_GREEK_VARIABLE = re.compile(r"(?<=[α-λν-ωΑ-Ψ])(?=[A-Za-z])")  # "πr", but "μm"
 _MANY_MARKS = re.compile(f"(.){_MARK.pattern}{{3,}}")
 # Styled letters that NFKC keeps: "ᴛɪɴʏ", "🅷🅸".
 _DRAWN = re.compile("[\u0250-\u02af\u1d00-\u1d23\ua730\ua731\U0001f150-\U0001f189]")
@@ -142,7 +144,7 @@ def _without_decoration(text: str) -> str:
     text = write_exponents(write_signs(write_primes(text)))
     # Accents belong to their letters; NFKC also splits ligatures such as "ﬁ".
     text = unicodedata.normalize("NFKC", text.translate(_QUOTES)).translate(_QUOTES)
-    text = "".join(map(_sayable, text))
+    text = _GREEK_VARIABLE.sub(" ", "".join(map(_sayable, text)))
     return _RUN_OF_SIGNS.sub(" ", _without_marks(text))
 
 
@@ -176,7 +178,8 @@ def clean(text: str) -> str:
     text = regroup(without_thoughts(_ESCAPED_LINE.sub("\n", text)))
     text = _BLANKS.sub(" ", _BRACED.sub(r"^(\1)", _POWER.sub("^", text)))
     text = _SUM.sub(lambda sum: f"{sum[1]} {'minus' if sum[2] == '-' else '÷'} ", text)
-    text = _CLOSE_MINUS.sub(" minus ", _MINUS.sub(" minus ", text))
+    text = _SIGN_APART.sub("−", _MINUS.sub(" minus ", text))
+    text = _CLOSE_MINUS.sub(" minus ", text)
     text = _TIMES.sub(r"\1 times", _BY.sub(r"\1 by ", text))
     # Fast path: most lines of dialogue are plain words.
     if re.search(r"[`~<>\[\]*_#|\n&]", text):

@@ -117,6 +117,11 @@ DATES: tuple[tuple[str, Reader], ...] = (
         ),
     ),
     (
+        rf"(?<![\w.,$€£-])(?P<year>{YEAR}),?\s+(?P<month>{MONTH})\s+(?P<day>\d{{1,2}})(?P<last>)"
+        r"(?![\w:%]|[.,]\d)",
+        _month_day,
+    ),
+    (
         rf"(?<!\w)(?P<month>{MONTH})\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_LAST_DAY}"
         rf"(?![\w:%]|\.\d)"
         rf"(?:,?\s+(?P<year>{YEAR})(?!\w|,\d))?",

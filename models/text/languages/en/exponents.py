@@ -90,6 +90,11 @@ def to_the(power: str) -> str:
 
 
 EXPONENTS: tuple[tuple[str, Reader], ...] = (
+    # the variables of "mc^2" and "at^2"
+    (
+        rf"(?<![\w^])(?!in|{_LONG_BASE.pattern})[a-z]{{2}}(?=\s?\^\s?\(?-?\d)",
+        lambda match: " ".join(LETTER_NAMES[letter] for letter in match[0]),
+    ),
     # the slash of "v^2/r" and "1/x^2"; units are matched earlier
     (r"(?<=\^\d)\s?/\s?(?=[\w(])|(?<=\d)/(?=[A-Za-z]\^)", lambda match: "over"),
     (

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache
@@ -19,6 +20,9 @@ LONGEST_CLAUSE_WORDS = 40
 # espeak-ng reads our spellings of the letters A and F wrongly, as "eye" and "E F F".
 _RESPELT = {"ay": "eigh", "eff": "ef"}
 _NAMED_LETTER = re.compile(r"\b(?:ay|eff)\b")
+
+# Vietnamese and transliterated letters, which espeak-ng spells by their code points ("Nguyễn").
+_STACKED = re.compile("[\u1e00-\u1eff]")
 
 _espeak_lock = Lock()  # the library has global state
 _texts: OrderedDict[tuple[str, str], Phonemes] = OrderedDict()
@@ -52,12 +56,17 @@ def _espeak(texts: list[str], language: str) -> list[list[list[str]]]:
 
     separator = Separator(word="|", phone="_", syllable="")
     texts = [_NAMED_LETTER.sub(lambda name: _RESPELT[name[0]], text) for text in texts]
+    texts = [_STACKED.sub(_without_marks, text) for text in texts]
     with _espeak_lock:
         written = _backend(language).phonemize(texts, separator=separator, strip=True)
     return [
         [[phone for phone in group.split("_") if phone] for group in text.split("|") if group]
         for text in written
     ]
+
+
+def _without_marks(letter: re.Match[str]) -> str:
+    return unicodedata.normalize("NFD", letter[0])[0]
 
 
 def _learn_words(words: set[str], language: str) -> None:

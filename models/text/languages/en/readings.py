@@ -163,7 +163,7 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     (re.compile(pattern), reader)
     for pattern, reader in (
         *ADDRESSES,
-        (rf"(?<![\w./-])(?P<first>{_AMOUNT})[-–](?P<last>{_AMOUNT})(?![\w-]|/\d)", _span),
+        (rf"(?<![\w./-])(?P<first>{_AMOUNT})[-–~](?P<last>{_AMOUNT})(?![\w-]|/\d)", _span),
         *NUMERIC_DATES,
         *DATES,
         *MONEY,
@@ -202,7 +202,7 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
             lambda match: numbers.ordinal(match[0][:-2]),
         ),
         (
-            rf"(?<![\w.-])(?P<first>{NUMBER})\s?(?P<join>[-–:])\s?(?P<last>{NUMBER})(?![\w-])",
+            rf"(?<![\w.-])(?P<first>{NUMBER})\s?(?P<join>[-–:~])\s?(?P<last>{NUMBER})(?![\w-])",
             _between,
         ),
         (r"(?<![\w.])(?:[vV]\d+(?:\.\d+)+|\d+(?:\.\d+){2,})(?!\w)", _version),
@@ -211,7 +211,7 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
         (r"(?<=[a-z])\s[x×]\s(?=\d)", lambda match: "by"),
         (r"(?<=\d)\s*[*/·](?=\s*[\d.-])|(?<=\d)\s+[x-]\s+(?=\d)|(?<=\d)x(?=\d)", _between_numbers),
         (
-            rf"(?<![\w.])(?P<amount>{NUMBER})\s?(?P<magnitude>Mio|Mrd|[KMB]{_MANY})(?!\w)",
+            rf"(?<![\w.])(?P<amount>{NUMBER})\s?(?P<magnitude>Mio|Mrd|bn|tn|[KMB]{_MANY})(?!\w)",
             lambda match: (
                 f"{numbers.decimal(match['amount'])} {MAGNITUDES[match['magnitude'].lower()]}"
             ),

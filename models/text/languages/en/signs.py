@@ -61,6 +61,7 @@ _KEYS = {"⌘": " command ", "⌥": " option ", "⇧": " shift ", "⌃": " contr
 _KEY = re.compile(r"[⌘⌥⇧⌃](?=[\w+⌘⌥⇧⌃])")
 _COPYRIGHT = re.compile(r"(?:\([cC]\)|ⓒ)(?=\s?(?:(?:19|20)\d\d|MC?M))")
 _ROMAN = re.compile("(?P<word>[A-Za-z] ?)?(?P<numeral>[\u2160-\u217f]+)")
+_LOVE = re.compile(r"(?<=\bI )[♥❤]\ufe0f?(?= \w)")
 _NUMERO = re.compile(r"\b[nN][º°](?=\s?\d)")
 _BEGINS = re.compile(r"(?:\A|[.!?:\n])\s*\Z")
 
@@ -79,7 +80,7 @@ def write_signs(text: str) -> str:
     text = _STARS.sub(
         lambda found: f" {len(found['row'])} stars " if found["row"] else " stars", text
     )
-    text = _NUMERO.sub(" number ", text)
+    text = _LOVE.sub("love", _NUMERO.sub(" number ", text))
     return _ARROW.sub(lambda found: _arrow(found[0]), text)
 
 

@@ -52,7 +52,14 @@ _PLAIN = {
     **{"cmH2O": "centimeter# of water", "Torr": "torr", "px": "pixel", "MP": "megapixel"},
     **{"IU": "international unit", "hp": "horsepower", "BTU": "bee tee you", "deg": "degree"},
     **{"mcg": "microgram", "cc": "cubic centimeter", "kgf": "kilogram# of force", "Å": "angstrom"},
-    **{"dBA": "decibel# ay", "lb-ft": "pound foot", "inH2O": "inch# of water", "kvar": "kilovar"},
+    **{
+        "dBA": "decibel# ay",
+        "Wp": "watt# peak",
+        "kWp": "kilowatt# peak",
+        "lb-ft": "pound foot",
+        "inH2O": "inch# of water",
+        "kvar": "kilovar",
+    },
     **{"Da": "dalton", "kDa": "kilodalton", "Ci": "curie", "mCi": "millicurie", "mrem": "millirem"},
     **{"mM": "millimolar", "μM": "micromolar", "µM": "micromolar", "nM": "nanomolar"},
     **{"VAC": "volt# ay see", "VDC": "volt# dee see"},
@@ -215,7 +222,7 @@ def _per(match: re.Match[str]) -> str | None:
 
 # Without a number: compounds, squares and unambiguous symbols.
 _UNCOUNTED = (
-    rf"(?:(?=[A-Za-zμµ]{{2,8}}[^/\s]{{0,8}}/|m/s|g/L){_PRODUCT}/\(?{_PRODUCT}\)?|{SYMBOL}(?<=m)\^[23]"
+    rf"(?:(?=[A-Za-zμµ]{{2,8}}[^/\s]{{0,8}}/|m/s|g/L|g/[cd]?m\^){_PRODUCT}/\(?{_PRODUCT}\)?|{SYMBOL}(?<=m)\^[23]"
     rf"|(?=[a-zμµ]+[A-Z]|[MGT](?:Hz|Wh|W|Pa)\b){SYMBOL}|(?:sq|cu)\.? (?:ft|in|yd|mi|m|km)"
     r"|(?:km|kg|cm|mm|mg|mph|kph|lbs|rpm|Hz))"
 )
@@ -225,18 +232,22 @@ _STOPPED = "(?:" + "|".join(f"(?<={unit})" for unit in STOPPED_UNITS) + ")"
 UNITS: tuple[tuple[str, Reader], ...] = (
     (r"(?<![\w.])(\d{1,3})h ?(\d{1,2})m(?:in)?(?: ?(\d{1,2})s)?(?!\w)", _time),
     (
+        r"(?<![\w.])(?P<feet>[3-8])ft(?P<inches>\d|1[01])(?:in)?(?!\w|\.\d)",
+        lambda match: f"{numbers.cardinal(match['feet'])} foot {numbers.cardinal(match['inches'])}",
+    ),
+    (
         r"(?<![\w.])(?P<amount>\d{1,2}) ?[kK]t?(?=(?: (?:solid|yellow|white|rose|pure))? gold\b)",
         lambda match: f"{numbers.cardinal(match['amount'])} karat",
     ),
     (
         rf"(?:(?<![\w.)])(?P<sign>-))?(?<![\w.])(?P<amount>{NUMBER})(?:\^(?P<power>-?\d+))?"
-        rf"(?P<joint> |-|)(?P<unit>{UNIT})(?![\w'^]|/\d)(?:{_STOPPED}\.(?= [a-z]))?",
+        rf"(?P<joint> |-|)(?P<unit>{UNIT})(?![\w'^]|/\d)(?:{_STOPPED}\.(?= [a-z]| \d{{1,2}} in\b))?",
         _quantity,
     ),
     (
         rf"(?<![\w.])(?P<amount>{NUMBER})(?:in(?![\w'])| in\.(?= [a-z])"
         r"|(?:(?<=[x×] \d)|(?<=[x×] \d\d)) in(?=\s*(?:[.,;:)]|\Z))"
-        r"|(?<=ft \d) in(?!\w)|(?<=ft \d\d) in(?!\w))",
+        r"|(?:(?<=ft \d)|(?<=ft \d\d)|(?<=ft\. \d)|(?<=ft\. \d\d)) in(?!\w))",
         _inches,
     ),
     (rf"(?<![\w/.'-])(?P<unit>{_UNCOUNTED})(?![\w'/^])", _uncounted),

@@ -228,6 +228,7 @@ _UNCOUNTED = (
 )
 
 _STOPPED = "(?:" + "|".join(f"(?<={unit})" for unit in STOPPED_UNITS) + ")"
+_CONTINUES = r"(?= [a-z]| \d{1,2} in\b)"  # "6 ft. 2 in."
 
 UNITS: tuple[tuple[str, Reader], ...] = (
     (r"(?<![\w.])(\d{1,3})h ?(\d{1,2})m(?:in)?(?: ?(\d{1,2})s)?(?!\w)", _time),
@@ -241,7 +242,7 @@ UNITS: tuple[tuple[str, Reader], ...] = (
     ),
     (
         rf"(?:(?<![\w.)])(?P<sign>-))?(?<![\w.])(?P<amount>{NUMBER})(?:\^(?P<power>-?\d+))?"
-        rf"(?P<joint> |-|)(?P<unit>{UNIT})(?![\w'^]|/\d)(?:{_STOPPED}\.(?= [a-z]| \d{{1,2}} in\b))?",
+        rf"(?P<joint> |-|)(?P<unit>{UNIT})(?![\w'^]|/\d)(?:{_STOPPED}\.{_CONTINUES})?",
         _quantity,
     ),
     (

@@ -1,49 +1,60 @@
 """Barge-in: is speech over the agent an interruption, or a backchannel, a cough, a laugh?
 
-Once it is long enough for a word, a quick partial recognition decides. A backchannel ("mm-hm",
-"yeah", "right") may become a sentence, so it is checked again.
+The first 300 ms of speech rarely tell. Unless they sound like a backchannel ("mm-hm", "yeah"), the
+agent pauses; quick partial recognitions as the speech grows, and one of all of it in the pause
+behind it, decide whether the agent is interrupted or plays on.
 """
 
-import re
 from collections.abc import Callable
 from concurrent.futures import Future
+from enum import Enum
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from app.hearing import Ears, Heard
+from app.backchannels import (
+    begins_with_backchannel,
+    is_backchannel,
+    is_clear_backchannel,
+    is_sentence,
+)
+from app.hearing import Ears, Heard, Sign
 from app.voice_activity import FRAME_MS
-from data.text import HAN_LETTERS
+from data.audio import SAMPLE_RATE
 from models.text import language_of
 from models.text.frontend import MANDARIN
 
 _MOSTLY = 0.6  # minimum voiced share of an interruption
 _LOOK_AHEAD_MS = 110  # maximum duration of a partial recognition on an idle machine
-_NEXT_LOOK_MS = 350
+_NEXT_LOOK_MS = 250
+_CLEAR_MS = 600  # from which a partial recognition is trusted before the pause
+_FRAGMENT_MS = 350  # less sounds like a hum whatever it is
+_SHORTEST_MS = 120  # voiced, of a word
 _LONGEST_MS = 1800  # no backchannel is that long
-_ASSENT = frozenset(
-    "yes yeah yep yup yah ya right okay ok sure oh ah aha uh huh hm hmm mm mmm mhm mmhm mhmm um "
-    "wow really true exactly good great nice cool fine see i ha haha hahaha hehe "
-    "嗯 哦 噢 啊 对 是 好 的 嗯嗯 对对 是的 好的 行 哈".split()
-)
-# Whisper's transcripts of a hum.
-_HUM = re.compile(
-    r"^(?:m+|h+|[mh]+[aeiuoy]?m*[mh]*[iy]?|ah*|uh*|[aeu]|el|else|elsa|amen|amy|mommy|[嗯哈啊哦呃]+)$"
-)
+_FAILED = "unknown"  # in place of what could not be recognised: counts as words
 
 
 @runtime_checkable
 class Glances(Protocol):
-    """A recogniser that can quickly transcribe the beginning of an utterance."""
+    """A recogniser that can quickly transcribe a few words."""
 
-    def glance(self, samples: np.ndarray, language: str) -> "Future[str]":
-        """The first words of samples [T] at 24 kHz; may be wrong. Never blocks.
+    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[str]":
+        """The words of samples [T] at 24 kHz; empty where it is not sure. Never blocks.
 
         Args:
-            samples: the beginning of the utterance.
+            samples: the beginning of an utterance.
             language: "en" or "zh"; overridden by a recogniser's fixed language.
+            whole: whether it is all of the utterance; else speed counts more than accuracy.
         """
         ...
+
+
+class Verdict(Enum):
+    """What the speech over the agent is."""
+
+    OPEN = "open"  # not decided
+    NOTHING = "nothing"  # a backchannel or a noise
+    WORDS = "words"  # an interruption
 
 
 class Barging:
@@ -53,56 +64,103 @@ class Barging:
         recognizer: the session's; without `glance` any speech interrupts.
 
     Attributes:
-        heard: transcript of its beginning; None outside speech.
+        heard: its start; None where nobody speaks over the agent.
+        silent: its pause or end; None while it goes on.
     """
 
     def __init__(self, recognizer: object) -> None:
-        self.heard: Heard | None = None
         self._glances = recognizer if isinstance(recognizer, Glances) else None
-        self._look: Future[str] | None = None
-        self._next_look_ms = 0.0
-        self._language = "en"
+        self._interrupt_ms, self._language = 0, "en"
+        self.end()
 
     def begin(self, heard: Heard, interrupt_ms: int, over: str) -> None:
         """Speech has started over an answer; after `interrupt_ms` it may interrupt. Its language is
         assumed to be the answer's, since there is no time to detect it."""
+        self.end()
         self.heard = heard
+        self._interrupt_ms = interrupt_ms
         self._language = "zh" if language_of(over) == MANDARIN else "en"
-        self._look = None
-        self._next_look_ms = max(100, interrupt_ms - _LOOK_AHEAD_MS)
+        self._next_look_ms = max(100.0, interrupt_ms - _LOOK_AHEAD_MS)
+
+    def note(self, heard: Heard) -> None:
+        """It has paused, ended or gone on."""
+        self.silent = None if heard.sign is Sign.WENT_ON else heard
+        self._whole = False
 
     def end(self) -> None:
-        """The speech has ended or become a turn."""
-        self.heard = None
+        """It is decided."""
+        self.heard: Heard | None = None
+        self.silent: Heard | None = None
+        self._look: Future[str] | None = None
+        self._whole = False  # whether the look is at all of it, up to the pause
+        self._text: str | None = None  # of the last look
+        self._asked_ms = self._seen_ms = 0.0  # speech before the look, and before the last one
+        self._next_look_ms = 0.0
 
-    def interrupts(self, ears: Ears, interrupt_ms: int, sound: Callable[[int], np.ndarray]) -> bool:
-        """Whether it is an interruption by now.
+    def judge(self, ears: Ears, sound: Callable[[int], np.ndarray], hastily: bool) -> Verdict:
+        """What it is.
 
         Args:
             ears: its voice activity events.
-            interrupt_ms: minimum duration.
             sound: returns the samples from an index on.
+            hastily: whether to decide by the first look, for a listener who cannot pause.
         """
         if self.heard is None:
-            return False
+            return Verdict.OPEN
+        if self.silent is not None and self._measured(ears)[1] < _SHORTEST_MS:
+            return Verdict.NOTHING
+        if self._glances is None:
+            if self._long_enough(ears):
+                return Verdict.WORDS
+            return Verdict.OPEN if self.silent is None else Verdict.NOTHING
+        lasted_ms, _ = self._measured(ears)
+        if lasted_ms >= _LONGEST_MS and self._long_enough(ears):
+            return Verdict.WORDS
+        self._look_at(self._glances, self.heard, lasted_ms, sound)
+        if self._look is not None or self._text is None:
+            return Verdict.OPEN
+        if self._whole:
+            short = lasted_ms < _CLEAR_MS  # no time for more than it begins with
+            nothing = begins_with_backchannel if short else is_backchannel
+            return Verdict.NOTHING if nothing(self._text) else Verdict.WORDS
+        clear = is_sentence(self._text) and lasted_ms >= _CLEAR_MS
+        hasty = hastily and not is_backchannel(self._text)
+        return Verdict.WORDS if (clear or hasty) and self._long_enough(ears) else Verdict.OPEN
+
+    def silences(self, ears: Ears) -> bool:
+        """Whether the agent should pause until it is decided."""
+        if not self._long_enough(ears) or self._text is None:
+            return self._long_enough(ears)
+        if self._seen_ms < _FRAGMENT_MS:
+            return not is_clear_backchannel(self._text)
+        return not (self._text and is_backchannel(self._text))
+
+    def _look_at(
+        self, glances: Glances, heard: Heard, lasted_ms: float, sound: Callable[[int], np.ndarray]
+    ) -> None:
+        """Takes what is recognised, and asks for more."""
+        if self._look is not None and self._look.done():
+            failed = self._look.cancelled() or self._look.exception() is not None
+            self._text = _FAILED if failed else self._look.result()
+            self._look, self._seen_ms = None, self._asked_ms
+        if self.silent is not None and not self._whole:
+            self._look = glances.glance(sound(heard.at), self._language, True)
+            self._whole = True
+        elif self.silent is None and self._look is None and lasted_ms >= self._next_look_ms:
+            self._asked_ms, self._next_look_ms = lasted_ms, lasted_ms + _NEXT_LOOK_MS
+            self._look = glances.glance(sound(heard.at), self._language, False)
+
+    def _long_enough(self, ears: Ears) -> bool:
+        lasted_ms, voiced_ms = self._measured(ears)
         # Total, not voiced, duration: the closure of a "stop" is speech too.
-        needed = interrupt_ms - FRAME_MS / 2  # it is measured in whole frames
-        long_enough = ears.lasted_ms >= needed and ears.voiced_ms >= _MOSTLY * needed
-        if self._glances is None or ears.lasted_ms >= _LONGEST_MS:
-            return long_enough
-        if self._look is None and ears.lasted_ms >= self._next_look_ms:
-            self._next_look_ms = ears.lasted_ms + _NEXT_LOOK_MS
-            self._look = self._glances.glance(sound(self.heard.at), self._language)
-        if self._look is None or not self._look.done() or not long_enough:
-            return False
-        failed = self._look.cancelled() or self._look.exception() is not None
-        if failed or not is_assent(self._look.result()):
-            return True
-        self._look = None
-        return False
+        needed = self._interrupt_ms - FRAME_MS / 2  # it is measured in whole frames
+        return lasted_ms >= needed and voiced_ms >= _MOSTLY * needed
 
-
-def is_assent(text: str) -> bool:
-    """Whether words, possibly misrecognised, are only a backchannel."""
-    words = re.findall(rf"[a-z']+|[{HAN_LETTERS}]", text.lower().replace("-", " "))
-    return all(word in _ASSENT or _HUM.match(word) for word in words)
+    def _measured(self, ears: Ears) -> tuple[float, float]:
+        """Its total and its voiced duration, ms."""
+        if self.heard is None:
+            return 0.0, 0.0
+        until, voiced_ms = ears.voiced_until, ears.voiced_ms
+        if self.silent is not None:
+            until, voiced_ms = self.silent.at, self.silent.voiced_ms
+        return (until - self.heard.at) * 1000 / SAMPLE_RATE, voiced_ms

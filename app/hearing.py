@@ -130,6 +130,11 @@ class Ears:
         return (self._last_voiced_end - self._started_at) * 1000 / SAMPLE_RATE
 
     @property
+    def voiced_until(self) -> int:
+        """The end of the last voiced frame, as a sample index."""
+        return self._last_voiced_end
+
+    @property
     def pausing(self) -> bool:
         """Whether speech is in a pause of at least `pause_ms`."""
         return self._paused

@@ -1,6 +1,7 @@
 """The server's estimate of the listener's playback position.
 
-It follows the page's reports, and the clock between them.
+It follows the page's reports, and the clock between them. The clock stands still while playback is
+held.
 """
 
 from data.audio import SAMPLE_RATE
@@ -19,6 +20,22 @@ class Playback:
         self.first_sent_at: float | None = None
         self._reported: int | None = None
         self._reported_at = 0.0
+        self._held_at: float | None = None
+        self._held_s = 0.0  # in all, before
+
+    def hold(self, now: float) -> None:
+        """The listener pauses."""
+        if self._held_at is None:
+            self._held_at = now
+
+    def resume(self, now: float) -> None:
+        """The listener plays on."""
+        if self._held_at is not None:
+            self._held_s += now - self._held_at
+            self._held_at = None
+
+    def _clock(self, now: float) -> float:
+        return (now if self._held_at is None else self._held_at) - self._held_s
 
     @property
     def begun(self) -> bool:
@@ -26,6 +43,7 @@ class Playback:
 
     def send(self, num_samples: int, now: float) -> None:
         """Counts samples that are sent now."""
+        now = self._clock(now)
         if self.first_sent_at is None:
             self.first_sent_at = now
         elif now - self.first_sent_at > self.sent / SAMPLE_RATE:
@@ -37,11 +55,12 @@ class Playback:
     def report(self, played: int, now: float, finished: bool) -> None:
         """Takes the page's report of samples played."""
         self._reported = max(self._reported or 0, min(played, self.sent))
-        self._reported_at = now
+        self._reported_at = self._clock(now)
         self.finished = self.finished or finished
 
     def position(self, now: float) -> int:
         """Samples played, at most what was sent."""
+        now = self._clock(now)
         if self.first_sent_at is None:
             return 0
         if self._reported is not None:
@@ -65,6 +84,7 @@ class Playback:
             return False
         if self.finished and (self._reported or 0) >= self.sent:
             return True
+        now = self._clock(now)
         since = self.first_sent_at if self._reported is None else self._reported_at
         left = self.sent - (self._reported or 0)
         return now - since > left / SAMPLE_RATE + patience_s

@@ -22,6 +22,7 @@ from app.items import Items
 from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
+from app.overlap import Overlap
 from app.replies import Responder, Said
 from app.settings import SessionSettings
 from app.speaking import Emit, Emitted, Sound, Speaking
@@ -83,9 +84,13 @@ class Session:
             clock,
             self._metrics,
         )
-        self._user = UserTurns(settings.hearing, recognizer, self.history, self._tell, judge)
+        self._user = UserTurns(
+            settings.hearing, recognizer, self.history, self._tell, self._metrics, judge
+        )
         self.items = Items(self.history, self._agent, self._user, clock)
-        self._barging = Barging(recognizer)
+        self._overlap = Overlap(
+            Barging(recognizer), self._user, self._agent, self._hears_sound, self._metrics
+        )
         self._active_at = clock()
 
     # Input
@@ -99,7 +104,7 @@ class Session:
         if self.settings.detect_turns:
             for heard in self._user.listen(samples):
                 self._on_heard(heard)
-            self._on_barging()
+            self._overlap.weigh(self.settings, self._clock())
             self._user.feed()
         else:
             self._active_at = self._clock()
@@ -234,24 +239,25 @@ class Session:
         current = self._user.current
         if heard.sign is Sign.STARTED:
             self._on_started(heard)
-        elif heard.sign is Sign.WENT_ON and current is not None:
+        elif self._overlap.speech is not None:
+            self._overlap.note(heard)
+        elif current is None:
+            self._user.ears.forget()
+        elif heard.sign is Sign.WENT_ON:
             current.voiced(heard.voiced_ms)
-        elif heard.sign is Sign.PAUSED and current is not None:
-            self._user.pause(heard)
         elif heard.sign is Sign.PAUSED:
-            self._not_a_turn()
-        elif heard.sign is Sign.ENDED and current is not None:
-            if self._user.end(heard, self._active_at):
-                self._metrics.end_of_turn.observe(current.timings["silence_ms"] / 1000)
-            else:
-                self._barging.end()
+            self._user.pause(heard)
+        elif heard.sign is Sign.ENDED:
+            self._user.end(heard, self._active_at)
 
     def _on_started(self, heard: Heard) -> None:
         speaking = self._speaking
-        if speaking is None or speaking.stop_by is not None:
-            self._begin(heard)
+        if self._overlap.speech is not None:
+            self._overlap.note(heard)
+        elif speaking is None or speaking.stop_by is not None:
+            self._user.begin(heard, self._hears_sound())
         elif speaking.playback.begun or self._too_late_to_reopen(speaking):
-            self._barging.begin(heard, self.settings.interrupt_ms, speaking.answer.text)
+            self._overlap.begin(heard, self.settings.interrupt_ms, speaking.answer.text)
         else:
             self._reopen()
 
@@ -260,9 +266,6 @@ class Session:
         if asked is None or asked.ended_at is None:
             return True
         return (self._clock() - asked.ended_at) * 1000 > self.settings.reopen_ms
-
-    def _begin(self, heard: Heard) -> None:
-        self._user.begin(heard, self._hears_sound())
 
     def _reopen(self) -> None:
         """The user continued the turn: drops its answer, none of which was played."""
@@ -274,7 +277,7 @@ class Session:
         self._metrics.reopened.inc()
 
     def _drop_listening(self) -> bool:
-        self._barging.end()
+        self._overlap.end(self._clock())
         return self._user.drop()
 
     def _tick_user(self) -> None:
@@ -345,35 +348,6 @@ class Session:
 
     def _hears_sound(self) -> bool:
         return self._agent.cast.hears_sound(self.settings)
-
-    def _on_barging(self) -> None:
-        """Two stages: speech ducks the agent, longer speech interrupts it."""
-        heard, speaking, ears = self._barging.heard, self._speaking, self._user.ears
-        if heard is None:
-            return
-        if not ears.in_speech:  # it was the agent's echo
-            self._not_a_turn()
-            return
-        if speaking is None or speaking.stop_by is not None:
-            self._barging.end()
-            if self._user.current is None:
-                self._begin(heard)
-            return
-        if not self.settings.interrupt:
-            return
-        speaking.duck()
-        if self._barging.interrupts(ears, self.settings.interrupt_ms, self._user.sound_from):
-            self._barging.end()
-            self._metrics.interruptions.labels("cut").inc()
-            self.stop("interrupted")
-            self._begin(heard)
-
-    def _not_a_turn(self) -> None:
-        """A cough or backchannel: the agent continues."""
-        self._barging.end()
-        self._user.ears.forget()
-        if self._speaking is not None:
-            self._speaking.restore()
 
     def _tell(self, out: Emitted) -> None:
         # A reply outlives its listener: it emits to the current one.

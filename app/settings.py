@@ -19,7 +19,7 @@ class SessionSettings:
         temperature: sampling temperature of the predictor; None for the model's default.
         rate: speaking rate, as a factor.
         interrupt: whether the user's speech may interrupt the agent.
-        interrupt_ms: speech that interrupts; ducking starts after 100 ms.
+        interrupt_ms: speech that silences the agent; ducking starts after 100 ms.
         reopen_ms: time after the end of a turn in which further speech reopens it, unless the
             answer is already audible.
         detect_turns: whether voice activity starts and ends the user's turns; otherwise
@@ -36,7 +36,7 @@ class SessionSettings:
     temperature: float | None = None
     rate: float = 1.0
     interrupt: bool = True
-    interrupt_ms: int = 350
+    interrupt_ms: int = 320
     reopen_ms: int = 800
     detect_turns: bool = True
     create_response: bool = True

@@ -18,6 +18,7 @@ FADE_MS = 20
 _LEAD_S = 2.5  # audio sent ahead of playback
 _FIRST_S = 0.06  # minimum audio before the page starts playback
 _START_S = 0.2  # additional audio required at the start per concurrent answer
+_NEARLY_OVER_S = 0.6
 _STOP_REPORT_S = 0.4  # time for the page to report where it stopped
 
 
@@ -64,7 +65,7 @@ class Speaking:
         metrics.answers.add(answer)
         self._shown = ""
         self._num_words = 0  # words whose timestamps have been sent
-        self._ducked = False
+        self._gain = 1.0
         self._reason = "interrupted"
 
     def tell_calls(self, number: Callable[[], int]) -> bool:
@@ -95,16 +96,34 @@ class Speaking:
             self._sent()
         return playback.complete and (playback.over(now) or not playback.begun)
 
-    def duck(self) -> None:
-        """Ducks the agent while the user speaks over it."""
-        if self.playback.begun and not self._ducked:
-            self._ducked = True
+    def duck(self, now: float) -> None:
+        """Ducks the agent, which plays on, while the user speaks over it."""
+        if self.playback.begun and self._gain != DUCK_GAIN:
+            self._gain = DUCK_GAIN
+            self.playback.resume(now)
             self._tell("duck", gain=DUCK_GAIN)
 
-    def restore(self) -> None:
-        """Restores the volume after a false alarm."""
-        if self._ducked:
-            self._ducked = False
+    @property
+    def pausable(self) -> bool:
+        """Whether the listener can pause: the page, which reports its playback, can."""
+        return self.playback.reported is not None
+
+    def nearly_over(self, now: float) -> bool:
+        """Whether so little is left to play that speech over it answers it."""
+        return self.playback.complete and self.playback.lead_s(now) < _NEARLY_OVER_S
+
+    def hold(self, now: float) -> None:
+        """Pauses playback while it is unclear whether the user interrupts."""
+        if self.playback.begun and self._gain > 0:
+            self._gain = 0.0
+            self.playback.hold(now)
+            self._tell("duck", gain=0)
+
+    def restore(self, now: float) -> None:
+        """Plays on at full volume after a false alarm."""
+        if self._gain < 1:
+            self._gain = 1.0
+            self.playback.resume(now)
             self._metrics.interruptions.labels("restored").inc()
             self._tell("restore")
 

@@ -3,11 +3,12 @@
 import numpy as np
 
 from app.echo import EchoCanceller
-from app.hearing import MAX_TURN_S, SEMANTIC, Ears, Heard, HearingSettings, Memory
+from app.hearing import MAX_TURN_S, SEMANTIC, Ears, Heard, HearingSettings, Memory, Sign
 from app.history import USER, DialogueHistory, Place
 from app.inbox import Inbox
 from app.level import Leveller
 from app.listening import Listening
+from app.metrics import Metrics
 from app.speaking import Emit, Sound
 from app.turn_ending import ASKED_MS, LONGEST_S, WORDS_WITHIN_MS, TurnJudge, patience_ms
 from data.audio import SAMPLE_RATE
@@ -16,6 +17,10 @@ from data.recognition.recognizer import NoRecognizer, Recognizer
 
 _SHORTEST_TURN_MS = 120  # voiced
 _ECHO_FOUND_WITHIN_MS = 600
+_ONSET_STEP = SAMPLE_RATE // 100
+_ONSET_WITHIN, _QUIET_WITHIN = SAMPLE_RATE // 4, SAMPLE_RATE // 4
+_ONSET_ABOVE = 5.0  # times the level before it
+_SILENT = 10 ** (-65 / 20)
 _MEMORY_S = MAX_TURN_S + 6.0
 
 
@@ -27,6 +32,7 @@ class UserTurns:
         recognizer: shared by all sessions.
         history: the conversation's; provides turn numbers and names for recognition.
         emit: sends to the listener.
+        metrics: of the server.
         judge: end-of-turn model; required by `semantic_vad`.
 
     Attributes:
@@ -41,12 +47,13 @@ class UserTurns:
         recognizer: Recognizer,
         history: DialogueHistory,
         emit: Emit,
+        metrics: Metrics,
         judge: TurnJudge | None = None,
     ) -> None:
         self.current: Listening | None = None
         self.inbox = Inbox()
         self.history = history
-        self._recognizer, self._emit = recognizer, emit
+        self._recognizer, self._emit, self._metrics = recognizer, emit, metrics
         self._judge = judge
         self._asked_ms: list[int] = []  # silences of this pause at which to query the judge
         self.restart(hearing)
@@ -72,7 +79,20 @@ class UserTurns:
 
     def sound_from(self, start: int) -> np.ndarray:
         """The audio from that sample on, with a little before it."""
-        return self._memory.read(start - self.ears.settings.prefix_ms * SAMPLE_RATE // 2000)
+        return self._memory.read(start - self.ears.settings.prefix_ms * SAMPLE_RATE // 1000)
+
+    def onset(self, start: int) -> int:
+        """Where the sound began that is speech from that sample on: the soft beginning of "please"
+        or "stop" is not detected as speech."""
+        size = _ONSET_STEP
+        before = self._memory.read(start - _ONSET_WITHIN - _QUIET_WITHIN, start)
+        frames = before[len(before) % size :].reshape(-1, size)
+        if not len(frames):
+            return start
+        levels = np.sqrt(np.mean(np.square(frames), axis=1))
+        loud = levels > _ONSET_ABOVE * max(float(levels.min()), _SILENT)
+        within = loud[-(_ONSET_WITHIN // size) :][::-1]
+        return start - size * int(np.argmin(within) if not within.all() else len(within))
 
     def _forget_echo(self) -> None:
         """Discards speech that turned out to be the agent's echo."""
@@ -144,21 +164,31 @@ class UserTurns:
     def _waited_ms(self, turn: Listening) -> float:
         return (self.ears.num_samples - turn.end) * 1000 / SAMPLE_RATE
 
-    def end(self, heard: Heard, now: float) -> bool:
-        """Ends the turn; False if it is too short and was dropped."""
+    def catch_up(self, heard: Heard, now: float) -> None:
+        """The turn that has just begun late has already paused or ended."""
+        if self.current is None:
+            return
+        self.current.feed(self.ears.num_samples)
+        if heard.sign is Sign.ENDED:
+            self.end(heard, now)
+        else:
+            self.pause(heard)
+
+    def end(self, heard: Heard, now: float) -> None:
+        """Ends the turn; drops it if it is too short."""
         turn = self.current
         if turn is None:
-            return False
+            return
         turn.voiced(heard.voiced_ms)
         turn.judgement = None
         turn.pause(heard.at, self.ears.num_samples)
         if turn.voiced_ms < _SHORTEST_TURN_MS:
             self.drop()
-            return False
+            return
         turn.ended_at = now
         self._told_end(turn)
         turn.timings["silence_ms"] = (self.ears.num_samples - heard.at) * 1000 / SAMPLE_RATE
-        return True
+        self._metrics.end_of_turn.observe(turn.timings["silence_ms"] / 1000)
 
     def drop(self) -> bool:
         """Discards the current turn; returns whether there was one."""

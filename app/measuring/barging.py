@@ -41,6 +41,7 @@ _INTERRUPTIONS = {
         "我不是这个意思。",
     ),
 }  # fmt: skip
+_SPELLED = {"Mm-hm.": "Um-hum."}  # the teacher would say the letters
 _BODILY = ("cough", "laughter")
 
 
@@ -78,16 +79,26 @@ def _said_over(bench: Bench, kind: str, language: str, text: str, number: int) -
         conversation.begin()
         conversation.hear(sound)
         stops = [e["at"] for e in conversation.of("stop") if e["reason"] == "interrupted"]
+        holds = [e["at"] for e in conversation.of("duck") if e["gain"] == 0]
+        resumed = [e["at"] for e in conversation.of("restore")]
+        resumed += [e["at"] for e in conversation.of("duck") if e["gain"] > 0]
         glanced = conversation.recognizer.glanced
-    after_ms = 1000 * (stops[0] - _BEFORE_S) if stops else None
-    row: Row = {"kind": kind, "language": language, "text": text, "stopped_ms": after_ms}
-    return row | {"glanced": glanced}
+    row: Row = {"kind": kind, "language": language, "text": text, "glanced": glanced}
+    row["stopped_ms"] = 1000 * (stops[0] - _BEFORE_S) if stops else None
+    row["silent_ms"] = 1000 * (min(holds + stops) - _BEFORE_S) if holds or stops else None
+    row["paused_ms"] = [
+        1000 * (min(at for at in resumed if at > held) - held)
+        for held in holds
+        if any(at > held for at in resumed)
+    ]
+    return row
 
 
 def _spoken(text: str, language: str, number: int, rng: random.Random) -> np.ndarray:
     """Synthesises a text in a held-out voice, `[T]` at 24 kHz, trimmed at both ends."""
     named = [name for name, v in kokoro_voices().items() if v.held_out and v.language == language]
     voice = kokoro_voices()[rng.choice(named)]
+    text = _SPELLED.get(text, text)
     spoken = teacher().speak([Delivery(voice, text, NATURAL_MANNERS["neutral"], number)])[0]
     samples = resample(spoken.samples, int(spoken.sample_rate), SAMPLE_RATE)
     sounding = [phone for phone in spoken.phones if phone[0] != PAUSE]
@@ -113,16 +124,24 @@ def _bodily(what: str, number: int) -> np.ndarray:
 
 
 def _figures(rows: Sequence[Row]) -> list[Figure]:
-    assent = [row["stopped_ms"] is not None for row in rows if row["kind"] == "assent"]
-    words = [row["stopped_ms"] for row in rows if row["kind"] == "interruption"]
-    obeyed = [ms is not None and ms <= _WITHIN_MS for ms in words]
-    late = [ms for ms in words if ms is not None]
-    label = f"interruptions that stop the agent within {_WITHIN_MS:g} ms of their onset"
+    assent = [row for row in rows if row["kind"] == "assent"]
+    words = [row for row in rows if row["kind"] == "interruption"]
+    stopped = [row["stopped_ms"] is not None for row in words]
+    obeyed = [row["stopped_ms"] is not None and row["silent_ms"] <= _WITHIN_MS for row in words]
+    label = (
+        f"interruptions that silence the agent for good, within {_WITHIN_MS:g} ms of their onset"
+    )
+    pauses = [ms for row in assent for ms in row["paused_ms"]]
+    silences = [row["silent_ms"] for row in words if row["silent_ms"] is not None]
+    stops = [row["stopped_ms"] for row in words if row["stopped_ms"] is not None]
     return [
-        ratio("stopped", "backchannels that stop the agent", assent, unit="%", scale=100,
-              **_STOPPED),
+        ratio("stopped", "backchannels that stop the agent",
+              [row["stopped_ms"] is not None for row in assent], unit="%", scale=100, **_STOPPED),
+        ratio("paused", "backchannels during which it pauses, then plays on",
+              [bool(row["paused_ms"]) for row in assent], unit="%", scale=100),
+        quantile("pause", "such a pause, median", pauses, 0.5, unit="ms"),
         ratio("obeyed", label, obeyed, unit="%", scale=100, **_OBEYED),
-        ratio("ever", "interruptions that stop the agent at all",
-              [ms is not None for ms in words], unit="%", scale=100),
-        quantile("after", "onset to stop, median", late, 0.5, unit="ms"),
+        ratio("ever", "interruptions that stop the agent at all", stopped, unit="%", scale=100),
+        quantile("after", "onset to silence, median", silences, 0.5, unit="ms"),
+        quantile("known", "onset to the end of the answer, median", stops, 0.5, unit="ms"),
     ]  # fmt: skip

@@ -98,10 +98,10 @@ class TimedRecognizer:
         self.taken.append(Recognition(self._clock.now, found, *spent))
         return self._clock.later(RECOGNITION_S, found.text)
 
-    def glance(self, samples: np.ndarray, language: str) -> "Future[str]":
+    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[str]":
         """See `Glances`."""
-        self.glanced.append(self._inner.glance(samples, language).result())
-        return self._clock.later(GLANCE_S, self.glanced[-1])
+        self.glanced.append(self._inner.glance(samples, language, whole).result())
+        return self._clock.later(RECOGNITION_S if whole else GLANCE_S, self.glanced[-1])
 
     def close(self) -> None:
         """Does nothing: the model is shared."""
@@ -294,6 +294,9 @@ class Conversation:
             self._volume = out.get("gain", 1.0)
 
     def _play(self) -> None:
+        if self._volume == 0 and len(self._buffer):  # playback is held
+            self._out = np.concatenate([self._out, np.zeros(STEP, np.float32)])
+            return
         now, self._buffer = self._buffer[:STEP], self._buffer[STEP:]
         self._played += len(now)
         silence = np.zeros(STEP - len(now), np.float32)

@@ -25,6 +25,7 @@ _FRAMES_A_SECOND = 100
 _MIN_SPEECH_S = 0.12
 _MIN_SPEECH_SHARE = 0.05
 _GLANCE_S, _GLANCE_TOKENS = 2, 8
+_GLIMPSED = 0.3  # minimum confidence
 _BEAM = {"zh": 5}  # in a short window; no gain for English
 _AGAIN = (0.0, 0.2, 0.4)  # fallback temperatures; above them Whisper hallucinates
 
@@ -122,20 +123,28 @@ class Whisper:
         )
         return Transcript(joined, language, _confidence(segments), words)
 
-    def glance(self, samples: np.ndarray, language: str = "en") -> str:
-        """The first words of samples `[T]` at 16 kHz, at most 2 s, as fast as possible and without
-        checking for speech."""
+    def glance(self, samples: np.ndarray, language: str = "en", whole: bool = False) -> str:
+        """The words of short samples `[T]` at 16 kHz, without checking for speech.
+
+        Args:
+            samples: the beginning of an utterance, at most 2 s.
+            language: a code.
+            whole: whether they are all of it. Else the result is as fast as possible: often wrong,
+                or a loop of the right words.
+        """
+        seconds = _SHORTEST_S if whole else _GLANCE_S
         with self._lock:
-            self._model.window_frames = _GLANCE_S * _FRAMES_A_SECOND
+            self._model.window_frames = seconds * _FRAMES_A_SECOND
             found = self._decoded(
-                samples[-_GLANCE_S * WHISPER_HZ :],
+                samples[-seconds * WHISPER_HZ :],
                 language=language,
                 beam_size=1,
                 temperature=0.0,
                 without_timestamps=True,
                 max_new_tokens=_GLANCE_TOKENS,
+                initial_prompt=_INTERJECTIONS.get(language),
             )
-            return "".join(one.text for one in found).strip()
+        return "".join(one.text for one in found if _confidence([one]) >= _GLIMPSED).strip()
 
     def _sought(
         self, samples: np.ndarray, speech_s: float, hastily: bool, options: dict[str, Any]
@@ -170,6 +179,11 @@ class Whisper:
         return max(known, key=lambda name: known[name])
 
 
+# Without a prompt Whisper writes hums as words.
+_INTERJECTIONS = {
+    "en": "Mm-hm. Uh-huh. Yeah, right. Hmm. No, wait. Stop! Excuse me.",
+    "zh": "嗯。对对。是的。哦，好的。等一下。不对！",
+}
 # Without a prompt Whisper writes Mandarin unpunctuated, in either script.
 _PUNCTUATED = {"zh": "以下是普通话的句子。"}
 

@@ -80,10 +80,10 @@ class WhisperRecognizer:
         future.add_done_callback(self._done)
         return future
 
-    def glance(self, samples: np.ndarray, language: str) -> "Future[str]":
-        """Its first words, possibly wrong, at once. Never blocks."""
+    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[str]":
+        """Its words, possibly wrong, at once (see `Whisper.glance`). Never blocks."""
         sound = resample(samples, SAMPLE_RATE, WHISPER_HZ)
-        return self._pool.submit(self._whisper.glance, sound, self._language or language)
+        return self._pool.submit(self._whisper.glance, sound, self._language or language, whole)
 
     def _done(self, _: "Future[Transcript]") -> None:
         with self._lock:

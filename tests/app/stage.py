@@ -165,6 +165,9 @@ class Stage:
             self._gain = out.get("gain", 1.0)
 
     def _play(self, count: int) -> None:
+        if self._gain == 0 and len(self._buffer):  # playback is held
+            self.heard.append(np.zeros(count, np.float32))
+            return
         now, self._buffer = self._buffer[:count], self._buffer[count:]
         self._played += len(now)
         self.heard.append(

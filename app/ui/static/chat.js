@@ -261,6 +261,7 @@ class Chat {
   }
 
   on_restore() {
+    this.heldAt = null;
     this.audio.tell({ type: 'duck', gain: 1 });
   }
 
@@ -288,9 +289,11 @@ class Chat {
     this.figures.played = report.total;
     this.follow(report);
     if (report.first) this.measure(report);
+    if (report.held) this.heldAt = report.time + this.audio.latency();
     if (report.stopped) {
-      const silentAt = report.time + this.audio.latency();
+      const silentAt = this.heldAt ?? report.time + this.audio.latency();
       this.figures.stops.push({ reply: report.reply, played: report.played, at: silentAt });
+      this.heldAt = null;
     }
     if (report.underruns) this.figures.underruns += report.underruns;
     this.connection.send({

@@ -69,16 +69,22 @@ class Playback extends AudioWorkletProcessor {
     }
   }
 
+  // no gain at all: playback pauses, until there is some again
   duck({ gain }) {
     this.wanted = gain;
   }
 
+  held() {
+    return this.running && this.wanted === 0 && this.gain < 0.01 && !this.fading;
+  }
+
   stop({ reply, fadeMs }) {
     if (reply !== this.reply) return;
+    const silent = !this.running || this.held();
     this.stopped = true;
     this.fading = Math.max(1, Math.round((fadeMs / 1000) * sampleRate));
     this.fadeStep = this.gain / this.fading;
-    if (!this.running) this.end();
+    if (silent) this.end();
   }
 
   end() {
@@ -107,7 +113,10 @@ class Playback extends AudioWorkletProcessor {
       if (!this.begun) this.report({ first: true, time: currentTime });
       this.begun = true;
     }
-    if (this.running) this.fill(out);
+    if (this.running && !this.held()) {
+      this.fill(out);
+      if (this.held()) this.report({ held: true, time: currentTime });
+    }
     for (let i = 1; i < outputs[0].length; i++) outputs[0][i].set(out);
     this.level(out);
     return true;

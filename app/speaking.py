@@ -121,7 +121,7 @@ class Speaking:
 
     def restore(self, now: float) -> None:
         """Plays on at full volume after a false alarm."""
-        if self._gain < 1:
+        if self._gain < 1 and self.stop_by is None:
             self._gain = 1.0
             self.playback.resume(now)
             self._metrics.interruptions.labels("restored").inc()

@@ -94,6 +94,17 @@ def test_a_listener_who_does_not_report_cannot_pause_and_is_interrupted_at_once(
     assert stage.one("stop")["at"] - begun <= 0.4 + STEP_S
 
 
+def test_an_answer_that_was_stopped_is_not_restored() -> None:
+    recognizer = GlancingRecognizer("Wait")
+    stage = Stage(responder=Says(LONG, "Fine."), recognizer=recognizer, reports=False)
+    stage.session.write("go on")
+    stage.wait(0.5)
+    stage.say(speechlike(0.4))
+    assert stage.of("stop") and stage.session._speaking is not None  # no report yet
+    stage.session.forget_speech()
+    assert not stage.of("restore")
+
+
 def test_assent_to_the_last_word_of_a_question_is_an_answer() -> None:
     """It was taken for assent to what the agent said, and the agent waited for an answer."""
     recognizer = GlancingRecognizer("Yes.")

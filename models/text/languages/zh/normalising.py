@@ -6,18 +6,22 @@ from functools import cache
 from typing import Any
 
 from data.text import HAN_LETTERS
+from models.text.languages.zh.rewriting import (
+    DIGITS,
+    rewrite_numbers,
+    rewrite_numerals,
+    rewrite_signs,
+)
 
 _PUNCTUATION = str.maketrans(
     {
         **{"，": ",", "、": ",", "。": ".", "！": "!", "？": "?", "；": ";", "：": ":", "．": "."},
         **dict.fromkeys("（）【】〔〕［］()[]", ","),
         **dict.fromkeys("“”‘’「」『』《》〈〉\"'", " "),
-        **{"～": "~", "·": " ", "•": " ", "￥": "¥", "－": "-", "％": "%", "　": " "},
+        **{"～": "~", "·": " ", "•": " ", "￥": "¥", "－": "-", "−": "-", "％": "%", "　": " "},
     }
 )
-_DIGITS = dict(zip("0123456789", "零一二三四五六七八九", strict=True))
-_ON_THE_PHONE = _DIGITS | {"1": "幺"}
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_ON_THE_PHONE = DIGITS | {"1": "幺"}
 _TELEPHONE = re.compile(
     r"(?<![\d.-])(?:\+?86[- ]?)?(?:1[3-9]\d[- ]?\d{4}[- ]?\d{4}|0\d{2,3}[- ]\d{7,8}"
     r"|[48]00[- ]\d{3}[- ]?\d{4})(?![\d.])"
@@ -47,8 +51,9 @@ def normalise(text: str) -> str:
     >>> normalise("我2024年5月3日花了￥1,234.50。")
     '我二零二四年五月三日花了一千二百三十四点五元.'
     """
+    text = rewrite_signs(text)
     text = unicodedata.normalize("NFKC", text.translate(_PUNCTUATION)).translate(_PUNCTUATION)
-    text = _REPEATED.sub(r"\1\1", text)
+    text = rewrite_numerals(_REPEATED.sub(r"\1\1", text))
     text = re.sub(r"\.{2,}", ",", re.sub(r"[—―]+|-{2,}", " — ", text))
     if re.search(r"\d", text):
         text = _numbers(text)
@@ -56,16 +61,17 @@ def normalise(text: str) -> str:
 
 
 def _numbers(text: str) -> str:
-    text = re.sub(r"(?<=[A-Za-z])-(?=\d)", " ", _THOUSANDS.sub("", text))  # "GPT-4"
+    text = re.sub(r"(?<=[A-Za-z])-(?=\d)", " ", text)  # "GPT-4"
     text = _TELEPHONE.sub(lambda found: _one_by_one(found[0], _ON_THE_PHONE), text)
+    text = rewrite_numbers(text)
     text = _YEARS.sub(r"\1年到\2年", text).replace("年年", "年")
-    text = _YEAR.sub(lambda found: _one_by_one(found[0], _DIGITS), text)
+    text = _YEAR.sub(lambda found: _one_by_one(found[0], DIGITS), text)
     text = _CELSIUS.sub("摄氏度", text)
     text = _RANGE.sub(_range, text)
     # Only the context of numbers goes to wetext, which takes seconds on long texts.
     parts: list[str] = re.split(r"(?<=[,.!?;])(?!\d)|(?<=[^\d\W]{8})(?=[^\d\W]{8})", text)
     text = "".join(_wetext().normalize(part) if re.search(r"\d", part) else part for part in parts)
-    return _LEFT_OVER.sub(lambda found: _one_by_one(found[0], _DIGITS), text)
+    return _LEFT_OVER.sub(lambda found: _one_by_one(found[0], DIGITS), text)
 
 
 def _range(found: re.Match[str]) -> str:

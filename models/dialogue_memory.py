@@ -5,7 +5,7 @@ import time
 import torch
 
 from data.limits import MAX_PAST_TURNS
-from models.dialogue_state import AGENT, DialogueState, HistoryTurn, Mark
+from models.dialogue_state import AGENT, ContextTurn, DialogueState, Mark
 from models.engine.engine import Engine
 from models.mel import SAMPLE_RATE
 from models.predictors.sequence import Segment
@@ -27,7 +27,7 @@ class DialogueMemory:
     def __init__(self, encoder: TurnEncoder, engine: Engine, device: torch.device) -> None:
         self._encoder, self._engine, self._device = encoder, engine, device
 
-    def add(self, dialogue: DialogueState, turn: HistoryTurn) -> None:
+    def add(self, dialogue: DialogueState, turn: ContextTurn) -> None:
         """Adds a turn to cache and history.
 
         Raises:
@@ -65,14 +65,14 @@ class DialogueMemory:
             # The text would be longer than truncated audio.
             sound = prompt.samples[: MAX_PROMPT_SECONDS * SAMPLE_RATE]
             text = prompt.text if len(sound) == len(prompt.samples) else ""
-            turns.insert(0, HistoryTurn(AGENT, text, sound))
+            turns.insert(0, ContextTurn(AGENT, text, sound))
         if dialogue.model.config.order == "AABB":
             self._enter_past(dialogue, turns)
             return
         for turn in turns:
             self._enter(dialogue, turn)
 
-    def _enter_past(self, dialogue: DialogueState, turns: list[HistoryTurn]) -> None:
+    def _enter_past(self, dialogue: DialogueState, turns: list[ContextTurn]) -> None:
         """Prefills the last turns that fit the window at once: in the order AABB a new turn shifts
         the audio of earlier ones, so their cache is invalid."""
         model = dialogue.model
@@ -91,7 +91,7 @@ class DialogueMemory:
 
         self._engine.call(enter, time.perf_counter(), dialogue.abandoned)
 
-    def _enter(self, dialogue: DialogueState, turn: HistoryTurn) -> None:
+    def _enter(self, dialogue: DialogueState, turn: ContextTurn) -> None:
         model = dialogue.model
         if model.config.order == "AABB":
             return  # prefilled with all others before the answer

@@ -20,7 +20,7 @@ MAX_HEARD_SECONDS = 30
 
 
 @dataclass
-class HistoryTurn:
+class ContextTurn:
     """A turn of the history: `who` (0 the user, 1 the agent), text, and samples `[T]` or None."""
 
     who: int
@@ -28,7 +28,7 @@ class HistoryTurn:
     samples: np.ndarray | None
 
 
-def truncated_turn(who: int, text: str, sound: np.ndarray | None) -> HistoryTurn:
+def truncated_turn(who: int, text: str, sound: np.ndarray | None) -> ContextTurn:
     """A turn with the last `MAX_HEARD_SECONDS` of its audio and the matching part of its text, up
     to `MAX_TURN` characters."""
     longest = MAX_HEARD_SECONDS * SAMPLE_RATE
@@ -36,7 +36,7 @@ def truncated_turn(who: int, text: str, sound: np.ndarray | None) -> HistoryTurn
         words = text.split()
         text = " ".join(words[len(words) - round(longest / len(sound) * len(words)) :])
         sound = sound[-longest:]
-    return HistoryTurn(who, last_words(text, MAX_TURN), sound)
+    return ContextTurn(who, last_words(text, MAX_TURN), sound)
 
 
 @dataclass
@@ -65,7 +65,7 @@ class DialogueState:
 
     model: DialogueModel
     predictor: PredictorState
-    turns: deque[HistoryTurn] = field(default_factory=lambda: deque(maxlen=MAX_PAST_TURNS))
+    turns: deque[ContextTurn] = field(default_factory=lambda: deque(maxlen=MAX_PAST_TURNS))
     # Weak: the work references its dialogue, and a cycle would keep a cache of 19 MB until garbage
     # collection. The work's threads keep it alive while they run.
     open_reply: "weakref.ref[Any] | None" = None

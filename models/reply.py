@@ -14,13 +14,13 @@ from models.dialogue_state import DialogueState
 from models.mel import SAMPLE_RATE
 from models.pipe import ClosedError
 from models.reply_times import TimedWord, Word
-from models.reply_work import ReplyWork, Speaks
+from models.reply_work import ReplySpeaker, ReplyWork
 from models.speak_options import SpeakOptions
 from models.text import check_scripts, normalise
 from models.voice import Voice
 
 
-class SpeaksTurns(Speaks, Protocol):
+class TurnSpeaker(ReplySpeaker, Protocol):
     """Speaks replies and owns their dialogues."""
 
     def commit(self, dialogue: DialogueState, reply: "Reply", played_s: float | None) -> None: ...
@@ -35,7 +35,7 @@ class Reply:
 
     def __init__(
         self,
-        speaker: "SpeaksTurns",
+        speaker: "TurnSpeaker",
         dialogue: DialogueState,
         text: str | Iterable[str],
         voice: Voice,

@@ -16,9 +16,9 @@ from models.delivery.delivery import Delivery
 from models.delivery.lexicon import Lexicon
 from models.delivery.script import Saying, Script
 from models.dialogue_state import AGENT, DialogueState
-from models.engine.awaited import Awaited
 from models.engine.engine import Engine
 from models.engine.slot import FIRST_FRAMES, Slot, Task, Wait
+from models.engine.text_feed import TextFeed
 from models.pipe import ClosedError
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.generation import Sentence, generate, resumed
@@ -44,7 +44,7 @@ _MARGIN_S = 0.4
 Sayings = tuple[str, list[Saying]]  # a sentence as written and as spoken
 
 
-class Speaks(Protocol):
+class ReplySpeaker(Protocol):
     """The parts of a speaker that a running reply needs."""
 
     engine: Engine
@@ -70,7 +70,7 @@ class ReplyWork:
 
     def __init__(
         self,
-        speaker: Speaks,
+        speaker: ReplySpeaker,
         dialogue: DialogueState,
         text: str | Iterable[str],
         voice: Voice,
@@ -86,7 +86,7 @@ class ReplyWork:
         self._speaker, self._dialogue = speaker, dialogue
         self._voice, self._options = voice, options
         self._generator = torch.Generator().manual_seed(self.seed)
-        self._source: str | Awaited[Sayings] = text if isinstance(text, str) else Awaited(text)
+        self._source: str | TextFeed[Sayings] = text if isinstance(text, str) else TextFeed(text)
         self.slot = Slot(dialogue.model, self._stream, self._has_text, options.streamed)
 
     @property
@@ -98,7 +98,7 @@ class ReplyWork:
     def start(self) -> None:
         """Submits the task to the engine."""
         self.slot.begin(self._predict())
-        if isinstance(self._source, Awaited):
+        if isinstance(self._source, TextFeed):
             self._source.start(self._sentences, self._speaker.engine.wake)
         self._speaker.engine.submit(self.slot)
 
@@ -111,9 +111,9 @@ class ReplyWork:
         self._speaker.engine.stop(self.slot)
 
     def next_chunk(self) -> np.ndarray | None:
-        """See `Slot.heard`."""
+        """See `Slot.receive`."""
         waits = not self.slot.has_room
-        chunk = self.slot.heard()
+        chunk = self.slot.receive()
         if waits and self.slot.has_room:
             self._speaker.engine.wake()
         return chunk
@@ -122,7 +122,7 @@ class ReplyWork:
         return self._speaker.stream(self._voice, self._options, self._dialogue.model)
 
     def _has_text(self) -> bool:
-        return isinstance(self._source, Awaited) and self._source.there
+        return isinstance(self._source, TextFeed) and self._source.ready
 
     def _check(self) -> None:
         if self.slot.over:

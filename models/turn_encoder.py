@@ -6,7 +6,7 @@ from torch import Tensor
 
 from data.errors import InputError
 from data.limits import last_words
-from models.dialogue_state import HistoryTurn
+from models.dialogue_state import ContextTurn
 from models.mel import in_16_bits
 from models.predictors.alignment import align_units
 from models.predictors.dialogue_model import DialogueModel
@@ -38,7 +38,7 @@ class TurnEncoder:
         self.device = device
         self._turns = TurnBuilder(tokenizer)
 
-    def last_segments(self, model: DialogueModel, turn: HistoryTurn) -> list[Segment]:
+    def last_segments(self, model: DialogueModel, turn: ContextTurn) -> list[Segment]:
         """Segments of a turn for the predictor `model`, or of the end that fits its window."""
         most = model.config.max_positions
         # A character takes about one position.

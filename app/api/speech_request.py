@@ -13,7 +13,7 @@ MAX_LINES = 100
 _TEXTS = ("input", "text")
 
 
-class Asked(BaseModel):
+class RequestModel(BaseModel):
     """Null fields count as absent, as OpenAI's clients expect, and so do empty ones, which forms
     send, except the text itself; text is sanitised."""
 
@@ -29,7 +29,7 @@ class Asked(BaseModel):
         }
 
 
-class HistoryTurn(Asked):
+class HistoryTurn(RequestModel):
     """A preceding turn, text only. An extension of OpenAI's API."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,13 +37,13 @@ class HistoryTurn(Asked):
     text: str = Field(min_length=1, max_length=MAX_TURN)
 
 
-class VoiceName(Asked):
+class VoiceName(RequestModel):
     """A voice given as an object with an id."""
 
     id: str = Field("", max_length=200)
 
 
-class SpokenLine(Asked):
+class SpokenLine(RequestModel):
     """One line of a dialogue in several voices; the voice defaults to the request's."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +51,7 @@ class SpokenLine(Asked):
     voice: str | VoiceName = ""
 
 
-class Speaking(Asked):
+class Speaking(RequestModel):
     """Synthesis parameters, without the text.
 
     `model` may name one of our speech models; any other name selects the first. Extensions of

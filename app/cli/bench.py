@@ -17,7 +17,7 @@ from app.options import VOICE_HELP, add_speaking, speak_options
 from app.voices import load_speaker, resolve_voice
 from data.errors import InputError
 from kernels.processor import chosen_kernels
-from models.engine.engine import Engine, Spent
+from models.engine.engine import Engine, WorkCost
 
 TEXTS = (
     "The train to the coast leaves at half past nine, so we still have time for breakfast.",
@@ -64,13 +64,13 @@ def main(argv: list[str]) -> int:
         return Spoken(reply.first_audio_ms or 0.0, reply.rtf or 0.0, reply.duration_s)
 
     run(speak, range(-_WARM_UP * args.slots, 0), args.slots)
-    before = spent_by(speaker.engine)
+    before = costs_of(speaker.engine)
     wall, processor = time.perf_counter(), time.process_time()
     replies = run(speak, range(args.replies), args.slots)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     result = summarise(replies, wall, processor)
     audio_s = sum(reply.duration_s for reply in replies)
-    result["work"] = by_audio(spent_by(speaker.engine), before, audio_s)
+    result["work"] = by_audio(costs_of(speaker.engine), before, audio_s)
     result |= {
         "threads": torch.get_num_threads(),
         "predictor": args.predictor,
@@ -139,13 +139,13 @@ def summarise(replies: list[Spoken], wall_s: float, processor_s: float) -> dict[
     }
 
 
-def spent_by(engine: Engine) -> dict[str, Spent]:
+def costs_of(engine: Engine) -> dict[str, WorkCost]:
     """The cost of an engine so far, by kind of work."""
-    return {kind: replace(spent) for kind, spent in engine.spent.items()}
+    return {kind: replace(cost) for kind, cost in engine.costs.items()}
 
 
 def by_audio(
-    now: dict[str, Spent], before: dict[str, Spent], audio_s: float
+    now: dict[str, WorkCost], before: dict[str, WorkCost], audio_s: float
 ) -> dict[str, dict[str, float]]:
     """By kind of work: milliseconds per second of audio, and mean batch size."""
     found = {}

@@ -21,7 +21,7 @@ _LEAST_SPREAD = 0.02  # cosine distance; small groups have almost no spread
 
 
 @dataclass(frozen=True)
-class OnePerson:
+class TwoPeopleModel:
     """Logistic regression on `evidence` for the probability of two people."""
 
     weights: tuple[float, float, float]
@@ -37,11 +37,11 @@ class OnePerson:
 
 
 @functools.cache
-def load_one_person(path: Path = WEIGHTS) -> OnePerson:
+def load_two_people_model(path: Path = WEIGHTS) -> TwoPeopleModel:
     """Loads the fitted model. Raises MissingModelError if its file is missing."""
     check_made(path, "build train-one-person TRUTH...")
     stored = json.loads(path.read_text(encoding="utf-8"))
-    return OnePerson(tuple(stored["weights"]), stored["bias"])
+    return TwoPeopleModel(tuple(stored["weights"]), stored["bias"])
 
 
 def evidence(a: list[Stretch], b: list[Stretch]) -> np.ndarray:
@@ -104,9 +104,9 @@ def make_tree(stretches: list[Stretch]) -> Node:
     return nodes[-1]
 
 
-def people(node: Node, least_s: float, judge: OnePerson) -> list[list[Stretch]]:
+def split_into_people(node: Node, least_s: float, judge: TwoPeopleModel) -> list[list[Stretch]]:
     """Splits stretches into groups of one person each."""
     parts = node.split(least_s)
     if parts is None or judge.two_people(parts[0].members, parts[1].members) < 0.5:
         return [node.members]
-    return [group for part in parts for group in people(part, least_s, judge)]
+    return [group for part in parts for group in split_into_people(part, least_s, judge)]

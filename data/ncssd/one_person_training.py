@@ -14,7 +14,7 @@ from data.files import atomic_write
 from data.ncssd.activity import speech_in
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.features import FRAME_S, RATE
-from data.ncssd.one_person import Node, OnePerson, evidence, make_tree
+from data.ncssd.one_person import Node, TwoPeopleModel, evidence, make_tree
 from data.ncssd.speakers import scene_stretches
 from data.ncssd.stretches import Stretch
 
@@ -47,7 +47,7 @@ def fit_and_save(truths: list[Path], out: Path, seed: int) -> tuple[int, int]:
     return len(examples) - two, two
 
 
-def fit(examples: list[Example]) -> OnePerson:
+def fit(examples: list[Example]) -> TwoPeopleModel:
     """Ridge-penalised logistic regression with balanced class weights."""
     from scipy.optimize import minimize
 
@@ -61,7 +61,7 @@ def fit(examples: list[Example]) -> OnePerson:
 
     found = minimize(loss, np.zeros(points.shape[1] + 1), method="BFGS").x
     a, b, c, bias = (round(float(value), 4) for value in found)
-    return OnePerson((a, b, c), bias)
+    return TwoPeopleModel((a, b, c), bias)
 
 
 def _examples(path: Path, rng: random.Random) -> list[Example]:

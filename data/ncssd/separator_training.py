@@ -31,7 +31,7 @@ from data.ncssd.speakers import runs_of
 from data.ncssd.training import Checkpoint, descend
 from data.ncssd.training_plan import TrainingPlan
 from data.ncssd.truth.clips import Clip, read_corpora
-from data.ncssd.truth.conditions import record_apart
+from data.ncssd.truth.conditions import record_voices
 from data.ncssd.truth.timeline import Habits, make_pair, person
 
 RATE = 16_000
@@ -87,7 +87,7 @@ def _windows(
     pair = close_pair(clips, draw) if index % 2 else _any_pair(clips, draw)
     line = make_pair(pair, _LINE_S, draw, _HABITS)
     condition = str(rng.choice(list(_CONDITIONS), p=list(_CONDITIONS.values())))
-    samples, voices = record_apart(line, condition, rng.uniform(*_SNR_DB), rng)
+    samples, voices = record_voices(line, condition, rng.uniform(*_SNR_DB), rng)
     factor = rng.uniform(*_SIZES)
     rate = round(factor * SAMPLE_RATE)
     own = [resample(voices[name], rate, RATE) for name in sorted(voices)]

@@ -16,7 +16,7 @@ import numpy as np
 from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.features import FRAME_S, RATE
-from data.ncssd.one_person import centre_of, load_one_person, make_tree, people
+from data.ncssd.one_person import centre_of, load_two_people_model, make_tree, split_into_people
 from data.ncssd.powerset import Part, best_path, changes, parts_of
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
@@ -157,7 +157,7 @@ def two_people(stretches: list[Stretch]) -> list[list[float]]:
     groups: dict[int, list[Stretch]] = defaultdict(list)
     for stretch in long:
         groups[stretch.label].append(stretch)
-    judge = load_one_person()
+    judge = load_two_people_model()
     return [
         [a, b, round(judge.two_people(groups[a], groups[b]), 4)]
         for a, b in itertools.combinations(sorted(groups), 2)
@@ -205,7 +205,7 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
     preferably that of the same local voice.
     """
     long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
-    groups = people(make_tree(long), config.min_cluster_s, load_one_person())
+    groups = split_into_people(make_tree(long), config.min_cluster_s, load_two_people_model())
     centroids = np.stack([centre_of(group) for group in groups])
     likeness = [centroids @ stretch.embedding for stretch in stretches]
     for stretch, like in zip(stretches, likeness, strict=True):

@@ -44,7 +44,7 @@ def _close_all() -> None:
 
 
 @dataclass
-class Spent:
+class WorkCost:
     """Cost of one kind of work: CPU seconds of the threads, number of runs, and slots summed over
     the runs."""
 
@@ -57,7 +57,7 @@ class Engine:
     """Owns the slots of a device; see the module.
 
     Attributes:
-        spent: cost by kind of work: `call`, `task` (start of a sentence), `step`, `chunk`.
+        costs: cost by kind of work: `call`, `task` (start of a sentence), `step`, `chunk`.
 
     Args:
         num_threads: worker threads; defaults to the number of cores. Use one for a GPU.
@@ -74,7 +74,7 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._num_idle = 0
         self._closed = False
-        self.spent = {kind: Spent() for kind in _KINDS}
+        self.costs = {kind: WorkCost() for kind in _KINDS}
 
     def submit(self, slot: Slot) -> None:
         """Queues a slot; it runs until it is complete, fails or is cancelled."""
@@ -174,10 +174,10 @@ class Engine:
         work.do()
         seconds = time.thread_time() - begun
         with self._changed:
-            spent = self.spent[_KINDS[work.rank]]
-            spent.seconds += seconds
-            spent.count += 1
-            spent.slots += work.num_slots
+            cost = self.costs[_KINDS[work.rank]]
+            cost.seconds += seconds
+            cost.count += 1
+            cost.slots += work.num_slots
 
     # Called with the lock held
 

@@ -18,7 +18,7 @@ from models.predictors.steps import Frame, FrameStep, SampledFrame
 from models.vocoder.synthesis import Synthesis, push_together
 
 FIRST_FRAMES, MAX_FRAMES = 2, 16  # size of the first chunk, and of the largest
-UNHEARD_FRAMES = 128  # chunk size of replies that are not streamed, about a sentence
+OFFLINE_FRAMES = 128  # chunk size of replies that are not streamed, about a sentence
 AHEAD_FRAMES = 1000  # 40 s: the predictor pauses while this many frames await the listener
 
 
@@ -90,7 +90,7 @@ class Slot:
         self._frames: deque[Sent | int] = deque()  # an int is a number of silent frames
         self._num_pauses = self._num_pauses_taken = 0  # each has a single writer thread
         self._ended = False  # whether the task has finished
-        self._size = FIRST_FRAMES if streamed else UNHEARD_FRAMES
+        self._size = FIRST_FRAMES if streamed else OFFLINE_FRAMES
         self._rest = np.zeros(0, np.float32)
         self._num_samples = self._num_taken = 0
         self.started = time.perf_counter()
@@ -249,7 +249,7 @@ class Slot:
 
     # Called by the listener
 
-    def heard(self) -> np.ndarray | None:
+    def receive(self) -> np.ndarray | None:
         """Waits for the next chunk of samples `[n]`; None after the last.
 
         Raises:
@@ -260,7 +260,7 @@ class Slot:
         return chunk
 
     def fail(self, error: BaseException) -> None:
-        """Ends the slot with an error; the listener's next `heard` raises ClosedError."""
+        """Ends the slot with an error; the listener's next `receive` raises ClosedError."""
         self.error = error
         self.chunks.close()
 

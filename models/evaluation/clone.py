@@ -11,7 +11,7 @@ from models.evaluation.comparison import with_noise
 from models.evaluation.figures import Example, Figure, Result, Table, ratio, shown
 from models.evaluation.panel import Panel
 from models.evaluation.quality import centroid, distillmos, similarity, voice_embedding
-from models.evaluation.replies import MakeOptions, Speaks, speak
+from models.evaluation.replies import EvaluatedSpeaker, MakeOptions, speak
 from models.evaluation.sets import REFERENCE_S, CloneSet, Subject
 from models.evaluation.strata import by_stratum
 from models.evaluation.words import WORD_ERRORS, transcribe, word_errors
@@ -35,7 +35,9 @@ class _Cloned:
     nearest: list[str] = field(default_factory=list)
 
 
-def evaluate(speaker: Speaks, options: MakeOptions, chosen: CloneSet, panel: Panel) -> Result:
+def evaluate(
+    speaker: EvaluatedSpeaker, options: MakeOptions, chosen: CloneSet, panel: Panel
+) -> Result:
     """Clones every voice and speaks the texts in it.
 
     A reply's nearest voice is the most similar one among all subjects and rivals.
@@ -68,7 +70,7 @@ def evaluate(speaker: Speaks, options: MakeOptions, chosen: CloneSet, panel: Pan
 
 
 def _clone(
-    speaker: Speaks, options: MakeOptions, chosen: CloneSet, subject: Subject, number: int
+    speaker: EvaluatedSpeaker, options: MakeOptions, chosen: CloneSet, subject: Subject, number: int
 ) -> _Cloned:
     texts = chosen.texts[subject.language]
     voice = speaker.clone(subject.reference, subject.voice)

@@ -16,7 +16,7 @@ from models.evaluation import bars
 from models.evaluation.figures import Example, Figure, Result, Table, ratio, shown
 from models.evaluation.melody import melody
 from models.evaluation.panel import Panel
-from models.evaluation.replies import MakeOptions, Speaks, SpokenReply, speak, voice_named
+from models.evaluation.replies import EvaluatedSpeaker, MakeOptions, SpokenReply, speak, voice_named
 from models.evaluation.sets import (
     MANNER,
     Cast,
@@ -118,7 +118,7 @@ def history(pairs: list[Pair], index: int, side: str, condition: Condition) -> l
 
 
 def evaluate(
-    speaker: Speaks,
+    speaker: EvaluatedSpeaker,
     options: MakeOptions,
     num: int,
     chosen: Cast,
@@ -168,9 +168,14 @@ def evaluate(
 
 
 def answer(
-    speaker: Speaks, pairs: list[Pair], index: int, side: str, condition: Condition, voice: Any,
+    speaker: EvaluatedSpeaker,
+    pairs: list[Pair],
+    index: int,
+    side: str,
+    condition: Condition,
+    voice: Any,
     options: MakeOptions,
-) -> SpokenReply:  # fmt: skip
+) -> SpokenReply:
     dialogue = speaker.open_dialogue()
     for who, text, samples in history(pairs, index, side, condition):
         speaker.hear(dialogue, who, text, samples)

@@ -13,7 +13,7 @@ from data.errors import InputError
 from models.evaluation import speech, vocoder
 from models.evaluation.figures import Figure, Result
 from models.evaluation.panel import Panel
-from models.evaluation.replies import MakeOptions, Speaks
+from models.evaluation.replies import EvaluatedSpeaker, MakeOptions
 from models.evaluation.sets import EvaluationSet, Item
 from models.evaluation.transcripts import read_transcripts
 from models.evaluation.words import transcribe, words_of
@@ -132,7 +132,7 @@ def _with_prompts(items: list[Item], source: str) -> EvaluationSet:
 
 
 def evaluate(
-    speaker: Speaks,
+    speaker: EvaluatedSpeaker,
     options: MakeOptions,
     copied: EvaluationSet,
     cloned: EvaluationSet,

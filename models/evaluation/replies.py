@@ -13,7 +13,7 @@ from models.named_voices import NAMED
 from models.voice import Voice
 
 
-class Speaks(Protocol):
+class EvaluatedSpeaker(Protocol):
     """The interface of `models.speaker.Speaker` that evaluation uses."""
 
     @property
@@ -47,7 +47,12 @@ class SpokenReply:
 
 
 def speak(
-    speaker: Speaks, dialogue: Any, text: str, voice: Voice, options: Any, commit: bool = False
+    speaker: EvaluatedSpeaker,
+    dialogue: Any,
+    text: str,
+    voice: Voice,
+    options: Any,
+    commit: bool = False,
 ) -> SpokenReply:
     """Generates one reply. Errors count as faults of the reply."""
     try:
@@ -66,7 +71,9 @@ def speak(
     return spoken
 
 
-def voice_named(speaker: Speaks, name: str, others: list[np.ndarray]) -> tuple[Voice, str]:
+def voice_named(
+    speaker: EvaluatedSpeaker, name: str, others: list[np.ndarray]
+) -> tuple[Voice, str]:
     """Repartee's counterpart of a teacher voice: the bundled one, or a clone.
 
     Returns:

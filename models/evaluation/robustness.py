@@ -5,7 +5,7 @@ from collections import Counter
 
 from models.evaluation import bars
 from models.evaluation.figures import Example, Result, Table, ratio
-from models.evaluation.replies import MakeOptions, Speaks, SpokenReply, speak, voice_named
+from models.evaluation.replies import EvaluatedSpeaker, MakeOptions, SpokenReply, speak, voice_named
 from models.evaluation.sets import (
     JUDGED_VOICES,
     ROBUST,
@@ -20,7 +20,9 @@ MOST_PAST = 4
 NUM_PAST = 12  # turns to sample histories from
 
 
-def evaluate(speaker: Speaks, options: MakeOptions, num: int, language: str = "en") -> Result:
+def evaluate(
+    speaker: EvaluatedSpeaker, options: MakeOptions, num: int, language: str = "en"
+) -> Result:
     """Speaks `num` texts in all bundled voices, each after zero to four turns of English speech."""
     rng = random.Random(ROBUST)
     texts = hard_texts(num, language)

@@ -9,7 +9,7 @@ from models.evaluation.figures import Example, Figure, Result, Table, nothing, r
 from models.evaluation.melody import compare
 from models.evaluation.panel import Panel
 from models.evaluation.quality import centroid, distillmos, dnsmos, similarity, voice_embedding
-from models.evaluation.replies import MakeOptions, Speaks, SpokenReply, speak, voice_named
+from models.evaluation.replies import EvaluatedSpeaker, MakeOptions, SpokenReply, speak, voice_named
 from models.evaluation.sets import EvaluationSet, Item
 from models.evaluation.strata import by_stratum
 from models.evaluation.timing import time_errors, transfer_times, word_times
@@ -25,7 +25,9 @@ NUM_EXAMPLES = 4
 SHORTEST_SOUND = 2400  # samples; shorter replies are not scored
 
 
-def evaluate(speaker: Speaks, options: MakeOptions, chosen: EvaluationSet, panel: Panel) -> Result:
+def evaluate(
+    speaker: EvaluatedSpeaker, options: MakeOptions, chosen: EvaluationSet, panel: Panel
+) -> Result:
     """Speaks every item without history and scores both renditions."""
     voices, sources = {}, {}
     for name, others in chosen.others.items():

@@ -15,7 +15,7 @@ from data.synthetic.answers import named, topic_called, topic_named
 from models.evaluation import bars
 from models.evaluation.figures import Example, Figure, Result, Table, nothing, quantile, ratio
 from models.evaluation.panel import Panel
-from models.evaluation.replies import MakeOptions, Speaks, voice_named
+from models.evaluation.replies import EvaluatedSpeaker, MakeOptions, voice_named
 from models.evaluation.sets import JUDGED_VOICES, Question, other_utterances, questions, say
 from models.evaluation.words import transcribe, word_errors, words_of
 
@@ -24,7 +24,7 @@ WARM_UP = 2
 _USER = 0
 
 
-class Thinks(Protocol):
+class EvaluatedThinker(Protocol):
     """The interface of `models.omni.Omni` that evaluation uses."""
 
     def exchange(self, who: int, text: str, samples: np.ndarray | None) -> Any: ...
@@ -44,7 +44,12 @@ class Answered:
 
 
 def evaluate(
-    speaker: Speaks, omni: Thinks, options: MakeOptions, num: int, panel: Panel, seed: int = 0
+    speaker: EvaluatedSpeaker,
+    omni: EvaluatedThinker,
+    options: MakeOptions,
+    num: int,
+    panel: Panel,
+    seed: int = 0,
 ) -> Result:
     """Asks `num` questions, each in a new conversation; evaluates text, speech and latency."""
     asked = questions(num)
@@ -79,9 +84,14 @@ def evaluate(
 
 
 def _speak(
-    speaker: Speaks, omni: Thinks, question: Question, voice: Any, options: MakeOptions,
-    index: int, seed: int,
-) -> Answered:  # fmt: skip
+    speaker: EvaluatedSpeaker,
+    omni: EvaluatedThinker,
+    question: Question,
+    voice: Any,
+    options: MakeOptions,
+    index: int,
+    seed: int,
+) -> Answered:
     """Speaks one answer; without audio if it has no words. Times run from the end of the
     question."""
     dialogue = speaker.open_dialogue()

@@ -9,7 +9,7 @@ import numpy as np
 from data.audio import SAMPLE_RATE
 from models.evaluation import bars
 from models.evaluation.figures import Result, nothing, quantile
-from models.evaluation.replies import MakeOptions, Speaks, speak, voice_named
+from models.evaluation.replies import EvaluatedSpeaker, MakeOptions, speak, voice_named
 from models.evaluation.sets import JUDGED_VOICES, SPEED, other_utterances, say, sentences
 
 SHORT, LONG = 2, 20
@@ -17,7 +17,7 @@ WARM_UP = 3
 NUM_LONG = 5
 
 
-def evaluate(speaker: Speaks, options: MakeOptions, num: int) -> Result:
+def evaluate(speaker: EvaluatedSpeaker, options: MakeOptions, num: int) -> Result:
     """Speaks `num` replies after two past turns and a few after twenty, sequentially."""
     name = next(iter(JUDGED_VOICES))
     voice = voice_named(speaker, name, other_utterances(name, 2))[0]

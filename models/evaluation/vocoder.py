@@ -15,7 +15,7 @@ from models.evaluation.quality import (
     stoi,
     voice_embedding,
 )
-from models.evaluation.replies import Speaks
+from models.evaluation.replies import EvaluatedSpeaker
 from models.evaluation.sets import EvaluationSet, Item
 from models.evaluation.strata import by_stratum
 from models.evaluation.words import WORD_ERRORS, transcribe, word_errors
@@ -23,7 +23,7 @@ from models.evaluation.words import WORD_ERRORS, transcribe, word_errors
 NUM_EXAMPLES = 3
 
 
-def evaluate(speaker: Speaks, chosen: EvaluationSet, panel: Panel) -> Result:
+def evaluate(speaker: EvaluatedSpeaker, chosen: EvaluationSet, panel: Panel) -> Result:
     """Reconstructs every item and scores copy and original."""
     copies = [speaker.reconstruct(item.samples) for item in chosen.items]
 

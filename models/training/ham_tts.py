@@ -24,7 +24,7 @@ from models.training.history_corruption import corrupt_history
 from models.training.job import Job
 from models.training.loop import train
 from models.training.losses import weighted
-from models.training.refined import refined_units
+from models.training.refined_units import refined_units
 from models.training.warm_start import load_further, start_from, start_further, trained_talker
 
 

@@ -19,11 +19,11 @@ from models.predictors.thinker import Thinker, ThinkerConfig, build_thinker
 from models.text.words import vocabulary
 from models.tokenizers.semantic import load_tokenizer
 from models.training.configuration import Recipe, check_sizes, setting
-from models.training.exchanges import Exchanges, ExchangesConfig, dialogue_texts
 from models.training.job import Job
 from models.training.loop import on_first_process, train
 from models.training.losses import weighted
-from models.training.spelling import add_ngrams, fold_ngrams
+from models.training.ngram_embedding import add_ngrams, fold_ngrams
+from models.training.thinker_data import Exchanges, ExchangesConfig, dialogue_texts
 from models.training.tokenizer_features import encode_features
 from models.transformer import TransformerBlock
 

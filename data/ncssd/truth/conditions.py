@@ -21,10 +21,10 @@ def record(line: Timeline, condition: str, snr_db: float, rng: np.random.Generat
     is the band of 300 to 3400 Hz in mu-law at 8 kHz; "channels" has one voice per channel, with
     cross-talk.
     """
-    return record_apart(line, condition, snr_db, rng)[0]
+    return record_voices(line, condition, snr_db, rng)[0]
 
 
-def record_apart(
+def record_voices(
     line: Timeline, condition: str, snr_db: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The same recording, and each voice's contribution to it `[T]`, after room and line."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from data.files import atomic_write, prepare_folder
-from data.ncssd.truth.apart import write_voices
 from data.ncssd.truth.clips import Clip, read_clips
-from data.ncssd.truth.conditions import record_apart
+from data.ncssd.truth.conditions import record_voices
 from data.ncssd.truth.scenes import Cast, Scene, monologues, natural_scenes
+from data.ncssd.truth.separation import write_voices
 from data.ncssd.truth.sound import FILES, add_background, mix, write_media
 from data.ncssd.truth.timeline import make_timeline
 
@@ -92,7 +92,7 @@ def _scene(cast: Cast, scene: Scene, out: Path, seed: int, index: int) -> Path:
     if not media.with_suffix(".truth.json").is_file():
         line = cast.timeline(scene, random.Random(f"scene-{seed}-{index}"))
         rng = np.random.default_rng([seed, 29, index])
-        samples, voices = record_apart(line, scene.condition, scene.snr_db, rng)
+        samples, voices = record_voices(line, scene.condition, scene.snr_db, rng)
         write_media(media, samples, 24_000)
         truth = {"file": media.name, **scene.facts, **line.truth()}
         if samples.ndim == 1:

@@ -11,8 +11,8 @@ from data.errors import InputError
 from data.files import atomic_write
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.store import Row
-from data.ncssd.truth.apart import ApartCounts, score_apart
 from data.ncssd.truth.score import Counts, add_counts, read_recordings, score
+from data.ncssd.truth.separation import SeparationCounts, score_separation
 from data.ncssd.truth.words import WordCounts, score_words
 
 # figure to (bar, whether higher is better), or None for no bar
@@ -45,7 +45,7 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
         InputError: no truth, no finished build, or `with_words` for a build without words.
     """
     counts: dict[str, Counts] = defaultdict(Counts)
-    apart: dict[str, ApartCounts] = defaultdict(ApartCounts)
+    separation: dict[str, SeparationCounts] = defaultdict(SeparationCounts)
     words: dict[str, WordCounts] = defaultdict(WordCounts)
     recordings = read_recordings(truth, out)
     config = _recogniser_of(out)
@@ -56,17 +56,17 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
             "leave out --words or build it with a recogniser"
         )
     for recording in recordings:
-        own, parted = score(recording), score_apart(recording, out / "ncssd")
+        own, separated = score(recording), score_separation(recording, out / "ncssd")
         spoken = score_words(recording, config if with_words else None) if has_words else None
         for group in _groups(recording.truth):
             add_counts(counts[group], own)
-            add_counts(apart[group], parted)
+            add_counts(separation[group], separated)
             if spoken is not None:
                 add_counts(words[group], spoken)
     return {
         name: {
             **counts[name].figures(),
-            **apart[name].figures(),
+            **separation[name].figures(),
             **(words[name].figures(with_words) if has_words else {}),
         }
         for name in sorted(counts, key=lambda name: (name == "all", name))

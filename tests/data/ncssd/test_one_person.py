@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from data.ncssd.one_person import OnePerson, evidence, load_one_person, make_tree, people
+from data.ncssd.one_person import (
+    TwoPeopleModel,
+    evidence,
+    load_two_people_model,
+    make_tree,
+    split_into_people,
+)
 from data.ncssd.one_person_training import fit
 from data.ncssd.stretches import Stretch, unit
 
@@ -44,19 +50,19 @@ def pair(distance: float, spread: float, num: int, seed: int) -> tuple[list[Stre
 )
 def test_the_distance_is_judged_relative_to_spread_and_duration(distance, spread, num, two, seed):
     a, b = pair(distance, spread, num, seed)
-    chance = load_one_person().two_people(a, b)
+    chance = load_two_people_model().two_people(a, b)
     assert (chance > 0.5) == two, chance
-    assert load_one_person().two_people(b, a) == pytest.approx(chance)
+    assert load_two_people_model().two_people(b, a) == pytest.approx(chance)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_number_of_people_is_found(seed):
-    judge = load_one_person()
+    judge = load_two_people_model()
     rng = np.random.default_rng(seed)
     for num in (1, 2, 3):
         centres = unit(rng.standard_normal((num, DIM)))
         groups = [group(rng, centre, 0.5, 12) for centre in centres]
-        found = people(make_tree([s for g in groups for s in g]), 4.0, judge)
+        found = split_into_people(make_tree([s for g in groups for s in g]), 4.0, judge)
         assert sorted(map(len, found)) == [12] * num
         assert {frozenset(map(id, g)) for g in groups} == {frozenset(map(id, g)) for g in found}
 
@@ -65,9 +71,9 @@ def test_too_little_speech_is_not_a_separate_person():
     rng = np.random.default_rng(1)
     one, other = unit(rng.standard_normal((2, DIM)))
     some = group(rng, one, 0.4, 12) + group(rng, other, 0.4, 1)
-    assert len(people(make_tree(some), 4.0, load_one_person())) == 1
+    assert len(split_into_people(make_tree(some), 4.0, load_two_people_model())) == 1
     alone = group(rng, one, 0.4, 1)
-    assert people(make_tree(alone), 4.0, load_one_person()) == [alone]
+    assert split_into_people(make_tree(alone), 4.0, load_two_people_model()) == [alone]
 
 
 def test_the_fit_recovers_the_distinguishing_features():
@@ -78,7 +84,7 @@ def test_the_fit_recovers_the_distinguishing_features():
         distance = rng.uniform(0.3, 0.8) if two else rng.uniform(0.02, 0.15)
         examples.append((evidence(*pair(distance, 0.5, 10, seed)), two))
     judge = fit(examples)
-    assert isinstance(judge, OnePerson)
+    assert isinstance(judge, TwoPeopleModel)
     right = [(judge.two_people(*pair(0.5, 0.5, 10, s)) > 0.5) for s in range(200, 210)]
     right += [(judge.two_people(*pair(0.05, 0.5, 10, s)) < 0.5) for s in range(200, 210)]
     assert all(right)

@@ -11,8 +11,8 @@ from data.ncssd.config import BuildConfig
 from data.ncssd.export import export_ncssd, name_dialogues
 from data.ncssd.stage import Context
 from data.ncssd.store import Row, Store
-from data.ncssd.truth.apart import has_foreign_words, score_apart, si_sdr_db, write_voices
 from data.ncssd.truth.score import Recording
+from data.ncssd.truth.separation import has_foreign_words, score_separation, si_sdr_db, write_voices
 from tests.data.ncssd.test_separator import conversation, oracle  # noqa: F401
 
 
@@ -76,14 +76,14 @@ def test_an_overlapped_turn_has_separated_audio(made, tmp_path):
     media = tmp_path / "a.wav"
     media.write_bytes((context.store.root / "a.wav").read_bytes())
     write_voices(media, truth, {f"voice {who}": tracks[who] for who in (0, 1)})
-    counts = score_apart(Recording(truth, media, [], [row]), tmp_path / "ncssd").figures()
+    counts = score_separation(Recording(truth, media, [], [row]), tmp_path / "ncssd").figures()
     assert counts["overlapped_turns"] == 2 and counts["of_them_separated"] == 1.0
     assert counts["si_sdr_gain_db"] > 5.0
 
     # the scorer itself: what is written where the mixture was is what is measured
     sound = read_audio(folder / f"5_1_d{row['id']}.wav")
     write_audio(folder / f"5_1_d{row['id']}.wav", 0 * sound + 1e-3)
-    worse = score_apart(Recording(truth, media, [], [row]), tmp_path / "ncssd").figures()
+    worse = score_separation(Recording(truth, media, [], [row]), tmp_path / "ncssd").figures()
     assert worse["si_sdr_gain_db"] < counts["si_sdr_gain_db"] - 5.0
 
 

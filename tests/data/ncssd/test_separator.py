@@ -21,8 +21,8 @@ from data.ncssd.separator import (
 )
 from data.ncssd.separator_training import blurred, loss_of, make_examples, train
 from data.ncssd.training_plan import TrainingPlan
-from data.ncssd.truth.apart import si_sdr_db
 from data.ncssd.truth.clips import read_clips
+from data.ncssd.truth.separation import si_sdr_db
 from tests.data.ncssd import made
 from tests.data.ncssd.test_segmentation import write_corpus
 

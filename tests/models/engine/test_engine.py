@@ -157,9 +157,9 @@ def test_unstreamed_replies_are_decoded_in_batches(streamed: bool, engine: Engin
             engine.submit(slot)
     assert all(finished(slot) for slot in slots) and empty(engine)
     if streamed:
-        assert chunks[0] == 2 and engine.spent["chunk"].slots > 4
+        assert chunks[0] == 2 and engine.costs["chunk"].slots > 4
     else:
-        assert chunks == [6, 6] and engine.spent["chunk"].slots == 4
+        assert chunks == [6, 6] and engine.costs["chunk"].slots == 4
 
 
 def test_streamed_replies_take_precedence(engine: Engine) -> None:
@@ -210,7 +210,7 @@ def test_chunks_are_whole_and_in_order(num_threads: int, count: int) -> None:
         engine.submit(slot)
     for number, slot in enumerate(slots):
         chunks = []
-        while (chunk := slot.heard()) is not None:
+        while (chunk := slot.receive()) is not None:
             chunks.append(len(chunk))
         assert sum(chunks) == 960 * (40 + 3 * number)
         assert chunks[:4] == [960, 960 * 2, 960 * 4, 960 * 7] or chunks[0] == 960
@@ -242,7 +242,7 @@ def test_silences_between_streams(silences: list[tuple[int, int]], count: int) -
         engine.submit(slot)
     for slot in slots:
         chunks = []
-        while (chunk := slot.heard()) is not None:
+        while (chunk := slot.receive()) is not None:
             chunks.append(chunk)
         samples, place = np.concatenate(chunks), 0
         assert len(samples) == 960 * (3 + sum(map(sum, silences)))

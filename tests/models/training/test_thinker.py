@@ -15,13 +15,13 @@ from models.omni import load_thinker
 from models.predictors.thinker import AGENT, USER, build_thinker
 from models.text.words import vocabulary
 from models.tokenizers.semantic import load_tokenizer
-from models.training import exchanges
+from models.training import thinker_data
 from models.training.corpus import Corpus
-from models.training.exchanges import Exchanges, ExchangesConfig, dialogue_texts
 from models.training.job import Job
 from models.training.loop import Budget
-from models.training.spelling import add_ngrams, fold_ngrams
+from models.training.ngram_embedding import add_ngrams, fold_ngrams
 from models.training.thinker import ThinkerRecipe, copy_thinker, train_thinker
+from models.training.thinker_data import Exchanges, ExchangesConfig, dialogue_texts
 from models.training.tokenizer_features import encode_features, speed_of
 from tests.models.training.conftest import TEXTS
 from tests.tiny import THINKER, tiny_thinker
@@ -31,7 +31,7 @@ RECIPE = ThinkerRecipe(batch=300, model=THINKER, exchanges=ExchangesConfig(noise
 
 @pytest.fixture(autouse=True)
 def without_synthesizers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchanges, "_about_itself", lambda seed: [])
+    monkeypatch.setattr(thinker_data, "_about_itself", lambda seed: [])
 
 
 def test_rows_pair_audio_with_answers(root: Path, corpus: Corpus, weights: Path) -> None:

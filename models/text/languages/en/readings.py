@@ -7,6 +7,7 @@ returns the spoken words, or None if the pattern matched something else.
 import re
 
 from models.text.languages.en import numbers
+from models.text.languages.en.abbreviations import SHORTENED
 from models.text.languages.en.addresses import ADDRESSES
 from models.text.languages.en.amounts import MAGNITUDE, MAGNITUDES, NUMBER, counted
 from models.text.languages.en.context import Reader, after, before
@@ -17,7 +18,6 @@ from models.text.languages.en.money import CURRENCIES, MONEY
 from models.text.languages.en.money import SIGNS as MONEY_SIGNS
 from models.text.languages.en.numeric_dates import NUMERIC_DATES
 from models.text.languages.en.primes import WAYS
-from models.text.languages.en.shortened import SHORTENED
 from models.text.languages.en.signs import NAMED_SIGNS
 from models.text.languages.en.telephones import TELEPHONES
 from models.text.languages.en.units import UNIT, UNITS

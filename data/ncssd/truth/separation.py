@@ -45,7 +45,7 @@ def write_voices(media: Path, truth: Row, voices: dict[str, np.ndarray]) -> None
 
 
 @dataclass
-class ApartCounts:
+class SeparationCounts:
     """Counts and sums over recordings, from which the figures are computed."""
 
     overlapped: int = 0  # turns of the build with overlap
@@ -67,10 +67,10 @@ class ApartCounts:
         }
 
 
-def score_apart(recording: Recording, ncssd: Path) -> ApartCounts:
+def score_separation(recording: Recording, ncssd: Path) -> SeparationCounts:
     """Scores separated turns: SI-SDR in true overlaps and its gain over the mixture, and whether
     their texts contain the other speaker's words."""
-    counts = ApartCounts()
+    counts = SeparationCounts()
     path = voices_file(recording.media)
     parts = load_file(path) if path.is_file() else {}
     mixture = read_audio(recording.media, SAMPLE_RATE) if parts else np.zeros(0, np.float32)
@@ -96,7 +96,7 @@ def score_apart(recording: Recording, ncssd: Path) -> ApartCounts:
 
 
 def _measure(
-    counts: ApartCounts,
+    counts: SeparationCounts,
     sound: np.ndarray,
     begin: int,
     mixture: np.ndarray,

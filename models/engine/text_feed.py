@@ -10,10 +10,10 @@ from models.pipe import ClosedError
 T = TypeVar("T")
 
 
-class Awaited(Generic[T]):
+class TextFeed(Generic[T]):
     """A non-blocking iterator over the items cut from pieces of text.
 
-    It yields None while the next item is not ready; `there` becomes true when it is. Errors in
+    It yields None while the next item is not ready; `ready` becomes true when it is. Errors in
     the reading thread are raised by the iteration.
     """
 
@@ -36,7 +36,7 @@ class Awaited(Generic[T]):
         threading.Thread(target=self._read, args=args, daemon=True, name="text").start()
 
     @property
-    def there(self) -> bool:
+    def ready(self) -> bool:
         """Whether the next iteration yields an item, raises or ends."""
         return self._over or bool(self._items)
 

@@ -10,9 +10,9 @@ import transformers
 from data.errors import InputError, MissingModelError
 from models.mel import FRAME_SAMPLES
 from models.tokenizers.hubert import Hubert, _normalised
-from models.training import refined
+from models.training import refined_units as module
 from models.training.corpus import Corpus
-from models.training.refined import refined_units
+from models.training.refined_units import refined_units
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def test_units_are_few_for_each_frame_and_kept(
     units = refined_units(root, corpus, weights, 1, 8)
     assert [len(one) for one in units] == [one.num_frames for one in corpus.utterances]
     assert len(set(np.concatenate(units).tolist())) in range(2, 9)
-    monkeypatch.setattr(refined, "_fitted", None)
-    monkeypatch.setattr(refined, "_features", None)
+    monkeypatch.setattr(module, "_fitted", None)
+    monkeypatch.setattr(module, "_features", None)
     again = refined_units(root, corpus, weights, 1, 8)
     assert all(np.array_equal(a, b) for a, b in zip(units, again, strict=True))
 

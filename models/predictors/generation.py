@@ -11,7 +11,7 @@ from models.delivery.delivery import PLAIN, Plan
 from models.guidance import guided
 from models.predictors.dialogue_model import DialogueModel
 from models.predictors.plan import NUM_BINS, PLAN_FIELDS
-from models.predictors.sampling import SamplingOptions
+from models.predictors.sampling import SamplingOptions, pick
 from models.predictors.sequence import MAX_ADVANCE, Segment
 from models.predictors.steps import Frame, FrameStep, PredictorState, SampledFrame
 from models.predictors.units import MARKS, units_around
@@ -63,7 +63,7 @@ class DurationSampler:
         if self._survival > self._threshold:
             return 0
         going = chances[1:].clamp_min(1e-12).log() / max(self._spread, 1e-3)
-        return 1 + int(torch.multinomial(going.softmax(-1), 1, generator=generator))
+        return 1 + pick(going.softmax(-1), generator)
 
 
 def generate(
@@ -168,7 +168,7 @@ def _draw_plan(
         heads = model.plan_head(torch.stack(hidden)).view(-1, len(PLAN_FIELDS), NUM_BINS)
         logits = guided(heads[:, index], guidance)[0].float()
         chances = (logits / _PLAN_TEMPERATURE).softmax(-1)
-        drawn = int(torch.multinomial(chances.cpu(), 1, generator=generator))
+        drawn = pick(chances.cpu(), generator)
         bins.append(min(NUM_BINS - 1, max(0, drawn + round(added[index]))))
         hidden = [model.plan_step(state, index, bins[-1]) for state in states]
     return torch.tensor(bins)

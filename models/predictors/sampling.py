@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,13 +85,28 @@ def draw(
     logits = logits.cpu()
     if options.temperature == 0:
         return int(logits.argmax())
-    code = int(torch.multinomial(filtered(logits, options), 1, generator=generator))
+    code = pick(filtered(logits, options), generator)
     window = recent[-options.repetition_window :] if options.repetition_window else []
     full = len(window) >= options.repetition_window > 0
     if full and window.count(code) > options.repetition_share * len(window):
         everything = (logits.float() / max(options.temperature, 0.7)).softmax(-1)
-        code = int(torch.multinomial(everything, 1, generator=generator))
+        code = pick(everything, generator)
     return code
+
+
+def pick(weights: Tensor, generator: torch.Generator) -> int:
+    """Samples one of K with chances in proportion to `weights` `[K]`, on the CPU, from one uniform
+    number; `torch.multinomial` draws K of them, which takes ten times as long.
+
+    Raises:
+        ValueError: the weights are not finite, or all 0.
+    """
+    sums = weights.numpy().cumsum(dtype=np.float64)
+    total = sums[-1]
+    if not 0 < total < np.inf:
+        raise ValueError(f"cannot sample from weights that sum to {total}")
+    chance = float(torch.rand(1, generator=generator))
+    return int(sums.searchsorted(chance * total, side="right"))
 
 
 def _keep(probabilities: Tensor, order: Tensor, mass: float) -> Tensor:

@@ -125,7 +125,7 @@ class Speaker:
             torch.set_num_threads(1)
             for talker in talkers:
                 with_int8_linears(talker)
-            for model in (prior, acoustic_decoder, decoder):
+            for model in (prior, acoustic_decoder, decoder, *talkers):
                 if model is not None and not isinstance(model, EncodecDecoder):
                     with_packed_layers(model)
         analysis = (load_tokenizer(folder), load_style(folder), posterior)

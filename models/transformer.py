@@ -216,7 +216,7 @@ class Transformer(nn.Module):
         """Empty KV caches; in bfloat16 for int8 models whatever `dtype` is, since reading them
         bounds the time of a step."""
         width = self.dim // self.num_heads
-        if self.packed() is not None:
+        if self.packed_blocks() is not None:
             dtype = torch.bfloat16
 
         def room(*shape: int) -> Tensor:
@@ -232,40 +232,39 @@ class Transformer(nn.Module):
         mask: Tensor | None,
         past: list[KeyValues] | None = None,
     ) -> Tensor:
-        rotary = rotation(positions, self.dim // self.num_heads)
-        packed = None if past is None else self.packed()
+        packed = None if past is None else self.packed_blocks()
         if past is not None and packed is not None and len(x) == 1 and _is_few(x.shape[1]):
-            return _advance(x, packed, (rotary[0][None], rotary[1][None]), [past])
+            return _advance(x, packed, [int(positions[0])], [past])
+        rotary = rotation(positions, self.dim // self.num_heads)
         for index, block in enumerate(self.blocks):
             x = block(x, rotary, mask, None if past is None else past[index])
         return self.norm(x)
 
-    def step(self, x: Tensor, positions: Tensor, pasts: list[list[KeyValues]]) -> Tensor:
+    def step(self, x: Tensor, positions: list[int], pasts: list[list[KeyValues]]) -> Tensor:
         """A decode step of B sequences, `[B, dim]` to `[B, dim]`.
 
         Args:
             x: inputs `[B, dim]`.
-            positions: position of each, `[B]`.
+            positions: position of each.
             pasts: a KV cache per block for each sequence, extended in place.
         """
-        rotary = rotation(positions, self.dim // self.num_heads)
-        packed = self.packed()
+        packed = self.packed_blocks()
         if packed is not None:
-            return _advance(x[:, None], packed, (rotary[0][:, None], rotary[1][:, None]), pasts)[
-                :, 0
-            ]
+            return _advance(x[:, None], packed, positions, pasts)[:, 0]
+        rotary = rotation(torch.tensor(positions, device=x.device), self.dim // self.num_heads)
         for index, block in enumerate(self.blocks):
             assert isinstance(block, TransformerBlock)
             x = block.step(x, rotary, [past[index] for past in pasts])
         return self.norm(x)
 
-    def packed(self) -> PackedBlocks | None:
+    def packed_blocks(self) -> PackedBlocks | None:
         """The weights of all blocks for one operation, made once; None unless all are int8."""
         if self._packed is None:
             blocks = cast(list[TransformerBlock], list(self.blocks))
             weights = [each for block in blocks if (each := block.int8_weights()) is not None]
             if len(weights) == len(blocks):
-                self._packed = pack(weights, self.norm.weight)
+                frequencies = _frequencies(self.dim // self.num_heads // 2, torch.device("cpu"))
+                self._packed = pack(weights, self.norm.weight, frequencies)
         return self._packed
 
 
@@ -275,7 +274,7 @@ def _is_few(count: int) -> bool:
 
 
 def _advance(
-    x: Tensor, weights: PackedBlocks, rotary: Rotation, pasts: list[list[KeyValues]]
+    x: Tensor, weights: PackedBlocks, positions: list[int], pasts: list[list[KeyValues]]
 ) -> Tensor:
     """Positions `[B, T, dim]` through all blocks; extends a KV cache per block and sequence."""
     lengths = [past[0].length for past in pasts]
@@ -284,7 +283,7 @@ def _advance(
             cache.extend(x.shape[1])
     keys = [[cache.keys[0] for cache in past] for past in pasts]
     values = [[cache.values[0] for cache in past] for past in pasts]
-    return decode_steps(x, weights, rotary, keys, values, lengths)
+    return decode_steps(x, weights, positions, keys, values, lengths)
 
 
 def initialise(module: nn.Module) -> None:

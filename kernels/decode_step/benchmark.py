@@ -22,8 +22,9 @@ def main() -> None:
     """Prints the table."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    weights = pack([random_block(_DIM, _INNER) for _ in range(_BLOCKS)], torch.ones(_DIM))
     width = _DIM // _HEADS
+    blocks = [random_block(_DIM, _INNER) for _ in range(_BLOCKS)]
+    weights = pack(blocks, torch.ones(_DIM), torch.rand(width // 2))
     for batch, count, length in [
         *((batch, 1, 100) for batch in (1, 2, 4, 8, 16)),
         *((1, 1, length) for length in (1, 400, 1000)),
@@ -33,12 +34,11 @@ def main() -> None:
             [[random_cache(_HEADS, *shape) for _ in range(_BLOCKS)] for _ in range(batch)]
             for shape in ((width, _CAPACITY), (_CAPACITY, width))
         )
-        angles, x = torch.rand(batch, count, width // 2), torch.randn(batch, count, _DIM)
+        x, lengths = torch.randn(batch, count, _DIM), [length] * batch
         times = []
         for _ in range(_REPEATS):
             begun = time.thread_time()
-            turn = (angles.cos(), angles.sin())
-            decode_steps(x, weights, turn, keys, values, [length] * batch)
+            decode_steps(x, weights, lengths, keys, values, lengths)
             times.append(1000 * (time.thread_time() - begun))
         found = {"sequences": batch, "positions": count, "past": length}
         print(json.dumps({**found, "ms": round(statistics.median(times), 3)}))

@@ -34,10 +34,12 @@ class PackedBlocks(NamedTuple):
     gate_up: Panels
     down: Panels
     norm: np.ndarray  # [dim]
+    frequencies: np.ndarray  # [D / 2]
 
 
-def pack(blocks: Sequence[BlockWeights], norm: Tensor) -> PackedBlocks:
-    """Packs the weights of blocks of one size and of the norm behind them."""
+def pack(blocks: Sequence[BlockWeights], norm: Tensor, frequencies: Tensor) -> PackedBlocks:
+    """Packs the weights of blocks of one size and of the norm behind them; `frequencies` `[D / 2]`
+    are those of the rotary embedding, in radians a position."""
     stacked = BlockWeights(*(torch.stack(each) for each in zip(*blocks, strict=True)))
     return PackedBlocks(
         stacked.attention_norm.float().numpy(),
@@ -47,13 +49,14 @@ def pack(blocks: Sequence[BlockWeights], norm: Tensor) -> PackedBlocks:
         int8_panels(stacked.gate_up, stacked.gate_up_scale),
         int8_panels(stacked.down, stacked.down_scale),
         norm.detach().float().contiguous().numpy(),
+        frequencies.detach().float().contiguous().numpy(),
     )
 
 
 def decode_steps(
     x: Tensor,
     weights: PackedBlocks,
-    turn: tuple[Tensor, Tensor],
+    positions: Sequence[int],
     keys: Sequence[Sequence[Tensor]],
     values: Sequence[Sequence[Tensor]],
     lengths: Sequence[int],
@@ -66,7 +69,7 @@ def decode_steps(
     Args:
         x: the inputs `[B, T, dim]`, float32.
         weights: of the blocks.
-        turn: rotary cosines and sines of the positions, each `[B, T, D / 2]`.
+        positions: rotary position of the first new position of each sequence.
         keys: caches by sequence and block, contiguous, bfloat16 `[H, D, capacity]`.
         values: likewise, `[H, capacity, D]`.
         lengths: the number of positions in each sequence's caches.
@@ -85,10 +88,9 @@ def decode_steps(
     made = x.detach().clone(memory_format=torch.contiguous_format)
     places = [[[one.data_ptr() for one in each] for each in caches] for caches in (keys, values)]
     num_heads, _, width = values[0][0].shape
-    cos, sin = (each.reshape(-1, width // 2).contiguous().numpy() for each in turn)
-    sizes = np.array([capacities, lengths], np.int64)
+    sizes = np.array([capacities, lengths, positions], np.int64)
     shape = num_heads, width
-    _advance(made.flatten(0, 1).numpy(), weights, cos, sin, np.array(places), sizes, shape)
+    _advance(made.flatten(0, 1).numpy(), weights, np.array(places), sizes, shape)
     return made
 
 
@@ -105,12 +107,20 @@ _pointer: Any = intrinsic(_to_pointer)  # callers omit the typing context
 
 
 @compiled
-def _advance(x, weights, cos, sin, places, sizes, shape):
+def _advance(x, weights, places, sizes, shape):
     """Runs the blocks and the norm in place on `x` `[B * T, dim]`."""
-    attention_norm, qkv, out, ffn_norm, gate_up, down, norm = weights
+    attention_norm, qkv, out, ffn_norm, gate_up, down, norm, frequencies = weights
     num_heads, width = shape
     count, dim = x.shape
     length = count // sizes.shape[1]
+    cos, sin = np.empty((count, width // 2), np.float32), np.empty((count, width // 2), np.float32)
+    for row in range(count):
+        place = np.float32(sizes[2, row // length] + row % length)
+        for i in range(width // 2):
+            cos[row, i], sin[row, i] = (
+                np.cos(place * frequencies[i]),
+                np.sin(place * frequencies[i]),
+            )
     normed, heard = np.empty((count, dim), np.float32), np.empty((count, dim), np.float32)
     heads = np.empty((count, 3 * dim), np.float32)
     inner = down.weights.shape[2]

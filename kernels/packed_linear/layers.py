@@ -5,7 +5,7 @@ then takes less than half the time (`benchmark.py`), and a fused GELU is almost 
 only AVX2, panels (`kernels/panels.py`) are faster than either, above all for few rows.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -35,17 +35,19 @@ class PackedLinear(nn.Module):
 
 
 class PackedConv1d(nn.Module):
-    """Replaces a trained `nn.Conv1d` without groups, padding and dilation: `[B, C, T]` to
-    `[B, N, T']`. Fast for a transposed `[B, T, C]`, as our causal convolutions pass."""
+    """Replaces a trained `nn.Conv1d` without groups and dilation: `[B, C, T]` to `[B, N, T']`.
+    Fast for a transposed `[B, T, C]`, as our causal convolutions pass."""
 
     def __init__(self, conv: nn.Conv1d) -> None:
         super().__init__()
         self.in_channels, self.out_channels = conv.in_channels, conv.out_channels
         self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
+        [self.padding] = cast(tuple[int], conv.padding)
         self._product = _product_of(conv.weight.transpose(1, 2).flatten(1), conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        windows = x.transpose(1, 2).unfold(1, self.kernel, self.stride).transpose(2, 3)
+        rows = F.pad(x.transpose(1, 2), (0, 0, self.padding, self.padding))
+        windows = rows.unfold(1, self.kernel, self.stride).transpose(2, 3)
         return self._product(windows.flatten(2), "none").transpose(1, 2)
 
 
@@ -122,4 +124,5 @@ def with_packed_layers(model: nn.Module) -> nn.Module:
 
 
 def _replaceable(conv: nn.Conv1d) -> bool:
-    return conv.groups == 1 and conv.dilation == (1,) and conv.padding == (0,)
+    zeros = conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+    return conv.groups == 1 and conv.dilation == (1,) and zeros

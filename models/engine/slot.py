@@ -164,6 +164,9 @@ class Slot:
         """Opens a decoder stream, at the start and after a pause."""
         assert self._make_stream is not None
         self._stream = self._make_stream()
+        if self.streamed and self.heard_since is None:
+            # Together with the frames of look-ahead, without which nothing is rendered.
+            self._size = FIRST_FRAMES + self._stream.renderer.lookahead
 
     def send(self, frames: list[Sent]) -> None:
         """Queues frames for decoding."""
@@ -218,10 +221,11 @@ class Slot:
         self._num_pauses_taken += chunk.silence > 0
         for _ in range(len(chunk.frames) + (chunk.silence > 0)):
             self._frames.popleft()
-        if self.streamed and not chunk.closes and self.heard_since is not None:
+        if self.streamed and not chunk.closes:
             # Growth keeps a chunk at about half of the audio that the listener still has, so that
             # decoding may take twice as long on a busy machine without an underrun.
-            self._size = min(MAX_FRAMES, 1 + 3 * self._size // 2)
+            grown = min(MAX_FRAMES, 1 + 3 * self._size // 2)
+            self._size = FIRST_FRAMES if self.heard_since is None else grown
 
     @property
     def stream(self) -> Synthesis:

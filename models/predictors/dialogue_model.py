@@ -138,10 +138,14 @@ class DialogueModel(nn.Module, ABC):
         """Stacks frames for the renderer: `[T]` codes or `[T, latent_dim]` denormalised latents."""
 
     def init_state(
-        self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+        self,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        capacity: int | None = None,
     ) -> PredictorState:
-        """The state of an empty dialogue."""
-        return PredictorState(self.transformer.init_state(1, device, dtype, self.capacity))
+        """The state of an empty dialogue, with room for `capacity` positions (None: `capacity`)."""
+        room = self.capacity if capacity is None else capacity
+        return PredictorState(self.transformer.init_state(1, device, dtype, room))
 
     def encode_texts(self, units: Tensor, lengths: Tensor) -> Tensor:
         """Encodes texts: units `[S, N, 3]` with `lengths` `[S]` to vectors `[S, N, dim]`."""
@@ -293,7 +297,13 @@ class DialogueModel(nn.Module, ABC):
         `texts` and `all_past` as in `read`. `check` is called before each chunk; if it raises, the
         remaining chunks are not appended.
         """
-        embedded = self.read([segments], texts, all_past).embedded
+        return self.append(state, self.read([segments], texts, all_past).embedded, check)
+
+    @torch.inference_mode()
+    def append(
+        self, state: PredictorState, embedded: Tensor, check: Callable[[], None] = lambda: None
+    ) -> Tensor:
+        """`prefill` of segments that `read` has embedded as `[1, L, dim]`."""
         self._room_for(state, embedded.shape[1])
         hidden = embedded[0]
         for chunk in embedded.split(PREFILL_POSITIONS, dim=1):
@@ -302,11 +312,11 @@ class DialogueModel(nn.Module, ABC):
         return hidden[-1]
 
     @torch.inference_mode()
-    def plan_step(self, state: PredictorState, field: int, bin_: int) -> Tensor:
-        """Appends one plan token; returns the hidden state `[dim]` after it."""
-        token = torch.tensor([field * NUM_BINS + bin_], device=self.kind.weight.device)
-        kind = self.kind.weight[PLAN]
-        return self._advance(state, (kind + self.plan(token))[None])[-1]
+    def plan_steps(self, states: list[PredictorState], field: int, bin_: int) -> Tensor:
+        """Appends one plan token to each of B dialogues; returns the hidden states `[B, dim]` after
+        it."""
+        x = self.kind.weight[PLAN] + self.plan.weight[field * NUM_BINS + bin_]
+        return self._step(x.expand(len(states), -1), states)
 
     @torch.inference_mode()
     def step(self, steps: list[FrameStep]) -> list[SampledFrame]:
@@ -327,10 +337,13 @@ class DialogueModel(nn.Module, ABC):
         vectors = self._frames_before([step.before for step in steps])
         at_pointer = torch.stack([step.at_pointer for step in steps])
         x = self.kind.weight[CODE] + vectors + at_pointer + condition.age + condition.manner
-        states = [step.state for step in steps]
+        return self._step(x, [step.state for step in steps])
+
+    def _step(self, x: Tensor, states: list[PredictorState]) -> Tensor:
+        """Appends one position to each of B dialogues, inputs `[B, dim]`."""
         for state in states:
             self._room_for(state, 1)
-        positions = torch.tensor([state.next_position for state in states], device=x.device)
+        positions = [state.next_position for state in states]
         hidden = self.transformer.step(x, positions, [state.past for state in states])
         for state in states:
             state.next_position += 1

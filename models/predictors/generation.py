@@ -86,12 +86,13 @@ def generate(
     segment = sentence.segment
     first = state.next_position
     texts = model.encode_units(segment.units)
-    hidden = model.prefill(state, [segment], texts[None])
-    branches = [(state, hidden)]
+    with torch.inference_mode():
+        embedded = model.read([[segment]], texts[None]).embedded
+    branches = [(state, model.append(state, embedded))]
     # Later sentences of a turn condition on the first, which is in the cache.
     if state.turn_ends and not segment.continues and model.config.plan_guidance != 1:
-        alone = model.init_state(texts.device)
-        branches.append((alone, model.prefill(alone, [segment], texts[None])))
+        alone = model.init_state(texts.device, capacity=embedded.shape[1] + len(PLAN_FIELDS))
+        branches.append((alone, model.append(alone, embedded)))
     segment.plan = _draw_plan(model, branches, generator, plan)
     device = texts.device
     at_pointer = model.at_pointer(texts)
@@ -162,13 +163,13 @@ def _draw_plan(
         added: offset of the sampled bins.
     """
     guidance = 1.0 if len(branches) == 1 else model.config.plan_guidance
-    states, hidden = [state for state, _ in branches], [end for _, end in branches]
+    states, hidden = [state for state, _ in branches], torch.stack([end for _, end in branches])
     bins: list[int] = []
     for index in range(len(PLAN_FIELDS)):
-        heads = model.plan_head(torch.stack(hidden)).view(-1, len(PLAN_FIELDS), NUM_BINS)
+        heads = model.plan_head(hidden).view(-1, len(PLAN_FIELDS), NUM_BINS)
         logits = guided(heads[:, index], guidance)[0].float()
         chances = (logits / _PLAN_TEMPERATURE).softmax(-1)
         drawn = pick(chances.cpu(), generator)
         bins.append(min(NUM_BINS - 1, max(0, drawn + round(added[index]))))
-        hidden = [model.plan_step(state, index, bins[-1]) for state in states]
+        hidden = model.plan_steps(states, index, bins[-1])
     return torch.tensor(bins)

@@ -31,6 +31,8 @@ class FrameCondition:
     @staticmethod
     def joined(each: "list[FrameCondition]") -> "FrameCondition":
         """Stacks B conditions `[...]` as one, `[B, ...]`."""
+        if len(each) == 1:
+            return each[0][None]
         parts = zip(*(vars(one).values() for one in each), strict=True)
         return FrameCondition(*(torch.stack(part) for part in parts))
 

@@ -141,9 +141,10 @@ class Decoder(nn.Module):
         h = self.norm(self.body(h, state.body, style))
         pulse_gain, pulse_phase, noise_gain = self.filter_head(h).float().chunk(3, dim=-1)
         pulses, noise = self.source(f0, state.source)
-        spectra = self.analysis(pulses, state.pulses) * torch.polar(
-            _steady(_gain(pulse_gain), state.gains), pulse_phase
-        ) + self.analysis(noise, state.noise) * _gain(noise_gain)
+        gain = _steady(_gain(pulse_gain), state.gains)
+        pulse_filter = torch.complex(gain * pulse_phase.cos(), gain * pulse_phase.sin())
+        spectra = self.analysis(pulses, state.pulses) * pulse_filter
+        spectra = spectra + self.analysis(noise, state.noise) * _gain(noise_gain)
         return self.synthesis(spectra, state.output), excitation
 
     def flush(self, state: DecoderState) -> Tensor:

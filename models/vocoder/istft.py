@@ -67,10 +67,12 @@ class CausalISTFT(nn.Module):
         if state is None:
             state = self.init_state(batch, spectra.device, torch.float32)
         frames = torch.fft.irfft(spectra, n=self.n_fft) * self.window
-        total = (length - 1) * self.hop + self.n_fft
-        summed = F.fold(
-            frames.transpose(1, 2), (1, total), kernel_size=(1, self.n_fft), stride=(1, self.hop)
-        )[:, 0, 0]
+        hops = frames.unflatten(2, (-1, self.hop))
+        count = hops.shape[2]
+        summed = frames.new_zeros(batch, length + count - 1, self.hop)
+        for place in range(count):
+            summed[:, place : place + length] += hops[:, :, place]
+        summed = summed.flatten(1)
         overlap = self.n_fft - self.hop
         summed = torch.cat([summed[:, :overlap] + state.tail, summed[:, overlap:]], dim=1)
         done = length * self.hop

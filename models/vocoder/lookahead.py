@@ -44,6 +44,7 @@ class Lookahead(nn.Module):
     (`models/guidance.py`): it articulates phones more clearly where the codes fit them badly.
     """
 
+    lookahead = LOOKAHEAD_FRAMES
     noise: Tensor
 
     def __init__(

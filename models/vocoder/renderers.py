@@ -11,10 +11,12 @@ class Renderer(Protocol):
 
     Attributes:
         title: its name in error messages.
+        lookahead: number of following frames that a frame's rendering needs.
         inventory: symbol inventory of the phones it reads; None if it reads none.
     """
 
     title: str
+    lookahead: int
 
     @property
     def inventory(self) -> tuple[str, ...] | None: ...
@@ -55,6 +57,7 @@ class LatentFrames:
     """The identity, for predictors whose frames are latents."""
 
     title = "nothing"
+    lookahead = 0
     inventory = None
 
     def init_state(

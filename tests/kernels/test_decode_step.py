@@ -35,16 +35,15 @@ def copied(those: Caches) -> Caches:
     return [[each.clone() for each in several] for several in those]
 
 
-def turns(batch: int, count: int, width: int) -> tuple[Tensor, Tensor]:
-    angles = 7 * torch.rand(batch, count, width // 2)
-    return angles.cos(), angles.sin()
+def frequencies(width: int) -> Tensor:
+    return torch.rand(width // 2, generator=torch.Generator().manual_seed(5))
 
 
 def by_reference(
     x: Tensor,
     blocks: list[BlockWeights],
     norm: Tensor,
-    turn: tuple[Tensor, Tensor],
+    position: int,
     keys: list[Tensor],
     values: list[Tensor],
     length: int,
@@ -52,9 +51,11 @@ def by_reference(
     """One sequence `[T, dim]`, position by position."""
     made = []
     for place, h in enumerate(x):
-        by = turn[0][place], turn[1][place]
+        angles = (position + place) * frequencies(keys[0].shape[1])
         for weights, key, value in zip(blocks, keys, values, strict=True):
-            h = decode_step_reference(h, weights, by, key, value, length + place)
+            h = decode_step_reference(
+                h, weights, (angles.cos(), angles.sin()), key, value, length + place
+            )
         made.append(F.layer_norm(h, h.shape, norm))
     return torch.stack(made)
 
@@ -68,16 +69,16 @@ def test_as_the_reference(
     torch.manual_seed(1)
     dim = num_heads * width
     blocks, norm = [random_block(dim, inner) for _ in range(DEPTH)], torch.rand(dim) + 0.5
-    x, turn = torch.randn(len(lengths), count, dim), turns(len(lengths), count, width)
+    x, positions = torch.randn(len(lengths), count, dim), [7 * length for length in lengths]
     keys, values = caches(num_heads, width, lengths, count)
     others = copied(keys), copied(values)
     given = x.clone()
-    made = decode_steps(x, pack(blocks, norm), turn, keys, values, lengths)
+    packed = pack(blocks, norm, frequencies(width))
+    made = decode_steps(x, packed, positions, keys, values, lengths)
     assert torch.equal(x, given) and made.isfinite().all()
     for index, length in enumerate(lengths):
-        by = turn[0][index], turn[1][index]
         pasts = others[0][index], others[1][index]
-        wanted = by_reference(x[index], blocks, norm, by, *pasts, length)
+        wanted = by_reference(x[index], blocks, norm, positions[index], *pasts, length)
         # A key or value that lies halfway may be rounded to the other bfloat16.
         torch.testing.assert_close(made[index], wanted, atol=5e-3, rtol=1e-3)
         for mine, reference in zip(keys[index] + values[index], pasts[0] + pasts[1], strict=True):
@@ -91,18 +92,18 @@ def test_positions_are_bit_by_bit_what_they_are_alone(
 ) -> None:
     torch.manual_seed(2)
     dim, count = num_heads * width, 8
-    packed = pack([random_block(dim, inner) for _ in range(DEPTH)], torch.ones(dim))
-    x, turn = torch.randn(len(lengths), count, dim), turns(len(lengths), count, width)
+    blocks = [random_block(dim, inner) for _ in range(DEPTH)]
+    packed = pack(blocks, torch.ones(dim), frequencies(width))
+    x = torch.randn(len(lengths), count, dim)
     keys, values = caches(num_heads, width, lengths, count)
     others = copied(keys), copied(values)
-    together = decode_steps(x, packed, turn, keys, values, lengths)
+    together = decode_steps(x, packed, lengths, keys, values, lengths)
     for index, length in enumerate(lengths):
         one, done = slice(index, index + 1), 0
         for size in (1, 5, 2):
             now = slice(done, done + size)
-            by = turn[0][one, now], turn[1][one, now]
-            pasts = others[0][one], others[1][one]
-            alone = decode_steps(x[one, now], packed, by, *pasts, [length + done])
+            place, pasts = [length + done], (others[0][one], others[1][one])
+            alone = decode_steps(x[one, now], packed, place, *pasts, place)
             assert torch.equal(alone, together[one, now])
             done += size
         for mine, other in zip(keys[index] + values[index], pasts[0][0] + pasts[1][0], strict=True):
@@ -115,16 +116,16 @@ def test_what_is_not_a_number_does_not_vanish(poisoned: str) -> None:
     x = torch.randn(1, 1, 16)
     keys, values = caches(2, 8, [5], 1)
     {"input": x[0], "keys": keys[0][1][1], "values": values[0][1][1]}[poisoned][0, 2] = torch.nan
-    packed = pack([random_block(16, 8) for _ in range(DEPTH)], torch.ones(16))
-    assert decode_steps(x, packed, turns(1, 1, 8), keys, values, [5]).isnan().any()
+    packed = pack([random_block(16, 8)] * DEPTH, torch.ones(16), frequencies(8))
+    assert decode_steps(x, packed, [5], keys, values, [5]).isnan().any()
 
 
 def test_one_full_cache_among_many_is_refused_before_anything_is_written() -> None:
     keys, values = caches(2, 8, [1, 4, 2], 1)
     before = copied(keys)
-    packed = pack([random_block(16, 8) for _ in range(DEPTH)], torch.ones(16))
+    packed = pack([random_block(16, 8)] * DEPTH, torch.ones(16), frequencies(8))
     with pytest.raises(ValueError, match="full with 6"):
-        decode_steps(torch.zeros(3, 1, 16), packed, turns(3, 1, 8), keys, values, [1, 6, 2])
+        decode_steps(torch.zeros(3, 1, 16), packed, [0] * 3, keys, values, [1, 6, 2])
     for several, others in zip(keys, before, strict=True):
         for mine, was in zip(several, others, strict=True):
             assert torch.equal(mine.nan_to_num(), was.nan_to_num())

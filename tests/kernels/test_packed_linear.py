@@ -33,10 +33,11 @@ def test_a_linear_layer(lead: tuple[int, ...], shape: tuple[int, int], biased: b
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (5, 1), (4, 2)])
+@pytest.mark.parametrize("padding", [0, 2])
 @pytest.mark.parametrize("length", [5, 6, 40, 200])
-def test_a_convolution(kernel: int, stride: int, length: int) -> None:
+def test_a_convolution(kernel: int, stride: int, padding: int, length: int) -> None:
     torch.manual_seed(2)
-    conv = nn.Conv1d(6, 10, kernel, stride).requires_grad_(False)
+    conv = nn.Conv1d(6, 10, kernel, stride, padding).requires_grad_(False)
     x = torch.randn(2, 6, length)
     torch.testing.assert_close(PackedConv1d(conv)(x), conv(x), atol=1e-5, rtol=1e-5)
 
@@ -50,7 +51,7 @@ def test_what_is_not_a_number_does_not_vanish() -> None:
 
 def test_only_what_can_be_replaced_is() -> None:
     model = nn.Sequential(
-        nn.Conv1d(4, 4, 3, groups=4), nn.Conv1d(4, 4, 3, padding=1), CausalConv1d(4, 2, 3)
+        nn.Conv1d(4, 4, 3, groups=4), nn.Conv1d(4, 4, 3, dilation=2), CausalConv1d(4, 2, 3)
     )
     with_packed_layers(model)
     kinds = [type(each) for each in model.modules()]

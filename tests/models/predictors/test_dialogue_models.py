@@ -30,7 +30,7 @@ def test_training_and_inference_build_the_same_sequence(
     bare = Segment(last.speaker, last.continues, last.units, last.style)
     hidden = [talker.prefill(state, [bare])]
     for field, value in enumerate(last.plan.tolist()):
-        hidden.append(talker.plan_step(state, field, value))
+        hidden.append(talker.plan_steps([state], field, value)[0])
     at_pointer = talker.at_pointer(talker.encode_units(last.units))
     manner = talker.manner(last.plan, last.style)
     around = units_around(last.units)

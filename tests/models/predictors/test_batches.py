@@ -148,7 +148,8 @@ def test_rolling_one_dialogue_back_leaves_the_others_unchanged(
     mark = dialogue.mark()
     speeches[1] = begun(talker, 1, dialogue)
     for _ in range(after):
-        step(talker, [speech for speech in speeches if speech.asked is not None])
+        if running := [speech for speech in speeches if speech.asked is not None]:
+            step(talker, running)
     assert dialogue.return_to(mark)
     speeches[1] = begun(talker, 1, dialogue)
     while running := [speech for speech in speeches if speech.asked is not None]:

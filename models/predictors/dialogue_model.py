@@ -138,14 +138,11 @@ class DialogueModel(nn.Module, ABC):
         """Stacks frames for the renderer: `[T]` codes or `[T, latent_dim]` denormalised latents."""
 
     def init_state(
-        self,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-        capacity: int | None = None,
+        self, device: torch.device | str = "cpu", capacity: int | None = None
     ) -> PredictorState:
-        """The state of an empty dialogue, with room for `capacity` positions (None: `capacity`)."""
+        """The state of an empty dialogue, with room for `capacity` positions."""
         room = self.capacity if capacity is None else capacity
-        return PredictorState(self.transformer.init_state(1, device, dtype, room))
+        return PredictorState(self.transformer.init_state(1, device, torch.float32, room))
 
     def encode_texts(self, units: Tensor, lengths: Tensor) -> Tensor:
         """Encodes texts: units `[S, N, 3]` with `lengths` `[S]` to vectors `[S, N, dim]`."""
@@ -303,7 +300,7 @@ class DialogueModel(nn.Module, ABC):
     def append(
         self, state: PredictorState, embedded: Tensor, check: Callable[[], None] = lambda: None
     ) -> Tensor:
-        """`prefill` of segments that `read` has embedded as `[1, L, dim]`."""
+        """`prefill` of segments embedded by `read`, `[1, L, dim]`."""
         self._room_for(state, embedded.shape[1])
         hidden = embedded[0]
         for chunk in embedded.split(PREFILL_POSITIONS, dim=1):
@@ -313,8 +310,7 @@ class DialogueModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def plan_steps(self, states: list[PredictorState], field: int, bin_: int) -> Tensor:
-        """Appends one plan token to each of B dialogues; returns the hidden states `[B, dim]` after
-        it."""
+        """Appends a plan token to each of B dialogues; returns hidden states `[B, dim]`."""
         x = self.kind.weight[PLAN] + self.plan.weight[field * NUM_BINS + bin_]
         return self._step(x.expand(len(states), -1), states)
 

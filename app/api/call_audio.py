@@ -71,7 +71,8 @@ class AgentTrack(MediaStreamTrack):
         self._frames = 0
 
     def follow(self, message: Emitted) -> None:
-        """Takes what the session emits: audio to play, and whether to duck or stop it."""
+        """Takes what the session emits: audio to play, and whether to duck, pause (a gain of 0) or
+        stop it."""
         if isinstance(message, Sound):
             self._replies.setdefault(message.reply, _Buffered()).samples.append(message.samples)
             return
@@ -121,7 +122,7 @@ class AgentTrack(MediaStreamTrack):
         if len(self._fading):
             found[: len(self._fading)] = self._fading
             self._fading, gain = self._fading[:0], 0.0
-        elif self._replies:
+        elif self._replies and (self._gain > 0 or self._last_gain > 0):  # else it is paused
             reply, one = next(iter(self._replies.items()))
             is_first = not one.played
             samples = one.take(FRAME)

@@ -18,6 +18,7 @@ from models.text.languages.zh import normalising as mandarin
 WORD_ERRORS = {"en": "WER", "zh": "toneless syllables wrong"}
 CHARACTER_ERRORS = {"en": "CER", "zh": "characters wrong"}
 _HAN = re.compile(f"[{HAN_LETTERS}]")
+_HALF_DAYS = {" pee em": " pm", " ay em": " am"}  # "three pm" is not spelled out, "3pm" is
 _MANDARIN_PART = re.compile(rf"[{HAN_LETTERS}]+|[^\W_{HAN_LETTERS}]+(?:'[a-z]+)*")
 
 
@@ -47,7 +48,10 @@ def words_of(text: str, language: str) -> list[str]:
     Mandarin counts as one.
     """
     if language == "en":
-        return judges.english_normaliser()(english.normalise(text)).split()
+        spelled = english.normalise(text)
+        for letters, written in _HALF_DAYS.items():
+            spelled = spelled.replace(letters, written)
+        return judges.english_normaliser()(spelled).split()
     found = []
     for part in _mandarin_parts(text):
         found += lazy_pinyin(part) if _HAN.match(part) else [part]

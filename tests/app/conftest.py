@@ -1,4 +1,4 @@
-"""Sessions that a test opens on a stage are closed behind it."""
+"""Closes the sessions that a test opens on a stage."""
 
 from collections.abc import Iterator
 

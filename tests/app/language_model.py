@@ -1,4 +1,4 @@
-"""An OpenAI-compatible chat endpoint on this machine, for tests: it says what it is told to."""
+"""A local OpenAI-compatible chat endpoint with scripted answers."""
 
 import contextlib
 import json
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 
 def event(text: str) -> bytes:
-    """A piece of an answer as the endpoint streams it."""
+    """One streamed chunk of an answer."""
     return b"data: " + json.dumps({"choices": [{"delta": {"content": text}}]}).encode() + b"\n\n"
 
 
@@ -44,7 +44,7 @@ class LanguageModel(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def language_model() -> Iterator[tuple[type[LanguageModel], str]]:
-    """Yields the handler's class, whose attributes may be set, and the address up to `/v1`."""
+    """Yields the handler class, whose attributes script the answers, and the base URL."""
     gate = threading.Event()
     gate.set()
     handler = type("Handler", (LanguageModel,), {"gate": gate})

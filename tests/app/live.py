@@ -1,4 +1,4 @@
-"""A server on this machine with the fake speaker, for tests that need a real socket."""
+"""A local server with the fake speaker, for tests that need a real socket."""
 
 import contextlib
 import threading
@@ -18,8 +18,8 @@ from tests.app.stage import ToldRecognizer
 
 
 def engines(*texts: str, **changes: Any) -> Engines:
-    """Engines of pretence; `changes` replaces some of them, or the speaker, library and aliases of
-    their voices."""
+    """Fake engines; `changes` replaces some of them, or the speaker, library and aliases of their
+    voices."""
     speaker = changes.pop("speaker", None) or FakeSpeaker()
     store = VoiceStore(speaker, changes.pop("library", None), changes.pop("aliases", None))
     given: dict[str, Any] = {

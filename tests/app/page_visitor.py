@@ -1,4 +1,4 @@
-"""A visitor of the page without a browser: what the cloning tab sends, until the visitor leaves."""
+"""A visitor of the cloning tab without a browser, by the requests that the page sends."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Who is let in: passwords, tokens, origins and names, over real sockets."""
+"""Access control by passwords, tokens, origins and host names, over real sockets."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ START = {"type": "start", "protocol": 1, "sample_rate": 24_000}
 @pytest.mark.parametrize(
     "access", [AccessSettings(auth="ann:secret"), AccessSettings(token="t0psecret")]
 )
-def test_page_http_and_socket_are_guarded_alike(access: AccessSettings) -> None:
+def test_page_http_and_websocket_require_the_same_credentials(access: AccessSettings) -> None:
     with serving(engines(), ServerSettings(access=access, page=False)) as (place, _):
         assert httpx.get(f"http://{place}/healthz").status_code == 200
         for path in ("/", "/metrics", "/v1/audio/voices", "/repartee/chat.js"):
@@ -40,7 +40,7 @@ def test_page_http_and_socket_are_guarded_alike(access: AccessSettings) -> None:
                 assert json.loads(socket.recv(60))["type"] == "session"
 
 
-def test_a_token_in_the_address_becomes_a_cookie() -> None:
+def test_a_token_in_the_url_becomes_a_cookie() -> None:
     access = AccessSettings(token="t0psecret")
     with serving(engines(), ServerSettings(access=access, page=False)) as (place, _):
         answer = httpx.get(f"http://{place}/?token=t0psecret&x=1")
@@ -49,7 +49,7 @@ def test_a_token_in_the_address_becomes_a_cookie() -> None:
         assert "t0psecret" not in answer.headers["set-cookie"]
 
 
-def test_foreign_pages_and_names_are_refused() -> None:
+def test_foreign_origins_and_host_names_are_rejected() -> None:
     access = AccessSettings(hosts=("127.0.0.1",), origins=("https://good.example",))
     with serving(engines(), ServerSettings(access=access, page=False)) as (place, _):
         url = f"ws://{place}/v1/conversation"
@@ -69,8 +69,8 @@ def test_foreign_pages_and_names_are_refused() -> None:
         assert posted.status_code == 403
 
 
-def test_a_page_that_is_allowed_may_use_http_too() -> None:
-    """Without these headers its browser kept every answer from it; its WebSocket was let in."""
+def test_allowed_origins_get_cors_headers() -> None:
+    """Without them, browsers withheld all HTTP responses, though WebSockets worked."""
     access = AccessSettings(token="t0psecret", origins=("https://good.example",))
     asks = {
         "Access-Control-Request-Private-Network": "true",  # Chromium's, of a page on the Internet
@@ -95,6 +95,6 @@ def test_a_page_that_is_allowed_may_use_http_too() -> None:
 
 
 @pytest.mark.parametrize("origin", ["*", "null", "https://good.example/", "good.example", ""])
-def test_what_is_no_origin_is_refused(origin: str) -> None:
+def test_invalid_origins_are_rejected(origin: str) -> None:
     with pytest.raises(InputError, match="--allow-origin"):
         AccessSettings(origins=(origin,))

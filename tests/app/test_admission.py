@@ -1,4 +1,4 @@
-"""Places for requests: nobody loses one, and nobody keeps one after leaving."""
+"""Concurrency limits: no place is lost, and none is kept after a client leaves."""
 
 import asyncio
 
@@ -12,8 +12,8 @@ async def hold(admission: Admission, ended: asyncio.Event) -> None:
         await ended.wait()
 
 
-def test_who_leaves_as_the_place_comes_does_not_take_it() -> None:
-    """The cancellation and the place arrive in one turn of the loop."""
+def test_a_place_granted_during_cancellation_is_returned() -> None:
+    """Cancellation and place arrive in the same iteration of the event loop."""
 
     async def scene() -> None:
         admission, ended = Admission(AdmissionSettings(places=1)), asyncio.Event()

@@ -1,4 +1,4 @@
-"""Sound of the realtime interface, there and back, in pieces of any size."""
+"""Audio formats of the realtime protocol: round trips in pieces of any size."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def read(kind: str, content: bytes, step: int) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("step", [960, 480, 1000, 24_000, 100_000])
-def test_sound_survives_the_way_there_and_back(kind: str, step: int) -> None:
+def test_audio_survives_a_round_trip(kind: str, step: int) -> None:
     sound = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32) * 0.5
     content = written(kind, sound, step)
     assert len(content) == pytest.approx(2 * RATE if kind == "audio/pcm" else RATE // 3, abs=8)
@@ -39,13 +39,13 @@ def test_sound_survives_the_way_there_and_back(kind: str, step: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("step", [2, 160, 514, 999_998])
-def test_pieces_of_any_size_give_the_same_sound(kind: str, step: int) -> None:
+def test_the_size_of_pieces_does_not_matter(kind: str, step: int) -> None:
     content = written(kind, speechlike(0.3), 960)
     assert np.array_equal(read(kind, content, step), read(kind, content, len(content)))
 
 
 @pytest.mark.parametrize(("kind", "subtype"), [("audio/pcmu", "ULAW"), ("audio/pcma", "ALAW")])
-def test_it_is_the_g711_that_others_speak(kind: str, subtype: str, tmp_path: object) -> None:
+def test_g711_matches_libsndfile(kind: str, subtype: str, tmp_path: object) -> None:
     path = f"{tmp_path}/x.wav"
     sound = speechlike(0.5)
     soundfile.write(path, sound[::3], 8000, subtype=subtype)
@@ -59,7 +59,7 @@ def test_it_is_the_g711_that_others_speak(kind: str, subtype: str, tmp_path: obj
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_loud_sound_is_clipped(kind: str) -> None:
+def test_loud_audio_is_clipped(kind: str) -> None:
     back = read(kind, written(kind, np.full(4800, 3.0, np.float32), 480), 100)
     assert 0.9 < np.median(back) <= 1.0
 
@@ -69,6 +69,6 @@ def test_loud_sound_is_clipped(kind: str) -> None:
     [("audio/pcm", b""), ("audio/pcm", b"x"), ("audio/pcm", b"xyz"), ("audio/pcmu", b""),
      ("audio/pcma", b"")],
 )  # fmt: skip
-def test_what_is_no_sample_is_refused(kind: str, content: bytes) -> None:
+def test_partial_samples_are_rejected(kind: str, content: bytes) -> None:
     with pytest.raises(ProtocolError, match="whole samples"):
         SoundReader(kind).read(content)

@@ -1,4 +1,4 @@
-"""`synth`: checks first, loses nothing, goes on where it stopped."""
+"""`synth`: validates first, loses nothing, resumes."""
 
 import json
 import shutil
@@ -68,12 +68,12 @@ def test_items_become_files_and_a_manifest(
 
 
 @pytest.mark.parametrize("name", ["jobs", "slots"])
-def test_none_at_once_is_refused(name: str, tmp_path: Path) -> None:
+def test_zero_slots_are_rejected(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"--{name} is 0; it must be 1 or more"):
         synth.main([str(tmp_path / "items.jsonl"), str(tmp_path / "out"), f"--{name}", "0"])
 
 
-def test_all_bad_lines_are_named_and_nothing_starts(tmp_path: Path) -> None:
+def test_all_invalid_lines_are_reported_before_anything_starts(tmp_path: Path) -> None:
     rows = [
         ROWS[0],
         {"id": "../up", "text": "x", "voice": "one"},
@@ -107,7 +107,7 @@ BAD_IDS = {
 }  # fmt: skip
 
 
-def test_ids_are_any_plain_names_of_files(tmp_path: Path) -> None:
+def test_ids_are_plain_file_names(tmp_path: Path) -> None:
     rows = [{"id": id, "text": "x", "voice": "one"} for id in GOOD_IDS]
     items = read_items(write(tmp_path / "items.jsonl", rows))
     assert [item.id for item in items] == list(GOOD_IDS)
@@ -117,7 +117,7 @@ def test_ids_are_any_plain_names_of_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("id", BAD_IDS, ids=lambda id: repr(id)[:12])
-def test_what_an_id_may_not_hold_is_said(id: str, tmp_path: Path) -> None:
+def test_invalid_ids_are_rejected_with_the_reason(id: str, tmp_path: Path) -> None:
     path = write(tmp_path / "items.jsonl", [{"id": id, "text": "x", "voice": "one"}])
     with pytest.raises(InputError, match=f"line 1: the id .* holds .*{BAD_IDS[id]}") as caught:
         read_items(path)
@@ -129,7 +129,7 @@ def test_what_an_id_may_not_hold_is_said(id: str, tmp_path: Path) -> None:
     ("first", "second"),
     [("a", "a"), ("a", "A"), ("Grüße", "GRÜßE"), ("é", "e\u0301"), ("Привет", "привет")],
 )
-def test_ids_that_are_one_files_name_somewhere_are_refused(
+def test_ids_that_collide_on_some_file_systems_are_rejected(
     first: str, second: str, tmp_path: Path
 ) -> None:
     rows = [{"id": id, "text": "x", "voice": "one"} for id in (first, "other", second)]
@@ -146,7 +146,7 @@ def test_ids_that_are_one_files_name_somewhere_are_refused(
      + "y" * 300 + '"}]}'],
     ids=["brackets", "digits", "NaN", "long path", "long sound"],
 )  # fmt: skip
-def test_lines_that_break_readers_are_named(line: str, tmp_path: Path) -> None:
+def test_malformed_lines_are_reported(line: str, tmp_path: Path) -> None:
     (tmp_path / "items.jsonl").write_text(line)
     with pytest.raises(InputError, match="line 1: "):
         read_items(tmp_path / "items.jsonl")
@@ -158,8 +158,8 @@ HALVES = (
 )  # fmt: skip
 
 
-def test_halves_of_characters_are_left_out(weights: Path, tmp_path: Path) -> None:
-    """The sound was written, its row was not, and every run spoke it again."""
+def test_lone_surrogates_are_removed(weights: Path, tmp_path: Path) -> None:
+    """The audio was written but its row was not, so that every run repeated the item."""
     turns = [{"speaker": "user", "text": "Who \ud83d is it?"}]
     rows = [{"id": str(n), "text": text, "voice": "one"} for n, text in enumerate(HALVES)]
     rows.append({"id": "turns", "text": "It is me.", "voice": "one", "dialogue": turns})
@@ -173,7 +173,7 @@ def test_halves_of_characters_are_left_out(weights: Path, tmp_path: Path) -> Non
 
 
 def speaking(folder: Path) -> Callable[[Item], dict[str, object]]:
-    """Speaks a byte into `folder/out`."""
+    """Writes one byte of audio to `folder/out`."""
 
     def speak(item: Item) -> dict[str, object]:
         name = f"{item.id}.wav"
@@ -183,8 +183,8 @@ def speaking(folder: Path) -> Callable[[Item], dict[str, object]]:
     return speak
 
 
-def test_a_sound_has_its_row_or_is_not_there(tmp_path: Path) -> None:
-    """On a disk that fills up in the manifest, with several at work."""
+def test_audio_without_a_row_is_removed(tmp_path: Path) -> None:
+    """The disk fills up while the manifest is written, with several items in progress."""
     rows = [{"id": f"{n:03}", "text": "x" * 100, "voice": "one"} for n in range(40)]
     items = read_items(write(tmp_path / "items.jsonl", rows))
     out = tmp_path / "out"
@@ -198,7 +198,7 @@ def test_a_sound_has_its_row_or_is_not_there(tmp_path: Path) -> None:
     assert batch.run_batch(items, digests(items), out, 3, speaking(tmp_path)) == (40, [])
 
 
-def test_a_sound_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+def test_unwritable_audio_ends_the_run(tmp_path: Path) -> None:
     items = read_items(write(tmp_path / "items.jsonl", ROWS))
     spoken = []
 
@@ -211,15 +211,15 @@ def test_a_sound_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     assert spoken == ["a"] and manifest(tmp_path / "out") == {}
 
 
-def test_one_run_at_a_time_holds_the_folder(weights: Path, tmp_path: Path) -> None:
+def test_only_one_run_at_a_time_uses_a_folder(weights: Path, tmp_path: Path) -> None:
     items, out = write(tmp_path / "items.jsonl", ROWS), tmp_path / "out"
     out.mkdir()
     with folder_lock(out), pytest.raises(InputError, match="another synth is using"):
         synth.main([str(items), str(out), "--weights", str(weights)])
 
 
-def test_a_killed_run_goes_on(weights: Path, tmp_path: Path) -> None:
-    """Killed outright again and again; each time what is there is whole, and nothing is twice."""
+def test_a_killed_run_resumes(weights: Path, tmp_path: Path) -> None:
+    """Killed by SIGKILL repeatedly; each time the output is intact, and nothing is duplicated."""
     rows = [{"id": str(n), "text": "Good morning.", "voice": "one"} for n in range(6)]
     items, out = write(tmp_path / "items.jsonl", rows), tmp_path / "out"
     arguments = [str(items), str(out), "--weights", str(weights), "--slots", "1"]
@@ -244,7 +244,7 @@ def test_a_killed_run_goes_on(weights: Path, tmp_path: Path) -> None:
     assert before == {id: (out / f"{id}.wav").stat().st_mtime_ns for id in before}
 
 
-def test_a_file_that_is_not_utf_8_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_rejected(tmp_path: Path) -> None:
     row = '{"id": "a", "text": "Grüße.", "voice": "one"}'
     (tmp_path / "items.jsonl").write_bytes(row.encode("latin-1"))
     with pytest.raises(InputError, match="not text in UTF-8"):
@@ -267,8 +267,8 @@ def test_a_failing_item_does_not_stop_the_others(tmp_path: Path) -> None:
     assert set(manifest(tmp_path / "out")) == {"a", "c"}
 
 
-def test_a_second_run_speaks_only_what_is_missing(tmp_path: Path) -> None:
-    """A kill can cut the manifest's last line; only that item is spoken again."""
+def test_a_second_run_makes_only_missing_items(tmp_path: Path) -> None:
+    """A kill can truncate the manifest's last line; only that item is repeated."""
     items = read_items(write(tmp_path / "items.jsonl", ROWS))
     out, spoken = tmp_path / "out", []
 
@@ -286,9 +286,9 @@ def test_a_second_run_speaks_only_what_is_missing(tmp_path: Path) -> None:
     assert set(manifest(out)) == {"a", "b", "c"}  # and no row is glued to the half one
 
 
-def test_what_would_sound_otherwise_is_spoken_again(weights: Path, tmp_path: Path) -> None:
-    """Only text and seed were compared: another voice, dialogue, option or model kept the old
-    sound, and another text left two rows."""
+def test_items_with_changed_inputs_are_redone(weights: Path, tmp_path: Path) -> None:
+    """Only text and seed were compared: a changed voice, dialogue, option or model kept the old
+    audio, and a changed text left two rows."""
     folder = tmp_path / "weights"
     shutil.copytree(weights, folder)
     write_audio(tmp_path / "u.wav", espeak_voice()[:24_000])
@@ -323,7 +323,7 @@ def test_what_would_sound_otherwise_is_spoken_again(weights: Path, tmp_path: Pat
     assert batch.made_from(item, [voices["one"]], {}) != batch.made_from(item, [voices["two"]], {})
 
 
-def test_rows_of_items_that_are_not_asked_for_stay(tmp_path: Path) -> None:
+def test_rows_of_other_items_stay(tmp_path: Path) -> None:
     items = read_items(write(tmp_path / "items.jsonl", ROWS))
     out = tmp_path / "out"
 
@@ -339,7 +339,7 @@ def test_rows_of_items_that_are_not_asked_for_stay(tmp_path: Path) -> None:
     assert set(manifest(out)) == {"a", "c"}
 
 
-def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
+def test_an_interruption_keeps_finished_items(tmp_path: Path) -> None:
     items = read_items(write(tmp_path / "items.jsonl", ROWS))
     out = tmp_path / "out"
 
@@ -354,9 +354,9 @@ def test_an_interruption_keeps_what_is_done(tmp_path: Path) -> None:
     assert set(manifest(out)) == {"a"}
 
 
-def test_what_is_finished_has_its_row_whoever_is_not(tmp_path: Path) -> None:
-    """After an interruption rows were written in the order of the items: a kill while the first was
-    still being spoken lost those that were finished."""
+def test_finished_items_have_rows_while_earlier_ones_are_unfinished(tmp_path: Path) -> None:
+    """Rows were written in the order of the items: a kill during the first one lost finished later
+    ones."""
     items = read_items(write(tmp_path / "items.jsonl", ROWS))
     interrupted, found = threading.Event(), []
     speak_byte = speaking(tmp_path)

@@ -1,4 +1,4 @@
-"""`synth`: times of words as files, instructions, and several voices in one line."""
+"""`synth`: word timestamps as files, instructions, and several voices per line."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def items(folder: Path, *lines: dict[str, Any]) -> Path:
     return path
 
 
-def test_times_are_written_beside_the_sound(tmp_path: Path) -> None:
+def test_timestamps_are_written_beside_the_audio(tmp_path: Path) -> None:
     weights = save_tiny(tmp_path / "weights")
     source = items(
         tmp_path,
@@ -50,7 +50,7 @@ def test_times_are_written_beside_the_sound(tmp_path: Path) -> None:
     assert "[pause" not in (out / "a.srt").read_text()
 
 
-def test_each_voice_hears_the_others(tmp_path: Path) -> None:
+def test_each_voice_has_the_others_as_context(tmp_path: Path) -> None:
     speaker = tiny_speaker("gpt-talker")
     text = [
         {"voice": v, "text": t} for v, t in (("one", "Yes."), ("two", "No."), ("one", "I see."))
@@ -85,6 +85,6 @@ def test_each_voice_hears_the_others(tmp_path: Path) -> None:
         ({"text": "a", "instructions": 5}, "instructions"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, line: dict[str, Any], complaint: str) -> None:
+def test_invalid_lines_are_reported(tmp_path: Path, line: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InputError, match=f"line 1: .*{complaint}"):
         read_items(items(tmp_path, {"id": "a", **line}))

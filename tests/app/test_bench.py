@@ -28,25 +28,25 @@ def test_the_last_line_is_the_result(
         assert 1 <= result["work"][kind]["slots_together"] <= slots
 
 
-def test_too_few_replies_are_refused() -> None:
+def test_too_few_replies_are_rejected() -> None:
     with pytest.raises(InputError, match="at least 20"):
         bench.main(["--replies", "3"])
 
 
 @pytest.mark.parametrize("slots", ["0", "-1", "26"])
-def test_slots_that_cannot_be_are_refused(slots: str) -> None:
+def test_invalid_slots_are_rejected(slots: str) -> None:
     with pytest.raises(InputError, match=f"--slots is {slots}; it must be from 1 to --replies"):
         bench.main(["--slots", slots])
 
 
-def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_an_unknown_device_is_rejected(tmp_path: Path) -> None:
     weights = str(save_tiny(tmp_path))
     for device in ("cuda:99", "tpu", "cdua"):
         with pytest.raises(InputError, match=f"there is no device '{device}'; available: cpu"):
             bench.main(["--device", device, "--slots", "8", "--weights", weights])
 
 
-def test_what_fails_in_a_slot_ends_the_measurement() -> None:
+def test_a_failure_in_a_slot_ends_the_measurement() -> None:
     def speak(number: int) -> bench.Spoken:
         raise InputError(f"number {number} fails")
 
@@ -54,7 +54,7 @@ def test_what_fails_in_a_slot_ends_the_measurement() -> None:
         bench.run(speak, range(5), 2)
 
 
-def test_a_voice_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_an_unknown_voice_is_rejected(tmp_path: Path) -> None:
     weights = str(save_tiny(tmp_path))
     with pytest.raises(InputError, match="'nosuch'; the voices are one, two, slt"):
         bench.main(["--voice", "nosuch", "--weights", weights])

@@ -1,4 +1,4 @@
-"""How a connection ends: whichever side fails, the session and its reply end with it."""
+"""Ends of connections: whichever side fails, the session and its reply end."""
 
 import contextlib
 import json
@@ -51,7 +51,7 @@ def talkative() -> Engines:
 
 @contextlib.contextmanager
 def speaking(path: str) -> Iterator[tuple[ClientConnection, Any]]:
-    """A listener to whom an endless answer is being spoken."""
+    """A client that is receiving an endless answer."""
     with serving(talkative()) as (place, app):
         socket = connect(f"ws://{place}{path}", close_timeout=0.5)
         for message in ask(path):
@@ -117,7 +117,7 @@ def leave_with_broken_utf8(socket: ClientConnection) -> None:
         leave_with_broken_utf8,
     ],
 )
-def test_a_reply_ends_within_a_second_of_its_listener(path: str, leave: Any) -> None:
+def test_a_reply_ends_within_a_second_of_a_disconnect(path: str, leave: Any) -> None:
     with speaking(path) as (socket, app):
         leave(socket)
         assert wait_for(lambda: over(app)) < 1.0
@@ -132,7 +132,7 @@ class Unencodable(Exception):
 def test_a_dead_writer_ends_its_connection(
     path: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing was ever sent again, and the session went on speaking to nobody."""
+    """Nothing was sent any more, while the session kept generating."""
 
     def fail(*_: object) -> None:
         raise error("cannot be written")
@@ -149,10 +149,10 @@ def test_a_dead_writer_ends_its_connection(
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("error", [OSError, ValueError, RuntimeError, ZeroDivisionError, KeyError])
-def test_a_session_that_fails_in_its_clock_is_said_and_ended(
+def test_a_session_that_fails_in_its_timer_is_reported_and_ended(
     path: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The clock ended in silence: the session stood still, its listener waiting."""
+    """The timer ended silently: the session stalled while its client waited."""
 
     def fail(*_: object) -> None:
         raise error("the clock stopped")
@@ -171,7 +171,7 @@ def test_a_session_that_fails_in_its_clock_is_said_and_ended(
 
 
 def deaf(place: str, path: str) -> socketlib.socket:
-    """A listener who asks for an endless answer and never reads."""
+    """A client that requests an endless answer and never reads."""
     host, _, port = place.partition(":")
     plain = socketlib.socket()
     plain.setsockopt(socketlib.SOL_SOCKET, socketlib.SO_RCVBUF, 4096)
@@ -190,10 +190,10 @@ def deaf(place: str, path: str) -> socketlib.socket:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("pings", [True, False])
-def test_a_listener_who_does_not_read_is_let_go(
+def test_a_client_that_does_not_read_is_disconnected(
     path: str, pings: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What had been written to it could not leave, and so its connection never ended."""
+    """Its unsent data kept the connection open forever."""
     monkeypatch.setattr("app.websocket.LINGER_S", 0.5)
     monkeypatch.setattr("app.api.channel._GOODBYE_S", 0.2)
     monkeypatch.setattr("app.speaking._LEAD_S", 1e6)  # so that the kernel's buffers are soon full
@@ -215,7 +215,7 @@ def test_a_listener_who_does_not_read_is_let_go(
 @pytest.mark.parametrize(
     "number", [math.nan, math.inf, -math.inf, {"a": [math.nan]}, [[math.inf, 1.0]]]
 )
-def test_whatever_is_sent_is_json(number: Any) -> None:
+def test_all_messages_are_valid_json(number: Any) -> None:
     sent = write_object({"type": "x", "text": "\ud83d", "value": number})
     assert sent.isascii()
     assert "NaN" not in sent and "Infinity" not in sent
@@ -223,7 +223,7 @@ def test_whatever_is_sent_is_json(number: Any) -> None:
 
 
 @pytest.mark.parametrize("digits", [19, 100, 4000, 100_000])
-def test_integers_of_many_digits_are_numbers_no_field_takes(digits: int) -> None:
+def test_huge_integers_are_out_of_range_everywhere(digits: int) -> None:
     found = read_object('{"reply": ' + "9" * digits + "}")["reply"]
     assert isinstance(found, float)
 

@@ -1,4 +1,4 @@
-"""The command line of `chat` and `serve`: what is wrong is said before anything is loaded."""
+"""The command line of `chat` and `serve`: errors are reported before models load."""
 
 import argparse
 import asyncio
@@ -18,15 +18,15 @@ def parsed(*argv: str) -> argparse.Namespace:
     return chat.serving_parser("chat", "").parse_args(list(argv))
 
 
-def test_it_binds_to_this_machine_only_unless_told() -> None:
+def test_it_binds_to_localhost_by_default() -> None:
     access = chat.access_settings(parsed())
     assert parsed().host == "127.0.0.1"
     assert "localhost" in access.hosts
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org", "", "[::]"])
-def test_an_open_host_wants_credentials_or_a_word(host: str, tmp_path: Path) -> None:
-    """It was only warned of."""
+def test_a_public_host_requires_credentials_or_no_auth(host: str, tmp_path: Path) -> None:
+    """It was only a warning."""
     for door in (
         lambda *more: chat.access_settings(parsed("--host", host, *more)),
         lambda *more: build.main(["review", str(tmp_path), "--host", host, *more]),
@@ -41,14 +41,14 @@ def test_an_open_host_wants_credentials_or_a_word(host: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("auth", ["nobody", ":x", "x:"])
-def test_bad_credentials_are_refused(auth: str) -> None:
+def test_bad_credentials_are_rejected(auth: str) -> None:
     with pytest.raises(InputError, match="user:password"):
         AccessSettings(auth=auth)
     with pytest.raises(InputError, match="shorter than 8"):
         AccessSettings(token="short")
 
 
-def test_tls_wants_both_files(tmp_path: Path) -> None:
+def test_tls_needs_both_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="given together"):
         chat._check_tls(parsed("--ssl-keyfile", str(tmp_path / "key.pem")))
     both = parsed("--ssl-keyfile", str(tmp_path / "k"), "--ssl-certfile", str(tmp_path / "c"))
@@ -56,7 +56,7 @@ def test_tls_wants_both_files(tmp_path: Path) -> None:
         chat._check_tls(both)
 
 
-def test_a_taken_port_is_said() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -66,7 +66,7 @@ def test_a_taken_port_is_said() -> None:
         check_port("127.0.0.1", 70_000)
 
 
-def test_engines_that_lack_an_option_say_which() -> None:
+def test_missing_options_of_engines_are_named() -> None:
     with pytest.raises(InputError, match="--llm-model"):
         chat._responders(parsed("--llm-base-url", "http://127.0.0.1:1/v1"))
     with pytest.raises(InputError, match="--asr-base-url"):
@@ -89,7 +89,7 @@ def test_settings_from_the_command_line_are_checked() -> None:
         chat.hub_settings(parsed("--max-sessions", "0"))
 
 
-def test_a_page_that_is_open_at_the_end_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_open_page_at_shutdown_is_not_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     log_to_stderr(as_json=False)
     logger = logging.getLogger("uvicorn.error")
     for error in (asyncio.CancelledError("the end"), OSError("the disk is full")):
@@ -102,7 +102,7 @@ def test_a_page_that_is_open_at_the_end_is_no_error(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_server_short_of_files_does_not_fill_the_disk_with_its_log(
+def test_running_out_of_file_descriptors_does_not_flood_the_log(
     as_json: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = logging.getLogger().handlers[:]
@@ -131,7 +131,7 @@ def test_a_server_short_of_files_does_not_fill_the_disk_with_its_log(
         ('{"a": "/日/"}', "IPA"),
     ],
 )
-def test_a_wrong_lexicon_is_refused_before_models_load(
+def test_an_invalid_lexicon_is_rejected_before_models_load(
     tmp_path: Path, content: str | None, complaint: str
 ) -> None:
     path = tmp_path / "words.json"

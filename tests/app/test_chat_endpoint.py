@@ -1,4 +1,4 @@
-"""Language models that misbehave: each is an error in words, in time, and nothing is left of it."""
+"""Misbehaving language models: a clear error in time, and no leaks."""
 
 import contextlib
 import gzip
@@ -254,7 +254,7 @@ def wait_for(condition: Callable[[], bool], most_s: float = 3.0) -> bool:
         ([event(" Bye.").rstrip()], " Bye."),  # no blank line at the end
     ],
 )
-def test_what_is_no_word_is_passed_over(pieces: list[bytes], expected: str) -> None:
+def test_events_without_text_are_skipped(pieces: list[bytes], expected: str) -> None:
     with endpoint(sends(OK, event("Hello."), *pieces)) as (_, chat):
         assert "".join(chat.reply([Said(0, "hi")])) == "Hello." + expected
 
@@ -285,7 +285,7 @@ def test_a_briefing_reaches_the_model_and_only_its_own_answer() -> None:
 
 
 class Heard:
-    """The answers of a voicebox, each waited for."""
+    """The answers of a voicebox, one after the other."""
 
     def __init__(self, chat: ChatEndpoint) -> None:
         self.voicebox = Voicebox(FakeSpeaker(), lambda: None, time.monotonic, "gpt-talker")
@@ -300,8 +300,8 @@ class Heard:
 @pytest.mark.parametrize(
     "piece", ["word ", "x", "one two three four five. ", "é" * 90 + " ", "Hello there.\n"]
 )
-def test_an_answer_without_end_is_cut_off_at_a_word(piece: str) -> None:
-    """All of it was spoken, for as long as it came."""
+def test_an_endless_answer_is_cut_at_a_word(piece: str) -> None:
+    """It was spoken for as long as it came."""
     with endpoint(for_ever(event(piece), OK, 0.0), ChatLimits()) as (server, chat):
         heard = Heard(chat)
         answer = heard.begin()

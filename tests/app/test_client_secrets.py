@@ -1,4 +1,4 @@
-"""Keys for pages: `POST /v1/realtime/client_secrets`, by OpenAI's own client."""
+"""`POST /v1/realtime/client_secrets`, with OpenAI's client."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ def created(url: str, key: str) -> dict[str, Any]:
         return json.loads(socket.recv(60))["session"]
 
 
-def test_a_key_opens_the_session_that_it_was_made_for() -> None:
+def test_a_key_opens_a_session_with_its_settings() -> None:
     settings = ServerSettings(access=AccessSettings(token=TOKEN), page=False)
     with serving(engines(), settings) as (place, _):
         wanted: Any = {"type": "realtime", "audio": {"output": {"voice": "kal", "speed": 1.2}}}
@@ -78,7 +78,7 @@ def test_a_key_may_be_for_a_transcription_session() -> None:
         ({"other": 1}, "other"),
     ],
 )
-def test_what_cannot_be_made_is_refused_in_openais_form(body: Any, param: str) -> None:
+def test_invalid_requests_are_rejected_in_openais_form(body: Any, param: str) -> None:
     with serving(engines()) as (place, _):
         url = f"http://{place}/v1/realtime/client_secrets"
         answer = httpx.post(url, json=body)
@@ -87,7 +87,7 @@ def test_what_cannot_be_made_is_refused_in_openais_form(body: Any, param: str) -
         assert error["param"] == param and error["message"]
 
 
-def test_a_key_expires_and_the_oldest_give_way() -> None:
+def test_keys_expire_and_the_oldest_are_dropped() -> None:
     now = 1000.0
     secrets = ClientSecrets(lambda: now)
     settings = RealtimeSettings(SessionSettings())

@@ -1,4 +1,4 @@
-"""Cloning from the page: what a visitor gives, and what is said when it will not do."""
+"""Cloning from the page: results, and messages for unusable input."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def written(folder: Path, samples: np.ndarray, rate: int = 24_000) -> Path:
     return path
 
 
-def test_the_text_comes_in_the_cloned_voice_by_each_model(tmp_path: Path) -> None:
+def test_each_model_speaks_the_text_in_the_cloned_voice(tmp_path: Path) -> None:
     samples = np.repeat(espeak_voice()[: 6 * 24_000], 2)
     shared = engines()
     for given in (samples, np.stack([samples, samples], axis=1)):
@@ -43,7 +43,7 @@ def test_the_text_comes_in_the_cloned_voice_by_each_model(tmp_path: Path) -> Non
             assert abs(peak - 660) < 3
 
 
-def test_a_tried_voice_is_heard_streamed_and_by_nobody_who_does_not_know_its_name(
+def test_a_tried_voice_can_be_streamed_only_by_its_secret_name(
     recording: Path,
 ) -> None:
     shared = engines()
@@ -59,7 +59,7 @@ def test_a_tried_voice_is_heard_streamed_and_by_nobody_who_does_not_know_its_nam
         assert tried not in listed
 
 
-def test_of_tried_voices_the_oldest_are_forgotten() -> None:
+def test_the_oldest_tried_voices_are_dropped() -> None:
     shared = engines()
     voices = [FakeVoice(str(number), "cloned", 1.0) for number in range(MAX_TRIED + 3)]
     sample = clean_sample([espeak_voice()[: 6 * 24_000]])
@@ -98,7 +98,7 @@ def test_a_kept_voice_can_be_used_at_once_and_later(tmp_path: Path, recording: P
         (np.zeros(0, np.int16), True, "no audio"),
     ],
 )
-def test_what_will_not_do_is_said(
+def test_unusable_input_is_rejected_with_the_reason(
     given: np.ndarray | None, consent: bool, message: str, tmp_path: Path
 ) -> None:
     path = None if given is None else written(tmp_path, given)
@@ -106,7 +106,7 @@ def test_what_will_not_do_is_said(
         try_clone(engines(), path, consent)
 
 
-def test_of_a_long_recording_the_first_minute_is_taken(tmp_path: Path) -> None:
+def test_a_long_recording_is_cut_to_its_first_minute(tmp_path: Path) -> None:
     sound = np.concatenate([espeak_voice(), np.zeros(3600 * 24_000, np.float32)])
     path = tmp_path / "hour.flac"
     soundfile.write(path, sound, 24_000)
@@ -137,8 +137,8 @@ class SlowSpeaker(FakeSpeaker):
         return self.replies[-1]
 
 
-def test_what_a_visitor_tried_out_ends_when_they_leave(recording: Path) -> None:
-    """Gradio closes the steps of one who is gone."""
+def test_synthesis_ends_when_the_visitor_leaves(recording: Path) -> None:
+    """Gradio closes the generator of a visitor who is gone."""
     speaker = SlowSpeaker()
     shared = engines(speaker=speaker)
     tried = try_clone(shared, recording, True)
@@ -148,7 +148,7 @@ def test_what_a_visitor_tried_out_ends_when_they_leave(recording: Path) -> None:
     assert [reply._cancelled for reply in speaker.replies] == [True]
 
 
-def test_the_spectrogram_shows_a_tone_where_it_is() -> None:
+def test_the_spectrogram_shows_a_tone_at_its_frequency() -> None:
     tone = np.sin(2 * np.pi * 2000 * np.arange(24_000) / 24_000).astype(np.float32)
     picture = spectrogram(tone)
     row = picture.shape[0] - 1 - int(picture.mean(axis=1).argmax())

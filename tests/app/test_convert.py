@@ -36,7 +36,7 @@ def run(corpus: Path, out: Path, weights: Path, *rest: str) -> int:
     return main(["convert", str(corpus), "--out", str(out), "--weights", str(weights), *rest])
 
 
-def test_copies_keep_words_length_and_truth_and_change_the_voice(
+def test_copies_keep_words_length_and_metadata_and_change_the_voice(
     corpus: Path, weights: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "copies"
@@ -62,9 +62,7 @@ def test_copies_keep_words_length_and_truth_and_change_the_voice(
     assert copies[0].turns[1].extra["rate"] == 9.5
 
 
-def test_it_goes_on_where_it_was_and_gives_the_same(
-    corpus: Path, weights: Path, tmp_path: Path
-) -> None:
+def test_it_resumes_with_identical_results(corpus: Path, weights: Path, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run(corpus, whole, weights) == 0
     assert run(corpus, cut, weights) == 0
@@ -79,7 +77,7 @@ def test_it_goes_on_where_it_was_and_gives_the_same(
         assert path.read_bytes() == (cut / "1" / path.name).read_bytes()
 
 
-def test_a_folder_made_in_another_way_is_refused(
+def test_a_folder_made_with_other_settings_is_rejected(
     corpus: Path, weights: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "copies"
@@ -90,7 +88,7 @@ def test_a_folder_made_in_another_way_is_refused(
         run(corpus, weights, weights)
 
 
-def test_a_bad_dialogue_is_named_and_the_rest_is_done(
+def test_a_bad_dialogue_is_reported_and_the_rest_is_converted(
     corpus: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (corpus / "3" / "0_0_d3.wav").write_bytes(b"")
@@ -99,7 +97,7 @@ def test_a_bad_dialogue_is_named_and_the_rest_is_done(
     assert [copy.id for copy in read_ncssd(tmp_path / "copies")] == ["1"]
 
 
-def test_what_cannot_be_is_said(corpus: Path, weights: Path, tmp_path: Path) -> None:
+def test_impossible_conversions_are_rejected(corpus: Path, weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "copies"
     with pytest.raises(InputError, match="--copies"):
         run(corpus, out, weights, "--copies", "0")

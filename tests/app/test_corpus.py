@@ -1,4 +1,4 @@
-"""Texts of the synthetic corpus are read aloud by the models' own frontend, in their language."""
+"""Texts of the synthetic corpus are normalised by the models' own frontend."""
 
 import pickle
 
@@ -23,5 +23,5 @@ def test_numbers_are_spelt_in_the_language_of_the_text(text: str, spoken: str) -
     assert not any(character.isdigit() for character in SPELL(text))
 
 
-def test_it_travels_to_workers() -> None:
+def test_it_can_be_pickled_for_workers() -> None:
     assert pickle.loads(pickle.dumps(SPELL))("7 pm") == SPELL("7 pm")

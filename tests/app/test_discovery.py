@@ -1,4 +1,4 @@
-"""Language models of this machine are found in half a second; whatever else listens is not one."""
+"""Discovery of local language models within half a second, ignoring other servers."""
 
 import contextlib
 import json
@@ -66,17 +66,17 @@ def test_models_are_found_by_server_and_name() -> None:
         models("a\nb", "x" * 300),
     ],
 )  # fmt: skip
-def test_whatever_else_listens_is_no_language_model(body: bytes) -> None:
+def test_other_servers_are_not_taken_for_language_models(body: bytes) -> None:
     with answering(body) as port:
         assert find_language_models({port: "Ollama"}) == []
 
 
-def test_errors_are_no_models() -> None:
+def test_error_responses_are_not_models() -> None:
     with answering(models("llama3.2"), status=401) as port:
         assert find_language_models({port: "Ollama"}) == []
 
 
-def test_a_server_that_hangs_holds_nobody_up() -> None:
+def test_a_hanging_server_does_not_delay_discovery() -> None:
     silent = socket.create_server(("127.0.0.1", 0))
     with answering(models("llama3.2")) as good, answering(models("slow"), delay_s=3.0) as slow:
         begun = time.monotonic()
@@ -87,7 +87,7 @@ def test_a_server_that_hangs_holds_nobody_up() -> None:
     silent.close()
 
 
-def test_the_script_says_once_what_it_is() -> None:
+def test_the_script_introduces_itself_once() -> None:
     script = ScriptedResponder(introduces=True)
     first = [Said(0, "hello")]
     assert next(iter(script.reply(first))) == INTRODUCTION
@@ -95,7 +95,7 @@ def test_the_script_says_once_what_it_is() -> None:
     assert INTRODUCTION not in list(ScriptedResponder().reply(first))
 
 
-def test_a_system_prompt_is_set_shown_and_followed() -> None:
+def test_a_system_prompt_is_stored_shown_and_sent() -> None:
     one = engines(responders={"small": ChatEndpoint("http://127.0.0.1:9/v1", "small")})
     start = SessionSettings()
     assert public_settings(start)["system_prompt"] == INSTRUCTIONS
@@ -110,7 +110,7 @@ def test_a_system_prompt_is_set_shown_and_followed() -> None:
 
 @pytest.mark.parametrize("tokens", [256, 600, 1000, 4096])
 @pytest.mark.parametrize("text", ["A sentence of some length, in English. ", "这是一句中文。"])
-def test_the_oldest_turns_are_left_out_first(tokens: int, text: str) -> None:
+def test_the_oldest_turns_are_dropped_first(tokens: int, text: str) -> None:
     history = [Said(number % 2, f"{number} {text * 3}") for number in range(61)]
     messages = messages_of(history, Briefing(), tokens)
     kept = [message["content"] for message in messages[1:]]

@@ -1,4 +1,4 @@
-"""The doctor: works with nothing, and sees a damaged bundle."""
+"""The doctor works without any packages, and detects a damaged bundle."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from models.checkpoint import sha256
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_bundle_is_held_against_its_checksums(tmp_path: Path) -> None:
+def test_a_bundle_is_verified_against_its_checksums(tmp_path: Path) -> None:
     assert [finding.state for finding in bundled(tmp_path)] == ["missing"]
     file = tmp_path / "x.safetensors"
     file.write_bytes(b"weights")
@@ -20,7 +20,7 @@ def test_a_bundle_is_held_against_its_checksums(tmp_path: Path) -> None:
     assert "damaged" in next(iter(bundled(tmp_path))).what
 
 
-def test_it_speaks_where_nothing_is_installed() -> None:
+def test_it_runs_without_installed_packages() -> None:
     """With `-S` no installed package can be imported."""
     code = (
         "import sys; sys.path.insert(0, '.'); from app.cli.doctor import main; sys.exit(main([]))"

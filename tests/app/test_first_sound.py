@@ -1,4 +1,4 @@
-"""How long a listener waits for the first sound of a long text, by format; `-m slow -s` prints it.
+"""Time to first audio of a long text, by format; `-m slow -s` prints it.
 
 Headers do not count: what has come must decode to at least 40 ms of sound.
 """
@@ -40,7 +40,7 @@ def first_sound_s(place: str, kind: str) -> float:
     raise AssertionError(f"{kind}: no sound came")
 
 
-def test_first_sound_comes_as_early_as_that_of_pcm() -> None:
+def test_first_audio_of_all_formats_is_as_early_as_pcm() -> None:
     with serving(engines(speaker=Speaker.load())) as (place, _):
         first_sound_s(place, "pcm")  # warms up
         found = {}

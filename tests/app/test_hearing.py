@@ -1,4 +1,4 @@
-"""Voice activity and the ends of turns, by sample."""
+"""Voice activity detection and ends of turns, to the sample."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def listen(sound: np.ndarray, step: int = 480, **settings: float) -> list[tuple[
     return [(event.sign, event.at / SAMPLE_RATE) for event in events]
 
 
-def test_start_and_end_are_found_to_60_ms() -> None:
+def test_start_and_end_are_accurate_to_60_ms() -> None:
     events = listen(np.concatenate([silence(1.0), speechlike(1.0), silence(1.0)]))
     assert [sign for sign, _ in events] == [Sign.STARTED, Sign.PAUSED, Sign.ENDED]
     assert abs(events[0][1] - 1.0) <= 0.06
@@ -39,7 +39,7 @@ TIME = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
         0.2 + 0.1 * np.sin(2 * np.pi * 37 * TIME),
     ],
 )
-def test_an_offset_or_a_rumble_is_no_voice(below: np.ndarray) -> None:
+def test_offset_and_rumble_are_not_speech(below: np.ndarray) -> None:
     sound = np.concatenate([silence(1.0), speechlike(1.0), silence(1.0)])
     events = listen((sound + below).astype(np.float32))
     assert [sign for sign, _ in events] == [Sign.STARTED, Sign.PAUSED, Sign.ENDED]
@@ -48,7 +48,7 @@ def test_an_offset_or_a_rumble_is_no_voice(below: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 7, 481, 960, 24_000])
-def test_pieces_of_any_size_give_the_same_events(step: int) -> None:
+def test_the_size_of_pieces_does_not_change_events(step: int) -> None:
     sound = np.concatenate([silence(0.2), speechlike(0.4), silence(0.7)])
     assert listen(sound, step) == listen(sound, len(sound))
 
@@ -65,8 +65,8 @@ def test_a_pause_is_not_an_end() -> None:
 
 
 @pytest.mark.parametrize("silence_ms", [200, 240, 300, 500])
-def test_a_turn_ends_after_the_silence_that_was_set(silence_ms: int) -> None:
-    """No less than 300 ms ended it once: a pause came first."""
+def test_a_turn_ends_after_the_configured_silence(silence_ms: int) -> None:
+    """Less than 300 ms once did not work, as a pause had to come first."""
     ears = Ears(HearingSettings(silence_ms=silence_ms))
     sound = np.concatenate([silence(0.3), speechlike(1.0), silence(1.0)])
     waited_ms = []

@@ -1,4 +1,4 @@
-"""Turns with their sound, and the archive that other tools read."""
+"""Turns with their audio, and the archive for other tools."""
 
 import io
 import zipfile
@@ -24,7 +24,7 @@ def filled() -> DialogueHistory:
     return history
 
 
-def test_sound_comes_back() -> None:
+def test_audio_is_returned() -> None:
     history = filled()
     sound = history.sound(history.turns[1])
     assert sound is not None
@@ -33,7 +33,7 @@ def test_sound_comes_back() -> None:
     history.close()
 
 
-def test_a_turn_taken_back_leaves_no_hole() -> None:
+def test_removing_a_turn_leaves_no_gap() -> None:
     history = DialogueHistory()
     history.add(TurnRecord(0, USER, "one"), speechlike(0.5))
     assert history.take_back(5) is None
@@ -58,7 +58,7 @@ def test_the_archive_is_a_dialogue(tmp_path: Path) -> None:
     history.close()
 
 
-def test_sound_beyond_the_limit_is_not_kept() -> None:
+def test_audio_beyond_the_limit_is_dropped() -> None:
     history = DialogueHistory(max_sound_s=1.0)
     for number in range(3):
         history.add(TurnRecord(number, USER, "x"), speechlike(0.6))
@@ -66,7 +66,7 @@ def test_sound_beyond_the_limit_is_not_kept() -> None:
     history.close()
 
 
-def test_an_empty_conversation_says_so() -> None:
+def test_an_empty_conversation_has_no_archive() -> None:
     with pytest.raises(InputError, match="empty"):
         DialogueHistory().archive()
 
@@ -83,7 +83,7 @@ def test_an_empty_conversation_says_so() -> None:
         ("No word is timed.", 1.0, ""),
     ],
 )
-def test_an_interruption_cuts_text_and_sound_at_once(
+def test_an_interruption_truncates_text_and_audio_together(
     text: str, played_s: float, heard: str
 ) -> None:
     history = DialogueHistory()

@@ -60,7 +60,7 @@ def answered(socket: ClientConnection) -> bool:
     return not isinstance(message, bytes) and json.loads(message)["type"] == "error"
 
 
-def test_hostile_messages_are_each_answered() -> None:
+def test_each_hostile_message_is_answered() -> None:
     settings = ServerSettings(hub=HubSettings(max_sessions=4), page=False)
     messages = hostile_messages(7)
     with serving(engines(), settings) as (place, app), opened(place) as (good, _):
@@ -98,7 +98,7 @@ def test_a_huge_frame_closes_only_its_own_connection(size: int) -> None:
         assert until(good, "pong")
 
 
-def test_wrong_rate_protocol_and_order_are_named() -> None:
+def test_wrong_rate_protocol_and_order_are_rejected() -> None:
     cases = [
         ({**START, "sample_rate": 48_000}, "wrong_rate"),
         ({**START, "protocol": 2}, "wrong_protocol"),
@@ -115,7 +115,7 @@ def test_wrong_rate_protocol_and_order_are_named() -> None:
                 assert json.loads(socket.recv(60))["code"] == code
 
 
-def test_sound_faster_than_real_time_is_refused() -> None:
+def test_audio_faster_than_real_time_is_rejected() -> None:
     with serving(engines()) as (place, _), opened(place) as (socket, _):
         with contextlib.suppress(ConnectionClosed):
             for _ in range(400):
@@ -186,7 +186,7 @@ def test_hostile_requests_get_a_4xx() -> None:
         assert until(good, "pong")
 
 
-def test_a_listener_who_does_not_read_harms_nobody() -> None:
+def test_a_client_that_does_not_read_does_not_affect_others() -> None:
     with serving(engines()) as (place, _), opened(place) as (deaf, _), opened(place) as (good, _):
         flood = json.dumps({"type": "ping", "at": 1})
         stop = threading.Event()
@@ -206,7 +206,7 @@ def test_a_listener_who_does_not_read_harms_nobody() -> None:
         thread.join(60)
 
 
-def test_the_header_of_sound_is_what_the_protocol_says() -> None:
+def test_the_audio_header_matches_the_protocol() -> None:
     from app.protocol import write_sound
     from app.speaking import Sound
 

@@ -1,4 +1,4 @@
-"""Nothing of a reply lives a second after its listener has gone, whichever way that one goes."""
+"""Replies end within a second of their client's disconnect, of any kind."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ OURS = ("reply-", "production", "voicebox")
 
 
 class SlowSpeaker(FakeSpeaker):
-    """A speaker that would talk for minutes, and remembers its replies."""
+    """A speaker with replies of minutes, which records them."""
 
     def __init__(self) -> None:
         super().__init__(rtf=0.5)
@@ -42,7 +42,7 @@ class SlowSpeaker(FakeSpeaker):
 
 
 def living() -> list[str]:
-    """Threads that work for somebody."""
+    """Threads that serve requests."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith(OURS)]
 
 
@@ -67,7 +67,7 @@ def asked(place: str, **fields: Any) -> socket.socket:
 
 
 def begun(connection: socket.socket) -> socket.socket:
-    """After some of the body has come."""
+    """Disconnects after part of the body."""
     got = b""
     while b"\r\n\r\n" not in got or len(got) < 600:
         piece = connection.recv(4096)
@@ -214,8 +214,8 @@ def test_many_leave_at_random_moments(real: str) -> None:
     assert threading.active_count() <= before
 
 
-def test_one_who_waits_for_a_place_may_leave() -> None:
-    """The place goes to the next, and nothing is spoken for one who is gone."""
+def test_a_client_waiting_for_a_place_may_leave() -> None:
+    """The place goes to the next client, and nothing is generated for the one that left."""
     speaker = SlowSpeaker()
     settings = ServerSettings(page=False, admission=AdmissionSettings(places=1, wait_s=20))
     with serving(engines(speaker=speaker), settings) as (place, _):
@@ -232,7 +232,7 @@ def test_one_who_waits_for_a_place_may_leave() -> None:
         assert len(speaker.replies) == 2
 
 
-def test_one_who_stalls_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_client_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.streaming.STALL_S", 0.3)
     speaker = FakeSpeaker()  # as fast as the socket takes it
     with serving(engines(speaker=speaker), SETTINGS) as (place, _):
@@ -247,7 +247,7 @@ def test_one_who_stalls_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
         stalled.close()
 
 
-def test_a_server_that_ends_ends_its_replies() -> None:
+def test_server_shutdown_ends_replies() -> None:
     shared = engines(speaker=tiny_speaker("gpt-talker"))
     with serving(shared, SETTINGS) as (place, _):
         connections = [asked(place) for _ in range(3)]
@@ -312,10 +312,10 @@ def turn_before_speech(place: str) -> socket.socket:
 
 
 @pytest.mark.parametrize("ask", [realtime_turn, turn_before_speech])
-def test_a_turn_that_waits_to_be_heard_ends_with_its_listener(
+def test_a_queued_turn_is_dropped_with_its_client(
     ask: Callable[[str], socket.socket],
 ) -> None:
-    """Turns of those who have left would be heard before anybody else is answered."""
+    """Otherwise turns of disconnected clients would be processed before others are answered."""
     speaker, before = tiny_speaker("gpt-talker"), len(living())
     shared = engines(speaker=speaker)
     with serving(shared, SETTINGS) as (place, _), occupied(speaker.engine):
@@ -342,10 +342,10 @@ def sent_in_part(path: str) -> bytes:
 @pytest.mark.parametrize(
     "path", ["/v1/audio/transcriptions", "/v1/audio/voices", "/v1/audio/speech"]
 )
-def test_one_who_leaves_while_sending_is_no_fault(
+def test_a_disconnect_while_sending_is_not_logged_as_an_error(
     path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each wrote a trace of some seventy lines."""
+    """Each logged a traceback of some seventy lines."""
     with caplog.at_level(logging.INFO), serving(engines()) as (place, _):
         for _ in range(3):
             host, port = place.split(":")

@@ -1,4 +1,4 @@
-"""The library of voices: what may stand in it, and several processes on one."""
+"""The voice library: validation, and several processes on one library."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ def voice_file(path: Path, style: torch.Tensor, sample: torch.Tensor, facts: obj
     return path
 
 
-def test_what_is_kept_can_be_passed_on(tmp_path: Path) -> None:
+def test_kept_voices_can_be_exported(tmp_path: Path) -> None:
     for number, text in enumerate(("", "it's\na test", "你好 😀", "two\r\nlines", "half \ud83d")):
         first, second = Library(tmp_path / "a"), Library(tmp_path / "b")
         first.keep(anna(f"v{number}"), SAMPLE, text or "yes", text, "en-US")
@@ -63,8 +63,8 @@ BAD_FACTS = [
 
 
 @pytest.mark.parametrize("changes", BAD_FACTS, ids=lambda changes: repr(changes)[:30])
-def test_bad_facts_are_refused(changes: dict, tmp_path: Path) -> None:
-    """Control characters, NaN and values out of range were taken in."""
+def test_invalid_metadata_is_rejected(changes: dict, tmp_path: Path) -> None:
+    """Control characters, NaN and values out of range were accepted."""
     path = voice_file(tmp_path / "a.voice", STYLE_OF_ANNA, PCM, {**FACTS, **changes})
     with pytest.raises(InputError) as caught:
         Library(tmp_path / "library").take_in(path)
@@ -92,7 +92,7 @@ BAD_TENSORS: dict[str, tuple[torch.Tensor, torch.Tensor]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_TENSORS)
-def test_bad_tensors_are_refused(kind: str, tmp_path: Path) -> None:
+def test_invalid_tensors_are_rejected(kind: str, tmp_path: Path) -> None:
     path = voice_file(tmp_path / "a.voice", *BAD_TENSORS[kind], FACTS)
     with pytest.raises(InputError, match="has no valid voice: its"):
         Library(tmp_path / "library").take_in(path)
@@ -100,7 +100,7 @@ def test_bad_tensors_are_refused(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["anna", "Anna", "ANNA"])
-def test_names_that_differ_in_capitals_alone_are_one(name: str, tmp_path: Path) -> None:
+def test_names_are_case_insensitive(name: str, tmp_path: Path) -> None:
     library = Library(tmp_path)
     library.keep(anna(), SAMPLE, "yes")
     for again in (
@@ -112,8 +112,8 @@ def test_names_that_differ_in_capitals_alone_are_one(name: str, tmp_path: Path) 
     assert names(tmp_path) == ["anna.safetensors"]
 
 
-def test_a_full_disk_leaves_no_fragment(tmp_path: Path) -> None:
-    """`voices export` left one."""
+def test_a_full_disk_leaves_no_partial_file(tmp_path: Path) -> None:
+    """`voices export` once did."""
     library = Library(tmp_path / "library")
     library.keep(anna(), SAMPLE, "yes")
     with files_of_at_most(8000):
@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_no_fragment(tmp_path: Path) -> None:
 
 
 def keep_and_remove(folder: Path, me: int) -> int:
-    """Keeps voices of its own, and tries for names that others want; returns how many it got."""
+    """Keeps its own voices, and competes for shared names; returns how many it won."""
     library, won = Library(folder), 0
     for number in range(12):
         library.keep(anna(f"v{me}-{number}"), SAMPLE, "yes")
@@ -140,8 +140,8 @@ def keep_and_remove(folder: Path, me: int) -> int:
 
 
 def test_several_processes_on_one_library_lose_nothing(tmp_path: Path) -> None:
-    """Each keeps its own voices, all of them one and the same name, and some are removed again;
-    whoever looks meanwhile finds whole voices."""
+    """Each keeps its own voices and competes for one shared name; some are removed again.
+    Concurrent readers only see complete voices."""
     program = (
         "import sys; from pathlib import Path; from tests.app.test_library import keep_and_remove\n"
         "Path(sys.argv[1], 'started').touch()\n"
@@ -215,7 +215,7 @@ def test_servers_on_one_library_see_each_others_voices(
     assert torch.equal(first.find("berta").style, STYLE_OF_ANNA)
 
 
-def test_what_others_keep_takes_no_bundled_name(
+def test_other_processes_cannot_take_a_bundled_name(
     server: Callable[[], VoiceStore], tmp_path: Path
 ) -> None:
     store = server()
@@ -229,7 +229,7 @@ def test_what_others_keep_takes_no_bundled_name(
     assert store.find("two") is bundled and "other-models" not in store.voices
 
 
-def test_voices_kept_at_once_are_all_there(server: Callable[[], VoiceStore]) -> None:
+def test_voices_kept_concurrently_are_all_stored(server: Callable[[], VoiceStore]) -> None:
     store = server()
     threads = [
         threading.Thread(target=store.keep, args=(Cloned(anna(), SAMPLE), f"v{n}", "yes"))
@@ -244,7 +244,7 @@ def test_voices_kept_at_once_are_all_there(server: Callable[[], VoiceStore]) -> 
 
 @pytest.mark.parametrize("name", ["two", "Two", "TWO", "slt", "SLT"])
 @pytest.mark.parametrize("given", ["clone", "keep", "import"])
-def test_no_way_of_adding_a_voice_takes_a_bundled_name(
+def test_bundled_names_are_reserved_however_a_voice_is_added(
     name: str, given: str, server: Callable[[], VoiceStore], tmp_path: Path
 ) -> None:
     store = server()

@@ -1,4 +1,4 @@
-"""A turn of the user between its first sample and its text."""
+"""A user turn from its first sample to its text."""
 
 from concurrent.futures import Future
 from typing import Any
@@ -14,8 +14,8 @@ from tests.app.stage import ToldRecognizer, ToldUtterance
 
 @pytest.mark.parametrize("num_stretches", [1, 2, 5])
 @pytest.mark.parametrize("is_open", [False, True])
-def test_an_abort_reaches_every_stretch(num_stretches: int, is_open: bool) -> None:
-    """Only the open one was aborted: those before it went on being recognised for nobody."""
+def test_an_abort_cancels_every_stretch(num_stretches: int, is_open: bool) -> None:
+    """Only the open one was aborted; recognition of earlier ones continued in vain."""
     recognizer, memory = ToldRecognizer(), Memory(1.0)
     turn = Listening(0, 0, recognizer, memory)
     for index in range(num_stretches):
@@ -34,7 +34,7 @@ class CannotOpen(ToldRecognizer):
         raise RepError("the recogniser's process cannot be started")
 
 
-def test_a_recogniser_that_cannot_open_is_the_turns_error() -> None:
+def test_a_recogniser_that_cannot_open_fails_the_turn() -> None:
     memory = Memory(1.0)
     turn = Listening(0, 0, CannotOpen(), memory)
     memory.push(np.zeros(240, np.float32))
@@ -46,7 +46,7 @@ def test_a_recogniser_that_cannot_open_is_the_turns_error() -> None:
     turn.abort()
 
 
-def test_a_text_that_is_not_there_yet_is_not_an_error() -> None:
+def test_a_pending_text_is_not_an_error() -> None:
     class Waits(ToldRecognizer):
         future: Future[str] = Future()
 

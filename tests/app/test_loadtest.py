@@ -1,4 +1,4 @@
-"""The load test measures what is there, and would notice mixing and gaps."""
+"""The load test measures correctly, and detects mixed audio and gaps."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ def test_a_slow_speaker_underruns() -> None:
     assert summary["underruns_server"] > 0
 
 
-def test_mixing_would_be_seen() -> None:
+def test_mixed_replies_are_detected() -> None:
     one, two = Outcome("Anna", ""), Outcome("Boris", "")
     one.texts, two.texts = [("hi", "Hello, Anna.")], [("hi", "Hello, Anna.")]
     assert mixed([one, two]) == 1
@@ -69,7 +69,7 @@ def test_mixing_would_be_seen() -> None:
     assert mixed([one, two]) == 2
 
 
-def test_sound_of_another_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audio_of_another_conversation_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     from app.history import DialogueHistory
 
     right = DialogueHistory.sound
@@ -80,7 +80,7 @@ def test_sound_of_another_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None
     assert outcomes[0].altered == outcomes[0].compared >= 1
 
 
-def test_what_it_prints_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(engines()) as (place, _):
         url = f"http://{place}"
         status = main(["--url", url, "--sessions", "1", "--minutes", "0.02", "--typed"])
@@ -88,7 +88,7 @@ def test_what_it_prints_is_one_object(capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(capsys.readouterr().out)["sessions"] == 1
 
 
-def test_no_server_is_an_error_not_a_trace() -> None:
+def test_a_missing_server_is_an_error_without_traceback() -> None:
     with pytest.raises(RepError, match="is a server running there"):
         main(["--url", "http://127.0.0.1:9", "--sessions", "1", "--minutes", "0.01"])
     with pytest.raises(InputError):
@@ -99,13 +99,13 @@ def test_no_server_is_an_error_not_a_trace() -> None:
 
 
 async def _nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Takes a connection and never answers."""
+    """Accepts connections and never answers."""
     await asyncio.sleep(60)
     writer.close()
 
 
 async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers a byte a tenth of a second, for ever."""
+    """Answers one byte per 0.1 s, forever."""
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
     with contextlib.suppress(OSError):
@@ -146,7 +146,7 @@ ARGUMENTS = ["--sessions", "2", "--minutes", "0.02"]
 
 @pytest.mark.parametrize("typed", [True, False])
 @pytest.mark.parametrize("answer", [_nothing, _drip])
-def test_a_server_that_hangs_holds_nobody(
+def test_a_hanging_server_is_given_up(
     answer: Callable[..., Coroutine[Any, Any, None]],
     typed: bool,
     hurried: float,
@@ -163,9 +163,7 @@ def test_a_server_that_hangs_holds_nobody(
         assert time.monotonic() - began < hurried
 
 
-def test_a_speaker_that_hangs_is_an_error(
-    hurried: float, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_hanging_speaker_is_an_error(hurried: float, capsys: pytest.CaptureFixture[str]) -> None:
     speaker = FakeSpeaker()
     speaker.gate.clear()
     began = time.monotonic()
@@ -178,7 +176,7 @@ def test_a_speaker_that_hangs_is_an_error(
     assert sum("could not be compared" in error for error in errors) == 1
 
 
-def test_a_reply_that_is_spoken_at_the_end_is_no_error(
+def test_a_reply_in_progress_at_the_end_is_not_an_error(
     hurried: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(loadtest, "strange_voices", lambda *_: 0)
@@ -207,7 +205,7 @@ def test_what_makes_a_machine_too_busy(load: Load, said: str | None) -> None:
     assert load.too_busy is None if said is None else re.search(said, load.too_busy or "")
 
 
-def test_what_others_use_is_told_from_what_takes_part() -> None:
+def test_cpu_use_of_other_processes_is_separated() -> None:
     program = "import time\nend = time.time() + 30\nwhile time.time() < end: pass"
     with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as busy:
         try:
@@ -220,7 +218,7 @@ def test_what_others_use_is_told_from_what_takes_part() -> None:
     assert theirs - ours > 100 * 0.2 / (os.cpu_count() or 1), "most of a core is one or the other"
 
 
-def test_a_busy_machine_is_said_in_the_output(
+def test_a_busy_machine_is_reported_in_the_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(MachineWatch, "load", lambda _: Load(80.0, 300.0, 0.0, None, 2))

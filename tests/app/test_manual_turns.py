@@ -1,4 +1,4 @@
-"""Turns that a client ends itself, answers that it asks for, and how much may wait for one."""
+"""Turns committed by the client, requested answers, and limits of waiting input."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def users(stage: Stage) -> list[str]:
         0.001 * speechlike(2.0),
     ],
 )
-def test_a_turn_is_what_was_committed(sound: np.ndarray) -> None:
+def test_a_turn_is_the_committed_audio(sound: np.ndarray) -> None:
     stage = Stage("hello there", responder=Says("Hello."), settings=MANUAL)
     stage.say(sound)
     stage.wait(2.0)
@@ -46,7 +46,7 @@ def test_a_turn_is_what_was_committed(sound: np.ndarray) -> None:
     assert stage.of("turn")[-1]["text"] == "Hello."
 
 
-def test_turns_committed_at_once_are_each_a_turn_in_order() -> None:
+def test_turns_committed_together_stay_separate_and_in_order() -> None:
     stage = Stage("one", "two", "three", responder=Says("Done."), settings=MANUAL)
     for hz in (100, 150, 200):
         stage.say(speechlike(0.6, hz))
@@ -61,7 +61,7 @@ def test_turns_committed_at_once_are_each_a_turn_in_order() -> None:
         assert np.abs(sound - speechlike(0.6, hz)).max() < 1e-3
 
 
-def test_speech_does_not_cut_the_agent() -> None:
+def test_speech_does_not_interrupt_the_agent() -> None:
     stage = Stage("go", responder=Says(" ".join(["word"] * 20)), settings=MANUAL)
     stage.session.write("go on")
     stage.wait(1.0)
@@ -71,7 +71,7 @@ def test_speech_does_not_cut_the_agent() -> None:
     assert not stage.of("turn")[-1]["cut"]
 
 
-def test_a_turn_that_nobody_answers_waits_for_respond() -> None:
+def test_an_unanswered_turn_waits_for_respond() -> None:
     settings = SessionSettings(create_response=False)
     stage = Stage("one", "two", responder=Says("Both."), settings=settings)
     stage.say(np.concatenate([speechlike(0.8), silence(1.0), speechlike(0.8), silence(1.0)]))
@@ -83,7 +83,7 @@ def test_a_turn_that_nobody_answers_waits_for_respond() -> None:
     assert stage.of("turn")[-1]["text"] == "Both."
 
 
-def test_respond_may_come_before_the_text_is_there() -> None:
+def test_respond_may_come_before_the_text() -> None:
     stage = Stage("hello", responder=Says("Hi."), settings=MANUAL)
     stage.say(speechlike(0.5))
     stage.session.commit()
@@ -92,7 +92,7 @@ def test_respond_may_come_before_the_text_is_there() -> None:
     assert [turn["text"] for turn in stage.of("turn")] == ["hello", "Hi."]
 
 
-def test_what_cannot_be_done_says_so() -> None:
+def test_impossible_requests_are_rejected() -> None:
     stage = Stage("hello", responder=Says("Hi."), settings=MANUAL)
     with pytest.raises(InputError, match="append audio"):
         stage.session.commit()
@@ -108,7 +108,7 @@ def test_what_cannot_be_done_says_so() -> None:
         stage.session.respond()  # it has been answered
 
 
-def test_a_turn_has_an_end_of_its_own() -> None:
+def test_a_committed_turn_has_its_own_end() -> None:
     stage = Stage("long", settings=MANUAL)
     stage.patient = False
     for _ in range(MAX_TURN_S):
@@ -123,7 +123,7 @@ def test_a_turn_has_an_end_of_its_own() -> None:
     assert stage.of("turn")[0]["seconds"] == MAX_TURN_S
 
 
-def test_collected_sound_is_dropped_in_words_when_turns_are_detected_again() -> None:
+def test_collected_audio_is_dropped_with_a_notice_when_detection_resumes() -> None:
     stage = Stage("hello", settings=MANUAL)
     stage.say(speechlike(0.5))
     stage.session.adjust(with_settings(MANUAL, detect_turns=True))
@@ -135,8 +135,8 @@ def test_collected_sound_is_dropped_in_words_when_turns_are_detected_again() -> 
     ("length", "count"),
     [(MAX_TYPED, 20), (1950, 20), (1, 100), (MAX_TURN + 1, 1), (MAX_TURN, 2), (200, 50)],
 )
-def test_what_waits_for_an_answer_is_limited(length: int, count: int) -> None:
-    """Twenty items of 1,950 characters were one turn: 7.2 GB in 35 s."""
+def test_waiting_input_is_limited(length: int, count: int) -> None:
+    """Twenty items of 1,950 characters made one turn that took 7.2 GB in 35 s."""
     inbox, taken = Inbox(), 0
     with pytest.raises(InputError, match="first"):
         for _ in range(count):

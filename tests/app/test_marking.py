@@ -1,4 +1,4 @@
-"""Speech says that it is synthetic, and a cloned voice keeps its consent with it."""
+"""Audio is marked as synthetic, and carries the consent of cloned voices."""
 
 import io
 from dataclasses import replace
@@ -24,7 +24,7 @@ def comment_of(content: bytes) -> str:
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "opus", "aac", "pcm"])
-def test_an_answer_is_marked(kind: str) -> None:
+def test_responses_are_marked(kind: str) -> None:
     speaker = FakeSpeaker()
     speaker.voices["anna"] = replace(speaker.voices["kal"], name="anna", consent="Anna, 3 May")
     with serving(engines(speaker=speaker)) as (place, _):
@@ -39,7 +39,7 @@ def test_an_answer_is_marked(kind: str) -> None:
                 assert comment_of(answer.content) == mark_of(consent)
 
 
-def test_marks_can_be_left_to_whoever_publishes() -> None:
+def test_marking_can_be_disabled() -> None:
     with serving(engines(marked=False)) as (place, _):
         asked = {"input": "one two three", "voice": "kal", "response_format": "wav"}
         answer = httpx.post(f"http://{place}/v1/audio/speech", json=asked)
@@ -50,7 +50,7 @@ def test_marks_can_be_left_to_whoever_publishes() -> None:
 
 
 @pytest.mark.parametrize("marked", [True, False])
-def test_so_can_those_of_a_batch(tmp_path, marked: bool) -> None:
+def test_marking_of_a_batch_can_be_disabled(tmp_path, marked: bool) -> None:
     speaker = tiny_speaker("gpt-talker")
     voice = next(iter(speaker.voices.values()))
     item, options = Item("a", "Good morning.", voice.name), SpeakOptions(seed=1)
@@ -70,7 +70,7 @@ def test_a_manifest_and_its_files_are_marked(tmp_path, consent: str) -> None:
     assert comment_of((tmp_path / "a.wav").read_bytes()) == mark_of(consent)
 
 
-def test_consent_comes_back_with_the_voice(tmp_path) -> None:
+def test_consent_is_stored_with_the_voice(tmp_path) -> None:
     from app.voice_sample import clean_sample
     from tests.app.user_sound import speechlike
 

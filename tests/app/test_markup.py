@@ -1,4 +1,4 @@
-"""Texts, names and reasons of others are shown, and never become part of a page."""
+"""Untrusted texts, names and reasons are shown as text, never as markup."""
 
 import json
 import re
@@ -39,7 +39,7 @@ HARMLESS = "Nothing but words"
 
 
 class Page(HTMLParser):
-    """The tags of a page, its texts, and attributes that could run something."""
+    """Collects the tags, texts and event-handler attributes of a page."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Page(HTMLParser):
 
 
 def build_with(root: Path, markup: str) -> Path:
-    """A build in which everything that has a name or a text is `markup`."""
+    """A build in which all names and texts are `markup`."""
     noise = np.random.default_rng(0).normal(0, 0.05, 48_000).astype(np.float32)
     (root / "work").mkdir()
     write_audio(root / "work" / "a.wav", noise)
@@ -135,19 +135,19 @@ def test_the_notes_of_a_review(markup: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("markup", MARKUP)
-def test_text_in_markdown_stands_for_itself(markup: str) -> None:
+def test_text_in_markdown_is_escaped(markup: str) -> None:
     rendered = MarkdownIt("commonmark", {"html": True}).render("turn 0: " + markdown_text(markup))
     page = Page(rendered)
     assert page.tags == ["p"] and "".join(page.texts).strip() == f"turn 0: {markup}"
 
 
 @pytest.mark.parametrize("markup", MARKUP)
-def test_no_voice_is_called_so(markup: str) -> None:
+def test_markup_is_not_a_voice_name(markup: str) -> None:
     with pytest.raises(InputError, match="is not a valid voice name"):
         checked_name(markup)
 
 
-def test_errors_of_the_page_are_no_markup() -> None:
+def test_errors_on_the_page_are_escaped() -> None:
     import gradio as gr
 
     from app.ui.clone import _page_errors
@@ -159,7 +159,7 @@ def test_errors_of_the_page_are_no_markup() -> None:
         assert "".join(Page(caught.value.message).texts) == markup
 
 
-def test_answers_of_the_interface_are_never_a_page() -> None:
+def test_api_responses_are_never_html() -> None:
     with serving(engines(), ServerSettings(page=False)) as (place, _):
         for markup in MARKUP:
             body = {"input": "hi", "voice": markup, "model": markup, "response_format": markup}
@@ -173,7 +173,7 @@ def test_answers_of_the_interface_are_never_a_page() -> None:
                 assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_scripts_of_the_page_write_text_and_no_markup() -> None:
+def test_the_pages_scripts_write_text_not_markup() -> None:
     for path in STATIC.glob("*.js"):
         text = path.read_text()
         assert not re.search(r"insertAdjacentHTML|outerHTML|document\.write|\beval\(", text), path

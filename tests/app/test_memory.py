@@ -1,4 +1,4 @@
-"""A server under load gives back what it has freed, while somebody is still connected."""
+"""A server under load returns freed memory while clients are connected."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ with serving(engines()) as (place, _), opened(place):
 """
 
 
-def test_what_is_freed_under_load_goes_back() -> None:
+def test_memory_freed_under_load_is_returned() -> None:
     arguments = [sys.executable, "-c", PROGRAM]
     run = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
@@ -55,8 +55,8 @@ def test_what_is_freed_under_load_goes_back() -> None:
     assert after - before < 50_000
 
 
-def test_no_more_conversations_wait_for_their_listener_than_may_talk() -> None:
-    """Each holds its dialogue: a crowd that drops its connections would fill the memory."""
+def test_parked_conversations_are_limited_like_active_ones() -> None:
+    """Each keeps its dialogue, so that many dropped connections would fill the memory."""
     settings = ServerSettings(hub=HubSettings(max_sessions=3), page=False)
     with serving(engines(), settings) as (place, app):
         names = []
@@ -70,8 +70,8 @@ def test_no_more_conversations_wait_for_their_listener_than_may_talk() -> None:
         assert waiting == names[-3:]
 
 
-def test_threads_of_a_crowd_end_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They stayed until the next crowd: a minute after 200 clients there were twice as many."""
+def test_idle_threads_end_after_a_load_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stayed until the next peak: a minute after 200 clients there were twice as many."""
     monkeypatch.setattr(WorkerThread, "MAX_IDLE_TIME", 0.5)
     shared = engines()
 

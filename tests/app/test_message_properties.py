@@ -1,4 +1,4 @@
-"""Whatever a client sends, a message is taken as it is or refused with a code."""
+"""Any client message is either accepted unchanged or rejected with a code."""
 
 import json
 from typing import Any
@@ -108,8 +108,8 @@ def test_settings_of_a_realtime_session(shared: Engines, given: Any) -> None:
     assert before == RealtimeSettings(SessionSettings())
 
 
-def test_a_good_message_is_taken() -> None:
-    """The properties above would hold where everything is refused."""
+def test_a_valid_message_is_accepted() -> None:
+    """The properties above would also hold if everything were rejected."""
     taken = {"type": "playback", "reply": 1, "played": 2, "finished": True}
     assert read_message(json.dumps(taken)) == taken
     taken = {"type": "start", "protocol": 1, "sample_rate": 24_000, "settings": {"rate": 1.2}}

@@ -1,4 +1,4 @@
-"""Names that were written in a conversation are listened for."""
+"""Names written in a conversation bias recognition."""
 
 import numpy as np
 import pytest
@@ -24,11 +24,11 @@ from tests.app.user_sound import silence, speechlike
         ("", ()),
     ],
 )
-def test_names_are_what_has_a_capital_inside_a_sentence(text: str, names: tuple[str, ...]) -> None:
+def test_names_are_capitalised_words_within_a_sentence(text: str, names: tuple[str, ...]) -> None:
     assert names_in([text]) == names
 
 
-def test_the_newest_come_first_once_and_not_too_many() -> None:
+def test_names_are_distinct_limited_and_newest_first() -> None:
     texts = [
         "He met Anna.",
         "She saw Bob and Anna.",
@@ -39,7 +39,7 @@ def test_the_newest_come_first_once_and_not_too_many() -> None:
     assert len(found) == len(set(found)) == 12
 
 
-def test_the_recogniser_is_told_of_names_that_were_written() -> None:
+def test_the_recogniser_gets_written_names() -> None:
     stage = Stage("who is elbert", responder=Says("That is Abhinav from Pune.", "Fine."))
     stage.session.write("Who lives in Napa?")
     stage.wait(3.0)

@@ -1,4 +1,4 @@
-"""Typed turns that are hard to read are answered aloud or refused in words, never with silence."""
+"""Unusual typed turns are answered or rejected with a message, never ignored."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def place() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_a_typed_turn_is_answered_aloud_or_refused(place: str, text: str) -> None:
+def test_a_typed_turn_is_answered_or_rejected(place: str, text: str) -> None:
     content = [{"type": "input_text", "text": text}]
     item: dict[str, Any] = {"type": "message", "role": "user", "content": content}
     with connect(f"ws://{place}/v1/realtime", max_size=None) as talk:

@@ -1,4 +1,4 @@
-"""Speech-to-speech in the chat: the sound is answered, no recogniser is asked."""
+"""Speech-to-speech in the chat answers audio without a recogniser."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ from tests.tiny import save_tiny, tiny_speaker
 
 
 class Hears:
-    """A responder that answers to the length of what it hears, as `OmniResponder` would."""
+    """A responder that answers with the length of the audio."""
 
     name = "speech-to-speech"
     hears_sound = True
@@ -34,7 +34,7 @@ class Hears:
         yield " a sound."
 
 
-def test_the_sound_is_answered_and_nobody_recognises_words() -> None:
+def test_audio_is_answered_without_recognition() -> None:
     hears = Hears()
     stage = Stage("these words are for nobody", responder=hears)
     sound = speechlike(1.2)
@@ -51,8 +51,8 @@ def test_the_sound_is_answered_and_nobody_recognises_words() -> None:
     assert (who, text) == (USER, "") and len(samples) == len(heard)
 
 
-def test_a_short_turn_is_a_turn() -> None:
-    """Where no words are asked for, their absence says nothing against a short turn."""
+def test_short_turns_are_accepted() -> None:
+    """Without recognition, missing words are no reason to drop a short turn."""
     stage = Stage(responder=Hears())
     stage.say(np.concatenate([silence(0.6), speechlike(0.3), silence(2.0)]))
     stage.wait(2.0)
@@ -69,7 +69,7 @@ def speaker() -> Speaker:
     return tiny_speaker("flow-omni")
 
 
-def test_history_is_sound_for_the_user_and_words_for_the_agent(
+def test_history_has_audio_of_the_user_and_text_of_the_agent(
     speaker: Speaker, weights: Path
 ) -> None:
     responder = OmniResponder(speaker, weights)
@@ -99,8 +99,8 @@ SIGNS = (":-)", "🙂", "...")
 
 
 @pytest.mark.parametrize("signs", SIGNS)
-def test_a_typed_turn_of_signs_is_passed_over(speaker: Speaker, weights: Path, signs: str) -> None:
-    """It has a text, and no word that can be spoken: every answer failed while it was in sight."""
+def test_a_typed_turn_without_words_is_skipped(speaker: Speaker, weights: Path, signs: str) -> None:
+    """It has nothing to speak; every answer failed while it was in the context."""
     responder = OmniResponder(speaker, weights)
     asked = [Said(USER, "is the baker in"), Said(AGENT, "I see.")]
     with pytest.raises(InputError, match="neither audio nor text"):
@@ -109,7 +109,7 @@ def test_a_typed_turn_of_signs_is_passed_over(speaker: Speaker, weights: Path, s
     assert "".join(responder.reply(later))
 
 
-def test_signs_are_no_hindrance_to_another_speech_model(speaker: Speaker) -> None:
+def test_turns_without_words_do_not_break_other_predictors(speaker: Speaker) -> None:
     """The turns after them were lost."""
     voicebox = Voicebox(speaker, lambda: None, time.monotonic, "flow-omni")
     turns = [
@@ -125,7 +125,7 @@ def test_signs_are_no_hindrance_to_another_speech_model(speaker: Speaker) -> Non
     voicebox.close()
 
 
-def test_missing_weights_are_said_by_whoever_is_asked(speaker: Speaker, tmp_path: Path) -> None:
+def test_missing_weights_are_reported_on_use(speaker: Speaker, tmp_path: Path) -> None:
     responder = OmniResponder(speaker, tmp_path)
     with pytest.raises(MissingModelError, match=r"launch\.py train omni-thinker"):
         list(responder.reply([Said(USER, "hello")]))

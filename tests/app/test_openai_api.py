@@ -1,4 +1,4 @@
-"""Stock clients of OpenAI's interface: what they send is honoured, or refused in OpenAI's form."""
+"""OpenAI's stock clients: their fields are honoured, or rejected in OpenAI's form."""
 
 import base64
 import io
@@ -54,8 +54,8 @@ def hz_of(pcm: bytes) -> int:
 
 
 @pytest.mark.parametrize("kind", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
-def test_deltas_hold_the_format_that_was_asked_for(client: openai.OpenAI, kind: Any) -> None:
-    """They held raw PCM whatever was asked for: saved as .mp3 it was noise."""
+def test_deltas_have_the_requested_format(client: openai.OpenAI, kind: Any) -> None:
+    """They always had raw PCM, which was noise when saved as .mp3."""
     asked: dict[str, Any] = {"model": "tts-1", "voice": "kal", "input": "one two three four five"}
     whole = client.audio.speech.create(**asked, response_format=kind).content
     with client.audio.speech.with_streaming_response.create(
@@ -81,7 +81,7 @@ def test_deltas_hold_the_format_that_was_asked_for(client: openai.OpenAI, kind: 
         "seed", "something_new",
     ],
 )  # fmt: skip
-def test_null_is_as_absent(place: str, name: str) -> None:
+def test_null_means_absent(place: str, name: str) -> None:
     for nothing in (None, ""):
         answer = speak(place, **{name: nothing})
         assert answer.status_code == 200, answer.text
@@ -89,13 +89,13 @@ def test_null_is_as_absent(place: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", " \n", []])
-def test_no_text_is_refused(place: str, text: Any) -> None:
+def test_missing_text_is_rejected(place: str, text: Any) -> None:
     assert speak(place, input=text).status_code == 400
 
 
 @pytest.mark.parametrize("speed", [0.25, 0.4, 1.0, 2.5, 4.0])
-def test_speed_is_what_was_asked_for(speed: float) -> None:
-    """What is beyond the models is done by changing the tempo of what they say."""
+def test_the_requested_speed_is_reached(speed: float) -> None:
+    """Speeds beyond the models' range are reached by time stretching."""
 
     class Obeying(FakeSpeaker):
         def speak(self, dialogue: Any, text: Any, voice: Any, options: Any = None) -> Any:
@@ -118,7 +118,7 @@ BAD_TEXTS = ["Hi \ud83d there", "\udc00Hello", "a\ud800", "\ud83d \ud83d words",
 
 @pytest.mark.parametrize("text", BAD_TEXTS)
 @pytest.mark.parametrize("field", ["input", "instructions", "voice", "model", "history", "key"])
-def test_a_lone_surrogate_is_read_without_it_or_refused(place: str, field: str, text: str) -> None:
+def test_a_lone_surrogate_is_removed_or_rejected(place: str, field: str, text: str) -> None:
     asked: dict[str, Any] = {"input": "one two"}
     if field == "history":
         asked["history"] = [{"speaker": "user", "text": text}]
@@ -165,7 +165,7 @@ def test_a_lone_surrogate_is_read_without_it_or_refused(place: str, field: str, 
         (b"\x00", None),
     ],
 )
-def test_what_is_wrong_is_said_in_openais_form(place: str, body: bytes, param: str | None) -> None:
+def test_errors_have_openais_form(place: str, body: bytes, param: str | None) -> None:
     headers = {"Content-Type": "application/json"}
     answer = httpx.post(f"http://{place}/v1/audio/speech", content=body, headers=headers)
     assert answer.status_code == 400
@@ -175,7 +175,7 @@ def test_what_is_wrong_is_said_in_openais_form(place: str, body: bytes, param: s
     assert param is None or error["param"] == param
 
 
-def test_text_is_limited_with_all_that_goes_before_it(place: str) -> None:
+def test_text_and_context_are_limited(place: str) -> None:
     turn = {"speaker": "user", "text": "I see. " * 278}
     assert speak(place, history=[turn] * 8).status_code == 200
     refused = speak(place, history=[turn] * 20)
@@ -210,7 +210,7 @@ def test_the_clients_own_errors(client: openai.OpenAI) -> None:
         ("GET", "/v1/models/%ff%00", 404),
     ],
 )
-def test_what_is_not_there_is_said_in_openais_form(
+def test_missing_resources_are_reported_in_openais_form(
     place: str, method: str, path: str, status: int
 ) -> None:
     answer = httpx.request(method, f"http://{place}{path}")
@@ -236,19 +236,19 @@ def test_models_and_voices_are_found(place: str, client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize("name", [*OPENAI_VOICES, "narrator"])
-def test_openais_names_are_voices_of_ours(place: str, name: str) -> None:
+def test_openais_voice_names_are_aliases(place: str, name: str) -> None:
     said = httpx.get(f"http://{place}/v1/audio/voices").json()["aliases"][name]
     hz = {"slt": 440, "kal": 220, "rms": 330, "awb": 550}[said]
     assert abs(hz_of(speak(place, voice=name).content) - hz) < 3
     assert abs(hz_of(speak(place, voice={"id": name}).content) - hz) < 3
 
 
-def test_the_map_of_voices_wins_over_the_usual_one(place: str) -> None:
+def test_a_configured_alias_overrides_the_default(place: str) -> None:
     assert abs(hz_of(speak(place, voice="alloy").content) - 550) < 3
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE", "HEAD"])
-def test_a_preflight_of_a_stock_client_is_let_through(place: str, method: str) -> None:
+def test_a_stock_clients_preflight_is_allowed(place: str, method: str) -> None:
     asked = {
         "Origin": PAGE,
         "Access-Control-Request-Method": method,
@@ -264,7 +264,7 @@ def test_a_preflight_of_a_stock_client_is_let_through(place: str, method: str) -
     assert foreign.status_code == 400
 
 
-def test_more_than_the_machine_speaks_wait_or_are_told_when() -> None:
+def test_excess_requests_wait_or_get_retry_after() -> None:
     speaker = FakeSpeaker(rtf=0.3)
     admission = AdmissionSettings(places=2, queue=3, wait_s=20)
     settings = ServerSettings(page=False, admission=admission)
@@ -292,7 +292,7 @@ def test_more_than_the_machine_speaks_wait_or_are_told_when() -> None:
             assert len(answer.content) == 12 * 2 * 4800
 
 
-def test_a_place_that_does_not_come_is_said_after_a_while() -> None:
+def test_waiting_for_a_place_times_out() -> None:
     speaker = FakeSpeaker()
     speaker.gate.clear()
     admission = AdmissionSettings(places=1, queue=3, wait_s=0.3)
@@ -309,7 +309,7 @@ def test_a_place_that_does_not_come_is_said_after_a_while() -> None:
         assert speak(place).status_code == 200
 
 
-def test_a_reply_that_fails_is_an_error_and_not_silence() -> None:
+def test_a_failing_reply_is_an_error() -> None:
     speaker = FakeSpeaker()
     speaker.poison = "break"
     with serving(engines(speaker=speaker)) as (place, _):
@@ -323,6 +323,6 @@ def test_a_reply_that_fails_is_an_error_and_not_silence() -> None:
         assert speak(place).status_code == 200
 
 
-def test_a_wav_is_read_by_what_most_of_python_reads_with(place: str) -> None:
+def test_wav_responses_are_readable_by_common_libraries(place: str) -> None:
     samples, rate = soundfile.read(io.BytesIO(speak(place, response_format="wav").content))
     assert (rate, len(samples)) == (24_000, 3 * 4800)

@@ -1,4 +1,4 @@
-"""What visitors record is gone with the server, however it ends."""
+"""Visitors' recordings are removed with the server, however it ends."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ uvicorn.run(create_app(engines(), ServerSettings(page=True)), port=int(sys.argv[
 
 @contextlib.contextmanager
 def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """With a page, and its temporary files under `folder`; ended outright if it still runs."""
+    """A server with a page and its temporary files under `folder`; killed at the end."""
     with subprocess.Popen(
         [sys.executable, "-c", SERVER, str(port)],
         cwd=ROOT,
@@ -55,7 +55,7 @@ def unused_port() -> int:
 
 
 def upload(port: int) -> str:
-    """Puts a recording on the server as the page does; returns where it lies."""
+    """Uploads a recording as the page does; returns its path on the server."""
     files = {"files": ("my voice.wav", wav(speechlike(1.0)).getvalue())}
     answer = httpx.post(f"http://127.0.0.1:{port}/gradio_api/upload", files=files, timeout=60)
     (path,) = answer.json()
@@ -66,7 +66,7 @@ def recordings(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.suffix == ".wav"]
 
 
-def test_recordings_go_with_the_server_and_those_of_a_killed_one_with_the_next(
+def test_recordings_are_removed_with_the_server_or_after_a_kill_by_the_next(
     tmp_path: Path, unused_port: int
 ) -> None:
     with server(tmp_path, unused_port) as process:

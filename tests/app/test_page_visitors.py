@@ -1,4 +1,4 @@
-"""Visitors of the cloning tab who leave are forgotten."""
+"""State of visitors who leave the cloning tab is dropped."""
 
 import gc
 import io
@@ -30,7 +30,7 @@ def num_samples_kept() -> int:
 def test_samples_of_visitors_who_have_left_are_not_kept(
     clip: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Gradio keeps the states of ten thousand sessions: each held its sample, up to 6 MB."""
+    """Gradio keeps the state of ten thousand sessions; each held its sample of up to 6 MB."""
     monkeypatch.setattr("app.voice_store.MAX_TRIED", 2)
     before = num_samples_kept()
     shared = engines("one", library=Library(tmp_path))

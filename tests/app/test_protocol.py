@@ -1,4 +1,4 @@
-"""Messages of the conversation's protocol: odd values are refused by name, nulls are as absent."""
+"""Messages of the conversation protocol: invalid values are rejected by name, null is absent."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ START = {"type": "start", "protocol": 1, "sample_rate": 24_000}
         ('{"type": "nul\\u0000l"}', "unknown_type"),
     ],
 )
-def test_odd_values_are_refused_by_name(message: str, code: str) -> None:
+def test_invalid_values_are_rejected_by_name(message: str, code: str) -> None:
     with pytest.raises(ProtocolError) as refused:
         read_message(message)
     assert refused.value.code == code
@@ -55,13 +55,13 @@ def test_odd_values_are_refused_by_name(message: str, code: str) -> None:
         ({"type": "ping", "at": None}, {"type": "ping"}),
     ],
 )
-def test_null_is_as_absent(message: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_null_means_absent(message: dict[str, Any], expected: dict[str, Any]) -> None:
     assert read_message(json.dumps(message)) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["Hi \ud83d there", "\ud83dHi", "Hi\udc00", "a\ud83d\ud83db", "\udfffHi\ud800"]
 )
-def test_lone_surrogates_leave_the_rest_of_a_typed_text(text: str) -> None:
+def test_lone_surrogates_are_removed_from_typed_text(text: str) -> None:
     typed = read_message(json.dumps({"type": "text", "text": text}))["text"]
     assert typed == "".join(c for c in text if not "\ud800" <= c <= "\udfff")

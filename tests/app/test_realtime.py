@@ -1,4 +1,4 @@
-"""The conversation in the words of OpenAI's realtime interface, over a real socket."""
+"""Conversations in OpenAI's realtime protocol, over a real socket."""
 
 import base64
 import contextlib
@@ -34,7 +34,7 @@ _EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
 
 class Client:
-    """Collects every event by its type; each must be one of OpenAI's, but for the beta's."""
+    """Collects all events, each of which must validate as OpenAI's, except the beta's."""
 
     def __init__(self, socket: ClientConnection, is_beta: bool = False) -> None:
         self.socket, self.is_beta = socket, is_beta
@@ -131,7 +131,7 @@ def test_typed_items_settings_and_a_commit() -> None:
         assert said["transcript"] == "hello there"
 
 
-def test_an_answer_is_cut_where_the_client_stopped() -> None:
+def test_an_answer_is_truncated_where_the_client_stopped() -> None:
     with talking(responders={"told": Says()}) as (client, app):
         client.until("session.created")
         client.type("go on")
@@ -157,7 +157,7 @@ def test_an_answer_is_cancelled() -> None:
         assert client.until("conversation.item.truncated")
 
 
-def test_what_is_wrong_is_said_and_the_conversation_goes_on() -> None:
+def test_errors_are_reported_and_the_conversation_continues() -> None:
     messages = hostile_messages(23)
     with serving(engines()) as (place, _), connect(f"ws://{place}/v1/realtime") as socket:
         good = Client(socket)
@@ -196,7 +196,7 @@ def test_what_is_wrong_is_said_and_the_conversation_goes_on() -> None:
         assert "Anna" in good.until("response.output_audio_transcript.done")["transcript"]
 
 
-def test_it_counts_among_the_sessions_and_leaves_nothing() -> None:
+def test_it_counts_as_a_session_and_is_cleaned_up() -> None:
     settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
     with serving(engines(), settings) as (place, app):
         url = f"ws://{place}/v1/realtime"

@@ -1,4 +1,4 @@
-"""The realtime interface over a socket: manual turns, formats, the beta's events, odd events."""
+"""The realtime protocol: manual turns, audio formats, the beta's events, invalid events."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ def kinds(client: Client) -> list[str]:
 @pytest.mark.parametrize(
     "sound", [speechlike(1.0), silence(1.0), np.zeros(12_000, np.float32), speechlike(0.1)]
 )
-def test_a_turn_without_detection_is_what_the_client_commits(sound: np.ndarray) -> None:
+def test_without_detection_a_turn_is_the_committed_audio(sound: np.ndarray) -> None:
     with talking("hello there") as (client, _):
         manual(client)
         append(client, pcm(sound))
@@ -57,7 +57,7 @@ def test_a_turn_without_detection_is_what_the_client_commits(sound: np.ndarray) 
         assert "error" not in kinds(client)
 
 
-def test_a_turn_may_be_committed_and_answered_at_once() -> None:
+def test_commit_and_response_may_come_together() -> None:
     with talking("hello", "and again") as (client, _):
         manual(client)
         for _ in range(2):
@@ -81,7 +81,7 @@ def test_the_buffer_is_cleared_once() -> None:
         assert kinds(client).count("input_audio_buffer.cleared") == 2
 
 
-def test_a_buffer_that_is_full_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_buffer_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.user_turns.MAX_TURN_S", 5)
     with talking("hello") as (client, _):
         manual(client)
@@ -95,7 +95,7 @@ def test_a_buffer_that_is_full_is_said_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
 @pytest.mark.parametrize("is_beta", [False, True])
-def test_sound_travels_as_g711(kind: str, is_beta: bool) -> None:
+def test_audio_can_be_g711(kind: str, is_beta: bool) -> None:
     with talking("hello there") as (client, app):
         law = {"audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}[kind]
         shape: dict[str, Any] = {"input_audio_format": law, "output_audio_format": law}
@@ -131,7 +131,7 @@ def test_sound_travels_as_g711(kind: str, is_beta: bool) -> None:
         assert np.corrcoef(kept[:count], low[:count])[0, 1] > 0.99
 
 
-def test_a_client_of_the_beta_is_told_in_its_words() -> None:
+def test_a_beta_client_gets_beta_events() -> None:
     names = [Subprotocol("realtime"), Subprotocol("openai-beta.realtime-v1")]
     with (
         serving(engines("hello there")) as (place, _),
@@ -150,7 +150,7 @@ def test_a_client_of_the_beta_is_told_in_its_words() -> None:
         assert not [kind for kind in kinds(client) if "output_audio" in kind]
 
 
-def test_the_header_asks_for_the_beta_too() -> None:
+def test_the_header_selects_the_beta_too() -> None:
     headers = {"OpenAI-Beta": "realtime=v1"}
     with (
         serving(engines()) as (place, _),
@@ -161,7 +161,7 @@ def test_the_header_asks_for_the_beta_too() -> None:
         assert session["model"] == "flow-omni"
 
 
-def test_words_are_not_told_where_they_are_not_wanted() -> None:
+def test_transcripts_are_sent_only_on_request() -> None:
     with talking("hello there") as (client, _):
         client.until("session.created")
         client.send("session.update", session={"input_audio_transcription": None})
@@ -250,7 +250,7 @@ ODD: list[tuple[dict[str, Any], str, str | None]] = [
 ]  # fmt: skip
 
 
-def test_each_odd_event_is_named_in_an_error_and_the_session_lives() -> None:
+def test_each_invalid_event_is_an_error_and_the_session_continues() -> None:
     with talking() as (client, _):
         client.until("session.created")
         for number, (event, code, param) in enumerate(ODD):
@@ -281,7 +281,7 @@ RAW = [
 ]  # fmt: skip
 
 
-def test_each_odd_message_is_an_error_and_the_session_lives() -> None:
+def test_each_malformed_message_is_an_error_and_the_session_continues() -> None:
     with talking() as (client, _):
         client.until("session.created")
         for message in RAW:
@@ -302,7 +302,7 @@ def test_each_odd_message_is_an_error_and_the_session_lives() -> None:
         "hi \ud800",
     ],
 )
-def test_a_lone_surrogate_is_left_out_and_the_session_lives(text: str) -> None:
+def test_a_lone_surrogate_is_removed_and_the_session_continues(text: str) -> None:
     with talking() as (client, _):
         client.until("session.created")
         for _ in range(2):
@@ -313,7 +313,7 @@ def test_a_lone_surrogate_is_left_out_and_the_session_lives(text: str) -> None:
         assert told == " ".join("".join(c for c in text if not "\ud800" <= c <= "\udfff").split())
 
 
-def test_a_client_names_its_items() -> None:
+def test_a_client_may_choose_item_ids() -> None:
     with talking() as (client, _):
         client.until("session.created")
         client.send("conversation.item.create", item={**MESSAGE, "id": "item_mine"})
@@ -324,7 +324,7 @@ def test_a_client_names_its_items() -> None:
     ("length", "count"), [(1950, 20), (2000, 3), (1000, 9), (300, 40), (1, 60)]
 )
 def test_items_that_wait_for_a_response_are_limited(length: int, count: int) -> None:
-    """Twenty of 1,950 characters took 7.2 GB in 35 s, and the machine went down with more."""
+    """Twenty of 1,950 characters took 7.2 GB in 35 s, and more crashed the machine."""
     with talking(responders={"told": Says()}) as (client, app):
         client.until("session.created")
         content = [{"type": "input_text", "text": "x" * length}]
@@ -338,7 +338,7 @@ def test_items_that_wait_for_a_response_are_limited(length: int, count: int) -> 
         assert len(session.history.turns[0].text) <= MAX_TURN
 
 
-def test_a_response_may_be_cancelled_by_name() -> None:
+def test_a_response_may_be_cancelled_by_id() -> None:
     with talking(responders={"told": Says()}) as (client, _):
         client.until("session.created")
         client.type("go on")
@@ -350,7 +350,7 @@ def test_a_response_may_be_cancelled_by_name() -> None:
         assert client.until("response.done")["response"]["status"] == "cancelled"
 
 
-def test_what_was_played_to_its_end_is_not_cut_in_what_follows() -> None:
+def test_truncating_a_finished_answer_does_not_affect_the_next() -> None:
     with talking(responders={"told": Says()}) as (client, app):
         client.until("session.created")
         client.type("go on")

@@ -1,4 +1,4 @@
-"""Items of all roles in the realtime interface: created anywhere, retrieved, deleted, truncated."""
+"""Realtime items of all roles: created anywhere, retrieved, deleted, truncated."""
 
 import base64
 from typing import Any
@@ -57,7 +57,7 @@ def test_a_conversation_is_restored_item_by_item() -> None:
         assert "error" not in kinds(client)
 
 
-def test_the_speech_models_hear_the_conversation_as_it_was_changed() -> None:
+def test_predictors_get_the_changed_conversation() -> None:
     shared = engines(responders={"told": Says()})
     with talking(voices=shared.voices, responders=shared.responders) as (client, _):
         client.until("session.created")
@@ -72,7 +72,7 @@ def test_the_speech_models_hear_the_conversation_as_it_was_changed() -> None:
         assert heard == [(1, "one"), (0, "three")]
 
 
-def test_names_are_the_clients_and_each_is_used_once() -> None:
+def test_client_ids_are_used_and_unique() -> None:
     with talking() as (client, _):
         client.until("session.created")
         create(client, message("user", "hello", id="mine"))
@@ -86,7 +86,7 @@ def test_names_are_the_clients_and_each_is_used_once() -> None:
             assert client.until("error")["error"]["code"] == "item_not_found"
 
 
-def test_what_was_said_is_retrieved_with_its_sound() -> None:
+def test_turns_are_retrieved_with_audio() -> None:
     with talking("my name is anna") as (client, _):
         client.until("session.created")
         client.speak(np.concatenate([silence(0.5), speechlike(1.0), silence(0.9)]))
@@ -119,7 +119,7 @@ def test_the_transcript_comes_after_the_turn() -> None:
         ]
 
 
-def test_a_turn_without_words_is_an_item_that_is_taken_back() -> None:
+def test_the_item_of_a_turn_without_words_is_deleted() -> None:
     with talking("") as (client, _):
         client.until("session.created")
         client.speak(np.concatenate([silence(0.3), speechlike(0.3), silence(0.9)]))
@@ -129,7 +129,7 @@ def test_a_turn_without_words_is_an_item_that_is_taken_back() -> None:
         assert client.until("conversation.item.added")["previous_item_id"] is None
 
 
-def test_a_recording_is_an_item_whose_words_are_recognised() -> None:
+def test_an_audio_item_is_transcribed() -> None:
     with talking("my name is anna") as (client, app):
         manual(client)
         audio = base64.b64encode(pcm(speechlike(30.0))).decode()  # 1.9 MB in one message
@@ -145,7 +145,7 @@ def test_a_recording_is_an_item_whose_words_are_recognised() -> None:
         assert session.history.turns[0].seconds == pytest.approx(30.0, abs=0.1)
 
 
-def test_sound_may_come_far_ahead_of_time() -> None:
+def test_audio_may_come_far_ahead_of_real_time() -> None:
     with talking("hello", "there", "again") as (client, _):
         manual(client)
         audio = base64.b64encode(pcm(np.tile(speechlike(1.0), 41))).decode()
@@ -156,7 +156,7 @@ def test_sound_may_come_far_ahead_of_time() -> None:
         assert "error" not in kinds(client)
 
 
-def test_a_recogniser_that_fails_is_said_of_the_item() -> None:
+def test_a_failing_recogniser_is_reported_for_the_item() -> None:
     shared = engines()
     shared.recognizer.error = InputError("there is no recogniser")  # type: ignore[attr-defined]
     with talking(recognizer=shared.recognizer) as (client, _):
@@ -168,7 +168,7 @@ def test_a_recogniser_that_fails_is_said_of_the_item() -> None:
         assert failed["item_id"] == only(client, "conversation.item.added")["item"]["id"]
 
 
-def test_an_older_answer_is_cut_where_it_was_played() -> None:
+def test_an_older_answer_can_be_truncated() -> None:
     with talking() as (client, app):
         client.until("session.created")
         client.type("my name is anna")
@@ -188,7 +188,7 @@ def test_an_older_answer_is_cut_where_it_was_played() -> None:
         assert client.until("error")["error"]["code"] == "item_not_found"
 
 
-def test_a_transcription_session_hears_and_never_answers() -> None:
+def test_a_transcription_session_never_answers() -> None:
     with talking("hello there") as (client, _):
         client.until("session.created")
         client.send("session.update", session={"type": "transcription"})
@@ -209,7 +209,7 @@ def test_a_transcription_session_hears_and_never_answers() -> None:
 # The history
 
 
-def test_entries_stand_where_they_were_put() -> None:
+def test_items_keep_their_position() -> None:
     history = DialogueHistory(max_turns=4)
     history.place(Place(0, USER))
     history.place(Note(1, SYSTEM, "x"), after=FIRST)
@@ -233,7 +233,7 @@ def test_entries_stand_where_they_were_put() -> None:
     history.close()
 
 
-def test_a_turn_taken_out_of_the_middle_leaves_the_others_sound() -> None:
+def test_deleting_a_turn_keeps_the_others_audio() -> None:
     history = DialogueHistory()
     for number, hz in enumerate((100, 200, 300)):
         history.add(TurnRecord(number, USER, "x"), speechlike(0.4, hz))

@@ -1,4 +1,4 @@
-"""Fields of `session.update` and of responses: each is honoured, or refused by name."""
+"""Fields of `session.update` and of responses are honoured, or rejected by name."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ HONOURED: list[tuple[dict[str, Any], str, Any]] = [
 
 
 @pytest.mark.parametrize(("given", "path", "expected"), HONOURED)
-def test_what_is_taken_is_what_the_session_says_afterwards(
+def test_accepted_settings_are_reported_by_the_session(
     given: dict[str, Any], path: str, expected: Any
 ) -> None:
     both = with_language_model()
@@ -188,7 +188,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("given", "param", "code"), REFUSED)
-def test_what_cannot_be_honoured_is_refused_by_name(
+def test_unsupported_fields_are_rejected_by_name(
     given: dict[str, Any], param: str, code: str
 ) -> None:
     with pytest.raises(ProtocolError) as refused:
@@ -207,7 +207,7 @@ def test_what_cannot_be_honoured_is_refused_by_name(
         {"instructions": " x "},
     ],
 )
-def test_a_briefing_is_for_language_models(given: dict[str, Any]) -> None:
+def test_a_briefing_needs_a_language_model(given: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError, match="--llm-base-url") as refused:
         updated(START, given, engines())
     assert refused.value.param == f"session.{next(iter(given))}"
@@ -220,7 +220,7 @@ def test_a_briefing_is_for_language_models(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "field", ["speed", "temperature", "max_output_tokens", "turn_detection", "voice"]
 )
-def test_numbers_that_are_none_are_refused(field: str, number: str) -> None:
+def test_non_finite_numbers_are_rejected(field: str, number: str) -> None:
     given = read_object('{"' + field + '": ' + number + "}")
     with pytest.raises(ProtocolError) as refused:
         updated(START, given, with_language_model())
@@ -231,7 +231,7 @@ def test_numbers_that_are_none_are_refused(field: str, number: str) -> None:
     ("threshold", "aggressiveness", "floor"),
     [(0, 0, -85), (0.3, 1, -73), (0.5, 2, -65), (0.75, 3, -55), (1, 3, -45)],
 )
-def test_a_higher_threshold_wants_louder_sound(
+def test_a_higher_threshold_needs_louder_audio(
     threshold: float, aggressiveness: int, floor: float
 ) -> None:
     hearing = updated(START, detection(threshold=threshold), engines()).session.hearing
@@ -256,9 +256,7 @@ def test_a_higher_threshold_wants_louder_sound(
         ({"voice": "nobody"}, "response.voice"),
     ],
 )
-def test_fields_of_a_response_are_honoured_or_refused_too(
-    given: dict[str, Any], param: str
-) -> None:
+def test_unsupported_response_fields_are_rejected_too(given: dict[str, Any], param: str) -> None:
     with pytest.raises(ProtocolError) as refused:
         for_response(START, given, with_language_model())
     assert refused.value.param == param
@@ -276,7 +274,7 @@ def test_a_response_may_have_its_own_voice_and_instructions() -> None:
     assert settings.briefing is not None and settings.briefing.instructions == "Sing."
 
 
-def test_what_the_beta_session_says_can_be_sent_back() -> None:
+def test_the_beta_session_object_can_be_sent_back() -> None:
     both = with_language_model()
     given = {"input_audio_format": "g711_alaw", "voice": "rms", "temperature": 0.9}
     settings = updated(START, given, both)
@@ -288,7 +286,7 @@ def test_what_the_beta_session_says_can_be_sent_back() -> None:
     )
 
 
-def test_what_the_session_says_can_be_sent_back() -> None:
+def test_the_session_object_can_be_sent_back() -> None:
     both = with_language_model()
     settings = updated(START, {**detection(threshold=0.2), "max_output_tokens": 9}, both)
     told = session_object("name", settings, both)

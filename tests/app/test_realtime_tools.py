@@ -1,4 +1,4 @@
-"""Functions, responses beside the conversation, and written ones, in the realtime interface."""
+"""Function calls, out-of-band responses and text responses in the realtime protocol."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def calls(*deltas: dict[str, Any]) -> bytes:
-    """A piece of an answer that calls functions."""
+    """A streamed chunk with function calls."""
     choice = {"delta": {"tool_calls": list(deltas)}}
     return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
 
@@ -58,7 +58,7 @@ def only(client: Client, kind: str) -> dict[str, Any]:
     return found
 
 
-def test_a_function_is_called_and_what_it_returns_is_answered() -> None:
+def test_a_function_is_called_and_its_output_answered() -> None:
     asks = [
         event("Let me look."),
         calls(call(0, "weather", '{"town"', "call_7")),
@@ -107,7 +107,7 @@ def test_a_function_is_called_and_what_it_returns_is_answered() -> None:
         assert not turns and "error" not in kinds(client)
 
 
-def test_what_returns_soon_is_answered_as_soon_as_all_was_sent() -> None:
+def test_an_early_output_is_answered_once_the_response_is_sent() -> None:
     words = "one two three four five six seven eight nine ten"  # two seconds
     asks, speaker = (event(words), calls(call(0, "weather", "{}", "a"))), FakeSpeaker()
     speaker.gate.clear()
@@ -134,7 +134,7 @@ def test_what_returns_soon_is_answered_as_soon_as_all_was_sent() -> None:
         assert "error" not in kinds(client)
 
 
-def test_another_answer_at_once_is_refused_in_openais_words() -> None:
+def test_a_second_active_response_is_rejected_with_openais_code() -> None:
     with with_model() as (client, model, _):
         model.gate.clear()
         client.type("hello")
@@ -146,7 +146,7 @@ def test_another_answer_at_once_is_refused_in_openais_words() -> None:
         assert client.until("response.done")["response"]["status"] == "completed"
 
 
-def test_an_answer_that_only_calls_has_no_message() -> None:
+def test_an_answer_with_calls_only_has_no_message() -> None:
     with with_model(calls(call(0, "weather", "{}", "a"), call(1, "weather", "[]", "b"))) as (
         client,
         _,
@@ -162,7 +162,7 @@ def test_an_answer_that_only_calls_has_no_message() -> None:
         assert [turn.text for turn in session.history.turns] == ["weather"]
 
 
-def test_a_function_that_never_returns_stops_nothing() -> None:
+def test_a_function_that_never_returns_does_not_block() -> None:
     with with_model(calls(call(0, "weather", "{}", "a"))) as (client, model, _):
         client.send("session.update", session={"tools": [WEATHER]})
         client.type("weather")
@@ -175,7 +175,7 @@ def test_a_function_that_never_returns_stops_nothing() -> None:
 
 
 @pytest.mark.parametrize("choice", ["none", "required", {"type": "function", "name": "weather"}])
-def test_what_must_be_called_is_passed_on(choice: Any) -> None:
+def test_tool_choice_is_passed_on(choice: Any) -> None:
     with with_model() as (client, model, _):
         client.send("session.update", session={"tools": [WEATHER], "parallel_tool_calls": False})
         client.send(
@@ -195,7 +195,7 @@ def test_what_must_be_called_is_passed_on(choice: Any) -> None:
         assert model.seen["parallel_tool_calls"] is False
 
 
-def test_tools_of_one_response_are_its_own() -> None:
+def test_tools_of_a_response_apply_to_it_only() -> None:
     with with_model() as (client, model, _):
         client.send("response.create", response={"tools": [WEATHER], "instructions": "Greet."})
         client.until("response.done")
@@ -206,7 +206,7 @@ def test_tools_of_one_response_are_its_own() -> None:
         assert "Greet." not in model.seen["messages"][0]["content"]
 
 
-def test_a_response_beside_the_conversation_leaves_no_trace() -> None:
+def test_an_out_of_band_response_does_not_enter_the_conversation() -> None:
     with with_model() as (client, model, _):
         client.type("hello")
         client.until("response.done")
@@ -234,7 +234,7 @@ def test_a_response_beside_the_conversation_leaves_no_trace() -> None:
         assert told == [*(one["content"] for one in before), "Hello there.", "go on"]
 
 
-def test_a_response_beside_the_conversation_may_be_spoken_and_refer_to_items() -> None:
+def test_an_out_of_band_response_may_be_spoken_and_refer_to_items() -> None:
     with with_model() as (client, model, _):
         client.type("hello")
         item = client.until("conversation.item.added")["item"]["id"]
@@ -248,7 +248,7 @@ def test_a_response_beside_the_conversation_may_be_spoken_and_refer_to_items() -
         assert [one["content"] for one in model.seen["messages"][1:]] == ["hello"]
 
 
-def test_responses_beside_the_conversation_are_limited_and_can_be_cancelled() -> None:
+def test_out_of_band_responses_are_limited_and_can_be_cancelled() -> None:
     with with_model() as (client, model, _):
         model.gate.clear()
         given = {"conversation": "none", "output_modalities": ["text"]}
@@ -266,7 +266,7 @@ def test_responses_beside_the_conversation_are_limited_and_can_be_cancelled() ->
         assert ended == set(names[1:])
 
 
-def test_answers_may_be_written() -> None:
+def test_answers_may_be_text_only() -> None:
     with with_model() as (client, model, app):
         client.send("session.update", session={"output_modalities": ["text"]})
         assert client.until("session.updated")["session"]["output_modalities"] == ["text"]
@@ -284,7 +284,7 @@ def test_answers_may_be_written() -> None:
         assert [turn.typed for turn in session.history.turns[:3]] == [True, True, True]
 
 
-def test_a_language_model_that_fails_ends_its_response_as_failed() -> None:
+def test_a_failing_language_model_fails_its_response() -> None:
     with with_model() as (client, model, _):
         model.status = 500
         client.type("hello")
@@ -296,7 +296,7 @@ def test_a_language_model_that_fails_ends_its_response_as_failed() -> None:
         assert client.until("response.done")["response"]["status"] == "completed"
 
 
-def test_a_new_item_soon_after_an_answer_does_not_cut_it() -> None:
+def test_a_new_item_right_after_an_answer_does_not_truncate_it() -> None:
     with with_model(event("one two three four five six seven eight")) as (client, model, app):
         for text in ("go on", "and on"):
             client.type(text)
@@ -309,7 +309,7 @@ def test_a_new_item_soon_after_an_answer_does_not_cut_it() -> None:
 # Calls in messages
 
 
-def test_what_came_of_calls_follows_them_at_once() -> None:
+def test_outputs_follow_their_calls() -> None:
     a, b, c = (ToolCall(name, name.upper(), "{}") for name in "abc")
     history = [
         Said(0, "hi"),
@@ -349,7 +349,7 @@ def test_what_came_of_calls_follows_them_at_once() -> None:
         ([[{"index": 0, "id": "x", "function": None}]], []),
     ],
 )  # fmt: skip
-def test_calls_are_put_together(
+def test_calls_are_assembled_from_deltas(
     deltas: list[list[dict[str, Any]]], expected: list[tuple[str | None, str, str]]
 ) -> None:
     reader = CallReader()
@@ -362,7 +362,7 @@ def test_calls_are_put_together(
 
 
 @pytest.mark.parametrize("delta", [call(0, "f", "x" * 1000, "a"), "many"])
-def test_calls_without_end_are_an_error(delta: Any) -> None:
+def test_endless_calls_are_an_error(delta: Any) -> None:
     reader = CallReader()
     with pytest.raises(RepError, match="too many function calls"):
         for at in range(100):
@@ -370,7 +370,7 @@ def test_calls_without_end_are_an_error(delta: Any) -> None:
 
 
 @pytest.mark.parametrize("garbage", [[3], [{"function": 3}], {"a": 1}, [{"function": {"name": 3}}]])
-def test_calls_that_are_none_end_the_answer_in_words(garbage: Any) -> None:
+def test_malformed_calls_end_the_answer_with_an_error(garbage: Any) -> None:
     choice = {"delta": {"tool_calls": garbage}}
     piece = b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
     with with_model(piece) as (client, model, _):

@@ -1,4 +1,4 @@
-"""What is said: the script, and a language model's endpoint on this machine."""
+"""The scripted responder, and a local language model endpoint."""
 
 import itertools
 import random
@@ -36,7 +36,7 @@ def test_it_remembers_the_name() -> None:
     assert "not told me" in talk("hello", "yes", "what is my name")[2]
 
 
-def test_a_subject_goes_on_and_comes_back() -> None:
+def test_a_topic_continues_and_returns() -> None:
     answers = talk("i went to work", "the people there", "i like soup", "and then work again")
     assert "do you like best about yours" in answers[0]
     assert "when the work is done" in answers[1]
@@ -44,12 +44,12 @@ def test_a_subject_goes_on_and_comes_back() -> None:
     assert "about work before" in answers[3]
 
 
-def test_a_no_offers_another_subject_each_time() -> None:
+def test_a_no_offers_another_topic_each_time() -> None:
     answers = talk("hi", "my name is mary", *["no"] * 5)[2:]
     assert len({answer.partition(" about ")[2] for answer in answers}) == 5
 
 
-def test_what_was_misheard_is_asked_about_but_not_of_typed_words() -> None:
+def test_unclear_speech_is_confirmed_but_typed_words_are_not() -> None:
     odd = ("the furthest to cut that off", "no")
     asked, sorry = talk(*odd, manner=PLAIN)
     assert odd[0] in asked and asked.endswith("?")
@@ -58,8 +58,8 @@ def test_what_was_misheard_is_asked_about_but_not_of_typed_words() -> None:
     assert len(set(talk("", "", "", manner=PLAIN))) == 3
 
 
-def test_whatever_comes_is_answered_and_hardly_anything_said_twice() -> None:
-    """Words in any order, as a bad recogniser gives them: forty turns, an answer to each."""
+def test_everything_is_answered_with_few_repetitions() -> None:
+    """Random words, as from a bad recogniser: forty turns, each answered."""
     words = "the of a house not cut and they send is it off two get when rain my sister go".split()
     rng = random.Random(5)
     texts = [" ".join(rng.choices(words, k=rng.randint(0, 8))) for _ in range(40)]
@@ -89,7 +89,7 @@ def test_names(text: str, name: str) -> None:
     assert name_in([text]) == name
 
 
-def test_it_asks_back_and_does_not_repeat_itself() -> None:
+def test_it_asks_questions_and_does_not_repeat_itself() -> None:
     answers = talk(*["i like to cook dinner"] * 3)
     assert len(set(answers)) == 3
     assert all(answer.endswith("?") for answer in answers)
@@ -107,7 +107,7 @@ def test_it_reacts_to_the_manner() -> None:
     assert not answer_to([Said(0, "i got the job")]).startswith("Oh")
 
 
-def test_the_pieces_join_to_the_answer() -> None:
+def test_streamed_pieces_join_to_the_answer() -> None:
     history = [Said(0, "who are you")]
     assert " ".join(ScriptedResponder().reply(history)) == answer_to(history)
 
@@ -138,7 +138,7 @@ def test_an_endpoint_is_streamed(endpoint: tuple[type[LanguageModel], str]) -> N
     chat.close()
 
 
-def test_thoughts_of_the_language_model_are_none_of_its_answer(
+def test_reasoning_of_the_language_model_is_removed(
     endpoint: tuple[type[LanguageModel], str],
 ) -> None:
     handler, url = endpoint
@@ -168,7 +168,7 @@ def test_thoughts_of_the_language_model_are_none_of_its_answer(
         (200, b'data: {"choices": 3}\n\n', "not a chat completion"),
     ],
 )
-def test_an_endpoint_that_fails_says_so(
+def test_a_failing_endpoint_is_reported(
     endpoint: tuple[type[LanguageModel], str], status: int, body: bytes, message: str
 ) -> None:
     handler, url = endpoint
@@ -179,7 +179,7 @@ def test_an_endpoint_that_fails_says_so(
     chat.close()
 
 
-def test_an_endpoint_that_is_not_there_says_so() -> None:
+def test_a_missing_endpoint_is_reported() -> None:
     chat = ChatEndpoint("http://127.0.0.1:9/v1", "small")
     with pytest.raises(RepError, match="is unreachable"):
         list(chat.reply([Said(0, "hi")]))

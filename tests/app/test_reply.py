@@ -54,10 +54,10 @@ def test_json_is_the_only_line(
     assert next(word for word, _, _ in result["words"]) == "We"
 
 
-def test_who_names_no_voice_gets_the_folders_first(
+def test_the_default_voice_is_the_folders_first(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It was "slt" always, which models trained on other voices do not have."""
+    """It was always "slt", which other models may not have."""
     voices = load_voices(weights)
     del voices["slt"]
     folder = shutil.copytree(weights, tmp_path / "weights")
@@ -68,7 +68,7 @@ def test_who_names_no_voice_gets_the_folders_first(
         call(folder, tmp_path / "out.wav", "--voice", "slt")
 
 
-def test_the_bundle_has_the_voices_that_are_named() -> None:
+def test_the_bundle_has_all_named_voices() -> None:
     assert list(load_voices(WEIGHTS)) == [name for name, _ in NAMED.values()]
 
 
@@ -98,14 +98,14 @@ def test_a_file_is_a_voice(weights: Path, tmp_path: Path) -> None:
         (["--out", "speech.xyz"], "xyz"),
     ],
 )
-def test_bad_input_is_said_in_words(
+def test_bad_input_is_reported(
     weights: Path, tmp_path: Path, more: list[str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         call(weights, tmp_path / "out.wav", *more)
 
 
-def test_an_empty_wav_in_the_dialogue_is_said(
+def test_an_empty_wav_in_the_dialogue_is_reported(
     weights: Path, dialogue: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "u0.wav").write_bytes(b"")
@@ -113,10 +113,10 @@ def test_an_empty_wav_in_the_dialogue_is_said(
         call(weights, tmp_path / "out.wav", "--dialogue", str(dialogue))
 
 
-def test_speech_to_speech_answers_the_sound(
+def test_speech_to_speech_answers_audio(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The text is the model's own, and is printed; the words beside the sound are not read."""
+    """The model's text is printed; the transcript beside the audio is not used."""
     sound = 0.1 * np.random.default_rng(1).standard_normal(30_000).astype(np.float32)
     write_audio(tmp_path / "u.wav", sound)
     told = []
@@ -134,7 +134,7 @@ def test_speech_to_speech_answers_the_sound(
     assert capsys.readouterr().out.splitlines()[0] == told[0]["text"]
 
 
-def test_speech_to_speech_wants_a_turn_to_answer(weights: Path, tmp_path: Path) -> None:
+def test_speech_to_speech_needs_a_turn_to_answer(weights: Path, tmp_path: Path) -> None:
     options = ["--speech-to-speech", "--weights", str(weights), "--out", str(tmp_path / "o.wav")]
     with pytest.raises(InputError, match="user's"):
         reply.main(options)

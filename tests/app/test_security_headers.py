@@ -1,4 +1,4 @@
-"""What browsers are told, whatever is asked."""
+"""Security headers of all responses."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ("POST", "/v1/audio/speech"), ("DELETE", "/v1/audio/voices/nobody"), ("GET", "/nowhere"),
     ],
 )  # fmt: skip
-def test_every_answer_has_them(place: str, method: str, path: str) -> None:
+def test_every_response_has_them(place: str, method: str, path: str) -> None:
     headers = httpx.request(method, place + path).headers
     assert {name: headers[name] for name in WANTED} == WANTED
     policy = headers["content-security-policy"]
@@ -42,8 +42,8 @@ def test_every_answer_has_them(place: str, method: str, path: str) -> None:
     assert all(len(headers.get_list(name)) == 1 for name in (*WANTED, "content-security-policy"))
 
 
-def test_what_was_uploaded_can_do_nothing(place: str) -> None:
-    """An SVG or a page that somebody uploads would else run its scripts as ours."""
+def test_uploaded_files_cannot_run_scripts(place: str) -> None:
+    """Otherwise scripts in an uploaded SVG or page would run with the server's origin."""
     markup = b"<script>alert(1)</script>"
     for name in ("a.html", "a.svg", "a.xhtml", "a.js", "a"):
         sent = httpx.post(f"{place}/gradio_api/upload", files={"files": (name, markup)})
@@ -54,7 +54,7 @@ def test_what_was_uploaded_can_do_nothing(place: str) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_refusals_have_them_too() -> None:
+def test_errors_have_them_too() -> None:
     access = AccessSettings(token="t0psecret", hosts=("127.0.0.1",))
     with serving(engines(), ServerSettings(access=access, page=False)) as (where, _):
         for headers, status in (({}, 401), ({"Host": "evil.example"}, 421)):
@@ -75,7 +75,7 @@ NOT_NEEDED = (
 
 
 @pytest.mark.parametrize("path", NOT_NEEDED, ids=lambda path: path[:30])
-def test_routes_that_the_page_does_not_use_are_not_there(place: str, path: str) -> None:
+def test_unused_gradio_routes_are_blocked(place: str, path: str) -> None:
     for method in ("GET", "POST"):
         assert httpx.request(method, place + path, json={"data": []}).status_code == 404
 
@@ -104,7 +104,7 @@ ROUTES = ("queue/join", "upload", "cancel", "reset")
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_garbage_gets_a_4xx(place: str, route: str) -> None:
-    """It got a traceback and 500."""
+    """It once got a traceback and 500."""
     sent = [("application/json", body) for body in BODIES.values()] + list(FORMS.values())
     for kind, body in sent:
         answer = httpx.post(
@@ -124,17 +124,17 @@ def test_garbage_gets_a_4xx(place: str, route: str) -> None:
         "/gradio_api/upload_progress", "/gradio_api/upload_progress?upload_id=%00",
     ],
 )  # fmt: skip
-def test_odd_places_get_a_4xx(place: str, path: str) -> None:
+def test_invalid_paths_get_a_4xx(place: str, path: str) -> None:
     assert 400 <= httpx.get(place + path).status_code < 500
 
 
 @pytest.mark.parametrize("host", ["[::", "a b", "\x7f", "evil/../x", "x" * 5000])
-def test_odd_headers_of_proxies_get_no_500(place: str, host: str) -> None:
+def test_invalid_proxy_headers_get_no_500(place: str, host: str) -> None:
     headers = {"X-Forwarded-Host": host, "X-Forwarded-Proto": host}
     assert httpx.get(place + "/", headers=headers).status_code < 500
 
 
-def test_the_page_still_has_what_it_needs(place: str) -> None:
+def test_the_page_still_works(place: str) -> None:
     config = httpx.get(place + "/config").raise_for_status().json()
     assert config["components"]
     sent = {"data": [None, False, "x"], "fn_index": config["dependencies"][0]["id"],

@@ -38,7 +38,7 @@ def opened(place: str, **start: Any) -> Iterator[tuple[ClientConnection, dict[st
 
 
 def until(socket: ClientConnection, kind: str, who: str = "") -> tuple[dict[str, Any], np.ndarray]:
-    """Reads to a message of this type; with it, the sound that came before."""
+    """Reads up to a message of this type; returns it with the audio before it."""
     sound = [np.zeros(0, np.float32)]
     while True:
         message = socket.recv(60)
@@ -85,7 +85,7 @@ def test_a_conversation_over_the_socket() -> None:
         socket.close()
 
 
-def test_a_dropped_connection_frees_the_place_and_may_come_back() -> None:
+def test_a_dropped_connection_frees_its_place_and_can_resume() -> None:
     settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
     with serving(engines(), settings) as (place, app), opened(place) as (socket, session):
         socket.send(json.dumps({"type": "text", "text": "who are you"}))
@@ -107,7 +107,7 @@ def test_a_dropped_connection_frees_the_place_and_may_come_back() -> None:
             again.close()
 
 
-def test_a_listener_may_be_back_before_the_old_connection_is_known_to_be_dead() -> None:
+def test_a_client_may_resume_before_its_old_connection_is_known_to_be_dead() -> None:
     settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
     with serving(engines(), settings) as (place, app), opened(place) as (socket, session):
         socket.send(json.dumps({"type": "text", "text": "my name is bob"}))
@@ -127,8 +127,8 @@ def test_a_listener_may_be_back_before_the_old_connection_is_known_to_be_dead() 
             again.close()
 
 
-def test_a_listener_who_vanished_in_mid_reply_is_noticed_within_5_s() -> None:
-    """No goodbye and no end of the connection either: a laptop that was closed."""
+def test_a_client_lost_in_mid_reply_is_noticed_within_5_s() -> None:
+    """Without any close of the connection, like a laptop that is shut."""
     with (
         serving(engines(speaker=FakeSpeaker(rtf=1.0))) as (place, app),
         contextlib.closing(silent_socket(place)) as socket,
@@ -147,7 +147,7 @@ def test_a_listener_who_vanished_in_mid_reply_is_noticed_within_5_s() -> None:
 
 
 def silent_socket(place: str) -> socketlib.socket:
-    """A WebSocket that will answer nothing, no ping either."""
+    """A WebSocket that answers nothing, not even pings."""
     host, _, port = place.partition(":")
     plain = socketlib.create_connection((host, int(port)))
     plain.sendall(
@@ -166,7 +166,7 @@ def frame(text: str) -> bytes:
     return bytes([0x81, 0x80 | len(content), 0, 0, 0, 0]) + content
 
 
-def test_an_unknown_or_expired_session_is_a_new_one() -> None:
+def test_an_unknown_or_expired_session_is_replaced_by_a_new_one() -> None:
     with (
         serving(engines(), ServerSettings(hub=HubSettings(parked_s=0.2), page=False)) as (
             place,
@@ -182,7 +182,7 @@ def test_an_unknown_or_expired_session_is_a_new_one() -> None:
             again.close()
 
 
-def test_a_conversation_that_nobody_comes_back_to_ends_though_nobody_else_is_there() -> None:
+def test_an_abandoned_conversation_ends_without_other_traffic() -> None:
     settings = ServerSettings(hub=HubSettings(parked_s=0.2), page=False)
     with serving(engines(), settings) as (place, app):
         with opened(place) as (_, session):
@@ -193,7 +193,7 @@ def test_a_conversation_that_nobody_comes_back_to_ends_though_nobody_else_is_the
             time.sleep(0.02)
 
 
-def test_busy_is_said() -> None:
+def test_a_busy_server_is_reported() -> None:
     settings = ServerSettings(hub=HubSettings(max_sessions=1), page=False)
     with (
         serving(engines(), settings) as (place, _),
@@ -216,7 +216,7 @@ def test_an_idle_conversation_is_ended() -> None:
         assert app.state.hub.num_live == 0
 
 
-def test_metrics_tell_what_happened() -> None:
+def test_metrics_are_updated() -> None:
     with serving(engines("hello")) as (place, _), opened(place) as (socket, _):
         send_sound(socket, np.concatenate([speechlike(0.8), silence(0.9)]))
         until(socket, "reply.sent")
@@ -313,17 +313,17 @@ def test_openai_speech() -> None:
         ({}, 400, "input: Field required"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_said(
+def test_invalid_requests_get_an_error_message(
     given: dict[str, Any], status: int, message: str
 ) -> None:
-    """The page shows `error.message`; there was none, and it said: the server answered 422."""
+    """The page shows `error.message`, which was missing."""
     with serving(engines()) as (place, _):
         answer = httpx.post(f"http://{place}/v1/audio/speech", json=given)
         assert answer.status_code == status
         assert message in answer.json()["error"]["message"]
 
 
-def test_who_never_starts_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_never_starts_gets_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.conversation.START_BY_S", 0.3)
     with serving(engines()) as (place, _), connect(f"ws://{place}/v1/conversation") as socket:
         refused = json.loads(socket.recv(60))

@@ -1,4 +1,4 @@
-"""One conversation, driven with arrays and a clock."""
+"""One conversation, driven by arrays and a clock."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -16,7 +16,7 @@ from tests.app.user_sound import silence, speechlike
 
 
 class Says:
-    """A responder that says what it is told."""
+    """A responder with fixed answers."""
 
     name = "endpoint"
 
@@ -36,7 +36,7 @@ def tone_hz(samples: np.ndarray) -> float:
     return float(np.argmax(np.abs(np.fft.rfft(samples))) * RATE / len(samples))
 
 
-def test_a_turn_is_heard_answered_and_kept() -> None:
+def test_a_turn_is_recognised_answered_and_stored() -> None:
     stage = Stage("my name is anna")
     stage.say(np.concatenate([silence(0.6), speechlike(1.2), silence(3.0)]))
     stage.wait(4.0)
@@ -53,7 +53,7 @@ def test_a_turn_is_heard_answered_and_kept() -> None:
     assert abs(tone_hz(loud[:24000]) - 440) < 3
 
 
-def test_the_users_own_sound_enters_the_dialogue() -> None:
+def test_the_users_audio_enters_the_dialogue() -> None:
     stage = Stage("hello there")
     sound = speechlike(1.0)
     stage.say(np.concatenate([silence(1.0), sound, silence(3.0)]))
@@ -68,7 +68,7 @@ def test_the_users_own_sound_enters_the_dialogue() -> None:
     assert stage.speaker.dialogues[0].turns[1][0] == 1
 
 
-def test_silence_that_ends_the_turn_can_be_set() -> None:
+def test_the_silence_that_ends_a_turn_is_configurable() -> None:
     ends = {}
     for silence_ms in (400, 900):
         settings = SessionSettings(hearing=HearingSettings(silence_ms=silence_ms))
@@ -88,7 +88,7 @@ def test_a_pause_inside_a_turn_does_not_end_it() -> None:
     assert first["seconds"] > 1.9
 
 
-def test_a_turn_that_goes_on_before_anything_was_spoken_is_reopened() -> None:
+def test_a_turn_that_continues_before_the_answer_is_reopened() -> None:
     stage = Stage("i like", "the rain")
     stage.patient = False
     stage.speaker.gate.clear()  # the answer is slow: no sound yet
@@ -107,8 +107,8 @@ def test_a_turn_that_goes_on_before_anything_was_spoken_is_reopened() -> None:
     assert texts == ["i like the rain"]
 
 
-def test_a_click_after_a_sentence_does_not_take_it_away() -> None:
-    """Only the click was measured once: too short for a turn, and the sentence went with it."""
+def test_a_click_after_a_sentence_does_not_drop_it() -> None:
+    """Only the click was measured, and the turn dropped as too short."""
     stage = Stage("i won the race")
     stage.patient = False
     stage.speaker.gate.clear()  # no sound yet: the click reopens the turn
@@ -121,7 +121,7 @@ def test_a_click_after_a_sentence_does_not_take_it_away() -> None:
     assert [turn.text for turn in stage.session.history.turns if not turn.who] == ["i won the race"]
 
 
-def test_nor_while_the_sentence_is_being_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nor_does_a_click_during_recognition(monkeypatch: pytest.MonkeyPatch) -> None:
     texts: list[Future[str]] = [Future(), Future()]
     waiting = iter(texts)
     monkeypatch.setattr(ToldUtterance, "finish", lambda _: next(waiting))
@@ -136,7 +136,7 @@ def test_nor_while_the_sentence_is_being_recognised(monkeypatch: pytest.MonkeyPa
     ]
 
 
-def test_speech_later_than_that_is_a_turn_of_its_own() -> None:
+def test_later_speech_is_a_separate_turn() -> None:
     stage = Stage("first", "second")
     stage.patient = False
     stage.speaker.gate.clear()
@@ -170,7 +170,7 @@ def test_a_cough_ducks_the_agent_and_restores_it() -> None:
     assert not agent["cut"]
 
 
-def test_speech_cuts_the_agent_within_450_ms() -> None:
+def test_speech_interrupts_the_agent_within_450_ms() -> None:
     stage = interrupted(1.0)
     began = stage.now - 1.0
     ducked, stopped = stage.one("duck")["at"] - began, stage.one("stop")["at"] - began
@@ -180,7 +180,7 @@ def test_speech_cuts_the_agent_within_450_ms() -> None:
 
 
 @pytest.mark.parametrize("reports", [True, False])
-def test_history_keeps_what_was_heard(reports: bool) -> None:
+def test_history_has_the_heard_part(reports: bool) -> None:
     stage = interrupted(1.0, reports)
     stage.say(silence(1.5))
     stage.wait(2.0)
@@ -203,7 +203,7 @@ def test_history_keeps_what_was_heard(reports: bool) -> None:
     assert abs(len(turns[1][2]) / RATE - heard_s) < 0.002
 
 
-def test_the_interrupting_turn_is_whole_and_answered() -> None:
+def test_the_interrupting_turn_is_complete_and_answered() -> None:
     stage = interrupted(1.0)
     stage.say(silence(1.5))
     stage.wait(2.0)
@@ -215,8 +215,8 @@ def test_the_interrupting_turn_is_whole_and_answered() -> None:
     assert user.seconds > 1.2  # from 300 ms before the first voiced frame
 
 
-def test_a_cut_reply_is_kept_even_when_the_next_turn_is_over_before_the_page_reports() -> None:
-    """It was lost once: the answer to the next turn took its place."""
+def test_an_interrupted_reply_is_stored_even_if_the_report_comes_after_the_next_turn() -> None:
+    """The answer to the next turn once replaced it."""
     quick = SessionSettings(hearing=HearingSettings(silence_ms=200, pause_ms=100))
     stage = Stage("go", "stop", responder=Says(LONG, "Yes."), settings=quick, reports=False)
     stage.say(np.concatenate([speechlike(0.8), silence(2.0), speechlike(0.4), silence(0.3)]))
@@ -249,20 +249,20 @@ def test_typing_works_and_interrupts() -> None:
 
 
 @pytest.mark.parametrize(("given", "expected"), [("", None), ("zh", "zh")])
-def test_the_language_is_found_or_set(given: str, expected: str | None) -> None:
+def test_the_language_is_detected_or_configured(given: str, expected: str | None) -> None:
     settings = with_settings(SessionSettings(), language=given)
     stage = Stage("hello", settings=settings, responder=Says("Hi."))
     stage.say(np.concatenate([speechlike(0.8), silence(1.0)]))
     assert stage.recognizer.opened and stage.recognizer.language == expected
 
 
-def test_short_noise_is_no_turn() -> None:
+def test_short_noise_is_not_a_turn() -> None:
     stage = Stage("huh")
     stage.say(np.concatenate([silence(0.5), speechlike(0.08), silence(1.5)]))
     assert not stage.of("turn")
 
 
-def test_speech_without_words_is_asked_about() -> None:
+def test_speech_without_words_is_queried() -> None:
     stage = Stage("")
     stage.say(np.concatenate([speechlike(1.0), silence(1.0)]))
     stage.wait(3.0)
@@ -277,7 +277,7 @@ class Fails:
         yield ""
 
 
-def test_a_failing_responder_is_said_and_the_conversation_goes_on() -> None:
+def test_a_failing_responder_is_reported_and_the_conversation_continues() -> None:
     stage = Stage("hello", "again", responder=Fails())
     stage.say(np.concatenate([speechlike(0.8), silence(1.0)]))
     assert "cannot be reached" in stage.one("notice")["message"]
@@ -288,7 +288,7 @@ def test_a_failing_responder_is_said_and_the_conversation_goes_on() -> None:
     assert stage.of("turn")[-1]["text"] == "Back again."
 
 
-def test_a_breaking_speaker_is_said_and_the_conversation_goes_on() -> None:
+def test_a_failing_speaker_is_reported_and_the_conversation_continues() -> None:
     stage = Stage(responder=Says("one two boom three", "Fine."))
     stage.speaker.poison = "boom"
     stage.session.write("go")
@@ -299,7 +299,7 @@ def test_a_breaking_speaker_is_said_and_the_conversation_goes_on() -> None:
     assert stage.of("turn")[-1]["text"] == "Fine."
 
 
-def test_a_failing_recogniser_is_said() -> None:
+def test_a_failing_recogniser_is_reported() -> None:
     stage = Stage()
     stage.recognizer.error = RepError("the transcription endpoint failed")
     stage.say(np.concatenate([speechlike(0.8), silence(1.0)]))
@@ -307,7 +307,7 @@ def test_a_failing_recogniser_is_said() -> None:
     assert stage.session.state == "listening"
 
 
-def test_sound_is_not_sent_far_ahead() -> None:
+def test_audio_is_not_sent_far_ahead() -> None:
     stage = Stage(responder=Says(LONG))
     stage.session.write("go")
     stage.wait(1.0)
@@ -317,7 +317,7 @@ def test_sound_is_not_sent_far_ahead() -> None:
     assert speaking.answer.num_samples < 9 * RATE
 
 
-def test_detached_it_keeps_what_was_heard_and_goes_on() -> None:
+def test_a_detached_session_keeps_the_heard_part_and_resumes() -> None:
     stage = Stage(responder=Says(LONG, "Here I am."))
     stage.session.write("go")
     stage.wait(1.0)
@@ -357,13 +357,13 @@ def test_two_sessions_do_not_mix() -> None:
         assert stage.session.settings.voice in stage.of("turn")[-1]["text"]
 
 
-def test_settings_out_of_range_are_refused() -> None:
+def test_settings_out_of_range_are_rejected() -> None:
     with pytest.raises(InputError, match="silence_ms is 5; it must be from 200 to 3000"):
         with_settings(SessionSettings(), silence_ms=5)
     assert with_settings(SessionSettings(), silence_ms=700).hearing.silence_ms == 700
 
 
-def test_another_speech_model_goes_on_with_the_conversation() -> None:
+def test_another_predictor_continues_the_conversation() -> None:
     stage = Stage("my name is anna", "what did i say")
     stage.say(np.concatenate([silence(0.6), speechlike(1.2), silence(3.0)]))
     stage.wait(4.0)

@@ -1,4 +1,4 @@
-"""What the chat relies on holds for the real speaker, of tiny models, and for the fake one."""
+"""The contract that the chat relies on, for a real speaker of tiny models and for the fake one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ def noise(seconds: float) -> np.ndarray:
 
 
 def turns(dialogue: Any) -> list[tuple[int, str, int]]:
-    """Who, what, and how many samples."""
+    """(speaker, text, number of samples) of each turn."""
     found = [
         turn if isinstance(turn, tuple) else (turn.who, turn.text, turn.samples)
         for turn in dialogue.turns
@@ -46,7 +46,7 @@ def pieces(text: str) -> Iterator[str]:
         yield f"{word} "
 
 
-def test_it_says_what_it_has(speaker: AnySpeaker) -> None:
+def test_it_lists_voices_and_predictors(speaker: AnySpeaker) -> None:
     assert speaker.sample_rate == SAMPLE_RATE
     assert speaker.predictors and all(isinstance(name, str) for name in speaker.predictors)
     for name, voice in speaker.voices.items():
@@ -55,7 +55,7 @@ def test_it_says_what_it_has(speaker: AnySpeaker) -> None:
 
 
 @pytest.mark.parametrize("given", [TEXT, "Yes.", pieces])
-def test_sound_comes_in_frames_and_words_lie_within_it(
+def test_audio_comes_in_frames_and_words_are_within_it(
     speaker: AnySpeaker, voice: Any, given: Any
 ) -> None:
     text = given(TEXT) if callable(given) else given
@@ -74,7 +74,7 @@ def test_sound_comes_in_frames_and_words_lie_within_it(
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", iter(()), iter(["", " "])])
-def test_what_says_nothing_is_refused(speaker: AnySpeaker, voice: Any, text: Any) -> None:
+def test_text_without_words_is_rejected(speaker: AnySpeaker, voice: Any, text: Any) -> None:
     with pytest.raises(InputError):
         list(speaker.speak(speaker.open_dialogue(), text, voice))
 
@@ -94,7 +94,7 @@ def test_a_cancelled_reply_ends_and_is_not_complete(
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0, None])
-def test_what_was_played_enters_the_dialogue_once(
+def test_the_played_part_enters_the_dialogue_once(
     speaker: AnySpeaker, voice: Any, share: float | None
 ) -> None:
     dialogue = speaker.open_dialogue()
@@ -118,9 +118,7 @@ def test_what_was_played_enters_the_dialogue_once(
         assert text.split()[-1].startswith("six")
 
 
-def test_a_turn_that_is_heard_takes_the_place_of_an_open_reply(
-    speaker: AnySpeaker, voice: Any
-) -> None:
+def test_a_new_turn_replaces_an_open_reply(speaker: AnySpeaker, voice: Any) -> None:
     dialogue = speaker.open_dialogue()
     reply: Any = speaker.speak(dialogue, TEXT, voice)
     next(iter(reply))
@@ -131,7 +129,7 @@ def test_a_turn_that_is_heard_takes_the_place_of_an_open_reply(
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.2, 0.9])
-def test_a_voice_is_not_cloned_from_too_little(speaker: AnySpeaker, seconds: float) -> None:
+def test_a_short_sample_is_not_cloned(speaker: AnySpeaker, seconds: float) -> None:
     for sample in (noise(seconds), np.zeros(2 * SAMPLE_RATE, np.float32)):
         with pytest.raises(InputError):
             speaker.clone(sample)

@@ -1,4 +1,4 @@
-"""A reply begins at once where the machine is free, and with more in hand where it is not."""
+"""A reply starts at once on an idle machine, and with a larger buffer on a busy one."""
 
 import numpy as np
 
@@ -20,15 +20,15 @@ def sounds(made: Answer, metrics: Metrics) -> int:
     return sum(isinstance(one, Sound) for one in out)
 
 
-def test_alone_it_begins_with_what_there_is() -> None:
+def test_on_an_idle_machine_it_starts_at_once() -> None:
     assert sounds(answer(0.08), Metrics()) == 1
 
 
-def test_less_than_the_page_begins_with_waits_for_more() -> None:
+def test_it_waits_for_the_pages_minimum_buffer() -> None:
     assert sounds(answer(0.04), Metrics()) == 0
 
 
-def test_beside_others_in_the_making_more_must_be_there() -> None:
+def test_concurrent_replies_require_a_larger_buffer() -> None:
     metrics = Metrics()
     others = [answer(0.0) for _ in range(3)]
     metrics.answers.update(others)
@@ -37,7 +37,7 @@ def test_beside_others_in_the_making_more_must_be_there() -> None:
     assert b"repartee_answers 3.0" in metrics.text()
 
 
-def test_what_is_over_or_cancelled_does_not_count() -> None:
+def test_finished_and_cancelled_replies_do_not_count() -> None:
     metrics = Metrics()
     over, gone = answer(0.0), answer(0.0)
     over.done = True
@@ -46,7 +46,7 @@ def test_what_is_over_or_cancelled_does_not_count() -> None:
     assert sounds(answer(0.08), metrics) == 1
 
 
-def test_a_short_reply_is_not_held_back() -> None:
+def test_a_short_reply_is_not_delayed() -> None:
     metrics = Metrics()
     others = [answer(0.0) for _ in range(3)]
     metrics.answers.update(others)

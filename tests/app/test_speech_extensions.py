@@ -1,4 +1,4 @@
-"""What `/v1/audio/speech` does beyond OpenAI's: times, instructions, lexicons, several voices."""
+"""Extensions of `/v1/audio/speech`: timestamps, instructions, lexicons, several voices."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from tests.app.live import engines, serving
 
 
 class Watching(FakeSpeaker):
-    """Keeps the options of each reply."""
+    """Records the options of each reply."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def events(place: str, **fields: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("speed", [1.0, 4.0, 0.25])
-def test_events_tell_when_each_word_sounds(place: str, speed: float) -> None:
+def test_events_have_word_timestamps(place: str, speed: float) -> None:
     told = events(place, speed=speed)
     words = [word for event in told if "words" in event for word in event["words"]]
     assert [word["word"] for word in words] == ["one", "two", "three"]
@@ -74,7 +74,7 @@ def test_events_tell_when_each_word_sounds(place: str, speed: float) -> None:
         ("speed 50%", "rate=0.50", 0.5),
     ],
 )
-def test_instructions_are_followed_and_what_was_understood_is_said(
+def test_instructions_are_followed_and_their_interpretation_returned(
     place: str, instructions: str, header: str, rate: float
 ) -> None:
     answer = ask(place, instructions=instructions)
@@ -83,7 +83,7 @@ def test_instructions_are_followed_and_what_was_understood_is_said(
     assert "x-instructions-understood" not in ask(place).headers
 
 
-def test_a_lexicon_of_a_request_reaches_the_models(place: str) -> None:
+def test_a_requests_lexicon_is_used(place: str) -> None:
     assert ask(place, lexicon={"GIF": "/dʒɪf/"}).status_code == 200
     assert SPEAKER.options[-1].lexicon.entries == (("GIF", "/dʒɪf/"),)
 
@@ -133,7 +133,7 @@ def test_several_voices_speak_one_dialogue(place: str, text: Any) -> None:
         ({"input": "<prosody rate='9'>a</prosody>"}, "2.5"),
     ],
 )
-def test_what_is_wrong_is_said(place: str, fields: dict[str, Any], complaint: str) -> None:
+def test_invalid_requests_are_rejected(place: str, fields: dict[str, Any], complaint: str) -> None:
     answer = ask(place, **fields)
     assert answer.status_code == 400, answer.text
     assert complaint in answer.json()["error"]["message"]

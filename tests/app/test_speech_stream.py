@@ -50,7 +50,7 @@ def write(socket: ClientConnection, *pieces: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pcm", "wav", "mp3"])
-def test_text_streams_in_while_sound_streams_out(place: str, kind: str) -> None:
+def test_text_streams_in_while_audio_streams_out(place: str, kind: str) -> None:
     with opened(place, voice="kal", instructions="calm", response_format=kind) as socket:
         started = json.loads(socket.recv(timeout=60))
         assert started["type"] == "speech.started"
@@ -83,7 +83,7 @@ def test_text_streams_in_while_sound_streams_out(place: str, kind: str) -> None:
         ([{"type": "start"}, {"type": "text", "text": "a " * 3000}], "4096"),
     ],
 )
-def test_what_is_wrong_is_said_and_the_connection_closed(
+def test_errors_are_reported_and_close_the_connection(
     place: str, messages: list[Any], complaint: str
 ) -> None:
     with connect(f"ws://{place}/v1/audio/speech/stream", open_timeout=60) as socket:
@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said_and_the_connection_closed(
     assert socket.close_code == 1008
 
 
-def test_a_client_that_vanishes_leaves_nothing_running(place: str) -> None:
+def test_a_lost_client_leaves_nothing_running(place: str) -> None:
     for _ in range(5):
         with opened(place) as socket:
             socket.recv(timeout=60)
@@ -134,7 +134,7 @@ def test_gradio_client_speaks_and_chats(place: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("voice", ["kal", "awb", "alloy"])
-def test_each_voice_has_a_sample_that_is_made_once(place: str, voice: str) -> None:
+def test_each_voice_has_a_cached_sample(place: str, voice: str) -> None:
     url = f"http://{place}/v1/audio/voices/{voice}/sample"
     first = httpx.get(url, timeout=60)
     assert first.headers["content-type"] == "audio/mpeg"

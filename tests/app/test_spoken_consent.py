@@ -1,4 +1,4 @@
-"""A spoken consent: the sentence, and nobody else's voice."""
+"""Spoken consent: the right sentence in the right voice."""
 
 import io
 from dataclasses import replace
@@ -36,7 +36,7 @@ def sentence(voice: str = "espeak-en-us") -> np.ndarray:
         ("我允许复制我的声音 这句话是我自己录的", "zh"),
     ],
 )
-def test_it_is_kept_in_words(heard: str, language: str) -> None:
+def test_it_is_recorded_in_the_consent_statement(heard: str, language: str) -> None:
     found = consent_with("Anna", sentence(), lambda _: heard, language, espeak_voice())
     assert found.startswith("Anna (spoken by the same voice, similarity ")
     assert SENTENCES[language] in found
@@ -46,19 +46,19 @@ def test_it_is_kept_in_words(heard: str, language: str) -> None:
     "heard",
     ["", "hello there", SAID[:30], SAID.replace("allow", "do not allow"), f"I don't say: {SAID}"],
 )
-def test_another_sentence_is_none(heard: str) -> None:
+def test_another_sentence_is_rejected(heard: str) -> None:
     with pytest.raises(InputError, match="record this sentence"):
         consent_with("Anna", sentence(), lambda _: heard, "en", espeak_voice())
 
 
-def test_nor_is_another_voice() -> None:
+def test_another_voice_is_rejected() -> None:
     other = sentence("espeak-en-us+f2")
     with pytest.raises(InputError, match="not in the sample's voice"):
         consent_with("Anna", other, lambda _: SAID, "en", espeak_voice())
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 30.0])
-def test_nor_is_what_is_too_short_or_long(seconds: float) -> None:
+def test_too_short_or_long_recordings_are_rejected(seconds: float) -> None:
     sound = np.zeros(round(seconds * RATE), np.float32)
     with pytest.raises(InputError, match="record this sentence"):
         consent_with("Anna", sound, lambda _: SAID, "en", espeak_voice())
@@ -66,7 +66,7 @@ def test_nor_is_what_is_too_short_or_long(seconds: float) -> None:
         consent_with("Anna", sentence(), lambda _: SAID, "de", espeak_voice())
 
 
-def test_the_page_takes_it_too(tmp_path: Path) -> None:
+def test_the_page_accepts_it(tmp_path: Path) -> None:
     shared = engines(SAID, library=Library(tmp_path / "voices"))
     paths = [str(tmp_path / name) for name in ("sample.wav", "consent.wav")]
     for path, sound in zip(paths, (espeak_voice(), sentence()), strict=True):
@@ -84,7 +84,7 @@ def engines_like(shared: Engines, heard: str) -> Engines:
     return replace(shared, recognizer=ToldRecognizer(heard))
 
 
-def test_a_client_sends_it_with_the_sample(tmp_path: Path) -> None:
+def test_the_api_accepts_it(tmp_path: Path) -> None:
     shared = engines(SAID, "one two", library=Library(tmp_path))
     form = {"name": "anna", "consent": "Anna, 3 May"}
     sample = encode_audio(espeak_voice(), RATE, "wav")

@@ -1,4 +1,4 @@
-"""What browsers put beside a WebSocket's address: subprotocols, and keys in them."""
+"""WebSocket subprotocols, and keys in them."""
 
 import json
 import logging
@@ -46,8 +46,8 @@ def subprotocols(*names: str) -> list[Subprotocol]:
         ("/v1/conversation", ["realtime"], None),
     ],
 )
-def test_the_subprotocol_is_chosen(path: str, offered: list[str], chosen: str | None) -> None:
-    """Chromium closes a WebSocket (1006) when it offered some and none was chosen."""
+def test_a_subprotocol_is_selected(path: str, offered: list[str], chosen: str | None) -> None:
+    """Chromium closes a WebSocket (1006) if none of the offered ones is selected."""
     with serving(engines()) as (place, _):
         names = subprotocols(*offered) or None
         with connect(f"ws://{place}{path}", subprotocols=names) as socket:
@@ -97,7 +97,7 @@ def test_the_key_is_the_token(path: str, offered: list[str], is_let_in: bool) ->
         ("", ["realtime", KEY + "x"]),
     ],
 )
-def test_no_token_stands_in_the_log(
+def test_tokens_are_not_logged(
     path: str, query: str, offered: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = ServerSettings(access=AccessSettings(token=TOKEN), page=False)

@@ -1,4 +1,4 @@
-"""Recordings become text over HTTP, by the chat's own recogniser."""
+"""Transcription over HTTP with the chat's recogniser."""
 
 import io
 import json
@@ -38,7 +38,7 @@ def post(place: str, content: bytes, **fields: Any) -> httpx.Response:
     )
 
 
-def test_a_recording_becomes_its_words(tmp_path: Path) -> None:
+def test_a_recording_is_transcribed(tmp_path: Path) -> None:
     recognizer = SphinxRecognizer()
     content = wav(spoken("What do you think about the weather?", tmp_path))
     try:
@@ -57,7 +57,7 @@ def test_a_recording_becomes_its_words(tmp_path: Path) -> None:
         recognizer.close()
 
 
-def test_formats_of_the_answer() -> None:
+def test_response_formats() -> None:
     told: Any = ToldRecognizer("one", "two", "three")
     with serving(engines(recognizer=told)) as (place, _):
         content = wav(speechlike(1.3))
@@ -78,7 +78,7 @@ def timed(place: str, recognizer: Any, **fields: Any) -> httpx.Response:
     return post(place, wav(speechlike(2.5)), **fields)
 
 
-def test_times_are_those_of_the_words() -> None:
+def test_timestamps_match_the_words() -> None:
     told: Any = ToldRecognizer()
     with serving(engines(recognizer=told)) as (place, _):
         assert timed(place, told, response_format="srt").text == (
@@ -102,7 +102,7 @@ def test_times_are_those_of_the_words() -> None:
         assert {"words", "segments"} <= timed(place, told, **fields, **both).json().keys()
 
 
-def test_without_times_of_words_there_is_one_segment_and_no_word() -> None:
+def test_without_word_timestamps_there_is_one_segment() -> None:
     with serving(engines("how are you", "how are you")) as (place, _):
         content = wav(speechlike(1.5))
         srt = post(place, content, response_format="srt").text
@@ -150,7 +150,7 @@ def test_a_transcript_is_streamed(stream: str) -> None:
         ({"diarise": "true"}, "diarise"),
     ],
 )
-def test_an_option_is_honoured_or_refused_by_name(fields: dict[str, str], param: str) -> None:
+def test_unsupported_options_are_rejected_by_name(fields: dict[str, str], param: str) -> None:
     with serving(engines("hello")) as (place, _):
         answer = post(place, wav(speechlike(0.5)), **fields)
         assert answer.status_code == 400
@@ -170,7 +170,7 @@ def test_an_option_is_honoured_or_refused_by_name(fields: dict[str, str], param:
         {"stream": "false"},
     ],
 )
-def test_an_option_that_asks_for_what_is_done_is_taken(fields: dict[str, str]) -> None:
+def test_options_that_match_the_behaviour_are_accepted(fields: dict[str, str]) -> None:
     with serving(engines("hello")) as (place, _):
         assert post(place, wav(speechlike(0.5)), **fields).json()["text"] == "hello"
 
@@ -197,7 +197,7 @@ def test_the_openai_package_gets_its_transcript() -> None:
 
 
 class SlowRecognizer(ToldRecognizer):
-    """Its texts come when they are let go."""
+    """Its results come when released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -215,7 +215,7 @@ class SlowRecognizer(ToldRecognizer):
 
 
 def waiting(place: str) -> socket.socket:
-    """A client whose recording is being heard."""
+    """A client whose recording is being transcribed."""
     request = httpx.Request(
         "POST",
         f"http://{place}/v1/audio/transcriptions",
@@ -229,8 +229,8 @@ def waiting(place: str) -> socket.socket:
     return connection
 
 
-def test_many_recordings_hold_up_no_speech_and_end_with_their_senders() -> None:
-    """Seven at once took all threads, and speech waited 26 s for its first byte."""
+def test_many_transcriptions_do_not_delay_speech_and_end_with_their_clients() -> None:
+    """Seven at once used all threads, and speech waited 26 s for its first byte."""
     slow = SlowRecognizer()
     with serving(engines(recognizer=slow)) as (place, _):
         senders = [waiting(place) for _ in range(7)]
@@ -262,14 +262,14 @@ def test_many_recordings_hold_up_no_speech_and_end_with_their_senders() -> None:
         (wav(speechlike(0.5)), {"model": "x" * 300}, 400),
     ],
 )
-def test_what_cannot_be_transcribed_is_said(
+def test_unusable_recordings_are_rejected(
     content: bytes, fields: dict[str, str], status: int
 ) -> None:
     with serving(engines("hello")) as (place, _):
         assert post(place, content, **fields).status_code == status
 
 
-def test_a_failing_recogniser_is_no_fault_of_the_caller() -> None:
+def test_a_failing_recogniser_is_a_server_error() -> None:
     told: Any = ToldRecognizer()
     told.error = RepError("the recogniser's process has ended")
     with serving(engines(recognizer=told)) as (place, _):
@@ -278,7 +278,7 @@ def test_a_failing_recogniser_is_no_fault_of_the_caller() -> None:
         assert "has ended" in answer.json()["error"]["message"]
 
 
-def test_a_voice_whose_words_cannot_be_recognised_wants_a_transcript(tmp_path: Path) -> None:
+def test_cloning_without_recognition_needs_a_transcript(tmp_path: Path) -> None:
     told: Any = ToldRecognizer()
     told.error = RepError("the recogniser's process has ended")
     shared = engines(recognizer=told, library=Library(tmp_path))

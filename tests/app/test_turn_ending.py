@@ -1,4 +1,4 @@
-"""A turn ends when it sounds finished; a speaker who has not finished is given time."""
+"""A turn ends soon if it sounds finished, and late if not."""
 
 from concurrent.futures import Future
 from typing import Any
@@ -52,14 +52,14 @@ def waited_ms(stage: Stage) -> float:
 
 
 @pytest.mark.parametrize("eagerness", list(MOST_PATIENT_MS))
-def test_who_has_finished_is_answered_at_once(eagerness: str) -> None:
+def test_a_finished_turn_is_answered_at_once(eagerness: str) -> None:
     one = stage(ToldJudge(1.0), "i won the race", eagerness=eagerness)
     one.say(np.concatenate([speechlike(1.0), silence(1.0)]))
     assert 300 <= waited_ms(one) <= 400
 
 
 @pytest.mark.parametrize(("eagerness", "most"), list(MOST_PATIENT_MS.items()))
-def test_who_never_sounds_finished_is_answered_at_the_maximum(eagerness: str, most: int) -> None:
+def test_a_turn_that_never_sounds_finished_ends_at_the_maximum(eagerness: str, most: int) -> None:
     one = stage(ToldJudge(0.0), "i won the race", eagerness=eagerness)
     one.say(np.concatenate([speechlike(1.0), silence(most / 1000 - 0.2)]))
     assert not one.of("turn")
@@ -87,7 +87,7 @@ def test_a_pause_inside_a_turn_does_not_end_it(pause_s: float) -> None:
         "我想去北京的", "因为",
     ],
 )  # fmt: skip
-def test_words_that_want_another_are_waited_for(text: str) -> None:
+def test_open_ended_words_delay_the_end(text: str) -> None:
     assert patience_ms([0.99], text, "medium") > 1500
 
 
@@ -95,11 +95,11 @@ def test_words_that_want_another_are_waited_for(text: str) -> None:
     "text",
     ["I won the race.", "yes", "no, thank you", "What time is it?", "", "我想去北京。", "Berlin"],
 )
-def test_words_that_stand_by_themselves_hold_up_nothing(text: str) -> None:
+def test_complete_words_do_not_delay_the_end(text: str) -> None:
     assert patience_ms([0.99], text, "medium") < 320
 
 
-def test_patience_falls_with_certainty_and_eagerness() -> None:
+def test_patience_decreases_with_certainty_and_eagerness() -> None:
     waits = [patience_ms([p], "", "medium") for p in (0.0, 0.3, 0.6, 0.9, 1.0)]
     assert waits == sorted(waits, reverse=True)
     assert waits[0] == MOST_PATIENT_MS["medium"]
@@ -129,7 +129,7 @@ def test_the_judge_may_change_its_mind_while_silence_lasts(
     assert least <= waited_ms(one) <= most
 
 
-def test_server_vad_asks_nobody() -> None:
+def test_server_vad_does_not_use_the_judge() -> None:
     judge = ToldJudge(0.0)
     one = Stage("i won the race", judge=judge)
     one.say(np.concatenate([speechlike(1.0), silence(1.0)]))
@@ -142,7 +142,7 @@ def detection(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("eagerness", list(MOST_PATIENT_MS))
-def test_realtime_takes_semantic_vad_and_goes_back(eagerness: str) -> None:
+def test_realtime_can_switch_to_semantic_vad_and_back(eagerness: str) -> None:
     able = engines(judge=ToldJudge(1.0))
     start = RealtimeSettings(SessionSettings())
     semantic = updated(start, detection(type=SEMANTIC, eagerness=eagerness), able)
@@ -164,14 +164,14 @@ def test_realtime_takes_semantic_vad_and_goes_back(eagerness: str) -> None:
         {"type": "near_vad"},
     ],
 )
-def test_realtime_refuses_fields_of_the_other_kind(fields: dict[str, Any]) -> None:
+def test_realtime_rejects_fields_of_the_other_kind(fields: dict[str, Any]) -> None:
     able = engines(judge=ToldJudge(1.0))
     with pytest.raises(ProtocolError) as refused:
         updated(RealtimeSettings(SessionSettings()), detection(**fields), able)
     assert str(refused.value.param).startswith("session.audio.input.turn_detection")
 
 
-def test_without_weights_semantic_vad_is_refused_with_the_reason() -> None:
+def test_without_weights_semantic_vad_is_rejected_with_the_reason() -> None:
     unable = engines(judge_caveat="install them with `this command`")
     with pytest.raises(ProtocolError, match="install them with `this command`"):
         updated(RealtimeSettings(SessionSettings()), detection(type=SEMANTIC), unable)

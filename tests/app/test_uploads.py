@@ -1,4 +1,4 @@
-"""Uploads are decoded apart: what stalls, crashes or swells does it there, and speech goes on."""
+"""Uploads are decoded in separate processes, whose stalls, crashes and memory use are contained."""
 
 import io
 import os
@@ -40,7 +40,7 @@ def process(uploads: Uploads) -> int:
     return running.pid
 
 
-def test_sound_comes_back_whole_and_the_process_is_used_again(uploads: Uploads) -> None:
+def test_audio_is_decoded_and_the_process_reused(uploads: Uploads) -> None:
     sound = 0.3 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 24_000)
     first = uploads.read(wav(sound), max_seconds=60)
     assert np.abs(first - sound).max() < 1e-4
@@ -61,7 +61,7 @@ def test_sound_comes_back_whole_and_the_process_is_used_again(uploads: Uploads) 
         (wav(np.zeros((100, 40))).getvalue(), "40 channels"),
     ],
 )
-def test_the_reason_comes_back_and_the_process_lives(
+def test_decoding_errors_are_reported_and_the_process_survives(
     uploads: Uploads, content: bytes, words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
@@ -72,7 +72,7 @@ def test_the_reason_comes_back_and_the_process_lives(
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV])
-def test_a_process_that_dies_or_hangs_costs_its_own_file(uploads: Uploads, how: int) -> None:
+def test_a_crashed_or_hanging_process_fails_only_its_file(uploads: Uploads, how: int) -> None:
     uploads.read(wav(speechlike(1.0)), max_seconds=60)
     uploads._all[0]._timeout_s = 2.0
     old = process(uploads)
@@ -88,7 +88,7 @@ def test_a_process_that_dies_or_hangs_costs_its_own_file(uploads: Uploads, how: 
     assert process(uploads) != old
 
 
-def test_a_process_that_is_slow_to_start_costs_the_file_no_time(
+def test_slow_process_start_does_not_count_towards_the_time_limit(
     uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(3)")
@@ -100,7 +100,7 @@ def test_a_process_that_is_slow_to_start_costs_the_file_no_time(
 
 
 @pytest.mark.parametrize("code", ["raise SystemExit(1)", "import os; os.kill(os.getpid(), 9)"])
-def test_a_process_that_cannot_start_is_no_fault_of_the_file(
+def test_a_process_that_cannot_start_is_a_server_error(
     uploads: Uploads, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(code)
@@ -112,8 +112,8 @@ def test_a_process_that_cannot_start_is_no_fault_of_the_file(
     assert len(uploads.read(wav(speechlike(1.0)), max_seconds=60)) == 24_000
 
 
-def test_what_swells_takes_the_memory_of_what_is_wanted(uploads: Uploads) -> None:
-    """A minute of 8 channels at 192 kHz in 94 KB: 370 MB, were it held at once."""
+def test_decoding_needs_memory_for_the_wanted_part_only(uploads: Uploads) -> None:
+    """A minute of 8 channels at 192 kHz in 94 KB would take 370 MB at once."""
     silence = np.zeros((192_000 * 10, 8), np.int16)
     buffer = io.BytesIO()
     with soundfile.SoundFile(buffer, "w", 192_000, 8, format="FLAC") as file:
@@ -140,14 +140,15 @@ async def _fill(uploads: Uploads, gate: threading.Event) -> None:
     assert await uploads.run(lambda: True)
 
 
-def test_more_than_may_wait_are_refused_and_later_taken(uploads: Uploads) -> None:
+def test_excess_uploads_are_rejected_and_accepted_later(uploads: Uploads) -> None:
     import asyncio
 
     asyncio.run(_fill(uploads, threading.Event()))
 
 
-def test_speech_goes_on_beside_uploads_that_hang() -> None:
-    """Fourteen uploads whose processes are stopped: two decode, two work, eight wait, two go."""
+def test_hanging_uploads_do_not_affect_speech() -> None:
+    """Of fourteen uploads with stopped processes, two decode, two work, eight wait, two are
+    rejected."""
     shared = engines(recognizer=ToldRecognizer(*["hello"] * 20))
     for decoder in shared.uploads._all:
         decoder._timeout_s = 60.0
@@ -180,7 +181,7 @@ def test_speech_goes_on_beside_uploads_that_hang() -> None:
     assert sorted(one.status_code for one in statuses) == [200] * 12 + [429] * 2
 
 
-def test_many_clips_are_refused_and_a_server_leaves_no_process() -> None:
+def test_many_clips_are_rejected_and_the_server_leaves_no_process() -> None:
     shared = engines()
     with serving(shared) as (place, _):
         files = [("audio_sample", ("a.wav", wav(speechlike(1.0)).getvalue())) for _ in range(100)]

@@ -1,4 +1,4 @@
-"""Voices that are cloned, kept, passed on: the sample, the library, the verbs."""
+"""Cloned voices: sample, library, and commands."""
 
 import json
 import pickle
@@ -37,7 +37,7 @@ def kept(folder: Path, name: str = "anna") -> Library:
 # The sample
 
 
-def test_silence_around_a_sample_is_cut_off() -> None:
+def test_silence_around_a_sample_is_trimmed() -> None:
     sound = espeak_voice()
     sample = clean_sample([np.concatenate([silence(2.0), sound, silence(3.0)])])
     assert len(sample.samples) < len(sound) + 0.5 * SAMPLE_RATE
@@ -71,12 +71,12 @@ def test_several_clips_make_one_sample_of_at_most_20_s() -> None:
         (lambda sound: np.where(np.arange(len(sound)) == 9, np.nan, sound), "NaN"),
     ],
 )
-def test_a_sample_that_will_not_do_is_refused_with_the_reason(make, message: str) -> None:
+def test_an_unusable_sample_is_rejected_with_the_reason(make, message: str) -> None:
     with pytest.raises(InputError, match=message):
         clean_sample([make(espeak_voice())])
 
 
-def test_similarity_knows_a_voice_from_another() -> None:
+def test_similarity_distinguishes_voices() -> None:
     first, other = espeak_voice(), espeak_voice("espeak-en-us+f5")
     half = len(first) // 2
     assert similarity(first[:half], first[half:]) > similarity(first, other) + 0.1
@@ -85,7 +85,7 @@ def test_similarity_knows_a_voice_from_another() -> None:
 # The library
 
 
-def test_a_voice_survives(tmp_path: Path) -> None:
+def test_a_voice_is_stored_and_loaded(tmp_path: Path) -> None:
     kept(tmp_path / "library")
     voice, facts = Library(tmp_path / "library").load("anna")
     assert torch.equal(voice.style, VOICE.style)
@@ -95,7 +95,7 @@ def test_a_voice_survives(tmp_path: Path) -> None:
     assert Library(tmp_path / "library").voices(STYLE + 1) == {}
 
 
-def test_names_are_one_voices_only_and_no_paths(tmp_path: Path) -> None:
+def test_names_are_unique_and_not_paths(tmp_path: Path) -> None:
     library = kept(tmp_path / "library")
     sample = clean_sample([espeak_voice()])
     with pytest.raises(InputError, match="already"):
@@ -108,7 +108,7 @@ def test_names_are_one_voices_only_and_no_paths(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "library").iterdir()] == ["anna.safetensors"]
 
 
-def test_a_voice_is_passed_on(tmp_path: Path) -> None:
+def test_a_voice_is_exported_and_imported(tmp_path: Path) -> None:
     library = kept(tmp_path / "library")
     library.export("anna", tmp_path / "out.voice")
     with pytest.raises(InputError, match="already exists"):
@@ -124,7 +124,7 @@ def test_a_voice_is_passed_on(tmp_path: Path) -> None:
 
 
 def hostile(good: bytes, tmp_path: Path) -> list[bytes]:
-    """Two hundred files that are no voices."""
+    """Two hundred invalid voice files."""
     rng = np.random.default_rng(3)
     header_size = struct.unpack("<Q", good[:8])[0]
     header, body = good[8 : 8 + header_size], good[8 + header_size :]
@@ -175,7 +175,7 @@ def hostile(good: bytes, tmp_path: Path) -> list[bytes]:
     return made
 
 
-def test_hostile_files_are_refused_in_words(tmp_path: Path) -> None:
+def test_hostile_files_are_rejected_with_a_message(tmp_path: Path) -> None:
     library = kept(tmp_path / "library")
     good = library.path("anna").read_bytes()
     files = hostile(good, tmp_path)
@@ -190,7 +190,7 @@ def test_hostile_files_are_refused_in_words(tmp_path: Path) -> None:
     assert library.names() == ["anna"]
 
 
-def test_a_damaged_voice_is_left_out_and_said(
+def test_a_damaged_voice_is_skipped_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     library = kept(tmp_path)
@@ -204,8 +204,7 @@ def test_a_damaged_voice_is_left_out_and_said(
 def test_a_cloned_voice_is_never_the_default(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Cloned voices stood before the bundled ones, and the first one speaks for whoever asks for
-    none."""
+    """Cloned voices came before bundled ones, and the first voice is the default."""
     weights, library = save_tiny(tmp_path / "weights"), kept(tmp_path / "library")
     kept(tmp_path / "library", "two")
     _, store = load_speaker(weights, library=library)
@@ -245,7 +244,7 @@ def test_clone_list_show_export_import_remove(
     assert [path.name for path in (tmp_path / "library").iterdir()] == ["berta.safetensors"]
 
 
-def test_samples_writes_a_file_for_each_voice(
+def test_samples_writes_one_file_per_voice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights, library = str(save_tiny(tmp_path / "weights")), ["--library", str(tmp_path / "lib")]

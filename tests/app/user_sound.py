@@ -1,4 +1,4 @@
-"""Sound of a person: synthetic speech of any length, and flite's where it is installed."""
+"""Audio of the user: synthetic speech of any length, and flite's if it is installed."""
 
 import subprocess
 from functools import cache
@@ -12,7 +12,7 @@ from tests.programs import need
 
 
 def speechlike(seconds: float, f0_hz: float = 120.0, seed: int = 0) -> np.ndarray:
-    """Speech without a pause, by the library that phonemes come from, of exactly this length."""
+    """Continuous speech by espeak-ng, of exactly this length."""
     voice = _voice(round(f0_hz), seed)
     count = int(seconds * SAMPLE_RATE)
     return np.tile(voice, 1 + count // len(voice))[:count]
@@ -30,13 +30,13 @@ def _voice(f0_hz: int, seed: int) -> np.ndarray:
 
 
 def silence(seconds: float) -> np.ndarray:
-    """Almost: a room is never quite still."""
+    """The noise floor of a quiet room."""
     noise = np.random.default_rng(1).standard_normal(int(seconds * SAMPLE_RATE))
     return (1e-4 * noise).astype(np.float32)
 
 
 def spoken(text: str, folder: Path, voice: str = "slt") -> np.ndarray:
-    """`text` by flite, samples [T] at 24 kHz; skips the test where flite is not installed."""
+    """`text` by flite, `[T]` at 24 kHz; skips the test if flite is not installed."""
     need("flite")
     path = folder / "spoken.wav"
     subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(path)], check=True)

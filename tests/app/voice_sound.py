@@ -1,4 +1,4 @@
-"""Speech of a machine's voice, for tests of what listens to voices."""
+"""Synthetic speech, for tests of voice analysis."""
 
 import functools
 
@@ -15,5 +15,5 @@ TEXTS = (
 
 @functools.cache
 def espeak_voice(voice: str = "espeak-en-us") -> np.ndarray:
-    """About ten seconds, [T] float32 at 24 kHz."""
+    """About ten seconds, `[T]` float32 at 24 kHz."""
     return np.concatenate([speak(voice, text)[0] for text in TEXTS])

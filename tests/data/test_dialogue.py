@@ -1,4 +1,4 @@
-"""Dialogues on disk: NCSSD, dialogue.json, and what is wrong with some of them."""
+"""Dialogues on disk: NCSSD, dialogue.json, and invalid ones."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_ncssd_is_laid_out_as_its_readers_expect(tmp_path: Path) -> None:
     assert (folder / "1_1_d12.lab").read_text(encoding="utf-8").strip() == "Über the door."
 
 
-def test_written_is_read_again(tmp_path: Path) -> None:
+def test_dialogues_survive_a_round_trip(tmp_path: Path) -> None:
     folder = write_ncssd_dialogue(tmp_path, dialogue())
     read = read_dialogue(folder)
     assert (read.id, read.extra) == ("12", {"topic": "home"})
@@ -90,7 +90,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
+def test_write_errors_give_the_reason(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="digits"):
         write_ncssd_dialogue(tmp_path, dialogue("a1"))
     with pytest.raises(InputError, match="no turns"):
@@ -102,7 +102,7 @@ def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
         write_ncssd_dialogue(tmp_path, dialogue("1"))
 
 
-def test_real_ncssd_speakers_are_counted_as_they_come(tmp_path: Path) -> None:
+def test_real_ncssd_speakers_are_numbered_by_appearance(tmp_path: Path) -> None:
     """Recorded subsets number their speakers globally and are not at 24 kHz."""
     folder = tmp_path / "3"
     folder.mkdir()
@@ -157,7 +157,7 @@ def test_the_check_finds_missing_files(tmp_path: Path) -> None:
     assert "no NCSSD dialogue" in check_ncssd(tmp_path / "hollow")[0]
 
 
-def test_a_text_that_is_not_utf8_is_one_problem_and_ends_nothing(tmp_path: Path) -> None:
+def test_a_text_that_is_not_utf8_is_one_problem_among_others(tmp_path: Path) -> None:
     folder = write_ncssd_dialogue(tmp_path, dialogue())
     (folder / "0_0_d12.lab").write_bytes("你好".encode("gbk"))
     (folder / "1_1_d12.wav").unlink()
@@ -209,7 +209,7 @@ def test_a_bad_dialogue_json_is_explained(tmp_path: Path, content: str, words: s
         read_dialogue(path)
 
 
-def test_what_is_no_dialogue_is_explained(tmp_path: Path) -> None:
+def test_other_files_are_rejected_with_an_explanation(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_dialogue(tmp_path / "nowhere")
     with pytest.raises(InputError, match="neither"):

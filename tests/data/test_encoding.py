@@ -1,4 +1,4 @@
-"""Sound encoded while it comes is a file of its format, and changing tempo keeps the pitch."""
+"""Streaming encoders write valid files, and tempo changes keep the pitch."""
 
 import io
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def loudest_hz(samples: np.ndarray) -> float:
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("size", [960, 1920, 7777, 100_000])
-def test_the_pieces_are_a_file_of_the_format(kind: str, size: int) -> None:
+def test_the_pieces_form_a_valid_file(kind: str, size: int) -> None:
     samples = tone(1.6)
     content = b"".join(encoded(samples, kind, size))
     if kind == "pcm":
@@ -57,7 +57,7 @@ def test_the_pieces_are_a_file_of_the_format(kind: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_bytes_come_long_before_the_end(kind: str) -> None:
+def test_bytes_are_emitted_long_before_the_end(kind: str) -> None:
     pieces = encoded(tone(6.0), kind, 960)
     lossless = kind in ("pcm", "wav", "flac")
     soon = b"".join(pieces[: 1 if lossless else 4])  # of 40 ms, or 160 ms
@@ -68,19 +68,19 @@ def test_bytes_come_long_before_the_end(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["wav", "mp3", "opus"])
-def test_what_most_of_python_reads_with_reads_it(kind: str) -> None:
+def test_common_libraries_can_read_it(kind: str) -> None:
     content = b"".join(encoded(tone(1.0), kind, 960))
     samples, rate = soundfile.read(io.BytesIO(content))
     assert abs(len(samples) / rate - 1.0) < 0.15
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_nothing_is_no_error(kind: str) -> None:
+def test_empty_audio_is_not_an_error(kind: str) -> None:
     encoder = StreamEncoder(kind, RATE)
     assert isinstance(encoder.push(np.zeros(0, np.float32)) + encoder.finish(), bytes)
 
 
-def test_unknown_formats_and_broken_samples_are_refused() -> None:
+def test_unknown_formats_and_invalid_samples_are_rejected() -> None:
     with pytest.raises(InputError, match="choose one of wav"):
         StreamEncoder("exe", RATE)
     with pytest.raises(InputError, match="not all numbers"):
@@ -116,7 +116,7 @@ def _of_this_process(what: str) -> int:
     ids=[*FORMATS, "slower", "faster", "fastest"],
 )
 def test_streams_leave_no_thread_and_no_descriptor(make: Callable[[], Any], finish: bool) -> None:
-    """Those of filter graphs and resamplers outlived every listener who left."""
+    """Those of filter graphs and resamplers outlived their clients."""
     before = _of_this_process("task"), _of_this_process("fd")
     streams = [make() for _ in range(8)]
     for stream in streams:
@@ -133,7 +133,7 @@ def test_streams_leave_no_thread_and_no_descriptor(make: Callable[[], Any], fini
 @pytest.mark.parametrize("whole", [True, False], ids=["file", "stream"])
 @pytest.mark.parametrize("kind", sorted(set(FORMATS) - {"pcm"}))
 @pytest.mark.parametrize("consent", ["", "Anna Müller allowed it", "安娜同意了"])
-def test_files_say_that_they_are_synthetic(kind: str, whole: bool, consent: str) -> None:
+def test_files_are_marked_as_synthetic(kind: str, whole: bool, consent: str) -> None:
     samples, comment = tone(0.5), mark_of(consent)
     if whole:
         content = encode_audio(samples, RATE, kind, comment)

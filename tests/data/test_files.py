@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all, and what stands in the way is said in one line."""
+"""Atomic writing of files and folders, with one-line errors."""
 
 import errno
 import os
@@ -28,7 +28,7 @@ from tests.disk import bad_places, files_of_at_most, names
 
 
 @pytest.mark.parametrize("write", [prepare_file, lambda path: atomic_write(path, b"x")])
-def test_bad_places_are_refused_in_one_line(
+def test_invalid_paths_are_rejected_in_one_line(
     tmp_path: Path, write: Callable[[Path], object]
 ) -> None:
     places = bad_places(tmp_path)
@@ -42,7 +42,7 @@ def test_bad_places_are_refused_in_one_line(
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling", "loop", "file/b", "x" * 256, "pipe.wav"])
-def test_bad_folders_are_refused_and_nothing_is_made(tmp_path: Path, kind: str) -> None:
+def test_invalid_folders_are_rejected_and_nothing_is_created(tmp_path: Path, kind: str) -> None:
     bad_places(tmp_path)
     before = names(tmp_path)
     for path in (tmp_path / kind, tmp_path / kind / "deep" / "er"):
@@ -51,7 +51,7 @@ def test_bad_folders_are_refused_and_nothing_is_made(tmp_path: Path, kind: str) 
         assert names(tmp_path) == before
 
 
-def test_folders_made_for_nothing_are_removed(tmp_path: Path) -> None:
+def test_unused_folders_are_removed(tmp_path: Path) -> None:
     with files_of_at_most(0), pytest.raises(OutputError, match="File too large"):
         prepare_folder(tmp_path / "a" / "b")
     assert names(tmp_path) == []
@@ -60,8 +60,8 @@ def test_folders_made_for_nothing_are_removed(tmp_path: Path) -> None:
     assert prepare_folder(tmp_path / "a" / "b", keep=False).is_dir()
 
 
-def test_who_may_not_write_is_told_so(tmp_path: Path) -> None:
-    """Root may write everywhere, so another user asks."""
+def test_missing_permissions_are_reported(tmp_path: Path) -> None:
+    """As another user, since root may write everywhere."""
     if os.getuid() != 0:
         tmp_path.chmod(0o500)
         with pytest.raises(OutputError, match="Permission denied; change the permissions"):
@@ -111,7 +111,7 @@ def test_any_failure_of_the_writer_leaves_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_what_could_not_be_read_is_named_too(tmp_path: Path) -> None:
+def test_unreadable_files_are_named_too(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match=r"cannot write .*new: .*gone: No such file"),
         atomic_path(tmp_path / "new") as temporary,
@@ -127,7 +127,7 @@ def test_a_link_keeps_pointing_to_what_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "a").read_text() == "two"
 
 
-def test_the_mode_is_what_the_user_asks_for(tmp_path: Path) -> None:
+def test_the_file_mode_follows_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         atomic_write(tmp_path / "a", b"x")
@@ -137,7 +137,7 @@ def test_the_mode_is_what_the_user_asks_for(tmp_path: Path) -> None:
 
 
 def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
-    """All but one of the hand-made writers shared a temporary name."""
+    """All but one of the former writers used the same temporary name."""
     path, failures = tmp_path / "a", []
 
     def write(letter: bytes) -> None:
@@ -157,7 +157,7 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
     assert not failures and names(tmp_path) == ["a"]
 
 
-def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+def test_a_folder_is_replaced_atomically(tmp_path: Path) -> None:
     for number in range(2):
         with atomic_folder(tmp_path / "deep" / "a", replace=True) as temporary:
             (temporary / str(number)).write_text("x")
@@ -170,7 +170,7 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert names(tmp_path / "deep") == ["a"] and names(tmp_path / "deep" / "a") == ["1"]
 
 
-def test_what_a_kill_leaves_is_cleaned(tmp_path: Path) -> None:
+def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path; from data.files import *\n"
         "with atomic_path(Path(sys.argv[1]) / 'a') as one, atomic_folder(Path(sys.argv[1]) / 'b') "
@@ -187,7 +187,7 @@ def test_what_a_kill_leaves_is_cleaned(tmp_path: Path) -> None:
     assert names(tmp_path) == ["kept"]
 
 
-def test_one_at_a_time_holds_a_folder(tmp_path: Path) -> None:
+def test_a_folder_lock_is_exclusive(tmp_path: Path) -> None:
     with (
         folder_lock(tmp_path),
         pytest.raises(InputError, match="another process is using"),

@@ -162,12 +162,12 @@ NOTHING = [wav(36, 0, body=b""), wav(0, 0, body=b""), wav(0, 0)[:30], wav(0, 0, 
 
 
 @pytest.mark.parametrize("content", NOTHING)
-def test_where_no_samples_are_none_are_made_up(content: bytes) -> None:
+def test_empty_files_have_no_samples(content: bytes) -> None:
     with pytest.raises(InputError, match=r"no audio|cannot be decoded"):
         read_audio(io.BytesIO(content))
 
 
-def test_samples_in_the_other_order_are_refused_and_not_read_as_noise() -> None:
+def test_the_other_byte_order_is_rejected_and_not_read_as_noise() -> None:
     fmt = chunk(b"fmt ", struct.pack(">HHIIHH", 1, 1, SAMPLE_RATE, SIZE, 2, 16), ">I")
     sound = chunk(b"data", SOUND.astype(">i2").tobytes(), ">I")
     content = b"RIFX" + struct.pack(">I", 36 + SIZE) + b"WAVE" + fmt + sound
@@ -175,7 +175,7 @@ def test_samples_in_the_other_order_are_refused_and_not_read_as_noise() -> None:
         read_audio(io.BytesIO(content))
 
 
-def test_chunks_without_end_behind_the_sound_take_no_time() -> None:
+def test_endless_chunks_after_the_audio_take_no_time() -> None:
     content = wav(0, 0) + chunk(b"JUNK", b"") * 100_000
     started = time.monotonic()
     assert len(read_audio(io.BytesIO(content))) >= len(SOUND)

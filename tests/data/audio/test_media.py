@@ -1,4 +1,4 @@
-"""Media are opened, and nothing else: no list of other files, no address, no pattern."""
+"""Only media files are opened: no playlists, URLs or patterns."""
 
 import io
 import os
@@ -61,7 +61,7 @@ LISTS = {
 
 @pytest.fixture
 def net():
-    """A port at which nobody may call."""
+    """A port that must not be contacted."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield listener
@@ -70,7 +70,7 @@ def net():
 
 
 def written(folder: Path, text: str, name: str, port: int) -> Path:
-    """The list, beside a sound that it names."""
+    """The playlist, beside an audio file that it names."""
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE)
     for other in ("secret.wav", "a001.wav", "secret.sub"):
         soundfile.write(folder / other, tone, SAMPLE_RATE, format="WAV")
@@ -82,7 +82,7 @@ def written(folder: Path, text: str, name: str, port: int) -> Path:
 
 @pytest.mark.parametrize("suffix", [".wav", ".mp3", "own"])
 @pytest.mark.parametrize("kind", LISTS)
-def test_a_list_of_other_things_is_no_sound(
+def test_playlists_are_rejected(
     kind: str, suffix: str, tmp_path: Path, net: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = {"vobsub": ".idx", "dash": ".mpd", "imf": ".xml", "sdp": ".sdp", "cue": ".cue"}
@@ -120,7 +120,7 @@ def test_a_list_of_other_things_is_no_sound(
         "*.wav",
     ],
 )
-def test_an_address_is_no_path(
+def test_urls_are_not_paths(
     address: str, tmp_path: Path, net: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path, "", "empty", net.getsockname()[1])
@@ -130,7 +130,7 @@ def test_an_address_is_no_path(
         read_audio(given)
 
 
-def test_a_film_whose_sound_lies_elsewhere_does_not_fetch_it(tmp_path: Path) -> None:
+def test_external_references_in_films_are_not_fetched(tmp_path: Path) -> None:
     """QuickTime's data references, by path (url) and by alias (alis)."""
     film = sample("mov")
     at = film.index(b"url ")
@@ -147,7 +147,7 @@ def test_a_film_whose_sound_lies_elsewhere_does_not_fetch_it(tmp_path: Path) -> 
         assert np.abs(heard - 0.5).min() > 0.01
 
 
-def test_a_builder_and_a_dialogue_open_no_list_either(tmp_path: Path) -> None:
+def test_builder_and_dialogues_reject_playlists_too(tmp_path: Path) -> None:
     path = written(tmp_path, LISTS["ffconcat, relative"], "a.mp3", 1)
     context = Context(BuildConfig(), Store(tmp_path / "work"), {"x": path})
     with pytest.raises(InputError, match="cannot be decoded"):
@@ -185,7 +185,7 @@ def test_every_kind_is_read(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_garbled_file_is_sound_or_refused_in_words(kind: str) -> None:
+def test_a_corrupted_file_is_decoded_or_rejected_with_a_message(kind: str) -> None:
     rng = np.random.default_rng(7)
     for _ in range(25):
         try:
@@ -195,7 +195,7 @@ def test_a_garbled_file_is_sound_or_refused_in_words(kind: str) -> None:
         assert heard.dtype == np.float32 and np.isfinite(heard).all()
 
 
-def test_a_codec_that_nobody_knows_is_named() -> None:
+def test_an_unknown_codec_is_named() -> None:
     content = bytearray(sample("wav"))
     content[20:22] = b"\x34\x12"
     with pytest.raises(InputError, match="unknown codec"):

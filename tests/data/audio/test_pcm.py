@@ -1,4 +1,4 @@
-"""One rule between 16-bit and float samples, without loss."""
+"""Conversion between 16-bit and float samples, without loss."""
 
 import numpy as np
 import pytest
@@ -32,6 +32,6 @@ def test_models_hear_what_is_stored() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_is_refused(bad: float) -> None:
+def test_non_finite_samples_are_rejected(bad: float) -> None:
     with pytest.raises(InputError, match="not all numbers"):
         to_bytes(np.array([0.0, bad], np.float32))

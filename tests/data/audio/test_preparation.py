@@ -1,4 +1,4 @@
-"""Level, offset, rumble and wiring are properties of a file: every listener gets working sound."""
+"""Corrections of level, offset, rumble and wiring."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -112,7 +112,9 @@ def written(folder: Path, samples: np.ndarray, rate: int = SAMPLE_RATE) -> Path:
 
 
 @pytest.mark.parametrize("make", CORRECTED.values(), ids=CORRECTED)
-def test_a_property_of_the_file_is_no_fault_of_the_voice(make: Make, tmp_path: Path) -> None:
+def test_file_properties_do_not_affect_the_assessment_of_the_voice(
+    make: Make, tmp_path: Path
+) -> None:
     read = read_audio(written(tmp_path, make(speech())))
     sample = clean_sample([read])
     assert sample.snr_db > 25 and sample.speech_s > 5
@@ -142,27 +144,27 @@ ORDINARY: dict[str, Make] = {
 
 
 @pytest.mark.parametrize("make", ORDINARY.values(), ids=ORDINARY)
-def test_an_ordinary_recording_stays_as_it_is(make: Make, tmp_path: Path) -> None:
+def test_an_ordinary_recording_is_unchanged(make: Make, tmp_path: Path) -> None:
     samples = np.atleast_2d(make(speech()).T)
     soundfile.write(tmp_path / "a.wav", samples.T, SAMPLE_RATE, subtype="FLOAT")
     expected = np.ascontiguousarray(samples, np.float32).mean(axis=0)
     assert np.array_equal(read_audio(tmp_path / "a.wav"), expected)
 
 
-def test_a_hot_lossy_file_overshoots_and_is_left_alone(tmp_path: Path) -> None:
+def test_a_loud_lossy_file_that_overshoots_is_unchanged(tmp_path: Path) -> None:
     hot = np.clip(peak(3)(speech()), -1, 1)
     (tmp_path / "a.mp3").write_bytes(encode_audio(hot, SAMPLE_RATE, "mp3"))
     assert np.abs(read_audio(tmp_path / "a.mp3")).max() > 1.0
 
 
-def test_resampling_overshoots_and_that_is_no_level(tmp_path: Path) -> None:
+def test_overshoot_of_resampling_does_not_count_as_level(tmp_path: Path) -> None:
     square = np.sign(np.sin(2 * np.pi * 441 * np.arange(44_100) / 44_100 + 0.1))
     soundfile.write(tmp_path / "a.wav", square, 44_100, subtype="PCM_16")
     assert np.abs(read_audio(tmp_path / "a.wav")).max() > 1.0
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-6, 5e-5])
-def test_silence_is_not_raised(size: float, tmp_path: Path) -> None:
+def test_silence_is_not_amplified(size: float, tmp_path: Path) -> None:
     silence = size * RNG.standard_normal(5 * SAMPLE_RATE).clip(-1, 1)
     read = read_audio(written(tmp_path, silence))
     assert np.abs(read).max() <= 1e-4
@@ -171,7 +173,7 @@ def test_silence_is_not_raised(size: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0, -3.0, 3e38, -3e38])
-def test_absurd_floats_give_sound_or_an_error(size: float, tmp_path: Path) -> None:
+def test_extreme_floats_give_audio_or_an_error(size: float, tmp_path: Path) -> None:
     samples = np.full((SAMPLE_RATE, 2), size, np.float32)
     soundfile.write(tmp_path / "a.wav", samples, SAMPLE_RATE, subtype="FLOAT")
     try:

@@ -1,4 +1,4 @@
-"""The door for sound: what comes in, what goes out, and what is turned away."""
+"""Reading and writing audio, and rejected files."""
 
 import io
 from pathlib import Path
@@ -31,7 +31,7 @@ def peak_hz(samples: np.ndarray, rate: int) -> float:
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
-def test_written_is_read_to_16_bits(tmp_path: Path, suffix: str) -> None:
+def test_a_round_trip_is_exact_to_16_bits(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     write_audio(path, tone())
     read = read_audio(path)
@@ -40,7 +40,7 @@ def test_written_is_read_to_16_bits(tmp_path: Path, suffix: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [path.name], "no temporary file is left"
 
 
-def test_what_is_too_loud_is_clipped_not_wrapped(tmp_path: Path) -> None:
+def test_overload_is_clipped_not_wrapped(tmp_path: Path) -> None:
     write_audio(tmp_path / "a.wav", 5 * tone())
     assert np.abs(read_audio(tmp_path / "a.wav")).max() > 0.99
     assert np.corrcoef(read_audio(tmp_path / "a.wav"), tone())[0, 1] > 0.9
@@ -56,7 +56,7 @@ def test_any_rate_and_channels_become_mono_at_24_khz(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", [f for f in FORMATS if f != "pcm"])
-def test_every_format_comes_back(tmp_path: Path, format: str) -> None:
+def test_every_format_survives_a_round_trip(tmp_path: Path, format: str) -> None:
     path = tmp_path / f"a.{format}"
     path.write_bytes(encode_audio(tone(1.0), SAMPLE_RATE, format))
     for source in (path, io.BytesIO(path.read_bytes())):
@@ -65,17 +65,17 @@ def test_every_format_comes_back(tmp_path: Path, format: str) -> None:
         assert abs(peak_hz(read[4_800:19_200], SAMPLE_RATE) - 440) < 3
 
 
-def test_opus_at_a_rate_it_does_not_know() -> None:
+def test_opus_at_an_unsupported_rate() -> None:
     content = encode_audio(tone(1.0, 22_050), 22_050, "opus")
     assert abs(peak_hz(read_audio(io.BytesIO(content)), SAMPLE_RATE) - 440) < 3
 
 
-def test_pcm_is_bare_samples() -> None:
+def test_pcm_has_no_header() -> None:
     content = encode_audio(np.array([0.0, 0.5, -1.0]), SAMPLE_RATE, "pcm")
     assert np.frombuffer(content, "<i2").tolist() == [0, 16384, -32767]
 
 
-def test_the_sound_of_a_film_is_read(tmp_path: Path) -> None:
+def test_the_audio_of_a_film_is_read(tmp_path: Path) -> None:
     path = tmp_path / "film.mkv"
     with av.open(str(path), "w") as film:
         video = film.add_stream("mpeg4", rate=10)
@@ -92,7 +92,7 @@ def test_the_sound_of_a_film_is_read(tmp_path: Path) -> None:
     assert abs(peak_hz(read_audio(path), SAMPLE_RATE) - 440) < 3
 
 
-def test_a_film_without_sound_says_so(tmp_path: Path) -> None:
+def test_a_film_without_audio_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "silent.mp4"
     with av.open(str(path), "w") as film:
         video = film.add_stream("mpeg4", rate=10)
@@ -103,7 +103,7 @@ def test_a_film_without_sound_says_so(tmp_path: Path) -> None:
         read_audio(path)
 
 
-def test_what_is_no_sound_is_turned_away(tmp_path: Path) -> None:
+def test_files_without_audio_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("This is a text and not a sound. " * 20)
     (tmp_path / "noise.raw").write_bytes(bytes(range(256)))
@@ -124,7 +124,7 @@ def test_what_is_no_sound_is_turned_away(tmp_path: Path) -> None:
         read_audio(io.BytesIO(b""))
 
 
-def test_a_long_recording_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_long_recording_is_rejected_before_decoding(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     with soundfile.SoundFile(path, "w", 8_000, 1) as file:
         for _ in range(20):
@@ -134,13 +134,13 @@ def test_a_long_recording_is_refused_before_it_is_read(tmp_path: Path) -> None:
     assert read_audio(path, 8_000, max_seconds=1_200).shape[0] == 8_000 * 1_200
 
 
-def test_a_cut_off_recording_gives_what_is_left(tmp_path: Path) -> None:
+def test_a_truncated_recording_gives_the_rest(tmp_path: Path) -> None:
     content = encode_audio(tone(2.0), SAMPLE_RATE, "mp3")
     (tmp_path / "cut.mp3").write_bytes(content[: len(content) // 2])
     assert 0.5 < read_audio(tmp_path / "cut.mp3").shape[0] / SAMPLE_RATE < 1.5
 
 
-def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
+def test_write_errors_give_the_reason(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.wav or \.flac"):
         write_audio(tmp_path / "a.mp3", tone())
     with pytest.raises(OutputError, match="does not exist"):
@@ -153,7 +153,7 @@ def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rates", [(16_000, 24_000), (48_000, 24_000), (24_000, 24_000)])
-def test_pieces_resample_as_the_whole(rates: tuple[int, int]) -> None:
+def test_streamed_resampling_equals_the_whole(rates: tuple[int, int]) -> None:
     sound = np.random.default_rng(0).standard_normal(5_003).astype(np.float32)
     stream = StreamResampler(*rates)
     pieces = [stream.push(sound[i : i + 317]) for i in range(0, 5_003, 317)]
@@ -164,13 +164,13 @@ def test_pieces_resample_as_the_whole(rates: tuple[int, int]) -> None:
     assert np.abs(joined[:size] - whole[:size]).max() < 1e-3
 
 
-def test_a_flushed_resampler_starts_afresh() -> None:
+def test_a_flushed_resampler_starts_over() -> None:
     stream = StreamResampler(16_000, 24_000)
     first = np.concatenate([stream.push(tone(0.2, 16_000)), stream.flush()])
     second = np.concatenate([stream.push(tone(0.2, 16_000)), stream.flush()])
     assert np.array_equal(first, second)
 
 
-def test_errors_are_one_family() -> None:
+def test_errors_form_one_hierarchy() -> None:
     assert issubclass(InputError, RepError)
     assert issubclass(InputError, ValueError)

@@ -1,4 +1,4 @@
-"""Recognition: real pocketsphinx, and an endpoint on this machine."""
+"""Recognition by pocketsphinx and by a local endpoint."""
 
 import errno
 import json
@@ -27,7 +27,7 @@ def sphinx() -> Iterator[SphinxRecognizer]:
     recognizer.close()
 
 
-def test_words_come_while_they_are_spoken(sphinx: SphinxRecognizer, tmp_path: Path) -> None:
+def test_partial_words_come_during_speech(sphinx: SphinxRecognizer, tmp_path: Path) -> None:
     sound = spoken("What do you think about the weather?", tmp_path)
     utterance = sphinx.open()
     for start in range(0, len(sound), 960):
@@ -49,7 +49,7 @@ def test_two_at_once_do_not_mix(sphinx: SphinxRecognizer, tmp_path: Path) -> Non
     assert texts == ["i had a really good day at work today", "hello my name is john"]
 
 
-def test_silence_is_no_text_and_an_abort_harms_nobody(sphinx: SphinxRecognizer) -> None:
+def test_silence_has_no_text_and_an_abort_does_not_affect_others(sphinx: SphinxRecognizer) -> None:
     dropped = sphinx.open()
     dropped.push(speechlike(0.5))
     dropped.abort()
@@ -110,11 +110,11 @@ def abort_what_is_being_heard(utterance: SphinxUtterance, sound: np.ndarray) -> 
         abort_what_is_being_heard,
     ],
 )
-def test_what_is_over_is_not_recognised(
+def test_aborted_utterances_are_not_recognised(
     sphinx: SphinxRecognizer, interrupt: Callable[[SphinxUtterance, np.ndarray], None]
 ) -> None:
-    """Every aborted utterance was decoded to its end, and each held a decoder of 90 MB until then:
-    after fifteen minutes of interruptions the process had grown from 104 to 816 MB."""
+    """Aborted utterances were decoded to their end and held a decoder of 90 MB until then: in
+    fifteen minutes of interruptions the process grew from 104 to 816 MB."""
     process = sphinx._workers[0]._process.pid
     assert transcribe(sphinx, silence(0.5)) == ""
     before = resident_mb(process), processor_s(process)
@@ -125,7 +125,7 @@ def test_what_is_over_is_not_recognised(
     assert processor_s(process) - before[1] < 4  # a minute of speech would take 8 s
 
 
-def test_more_at_once_than_there_are_decoders_wait_for_one(sphinx: SphinxRecognizer) -> None:
+def test_utterances_beyond_the_number_of_decoders_wait(sphinx: SphinxRecognizer) -> None:
     utterances = [sphinx.open() for _ in range(3 * MAX_DECODERS)]
     for utterance in utterances:
         utterance.push(speechlike(0.5))
@@ -134,7 +134,7 @@ def test_more_at_once_than_there_are_decoders_wait_for_one(sphinx: SphinxRecogni
     assert resident_mb(sphinx._workers[0]._process.pid) < 100 * (MAX_DECODERS + 1)
 
 
-def test_an_aborted_utterance_frees_its_decoder_for_those_that_wait() -> None:
+def test_an_aborted_utterance_frees_its_decoder() -> None:
     decoders = Decoders()
     queue = FrameQueue(decoders)
     for number in range(MAX_DECODERS + 1):
@@ -151,10 +151,10 @@ def test_an_aborted_utterance_frees_its_decoder_for_those_that_wait() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 60.0])
-def test_sound_beyond_the_backlog_fails_in_words(
+def test_audio_beyond_the_backlog_is_an_error(
     monkeypatch: pytest.MonkeyPatch, sphinx: SphinxRecognizer, seconds: float
 ) -> None:
-    """It was left out in silence."""
+    """It was once dropped silently."""
     monkeypatch.setattr("data.recognition.sphinx._MAX_BACKLOG", 4_000)  # less than it takes at once
     utterance = sphinx.open()
     utterance.push(speechlike(seconds))
@@ -164,7 +164,7 @@ def test_sound_beyond_the_backlog_fails_in_words(
     assert transcribe(sphinx, silence(0.2)) == ""
 
 
-def test_a_process_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     recognizer = SphinxRecognizer()
     recognizer._workers[0]._process.kill()
     with pytest.raises(RepError, match="process has ended"):
@@ -191,7 +191,7 @@ def processor_s(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_dead_process_is_an_error_not_a_wait() -> None:
+def test_a_dead_process_is_an_error_at_once() -> None:
     recognizer = SphinxRecognizer()
     utterance = recognizer.open()
     recognizer._workers[0]._process.terminate()
@@ -201,8 +201,8 @@ def test_a_dead_process_is_an_error_not_a_wait() -> None:
     recognizer.close()
 
 
-def test_after_a_process_has_died_another_one_listens() -> None:
-    """It had no open utterance, so every later one was given to it, and none was heard."""
+def test_a_dead_process_is_replaced() -> None:
+    """Having no open utterance, it got every later one, and none was recognised."""
     recognizer = SphinxRecognizer()
     dead = recognizer._workers[0]
     assert dead.ready.wait(60)
@@ -243,7 +243,7 @@ def endpoint() -> Iterator[tuple[type[_Endpoint], str]]:
     server.server_close()
 
 
-def test_an_endpoint_gets_a_wav_and_gives_its_text(endpoint: tuple[type[_Endpoint], str]) -> None:
+def test_an_endpoint_transcribes_a_wav(endpoint: tuple[type[_Endpoint], str]) -> None:
     handler, url = endpoint
     recognizer = EndpointRecognizer(url, "tiny")
     utterance = recognizer.open()
@@ -254,7 +254,7 @@ def test_an_endpoint_gets_a_wav_and_gives_its_text(endpoint: tuple[type[_Endpoin
     recognizer.close()
 
 
-def test_a_failing_endpoint_says_what_to_do(endpoint: tuple[type[_Endpoint], str]) -> None:
+def test_a_failing_endpoint_is_reported_with_advice(endpoint: tuple[type[_Endpoint], str]) -> None:
     handler, url = endpoint
     handler.status = 500
     recognizer = EndpointRecognizer(url, "tiny")

@@ -1,4 +1,4 @@
-"""Smart Turn's weights are looked for, checked, and never taken silently from elsewhere."""
+"""Smart Turn's weights are searched in order, verified, and never silently replaced."""
 
 import hashlib
 from pathlib import Path
@@ -24,19 +24,19 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_nothing_is_fetched_unasked(cache: Path) -> None:
+def test_nothing_is_downloaded_unasked(cache: Path) -> None:
     with pytest.raises(MissingModelError, match="install them with"):
         find_smart_turn()
     assert not list(cache.iterdir())
 
 
-def test_what_was_fetched_is_found(cache: Path) -> None:
+def test_downloaded_weights_are_found(cache: Path) -> None:
     path = fetch_smart_turn()
     assert path.read_bytes() == WEIGHTS
     assert find_smart_turn() == path
 
 
-def test_damaged_weights_are_refused(cache: Path) -> None:
+def test_damaged_weights_are_rejected(cache: Path) -> None:
     fetch_smart_turn().write_bytes(b"others")
     with pytest.raises(MissingModelError, match="damaged"):
         find_smart_turn()
@@ -53,12 +53,12 @@ def test_a_failure_of_every_source_is_one_line(
         fetch_smart_turn()
 
 
-def test_a_given_file_must_be_there(tmp_path: Path) -> None:
+def test_a_given_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not there"):
         find_smart_turn(tmp_path / "model.onnx")
 
 
-def test_the_network_judges_sound_of_any_length() -> None:
+def test_the_network_accepts_audio_of_any_length() -> None:
     try:
         path = find_smart_turn()
     except MissingModelError as error:

@@ -42,6 +42,6 @@ def _noises() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", list(_noises()))
-def test_nobody_speaks_and_nothing_is_written(whisper, name):
+def test_audio_without_speech_has_no_text(whisper, name):
     found = whisper.transcribe(_noises()[name].astype(np.float32))
     assert (found.text, found.words, found.confidence) == ("", (), 0.0)

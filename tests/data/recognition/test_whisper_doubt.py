@@ -1,4 +1,4 @@
-"""A short window may make Whisper repeat or break off; then the full one is asked."""
+"""A short window may make Whisper repeat itself or stop early; then the full window is used."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +34,7 @@ def segment(text: str, confidence: float = 0.9) -> Any:
         "好好好好",
     ],
 )
-def test_a_loop_is_doubted(text: str) -> None:
+def test_loops_are_doubted(text: str) -> None:
     assert repeats(text)
 
 
@@ -47,7 +47,7 @@ def test_a_loop_is_doubted(text: str) -> None:
         "看看",
     ],
 )  # fmt: skip
-def test_what_people_say_twice_is_not(text: str) -> None:
+def test_natural_repetitions_are_not_doubted(text: str) -> None:
     assert not repeats(text)
 
 
@@ -69,7 +69,7 @@ def test_few_or_unsure_words_are_doubted(
 
 
 class TwoWindows:
-    """Hears one thing in a short window and another in the full one."""
+    """Gives different transcripts for the short and the full window."""
 
     window_frames = 0
 
@@ -92,19 +92,19 @@ SOUND = np.zeros(4 * module.WHISPER_HZ, np.float32)
 GOOD = "I would like to find an apartment"
 
 
-def test_the_full_window_mends_a_repeated_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_full_window_corrects_a_repeated_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     whisper, model = hearing(monkeypatch, f"{GOOD}. {GOOD}.", f"{GOOD}.")
     assert whisper.transcribe(SOUND, "en").text == f"{GOOD}."
     assert model.windows == [10, 30]
 
 
-def test_what_is_sure_is_heard_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_confident_transcripts_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     whisper, model = hearing(monkeypatch, GOOD, "something else")
     assert whisper.transcribe(SOUND, "en").text == GOOD
     assert model.windows == [10]
 
 
-def test_a_partial_transcript_has_no_time_for_doubts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_partial_transcripts_are_not_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
     whisper, model = hearing(monkeypatch, f"{GOOD} {GOOD}", GOOD)
     assert whisper.transcribe(SOUND, "en", hastily=True).text == f"{GOOD} {GOOD}"
     assert model.windows == [10]

@@ -1,4 +1,4 @@
-"""Whisper in the role of a recogniser: partial words, finals, aborts, and what stands in for it."""
+"""The Whisper recogniser: partial and final results, aborts, and its fallback."""
 
 import threading
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ WORDS = "Good morning, how far is it from here?".split()
 
 
 class SlowWhisper:
-    """Hears a word a second, and waits to be let go where it is told to."""
+    """Recognises a word per second, and can be made to wait."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -59,7 +59,7 @@ def settle(recognizer: WhisperRecognizer) -> None:
     recognizer._pool.submit(lambda: None).result(10)
 
 
-def test_partial_words_come_while_a_person_speaks(whisper) -> None:
+def test_partial_words_come_during_speech(whisper) -> None:
     recognizer, _ = whisper
     utterance = recognizer.open()
     partials = []
@@ -72,7 +72,7 @@ def test_partial_words_come_while_a_person_speaks(whisper) -> None:
     assert utterance.words is None
 
 
-def test_a_look_is_left_out_while_the_model_is_busy(whisper) -> None:
+def test_partial_results_are_skipped_while_the_model_is_busy(whisper) -> None:
     recognizer, model = whisper
     model.gate.clear()
     utterance = recognizer.open()
@@ -83,7 +83,7 @@ def test_a_look_is_left_out_while_the_model_is_busy(whisper) -> None:
     assert len(model.calls) == 2  # one look and the end, not five
 
 
-def test_times_and_language_are_given_where_they_are_asked_for(whisper) -> None:
+def test_timestamps_and_language_are_given_on_request(whisper) -> None:
     recognizer, model = whisper
     utterance = recognizer.open("zh", times=True)
     utterance.push(second())
@@ -92,7 +92,7 @@ def test_times_and_language_are_given_where_they_are_asked_for(whisper) -> None:
     assert [(one["language"], one["word_times"]) for one in model.calls][-1] == ("zh", True)
 
 
-def test_what_is_aborted_while_it_waits_is_never_worked_on(whisper) -> None:
+def test_utterances_aborted_while_waiting_are_never_processed(whisper) -> None:
     recognizer, model = whisper
     model.gate.clear()
     first, second_one = recognizer.open(), recognizer.open()
@@ -107,7 +107,7 @@ def test_what_is_aborted_while_it_waits_is_never_worked_on(whisper) -> None:
     assert second_one.finish().result(10) == ""
 
 
-def test_an_error_is_the_texts_error(whisper) -> None:
+def test_errors_are_raised_by_the_text(whisper) -> None:
     recognizer, model = whisper
     model.transcribe = lambda *_, **__: 1 / 0
     utterance = recognizer.open()
@@ -139,7 +139,7 @@ class Rehears(ToldRecognizer):
     rehears = True
 
 
-def test_a_turn_that_goes_on_after_a_pause_is_heard_again_as_a_whole() -> None:
+def test_a_turn_that_continues_after_a_pause_is_recognised_as_a_whole() -> None:
     recognizer, memory = Rehears("What is the", "What is the capital of France?"), Memory(60.0)
     turn = Listening(0, 0, recognizer, memory)
     for end in (2, 5):
@@ -153,7 +153,7 @@ def test_a_turn_that_goes_on_after_a_pause_is_heard_again_as_a_whole() -> None:
     assert [one.aborted for one in recognizer.opened] == [True, False]
 
 
-def test_a_long_turn_is_heard_in_stretches_all_of_which_count() -> None:
+def test_all_stretches_of_a_long_turn_are_joined() -> None:
     recognizer, memory = Rehears("One.", "Two."), Memory(70.0)
     turn = Listening(0, 0, recognizer, memory)
     for end in (26, 50):
@@ -164,7 +164,7 @@ def test_a_long_turn_is_heard_in_stretches_all_of_which_count() -> None:
     assert turn.partial == "One. Two."
 
 
-def test_words_already_shown_stay_while_a_turn_is_heard_again() -> None:
+def test_shown_words_stay_while_a_turn_is_recognised_again() -> None:
     recognizer, memory = Rehears("What is the"), Memory(60.0)
     turn = Listening(0, 0, recognizer, memory)
     memory.push(second())
@@ -183,7 +183,7 @@ def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data.recognition.whisper_recognizer.find_whisper", missing)
 
 
-def test_without_weights_pocketsphinx_stands_in_and_says_so(no_weights, caplog) -> None:
+def test_without_weights_pocketsphinx_is_used_with_a_warning(no_weights, caplog) -> None:
     recognizer = local_recognizer()
     try:
         assert recognizer.name == "pocketsphinx"
@@ -195,11 +195,11 @@ def test_without_weights_pocketsphinx_stands_in_and_says_so(no_weights, caplog) 
 
 
 @pytest.mark.parametrize("asked", [{"choice": "whisper"}, {"model": "base"}, {"language": "zh"}])
-def test_whisper_asked_for_by_name_is_not_swapped(no_weights, asked) -> None:
+def test_explicitly_requested_whisper_is_not_replaced(no_weights, asked) -> None:
     with pytest.raises(MissingModelError, match="do X"):
         local_recognizer(**asked)
 
 
-def test_pocketsphinx_refuses_mandarin() -> None:
+def test_pocketsphinx_rejects_mandarin() -> None:
     with pytest.raises(InputError, match="--asr whisper"):
         chosen.local_recognizer("pocketsphinx", language="zh")

@@ -1,4 +1,4 @@
-"""Whisper's weights are looked for in order, checked, and never taken silently from elsewhere."""
+"""Whisper's weights are searched in order, verified, and never silently replaced."""
 
 import hashlib
 from pathlib import Path
@@ -40,7 +40,7 @@ def packages(tmp_path, monkeypatch) -> list[Path]:
     return parts
 
 
-def test_the_two_halves_are_joined_once_and_checked(packages):
+def test_the_two_packages_are_joined_once_and_verified(packages):
     folder = find_whisper("base")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
     packages[0].joinpath("model.bin.part1").unlink()  # not needed again
@@ -48,24 +48,24 @@ def test_the_two_halves_are_joined_once_and_checked(packages):
 
 
 @pytest.mark.parametrize("name", ["model.bin.part1", "config.json", "tokenizer.json"])
-def test_a_damaged_package_is_refused_and_leaves_nothing(packages, name, tmp_path):
+def test_a_damaged_package_is_rejected_and_leaves_nothing(packages, name, tmp_path):
     packages[0].joinpath(name).write_bytes(b"something else")
     with pytest.raises(MissingModelError, match=r"damaged.*--force-reinstall"):
         find_whisper("base")
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_a_model_that_no_package_brings_is_not_swapped_for_base(packages):
+def test_an_unpackaged_model_is_not_replaced_by_base(packages):
     with pytest.raises(MissingModelError, match=r"'small' are not on this machine"):
         find_whisper("small")
 
 
-def test_a_name_that_nobody_knows_is_refused(packages):
+def test_an_unknown_name_is_rejected(packages):
     with pytest.raises(InputError, match="no Whisper model 'bass'"):
         find_whisper("bass")
 
 
-def test_a_folder_comes_first_and_must_hold_weights(packages, tmp_path):
+def test_a_folder_comes_first_and_must_have_weights(packages, tmp_path):
     with pytest.raises(InputError, match="holds no Whisper weights"):
         find_whisper(str(tmp_path))
     (tmp_path / "model.bin").touch()

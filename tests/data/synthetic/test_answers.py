@@ -1,4 +1,4 @@
-"""The rule of answers and the judge of topics."""
+"""The answers of the grammar, and the classifier of topics."""
 
 import random
 
@@ -16,7 +16,7 @@ def cooking():
     return found
 
 
-def test_the_rules_answers_are_on_their_topic() -> None:
+def test_answers_are_on_topic() -> None:
     right = 0
     for seed in range(400):
         rng = random.Random(seed)
@@ -84,6 +84,6 @@ def test_sentences_are_of_the_split_asked_for() -> None:
             assert {split_of(sentence) for sentence in sentences_of(answer)} <= {split, None}
 
 
-def test_a_text_of_no_topic_has_none() -> None:
+def test_a_text_without_a_topic_has_none() -> None:
     assert topic_named("Yes, I did.") is None
     assert topic_named("The baker grilled the sausage.") == "cooking"

@@ -1,4 +1,4 @@
-"""Whole corpora: whole dialogues, the truth beside them, the same with any workers and stops."""
+"""Whole corpora: complete dialogues with metadata, independent of workers and interruptions."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ HOURS = 0.008
 
 
 def espeak_recipe(num_dialogues: int = 6, split: str = "train") -> Recipe:
-    """A recipe whose first dialogues are spoken by espeak-ng alone, which is always there."""
+    """A recipe whose first dialogues use only espeak-ng, which is always available."""
     for seed in itertools.chain([36_462], itertools.count()):  # found before: searching takes 10 s
         recipe = Recipe(seed, split)
         rngs = (random.Random(f"sound {dialogue_seed(recipe, i)}") for i in range(num_dialogues))
@@ -60,7 +60,7 @@ def command(recipe: Recipe, root: Path, hours: float = HOURS, workers: int = 1) 
     return ["synthetic", *(str(word) for pair in given.items() for word in pair)]
 
 
-def test_a_corpus_is_sound_ncssd_with_the_truth(corpus: Path, recipe: Recipe) -> None:
+def test_a_corpus_is_valid_ncssd_with_metadata(corpus: Path, recipe: Recipe) -> None:
     assert check_ncssd(corpus) == []
     dialogues = list(read_ncssd(corpus))
     for dialogue in dialogues:
@@ -89,7 +89,7 @@ def test_two_workers_make_the_same(corpus: Path, recipe: Recipe, tmp_path: Path)
     assert contents(tmp_path / "two") == contents(corpus)
 
 
-def test_a_longer_corpus_begins_with_the_shorter(
+def test_a_longer_corpus_starts_with_the_shorter(
     corpus: Path, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     root = tmp_path / "grown"
@@ -103,8 +103,8 @@ def test_a_longer_corpus_begins_with_the_shorter(
     assert main(["check", str(root)]) == 0
 
 
-def test_killed_outright_it_goes_on(corpus: Path, recipe: Recipe, tmp_path: Path) -> None:
-    """Workers end with their parent, half a dialogue is not seen, and the rest is made once."""
+def test_a_killed_run_resumes(corpus: Path, recipe: Recipe, tmp_path: Path) -> None:
+    """Workers end with their parent, partial dialogues are invisible, and nothing is repeated."""
     root = tmp_path / "killed"
     program = "import sys; from app.cli.data import main; sys.exit(main(sys.argv[1:]))"
     arguments = command(recipe, root, hours=50)
@@ -155,14 +155,14 @@ def _alive(session: int) -> bool:
         ({"recipe": Recipe(1, "dev")}, "--split is 'dev'"),
     ],
 )
-def test_senseless_wishes_are_explained(tmp_path: Path, change: dict, words: str) -> None:
+def test_invalid_requests_are_explained(tmp_path: Path, change: dict, words: str) -> None:
     wishes = {"hours": 1.0, "recipe": Recipe(1), **change}
     with pytest.raises(InputError, match=words):
         make_corpus(tmp_path / "new", **wishes)
     assert not (tmp_path / "new").exists()
 
 
-def test_another_corpus_or_foreign_files_are_left_alone(
+def test_other_corpora_and_foreign_files_are_not_touched(
     corpus: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
     before = contents(corpus)

@@ -1,4 +1,4 @@
-"""A hesitation stands where people hesitate, and nowhere near the edges of a turn."""
+"""Hesitations are placed where people hesitate, away from the edges of a turn."""
 
 import random
 
@@ -24,7 +24,7 @@ CASES = [("en", text) for text in ENGLISH] + [("zh", text) for text in MANDARIN]
 
 
 @pytest.mark.parametrize(("language", "text"), CASES)
-def test_a_dash_lies_inside_a_clause(language: str, text: str) -> None:
+def test_a_dash_is_inside_a_clause(language: str, text: str) -> None:
     if language == "zh":
         pytest.importorskip("jieba", reason="jieba is missing (launch.py data teacher)")
     for seed in range(30):
@@ -42,7 +42,7 @@ def test_a_dash_lies_inside_a_clause(language: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("language_and_text", CASES)
-def test_a_seed_repeats(language_and_text: tuple[str, str]) -> None:
+def test_a_seed_is_reproducible(language_and_text: tuple[str, str]) -> None:
     language, text = language_and_text
     if language == "zh":
         pytest.importorskip("jieba", reason="jieba is missing (launch.py data teacher)")
@@ -51,7 +51,7 @@ def test_a_seed_repeats(language_and_text: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Yes.", "Thank you.", "No, thanks.", "Oh, I see."])
-def test_short_turns_have_no_room_for_one(text: str) -> None:
+def test_short_turns_have_no_hesitation(text: str) -> None:
     assert hesitant(text, "en", random.Random(0)) is None
 
 

@@ -1,4 +1,4 @@
-"""Public corpora as they are published become files of dialogue texts."""
+"""Conversion of public corpora to files of dialogue texts."""
 
 import json
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_seed_repeats_and_a_count_draws(tmp_path: Path) -> None:
         ("train/dialogues_001.json", '[{"turns": [{"speaker": "X"}]}]', "KeyError"),
     ],
 )  # fmt: skip
-def test_other_folders_are_refused(tmp_path: Path, file: str, content: str, words: str) -> None:
+def test_other_folders_are_rejected(tmp_path: Path, file: str, content: str, words: str) -> None:
     path = tmp_path / "clone" / file
     path.parent.mkdir(parents=True)
     path.write_text(content)
@@ -90,6 +90,6 @@ def test_other_folders_are_refused(tmp_path: Path, file: str, content: str, word
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_a_senseless_count_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_count_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--count is 0"):
         convert(kdconv(tmp_path / "kdconv"), tmp_path / "zh.jsonl", count=0)

@@ -1,4 +1,4 @@
-"""What a dialogue is to be follows from the recipe and its number."""
+"""A dialogue's script follows from the recipe and its number."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ CHINESE = "今天明天昨天上午下午早上晚上星期"
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
-    """Two hundred dialogues a language."""
+    """Two hundred dialogues per language."""
     folder = tmp_path_factory.mktemp("texts")
     for language, say in (
         ("en", "We saw a big tree and a dog, number"),
@@ -58,7 +58,7 @@ def test_the_grammar_writes_both_languages() -> None:
     assert {first(classic, i).language for i in range(100)} == {"en"}
 
 
-def test_every_text_is_spoken_before_one_is_spoken_again(texts: tuple[str, ...]) -> None:
+def test_all_texts_are_used_before_any_is_repeated(texts: tuple[str, ...]) -> None:
     recipe = Recipe(1, engines="teacher", texts=texts)
     sources = [(s.language, s.source) for s in (first(recipe, i) for i in range(150))]
     assert len(set(sources)) == len(sources)
@@ -66,7 +66,7 @@ def test_every_text_is_spoken_before_one_is_spoken_again(texts: tuple[str, ...])
     assert [(s.language, s.source) for s in (first(other, i) for i in range(150))] != sources
 
 
-def test_a_text_that_cannot_be_spoken_has_others_after_it(texts: tuple[str, ...]) -> None:
+def test_unspeakable_texts_are_skipped(texts: tuple[str, ...]) -> None:
     several = list(itertools.islice(scripts(Recipe(1, engines="teacher", texts=texts), 3), 10))
     assert len({script.source for script in several}) == 10
 
@@ -114,14 +114,12 @@ def test_seeds_of_three_splits_never_meet() -> None:
         ({"texts": ("nowhere.jsonl",)}, "nowhere.jsonl does not exist"),
     ],
 )
-def test_senseless_recipes_are_explained(change: dict, words: str) -> None:
+def test_invalid_recipes_are_explained(change: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
         Recipe(1, **change).check()
 
 
-def test_nothing_is_swapped_for_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_engines_are_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpus_module, "default_store", lambda: Store(tmp_path / "nowhere"))
     for engines in ("all", "teacher"):
         with pytest.raises(MissingModelError, match=r"data teacher.*--engines classic"):

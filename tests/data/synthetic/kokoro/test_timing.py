@@ -26,7 +26,7 @@ def frames_of(found) -> list[tuple[str, float]]:
     return [(name, round((end - start) / FRAME_S, 2)) for name, start, end in found[1:-1]]
 
 
-def test_the_sound_runs_ahead() -> None:
+def test_the_audio_precedes_the_durations() -> None:
     found = phones("ab", [10, 4, 6, 8])
     assert found[0] == (PAUSE, 0.0, pytest.approx(10 * FRAME_S - LEAD_S))
     assert frames_of(found) == [("a", 4), ("b", 6)]
@@ -47,7 +47,7 @@ def test_the_sound_runs_ahead() -> None:
         ("a — b", [3, 2, 4, 2, 4], [("a", 3), (PAUSE, 8), ("b", 4)]),
     ],
 )  # fmt: skip
-def test_marks_belong_to_their_sounds(letters, frames, expected) -> None:
+def test_marks_are_merged_with_their_sounds(letters, frames, expected) -> None:
     assert frames_of(phones(letters, [8, *frames, 8])) == expected
 
 
@@ -65,7 +65,7 @@ def test_marks_belong_to_their_sounds(letters, frames, expected) -> None:
           ("a5", 3)]),
     ],
 )  # fmt: skip
-def test_mandarin_is_named_as_the_models_do(letters, frames, expected) -> None:
+def test_mandarin_phones_have_the_models_names(letters, frames, expected) -> None:
     assert frames_of(phones(letters, [8, *frames, 8], mandarin=True)) == expected
 
 

@@ -1,4 +1,4 @@
-"""Weights: what is exported comes back, and what is something else is refused."""
+"""Weights: exports are loaded, and other files rejected."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from data.synthetic.kokoro import weights
 from tests.data.synthetic.kokoro.tiny_teacher import TINY, tiny_network
 
 
-def test_the_onnx_export_comes_back(tmp_path: Path) -> None:
+def test_the_onnx_export_is_loaded(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed (launch.py data teacher)")
     from tests.data.synthetic.kokoro.exporting import export_onnx
 
@@ -26,7 +26,7 @@ def test_the_onnx_export_comes_back(tmp_path: Path) -> None:
     weights.build(state, "cpu", TINY)
 
 
-def test_the_published_checkpoint_comes_back(tmp_path: Path) -> None:
+def test_the_published_checkpoint_is_loaded(tmp_path: Path) -> None:
     from tests.data.synthetic.kokoro.exporting import export_checkpoint
 
     network = tiny_network()
@@ -38,7 +38,7 @@ def test_the_published_checkpoint_comes_back(tmp_path: Path) -> None:
         assert torch.allclose(state[name], value, atol=1e-6), name
 
 
-def test_weights_that_do_not_fit_are_refused() -> None:
+def test_mismatched_weights_are_rejected() -> None:
     state = tiny_network().state_dict()
     less = {name: value for name, value in state.items() if "conv_post" not in name}
     with pytest.raises(InputError, match="not the weights of Kokoro"):
@@ -48,7 +48,7 @@ def test_weights_that_do_not_fit_are_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", bytes(2000), np.arange(500.0).tobytes()])
-def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_rejected(tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed (launch.py data teacher)")
     path = tmp_path / "file"
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""A teacher of Kokoro's shape with random weights: tiny, and it speaks nonsense of any length."""
+"""A tiny teacher of Kokoro's architecture with random weights."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def tiny_network(seed: int = 0) -> Kokoro:
 
 
 def fill(store: Store) -> Store:
-    """Keeps a tiny teacher with all base voices in a store."""
+    """Fills a store with a tiny teacher and all base voices."""
     rng = np.random.default_rng(1)
     names = {name for voice in kokoro_voices().values() for name, _ in voice.sounds}
     tables = {

@@ -17,7 +17,7 @@ from app.replies import CONTEXT_TOKENS, ENDPOINT, Briefing, Said, messages_of
 from app.tools import CallReader, ToolCall
 from data.errors import RepError
 from data.text import valid_text
-from models.text import answer_of
+from models.text import Prompt, answer_of
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class ChatEndpoint:
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._model, self._key = model, key
         self._limits, self._context_tokens = limits or ChatLimits(), context_tokens
-        self._briefing = Briefing()
+        self._briefing, self._prompt = Briefing(), Prompt()
         headers = {"Accept-Encoding": "identity"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
@@ -94,7 +94,7 @@ class ChatEndpoint:
         if self._briefing.max_tokens is not None:
             body["max_tokens"] = self._briefing.max_tokens
         body |= _tools(self._briefing)
-        return ChatStream(self._client, self._url, body, self._limits, self._key)
+        return ChatStream(self._client, self._url, body, self._limits, self._prompt, self._key)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -117,13 +117,14 @@ class ChatStream:
         url: str,
         body: dict[str, Any],
         limits: ChatLimits,
+        prompt: Prompt,
         key: str,
     ) -> None:
         self.shortened = False
         self.calls: tuple[ToolCall, ...] = ()
         self._reader = CallReader()
         self._client, self._url, self._body = client, url, body
-        self._limits, self._key = limits, key
+        self._limits, self._prompt, self._key = limits, prompt, key
         self._lock = threading.Lock()
         self._stream: Any = None  # httpcore's, once connected
         self._aborted = ""
@@ -159,7 +160,7 @@ class ChatStream:
             response = self._client.send(request, stream=True)
             try:
                 self._check(response)
-                for piece in answer_of(self._texts(_lines(response))):
+                for piece in answer_of(self._texts(_lines(response)), self._prompt):
                     words += 1
                     self._postpone(self._limits.next_word_s)
                     yield piece

@@ -12,11 +12,12 @@ from models.text.phonemes import Phonemes
 from models.text.scripts import check_scripts, read_as
 from models.text.sentences import SentenceStream, split_sentences
 from models.text.symbols import SYMBOLS, symbol_ids
-from models.text.thoughts import answer_of
+from models.text.thoughts import Prompt, answer_of
 
 __all__ = [
     "SYMBOLS",
     "Phonemes",
+    "Prompt",
     "SentenceStream",
     "answer_of",
     "check_scripts",

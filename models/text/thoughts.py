@@ -6,6 +6,8 @@ before it").
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 from data.text import valid_text
 
@@ -20,7 +22,7 @@ _HIDDEN = (
     (rf"<\s?(?P<tag>{_TAGS})(?:[\s=][^<>]{{0,200}})?(?<!/)>", r"<\s?/\s?{tag}\s*>"),
     (r"<details\s+type=\"reasoning\"[^<>]{0,200}>", "</details>"),
     (r"<\|(?:think(?:ing)?|thoughts?|reasoning)\|>", r"<\|/\w{1,20}\|>"),
-    (r"<unused94>", "<unused95>"),  # Gemma's
+    (r"<(?:unused|ctrl)94>", "<(?:unused|ctrl)95>"),  # Gemma's and Gemini's
     (r"\[INST\]", r"\[/INST\]"),
     ("<<SYS>>", "<</SYS>>"),
     (r"\[THINK\]", r"\[/THINK\]"),
@@ -33,7 +35,10 @@ _HIDDEN = (
     (r"<\|start\|>", r"<\|message\|>|(?=<\|channel\|>)"),
     (r"<\|im_start\|>|<start_of_turn>", r"\n"),
     (r"<\|start_header_id\|>", r"<\|end_header_id\|>"),
-    (r"<\|(?:start_thinking|begin_of_thought)\|>", r"<\|(?:end_thinking|end_of_thought)\|>"),
+    (
+        r"<\|(?:start_thinking|(?:begin|start)_of_thought)\|>",
+        r"<\|(?:end_thinking|end_of_thought)\|>",
+    ),
     (r"<\|think_start\|>", r"<\|think_end\|>"),
     (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
     (r"<\|channel>(?!\s{0,4}final)", r"<channel\|>"),  # Gemma 4's
@@ -186,17 +191,39 @@ def _until(mark: re.Match[str]) -> re.Pattern[str] | None:
     return re.compile(closing.replace("{tag}", tag), re.I)
 
 
-def answer_of(pieces: Iterable[str]) -> Iterator[str]:
-    """Streams the answer from a language model's chunks; it starts with a word."""
-    thoughts, begun = ThoughtFilter(), False
-    for piece in pieces:
-        answer = thoughts.push(piece)
-        if begun or (answer := answer.lstrip()):
+@dataclass
+class Prompt:
+    """What is known about a language model's prompt.
+
+    Attributes:
+        opens_thought: its last answer contained the end of a thought but not its start: the
+            prompt's template opens one, which only the first answer reveals.
+    """
+
+    opens_thought: bool = False
+
+
+def answer_of(pieces: Iterable[str], prompt: Prompt | None = None) -> Iterator[str]:
+    """Streams the answer from a language model's chunks; it starts with a word.
+
+    Args:
+        prompt: updated by this answer. If it opens a thought, nothing is streamed before the
+            thought's end; an answer without such an end is returned at once when complete.
+    """
+    prompt = prompt or Prompt()
+    thoughts, held = ThoughtFilter(), ""
+    begun, streams, closed = False, not prompt.opens_thought, False
+    for piece in chain(pieces, (None,)):
+        answer = thoughts.flush() if piece is None else thoughts.push(piece)
+        if thoughts.unopened:
+            held, streams, closed = "", True, True
+            answer = f"\n\n{answer}"  # starts a sentence of its own
+        held += answer if begun or held else answer.lstrip()
+        if held and (streams or piece is None):
             begun = True
-            if answer:
-                yield answer
-    if answer := thoughts.flush() if begun else thoughts.flush().lstrip():
-        yield answer
+            yield held
+            held = ""
+    prompt.opens_thought = closed
 
 
 def without_thoughts(text: str) -> str:

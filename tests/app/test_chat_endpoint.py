@@ -18,7 +18,7 @@ from app.settings import SessionSettings
 from data.errors import RepError
 from data.limits import MAX_SPOKEN
 from tests.app.fake_speaker import FakeSpeaker
-from tests.app.language_model import event
+from tests.app.language_model import event, language_model
 
 LIMITS = ChatLimits(connect_s=2.0, first_word_s=0.6, next_word_s=0.6, total_s=2.0)
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -326,3 +326,13 @@ def test_a_cancelled_answer_leaves_the_language_model_at_once(behave: Behaviour)
         assert wait_for(lambda: answer.done, 1.0)
         assert not answer.error
         heard.voicebox.close()
+
+
+def test_a_thought_opened_in_the_prompt_is_not_passed_on_twice() -> None:
+    with language_model() as (handler, url):
+        handler.pieces = [event("He greets. "), event("So do I.\n</think>\n\n"), event("Hello.")]
+        endpoint = ChatEndpoint(url, "small")
+        heard = [Said(0, "Hi.")]
+        "".join(endpoint.reply(heard))
+        assert "".join(endpoint.briefed(Briefing()).reply(heard)) == "Hello."
+        endpoint.close()

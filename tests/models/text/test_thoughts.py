@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from models.text import SentenceStream, normalise, split_sentences
+from models.text import Prompt, SentenceStream, answer_of, normalise, split_sentences
 
 HIDDEN = {
     # thoughts
@@ -29,6 +29,8 @@ HIDDEN = {
     "<reasoning_content>x</reasoning_content>Hi.": "Hi.",
     "< think >He greets.</ think >Hi.": "Hi.",
     "<unused94>thought\nHe greets.<unused95>Hi.": "Hi.",
+    "<ctrl94>thought\nHe greets.<ctrl95>Hi.": "Hi.",
+    "<|start_of_thought|>He greets.<|end_of_thought|>Hi.": "Hi.",
     "<|thought|>He greets.<|/thought|>Hi.": "Hi.",
     '<details type="reasoning"><summary>Thought</summary>x</details>Hi.': "Hi.",
     "<system-reminder>Be brief.</system-reminder>Hi.": "Hi.",
@@ -151,3 +153,23 @@ def test_split_surrogate_pairs_are_joined_or_dropped() -> None:
     stream = SentenceStream()
     found = stream.push("Good \ud83d") + stream.push("\ude00 news. So \udc00") + stream.flush()
     assert found == ["Good 😀 news.", "So"]
+
+
+IN_PROMPT = "He greets me. So do I.\n</think>\n\nHello."
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 200])
+def test_a_thought_opened_in_the_prompt_is_spoken_once_at_most(size: int) -> None:
+    """Only the end of such a thought shows that it was one."""
+    pieces = [IN_PROMPT[at : at + size] for at in range(0, len(IN_PROMPT), size)]
+    prompt = Prompt()
+    first = "".join(answer_of(pieces, prompt))
+    assert first == "Hello." or first.endswith("\n\nHello.")
+    for _ in range(2):
+        assert "".join(answer_of(pieces, prompt)) == "Hello."
+
+
+def test_an_answer_without_a_thought_is_complete_and_streams_again() -> None:
+    prompt = Prompt(opens_thought=True)
+    assert "".join(answer_of(["Hello ", "there."], prompt)) == "Hello there."
+    assert list(answer_of(["Hello ", "there."], prompt)) == ["Hello ", "there."]

@@ -63,7 +63,7 @@ def _host(match: re.Match[str]) -> str | None:
         return None
     if host.lower() in ABBREVIATIONS or all(len(label) == 1 for label in labels):
         return None  # "Ph.D" and "U.S.A" have their own readers
-    if re.fullmatch(r"[vV]\d+(?:\.\d+)+", host):
+    if re.fullmatch(r"[vV]\d+(?:\.\d+)+(?:-?(?:alpha|beta|rc|dev|pre)\.?\d*)?", host):
         return None
     return spelled_out(host + (rest if len(rest) <= _LONGEST_REST else ""))
 

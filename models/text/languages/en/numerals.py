@@ -5,6 +5,7 @@ a cardinal. A single letter is a numeral only with further evidence.
 """
 
 import re
+from collections.abc import Callable
 
 from models.text.languages.en import numbers
 from models.text.languages.en.context import Reader, after, before
@@ -187,9 +188,22 @@ def _range(match: re.Match[str]) -> str | None:
     return f"{numbers.cardinal(str(first))} to {numbers.cardinal(str(last))}"
 
 
+def _named(match: re.Match[str], name: Callable[[str], str]) -> str | None:
+    value = roman(match["numeral"])
+    return None if value is None else name(str(value))
+
+
 NUMERALS: tuple[tuple[str, Reader], ...] = (
     (r"(?<![\w.'-])(?P<first>[IVX]+)[-–](?P<last>[IVX]+)(?![\w'-])", _range),
     (r"(?<![\w.'-])(?P<numeral>[IVXLCDM]+)(?![\w&])(?!\.\w|'(?!s\b))", _numeral),
+    (
+        r"(?<=[a-z]-)(?P<numeral>[IVX]{2,})(?![\w'-])",  # "Type-II"
+        lambda match: _named(match, numbers.cardinal),
+    ),
+    (
+        r"(?<![\w.'-])(?P<numeral>[IVX]{2,})th(?![\w'-])",
+        lambda match: _named(match, numbers.ordinal),
+    ),
     (r"(?<![\w.'-])(?P<numeral>[IVX]+)(?P<letter>[a-cA-C])(?![\w'-])", _with_letter),
     (r"(?<![\w.'-])(?P<numeral>[ivx]{2,})(?![\w'-])", _numeral),
 )

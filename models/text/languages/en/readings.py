@@ -112,8 +112,12 @@ def _between(match: re.Match[str]) -> str:
 
 
 def _version(match: re.Match[str]) -> str:
-    parts = " point ".join(map(numbers.cardinal, match[0].strip("vV").split(".")))
-    return f"version {parts}" if match[0][0] in "vV" else parts
+    number, stage, count = match["number"], match["stage"], match["count"]
+    said = " point ".join(map(numbers.cardinal, number.strip("vV").split(".")))
+    if stage:
+        said += f" {stage if len(stage) > 3 else spell(stage.upper())}"
+        said += f" {numbers.cardinal(count)}" if count else ""
+    return f"version {said}" if number[0] in "vV" else said
 
 
 def _letters_and_digits(match: re.Match[str]) -> str:
@@ -205,7 +209,11 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
             rf"(?<![\w.-])(?P<first>{NUMBER})\s?(?P<join>[-–:~])\s?(?P<last>{NUMBER})(?![\w-])",
             _between,
         ),
-        (r"(?<![\w.])(?:[vV]\d+(?:\.\d+)+|\d+(?:\.\d+){2,})(?!\w)", _version),
+        (
+            r"(?<![\w.])(?P<number>[vV]\d+(?:\.\d+)+|\d+(?:\.\d+){2,})"
+            r"(?:-?(?P<stage>alpha|beta|rc|dev|pre)\.?(?P<count>\d{0,3}))?(?!\w)",
+            _version,
+        ),
         (rf"#\s?(?P<amount>{NUMBER})", lambda match: f"number {numbers.decimal(match['amount'])}"),
         *EXPONENTS,
         (r"(?<=[a-z])\s[x×]\s(?=\d)", lambda match: "by"),

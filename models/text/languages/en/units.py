@@ -75,9 +75,9 @@ _PLAIN = {
     **{"fl oz": "fluid ounce", "fl. oz.": "fluid ounce", "sqft": "square foot", "acre": "acre"},
     **{"arcmin": "arc minute", "arcsec": "arc second", "in^2": "square inch", "in^3": "cubic inch"},
     **{
-        f"{kind}{dot} {symbol}{dot}": f"{word} {noun}"
+        f"{kind}{dot} {symbol}{end}": f"{word} {noun}"
         for kind, word in (("sq", "square"), ("cu", "cubic"))
-        for dot in ("", ".")
+        for dot, end in (("", ""), (".", "."), (".", ""))
         for symbol, noun in (
             *(("ft", "foot"), ("in", "inch"), ("yd", "yard"), ("mi", "mile"), ("m", "meter")),
             *(("km", "kilometer"), ("cm", "centimeter")),
@@ -205,6 +205,11 @@ def _inches(match: re.Match[str]) -> str:
     return counted(match["amount"], "inch")
 
 
+def _counted_by(amount: str, noun: str) -> str:
+    """The noun after a fraction: "1/2 foot", but "5 1/2 feet"."""
+    return plural_of(noun) if re.search(r"\d\s\d/\d\Z", amount) else singular_of(noun)
+
+
 def _uncounted(match: re.Match[str]) -> str | None:
     """Reads units without a number if unambiguous: "in km/h", "per kWh"."""
     noun = noun_of(match["unit"])
@@ -222,7 +227,7 @@ def _per(match: re.Match[str]) -> str | None:
 
 # Without a number: compounds, squares and unambiguous symbols.
 _UNCOUNTED = (
-    rf"(?:(?=[A-Za-zμµ]{{2,8}}[^/\s]{{0,8}}/|m/s|g/L|g/[cd]?m\^){_PRODUCT}/\(?{_PRODUCT}\)?|{SYMBOL}(?<=m)\^[23]"
+    rf"(?:(?=[A-Za-zμµ]{{2,8}}[^/\s]{{0,8}}/|m/s|g/L|g/[cd]?m\^){_PRODUCT}/\(?{_PRODUCT}\)?|{SYMBOL}(?:(?<=m)|(?<=ft))\^[23]"
     rf"|(?=[a-zμµ]+[A-Z]|[MGT](?:Hz|Wh|W|Pa)\b){SYMBOL}|(?:sq|cu)\.? (?:ft|in|yd|mi|m|km)"
     r"|(?:km|kg|cm|mm|mg|mph|kph|lbs|rpm|Hz))"
 )
@@ -252,6 +257,10 @@ UNITS: tuple[tuple[str, Reader], ...] = (
         _inches,
     ),
     (rf"(?<![\w/.'-])(?P<unit>{_UNCOUNTED})(?![\w'/^])", _uncounted),
+    (
+        r"(?<=\d/\d) (?P<unit>ft|lbs?|oz|yd|mi|cm|km|kg|gal|tsp|tbsp|hrs?|yrs?)(?![\w'])",
+        lambda match: _counted_by(before(match), noun_of(match["unit"])),
+    ),
     (rf"/(?P<unit>{UNIT}|[a-z]{{2,}})(?!\w)", _per),
 )
 """Patterns and their readers, in the order in which they are tried."""

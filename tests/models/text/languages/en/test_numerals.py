@@ -6,6 +6,10 @@ from models.text import normalise
 from models.text.languages.en.numerals import roman
 
 READ = {
+    "the VIth army": "the sixth army",
+    "the XIVth century": "the fourteenth century",
+    "the Type-II error": "the Type two error",
+    "a Phase-III trial": "a Phase three trial",
     # ordinals
     "Pope Leo X": "Pope Leo the tenth",
     "Henry VIII had six wives": "Henry the eighth had six wives",

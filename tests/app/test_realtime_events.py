@@ -161,7 +161,7 @@ def test_the_header_selects_the_beta_too() -> None:
         assert session["model"] == "flow-omni"
 
 
-def test_transcripts_are_sent_only_on_request() -> None:
+def test_transcripts_can_be_disabled() -> None:
     with talking("hello there") as (client, _):
         client.until("session.created")
         client.send("session.update", session={"input_audio_transcription": None})

@@ -76,7 +76,7 @@ def test_too_little_speech_is_not_a_separate_person():
     assert split_into_people(make_tree(alone), 4.0, load_two_people_model()) == [alone]
 
 
-def test_the_fit_recovers_the_distinguishing_features():
+def test_the_fit_separates_one_person_from_two():
     rng = np.random.default_rng(2)
     examples = []
     for seed in range(120):

@@ -66,7 +66,7 @@ def test_all_texts_are_used_before_any_is_repeated(texts: tuple[str, ...]) -> No
     assert [(s.language, s.source) for s in (first(other, i) for i in range(150))] != sources
 
 
-def test_unspeakable_texts_are_skipped(texts: tuple[str, ...]) -> None:
+def test_a_dialogue_has_alternative_texts(texts: tuple[str, ...]) -> None:
     several = list(itertools.islice(scripts(Recipe(1, engines="teacher", texts=texts), 3), 10))
     assert len({script.source for script in several}) == 10
 

@@ -172,7 +172,7 @@ class Answer:
             piece = piece[:room]
             piece = piece[: piece.rfind(" ")] if " " in piece else piece
         self._written += piece
-        # Controls are followed by the speech models; nobody is to read them.
+        # Control tags are for the speech models and not shown.
         tagged = "[" in self._written or "<" in self._written
         self.text = without_controls(self._written) if tagged else self._written
         pieces.put(piece)

@@ -88,7 +88,7 @@ class Asides:
         for reply, aside in list(self._open.items()):
             speaking = aside.speaking
             speaking.tell_calls(number)
-            # a listener has all of it when it was sent: nobody speaks over it
+            # complete once sent, since out-of-band answers cannot be interrupted
             if speaking.tick(now) or speaking.playback.complete:
                 self._close(reply)
                 if speaking.answer.error:

@@ -60,7 +60,7 @@ def read_items(path: Path) -> list[Item]:
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text in UTF-8 ({error}); write it anew as such") from None
+        raise InputError(f"{path} is not text in UTF-8 ({error}); save it as UTF-8") from None
     items: list[Item] = []
     problems: list[str] = []
     seen: dict[str, tuple[int, str]] = {}

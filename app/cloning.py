@@ -75,10 +75,10 @@ def keep_voice(
 
     Args:
         engines: shared.
-        tried: under which it was tried.
-        name: of the voice from now on.
-        consent: who allows the use of the voice, in words.
-        transcript: of the sample.
+        tried: name of the tried voice.
+        name: the voice's permanent name.
+        consent: the written consent statement.
+        transcript: the sample's transcript.
         recording: an audio file of the spoken consent, or None; see `app.spoken_consent`.
 
     Raises:

@@ -43,7 +43,7 @@ class Items:
         self._history.place(entry, after)
         if not isinstance(entry, TurnRecord):
             return
-        # what is being said would be heard after it
+        # else the current answer would enter the context after this turn
         if self._agent.leave_off() and self._is_last_turn(entry):
             self._agent.hear(entry.who, entry.text, None)
         else:

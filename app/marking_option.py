@@ -1,4 +1,4 @@
-"""`--no-marking`, which every verb that speaks has."""
+"""`--no-marking`, an option of all commands that synthesise."""
 
 import argparse
 
@@ -8,6 +8,6 @@ def add_marking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-marking",
         action="store_true",
-        help="do not say in files and answers that the speech is synthetic; whoever publishes it "
-        "then has to (EU AI Act, article 50)",
+        help="do not mark files and responses as synthetic; whoever publishes them must then do "
+        "so (EU AI Act, article 50)",
     )

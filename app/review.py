@@ -159,7 +159,7 @@ def _verdict(review: Review, name: str) -> str:
     ]
     mended += [f"turn {index}: speaker {who}" for index, who in sorted(former.speakers.items())]
     lines = [f"Verdict: open. It was {former.verdict} when an earlier build gave it other turns."]
-    return "\n\n".join([*lines, *(["What was mended then:", *mended] if mended else [])])
+    return "\n\n".join([*lines, *(["Earlier corrections:", *mended] if mended else [])])
 
 
 def _tally(review: Review) -> str:

@@ -32,7 +32,7 @@ def has_only_avx2() -> bool:
 
 
 def chosen_kernels() -> str:
-    """What the processor made this program choose, for people."""
+    """Describes the kernels chosen for this CPU."""
     vectors = torch.backends.cpu.get_cpu_capability()
     wide = "panels" if has_only_avx2() else "oneDNN"
     many = "bfloat16" if has_bf16() else "float32"

@@ -81,7 +81,7 @@ async def _ours(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _gone(request: Request, _: Exception) -> Response:
-    """For a client who leaves in the middle of an upload: nobody hears it, and it is no fault."""
+    """For a client that disconnects during an upload, which is not an error."""
     logger.info("%s %.200s: the client left before all was sent", request.method, request.url.path)
     return Response(status_code=400)
 

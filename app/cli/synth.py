@@ -61,7 +61,7 @@ def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOption
     wanted = {name for several in names.values() for name in several}
     voices = {name: resolve_voice(store, name) for name in sorted(wanted)}
     options = asdict(shared)
-    del options["streamed"]  # which is heard in nothing
+    del options["streamed"]  # does not affect the audio
     speaking = {
         "options": options,
         "times": sorted(args.times),

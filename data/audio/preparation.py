@@ -1,9 +1,8 @@
-"""One preparation of a recording, for all that listens to it: channels, offset, rumble, level.
+"""Corrects recordings before any analysis: inverted channels, DC offset, rumble, and level.
 
-The level of a file is a property of the file, not a fault of the sound in it; neither are an
-offset of its converter, a rumble below all speech, or a channel wired the wrong way round. A
-`Survey` measures them while the file goes by, and its `Correction` takes them out. An ordinary
-recording needs none and stays as it is, to the bit.
+These are properties of the file, not faults of the speech in it. A `Survey` measures them while
+the file is read, and its `Correction` removes them. Ordinary recordings pass unchanged, bit for
+bit.
 """
 
 import functools
@@ -16,32 +15,32 @@ from data.audio.media import Media
 from data.audio.resampling import StreamResampler
 from data.errors import InputError
 
-QUIET_DBFS = -40.0  # a recording whose loud speech stays below is raised
-LEVEL_DBFS = -20.0  # to this
-_OFFSET_DB = -35.0  # of loud speech: a greater constant offset is taken out
-_RUMBLE_DB = -20.0  # the same of what is below 50 Hz in the pauses
-_PAUSE_DB = -20.0  # of loud speech: what is softer is a pause
-_SILENT = 1e-4  # -80 dBFS: below there is nothing to raise
-_OVERSHOOT = 1.4  # that a lossy codec may add to full scale
-_FRAME_HZ = 100  # the mean of a frame is what lies below 50 Hz
-_LOUD_FRAMES = 20  # as many are as loud as loud speech, or louder: a click is not
-_PAUSES = 30  # frames that tell what lies below speech
-_PERIOD = 10  # frames that last longer than a period of any rumble
-_KNOCK = 0.99  # to what sticks out of a recording that is raised is limited: it is not clipping
+QUIET_DBFS = -40.0  # recordings whose loud speech is softer are amplified
+LEVEL_DBFS = -20.0  # to this level
+_OFFSET_DB = -35.0  # relative to loud speech; larger offsets are removed
+_RUMBLE_DB = -20.0  # relative to loud speech; louder rumble below 50 Hz in pauses is removed
+_PAUSE_DB = -20.0  # relative to loud speech; softer frames are pauses
+_SILENT = 1e-4  # -80 dBFS, below which nothing is amplified
+_OVERSHOOT = 1.4  # peak that a lossy codec may reach
+_FRAME_HZ = 100  # frame means represent frequencies below 50 Hz
+_LOUD_FRAMES = 20  # least number of frames at the level of loud speech, to ignore clicks
+_PAUSES = 30  # least number of pause frames to measure rumble
+_PERIOD = 10  # frames per window, longer than a period of any rumble
+_KNOCK = 0.99  # limit of peaks in amplified recordings, so that they do not count as clipped
 _WINDOW_S = 0.5
-_CANCELLED = 0.35  # power of the mean of two channels; 1 is that of unrelated ones
-_AS_LOUD = 0.8  # power of channels that are as loud as one another
-_MIN_CANCELLED = 0.1  # share of the sound's energy in windows where channels cancel
+_CANCELLED = 0.35  # relative power of the channels' sum below which they cancel; 1 if unrelated
+_AS_LOUD = 0.8  # relative power of channels that count as equally loud
+_MIN_CANCELLED = 0.1  # least share of energy in windows where channels cancel
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What a recording needs.
+    """The correction of a recording.
 
     Attributes:
-        channel: the one to use; None is the mean of all.
-        highpass: whether all below 50 Hz is taken out.
-        gain: factor.
+        channel: the only channel to use; None for the mean of all.
+        highpass: whether to remove frequencies below 50 Hz.
+        gain: factor on the samples.
     """
 
     channel: int | None = None
@@ -50,12 +49,12 @@ class Correction:
 
     @property
     def full_scale(self) -> float:
-        """The greatest size of the uncorrected samples: more than 1 in a file of floats."""
+        """Full scale of the uncorrected samples, which may exceed 1 in float files."""
         return 1.0 / min(self.gain, 1.0)
 
     @property
     def facts(self) -> dict[str, int | float | bool]:
-        """What was done, to be kept with the sound; empty for an ordinary recording."""
+        """The correction as metadata; empty for an ordinary recording."""
         found: dict[str, int | float | bool] = {}
         if self.channel is not None:
             found["channel_used"] = self.channel
@@ -66,21 +65,21 @@ class Correction:
         return found
 
     def __str__(self) -> str:
-        """For a log."""
-        words = [] if self.channel is None else [f"only channel {self.channel + 1} is used"]
-        words += ["offset and rumble are filtered out"] * self.highpass
+        """A description for the log."""
+        words = [] if self.channel is None else [f"using channel {self.channel + 1} only"]
+        words += ["removing offset and rumble"] * self.highpass
         if self.gain != 1.0:
-            words.append(f"the level is changed by {20 * np.log10(self.gain):+.1f} dB")
-        return ", ".join(words) or "as it is"
+            words.append(f"changing the level by {20 * np.log10(self.gain):+.1f} dB")
+        return ", ".join(words) or "unchanged"
 
 
 class Survey:
     """Measures a recording block by block.
 
     Args:
-        media: what is read.
-        sample_rate: of the mono sound, in Hz.
-        given: the correction it is read with; channel and high-pass stay.
+        media: the file being read.
+        sample_rate: sample rate of the mono audio, in Hz.
+        given: the current correction, whose channel and high-pass are kept.
     """
 
     def __init__(self, media: Media, sample_rate: int, given: Correction) -> None:
@@ -92,7 +91,7 @@ class Survey:
         self._level = _Level(sample_rate)
 
     def hear_source(self, block: np.ndarray, mono: np.ndarray) -> None:
-        """Takes [channels, n] and what is made of them, [n], at the file's own rate."""
+        """Adds source samples `[channels, n]` and their mono mix `[n]`, at the file's rate."""
         self._peak = max(self._peak, float(np.abs(mono).max(initial=0.0)))
         if self._given.channel is None and block.shape[0] > 1:
             if self._channels is None:
@@ -100,16 +99,16 @@ class Survey:
             self._channels.push(block)
 
     def hear(self, samples: np.ndarray) -> None:
-        """Takes the mono sound [n] before any gain."""
+        """Adds mono samples `[n]` before any gain."""
         self._level.push(samples)
 
     def correction(self) -> Correction:
-        """What the recording needs, once all of it was heard."""
+        """The correction that the whole recording needs."""
         channel = self._given.channel
         if channel is None and self._channels is not None:
             channel = self._channels.best
         highpass = self._given.highpass or self._level.rumbles
-        # Resampling overshoots a little by itself: full scale is that of the file.
+        # Judged by the file's own samples, since resampling overshoots slightly.
         above = self._peak > self._limit or (highpass and self._level.peak > 1.0)
         return Correction(channel, highpass, self._level.gain(above))
 
@@ -117,10 +116,10 @@ class Survey:
 def working_sound(
     media: Media, sample_rate: int, correction: Correction, survey: Survey
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Mono blocks [n], float32: as they are in the file, and corrected; and surveys them.
+    """Yields mono blocks `[n]`, float32, uncorrected and corrected, and surveys them.
 
     Raises:
-        InputError: nothing can be decoded, or it is not numbers.
+        InputError: nothing can be decoded, or samples are not finite.
     """
     resampler: StreamResampler | None = None
     highpass = HighPass(sample_rate) if correction.highpass else None
@@ -139,8 +138,7 @@ def working_sound(
             mono = block.mean(axis=0) if correction.channel is None else block[correction.channel]
         if not np.isfinite(mono).all():
             raise InputError(
-                f"{media.name} holds samples that are not numbers (NaN or infinite); "
-                "export it again"
+                f"{media.name} has samples that are not finite numbers; export it again"
             )
         survey.hear_source(block, mono)
         resampler = resampler or StreamResampler(media.rate, sample_rate)
@@ -150,21 +148,20 @@ def working_sound(
 
 
 class HighPass:
-    """Takes out an offset and all below 50 Hz (-40 dB), and leaves voices from 75 Hz on.
+    """A streaming Chebyshev filter (type II): -40 dB below 50 Hz, unchanged from 75 Hz on.
 
-    A Chebyshev filter of type II for a stream. It begins as if the first sample had always been
-    there, so that an offset is no step.
+    Its state starts as if the first sample had always been there, so that an offset causes no step.
     """
 
     def __init__(self, sample_rate: int) -> None:
-        from scipy.signal import cheby2, sosfilt_zi  # half a second to import, and rarely needed
+        from scipy.signal import cheby2, sosfilt_zi  # slow to import, and rarely needed
 
         self._sections = cheby2(7, 40, 50.0, "highpass", fs=sample_rate, output="sos")
         self._rest = sosfilt_zi(self._sections)
         self._state: np.ndarray | None = None
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Takes the next samples [n] and returns as many, float32."""
+        """Filters the next samples `[n]`; returns `[n]`, float32."""
         from scipy.signal import sosfilt
 
         if samples.shape[0] == 0:
@@ -176,7 +173,7 @@ class HighPass:
 
 
 class _Cancellation:
-    """Finds channels that cancel in their mean: one is the other's negative, wholly or in part."""
+    """Detects channels that cancel in the mean, as one is partly the negative of the other."""
 
     def __init__(self, window: int, channels: int) -> None:
         self._window = window
@@ -189,7 +186,7 @@ class _Cancellation:
     def push(self, block: np.ndarray) -> None:
         for first in range(0, block.shape[1], self._window):
             part = block[:, first : first + self._window].astype(np.float64)
-            # differences: neither offset nor rumble shall decide
+            # first differences, to ignore offset and rumble
             last = part[:, :1] if self._last is None else self._last
             steps = np.diff(part, axis=1, prepend=last)
             self._last = part[:, -1:]
@@ -208,7 +205,7 @@ class _Cancellation:
 
     @property
     def best(self) -> int | None:
-        """The first of the loudest channels where they cancel; None where they do not."""
+        """The first of the loudest channels if channels cancel, else None."""
         self._close()
         if self._cancelled.sum() <= _MIN_CANCELLED * self._energy:
             return None
@@ -216,7 +213,7 @@ class _Cancellation:
 
 
 class _Level:
-    """How loud speech is, and what lies below it."""
+    """Measures the level of speech, offset and rumble."""
 
     def __init__(self, sample_rate: int) -> None:
         self._size = sample_rate // _FRAME_HZ
@@ -230,14 +227,14 @@ class _Level:
         self._held = held[num * self._size :]
 
     def _keep(self, frames: np.ndarray) -> None:
-        """Of each frame its peak, its power without its mean, and its mean."""
+        """Stores peak, power without the mean, and mean of each frame."""
         means = frames.mean(axis=1, dtype=np.float64)
         power = np.square(frames, dtype=np.float64).mean(axis=1) - means**2
         self._frames.append(np.stack([np.abs(frames).max(axis=1, initial=0.0), power, means]))
 
     @functools.cached_property
     def _all(self) -> np.ndarray:
-        """[3, frames]: see `_keep`; the last frame may be a part of one."""
+        """Measurements `[3, frames]` (see `_keep`), including a partial last frame."""
         if self._held.shape[0]:
             self._keep(self._held[None])
         found = np.concatenate([np.zeros((3, 0)), *self._frames], axis=1)
@@ -254,23 +251,23 @@ class _Level:
 
     @property
     def rumbles(self) -> bool:
-        """Whether an offset or a rumble is loud enough to be taken for noise."""
+        """Whether offset or rumble is loud enough to affect noise measurements."""
         _, power, means = self._all
         offset, below = float(np.median(means)) ** 2, means**2
         pauses = below[power < _ratio(_PAUSE_DB) * self._loud]
         if len(pauses) >= _PAUSES:
             rumble = float(pauses.mean())
-        else:  # it may be so loud that nothing passes for a pause
+        else:  # rumble may be so loud that there are no pauses
             periods = np.array_split(below, max(1, len(below) // _PERIOD))
             rumble = float(np.quantile([one.mean() for one in periods], 0.05))
         loud = max(self._loud, _SILENT**2)
         return offset > _ratio(_OFFSET_DB) * loud or rumble > _ratio(_RUMBLE_DB) * loud
 
     def gain(self, above: bool) -> float:
-        """The factor to a working level; 1 where the level is ordinary.
+        """The gain to a working level; 1 for ordinary levels.
 
         Args:
-            above: whether there is more than full scale.
+            above: whether samples exceed full scale.
         """
         loud, peak = self._loud**0.5, _exceeded(self._all[0])
         gain = 1.0 / self.peak if above else 1.0
@@ -280,7 +277,7 @@ class _Level:
 
 
 def _exceeded(values: np.ndarray) -> float:
-    """What a few frames reach or exceed; of a short sound half of them."""
+    """The value that `_LOUD_FRAMES` values reach or exceed; of few values, half of them."""
     rank = min(_LOUD_FRAMES, (values.shape[0] + 1) // 2)
     return float(np.sort(values)[-rank])
 

@@ -38,7 +38,7 @@ def find_smart_turn(given: Path | None = None) -> Path:
     """
     if given is not None:
         if not given.is_file():
-            raise InputError(f"{given} is not there; give the ONNX file of Smart Turn v3")
+            raise InputError(f"{given} does not exist; give the ONNX file of Smart Turn v3")
         return given
     for path in (_kept(), _from_hub(local=True)):
         if path is not None and path.is_file():

@@ -42,7 +42,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said.
+    """A transcript.
 
     Attributes:
         text: cased and punctuated; empty without speech.

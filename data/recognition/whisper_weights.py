@@ -86,8 +86,8 @@ def model_cache() -> Path:
 def _given_folder(folder: Path) -> Path:
     if not (folder / "model.bin").is_file():
         raise InputError(
-            f"{folder} holds no Whisper weights (model.bin is not there); give a folder of "
-            "weights in CTranslate2's form"
+            f"{folder} has no Whisper weights (model.bin is missing); give a folder of "
+            "weights in CTranslate2 format"
         )
     return folder
 

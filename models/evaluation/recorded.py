@@ -100,8 +100,8 @@ def recorded_clones(root: Path, num: int, num_texts: int, language: str | None =
             rivals[voice] = [one.item().samples for one in (utterances or found)[:NUM_COMPARED]]
     if not subjects:
         raise InputError(
-            f"nobody in {root} has more than {REFERENCE_S:g} s of speech; cloning takes that much, "
-            "and the comparison takes further utterances"
+            f"no speaker in {root} has more than {REFERENCE_S:g} s of speech; cloning needs that "
+            "much, and the comparison needs further utterances"
         )
     texts, long_texts = {}, {}
     for spoken in sorted({subject.language for subject in subjects}):

@@ -40,7 +40,7 @@ def seed_tts_set(folder: Path, num: int, language: str | None = None) -> Evaluat
     for path, (name, _, prompt, text, *original) in lines[::step][:num]:
         said = path.parent / (original[0] if original else f"wavs/{name}.wav")
         if original and not said.is_file():
-            raise InputError(f"{path}: {said} is not there; the list names it for {name}")
+            raise InputError(f"{path}: {said} is missing; the list names it for {name}")
         samples = read_audio(said) if said.is_file() else np.zeros(0, np.float32)
         language_of_text = spoken_language(text)
         key = f"{language_of_text} {name}"
@@ -75,6 +75,6 @@ def _lines(path: Path) -> list[list[str]]:
         if not 4 <= len(fields) <= 5 or not all(fields):
             raise InputError(f"{path}, line {number}: expected {_FORMAT}, got {line!r:.80}")
         if not (path.parent / fields[2]).is_file():
-            raise InputError(f"{path}, line {number}: the prompt {fields[2]} is not there")
+            raise InputError(f"{path}, line {number}: the prompt {fields[2]} is missing")
         found.append(fields)
     return found

@@ -53,7 +53,7 @@ def evaluate(speaker: EvaluatedSpeaker, options: MakeOptions, num: int) -> Resul
         figures.append(nothing("long_dialogue", label, "no reply was made", **bars.LONG_DIALOGUE))
     figures.append(
         quantile("memory_gb", "peak memory of this process", [_peak_gb()], 0.5, unit="GB",
-                 note="teacher and instruments included; `bench` tells what speaking alone needs")
+                 note="teacher and instruments included; `bench` measures synthesis alone")
     )  # fmt: skip
     heard_s = sum(len(item.samples) for item in past) / SAMPLE_RATE
     settings = {"replies": num, "long_history_s": round(heard_s, 1)}

@@ -114,8 +114,8 @@ def adopt_encodec(out: Path, weights: Path, config: EncodecConfig) -> AcousticCo
     """
     if (out / "posterior.safetensors").exists():
         raise InputError(
-            f"the models in {out} speak in latents of their own: give EnCodec an --out of its own, "
-            "with the style encoder and the semantic tokenizer of that folder copied into it"
+            f"the models in {out} have their own latent space; give EnCodec a separate --out, with "
+            "that folder's style encoder and semantic tokenizer copied into it"
         )
     model = read_encodec(weights)
     layers: Any = model.quantizer.vq.layers[: config.num_levels]

@@ -127,7 +127,7 @@ def test_the_notes_of_a_review(markup: str, tmp_path: Path) -> None:
         show(again, "100000001")[2],
         keep(again, "100000001", [[markup, 0, markup]], "open")[2],
     ]
-    assert "was mended then" in notes[0] and "Not kept" in notes[1]
+    assert "Earlier corrections" in notes[0] and "Not kept" in notes[1]
     for note in notes:
         page = Page(MarkdownIt("commonmark", {"html": True}).render(note))
         assert set(page.tags) <= {"p", "strong"} and not page.dangerous

@@ -113,7 +113,7 @@ def test_a_review_shows_markup_as_text_and_works(browser: Any, tmp_path: Path) -
         noted: dict[str, list[str]] = {"errors": [], "foreign": []}
         page.on("pageerror", lambda error: noted["errors"].append(str(error)))
         page.goto(url)
-        page.get_by_text("What was mended then").wait_for()
+        page.get_by_text("Earlier corrections").wait_for()
         page.get_by_text("onerror").first.wait_for(state="attached")
         unharmed(page, noted)
         page.get_by_role("button", name="Accept", exact=True).click()

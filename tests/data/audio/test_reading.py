@@ -116,7 +116,7 @@ def test_files_without_audio_are_rejected(tmp_path: Path) -> None:
         "text.wav": "cannot be decoded",
         "noise.raw": "no audio stream|cannot be decoded",
         "none.wav": "no audio",
-        "nan.wav": "not numbers",
+        "nan.wav": "not finite numbers",
     }.items():
         with pytest.raises(InputError, match=words):
             read_audio(tmp_path / name)

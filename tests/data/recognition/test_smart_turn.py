@@ -54,7 +54,7 @@ def test_a_failure_of_every_source_is_one_line(
 
 
 def test_a_given_file_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(InputError, match="does not exist"):
         find_smart_turn(tmp_path / "model.onnx")
 
 

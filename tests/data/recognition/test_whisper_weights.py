@@ -66,7 +66,7 @@ def test_an_unknown_name_is_rejected(packages):
 
 
 def test_a_folder_comes_first_and_must_have_weights(packages, tmp_path):
-    with pytest.raises(InputError, match="holds no Whisper weights"):
+    with pytest.raises(InputError, match="has no Whisper weights"):
         find_whisper(str(tmp_path))
     (tmp_path / "model.bin").touch()
     assert find_whisper(str(tmp_path)) == tmp_path

@@ -82,7 +82,7 @@ def test_clones_are_compared_with_utterances_they_are_not_made_from(folder: Path
         first = subject.utterances[0][:1000]
         assert not any(np.array_equal(first, subject.reference[n : n + 1000]) for n in (0, 60_000))
     assert list(chosen.texts) == ["en"] and len(chosen.texts["en"]) == 1
-    with pytest.raises(InputError, match="nobody in"):
+    with pytest.raises(InputError, match="no speaker in"):
         recorded_clones(folder, 2, 1, "fr")
 
 

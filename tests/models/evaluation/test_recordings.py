@@ -115,9 +115,9 @@ def test_a_list_of_seed_tts_eval_is_read(lists: Path) -> None:
     ("line", "said"),
     [
         ("u|Prompt.|prompt-wavs/p.wav", "line 1: expected id"),
-        ("u|Prompt.|prompt-wavs/none.wav|Say.", "prompt prompt-wavs/none.wav is not there"),
+        ("u|Prompt.|prompt-wavs/none.wav|Say.", "prompt prompt-wavs/none.wav is missing"),
         ("u||prompt-wavs/p.wav|Say.", "line 1: expected id"),
-        ("u|Prompt.|prompt-wavs/p.wav|Say.|wavs/none.wav", "none.wav is not there"),
+        ("u|Prompt.|prompt-wavs/p.wav|Say.|wavs/none.wav", "none.wav is missing"),
         ("", "no text to be said"),
     ],
 )

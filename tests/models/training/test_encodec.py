@@ -142,5 +142,5 @@ def test_wrong_weights_are_refused(folder: Path, tmp_path: Path) -> None:
             adopt_encodec(tmp_path / "out", tmp_path / name, CONFIG)
     assert not (tmp_path / "out").exists()
     ours = save_tiny(tmp_path / "ours")
-    with pytest.raises(InputError, match="an --out of its own"):
+    with pytest.raises(InputError, match="separate --out"):
         adopt_encodec(ours, folder / "encodec.safetensors", CONFIG)

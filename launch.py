@@ -120,13 +120,15 @@ def run_verb(verb: str, rest: list[str]) -> int:
 def _tested(rest: list[str]) -> int:
     """Runs pytest with the slowest tests listed.
 
-    One process per core, except for tests selected by a marker: those measure time or load the
-    whole machine.
+    In parallel, except for tests selected by a marker: those measure time or load the whole
+    machine.
     """
     command, environment = [sys.executable, "-m", "pytest", "--durations=10"], dict(os.environ)
     if "-m" not in rest:
-        command += ["-n", "auto", "--maxprocesses=4", "--dist=worksteal"]  # 1 to 2 GB each
-        environment.setdefault("OMP_NUM_THREADS", "1")  # each process has one core
+        # One more than cores, since many tests wait for processes and sockets; 2 to 3 GB each.
+        num_workers = min(4, (os.cpu_count() or 1) + 1)
+        command += ["-n", str(num_workers), "--dist=worksteal"]
+        environment.setdefault("OMP_NUM_THREADS", "1")
     return subprocess.call([*command, *rest], cwd=ROOT, env=environment)
 
 

@@ -114,7 +114,7 @@ def test_an_endless_text_source_is_cut_off(speaker: Speaker) -> None:
             yield "😀" * 64  # unspeakable, so no other limit applies
 
     reply = speaker.speak(speaker.open_dialogue(), pieces(), speaker.voices["one"], OPTIONS)
-    with pytest.raises(InputError, match=f"more than {MAX_SPOKEN} characters"):
+    with pytest.raises(InputError, match=f"longer than {MAX_SPOKEN} characters"):
         list(reply)
     assert taken == MAX_SPOKEN // 64 + 1
 

@@ -1,11 +1,8 @@
 """Whisper through faster-whisper: transcribes one utterance, with confidence measures."""
 
-import contextlib
 import functools
 import math
-import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +27,6 @@ _MIN_SPEECH_SHARE = 0.05
 _GLANCE_S, _GLANCE_TOKENS = 2, 8
 _GLIMPSED = 0.3  # minimum confidence
 _BEAM = {"zh": 5}  # in a short window; no gain for English
-_NICENESS = 5
 _AGAIN = (0.0, 0.2, 0.4)  # fallback temperatures; above them Whisper hallucinates
 
 
@@ -72,11 +68,9 @@ class Whisper:
 
     def __init__(self, folder: Path, device: str = "cpu", num_threads: int = 2) -> None:
         compute = "int8" if device == "cpu" else "default"
-        make = functools.partial(
-            _short_window_model(), device=device, compute_type=compute, cpu_threads=num_threads
+        self._model = _short_window_model()(
+            str(folder), device=device, compute_type=compute, cpu_threads=num_threads
         )
-        with ThreadPoolExecutor(1, initializer=_yield_to_others) as pool:
-            self._model = pool.submit(make, str(folder)).result()
         self._lock = threading.Lock()  # the window length is state of the model
 
     def transcribe(
@@ -198,15 +192,6 @@ def _window_frames(seconds: float) -> int:
     """The encoder's window for an utterance, in frames of the mel spectrogram."""
     needed = max(_SHORTEST_S, math.ceil(seconds + _SILENCE_S))
     return min(_WINDOW_S, needed) * _FRAMES_A_SECOND
-
-
-def _yield_to_others() -> None:
-    """Lowers the priority of this thread and of those it starts. On a busy machine words may come
-    later, but speech that is being played must not stall."""
-    with contextlib.suppress(OSError):
-        thread = threading.get_native_id()
-        niceness = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS
-        os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
 
 @functools.cache

@@ -33,7 +33,6 @@ _MAX_BUFFERED = 1 << 20  # bytes on their way to a client that reads slowly
 _POLL_S = 0.02
 _MEDIA = re.compile(r"^m=(\w+)", re.M)
 _NEEDED = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:")  # aiortc would wait for them forever
-_AUDIO = frozenset(("response.output_audio.delta", "response.audio.delta"))
 
 
 class DataChannelSocket:
@@ -107,7 +106,7 @@ class _Call:
         from app.api.call_audio import AgentTrack
 
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._socket, self._events = DataChannelSocket(), Events(settings)
+        self._socket, self._events = DataChannelSocket(), Events(settings, with_audio=False)
         rate = RateLimit(SOUND_RATE, SOUND_AHEAD_S)
         self._channel = Channel(hub, self._socket, self._encode, park=False, sound_rate=rate)
         self._track = AgentTrack(self._report, self._tell)
@@ -184,7 +183,7 @@ class _Call:
     def _encode(self, message: Emitted) -> Iterator[Encoded]:
         """The events of a message. Audio goes to the track instead."""
         self._track.follow(message)
-        return (one for one in self._events.encode(message) if one["type"] not in _AUDIO)
+        return self._events.encode(message)
 
     def _report(self, reply: int, played: int, finished: bool, stopped: bool) -> None:
         if self._channel.session is not None:

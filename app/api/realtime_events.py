@@ -22,12 +22,15 @@ class Events:
     Args:
         settings: the client's settings; may be replaced.
         beta: whether the client uses the beta protocol.
+        with_audio: whether audio is sent as events; in WebRTC calls it travels beside them.
     """
 
-    def __init__(self, settings: RealtimeSettings, beta: bool = False) -> None:
+    def __init__(
+        self, settings: RealtimeSettings, beta: bool = False, with_audio: bool = True
+    ) -> None:
         self.settings, self.beta = settings, beta
         self.known = KnownItems()
-        self.responses = Responses(self.known)
+        self.responses = Responses(self.known, with_audio)
         self._numbers = itertools.count()
         self._heard = ""
         self._detected: dict[int, int] = {}  # turns reported as started, with the time

@@ -43,14 +43,15 @@ class Responses:
 
     Args:
         known: the client's items.
+        with_audio: whether the events carry the audio.
 
     Attributes:
         asked_metadata: the client's metadata for the next response.
         metadata_of: its metadata for out-of-band responses, by reply number.
     """
 
-    def __init__(self, known: KnownItems) -> None:
-        self._known = known
+    def __init__(self, known: KnownItems, with_audio: bool = True) -> None:
+        self._known, self._with_audio = known, with_audio
         self._open: dict[int, _Response] = {}
         self.asked_metadata: dict[str, str] | None = None
         self.metadata_of: dict[int, dict[str, str] | None] = {}
@@ -92,7 +93,8 @@ class Responses:
         one = self._open.get(sound.reply)
         if one is not None:
             yield from self._show(one)
-            yield from self._audio(one, one.writer.write(sound.samples))
+            if self._with_audio:
+                yield from self._audio(one, one.writer.write(sound.samples))
 
     def called(self, message: dict[str, Any]) -> Iterator[Event]:
         """Adds function calls."""

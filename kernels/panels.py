@@ -47,12 +47,12 @@ def panels_of(weight: Tensor, bias: Tensor | None = None) -> Panels:
     int8 = (weight / scale[..., None]).round().clamp(-127, 127)
     half = weight.half()
     if torch.equal(int8 * scale[..., None], weight):
-        return int8_panels(int8.to(torch.int8), scale, bias)
+        return scaled_panels(int8.to(torch.int8), scale, bias)
     narrow = half.view(torch.int16) if torch.equal(half.float(), weight) else weight
-    return int8_panels(narrow, torch.ones(weight.shape[:-1]), bias)
+    return scaled_panels(narrow, torch.ones(weight.shape[:-1]), bias)
 
 
-def int8_panels(weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> Panels:
+def scaled_panels(weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> Panels:
     """Packs matrices `[..., N, K]` with a scale for each row `[..., N]`."""
     bias = torch.zeros_like(scale) if bias is None else bias.detach()
     packed = _padded(weight, -2).transpose(-1, -2).contiguous()

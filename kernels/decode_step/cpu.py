@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kernels.compiled import as_bits, compiled, exponential, sigmoid
 from kernels.decode_step.reference import BlockWeights
-from kernels.panels import LANES, ROWS, Panels, int8_panels, multiply, multiply_plain
+from kernels.panels import LANES, ROWS, Panels, multiply, multiply_plain, scaled_panels
 
 _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
 _TOGETHER = 48  # rows between the products of the feed-forward network; they stay in the cache
@@ -43,11 +43,11 @@ def pack(blocks: Sequence[BlockWeights], norm: Tensor, frequencies: Tensor) -> P
     stacked = BlockWeights(*(torch.stack(each) for each in zip(*blocks, strict=True)))
     return PackedBlocks(
         stacked.attention_norm.float().numpy(),
-        int8_panels(stacked.qkv, stacked.qkv_scale),
-        int8_panels(stacked.out, stacked.out_scale),
+        scaled_panels(stacked.qkv, stacked.qkv_scale),
+        scaled_panels(stacked.out, stacked.out_scale),
         stacked.ffn_norm.float().numpy(),
-        int8_panels(stacked.gate_up, stacked.gate_up_scale),
-        int8_panels(stacked.down, stacked.down_scale),
+        scaled_panels(stacked.gate_up, stacked.gate_up_scale),
+        scaled_panels(stacked.down, stacked.down_scale),
         norm.detach().float().contiguous().numpy(),
         frequencies.detach().float().contiguous().numpy(),
     )

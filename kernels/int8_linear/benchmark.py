@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kernels.int8_linear.linear import quantise
-from kernels.panels import int8_panels, multiply
+from kernels.panels import multiply, scaled_panels
 from kernels.processor import has_bf16
 
 _SHAPES = [(768, 256), (256, 256), (1408, 256), (256, 704)] * 6
@@ -24,7 +24,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     linears = [nn.Linear(k, n, bias=False) for n, k in _SHAPES]
-    small = [int8_panels(*quantise(linear.weight.detach())) for linear in linears]
+    small = [scaled_panels(*quantise(linear.weight.detach())) for linear in linears]
     wide = [linear.weight.detach().bfloat16() for linear in linears]
 
     def in_32_bits(index: int, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kernels.panels import Panels, int8_panels, multiply
+from kernels.panels import Panels, multiply, scaled_panels
 from kernels.processor import has_bf16
 
 FEW_ROWS = 8  # above this the ordinary product in bfloat16 is faster (`benchmark.py`)
@@ -61,7 +61,7 @@ class Int8Linear(nn.Module):
             made = self._product_of_many(rows, self.weight)
         else:
             if self._panels is None:
-                self._panels = int8_panels(self.weight_int8, self.scale, self.bias)
+                self._panels = scaled_panels(self.weight_int8, self.scale, self.bias)
             made = torch.empty(len(rows), len(self.weight_int8))
             multiply(rows.detach().float().contiguous().numpy(), *self._panels, made.numpy())
         return made.view(*x.shape[:-1], len(self.weight_int8))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels.panels import int8_panels, multiply, panels_of
+from kernels.panels import multiply, panels_of, scaled_panels
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -67,5 +67,5 @@ def test_several_matrices_are_packed_as_each_alone() -> None:
 def test_a_given_scale_is_used() -> None:
     whole, scale, x = torch.randint(-9, 9, (5, 8)), torch.rand(5), torch.randn(2, 8)
     made = torch.empty(2, 5)
-    multiply(x.numpy(), *int8_panels(whole.to(torch.int8), scale), made.numpy())
+    multiply(x.numpy(), *scaled_panels(whole.to(torch.int8), scale), made.numpy())
     torch.testing.assert_close(made, x @ (whole * scale[:, None]).T)

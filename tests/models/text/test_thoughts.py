@@ -1,10 +1,12 @@
 """Thoughts, tool calls and channel marks of language models are removed."""
 
 import random
+import time
 
 import pytest
 
 from models.text import Prompt, SentenceStream, answer_of, normalise, split_sentences
+from models.text.thoughts import ThoughtFilter, without_thoughts
 
 HIDDEN = {
     # thoughts
@@ -44,6 +46,15 @@ HIDDEN = {
     "[BEGIN_OF_THOUGHT]He greets.[END_OF_THOUGHT]Hi.": "Hi.",
     "[INST] Greet. [/INST] Hi.": "Hi.",
     "<<SYS>>Be brief.<</SYS>> Hi.": "Hi.",
+    "[REASONING]He greets. I greet.[/REASONING]Hi.": "Hi.",
+    "[THOUGHTS] He waits.\n[/THOUGHTS]\nHi. Bye.": "Hi. Bye.",
+    "[SYSTEM_PROMPT]Be brief.[/SYSTEM_PROMPT]Hi.": "Hi.",
+    "<seed:think>He greets.</seed:think>Hi.": "Hi.",
+    "<seed:cot_budget_reflect>100 of 512.</seed:cot_budget_reflect>Hi.": "Hi.",
+    "<longthink>He greets.</longthink>Hi.": "Hi.",
+    "<思考>他在打招呼。</思考>Hi.": "Hi.",
+    "<|startofthink|>He greets.<|endofthink|>Hi.": "Hi.",
+    "<plan>Greet. Wait.</plan>Hi.": "Hi.",
     # unfinished thoughts, and thoughts opened in the prompt
     "Hello. <think>I could go on. And on": "Hello.",
     "<think>": "",
@@ -66,6 +77,24 @@ HIDDEN = {
     "<tool_response>red</tool_response>It is red.": "It is red.",
     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}\n```"
     "<｜tool▁call▁end｜><｜tool▁calls▁end｜>Fine.<｜end▁of▁sentence｜>": "Fine.",
+    '<|python_tag|>brave_search.call(query="x")<|eom_id|>Hi.': "Hi.",
+    '[TOOL_CALLS]weather[ARGS]{"city": "Rome"}</s>': "",
+    '[TOOL_REQUEST]{"name": "find"}[END_TOOL_REQUEST]Hi.': "Hi.",
+    '[TOOL_RESULTS]{"content": 3}[/TOOL_RESULTS]Three.': "Three.",
+    "<|tool_calls_section_begin|><|tool_call_begin|>f:0<|tool_call_argument_begin|>{}"
+    "<|tool_call_end|><|tool_calls_section_end|>Hi.": "Hi.",
+    '<functioncall> {"name": "find", "arguments": {}} </functioncall>Hi.': "Hi.",
+    '[weather(city="Rome")]': "",
+    "[time()] Hi.": "Hi.",
+    '{"name": "weather", "arguments": {"city": "Rome"}}': "",
+    'Let me look.\n{"name": "weather", "parameters": {"city": "{Rome}"}}\nIt rains.': (
+        "Let me look. It rains."
+    ),
+    '[{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]': "",
+    '{"tool_calls": [{"name": "f", "arguments": {}}]}Hi.': "Hi.",
+    '{"name": "weather", "arguments": {"city": "Ro': "",
+    'Sure.\n```json\n{"name": "weather", "arguments": {"city": "Rome"}}\n```\nHi.': "Sure. Hi.",
+    "```tool_code\nprint(weather('Rome'))\n```\n```tool_outputs\nrain\n```\nIt rains.": "It rains.",
     # channels, roles, end-of-turn marks
     "<|channel|>analysis<|message|>Greet him.<|end|><|start|>assistant<|channel|>final"
     "<|message|>Hello there.<|return|>": "Hello there.",
@@ -77,6 +106,32 @@ HIDDEN = {
     "<|start_header_id|>assistant<|end_header_id|>\n\nHello.<|eot_id|>": "Hello.",
     "<|turn>model\nHello.<turn|>": "Hello.",
     "<start_of_turn>model\nHello.<end_of_turn>": "Hello.",
+    "<s>Hello there.</s>": "Hello there.",
+    "<s> [INST] Greet. [/INST] Hello there.</s>": "Hello there.",
+    "<bos>Hello there.<eos><pad><pad>": "Hello there.",
+    "Hello there.[/INST]": "Hello there.",
+    "[gMASK]<sop>Hello there. [EOS]": "Hello there.",
+    "Hello there.<unused12> [end of text]": "Hello there.",
+    "Hello there.<|im_end|>\n<|im_start|>user\nAnd you?": "Hello there.",
+    "<|system|>Be brief.<|end|><|assistant|>Hello.<|user|>And you?": "Hello.",
+    "<|start_header_id|>user<|end_header_id|>\nHi.<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\nHello.<|eot_id|>": "Hello.",
+    "<｜User｜>Greet.<｜Assistant｜>Hello.<｜end▁of▁sentence｜>": "Hello.",
+    "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>Greet.<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>Hello.": (
+        "Hello."
+    ),
+    "<|header_start|>assistant<|header_end|>\n\nHello.<|eot|>": "Hello.",
+    "<|from|>assistant\n<|recipient|>all\n<|content|>Hello.": "Hello.",
+    "assistant<|channel|>final<|message|>Hello.": "Hello.",
+    "assistantfinalHello.": "Hello.",
+    "assistant\nHello.": "Hello.",
+    'commentary to=functions.find json{"a": 1}assistantfinalHello.': "Hello.",
+    "<answer>Hello there.</answer>": "Hello there.",
+    # bytes
+    f"Hi.<0x0A>{'<0xF0><0x9F><0x98><0x80>' * 17}Hello.": "Hi. Hello.",
+    "Hello<0x0A>there.": "Hello there.",
+    "One.<0x0A><0x0A>Two.": "One. Two.",
+    "He<0xC3><0xA9>l came.": "Heél came.",
 }
 TALKED_ABOUT = {
     "[thinking] Let me see.": "thinking Let me see.",
@@ -132,6 +187,38 @@ def test_code_keeps_its_marks() -> None:
     assert split_sentences(written) == [written.removesuffix(" Good."), "Good."]
 
 
+def test_what_models_write_beside_an_answer_stands_in_no_transcript() -> None:
+    for written, shown in {
+        "Hello there.</s>": "Hello there.",
+        "<s>Hello there.</s>": "Hello there.",
+        "One.<0x0A>Two<eos>": "One.\nTwo",
+        "<answer>Four</answer>": "Four",
+        'It\n```json\n{"name": "f", "arguments": {}}\n```\nrains.': "It\n\nrains.",
+        'See:\n```json\n{"name": "f"}\n```': 'See:\n```json\n{"name": "f"}\n```',
+    }.items():
+        for size in (1, 3, 8, 200):
+            pieces = [written[at : at + size] for at in range(0, len(written), size)]
+            assert "".join(answer_of(pieces)) == shown, (written, size)
+
+
+def test_the_start_of_a_mark_is_kept_whole() -> None:
+    written = "analysisthink[/INST] it."
+    assert "".join(answer_of(written)) == "analysisthink it."
+
+
+def test_bytes_that_arrive_singly_take_linear_time() -> None:
+    thoughts, begun = ThoughtFilter(), time.process_time()
+    for character in "<0x41>" * 5000:
+        thoughts.push(character)
+    thoughts.flush()
+    assert time.process_time() - begun < 4
+
+
+def test_ssml_keeps_its_sentences() -> None:
+    written = "<speak><s>One</s><s>Two</s></speak>"
+    assert without_thoughts(written) == written
+
+
 def test_an_unopened_thought_removes_what_was_not_emitted() -> None:
     written = "He greets me. So do I.\n</think>\n\nHello there. Bye."
     assert split_sentences(written) == ["Hello there.", "Bye."]
@@ -140,6 +227,11 @@ def test_an_unopened_thought_removes_what_was_not_emitted() -> None:
     assert stream.push(".\n</think>\n\nHello there. ") == []
     assert stream.push("Bye.") == ["Hello there."]
     assert normalise("Hello there.</think>") == "Hello there."
+    assert normalise("He greets me.</think>Hi.") == "Hi."
+    for name in ("Reasoning", "ANALYSIS", "thinking"):
+        written = f"[{name}]He greets me.[/{name}] Hello there. Bye."
+        assert split_sentences(written) == ["Hello there.", "Bye."]
+        assert normalise(f"[{name}]He greets me.[/{name}] Hello there.") == "Hello there."
 
 
 def test_an_answer_is_emitted_once_complete() -> None:

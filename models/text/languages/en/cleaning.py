@@ -8,11 +8,12 @@ import html
 import re
 import unicodedata
 
+from models.text.answer_marks import MENTIONED_TAG
 from models.text.languages.en.exponents import write_exponents
 from models.text.languages.en.grouping import regroup
 from models.text.languages.en.primes import write_primes
 from models.text.languages.en.signs import SIGNS, write_signs
-from models.text.thoughts import MENTIONED_TAG, without_thoughts
+from models.text.thoughts import without_thoughts
 
 # Patterns for spaces around a sign would try every start of a run: quadratic time.
 _BLANKS = re.compile(r"[^\S\n]+")

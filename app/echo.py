@@ -2,7 +2,8 @@
 
 Browsers cancel echo themselves; other clients do not, and not every loudspeaker allows it. Playback
 times are unknown, so the delay is found by cross-correlation, a short filter by least squares, and
-the predicted echo is subtracted. Speech of the user remains.
+the predicted echo is subtracted. Speech of the user remains. Requested volumes are known, but not
+when they are played: the echo shows it.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ _EXPLAINED = 0.25  # maximum residual energy share for audio to count as echo
 _GATE = 0.2  # residual share below which there is only echo, and all is muted
 _AUDIBLE = 10 ** (-60 / 20)
 _LOST_S = 0.5
-_RIDGE = 1e-4
+_RIDGE = 1e-3
+_BLOCK = SAMPLE_RATE // 50
+_BETTER = 0.5  # residual energy at another gain, relative to that at the last, which shows a change
+_REQUESTS = 4  # most gains that are awaited
 
 
 class Recent:
@@ -37,6 +41,10 @@ class Recent:
         """Appends samples [n]."""
         self._kept = np.concatenate([self._kept, samples])[-len(self._kept) :]
         self.end += len(samples)
+
+    def scale(self, first: int, factor: float) -> None:
+        """Scales the samples from index `first` on."""
+        self._kept[max(0, first - self.end + len(self._kept)) :] *= factor
 
     def read(self, first: int, last: int) -> np.ndarray:
         """Samples [last - first]; zeros where missing or overwritten."""
@@ -66,19 +74,32 @@ class EchoCanceller:
         self.found = False
         self._sent, self._heard = Recent(_SENT_S), Recent(_HEARD_S)
         self._path: _Path | None = None
+        self._gain = 1.0  # with which the newest sent samples are played
+        self._requested: list[float] = []  # gains not found in the echo yet
         self._heard_at_sending = 0
         self._searched = self._fitted = 0
 
     def sent(self, samples: np.ndarray, anew: bool = False) -> None:
         """Takes sent samples [n]; `anew`: not contiguous with the previous ones."""
         if anew:
-            self._path = None
-        self._sent.push(samples)
+            self._path, self._gain = None, 1.0
+            self._requested.clear()
+        self._sent.push(self._gain * samples)
         self._heard_at_sending = self._heard.end
+
+    def duck(self, gain: float) -> None:
+        """The client has been asked to play at `gain`; not every client does."""
+        if gain > 0:  # else playback pauses
+            self._requested = [*self._requested[1 - _REQUESTS :], gain]
 
     def clean(self, samples: np.ndarray) -> np.ndarray:
         """Takes the microphone's next samples [n]; returns them without the echo."""
         self.found = False
+        blocks = range(0, len(samples), _BLOCK)
+        cleaned = [self._clean(samples[at : at + _BLOCK]) for at in blocks]
+        return np.concatenate(cleaned) if cleaned else samples
+
+    def _clean(self, samples: np.ndarray) -> np.ndarray:
         start = self._heard.end
         self._heard.push(samples)
         if self._heard.end - self._heard_at_sending > _SENT_S * SAMPLE_RATE or not self._sent.end:
@@ -91,7 +112,7 @@ class EchoCanceller:
             found = self._search()
             # Even at the same delay: ducking changes the echo's level, and the filter must be
             # refitted.
-            self.found = found is not None
+            self.found = self.found or found is not None
             self._path = found or path
         return samples if self._path is None else self._without_echo(self._path, samples, start)
 
@@ -106,7 +127,10 @@ class EchoCanceller:
             if likeness < needed:
                 continue
             delay = self._heard.end - length - (sent_from + _COARSE * at)
-            path = _Path(delay, np.zeros(_TAPS, np.float32), self._heard.end)
+            known = self._path
+            is_same = known is not None and known.delay == delay
+            taps = known.taps if known and is_same else np.zeros(_TAPS, np.float32)
+            path = _Path(delay, taps, self._heard.end)
             if self._fit(path, length) < _EXPLAINED:
                 return path
         return None
@@ -120,11 +144,13 @@ class EchoCanceller:
         size = 1 << (len(sent) + _TAPS).bit_length()
         sent_spectrum = np.fft.rfft(sent[_TAPS - 1 :], size)
         own = np.fft.irfft(np.abs(sent_spectrum) ** 2, size)[:_TAPS]
-        cross = np.fft.irfft(np.fft.rfft(heard, size) * sent_spectrum.conj(), size)[:_TAPS]
+        # The correction of the filter, not the filter: what the last samples do not excite stays.
+        left = heard - np.convolve(sent, path.taps, "valid")
+        cross = np.fft.irfft(np.fft.rfft(left, size) * sent_spectrum.conj(), size)[:_TAPS]
         if own[0] < length * _AUDIBLE**2:
             return 1.0
         own[0] *= 1 + _RIDGE
-        taps = solve_toeplitz(own, cross).astype(np.float32)
+        taps = path.taps + solve_toeplitz(own, cross).astype(np.float32)
         left = heard - np.convolve(sent, taps, "valid")
         share = float(np.sum(left**2) / (np.sum(heard**2) + 1e-9))
         if share < 0.9:
@@ -136,7 +162,23 @@ class EchoCanceller:
         at = first - path.delay + _EARLY
         return self._sent.read(at - _TAPS + 1, at + length)
 
+    def _follow_gain(self, path: _Path, samples: np.ndarray, start: int) -> None:
+        """Applies a requested gain as soon as the echo has it."""
+        predicted = np.convolve(self._aligned(path, start, len(samples)), path.taps, "valid")
+        best, least = None, _BETTER * float(np.sum((samples - predicted) ** 2))
+        for number, gain in enumerate(self._requested):
+            left = float(np.sum((samples - gain / self._gain * predicted) ** 2))
+            if left < least:
+                best, least = number, left
+        if best is not None:
+            gain = self._requested[best]
+            self._sent.scale(start - path.delay, gain / self._gain)
+            self._gain = gain
+            del self._requested[: best + 1]
+
     def _without_echo(self, path: _Path, samples: np.ndarray, start: int) -> np.ndarray:
+        if self._requested:
+            self._follow_gain(path, samples, start)
         if self._heard.end - self._fitted >= _FIT_EVERY:
             self._fitted = self._heard.end
             if self._fit(path, _SEARCHES[1][0]) < _EXPLAINED:

@@ -353,6 +353,8 @@ class Session:
         # A reply outlives its listener: it emits to the current one.
         if isinstance(out, Sound):
             self._user.sent(out)
+        elif out["type"] in ("duck", "restore"):
+            self._user.ducked(out.get("gain", 1.0))
         self._emit(out)
 
     def _notice(self, code: str, message: str, **fields: int) -> None:

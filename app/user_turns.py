@@ -77,6 +77,10 @@ class UserTurns:
         """Takes the agent's audio, which may return as echo from the loudspeaker."""
         self._echo.sent(sound.samples, anew=sound.start == 0)
 
+    def ducked(self, gain: float) -> None:
+        """The listener has been asked to play the agent at `gain`."""
+        self._echo.duck(gain)
+
     def sound_from(self, start: int) -> np.ndarray:
         """The audio from that sample on, with a little before it."""
         return self._memory.read(start - self.ears.settings.prefix_ms * SAMPLE_RATE // 1000)

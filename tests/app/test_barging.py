@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.echo import EchoCanceller
 from app.hearing import HearingSettings
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE
@@ -92,6 +93,13 @@ def test_a_listener_who_does_not_report_cannot_pause_and_is_interrupted_at_once(
     stage.say(np.concatenate([speechlike(1.2), silence(0.8)]))
     assert [duck["gain"] for duck in stage.of("duck")] == [0.25]
     assert stage.one("stop")["at"] - begun <= 0.4 + STEP_S
+
+
+def test_the_echo_canceller_knows_of_ducking(monkeypatch: pytest.MonkeyPatch) -> None:
+    gains: list[float] = []
+    monkeypatch.setattr(EchoCanceller, "duck", lambda _, gain: gains.append(gain))
+    interrupted(speechlike(0.6), "Ex", "Exactly.")
+    assert gains == [0.25, 0, 0.25, 1.0]
 
 
 def test_an_answer_that_was_stopped_is_not_restored() -> None:

@@ -9,15 +9,20 @@ when they are played: the echo shows it.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.fft import irfft, rfft
 
 from data.audio import SAMPLE_RATE
 
 _COARSE = 3  # samples at 24 kHz to one of the search, at 8 kHz
-_SENT_S = 6.0  # of sent audio that may still return
-_HEARD_S = 0.5
+_SENT = 6 * SAMPLE_RATE  # samples of sent audio that may still return
+_HEARD = SAMPLE_RATE // 2
 _SEARCH_EVERY = SAMPLE_RATE // 25
 # Length of the search template, and the minimum correlation.
 _SEARCHES = ((int(0.16 * SAMPLE_RATE), 0.7), (int(0.4 * SAMPLE_RATE), 0.5))
+# Transformed at once at 8 kHz, and the correlations of which do not wrap around.
+_TRANSFORMED = 1 << 14
+_HOP = _TRANSFORMED - _SEARCHES[-1][0] // _COARSE + 1
+_PADDING = -(-_SENT // _COARSE // _HOP) * _HOP + _TRANSFORMED - _HOP - _SENT // _COARSE
 _TAPS, _EARLY = 960, 24  # filter length: 40 ms, 1 ms of it before the delay found
 _FIT_EVERY = SAMPLE_RATE // 10
 _EXPLAINED = 0.25  # maximum residual energy share for audio to count as echo
@@ -31,11 +36,11 @@ _REQUESTS = 4  # most gains that are awaited
 
 
 class Recent:
-    """A ring buffer of the last samples of a stream, by index."""
+    """A ring buffer of the last `size` samples of a stream, by index."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, size: int) -> None:
         self.end = 0
-        self._kept = np.zeros(int(seconds * SAMPLE_RATE), np.float32)
+        self._kept = np.zeros(size, np.float32)
 
     def push(self, samples: np.ndarray) -> None:
         """Appends samples [n]."""
@@ -56,6 +61,52 @@ class Recent:
         return out
 
 
+class _Search:
+    """Finds sound in the last sent audio, at 8 kHz. What was sent is transformed once for all
+    searches until it changes, in overlapping blocks that fit the cache (overlap-save).
+
+    Args:
+        sent: the sent audio.
+    """
+
+    def __init__(self, sent: Recent) -> None:
+        self._sent = sent
+        self._spectra: np.ndarray | None = None
+        self._coarse = np.zeros(0, np.float32)
+        self._norms: dict[int, np.ndarray] = {}
+
+    def forget(self) -> None:
+        """What was sent has changed."""
+        self._spectra = None
+
+    def place(self, sought: np.ndarray) -> tuple[int, float]:
+        """The most likely index of `sought` [n] in what was sent, and the correlation there."""
+        first = self._sent.end - _SENT
+        if self._spectra is None:
+            self._norms.clear()
+            self._coarse = _coarse(self._sent.read(first, first + _SENT))
+            padded = np.pad(self._coarse, (0, _PADDING))
+            blocks = np.lib.stride_tricks.sliding_window_view(padded, _TRANSFORMED)[::_HOP]
+            self._spectra = np.asarray(rfft(blocks, axis=1))
+        template = _coarse(sought)
+        spectrum = np.asarray(rfft(template, _TRANSFORMED)).conj()
+        blocks = np.asarray(irfft(self._spectra * spectrum, _TRANSFORMED, axis=1))
+        match = blocks[:, :_HOP].reshape(-1)[: len(self._coarse) - len(template) + 1]
+        likeness = match / self._norm(len(template))
+        best = int(np.argmax(likeness))
+        share = float(likeness[best]) / float(np.sqrt(np.sum(template**2) + 1e-12))
+        return first + _COARSE * best, share
+
+    def _norm(self, length: int) -> np.ndarray:
+        """The Euclidean norms of all stretches of that length."""
+        if length not in self._norms:
+            total = np.concatenate([[0.0], np.cumsum(self._coarse.astype(np.float64) ** 2)])
+            energy = total[length:] - total[:-length]
+            floor = 1e-3 * float(energy.max()) + 1e-12
+            self._norms[length] = np.sqrt(np.maximum(energy, floor)).astype(np.float32)
+        return self._norms[length]
+
+
 @dataclass
 class _Path:
     """The echo path from loudspeaker to microphone: `delay` in samples, then a filter."""
@@ -72,7 +123,8 @@ class EchoCanceller:
 
     def __init__(self) -> None:
         self.found = False
-        self._sent, self._heard = Recent(_SENT_S), Recent(_HEARD_S)
+        self._sent, self._heard = Recent(_SENT), Recent(_HEARD)
+        self._search = _Search(self._sent)
         self._path: _Path | None = None
         self._gain = 1.0  # with which the newest sent samples are played
         self._requested: list[float] = []  # gains not found in the echo yet
@@ -85,6 +137,7 @@ class EchoCanceller:
             self._path, self._gain = None, 1.0
             self._requested.clear()
         self._sent.push(self._gain * samples)
+        self._search.forget()
         self._heard_at_sending = self._heard.end
 
     def duck(self, gain: float) -> None:
@@ -102,31 +155,29 @@ class EchoCanceller:
     def _clean(self, samples: np.ndarray) -> np.ndarray:
         start = self._heard.end
         self._heard.push(samples)
-        if self._heard.end - self._heard_at_sending > _SENT_S * SAMPLE_RATE or not self._sent.end:
+        if self._heard.end - self._heard_at_sending > _SENT or not self._sent.end:
             self._path = None
             return samples
         path, now = self._path, self._heard.end
         fits = path is not None and now - path.last_heard < 2 * _SEARCH_EVERY
         if not fits and now - self._searched >= _SEARCH_EVERY:
             self._searched = now
-            found = self._search()
+            found = self._found_path()
             # Even at the same delay: ducking changes the echo's level, and the filter must be
             # refitted.
             self.found = self.found or found is not None
             self._path = found or path
         return samples if self._path is None else self._without_echo(self._path, samples, start)
 
-    def _search(self) -> _Path | None:
+    def _found_path(self) -> _Path | None:
         for length, needed in _SEARCHES:
             heard = self._heard.read(self._heard.end - length, self._heard.end)
             if np.sqrt(np.mean(heard**2)) < _AUDIBLE:
                 continue
-            sent_from = self._sent.end - int(_SENT_S * SAMPLE_RATE)
-            sent = self._sent.read(sent_from, self._sent.end)
-            at, likeness = _place(_coarse(heard), _coarse(sent))
+            at, likeness = self._search.place(heard)
             if likeness < needed:
                 continue
-            delay = self._heard.end - length - (sent_from + _COARSE * at)
+            delay = self._heard.end - length - at
             known = self._path
             is_same = known is not None and known.delay == delay
             taps = known.taps if known and is_same else np.zeros(_TAPS, np.float32)
@@ -173,6 +224,7 @@ class EchoCanceller:
         if best is not None:
             gain = self._requested[best]
             self._sent.scale(start - path.delay, gain / self._gain)
+            self._search.forget()
             self._gain = gain
             del self._requested[: best + 1]
 
@@ -200,18 +252,6 @@ class EchoCanceller:
 
 def _coarse(sound: np.ndarray) -> np.ndarray:
     """Decimated by three and spectrally whitened for a sharper correlation peak."""
-    whole = sound[: len(sound) // _COARSE * _COARSE].reshape(-1, _COARSE).mean(axis=1)
+    parts = sound[: len(sound) // _COARSE * _COARSE].reshape(-1, _COARSE)
+    whole = (parts[:, 0] + parts[:, 1] + parts[:, 2]) / np.float32(_COARSE)  # `mean` is slower
     return np.diff(whole, prepend=whole[:1])
-
-
-def _place(sought: np.ndarray, sound: np.ndarray) -> tuple[int, float]:
-    """The most likely offset of `sought` [n] in `sound` [m], and the correlation there."""
-    size = 1 << (len(sound) + len(sought)).bit_length()
-    spectrum = np.fft.rfft(sound, size) * np.fft.rfft(sought, size).conj()
-    match = np.fft.irfft(spectrum, size)[: len(sound) - len(sought) + 1]
-    total = np.concatenate([[0.0], np.cumsum(sound.astype(np.float64) ** 2)])
-    energy = total[len(sought) :] - total[: -len(sought)]
-    floor = 1e-3 * float(energy.max()) + 1e-12
-    likeness = match / np.sqrt(np.maximum(energy, floor) * (np.sum(sought**2) + 1e-12))
-    best = int(np.argmax(likeness))
-    return best, float(likeness[best])

@@ -20,10 +20,12 @@ _MANDARIN = (
 _UNITS = tuple(f"{unit} " for unit in f"{_ENGLISH}|{_MANDARIN}".split("|"))
 # Whisper's transcripts of a hum.
 _HUM = re.compile(
-    r"(?:m+|h+|[mh]+[aeiuoy]?m*[mh]*[iy]?|ah*|uh*|[aeu]|el|else|elsa|amen|amy|mommy) "
+    r"(?:m+|h+|[mh]+[aeiuoy]?m*[mh]*[iy]?|ah*|uh*|[aeru]|el|else|elsa|amen|amy|mommy|"
+    r"(?:i'm|both|um) (?:high|hi|him|eye|hu+m+\w*)) "
 )
 _VAGUE = re.compile(rf"(?:{_HUM.pattern[:-1]}|oh|huh|um|ha|en|n|ng|o|ai) ")
 _OBJECTIONS = frozenset("no not stop wait but what why how ting deng bu bie dan".split())
+_SENTENCE_END = re.compile(r"[.!?。]+")
 _TOKENS = re.compile(rf"[a-z']+|[{HAN_LETTERS}]+|\d+")
 
 
@@ -40,6 +42,7 @@ def is_clear_backchannel(text: str) -> bool:
 
 def begins_with_backchannel(text: str) -> bool:
     """Whether they are a backchannel and at most one word more, which does not object."""
+    text = _unlooped(text)
     rest = _rest(text)
     started = len(rest) < len(_words(text))
     return not rest or (started and len(rest) == 1 and rest[0] not in _OBJECTIONS)
@@ -47,10 +50,22 @@ def begins_with_backchannel(text: str) -> bool:
 
 def is_sentence(text: str) -> bool:
     """Whether words that are not complete have gone beyond a backchannel, by two different words:
-    one alone may be a fragment misrecognised."""
-    rest = _rest(text)
+    one alone may be a fragment misrecognised. Whisper repeats what it makes of a fragment."""
+    rest = _rest(_unlooped(text))
     may_become = any(unit.startswith(" ".join(rest)) for unit in _UNITS)
     return len(set(rest)) >= 2 and not may_become
+
+
+def objects(text: str) -> bool:
+    """Whether they begin with a word that asks the speaker to stop."""
+    words = _words(text)
+    return bool(words) and words[0] in _OBJECTIONS
+
+
+def _unlooped(text: str) -> str:
+    """Text without sentences that repeat the first one, or its beginning."""
+    first, *others = (one.strip() for one in _SENTENCE_END.split(text))
+    return " ".join([first, *(one for one in others if not first.startswith(one))])
 
 
 def _words(text: str) -> list[str]:

@@ -17,10 +17,12 @@ from app.backchannels import (
     is_backchannel,
     is_clear_backchannel,
     is_sentence,
+    objects,
 )
 from app.hearing import Ears, Heard, Sign
 from app.voice_activity import FRAME_MS
 from data.audio import SAMPLE_RATE
+from data.recognition.recognizer import Glimpse
 from models.text import language_of
 from models.text.frontend import MANDARIN
 
@@ -28,17 +30,21 @@ _MOSTLY = 0.6  # minimum voiced share of an interruption
 _LOOK_AHEAD_MS = 110  # maximum duration of a partial recognition on an idle machine
 _NEXT_LOOK_MS = 250
 _CLEAR_MS = 600  # from which a partial recognition is trusted before the pause
+_BRIEF_MS = 800  # no time for more than a word behind a backchannel
+_HUM_MS = 1200  # up to which what is not recognised with confidence is a hum
+_SURE = 0.56  # confidence; that of Whisper's words for a hum is mostly lower
+_WORD_MS = 450  # from which a partial recognition has seen more than the onset of a hum
 _FRAGMENT_MS = 350  # less sounds like a hum whatever it is
 _SHORTEST_MS = 120  # voiced, of a word
 _LONGEST_MS = 1800  # no backchannel is that long
-_FAILED = "unknown"  # in place of what could not be recognised: counts as words
+_FAILED = Glimpse("unknown", 1.0)  # in place of what could not be recognised: counts as words
 
 
 @runtime_checkable
 class Glances(Protocol):
     """A recogniser that can quickly transcribe a few words."""
 
-    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[str]":
+    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[Glimpse]":
         """The words of samples [T] at 24 kHz; empty where it is not sure. Never blocks.
 
         Args:
@@ -91,9 +97,10 @@ class Barging:
         """It is decided."""
         self.heard: Heard | None = None
         self.silent: Heard | None = None
-        self._look: Future[str] | None = None
+        self._look: Future[Glimpse] | None = None
         self._whole = False  # whether the look is at all of it, up to the pause
-        self._text: str | None = None  # of the last look
+        self._seen: Glimpse | None = None  # of the last look
+        self._worded = False  # whether a partial look was sure of words
         self._asked_ms = self._seen_ms = 0.0  # speech before the look, and before the last one
         self._next_look_ms = 0.0
 
@@ -117,23 +124,37 @@ class Barging:
         if lasted_ms >= _LONGEST_MS and self._long_enough(ears):
             return Verdict.WORDS
         self._look_at(self._glances, self.heard, lasted_ms, sound)
-        if self._look is not None or self._text is None:
+        if self._look is not None or self._seen is None:
             return Verdict.OPEN
         if self._whole:
-            short = lasted_ms < _CLEAR_MS  # no time for more than it begins with
-            nothing = begins_with_backchannel if short else is_backchannel
-            return Verdict.NOTHING if nothing(self._text) else Verdict.WORDS
-        clear = is_sentence(self._text) and lasted_ms >= _CLEAR_MS
-        hasty = hastily and not is_backchannel(self._text)
+            return Verdict.NOTHING if self._is_nothing(self._seen, lasted_ms) else Verdict.WORDS
+        sure = self._seen.confidence >= _SURE
+        clear = sure and is_sentence(self._seen.text) and lasted_ms >= _CLEAR_MS
+        hasty = hastily and not is_backchannel(self._seen.text)
         return Verdict.WORDS if (clear or hasty) and self._long_enough(ears) else Verdict.OPEN
 
     def silences(self, ears: Ears) -> bool:
         """Whether the agent should pause until it is decided."""
-        if not self._long_enough(ears) or self._text is None:
+        if not self._long_enough(ears) or self._seen is None:
             return self._long_enough(ears)
+        text, confidence = self._seen
         if self._seen_ms < _FRAGMENT_MS:
-            return not is_clear_backchannel(self._text)
-        return not (self._text and is_backchannel(self._text))
+            return confidence < _SURE or not is_clear_backchannel(text)
+        return not (text and is_backchannel(text))
+
+    def _is_nothing(self, seen: Glimpse, lasted_ms: float) -> bool:
+        """Whether a whole utterance is a backchannel or a hum. Whisper writes a hum as words, but
+        without confidence, and as other words than of its beginning."""
+        brief = begins_with_backchannel if lasted_ms < _BRIEF_MS else is_backchannel
+        hummed = seen.confidence < _SURE and lasted_ms < _HUM_MS and not self._worded
+        return hummed or brief(seen.text)
+
+    def _is_worded(self, seen: Glimpse) -> bool:
+        """Whether a partial look saw words that are not of a hum."""
+        if seen.confidence < _SURE:
+            return False
+        is_more = not begins_with_backchannel(seen.text) and self._seen_ms >= _WORD_MS
+        return is_more or objects(seen.text)
 
     def _look_at(
         self, glances: Glances, heard: Heard, lasted_ms: float, sound: Callable[[int], np.ndarray]
@@ -141,8 +162,9 @@ class Barging:
         """Takes what is recognised, and asks for more."""
         if self._look is not None and self._look.done():
             failed = self._look.cancelled() or self._look.exception() is not None
-            self._text = _FAILED if failed else self._look.result()
+            self._seen = _FAILED if failed else self._look.result()
             self._look, self._seen_ms = None, self._asked_ms
+            self._worded |= not self._whole and self._is_worded(self._seen)
         if self.silent is not None and not self._whole:
             self._look = glances.glance(sound(heard.at), self._language, True)
             self._whole = True

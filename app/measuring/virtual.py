@@ -21,7 +21,7 @@ from app.settings import SessionSettings
 from app.speaking import Emitted, Sound
 from app.turn_ending import TurnJudge
 from data.audio import SAMPLE_RATE
-from data.recognition.recognizer import Names
+from data.recognition.recognizer import Glimpse, Names
 from data.recognition.whisper import Transcript
 from data.recognition.whisper_recognizer import WhisperRecognizer
 
@@ -80,7 +80,7 @@ class TimedRecognizer:
 
     def __init__(self, inner: WhisperRecognizer, clock: VirtualClock) -> None:
         self.taken: list[Recognition] = []
-        self.glanced: list[str] = []
+        self.glanced: list[Glimpse] = []
         self.languages = inner.languages
         self._inner, self._clock = inner, clock
 
@@ -98,7 +98,7 @@ class TimedRecognizer:
         self.taken.append(Recognition(self._clock.now, found, *spent))
         return self._clock.later(RECOGNITION_S, found.text)
 
-    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[str]":
+    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[Glimpse]":
         """See `Glances`."""
         self.glanced.append(self._inner.glance(samples, language, whole).result())
         return self._clock.later(RECOGNITION_S if whole else GLANCE_S, self.glanced[-1])

@@ -9,7 +9,7 @@ installed. * `SphinxRecognizer` (`sphinx.py`): pocketsphinx with its bundled mod
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +24,13 @@ _LOOK_S = 0.2
 Names = tuple[str, ...]
 TimedWord = tuple[str, float, float]
 """A word with its start and end, s from the start of the utterance."""
+
+
+class Glimpse(NamedTuple):
+    """Words recognised at a glance, and their confidence, 0 to 1."""
+
+    text: str
+    confidence: float
 
 
 class Utterance(Protocol):

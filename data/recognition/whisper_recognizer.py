@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from data.audio import SAMPLE_RATE, resample
-from data.recognition.recognizer import Names, TimedWord
+from data.recognition.recognizer import Glimpse, Names, TimedWord
 from data.recognition.whisper import LANGUAGES, WHISPER_HZ, Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
@@ -80,7 +80,7 @@ class WhisperRecognizer:
         future.add_done_callback(self._done)
         return future
 
-    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[str]":
+    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[Glimpse]":
         """Its words, possibly wrong, at once (see `Whisper.glance`). Never blocks."""
         sound = resample(samples, SAMPLE_RATE, WHISPER_HZ)
         return self._pool.submit(self._whisper.glance, sound, self._language or language, whole)

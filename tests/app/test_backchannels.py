@@ -14,7 +14,8 @@ from app.backchannels import (
     "text",
     [
         "Mm-hm.", "Yeah", "uh-huh", "Right, right.", "Okay.", "I see.", "Oh really?", "Amen", "",
-        "Mhm mhm", "Hahaha", "Oh, wow!", "Got it.", "That makes sense.", "That\u2019s right.",
+        "I'm high", "Mhm mhm", "Hahaha", "Oh, wow!", "Got it.", "That makes sense.",
+        "That\u2019s right.",
         "嗯。", "对对", "是的。", "對對", "好的，好的", "没错", "知道了", "OK，好",
     ],
 )  # fmt: skip
@@ -33,7 +34,10 @@ def test_words(text: str) -> None:
     assert not is_backchannel(text)
 
 
-@pytest.mark.parametrize("text", ["I", "That makes", "Sounds", "明", "Oh, that", "Over over over"])
+@pytest.mark.parametrize(
+    "text",
+    ["I", "That makes", "Sounds", "明", "Oh, that", "Over over over", "I see you. I see you. I"],
+)
 def test_fragments_are_no_sentences(text: str) -> None:
     assert not is_sentence(text)
 
@@ -47,6 +51,7 @@ def test_sentences(text: str) -> None:
     ("text", "begins"),
     [
         ("Yeah, sir.", True),
+        ("Yeah, see. Yeah, see. Yeah", True),
         ("Oh", True),
         ("", True),
         ("嗯，你", True),

@@ -11,6 +11,7 @@ from app.echo import EchoCanceller
 from app.hearing import HearingSettings
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE
+from data.recognition.recognizer import Glimpse
 from data.synthetic import espeak
 from tests.app.fake_speaker import FakeReply, FakeSpeaker
 from tests.app.stage import STEP_S, Stage, ToldRecognizer
@@ -21,21 +22,23 @@ LONG = "one two three four five six seven eight nine ten eleven twelve thirteen 
 
 
 class GlancingRecognizer(ToldRecognizer):
-    """Sees what it is told in one glance after the other; the last one lasts."""
+    """Sees what it is told in one glance after the other, words or words with their confidence;
+    the last one lasts."""
 
-    def __init__(self, *glances: str) -> None:
+    def __init__(self, *glances: str | tuple[str, float]) -> None:
         super().__init__("what was said")
         self.glances = list(glances)
         self.language = ""
 
-    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[str]":
+    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[Glimpse]":
         self.language = language
-        future: Future[str] = Future()
-        future.set_result(self.glances.pop(0) if len(self.glances) > 1 else self.glances[0])
+        future: Future[Glimpse] = Future()
+        seen = self.glances.pop(0) if len(self.glances) > 1 else self.glances[0]
+        future.set_result(Glimpse(seen, 0.9) if isinstance(seen, str) else Glimpse(*seen))
         return future
 
 
-def interrupted(said: np.ndarray, *glances: str) -> Stage:
+def interrupted(said: np.ndarray, *glances: str | tuple[str, float]) -> Stage:
     recognizer = GlancingRecognizer(*glances)
     stage = Stage(responder=Says(LONG, "Fine."), recognizer=recognizer)
     stage.session.write("go on")
@@ -82,6 +85,34 @@ def test_assent_that_is_not_clear_at_first_pauses_the_agent(first: str) -> None:
     assert agent["text"] == LONG and not agent["cut"]
     played = stage.sound()
     assert np.count_nonzero(played) > 0.99 * stage.one("reply.sent")["samples"]
+
+
+@pytest.mark.parametrize(
+    "glances",
+    [
+        [("Oh.", 0.5), ("Oh, go.", 0.49), ("Oh, no, no.", 0.43)],
+        [("Um.", 0.7), ("I'm hummed. I'm hummed", 0.61), ("I'm pumped", 0.46)],
+        [("I...", 0.32), ("I'll.", 0.42)],
+        [("Yeah. Yeah. Yeah", 0.8), ("Yeah, I'm fine.", 0.33)],
+    ],
+)
+def test_a_hum_that_is_written_as_words_lets_the_agent_go_on(
+    glances: list[tuple[str, float]],
+) -> None:
+    stage = interrupted(speechlike(0.6), *glances)
+    assert not stage.of("stop") and stage.of("restore")
+
+
+@pytest.mark.parametrize(
+    "glances",
+    [
+        [("Stop! Stop! Stop", 0.85), ("Stop.", 0.53)],
+        [("Um", 0.16), ("等一下。等一下", 0.71), ("懂一下", 0.36)],
+        [("Please stop.", 0.6)],
+    ],
+)
+def test_words_that_were_clear_once_stop_the_agent(glances: list[tuple[str, float]]) -> None:
+    assert interrupted(speechlike(0.7), *glances).one("stop")["reason"] == "interrupted"
 
 
 def test_a_listener_who_does_not_report_cannot_pause_and_is_interrupted_at_once() -> None:
@@ -179,13 +210,13 @@ def test_an_interruption_that_ended_before_it_was_understood_is_answered() -> No
     hearing = HearingSettings(silence_ms=200)
     settings = SessionSettings(hearing=hearing)
     stage = Stage(responder=Says(LONG, "Fine."), recognizer=recognizer, settings=settings)
-    looks: list[Future[str]] = []
+    looks: list[Future[Glimpse]] = []
     recognizer.glance = lambda *_: looks.append(Future()) or looks[-1]
     stage.session.write("go on")
     stage.wait(0.5)
     stage.say(np.concatenate([speechlike(0.4), silence(0.5)]))
     assert not stage.of("stop")
-    looks[-1].set_result("Stop.")
+    looks[-1].set_result(Glimpse("Stop.", 0.9))
     stage.say(silence(0.5))
     assert stage.one("stop")["reason"] == "interrupted"
     stage.wait(1.0)

@@ -17,6 +17,7 @@ from app.measuring.virtual import Conversation, VirtualClock
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
+from data.recognition.recognizer import Glimpse
 from data.recognition.whisper import Transcript
 from tests.app.user_sound import speechlike
 
@@ -40,8 +41,8 @@ class Hears:
         self.seconds.append(len(samples) / SAMPLE_RATE)
         return done(Transcript(self.text, "en", 0.9))
 
-    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[str]":
-        return done(self.text)
+    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[Glimpse]":
+        return done(Glimpse(self.text, 0.9))
 
 
 class Judges:

@@ -1,9 +1,10 @@
 """A session's responder, predictor and voice, by its settings; unknown names select the first."""
 
+from dataclasses import replace
 from typing import Any
 
 from app.answering import AnySpeaker
-from app.replies import Responder, TakesBriefing
+from app.replies import Briefing, Responder, TakesBriefing
 from app.settings import SessionSettings
 
 
@@ -19,8 +20,11 @@ class Cast:
         """The responder, with the briefing if it accepts one."""
         known = self._responders
         responder = known.get(settings.responder) or next(iter(known.values()))
-        if settings.briefing is not None and isinstance(responder, TakesBriefing):
-            return responder.briefed(settings.briefing)
+        briefing = settings.briefing
+        if settings.toolbox is not None:
+            briefing = replace(briefing or Briefing(), tools=settings.toolbox.tools)
+        if briefing is not None and isinstance(responder, TakesBriefing):
+            return responder.briefed(briefing)
         return responder
 
     def begins(self, settings: SessionSettings) -> bool:

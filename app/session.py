@@ -26,6 +26,7 @@ from app.overlap import Overlap
 from app.replies import Responder, Said
 from app.settings import SessionSettings
 from app.speaking import Emit, Emitted, Sound, Speaking
+from app.tool_runs import ToolRuns
 from app.turn_ending import TurnJudge
 from app.user_turns import UserTurns
 from data.errors import InputError
@@ -91,6 +92,7 @@ class Session:
         self._overlap = Overlap(
             Barging(recognizer), self._user, self._agent, self._hears_sound, self._metrics
         )
+        self._tools = ToolRuns(self.history, self._tell)
         self._active_at = clock()
 
     # Input
@@ -208,6 +210,8 @@ class Session:
         if self._agent.tick(now):
             self._active_at = now
         self._user.tell_partial()
+        if self._tools.take():
+            self._user.inbox.asked = Asked(self._tools.settings(self.settings))
         self._tick_user()
         self._tell_state()
 
@@ -230,6 +234,7 @@ class Session:
         """Ends the session and frees what it holds."""
         self.detach()
         self._agent.close()
+        self._tools.close()
         self.history.close()
 
     # The user's turn
@@ -329,6 +334,7 @@ class Session:
 
     def _keep(self, record: TurnRecord, samples: np.ndarray | None, turn: Listening | None) -> None:
         """Adds a user turn to the history."""
+        self._tools.restart()
         self.history.add(record, samples)
         said = record.public()
         if turn is not None:
@@ -356,6 +362,8 @@ class Session:
         elif out["type"] in ("duck", "restore"):
             self._user.ducked(out.get("gain", 1.0))
         self._emit(out)
+        if not isinstance(out, Sound) and out["type"] == "reply.calls":
+            self._tools.begin(self.settings, out["calls"])
 
     def _notice(self, code: str, message: str, **fields: int) -> None:
         logger.warning("session %s: %s: %s", self.name[:6], code, message)

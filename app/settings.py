@@ -5,6 +5,7 @@ from typing import Any
 
 from app.hearing import HearingSettings
 from app.replies import Briefing
+from app.toolbox import Toolbox
 from data.errors import InputError
 
 
@@ -26,6 +27,7 @@ class SessionSettings:
             `Session.commit` ends them and `Session.respond` requests answers.
         create_response: whether the end of a detected turn requests an answer.
         briefing: instructions and tools for the language model.
+        toolbox: functions that the server runs for the language model.
         spoken: whether answers are spoken or only written.
         hearing: settings of turn detection.
     """
@@ -41,6 +43,7 @@ class SessionSettings:
     detect_turns: bool = True
     create_response: bool = True
     briefing: Briefing | None = None
+    toolbox: Toolbox | None = None
     spoken: bool = True
     hearing: HearingSettings = field(default_factory=HearingSettings)
 

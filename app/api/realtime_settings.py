@@ -65,8 +65,8 @@ def first_settings(hub: Hub, model: str, intent: str) -> RealtimeSettings:
         model: the client's model; the default if it is not a predictor.
         intent: "transcription", or anything else for a conversation.
     """
-    # OpenAI's default; clients have to request semantic_vad
-    settings = with_settings(hub.settings.session, detection=SERVER)
+    # OpenAI's default; clients have to request semantic_vad. They bring and run their own tools.
+    settings = with_settings(hub.settings.session, detection=SERVER, toolbox=None)
     if model in hub.engines.speaker.predictors:
         settings = with_settings(settings, predictor=model)
     if intent == TRANSCRIPTION:

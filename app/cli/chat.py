@@ -20,6 +20,7 @@ from app.memory import few_heaps, keep_for_good
 from app.replies import CONTEXT_TOKENS, SPEECH_TO_SPEECH, Briefing, Responder, checked_prompt
 from app.scripted import ScriptedResponder
 from app.settings import SessionSettings
+from app.toolbox import read_toolbox
 from app.turn_ending import TurnJudge
 from app.voice_activity import DETECTORS
 from data.errors import InputError, MissingModelError
@@ -110,6 +111,13 @@ def _add_language_model(parser: argparse.ArgumentParser) -> None:
         help="context budget; the oldest turns are dropped first (default: %(default)s)",
     )
     add("--system-prompt", default="", help="system prompt (default: answer briefly)")
+    add(
+        "--tools",
+        type=Path,
+        metavar="FILE",
+        help="JSON list of functions for the language model, which this server runs: OpenAI's "
+        'definitions with "command" (list) or "url"',
+    )
 
 
 def _add_recognition(parser: argparse.ArgumentParser) -> None:
@@ -234,7 +242,8 @@ def hub_settings(args: argparse.Namespace, can_judge: bool = False) -> HubSettin
     briefing = None
     if args.system_prompt:
         briefing = Briefing(system_prompt=checked_prompt(args.system_prompt))
-    session = SessionSettings(voice=args.voice, hearing=hearing, briefing=briefing)
+    toolbox = None if args.tools is None else read_toolbox(args.tools)
+    session = SessionSettings(voice=args.voice, hearing=hearing, briefing=briefing, toolbox=toolbox)
     return HubSettings(args.max_sessions, idle_s=args.idle_minutes * 60, session=session)
 
 

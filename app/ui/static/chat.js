@@ -256,6 +256,14 @@ class Chat {
     this.audio.tell({ type: 'sent', reply: event.reply, samples: event.samples });
   }
 
+  on_reply_calls(event) {
+    for (const call of event.calls) this.log.call(call);
+  }
+
+  on_tool_returned(event) {
+    this.log.returned(event);
+  }
+
   on_duck(event) {
     this.audio.tell({ type: 'duck', gain: event.gain });
   }

@@ -6,6 +6,8 @@ const PICTURE_S = 4; // pictures share one time scale up to this length
 
 const NEAR_END = 160; // pixels; further from the end, new turns do not scroll the log
 
+const SHOWN_CALL = 60; // characters of a function's arguments, and result, shown in its line
+
 const SHOWN_LOST = 12; // words shown of the unheard part of an interrupted turn
 
 export class Log {
@@ -63,13 +65,16 @@ export class Log {
     element.querySelector('canvas')?.remove();
   }
 
+  // A new row of the conversation.
+  begin() {
+    this.pair = document.createElement('div');
+    this.pair.className = 'rp-pair';
+    this.root.append(this.pair);
+  }
+
   create(turn) {
     this.root.querySelector('.rp-empty').hidden = true;
-    if (turn.who === 'user' || !this.pair) {
-      this.pair = document.createElement('div');
-      this.pair.className = 'rp-pair';
-      this.root.append(this.pair);
-    }
+    if (turn.who === 'user' || !this.pair) this.begin();
     const element = document.createElement('article');
     element.className = 'rp-turn';
     element.dataset.who = turn.who;
@@ -80,6 +85,37 @@ export class Log {
     this.pair.append(element);
     this.turns.set(turn.turn, element);
     return element;
+  }
+
+  // Shows a function call of the language model; its state is read out when it changes.
+  call({ id, name, arguments: given }) {
+    const followed = this.followed();
+    this.root.querySelector('.rp-empty').hidden = true;
+    if (!this.pair) this.begin();
+    const element = document.createElement('details');
+    element.className = 'rp-tool';
+    element.dataset.call = id;
+    element.innerHTML =
+      '<summary><code></code> <span></span> <span role="status"></span></summary>' +
+      '<dl><dt>Arguments</dt><dd><pre></pre></dd><dt>Result</dt><dd><pre></pre></dd></dl>';
+    element.querySelector('code').textContent = name;
+    element.querySelector('code + span').textContent = short(given);
+    const [before, after] = element.querySelectorAll('pre');
+    before.textContent = pretty(given);
+    after.textContent = '…';
+    this.pair.append(element);
+    element.querySelector('[role=status]').textContent = 'is running';
+    if (followed) this.root.scrollTop = this.root.scrollHeight;
+  }
+
+  returned({ call, result, failed, seconds }) {
+    const element = this.root.querySelector(`.rp-tool[data-call="${CSS.escape(call)}"]`);
+    if (!element) return;
+    element.dataset.failed = failed;
+    element.querySelectorAll('pre')[1].textContent = pretty(result);
+    const state = failed ? 'failed' : 'returned';
+    const status = `${state} after ${seconds.toFixed(1)} s: ${short(result)}`;
+    element.querySelector('[role=status]').textContent = status;
   }
 
   finish(element, turn) {
@@ -145,4 +181,18 @@ function rest(intended, heard) {
   const count = heard.split(/\s+/).filter(Boolean).length;
   const words = intended.split(/\s+/).slice(count);
   return words.length > SHOWN_LOST ? [...words.slice(0, SHOWN_LOST), '…'].join(' ') : words.join(' ');
+}
+
+function short(text) {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length <= SHOWN_CALL ? line : `${line.slice(0, SHOWN_CALL)}…`;
+}
+
+// JSON with line breaks; other text as it is.
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
 }

@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from app.metrics import Metrics
 from app.replies import Responder, Said, TakesBriefing
 from app.settings import SessionSettings
 from app.speaking import Emit, Speaking
+from app.usage import tokens_read
 from data.audio import SAMPLE_RATE
 from data.limits import MAX_PAST_TURNS
 
@@ -89,7 +92,8 @@ class AgentTurns:
         to = turns[-1].number if turns else None
         self._history.place(Place(number, AGENT))
         self.speaking = Speaking(answer, number, voice.name, turn, self._emit, self._metrics)
-        how = {} if settings.spoken else {"written": True}
+        how: dict[str, Any] = {"read": asdict(tokens_read(said, settings.briefing))}
+        how |= {} if settings.spoken else {"written": True}
         end = None if turn is None else turn.end
         self._tell_started(reply, number, to=to, speech_end=end, **how)
 
@@ -101,7 +105,8 @@ class AgentTurns:
         """
         reply, number = next(self._replies), self._history.number()
         self.asides.begin(reply, number, settings, said)
-        how = {"aside": True} if settings.spoken else {"aside": True, "written": True}
+        how: dict[str, Any] = {"aside": True, "read": asdict(tokens_read(said, settings.briefing))}
+        how |= {} if settings.spoken else {"written": True}
         self._tell_started(reply, number, to=None, speech_end=None, **how)
         return reply
 

@@ -270,7 +270,8 @@ class DialogueHistory:
     def as_said(self, entry: Entry) -> Said | None:
         """An entry for a responder; None for a placeholder."""
         if isinstance(entry, TurnRecord):
-            return Said(entry.who, entry.text, entry.manner, partial(self.sound, entry))
+            sound = partial(self.sound, entry)
+            return Said(entry.who, entry.text, entry.manner, sound, seconds=entry.seconds)
         if isinstance(entry, Note):
             return Said(entry.who, entry.text, call=entry.call, answers=entry.answers)
         return None

@@ -47,8 +47,8 @@ def checked_prompt(text: str) -> str:
 
 @dataclass(frozen=True)
 class Said:
-    """A turn of the conversation: speaker (0 the user, 1 the agent), text, prosody, and a function
-    that returns its audio `[T]` at 24 kHz, or None.
+    """A turn of the conversation: speaker (0 the user, 1 the agent), text, prosody, a function that
+    returns its audio `[T]` at 24 kHz, or None, and the duration of the audio.
 
     Only a responder that takes a briefing also receives entries that are not turns: `SYSTEM`
     messages, function calls of the agent (`call`), and their outputs (`TOOL`, with the call's id in
@@ -61,6 +61,7 @@ class Said:
     sound: Callable[[], np.ndarray | None] | None = field(default=None, compare=False)
     call: ToolCall | None = None
     answers: str = ""
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)

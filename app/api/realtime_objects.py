@@ -152,6 +152,7 @@ def response_object(
         "status": status,
         "status_details": details,
         "output": [],
+        "usage": None,
         "metadata": metadata,
     }
 

@@ -11,6 +11,7 @@ from app.api.realtime_known import KnownItems
 from app.api.realtime_objects import item_object, response_object
 from app.speaking import Sound
 from app.tools import ToolCall
+from app.usage import Tokens, tokens_of, usage
 
 Event = tuple[str, dict[str, Any]]
 
@@ -25,6 +26,8 @@ class _Response:
         written: whether it has text only.
         shown: whether the client knows its message item.
         calls: completed function call items.
+        read: tokens of what it answers.
+        num_samples: samples sent.
     """
 
     id: str
@@ -36,6 +39,14 @@ class _Response:
     text: str = ""
     shown: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
+    read: Tokens = field(default_factory=Tokens)
+    num_samples: int = 0
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """Its token counts so far."""
+        texts = [self.text, *(call["arguments"] for call in self.calls)]
+        return usage(self.read, tokens_of(texts, self.num_samples))
 
 
 class Responses:
@@ -75,6 +86,7 @@ class Responses:
         name = self.name_of(reply)
         written, writer = bool(message.get("written")), SoundWriter(output_format)
         one = _Response(name, message["turn"], aside, written, metadata, writer)
+        one.read = Tokens(**message.get("read", {}))
         self._open[reply] = one
         yield "response.created", {"response": self._object(one, "in_progress", None)}
 
@@ -92,6 +104,7 @@ class Responses:
         """Adds audio."""
         one = self._open.get(sound.reply)
         if one is not None:
+            one.num_samples += len(sound.samples)
             yield from self._show(one)
             if self._with_audio:
                 yield from self._audio(one, one.writer.write(sound.samples))
@@ -147,7 +160,7 @@ class Responses:
             whole = {"response_id": one.id, "output_index": 0, "item": item}
             yield "response.output_item.done", whole
         response = self._object(one, status, _details(status, reason))
-        yield "response.done", {"response": {**response, "output": output}}
+        yield "response.done", {"response": {**response, "output": output, "usage": one.usage}}
 
     def _show(self, one: _Response) -> Iterator[Event]:
         """Announces the message item once it has content."""

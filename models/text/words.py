@@ -14,6 +14,11 @@ LETTERS = tuple("abcdefghijklmnopqrstuvwxyz0123456789'-.,?!;:%&$")
 _SPELLING = (*LETTERS, *(_CONTINUES + letter for letter in LETTERS))
 
 
+def num_pieces(text: str) -> int:
+    """How many words, numbers and signs a text has; a Chinese character is one."""
+    return len(_PIECE.findall(text))
+
+
 class Words:
     """Tokenizer over words.
 

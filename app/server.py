@@ -23,6 +23,7 @@ from app.api.errors import add_error_handlers
 from app.api.health import health_router
 from app.api.models import models_router
 from app.api.realtime import realtime_router
+from app.api.response_headers import EXPOSED
 from app.api.speech import speech_router
 from app.api.speech_stream import speech_stream_router
 from app.api.transcriptions import transcriptions_router
@@ -129,7 +130,7 @@ def _add_doors(
             allow_origins=access.origins,
             allow_methods=("GET", "HEAD", "POST", "DELETE"),
             allow_headers=("*",),  # OpenAI's clients send a dozen of their own
-            expose_headers=("Retry-After",),
+            expose_headers=EXPOSED,
             allow_private_network=True,  # as the origins were allowed explicitly
         )
     app.add_middleware(SecurityHeaders)

@@ -23,6 +23,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 
 from app.api.errors import ApiError
+from app.api.response_headers import RETRY_AFTER
 from app.decode_worker import ANSWER, READY, REQUEST
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
@@ -73,7 +74,7 @@ class Uploads:
                     "try again in a few seconds",
                     status=429,
                     code="rate_limit_exceeded",
-                    headers={"Retry-After": str(_RETRY_AFTER_S)},
+                    headers={RETRY_AFTER: str(_RETRY_AFTER_S)},
                 )
             self._num += 1
         future = self._threads.submit(work)
@@ -174,7 +175,7 @@ class _Decoder:
                     "the server cannot start the process that decodes uploads; try again later",
                     status=503,
                     code="decoder_unavailable",
-                    headers={"Retry-After": str(_RETRY_AFTER_S)},
+                    headers={RETRY_AFTER: str(_RETRY_AFTER_S)},
                 ) from error
         return self._process
 

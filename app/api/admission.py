@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.api.errors import ApiError
+from app.api.response_headers import RETRY_AFTER
 
 _REPLIES_A_CORE = 1.5  # the bundled models speak one in about a third of real time, on two cores
 
@@ -67,5 +68,5 @@ class Admission:
             "a few seconds",
             status=429,
             code="rate_limit_exceeded",
-            headers={"Retry-After": str(max(1, round(self._settings.wait_s / 2)))},
+            headers={RETRY_AFTER: str(max(1, round(self._settings.wait_s / 2)))},
         )

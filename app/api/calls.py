@@ -21,6 +21,7 @@ from app.api.errors import ApiError
 from app.api.realtime import SOUND_AHEAD_S, SOUND_RATE, RealtimeClient
 from app.api.realtime_events import Events
 from app.api.realtime_settings import RealtimeSettings, asked_settings
+from app.api.response_headers import LOCATION, RETRY_AFTER
 from app.hub import Hub
 from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit, read_object
 from app.speaking import Emitted
@@ -224,7 +225,7 @@ class Calls:
         most = self._hub.settings.max_sessions
         if len(self._calls) >= most:
             message = f"all {most} calls are in use; try again in a minute"
-            headers = {"Retry-After": "60"}
+            headers = {RETRY_AFTER: "60"}
             raise ApiError(message, status=429, code="busy", headers=headers)
         name, call = f"rtc_{secrets.token_hex(12)}", _Call(self._hub, settings)
         try:
@@ -264,7 +265,7 @@ def calls_router(hub: Hub, calls: Calls, client_secrets: ClientSecrets) -> APIRo
         model = request.query_params.get("model", "")
         settings = asked_settings(hub, session, model, before)
         name, answer = await calls.begin(offer, settings)
-        headers = {"Location": f"/v1/realtime/calls/{name}"}
+        headers = {LOCATION: f"/v1/realtime/calls/{name}"}
         return Response(answer, 201, headers, "application/sdp")
 
     @router.post("/v1/realtime/calls/{name}/hangup")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Response, WebSocket
 
 from app.api.channel import Channel, Encoded, accept
 from app.api.choosing import changed, choices, public_settings
+from app.api.response_headers import DISPOSITION
 from app.hub import Hub
 from app.messages import read_message
 from app.protocol import PROTOCOL, SAMPLE_RATE, ProtocolError, read_sound, write_sound
@@ -56,7 +57,7 @@ def conversation_router(hub: Hub) -> APIRouter:
             content = _found(hub, name).history.archive()
         except InputError as error:
             raise HTTPException(409, str(error)) from None
-        headers = {"Content-Disposition": 'attachment; filename="repartee-dialogue.zip"'}
+        headers = {DISPOSITION: 'attachment; filename="repartee-dialogue.zip"'}
         return Response(content, media_type="application/zip", headers=headers)
 
     return router

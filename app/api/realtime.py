@@ -231,7 +231,8 @@ class RealtimeClient:
         """Cuts the history of an answer to the part that the client has played."""
         name = _field(event, "item_id", str)
         number = self._number(name)
-        if event.get("content_index") not in (None, 0):
+        index = event.get("content_index")
+        if index is not None and _typed(index, int, "content_index") != 0:
             message = "items have a single part, with content_index 0"
             raise ProtocolError("out_of_range", message, param="content_index")
         played_ms = _field(event, "audio_end_ms", int)
@@ -330,7 +331,7 @@ def _kind(event: dict[str, Any]) -> str:
 
 def _typed(value: Any, kind: type, param: str) -> Any:
     """Returns the value; raises ProtocolError if it is of another type."""
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
         message = f"{param} is {value!r:.60}; expected {kind.__name__}"
         raise ProtocolError("wrong_type", message, param=param)
     return value

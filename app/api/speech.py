@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from app.api.admission import Admission
 from app.api.errors import error_body
 from app.api.production import Production
+from app.api.response_headers import UNDERSTOOD
 from app.api.speech_making import Piece, SpeechMaking, words_event
 from app.api.speech_request import SpeechRequest
 from app.api.streaming import ProducedResponse
@@ -28,7 +29,6 @@ _TYPES = {
     "aac": "audio/aac",
     "pcm": "audio/pcm",  # Chromium would buffer application/octet-stream
 }
-UNDERSTOOD_HEADER = "X-Instructions-Understood"
 
 
 def speech_router(engines: Engines, admission: Admission) -> APIRouter:
@@ -43,7 +43,7 @@ def speech_router(engines: Engines, admission: Admission) -> APIRouter:
         make = _events if sse else _sound
         headers = {"Cache-Control": "no-cache", **engines.mark_headers}
         if body.instructions:
-            headers[UNDERSTOOD_HEADER] = making.understood.summary
+            headers[UNDERSTOOD] = making.understood.summary
         return ProducedResponse(
             admission,
             lambda: Production(lambda production: make(making, production)),

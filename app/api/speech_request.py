@@ -14,8 +14,10 @@ _TEXTS = ("input", "text")
 
 
 class RequestModel(BaseModel):
-    """Null fields count as absent, as OpenAI's clients expect, and so do empty ones, which forms
-    send, except the text itself; text is sanitised."""
+    """Null fields count as absent, as OpenAI's clients expect, and so do empty ones,
+    except the text itself; text is sanitised. No type is converted."""
+
+    model_config = ConfigDict(strict=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -2,13 +2,17 @@
 
 import base64
 import json
+import re
+from pathlib import Path
 
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+import app
 from app.access import AccessSettings
+from app.api.response_headers import EXPOSED
 from app.server import ServerSettings
 from data.errors import InputError
 from tests.app.live import engines, serving
@@ -90,8 +94,24 @@ def test_allowed_origins_get_cors_headers() -> None:
             listed = httpx.get(f"http://{place}/v1/audio/voices", headers=known)
             spoken = httpx.post(speech, json={"input": "one"}, headers=known)
             assert spoken.status_code == (200 if of_it else 403)
+            if of_it:
+                readable = spoken.headers["access-control-expose-headers"].split(", ")
+                assert set(readable) == set(EXPOSED)
+                assert "x-synthetic-speech" in spoken.headers
             for answer in (asked, refused, listed, spoken):
                 assert answer.headers.get(allowed) == (origin if of_it else None)
+
+
+def test_pages_may_read_all_headers_that_the_api_sends() -> None:
+    names = re.compile(r'"((?:X|Retry)-[A-Z][A-Za-z-]+|Location|Content-Disposition)"')
+    root = Path(app.__file__).parent
+    written = {
+        path.relative_to(root).as_posix(): found
+        for path in root.rglob("*.py")
+        if (found := names.findall(path.read_text())) and "ui" not in path.parts
+    }
+    assert list(written) == ["api/response_headers.py"], "name other headers there too"
+    assert {*written["api/response_headers.py"], "X-Synthetic-Speech"} == set(EXPOSED)
 
 
 @pytest.mark.parametrize("origin", ["*", "null", "https://good.example/", "good.example", ""])

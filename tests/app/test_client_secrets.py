@@ -56,6 +56,27 @@ def test_a_key_opens_a_session_with_its_settings() -> None:
         assert created(url, TOKEN)["audio"]["output"]["voice"] == "slt"
 
 
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"expires_after": {"seconds": "60"}}, "expires_after.seconds"),
+        ({"expires_after": {"seconds": True}}, "expires_after.seconds"),
+        ({"session": {"parallel_tool_calls": "yes"}}, "session.parallel_tool_calls"),
+        ({"session": {"audio": {"output": {"speed": True}}}}, "session.audio.output.speed"),
+        ({"session": {"max_output_tokens": "5"}}, "session.max_output_tokens"),
+        ({"session": {"audio": {"input": {"turn_detection": {"threshold": "0.5"}}}}}, None),
+        ({"session": {"type": 1}}, "session.type"),
+    ],
+)
+def test_no_type_is_converted(given: dict[str, Any], param: str | None) -> None:
+    with serving(engines()) as (place, _):
+        answer = httpx.post(f"http://{place}/v1/realtime/client_secrets", json=given)
+    assert answer.status_code == 400, answer.text
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "code", "param"}
+    assert error["param"] == (param or "session.audio.input.turn_detection.threshold")
+
+
 def test_a_key_may_be_for_a_transcription_session() -> None:
     with serving(engines()) as (place, _):
         wanted: Any = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}

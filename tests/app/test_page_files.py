@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,34 +16,66 @@ from tests.app.test_uploads import wav
 from tests.app.user_sound import speechlike
 
 ROOT = Path(__file__).parents[2]
-SERVER = """
-import sys, uvicorn
+# A server for each line with a port, one after the other, since the imports take long.
+SERVERS = """
+import os, sys, uvicorn
 from app.server import ServerSettings, create_app
 from tests.app.live import engines
-uvicorn.run(create_app(engines(), ServerSettings(page=True)), port=int(sys.argv[1]))
+for port in sys.stdin:
+    process = os.fork()
+    if not process:
+        app = create_app(engines(), ServerSettings(page=True))
+        uvicorn.run(app, port=int(port), log_level="error")
+        sys.exit()
+    print(process, flush=True)
+    os.waitpid(process, 0)
+    print("ended", flush=True)
 """
 
 
-@contextlib.contextmanager
-def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A server with a page and its temporary files under `folder`; killed at the end."""
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(port)],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(folder)},
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            end = time.monotonic() + 120
-            while time.monotonic() < end:
-                assert process.poll() is None
-                with contextlib.suppress(httpx.HTTPError):
-                    if httpx.get(f"http://127.0.0.1:{port}/healthz").is_success:
-                        break
-                time.sleep(0.1)
-            yield process
-        finally:
-            process.kill()
+class Servers:
+    """Servers with a page and their temporary files under `folder`; killed at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._parent = subprocess.Popen(
+            [sys.executable, "-c", SERVERS],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._running = 0
+
+    def start(self, port: int) -> None:
+        """Returns once the server answers."""
+        assert self._parent.stdin is not None
+        print(port, file=self._parent.stdin, flush=True)
+        self._running = int(self._line())
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"http://127.0.0.1:{port}/healthz").is_success:
+                    return
+            time.sleep(0.1)
+        raise TimeoutError
+
+    def end(self, with_signal: int) -> None:
+        """Returns once the server has ended."""
+        os.kill(self._running, with_signal)
+        assert self._line() == "ended"
+        self._running = 0
+
+    def close(self) -> None:
+        if self._running:
+            os.kill(self._running, signal.SIGKILL)
+        self._parent.kill()
+        self._parent.communicate()
+
+    def _line(self) -> str:
+        assert self._parent.stdout is not None
+        return self._parent.stdout.readline().strip()
 
 
 @pytest.fixture
@@ -69,17 +100,16 @@ def recordings(folder: Path) -> list[Path]:
 def test_recordings_are_removed_with_the_server_or_after_a_kill_by_the_next(
     tmp_path: Path, unused_port: int
 ) -> None:
-    with server(tmp_path, unused_port) as process:
+    with contextlib.closing(Servers(tmp_path)) as servers:
+        servers.start(unused_port)
         path = Path(upload(unused_port))
         assert recordings(tmp_path) == [path]
-        process.kill()
-        process.wait()
-    assert len(recordings(tmp_path)) == 1
-    with server(tmp_path, unused_port) as process:
+        servers.end(signal.SIGKILL)
+        assert len(recordings(tmp_path)) == 1
+        servers.start(unused_port)
         assert recordings(tmp_path) == []
         upload(unused_port)
         assert len(recordings(tmp_path)) == 1
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        servers.end(signal.SIGTERM)
     assert list(tmp_path.glob("repartee-page-*")) == []
     assert recordings(tmp_path) == []

@@ -178,6 +178,12 @@ def test_an_older_answer_can_be_truncated() -> None:
         where = {"item_id": its, "content_index": 0}
         client.send("conversation.item.truncate", **where, audio_end_ms=99_000)
         assert "ms of sound" in client.until("error")["error"]["message"]
+        wrong: list[tuple[str, Any]] = [("audio_end_ms", True), ("audio_end_ms", "1")]
+        for field, value in (*wrong, ("content_index", False), ("content_index", "0")):
+            given = {**where, "audio_end_ms": 1, field: value}
+            client.send("conversation.item.truncate", **given)
+            error = client.until("error")["error"]
+            assert (error["param"], error["code"]) == (field, "wrong_type")
         client.send("conversation.item.truncate", **where, audio_end_ms=450)
         assert client.until("conversation.item.truncated")["audio_end_ms"] == 450
         session = next(iter(app.state.hub._live.values()))[0]

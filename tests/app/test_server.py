@@ -32,7 +32,8 @@ START = {"type": "start", "protocol": 1, "sample_rate": 24_000}
 
 @contextlib.contextmanager
 def opened(place: str, **start: Any) -> Iterator[tuple[ClientConnection, dict[str, Any]]]:
-    with connect(f"ws://{place}/v1/conversation") as socket:
+    # reads ahead without limit: what is unread would delay closing by 10 s
+    with connect(f"ws://{place}/v1/conversation", max_queue=None) as socket:
         socket.send(json.dumps({**START, **start}))
         yield socket, json.loads(socket.recv(60))
 

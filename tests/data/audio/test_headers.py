@@ -177,6 +177,7 @@ def test_the_other_byte_order_is_rejected_and_not_read_as_noise() -> None:
 
 def test_endless_chunks_after_the_audio_take_no_time() -> None:
     content = wav(0, 0) + chunk(b"JUNK", b"") * 100_000
-    started = time.monotonic()
+    # not of the clock: the machine may be busy
+    started = time.process_time()
     assert len(read_audio(io.BytesIO(content))) >= len(SOUND)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

@@ -25,14 +25,18 @@ from app.api.response_headers import LOCATION, RETRY_AFTER
 from app.hub import Hub
 from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit, read_object
 from app.speaking import Emitted
+from app.websocket import MAX_REALTIME_BYTES
 
 logger = logging.getLogger(__name__)
 
 _CONNECT_S = 20.0
 _MAX_SDP = 1 << 16
+_MAX_CANDIDATES = 50  # a browser has one for each of its network addresses
 _MAX_BUFFERED = 1 << 20  # bytes on their way to a client that reads slowly
+_MAX_UNREAD = 1 << 24  # bytes received and not read yet: a data channel has no flow control
 _POLL_S = 0.02
 _MEDIA = re.compile(r"^m=(\w+)", re.M)
+_CANDIDATE_PORT = re.compile(r"^a=candidate:\S+ \S+ \S+ \S+ \S+ (\S+)|^a=candidate:", re.M)
 _NEEDED = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:")  # aiortc would wait for them forever
 
 
@@ -43,16 +47,24 @@ class DataChannelSocket:
         self.opened = asyncio.Event()
         self._data: Any = None
         self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._unread = 0
         self._closed = False
 
     def attach(self, data: Any) -> None:
-        """Takes the client's open RTCDataChannel."""
+        """Takes the client's open RTCDataChannel; closes any that it opens after the first."""
+        if self._data is not None or self._closed:
+            data.close()
+            return
         self._data = data
         data.on("message", self._take)
         data.on("close", self.lose)
         self.opened.set()
 
     def _take(self, content: str | bytes) -> None:
+        self._unread += len(content)
+        if self._closed or len(content) > MAX_REALTIME_BYTES or self._unread > _MAX_UNREAD:
+            self.lose()
+            return
         key = "text" if isinstance(content, str) else "bytes"
         self._received.put_nowait({"type": "websocket.receive", key: content})
 
@@ -68,7 +80,9 @@ class DataChannelSocket:
 
     async def receive(self) -> dict[str, Any]:
         """The next message, in ASGI's form."""
-        return await self._received.get()
+        message = await self._received.get()
+        self._unread -= len(message.get("text") or message.get("bytes") or "")
+        return message
 
     async def send_text(self, content: str) -> None:
         """Sends text once the client has read most of what was sent before.
@@ -126,8 +140,9 @@ class _Call:
 
         self._peer.addTrack(self._track)
         try:
-            await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-            await self._peer.setLocalDescription(await self._peer.createAnswer())
+            async with asyncio.timeout(_CONNECT_S):
+                await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+                await self._peer.setLocalDescription(await self._peer.createAnswer())
         except Exception as error:  # aiortc does not say what its parser raises
             logger.info("refused a call's offer: %r", error)
             raise ApiError("the SDP offer is not valid", code="invalid_offer") from None
@@ -206,6 +221,7 @@ class Calls:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._answering = 0
 
     async def begin(self, offer: str, settings: RealtimeSettings) -> tuple[str, str]:
         """Answers an offer; returns the call's id and the SDP answer.
@@ -213,26 +229,21 @@ class Calls:
         Raises:
             ApiError: the offer is invalid, or there are too many calls.
         """
-        kinds = sorted(_MEDIA.findall(offer))
-        if kinds != ["application", "audio"]:
-            wanted = "one audio stream and a data channel"
-            found = ", ".join(kinds)[:100] or "nothing"
-            raise ApiError(f"the SDP offer must have {wanted}, not {found}", code="invalid_offer")
-        missing = [line for line in _NEEDED if line not in offer]
-        if missing:
-            message = f"the SDP offer is not valid: it has no {', '.join(missing)}"
-            raise ApiError(message, code="invalid_offer")
+        _check(offer)
         most = self._hub.settings.max_sessions
-        if len(self._calls) >= most:
+        if len(self._calls) + self._answering >= most:
             message = f"all {most} calls are in use; try again in a minute"
             headers = {RETRY_AFTER: "60"}
             raise ApiError(message, status=429, code="busy", headers=headers)
         name, call = f"rtc_{secrets.token_hex(12)}", _Call(self._hub, settings)
+        self._answering += 1
         try:
             answer = await call.answer(offer)
-        except ApiError:
+        except BaseException:
             await call.close()
             raise
+        finally:
+            self._answering -= 1
         task = self._calls[name] = asyncio.create_task(call.run())
         task.add_done_callback(lambda _: self._calls.pop(name, None))
         return name, answer
@@ -252,6 +263,25 @@ class Calls:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+def _check(offer: str) -> None:
+    """Raises ApiError for an offer that aiortc would take, or would not say what is wrong with."""
+    kinds = sorted(_MEDIA.findall(offer))
+    wrong = ""
+    if kinds != ["application", "audio"]:
+        found = ", ".join(kinds)[:100] or "nothing"
+        wrong = f"must have one audio stream and a data channel, not {found}"
+    elif missing := [line for line in _NEEDED if line not in offer]:
+        wrong = f"is not valid: it has no {', '.join(missing)}"
+    ports = _CANDIDATE_PORT.findall(offer)
+    if not wrong and len(ports) > _MAX_CANDIDATES:
+        wrong = f"has {len(ports)} ICE candidates; at most {_MAX_CANDIDATES} are accepted"
+    odd = [port for port in ports if not (port.isdecimal() and int(port[:6]) < 1 << 16)]
+    if not wrong and odd:
+        wrong = f"is not valid: {odd[0][:20]!r} is no port of an ICE candidate"
+    if wrong:
+        raise ApiError(f"the SDP offer {wrong}", code="invalid_offer")
 
 
 def calls_router(hub: Hub, calls: Calls, client_secrets: ClientSecrets) -> APIRouter:

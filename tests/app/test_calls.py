@@ -31,6 +31,7 @@ from tests.app.live import engines, serving
 from tests.app.user_sound import silence, speechlike
 
 RATE = 24_000
+CANDIDATE = "a=candidate:1 1 udp 1 127.0.0.1"
 LONG = "one two three four five six seven eight nine ten " * 4
 _EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
@@ -270,6 +271,14 @@ def test_what_is_no_offer_is_refused() -> None:
                 {"content": unsigned, "headers": sdp},
             ),
             (400, "not valid", {"content": "m=audio x\r\nm=application\r\n", "headers": sdp}),
+            (
+                400,
+                "ICE candidates",
+                {"content": good + f"{CANDIDATE} 9 typ host\r\n" * 50, "headers": sdp},
+            ),
+            (400, "'99999'", {"content": good + f"{CANDIDATE} 99999 typ host\r\n", "headers": sdp}),
+            (400, "'-5'", {"content": good + f"{CANDIDATE} -5 typ host\r\n", "headers": sdp}),
+            (400, "no port", {"content": good + "a=candidate:1\r\n", "headers": sdp}),
             (400, "more than", {"content": good + "a=x\r\n" * 30_000, "headers": sdp}),
             (415, "application/sdp", {"content": good}),
             (415, "application/sdp", {"json": {"sdp": good}}),

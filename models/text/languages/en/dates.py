@@ -15,7 +15,7 @@ YEAR = r"[12]\d{3}"
 HALF_OF_DAY = r"(?:[ap]\.?m\b\.?|[AP]\.?M\b\.?)"
 ZONE = r"(?:Z|UTC|GMT|[+-](?:0\d|1[0-4]):?[0-5]\d|[+-](?:0\d|1[0-4]))(?![\w:])"
 _SECONDS = r"(?::(?P<second>[0-5]\d|60)(?:[.,]\d{1,9})?)?"
-_LAST_DAY = r"(?:[-–](?P<last>\d{1,2})(?:st|nd|rd|th)?)?"
+_LAST_DAY = r"(?:(?P<join>[-–/])(?P<last>\d{1,2})(?:st|nd|rd|th)?)?"
 # "5. Nov 2020" has a day; "I scored 5. November was cold" does not.
 _DAYS = ("Mon", "Tues?", "Wed", "Thu(?:rs?)?", "Fri", "Sat", "Sun")
 ENDS_A_DATE = r"(?=,?\s+[12]\d{3}(?!\w)|\s*(?:[.,;:!?)]|$))"
@@ -47,6 +47,8 @@ def date(name: str, day: str, year: str | None, last: str | None = None) -> str 
 
 
 def _month_day(match: re.Match[str]) -> str | None:
+    if match.groupdict().get("join") == "/":
+        return None
     return date(month(match["month"]), match["day"], match["year"], match["last"])
 
 
@@ -54,9 +56,21 @@ def _day_month(match: re.Match[str]) -> str | None:
     days = _days(match["day"], match["last"])
     if days is None:
         return None
+    joined = " to the "
+    if match.groupdict().get("join") == "/":  # of two days, or the night between them
+        if int(match["last"]) != int(match["day"]) + 1:
+            return None
+        joined = " and the "
     article = "" if re.search(r"\bthe\s+$", before(match), re.I) else "the "
     year = f" {_year(match['year'])}" if match["year"] else ""
-    return f"{article}{' to the '.join(days)} of {month(match['month'])}{year}"
+    return f"{article}{joined.join(days)} of {month(match['month'])}{year}"
+
+
+def _lap(match: re.Match[str]) -> str | None:
+    """Reads a time in sports: "1:02.5"."""
+    said = time_of_day(match["minute"], match["second"], None, None)
+    said = said and said.removesuffix(" o'clock").removesuffix(" hundred")
+    return said and f"{said} point {numbers.digits(match['part'])}"
 
 
 def _month_year(match: re.Match[str]) -> str:
@@ -140,9 +154,17 @@ DATES: tuple[tuple[str, Reader], ...] = (
     ),
     (rf"(?<!\w)(?P<month>{MONTH})\s+(?P<year>{YEAR})(?!\w|,\d)", _month_year),
     (
-        rf"(?<![\w:.])(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d){_SECONDS}(?!:?\d)"
+        rf"(?<![\w:.])(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d){_SECONDS}(?!:?\d|\.\d)"
         rf"(?:\s*(?P<half>{HALF_OF_DAY})|\s?(?P<zone>{ZONE}))?",
         _clock,
+    ),
+    (
+        r"(?<![\w:.])(?P<minute>\d{1,2}):(?P<second>[0-5]\d)\.(?P<part>\d{1,3})(?![\w:]|\.\d)",
+        _lap,
+    ),
+    (
+        r"(?<![\w:.,])(?P<zero>0?)(?P<hour>\d{1,2})00(?=\s(?:hours|hrs)\b)",
+        lambda match: f"{'oh ' if match['zero'] else ''}{numbers.cardinal(match['hour'])} hundred",
     ),
     (
         rf"(?<![\w:.])(?P<hour>\d{{1,2}})(?P<minute>)(?P<second>)\s*(?P<half>{HALF_OF_DAY})",

@@ -35,7 +35,7 @@ _CODE = "|".join(map(re.escape, sorted({*_CODES, *_NAMED}, key=len, reverse=True
 
 
 def _money(match: re.Match[str]) -> str:
-    return ("minus " if match["minus"] else "") + _sum(match)
+    return ("minus " if match["minus"] or match["minus_after"] else "") + _sum(match)
 
 
 def _sum(match: re.Match[str]) -> str:
@@ -56,7 +56,7 @@ def _sum(match: re.Match[str]) -> str:
 MONEY: tuple[tuple[str, Reader], ...] = (
     (
         r"(?:(?<![\w.])(?P<minus>-))?"
-        rf"(?:(?P<sign>[{SIGNS}]|(?<!\w)(?:{_CODE}))\s?(?P<amount>{NUMBER})"
+        rf"(?:(?P<sign>[{SIGNS}]|(?<!\w)(?:{_CODE}))\s?(?P<minus_after>-)?(?P<amount>{NUMBER})"
         rf"|(?<![\w.])(?P<amount_after>{NUMBER})\s?(?P<sign_after>[{SIGNS}](?!\d)|(?:{_CODE})(?![\w$])))"
         rf"(?P<magnitude>\s?{MAGNITUDE})?",
         _money,

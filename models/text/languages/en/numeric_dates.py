@@ -3,7 +3,8 @@
 The year and any part above 12 settle most orders: "2024/04/03", "31/12/2024", "12-31-99". If both
 other parts could be the month, the month comes first ("3/4/2024" is March fourth), as in the United
 States, but with full stops the day does ("3.4.2024" is April third), as in Germany; Americans do
-not use that form. Two-digit years are 1969 to 2068.
+not use that form. Two-digit years are 1969 to 2068. Without a year, "12/25" is a date only after
+words such as "on" or "by"; elsewhere it is two numbers, and "3/4" is a fraction.
 """
 
 import re

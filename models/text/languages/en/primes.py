@@ -55,6 +55,8 @@ def _arc(found: re.Match[str]) -> str:
 
 def _feet_and_inches(found: re.Match[str]) -> str:
     feet, inches = found["feet"] or found["tall"], found["inches"] or found["more"]
+    if inches.isdecimal() and 12 <= int(inches) < 60:  # minutes of time
+        return f"{_counted(feet, 'minute', 'minutes')} {_counted(inches, 'second', 'seconds')}"
     return _counted(feet, "foot", "feet") if inches == "0" else f"{feet} foot {inches}"
 
 

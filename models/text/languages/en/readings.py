@@ -107,6 +107,8 @@ def _decade(match: re.Match[str]) -> str | None:
 def _between(match: re.Match[str]) -> str:
     """Reads a range, score or ratio: "10-20", "3:1"; two years are read as years."""
     ends = match["first"], match["last"]
+    if ends in (("50", "50"), ("20", "20")) and match["join"] == "-":  # "a 50-50 chance"
+        return " ".join(map(numbers.decimal, ends))
     years = all(re.fullmatch(YEAR, end) for end in ends) and match["join"] != ":"
     return " to ".join(map(numbers.year if years else numbers.decimal, ends))
 
@@ -223,6 +225,17 @@ READINGS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
             lambda match: (
                 f"{numbers.decimal(match['amount'])} {MAGNITUDES[match['magnitude'].lower()]}"
             ),
+        ),
+        (
+            r"(?<![\w.,])(?P<first>\d{1,2})(?P<last>[2468]0)(?P<letter>[pi])(?!\w)",  # of screens
+            lambda match: (
+                f"{numbers.cardinal(match['first'])} {numbers.cardinal(match['last'])} "
+                f"{spell(match['letter'].upper())}"
+            ),
+        ),
+        (
+            r"(?<![\w.,])911(?=\s(?:calls?|operators?|dispatch))",
+            lambda match: numbers.digits("911"),
         ),
         (r"(?<!\w)(?:[A-Za-z]+\d+\w*|\d+[A-Za-z]\w*)", _letters_and_digits),
         (rf"(?<!\w)(?<!\d\.)(?P<sign>-)?(?P<amount>{NUMBER})", _number),

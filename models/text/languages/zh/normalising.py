@@ -24,12 +24,12 @@ _PUNCTUATION = str.maketrans(
 _ON_THE_PHONE = DIGITS | {"1": "幺"}
 _TELEPHONE = re.compile(
     r"(?<![\d.-])(?:\+?86[- ]?)?(?:1[3-9]\d[- ]?\d{4}[- ]?\d{4}|0\d{2,3}[- ]\d{7,8}"
-    r"|[48]00[- ]\d{3}[- ]?\d{4})(?![\d.])"
+    r"|[48]00[- ]\d{3}[- ]?\d{4})(?!\d|\.\d)"
 )
 # A year stands alone ("1992最佳制作人奖") or before 年; with a measure word it is a number.
 _YEAR = re.compile(
     r"(?<![\d.¥$€第共约])(?:1[89]|20)\d\d(?=年|(?!\s?[\d.,:%/~\-个元块人多万米千名位次页本只条件家张"
-    r"度分秒天亿斤吨层套辆岁美欧日英a-zA-Z小公平毫厘]))"
+    r"度分秒天亿斤吨层套辆岁美欧日英a-zA-Z小公平毫厘×]))"
 )
 _YEARS = re.compile(r"(?<!\d)((?:19|20)\d\d)\s?[-–—~]\s?((?:19|20)\d\d)(?![\d-])")
 _RANGE = re.compile(r"(?<=\d)(%?)\s?[-~–—]\s?(?=\d)")

@@ -12,7 +12,7 @@ _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 _POWERS = {"2": "的平方", "3": "的立方"}
 # "5²", "x³" and "10^6"; "m²" is left to wetext, and "注释¹" is a footnote.
 _POWER = re.compile(
-    rf"(?:(?<=\d)|(?<=\))|(?<![A-Za-z])(?<=[a-ln-zA-Z]))(?:(?P<raised>[{_RAISED}]+)|\^(?P<power>-?\d+))"
+    rf"(?:(?<=\d)|(?<=\))|(?<![A-Za-z]{{2}})(?<=[a-ln-zA-Z]))(?:(?P<raised>[{_RAISED}]+)|\^(?P<power>-?\d+))"
 )
 _FOOTNOTE = re.compile(rf"(?<=[{HAN_LETTERS}])[{_RAISED}]+")
 _FRACTION = re.compile(r"(?P<whole>\d)?\s?(?P<fraction>[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
@@ -29,7 +29,7 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _BY_TWO = re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{2})+,\d{3}(?!\d)")
 _BY_DOTS = re.compile(
     r"(?<![\d.,])(?P<whole>\d{1,3}(?:(?:\.\d{3}){2}|\.\d{3}(?=,\d{1,2}(?!\d))))(?:,(?P<part>\d{1,2}))?"
-    r"(?![\d.])"
+    r"(?!\d|\.\d)"
 )
 _DECIMAL_COMMA = re.compile(
     r"(?<![\d,.])(?P<whole>\d{1,3}),(?P<part>\d{1,2})"
@@ -55,14 +55,20 @@ _YEAR_AND_MONTH = re.compile(
 _SECOND = re.compile(r"(?<![\d.])2(?=[日号])")
 _ROMAN = re.compile(rf"(?<=[{HAN_LETTERS}])\s?(?!XX)([IVX]{{2,}}|(?<=第)[IVX])(?![A-Za-z])")
 _ROMAN_BEFORE = re.compile(r"(?<![A-Za-z])([IVX]+)(?=世纪)")
-_VERSION = re.compile(r"(?:(?<=[vV])|(?<=版本))\s?(\d+(?:\.\d+){2,})(?![\d.])")
+_VERSION = re.compile(r"(?:(?<=[vV])|(?<=版本))\s?(\d+(?:\.\d+){2,})(?!\d|\.\d)")
 _CODE = re.compile(
-    r"((?:端口|密码|验证码|编号|尾号|学号|工号|卡号|账号|QQ)(?:号码?|为|是|[:：\s])*)(\d{3,})(?![\d.])"
+    r"((?:端口|密码|验证码|编号|尾号|学号|工号|卡号|账号|QQ)(?:号码?|为|是|[:：\s])*)(\d{3,})(?!\d|\.\d)"
 )
+
+
+_DECADE = re.compile(r"(?<!\d)((?:1[89]|20)\d0)\s?s(?![A-Za-z])")
+_TIMES = re.compile(r"(?<![\w.])([1-9]\d*)x(?=\d)", re.A)
+_METRES = re.compile(r"(?<=\d米)(\d\d?)(?!\s?[\d.厘分毫公cm])")
 
 
 def rewrite_signs(text: str) -> str:
     """Rewrites signs that NFKC would turn into plain digits: "5²", "½", "❶"; drops stray marks."""
+    text = text.replace("≈", "约等于")
     text = _FRACTION.sub(_fraction, _FOOTNOTE.sub("", _POWER.sub(_power, text)))
     text = _IN_A_CIRCLE.sub(_in_a_circle, text)
     text = _INCHES.sub("英寸", _FEET_AND_INCHES.sub(r"\1英尺\2英寸", text))
@@ -85,6 +91,8 @@ def rewrite_numbers(text: str) -> str:
         lambda found: f"{found[1]}年{int(found[2])}月", _DAY_MONTH_YEAR.sub(_date, text)
     )
     text = _DOUBLE_CURRENCY.sub(_money, _SECOND.sub("二", text))
+    text = _DECADE.sub(lambda found: f"{_one_by_one(found[1])}年代", _TIMES.sub(r"\1×", text))
+    text = _METRES.sub(lambda found: _one_by_one(found[1]), text.replace("24/7", "24 7"))
     text = _PER_THOUSAND.sub(r"千分之\1", _UNIT.sub(lambda found: _UNITS[found[1]], text))
     text = _VERSION.sub(lambda found: _one_by_one(found[1]), text)
     return _CODE.sub(lambda found: found[1] + _one_by_one(found[2]), text)

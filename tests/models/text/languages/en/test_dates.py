@@ -20,6 +20,13 @@ READ = {
     "2024.4.3": "April third twenty twenty four",
     "on 24/12": "on December twenty fourth",
     "by 12/25": "by December twenty fifth",
+    "5/6 May": "the fifth and the sixth of May",
+    "on the 30/31 October": "on the thirtieth and the thirty first of October",
+    "12/25 is near": "twelve twenty five is near",
+    "1600 hours": "sixteen hundred hours",
+    "at 0600 hours": "at oh six hundred hours",
+    "in 1:02.5": "in one oh two point five",
+    "2:45.31": "two forty five point three one",
     "12/2020": "December twenty twenty",
     "03.2021": "March twenty twenty one",
     "2024-01-02T10:00:00+02:00": "January second twenty twenty four at ten o'clock you tee see "

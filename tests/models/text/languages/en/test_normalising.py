@@ -19,6 +19,8 @@ SAID = {
     "THE 3RD OF MAY": "the third of may",
     "1/2, 3/4 and 2 1/2 cups": "one half, three quarters and two and a half cups",
     "1½ cups": "one and a half cups",
+    "$-5, a 50-50 draw, 5-5": "minus five dollars, a fifty fifty draw, five to five",
+    "1080p or 480i, a 911 call": "ten eighty pee or four eighty eye, a nine one one call",
     "24/7, 9/11, A 50/50 chance": "twenty four seven, nine eleven, A fifty fifty chance",
     "10/10, 7/8, 120/365": "ten out of ten, seven eighths, one hundred twenty over three hundred"
     " sixty five",

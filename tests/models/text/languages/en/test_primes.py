@@ -6,6 +6,7 @@ from tests.models.text.reading import check
 
 READ = {
     "5' wide": "five feet wide",
+    "3'20\"": "three minutes twenty seconds",
     "5'7\"": "five foot seven",
     "6′2″": "six foot two",
     "8'6\"": "eight foot six",

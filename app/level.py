@@ -1,5 +1,6 @@
 """Automatic gain for quiet microphones."""
 
+import math
 from collections import deque
 
 import numpy as np
@@ -48,7 +49,9 @@ class Leveller:
         return np.clip(samples * gain, -1.0, 1.0).astype(np.float32)
 
     def _follow(self, frame: np.ndarray) -> None:
-        level = 20 * float(np.log10(np.std(frame) + 1e-6))
+        # np.std takes five times as long, in the server's event loop.
+        variance = float(np.dot(frame, frame)) / len(frame) - (float(frame.sum()) / len(frame)) ** 2
+        level = 20 * math.log10(math.sqrt(max(variance, 0.0)) + 1e-6)
         self._noise_db = min(level, self._noise_db + _NOISE_RISES_DB)
         self._last.append(level)
         sustained = min(self._last) if len(self._last) == _CALM else -120.0
@@ -59,5 +62,7 @@ class Leveller:
         wanted = 0.0
         if self._loud_db is not None and self._loud_db < QUIET_DBFS:
             wanted = min(LEVEL_DBFS - self._loud_db, _MOST_DB)
-        room = -20 * float(np.log10(np.abs(frame).max() + 1e-6))  # more would be clipped
+        room = -20 * math.log10(
+            max(float(frame.max()), -float(frame.min())) + 1e-6
+        )  # more would be clipped
         self.gain_db = max(0.0, min(wanted, self.gain_db + _GAIN_RISES_DB, room))

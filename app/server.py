@@ -45,6 +45,7 @@ STATIC = Path(__file__).parent / "ui" / "static"
 SOCKET_OPTIONS: dict[str, Any] = {
     "ws": ListenerSocket,
     "ws_max_size": 1 << 17,
+    "ws_per_message_deflate": False,  # audio hardly shrinks, and it takes processor time
     "ws_ping_interval": 2.0,
     "ws_ping_timeout": 2.5,
     "backlog": 128,  # asyncio retries this often at once when it runs out of file descriptors

@@ -12,7 +12,7 @@ import webrtcvad
 from data.audio import SAMPLE_RATE
 from data.audio.pcm import to_bytes
 from data.audio.preparation import HighPass
-from data.ncssd.models import silero
+from data.ncssd.models import silero_sequence
 
 FRAME_MS = 20
 FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000
@@ -94,36 +94,41 @@ class SileroActivity:
         # halfway between two.
         self._on, self._between = _lowpass(_SILERO_HZ, 0.0), _lowpass(_SILERO_HZ, 0.5)
         self._highpass = HighPass(SAMPLE_RATE)
-        self._rest = np.zeros(_TAPS - 1, np.float32)
+        self._unheard = np.zeros(0, np.float32)  # an incomplete window
+        self._rest = np.zeros(_TAPS - 1, np.float32)  # filter memory
         self._context = np.zeros(_CONTEXT, np.float32)
-        self._state = np.zeros((2, 1, 128), np.float32)
+        self._state = [np.zeros((1, 1, 128), np.float32)] * 2
         self._num_windows = self._num_frames = 0
         self._voiced: deque[bool] = deque(maxlen=2)  # of the last windows
 
     def push(self, samples: np.ndarray) -> list[bool]:
         """See `VoiceActivity`."""
-        self._rest = np.concatenate([self._rest, self._highpass.push(samples)])
+        self._unheard = np.concatenate([self._unheard, samples])
+        whole = len(self._unheard) // _WINDOW_SAMPLES * _WINDOW_SAMPLES
+        if not whole:
+            return []
+        sound = np.concatenate([self._rest, self._highpass.push(self._unheard[:whole])])
+        self._rest, self._unheard = sound[whole:], self._unheard[whole:]
+        windows = np.empty((whole // _WINDOW_SAMPLES, _CONTEXT + _WINDOW), np.float32)
+        fresh = windows[:, _CONTEXT:].reshape(len(windows), -1, 2)
+        fresh[..., 0] = np.convolve(sound, self._on, "valid")[::3].reshape(len(windows), -1)
+        fresh[..., 1] = np.convolve(sound, self._between, "valid")[1::3].reshape(len(windows), -1)
+        windows[0, :_CONTEXT], windows[1:, :_CONTEXT] = self._context, windows[:-1, -_CONTEXT:]
+        self._context = windows[-1, -_CONTEXT:]
+        return self._judge(windows)
+
+    def _judge(self, windows: np.ndarray) -> list[bool]:
+        inputs = {"input": windows, "h": self._state[0], "c": self._state[1]}
+        probabilities, *self._state = silero_sequence().run(None, inputs)
+        energies = np.square(windows[:, _CONTEXT:]).sum(axis=1)
         flags = []
-        while len(self._rest) >= _WINDOW_SAMPLES + _TAPS - 1:
-            sound = self._rest[: _WINDOW_SAMPLES + _TAPS - 1]
-            self._rest = self._rest[_WINDOW_SAMPLES:]
-            window = np.empty(_WINDOW, np.float32)
-            window[::2] = np.convolve(sound, self._on, "valid")[::3]
-            window[1::2] = np.convolve(sound, self._between, "valid")[1::3]
-            self._voiced.append(self._judge(window))
+        for probability, energy in zip(probabilities, energies, strict=True):
+            needed = self._threshold - (_GOES_ON if self._voiced and self._voiced[-1] else 0.0)
+            loud = energy >= _WINDOW * self._floor**2
+            self._voiced.append(bool(loud and probability >= needed))
             self._num_windows += 1
             flags += self._frames()
         return flags
-
-    def _judge(self, window: np.ndarray) -> bool:
-        heard = np.concatenate([self._context, window])
-        self._context = window[-_CONTEXT:]
-        rate = np.array(_SILERO_HZ, np.int64)
-        inputs = {"input": heard[None], "state": self._state, "sr": rate}
-        probability, self._state = silero().run(None, inputs)
-        needed = self._threshold - (_GOES_ON if self._voiced and self._voiced[-1] else 0.0)
-        loud = np.sqrt(np.mean(np.square(window))) >= self._floor
-        return bool(loud and probability[0, 0] >= needed)
 
     def _frames(self) -> list[bool]:
         """Flags of the frames covered so far, each by the window that contains its centre."""

@@ -61,6 +61,14 @@ def silero() -> Any:
 
 
 @functools.cache
+def silero_sequence() -> Any:
+    """The same network for consecutive windows of one stream: `input` [N, 576] at 16 kHz, `h` and
+    `c` [1, 1, 128] to N probabilities, `h` and `c`."""
+    path = "data/silero_vad_16k_sequence.onnx"
+    return onnx_session(package_file("silero_vad", path, "pip install silero-vad"))
+
+
+@functools.cache
 def dnsmos() -> Any:
     return onnx_session(dnsmos_path())
 

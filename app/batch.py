@@ -26,6 +26,7 @@ from models.predictors.thinker import Thinker
 from models.reply_times import TimedWord
 from models.speaker import Speaker, SpeakOptions
 from models.voice import Voice
+from models.watermark import Watermark
 
 Row = dict[str, object]
 TIMES = ("srt", "vtt", "json")
@@ -63,6 +64,7 @@ def speak_item(
     options: SpeakOptions,
     times: Sequence[str] = (),
     marked: bool = True,
+    watermark: Watermark | None = None,
 ) -> Row:
     """Synthesises one item to `out/<id>.wav`; returns its manifest row.
 
@@ -74,6 +76,7 @@ def speak_item(
         options: synthesis options, without the item's own instructions.
         times: timestamp files to write beside it (`TIMES`).
         marked: whether the file is marked as synthetic; the row always is.
+        watermark: of the file's speech.
     """
     understood = understand(item.instructions)
     options = options.delivered(understood.delivery)
@@ -84,7 +87,8 @@ def speak_item(
     speaking = list({line.voice.name: line.voice for line in lines}.values())
     marks = synthetic_fields(*speaking)
     mark = mark_of(str(marks.get("consent", ""))) if marked else ""
-    write_audio(path, reply.samples(), SAMPLE_RATE, mark)
+    samples = reply.samples() if watermark is None else watermark.mark(reply.samples())
+    write_audio(path, samples, SAMPLE_RATE, mark)
     for kind in times:
         atomic_write(out / f"{item.id}.{kind}", written_times(reply, kind))
     return {
@@ -95,6 +99,7 @@ def speak_item(
         **({"voices": [voice.name for voice in speaking]} if len(speaking) > 1 else {}),
         **({"understood": understood.summary} if item.instructions else {}),
         **marks,
+        **({"watermark": watermark.name} if watermark is not None else {}),
         "seed": item.seed,
         "duration_s": round(reply.duration_s, 3),
         "rtf": round(reply.rtf or 0.0, 4),

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.marking_option import add_marking
+from app.marking_option import add_marking, add_watermark, watermark_of
 from app.options import VOICE_HELP, add_speaking, speak_options
 from app.past_turns import hear_sound, hear_turns
 from app.performance import Line, lines_in, perform
@@ -28,6 +28,7 @@ def main(argv: list[str]) -> int:
     prepare_audio_file(args.out)
     text = None if args.speech_to_speech else limited_text(args.text, MAX_SPOKEN, "--text")
     turns = read_dialogue(args.dialogue).turns if args.dialogue else []
+    watermark = watermark_of(args)
     speaker, store = load_speaker(args.weights, args.device, args.predictor)
     voice = resolve_voice(store, args.voice)
     voices = [voice]
@@ -42,7 +43,8 @@ def main(argv: list[str]) -> int:
         pass
     marks = synthetic_fields(*voices)
     mark = "" if args.no_marking else mark_of(str(marks.get("consent", "")))
-    write_audio(args.out, reply.samples(), SAMPLE_RATE, mark)
+    samples = reply.samples() if watermark is None else watermark.mark(reply.samples())
+    write_audio(args.out, samples, SAMPLE_RATE, mark)
     if args.json:
         print(json.dumps(_facts(args, reply, voice, marks), ensure_ascii=False))
         return 0
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="random seed, for reproducible output")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_marking(parser)
+    add_watermark(parser)
     add_speaking(parser)
     return parser
 

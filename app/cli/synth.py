@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.batch import TIMES, Row, made_from, run_batch, speak_item, weights_of
 from app.batch_items import Item, read_items
-from app.marking_option import add_marking
+from app.marking_option import add_marking, add_watermark, watermark_of
 from app.options import add_speaking, speak_options
 from app.voices import load_speaker, resolve_voice
 from data.errors import InputError
@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
         help="also write word timestamps as subtitles, or as JSON with phone timestamps",
     )
     add_marking(parser)
+    add_watermark(parser)
     add_speaking(parser)
     args = parser.parse_args(argv)
     for name in ("jobs", "slots"):
@@ -56,6 +57,7 @@ def main(argv: list[str]) -> int:
 
 
 def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOptions) -> int:
+    watermark = watermark_of(args)
     speaker, store = load_speaker(args.weights, args.device, args.predictor)
     names = {item.id: [item.voice, *(name for name, _ in item.lines)] for item in items}
     wanted = {name for several in names.values() for name in several}
@@ -68,11 +70,13 @@ def _synthesize(items: list[Item], args: argparse.Namespace, shared: SpeakOption
         "marked": not args.no_marking,
         "predictor": args.predictor,
         "weights": weights_of(args.weights or WEIGHTS, args.predictor),
+        **({} if watermark is None else {"watermark": watermark.name}),
     }
+    marked = not args.no_marking
 
     def speak(item: Item) -> Row:
         options = replace(speak_options(args, item.seed), streamed=False)
-        return speak_item(speaker, item, voices, args.out, options, args.times, not args.no_marking)
+        return speak_item(speaker, item, voices, args.out, options, args.times, marked, watermark)
 
     digests = {
         item.id: made_from(item, [voices[name] for name in names[item.id]], speaking)

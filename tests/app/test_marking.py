@@ -1,16 +1,22 @@
 """Audio is marked as synthetic, and carries the consent of cloned voices."""
 
 import io
+import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import av
 import httpx
+import numpy as np
 import pytest
 
 from app.batch import speak_item
 from app.batch_items import Item
+from app.cli import reply, synth
 from app.library import Library
-from data.audio import SYNTHETIC_HEADERS, mark_of
+from data.audio import SYNTHETIC_HEADERS, mark_of, read_audio
+from data.errors import MissingModelError
 from models.speaker import SpeakOptions
 from tests.app.fake_speaker import FakeSpeaker
 from tests.app.live import engines, serving
@@ -81,3 +87,43 @@ def test_consent_is_stored_with_the_voice(tmp_path) -> None:
     library = Library(tmp_path)
     library.keep(voice, sample, "Anna allowed it", "", "en")
     assert library.load("anna")[0].consent == "Anna allowed it"
+
+
+class Doubles:
+    """A watermark of which a test can see that it is there."""
+
+    name = "audioseal"
+
+    def mark(self, samples: np.ndarray) -> np.ndarray:
+        return np.clip(2 * samples, -1, 1).astype(np.float32)
+
+
+def test_files_are_watermarked_by_option(tmp_path: Path) -> None:
+    speaker: Any = FakeSpeaker()
+    item = Item(id="a", text="one two three", voice="kal")
+    voices: Any = speaker.voices
+    sounds = []
+    for number, mark in enumerate((None, Doubles())):
+        out = tmp_path / str(number)
+        out.mkdir()
+        given: Any = mark
+        row = speak_item(speaker, item, voices, out, SpeakOptions(seed=1), watermark=given)
+        assert row.get("watermark") == (None if mark is None else "audioseal")
+        sounds.append(read_audio(out / "a.wav"))
+    assert np.allclose(2 * sounds[0], sounds[1], atol=1e-3) and np.abs(sounds[0]).max() > 0.01
+
+
+@pytest.mark.parametrize("command", [reply, synth])
+def test_nothing_is_written_without_the_watermark_that_was_asked_for(
+    command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "audioseal.loader", None)
+    (tmp_path / "items.jsonl").write_text('{"id": "a", "text": "Hello."}')
+    out = tmp_path / "out"
+    given = {
+        reply: ["--text", "Hello.", "--out", f"{out}.wav"],
+        synth: [str(tmp_path / "items.jsonl"), str(out)],
+    }[command]
+    with pytest.raises(MissingModelError, match="pip install audioseal"):
+        command.main([*given, "--watermark"])
+    assert not list(tmp_path.rglob("*.wav"))

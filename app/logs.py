@@ -56,5 +56,6 @@ def log_to_stderr(as_json: bool) -> None:
         _JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for chatty in ("httpx", "faster_whisper"):  # one line per request or utterance
+    for chatty in ("httpx", "faster_whisper", "aioice"):  # one line per request or utterance
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("aiortc").setLevel(logging.ERROR)  # it warns of each packet of a bad client

@@ -1,13 +1,17 @@
 """Clients of `/v1/realtime/calls` that mean no good."""
 
 import asyncio
+import logging
+import os
 from typing import Any
 
 import httpx
 import pytest
+from aiortc.codecs.opus import OpusEncoder
 
 from app.api.calls import DataChannelSocket
 from app.hub import HubSettings
+from app.logs import log_to_stderr
 from app.server import ServerSettings
 from app.websocket import MAX_REALTIME_BYTES
 from tests.app.live import engines, serving
@@ -72,3 +76,29 @@ def test_what_a_session_does_not_read_is_limited() -> None:
         assert kinds == ["websocket.receive"] * 4 + ["websocket.disconnect"]
 
     asyncio.run(work())
+
+
+def test_sound_that_is_garbage_ends_nothing_and_does_not_flood_the_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each packet was a line in the log, 50 a second."""
+    encode = OpusEncoder.encode
+
+    def garbage(self: OpusEncoder, frame: Any, force_keyframe: bool = False) -> Any:
+        packets, timestamp = encode(self, frame, force_keyframe)
+        return [os.urandom(3) for _ in packets], timestamp
+
+    async def work(place: str, app: Any) -> None:
+        async with calling(place) as caller:
+            await asyncio.sleep(1.5)
+            caller.send("session.update", session={"voice": "kal"})
+            await caller.until("session.updated")
+
+    monkeypatch.setattr(OpusEncoder, "encode", garbage)
+    before = logging.getLogger().handlers[:]
+    log_to_stderr(as_json=False)
+    try:
+        ran(work)
+    finally:
+        logging.getLogger().handlers[:] = before
+    assert capsys.readouterr().err.count("\n") < 25

@@ -16,6 +16,7 @@ from data.audio import SAMPLE_RATE
 _COARSE = 3  # samples at 24 kHz to one of the search, at 8 kHz
 _SENT = 6 * SAMPLE_RATE  # samples of sent audio that may still return
 _HEARD = SAMPLE_RATE // 2
+_RETURNS_WITHIN = SAMPLE_RATE  # after playback: room, microphone and network
 _SEARCH_EVERY = SAMPLE_RATE // 25
 # Length of the search template, and the minimum correlation.
 _SEARCHES = ((int(0.16 * SAMPLE_RATE), 0.7), (int(0.4 * SAMPLE_RATE), 0.5))
@@ -128,7 +129,7 @@ class EchoCanceller:
         self._path: _Path | None = None
         self._gain = 1.0  # with which the newest sent samples are played
         self._requested: list[float] = []  # gains not found in the echo yet
-        self._heard_at_sending = 0
+        self._until = 0  # where in what is heard the last echo may end
         self._searched = self._fitted = 0
 
     def sent(self, samples: np.ndarray, anew: bool = False) -> None:
@@ -138,7 +139,11 @@ class EchoCanceller:
             self._requested.clear()
         self._sent.push(self._gain * samples)
         self._search.forget()
-        self._heard_at_sending = self._heard.end
+        self._until = self._heard.end + _SENT
+
+    def played(self) -> None:
+        """The client has played everything that was sent, or has stopped."""
+        self._until = min(self._until, self._heard.end + _RETURNS_WITHIN)
 
     def duck(self, gain: float) -> None:
         """The client has been asked to play at `gain`; not every client does."""
@@ -155,7 +160,7 @@ class EchoCanceller:
     def _clean(self, samples: np.ndarray) -> np.ndarray:
         start = self._heard.end
         self._heard.push(samples)
-        if self._heard.end - self._heard_at_sending > _SENT or not self._sent.end:
+        if self._heard.end > self._until:
             self._path = None
             return samples
         path, now = self._path, self._heard.end

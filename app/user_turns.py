@@ -77,6 +77,10 @@ class UserTurns:
         """Takes the agent's audio, which may return as echo from the loudspeaker."""
         self._echo.sent(sound.samples, anew=sound.start == 0)
 
+    def played(self) -> None:
+        """The listener has played all of the agent's audio, or has stopped."""
+        self._echo.played()
+
     def ducked(self, gain: float) -> None:
         """The listener has been asked to play the agent at `gain`."""
         self._echo.duck(gain)

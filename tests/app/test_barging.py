@@ -284,3 +284,18 @@ def test_a_person_is_heard_through_the_echo(f0_hz: float) -> None:
     stage = echoing(0.15, 0.5, person=speechlike(1.5, f0_hz))
     assert [stop["reason"] for stop in stage.of("stop")] == ["interrupted"]
     assert "stop it" in [turn["text"] for turn in stage.of("turn")]
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_a_person_with_the_agents_voice_is_heard_whole_after_it(reports: bool) -> None:
+    """Their first vowels resembled something that the agent had said, and were removed."""
+    stage = Stage("hello", responder=Says("Fine.", "Good."), speaker=Voiced(), reports=reports)
+    stage.session.write("go on")
+    stage.say(silence(3.0))
+    words = stage.sound()[np.flatnonzero(stage.sound())[0] :][: SAMPLE_RATE // 2]
+    stage.say(silence(2.0))
+    begin = stage.session._user.ears.num_samples
+    stage.say(words)
+    kept = stage.session._user._memory.read(begin, begin + len(words))
+    is_whole = np.sum(kept**2) > 0.99 * np.sum(words**2)
+    assert is_whole == reports  # who reports nothing may still be playing

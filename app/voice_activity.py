@@ -22,6 +22,10 @@ _WEBRTC_HZ = 8_000  # webrtcvad's internal rate
 _SILERO_HZ = 16_000
 _WINDOW, _CONTEXT = 512, 64  # silero's, in samples at 16 kHz
 _WINDOW_SAMPLES = _WINDOW * SAMPLE_RATE // _SILERO_HZ
+# After a second of silence the network rests. When it is over, the network first gets the last
+# second of it: the flags are those of a network that saw all.
+_SILENT_WINDOWS = 31
+_NOTHING = np.zeros(0, np.float32)
 _GOES_ON = 0.15  # hysteresis: current speech continues down to this much below the threshold
 
 
@@ -94,12 +98,13 @@ class SileroActivity:
         # halfway between two.
         self._on, self._between = _lowpass(_SILERO_HZ, 0.0), _lowpass(_SILERO_HZ, 0.5)
         self._highpass = HighPass(SAMPLE_RATE)
-        self._unheard = np.zeros(0, np.float32)  # an incomplete window
+        self._unheard = _NOTHING  # an incomplete window
+        self._postponed = _NOTHING  # silence that the network has not seen
+        self._num_windows = self._num_frames = self._num_silent = 0
+        self._voiced: deque[bool] = deque(maxlen=2)  # of the last windows
         self._rest = np.zeros(_TAPS - 1, np.float32)  # filter memory
         self._context = np.zeros(_CONTEXT, np.float32)
         self._state = [np.zeros((1, 1, 128), np.float32)] * 2
-        self._num_windows = self._num_frames = 0
-        self._voiced: deque[bool] = deque(maxlen=2)  # of the last windows
 
     def push(self, samples: np.ndarray) -> list[bool]:
         """See `VoiceActivity`."""
@@ -107,31 +112,46 @@ class SileroActivity:
         whole = len(self._unheard) // _WINDOW_SAMPLES * _WINDOW_SAMPLES
         if not whole:
             return []
-        sound = np.concatenate([self._rest, self._highpass.push(self._unheard[:whole])])
-        self._rest, self._unheard = sound[whole:], self._unheard[whole:]
-        windows = np.empty((whole // _WINDOW_SAMPLES, _CONTEXT + _WINDOW), np.float32)
-        fresh = windows[:, _CONTEXT:].reshape(len(windows), -1, 2)
-        fresh[..., 0] = np.convolve(sound, self._on, "valid")[::3].reshape(len(windows), -1)
-        fresh[..., 1] = np.convolve(sound, self._between, "valid")[1::3].reshape(len(windows), -1)
+        samples, self._unheard = self._unheard[:whole], self._unheard[whole:]
+        number = whole // _WINDOW_SAMPLES
+        levels = np.square(samples).reshape(number, -1).mean(axis=1)
+        self._num_silent = 0 if levels.max() >= self._floor**2 else self._num_silent + number
+        if self._num_silent > _SILENT_WINDOWS:
+            kept = np.concatenate([self._postponed, samples])
+            self._postponed = kept[-_SILENT_WINDOWS * _WINDOW_SAMPLES :]
+            return [flag for _ in range(number) for flag in self._judged(False)]
+        samples, self._postponed = np.concatenate([self._postponed, samples]), _NOTHING
+        return self._judge(self._windows(samples), number)
+
+    def _windows(self, samples: np.ndarray) -> np.ndarray:
+        """The network's input: windows with their context, at 16 kHz."""
+        sound = np.concatenate([self._rest, self._highpass.push(samples)])
+        self._rest = sound[len(samples) :]
+        number = len(samples) // _WINDOW_SAMPLES
+        windows = np.empty((number, _CONTEXT + _WINDOW), np.float32)
+        fresh = windows[:, _CONTEXT:].reshape(number, -1, 2)
+        fresh[..., 0] = np.convolve(sound, self._on, "valid")[::3].reshape(number, -1)
+        fresh[..., 1] = np.convolve(sound, self._between, "valid")[1::3].reshape(number, -1)
         windows[0, :_CONTEXT], windows[1:, :_CONTEXT] = self._context, windows[:-1, -_CONTEXT:]
         self._context = windows[-1, -_CONTEXT:]
-        return self._judge(windows)
+        return windows
 
-    def _judge(self, windows: np.ndarray) -> list[bool]:
+    def _judge(self, windows: np.ndarray, number: int) -> list[bool]:
+        """Flags of the frames that the last `number` windows complete."""
         inputs = {"input": windows, "h": self._state[0], "c": self._state[1]}
         probabilities, *self._state = silero_sequence().run(None, inputs)
-        energies = np.square(windows[:, _CONTEXT:]).sum(axis=1)
+        loud = np.square(windows[-number:, _CONTEXT:]).mean(axis=1) >= self._floor**2
         flags = []
-        for probability, energy in zip(probabilities, energies, strict=True):
+        for probability, is_loud in zip(probabilities[-number:], loud, strict=True):
             needed = self._threshold - (_GOES_ON if self._voiced and self._voiced[-1] else 0.0)
-            loud = energy >= _WINDOW * self._floor**2
-            self._voiced.append(bool(loud and probability >= needed))
-            self._num_windows += 1
-            flags += self._frames()
+            flags += self._judged(bool(is_loud and probability >= needed))
         return flags
 
-    def _frames(self) -> list[bool]:
-        """Flags of the frames covered so far, each by the window that contains its centre."""
+    def _judged(self, is_voiced: bool) -> list[bool]:
+        """Flags of the frames that the next window completes, each by the window that contains its
+        centre."""
+        self._voiced.append(is_voiced)
+        self._num_windows += 1
         flags = []
         while (self._num_frames + 1) * FRAME_SAMPLES <= self._num_windows * _WINDOW_SAMPLES:
             middle = self._num_frames * FRAME_SAMPLES + FRAME_SAMPLES // 2

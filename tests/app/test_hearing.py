@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from app.hearing import FRAME_MS, Ears, HearingSettings, Memory, Sign
+from app.voice_activity import SileroActivity
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from tests.app.user_sound import silence, speechlike
+from tests.app.voice_sound import espeak_voice
+
+FLOOR = 10 ** (-65 / 20)
 
 
 def listen(sound: np.ndarray, step: int = 480, **settings: float) -> list[tuple[Sign, float]]:
@@ -106,3 +110,22 @@ def test_memory_is_addressed_by_sample_and_forgets() -> None:
     forgotten = memory.read(0)
     assert 24_000 <= len(forgotten) <= 24_500
     assert np.array_equal(forgotten, sound[-len(forgotten) :])
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_a_network_that_rests_in_silence_hears_the_same(
+    noise: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(3)
+    gap = noise * random.standard_normal(3 * SAMPLE_RATE).astype(np.float32)
+    voice = espeak_voice()[: 9 * SAMPLE_RATE]
+    sound = np.concatenate([part for third in np.split(voice, 3) for part in (third, gap)])
+    pieces = np.split(sound, np.cumsum(random.integers(1, 3000, size=400)))
+    activity = SileroActivity(0.5, FLOOR)
+    rested = [flag for piece in pieces for flag in activity.push(piece)]
+    monkeypatch.setattr("app.voice_activity._SILENT_WINDOWS", 10**9)
+    activity = SileroActivity(0.5, FLOOR)
+    frames = np.split(sound, range(480, len(sound), 480))
+    awake = [flag for frame in frames for flag in activity.push(frame)]
+    assert 0.2 < np.mean(awake) < 0.8
+    assert np.sum(np.array(rested) != awake) <= 2

@@ -65,6 +65,7 @@ class Speaking:
         metrics.answers.add(answer)
         self._shown = ""
         self._num_words = 0  # words whose timestamps have been sent
+        self._timed_at: tuple[int, bool] | None = None
         self._gain = 1.0
         self._reason = "interrupted"
 
@@ -165,10 +166,13 @@ class Speaking:
 
     def _time_words(self) -> None:
         """Sends new word timestamps; withholds the last word, whose end may still change."""
-        if not self.playback.begun:
+        # Timing takes long; ticks are many more than chunks.
+        at = self.playback.sent, self.answer.done
+        if not self.playback.begun or at == self._timed_at:
             return
+        self._timed_at = at
         words = self.answer.words
-        ripe = words[self._num_words : len(words) if self.answer.done else len(words) - 1]
+        ripe = words[self._num_words : len(words) if at[1] else len(words) - 1]
         if ripe:
             self._num_words += len(ripe)
             self._tell("reply.words", words=[list(word) for word in ripe])

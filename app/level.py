@@ -13,6 +13,7 @@ _MOST_DB = 35.0
 _ABOVE_NOISE_DB = 10.0
 _FAINTEST_DBFS = -62.0  # quieter audio is never amplified
 _CALM = 5  # frames (100 ms) whose minimum counts, to ignore clicks
+_FIRST = 15  # frames of speech before the first gain: a soft onset says little of the voice
 _NOISE_RISES_DB = 3.0 / _FRAMES_A_SECOND
 _LOUD_FALLS_DB = 0.5 / _FRAMES_A_SECOND
 _GAIN_RISES_DB = 60.0 / _FRAMES_A_SECOND
@@ -33,6 +34,7 @@ class Leveller:
         self.gain_db = 0.0
         self._loud_db: float | None = None
         self._noise_db = _FAINTEST_DBFS
+        self._num_loud = 0
         self._last: deque[float] = deque(maxlen=_CALM)
         self._frame = np.zeros(0, np.float32)
 
@@ -59,8 +61,9 @@ class Leveller:
             self._loud_db -= _LOUD_FALLS_DB
         if sustained > max(_FAINTEST_DBFS, self._noise_db + _ABOVE_NOISE_DB):
             self._loud_db = sustained if self._loud_db is None else max(self._loud_db, sustained)
+            self._num_loud += 1
         wanted = 0.0
-        if self._loud_db is not None and self._loud_db < QUIET_DBFS:
+        if self._loud_db is not None and self._num_loud >= _FIRST and self._loud_db < QUIET_DBFS:
             wanted = min(LEVEL_DBFS - self._loud_db, _MOST_DB)
         room = -20 * math.log10(
             max(float(frame.max()), -float(frame.min())) + 1e-6

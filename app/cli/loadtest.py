@@ -217,7 +217,7 @@ def mixed(outcomes: list[Outcome]) -> int:
     count = sum(outcome.altered for outcome in outcomes)
     for outcome in outcomes:
         for said, answer in outcome.texts:
-            others = any(other in answer for other in names - {outcome.name})
+            others = any(other in re.findall(r"\w+", answer) for other in names - {outcome.name})
             forgotten = "my name" in said.lower() and outcome.name not in answer
             count += others or forgotten
     return count

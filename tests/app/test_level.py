@@ -47,6 +47,13 @@ def test_ordinary_speech_passes_unchanged(level: float) -> None:
     assert np.array_equal(levelled(sound), sound)
 
 
+@pytest.mark.parametrize("onset", [-60, -50, -45, -42])
+def test_a_soft_onset_of_ordinary_speech_passes_unchanged(onset: float) -> None:
+    """The first word was raised until its vowel came."""
+    sound = np.concatenate([1e-2 * silence(1.0), at_dbfs(onset, 0.2), at_dbfs(-26)])
+    assert np.array_equal(levelled(sound.astype(np.float32)), sound)
+
+
 def test_silence_hiss_and_clicks_are_not_amplified() -> None:
     clicks = silence(6.0)
     clicks[::12_000] = 0.02

@@ -6,6 +6,7 @@ never above 1.5 times what as many replies take as it admits.
 `launch.py test tests/abuse/test_leaving.py -m abuse -s`; about nine minutes.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -19,11 +20,13 @@ from typing import Any
 
 import httpx
 import pytest
+from aiortc import RTCSessionDescription
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from tests.abuse.server import MOST, Server, serving
 from tests.abuse.test_media import wav
+from tests.app.caller import Caller
 from tests.app.page_visitor import clone_on_page
 from tests.app.voice_sound import espeak_voice
 
@@ -87,6 +90,30 @@ def leave_talk(server: Server, after_s: float, path: str, abruptly: bool) -> Non
     talk.close()
 
 
+def leave_call(server: Server, after_s: float, abruptly: bool) -> None:
+    """A WebRTC call that hangs up, or whose caller is gone without a word."""
+
+    async def call() -> None:
+        caller = Caller()
+        async with httpx.AsyncClient(timeout=30) as http:
+            headers = {"Content-Type": "application/sdp"}
+            url, offer = f"{server.url}/v1/realtime/calls", await caller.offer()
+            answer = await http.post(url, content=offer, headers=headers)
+        if answer.status_code == 201:
+            description = RTCSessionDescription(answer.text, "answer")
+            await caller.peer.setRemoteDescription(description)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(after_s):
+                    await caller.until("session.created")
+                    for message in TALKS["/v1/realtime"]:
+                        caller.data.send(json.dumps(message))
+                    await asyncio.Event().wait()
+        if not abruptly:
+            await caller.peer.close()
+
+    asyncio.run(call())
+
+
 def leave_page(server: Server, after_s: float, abruptly: bool) -> None:
     """A visitor who has loaded the page, or a part of it."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
@@ -130,6 +157,7 @@ def waves() -> dict[str, Callable[[Server, float, bool], None]]:
         for stream in ("audio", "sse")
     }
     clip = wav(espeak_voice()[: 6 * 24_000])
+    found["WebRTC calls"] = leave_call
     found["the page"] = leave_page
     found["the cloning tab"] = lambda server, after, _: leave_cloning(server, after, clip)
     return {**found, **{path: talk(path) for path in TALKS}}

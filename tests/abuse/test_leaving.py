@@ -128,9 +128,9 @@ def leave_cloning(server: Server, after_s: float, clip: bytes) -> None:
         clone_on_page(server.url, clip, after_s)
 
 
-def crowd(leave: Callable[[float, bool], None], seed: int) -> None:
+def crowd(leave: Callable[[float, bool], None], seed: int, clients: int = CLIENTS) -> None:
     chance = random.Random(seed)
-    moments = [(chance.random() * LONGEST_S, chance.random() < 0.5) for _ in range(CLIENTS)]
+    moments = [(chance.random() * LONGEST_S, chance.random() < 0.5) for _ in range(clients)]
     places = threading.Semaphore(AT_ONCE)
 
     def one(after_s: float, abruptly: bool) -> None:
@@ -167,6 +167,8 @@ def test_two_hundred_of_each_leave_nothing_behind(server: Server) -> None:
     for name, leave in waves().items():  # whatever is made once is made now
         leave(server, 4.0, False)
         print(f"warm: {name}", flush=True)
+    # Calls resolve addresses in asyncio's own pool, which keeps its few threads.
+    crowd(lambda after, abruptly: leave_call(server, after, abruptly), CLIENTS, AT_ONCE)
     working = server.working_size(conversations=AT_ONCE, requests=REQUESTS)
     time.sleep(40)  # a conversation of the page waits for its listener for 30 s
     threads, memory = server.threads, server.memory

@@ -150,14 +150,16 @@ class AgentTurns:
             self.settle(speaking, cut=False)
         return self.speaking is None
 
-    def report(self, reply: int, played: int, finished: bool, stopped: bool) -> None:
-        """Takes the page's report of how many samples of a reply were played."""
+    def report(self, reply: int, played: int, finished: bool, stopped: bool) -> bool:
+        """Takes the page's report of how many samples of a reply were played; returns whether that
+        reply was being spoken."""
         speaking = self.speaking
         if speaking is None or speaking.answer.number != reply:
-            return
+            return False
         speaking.playback.report(played, self._clock(), finished)
         if stopped and speaking.stop_by is not None:
             self.settle(speaking, cut=True)
+        return True
 
     def take_back(self) -> Listening | None:
         """Drops an unplayed answer and the turn that it answers, which the user continued; returns

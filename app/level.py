@@ -65,7 +65,6 @@ class Leveller:
         wanted = 0.0
         if self._loud_db is not None and self._num_loud >= _FIRST and self._loud_db < QUIET_DBFS:
             wanted = min(LEVEL_DBFS - self._loud_db, _MOST_DB)
-        room = -20 * math.log10(
-            max(float(frame.max()), -float(frame.min())) + 1e-6
-        )  # more would be clipped
+        peak = max(float(frame.max()), -float(frame.min()))
+        room = -20 * math.log10(peak + 1e-6)  # more would be clipped
         self.gain_db = max(0.0, min(wanted, self.gain_db + _GAIN_RISES_DB, room))

@@ -170,10 +170,8 @@ class Session:
 
     def report(self, reply: int, played: int, finished: bool, stopped: bool) -> None:
         """Takes the page's report of how many samples of a reply were played."""
-        speaking = self._speaking
-        if speaking is not None and speaking.answer.number == reply and (finished or stopped):
+        if self._agent.report(reply, played, finished, stopped) and (finished or stopped):
             self._user.played()
-        self._agent.report(reply, played, finished, stopped)
         self.tick()
 
     def measured(self, reply: int, first_audio_ms: float) -> None:

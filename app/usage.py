@@ -26,7 +26,12 @@ class Tokens:
 
 def tokens_of(texts: Sequence[str], num_samples: int = 0) -> Tokens:
     """The tokens of texts and of 24 kHz audio."""
-    return Tokens(sum(map(num_pieces, texts)), -(-num_samples // FRAME))
+    return Tokens(sum(map(num_pieces, texts)), num_frames(num_samples))
+
+
+def num_frames(num_samples: int) -> int:
+    """The audio tokens of samples at 24 kHz; a started one counts."""
+    return -(-num_samples // FRAME)
 
 
 def tokens_read(said: Sequence[Said], briefing: Briefing | None) -> Tokens:
@@ -34,7 +39,7 @@ def tokens_read(said: Sequence[Said], briefing: Briefing | None) -> Tokens:
     texts = [one.call.arguments if one.call else one.text for one in said]
     if briefing is not None:
         texts += [briefing.system_prompt, briefing.instructions]
-    frames = [-(-round(one.seconds * SAMPLE_RATE) // FRAME) for one in said]
+    frames = [num_frames(round(one.seconds * SAMPLE_RATE)) for one in said]
     return Tokens(tokens_of(texts).text, sum(frames))
 
 

@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.02
 _MAX_WAITING = 600  # messages queued for a listener who does not read
-_HEARD_AT_ONCE = SAMPLE_RATE // 10  # samples
+# Samples. The recogniser gets a piece only after all of its speech events.
+_HEARD_AT_ONCE = SAMPLE_RATE // 10
 _MAX_SENDING_S = 20.0  # for a listener to read one message
 _MAX_ERRORS = 50
 _CHECK_S = 1.0

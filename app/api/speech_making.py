@@ -10,7 +10,7 @@ from app.api.production import Production
 from app.api.speech_request import Speaking, SpokenLine, name_of
 from app.hub import Engines
 from app.performance import Line, lines_in, perform
-from app.usage import FRAME
+from app.usage import num_frames
 from data.audio import SAMPLE_RATE, StreamEncoder, TempoStream
 from models.delivery.delivery import LIMITS
 from models.delivery.instructions import Understood, understand
@@ -86,7 +86,7 @@ class SpeechMaking:
     @property
     def done(self) -> dict[str, Any]:
         """Usage: seconds, input tokens read by the models, and output tokens (40 ms frames)."""
-        read, written = int(self._reply.num_units), -(-self._num_samples // FRAME)
+        read, written = int(self._reply.num_units), num_frames(self._num_samples)
         tokens = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
         return {"seconds": round(self._num_samples / SAMPLE_RATE, 3), "usage": tokens}
 

@@ -43,7 +43,7 @@ class AccessSettings:
     token: str = ""
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
-    max_body: int = 25_000_000
+    max_body: int = 26_300_000  # OpenAI's 25 MiB of audio and the rest of the form
 
     def __post_init__(self) -> None:
         if self.auth and not all(self.auth.partition(":")):

@@ -19,6 +19,7 @@ from app.voices import synthetic_fields
 from data.audio import SAMPLE_RATE, mark_of, write_audio
 from data.errors import OutputError
 from data.files import append_line, atomic_write
+from data.recognition.recordings import Passage
 from models.checkpoint import sha256
 from models.delivery.instructions import understand
 from models.predictors.table import PREDICTORS
@@ -124,7 +125,8 @@ def written_times(reply: Any, kind: str) -> bytes:
         told = {"text": reply.text, "duration_s": round(reply.duration_s, 3)}
         body = {**told, "words": [word.public() for word in words]}
         return (json.dumps(body, ensure_ascii=False) + "\n").encode()
-    return written(Transcript(reply.text, reply.words, reply.duration_s), kind, ())
+    passage = Passage(reply.text, 0.0, reply.duration_s, words=tuple(reply.words))
+    return written(Transcript([passage], reply.duration_s), kind)
 
 
 def run_batch(

@@ -10,14 +10,14 @@ import signal
 import struct
 import sys
 
-from data.audio import read_audio
+from data.audio import audio_blocks, read_audio
 from data.errors import InputError
 
-REQUEST = struct.Struct("<QdI?")  # file size, maximum seconds, sample rate, cut
+REQUEST = struct.Struct("<QdI??d")  # file size, maximum seconds, sample rate, cut, in blocks, time
 READY = b"\x06"  # sent once, when ready for files
-ANSWER = struct.Struct("<?Q")  # whether float32 samples or an error message; size
+ANSWER = struct.Struct("<?Q")  # float32 samples, or an error message; size, 0 after the last block
 MAX_BYTES = 256 << 20  # of memory beyond interpreter and libraries
-_MOST_S = 60  # per file, in case the server was killed
+_GRACE = 3  # times the time for a file, after which it ends by itself: the server was killed
 _NICENESS = 10  # synthesis takes priority
 
 
@@ -29,13 +29,19 @@ def main() -> None:
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
     while len(head := sys.stdin.buffer.read(REQUEST.size)) == REQUEST.size:
-        size, seconds, rate, cut = REQUEST.unpack(head)
-        signal.alarm(_MOST_S)
+        size, seconds, rate, cut, in_blocks, timeout_s = REQUEST.unpack(head)
+        signal.alarm(round(_GRACE * timeout_s) + 1)
         try:
             content = io.BytesIO(sys.stdin.buffer.read(size))
             content.name = "the upload"  # for messages
-            samples = read_audio(content, rate, max_seconds=seconds, cut=cut)
-            _answer(True, samples.data.cast("B"))
+            if in_blocks:
+                for block in audio_blocks(content, rate, max_seconds=seconds):
+                    if len(block):
+                        _answer(True, block.data.cast("B"))
+                _answer(True, b"")
+            else:
+                samples = read_audio(content, rate, max_seconds=seconds, cut=cut)
+                _answer(True, samples.data.cast("B"))
         except InputError as error:
             _answer(False, str(error).encode())
         except MemoryError:

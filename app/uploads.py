@@ -13,6 +13,7 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,9 +27,11 @@ from app.api.errors import ApiError
 from app.api.response_headers import RETRY_AFTER
 from app.decode_worker import ANSWER, READY, REQUEST
 from data.audio import SAMPLE_RATE
-from data.errors import InputError
+from data.audio.pcm import to_bytes
+from data.errors import InputError, OutputError
 
 _RETRY_AFTER_S = 5
+_LONG_TIMEOUT_S = 300.0  # for decoding a recording of hours
 _START_S = 120.0  # timeout for starting a process, generous for busy machines
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -90,7 +93,24 @@ class Uploads:
         """
         decoder = self._free.get()
         try:
-            return decoder.decode(file, max_seconds, cut)
+            (content,) = decoder.decode(file, max_seconds, cut)
+        finally:
+            self._free.put(decoder)
+        return np.frombuffer(content, np.float32)
+
+    def read_long(self, file: BinaryIO, *, max_seconds: float) -> np.ndarray:
+        """Like `read`, for hours of audio: int16 `[T]` in an unnamed temporary file.
+
+        Raises:
+            InputError, ApiError: as `read` does.
+            OutputError: there is no room for it.
+        """
+        decoder = self._free.get()
+        try:
+            with tempfile.TemporaryFile() as spool:
+                for content in decoder.decode_long(file, max_seconds):
+                    _spool(to_bytes(np.frombuffer(content, np.float32)), spool)
+                return np.memmap(spool, "<i2", "r")
         finally:
             self._free.put(decoder)
 
@@ -112,24 +132,40 @@ class _Decoder:
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
 
-    def decode(self, file: BinaryIO, max_seconds: float, cut: bool) -> np.ndarray:
-        """See `Uploads.read`."""
+    def decode(self, file: BinaryIO, max_seconds: float, cut: bool) -> Iterator[bytes]:
+        """Yields all float32 samples at once; see `Uploads.read`."""
+        return self._answers(file, (max_seconds, SAMPLE_RATE, cut, False), self._timeout_s)
+
+    def decode_long(self, file: BinaryIO, max_seconds: float) -> Iterator[bytes]:
+        """Yields float32 samples in blocks; see `Uploads.read_long`."""
+        return self._answers(file, (max_seconds, SAMPLE_RATE, False, True), _LONG_TIMEOUT_S)
+
+    def _answers(
+        self, file: BinaryIO, request: tuple[float, int, bool, bool], timeout_s: float
+    ) -> Iterator[bytes]:
         process = self._running()
         assert process.stdin is not None and process.stdout is not None
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + timeout_s
+        output, in_blocks = process.stdout.fileno(), request[-1]
         try:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
-            process.stdin.write(REQUEST.pack(size, max_seconds, SAMPLE_RATE, cut))
+            process.stdin.write(REQUEST.pack(size, *request, timeout_s))
             shutil.copyfileobj(file, process.stdin, 1 << 16)
             process.stdin.flush()
-            output = process.stdout.fileno()
-            good, length = ANSWER.unpack(_read(output, ANSWER.size, deadline))
-            content = _read(output, length, deadline)
+            while True:
+                good, length = ANSWER.unpack(_read(output, ANSWER.size, deadline))
+                content = _read(output, length, deadline)
+                if not good:
+                    break
+                if length or not in_blocks:
+                    yield content
+                if not (length and in_blocks):
+                    return
         except (TimeoutError, EOFError, BrokenPipeError) as error:
             self.close()
             if isinstance(error, TimeoutError):
-                why = f"takes more than {self._timeout_s:g} s"
+                why = f"takes more than {timeout_s:g} s"
             else:
                 why = "takes more memory than a recording does, or it is broken"
             raise InputError(
@@ -138,9 +174,7 @@ class _Decoder:
         except BaseException:
             self.close()  # the process may be in the middle of an answer
             raise
-        if not good:
-            raise InputError(content.decode())
-        return np.frombuffer(content, np.float32)
+        raise InputError(content.decode())
 
     def kill(self) -> None:
         """Kills the process, which makes a running `decode` fail."""
@@ -178,6 +212,16 @@ class _Decoder:
                     headers={RETRY_AFTER: str(_RETRY_AFTER_S)},
                 ) from error
         return self._process
+
+
+def _spool(content: bytes, file: BinaryIO) -> None:
+    try:
+        file.write(content)
+        file.flush()
+    except OSError as error:
+        raise OutputError(
+            f"the recording cannot be decoded: {tempfile.gettempdir()} is full ({error.strerror})"
+        ) from error
 
 
 def _start() -> subprocess.Popen[bytes]:

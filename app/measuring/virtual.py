@@ -76,6 +76,7 @@ class TimedRecognizer:
 
     name = "whisper"
     rehears = True
+    biasable = False
     caveat = ""
 
     def __init__(self, inner: WhisperRecognizer, clock: VirtualClock) -> None:
@@ -85,7 +86,11 @@ class TimedRecognizer:
         self._inner, self._clock = inner, clock
 
     def open(
-        self, language: str | None = None, times: bool = False, names: Names = ()
+        self,
+        language: str | None = None,
+        times: bool = False,
+        names: Names = (),
+        interim: bool = True,
     ) -> "_TimedUtterance":
         """See `Recognizer`."""
         return _TimedUtterance(self, language)
@@ -109,7 +114,7 @@ class TimedRecognizer:
 
 class _TimedUtterance:
     partial = ""
-    words = language = None
+    words = confidences = language = None
 
     def __init__(self, owner: TimedRecognizer, language: str | None) -> None:
         self._owner, self._language = owner, language

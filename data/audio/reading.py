@@ -1,6 +1,7 @@
 """Reads any media file or stream as float32 mono at one sample rate."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,14 +48,45 @@ def read_audio(
                 if most is not None and total > most:
                     break
         if most is not None and total > most and not cut:
-            raise InputError(
-                f"{media.name} is longer than {max_seconds:g} seconds, the maximum here; cut it"
-            )
+            raise _too_long(media.name, max_seconds)
         if total == 0:
-            raise InputError(f"{media.name} contains no audio; give a file that does")
+            raise _without_audio(media.name)
         needed = survey.correction()
         if needed == correction:
             if correction.facts:
                 logger.info("%s: %s", media.name, correction)
             return np.concatenate(pieces)[:most]
         correction = needed  # rare: an ordinary file is read once
+
+
+def audio_blocks(
+    source: str | Path | BinaryIO, sample_rate: int = SAMPLE_RATE, *, max_seconds: float
+) -> Iterator[np.ndarray]:
+    """Like `read_audio`, in blocks `[n]` and with constant memory: decodes at least twice."""
+    most, correction = round(max_seconds * sample_rate), Correction()
+    while True:
+        total = 0
+        with open_media(source) as media:
+            survey = Survey(media, sample_rate, correction)
+            for _, piece in working_sound(media, sample_rate, correction, survey):
+                total += piece.shape[0]
+                if total > most:
+                    raise _too_long(media.name, max_seconds)
+        if total == 0:
+            raise _without_audio(media.name)
+        needed = survey.correction()
+        if needed == correction:
+            break
+        correction = needed
+    with open_media(source) as media:
+        survey = Survey(media, sample_rate, correction)
+        for _, piece in working_sound(media, sample_rate, correction, survey):
+            yield piece
+
+
+def _too_long(name: str, max_seconds: float | None) -> InputError:
+    return InputError(f"{name} is longer than {max_seconds:g} seconds, the maximum here; cut it")
+
+
+def _without_audio(name: str) -> InputError:
+    return InputError(f"{name} contains no audio; give a file that does")

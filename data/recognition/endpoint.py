@@ -75,6 +75,7 @@ class EndpointRecognizer:
     name = "endpoint"
     rehears = True
     languages = LANGUAGES
+    biasable = True
     caveat = ""
 
     def __init__(self, base_url: str, model: str, key: str = "", timeout_s: float = 20.0) -> None:
@@ -82,7 +83,11 @@ class EndpointRecognizer:
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="transcribe")
 
     def open(
-        self, language: str | None = None, times: bool = False, names: Names = ()
+        self,
+        language: str | None = None,
+        times: bool = False,
+        names: Names = (),
+        interim: bool = True,
     ) -> "_WholeUtterance":
         """See `Recognizer`."""
         return _WholeUtterance(self._pool, self._endpoint, names, language)
@@ -97,7 +102,7 @@ class _WholeUtterance:
     """Buffers the audio and sends it in one request; no partial text, no word timestamps."""
 
     partial = ""
-    words = None
+    words = confidences = None
 
     def __init__(
         self,

@@ -38,11 +38,14 @@ class Utterance(Protocol):
 
     Attributes:
         words: timestamped words once finished; None if the recogniser has none.
+        confidences: the probability of each word, 0 to 1, likewise.
         language: language code once finished; None if unknown.
     """
 
     @property
     def words(self) -> tuple[TimedWord, ...] | None: ...
+    @property
+    def confidences(self) -> tuple[float, ...] | None: ...
     @property
     def language(self) -> str | None: ...
     @property
@@ -72,6 +75,7 @@ class Recognizer(Protocol):
             turn's audio from the start again, and its first transcript is dropped; other
             recognisers receive only the new audio.
         languages: language codes accepted by `open`.
+        biasable: whether names and texts bias its recognition.
         caveat: limits of its quality, to show to users, or "".
     """
 
@@ -82,17 +86,24 @@ class Recognizer(Protocol):
     @property
     def languages(self) -> tuple[str, ...]: ...
     @property
+    def biasable(self) -> bool: ...
+    @property
     def caveat(self) -> str: ...
 
     def open(
-        self, language: str | None = None, times: bool = False, names: Names = ()
+        self,
+        language: str | None = None,
+        times: bool = False,
+        names: Names = (),
+        interim: bool = True,
     ) -> Utterance:
         """Starts an utterance.
 
         Args:
             language: one of `languages`; None: detected.
             times: whether to compute `Utterance.words`, which may cost time.
-            names: names that may occur, to bias recognition where supported.
+            names: names that may occur, or a text before it, to bias recognition where supported.
+            interim: whether `Utterance.partial` is needed, which may cost time.
         """
         ...
 
@@ -111,10 +122,14 @@ def transcribe(recognizer: Recognizer, samples: np.ndarray) -> str:
 
 
 def fed(
-    recognizer: Recognizer, samples: np.ndarray, language: str | None = None, times: bool = False
+    recognizer: Recognizer,
+    samples: np.ndarray,
+    language: str | None = None,
+    times: bool = False,
+    names: Names = (),
 ) -> Utterance:
     """An utterance fed with all of samples [T] at 24 kHz, not yet finished."""
-    utterance = recognizer.open(language, times)
+    utterance = recognizer.open(language, times, names, interim=False)
     for start in range(0, len(samples), _PIECE):
         utterance.push(samples[start : start + _PIECE])
     return utterance
@@ -141,12 +156,17 @@ class NoRecognizer:
     name = "none"
     rehears = False
     languages = ()
+    biasable = False
     caveat = ""
     partial = ""
-    words = language = None
+    words = confidences = language = None
 
     def open(
-        self, language: str | None = None, times: bool = False, names: Names = ()
+        self,
+        language: str | None = None,
+        times: bool = False,
+        names: Names = (),
+        interim: bool = True,
     ) -> "NoRecognizer":
         """See `Recognizer`; stateless, so one object serves all."""
         return self
@@ -171,7 +191,7 @@ class FailedUtterance:
     """Stands in for an utterance that could not be opened; `finish` yields the error."""
 
     partial = ""
-    words = language = None
+    words = confidences = language = None
 
     def __init__(self, error: RepError) -> None:
         self._error = error

@@ -44,6 +44,7 @@ class SphinxRecognizer:
     name = "pocketsphinx"
     rehears = False
     languages = ("en",)
+    biasable = False
     caveat = "Speech is recognised by pocketsphinx: English only, and about one word in five wrong."
 
     def __init__(self, num_processes: int = 1) -> None:
@@ -59,7 +60,11 @@ class SphinxRecognizer:
         return self._workers[0].ready.wait(timeout_s)
 
     def open(
-        self, language: str | None = None, times: bool = False, names: Names = ()
+        self,
+        language: str | None = None,
+        times: bool = False,
+        names: Names = (),
+        interim: bool = True,
     ) -> "SphinxUtterance":
         """See `data.recognition.recognizer.Recognizer`. A process that has died is replaced first.
 
@@ -88,6 +93,7 @@ class SphinxUtterance:
         self._resampler = StreamResampler(SAMPLE_RATE, SPHINX_HZ)
         self.partial = ""
         self.words: tuple[TimedWord, ...] | None = None
+        self.confidences = None
         self.language: str | None = "en"
         self.future: Future[str] = Future()
         self.future.set_running_or_notify_cancel()

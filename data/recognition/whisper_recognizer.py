@@ -34,6 +34,7 @@ class WhisperRecognizer:
     name = "whisper"
     rehears = True
     languages = LANGUAGES
+    biasable = True
     caveat = ""
 
     def __init__(
@@ -51,10 +52,14 @@ class WhisperRecognizer:
         self._lock = threading.Lock()
 
     def open(
-        self, language: str | None = None, times: bool = False, names: Names = ()
+        self,
+        language: str | None = None,
+        times: bool = False,
+        names: Names = (),
+        interim: bool = True,
     ) -> "WhisperUtterance":
         """See `data.recognition.recognizer.Recognizer`."""
-        return WhisperUtterance(self, language or self._language, times, names)
+        return WhisperUtterance(self, language or self._language, times, names, interim)
 
     def close(self) -> None:
         """See `data.recognition.recognizer.Recognizer`."""
@@ -105,13 +110,19 @@ class WhisperUtterance:
     """See `data.recognition.recognizer.Utterance`."""
 
     def __init__(
-        self, recognizer: WhisperRecognizer, language: str | None, times: bool, names: Names
+        self,
+        recognizer: WhisperRecognizer,
+        language: str | None,
+        times: bool,
+        names: Names,
+        interim: bool,
     ) -> None:
         self.partial = ""
         self.words: tuple[TimedWord, ...] | None = None
+        self.confidences: tuple[float, ...] | None = None
         self.language: str | None = None
         self._recognizer, self._language, self._times = recognizer, language, times
-        self._names = names
+        self._names, self._interim = names, interim
         self._pieces: list[np.ndarray] = []
         self._unseen = 0
         self._agreement = Agreement()
@@ -124,7 +135,7 @@ class WhisperUtterance:
     def push(self, samples: np.ndarray) -> None:
         self._pieces.append(samples)
         self._unseen += len(samples)
-        if self._unseen >= _LOOK_EVERY and self._recognizer.idle:
+        if self._interim and self._unseen >= _LOOK_EVERY and self._recognizer.idle:
             self._unseen = 0
             self._look = self._submit(final=False)
             self._look.add_done_callback(self._looked)
@@ -164,6 +175,7 @@ class WhisperUtterance:
             self.partial, self.language = found.text, found.language
             if self._times:
                 self.words = tuple((word.text, word.start, word.end) for word in found.words)
+                self.confidences = tuple(word.confidence for word in found.words)
             self._text.set_result(found.text)
 
 

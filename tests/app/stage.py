@@ -21,6 +21,7 @@ class ToldUtterance:
     def __init__(self, recognizer: "ToldRecognizer") -> None:
         self.partial = ""
         self.words: Any = None
+        self.confidences: Any = None
         self.language = "en"
         self.num_samples = 0
         self.aborted = False
@@ -37,6 +38,7 @@ class ToldUtterance:
         else:
             future.set_result(texts.pop(0) if texts else "")
             self.words = self._recognizer.words
+            self.confidences = self._recognizer.confidences
         return future
 
     def abort(self) -> None:
@@ -47,18 +49,24 @@ class ToldRecognizer:
     name = "told"
     rehears = False
     languages = ("en",)
+    biasable = True
     caveat = ""
 
     def __init__(self, *texts: str) -> None:
         self.texts = list(texts)
         self.error: Exception | None = None
         self.words: Any = None
+        self.confidences: Any = None
         self.opened: list[ToldUtterance] = []
         self.names: tuple[str, ...] = ()
         self.language: str | None = None
 
     def open(
-        self, language: str | None = None, times: bool = False, names: Any = ()
+        self,
+        language: str | None = None,
+        times: bool = False,
+        names: Any = (),
+        interim: bool = True,
     ) -> ToldUtterance:
         self.opened.append(ToldUtterance(self))
         self.names, self.language = names, language

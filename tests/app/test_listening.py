@@ -28,9 +28,7 @@ def test_an_abort_cancels_every_stretch(num_stretches: int, is_open: bool) -> No
 
 
 class CannotOpen(ToldRecognizer):
-    def open(
-        self, language: str | None = None, times: bool = False, names: Any = ()
-    ) -> ToldUtterance:
+    def open(self, *_: Any, **__: Any) -> ToldUtterance:
         raise RepError("the recogniser's process cannot be started")
 
 
@@ -50,9 +48,7 @@ def test_a_pending_text_is_not_an_error() -> None:
     class Waits(ToldRecognizer):
         future: Future[str] = Future()
 
-        def open(
-            self, language: str | None = None, times: bool = False, names: Any = ()
-        ) -> ToldUtterance:
+        def open(self, *_: Any, **__: Any) -> ToldUtterance:
             utterance = super().open()
             utterance.finish = lambda: self.future  # type: ignore[method-assign]
             return utterance

@@ -20,7 +20,7 @@ from data.recognition.sphinx import SphinxRecognizer
 from tests.app.live import engines, serving
 from tests.app.stage import ToldRecognizer
 from tests.app.user_sound import speechlike, spoken
-from tests.app.voice_sound import espeak_voice
+from tests.app.voice_sound import TEXTS, espeak_voice
 
 
 def wav(samples: np.ndarray, rate: int = 24_000) -> bytes:
@@ -128,18 +128,17 @@ def test_a_transcript_is_streamed(stream: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"response_format": "diarized_json"}, "response_format"),
         ({"response_format": "mp3"}, "response_format"),
         ({"stream": "true", "response_format": "srt"}, "response_format"),
         ({"stream": "yes please"}, "stream"),
         ({"language": "de"}, "language"),
         ({"language": "x" * 5000}, "language"),
-        ({"prompt": "Repartee, Gradio"}, "prompt"),
         ({"temperature": "0.7"}, "temperature"),
         ({"temperature": "nan"}, "temperature"),
         ({"temperature": "warm"}, "temperature"),
         ({"temperature": "9" * 4000}, "temperature"),
-        ({"include[]": "logprobs"}, "include"),
+        ({"include[]": "tokens"}, "include"),
+        ({"include[]": "logprobs", "response_format": "text"}, "include"),
         ({"timestamp_granularities[]": "word"}, "timestamp_granularities"),
         (
             {"response_format": "verbose_json", "timestamp_granularities[]": "phone"},
@@ -175,6 +174,99 @@ def test_options_that_match_the_behaviour_are_accepted(fields: dict[str, str]) -
         assert post(place, wav(speechlike(0.5)), **fields).json()["text"] == "hello"
 
 
+def test_a_recogniser_is_asked_for_nothing_that_it_lacks() -> None:
+    told: Any = ToldRecognizer(*["hello"] * 3)
+    told.biasable = False
+    asked = {"prompt": "Gradio"}, {"include[]": "logprobs"}, {"response_format": "diarized_json"}
+    with serving(engines(recognizer=told)) as (place, _):
+        for fields, param in zip(asked, ("prompt", "include", "response_format"), strict=True):
+            answer = post(place, wav(speechlike(1.0)), **fields)
+            assert answer.status_code == 400
+            assert answer.json()["error"]["param"] == param
+
+
+def test_a_prompt_biases_recognition() -> None:
+    told: Any = ToldRecognizer("hello")
+    with serving(engines(recognizer=told)) as (place, _):
+        assert post(place, wav(speechlike(0.5)), prompt=" Repartee, Gradio ").status_code == 200
+    assert told.names == ("Repartee, Gradio",)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_log_probabilities_are_those_of_the_text(stream: bool) -> None:
+    told: Any = ToldRecognizer()
+    told.confidences = (0.5, 0.25, 1.0, 0.0)
+    with serving(engines(recognizer=told)) as (place, _):
+        answer = timed(place, told, **{"include[]": "logprobs", "stream": str(stream).lower()})
+    events = [json.loads(line[6:]) for line in answer.text.split("\n") if line] if stream else []
+    found = events[-1] if stream else answer.json()
+    tokens = [one["token"] for one in found["logprobs"]]
+    assert tokens == ["how", " are", " you", " today"] and "".join(tokens) == found["text"]
+    assert [one["logprob"] for one in found["logprobs"][:3]] == [-0.6931, -1.3863, 0.0]
+    assert found["logprobs"][3]["logprob"] < -20
+    assert bytes(found["logprobs"][1]["bytes"]) == b" are"
+    if stream:
+        assert [one for event in events[:-1] for one in event["logprobs"]] == found["logprobs"]
+
+
+def test_a_long_recording_is_cut_at_its_pauses() -> None:
+    """It used to be refused from 120 s on."""
+    told: Any = ToldRecognizer(*[f"part {n}" for n in range(20)])
+    rng = np.random.default_rng(0)
+    sound = 0.3 * rng.standard_normal(8_000 * 150)
+    pauses = [20, 41, 60, 78, 97, 120, 138]
+    for at in pauses:
+        sound[at * 8_000 : at * 8_000 + 4_000] = 0
+    with serving(engines(recognizer=told)) as (place, _):
+        answer = post(place, wav(sound, 8_000), response_format="verbose_json").json()
+    cuts = np.cumsum([one.num_samples / 24_000 for one in told.opened])
+    assert np.abs(cuts - [*(at + 0.25 for at in pauses), 150]).max() < 0.2
+    assert answer["duration"] == 150
+    assert answer["text"] == " ".join(f"part {n}" for n in range(8))
+    assert [one["start"] for one in answer["segments"][1:]] == pytest.approx(cuts[:-1], abs=1e-3)
+
+
+def test_a_failure_after_the_first_words_is_an_event() -> None:
+    told: Any = ToldRecognizer("part one")
+
+    class Fails(ToldRecognizer):
+        def open(self, *args: Any, **kwargs: Any) -> Any:
+            if self.opened:
+                self.error = RepError("the recogniser's process has ended")
+            return super().open(*args, **kwargs)
+
+    told = Fails("part one")
+    with serving(engines(recognizer=told)) as (place, _):
+        answer = post(place, wav(speechlike(40.0)), stream="true")
+    events = [json.loads(line[6:]) for line in answer.text.split("\n") if line]
+    assert [event["type"] for event in events] == ["transcript.text.delta", "error"]
+    assert "has ended" in events[-1]["error"]["message"]
+
+
+def test_speakers_are_told_apart(tmp_path: Path) -> None:
+    """Two voices in turn; each word goes to who speaks during it."""
+    first, second = (spoken(" ".join(TEXTS), tmp_path, voice) for voice in ("slt", "rms"))
+    parts = [first, second, first, second]
+    told: Any = ToldRecognizer("a b c d")
+    ends = np.cumsum([len(part) / 24_000 for part in parts])
+    told.words = tuple(
+        (name, end - len(part) / 24_000 + 0.2, end - 0.2)
+        for name, end, part in zip("abcd", ends, parts, strict=True)
+    )
+    with serving(engines(recognizer=told)) as (place, _):
+        content = wav(np.concatenate(parts))
+        found = post(place, content, response_format="diarized_json").json()
+        assert found["text"] == "a b c d"
+        told.texts = ["a b c d"]
+        streamed = post(place, content, response_format="diarized_json", stream="true")
+    assert [(one["speaker"], one["text"]) for one in found["segments"]] == [
+        ("A", "a"), ("B", "b"), ("A", "c"), ("B", "d")
+    ]  # fmt: skip
+    events = [json.loads(line[6:]) for line in streamed.text.split("\n") if line]
+    assert [one for one in events if one["type"] == "transcript.text.segment"] == found["segments"]
+    assert events[-1]["text"] == "a b c d"
+
+
 def test_the_openai_package_gets_its_transcript() -> None:
     from openai import OpenAI
 
@@ -203,7 +295,7 @@ class SlowRecognizer(ToldRecognizer):
         super().__init__()
         self.futures: list[Future[str]] = []
 
-    def open(self, language: str | None = None, times: bool = False, names: Any = ()) -> Any:
+    def open(self, *args: Any, **kwargs: Any) -> Any:
         utterance = super().open()
 
         def finish() -> "Future[str]":
@@ -257,7 +349,7 @@ def test_many_transcriptions_do_not_delay_speech_and_end_with_their_clients() ->
     [
         (b"", {}, 400),
         (b"no sound at all", {}, 400),
-        (wav(np.zeros(8_000 * 121, np.float32), 8_000), {}, 400),
+        (wav(np.zeros(4_000 * 1801, np.int16), 4_000), {"response_format": "diarized_json"}, 400),
         (wav(speechlike(0.5)), {"response_format": "exe"}, 400),
         (wav(speechlike(0.5)), {"model": "x" * 300}, 400),
     ],

@@ -112,6 +112,25 @@ def test_a_process_that_cannot_start_is_a_server_error(
     assert len(uploads.read(wav(speechlike(1.0)), max_seconds=60)) == 24_000
 
 
+def test_hours_are_decoded_to_a_file(uploads: Uploads) -> None:
+    """The process holds a block at a time, and the server a view of the file."""
+    buffer = io.BytesIO()
+    wave = (3000 * np.sin(np.arange(4_000 * 60) * 0.3)).astype(np.int16)
+    with soundfile.SoundFile(buffer, "w", 4_000, 1, format="FLAC") as file:
+        for _ in range(61):
+            file.write(wave)
+    uploads.read(wav(speechlike(1.0)), max_seconds=2)
+    sound = uploads.read_long(buffer, max_seconds=2 * 3600)
+    assert sound.dtype == np.int16 and len(sound) == 61 * 60 * 24_000
+    assert np.abs(sound[24_000 * 3650 :][:1000]).max() > 2000
+    with open(f"/proc/{process(uploads)}/status", encoding="ascii") as file:  # noqa: PTH123
+        (peak,) = [int(line.split()[1]) for line in file if line.startswith("VmHWM")]
+    assert peak < 250_000, f"{peak} kB"
+    with pytest.raises(InputError, match="longer than 60 seconds"):
+        uploads.read_long(buffer, max_seconds=60)
+    assert len(uploads.read_long(wav(speechlike(1.0)), max_seconds=60)) == 24_000
+
+
 def test_decoding_needs_memory_for_the_wanted_part_only(uploads: Uploads) -> None:
     """A minute of 8 channels at 192 kHz in 94 KB would take 370 MB at once."""
     silence = np.zeros((192_000 * 10, 8), np.int16)

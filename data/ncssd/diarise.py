@@ -1,0 +1,31 @@
+"""Diarisation of one recording, as stage 4 of a build does it."""
+
+import numpy as np
+
+from data.ncssd.activity import speech_in
+from data.ncssd.config import SpeakersConfig
+from data.ncssd.features import FRAME_S
+from data.ncssd.speakers import cluster, paint, runs_of, scene_stretches
+
+
+def diarise(samples: np.ndarray) -> list[tuple[float, float, int]]:
+    """Who speaks when: (start, end, speaker), s, in order; speakers count from 0 by appearance.
+
+    Args:
+        samples: `[T]` at 16 kHz.
+    """
+    config = SpeakersConfig()
+    speech = speech_in(samples)
+    if not speech:
+        return []
+    stretches, parts, num_frames = scene_stretches(samples, speech, config)
+    if not stretches:
+        return []
+    centroids = cluster(stretches, config)
+    overlaps = [part for part in parts if len(part.tracks) > 1]
+    tracks = paint(stretches, overlaps, len(centroids), num_frames)
+    return sorted(
+        (a * FRAME_S, b * FRAME_S, speaker)
+        for speaker, track in enumerate(tracks)
+        for a, b in runs_of(track)
+    )

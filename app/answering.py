@@ -1,6 +1,6 @@
 """Answer generation off the event loop: text from the responder, audio from the speaker.
 
-A `Voicebox` belongs to one session and runs its jobs sequentially in one thread, because a
+A `SpeechWorker` belongs to one session and runs its jobs sequentially in one thread, because a
 dialogue's state serves one caller at a time. The session takes audio from an `Answer` as the
 listener needs it; synthesis pauses when it is too far ahead.
 """
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.history import TurnRecord
-from app.replies import SPACED, Responder, Said
+from app.replies import SPACED, ChatMessage, Responder
 from app.tools import ToolCall
 from data.audio import SAMPLE_RATE
 from data.errors import RepError
@@ -44,7 +44,7 @@ class SpokenReply(Protocol):
     def commit(self, played_s: float | None = None) -> None: ...
 
 
-class AnySpeaker(Protocol):
+class SpeakerProtocol(Protocol):
     """The part of `models.speaker.Speaker` that the chat uses."""
 
     sample_rate: int
@@ -60,7 +60,7 @@ class AnySpeaker(Protocol):
 
 
 class Answer:
-    """One answer, written by the voicebox's threads and read by the session.
+    """One answer, written by the speech worker's threads and read by the session.
 
     Attributes:
         number: the reply's number, from 1.
@@ -179,7 +179,7 @@ class Answer:
         return not self.shortened
 
 
-class Voicebox:
+class SpeechWorker:
     """Speaks one session's answers.
 
     Args:
@@ -190,7 +190,7 @@ class Voicebox:
 
     def __init__(
         self,
-        speaker: AnySpeaker,
+        speaker: SpeakerProtocol,
         wake: Callable[[], None],
         clock: Callable[[], float],
         predictor: str,
@@ -201,7 +201,7 @@ class Voicebox:
         self._dialogue: Any = speaker.open_dialogue(predictor, self._closed.is_set)
         # A daemon thread, because an executor's thread would delay the program's exit.
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, daemon=True, name="voicebox").start()
+        threading.Thread(target=self._work, daemon=True, name="speech-worker").start()
 
     def hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
         """Adds a turn to the speech models' history."""
@@ -213,7 +213,12 @@ class Voicebox:
         self._submit(self._rebuild, list(turns), predictor)
 
     def answer(
-        self, number: int, responder: Responder, history: Sequence[Said], voice: Any, options: Any
+        self,
+        number: int,
+        responder: Responder,
+        history: Sequence[ChatMessage],
+        voice: Any,
+        options: Any,
     ) -> Answer:
         """Starts an answer to a history whose last turn has been added; returns at once."""
         answer = Answer(number, self._clock)
@@ -255,7 +260,7 @@ class Voicebox:
             except RepError as error:
                 logger.warning("%s: %s", job.__name__.strip("_"), error)
             except Exception:
-                logger.exception("a voicebox job failed")
+                logger.exception("a speech job failed")
 
         self._jobs.put(guarded)
 
@@ -310,7 +315,7 @@ class Voicebox:
 
 
 def begin_writing(
-    answer: Answer, responder: Responder, history: Sequence[Said], wake: Callable[[], None]
+    answer: Answer, responder: Responder, history: Sequence[ChatMessage], wake: Callable[[], None]
 ) -> "queue.SimpleQueue[str | None]":
     """Runs the responder in its own thread; returns the queue of its text, None last.
 
@@ -329,7 +334,7 @@ def begin_writing(
 def _write(
     answer: Answer,
     responder: Responder,
-    history: list[Said],
+    history: list[ChatMessage],
     pieces: "queue.SimpleQueue[str | None]",
     wake: Callable[[], None],
 ) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from app.api.transcripts import Transcript, written
 from app.batch_items import Item
+from app.multi_voice_reply import Line, perform
 from app.past_turns import hear_turns
-from app.performance import Line, perform
 from app.progress import progress_bar
 from app.voices import synthetic_fields
 from data.audio import SAMPLE_RATE, mark_of, write_audio

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from app.replies import CONTEXT_TOKENS, ENDPOINT, Briefing, Said, messages_of
+from app.replies import CONTEXT_TOKENS, ENDPOINT, Briefing, ChatMessage, messages_of
 from app.tools import CallReader, ToolCall
 from data.errors import RepError
 from data.text import valid_text
@@ -85,7 +85,7 @@ class ChatEndpoint:
         other._briefing = briefing
         return other
 
-    def reply(self, history: Sequence[Said]) -> "ChatStream":
+    def reply(self, history: Sequence[ChatMessage]) -> "ChatStream":
         """See `app.replies.Responder`."""
         messages = messages_of(history, self._briefing, self._context_tokens)
         body: dict[str, Any] = {"model": self._model, "stream": True, "messages": messages}

@@ -21,7 +21,7 @@ import numpy as np
 
 from app.manner import Manner
 from app.names import names_in
-from app.replies import TOOL, Said
+from app.replies import TOOL, ChatMessage
 from app.tools import ToolCall
 from data.audio import SAMPLE_RATE
 from data.audio.pcm import from_bytes, to_bytes
@@ -89,7 +89,7 @@ class TurnRecord:
 
 @dataclass(frozen=True)
 class Note:
-    """An entry for the language model that is not a turn; see `app.replies.Said`."""
+    """An entry for the language model that is not a turn; see `app.replies.ChatMessage`."""
 
     number: int
     who: int
@@ -261,19 +261,19 @@ class DialogueHistory:
             content = self._file.read(2 * record.num_samples)
         return from_bytes(content)
 
-    def said(self, notes: bool = False) -> list[Said]:
+    def said(self, notes: bool = False) -> list[ChatMessage]:
         """The last entries for a responder, with `notes` including those that are not turns."""
         entries = [one for one in self.entries if notes or isinstance(one, TurnRecord)]
         found = [self.as_said(one) for one in entries]
         return [one for one in found if one is not None][-_HISTORY_TURNS:]
 
-    def as_said(self, entry: Entry) -> Said | None:
+    def as_said(self, entry: Entry) -> ChatMessage | None:
         """An entry for a responder; None for a placeholder."""
         if isinstance(entry, TurnRecord):
             sound = partial(self.sound, entry)
-            return Said(entry.who, entry.text, entry.manner, sound, seconds=entry.seconds)
+            return ChatMessage(entry.who, entry.text, entry.manner, sound, seconds=entry.seconds)
         if isinstance(entry, Note):
-            return Said(entry.who, entry.text, call=entry.call, answers=entry.answers)
+            return ChatMessage(entry.who, entry.text, call=entry.call, answers=entry.answers)
         return None
 
     def names(self) -> tuple[str, ...]:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.answering import AnySpeaker
+from app.active_reply import Emitted
+from app.answering import SpeakerProtocol
 from app.metrics import Metrics
 from app.replies import Responder
 from app.session import Session
 from app.settings import SessionSettings
-from app.speaking import Emitted
 from app.turn_ending import TurnJudge
 from app.uploads import Uploads
 from app.voice_store import VoiceStore
@@ -41,7 +41,7 @@ class Engines:
     marked: bool = True
 
     @property
-    def speaker(self) -> AnySpeaker:
+    def speaker(self) -> SpeakerProtocol:
         return self.voices.speaker
 
     @property

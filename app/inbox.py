@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.listening import Listening
-from app.replies import Said
+from app.replies import ChatMessage
 from app.settings import SessionSettings
+from app.turn_recognition import TurnRecognition
 from data.errors import InputError
 from data.limits import MAX_TURN
 
@@ -18,7 +18,7 @@ _MAX_COMMITTED = 8
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReplyRequest:
     """A requested answer.
 
     Attributes:
@@ -27,20 +27,20 @@ class Asked:
     """
 
     settings: SessionSettings
-    history: Sequence[Said] | None = None
+    history: Sequence[ChatMessage] | None = None
 
 
 class Inbox:
     """Used by one session, from the server's loop.
 
     Attributes:
-        asked: the requested answer, or None.
+        requested: the requested answer, or None.
     """
 
     def __init__(self) -> None:
-        self.asked: Asked | None = None
+        self.requested: ReplyRequest | None = None
         self._typed: list[str] = []
-        self._committed: deque[Listening] = deque()
+        self._committed: deque[TurnRecognition] = deque()
 
     def __bool__(self) -> bool:
         return bool(self._typed or self._committed)
@@ -59,7 +59,7 @@ class Inbox:
         check_waiting([*self._typed, text])
         self._typed.append(text)
 
-    def commit(self, turn: Listening) -> None:
+    def commit(self, turn: TurnRecognition) -> None:
         """Takes a turn whose audio is complete and whose text may still be pending.
 
         Raises:
@@ -77,7 +77,7 @@ class Inbox:
         text, self._typed = " ".join(self._typed), []
         return text
 
-    def take_recognised(self) -> Listening | None:
+    def take_recognised(self) -> TurnRecognition | None:
         """The oldest committed turn, if its text is available."""
         if self._committed and self._committed[0].recognised:
             return self._committed.popleft()
@@ -90,7 +90,7 @@ class Inbox:
             turn.abort()
         self._committed.clear()
         self._typed.clear()
-        self.asked = None
+        self.requested = None
         return numbers
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from app.agent_turns import AgentTurns
 from app.history import AGENT, USER, DialogueHistory, Entry, Note, Place, TurnRecord
 from app.inbox import check_waiting
-from app.replies import Said
+from app.replies import ChatMessage
 from app.settings import SessionSettings
 from app.user_turns import UserTurns
 from data.audio import SAMPLE_RATE
@@ -100,9 +100,9 @@ class Items:
         Raises:
             InputError: there is no such turn, or it is shorter.
         """
-        speaking = self._agent.speaking
-        if speaking is not None and speaking.turn == number:
-            reply = speaking.answer.number
+        active = self._agent.active
+        if active is not None and active.turn == number:
+            reply = active.answer.number
             self._agent.stop("truncated")
             self._agent.report(reply, played, finished=False, stopped=True)
             return None
@@ -115,7 +115,9 @@ class Items:
         self._agent.forget()
         return record
 
-    def answer_aside(self, settings: SessionSettings, history: Sequence[Said] | None = None) -> int:
+    def answer_out_of_band(
+        self, settings: SessionSettings, history: Sequence[ChatMessage] | None = None
+    ) -> int:
         """Requests an out-of-band answer.
 
         Args:
@@ -128,12 +130,12 @@ class Items:
         Raises:
             InputError: there is nothing to answer, or there are too many at once.
         """
-        cast = self._agent.cast
-        said = self._agent.read_by(cast.responder(settings)) if history is None else history
-        if not said and not cast.begins(settings):
+        selector = self._agent.selector
+        said = self._agent.read_by(selector.responder(settings)) if history is None else history
+        if not said and not selector.can_begin(settings):
             raise InputError("there is nothing to answer; give input, create an item, or speak")
-        return self._agent.answer_aside(settings, said)
+        return self._agent.answer_out_of_band(settings, said)
 
     def cancel_aside(self, reply: int) -> bool:
         """Cancels an out-of-band answer; returns whether there was one with that number."""
-        return self._agent.asides.cancel(reply)
+        return self._agent.out_of_band.cancel(reply)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.replies import SPEECH_TO_SPEECH, Said
+from app.replies import SPEECH_TO_SPEECH, ChatMessage
 from data.errors import InputError
 from models.speaker import Speaker
 from models.text import normalise
@@ -30,7 +30,7 @@ class OmniResponder:
     """
 
     name = SPEECH_TO_SPEECH
-    hears_sound = True
+    takes_audio = True
 
     def __init__(self, speaker: Speaker, weights: Path | None) -> None:
         self._speaker, self._weights = speaker, weights
@@ -38,7 +38,7 @@ class OmniResponder:
         self._lock = threading.Lock()
         self._heard: OrderedDict[int, Exchange] = OrderedDict()
 
-    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+    def reply(self, history: Sequence[ChatMessage]) -> Iterator[str]:
         """Streams the answer.
 
         Raises:
@@ -64,7 +64,7 @@ class OmniResponder:
                 self._omni = Omni.load(self._speaker, self._weights)
             return self._omni
 
-    def _exchange(self, omni: "Omni", said: Said) -> "Exchange | None":
+    def _exchange(self, omni: "Omni", said: ChatMessage) -> "Exchange | None":
         """A turn as an exchange, or None if it has neither audio nor speakable text."""
         samples = said.sound() if said.sound is not None and not said.who else None
         if samples is None:

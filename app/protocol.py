@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from app.speaking import Sound
+from app.active_reply import AudioChunk
 from data.audio.pcm import from_bytes, to_bytes
 from data.text import valid_text
 
@@ -92,15 +92,15 @@ def read_sound(content: bytes) -> np.ndarray:
     return from_bytes(content)
 
 
-def write_sound(sound: Sound) -> bytes:
+def write_audio_chunk(sound: AudioChunk) -> bytes:
     """A server's binary message: reply and first sample as uint32, then int16 samples."""
     return _HEADER.pack(sound.reply, sound.start) + to_bytes(sound.samples)
 
 
-def parse_sound(content: bytes) -> Sound:
-    """The inverse of `write_sound`, for Python clients."""
+def parse_audio_chunk(content: bytes) -> AudioChunk:
+    """The inverse of `write_audio_chunk`, for Python clients."""
     reply, start = _HEADER.unpack_from(content)
-    return Sound(reply, start, from_bytes(content[_HEADER.size :]))
+    return AudioChunk(reply, start, from_bytes(content[_HEADER.size :]))
 
 
 class RateLimit:

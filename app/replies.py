@@ -46,7 +46,7 @@ def checked_prompt(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Said:
+class ChatMessage:
     """A turn of the conversation: speaker (0 the user, 1 the agent), text, prosody, a function that
     returns its audio `[T]` at 24 kHz, or None, and the duration of the audio.
 
@@ -90,12 +90,12 @@ class Briefing:
 class Responder(Protocol):
     """Generates the agent's turns.
 
-    If `hears_sound` is set it answers the audio itself, and the user's speech is not recognised.
+    If `takes_audio` is set it answers the audio itself, and the user's speech is not recognised.
     """
 
     name: str
 
-    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+    def reply(self, history: Sequence[ChatMessage]) -> Iterator[str]:
         """Streams the answer to the last turn in pieces.
 
         Raises:
@@ -114,7 +114,7 @@ class TakesBriefing(Protocol):
 
 
 def messages_of(
-    history: Sequence[Said],
+    history: Sequence[ChatMessage],
     briefing: Briefing | None = None,
     context_tokens: int = CONTEXT_TOKENS,
 ) -> list[dict[str, Any]]:
@@ -129,7 +129,7 @@ def messages_of(
     prompt = briefing.system_prompt or INSTRUCTIONS
     told = f"{prompt}\n\n{briefing.instructions}" if briefing.instructions else prompt
     left = context_tokens - estimated_tokens(told)
-    kept: list[Said] = []
+    kept: list[ChatMessage] = []
     for said in reversed(history[-MAX_CONTEXT_TURNS:]):
         left -= estimated_tokens(said.call.arguments if said.call else _words(said))
         if left < 0 and kept:
@@ -138,7 +138,7 @@ def messages_of(
     return [{"role": "system", "content": told}, *_chat(kept[::-1])]
 
 
-def _chat(history: Sequence[Said]) -> list[dict[str, Any]]:
+def _chat(history: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     """Chat messages. A call's output is moved right behind it, since endpoints reject a call
     without an output and vice versa."""
     returned = {said.answers: said.text for said in history if said.who == TOOL}
@@ -163,7 +163,7 @@ def _chat(history: Sequence[Said]) -> list[dict[str, Any]]:
     return messages
 
 
-def _words(said: Said) -> str:
+def _words(said: ChatMessage) -> str:
     text = said.text or "(something that was not understood)"
     if said.manner is not None and said.manner.word:
         text += f" (said in a voice that sounds {said.manner.word})"

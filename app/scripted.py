@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from app import script
-from app.replies import Said
+from app.replies import ChatMessage
 from app.script import TOPICS, Topic
 
 _NOT_NAMES = frozenset(
@@ -52,14 +52,14 @@ class ScriptedResponder:
     def __init__(self, introduces: bool = False) -> None:
         self._introduces = introduces
 
-    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+    def reply(self, history: Sequence[ChatMessage]) -> Iterator[str]:
         """Yields the answer sentence by sentence."""
         if self._introduces and not any(said.who for said in history):
             yield INTRODUCTION
         yield from re.split(r"(?<=[.?!]) (?=[A-Z])", answer_to(history))
 
 
-def answer_to(history: Sequence[Said]) -> str:
+def answer_to(history: Sequence[ChatMessage]) -> str:
     """The answer to a conversation whose last turn is the user's."""
     return _Answer(history).text()
 
@@ -77,7 +77,7 @@ def name_in(texts: Sequence[str]) -> str:
 class _Answer:
     """The computation of one answer."""
 
-    def __init__(self, history: Sequence[Said]) -> None:
+    def __init__(self, history: Sequence[ChatMessage]) -> None:
         self._said = history[-1]
         self._heard = " ".join(self._said.text.lower().split())
         self._before = [turn.text.lower() for turn in history[:-1] if turn.who == 0]
@@ -241,7 +241,7 @@ class _Answer:
         return lines[uses.index(min(uses))]
 
 
-def _told_name(history: Sequence[Said]) -> str:
+def _told_name(history: Sequence[ChatMessage]) -> str:
     """The latest name that the user gave."""
     asked, name = "", ""
     for turn in history:

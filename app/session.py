@@ -2,7 +2,7 @@
 
 It knows no sockets and no page, and never blocks: the owner passes in audio, texts and playback
 reports, calls `tick` every few hundredths of a second, and forwards what it emits (JSON-ready
-dicts, see `PROTOCOL.md`, and `Sound`). All methods are called from one thread; recogniser,
+dicts, see `PROTOCOL.md`, and `AudioChunk`). All methods are called from one thread; recogniser,
 responder and speaker run in their own.
 """
 
@@ -12,29 +12,29 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from app.active_reply import ActiveReply, AudioChunk, Emit, Emitted
 from app.agent_turns import AgentTurns
-from app.answering import AnySpeaker
-from app.barging import Barging
-from app.hearing import Heard, Sign
+from app.answering import SpeakerProtocol
+from app.barge_in import BargeInClassifier
+from app.endpointing import SpeechEvent, SpeechEventKind
 from app.history import USER, DialogueHistory, TurnRecord
-from app.inbox import Asked
+from app.inbox import ReplyRequest
 from app.items import Items
-from app.listening import Listening
 from app.manner import measure_manner
 from app.metrics import Metrics
 from app.overlap import Overlap
-from app.replies import Responder, Said
+from app.replies import ChatMessage, Responder
 from app.settings import SessionSettings
-from app.speaking import Emit, Emitted, Sound, Speaking
 from app.tool_runs import ToolRuns
 from app.turn_ending import TurnJudge
+from app.turn_recognition import TurnRecognition
 from app.user_turns import UserTurns
 from data.errors import InputError
 from data.recognition.recognizer import Recognizer
 
 logger = logging.getLogger(__name__)
 
-_UNHEARD_MS = 500  # voiced speech without any word after which the agent asks
+_UNRECOGNISED_MS = 500  # voiced speech without any word after which the agent asks
 
 
 class Session:
@@ -57,7 +57,7 @@ class Session:
     def __init__(
         self,
         name: str,
-        speaker: AnySpeaker,
+        speaker: SpeakerProtocol,
         recognizer: Recognizer,
         responders: dict[str, Responder],
         settings: SessionSettings,
@@ -86,11 +86,11 @@ class Session:
             self._metrics,
         )
         self._user = UserTurns(
-            settings.hearing, recognizer, self.history, self._tell, self._metrics, judge
+            settings.audio_input, recognizer, self.history, self._tell, self._metrics, judge
         )
         self.items = Items(self.history, self._agent, self._user, clock)
         self._overlap = Overlap(
-            Barging(recognizer), self._user, self._agent, self._hears_sound, self._metrics
+            BargeInClassifier(recognizer), self._user, self._agent, self._takes_audio, self._metrics
         )
         self._tools = ToolRuns(self.history, self._tell)
         self._active_at = clock()
@@ -104,13 +104,13 @@ class Session:
             InputError: the client commits turns, and this one is too long.
         """
         if self.settings.detect_turns:
-            for heard in self._user.listen(samples):
-                self._on_heard(heard)
+            for event in self._user.listen(samples):
+                self._on_speech_event(event)
             self._overlap.weigh(self.settings, self._clock())
             self._user.feed()
         else:
             self._active_at = self._clock()
-            self._user.collect(samples, self._hears_sound())
+            self._user.collect(samples, self._takes_audio())
         self.tick()
 
     def commit(self) -> None:
@@ -130,12 +130,12 @@ class Session:
             InputError: too much text is waiting for an answer.
         """
         self._user.inbox.write(text)
-        self._drop_listening()
+        self._drop_speech()
         self.stop("typed")
-        self._ask(Asked(self.settings))
+        self._ask(ReplyRequest(self.settings))
 
     def respond(
-        self, settings: SessionSettings | None = None, history: Sequence[Said] | None = None
+        self, settings: SessionSettings | None = None, history: Sequence[ChatMessage] | None = None
     ) -> None:
         """Requests an answer. An answer being spoken is interrupted if the user has said something
         since; function outputs wait until it ends.
@@ -152,16 +152,16 @@ class Session:
         is_new = bool(waiting or inbox or self._user.recognising or history is not None)
         if not (self._agent.leave_off() or is_new):
             raise InputError("an answer is being made; wait for its end, or cancel it")
-        if not is_new and not self._agent.cast.begins(settings):
+        if not is_new and not self._agent.selector.can_begin(settings):
             raise InputError("there is nothing to answer; create an item first, or speak")
         if inbox or self._user.recognising or any(one.who == USER for one in waiting):
             self.stop("typed")
-        self._ask(Asked(settings, history))
+        self._ask(ReplyRequest(settings, history))
 
     def forget_speech(self) -> bool:
         """Discards the user's current speech; returns whether there was any."""
-        was_heard = self._drop_listening()
-        self._tell_state()
+        was_heard = self._drop_speech()
+        self._emit_state()
         return was_heard
 
     def stop(self, reason: str = "asked") -> None:
@@ -177,9 +177,9 @@ class Session:
     def measured(self, reply: int, first_audio_ms: float) -> None:
         """Takes the page's measurement: end of the user's speech to the first sample played."""
         self._metrics.first_audio.observe(first_audio_ms / 1000)
-        speaking = self._speaking
-        if speaking is not None and speaking.answer.number == reply:
-            speaking.timings["first_audio_ms"] = first_audio_ms
+        active = self._active
+        if active is not None and active.answer.number == reply:
+            active.timings["first_audio_ms"] = first_audio_ms
 
     def underran(self, count: int) -> None:
         """Takes the page's count of underruns."""
@@ -188,15 +188,15 @@ class Session:
     def adjust(self, settings: SessionSettings) -> None:
         """Applies new settings, effective with the next turn."""
         if settings.detect_turns and not self.settings.detect_turns:
-            self._drop_listening()  # audio that was collected but not committed
+            self._drop_speech()  # audio that was collected but not committed
         self.settings = settings
-        self._user.ears.adjust(settings.hearing)
+        self._user.endpointer.adjust(settings.audio_input)
 
     @property
     def answering(self) -> bool:
         """Whether an answer is being generated or spoken, and was not interrupted."""
-        speaking = self._speaking
-        return speaking is not None and speaking.stop_by is None
+        active = self._active
+        return active is not None and active.stop_by is None
 
     @property
     def idle_s(self) -> float:
@@ -210,15 +210,15 @@ class Session:
         now = self._clock()
         if self._agent.tick(now):
             self._active_at = now
-        self._user.tell_partial()
+        self._user.emit_partial()
         if self._tools.take():
-            self._user.inbox.asked = Asked(self._tools.settings(self.settings))
+            self._user.inbox.requested = ReplyRequest(self._tools.settings(self.settings))
         self._tick_user()
-        self._tell_state()
+        self._emit_state()
 
     def detach(self) -> None:
         """The listener has left: truncates the reply and discards unfinished speech."""
-        self._drop_listening()
+        self._drop_speech()
         self._agent.detach()
         self._user.clear()
         self._emit = lambda _: None
@@ -227,7 +227,7 @@ class Session:
         """A listener is back; its samples are counted from 0."""
         self._emit = emit
         self._agent.attach(wake)
-        self._user.restart(self.settings.hearing)
+        self._user.restart(self.settings.audio_input)
         self._active_at = self._clock()
         self.state = "listening"
 
@@ -240,38 +240,38 @@ class Session:
 
     # The user's turn
 
-    def _on_heard(self, heard: Heard) -> None:
+    def _on_speech_event(self, event: SpeechEvent) -> None:
         self._active_at = self._clock()
         current = self._user.current
-        if heard.sign is Sign.STARTED:
-            self._on_started(heard)
+        if event.kind is SpeechEventKind.STARTED:
+            self._on_started(event)
         elif self._overlap.speech is not None:
-            self._overlap.note(heard)
+            self._overlap.note(event)
         elif current is None:
-            self._user.ears.forget()
-        elif heard.sign is Sign.WENT_ON:
-            current.voiced(heard.voiced_ms)
-        elif heard.sign is Sign.PAUSED:
-            self._user.pause(heard)
-        elif heard.sign is Sign.ENDED:
-            self._user.end(heard, self._active_at)
+            self._user.endpointer.forget()
+        elif event.kind is SpeechEventKind.RESUMED:
+            current.voiced(event.voiced_ms)
+        elif event.kind is SpeechEventKind.PAUSED:
+            self._user.pause(event)
+        elif event.kind is SpeechEventKind.ENDED:
+            self._user.end(event, self._active_at)
 
-    def _on_started(self, heard: Heard) -> None:
-        speaking = self._speaking
+    def _on_started(self, event: SpeechEvent) -> None:
+        active = self._active
         if self._overlap.speech is not None:
-            self._overlap.note(heard)
-        elif speaking is None or speaking.stop_by is not None:
-            self._user.begin(heard, self._hears_sound())
-        elif speaking.playback.begun or self._too_late_to_reopen(speaking):
-            self._overlap.begin(heard, self.settings.interrupt_ms, speaking.answer.text)
+            self._overlap.note(event)
+        elif active is None or active.stop_by is not None:
+            self._user.begin(event, self._takes_audio())
+        elif active.playback.begun or self._too_late_to_reopen(active):
+            self._overlap.begin(event, self.settings.interrupt_ms, active.answer.text)
         else:
             self._reopen()
 
-    def _too_late_to_reopen(self, speaking: Speaking) -> bool:
-        asked = speaking.replied_to
-        if asked is None or asked.ended_at is None:
+    def _too_late_to_reopen(self, active: ActiveReply) -> bool:
+        turn = active.replied_to
+        if turn is None or turn.ended_at is None:
             return True
-        return (self._clock() - asked.ended_at) * 1000 > self.settings.reopen_ms
+        return (self._clock() - turn.ended_at) * 1000 > self.settings.reopen_ms
 
     def _reopen(self) -> None:
         """The user continued the turn: drops its answer, none of which was played."""
@@ -282,28 +282,28 @@ class Session:
         self._emit({"type": "turn.reopened", "turn": turn.number})
         self._metrics.reopened.inc()
 
-    def _drop_listening(self) -> bool:
+    def _drop_speech(self) -> bool:
         self._overlap.end(self._clock())
         return self._user.drop()
 
     def _tick_user(self) -> None:
-        while self._speaking is None and (turn := self._user.take_recognised()) is not None:
+        while self._active is None and (turn := self._user.take_recognised()) is not None:
             self._recognised(turn)
-        asked = self._user.inbox.asked
+        request = self._user.inbox.requested
         # A reply that was cut becomes history first, as soon as the page has said where it stopped.
-        if asked is None or self._user.recognising or not self._agent.leave_off():
+        if request is None or self._user.recognising or not self._agent.leave_off():
             return
         self._keep_typed()
-        is_new = asked.history is not None or self.history.waiting
-        if is_new or self._agent.cast.begins(asked.settings):
-            self._answer(asked)
+        is_new = request.history is not None or self.history.waiting
+        if is_new or self._agent.selector.can_begin(request.settings):
+            self._answer(request)
         else:  # the turn to answer was discarded
-            self._user.inbox.asked = None
+            self._user.inbox.requested = None
             self._notice("reply", "there was nothing to answer; say or type something")
 
-    def _ask(self, asked: Asked) -> None:
+    def _ask(self, request: ReplyRequest) -> None:
         self._active_at = self._clock()
-        self._user.inbox.asked = asked
+        self._user.inbox.requested = request
         self.tick()
 
     def _keep_typed(self) -> None:
@@ -311,14 +311,14 @@ class Session:
         if text:
             self._keep(TurnRecord(self.history.number(), USER, text, typed=True), None, None)
 
-    def _recognised(self, turn: Listening) -> None:
+    def _recognised(self, turn: TurnRecognition) -> None:
         assert turn.ended_at is not None
         error, text = turn.error, turn.partial
         if error is not None:
             self._notice("recognition", str(error), turn=turn.number)
         recognition_s = self._clock() - turn.ended_at
         self._metrics.recognition.observe(recognition_s)
-        unheard = error is not None or turn.voiced_ms < _UNHEARD_MS
+        unheard = error is not None or turn.voiced_ms < _UNRECOGNISED_MS
         if not text and unheard and not (turn.wordless or turn.committed):
             self.history.release(turn.number)
             self._emit({"type": "turn.dropped", "turn": turn.number})
@@ -331,9 +331,11 @@ class Session:
         record.timings = dict(turn.timings)
         self._keep(record, samples, turn)
         if self.settings.detect_turns and self.settings.create_response and turn.asks:
-            self._answer(self._user.inbox.asked or Asked(self.settings), turn)
+            self._answer(self._user.inbox.requested or ReplyRequest(self.settings), turn)
 
-    def _keep(self, record: TurnRecord, samples: np.ndarray | None, turn: Listening | None) -> None:
+    def _keep(
+        self, record: TurnRecord, samples: np.ndarray | None, turn: TurnRecognition | None
+    ) -> None:
         """Adds a user turn to the history."""
         self._tools.restart()
         self.history.add(record, samples)
@@ -346,38 +348,38 @@ class Session:
     # The agent's turn
 
     @property
-    def _speaking(self) -> Speaking | None:
-        return self._agent.speaking
+    def _active(self) -> ActiveReply | None:
+        return self._agent.active
 
-    def _answer(self, asked: Asked, turn: Listening | None = None) -> None:
-        self._user.inbox.asked = None
-        self._agent.answer(asked.settings, turn, asked.history)
+    def _answer(self, request: ReplyRequest, turn: TurnRecognition | None = None) -> None:
+        self._user.inbox.requested = None
+        self._agent.answer(request.settings, turn, request.history)
 
-    def _hears_sound(self) -> bool:
-        return self._agent.cast.hears_sound(self.settings)
+    def _takes_audio(self) -> bool:
+        return self._agent.selector.takes_audio(self.settings)
 
     def _tell(self, out: Emitted) -> None:
         # A reply outlives its listener: it emits to the current one.
-        if isinstance(out, Sound):
+        if isinstance(out, AudioChunk):
             self._user.sent(out)
         elif out["type"] in ("duck", "restore"):
             self._user.ducked(out.get("gain", 1.0))
         self._emit(out)
-        if not isinstance(out, Sound) and out["type"] == "reply.calls":
+        if not isinstance(out, AudioChunk) and out["type"] == "reply.calls":
             self._tools.begin(self.settings, out["calls"])
 
     def _notice(self, code: str, message: str, **fields: int) -> None:
         logger.warning("session %s: %s: %s", self.name[:6], code, message)
         self._emit({"type": "notice", "code": code, "message": message, **fields})
 
-    def _tell_state(self) -> None:
-        speaking = self._speaking
+    def _emit_state(self) -> None:
+        active = self._active
         if self._user.current is not None and self._user.current.ended_at is None:
             state = "hearing"
         elif self._user.recognising:
             state = "thinking"
-        elif speaking is not None and speaking.stop_by is None:
-            state = "speaking" if speaking.playback.begun else "thinking"
+        elif active is not None and active.stop_by is None:
+            state = "speaking" if active.playback.begun else "thinking"
         else:
             state = "listening"
         if state != self.state:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.hearing import HearingSettings
+from app.endpointing import AudioInputSettings
 from app.replies import Briefing
 from app.toolbox import Toolbox
 from data.errors import InputError
@@ -45,7 +45,7 @@ class SessionSettings:
     briefing: Briefing | None = None
     toolbox: Toolbox | None = None
     spoken: bool = True
-    hearing: HearingSettings = field(default_factory=HearingSettings)
+    audio_input: AudioInputSettings = field(default_factory=AudioInputSettings)
 
     def __post_init__(self) -> None:
         checks: tuple[tuple[str, float | None, float, float], ...] = (
@@ -69,11 +69,11 @@ class SessionSettings:
 
 
 def with_settings(settings: SessionSettings, **changes: Any) -> SessionSettings:
-    """Settings with changes, in which those of `hearing` are given by name like the others.
+    """Settings with changes, in which those of `audio_input` are given by name like the others.
 
     Raises:
         InputError: a value is out of range.
     """
-    hearing = {k: v for k, v in changes.items() if k in HearingSettings.__dataclass_fields__}
-    rest = {k: v for k, v in changes.items() if k not in hearing}
-    return replace(settings, hearing=replace(settings.hearing, **hearing), **rest)
+    audio_input = {k: v for k, v in changes.items() if k in AudioInputSettings.__dataclass_fields__}
+    rest = {k: v for k, v in changes.items() if k not in audio_input}
+    return replace(settings, audio_input=replace(settings.audio_input, **audio_input), **rest)

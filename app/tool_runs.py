@@ -5,10 +5,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
+from app.active_reply import Emit
 from app.history import DialogueHistory, Note
 from app.replies import TOOL
 from app.settings import SessionSettings
-from app.speaking import Emit
 from app.toolbox import ToolResult
 from app.tools import ToolCall
 

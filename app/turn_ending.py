@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from app.hearing import MOST_PATIENT_MS
+from app.endpointing import MOST_PATIENT_MS
 from data.audio import SAMPLE_RATE, resample
 from data.recognition.smart_turn import TURN_HZ, SmartTurn
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.replies import Briefing, Said
+from app.replies import Briefing, ChatMessage
 from data.audio import SAMPLE_RATE
 from models.text.words import num_pieces
 
@@ -34,7 +34,7 @@ def num_frames(num_samples: int) -> int:
     return -(-num_samples // FRAME)
 
 
-def tokens_read(said: Sequence[Said], briefing: Briefing | None) -> Tokens:
+def tokens_read(said: Sequence[ChatMessage], briefing: Briefing | None) -> Tokens:
     """The tokens of a conversation that is to be answered, with its audio, and of instructions."""
     texts = [one.call.arguments if one.call else one.text for one in said]
     if briefing is not None:

@@ -2,15 +2,23 @@
 
 import numpy as np
 
+from app.active_reply import AudioChunk, Emit
 from app.echo import EchoCanceller
-from app.hearing import MAX_TURN_S, SEMANTIC, Ears, Heard, HearingSettings, Memory, Sign
+from app.endpointing import (
+    MAX_TURN_S,
+    SEMANTIC,
+    AudioInputSettings,
+    Endpointer,
+    RingBuffer,
+    SpeechEvent,
+    SpeechEventKind,
+)
 from app.history import USER, DialogueHistory, Place
 from app.inbox import Inbox
 from app.level import Leveller
-from app.listening import Listening
 from app.metrics import Metrics
-from app.speaking import Emit, Sound
 from app.turn_ending import ASKED_MS, LONGEST_S, WORDS_WITHIN_MS, TurnJudge, patience_ms
+from app.turn_recognition import TurnRecognition
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.recognition.recognizer import NoRecognizer, Recognizer
@@ -36,44 +44,44 @@ class UserTurns:
         judge: end-of-turn model; required by `semantic_vad`.
 
     Attributes:
-        ears: voice activity events of the listener's stream.
+        endpointer: voice activity events of the listener's stream.
         current: the turn being spoken, or just ended and still reopenable.
         inbox: turns and texts awaiting an answer.
     """
 
     def __init__(
         self,
-        hearing: HearingSettings,
+        audio_input: AudioInputSettings,
         recognizer: Recognizer,
         history: DialogueHistory,
         emit: Emit,
         metrics: Metrics,
         judge: TurnJudge | None = None,
     ) -> None:
-        self.current: Listening | None = None
+        self.current: TurnRecognition | None = None
         self.inbox = Inbox()
         self.history = history
         self._recognizer, self._emit, self._metrics = recognizer, emit, metrics
         self._judge = judge
         self._asked_ms: list[int] = []  # silences of this pause at which to query the judge
-        self.restart(hearing)
+        self.restart(audio_input)
 
-    def restart(self, hearing: HearingSettings) -> None:
+    def restart(self, audio_input: AudioInputSettings) -> None:
         """Restarts the listener's stream; samples are counted from 0."""
-        self.ears = Ears(hearing)
+        self.endpointer = Endpointer(audio_input)
         self._echo, self._leveller = EchoCanceller(), Leveller()
-        self._memory = Memory(_MEMORY_S)
+        self._memory = RingBuffer(_MEMORY_S)
 
-    def listen(self, samples: np.ndarray) -> list[Heard]:
+    def listen(self, samples: np.ndarray) -> list[SpeechEvent]:
         """Takes samples [n]; returns the voice activity events."""
         samples = self._leveller.push(self._echo.clean(samples))
         self._memory.push(samples)
         if self._echo.found:
             self._forget_echo()
         self._settle_end()
-        return self.ears.push(samples)
+        return self.endpointer.push(samples)
 
-    def sent(self, sound: Sound) -> None:
+    def sent(self, sound: AudioChunk) -> None:
         """Takes the agent's audio, which may return as echo from the loudspeaker."""
         self._echo.sent(sound.samples, anew=sound.start == 0)
 
@@ -87,7 +95,7 @@ class UserTurns:
 
     def sound_from(self, start: int) -> np.ndarray:
         """The audio from that sample on, with a little before it."""
-        return self._memory.read(start - self.ears.settings.prefix_ms * SAMPLE_RATE // 1000)
+        return self._memory.read(start - self.endpointer.settings.prefix_ms * SAMPLE_RATE // 1000)
 
     def onset(self, start: int) -> int:
         """Where the sound began that is speech from that sample on: the soft beginning of "please"
@@ -106,11 +114,11 @@ class UserTurns:
         """Discards speech that turned out to be the agent's echo."""
         turn = self.current
         if turn is None:
-            self.ears.forget()
-        elif turn.ended_at is None and self.ears.lasted_ms < _ECHO_FOUND_WITHIN_MS:
+            self.endpointer.forget()
+        elif turn.ended_at is None and self.endpointer.lasted_ms < _ECHO_FOUND_WITHIN_MS:
             self.drop()
 
-    def begin(self, heard: Heard, wordless: bool) -> None:
+    def begin(self, event: SpeechEvent, wordless: bool) -> None:
         """Speech has started; continues a turn that has just ended if its text is not there yet."""
         if self.current is not None and self.current.ended_at is not None:
             self.current.reopen()
@@ -118,35 +126,35 @@ class UserTurns:
             self.history.release(self.current.number)
             self._emit({"type": "turn.reopened", "turn": self.current.number})
             return
-        prefix = self.ears.settings.prefix_ms * SAMPLE_RATE // 1000
-        self.current = self._opened(max(0, heard.at - prefix), wordless)
-        self.current.voiced(heard.voiced_ms)
+        prefix = self.endpointer.settings.prefix_ms * SAMPLE_RATE // 1000
+        self.current = self._opened(max(0, event.at - prefix), wordless)
+        self.current.voiced(event.voiced_ms)
         started = {"turn": self.current.number, "at": self.current.start}
         self._emit({"type": "speech.started", **started})
 
     def feed(self) -> None:
         """Passes new audio to the recogniser."""
         turn = self.current
-        if turn is not None and self.ears.in_speech and not self.ears.pausing:
-            turn.voiced(self.ears.voiced_ms)
-            turn.feed(self.ears.num_samples)
+        if turn is not None and self.endpointer.in_speech and not self.endpointer.pausing:
+            turn.voiced(self.endpointer.voiced_ms)
+            turn.feed(self.endpointer.num_samples)
 
-    def pause(self, heard: Heard) -> None:
+    def pause(self, event: SpeechEvent) -> None:
         """The turn may end here: starts speculative recognition."""
-        turn, now = self.current, self.ears.num_samples
+        turn, now = self.current, self.endpointer.num_samples
         if turn is None:
             return
-        turn.voiced(heard.voiced_ms)
+        turn.voiced(event.voiced_ms)
         turn.judgement, turn.judged = None, []
         self._asked_ms = list(ASKED_MS)
-        turn.pause(heard.at, now)
+        turn.pause(event.at, now)
         self._ask_judge(turn)
 
     def _settle_end(self) -> None:
         """Sets how much silence ends the turn, from its audio including the silence so far and,
         once available, its text. A drawn-out last word shows only late."""
         turn = self.current
-        if turn is None or turn.ended_at is not None or not self.ears.pausing:
+        if turn is None or turn.ended_at is not None or not self.endpointer.pausing:
             return
         self._ask_judge(turn)
         if turn.judgement is not None and turn.judgement.done():
@@ -157,51 +165,53 @@ class UserTurns:
         if turn.words_awaited and self._waited_ms(turn) < WORDS_WITHIN_MS:
             return
         text = "" if turn.words_awaited else turn.partial
-        self.ears.end_after(patience_ms(turn.judged, text, self.ears.settings.eagerness))
+        self.endpointer.end_after(
+            patience_ms(turn.judged, text, self.endpointer.settings.eagerness)
+        )
 
-    def _ask_judge(self, turn: Listening) -> None:
+    def _ask_judge(self, turn: TurnRecognition) -> None:
         """Queries the judge, if it is time to."""
-        if self._judge is None or self.ears.settings.detection != SEMANTIC:
+        if self._judge is None or self.endpointer.settings.detection != SEMANTIC:
             return
         if turn.judgement is None and self._asked_ms and self._waited_ms(turn) >= self._asked_ms[0]:
             self._asked_ms.pop(0)
-            now = self.ears.num_samples
+            now = self.endpointer.num_samples
             first = max(turn.start, now - LONGEST_S * SAMPLE_RATE)
             turn.judgement = self._judge.judge(self._memory.read(first, now))
 
-    def _waited_ms(self, turn: Listening) -> float:
-        return (self.ears.num_samples - turn.end) * 1000 / SAMPLE_RATE
+    def _waited_ms(self, turn: TurnRecognition) -> float:
+        return (self.endpointer.num_samples - turn.end) * 1000 / SAMPLE_RATE
 
-    def catch_up(self, heard: Heard, now: float) -> None:
+    def catch_up(self, event: SpeechEvent, now: float) -> None:
         """The turn that has just begun late has already paused or ended."""
         if self.current is None:
             return
-        self.current.feed(self.ears.num_samples)
-        if heard.sign is Sign.ENDED:
-            self.end(heard, now)
+        self.current.feed(self.endpointer.num_samples)
+        if event.kind is SpeechEventKind.ENDED:
+            self.end(event, now)
         else:
-            self.pause(heard)
+            self.pause(event)
 
-    def end(self, heard: Heard, now: float) -> None:
+    def end(self, event: SpeechEvent, now: float) -> None:
         """Ends the turn; drops it if it is too short."""
         turn = self.current
         if turn is None:
             return
-        turn.voiced(heard.voiced_ms)
+        turn.voiced(event.voiced_ms)
         turn.judgement = None
-        turn.pause(heard.at, self.ears.num_samples)
+        turn.pause(event.at, self.endpointer.num_samples)
         if turn.voiced_ms < _SHORTEST_TURN_MS:
             self.drop()
             return
         turn.ended_at = now
-        self._told_end(turn)
-        turn.timings["silence_ms"] = (self.ears.num_samples - heard.at) * 1000 / SAMPLE_RATE
+        self._emit_end(turn)
+        turn.timings["silence_ms"] = (self.endpointer.num_samples - event.at) * 1000 / SAMPLE_RATE
         self._metrics.end_of_turn.observe(turn.timings["silence_ms"] / 1000)
 
     def drop(self) -> bool:
         """Discards the current turn; returns whether there was one."""
         turn, self.current = self.current, None
-        self.ears.forget()
+        self.endpointer.forget()
         if turn is None:
             return False
         turn.abort()
@@ -209,7 +219,7 @@ class UserTurns:
         self._emit({"type": "turn.dropped", "turn": turn.number})
         return True
 
-    def _told_end(self, turn: Listening) -> None:
+    def _emit_end(self, turn: TurnRecognition) -> None:
         """Reserves the turn's place in the conversation before its text is known."""
         self.history.place(Place(turn.number, USER))
         self._emit({"type": "speech.ended", "turn": turn.number, "at": turn.end})
@@ -226,9 +236,9 @@ class UserTurns:
             InputError: the turn is too long; raised once per turn.
         """
         if self.current is None:
-            self.current = self._opened(self.ears.num_samples, wordless)
+            self.current = self._opened(self.endpointer.num_samples, wordless)
         turn = self.current
-        if self.ears.num_samples + len(samples) - turn.start > MAX_TURN_S * SAMPLE_RATE:
+        if self.endpointer.num_samples + len(samples) - turn.start > MAX_TURN_S * SAMPLE_RATE:
             if turn.full:
                 return
             turn.full = True
@@ -236,7 +246,7 @@ class UserTurns:
                 f"a turn has at most {MAX_TURN_S} s; further audio is dropped: commit or clear it"
             )
         self.listen(samples)
-        turn.feed(self.ears.num_samples)
+        turn.feed(self.endpointer.num_samples)
 
     def commit(self, now: float) -> None:
         """Ends the current turn regardless of voice activity.
@@ -248,10 +258,10 @@ class UserTurns:
         if turn is None or turn.ended_at is not None:
             raise InputError("the audio buffer is empty; append audio first")
         self.inbox.commit(turn)
-        turn.commit(self.ears.num_samples, now)
-        self._told_end(turn)
+        turn.commit(self.endpointer.num_samples, now)
+        self._emit_end(turn)
         self.current = None
-        self.ears.forget()
+        self.endpointer.forget()
 
     def take_sound(self, samples: np.ndarray, number: int, now: float) -> None:
         """Adds a turn whose samples [n] arrived in one piece and whose place is reserved.
@@ -264,16 +274,16 @@ class UserTurns:
             raise InputError(
                 f"the audio lasts {seconds:.1f} s; at most {MAX_TURN_S} s are accepted"
             )
-        memory = Memory(seconds + 1)
+        memory = RingBuffer(seconds + 1)
         memory.push(samples)
-        language, names = self.ears.settings.language, self.history.names()
-        turn = Listening(number, 0, self._recognizer, memory, names, language)
+        language, names = self.endpointer.settings.language, self.history.names()
+        turn = TurnRecognition(number, 0, self._recognizer, memory, names, language)
         turn.asks = False
         self.inbox.commit(turn)
         turn.feed(len(samples))
         turn.commit(len(samples), now)
 
-    def tell_partial(self) -> None:
+    def emit_partial(self) -> None:
         """Sends the interim transcript if it has changed."""
         turn = self.current
         if turn is not None and turn.partial != turn.shown:
@@ -286,7 +296,7 @@ class UserTurns:
         ended = self.current is not None and self.current.ended_at is not None
         return ended or self.inbox.recognising
 
-    def take_recognised(self) -> Listening | None:
+    def take_recognised(self) -> TurnRecognition | None:
         """The oldest ended turn whose text is available."""
         turn = self.inbox.take_recognised()
         if turn is None and not self.inbox.recognising and self.current is not None:
@@ -295,10 +305,10 @@ class UserTurns:
             turn, self.current = self.current, None
         return turn
 
-    def _opened(self, start: int, wordless: bool) -> Listening:
+    def _opened(self, start: int, wordless: bool) -> TurnRecognition:
         recognizer = NoRecognizer() if wordless else self._recognizer
         names, number = self.history.names(), self.history.number()
-        language = "" if wordless else self.ears.settings.language
-        turn = Listening(number, start, recognizer, self._memory, names, language)
+        language = "" if wordless else self.endpointer.settings.language
+        turn = TurnRecognition(number, start, recognizer, self._memory, names, language)
         turn.wordless = wordless
         return turn

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from app.answering import AnySpeaker
+from app.answering import SpeakerProtocol
 from app.library import Library, VoiceFacts
 from app.voice_sample import VoiceSample, clean_sample
 from data.errors import InputError
@@ -44,7 +44,7 @@ class VoiceStore:
 
     def __init__(
         self,
-        speaker: AnySpeaker,
+        speaker: SpeakerProtocol,
         library: Library | None = None,
         aliases: Mapping[str, str] | None = None,
     ) -> None:

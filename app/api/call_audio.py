@@ -13,8 +13,8 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
+from app.active_reply import AudioChunk, Emitted
 from app.protocol import SAMPLE_RATE
-from app.speaking import Emitted, Sound
 
 FRAME = SAMPLE_RATE // 50
 """Samples of a frame: 20 ms."""
@@ -73,7 +73,7 @@ class AgentTrack(MediaStreamTrack):
     def follow(self, message: Emitted) -> None:
         """Takes what the session emits: audio to play, and whether to duck, pause (a gain of 0) or
         stop it."""
-        if isinstance(message, Sound):
+        if isinstance(message, AudioChunk):
             self._replies.setdefault(message.reply, _Buffered()).samples.append(message.samples)
             return
         self._follow_message(message["type"], message)

@@ -15,6 +15,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
+from app.active_reply import Emitted
 from app.api.channel import Channel, Encoded
 from app.api.client_secrets import ClientSecrets
 from app.api.errors import ApiError
@@ -24,7 +25,6 @@ from app.api.realtime_settings import RealtimeSettings, asked_settings
 from app.api.response_headers import LOCATION, RETRY_AFTER
 from app.hub import Hub
 from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit, read_object
-from app.speaking import Emitted
 from app.websocket import MAX_REALTIME_BYTES
 
 logger = logging.getLogger(__name__)

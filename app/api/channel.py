@@ -12,12 +12,12 @@ import numpy as np
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from app.hearing import MAX_TURN_S
+from app.active_reply import Emitted
+from app.endpointing import MAX_TURN_S
 from app.hub import BusyError, Hub
 from app.protocol import SAMPLE_RATE, ProtocolError, RateLimit, write_object
 from app.session import Session
 from app.settings import SessionSettings
-from app.speaking import Emitted
 from data.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.api.transcripts import LANGUAGES
-from app.hearing import SEMANTIC, SERVER
+from app.endpointing import SEMANTIC, SERVER
 from app.hub import Engines
 from app.protocol import ProtocolError
 from app.replies import INSTRUCTIONS, Briefing, checked_prompt
@@ -41,7 +41,7 @@ def public_settings(settings: SessionSettings) -> dict[str, Any]:
     public = {name: getattr(settings, name) for name in names}
     heard = ("silence_ms", "detection", "eagerness", "language")
     public["system_prompt"] = (settings.briefing or Briefing()).system_prompt or INSTRUCTIONS
-    return {**public, **{name: getattr(settings.hearing, name) for name in heard}}
+    return {**public, **{name: getattr(settings.audio_input, name) for name in heard}}
 
 
 def language_of(engines: Engines, given: str) -> str:

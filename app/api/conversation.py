@@ -6,14 +6,14 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response, WebSocket
 
+from app.active_reply import AudioChunk, Emitted
 from app.api.channel import Channel, Encoded, accept
 from app.api.choosing import changed, choices, public_settings
 from app.api.response_headers import DISPOSITION
 from app.hub import Hub
 from app.messages import read_message
-from app.protocol import PROTOCOL, SAMPLE_RATE, ProtocolError, read_sound, write_sound
+from app.protocol import PROTOCOL, SAMPLE_RATE, ProtocolError, read_sound, write_audio_chunk
 from app.session import Session
-from app.speaking import Emitted, Sound
 from data.audio import encode_audio
 from data.errors import InputError
 
@@ -71,7 +71,7 @@ def _found(hub: Hub, name: str) -> Session:
 
 
 def _encoded(message: Emitted) -> Iterable[Encoded]:
-    return (write_sound(message) if isinstance(message, Sound) else message,)
+    return (write_audio_chunk(message) if isinstance(message, AudioChunk) else message,)
 
 
 class _Listener:

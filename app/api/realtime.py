@@ -264,13 +264,13 @@ class RealtimeClient:
                 history = read_input(settings.input, entries, known, "response.input")
         responses = self._events.responses
         try:
-            if settings.aside:
-                reply = self._session.items.answer_aside(settings.session, history)
+            if settings.out_of_band:
+                reply = self._session.items.answer_out_of_band(settings.session, history)
                 responses.metadata_of[reply] = settings.metadata
                 return
             self._session.respond(settings.session, history)
         except InputError as error:
-            active = self._session.answering and not settings.aside
+            active = self._session.answering and not settings.out_of_band
             code = "conversation_already_has_active_response" if active else "nothing_to_answer"
             raise ProtocolError(code, str(error)) from None
         responses.asked_metadata = settings.metadata

@@ -4,12 +4,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from app.active_reply import AudioChunk, Emitted
 from app.api.realtime_known import KnownItems
 from app.api.realtime_objects import in_beta, item_object
 from app.api.realtime_responses import Event, Responses, spoken
 from app.api.realtime_settings import RealtimeSettings
 from app.protocol import SAMPLE_RATE
-from app.speaking import Emitted, Sound
 
 
 class Events:
@@ -46,7 +46,7 @@ class Events:
                 yield told
 
     def _translate(self, message: Emitted) -> Iterator[Event]:
-        if isinstance(message, Sound):
+        if isinstance(message, AudioChunk):
             yield from self.responses.sound(message)
             return
         work = getattr(self, "_on_" + message["type"].replace(".", "_"), None)

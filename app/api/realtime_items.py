@@ -14,7 +14,7 @@ from app.api.realtime_objects import item_object
 from app.api.realtime_parsing import Strict, parsed
 from app.history import AGENT, DialogueHistory, Entry, Note, TurnRecord
 from app.protocol import ProtocolError
-from app.replies import SYSTEM, TOOL, Said
+from app.replies import SYSTEM, TOOL, ChatMessage
 from app.tools import MAX_ARGUMENTS, ToolCall
 from data.limits import MAX_CONTEXT, MAX_CONTEXT_TURNS, MAX_INSTRUCTIONS, MAX_SPOKEN, MAX_TYPED
 
@@ -91,7 +91,7 @@ def read_item(given: Any, param: str = "item") -> Item:
 
 def read_input(
     given: list[Any], history: DialogueHistory, known: KnownItems, param: str
-) -> list[Said]:
+) -> list[ChatMessage]:
     """Parses `input` of a response: items, and references to items of the conversation.
 
     Raises:

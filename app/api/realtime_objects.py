@@ -5,7 +5,7 @@ from typing import Any
 
 from app.api.audio_formats import PCM, public_format
 from app.api.realtime_settings import RealtimeSettings
-from app.hearing import SEMANTIC, SERVER
+from app.endpointing import SEMANTIC, SERVER
 from app.hub import Engines
 from app.replies import Briefing
 from app.tools import Tool
@@ -36,9 +36,9 @@ def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> d
     briefing = session.briefing or Briefing()
     voices, predictors = engines.speaker.voices, engines.speaker.predictors
     transcription = {"model": engines.recognizer.name} if settings.transcribe else None
-    if transcription and session.hearing.language:
-        transcription["language"] = session.hearing.language
-    hearing = {
+    if transcription and session.audio_input.language:
+        transcription["language"] = session.audio_input.language
+    audio_input = {
         "format": public_format(settings.input_format),
         "transcription": transcription,
         "noise_reduction": None,
@@ -49,7 +49,7 @@ def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> d
             "type": settings.kind,
             "object": "realtime.transcription_session",
             "id": name,
-            "audio": {"input": hearing},
+            "audio": {"input": audio_input},
         }
     return {
         "type": "realtime",
@@ -65,7 +65,7 @@ def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> d
         "truncation": "auto",
         "prompt": None,
         "audio": {
-            "input": hearing,
+            "input": audio_input,
             "output": {
                 "format": public_format(settings.output_format),
                 "voice": session.voice or next(iter(voices)),
@@ -110,18 +110,18 @@ def _turn_detection(settings: RealtimeSettings) -> dict[str, Any] | None:
     session = settings.session
     if not session.detect_turns:
         return None
-    hearing = session.hearing
+    audio_input = session.audio_input
     answering = {
         "create_response": session.create_response,
         "interrupt_response": session.interrupt,
     }
-    if hearing.detection == SEMANTIC:
-        return {"type": SEMANTIC, "eagerness": hearing.eagerness, **answering}
+    if audio_input.detection == SEMANTIC:
+        return {"type": SEMANTIC, "eagerness": audio_input.eagerness, **answering}
     return {
         "type": SERVER,
         "threshold": settings.threshold,
-        "prefix_padding_ms": hearing.prefix_ms,
-        "silence_duration_ms": hearing.silence_ms,
+        "prefix_padding_ms": audio_input.prefix_ms,
+        "silence_duration_ms": audio_input.silence_ms,
         **answering,
         "idle_timeout_ms": None,
     }

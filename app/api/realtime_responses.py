@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.active_reply import AudioChunk
 from app.api.audio_formats import SoundWriter
 from app.api.realtime_items import call_object
 from app.api.realtime_known import KnownItems
 from app.api.realtime_objects import item_object, response_object
-from app.speaking import Sound
 from app.tools import ToolCall
 from app.usage import Tokens, tokens_of, usage
 
@@ -22,7 +22,7 @@ class _Response:
 
     Attributes:
         number: number of its history entry.
-        aside: whether it is out of band, that is, not part of the conversation.
+        out_of_band: whether it is not part of the conversation.
         written: whether it has text only.
         shown: whether the client knows its message item.
         calls: completed function call items.
@@ -32,7 +32,7 @@ class _Response:
 
     id: str
     number: int
-    aside: bool
+    out_of_band: bool
     written: bool
     metadata: dict[str, str] | None
     writer: SoundWriter
@@ -77,15 +77,15 @@ class Responses:
 
     def started(self, message: dict[str, Any], output_format: str) -> Iterator[Event]:
         """Opens a response."""
-        reply, aside = message["reply"], bool(message.get("aside"))
-        if aside:
+        reply, out_of_band = message["reply"], bool(message.get("aside"))
+        if out_of_band:
             metadata = self.metadata_of.pop(reply, None)
         else:
             metadata, self.asked_metadata = self.asked_metadata, None
             self._known.reserve(message["turn"])
         name = self.name_of(reply)
         written, writer = bool(message.get("written")), SoundWriter(output_format)
-        one = _Response(name, message["turn"], aside, written, metadata, writer)
+        one = _Response(name, message["turn"], out_of_band, written, metadata, writer)
         one.read = Tokens(**message.get("read", {}))
         self._open[reply] = one
         yield "response.created", {"response": self._object(one, "in_progress", None)}
@@ -100,7 +100,7 @@ class Responses:
         kind = "response.output_text" if one.written else "response.output_audio_transcript"
         yield f"{kind}.delta", {**self._place(one), "delta": delta}
 
-    def sound(self, sound: Sound) -> Iterator[Event]:
+    def sound(self, sound: AudioChunk) -> Iterator[Event]:
         """Adds audio."""
         one = self._open.get(sound.reply)
         if one is not None:
@@ -120,15 +120,15 @@ class Responses:
             at = {"response_id": one.id, "output_index": one.shown + len(one.calls)}
             begun, whole = call_object(name, call, "in_progress"), call_object(name, call)
             yield "response.output_item.added", {**at, "item": begun}
-            placed = {"previous_item_id": None if one.aside else self._known.show(number)}
-            if not one.aside:
+            placed = {"previous_item_id": None if one.out_of_band else self._known.show(number)}
+            if not one.out_of_band:
                 yield "conversation.item.added", {**placed, "item": begun}
             arguments = {**at, "item_id": name, "call_id": call.id}
             yield "response.function_call_arguments.delta", {**arguments, "delta": call.arguments}
             told = {"name": call.name, "arguments": call.arguments}
             yield "response.function_call_arguments.done", {**arguments, **told}
             yield "response.output_item.done", {**at, "item": whole}
-            if not one.aside:
+            if not one.out_of_band:
                 yield "conversation.item.done", {**placed, "item": whole}
             one.calls.append(whole)
 
@@ -172,7 +172,7 @@ class Responses:
             "response.output_item.added",
             {"response_id": one.id, "output_index": 0, "item": item},
         )
-        if not one.aside:
+        if not one.out_of_band:
             placed = {"previous_item_id": self._known.show(one.number), "item": item}
             yield "conversation.item.added", placed
         yield "response.content_part.added", {**self._place(one), "part": _part(one)}
@@ -194,7 +194,7 @@ class Responses:
         self, one: _Response, status: str, details: dict[str, Any] | None
     ) -> dict[str, Any]:
         found = response_object(one.id, status, details, one.metadata)
-        found["conversation_id"] = None if one.aside else f"conv_{self._known.prefix}"
+        found["conversation_id"] = None if one.out_of_band else f"conv_{self._known.prefix}"
         found["output_modalities"] = ["text" if one.written else "audio"]
         return found
 

@@ -16,9 +16,9 @@ from app.api.realtime_fields import (
     TurnDetection,
     read_fields,
 )
-from app.cast import Cast
-from app.hearing import SEMANTIC, SERVER
+from app.endpointing import SEMANTIC, SERVER
 from app.hub import Engines, Hub
+from app.model_selector import ModelSelector
 from app.protocol import ProtocolError
 from app.replies import Briefing, TakesBriefing
 from app.settings import SessionSettings, with_settings
@@ -42,7 +42,7 @@ class RealtimeSettings:
         transcribe: whether to send transcripts of user turns.
         kind: "realtime", or "transcription" for a session without answers.
         metadata: of a response; returned in it.
-        aside: whether a response is out of band.
+        out_of_band: whether a response is out of band.
         input: the items that a response answers; None for the conversation.
     """
 
@@ -53,7 +53,7 @@ class RealtimeSettings:
     transcribe: bool = True
     kind: str = "realtime"
     metadata: dict[str, str] | None = None
-    aside: bool = False
+    out_of_band: bool = False
     input: list[Any] | None = None
 
 
@@ -165,7 +165,7 @@ class _Update:
         session = self.settings.session
         before = session.briefing or Briefing()
         briefing = replace(before, **changes)
-        responder = Cast(self.engines.speaker, self.engines.responders).responder(session)
+        responder = ModelSelector(self.engines.speaker, self.engines.responders).responder(session)
         if briefing != before and not isinstance(responder, TakesBriefing):
             raise _unsupported(
                 param,
@@ -239,7 +239,7 @@ class _Update:
         self.settings = replace(self.settings, session=session)
 
     def conversation(self, which: str, param: str) -> None:
-        self.settings = replace(self.settings, aside=which == "none")
+        self.settings = replace(self.settings, out_of_band=which == "none")
 
     def input(self, items: list[Any], param: str) -> None:
         self.settings = replace(self.settings, input=items)
@@ -268,7 +268,7 @@ class _Update:
         if asked is None:
             self.change(param, detect_turns=False)
             return
-        kind = asked.type or self.settings.session.hearing.detection
+        kind = asked.type or self.settings.session.audio_input.detection
         if kind == SEMANTIC and self.engines.judge is None:
             why = self.engines.judge_caveat or "its model is not installed"
             raise _unsupported(f"{param}.type", why)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from app.api.production import Production
-from app.api.speech_request import Speaking, SpokenLine, name_of
+from app.api.speech_request import SpeechOptions, SpokenLine, name_of
 from app.hub import Engines
-from app.performance import Line, lines_in, perform
+from app.multi_voice_reply import Line, lines_in, perform
 from app.usage import num_frames
 from data.audio import SAMPLE_RATE, StreamEncoder, TempoStream
 from models.delivery.delivery import LIMITS
@@ -40,7 +40,7 @@ class SpeechMaking:
     """
 
     def __init__(
-        self, engines: Engines, asked: Speaking, text: str | list[SpokenLine] | Iterator[str]
+        self, engines: Engines, asked: SpeechOptions, text: str | list[SpokenLine] | Iterator[str]
     ) -> None:
         self._engines, self._asked = engines, asked
         self.understood: Understood = understand(asked.instructions or "")

@@ -53,7 +53,7 @@ class SpokenLine(RequestModel):
     voice: str | VoiceName = ""
 
 
-class Speaking(RequestModel):
+class SpeechOptions(RequestModel):
     """Synthesis parameters, without the text.
 
     `model` may name one of our speech models; any other name selects the first. Extensions of
@@ -76,7 +76,7 @@ class Speaking(RequestModel):
         return given
 
 
-class SpeechRequest(Speaking):
+class SpeechRequest(SpeechOptions):
     """OpenAI's request, where `input` may also be a list of lines in several voices."""
 
     input: Annotated[str, Field(max_length=MAX_SPOKEN)] | list[SpokenLine]

@@ -22,7 +22,7 @@ from app.api.channel import accept
 from app.api.errors import ApiError, error_body, validation_error
 from app.api.production import Production
 from app.api.speech_making import Piece, SpeechMaking, words_event
-from app.api.speech_request import Speaking
+from app.api.speech_request import SpeechOptions
 from app.api.streaming import STALL_S
 from app.hub import Engines
 from data.errors import RepError
@@ -118,9 +118,9 @@ async def _serve(engines: Engines, admission: Admission, socket: WebSocket) -> N
             await asyncio.wait(tasks)
 
 
-def _speaking(message: dict[str, Any]) -> Speaking:
+def _speaking(message: dict[str, Any]) -> SpeechOptions:
     try:
-        asked = Speaking.model_validate({k: v for k, v in message.items() if k != "type"})
+        asked = SpeechOptions.model_validate({k: v for k, v in message.items() if k != "type"})
     except ValidationError as error:
         raise validation_error(error.errors(), message) from None
     limited_context([len(turn.text) for turn in asked.history])

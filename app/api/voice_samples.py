@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Response
 from app.api.admission import Admission
 from app.api.production import Production
 from app.api.speech_making import SpeechMaking
-from app.api.speech_request import Speaking
+from app.api.speech_request import SpeechOptions
 from app.api.streaming import ProducedResponse
 from app.hub import Engines
 from app.voice_store import SAMPLE_TEXT
@@ -56,7 +56,9 @@ def voice_samples_router(engines: Engines, admission: Admission) -> APIRouter:
         known = kept.get(voice)
         if known is not None:
             return Response(known, media_type=_TYPE, headers=headers)
-        asked = Speaking.model_validate({"voice": voice.name, "response_format": "mp3", "seed": 1})
+        asked = SpeechOptions.model_validate(
+            {"voice": voice.name, "response_format": "mp3", "seed": 1}
+        )
         making = SpeechMaking(engines, asked, SAMPLE_TEXT)
 
         def make(production: Production[bytes]) -> Iterator[bytes]:

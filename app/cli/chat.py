@@ -12,7 +12,7 @@ from pathlib import Path
 from app.access import AccessSettings, check_port, door, is_loopback
 from app.chat_endpoint import ChatEndpoint
 from app.discovery import PORTS, FoundModel, find_language_models
-from app.hearing import MOST_PATIENT_MS, SEMANTIC, SERVER, HearingSettings
+from app.endpointing import MOST_PATIENT_MS, SEMANTIC, SERVER, AudioInputSettings
 from app.hub import Engines, HubSettings
 from app.logs import log_to_stderr
 from app.marking_option import add_marking
@@ -233,7 +233,7 @@ def hub_settings(args: argparse.Namespace, can_judge: bool = False) -> HubSettin
     """
     if args.max_sessions < 1:
         raise InputError(f"--max-sessions is {args.max_sessions}; give 1 or more")
-    hearing = HearingSettings(
+    audio_input = AudioInputSettings(
         vad=args.vad,
         silence_ms=args.silence_ms,
         detection=SEMANTIC if can_judge and args.turn_detection != SERVER else SERVER,
@@ -243,7 +243,9 @@ def hub_settings(args: argparse.Namespace, can_judge: bool = False) -> HubSettin
     if args.system_prompt:
         briefing = Briefing(system_prompt=checked_prompt(args.system_prompt))
     toolbox = None if args.tools is None else read_toolbox(args.tools)
-    session = SessionSettings(voice=args.voice, hearing=hearing, briefing=briefing, toolbox=toolbox)
+    session = SessionSettings(
+        voice=args.voice, audio_input=audio_input, briefing=briefing, toolbox=toolbox
+    )
     return HubSettings(args.max_sessions, idle_s=args.idle_minutes * 60, session=session)
 
 

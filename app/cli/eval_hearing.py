@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from app.measuring.barging import barging
+from app.measuring.barge_in import barge_in
 from app.measuring.echoes import echoes
 from app.measuring.invented import invented
 from app.measuring.parts import Bench, Part, measured
@@ -22,7 +22,7 @@ from models.evaluation.figures import as_text, figure_table
 PARTS = {
     "words": (words, "WER of the chat's transcripts, clean and in noise, and their latency"),
     "turns": (turns, "turns cut off at a hesitation, and end-of-turn latency"),
-    "barging": (barging, "backchannels that stop the agent, interruptions that do not"),
+    "barging": (barge_in, "backchannels that stop the agent, interruptions that do not"),
     "echoes": (echoes, "the agent's own echo mistaken for the user"),
     "invented": (invented, "words hallucinated in noise, music and silence"),
 }

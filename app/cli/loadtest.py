@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 
 from app.machine import MachineWatch
-from app.talker import Outcome, Talker
+from app.simulated_user import Outcome, SimulatedUser
 from data.audio import SAMPLE_RATE, read_audio
 from data.audio.pcm import from_bytes
 from data.errors import InputError, RepError
@@ -175,15 +175,15 @@ async def drive(
         The outcome of each, and the server's figures every few seconds with their time, s.
     """
     began = time.monotonic()
-    talkers = [Talker(server.url, index, speech, server.token) for index in range(sessions)]
-    running = {asyncio.create_task(talker.run(began + seconds)): talker for talker in talkers}
+    users = [SimulatedUser(server.url, index, speech, server.token) for index in range(sessions)]
+    running = {asyncio.create_task(user.run(began + seconds)): user for user in users}
     watcher = asyncio.create_task(_watch(server, began, began + seconds))
     _, late = await asyncio.wait(running, timeout=seconds + _GRACE_S)
     for task in late:
         running[task].give_up()
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
-    return [talker.outcome for talker in talkers], await watcher
+    return [user.outcome for user in users], await watcher
 
 
 def summarise(outcomes: list[Outcome], figures: list[dict[str, float]]) -> dict[str, Any]:

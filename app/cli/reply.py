@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from app.marking_option import add_marking, add_watermark, watermark_of
+from app.multi_voice_reply import Line, lines_in, perform
 from app.options import VOICE_HELP, add_speaking, speak_options
 from app.past_turns import hear_sound, hear_turns
-from app.performance import Line, lines_in, perform
 from app.voices import load_speaker, resolve_voice, synthetic_fields
 from data.audio import SAMPLE_RATE, mark_of, prepare_audio_file, write_audio
 from data.dialogue import Turn, read_dialogue

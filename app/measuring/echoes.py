@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.hearing import SEMANTIC, HearingSettings
+from app.endpointing import SEMANTIC, AudioInputSettings
 from app.measuring.parts import Bench, Item, Part, Row, room, sound_of, spoken_turns
 from app.measuring.virtual import Conversation
 from app.settings import SessionSettings
@@ -37,7 +37,7 @@ def _heard(bench: Bench, number: int) -> Row:
     agent, num = [], round(_ITEM_S * SAMPLE_RATE)
     while sum(map(len, agent)) < num:
         agent.append(sound_of(rng.choice(turns)))
-    settings = SessionSettings(hearing=HearingSettings(detection=SEMANTIC))
+    settings = SessionSettings(audio_input=AudioInputSettings(detection=SEMANTIC))
     said = np.concatenate(agent)[:num]
     with Conversation(
         bench.recognizer, bench.judge, settings, said, (_GAIN, _DELAY_S)

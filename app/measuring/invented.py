@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from app.hearing import SEMANTIC, HearingSettings
+from app.endpointing import SEMANTIC, AudioInputSettings
 from app.measuring.parts import Bench, Item, Part, Row, pink, room
 from app.measuring.virtual import Conversation
 from app.settings import SessionSettings
@@ -36,7 +36,9 @@ def invented(bench: Bench) -> Part:
 def _heard(bench: Bench, kind: str, number: int) -> Row:
     rng = np.random.default_rng([bench.seed, number])
     sound = np.clip(_SOUNDS[kind](rng), -1, 1).astype(np.float32) + room(_ITEM_S, number)
-    settings = SessionSettings(create_response=False, hearing=HearingSettings(detection=SEMANTIC))
+    settings = SessionSettings(
+        create_response=False, audio_input=AudioInputSettings(detection=SEMANTIC)
+    )
     with Conversation(bench.recognizer, bench.judge, settings) as conversation:
         conversation.hear(np.concatenate([sound, room(5.0, number)]))
         text = " ".join(turn["text"] for turn in conversation.turns())

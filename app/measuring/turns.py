@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.hearing import SEMANTIC, SERVER, Ears, HearingSettings, Sign
+from app.endpointing import SEMANTIC, SERVER, AudioInputSettings, Endpointer, SpeechEventKind
 from app.measuring.parts import Bench, Item, Part, Row, room, spoken_turns
 from app.measuring.virtual import STEP, Conversation
 from app.settings import SessionSettings
@@ -101,8 +101,8 @@ def performed(scene: Scene) -> tuple[np.ndarray, float, float]:
 
 def _taken(bench: Bench, scene: Scene) -> Row:
     sound, pause, end = performed(scene)
-    hearing = HearingSettings(detection=SEMANTIC)
-    settings = SessionSettings(create_response=False, hearing=hearing)
+    audio_input = AudioInputSettings(detection=SEMANTIC)
+    settings = SessionSettings(create_response=False, audio_input=audio_input)
     with Conversation(bench.recognizer, bench.judge, settings) as conversation:
         conversation.hear(sound)
         found = conversation.turns()
@@ -113,18 +113,18 @@ def _taken(bench: Bench, scene: Scene) -> Row:
     row |= {"pause_s": scene.pause_s, "pause_at": pause, "end_at": end, "known_at": known}
     row["judged"] = [(round(at, 2), round(chance, 3)) for at, chance in judged]
     row["texts"] = [(round(one.at, 2), one.transcript.text) for one in taken]
-    row["fixed"] = _ends(sound, HearingSettings(detection=SERVER, silence_ms=_FIXED_MS))
+    row["fixed"] = _ends(sound, AudioInputSettings(detection=SERVER, silence_ms=_FIXED_MS))
     return row
 
 
-def _ends(sound: np.ndarray, settings: HearingSettings) -> list[float]:
+def _ends(sound: np.ndarray, settings: AudioInputSettings) -> list[float]:
     """Times at which turns end by voice activity alone, in seconds."""
-    ears = Ears(settings)
+    endpointer = Endpointer(settings)
     return [
-        ears.num_samples / SAMPLE_RATE
+        endpointer.num_samples / SAMPLE_RATE
         for start in range(0, len(sound), STEP)
-        for heard in ears.push(sound[start : start + STEP])
-        if heard.sign is Sign.ENDED
+        for event in endpointer.push(sound[start : start + STEP])
+        if event.kind is SpeechEventKind.ENDED
     ]
 
 

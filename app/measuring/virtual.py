@@ -15,18 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from app.replies import Said
+from app.active_reply import AudioChunk, Emitted
+from app.replies import ChatMessage
 from app.session import Session
 from app.settings import SessionSettings
-from app.speaking import Emitted, Sound
 from app.turn_ending import TurnJudge
 from data.audio import SAMPLE_RATE
-from data.recognition.recognizer import Glimpse, Names
+from data.recognition.recognizer import Hypothesis, Names
 from data.recognition.whisper import Transcript
 from data.recognition.whisper_recognizer import WhisperRecognizer
 
 STEP = SAMPLE_RATE // 50
-RECOGNITION_S, GLANCE_S, JUDGEMENT_S = 0.12, 0.08, 0.03
+RECOGNITION_S, QUICK_RECOGNITION_S, JUDGEMENT_S = 0.12, 0.08, 0.03
 """Delays in seconds on two idle cores."""
 
 
@@ -67,21 +67,21 @@ class Recognition:
 
 
 class TimedRecognizer:
-    """The chat's Whisper recogniser on a virtual clock; implements `Recognizer` and `Glances`.
+    """The chat's Whisper recogniser on a virtual clock: a `Recognizer` and a `QuickRecognizer`.
 
     Attributes:
         taken: all recognitions, including those whose result was dropped.
-        glanced: results of glances at speech over the agent.
+        hypotheses: quick recognitions of speech over the agent.
     """
 
     name = "whisper"
-    rehears = True
+    needs_whole_turn = True
     biasable = False
     caveat = ""
 
     def __init__(self, inner: WhisperRecognizer, clock: VirtualClock) -> None:
         self.taken: list[Recognition] = []
-        self.glanced: list[Glimpse] = []
+        self.hypotheses: list[Hypothesis] = []
         self.languages = inner.languages
         self._inner, self._clock = inner, clock
 
@@ -103,10 +103,14 @@ class TimedRecognizer:
         self.taken.append(Recognition(self._clock.now, found, *spent))
         return self._clock.later(RECOGNITION_S, found.text)
 
-    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[Glimpse]":
-        """See `Glances`."""
-        self.glanced.append(self._inner.glance(samples, language, whole).result())
-        return self._clock.later(RECOGNITION_S if whole else GLANCE_S, self.glanced[-1])
+    def recognise_quickly(
+        self, samples: np.ndarray, language: str, whole: bool
+    ) -> "Future[Hypothesis]":
+        """See `QuickRecognizer`."""
+        self.hypotheses.append(self._inner.recognise_quickly(samples, language, whole).result())
+        return self._clock.later(
+            RECOGNITION_S if whole else QUICK_RECOGNITION_S, self.hypotheses[-1]
+        )
 
     def close(self) -> None:
         """Does nothing: the model is shared."""
@@ -200,7 +204,7 @@ class _FixedResponder:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def reply(self, history: Sequence[Said]) -> Iterable[str]:
+    def reply(self, history: Sequence[ChatMessage]) -> Iterable[str]:
         yield self._text
 
 
@@ -277,13 +281,13 @@ class Conversation:
         return [t for t in self.of("turn") if t["who"] == "user" and not t.get("typed")]
 
     def _wait_for_threads(self) -> None:
-        while (speaking := self._session._speaking) is not None:
-            if speaking.answer.done or speaking.answer.waiting or speaking.stop_by is not None:
+        while (active := self._session._active) is not None:
+            if active.answer.done or active.answer.waiting or active.stop_by is not None:
                 return
             time.sleep(0.001)
 
     def _receive(self, out: Emitted) -> None:
-        if isinstance(out, Sound):
+        if isinstance(out, AudioChunk):
             if out.reply != self._reply:
                 self._reply, self._played, self._all_sent = out.reply, 0, False
                 self._buffer = np.zeros(0, np.float32)

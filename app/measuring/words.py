@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.hearing import SEMANTIC, HearingSettings
+from app.endpointing import SEMANTIC, AudioInputSettings
 from app.measuring.parts import Bench, Item, Part, Row, pink, room, sound_of, spoken_turns
 from app.measuring.virtual import Conversation
 from app.settings import SessionSettings
@@ -53,7 +53,9 @@ def _heard(bench: Bench, turn: Turn, language: str, noisy: bool, number: int) ->
     if noisy:
         level = np.sqrt(np.mean(np.square(said))) * 10 ** (-_NOISE_DB / 20)
         sound += level * pink(len(sound), number)
-    settings = SessionSettings(create_response=False, hearing=HearingSettings(detection=SEMANTIC))
+    settings = SessionSettings(
+        create_response=False, audio_input=AudioInputSettings(detection=SEMANTIC)
+    )
     with Conversation(bench.recognizer, bench.judge, settings) as conversation:
         conversation.hear(sound)
         turns, taken = conversation.turns(), conversation.recognizer.taken

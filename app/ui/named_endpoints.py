@@ -9,8 +9,8 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from app.hub import Engines
-from app.performance import Line, lines_in, perform
-from app.replies import Said
+from app.multi_voice_reply import Line, lines_in, perform
+from app.replies import ChatMessage
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
 from data.limits import MAX_SPOKEN, MAX_TYPED, limited_text
@@ -81,7 +81,7 @@ def _spoken(engines: Engines, text: str, voice: str, instructions: str, seed: in
 def _answered(
     engines: Engines, text: str, history: Sequence[Sequence[str]], voice: str
 ) -> tuple[str, str, list[list[str]]]:
-    turns = [*_turns(history), Said(USER, limited_text(text, MAX_TYPED))]
+    turns = [*_turns(history), ChatMessage(USER, limited_text(text, MAX_TYPED))]
     responder = next(iter(engines.responders.values()))
     answer = "".join(responder.reply(turns)).strip()
     speaker = engines.speaker
@@ -95,14 +95,16 @@ def _answered(
     return answer, path, [*said, ["agent", answer]]
 
 
-def _turns(history: Sequence[Sequence[str]]) -> list[Said]:
+def _turns(history: Sequence[Sequence[str]]) -> list[ChatMessage]:
     if len(history) > _MAX_TURNS:
         raise InputError(f"the history has {len(history)} turns; the maximum is {_MAX_TURNS}")
     turns = []
     for turn in history:
         if len(turn) != 2 or turn[0] not in ("user", "agent"):
             raise InputError(f'a turn is {turn!r:.60}; it must be ["user" or "agent", text]')
-        turns.append(Said(AGENT if turn[0] == "agent" else USER, limited_text(turn[1], MAX_SPOKEN)))
+        turns.append(
+            ChatMessage(AGENT if turn[0] == "agent" else USER, limited_text(turn[1], MAX_SPOKEN))
+        )
     return turns
 
 

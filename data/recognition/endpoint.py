@@ -73,7 +73,7 @@ class EndpointRecognizer:
     """See `data.recognition.recognizer.Recognizer`; the arguments are `TranscriptionEndpoint`'s."""
 
     name = "endpoint"
-    rehears = True
+    needs_whole_turn = True
     languages = LANGUAGES
     biasable = True
     caveat = ""

@@ -26,8 +26,8 @@ TimedWord = tuple[str, float, float]
 """A word with its start and end, s from the start of the utterance."""
 
 
-class Glimpse(NamedTuple):
-    """Words recognised at a glance, and their confidence, 0 to 1."""
+class Hypothesis(NamedTuple):
+    """Words recognised quickly, and their confidence, 0 to 1."""
 
     text: str
     confidence: float
@@ -71,9 +71,9 @@ class Recognizer(Protocol):
 
     Attributes:
         name: display name.
-        rehears: whether it needs a turn in one piece. After a pause in mid-turn it receives the
-            turn's audio from the start again, and its first transcript is dropped; other
-            recognisers receive only the new audio.
+        needs_whole_turn: whether it needs a turn in one piece. After a pause in mid-turn it
+            receives the turn's audio from the start again, and its first transcript is dropped;
+            other recognisers receive only the new audio.
         languages: language codes accepted by `open`.
         biasable: whether names and texts bias its recognition.
         caveat: limits of its quality, to show to users, or "".
@@ -82,7 +82,7 @@ class Recognizer(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def rehears(self) -> bool: ...
+    def needs_whole_turn(self) -> bool: ...
     @property
     def languages(self) -> tuple[str, ...]: ...
     @property
@@ -154,7 +154,7 @@ class NoRecognizer:
     """Recognises nothing: for a responder that processes the audio itself."""
 
     name = "none"
-    rehears = False
+    needs_whole_turn = False
     languages = ()
     biasable = False
     caveat = ""

@@ -42,7 +42,7 @@ class SphinxRecognizer:
     """
 
     name = "pocketsphinx"
-    rehears = False
+    needs_whole_turn = False
     languages = ("en",)
     biasable = False
     caveat = "Speech is recognised by pocketsphinx: English only, and about one word in five wrong."

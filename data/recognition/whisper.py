@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.recognition.recognizer import Glimpse
+from data.recognition.recognizer import Hypothesis
 from data.recognition.whisper_doubt import is_believed, is_doubtful
 
 WHISPER_HZ = 16_000
@@ -124,7 +124,9 @@ class Whisper:
         )
         return Transcript(joined, language, _confidence(segments), words)
 
-    def glance(self, samples: np.ndarray, language: str = "en", whole: bool = False) -> Glimpse:
+    def recognise_quickly(
+        self, samples: np.ndarray, language: str = "en", whole: bool = False
+    ) -> Hypothesis:
         """The words of short samples `[T]` at 16 kHz, without checking for speech.
 
         Args:
@@ -146,7 +148,7 @@ class Whisper:
                 initial_prompt=_INTERJECTIONS.get(language),
             )
         believed = [one for one in found if _confidence([one]) >= _GLIMPSED]
-        return Glimpse("".join(one.text for one in believed).strip(), _confidence(believed))
+        return Hypothesis("".join(one.text for one in believed).strip(), _confidence(believed))
 
     def _sought(
         self, samples: np.ndarray, speech_s: float, hastily: bool, options: dict[str, Any]

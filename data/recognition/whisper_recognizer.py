@@ -1,8 +1,8 @@
 """Whisper as the chat's recogniser: partial results during speech, the text in the pause.
 
 Whisper processes an utterance as a whole, so the transcript of a first part is dropped when the
-speaker continues (`Recognizer.rehears`). Partial results are the words on which two consecutive
-hypotheses agree (local agreement: Liu et al., arXiv 2005.11185, section 3.2).
+speaker continues (`Recognizer.needs_whole_turn`). Partial results are the words on which two
+consecutive hypotheses agree (local agreement: Liu et al., arXiv 2005.11185, section 3.2).
 """
 
 import threading
@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from data.audio import SAMPLE_RATE, resample
-from data.recognition.recognizer import Glimpse, Names, TimedWord
+from data.recognition.recognizer import Hypothesis, Names, TimedWord
 from data.recognition.whisper import LANGUAGES, WHISPER_HZ, Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
@@ -32,7 +32,7 @@ class WhisperRecognizer:
     """
 
     name = "whisper"
-    rehears = True
+    needs_whole_turn = True
     languages = LANGUAGES
     biasable = True
     caveat = ""
@@ -85,10 +85,14 @@ class WhisperRecognizer:
         future.add_done_callback(self._done)
         return future
 
-    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[Glimpse]":
-        """Its words, possibly wrong, at once (see `Whisper.glance`). Never blocks."""
+    def recognise_quickly(
+        self, samples: np.ndarray, language: str, whole: bool
+    ) -> "Future[Hypothesis]":
+        """Its words, possibly wrong, at once (see `Whisper.recognise_quickly`). Never blocks."""
         sound = resample(samples, SAMPLE_RATE, WHISPER_HZ)
-        return self._pool.submit(self._whisper.glance, sound, self._language or language, whole)
+        return self._pool.submit(
+            self._whisper.recognise_quickly, sound, self._language or language, whole
+        )
 
     def _done(self, _: "Future[Transcript]") -> None:
         with self._lock:

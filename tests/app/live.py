@@ -14,7 +14,7 @@ from app.scripted import ScriptedResponder
 from app.server import SOCKET_OPTIONS, ServerSettings, create_app
 from app.voice_store import VoiceStore
 from tests.app.fake_speaker import FakeSpeaker
-from tests.app.stage import ToldRecognizer
+from tests.app.stage import FakeRecognizer
 
 
 def engines(*texts: str, **changes: Any) -> Engines:
@@ -24,7 +24,7 @@ def engines(*texts: str, **changes: Any) -> Engines:
     store = VoiceStore(speaker, changes.pop("library", None), changes.pop("aliases", None))
     given: dict[str, Any] = {
         "voices": store,
-        "recognizer": ToldRecognizer(*texts),
+        "recognizer": FakeRecognizer(*texts),
         "responders": {"built-in": ScriptedResponder()},
     }
     return Engines(**{**given, **changes})

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from app.active_reply import AudioChunk
 from app.scripted import ScriptedResponder
 from app.session import Session
 from app.settings import SessionSettings
-from app.speaking import Sound
 from tests.app.fake_speaker import RATE, FakeSpeaker
 
 STEP_S = 0.02
@@ -18,7 +18,7 @@ OPEN: list["Stage"] = []
 
 
 class ToldUtterance:
-    def __init__(self, recognizer: "ToldRecognizer") -> None:
+    def __init__(self, recognizer: "FakeRecognizer") -> None:
         self.partial = ""
         self.words: Any = None
         self.confidences: Any = None
@@ -45,9 +45,9 @@ class ToldUtterance:
         self.aborted = True
 
 
-class ToldRecognizer:
+class FakeRecognizer:
     name = "told"
-    rehears = False
+    needs_whole_turn = False
     languages = ("en",)
     biasable = True
     caveat = ""
@@ -91,12 +91,12 @@ class Stage:
         settings: SessionSettings | None = None,
         reports: bool = True,
         judge: Any = None,
-        recognizer: "ToldRecognizer | None" = None,
+        recognizer: "FakeRecognizer | None" = None,
     ) -> None:
         self.now = 100.0
         self.begun = self.now
         self.speaker = speaker or FakeSpeaker()
-        self.recognizer = recognizer or ToldRecognizer(*texts)
+        self.recognizer = recognizer or FakeRecognizer(*texts)
         self.events: list[dict[str, Any]] = []
         self.heard: list[np.ndarray] = []
         self.patient = True  # waits for the threads, so that time has nothing to do with speed
@@ -148,13 +148,13 @@ class Stage:
 
     def _wait_for_threads(self) -> None:
         for _ in range(30_000):
-            speaking = self.session._speaking
-            if speaking is None or speaking.answer.done or speaking.answer.waiting:
+            active = self.session._active
+            if active is None or active.answer.done or active.answer.waiting:
                 return
             time.sleep(0.001)
 
-    def _receive(self, out: dict[str, Any] | Sound) -> None:
-        if isinstance(out, Sound):
+    def _receive(self, out: dict[str, Any] | AudioChunk) -> None:
+        if isinstance(out, AudioChunk):
             if out.reply != self._reply:
                 self._reply, self._played, self._all_sent = out.reply, 0, False
                 self._buffer = np.zeros(0, np.float32)

@@ -12,10 +12,10 @@ import httpx
 import numpy as np
 import pytest
 
+from app.active_reply import AudioChunk
 from app.api.call_audio import AgentTrack
 from app.hub import HubSettings
 from app.server import ServerSettings
-from app.speaking import Sound
 from tests.app.caller import Caller
 from tests.app.live import engines, serving
 from tests.app.user_sound import silence, speechlike
@@ -116,7 +116,7 @@ def test_a_track_ducks_pauses_plays_on_and_stops() -> None:
     async def work() -> None:
         assert not (await frames(2)).any()
         for reply in (1, 2):
-            track.follow(Sound(reply, 0, np.full(480 * 30, 0.5, np.float32)))
+            track.follow(AudioChunk(reply, 0, np.full(480 * 30, 0.5, np.float32)))
             track.follow({"type": "reply.sent", "reply": reply})
         assert np.allclose(await frames(3), 0.5, atol=1e-3)
         track.follow({"type": "duck", "reply": 1, "gain": 0.2})

@@ -196,7 +196,9 @@ def test_a_client_that_does_not_read_is_disconnected(
     """Its unsent data kept the connection open forever."""
     monkeypatch.setattr("app.websocket.LINGER_S", 0.5)
     monkeypatch.setattr("app.api.channel._GOODBYE_S", 0.2)
-    monkeypatch.setattr("app.speaking._LEAD_S", 1e6)  # so that the kernel's buffers are soon full
+    monkeypatch.setattr(
+        "app.active_reply._LEAD_S", 1e6
+    )  # so that the kernel's buffers are soon full
     if not pings:  # where something else answers the pings
         monkeypatch.setattr("app.api.channel._MAX_SENDING_S", 1.0)
         monkeypatch.setitem(SOCKET_OPTIONS, "ws_ping_interval", None)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.answering import Answer, Voicebox
+from app.answering import Answer, SpeechWorker
 from app.chat_endpoint import ChatEndpoint, ChatLimits
-from app.replies import Briefing, Said
+from app.replies import Briefing, ChatMessage
 from app.settings import SessionSettings
 from data.errors import RepError
 from data.limits import MAX_SPOKEN
@@ -221,7 +221,7 @@ def test_a_language_model_that_misbehaves_is_an_error_in_time(
     with endpoint(behave) as (server, chat):
         began = time.monotonic()
         with pytest.raises(RepError, match=f"(?s){message}") as refused:
-            list(chat.reply([Said(0, "hi")]))
+            list(chat.reply([ChatMessage(0, "hi")]))
         assert time.monotonic() - began < 4.0
         assert len(str(refused.value)) < 600
         assert str(refused.value).isprintable()
@@ -256,14 +256,14 @@ def wait_for(condition: Callable[[], bool], most_s: float = 3.0) -> bool:
 )
 def test_events_without_text_are_skipped(pieces: list[bytes], expected: str) -> None:
     with endpoint(sends(OK, event("Hello."), *pieces)) as (_, chat):
-        assert "".join(chat.reply([Said(0, "hi")])) == "Hello." + expected
+        assert "".join(chat.reply([ChatMessage(0, "hi")])) == "Hello." + expected
 
 
 def test_an_abort_from_another_thread_ends_answer_and_connection() -> None:
     limits = ChatLimits(first_word_s=60)
     for behave in (waits, for_ever(b": keepalive\n\n"), for_ever(event("and "), OK, 0.2)):
         with endpoint(behave, limits) as (server, chat):
-            stream = chat.reply([Said(0, "hi")])
+            stream = chat.reply([ChatMessage(0, "hi")])
             threading.Timer(0.3, stream.abort).start()
             began = time.monotonic()
             with pytest.raises(RepError, match="cancelled"):
@@ -275,8 +275,8 @@ def test_an_abort_from_another_thread_ends_answer_and_connection() -> None:
 def test_a_briefing_reaches_the_model_and_only_its_own_answer() -> None:
     with endpoint(sends(OK, event("Hello."))) as (server, chat):
         briefed = chat.briefed(Briefing("Speak as a pirate.", 0.3, 50))
-        assert list(briefed.reply([Said(0, "hi")])) == ["Hello."]
-        assert list(chat.reply([Said(0, "hi")])) == ["Hello."]
+        assert list(briefed.reply([ChatMessage(0, "hi")])) == ["Hello."]
+        assert list(chat.reply([ChatMessage(0, "hi")])) == ["Hello."]
         first, second = server.requests
     assert first["messages"][0]["content"].endswith("Speak as a pirate.")
     assert (first["temperature"], first["max_tokens"]) == (0.3, 50)
@@ -284,17 +284,17 @@ def test_a_briefing_reaches_the_model_and_only_its_own_answer() -> None:
     assert "temperature" not in second and "max_tokens" not in second
 
 
-class Heard:
-    """The answers of a voicebox, one after the other."""
+class SpeechEvent:
+    """The answers of a speech worker, one after the other."""
 
     def __init__(self, chat: ChatEndpoint) -> None:
-        self.voicebox = Voicebox(FakeSpeaker(), lambda: None, time.monotonic, "gpt-talker")
+        self.speech_worker = SpeechWorker(FakeSpeaker(), lambda: None, time.monotonic, "gpt-talker")
         self._chat = chat
 
     def begin(self) -> Answer:
         voice = next(iter(FakeSpeaker().voices.values()))
         options = SessionSettings().speak_options()
-        return self.voicebox.answer(1, self._chat, [Said(0, "hi")], voice, options)
+        return self.speech_worker.answer(1, self._chat, [ChatMessage(0, "hi")], voice, options)
 
 
 @pytest.mark.parametrize(
@@ -303,14 +303,14 @@ class Heard:
 def test_an_endless_answer_is_cut_at_a_word(piece: str) -> None:
     """It was spoken for as long as it came."""
     with endpoint(for_ever(event(piece), OK, 0.0), ChatLimits()) as (server, chat):
-        heard = Heard(chat)
+        heard = SpeechEvent(chat)
         answer = heard.begin()
         assert wait_for(lambda: answer.shortened, 30)
         assert server.left.wait(3.0)
         assert MAX_SPOKEN - len(piece) - 1 <= len(answer.text) <= MAX_SPOKEN
         assert not answer.error
         answer.cancel()
-        heard.voicebox.close()
+        heard.speech_worker.close()
 
 
 @pytest.mark.parametrize(
@@ -318,21 +318,21 @@ def test_an_endless_answer_is_cut_at_a_word(piece: str) -> None:
 )
 def test_a_cancelled_answer_leaves_the_language_model_at_once(behave: Behaviour) -> None:
     with endpoint(behave, ChatLimits()) as (server, chat):
-        heard = Heard(chat)
+        heard = SpeechEvent(chat)
         answer = heard.begin()
         time.sleep(0.4)
         answer.cancel()
         assert server.left.wait(1.0)
         assert wait_for(lambda: answer.done, 1.0)
         assert not answer.error
-        heard.voicebox.close()
+        heard.speech_worker.close()
 
 
 def test_a_thought_opened_in_the_prompt_is_not_passed_on_twice() -> None:
     with language_model() as (handler, url):
         handler.pieces = [event("He greets. "), event("So do I.\n</think>\n\n"), event("Hello.")]
         endpoint = ChatEndpoint(url, "small")
-        heard = [Said(0, "Hi.")]
+        heard = [ChatMessage(0, "Hi.")]
         "".join(endpoint.reply(heard))
         assert "".join(endpoint.briefed(Briefing()).reply(heard)) == "Hello."
         endpoint.close()

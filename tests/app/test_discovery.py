@@ -14,7 +14,14 @@ from app.api.choosing import changed, public_settings
 from app.chat_endpoint import ChatEndpoint
 from app.discovery import find_language_models
 from app.protocol import ProtocolError
-from app.replies import INSTRUCTIONS, MAX_PROMPT, Briefing, Said, estimated_tokens, messages_of
+from app.replies import (
+    INSTRUCTIONS,
+    MAX_PROMPT,
+    Briefing,
+    ChatMessage,
+    estimated_tokens,
+    messages_of,
+)
 from app.scripted import INTRODUCTION, ScriptedResponder
 from app.settings import SessionSettings
 from tests.app.live import engines
@@ -89,9 +96,11 @@ def test_a_hanging_server_does_not_delay_discovery() -> None:
 
 def test_the_script_introduces_itself_once() -> None:
     script = ScriptedResponder(introduces=True)
-    first = [Said(0, "hello")]
+    first = [ChatMessage(0, "hello")]
     assert next(iter(script.reply(first))) == INTRODUCTION
-    assert INTRODUCTION not in list(script.reply([*first, Said(1, INTRODUCTION), Said(0, "hi")]))
+    assert INTRODUCTION not in list(
+        script.reply([*first, ChatMessage(1, INTRODUCTION), ChatMessage(0, "hi")])
+    )
     assert INTRODUCTION not in list(ScriptedResponder().reply(first))
 
 
@@ -101,7 +110,7 @@ def test_a_system_prompt_is_stored_shown_and_sent() -> None:
     assert public_settings(start)["system_prompt"] == INSTRUCTIONS
     pirate = changed(one, start, {"system_prompt": "  You are a pirate. "})
     assert public_settings(pirate)["system_prompt"] == "You are a pirate."
-    assert messages_of([Said(0, "hi")], pirate.briefing)[0]["content"] == "You are a pirate."
+    assert messages_of([ChatMessage(0, "hi")], pirate.briefing)[0]["content"] == "You are a pirate."
     back = changed(one, pirate, {"system_prompt": ""})
     assert public_settings(back)["system_prompt"] == INSTRUCTIONS
     with pytest.raises(ProtocolError, match="at most"):
@@ -111,7 +120,7 @@ def test_a_system_prompt_is_stored_shown_and_sent() -> None:
 @pytest.mark.parametrize("tokens", [256, 600, 1000, 4096])
 @pytest.mark.parametrize("text", ["A sentence of some length, in English. ", "这是一句中文。"])
 def test_the_oldest_turns_are_dropped_first(tokens: int, text: str) -> None:
-    history = [Said(number % 2, f"{number} {text * 3}") for number in range(61)]
+    history = [ChatMessage(number % 2, f"{number} {text * 3}") for number in range(61)]
     messages = messages_of(history, Briefing(), tokens)
     kept = [message["content"] for message in messages[1:]]
     assert kept == [said.text for said in history[-len(kept) :]]

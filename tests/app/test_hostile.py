@@ -212,8 +212,8 @@ def test_a_client_that_does_not_read_does_not_affect_others() -> None:
 
 
 def test_the_audio_header_matches_the_protocol() -> None:
-    from app.protocol import write_sound
-    from app.speaking import Sound
+    from app.active_reply import AudioChunk
+    from app.protocol import write_audio_chunk
 
-    content = write_sound(Sound(3, 960, np.array([0.0, 1.0, -2.0], np.float32)))
+    content = write_audio_chunk(AudioChunk(3, 960, np.array([0.0, 1.0, -2.0], np.float32)))
     assert struct.unpack("<IIhhh", content) == (3, 960, 0, 32767, -32768)

@@ -26,7 +26,7 @@ from tests.tiny import tiny_speaker
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 LONG = "The train was late and we waited near the old bridge. " * 70
 SETTINGS = ServerSettings(page=False, admission=AdmissionSettings(places=40))
-OURS = ("reply-", "production", "voicebox")
+OURS = ("reply-", "production", "speech-worker")
 
 
 class SlowSpeaker(FakeSpeaker):

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import talker
+from app import simulated_user
 from app.cli import loadtest
 from app.cli.loadtest import Server, drive, main, mixed, strange_voices, summarise
 from app.machine import Load, MachineWatch
-from app.talker import Outcome
+from app.simulated_user import Outcome
 from data.errors import InputError, RepError
 from tests.app.fake_speaker import FakeSpeaker
 from tests.app.live import engines, serving
@@ -139,7 +139,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> float:
     """The limits of the test, each much shorter; returns the longest that it may all take."""
     for name, seconds in (("_GRACE_S", 1.0), ("_LIMIT_S", 2.5), ("_ANSWER_S", 1.5)):
         monkeypatch.setattr(loadtest, name, seconds)
-    monkeypatch.setattr(talker, "_OPEN_S", 1.5)
+    monkeypatch.setattr(simulated_user, "_OPEN_S", 1.5)
     return 0.02 * 60 + 2.5 + 3.0  # and a machine that is busy
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.hearing import MAX_TURN_S
+from app.endpointing import MAX_TURN_S
 from app.inbox import Inbox
 from app.settings import SessionSettings, with_settings
 from data.errors import InputError

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from app.cli import eval_hearing as command
-from app.hearing import SEMANTIC, HearingSettings
-from app.measuring import barging, echoes, invented, turns, words
+from app.endpointing import SEMANTIC, AudioInputSettings
+from app.measuring import barge_in, echoes, invented, turns, words
 from app.measuring.parts import Item, Part, measured, pink, room, spoken_turns
 from app.measuring.virtual import Conversation, VirtualClock
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
-from data.recognition.recognizer import Glimpse
+from data.recognition.recognizer import Hypothesis
 from data.recognition.whisper import Transcript
 from tests.app.user_sound import speechlike
 
@@ -41,8 +41,10 @@ class Hears:
         self.seconds.append(len(samples) / SAMPLE_RATE)
         return done(Transcript(self.text, "en", 0.9))
 
-    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[Glimpse]":
-        return done(Glimpse(self.text, 0.9))
+    def recognise_quickly(
+        self, samples: np.ndarray, language: str, whole: bool
+    ) -> "Future[Hypothesis]":
+        return done(Hypothesis(self.text, 0.9))
 
 
 class Judges:
@@ -53,8 +55,8 @@ class Judges:
         return done(self.finished)
 
 
-LISTENS = SessionSettings(create_response=False, hearing=HearingSettings(detection=SEMANTIC))
-TALKS = SessionSettings(hearing=HearingSettings(detection=SEMANTIC))
+LISTENS = SessionSettings(create_response=False, audio_input=AudioInputSettings(detection=SEMANTIC))
+TALKS = SessionSettings(audio_input=AudioInputSettings(detection=SEMANTIC))
 
 
 def said(*parts: float) -> np.ndarray:
@@ -169,7 +171,7 @@ def test_interruptions_must_be_obeyed_in_time() -> None:
     rows = [{**words, "stopped_ms": stopped, "silent_ms": silent} for stopped, silent in times]
     assent = {"kind": "assent", "stopped_ms": None, "silent_ms": None, "paused_ms": []}
     rows += [assent, {**assent, "paused_ms": [400.0]}, {**assent, "stopped_ms": 350.0}, assent]
-    figures = {figure.key: figure.value for figure in barging._figures(rows)}
+    figures = {figure.key: figure.value for figure in barge_in._figures(rows)}
     assert figures["obeyed"] == 40.0 and figures["ever"] == 60.0
     assert figures["stopped"] == 25.0 and figures["paused"] == 25.0 and figures["pause"] == 400.0
     assert figures["after"] == 370.0 and figures["known"] == 500.0
@@ -189,10 +191,10 @@ def test_every_sound_is_finite_and_lasts(kind: str) -> None:
     assert (kind == "silence") == (np.abs(sound).max() == 0)
 
 
-@pytest.mark.parametrize("what", barging._BODILY)
+@pytest.mark.parametrize("what", barge_in._BODILY)
 def test_coughs_and_laughter_are_short_and_audible(what: str) -> None:
     for number in range(5):
-        sound = barging._bodily(what, number)
+        sound = barge_in._bodily(what, number)
         assert 0.3 < len(sound) / SAMPLE_RATE < 1.4 and 0.2 < np.abs(sound).max() < 0.3
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.answering import Voicebox
+from app.answering import SpeechWorker
 from app.history import AGENT, USER
 from app.omni import OmniResponder
-from app.replies import Said
+from app.replies import ChatMessage
 from data.errors import InputError, MissingModelError
 from models.speaker import Speaker
 from tests.app.stage import Stage
@@ -23,12 +23,12 @@ class Hears:
     """A responder that answers with the length of the audio."""
 
     name = "speech-to-speech"
-    hears_sound = True
+    takes_audio = True
 
     def __init__(self) -> None:
-        self.seen: list[list[Said]] = []
+        self.seen: list[list[ChatMessage]] = []
 
-    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+    def reply(self, history: Sequence[ChatMessage]) -> Iterator[str]:
         self.seen.append(list(history))
         yield "I heard"
         yield " a sound."
@@ -76,11 +76,11 @@ def test_history_has_audio_of_the_user_and_text_of_the_agent(
     listened: list[int] = []
     sounds = [speechlike(0.5, seed=seed) for seed in (1, 2)]
     history = [
-        Said(USER, "", sound=lambda: sounds[0]),
-        Said(AGENT, "I see.", sound=lambda: pytest.fail("its own words are known")),
-        Said(USER, "is the baker in"),
-        Said(AGENT, ""),
-        Said(USER, "", sound=lambda: sounds[1]),
+        ChatMessage(USER, "", sound=lambda: sounds[0]),
+        ChatMessage(AGENT, "I see.", sound=lambda: pytest.fail("its own words are known")),
+        ChatMessage(USER, "is the baker in"),
+        ChatMessage(AGENT, ""),
+        ChatMessage(USER, "", sound=lambda: sounds[1]),
     ]
     exchange = responder._loaded().exchange
 
@@ -102,30 +102,30 @@ SIGNS = (":-)", "🙂", "...")
 def test_a_typed_turn_without_words_is_skipped(speaker: Speaker, weights: Path, signs: str) -> None:
     """It has nothing to speak; every answer failed while it was in the context."""
     responder = OmniResponder(speaker, weights)
-    asked = [Said(USER, "is the baker in"), Said(AGENT, "I see.")]
+    asked = [ChatMessage(USER, "is the baker in"), ChatMessage(AGENT, "I see.")]
     with pytest.raises(InputError, match="neither audio nor text"):
-        list(responder.reply([*asked, Said(USER, signs)]))
-    later = [Said(USER, signs), *asked, Said(USER, "yes")]
+        list(responder.reply([*asked, ChatMessage(USER, signs)]))
+    later = [ChatMessage(USER, signs), *asked, ChatMessage(USER, "yes")]
     assert "".join(responder.reply(later))
 
 
 def test_turns_without_words_do_not_break_other_predictors(speaker: Speaker) -> None:
     """The turns after them were lost."""
-    voicebox = Voicebox(speaker, lambda: None, time.monotonic, "flow-omni")
+    speech_worker = SpeechWorker(speaker, lambda: None, time.monotonic, "flow-omni")
     turns = [
         (USER, "Hello.", None),
         *[(USER, signs, None) for signs in SIGNS],
         (AGENT, "Hi.", None),
     ]
-    voicebox.rebuild(turns, "flow-omni")
+    speech_worker.rebuild(turns, "flow-omni")
     done = threading.Event()
-    voicebox._submit(done.set)
+    speech_worker._submit(done.set)
     assert done.wait(60)
-    assert [turn.text for turn in voicebox._dialogue.turns] == ["Hello.", "Hi."]
-    voicebox.close()
+    assert [turn.text for turn in speech_worker._dialogue.turns] == ["Hello.", "Hi."]
+    speech_worker.close()
 
 
 def test_missing_weights_are_reported_on_use(speaker: Speaker, tmp_path: Path) -> None:
     responder = OmniResponder(speaker, tmp_path)
     with pytest.raises(MissingModelError, match=r"launch\.py train omni-thinker"):
-        list(responder.reply([Said(USER, "hello")]))
+        list(responder.reply([ChatMessage(USER, "hello")]))

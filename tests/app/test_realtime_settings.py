@@ -7,7 +7,7 @@ import pytest
 from app.api.realtime_objects import beta_session_object, session_object
 from app.api.realtime_settings import RealtimeSettings, for_response, updated
 from app.chat_endpoint import ChatEndpoint
-from app.hearing import HearingSettings
+from app.endpointing import AudioInputSettings
 from app.hub import Engines
 from app.protocol import ProtocolError, read_object
 from app.settings import SessionSettings
@@ -234,10 +234,13 @@ def test_non_finite_numbers_are_rejected(field: str, number: str) -> None:
 def test_a_higher_threshold_needs_louder_audio(
     threshold: float, aggressiveness: int, floor: float
 ) -> None:
-    hearing = updated(START, detection(threshold=threshold), engines()).session.hearing
-    assert (hearing.aggressiveness, hearing.floor_dbfs) == (aggressiveness, pytest.approx(floor))
+    audio_input = updated(START, detection(threshold=threshold), engines()).session.audio_input
+    assert (audio_input.aggressiveness, audio_input.floor_dbfs) == (
+        aggressiveness,
+        pytest.approx(floor),
+    )
     if threshold == 0.5:
-        assert hearing == HearingSettings()
+        assert audio_input == AudioInputSettings()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.chat_endpoint import ChatEndpoint
-from app.replies import SYSTEM, TOOL, Said, messages_of
+from app.replies import SYSTEM, TOOL, ChatMessage, messages_of
 from app.tools import NOT_RETURNED, CallReader, ToolCall
 from data.errors import RepError
 from tests.app.fake_speaker import FakeSpeaker
@@ -312,15 +312,15 @@ def test_a_new_item_right_after_an_answer_does_not_truncate_it() -> None:
 def test_outputs_follow_their_calls() -> None:
     a, b, c = (ToolCall(name, name.upper(), "{}") for name in "abc")
     history = [
-        Said(0, "hi"),
-        Said(1, "", call=a),
-        Said(1, "", call=b),
-        Said(0, "hurry"),
-        Said(TOOL, "B!", answers="b"),
-        Said(1, "", call=c),
-        Said(SYSTEM, "Be brief."),
-        Said(TOOL, "A!", answers="a"),
-        Said(TOOL, "lost", answers="x"),
+        ChatMessage(0, "hi"),
+        ChatMessage(1, "", call=a),
+        ChatMessage(1, "", call=b),
+        ChatMessage(0, "hurry"),
+        ChatMessage(TOOL, "B!", answers="b"),
+        ChatMessage(1, "", call=c),
+        ChatMessage(SYSTEM, "Be brief."),
+        ChatMessage(TOOL, "A!", answers="a"),
+        ChatMessage(TOOL, "lost", answers="x"),
     ]
     found = messages_of(history)[1:]
     assert [(one["role"], one.get("tool_call_id")) for one in found] == [

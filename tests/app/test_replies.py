@@ -9,7 +9,7 @@ import pytest
 
 from app.chat_endpoint import ChatEndpoint
 from app.manner import Manner, measure_manner
-from app.replies import CONTEXT_TOKENS, Said, estimated_tokens, messages_of
+from app.replies import CONTEXT_TOKENS, ChatMessage, estimated_tokens, messages_of
 from app.scripted import ScriptedResponder, answer_to, name_in
 from data.errors import RepError
 from data.limits import MAX_CONTEXT_TURNS
@@ -20,10 +20,10 @@ PLAIN = Manner(150, 2, -20, 1)
 
 
 def talk(*texts: str, manner: Manner | None = None) -> list[str]:
-    history: list[Said] = []
+    history: list[ChatMessage] = []
     for text in texts:
-        history.append(Said(0, text, manner))
-        history.append(Said(1, answer_to(history)))
+        history.append(ChatMessage(0, text, manner))
+        history.append(ChatMessage(1, answer_to(history)))
     return [said.text for said in history if said.who]
 
 
@@ -102,13 +102,15 @@ def test_it_says_what_it_is() -> None:
 
 def test_it_reacts_to_the_manner() -> None:
     excited = Manner(200, 3, -20, 1, "excited")
-    assert answer_to([Said(0, "i got the job", excited)]).startswith("Oh, you sound excited!")
-    assert "all about it" in answer_to([Said(0, "i got the job", excited)])
-    assert not answer_to([Said(0, "i got the job")]).startswith("Oh")
+    assert answer_to([ChatMessage(0, "i got the job", excited)]).startswith(
+        "Oh, you sound excited!"
+    )
+    assert "all about it" in answer_to([ChatMessage(0, "i got the job", excited)])
+    assert not answer_to([ChatMessage(0, "i got the job")]).startswith("Oh")
 
 
 def test_streamed_pieces_join_to_the_answer() -> None:
-    history = [Said(0, "who are you")]
+    history = [ChatMessage(0, "who are you")]
     assert " ".join(ScriptedResponder().reply(history)) == answer_to(history)
 
 
@@ -130,7 +132,7 @@ def endpoint() -> Iterator[tuple[type[LanguageModel], str]]:
 def test_an_endpoint_is_streamed(endpoint: tuple[type[LanguageModel], str]) -> None:
     handler, url = endpoint
     chat = ChatEndpoint(url, "small", key="k")
-    assert list(chat.reply([Said(0, "hi")])) == ["Hello ", "there."]
+    assert list(chat.reply([ChatMessage(0, "hi")])) == ["Hello ", "there."]
     assert handler.seen["model"] == "small"
     assert handler.seen["stream"] is True
     assert handler.seen["authorization"] == "Bearer k"
@@ -152,10 +154,10 @@ def test_reasoning_of_the_language_model_is_removed(
     )
     handler.pieces = [*map(event, pieces), b"data: [DONE]\n\n"]
     chat = ChatEndpoint(url, "small")
-    assert "".join(chat.reply([Said(0, "hi")])) == "Hello there 😀"
+    assert "".join(chat.reply([ChatMessage(0, "hi")])) == "Hello there 😀"
     handler.pieces = [event("<think>He greets me, so"), b"data: [DONE]\n\n"]
     with pytest.raises(RepError, match="an empty answer"):
-        list(chat.reply([Said(0, "hi")]))
+        list(chat.reply([ChatMessage(0, "hi")]))
     chat.close()
 
 
@@ -175,27 +177,27 @@ def test_a_failing_endpoint_is_reported(
     handler.status, handler.pieces = status, [body]
     chat = ChatEndpoint(url, "small")
     with pytest.raises(RepError, match=message):
-        list(chat.reply([Said(0, "hi")]))
+        list(chat.reply([ChatMessage(0, "hi")]))
     chat.close()
 
 
 def test_a_missing_endpoint_is_reported() -> None:
     chat = ChatEndpoint("http://127.0.0.1:9/v1", "small")
     with pytest.raises(RepError, match="is unreachable"):
-        list(chat.reply([Said(0, "hi")]))
+        list(chat.reply([ChatMessage(0, "hi")]))
     chat.close()
 
 
 @pytest.mark.parametrize("length", [300, 1000, 4096, 9000, 16_384])
 def test_the_endpoint_gets_a_limited_context(length: int) -> None:
-    history = [Said(index % 2, "x" * length) for index in range(60)]
+    history = [ChatMessage(index % 2, "x" * length) for index in range(60)]
     texts = [message["content"] for message in messages_of(history)[1:]]
     assert len(texts) == 1 or sum(map(estimated_tokens, texts)) <= CONTEXT_TOKENS
     assert len(texts) >= max(1, (CONTEXT_TOKENS - 150) // (length // 4 + 10))
 
 
 def test_a_long_conversation_is_shortened_for_the_endpoint() -> None:
-    history = [Said(index % 2, f"turn {index}") for index in range(200)]
+    history = [ChatMessage(index % 2, f"turn {index}") for index in range(200)]
     messages = messages_of(history)
     assert len(messages) == MAX_CONTEXT_TURNS + 1
     assert messages[-1]["content"] == "turn 199"

@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from app.hub import HubSettings
 from app.library import Library
-from app.protocol import parse_sound
+from app.protocol import parse_audio_chunk
 from app.server import ServerSettings
 from data.audio import mark_of, read_audio, write_audio
 from data.audio.marking import SYNTHETIC
@@ -44,7 +44,7 @@ def until(socket: ClientConnection, kind: str, who: str = "") -> tuple[dict[str,
     while True:
         message = socket.recv(60)
         if isinstance(message, bytes):
-            sound.append(parse_sound(message).samples)
+            sound.append(parse_audio_chunk(message).samples)
             continue
         event = json.loads(message)
         if event["type"] == kind and (not who or event["who"] == who):
@@ -136,7 +136,7 @@ def test_a_client_lost_in_mid_reply_is_noticed_within_5_s() -> None:
     ):
         socket.sendall(frame(json.dumps(START)))
         socket.sendall(frame(json.dumps({"type": "text", "text": "who are you"})))
-        while not any(one._speaking for one, _ in app.state.hub._live.values()):
+        while not any(one._active for one, _ in app.state.hub._live.values()):
             time.sleep(0.02)
         began = time.monotonic()
         while not app.state.hub._parked:
@@ -144,7 +144,7 @@ def test_a_client_lost_in_mid_reply_is_noticed_within_5_s() -> None:
             time.sleep(0.02)
         assert app.state.hub.num_live == 0
         session = next(iter(app.state.hub._parked.values()))[0]
-        assert session._speaking is None
+        assert session._active is None
 
 
 def silent_socket(place: str) -> socketlib.socket:

@@ -6,8 +6,8 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from app.hearing import HearingSettings
-from app.replies import Said
+from app.endpointing import AudioInputSettings
+from app.replies import ChatMessage
 from app.settings import SessionSettings, with_settings
 from data.errors import InputError, RepError
 from tests.app.fake_speaker import RATE, FakeSpeaker
@@ -22,9 +22,9 @@ class Says:
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
-        self.seen: list[list[Said]] = []
+        self.seen: list[list[ChatMessage]] = []
 
-    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+    def reply(self, history: Sequence[ChatMessage]) -> Iterator[str]:
         self.seen.append(list(history))
         yield self.answers.pop(0)
 
@@ -71,7 +71,7 @@ def test_the_users_audio_enters_the_dialogue() -> None:
 def test_the_silence_that_ends_a_turn_is_configurable() -> None:
     ends = {}
     for silence_ms in (400, 900):
-        settings = SessionSettings(hearing=HearingSettings(silence_ms=silence_ms))
+        settings = SessionSettings(audio_input=AudioInputSettings(silence_ms=silence_ms))
         stage = Stage("hello", settings=settings)
         begun = stage.now
         stage.say(np.concatenate([silence(0.5), speechlike(1.0), silence(2.0)]))
@@ -217,7 +217,7 @@ def test_the_interrupting_turn_is_complete_and_answered() -> None:
 
 def test_an_interrupted_reply_is_stored_even_if_the_report_comes_after_the_next_turn() -> None:
     """The answer to the next turn once replaced it."""
-    quick = SessionSettings(hearing=HearingSettings(silence_ms=200, pause_ms=100))
+    quick = SessionSettings(audio_input=AudioInputSettings(silence_ms=200, pause_ms=100))
     stage = Stage("go", "stop", responder=Says(LONG, "Yes."), settings=quick, reports=False)
     stage.say(np.concatenate([speechlike(0.8), silence(2.0), speechlike(0.4), silence(0.3)]))
     stage.say(silence(0.6))
@@ -272,7 +272,7 @@ def test_speech_without_words_is_queried() -> None:
 class Fails:
     name = "endpoint"
 
-    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+    def reply(self, history: Sequence[ChatMessage]) -> Iterator[str]:
         raise RepError("the language model cannot be reached; start it")
         yield ""
 
@@ -311,7 +311,7 @@ def test_audio_is_not_sent_far_ahead() -> None:
     stage = Stage(responder=Says(LONG))
     stage.session.write("go")
     stage.wait(1.0)
-    speaking = stage.session._speaking
+    speaking = stage.session._active
     assert speaking is not None
     assert speaking.playback.lead_s(stage.now) < 3.0
     assert speaking.answer.num_samples < 9 * RATE
@@ -360,7 +360,7 @@ def test_two_sessions_do_not_mix() -> None:
 def test_settings_out_of_range_are_rejected() -> None:
     with pytest.raises(InputError, match="silence_ms is 5; it must be from 200 to 3000"):
         with_settings(SessionSettings(), silence_ms=5)
-    assert with_settings(SessionSettings(), silence_ms=700).hearing.silence_ms == 700
+    assert with_settings(SessionSettings(), silence_ms=700).audio_input.silence_ms == 700
 
 
 def test_another_predictor_continues_the_conversation() -> None:

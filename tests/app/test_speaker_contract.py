@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.answering import AnySpeaker
+from app.answering import SpeakerProtocol
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from tests.app.fake_speaker import FakeSpeaker
@@ -18,12 +18,12 @@ AGENT, USER = 1, 0
 
 
 @pytest.fixture(scope="module", params=["fake", "gpt-talker", "ham-tts", "flow-omni"])
-def speaker(request: pytest.FixtureRequest) -> AnySpeaker:
+def speaker(request: pytest.FixtureRequest) -> SpeakerProtocol:
     return FakeSpeaker() if request.param == "fake" else tiny_speaker(request.param)
 
 
 @pytest.fixture
-def voice(speaker: AnySpeaker) -> Any:
+def voice(speaker: SpeakerProtocol) -> Any:
     return next(iter(speaker.voices.values()))
 
 
@@ -46,7 +46,7 @@ def pieces(text: str) -> Iterator[str]:
         yield f"{word} "
 
 
-def test_it_lists_voices_and_predictors(speaker: AnySpeaker) -> None:
+def test_it_lists_voices_and_predictors(speaker: SpeakerProtocol) -> None:
     assert speaker.sample_rate == SAMPLE_RATE
     assert speaker.predictors and all(isinstance(name, str) for name in speaker.predictors)
     for name, voice in speaker.voices.items():
@@ -56,7 +56,7 @@ def test_it_lists_voices_and_predictors(speaker: AnySpeaker) -> None:
 
 @pytest.mark.parametrize("given", [TEXT, "Yes.", pieces])
 def test_audio_comes_in_frames_and_words_are_within_it(
-    speaker: AnySpeaker, voice: Any, given: Any
+    speaker: SpeakerProtocol, voice: Any, given: Any
 ) -> None:
     text = given(TEXT) if callable(given) else given
     reply: Any = speaker.speak(speaker.open_dialogue(), text, voice)
@@ -74,14 +74,14 @@ def test_audio_comes_in_frames_and_words_are_within_it(
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", iter(()), iter(["", " "])])
-def test_text_without_words_is_rejected(speaker: AnySpeaker, voice: Any, text: Any) -> None:
+def test_text_without_words_is_rejected(speaker: SpeakerProtocol, voice: Any, text: Any) -> None:
     with pytest.raises(InputError):
         list(speaker.speak(speaker.open_dialogue(), text, voice))
 
 
 @pytest.mark.parametrize("taken", [0, 1, 2])
 def test_a_cancelled_reply_ends_and_is_not_complete(
-    speaker: AnySpeaker, voice: Any, taken: int
+    speaker: SpeakerProtocol, voice: Any, taken: int
 ) -> None:
     reply: Any = speaker.speak(speaker.open_dialogue(), TEXT * 4, voice)
     running = iter(reply)
@@ -95,7 +95,7 @@ def test_a_cancelled_reply_ends_and_is_not_complete(
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0, None])
 def test_the_played_part_enters_the_dialogue_once(
-    speaker: AnySpeaker, voice: Any, share: float | None
+    speaker: SpeakerProtocol, voice: Any, share: float | None
 ) -> None:
     dialogue = speaker.open_dialogue()
     speaker.hear(dialogue, USER, "hello", None)
@@ -118,7 +118,7 @@ def test_the_played_part_enters_the_dialogue_once(
         assert text.split()[-1].startswith("six")
 
 
-def test_a_new_turn_replaces_an_open_reply(speaker: AnySpeaker, voice: Any) -> None:
+def test_a_new_turn_replaces_an_open_reply(speaker: SpeakerProtocol, voice: Any) -> None:
     dialogue = speaker.open_dialogue()
     reply: Any = speaker.speak(dialogue, TEXT, voice)
     next(iter(reply))
@@ -129,13 +129,13 @@ def test_a_new_turn_replaces_an_open_reply(speaker: AnySpeaker, voice: Any) -> N
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.2, 0.9])
-def test_a_short_sample_is_not_cloned(speaker: AnySpeaker, seconds: float) -> None:
+def test_a_short_sample_is_not_cloned(speaker: SpeakerProtocol, seconds: float) -> None:
     for sample in (noise(seconds), np.zeros(2 * SAMPLE_RATE, np.float32)):
         with pytest.raises(InputError):
             speaker.clone(sample)
 
 
-def test_a_cloned_voice_speaks(speaker: AnySpeaker) -> None:
+def test_a_cloned_voice_speaks(speaker: SpeakerProtocol) -> None:
     voice = speaker.clone(noise(3.0), "anna")
     assert voice.name == "anna" and voice.prompt is not None
     assert len(voice.style) == len(next(iter(speaker.voices.values())).style)

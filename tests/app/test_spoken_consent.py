@@ -16,7 +16,7 @@ from data.audio import encode_audio
 from data.errors import InputError
 from data.synthetic import speak
 from tests.app.live import engines, serving
-from tests.app.stage import ToldRecognizer
+from tests.app.stage import FakeRecognizer
 from tests.app.voice_sound import espeak_voice
 
 SAID = SENTENCES["en"].lower()
@@ -81,7 +81,7 @@ def test_the_page_accepts_it(tmp_path: Path) -> None:
 
 
 def engines_like(shared: Engines, heard: str) -> Engines:
-    return replace(shared, recognizer=ToldRecognizer(heard))
+    return replace(shared, recognizer=FakeRecognizer(heard))
 
 
 def test_the_api_accepts_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.replies import Briefing, Said, messages_of
+from app.replies import Briefing, ChatMessage, messages_of
 from app.settings import SessionSettings
 from app.toolbox import MAX_RESULT, Toolbox, ToolResult, read_toolbox
 from app.tools import ToolCall
@@ -136,7 +136,7 @@ class Calling:
         other._briefing = briefing
         return other
 
-    def reply(self, history: Sequence[Said]) -> "Calling":
+    def reply(self, history: Sequence[ChatMessage]) -> "Calling":
         self.told.append(messages_of(history, self._briefing))
         results = [one for one in self.told[-1] if one["role"] == "tool"]
         is_done = len(results) >= self.wanted or not self._briefing.tools

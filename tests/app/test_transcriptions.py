@@ -18,7 +18,7 @@ from app.library import Library
 from data.errors import RepError
 from data.recognition.sphinx import SphinxRecognizer
 from tests.app.live import engines, serving
-from tests.app.stage import ToldRecognizer
+from tests.app.stage import FakeRecognizer
 from tests.app.user_sound import speechlike, spoken
 from tests.app.voice_sound import TEXTS, espeak_voice
 
@@ -58,7 +58,7 @@ def test_a_recording_is_transcribed(tmp_path: Path) -> None:
 
 
 def test_response_formats() -> None:
-    told: Any = ToldRecognizer("one", "two", "three")
+    told: Any = FakeRecognizer("one", "two", "three")
     with serving(engines(recognizer=told)) as (place, _):
         content = wav(speechlike(1.3))
         plain = post(place, content).json()
@@ -79,7 +79,7 @@ def timed(place: str, recognizer: Any, **fields: Any) -> httpx.Response:
 
 
 def test_timestamps_match_the_words() -> None:
-    told: Any = ToldRecognizer()
+    told: Any = FakeRecognizer()
     with serving(engines(recognizer=told)) as (place, _):
         assert timed(place, told, response_format="srt").text == (
             "1\n00:00:00,200 --> 00:00:00,900\nhow are you\n\n"
@@ -115,7 +115,7 @@ def test_without_word_timestamps_there_is_one_segment() -> None:
 
 @pytest.mark.parametrize("stream", ["true", "True", "1"])
 def test_a_transcript_is_streamed(stream: str) -> None:
-    told: Any = ToldRecognizer()
+    told: Any = FakeRecognizer()
     with serving(engines(recognizer=told)) as (place, _):
         answer = timed(place, told, stream=stream)
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -175,7 +175,7 @@ def test_options_that_match_the_behaviour_are_accepted(fields: dict[str, str]) -
 
 
 def test_a_recogniser_is_asked_for_nothing_that_it_lacks() -> None:
-    told: Any = ToldRecognizer(*["hello"] * 3)
+    told: Any = FakeRecognizer(*["hello"] * 3)
     told.biasable = False
     asked = {"prompt": "Gradio"}, {"include[]": "logprobs"}, {"response_format": "diarized_json"}
     with serving(engines(recognizer=told)) as (place, _):
@@ -186,7 +186,7 @@ def test_a_recogniser_is_asked_for_nothing_that_it_lacks() -> None:
 
 
 def test_a_prompt_biases_recognition() -> None:
-    told: Any = ToldRecognizer("hello")
+    told: Any = FakeRecognizer("hello")
     with serving(engines(recognizer=told)) as (place, _):
         assert post(place, wav(speechlike(0.5)), prompt=" Repartee, Gradio ").status_code == 200
     assert told.names == ("Repartee, Gradio",)
@@ -194,7 +194,7 @@ def test_a_prompt_biases_recognition() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_log_probabilities_are_those_of_the_text(stream: bool) -> None:
-    told: Any = ToldRecognizer()
+    told: Any = FakeRecognizer()
     told.confidences = (0.5, 0.25, 1.0, 0.0)
     with serving(engines(recognizer=told)) as (place, _):
         answer = timed(place, told, **{"include[]": "logprobs", "stream": str(stream).lower()})
@@ -211,7 +211,7 @@ def test_log_probabilities_are_those_of_the_text(stream: bool) -> None:
 
 def test_a_long_recording_is_cut_at_its_pauses() -> None:
     """It used to be refused from 120 s on."""
-    told: Any = ToldRecognizer(*[f"part {n}" for n in range(20)])
+    told: Any = FakeRecognizer(*[f"part {n}" for n in range(20)])
     rng = np.random.default_rng(0)
     sound = 0.3 * rng.standard_normal(8_000 * 150)
     pauses = [20, 41, 60, 78, 97, 120, 138]
@@ -227,9 +227,9 @@ def test_a_long_recording_is_cut_at_its_pauses() -> None:
 
 
 def test_a_failure_after_the_first_words_is_an_event() -> None:
-    told: Any = ToldRecognizer("part one")
+    told: Any = FakeRecognizer("part one")
 
-    class Fails(ToldRecognizer):
+    class Fails(FakeRecognizer):
         def open(self, *args: Any, **kwargs: Any) -> Any:
             if self.opened:
                 self.error = RepError("the recogniser's process has ended")
@@ -247,7 +247,7 @@ def test_speakers_are_told_apart(tmp_path: Path) -> None:
     """Two voices in turn; each word goes to who speaks during it."""
     first, second = (spoken(" ".join(TEXTS), tmp_path, voice) for voice in ("slt", "rms"))
     parts = [first, second, first, second]
-    told: Any = ToldRecognizer("a b c d")
+    told: Any = FakeRecognizer("a b c d")
     ends = np.cumsum([len(part) / 24_000 for part in parts])
     told.words = tuple(
         (name, end - len(part) / 24_000 + 0.2, end - 0.2)
@@ -270,7 +270,7 @@ def test_speakers_are_told_apart(tmp_path: Path) -> None:
 def test_the_openai_package_gets_its_transcript() -> None:
     from openai import OpenAI
 
-    told: Any = ToldRecognizer()
+    told: Any = FakeRecognizer()
     with serving(engines(recognizer=told)) as (place, _):
         client = OpenAI(api_key="none", base_url=f"http://{place}/v1", max_retries=0)
         file = ("turn.wav", wav(speechlike(2.5)))
@@ -288,7 +288,7 @@ def test_the_openai_package_gets_its_transcript() -> None:
         assert create(response_format="vtt").startswith("WEBVTT")
 
 
-class SlowRecognizer(ToldRecognizer):
+class SlowRecognizer(FakeRecognizer):
     """Its results come when released."""
 
     def __init__(self) -> None:
@@ -362,7 +362,7 @@ def test_unusable_recordings_are_rejected(
 
 
 def test_a_failing_recogniser_is_a_server_error() -> None:
-    told: Any = ToldRecognizer()
+    told: Any = FakeRecognizer()
     told.error = RepError("the recogniser's process has ended")
     with serving(engines(recognizer=told)) as (place, _):
         answer = post(place, wav(speechlike(0.5)))
@@ -371,7 +371,7 @@ def test_a_failing_recogniser_is_a_server_error() -> None:
 
 
 def test_cloning_without_recognition_needs_a_transcript(tmp_path: Path) -> None:
-    told: Any = ToldRecognizer()
+    told: Any = FakeRecognizer()
     told.error = RepError("the recogniser's process has ended")
     shared = engines(recognizer=told, library=Library(tmp_path))
     with serving(shared) as (place, _):

@@ -8,7 +8,7 @@ import pytest
 
 from app.api.realtime_objects import session_object
 from app.api.realtime_settings import RealtimeSettings, updated
-from app.hearing import MOST_PATIENT_MS, SEMANTIC, HearingSettings
+from app.endpointing import MOST_PATIENT_MS, SEMANTIC, AudioInputSettings
 from app.protocol import ProtocolError
 from app.settings import SessionSettings
 from app.turn_ending import patience_ms
@@ -43,8 +43,8 @@ class ToldJudge:
 
 
 def stage(judge: ToldJudge, *texts: str, eagerness: str = "auto") -> Stage:
-    hearing = HearingSettings(detection=SEMANTIC, eagerness=eagerness)
-    return Stage(*texts, settings=SessionSettings(hearing=hearing), judge=judge)
+    audio_input = AudioInputSettings(detection=SEMANTIC, eagerness=eagerness)
+    return Stage(*texts, settings=SessionSettings(audio_input=audio_input), judge=judge)
 
 
 def waited_ms(stage: Stage) -> float:

@@ -17,7 +17,7 @@ from app.api.errors import ApiError
 from app.uploads import Uploads
 from data.errors import InputError
 from tests.app.live import engines, serving
-from tests.app.stage import ToldRecognizer
+from tests.app.stage import FakeRecognizer
 from tests.app.user_sound import speechlike
 
 
@@ -168,7 +168,7 @@ def test_excess_uploads_are_rejected_and_accepted_later(uploads: Uploads) -> Non
 def test_hanging_uploads_do_not_affect_speech() -> None:
     """Of fourteen uploads with stopped processes, two decode, two work, eight wait, two are
     rejected."""
-    shared = engines(recognizer=ToldRecognizer(*["hello"] * 20))
+    shared = engines(recognizer=FakeRecognizer(*["hello"] * 20))
     for decoder in shared.uploads._all:
         decoder._timeout_s = 60.0
         os.kill(decoder._running().pid, signal.SIGSTOP)

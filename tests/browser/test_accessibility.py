@@ -8,7 +8,7 @@ import pytest
 
 from app.server import ServerSettings
 from tests.app.live import engines, serving
-from tests.app.stage import ToldRecognizer
+from tests.app.stage import FakeRecognizer
 from tests.browser.chromium import agent_turns, chromium, need_chromium, wait_for_agent
 from tests.clients.test_stock_clients import CLIENTS
 
@@ -31,7 +31,7 @@ def test_the_page_is_accessible(size: str, theme: str, tmp_path: Path) -> None:
     if not AXE.is_file():
         pytest.skip(f"axe-core is not in {CLIENTS}/node: there, npm install axe-core")
     sync_api = need_chromium()
-    recognizer = ToldRecognizer()
+    recognizer = FakeRecognizer()
     recognizer.languages = ("en", "zh")
     with (
         serving(engines(recognizer=recognizer), ServerSettings(page=True)) as (place, _),

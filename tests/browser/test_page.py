@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.chat_endpoint import ChatEndpoint
-from app.hearing import HearingSettings
+from app.endpointing import AudioInputSettings
 from app.hub import HubSettings
-from app.replies import Said
+from app.replies import ChatMessage
 from app.server import ServerSettings
 from app.settings import SessionSettings
 from tests.app.fake_speaker import WORD_SAMPLES, FakeSpeaker
@@ -115,7 +115,7 @@ def test_voice_and_speech_model_can_be_chosen_before_and_during_a_talk(
 def test_the_silence_that_ends_a_turn_is_shown_as_the_server_has_it(
     browsers: dict[bool, Any],
 ) -> None:
-    session = SessionSettings(hearing=HearingSettings(silence_ms=2400))
+    session = SessionSettings(audio_input=AudioInputSettings(silence_ms=2400))
     with serving(engines(), ServerSettings(hub=HubSettings(session=session))) as (place, _):
         page, _ = open_page(browsers[True], f"http://{place}/")
         page.wait_for_function("document.querySelector('[name=silence_ms]').value === '2400'")
@@ -190,7 +190,7 @@ class LongThenShort:
     def __init__(self) -> None:
         self.answers = [" ".join(f"word{number}" for number in range(100)), "That is all right."]
 
-    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+    def reply(self, history: Sequence[ChatMessage]) -> Iterator[str]:
         yield self.answers.pop(0)
 
 

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.replies import Said
+from app.replies import ChatMessage
 from app.server import ServerSettings
 from data.audio import write_audio
 from data.dialogue import check_ncssd, read_dialogue
 from data.recognition.sphinx import SphinxRecognizer
 from tests.app.live import engines, serving
-from tests.app.stage import ToldRecognizer
+from tests.app.stage import FakeRecognizer
 from tests.app.user_sound import silence, spoken
 from tests.browser.chromium import (
     WATCH,
@@ -46,7 +46,7 @@ class LongThenShort:
 
     name = "endpoint"
 
-    def reply(self, history: Sequence[Said]) -> Iterator[str]:
+    def reply(self, history: Sequence[ChatMessage]) -> Iterator[str]:
         yield LONG if len(history) == 1 else "That is all right then."
 
 
@@ -58,7 +58,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     first, second = spoken(QUESTION, folder), spoken(INTERRUPTION, folder)
     sound = [silence(LEAD_S), first, silence(GAP_S), second, silence(TAIL_S)]
     write_audio(folder / "microphone.wav", np.concatenate(sound))
-    recognizer = ears()
+    recognizer = endpointer()
     told = engines(recognizer=recognizer, responders={"told": LongThenShort()})
     try:
         with (
@@ -71,9 +71,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         recognizer.close()
 
 
-def ears() -> SphinxRecognizer | ToldRecognizer:
+def endpointer() -> SphinxRecognizer | FakeRecognizer:
     if os.environ.get("REPARTEE_EARS") == "told":
-        return ToldRecognizer(QUESTION.lower().rstrip("?"), INTERRUPTION.lower().rstrip("."))
+        return FakeRecognizer(QUESTION.lower().rstrip("?"), INTERRUPTION.lower().rstrip("."))
     recognizer = SphinxRecognizer()
     assert recognizer.wait_ready(240)
     return recognizer

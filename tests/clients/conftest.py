@@ -13,7 +13,7 @@ from app.chat_endpoint import ChatEndpoint
 from app.server import ServerSettings
 from tests.app.language_model import language_model
 from tests.app.live import engines, serving
-from tests.app.stage import ToldRecognizer
+from tests.app.stage import FakeRecognizer
 
 HEARD = "hello there my friend"
 
@@ -30,7 +30,7 @@ class SureJudge:
 @contextlib.contextmanager
 def served(origins: tuple[str, ...] = ()) -> Iterator[str]:
     """The base URL that a client is given; nothing else is set but a key that is not looked at."""
-    recognizer = ToldRecognizer(*[HEARD] * 100)
+    recognizer = FakeRecognizer(*[HEARD] * 100)
     recognizer.words = [(word, 0.2 * at, 0.2 * at + 0.2) for at, word in enumerate(HEARD.split())]
     with language_model() as (_, model_url):
         shared = engines(

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.hearing import Memory
-from app.listening import Listening
+from app.endpointing import RingBuffer
+from app.turn_recognition import TurnRecognition
 from data.audio import SAMPLE_RATE
 from data.errors import InputError, MissingModelError
 from data.recognition import local as chosen
 from data.recognition.local import local_recognizer
 from data.recognition.whisper import Transcript, Word
 from data.recognition.whisper_recognizer import Agreement, WhisperRecognizer
-from tests.app.stage import ToldRecognizer
+from tests.app.stage import FakeRecognizer
 
 WORDS = "Good morning, how far is it from here?".split()
 
@@ -135,13 +135,16 @@ def test_agreed_words_are_those_of_two_looks_and_never_fewer(hypotheses, agreed)
     assert [len(one) for one in shown] == sorted(len(one) for one in shown)
 
 
-class Rehears(ToldRecognizer):
-    rehears = True
+class WholeTurnRecognizer(FakeRecognizer):
+    needs_whole_turn = True
 
 
 def test_a_turn_that_continues_after_a_pause_is_recognised_as_a_whole() -> None:
-    recognizer, memory = Rehears("What is the", "What is the capital of France?"), Memory(60.0)
-    turn = Listening(0, 0, recognizer, memory)
+    recognizer, memory = (
+        WholeTurnRecognizer("What is the", "What is the capital of France?"),
+        RingBuffer(60.0),
+    )
+    turn = TurnRecognition(0, 0, recognizer, memory)
     for end in (2, 5):
         memory.push(np.zeros((end - turn._fed // SAMPLE_RATE) * SAMPLE_RATE, np.float32))
         turn.feed(end * SAMPLE_RATE)
@@ -154,8 +157,8 @@ def test_a_turn_that_continues_after_a_pause_is_recognised_as_a_whole() -> None:
 
 
 def test_all_stretches_of_a_long_turn_are_joined() -> None:
-    recognizer, memory = Rehears("One.", "Two."), Memory(70.0)
-    turn = Listening(0, 0, recognizer, memory)
+    recognizer, memory = WholeTurnRecognizer("One.", "Two."), RingBuffer(70.0)
+    turn = TurnRecognition(0, 0, recognizer, memory)
     for end in (26, 50):
         memory.push(np.zeros(end * SAMPLE_RATE - turn._fed, np.float32))
         turn.feed(end * SAMPLE_RATE)
@@ -165,8 +168,8 @@ def test_all_stretches_of_a_long_turn_are_joined() -> None:
 
 
 def test_shown_words_stay_while_a_turn_is_recognised_again() -> None:
-    recognizer, memory = Rehears("What is the"), Memory(60.0)
-    turn = Listening(0, 0, recognizer, memory)
+    recognizer, memory = WholeTurnRecognizer("What is the"), RingBuffer(60.0)
+    turn = TurnRecognition(0, 0, recognizer, memory)
     memory.push(second())
     turn.feed(SAMPLE_RATE)
     turn.pause(SAMPLE_RATE, SAMPLE_RATE)

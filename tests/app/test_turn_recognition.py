@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.hearing import Memory
-from app.listening import Listening
+from app.endpointing import RingBuffer
+from app.turn_recognition import TurnRecognition
 from data.errors import RepError
-from tests.app.stage import ToldRecognizer, ToldUtterance
+from tests.app.stage import FakeRecognizer, ToldUtterance
 
 
 @pytest.mark.parametrize("num_stretches", [1, 2, 5])
 @pytest.mark.parametrize("is_open", [False, True])
 def test_an_abort_cancels_every_stretch(num_stretches: int, is_open: bool) -> None:
     """Only the open one was aborted; recognition of earlier ones continued in vain."""
-    recognizer, memory = ToldRecognizer(), Memory(1.0)
-    turn = Listening(0, 0, recognizer, memory)
+    recognizer, memory = FakeRecognizer(), RingBuffer(1.0)
+    turn = TurnRecognition(0, 0, recognizer, memory)
     for index in range(num_stretches):
         memory.push(np.zeros(240, np.float32))
         turn.feed(240 * (index + 1))
@@ -27,14 +27,14 @@ def test_an_abort_cancels_every_stretch(num_stretches: int, is_open: bool) -> No
     assert [utterance.aborted for utterance in recognizer.opened] == [True] * num_stretches
 
 
-class CannotOpen(ToldRecognizer):
+class CannotOpen(FakeRecognizer):
     def open(self, *_: Any, **__: Any) -> ToldUtterance:
         raise RepError("the recogniser's process cannot be started")
 
 
 def test_a_recogniser_that_cannot_open_fails_the_turn() -> None:
-    memory = Memory(1.0)
-    turn = Listening(0, 0, CannotOpen(), memory)
+    memory = RingBuffer(1.0)
+    turn = TurnRecognition(0, 0, CannotOpen(), memory)
     memory.push(np.zeros(240, np.float32))
     turn.feed(240)
     turn.pause(240, 240)
@@ -45,7 +45,7 @@ def test_a_recogniser_that_cannot_open_fails_the_turn() -> None:
 
 
 def test_a_pending_text_is_not_an_error() -> None:
-    class Waits(ToldRecognizer):
+    class Waits(FakeRecognizer):
         future: Future[str] = Future()
 
         def open(self, *_: Any, **__: Any) -> ToldUtterance:
@@ -53,8 +53,8 @@ def test_a_pending_text_is_not_an_error() -> None:
             utterance.finish = lambda: self.future  # type: ignore[method-assign]
             return utterance
 
-    memory = Memory(1.0)
-    turn = Listening(0, 0, Waits(), memory)
+    memory = RingBuffer(1.0)
+    turn = TurnRecognition(0, 0, Waits(), memory)
     turn.feed(0)
     turn.pause(0, 0)
     turn.ended_at = 1.0

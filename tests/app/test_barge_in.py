@@ -8,38 +8,40 @@ import numpy as np
 import pytest
 
 from app.echo import EchoCanceller
-from app.hearing import HearingSettings
+from app.endpointing import AudioInputSettings
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE
-from data.recognition.recognizer import Glimpse
+from data.recognition.recognizer import Hypothesis
 from data.synthetic import espeak
 from tests.app.fake_speaker import FakeReply, FakeSpeaker
-from tests.app.stage import STEP_S, Stage, ToldRecognizer
+from tests.app.stage import STEP_S, FakeRecognizer, Stage
 from tests.app.test_session import Says
 from tests.app.user_sound import silence, speechlike
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 
 
-class GlancingRecognizer(ToldRecognizer):
-    """Sees what it is told in one glance after the other, words or words with their confidence;
+class QuickFakeRecognizer(FakeRecognizer):
+    """Returns one given hypothesis after the other, words or words with their confidence;
     the last one lasts."""
 
-    def __init__(self, *glances: str | tuple[str, float]) -> None:
+    def __init__(self, *hypotheses: str | tuple[str, float]) -> None:
         super().__init__("what was said")
-        self.glances = list(glances)
+        self.hypotheses = list(hypotheses)
         self.language = ""
 
-    def glance(self, samples: np.ndarray, language: str, whole: bool) -> "Future[Glimpse]":
+    def recognise_quickly(
+        self, samples: np.ndarray, language: str, whole: bool
+    ) -> "Future[Hypothesis]":
         self.language = language
-        future: Future[Glimpse] = Future()
-        seen = self.glances.pop(0) if len(self.glances) > 1 else self.glances[0]
-        future.set_result(Glimpse(seen, 0.9) if isinstance(seen, str) else Glimpse(*seen))
+        future: Future[Hypothesis] = Future()
+        seen = self.hypotheses.pop(0) if len(self.hypotheses) > 1 else self.hypotheses[0]
+        future.set_result(Hypothesis(seen, 0.9) if isinstance(seen, str) else Hypothesis(*seen))
         return future
 
 
-def interrupted(said: np.ndarray, *glances: str | tuple[str, float]) -> Stage:
-    recognizer = GlancingRecognizer(*glances)
+def interrupted(said: np.ndarray, *hypotheses: str | tuple[str, float]) -> Stage:
+    recognizer = QuickFakeRecognizer(*hypotheses)
     stage = Stage(responder=Says(LONG, "Fine."), recognizer=recognizer)
     stage.session.write("go on")
     stage.wait(0.5)
@@ -54,19 +56,19 @@ def silent_after_s(stage: Stage) -> float:
     return silent[0]["at"] - stage.begun
 
 
-@pytest.mark.parametrize("glance", ["Wait", "No", "What is", "Stop stop", "等"])
+@pytest.mark.parametrize("text", ["Wait", "No", "What is", "Stop stop", "等"])
 @pytest.mark.parametrize("said_s", [0.4, 1.2])
-def test_words_silence_the_agent_within_400_ms_and_stop_it(glance: str, said_s: float) -> None:
-    stage = interrupted(speechlike(said_s), glance)
+def test_words_silence_the_agent_within_400_ms_and_stop_it(text: str, said_s: float) -> None:
+    stage = interrupted(speechlike(said_s), text)
     assert stage.one("stop")["reason"] == "interrupted"
     assert silent_after_s(stage) <= 0.4 + STEP_S
     stage.say(silence(2.0))
     assert "what was said" in [turn["text"] for turn in stage.of("turn") if turn["who"] == "user"]
 
 
-@pytest.mark.parametrize("glance", ["Yeah", "Mm-hm", "Uh", "", "Okay"])
-def test_assent_ducks_the_agent_and_lets_it_go_on(glance: str) -> None:
-    stage = interrupted(speechlike(0.5), glance)
+@pytest.mark.parametrize("text", ["Yeah", "Mm-hm", "Uh", "", "Okay"])
+def test_assent_ducks_the_agent_and_lets_it_go_on(text: str) -> None:
+    stage = interrupted(speechlike(0.5), text)
     assert not stage.of("stop")
     assert stage.of("duck")
     assert stage.of("restore")
@@ -88,7 +90,7 @@ def test_assent_that_is_not_clear_at_first_pauses_the_agent(first: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "glances",
+    "hypotheses",
     [
         [("Oh.", 0.5), ("Oh, go.", 0.49), ("Oh, no, no.", 0.43)],
         [("Um.", 0.7), ("I'm hummed. I'm hummed", 0.61), ("I'm pumped", 0.46)],
@@ -97,26 +99,26 @@ def test_assent_that_is_not_clear_at_first_pauses_the_agent(first: str) -> None:
     ],
 )
 def test_a_hum_that_is_written_as_words_lets_the_agent_go_on(
-    glances: list[tuple[str, float]],
+    hypotheses: list[tuple[str, float]],
 ) -> None:
-    stage = interrupted(speechlike(0.6), *glances)
+    stage = interrupted(speechlike(0.6), *hypotheses)
     assert not stage.of("stop") and stage.of("restore")
 
 
 @pytest.mark.parametrize(
-    "glances",
+    "hypotheses",
     [
         [("Stop! Stop! Stop", 0.85), ("Stop.", 0.53)],
         [("Um", 0.16), ("等一下。等一下", 0.71), ("懂一下", 0.36)],
         [("Please stop.", 0.6)],
     ],
 )
-def test_words_that_were_clear_once_stop_the_agent(glances: list[tuple[str, float]]) -> None:
-    assert interrupted(speechlike(0.7), *glances).one("stop")["reason"] == "interrupted"
+def test_words_that_were_clear_once_stop_the_agent(hypotheses: list[tuple[str, float]]) -> None:
+    assert interrupted(speechlike(0.7), *hypotheses).one("stop")["reason"] == "interrupted"
 
 
 def test_a_listener_who_does_not_report_cannot_pause_and_is_interrupted_at_once() -> None:
-    recognizer = GlancingRecognizer("Wait")
+    recognizer = QuickFakeRecognizer("Wait")
     stage = Stage(responder=Says(LONG, "Fine."), recognizer=recognizer, reports=False)
     stage.session.write("go on")
     stage.wait(0.5)
@@ -134,19 +136,19 @@ def test_the_echo_canceller_knows_of_ducking(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_answer_that_was_stopped_is_not_restored() -> None:
-    recognizer = GlancingRecognizer("Wait")
+    recognizer = QuickFakeRecognizer("Wait")
     stage = Stage(responder=Says(LONG, "Fine."), recognizer=recognizer, reports=False)
     stage.session.write("go on")
     stage.wait(0.5)
     stage.say(speechlike(0.4))
-    assert stage.of("stop") and stage.session._speaking is not None  # no report yet
+    assert stage.of("stop") and stage.session._active is not None  # no report yet
     stage.session.forget_speech()
     assert not stage.of("restore")
 
 
 def test_assent_to_the_last_word_of_a_question_is_an_answer() -> None:
     """It was taken for assent to what the agent said, and the agent waited for an answer."""
-    recognizer = GlancingRecognizer("Yes.")
+    recognizer = QuickFakeRecognizer("Yes.")
     stage = Stage(responder=Says("Shall I book it now for you?", "Fine."), recognizer=recognizer)
     stage.session.write("go on")  # seven words of 200 ms
     stage.wait(1.2)
@@ -159,7 +161,7 @@ def test_assent_to_the_last_word_of_a_question_is_an_answer() -> None:
 
 def test_speech_that_the_client_clears_lets_the_agent_go_on() -> None:
     """The agent stayed ducked."""
-    recognizer = GlancingRecognizer("Wait")
+    recognizer = QuickFakeRecognizer("Wait")
     stage = Stage(responder=Says(LONG, "Fine."), recognizer=recognizer)
     stage.session.write("go on")
     stage.wait(0.5)
@@ -180,7 +182,7 @@ def test_speech_that_the_client_clears_lets_the_agent_go_on() -> None:
     ],
 )
 def test_speech_is_heard_in_the_language_of_what_it_answers(answer: str, language: str) -> None:
-    recognizer = GlancingRecognizer("Yeah", "Yeah")
+    recognizer = QuickFakeRecognizer("Yeah", "Yeah")
     long = " ".join([answer] * 20)  # four seconds at least
     stage = Stage(responder=Says(long, "Fine."), recognizer=recognizer)
     stage.session.write("go on")
@@ -206,17 +208,17 @@ def test_the_soft_beginning_of_a_word_counts() -> None:
 
 
 def test_an_interruption_that_ended_before_it_was_understood_is_answered() -> None:
-    recognizer = GlancingRecognizer("Stop.")
-    hearing = HearingSettings(silence_ms=200)
-    settings = SessionSettings(hearing=hearing)
+    recognizer = QuickFakeRecognizer("Stop.")
+    audio_input = AudioInputSettings(silence_ms=200)
+    settings = SessionSettings(audio_input=audio_input)
     stage = Stage(responder=Says(LONG, "Fine."), recognizer=recognizer, settings=settings)
-    looks: list[Future[Glimpse]] = []
-    recognizer.glance = lambda *_: looks.append(Future()) or looks[-1]
+    pending: list[Future[Hypothesis]] = []
+    recognizer.recognise_quickly = lambda *_: pending.append(Future()) or pending[-1]
     stage.session.write("go on")
     stage.wait(0.5)
     stage.say(np.concatenate([speechlike(0.4), silence(0.5)]))
     assert not stage.of("stop")
-    looks[-1].set_result(Glimpse("Stop.", 0.9))
+    pending[-1].set_result(Hypothesis("Stop.", 0.9))
     stage.say(silence(0.5))
     assert stage.one("stop")["reason"] == "interrupted"
     stage.wait(1.0)
@@ -294,7 +296,7 @@ def test_a_person_with_the_agents_voice_is_heard_whole_after_it(reports: bool) -
     stage.say(silence(3.0))
     words = stage.sound()[np.flatnonzero(stage.sound())[0] :][: SAMPLE_RATE // 2]
     stage.say(silence(2.0))
-    begin = stage.session._user.ears.num_samples
+    begin = stage.session._user.endpointer.num_samples
     stage.say(words)
     kept = stage.session._user._memory.read(begin, begin + len(words))
     is_whole = np.sum(kept**2) > 0.99 * np.sum(words**2)

@@ -1,19 +1,19 @@
-"""A session's responder, predictor and voice, by its settings; unknown names select the first."""
+"""Selects responder, predictor and voice by settings; unknown names select the first."""
 
 from dataclasses import replace
 from typing import Any
 
-from app.answering import AnySpeaker
+from app.answering import SpeakerProtocol
 from app.replies import Briefing, Responder, TakesBriefing
 from app.settings import SessionSettings
 
 
-class Cast:
+class ModelSelector:
     """Args:
     speaker, responders: shared by all sessions.
     """
 
-    def __init__(self, speaker: AnySpeaker, responders: dict[str, Responder]) -> None:
+    def __init__(self, speaker: SpeakerProtocol, responders: dict[str, Responder]) -> None:
         self._speaker, self._responders = speaker, responders
 
     def responder(self, settings: SessionSettings) -> Responder:
@@ -27,13 +27,13 @@ class Cast:
             return responder.briefed(briefing)
         return responder
 
-    def begins(self, settings: SessionSettings) -> bool:
+    def can_begin(self, settings: SessionSettings) -> bool:
         """Whether the responder can speak first, following instructions."""
         return isinstance(self.responder(settings), TakesBriefing)
 
-    def hears_sound(self, settings: SessionSettings) -> bool:
+    def takes_audio(self, settings: SessionSettings) -> bool:
         """Whether the responder answers audio, so that no recognition is needed."""
-        return getattr(self.responder(settings), "hears_sound", False)
+        return getattr(self.responder(settings), "takes_audio", False)
 
     def predictor(self, settings: SessionSettings) -> str:
         """The predictor's name."""

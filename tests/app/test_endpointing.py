@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.hearing import FRAME_MS, Ears, HearingSettings, Memory, Sign
+from app.endpointing import FRAME_MS, AudioInputSettings, Endpointer, RingBuffer, SpeechEventKind
 from app.voice_activity import SileroActivity
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
@@ -13,17 +13,23 @@ from tests.app.voice_sound import espeak_voice
 FLOOR = 10 ** (-65 / 20)
 
 
-def listen(sound: np.ndarray, step: int = 480, **settings: float) -> list[tuple[Sign, float]]:
-    ears = Ears(HearingSettings(**settings))
+def listen(
+    sound: np.ndarray, step: int = 480, **settings: float
+) -> list[tuple[SpeechEventKind, float]]:
+    endpointer = Endpointer(AudioInputSettings(**settings))
     events = []
     for start in range(0, len(sound), step):
-        events += ears.push(sound[start : start + step])
-    return [(event.sign, event.at / SAMPLE_RATE) for event in events]
+        events += endpointer.push(sound[start : start + step])
+    return [(event.kind, event.at / SAMPLE_RATE) for event in events]
 
 
 def test_start_and_end_are_accurate_to_60_ms() -> None:
     events = listen(np.concatenate([silence(1.0), speechlike(1.0), silence(1.0)]))
-    assert [sign for sign, _ in events] == [Sign.STARTED, Sign.PAUSED, Sign.ENDED]
+    assert [kind for kind, _ in events] == [
+        SpeechEventKind.STARTED,
+        SpeechEventKind.PAUSED,
+        SpeechEventKind.ENDED,
+    ]
     assert abs(events[0][1] - 1.0) <= 0.06
     # webrtcvad holds on to speech for a few frames
     assert -0.06 <= events[2][1] - 2.0 <= 0.16
@@ -46,7 +52,11 @@ TIME = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
 def test_offset_and_rumble_are_not_speech(below: np.ndarray) -> None:
     sound = np.concatenate([silence(1.0), speechlike(1.0), silence(1.0)])
     events = listen((sound + below).astype(np.float32))
-    assert [sign for sign, _ in events] == [Sign.STARTED, Sign.PAUSED, Sign.ENDED]
+    assert [kind for kind, _ in events] == [
+        SpeechEventKind.STARTED,
+        SpeechEventKind.PAUSED,
+        SpeechEventKind.ENDED,
+    ]
     assert abs(events[0][1] - 1.0) <= 0.06
     assert -0.06 <= events[2][1] - 2.0 <= 0.16
 
@@ -59,25 +69,25 @@ def test_the_size_of_pieces_does_not_change_events(step: int) -> None:
 
 def test_a_pause_is_not_an_end() -> None:
     sound = np.concatenate([speechlike(0.6), silence(0.45), speechlike(0.6), silence(0.8)])
-    assert [sign for sign, _ in listen(sound)] == [
-        Sign.STARTED,
-        Sign.PAUSED,
-        Sign.WENT_ON,
-        Sign.PAUSED,
-        Sign.ENDED,
+    assert [kind for kind, _ in listen(sound)] == [
+        SpeechEventKind.STARTED,
+        SpeechEventKind.PAUSED,
+        SpeechEventKind.RESUMED,
+        SpeechEventKind.PAUSED,
+        SpeechEventKind.ENDED,
     ]
 
 
 @pytest.mark.parametrize("silence_ms", [200, 240, 300, 500])
 def test_a_turn_ends_after_the_configured_silence(silence_ms: int) -> None:
     """Less than 300 ms once did not work, as a pause had to come first."""
-    ears = Ears(HearingSettings(silence_ms=silence_ms))
+    endpointer = Endpointer(AudioInputSettings(silence_ms=silence_ms))
     sound = np.concatenate([silence(0.3), speechlike(1.0), silence(1.0)])
     waited_ms = []
     for start in range(0, len(sound), 480):
-        for event in ears.push(sound[start : start + 480]):
-            if event.sign is Sign.ENDED:
-                waited_ms.append((ears.num_samples - event.at) * 1000 / SAMPLE_RATE)
+        for event in endpointer.push(sound[start : start + 480]):
+            if event.kind is SpeechEventKind.ENDED:
+                waited_ms.append((endpointer.num_samples - event.at) * 1000 / SAMPLE_RATE)
     assert len(waited_ms) == 1
     assert 0 <= waited_ms[0] - silence_ms < FRAME_MS + 32  # silero judges 32 ms at once
 
@@ -91,17 +101,17 @@ def test_noise_silence_and_tiny_sounds_are_not_speech() -> None:
 
 def test_an_endless_turn_ends() -> None:
     events = listen(speechlike(63.0), step=4800)
-    assert events[0][0] is Sign.STARTED
-    assert Sign.ENDED in [sign for sign, _ in events]
+    assert events[0][0] is SpeechEventKind.STARTED
+    assert SpeechEventKind.ENDED in [kind for kind, _ in events]
 
 
 def test_settings_are_checked() -> None:
     with pytest.raises(InputError, match="silence_ms is 9000"):
-        HearingSettings(silence_ms=9000)
+        AudioInputSettings(silence_ms=9000)
 
 
 def test_memory_is_addressed_by_sample_and_forgets() -> None:
-    memory = Memory(1.0)
+    memory = RingBuffer(1.0)
     sound = np.arange(60_000, dtype=np.float32)
     for start in range(0, 60_000, 500):
         memory.push(sound[start : start + 500])

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from app.active_reply import ActiveReply, AudioChunk
 from app.answering import Answer
 from app.metrics import Metrics
-from app.speaking import Sound, Speaking
 
 
 def answer(seconds: float) -> Answer:
@@ -16,8 +16,8 @@ def answer(seconds: float) -> Answer:
 
 def sounds(made: Answer, metrics: Metrics) -> int:
     out: list[object] = []
-    Speaking(made, 1, "slt", None, out.append, metrics).tick(0.0)
-    return sum(isinstance(one, Sound) for one in out)
+    ActiveReply(made, 1, "slt", None, out.append, metrics).tick(0.0)
+    return sum(isinstance(one, AudioChunk) for one in out)
 
 
 def test_on_an_idle_machine_it_starts_at_once() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from app.answering import AnySpeaker
+from app.answering import SpeakerProtocol
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from models.delivery.controls import check_controls, lines_of
@@ -39,7 +39,7 @@ class _Part:
     """A voice's own view of the dialogue: the other voices' lines count as the user's."""
 
     dialogue: Any
-    num_heard: int = 0  # of the lines
+    num_played: int = 0  # of the lines
 
 
 @dataclass
@@ -60,7 +60,7 @@ class _Sum:
     busy_s: float = 0.0
 
 
-class Performance:
+class MultiVoiceReply:
     """Lines spoken one after another, with the interface of `models.reply.Reply`.
 
     Args:
@@ -72,7 +72,7 @@ class Performance:
 
     def __init__(
         self,
-        speaker: AnySpeaker,
+        speaker: SpeakerProtocol,
         open_dialogue: Callable[[], Any],
         lines: Sequence[Line],
         options: SpeakOptions,
@@ -111,10 +111,10 @@ class Performance:
         part = self._parts.get(line.voice.name)
         if part is None:
             part = self._parts[line.voice.name] = _Part(self._open())
-        for said in self._said[part.num_heard :]:
+        for said in self._said[part.num_played :]:
             if said.voice != line.voice.name:
                 self._speaker.hear(part.dialogue, USER, said.text, said.samples)
-        part.num_heard = number + 1  # its own line enters when it is committed
+        part.num_played = number + 1  # its own line enters when it is committed
         if options.seed is not None:
             options = replace(options, seed=options.seed + number)
         return self._speaker.speak(part.dialogue, line.text, line.voice, options)
@@ -174,12 +174,12 @@ class Performance:
 
 
 def perform(
-    speaker: AnySpeaker,
+    speaker: SpeakerProtocol,
     open_dialogue: Callable[[], Any],
     lines: Sequence[Line],
     options: SpeakOptions,
 ) -> Any:
-    """Starts speaking lines: a reply of `speaker` for one, a `Performance` for several.
+    """Starts speaking lines: a reply of `speaker` for one, a `MultiVoiceReply` for several.
 
     Raises:
         InputError: a line cannot be spoken (the first at once), or there are too many voices.
@@ -191,4 +191,4 @@ def perform(
     voices = {line.voice.name for line in lines}
     if len(voices) > MAX_VOICES:
         raise InputError(f"the dialogue has {len(voices)} voices; at most {MAX_VOICES} are allowed")
-    return Performance(speaker, open_dialogue, lines, options)
+    return MultiVoiceReply(speaker, open_dialogue, lines, options)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.hearing import SEMANTIC, HearingSettings
+from app.endpointing import SEMANTIC, AudioInputSettings
 from app.measuring.parts import Bench, Item, Part, Row, room, sound_of, spoken_turns
 from app.measuring.virtual import Conversation
 from app.settings import SessionSettings
@@ -45,7 +45,7 @@ _SPELLED = {"Mm-hm.": "Um-hum."}  # the teacher would say the letters
 _BODILY = ("cough", "laughter")
 
 
-def barging(bench: Bench) -> Part:
+def barge_in(bench: Bench) -> Part:
     """Backchannels and interruptions spoken over held-out speech of the agent."""
     num = bench.count or _COUNT
     items = []
@@ -72,7 +72,7 @@ def _said_over(bench: Bench, kind: str, language: str, text: str, number: int) -
     sound = room(_BEFORE_S + len(said) / SAMPLE_RATE + _AFTER_S, number)
     start = round(_BEFORE_S * SAMPLE_RATE)
     sound[start : start + len(said)] += said
-    settings = SessionSettings(hearing=HearingSettings(detection=SEMANTIC))
+    settings = SessionSettings(audio_input=AudioInputSettings(detection=SEMANTIC))
     long = np.resize(agent, round(_AGENT_S * SAMPLE_RATE))
     words = {"en": "Well, let me tell you.", "zh": "我来告诉你。"}[language]
     with Conversation(bench.recognizer, bench.judge, settings, long, text=words) as conversation:
@@ -82,8 +82,8 @@ def _said_over(bench: Bench, kind: str, language: str, text: str, number: int) -
         holds = [e["at"] for e in conversation.of("duck") if e["gain"] == 0]
         resumed = [e["at"] for e in conversation.of("restore")]
         resumed += [e["at"] for e in conversation.of("duck") if e["gain"] > 0]
-        glanced = conversation.recognizer.glanced
-    row: Row = {"kind": kind, "language": language, "text": text, "glanced": glanced}
+        hypotheses = conversation.recognizer.hypotheses
+    row: Row = {"kind": kind, "language": language, "text": text, "glanced": hypotheses}
     row["stopped_ms"] = 1000 * (stops[0] - _BEFORE_S) if stops else None
     row["silent_ms"] = 1000 * (min(holds + stops) - _BEFORE_S) if holds or stops else None
     row["paused_ms"] = [

@@ -3,52 +3,52 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.answering import Answer, AnySpeaker, Voicebox, begin_writing
-from app.cast import Cast
+from app.active_reply import ActiveReply, Emit
+from app.answering import Answer, SpeakerProtocol, SpeechWorker, begin_writing
 from app.metrics import Metrics
-from app.replies import Said
+from app.model_selector import ModelSelector
+from app.replies import ChatMessage
 from app.settings import SessionSettings
-from app.speaking import Emit, Speaking
 from data.errors import InputError
 
 _MOST = 4  # at once, of one session
 
 
 @dataclass(frozen=True)
-class _Aside:
-    speaking: Speaking
-    voicebox: Voicebox | None  # its own, independent of the conversation
+class _OutOfBandReply:
+    active: ActiveReply
+    worker: SpeechWorker | None  # its own, independent of the conversation
 
     def close(self) -> None:
-        self.speaking.answer.cancel()
-        if self.voicebox is not None:
-            self.voicebox.close()
+        self.active.answer.cancel()
+        if self.worker is not None:
+            self.worker.close()
 
 
-class Asides:
+class OutOfBandReplies:
     """Args:
-    cast: the session's responder, predictor and voice.
+    selector: selects responder, predictor and voice by settings.
     speaker: shared by all sessions.
-    main: the conversation's own voicebox.
+    main: the conversation's own speech worker.
     emit: sends to the listener.
     clock: monotonic seconds.
     """
 
     def __init__(
         self,
-        cast: Cast,
-        speaker: AnySpeaker,
-        main: Voicebox,
+        selector: ModelSelector,
+        speaker: SpeakerProtocol,
+        main: SpeechWorker,
         emit: Emit,
         clock: Callable[[], float],
         metrics: Metrics,
     ) -> None:
-        self._cast, self._speaker, self._main = cast, speaker, main
+        self._selector, self._speaker, self._main = selector, speaker, main
         self._emit, self._clock, self._metrics = emit, clock, metrics
-        self._open: dict[int, _Aside] = {}
+        self._open: dict[int, _OutOfBandReply] = {}
 
     def begin(
-        self, reply: int, number: int, settings: SessionSettings, history: Sequence[Said]
+        self, reply: int, number: int, settings: SessionSettings, history: Sequence[ChatMessage]
     ) -> None:
         """Starts an out-of-band answer.
 
@@ -63,17 +63,17 @@ class Asides:
         """
         if len(self._open) >= _MOST:
             raise InputError(f"{_MOST} out-of-band responses are in progress; wait for one of them")
-        voice, responder = self._cast.voice(settings), self._cast.responder(settings)
-        box: Voicebox | None = None
+        voice, responder = self._selector.voice(settings), self._selector.responder(settings)
+        worker: SpeechWorker | None = None
         if settings.spoken:
-            predictor = self._cast.predictor(settings)
-            box = Voicebox(self._speaker, self._wake, self._clock, predictor)
-            answer = box.answer(reply, responder, history, voice, settings.speak_options())
+            predictor = self._selector.predictor(settings)
+            worker = SpeechWorker(self._speaker, self._wake, self._clock, predictor)
+            answer = worker.answer(reply, responder, history, voice, settings.speak_options())
         else:
             answer = Answer(reply, self._clock, silent=True)
             begin_writing(answer, responder, history, self._wake)
-        speaking = Speaking(answer, number, voice.name, None, self._emit, self._metrics)
-        self._open[reply] = _Aside(speaking, box)
+        active = ActiveReply(answer, number, voice.name, None, self._emit, self._metrics)
+        self._open[reply] = _OutOfBandReply(active, worker)
 
     def _wake(self) -> None:
         self._main.wake()
@@ -85,21 +85,21 @@ class Asides:
             now: clock reading.
             number: gives numbers to calls of functions.
         """
-        for reply, aside in list(self._open.items()):
-            speaking = aside.speaking
-            speaking.tell_calls(number)
+        for reply, out_of_band in list(self._open.items()):
+            active = out_of_band.active
+            active.emit_calls(number)
             # complete once sent, since out-of-band answers cannot be interrupted
-            if speaking.tick(now) or speaking.playback.complete:
+            if active.tick(now) or active.playback.complete:
                 self._close(reply)
-                if speaking.answer.error:
-                    yield reply, speaking.answer.error
+                if active.answer.error:
+                    yield reply, active.answer.error
 
     def cancel(self, reply: int) -> bool:
         """Ends one; whether there was one of that number."""
-        aside = self._open.get(reply)
-        if aside is None:
+        out_of_band = self._open.get(reply)
+        if out_of_band is None:
             return False
-        aside.speaking.cut("asked", self._clock())
+        out_of_band.active.cut("asked", self._clock())
         self._emit({"type": "reply.dropped", "reply": reply, "reason": "asked"})
         self._close(reply)
         return True

@@ -1,7 +1,7 @@
 """Voice activity events: when speech starts, pauses, resumes and ends.
 
-`Ears` turns a stream of audio into events. Its only clock is the sample count, and it knows neither
-the agent's turns nor the recogniser: the session interprets the events.
+`Endpointer` turns a stream of audio into events. Its only clock is the sample count, and it knows
+neither the agent's turns nor the recogniser: the session interprets the events.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ _OF_ACTIVITY = ("vad", "aggressiveness", "threshold", "floor_dbfs")
 
 
 @dataclass(frozen=True)
-class HearingSettings:
+class AudioInputSettings:
     """Language, voice activity and turn detection settings.
 
     Attributes:
@@ -75,29 +75,29 @@ class HearingSettings:
                 raise InputError(f"{name} is {value}; it must be from {low} to {high}")
 
 
-class Sign(Enum):
+class SpeechEventKind(Enum):
     """Kinds of events."""
 
     STARTED = "started"  # speech for about 100 ms
-    WENT_ON = "went on"  # speech resumed after a pause
+    RESUMED = "resumed"  # speech resumed after a pause
     PAUSED = "paused"  # `pause_ms` of silence, or `silence_ms` if that is less
     ENDED = "ended"  # enough silence to end the turn, or the turn is too long
 
 
 @dataclass(frozen=True)
-class Heard:
+class SpeechEvent:
     """An event; `at` is the sample index since the stream began.
 
     For STARTED and WENT_ON `at` is the first voiced frame, otherwise the end of the last one.
     `voiced_ms` is the voiced audio since STARTED.
     """
 
-    sign: Sign
+    kind: SpeechEventKind
     at: int
     voiced_ms: int
 
 
-class Ears:
+class Endpointer:
     """Speech events from an audio stream, with hysteresis: four voiced frames of five start speech,
     and silence is counted from the last frame at which at least two of five were voiced.
 
@@ -106,8 +106,8 @@ class Ears:
         voiced_ms: voiced audio since STARTED without pauses; 0 outside speech.
     """
 
-    def __init__(self, settings: HearingSettings | None = None) -> None:
-        self.settings = settings or HearingSettings()
+    def __init__(self, settings: AudioInputSettings | None = None) -> None:
+        self.settings = settings or AudioInputSettings()
         self.num_samples = 0
         self.voiced_ms = 0
         self._open_activity()
@@ -139,7 +139,7 @@ class Ears:
         """Whether speech is in a pause of at least `pause_ms`."""
         return self._paused
 
-    def adjust(self, settings: HearingSettings) -> None:
+    def adjust(self, settings: AudioInputSettings) -> None:
         """Applies new settings without interrupting current speech."""
         before, self.settings = self.settings, settings
         if any(getattr(before, name) != getattr(settings, name) for name in _OF_ACTIVITY):
@@ -162,16 +162,16 @@ class Ears:
             given.vad, given.aggressiveness, given.threshold, given.floor_dbfs
         )
 
-    def push(self, samples: np.ndarray) -> list[Heard]:
+    def push(self, samples: np.ndarray) -> list[SpeechEvent]:
         """Takes the next samples [n], float32 at 24 kHz; returns the resulting events."""
         self.num_samples += len(samples)
-        events: list[Heard] = []
+        events: list[SpeechEvent] = []
         for flag in self._activity.push(samples):
             self._num_frames += 1
             events += self._step(flag)
         return events
 
-    def _step(self, voiced: bool) -> list[Heard]:
+    def _step(self, voiced: bool) -> list[SpeechEvent]:
         end = self._num_frames * FRAME_SAMPLES
         self._window.append(voiced)
         count = sum(self._window)
@@ -187,24 +187,24 @@ class Ears:
             return [self._end()]
         if self._silence_ms(end) >= min(self.settings.pause_ms, self._ending_ms):
             self._paused, self._patience_ms = True, None
-            paused = Heard(Sign.PAUSED, self._last_voiced_end, self.voiced_ms)
+            paused = SpeechEvent(SpeechEventKind.PAUSED, self._last_voiced_end, self.voiced_ms)
             return [paused, *self._pause(count, end)]  # the pause may already be the end
         return []
 
-    def _wait(self, count: int, end: int) -> list[Heard]:
+    def _wait(self, count: int, end: int) -> list[SpeechEvent]:
         if count < _WINDOW - 1:
             return []
         self._started_at = self._first_voiced(end)
         self._last_voiced_end = end
         self.voiced_ms = count * FRAME_MS
         self._paused = False
-        return [Heard(Sign.STARTED, self._started_at, self.voiced_ms)]
+        return [SpeechEvent(SpeechEventKind.STARTED, self._started_at, self.voiced_ms)]
 
-    def _pause(self, count: int, end: int) -> list[Heard]:
+    def _pause(self, count: int, end: int) -> list[SpeechEvent]:
         if count >= _WINDOW - 1:
             self._paused = False
             self.voiced_ms += count * FRAME_MS
-            return [Heard(Sign.WENT_ON, self._first_voiced(end), self.voiced_ms)]
+            return [SpeechEvent(SpeechEventKind.RESUMED, self._first_voiced(end), self.voiced_ms)]
         if self._silence_ms(end) >= self._ending_ms:
             return [self._end()]
         return []
@@ -217,10 +217,10 @@ class Ears:
         patience = self._patience_ms if self._paused else None
         return MOST_PATIENT_MS[self.settings.eagerness] if patience is None else patience
 
-    def _end(self) -> Heard:
-        heard = Heard(Sign.ENDED, self._last_voiced_end, self.voiced_ms)
+    def _end(self) -> SpeechEvent:
+        event = SpeechEvent(SpeechEventKind.ENDED, self._last_voiced_end, self.voiced_ms)
         self.forget()
-        return heard
+        return event
 
     def _first_voiced(self, end: int) -> int:
         return end - (len(self._window) - list(self._window).index(True)) * FRAME_SAMPLES
@@ -229,7 +229,7 @@ class Ears:
         return (end - self._last_voiced_end) * 1000 / SAMPLE_RATE
 
 
-class Memory:
+class RingBuffer:
     """A ring buffer of the last seconds of audio, addressed by sample index.
 
     It is filled once at the start, so that its memory is committed up front.

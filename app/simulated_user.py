@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from app.protocol import PROTOCOL, SAMPLE_RATE, parse_sound
+from app.protocol import PROTOCOL, SAMPLE_RATE, parse_audio_chunk
 from data.audio.pcm import to_int16
 from data.errors import RepError
 
@@ -56,7 +56,7 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
 
 
-class Talker:
+class SimulatedUser:
     """See the module.
 
     Args:
@@ -175,7 +175,7 @@ class Talker:
     def _hear(self, message: bytes) -> None:
         now = time.monotonic()
         try:
-            sound = parse_sound(message)
+            sound = parse_audio_chunk(message)
         except struct.error:
             self.outcome.errors.append("a sound message without a header")
             return

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from app.answering import Answer
-from app.listening import Listening
 from app.metrics import Metrics
 from app.playback import Playback
 from app.tools import ToolCall
+from app.turn_recognition import TurnRecognition
 from data.audio import SAMPLE_RATE
 
 DUCK_GAIN = 0.25
@@ -23,7 +23,7 @@ _STOP_REPORT_S = 0.4  # time for the page to report where it stopped
 
 
 @dataclass(frozen=True)
-class Sound:
+class AudioChunk:
     """Samples [n], float32, of a reply; `start` is the index of the first."""
 
     reply: int
@@ -31,11 +31,11 @@ class Sound:
     samples: np.ndarray
 
 
-Emitted = dict[str, Any] | Sound
+Emitted = dict[str, Any] | AudioChunk
 Emit = Callable[[Emitted], None]
 
 
-class Speaking:
+class ActiveReply:
     """One reply being sent to the listener.
 
     Attributes:
@@ -52,7 +52,7 @@ class Speaking:
         answer: Answer,
         turn: int,
         voice: str,
-        replied_to: Listening | None,
+        replied_to: TurnRecognition | None,
         emit: Emit,
         metrics: Metrics,
     ) -> None:
@@ -69,7 +69,7 @@ class Speaking:
         self._gain = 1.0
         self._reason = "interrupted"
 
-    def tell_calls(self, number: Callable[[], int]) -> bool:
+    def emit_calls(self, number: Callable[[], int]) -> bool:
         """Sends the function calls, once; `number` assigns each its number."""
         if self.calls or not self.answer.calls:
             return False
@@ -137,7 +137,7 @@ class Speaking:
             self._tell("stop", fade_ms=FADE_MS, reason=reason)
         return not self.playback.begun
 
-    def num_heard(self, now: float) -> int:
+    def num_played(self, now: float) -> int:
         """Estimated samples played of an interrupted reply."""
         reported = self.playback.reported
         return self.playback.position(now) if reported is None else reported
@@ -162,7 +162,7 @@ class Speaking:
             playback.send(len(samples), now)
             if playback.late > late:
                 self._metrics.underruns.labels("server").inc()
-            self._emit(Sound(answer.number, start, samples))
+            self._emit(AudioChunk(answer.number, start, samples))
 
     def _time_words(self) -> None:
         """Sends new word timestamps; withholds the last word, whose end may still change."""

@@ -4,20 +4,20 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from app.hearing import Memory
+from app.endpointing import RingBuffer
 from data.audio import SAMPLE_RATE
 from data.errors import RepError
 from data.recognition.recognizer import FailedUtterance, Names, Recognizer, Utterance
 
 _TAIL_MS = 150  # of silence kept behind a turn
-_LONGEST_STRETCH = 25 * SAMPLE_RATE  # that is heard again as a whole after a pause
+_MAX_SEGMENT = 25 * SAMPLE_RATE  # longest segment that is recognised again as a whole after a pause
 
 
-class Listening:
+class TurnRecognition:
     """One user turn, recognised in segments, each as soon as a pause comes.
 
-    A recogniser that `rehears` receives the segment from its start again when the user continues
-    after a pause, and its earlier transcript is dropped.
+    A recogniser that `needs_whole_turn` receives the segment from its start again when the user
+    continues after a pause, and its earlier transcript is dropped.
 
     Attributes:
         number: the turn's number.
@@ -39,7 +39,7 @@ class Listening:
         number: int,
         start: int,
         recognizer: Recognizer,
-        memory: Memory,
+        memory: RingBuffer,
         names: Names = (),
         language: str = "",
     ) -> None:
@@ -56,7 +56,7 @@ class Listening:
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory, self._names = recognizer, memory, names
         self._language = language or None
-        self._fed = self._stretch_start = start
+        self._fed = self._segment_start = start
         self._voiced_before_ms = 0  # before it was reopened
         self._sound: np.ndarray | None = None
         self._utterance: Utterance | None = None
@@ -76,7 +76,7 @@ class Listening:
     def feed(self, until: int) -> None:
         """Passes new audio to the recogniser."""
         if self._utterance is None:
-            self._begin_stretch(until)
+            self._begin_segment(until)
             try:
                 self._utterance = self._recognizer.open(self._language, names=self._names)
             except RepError as error:
@@ -84,14 +84,14 @@ class Listening:
         self._utterance.push(self._memory.read(self._fed))
         self._fed = until
 
-    def _begin_stretch(self, until: int) -> None:
-        if not self._recognizer.rehears or until - self._stretch_start > _LONGEST_STRETCH:
-            self._stretch_start = self._fed
-        elif self._finished and self._fed > self._stretch_start:
+    def _begin_segment(self, until: int) -> None:
+        if not self._recognizer.needs_whole_turn or until - self._segment_start > _MAX_SEGMENT:
+            self._segment_start = self._fed
+        elif self._finished and self._fed > self._segment_start:
             self._shown_before = self.partial
             self._finished.pop().abort()
             self._texts.pop()
-            self._fed = self._stretch_start
+            self._fed = self._segment_start
 
     def pause(self, at: int, until: int) -> None:
         """Recognises the turn so far; if it ends here, its text is available early."""

@@ -16,7 +16,7 @@ from models.predictors.steps import PredictorState
 from models.voice import Prompt
 
 AGENT = 1
-MAX_HEARD_SECONDS = 30
+MAX_USER_AUDIO_S = 30
 
 
 @dataclass
@@ -29,9 +29,9 @@ class ContextTurn:
 
 
 def truncated_turn(who: int, text: str, sound: np.ndarray | None) -> ContextTurn:
-    """A turn with the last `MAX_HEARD_SECONDS` of its audio and the matching part of its text, up
+    """A turn with the last `MAX_USER_AUDIO_S` of its audio and the matching part of its text, up
     to `MAX_TURN` characters."""
-    longest = MAX_HEARD_SECONDS * SAMPLE_RATE
+    longest = MAX_USER_AUDIO_S * SAMPLE_RATE
     if sound is not None and len(sound) > longest:
         words = text.split()
         text = " ".join(words[len(words) - round(longest / len(sound) * len(words)) :])

@@ -14,7 +14,7 @@ from data.errors import InputError
 from data.limits import MAX_SPOKEN
 from models.delivery.delivery import Delivery
 from models.delivery.lexicon import Lexicon
-from models.delivery.script import Saying, Script
+from models.delivery.script import Script, SentencePart
 from models.dialogue_state import AGENT, DialogueState
 from models.engine.engine import Engine
 from models.engine.slot import FIRST_FRAMES, Slot, Task, Wait
@@ -41,7 +41,7 @@ MAX_FORCED = 2  # forced pointer advances above which a sentence not yet release
 HELD_FRAMES = 40
 _MARGIN_S = 0.4
 
-Sayings = tuple[str, list[Saying]]  # a sentence as written and as spoken
+SpokenSentence = tuple[str, list[SentencePart]]  # a sentence as written and as spoken
 
 
 class ReplySpeaker(Protocol):
@@ -86,7 +86,9 @@ class ReplyWork:
         self._speaker, self._dialogue = speaker, dialogue
         self._voice, self._options = voice, options
         self._generator = torch.Generator().manual_seed(self.seed)
-        self._source: str | TextFeed[Sayings] = text if isinstance(text, str) else TextFeed(text)
+        self._source: str | TextFeed[SpokenSentence] = (
+            text if isinstance(text, str) else TextFeed(text)
+        )
         self.slot = Slot(dialogue.model, self._stream, self._has_text, options.streamed)
 
     @property
@@ -136,14 +138,14 @@ class ReplyWork:
                 if item is None:
                     yield Wait.TEXT
                     continue
-                sentence, sayings = item
+                sentence, parts = item
                 self.text = f"{self.text} {sentence}".strip()
-                for saying in sayings:
-                    self._pause(saying.pause_s)
-                    if saying.units is None:
+                for part in parts:
+                    self._pause(part.pause_s)
+                    if part.units is None:
                         continue
-                    self._check_saying(saying)
-                    yield from self._say(saying, saying.units, continues)
+                    self._check_part(part)
+                    yield from self._speak_part(part, part.units, continues)
                     continues = True
                     yield Wait.WORK  # starting a sentence takes longer than a step
             if not continues:
@@ -151,13 +153,13 @@ class ReplyWork:
         finally:
             self._source = ""  # its producer may reference the reply
 
-    def _written(self) -> Iterator[Sayings | None]:
+    def _written(self) -> Iterator[SpokenSentence | None]:
         """Sentences as they become complete; None while the next one is incomplete."""
         if isinstance(self._source, str):
             return self._sentences([self._source], whole=True)
         return iter(self._source)
 
-    def _sentences(self, pieces: Iterable[str], whole: bool = False) -> Iterator[Sayings]:
+    def _sentences(self, pieces: Iterable[str], whole: bool = False) -> Iterator[SpokenSentence]:
         """Cuts pieces into sentences, as written and as spoken.
 
         Args:
@@ -177,10 +179,10 @@ class ReplyWork:
             yield from script.push(piece)
         yield from script.flush()
 
-    def _check_saying(self, saying: Saying) -> None:
-        assert saying.units is not None
-        self._speaker.check_text(saying.units, self._dialogue.model)
-        for delivery in set(saying.deliveries):
+    def _check_part(self, part: SentencePart) -> None:
+        assert part.units is not None
+        self._speaker.check_text(part.units, self._dialogue.model)
+        for delivery in set(part.deliveries):
             check_delivery(self._speaker.decoder, delivery)
 
     def _pause(self, seconds: float) -> None:
@@ -190,7 +192,7 @@ class ReplyWork:
             self._clock.pause(num_frames)
             self.slot.pause(num_frames)
 
-    def _say(self, saying: Saying, units: Units, continues: bool) -> Task:
+    def _speak_part(self, part: SentencePart, units: Units, continues: bool) -> Task:
         """Predicts one sentence, sending frames to the decoder as they come."""
         dialogue, slot = self._dialogue, self.slot
         self.num_units += len(units)
@@ -210,7 +212,7 @@ class ReplyWork:
                 sentence,
                 self._options.sampling,
                 self._generator,
-                saying.plan,
+                part.plan,
             )
             asked = next(steps, None)
             while asked is not None:
@@ -227,26 +229,28 @@ class ReplyWork:
                 released |= ripe
                 if ripe and slot.streamed and count - sent >= FIRST_FRAMES:
                     said = tuple(sentence.pointer)
-                    spoken = functools.partial(_spoken_words, saying, said, clock)
+                    spoken = functools.partial(_spoken_words, part, said, clock)
                     self._words = before, spoken
-                    sent = self._send(sentence, saying, symbols, sent)
+                    sent = self._send(sentence, part, symbols, sent)
             else:
                 pointer = [*sentence.pointer, len(units)]  # past the text
-                self._words = before + _spoken_words(saying, pointer, clock), None
-                self._send(sentence, saying, symbols, sent)
-                self._clock.add([saying.deliveries[unit] for unit in sentence.pointer])
+                self._words = before + _spoken_words(part, pointer, clock), None
+                self._send(sentence, part, symbols, sent)
+                self._clock.add([part.deliveries[unit] for unit in sentence.pointer])
                 return
             self.retries += 1
             dialogue.return_to(mark)
             logger.info("restarted a sentence: its pointer was forced %d times", sentence.forced)
 
-    def _send(self, sentence: Sentence, saying: Saying, symbols: torch.Tensor, sent: int) -> int:
+    def _send(
+        self, sentence: Sentence, part: SentencePart, symbols: torch.Tensor, sent: int
+    ) -> int:
         count = len(sentence.frames)
         if count > sent:
             pointer = torch.tensor(sentence.pointer[sent:count])
             phones = neighbours(symbols, pointer)
             bent = Delivery(pitch=self._pitch_factor(sentence))
-            deliveries = [bent @ saying.deliveries[unit] for unit in sentence.pointer[sent:count]]
+            deliveries = [bent @ part.deliveries[unit] for unit in sentence.pointer[sent:count]]
             frames = list(zip(sentence.frames[sent:count], phones, deliveries, strict=True))
             self.slot.send(frames)
         return count
@@ -259,9 +263,9 @@ class ReplyWork:
         return math.exp(config.pitch_gain * LOG_F0_UNIT * config.plan_scale.pitch(plan))
 
 
-def _spoken_words(saying: Saying, pointer: Sequence[int], clock: FrameClock) -> list[TimedWord]:
+def _spoken_words(part: SentencePart, pointer: Sequence[int], clock: FrameClock) -> list[TimedWord]:
     """The words that the pointer has reached in a sentence that starts at `clock`'s time."""
-    assert saying.units is not None
-    said = [unit for unit in pointer if unit < len(saying.units)]
-    starts = clock.starts([saying.deliveries[unit] for unit in said])
-    return timed_words(saying.units, pointer, starts)
+    assert part.units is not None
+    said = [unit for unit in pointer if unit < len(part.units)]
+    starts = clock.starts([part.deliveries[unit] for unit in said])
+    return timed_words(part.units, pointer, starts)

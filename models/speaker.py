@@ -15,7 +15,7 @@ from models.checkpoint import WEIGHTS, load_model
 from models.delivery.lexicon import Lexicon
 from models.device import parse_device
 from models.dialogue_memory import DialogueMemory
-from models.dialogue_state import AGENT, MAX_HEARD_SECONDS, DialogueState, truncated_turn
+from models.dialogue_state import AGENT, MAX_USER_AUDIO_S, DialogueState, truncated_turn
 from models.engine.engine import Engine
 from models.mel import SAMPLE_RATE
 from models.predictors.alignment import align_units
@@ -233,7 +233,7 @@ class Speaker:
         Raises:
             InputError: the samples are not finite, or not one channel.
         """
-        checked = checked_samples(samples[-MAX_HEARD_SECONDS * SAMPLE_RATE :])
+        checked = checked_samples(samples[-MAX_USER_AUDIO_S * SAMPLE_RATE :])
         return self.tokenizer.continuous_features(self.encoder.tensor(checked))[0]
 
     def reconstruct(self, samples: np.ndarray) -> np.ndarray:

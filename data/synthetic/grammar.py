@@ -102,9 +102,6 @@ class Writer:
         """A plain declarative sentence on the topic, most of 8 to 16 words."""
         return self.act("tell")
 
-    def short_statement(self) -> str:
-        return self.act("tell short")
-
     def question(self) -> str:
         """A question on the topic."""
         return self.act(self._rng.choice(_topical_questions(self.language)))

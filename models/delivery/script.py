@@ -20,7 +20,7 @@ _PAUSES = " ,.?!;:—"
 
 
 @dataclass(frozen=True)
-class Saying:
+class SentencePart:
     """A unit of speech: a sentence, or its part up to a pause.
 
     Attributes:
@@ -62,38 +62,38 @@ class Script:
         self._reader = ControlReader(strict)
         self._sentences = SentenceStream(self._reader)
 
-    def push(self, piece: str) -> Iterator[tuple[str, list[Saying]]]:
+    def push(self, piece: str) -> Iterator[tuple[str, list[SentencePart]]]:
         """Takes a chunk; yields the sentences it completes, as written and as spoken."""
         return self._read(self._sentences.push(piece))
 
-    def flush(self) -> Iterator[tuple[str, list[Saying]]]:
+    def flush(self) -> Iterator[tuple[str, list[SentencePart]]]:
         """Yields the rest."""
         return self._read(self._sentences.flush())
 
-    def _read(self, sentences: list[str]) -> Iterator[tuple[str, list[Saying]]]:
+    def _read(self, sentences: list[str]) -> Iterator[tuple[str, list[SentencePart]]]:
         for sentence in sentences:
-            sayings = [*self._sayings(self._reader.stretches_of(sentence))]
-            spoken = any(saying.units is not None for saying in sayings)
-            if sayings:
-                yield without_marks(sentence) if spoken else "", sayings
+            parts = [*self._parts_of(self._reader.stretches_of(sentence))]
+            spoken = any(part.units is not None for part in parts)
+            if parts:
+                yield without_marks(sentence) if spoken else "", parts
 
-    def _sayings(self, stretches: list[Stretch]) -> Iterator[Saying]:
+    def _parts_of(self, stretches: list[Stretch]) -> Iterator[SentencePart]:
         """The parts between pauses, split further if too long for a predictor."""
         parts: list[tuple[float, list[Stretch]]] = [(0.0, [])]
         for stretch in stretches:
             if stretch.pause_s:
                 parts.append((stretch.pause_s, []))
             parts[-1][1].append(stretch)
-        for number, (pause_s, part) in enumerate(parts):
+        for number, (pause_s, between) in enumerate(parts):
             reading = _Reading(self._delivery, self._lexicon, self._languages)
-            for stretch in part:
+            for stretch in between:
                 reading.add(stretch)
             last = number + 1 == len(parts)
-            yield from reading.sayings(pause_s, closing="." if last else ",")
+            yield from reading.parts(pause_s, closing="." if last else ",")
 
 
 @dataclass(frozen=True)
-class _Part:
+class _WordRun:
     """Normalised words of one delivery. `kind` is "" if they are read as usual; words of an "alias"
     or an "ipa" pronunciation are reported as `written`."""
 
@@ -114,7 +114,7 @@ class _Reading:
     def __init__(self, delivery: Delivery, lexicon: Lexicon, languages: Collection[str]) -> None:
         self._outer, self._lexicon, self._languages = delivery, lexicon, languages
         self._language = read_as(languages)
-        self._parts: list[_Part] = []
+        self._runs: list[_WordRun] = []
         self._before = ""  # the last written text
 
     def add(self, stretch: Stretch) -> None:
@@ -129,7 +129,7 @@ class _Reading:
                 words = words.rstrip(_PAUSES) or ("x" if kind == "ipa" else "")
             if words:
                 ipa = said if kind == "ipa" else ""
-                self._parts.append(_Part(words, delivery, kind, _name(written), ipa))
+                self._runs.append(_WordRun(words, delivery, kind, _name(written), ipa))
                 self._before = written.rstrip()
 
     def _readings(self, text: str, state: State) -> list[tuple[str, str, str]]:
@@ -142,10 +142,10 @@ class _Reading:
         return self._lexicon.divide(text)
 
     def _marked(self, text: str) -> None:
-        """Corrects the end of the last part once text follows in the same sentence."""
-        if not self._parts:
+        """Corrects the end of the last run once text follows in the same sentence."""
+        if not self._runs:
             return
-        last = self._parts[-1]
+        last = self._runs[-1]
         words = last.words
         if words.endswith("."):  # an abbreviation's full stop, else a pause
             is_stop = self._before.endswith(".") and not self._before.endswith("..")
@@ -153,13 +153,13 @@ class _Reading:
         mark = _LEADING_MARK.match(text)
         if mark and words[-1] not in _PAUSES:
             words += _AS_SYMBOL.get(mark[1], mark[1])
-        self._parts[-1] = replace(last, words=words)
+        self._runs[-1] = replace(last, words=words)
 
-    def sayings(self, pause_s: float, closing: str) -> Iterator[Saying]:
+    def parts(self, pause_s: float, closing: str) -> Iterator[SentencePart]:
         """The units read so far, after a pause; `closing` is the final mark if they have none."""
-        if not self._parts:
+        if not self._runs:
             if pause_s:
-                yield Saying(None, (), pause_s)
+                yield SentencePart(None, (), pause_s)
             return
         phonemes, deliveries = self._phonemes()
         if phonemes.symbols[-1] not in PUNCTUATION:
@@ -177,25 +177,25 @@ class _Reading:
             # Every piece starts with the language mark; the first already has it.
             inner = each[start + 1 : start + len(piece)]
             start += len(piece) - 1
-            yield Saying(piece, (inner[0], *inner), pause_s)
+            yield SentencePart(piece, (inner[0], *inner), pause_s)
             pause_s = 0.0
 
     def _phonemes(self) -> tuple[Phonemes, list[Delivery]]:
-        """Phonemizes all parts together, as words sound different at the end of a text; returns the
+        """Phonemizes all runs together, as words sound different at the end of a text; returns the
         delivery of each symbol too."""
-        whole = self._phones(" ".join(part.words for part in self._parts))
-        if sum(part.num_words for part in self._parts) == len(whole.words):
+        whole = self._phones(" ".join(run.words for run in self._runs))
+        if sum(run.num_words for run in self._runs) == len(whole.words):
             return self._divided(whole)
-        if len(self._parts) == 1 and not self._parts[0].kind:
-            return _copied(whole), [self._parts[0].delivery] * len(whole.symbols)
+        if len(self._runs) == 1 and not self._runs[0].kind:
+            return _copied(whole), [self._runs[0].delivery] * len(whole.symbols)
         found = Phonemes(whole.symbols[:1], [])
-        deliveries = [self._parts[0].delivery]
-        for part in self._parts:
-            alone = self._phones(part.words)
+        deliveries = [self._runs[0].delivery]
+        for run in self._runs:
+            alone = self._phones(run.words)
             if len(found.symbols) > 1 and alone.symbols[1:2] != []:
                 found.symbols.append(BOUNDARY)
-            _add(found, part, alone, 1, len(alone.symbols), 0, len(alone.words))
-            deliveries.extend([part.delivery] * (len(found.symbols) - len(deliveries)))
+            _add(found, run, alone, 1, len(alone.symbols), 0, len(alone.words))
+            deliveries.extend([run.delivery] * (len(found.symbols) - len(deliveries)))
         return found, deliveries
 
     def _phones(self, words: str) -> Phonemes:
@@ -203,32 +203,32 @@ class _Reading:
 
     def _divided(self, whole: Phonemes) -> tuple[Phonemes, list[Delivery]]:
         found = Phonemes(whole.symbols[:1], [])
-        deliveries = [self._parts[0].delivery]
+        deliveries = [self._runs[0].delivery]
         word = 0
-        for part in self._parts:
-            end = word + part.num_words
+        for run in self._runs:
+            end = word + run.num_words
             last = len(whole.symbols) if end == len(whole.words) else whole.words[end][1]
-            _add(found, part, whole, whole.words[word][1], last, word, end)
-            deliveries.extend([part.delivery] * (len(found.symbols) - len(deliveries)))
+            _add(found, run, whole, whole.words[word][1], last, word, end)
+            deliveries.extend([run.delivery] * (len(found.symbols) - len(deliveries)))
             word = end
         return found, deliveries
 
 
 def _add(
-    found: Phonemes, part: _Part, read: Phonemes, first: int, last: int, word: int, end: int
+    found: Phonemes, run: _WordRun, read: Phonemes, first: int, last: int, word: int, end: int
 ) -> None:
-    """Appends symbols `first` to `last` and words `word` to `end` of a part."""
+    """Appends symbols `first` to `last` and words `word` to `end` of a run."""
     start = len(found.symbols)
-    if not part.kind:
+    if not run.kind:
         found.symbols.extend(read.symbols[first:last])
         offset = start - first
         found.words.extend((w, a + offset, b + offset) for w, a, b in read.words[word:end])
         return
     spoken = read.words[end - 1][2] if end > word else last
-    said = symbols_of_ipa(part.ipa) if part.kind == "ipa" else read.symbols[first:spoken]
+    said = symbols_of_ipa(run.ipa) if run.kind == "ipa" else read.symbols[first:spoken]
     found.symbols.extend(said)
-    if part.written and said:
-        found.words.append((part.written, start, len(found.symbols)))
+    if run.written and said:
+        found.words.append((run.written, start, len(found.symbols)))
     found.symbols.extend(read.symbols[spoken:last])
 
 

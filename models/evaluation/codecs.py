@@ -26,7 +26,7 @@ FRAME_HZ = SAMPLE_RATE / FRAME_SAMPLES
 class CodecFacts:
     """Static facts of a codec for the table.
 
-    `num_codes` is 0 for continuous tokens; `aside` names the decoder's additional inputs.
+    `num_codes` is 0 for continuous tokens; `inputs` names the decoder's additional inputs.
     """
 
     name: str
@@ -34,7 +34,7 @@ class CodecFacts:
     kbps: float | None
     num_codes: int
     streamable: str
-    aside: str = ""
+    inputs: str = ""
 
 
 class Codec(Protocol):

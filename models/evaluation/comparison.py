@@ -19,7 +19,7 @@ from models.evaluation.quality import centroid, similarity, voice_embedding
 from models.evaluation.replies import MakeOptions, SpokenReply, voice_named
 from models.evaluation.sets import (
     MANNER,
-    Cast,
+    DialogueSet,
     EvaluationSet,
     say,
 )
@@ -84,7 +84,7 @@ def evaluate(
     options: MakeOptions,
     num: int,
     chosen: EvaluationSet,
-    cast: Cast,
+    dialogue_set: DialogueSet,
     panel: Panel,
 ) -> Result:
     """Evaluates each predictor on the sentences of a set and on `num` dialogue pairs of a cast."""
@@ -96,7 +96,7 @@ def evaluate(
         timed = speed.evaluate(through, options, min(num, 20))
         kept += [f for f in timed.figures if f.key in _SPEED_ROWS]
         for noise_db in NOISES_DB:
-            kept += _after_noise(speaker, name, noise_db, options, num, cast, panel)
+            kept += _after_noise(speaker, name, noise_db, options, num, dialogue_set, panel)
         kept.append(_size(through))
         found[name] = kept
     figures = [
@@ -116,11 +116,15 @@ def evaluate(
 
 def _after_noise(
     speaker: Any, predictor: str, noise_db: float | None, options: MakeOptions, num: int,
-    cast: Cast, panel: Panel,
+    dialogue_set: DialogueSet, panel: Panel,
 ) -> list[Figure]:  # fmt: skip
     """Answers after two turns with noisy audio: prosody, words and voice."""
     through = SinglePredictor(speaker, predictor, noise_db)
-    pairs, others, language = make_pairs(num, cast, MAIN.turns), cast.others, cast.language
+    pairs, others, language = (
+        make_pairs(num, dialogue_set, MAIN.turns),
+        dialogue_set.others,
+        dialogue_set.language,
+    )
     voices = {name: voice_named(through, name, sounds)[0] for name, sounds in others.items()}
     answers: list[SpokenReply] = [
         answer(through, pairs, index, side, MAIN, voices[pair.voice], options)

@@ -19,7 +19,7 @@ from models.evaluation.panel import Panel
 from models.evaluation.replies import EvaluatedSpeaker, MakeOptions, SpokenReply, speak, voice_named
 from models.evaluation.sets import (
     MANNER,
-    Cast,
+    DialogueSet,
     say,
 )
 
@@ -70,8 +70,8 @@ class Pair:
     voice: str
 
 
-def make_pairs(num: int, chosen: Cast, most_turns: int = MOST_TURNS) -> list[Pair]:
-    """Pairs from the texts of a cast, which are reused if there are too few."""
+def make_pairs(num: int, chosen: DialogueSet, most_turns: int = MOST_TURNS) -> list[Pair]:
+    """Pairs from the texts of a set, which are reused if there are too few."""
     needed = num * (most_turns + 1)
     texts = (chosen.texts * (needed // len(chosen.texts) + 1))[:needed]
     users, agents = chosen.users, chosen.agents
@@ -121,7 +121,7 @@ def evaluate(
     speaker: EvaluatedSpeaker,
     options: MakeOptions,
     num: int,
-    chosen: Cast,
+    chosen: DialogueSet,
     panel: Panel,
     conditions: tuple[Condition, ...] = CONDITIONS,
 ) -> Result:

@@ -61,11 +61,11 @@ class Measuring:
         voices = named.split(",") if named else sets.teacher_voices()
         return sets.spoken_set(self.num, seed, voices)
 
-    def cast(self, most_turns: int) -> sets.Cast:
+    def dialogue_set(self, most_turns: int) -> sets.DialogueSet:
         """Voices and texts for dialogues of up to `most_turns` turns."""
         if self.args.data is not None:
-            return recorded.recorded_cast(self.args.data, self.args.language or "en")
-        return sets.cast(self.num * (most_turns + 1))
+            return recorded.recorded_dialogue_set(self.args.data, self.args.language or "en")
+        return sets.dialogue_set(self.num * (most_turns + 1))
 
 
 def _vocoder(of: Measuring) -> Result:
@@ -79,7 +79,9 @@ def _speech(of: Measuring) -> Result:
 def _dialogue(of: Measuring) -> Result:
     conditions = dialogue.CONDITIONS[:2] if of.args.main_only else dialogue.CONDITIONS
     most = max(condition.turns for condition in conditions)
-    return dialogue.evaluate(of.speaker, of.options, of.num, of.cast(most), of.panel, conditions)
+    return dialogue.evaluate(
+        of.speaker, of.options, of.num, of.dialogue_set(most), of.panel, conditions
+    )
 
 
 def _clone(of: Measuring) -> Result:
@@ -96,10 +98,10 @@ def _robustness(of: Measuring) -> Result:
 
 
 def _compare(of: Measuring) -> Result:
-    sentences, cast = of.sentences(sets.SPEECH), of.cast(dialogue.MAIN.turns)
+    sentences, dialogue_set = of.sentences(sets.SPEECH), of.dialogue_set(dialogue.MAIN.turns)
     predictors = of.speaker.predictors
     return comparison.evaluate(
-        of.speaker, predictors, of.options, of.num, sentences, cast, of.panel
+        of.speaker, predictors, of.options, of.num, sentences, dialogue_set, of.panel
     )
 
 

@@ -18,8 +18,8 @@ from models.evaluation.sets import (
     NUM_COMPARED,
     NUM_OTHERS,
     REFERENCE_S,
-    Cast,
     CloneSet,
+    DialogueSet,
     EvaluationSet,
     Item,
     Subject,
@@ -111,7 +111,7 @@ def recorded_clones(root: Path, num: int, num_texts: int, language: str | None =
     return CloneSet(subjects, rivals, texts, long_texts, _source(root, subjects))
 
 
-def recorded_cast(root: Path, language: str) -> Cast:
+def recorded_dialogue_set(root: Path, language: str) -> DialogueSet:
     """Texts and voices of a folder that the teacher spoke, to be spoken again by the teacher.
 
     Args:
@@ -133,7 +133,7 @@ def recorded_cast(root: Path, language: str) -> Cast:
         )
     others = {voice: chosen.others[voice] for voice in agents}
     texts = [item.text for item in chosen.items]
-    return Cast(texts, users, agents, others, chosen.source, language)
+    return DialogueSet(texts, users, agents, others, chosen.source, language)
 
 
 def recorded_set(root: Path, num: int, language: str | None = None) -> EvaluationSet:

@@ -96,7 +96,7 @@ class CloneSet:
 
 
 @dataclass(frozen=True)
-class Cast:
+class DialogueSet:
     """Voices and texts for evaluation dialogues, spoken by the teacher.
 
     Attributes:
@@ -168,11 +168,11 @@ def cut_reference(utterances: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(utterances)[: int(REFERENCE_S * SAMPLE_RATE)]
 
 
-def cast(num_texts: int) -> Cast:
+def dialogue_set(num_texts: int) -> DialogueSet:
     """Users in held-out voices of the classic synthesizers, agents in `JUDGED_VOICES`."""
     others = {voice: other_utterances(voice, 3) for voice in JUDGED_VOICES}
     texts = sentences(num_texts, MANNER)
-    return Cast(texts, held_out_voices(), list(JUDGED_VOICES), others, "teacher")
+    return DialogueSet(texts, held_out_voices(), list(JUDGED_VOICES), others, "teacher")
 
 
 def spoken_set(num: int, seed: int, voices: Iterable[str]) -> EvaluationSet:

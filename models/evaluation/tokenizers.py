@@ -103,7 +103,7 @@ def _measure(
     use = code_use([t[0].numpy() for t in all_tokens], facts.num_codes) if facts.num_codes else None
     used = shown(100 * use[0]) if use else "–"
     row = [
-        facts.name, shown(facts.hz), shown(facts.kbps), facts.aside,
+        facts.name, shown(facts.hz), shown(facts.kbps), facts.inputs,
         *(shown(by_key[k].value) for k in ("stoi", "dnsmos", "wer", "similarity")),
         shown(by_key["f0_cents"].value), used, shown(use[1]) if use else "–",
         shown(100 * found.phone_error), shown(100 * found.voice_accuracy),

@@ -8,7 +8,7 @@ import pytest
 from data.errors import InputError, MissingModelError
 from models.omni import Omni
 from models.predictors.thinker import AGENT, MAX_TOKENS, USER
-from models.speaker import MAX_HEARD_SECONDS, Speaker, SpeakOptions
+from models.speaker import MAX_USER_AUDIO_S, Speaker, SpeakOptions
 from tests.tiny import save_tiny, tiny_speaker, tiny_thinker
 
 RATE = 24_000
@@ -75,12 +75,12 @@ def test_odd_audio_is_answered(omni: Omni, kind: str) -> None:
     }
     sound = sounds[kind]
     turn = omni.exchange(USER, "", sound)
-    assert turn.sound is not None and len(turn.sound) <= 25 * MAX_HEARD_SECONDS
+    assert turn.sound is not None and len(turn.sound) <= 25 * MAX_USER_AUDIO_S
     assert "".join(omni.think([turn], 0))
 
 
 def test_only_the_end_of_a_long_turn_is_encoded(omni: Omni) -> None:
-    end = noise(MAX_HEARD_SECONDS, seed=3)
+    end = noise(MAX_USER_AUDIO_S, seed=3)
     long = np.concatenate([noise(20.0, seed=4), end])
     whole, last = omni.exchange(USER, "", long), omni.exchange(USER, "", end)
     assert np.allclose(whole.sound, last.sound)

@@ -12,7 +12,7 @@ import numpy as np
 from data.files import atomic_write, prepare_folder
 from data.ncssd.truth.clips import Clip, read_clips
 from data.ncssd.truth.conditions import record_voices
-from data.ncssd.truth.scenes import Cast, Scene, monologues, natural_scenes
+from data.ncssd.truth.scenes import Scene, VoicePool, monologues, natural_scenes
 from data.ncssd.truth.separation import write_voices
 from data.ncssd.truth.sound import FILES, add_background, mix, write_media
 from data.ncssd.truth.timeline import make_timeline
@@ -29,9 +29,6 @@ CONDITIONS = (
     ("noise", 5.0),
     ("noise", 30.0),
 )
-
-
-SCENES = ("changing", "natural", "monologues")
 
 
 @dataclass(frozen=True)
@@ -65,9 +62,9 @@ def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
     if plan.scenes == "changing":
         return [_changing(clips, out, plan, index) for index in range(plan.recordings)]
     kinds = {"natural": natural_scenes, "monologues": monologues}[plan.scenes](plan.minutes)
-    cast = Cast(clips)
+    pool = VoicePool(clips)
     return [
-        _scene(cast, scene, out, plan.seed, index)
+        _scene(pool, scene, out, plan.seed, index)
         for index, scene in enumerate(itertools.islice(kinds, plan.recordings))
     ]
 
@@ -86,11 +83,11 @@ def _changing(clips: dict[str, list[Clip]], out: Path, plan: TruthPlan, index: i
     return media
 
 
-def _scene(cast: Cast, scene: Scene, out: Path, seed: int, index: int) -> Path:
+def _scene(pool: VoicePool, scene: Scene, out: Path, seed: int, index: int) -> Path:
     """A recording of one pair or one person."""
     media = out / f"s{seed:02d}-{index:03d}-{scene.pair}-{scene.condition}.flac"
     if not media.with_suffix(".truth.json").is_file():
-        line = cast.timeline(scene, random.Random(f"scene-{seed}-{index}"))
+        line = pool.timeline(scene, random.Random(f"scene-{seed}-{index}"))
         rng = np.random.default_rng([seed, 29, index])
         samples, voices = record_voices(line, scene.condition, scene.snr_db, rng)
         write_media(media, samples, 24_000)

@@ -83,7 +83,7 @@ def monologues(minutes: float) -> Iterator[Scene]:
         index += 1
 
 
-class Cast:
+class VoicePool:
     """Chooses voices of a corpus by sex and similarity.
 
     Args:

@@ -144,9 +144,9 @@ def score(recording: Recording) -> Counts:
     recovered: dict[int, Row] = {}
     for dialogue in recording.dialogues:
         _dialogue(recording.truth, dialogue, counts, recovered)
-    asides = [i for i, t in enumerate(recording.truth["turns"]) if t["backchannel"]]
-    kept = [recovered[i] for i in asides if i in recovered]
-    counts.backchannels, counts.backchannel_hits = len(asides), len(kept)
+    backchannels = [i for i, t in enumerate(recording.truth["turns"]) if t["backchannel"]]
+    kept = [recovered[i] for i in backchannels if i in recovered]
+    counts.backchannels, counts.backchannel_hits = len(backchannels), len(kept)
     counts.backchannel_class = sum(turn.get("backchannel", False) for turn in kept)
     short = [
         index

@@ -16,7 +16,7 @@ from data.ncssd.truth import report, scenes
 from data.ncssd.truth.clips import Clip, join
 from data.ncssd.truth.conditions import record
 from data.ncssd.truth.maker import recording_facts
-from data.ncssd.truth.scenes import Cast, Scene, monologues, natural_scenes
+from data.ncssd.truth.scenes import Scene, VoicePool, monologues, natural_scenes
 from data.ncssd.truth.score import Recording, _matches, score
 from data.ncssd.truth.sound import add_background
 from data.ncssd.truth.timeline import make_pair, make_timeline, person
@@ -196,7 +196,7 @@ def test_a_background_has_the_requested_snr(kind, snr_db):
 
 
 @pytest.fixture
-def cast(monkeypatch) -> Cast:
+def pool(monkeypatch) -> VoicePool:
     """Three men and three women who differ only in pitch and position."""
     voices = {}
     for index, name in enumerate(("m-a", "m-b", "m-c", "f-d", "f-e", "f-f")):
@@ -205,20 +205,20 @@ def cast(monkeypatch) -> Cast:
         voices[name] = [replace(clip, voice=name, f0_hz=hz + index) for clip in own]
     places = iter(np.eye(6) + 0.3)
     monkeypatch.setattr(scenes, "_centre", lambda _: next(places))
-    return Cast(voices)
+    return VoicePool(voices)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("pair", "sexes"), [("mixed", 2), ("same-sex", 1), ("similar", 1)])
-def test_a_scene_has_the_requested_pair(cast, pair, sexes, seed):
-    truth = cast.timeline(Scene(pair, "clean", 50.0, 2.0), random.Random(seed)).truth()
+def test_a_scene_has_the_requested_pair(pool, pair, sexes, seed):
+    truth = pool.timeline(Scene(pair, "clean", 50.0, 2.0), random.Random(seed)).truth()
     names = {turn["speaker"] for turn in truth["turns"]}
     assert len(names) == 2 and len({name[0] for name in names}) == sexes
     assert len(truth["dialogues"]) == 1 and truth["duration"] > 110
 
 
-def test_a_monologue_is_no_dialogue(cast):
-    truth = cast.timeline(Scene("monologue", "clean", 50.0, 2.0), random.Random(1)).truth()
+def test_a_monologue_is_no_dialogue(pool):
+    truth = pool.timeline(Scene("monologue", "clean", 50.0, 2.0), random.Random(1)).truth()
     assert not truth["dialogues"] and len({t["speaker"] for t in truth["turns"]}) == 1
     found = Recording(truth, None, [{"start": 0.0, "end": 120.0, "segments": []}], [])
     assert (score(found).monologues, score(found).monologue_dialogues) == (1, 0)

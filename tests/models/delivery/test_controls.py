@@ -6,13 +6,13 @@ from data.errors import InputError
 from models.delivery.controls import check_controls, without_controls
 from models.delivery.delivery import MANNERS, NEUTRAL, SYNONYMS, Delivery
 from models.delivery.lexicon import NO_LEXICON, Lexicon
-from models.delivery.script import Saying, Script
+from models.delivery.script import Script, SentencePart
 from models.text import SYMBOLS, normalise, phonemize
 
 
 def read(
     *pieces: str, lexicon: Lexicon = NO_LEXICON, strict: bool = True
-) -> list[tuple[str, list[Saying]]]:
+) -> list[tuple[str, list[SentencePart]]]:
     script = Script(NEUTRAL, lexicon, ("en-us",), strict)
     found = [sentence for piece in pieces for sentence in script.push(piece)]
     return [*found, *script.flush()]
@@ -21,20 +21,20 @@ def read(
 def words(*pieces: str, lexicon: Lexicon = NO_LEXICON) -> list[str]:
     return [
         word
-        for _, sayings in read(*pieces, lexicon=lexicon)
-        for saying in sayings
-        if saying.units is not None
-        for word, _, _ in saying.units.words
+        for _, parts in read(*pieces, lexicon=lexicon)
+        for part in parts
+        if part.units is not None
+        for word, _, _ in part.units.words
     ]
 
 
 def phones(text: str, lexicon: Lexicon = NO_LEXICON) -> str:
     return "".join(
         SYMBOLS[symbol]
-        for _, sayings in read(text, lexicon=lexicon)
-        for saying in sayings
-        if saying.units is not None
-        for symbol in saying.units.symbols[1:]
+        for _, parts in read(text, lexicon=lexicon)
+        for part in parts
+        if part.units is not None
+        for symbol in part.units.symbols[1:]
     )
 
 
@@ -57,8 +57,8 @@ def plain(text: str) -> str:
 )
 def test_texts_without_controls_are_unchanged(text: str) -> None:
     assert phones(text).rstrip(".,?!") == plain(text).rstrip(".,?!")
-    sayings = [saying for _, several in read(text) for saying in several]
-    assert {delivery for saying in sayings for delivery in saying.deliveries} == {NEUTRAL}
+    parts = [part for _, several in read(text) for part in several]
+    assert {delivery for part in parts for delivery in part.deliveries} == {NEUTRAL}
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_texts_without_controls_are_unchanged(text: str) -> None:
     ],
 )
 def test_pauses(control: str, seconds: float) -> None:
-    [(text, sayings)] = read(f"Wait {control} for it.")
+    [(text, parts)] = read(f"Wait {control} for it.")
     assert text == "Wait for it."
-    assert [saying.pause_s for saying in sayings] == [0.0, seconds]
+    assert [part.pause_s for part in parts] == [0.0, seconds]
     assert words(f"Wait {control} for it.") == ["Wait", "for", "it"]
 
 
@@ -97,24 +97,24 @@ def test_pauses(control: str, seconds: float) -> None:
     ],
 )
 def test_a_control_applies_to_its_content(opening: str, closing: str) -> None:
-    [(text, [saying])] = read(f"We {opening}won the{closing} race.")
+    [(text, [part])] = read(f"We {opening}won the{closing} race.")
     assert text == "We won the race."
-    assert saying.units is not None
-    outside = {saying.deliveries[unit] for unit in (1, len(saying.units) - 1)}
+    assert part.units is not None
+    outside = {part.deliveries[unit] for unit in (1, len(part.units) - 1)}
     inside = {
         delivery
-        for word, first, end in saying.units.words
+        for word, first, end in part.units.words
         if word in ("won", "the")
-        for delivery in saying.deliveries[first:end]
+        for delivery in part.deliveries[first:end]
     }
     assert outside == {NEUTRAL}
     assert len(inside) == 1 and inside != {NEUTRAL}
 
 
 def test_nested_controls_end_with_the_outer() -> None:
-    [(_, [saying])] = read("[slow]one [loud]two[/] three[/] four [slow]five [loud]six[/slow] seven")
-    assert saying.units is not None
-    found = {word: saying.deliveries[first] for word, first, _ in saying.units.words}
+    [(_, [part])] = read("[slow]one [loud]two[/] three[/] four [slow]five [loud]six[/slow] seven")
+    assert part.units is not None
+    found = {word: part.deliveries[first] for word, first, _ in part.units.words}
     assert found["two"] == found["six"] == MANNERS["slow"] @ MANNERS["loud"]
     assert found["one"] == found["three"] == found["five"] == MANNERS["slow"]
     assert found["four"] == found["seven"] == NEUTRAL
@@ -168,10 +168,10 @@ def test_given_phonemes_are_used(text: str, said: str) -> None:
 
 
 def test_stress_is_on_the_vowel() -> None:
-    [(_, [saying])] = read('<phoneme ph="təˈmeɪtoʊ">tomato</phoneme>')
-    assert saying.units is not None
-    stressed = [i for i, stress in enumerate(saying.units.stress) if stress == 1]
-    assert [SYMBOLS[saying.units.symbols[i]] for i in stressed] == ["eɪ"]
+    [(_, [part])] = read('<phoneme ph="təˈmeɪtoʊ">tomato</phoneme>')
+    assert part.units is not None
+    stressed = [i for i, stress in enumerate(part.units.stress) if stress == 1]
+    assert [SYMBOLS[part.units.symbols[i]] for i in stressed] == ["eɪ"]
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_an_outer_delivery_counts_towards_the_range() -> None:
 
 
 def test_controls_in_thoughts_are_ignored() -> None:
-    [(text, [saying])] = read("<think>[slow] hm [pause 2s]</think>Hello.")
-    assert (text, saying.pause_s, set(saying.deliveries)) == ("Hello.", 0.0, {NEUTRAL})
+    [(text, [part])] = read("<think>[slow] hm [pause 2s]</think>Hello.")
+    assert (text, part.pause_s, set(part.deliveries)) == ("Hello.", 0.0, {NEUTRAL})
 
 
 def test_manners_are_in_range_and_synonyms_defined() -> None:

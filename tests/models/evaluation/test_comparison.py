@@ -11,7 +11,7 @@ from models.evaluation.bars import at_most
 from models.evaluation.comparison import SinglePredictor, evaluate, with_noise
 from models.evaluation.figures import Result, ratio
 from models.evaluation.panel import Panel
-from models.evaluation.sets import EvaluationSet, cast
+from models.evaluation.sets import EvaluationSet, dialogue_set
 from models.voice import Voice
 from tests.models.evaluation.parrot import Parrot, Squawk
 
@@ -72,7 +72,9 @@ def test_the_table_has_a_column_per_predictor(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(comparison.speed, "evaluate", measured("rtf"))
     monkeypatch.setattr(comparison, "NOISES_DB", (5.0,))
     with Panel(1, None) as panel:
-        result = evaluate(Pair(), ("level", "none"), lambda seed: seed, 1, NOTHING, cast(3), panel)
+        result = evaluate(
+            Pair(), ("level", "none"), lambda seed: seed, 1, NOTHING, dialogue_set(3), panel
+        )
     (table,) = result.tables
     assert table.columns == ["figure", "level", "none", "teacher"]
     rows = {row[0]: row[1:] for row in table.rows}

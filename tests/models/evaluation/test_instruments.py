@@ -79,18 +79,20 @@ def test_a_perfect_vocoder_and_a_noisy_one(chosen: sets.EvaluationSet, panel: Pa
 
 def test_context_sensitivity_is_measured(panel: Panel) -> None:
     conditions = (dialogue.MAIN, dialogue.REMOVED)
-    listening = dialogue.evaluate(Parrot("level"), options, 4, sets.cast(12), panel, conditions)
+    listening = dialogue.evaluate(
+        Parrot("level"), options, 4, sets.dialogue_set(12), panel, conditions
+    )
     found = by_key(listening)
     assert found["pitch_2_kept"].value == 100 and found["rate_2_kept"].value == 100
     assert found["semitones"].value > 3 and found["faster"].value > 1.15
     deaf = by_key(
-        dialogue.evaluate(Parrot("none"), options, 4, sets.cast(12), panel, conditions[:1])
+        dialogue.evaluate(Parrot("none"), options, 4, sets.dialogue_set(12), panel, conditions[:1])
     )
     assert abs(deaf["semitones"].value) < 1.5
 
 
 def test_conditions() -> None:
-    pairs = dialogue.make_pairs(2, sets.cast(10), 4)
+    pairs = dialogue.make_pairs(2, sets.dialogue_set(10), 4)
     for pair in pairs:
         assert [turn.who for turn in pair.turns] == [1, 0, 1, 0]
     full = {

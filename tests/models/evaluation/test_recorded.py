@@ -10,8 +10,8 @@ from data.errors import InputError
 from models.evaluation.figures import ratio
 from models.evaluation.recorded import (
     is_held_out,
-    recorded_cast,
     recorded_clones,
+    recorded_dialogue_set,
     recorded_set,
 )
 from models.evaluation.strata import by_stratum, strata
@@ -87,11 +87,11 @@ def test_clones_are_compared_with_utterances_they_are_not_made_from(folder: Path
 
 
 def test_a_cast_has_held_out_users_and_trained_agents(folder: Path) -> None:
-    chosen = recorded_cast(folder, "en")
+    chosen = recorded_dialogue_set(folder, "en")
     assert (chosen.users, chosen.agents) == ([HELD_OUT], [TRAINED])
     assert list(chosen.others) == [TRAINED] and len(chosen.texts) >= 3
     with pytest.raises(InputError, match="both held-out and trained voices"):
-        recorded_cast(folder, "zh")
+        recorded_dialogue_set(folder, "zh")
 
 
 def test_held_out_is_known_for_synthetic_voices_only() -> None:

@@ -1,4 +1,4 @@
-"""Tools that this server runs for its language models: commands and URLs from a JSON file.
+"""Tools that this server runs for its language model: commands and URLs from a JSON file.
 
 The file lists function definitions in OpenAI's form, each with `command` (program and arguments) or
 `url`. A command gets the call's arguments as JSON on its standard input, a URL as the body of a
@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.tools import Tool, ToolCall
 from data.errors import InputError
@@ -29,7 +30,21 @@ MAX_RESULT = 16_384
 _TIMEOUT_S = 10.0
 _LONGEST_S = 120.0
 _AT_ONCE = 8
-_FIELDS = {"type", "name", "description", "parameters", "function", "command", "url", "timeout_s"}
+
+
+class _Definition(BaseModel):
+    """A function as the file defines it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: Literal["function"] = "function"
+    name: Annotated[str, Field(min_length=1)]
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    strict: bool = False  # OpenAI's; the arguments are not checked
+    command: list[str] = []
+    url: str = ""
+    timeout_s: Annotated[float, Field(gt=0, le=_LONGEST_S)] = _TIMEOUT_S
 
 
 @dataclass(frozen=True)
@@ -110,30 +125,27 @@ def read_toolbox(path: Path) -> Toolbox:
 def _tool(given: Any, where: str) -> ServerTool:
     if not isinstance(given, dict):
         raise InputError(f"{where} is {given!r:.60}; it must be an object")
-    unknown = sorted(set(given) - _FIELDS)
-    if unknown:
-        raise InputError(f"{where} has an unknown field {unknown[0]!r:.60}")
-    function = {**given, **given["function"]} if isinstance(given.get("function"), dict) else given
-    name, parameters = function.get("name"), function.get("parameters", {})
-    described = function.get("description", "")
-    command, url = given.get("command", []), given.get("url", "")
-    timeout_s = given.get("timeout_s", _TIMEOUT_S)
-    if not isinstance(name, str) or not name or not isinstance(described, str):
-        raise InputError(f"{where} needs a 'name', and a text as 'description' if any")
-    if not isinstance(parameters, dict):
-        raise InputError(f"{where} ({name}): 'parameters' must be a JSON schema")
-    words = command if isinstance(command, list) else None
-    if words is None or not all(isinstance(one, str) for one in words) or not isinstance(url, str):
-        raise InputError(
-            f"{where} ({name}): 'command' must be a list of texts, 'url' a text: "
-            '"command": ["python3", "weather.py"]'
-        )
-    if bool(words) == bool(url):
-        raise InputError(f"{where} ({name}) needs either 'command' or 'url'")
-    number = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
-    if not number or not 0 < timeout_s <= _LONGEST_S:
-        raise InputError(f"{where} ({name}): 'timeout_s' must be from 0 to {_LONGEST_S:g}")
-    return ServerTool(Tool(name, described, parameters), tuple(words), url, float(timeout_s))
+    fields = dict(given)
+    if isinstance(given.get("function"), dict):  # as in chat completions
+        fields |= fields.pop("function")
+    try:
+        read = _Definition.model_validate(fields)
+    except ValidationError as invalid:
+        raise InputError(f"{where}: {_first_error(invalid)}") from None
+    if bool(read.command) == bool(read.url):
+        raise InputError(f"{where} ({read.name}) needs either 'command' or 'url'")
+    tool = Tool(read.name, read.description, read.parameters)
+    return ServerTool(tool, tuple(read.command), read.url, read.timeout_s)
+
+
+def _first_error(invalid: ValidationError) -> str:
+    error = invalid.errors(include_url=False)[0]
+    place = ".".join(f"{step:.60}" if isinstance(step, str) else str(step) for step in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown field {place!r}; known: {', '.join(_Definition.model_fields)}"
+    if error["type"] == "missing":
+        return f"{place!r} is missing"
+    return f"{place!r} is {error['input']!r:.60}: {error['msg']}"
 
 
 def _arguments(call: ToolCall) -> bytes:

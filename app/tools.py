@@ -1,6 +1,6 @@
 """Tools of a language model and its tool calls, in the format of chat completions.
 
-The server never runs a tool: it passes calls to the client, which returns the results.
+Calls go to the client, which returns the results, or to the server's own tools (`app.toolbox`).
 """
 
 import json

@@ -18,11 +18,11 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from kernels.compiled import as_float, compiled
+from kernels.quantising import quantise
 
 LANES = 16
 ROWS = 6  # of a tile: 12 of AVX2's 16 registers hold its sums
 _TOGETHER = 48  # rows that pass through the whole matrix before others do; they stay in the cache
-_SMALLEST_SCALE = 1e-7  # representable in float16
 
 
 class Panels(NamedTuple):
@@ -43,11 +43,11 @@ def panels_of(weight: Tensor, bias: Tensor | None = None) -> Panels:
     """Packs matrices `[..., N, K]`, with a bias `[..., N]`, in the narrowest type that holds all of
     their weights exactly."""
     weight = weight.detach().float()
-    scale = (weight.abs().amax(-1) / 127).clamp_min(_SMALLEST_SCALE).half().float()
-    int8 = (weight / scale[..., None]).round().clamp(-127, 127)
+    rows, scale = quantise(weight.flatten(0, -2), torch.float16)
+    int8, scale = rows.view(weight.shape), scale.float().view(weight.shape[:-1])
     half = weight.half()
     if torch.equal(int8 * scale[..., None], weight):
-        return scaled_panels(int8.to(torch.int8), scale, bias)
+        return scaled_panels(int8, scale, bias)
     narrow = half.view(torch.int16) if torch.equal(half.float(), weight) else weight
     return scaled_panels(narrow, torch.ones(weight.shape[:-1]), bias)
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from data.errors import InputError, MissingModelError
 from data.files import atomic_path, atomic_write
-from kernels.int8_linear import quantise
+from kernels.quantising import quantise
 from models.text.symbols import stored_inventory
 
 WEIGHTS = Path(__file__).parent / "weights"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kernels.decode_step import BlockWeights, decode_steps, pack
-from kernels.int8_linear import quantise
+from kernels.quantising import quantise
 
 _DIM, _HEADS, _INNER, _BLOCKS, _CAPACITY = 256, 4, 704, 6, 1536
 _REPEATS = 30

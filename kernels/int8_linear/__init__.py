@@ -4,8 +4,7 @@ from kernels.int8_linear.linear import (
     FEW_ROWS,
     Int8Linear,
     num_parameters,
-    quantise,
     with_int8_linears,
 )
 
-__all__ = ["FEW_ROWS", "Int8Linear", "num_parameters", "quantise", "with_int8_linears"]
+__all__ = ["FEW_ROWS", "Int8Linear", "num_parameters", "with_int8_linears"]

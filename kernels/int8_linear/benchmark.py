@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kernels.int8_linear.linear import quantise
 from kernels.panels import multiply, scaled_panels
 from kernels.processor import has_bf16
+from kernels.quantising import quantise
 
 _SHAPES = [(768, 256), (256, 256), (1408, 256), (256, 704)] * 6
 _REPEATS = 40

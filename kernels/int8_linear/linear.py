@@ -11,23 +11,12 @@ from torch import Tensor, nn
 
 from kernels.panels import Panels, multiply, scaled_panels
 from kernels.processor import has_bf16
+from kernels.quantising import quantise
 
 FEW_ROWS = 8  # above this the ordinary product in bfloat16 is faster (`benchmark.py`)
 # oneDNN compiles the ordinary product per number of rows and caches it for good (0.3 MB each), so
 # varying row counts would let a server's memory creep up; they are padded to multiples of this.
 ROWS_TOGETHER = 64
-_SMALLEST_SCALE = 1e-7  # representable in float16
-
-
-def quantise(matrix: Tensor, scale_type: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-    """Quantises `[N, ...]` to int8 `[N, ...]` with one scale per row `[N]` (row maximum = 127).
-
-    `scale_type` is the scale's dtype; the integers compensate for its rounding.
-    """
-    rows = matrix.float().flatten(1)
-    scale = (rows.abs().amax(1) / 127).clamp_min(_SMALLEST_SCALE).to(scale_type)
-    weight_int8 = (rows / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
-    return weight_int8.view(matrix.shape), scale
 
 
 class Int8Linear(nn.Module):

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kernels.int8_linear import Int8Linear, linear, num_parameters, quantise, with_int8_linears
+from kernels.int8_linear import Int8Linear, linear, num_parameters, with_int8_linears
 from kernels.int8_linear.linear import FEW_ROWS, ROWS_TOGETHER
+from kernels.quantising import quantise
 
 
 @pytest.mark.parametrize("lead", [(), (1,), (2, 3), (4, 40)])

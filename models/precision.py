@@ -1,8 +1,13 @@
-"""Training precision: bf16 autocast where the hardware supports bfloat16, else fp32."""
+"""Precision of training, and of inference on a GPU: bf16 where the hardware supports it, else fp32.
+
+Training uses autocast; a CPU's 8-bit weights are in `kernels/int8_linear`.
+"""
 
 from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from data.errors import InputError
 from kernels.processor import has_bf16
@@ -60,3 +65,30 @@ def describe(device: torch.device) -> str:
     else:
         why = f"{name} has no bfloat16"
     return f"{precision} ({why})"
+
+
+class Bf16Linear(nn.Module):
+    """Replaces a trained `nn.Linear` for inference: multiplies in bfloat16, as training does under
+    autocast, and keeps the dtype of its inputs."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        bias = linear.bias
+        self.register_buffer("weight", linear.weight.detach().bfloat16())
+        self.register_buffer("bias", None if bias is None else bias.detach().bfloat16())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.to(self.weight.dtype), self.weight, self.bias).to(x.dtype)
+
+
+def with_bf16_linears(model: nn.Module) -> nn.Module:
+    """Replaces every `nn.Linear` in `model` by a `Bf16Linear`, and returns the model."""
+    for name, child in model.named_children():
+        if isinstance(child, nn.Linear):
+            setattr(model, name, Bf16Linear(child))
+        else:
+            with_bf16_linears(child)
+    return model

@@ -12,6 +12,7 @@ from data.errors import InputError, MissingModelError
 from kernels.int8_linear import with_int8_linears
 from kernels.packed_linear import with_packed_layers
 from models.checkpoint import WEIGHTS, load_model
+from models.cuda import prepare_talkers
 from models.delivery.lexicon import Lexicon
 from models.device import parse_device
 from models.dialogue_memory import DialogueMemory
@@ -85,7 +86,7 @@ class Speaker:
         self.voices = voices
         self.lexicon = Lexicon()
         self.device = device
-        self.engine = Engine(None if device.type == "cpu" else 1)
+        self.engine = Engine.on(device)
         weakref.finalize(self, self.engine.close)
         self._memory = DialogueMemory(self.encoder, self.engine, device)
 
@@ -98,7 +99,8 @@ class Speaker:
         On the CPU this sets PyTorch to one thread per operation, for the whole process: several
         engine threads are faster than several threads per operation. Predictors then run with
         8-bit weights (`kernels.int8_linear`), other models with packed ones
-        (`kernels.packed_linear`).
+        (`kernels.packed_linear`). On a GPU their transformers have bf16 weights where it supports
+        them, and CUDA graphs (`models.cuda`); everything else is float32.
 
         Args:
             weights: the folder; defaults to the bundled weights.
@@ -128,6 +130,8 @@ class Speaker:
             for model in (prior, acoustic_decoder, decoder, *talkers):
                 if model is not None and not isinstance(model, EncodecDecoder):
                     with_packed_layers(model)
+        else:
+            prepare_talkers(talkers, where)
         analysis = (load_tokenizer(folder), load_style(folder), posterior)
         parts = (prior, decoder, talkers, load_voices(folder), where, acoustic_decoder)
         return cls(*analysis, *parts)
@@ -225,6 +229,11 @@ class Speaker:
         reply.work.start()
         return reply
 
+    def step_graphs(self, predictor: str) -> str:
+        """Whether steps of the predictor of this name run as CUDA graphs."""
+        pooled = self._talkers[predictor].transformer.pooled
+        return "off: this device is a CPU" if pooled is None else pooled.status
+
     @torch.inference_mode()
     def listen(self, samples: np.ndarray) -> Tensor:
         """The tokenizer's features of the last 30 s of samples `[T]` before quantisation,
@@ -268,7 +277,7 @@ class Speaker:
         pointer = align_units(self.tokenizer.inspect(codes[None])[0][0], units)
         phones = neighbours(torch.tensor(units.symbols), pointer)
         stream = self.stream(voice, SpeakOptions())
-        return stream.push(codes, phones, last=True).cpu()
+        return stream.push(codes, phones, last=True)
 
     def drop_reply(self, dialogue: DialogueState) -> None:
         """Cancels an uncommitted reply and removes it from the predictor's cache."""

@@ -1,8 +1,7 @@
 """The transformer used by tokenizer, predictors and thinker."""
 
 import functools
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +11,8 @@ from data.errors import InputError
 from kernels.decode_step import BlockWeights, PackedBlocks, decode_steps, pack
 from kernels.int8_linear import FEW_ROWS, Int8Linear
 from kernels.processor import has_bf16
+from models.kv_cache import KeyValues, KVPool
+from models.pooled_step import Capture, PooledStep
 
 Rotation = tuple[Tensor, Tensor]
 
@@ -41,49 +42,6 @@ def rotate(x: Tensor, by: Rotation) -> Tensor:
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
 
-@dataclass
-class KeyValues:
-    """KV cache of one layer: keys `[B, H, D, capacity]`, values `[B, H, capacity, D]`, of which
-    `length` are used. Buffers double when full. Keys are stored transposed for the score
-    product."""
-
-    keys: Tensor
-    values: Tensor
-    length: int = 0
-
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Appends positions `[B, H, T, D]`; returns all keys `[B, H, D, length]` and values `[B, H,
-        length, D]`."""
-        start, end = self.length, self.extend(keys.shape[2])
-        self.keys[..., start:end] = keys.transpose(-1, -2)
-        self.values[:, :, start:end] = values
-        return self.keys[..., :end], self.values[:, :, :end]
-
-    def extend(self, count: int) -> int:
-        """Reserves `count` positions for the caller to write; returns the new length."""
-        self.length += count
-        capacity = self.values.shape[2]
-        if self.length > capacity:
-            grow = max(self.length, 2 * capacity) - capacity
-            self.keys = F.pad(self.keys, (0, grow))
-            self.values = F.pad(self.values, (0, 0, 0, grow))
-        return self.length
-
-    def truncate(self, length: int) -> None:
-        """Drops all positions from `length` on."""
-        self.length = min(self.length, length)
-
-    def drop(self, start: int, end: int) -> None:
-        """Drops positions `start` to `end` and closes the gap."""
-        kept = self.length - end
-        self.keys[..., start : start + kept] = self.keys[..., end : self.length].clone()
-        self.values[:, :, start : start + kept] = self.values[:, :, end : self.length].clone()
-        self.length = start + kept
-
-    def copy(self) -> "KeyValues":
-        return KeyValues(self.keys.clone(), self.values.clone(), self.length)
-
-
 class Attention(nn.Module):
     """Multi-head self-attention with rotary positions."""
 
@@ -111,19 +69,34 @@ class Attention(nn.Module):
     def step(self, x: Tensor, rotary: Rotation, pasts: list[KeyValues]) -> Tensor:
         """Attention of one new position of each of B sequences, `[B, dim]`; caches are extended
         already."""
-        qkv = self.qkv(x).view(len(x), 3, self.num_heads, 1, -1)
-        q, k = rotate(
-            qkv[:, :2], (rotary[0][:, None, None, None], rotary[1][:, None, None, None])
-        ).unbind(1)
+        q, k, v = self._projected(x, rotary)
         kind = _dtype(self.qkv)
         outputs = []
         for index, past in enumerate(pasts):
             end = past.length
             past.keys[0, ..., end - 1] = k[index, :, 0]
-            past.values[0, :, end - 1] = qkv[index, 2, :, 0]
+            past.values[0, :, end - 1] = v[index, :, 0]
             seen = past.keys[..., :end].to(kind), past.values[:, :, :end].to(kind)
             outputs.append(causal_attention(q[index : index + 1], *seen))
         return self.out(torch.cat(outputs).flatten(1))
+
+    def step_rows(
+        self, x: Tensor, rotary: Rotation, pool: KVPool, layer: int, at: "RowPositions"
+    ) -> Tensor:
+        """`step` of rows of a pool, extended in place; see `Transformer.step_rows`."""
+        q, k, v = self._projected(x, rotary)
+        pool.write(layer, at.rows, at.lengths, k[:, :, 0], v[:, :, 0])
+        kind = _dtype(self.qkv)
+        seen = (each.to(kind) for each in pool.read(layer, at.rows, at.unused.shape[-1]))
+        return self.out(causal_attention(q, *seen, unused=at.unused).flatten(1))
+
+    def _projected(self, x: Tensor, rotary: Rotation) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries and keys, and values, of one position each, `[B, H, 1, D]`."""
+        qkv = self.qkv(x).view(len(x), 3, self.num_heads, 1, -1)
+        turned = rotate(
+            qkv[:, :2], (rotary[0][:, None, None, None], rotary[1][:, None, None, None])
+        )
+        return turned[:, 0], turned[:, 1], qkv[:, 2]
 
 
 def _dtype(linear: nn.Module) -> torch.dtype:
@@ -131,7 +104,9 @@ def _dtype(linear: nn.Module) -> torch.dtype:
     return linear.wide if isinstance(linear, Int8Linear) else cast(nn.Linear, linear).weight.dtype
 
 
-def causal_attention(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def causal_attention(
+    q: Tensor, keys: Tensor, values: Tensor, unused: Tensor | None = None
+) -> Tensor:
     """Causal attention of the last T of N positions, `[B, H, T, D]`.
 
     Masking the whole past would cost more than the products; only the new positions need a mask.
@@ -140,14 +115,26 @@ def causal_attention(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         q: queries of the last positions, `[B, H, T, D]`.
         keys: all keys, `[B, H, D, N]`.
         values: all values, `[B, H, N, D]`, in the dtype of the keys, which the products use.
+        unused: positions without a key, `[B, 1, 1, N]`; None: there are none.
     """
     length, width = q.shape[2:]
     scores = (q * width**-0.5).to(keys.dtype) @ keys
     if length > 1:
         later = torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
         scores[..., -length:].masked_fill_(later, -torch.inf)
+    if unused is not None:
+        scores.masked_fill_(unused, -torch.inf)
     shares = scores.softmax(-1, dtype=torch.float32).to(values.dtype)
     return (shares @ values).to(q.dtype)
+
+
+class RowPositions(NamedTuple):
+    """Where a step writes and what it reads: `rows` of a pool and their `lengths` before, `[B]`,
+    and which positions are `unused` after, `[B, 1, 1, limit]`."""
+
+    rows: Tensor
+    lengths: Tensor
+    unused: Tensor
 
 
 class TransformerBlock(nn.Module):
@@ -173,6 +160,13 @@ class TransformerBlock(nn.Module):
         for past in pasts:
             past.extend(1)
         return self._fed(x + self.attention.step(self.attention_norm(x), rotary, pasts))
+
+    def step_rows(
+        self, x: Tensor, rotary: Rotation, pool: KVPool, layer: int, at: "RowPositions"
+    ) -> Tensor:
+        """`step` of rows of a pool; see `Transformer.step_rows`."""
+        attended = self.attention.step_rows(self.attention_norm(x), rotary, pool, layer, at)
+        return self._fed(x + attended)
 
     def int8_weights(self) -> BlockWeights | None:
         """The block's int8 weights; None unless all its weights are int8."""
@@ -209,14 +203,32 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(TransformerBlock(dim, num_heads, ffn_dim) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, bias=False)
         self._packed: PackedBlocks | None = None
+        self.pooled: PooledStep | None = None
+
+    def use_pool(
+        self,
+        num_rows: int,
+        capacity: int,
+        device: torch.device | str,
+        capture: Capture | None = None,
+    ) -> None:
+        """Keeps the caches of up to `num_rows` dialogues in a pool from now on, to step them
+        together; `capture` as in `PooledStep`."""
+        width, kind = self.dim // self.num_heads, self.cache_dtype
+        pool = KVPool(num_rows, len(self.blocks), self.num_heads, width, capacity, device, kind)
+        self.pooled = PooledStep(pool, functools.partial(self.step_rows, pool), capture)
 
     def init_state(
         self, batch: int, device: torch.device | str, dtype: torch.dtype, capacity: int = 512
     ) -> list[KeyValues]:
-        """Empty KV caches; in bfloat16 for int8 models whatever `dtype` is, since reading them
-        bounds the time of a step."""
+        """Empty KV caches, in the pool if there is room; in bfloat16 for models with int8 or
+        bfloat16 weights whatever `dtype` is, since reading them bounds the time of a step."""
+        if self.pooled is not None and batch == 1 and capacity <= self.pooled.pool.capacity:
+            row = self.pooled.pool.take()
+            if row is not None:
+                return row
         width = self.dim // self.num_heads
-        if self.packed_blocks() is not None:
+        if self.packed_blocks() is not None or self.cache_dtype == torch.bfloat16:
             dtype = torch.bfloat16
 
         def room(*shape: int) -> Tensor:
@@ -251,11 +263,53 @@ class Transformer(nn.Module):
         packed = self.packed_blocks()
         if packed is not None:
             return _advance(x[:, None], packed, positions, pasts)[:, 0]
+        if self.pooled is None:
+            return self._step_each(x, positions, pasts)
+        held = [self.pooled.holds(past) for past in pasts]
+        if all(held):
+            return self.pooled(x, positions, pasts)
+        made = torch.empty_like(x)
+        for wanted, step in ((True, self.pooled), (False, self._step_each)):
+            chosen = [number for number, each in enumerate(held) if each == wanted]
+            if chosen:
+                those = [positions[number] for number in chosen]
+                made[chosen] = step(x[chosen], those, [pasts[number] for number in chosen])
+        return made
+
+    def step_rows(self, pool: KVPool, x: Tensor, numbers: Tensor, limit: int) -> Tensor:
+        """`step` of rows of a pool, extended in place, `[B, dim]` to `[B, dim]`.
+
+        Shapes are static: nothing depends on the values of a tensor or waits for the device, so
+        that the step can be captured as a CUDA graph.
+
+        Args:
+            pool: the caches.
+            x: inputs `[B, dim]`.
+            numbers: `[3, B]`: the row of each in the pool, its position, and the length of the
+                row before the step, under `limit`.
+            limit: number of positions to read of each row.
+        """
+        rows, positions, lengths = numbers.unbind()
+        rotary = rotation(positions, self.dim // self.num_heads)
+        unused = torch.arange(limit, device=x.device) > lengths[:, None]
+        at = RowPositions(rows, lengths, unused[:, None, None])
+        for index, block in enumerate(self.blocks):
+            assert isinstance(block, TransformerBlock)
+            x = block.step_rows(x, rotary, pool, index, at)
+        return self.norm(x)
+
+    def _step_each(self, x: Tensor, positions: list[int], pasts: list[list[KeyValues]]) -> Tensor:
+        """`step` of caches with buffers of their own, whose attention is computed one by one."""
         rotary = rotation(torch.tensor(positions, device=x.device), self.dim // self.num_heads)
         for index, block in enumerate(self.blocks):
             assert isinstance(block, TransformerBlock)
             x = block.step(x, rotary, [past[index] for past in pasts])
         return self.norm(x)
+
+    @property
+    def cache_dtype(self) -> torch.dtype:
+        """The dtype in which attention is computed, and best cached."""
+        return _dtype(cast(TransformerBlock, self.blocks[0]).attention.qkv)
 
     def packed_blocks(self) -> PackedBlocks | None:
         """The weights of all blocks for one operation, made once; None unless all are int8."""

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
+import torch
+
 from models.engine.slot import Chunk, Slot, decode
 from models.pipe import AbandonedError
 from models.predictors.dialogue_model import DialogueModel
@@ -24,8 +26,10 @@ from models.predictors.steps import FrameStep
 
 T = TypeVar("T")
 
-MAX_STEPPED = 16  # slots per step: beyond this a step's latency grows more than throughput gains
-MAX_CHUNKED = 64  # frames per decoded batch: a new reply waits at most for this many
+# On a CPU, beyond these a step's latency grows more than throughput gains, and a new reply waits
+# for a chunk too long. On a GPU they bound the memory of a batch.
+MAX_STEPPED, GPU_MAX_STEPPED = 16, 512  # slots per step
+MAX_CHUNKED, GPU_MAX_CHUNKED = 64, 4096  # frames per decoded batch
 HORIZON_S = 2.0  # work due later than this has no deadline
 _LOOK_S = 0.05  # interval at which a waiting caller checks `abandoned`
 _CALL, _TASK, _STEP, _CHUNK = range(4)
@@ -60,11 +64,19 @@ class Engine:
         costs: cost by kind of work: `call`, `task` (start of a sentence), `step`, `chunk`.
 
     Args:
-        num_threads: worker threads; defaults to the number of cores. Use one for a GPU.
+        num_threads: worker threads; defaults to the number of cores.
+        max_stepped: slots per step.
+        max_chunked: frames per decoded batch.
     """
 
-    def __init__(self, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        num_threads: int | None = None,
+        max_stepped: int = MAX_STEPPED,
+        max_chunked: int = MAX_CHUNKED,
+    ) -> None:
         self._num_threads = num_threads or os.cpu_count() or 1
+        self._max_stepped, self._max_chunked = max_stepped, max_chunked
         # Reentrant: the garbage collector may cancel a reply anywhere, inside this lock too.
         lock = threading.RLock()
         self._changed, self._quiet = threading.Condition(lock), threading.Condition(lock)
@@ -75,6 +87,11 @@ class Engine:
         self._num_idle = 0
         self._closed = False
         self.costs = {kind: WorkCost() for kind in _KINDS}
+
+    @classmethod
+    def on(cls, device: torch.device) -> "Engine":
+        """The engine of a device; a GPU gets one thread and large batches."""
+        return cls() if device.type == "cpu" else cls(1, GPU_MAX_STEPPED, GPU_MAX_CHUNKED)
 
     def submit(self, slot: Slot) -> None:
         """Queues a slot; it runs until it is complete, fails or is cancelled."""
@@ -222,7 +239,7 @@ class Engine:
             return _Work(rank, 1, functools.partial(self._go_on, first))
         if rank == _STEP:
             model = first.model
-            batch = [slot for slot in slots if slot.model is model][:MAX_STEPPED]
+            batch = [slot for slot in slots if slot.model is model][: self._max_stepped]
             self._stepping.add(model)
             for slot in batch:
                 slot.predicting = True
@@ -234,7 +251,7 @@ class Engine:
         head = first.next_chunk()
         assert head is not None
         kind = first.chunk_kind(head)
-        most = max(1, MAX_CHUNKED // max(1, len(head.frames)))
+        most = max(1, self._max_chunked // max(1, len(head.frames)))
         batch, chunks = [first], [head]
         for slot in slots:
             chunk = None if slot is first or len(batch) == most else slot.next_chunk()

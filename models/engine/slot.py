@@ -294,4 +294,4 @@ def decode(slots: list[Slot], chunks: list[Chunk]) -> list[np.ndarray]:
         phones.append(torch.stack(around) if around else torch.zeros(0, 3, dtype=torch.long))
         deliveries.append([delivery for _, _, delivery in chunk.frames])
     made = push_together(streams, frames, phones, deliveries, last=chunks[0].closes)
-    return [samples.cpu().numpy() for samples in made]
+    return [samples.numpy() for samples in made]

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data.errors import InputError, MissingModelError
+from models.kv_cache import KeyValues
 from models.text.words import Words
-from models.transformer import KeyValues, Transformer
+from models.transformer import Transformer
 
 _OLDEST = (5, 24)
 _NEEDED = (

@@ -39,9 +39,10 @@ class CodeModel(DialogueModel):
     def draw_frames(
         self, hidden: Tensor, condition: FrameCondition, steps: list[FrameStep]
     ) -> list[Frame]:
+        rows = self.code_head(hidden).cpu()  # all at once: each transfer waits for the device
         return [
             draw(logits, step.options, step.generator, step.frames)  # type: ignore[arg-type]
-            for logits, step in zip(self.code_head(hidden), steps, strict=True)
+            for logits, step in zip(rows, steps, strict=True)
         ]
 
     def stack_frames(self, frames: list[Frame]) -> Tensor:

@@ -323,9 +323,9 @@ class DialogueModel(nn.Module, ABC):
         """
         condition = FrameCondition.joined([step.condition for step in steps])
         hidden = self.frame_steps(steps, condition)
+        probs = self.advance_head(hidden).float().softmax(-1)  # queued before the draw waits
         frames = self.draw_frames(hidden, condition, steps)
-        probs = self.advance_head(hidden).float().softmax(-1).cpu()  # where the generators live
-        return [SampledFrame(*drawn) for drawn in zip(frames, probs, strict=True)]
+        return [SampledFrame(*drawn) for drawn in zip(frames, probs.cpu(), strict=True)]
 
     @torch.inference_mode()
     def frame_steps(self, steps: list[FrameStep], condition: FrameCondition) -> Tensor:

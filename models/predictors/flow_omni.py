@@ -303,17 +303,17 @@ class FlowOmni(DialogueModel):
     ) -> Tensor:
         """Samples latents `[B, latent_dim]`."""
         config, device, count = self.config, hidden.device, len(steps)
-        recent = torch.zeros(count, config.recent_frames, config.latent_dim, device=device)
-        for row, step in enumerate(steps):
-            for place, frame in enumerate(reversed(step.frames[-config.recent_frames :])):
-                assert isinstance(frame, Tensor)
-                recent[row, place] = frame
+        nothing = [torch.zeros(config.latent_dim, device=device)] * config.recent_frames
+        latest: list[Tensor] = []
+        for step in steps:
+            last = step.frames[-config.recent_frames :]
+            before = [frame for frame in reversed(last) if isinstance(frame, Tensor)]
+            latest += [*before, *nothing][: config.recent_frames]
+        recent = torch.stack(latest).view(count, -1)
         # Classifier-free guidance: conditional rows first, then unconditional ones.
         rows = torch.arange(count, device=device).repeat(num_branches(guidance))
         text_dropped = torch.arange(len(rows), device=device) >= count
-        contexts = self.short_context(
-            recent.flatten(1)[rows], condition[rows], hidden[rows], text_dropped
-        )
+        contexts = self.short_context(recent[rows], condition[rows], hidden[rows], text_dropped)
         mean = guided(self.mean(contexts), guidance)
         noise = [
             step.options.temperature**0.5 * torch.randn(config.latent_dim, generator=step.generator)

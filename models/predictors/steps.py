@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from models.kv_cache import KeyValues
 from models.predictors.sampling import SamplingOptions
-from models.transformer import KeyValues
 
 Frame = int | Tensor  # a code, or a normalised latent `[latent_dim]`
 

@@ -68,7 +68,7 @@ def check_delivery(decoder: Decoder | EncodecDecoder, delivery: Delivery) -> Non
 class Synthesis:
     """One stream of speech in one voice.
 
-    `push` takes frames and returns finished samples `[n]`. Sample `960 t` is the start of frame `t`
+    `push` takes frames and returns finished samples `[n]`, on the CPU. Sample `960 t` is the start of frame `t`
     (at rate 1): the decoder's delay is compensated.
 
     Raises:
@@ -189,7 +189,8 @@ def _decoded(
     delivered: Sequence[Sequence[Delivery]],
     last: bool,
 ) -> list[Tensor]:
-    """Decodes latents `[B, T, latent_dim]` with a delivery per frame; with `last` also flushes."""
+    """Decodes latents `[B, T, latent_dim]` with a delivery per frame; with `last` also flushes.
+    The samples are on the CPU."""
     decoder = streams[0].decoder
     state = join_states([stream.decoder_state for stream in streams])
     made = latents.new_zeros(len(streams), 0)
@@ -202,7 +203,7 @@ def _decoded(
         made = torch.cat([made, decoder.flush(state)], dim=1)
     for stream, part in zip(streams, split_states(state, len(streams)), strict=True):
         stream.decoder_state = part
-    return list(made)
+    return list(made.cpu())  # all at once: each transfer waits for the device
 
 
 class Gain:

@@ -26,6 +26,12 @@ _NAMES = ("Anna", "Boris", "Clara", "David", "Emma", "Felix", "Greta", "Henry")
 _TYPED = ("What is my name?", "Tell me about music.", "I had soup for dinner.", "It rains here.")
 
 
+def name_of(index: int) -> str:
+    """One word for each user, pronounceable for any number of them: Anna, ..., Annaboris, ..."""
+    index, last = divmod(index, len(_NAMES))
+    return _NAMES[last] if not index else name_of(index - 1) + _NAMES[last].lower()
+
+
 @dataclass
 class Outcome:
     """The outcome of one conversation.
@@ -71,7 +77,7 @@ class SimulatedUser:
         self._index, self._speech = index, speech
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.AsyncClient(base_url=url, headers=self._headers, timeout=_OPEN_S)
-        self.outcome = Outcome(_NAMES[index % len(_NAMES)] + "x" * (index // len(_NAMES)), "")
+        self.outcome = Outcome(name_of(index), "")
         self._session = ""
         self._begun = 0.0
         self._queue: list[np.ndarray] = []

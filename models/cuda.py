@@ -36,6 +36,19 @@ def rows_within(memory: int, talker: DialogueModel) -> int:
     return min(MAX_DIALOGUES, memory // (row * transformer.cache_dtype.itemsize))
 
 
+def try_graph(device: torch.device) -> str:
+    """Captures and replays a small graph on a GPU; says what came of it."""
+    try:
+        numbers = torch.arange(4.0, device=device)
+        replay, made = CudaCapture(device)(lambda: 2 * numbers)
+        numbers += 1
+        replay()
+        works = made.tolist() == [2.0, 4.0, 6.0, 8.0]
+    except RuntimeError as error:
+        return f"CUDA graphs fail: {str(error).splitlines()[0]}"
+    return "CUDA graphs work" if works else "CUDA graphs fail: a replay's result is wrong"
+
+
 class CudaCapture:
     """Captures work as a CUDA graph (`models.pooled_step.Capture`).
 

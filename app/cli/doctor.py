@@ -106,7 +106,10 @@ def _gpu() -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        return Finding("ok", f"GPU: {torch.cuda.get_device_name()}")
+        from models.cuda import try_graph
+
+        graphs = try_graph(torch.device("cuda"))
+        return Finding("ok", f"GPU: {torch.cuda.get_device_name()}; {graphs}")
     return Finding("optional", "GPU: none; everything runs on the CPU")
 
 

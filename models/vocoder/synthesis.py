@@ -68,8 +68,8 @@ def check_delivery(decoder: Decoder | EncodecDecoder, delivery: Delivery) -> Non
 class Synthesis:
     """One stream of speech in one voice.
 
-    `push` takes frames and returns finished samples `[n]`, on the CPU. Sample `960 t` is the start of frame `t`
-    (at rate 1): the decoder's delay is compensated.
+    `push` takes frames and returns finished samples `[n]`, on the CPU. Sample `960 t` is the start
+    of frame `t` (at rate 1): the decoder's delay is compensated.
 
     Raises:
         InputError: see `check_delivery`.

@@ -22,6 +22,7 @@ def test_the_last_line_is_the_result(
     assert 0 < result["rtf_p50"] <= result["rtf_p95"]
     assert result["peak_rss_mb"] > 50 and result["threads"] >= 1
     assert result["predictor"] == "gpt-talker" and "float32 products by" in result["kernels"]
+    assert result["cuda_graphs"] == "off: this device is a CPU"
     assert result["audio_s_per_s"] > 0 and result["audio_s_per_processor_s"] > 0
     for kind in ("task", "step", "chunk"):
         assert result["work"][kind]["ms_per_audio_s"] > 0

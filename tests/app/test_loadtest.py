@@ -51,6 +51,12 @@ def test_four_conversations_do_not_mix() -> None:
         assert outcome.name in outcome.texts[0][1]
 
 
+def test_every_user_has_a_name_of_one_word() -> None:
+    names = [simulated_user.name_of(index) for index in range(1000)]
+    assert len(set(names)) == 1000
+    assert all(re.fullmatch("[A-Z][a-z]+", name) and len(name) < 25 for name in names)
+
+
 def test_a_slow_speaker_underruns() -> None:
     with serving(engines(speaker=FakeSpeaker(rtf=1.6))) as (place, _):
         outcomes, figures = asyncio.run(drive(Server(f"http://{place}"), 1, 1.0, []))

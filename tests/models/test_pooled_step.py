@@ -48,9 +48,12 @@ def transformer(bf16: bool = False) -> Transformer:
 class Pair:
     """The same dialogues in a pool, and in buffers of their own."""
 
-    def __init__(self, num_rows: int, capture: Capture | None, bf16: bool = False) -> None:
-        self.own, self.pooled = transformer(bf16), transformer(bf16)
-        self.pooled.use_pool(num_rows, CAPACITY, "cpu", capture)
+    def __init__(
+        self, num_rows: int, capture: Capture | None, bf16: bool = False, device: str = "cpu"
+    ) -> None:
+        self.own, self.pooled = transformer(bf16).to(device), transformer(bf16).to(device)
+        self.pooled.use_pool(num_rows, CAPACITY, device, capture)
+        self.device = device
         self.pasts: list[tuple[list[KeyValues], list[KeyValues]]] = []
         self.positions: list[int] = []
         self.tolerance = 0.05 if bf16 else 1e-4
@@ -63,14 +66,15 @@ class Pair:
     def open(self, length: int) -> None:
         """Opens a dialogue of `length` positions."""
         pasts = tuple(
-            model.init_state(1, "cpu", torch.float32, CAPACITY) for model in (self.own, self.pooled)
+            model.init_state(1, self.device, torch.float32, CAPACITY)
+            for model in (self.own, self.pooled)
         )
         self.pasts.append(pasts)  # type: ignore[arg-type]
         self.positions.append(length)
         if length:
-            x = torch.randn(1, length, 16)
+            x = torch.randn(1, length, 16).to(self.device)
             for model, past in zip((self.own, self.pooled), pasts, strict=True):
-                model(x, torch.arange(length), None, past)
+                model(x, torch.arange(length, device=self.device), None, past)
 
     def close(self, number: int) -> None:
         del self.pasts[number], self.positions[number]
@@ -82,7 +86,7 @@ class Pair:
 
     def step(self, chosen: list[int]) -> None:
         """Steps some dialogues; all values must agree, new keys and values too."""
-        x = torch.randn(len(chosen), 16)
+        x = torch.randn(len(chosen), 16).to(self.device)
         positions = [self.positions[number] for number in chosen]
         with torch.inference_mode():
             one = self.own.step(x, positions, [self.pasts[number][0] for number in chosen])
@@ -103,12 +107,9 @@ class Pair:
                 torch.testing.assert_close(mine_, other_, **near)
 
 
-@pytest.mark.parametrize("capture", [None, recorded])
-@pytest.mark.parametrize("seed", range(3))
-@torch.inference_mode()
-def test_dialogues_of_any_length_step_together(seed: int, capture: Capture | None) -> None:
+def churn(pair: Pair, seed: int) -> None:
     """Dialogues open, close, step in random batches, and are cut back, across both limits."""
-    chance, pair = random.Random(seed), Pair(12, capture)
+    chance = random.Random(seed)
     torch.manual_seed(seed)
     for _ in range(40):
         if len(pair.pasts) < 12 and chance.random() < 0.5:
@@ -125,6 +126,14 @@ def test_dialogues_of_any_length_step_together(seed: int, capture: Capture | Non
         if pair.pasts:
             count = chance.randint(1, len(pair.pasts))
             pair.step(chance.sample(range(len(pair.pasts)), count))
+
+
+@pytest.mark.parametrize("capture", [None, recorded])
+@pytest.mark.parametrize("seed", range(3))
+@torch.inference_mode()
+def test_dialogues_of_any_length_step_together(seed: int, capture: Capture | None) -> None:
+    pair = Pair(12, capture)
+    churn(pair, seed)
     if capture:
         assert pair.status.startswith("on:") and "batches of 1, 8" in pair.status
     else:
@@ -285,3 +294,11 @@ def test_as_on_a_gpu_but_for_the_graphs(
     pooled = model.transformer.pooled
     assert pooled is not None and pooled.pool.num_free == 3
     assert cuda.rows_within(10**12, model) == cuda.MAX_DIALOGUES
+
+
+def test_trying_a_graph_says_what_came_of_it() -> None:
+    found = cuda.try_graph(torch.device("cuda"))
+    if torch.cuda.is_available():
+        assert found == "CUDA graphs work"
+    else:
+        assert found.startswith("CUDA graphs fail: ") and len(found) > 30

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from models.delivery.delivery import NEUTRAL
-from models.engine import engine as engines
 from models.engine.engine import Engine
 from models.engine.slot import Slot, Task, Wait
 from models.pipe import AbandonedError
@@ -116,7 +115,7 @@ def empty(engine: Engine, within_s: float = 30.0) -> bool:
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    engine = Engine(1)
+    engine = Engine(1, max_stepped=8)
     yield engine
     engine.close()
     engine.join(5)
@@ -124,10 +123,7 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 11])
-def test_waiting_slots_share_steps_by_deadline(
-    count: int, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engines, "MAX_STEPPED", 8)
+def test_waiting_slots_share_steps_by_deadline(count: int, engine: Engine) -> None:
     model = Model()
     slots = [slot_of(model, number) for number in range(count)]
     with held(engine):

@@ -106,7 +106,7 @@ def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.voices.load_speaker", load)
     monkeypatch.setattr(evaluation.Speaker, "load", load)
     monkeypatch.setattr(training, "prepare", load)
-    for name in ("maker.read_clips", "report.score_build"):
+    for name in ("maker.read_corpora", "report.score_build"):
         monkeypatch.setattr(f"data.ncssd.truth.{name}", load)
     monkeypatch.setattr("data.ncssd.voice_space_training.fit_and_save", load)
     monkeypatch.setattr("data.ncssd.segmentation_training.train", load)

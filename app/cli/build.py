@@ -292,9 +292,9 @@ def _review(argv: list[str]) -> int:
 def _truth(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="launch.py build truth",
-        description="Simulates long recordings with ground truth from a corpus in NCSSD layout.",
+        description="Simulates long recordings with ground truth from corpora in NCSSD layout.",
     )
-    parser.add_argument("corpus", type=Path, help="corpus in NCSSD layout")
+    parser.add_argument("corpora", type=Path, nargs="+", help="corpora in NCSSD layout")
     parser.add_argument("--out", type=Path, required=True, help="output folder")
     parser.add_argument(
         "--recordings", type=int, default=12, help="number of recordings (default: %(default)s)"
@@ -303,7 +303,7 @@ def _truth(argv: list[str]) -> int:
         "--minutes", type=float, default=10.0, help="length of a recording (default: %(default)g)"
     )
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
-    parser.add_argument("--limit", type=int, default=0, help="dialogues to use (default: all)")
+    parser.add_argument("--limit", type=int, default=0, help="dialogues per corpus (default: all)")
     parser.add_argument(
         "--scenes",
         choices=("changing", "natural", "monologues"),
@@ -332,7 +332,7 @@ def _truth(argv: list[str]) -> int:
         tuple(arguments.voices.split(",")),
         arguments.least,
     )
-    made = make_truth(arguments.corpus, arguments.out, plan)
+    made = make_truth(arguments.corpora, arguments.out, plan)
     print(f"{len(made)} recordings in {arguments.out}")
     return 0
 

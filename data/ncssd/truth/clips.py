@@ -45,16 +45,17 @@ class Clip:
         return [(a - zero, b - zero) for a, b in (self.fine if fine else self.spans)]
 
 
-def read_clips(
-    root: Path, limit: int = 0, voices: tuple[str, ...] = ("*",), least: int = 1
+def read_corpora(
+    roots: list[Path], limit: int = 0, voices: tuple[str, ...] = ("*",), least: int = 1
 ) -> dict[str, list[Clip]]:
-    """All utterances with audio, by voice, in the order of the corpus.
+    """All utterances with audio, by voice, in the order of the corpora; voices with equal names are
+    merged.
 
     Args:
-        root: a corpus in NCSSD layout. Speech is the audible part of the audio, limited to
+        roots: corpora in NCSSD layout. Speech is the audible part of the audio, limited to
             "phones" if there are any (a synthesizer's phones extend into the following silence).
             Without "voice", each speaker of a dialogue counts as a voice.
-        limit: most dialogues to read; 0 for all.
+        limit: most dialogues to read of each corpus; 0 for all.
         voices: glob patterns of voice names.
         least: least number of utterances of a voice.
 
@@ -62,6 +63,24 @@ def read_clips(
         InputError: no dialogues, or fewer than three voices.
     """
     clips: dict[str, list[Clip]] = defaultdict(list)
+    for root in roots:
+        _read_clips(root, limit, voices, clips)
+    found = {voice: own for voice, own in sorted(clips.items()) if len(own) >= least}
+    if len(found) < 3:
+        which = (
+            ""
+            if voices == ("*",) and least == 1
+            else (f" matching {', '.join(voices)} with at least {least} utterances")
+        )
+        names = " and ".join(str(root) for root in roots)
+        raise InputError(f"{names}: {len(found)} voices{which}; at least 3 are needed")
+    return found
+
+
+def _read_clips(
+    root: Path, limit: int, voices: tuple[str, ...], clips: dict[str, list[Clip]]
+) -> None:
+    """Adds the utterances of one corpus to `clips`."""
     for index, dialogue in enumerate(read_ncssd(root)):
         if limit and index >= limit:
             break
@@ -75,24 +94,6 @@ def read_clips(
                 wide = tuple(join(spans, PAUSE_S))
                 f0_hz = float(turn.extra.get("f0_hz") or 0.0)
                 clips[voice].append(Clip(voice, turn.text, turn.audio, wide, tuple(spans), f0_hz))
-    found = {voice: own for voice, own in sorted(clips.items()) if len(own) >= least}
-    if len(found) < 3:
-        which = (
-            ""
-            if voices == ("*",) and least == 1
-            else (f" matching {', '.join(voices)} with at least {least} utterances")
-        )
-        raise InputError(f"{root} has {len(found)} voices{which}; at least 3 are needed")
-    return found
-
-
-def read_corpora(roots: list[Path], limit: int = 0) -> dict[str, list[Clip]]:
-    """The clips of several corpora; voices with equal names are merged."""
-    clips: dict[str, list[Clip]] = defaultdict(list)
-    for root in roots:
-        for voice, own in read_clips(root, limit).items():
-            clips[voice] += own
-    return dict(sorted(clips.items()))
 
 
 def _spans(turn: Turn) -> list[tuple[float, float]]:

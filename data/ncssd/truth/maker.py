@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data.files import atomic_write, prepare_folder
-from data.ncssd.truth.clips import Clip, read_clips
+from data.ncssd.truth.clips import Clip, read_corpora
 from data.ncssd.truth.conditions import record_voices
 from data.ncssd.truth.scenes import Scene, VoicePool, monologues, natural_scenes
 from data.ncssd.truth.separation import write_voices
@@ -38,13 +38,13 @@ class TruthPlan:
     recordings: int = 12
     minutes: float = 10.0  # per recording
     seed: int = 0
-    limit: int = 0  # most dialogues of the corpus to use; 0 for all
+    limit: int = 0  # most dialogues of each corpus to use; 0 for all
     scenes: str = "changing"  # or "natural", "monologues"
     voices: tuple[str, ...] = ("*",)  # glob patterns of names
     least: int = 8  # least utterances per voice in scenes of one pair
 
 
-def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
+def make_truth(corpora: list[Path], out: Path, plan: TruthPlan) -> list[Path]:
     """Makes the missing recordings.
 
     Conditions, file types, sample rates and channels cycle with different periods, so that all
@@ -54,11 +54,11 @@ def make_truth(corpus: Path, out: Path, plan: TruthPlan) -> list[Path]:
         The media files.
 
     Raises:
-        InputError: the corpus has too few voices.
+        InputError: the corpora have too few voices.
     """
     prepare_folder(out)
     least = 1 if plan.scenes == "changing" else plan.least
-    clips = read_clips(corpus, plan.limit, plan.voices, least)
+    clips = read_corpora(corpora, plan.limit, plan.voices, least)
     if plan.scenes == "changing":
         return [_changing(clips, out, plan, index) for index in range(plan.recordings)]
     kinds = {"natural": natural_scenes, "monologues": monologues}[plan.scenes](plan.minutes)

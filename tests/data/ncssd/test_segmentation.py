@@ -28,7 +28,7 @@ from data.ncssd.segmentation_training import (
     tracks_of,
     train,
 )
-from data.ncssd.truth.clips import Clip, read_clips
+from data.ncssd.truth.clips import Clip, read_corpora
 from data.ncssd.truth.timeline import Placed, Timeline
 from tests.data.ncssd import made
 
@@ -159,7 +159,7 @@ def test_training_resumes_and_its_weights_load(tmp_path, monkeypatch):
     model = load_segmentation(weights)
     assert model.config == load_segmentation().config, "the bundled one has the shape in use"
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
-    clips = read_clips(tmp_path / "corpus")
+    clips = read_corpora([tmp_path / "corpus"])
     rounds = [make_examples(clips, plan, model.config, turn)[0] for turn in (0, 0, 1)]
     assert np.array_equal(rounds[0], rounds[1]), "a seed repeats"
     assert not np.array_equal(rounds[0][:2], rounds[2][:2]), "each round has other recordings"
@@ -197,5 +197,20 @@ def test_speech_is_the_audible_part_of_the_phones(tmp_path, phones, expected):
         if phones is not None:
             turn.extra["phones"] = phones
         write_ncssd_dialogue(tmp_path, Dialogue(str(number), [turn]))
-    found = next(iter(read_clips(tmp_path).values()))[0].fine
+    found = next(iter(read_corpora([tmp_path]).values()))[0].fine
     assert np.allclose(found, expected, atol=0.021)
+
+
+def test_several_corpora_are_read_as_one(tmp_path):
+    rng = np.random.default_rng(0)
+    for corpus, names in (("one", "ab"), ("two", "bc")):
+        for number, name in enumerate(names):
+            samples = (0.1 * rng.standard_normal(24_000)).astype(np.float32)
+            turn = Turn(0, "a", samples=samples, extra={"voice": name})
+            write_ncssd_dialogue(tmp_path / corpus, Dialogue(str(number), [turn]))
+    both = [tmp_path / "one", tmp_path / "two"]
+    assert {name: len(own) for name, own in read_corpora(both).items()} == {"a": 1, "b": 2, "c": 1}
+    with pytest.raises(InputError, match="2 voices"):
+        read_corpora(both[:1])
+    with pytest.raises(InputError, match="1 voices matching"):
+        read_corpora(both, least=2)

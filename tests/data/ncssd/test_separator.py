@@ -21,7 +21,7 @@ from data.ncssd.separator import (
 )
 from data.ncssd.separator_training import blurred, loss_of, make_examples, train
 from data.ncssd.training_plan import TrainingPlan
-from data.ncssd.truth.clips import read_clips
+from data.ncssd.truth.clips import read_corpora
 from data.ncssd.truth.separation import si_sdr_db
 from tests.data.ncssd import made
 from tests.data.ncssd.test_segmentation import write_corpus
@@ -113,7 +113,7 @@ def test_training_resumes_and_its_weights_load(tmp_path, monkeypatch):
     train([tmp_path / "corpus"], plan, stopped)
     assert stopped.read_bytes() == weights.read_bytes()
     assert load_separator(weights).config == TINY
-    clips = read_clips(tmp_path / "corpus")
+    clips = read_corpora([tmp_path / "corpus"])
     one, again, other = (make_examples(clips, plan, turn) for turn in (0, 0, 1))
     assert np.array_equal(one.sources, again.sources), "a seed repeats"
     assert not np.array_equal(one.sources[:1], other.sources[:1])

@@ -42,13 +42,13 @@ class BackgroundConfig:
 class SpeakersConfig:
     """Diarisation."""
 
-    split_distance: float = 0.55  # embedding distance above which a stretch is split
+    split_distance: float = 0.28  # embedding distance above which a stretch is split
     window_s: float = 1.2  # window of an embedding
     hop_s: float = 0.4
     min_cluster_s: float = 4.0  # smaller clusters join the nearest
     bridge_s: float = 0.3  # shorter pauses of a speaker do not split a segment
     switch_cost: float = 8.0  # penalty in nats for a change of speakers
-    overlap_gain: float = -1.5  # bonus in nats per frame of overlap; higher finds more overlaps
+    overlap_gain: float = -1.0  # bonus in nats per frame of overlap; higher finds more overlaps
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class TurnsConfig:
 
     merge_s: float = 2.0  # segments of a speaker with a shorter gap form one turn
     min_turn_s: float = 0.15
+    min_inside_s: float = 0.4  # of a turn inside another's; shorter ones are mostly false
     min_turns: int = 4
     min_turns_each: int = 2
     min_dialogue_s: float = 8.0

@@ -2,11 +2,13 @@
 
 A threshold on the distance between two centroids is not enough: the embeddings of one reader who
 changes manner, or speaks over music, spread further than those of two people on one telephone line.
-The features are therefore the distance, its ratio to the spread within the groups, and the amount
-of speech. (The rate of alternation was tried and adds nothing.)
+The features are therefore the distance, its ratio to the spread within the groups, the amount
+of speech, and how often the segmentation network takes neighbouring stretches of the two groups for
+one local voice. (The rate of alternation was tried and adds nothing.)
 """
 
 import functools
+import itertools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,17 +16,21 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import check_made
+from data.ncssd.features import FRAME_S
 from data.ncssd.stretches import Stretch, unit
 
 WEIGHTS = Path(__file__).parent / "weights" / "one_person.json"
-_LEAST_SPREAD = 0.02  # cosine distance; small groups have almost no spread
+# The spread of few stretches says little, and that of a repeated sentence is almost zero, so
+# every group has this many more stretches of a usual spread (cosine distance).
+_USUAL_STRETCHES, _USUAL_SPREAD = 4, 0.15
+_NEAR_S = 5.0  # within which the network's local voices are comparable
 
 
 @dataclass(frozen=True)
 class TwoPeopleModel:
     """Logistic regression on `evidence` for the probability of two people."""
 
-    weights: tuple[float, float, float]
+    weights: tuple[float, ...]  # [4]
     bias: float
 
     def two_people(self, a: list[Stretch], b: list[Stretch]) -> float:
@@ -45,20 +51,36 @@ def load_two_people_model(path: Path = WEIGHTS) -> TwoPeopleModel:
 
 
 def evidence(a: list[Stretch], b: list[Stretch]) -> np.ndarray:
-    """Features `[3]`, as logarithms: the centroids' cosine distance relative to the larger spread,
-    the distance itself, and the smaller group's seconds of speech."""
-    (one, spread_a, seconds_a), (two, spread_b, seconds_b) = _centre(a), _centre(b)
+    """Features `[4]`, as logarithms: the centroids' cosine distance relative to the larger spread,
+    the distance itself, the smaller group's seconds of speech, and the odds that neighbouring
+    stretches of the groups are different local voices."""
+    (one, spread_a), (two, spread_b) = _centre(a), _centre(b)
     distance = max(1.0 - float(one @ two), 1e-3)
-    ratio = distance / max(spread_a, spread_b, _LEAST_SPREAD)
-    return np.log([ratio, distance, min(seconds_a, seconds_b)])
+    seconds = min(sum(s.seconds for s in group) for group in (a, b))
+    return np.log([distance / max(spread_a, spread_b), distance, seconds, _local_odds(a, b)])
 
 
-def _centre(group: list[Stretch]) -> tuple[np.ndarray, float, float]:
-    """A group's centroid, its mean cosine distance to it, and its seconds of speech."""
+def _centre(group: list[Stretch]) -> tuple[np.ndarray, float]:
+    """A group's centroid, and its mean cosine distance to it, shrunk towards the usual spread."""
     points = np.stack([s.embedding for s in group]).astype(np.float64)
     seconds = np.array([s.seconds for s in group])
     centre = centre_of(group)
-    return centre, float(1.0 - (seconds @ (points @ centre)) / seconds.sum()), float(seconds.sum())
+    spread = float(1.0 - (seconds @ (points @ centre)) / seconds.sum())
+    num = len(group)
+    usual = _USUAL_STRETCHES * _USUAL_SPREAD
+    return centre, (num * spread + usual) / (num + _USUAL_STRETCHES)
+
+
+def _local_odds(a: list[Stretch], b: list[Stretch]) -> float:
+    """How many pairs of neighbouring stretches have different local voices, per pair with the same
+    one; 1 if the voices are unknown."""
+    near = round(_NEAR_S / FRAME_S)
+    counts = [1, 1]
+    for one, two in itertools.product(a, b):
+        known = min(one.track, two.track) >= 0
+        if known and one.first - two.last < near and two.first - one.last < near:
+            counts[one.track != two.track] += 1
+    return counts[True] / counts[False]
 
 
 def centre_of(group: list[Stretch]) -> np.ndarray:
@@ -104,9 +126,25 @@ def make_tree(stretches: list[Stretch]) -> Node:
     return nodes[-1]
 
 
-def split_into_people(node: Node, least_s: float, judge: TwoPeopleModel) -> list[list[Stretch]]:
-    """Splits stretches into groups of one person each."""
+def split_into_people(tree: Node, least_s: float, judge: TwoPeopleModel) -> list[list[Stretch]]:
+    """Splits stretches into groups of one person each.
+
+    The tree is split from its root, then groups of different branches that are one person after
+    all are merged, the likeliest first.
+    """
+    groups = _split(tree, least_s, judge)
+    while len(groups) > 1:
+        pairs = list(itertools.combinations(range(len(groups)), 2))
+        chances = [judge.two_people(groups[i], groups[j]) for i, j in pairs]
+        if min(chances) >= 0.5:
+            break
+        i, j = pairs[int(np.argmin(chances))]
+        groups[i] = groups[i] + groups.pop(j)
+    return groups
+
+
+def _split(node: Node, least_s: float, judge: TwoPeopleModel) -> list[list[Stretch]]:
     parts = node.split(least_s)
     if parts is None or judge.two_people(parts[0].members, parts[1].members) < 0.5:
         return [node.members]
-    return [group for part in parts for group in split_into_people(part, least_s, judge)]
+    return [group for part in parts for group in _split(part, least_s, judge)]

@@ -60,8 +60,8 @@ def fit(examples: list[Example]) -> TwoPeopleModel:
         return float(weight @ np.logaddexp(0.0, -margins) + 0.5 * theta[:-1] @ theta[:-1])
 
     found = minimize(loss, np.zeros(points.shape[1] + 1), method="BFGS").x
-    a, b, c, bias = (round(float(value), 4) for value in found)
-    return TwoPeopleModel((a, b, c), bias)
+    *weights, bias = (round(float(value), 4) for value in found)
+    return TwoPeopleModel(tuple(weights), bias)
 
 
 def _examples(path: Path, rng: random.Random) -> list[Example]:

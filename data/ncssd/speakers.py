@@ -23,7 +23,7 @@ from data.ncssd.store import Row
 from data.ncssd.stretches import Span, Stretch, embed_windows, make_stretches, unit
 from data.ncssd.voice_space import load_voice_space
 
-VERSION = 5
+VERSION = 6
 _FOLDER = Path(__file__).parent / "weights"
 FILES = (
     _FOLDER / "segmentation.safetensors",
@@ -33,7 +33,6 @@ FILES = (
 _LONG_S = 1.0  # stretches of at least this length are clustered
 _SAME_S = 5.0  # within which a local voice is surely one person
 _PARTNER_S = 20.0
-_TRACK_WEIGHT = 0.3  # bonus or penalty, in cosine, for the same or another local voice
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
@@ -201,8 +200,7 @@ def group_parts(parts: list[Part], config: SpeakersConfig) -> list[tuple[int, li
 def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
     """Labels every stretch; returns the voices' centroids `[K, 50]`, by first appearance.
 
-    Embeddings of short stretches are unreliable, so these are assigned to a voice active nearby,
-    preferably that of the same local voice.
+    Embeddings of short stretches are unreliable, so these are assigned to a voice active nearby.
     """
     long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
     groups = split_into_people(make_tree(long), config.min_cluster_s, load_two_people_model())
@@ -222,16 +220,11 @@ def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
 
 
 def _likeliest(stretch: Stretch, like: np.ndarray, long: list[Stretch]) -> int:
-    """The label of a short stretch, from its similarity to each voice `[K]` and its
-    neighbourhood."""
+    """The label of a short stretch, from its similarity to each voice `[K]` and the voices
+    nearby."""
     around = _within(long, stretch.first, stretch.last, round(_PARTNER_S / FRAME_S))
     near = sorted({other.label for other in around}) or list(range(like.shape[0]))
-    score = {label: float(like[label]) for label in near}
-    close = _within(long, stretch.first, stretch.last, round(_SAME_S / FRAME_S))
-    for label in {other.label for other in close}:
-        same = any(s.track == stretch.track for s in close if s.label == label)
-        score[label] += _TRACK_WEIGHT if same else -_TRACK_WEIGHT
-    return max(near, key=lambda label: score[label])
+    return max(near, key=lambda label: float(like[label]))
 
 
 def paint(

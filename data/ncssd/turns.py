@@ -1,7 +1,7 @@
 """Stage 5: turns, and the two-speaker windows of a scene."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,9 +9,10 @@ from data.ncssd.config import TurnsConfig
 from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
-VERSION = 4
+VERSION = 5
 _OF_SCENE = ("segments", "speech", "channel_speech", "label_channels", "voices", "two_people")
 _MIXED_S = 0.1  # least overlap of a mixed turn; less is boundary error
+_INSIDE = 0.9  # share of overlap of a turn inside others
 _BACKCHANNEL_S = 1.0  # shorter interjections do not end the turn they fall into
 
 Segment = tuple[float, float, int]
@@ -31,6 +32,8 @@ class Turn:
 def run(row: Row, context: Context, key: str) -> list[Row]:
     """A scene to one row per dialogue: `start`, `end`, `turns`, `voices` (of speakers 0 and 1)."""
     config = context.config.turns
+    if "label_channels" in row:  # such overlaps are not guessed
+        config = replace(config, min_inside_s=0.0)
     turns = make_turns([(a, b, label) for a, b, label in row["segments"]], config)
     base = {k: v for k, v in row.items() if k not in _OF_SCENE}
     rows = []
@@ -88,16 +91,30 @@ def make_turns(segments: list[Segment], config: TurnsConfig) -> list[Turn]:
             else:
                 mine.append(Turn(start, end, label))
         turns += [turn for turn in mine if turn.end - turn.start >= config.min_turn_s]
+    turns = [turn for turn in turns if not _too_short_inside(turn, turns, config)]
     turns.sort(key=lambda turn: (turn.start, turn.speaker))
     for turn in turns:
         foreign = [t for t in turns if t.speaker != turn.speaker]
-        turn.overlap = sum(
-            max(0.0, min(t.end, turn.end) - max(t.start, turn.start)) for t in foreign
-        )
+        turn.overlap = _overlap(turn, turns)
         turn.backchannel = turn.end - turn.start <= 1.5 and any(
             t.start < turn.start and turn.end < t.end for t in foreign
         )
     return turns
+
+
+def _overlap(turn: Turn, turns: list[Turn]) -> float:
+    """Seconds of overlap of a turn with other speakers."""
+    return sum(
+        max(0.0, min(other.end, turn.end) - max(other.start, turn.start))
+        for other in turns
+        if other.speaker != turn.speaker
+    )
+
+
+def _too_short_inside(turn: Turn, turns: list[Turn], config: TurnsConfig) -> bool:
+    """Whether a turn is so short and so much inside others that it is probably a false overlap."""
+    seconds = turn.end - turn.start
+    return seconds < config.min_inside_s and _overlap(turn, turns) > _INSIDE * seconds
 
 
 def _goes_on(end: float, start: float, others: list[Segment], config: TurnsConfig) -> bool:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from data.ncssd.one_person import (
+    Node,
     TwoPeopleModel,
+    centre_of,
     evidence,
     load_two_people_model,
     make_tree,
@@ -74,6 +76,47 @@ def test_too_little_speech_is_not_a_separate_person():
     assert len(split_into_people(make_tree(some), 4.0, load_two_people_model())) == 1
     alone = group(rng, one, 0.4, 1)
     assert split_into_people(make_tree(alone), 4.0, load_two_people_model()) == [alone]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_repeated_sentences_are_not_two_people(seed):
+    """Stretches of one sentence are all but equal; the spread of such groups says nothing."""
+    assert load_two_people_model().two_people(*pair(0.2, 0.05, 3, seed)) < 0.5
+
+
+def test_the_networks_local_voices_tell_two_similar_people_apart():
+    judge = load_two_people_model()
+    chances = []
+    for tracks in ((0, 0), (-1, -1), (0, 1)):
+        groups = pair(0.25, 0.5, 8, 4)
+        for number, (stretches, track) in enumerate(zip(groups, tracks, strict=True)):
+            for index, stretch in enumerate(stretches):  # the groups alternate
+                first = 250 * index + 125 * number
+                stretch.spans, stretch.track = [(first, first + 100)], track
+        chances.append(judge.two_people(*groups))
+    assert chances[0] < chances[1] < chances[2]
+
+
+class _Angle:
+    """Two people if the centroids' angle is over 45 degrees."""
+
+    def two_people(self, a: list[Stretch], b: list[Stretch]) -> float:
+        return float(centre_of(a) @ centre_of(b) < 0.7)
+
+
+def test_one_person_in_two_branches_is_merged():
+    """A voice whose stretches fall into two branches of the tree becomes one group again."""
+    angles = np.radians([0, 0, 40, 40, 100, 100])
+    points = np.pad(np.stack([np.cos(angles), np.sin(angles)], 1), ((0, 0), (0, DIM - 2)))
+    leaves = [Node([Stretch([(200 * i, 200 * i + 150)], p)]) for i, p in enumerate(points)]
+
+    def joined(a: Node, b: Node) -> Node:
+        return Node(a.members + b.members, (a, b))
+
+    low, middle, high = (joined(leaves[i], leaves[i + 1]) for i in (0, 2, 4))
+    tree = joined(low, joined(middle, high))
+    groups = split_into_people(tree, 4.0, _Angle())
+    assert sorted(map(len, groups)) == [2, 4]
 
 
 def test_the_fit_separates_one_person_from_two():

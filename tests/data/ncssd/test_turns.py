@@ -1,9 +1,11 @@
 """Turns and two-speaker windows from known segments."""
 
 import random
+from types import SimpleNamespace
+from typing import Any
 
-from data.ncssd.config import TurnsConfig
-from data.ncssd.turns import Turn, make_turns, two_speaker_windows
+from data.ncssd.config import BuildConfig, TurnsConfig
+from data.ncssd.turns import Turn, make_turns, run, two_speaker_windows
 
 CONFIG = TurnsConfig()
 
@@ -33,6 +35,29 @@ def test_a_backchannel_is_marked_and_does_not_end_the_turn():
     assert abs(turns[0].overlap - 0.6) < 1e-9
     assert abs(turns[1].overlap - 0.6) < 1e-9
     assert turns[2].overlap == 0
+
+
+def test_a_very_short_overlap_inside_a_turn_is_no_turn():
+    inside = [(0.0, 6.0, 0), (2.0, 2.3, 1), (6.3, 9.0, 1)]
+    turns = make_turns(inside, CONFIG)
+    assert [t.speaker for t in turns] == [0, 1]
+    assert turns[0].overlap == 0
+    free = [(0.0, 6.0, 0), (6.2, 6.5, 1), (6.6, 9.0, 0)]
+    assert [t.speaker for t in make_turns(free, CONFIG)] == [0, 1, 0]
+
+
+def test_a_very_short_backchannel_in_its_own_channel_is_kept():
+    row = {
+        "start": 0.0,
+        "end": 20.0,
+        "segments": [[0.0, 6.0, 0], [2.0, 2.3, 1], [6.3, 9.0, 1], [9.2, 15.0, 0]],
+        "voices": [[1.0, 0.0], [0.0, 1.0]],
+        "two_people": [[0, 1, 1.0]],
+    }
+    context: Any = SimpleNamespace(config=BuildConfig())
+    (mono,) = run(dict(row), context, "")
+    (stereo,) = run({**row, "label_channels": [0, 1]}, context, "")
+    assert len(mono["turns"]) == 3 and len(stereo["turns"]) == 4
 
 
 def windows(speakers: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 LINGER_S = 5.0
@@ -25,6 +26,13 @@ class ListenerSocket(WebSocketsSansIOProtocol):
             self.conn.max_message_size = MAX_REALTIME_BYTES
             self.ping_interval, self.ping_timeout = _REALTIME_PING_S, _REALTIME_PONG_S
         super().handle_connect(event)
+
+    async def send(self, message: Any) -> None:
+        """Fails once the connection is lost; uvicorn would write on until it is told, and asyncio
+        log each message."""
+        if message["type"] == "websocket.send" and self.transport.is_closing():
+            raise ClientDisconnected
+        await super().send(message)
 
     def keepalive_timeout(self) -> None:
         """Reports a peer that answers no ping to the application as disconnected."""

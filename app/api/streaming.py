@@ -70,6 +70,7 @@ class ProducedResponse(Response):
             body = {"type": "http.response.body", "body": piece, "more_body": True}
             async with asyncio.timeout(STALL_S):
                 await send(body)
+            await asyncio.sleep(0)  # the server learns that the client has left
             piece = await production.next()
         await send({"type": "http.response.body", "body": b""})
 

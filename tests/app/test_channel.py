@@ -233,3 +233,13 @@ def test_huge_integers_are_out_of_range_everywhere(digits: int) -> None:
 def test_every_text_of_a_message_is_valid_unicode() -> None:
     found = read_object(r'{"\ud83d": ["\udc00", {"a": "Hi \ud83d there \ud83d\ude00"}]}')
     assert found == {"": ["", {"a": "Hi  there 😀"}]}
+
+
+def test_a_realtime_client_may_be_busy_for_a_while() -> None:
+    """One that answers no ping for 5 s was disconnected, as a page is; SDKs block for 20 s."""
+    with serving(engines()) as (place, _), connect(f"ws://{place}/v1/realtime") as connection:
+        with connection.protocol_mutex:  # its thread reads nothing
+            time.sleep(6)
+        connection.send(json.dumps({"type": "session.update", "session": {}}))
+        kinds = [json.loads(connection.recv(10))["type"] for _ in range(2)]
+    assert kinds == ["session.created", "session.updated"]

@@ -97,10 +97,15 @@ def half_close(place: str, **fields: Any) -> None:
     connection.close()
 
 
-def reset(place: str, **fields: Any) -> None:
-    connection = begun(asked(place, **fields))
+def crash(connection: socket.socket) -> None:
+    """Closes with a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.shutdown(socket.SHUT_RD)  # wakes a client's thread, which would keep it open
     connection.close()
+
+
+def reset(place: str, **fields: Any) -> None:
+    crash(begun(asked(place, **fields)))
 
 
 def stop_reading_then_go(place: str, **fields: Any) -> None:
@@ -337,6 +342,22 @@ def sent_in_part(path: str) -> bytes:
         "Content-Length: 100000\r\n\r\n--x\r\nContent-Disposition: form-data; "
         'name="file"; filename="a.wav"\r\n\r\nabc'
     ).encode()
+
+
+def test_nothing_is_written_to_clients_that_are_gone(caplog: pytest.LogCaptureFixture) -> None:
+    """Asyncio logged each message: "socket.send() raised exception"."""
+    speaker = FakeSpeaker()  # faster than any client reads
+    with serving(engines(speaker=speaker), SETTINGS) as (place, _):
+        for _ in range(5):
+            reset(place)
+            connection = connect(f"ws://{place}/v1/audio/speech/stream")
+            for message in ({"type": "start"}, {"type": "text", "text": LONG}, {"type": "end"}):
+                connection.send(json.dumps(message))
+            while isinstance(connection.recv(), str):
+                pass
+            crash(connection.socket)
+            assert all_gone(5.0)
+    assert not [one for one in caplog.records if one.name == "asyncio"]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import gradio
 from fastapi import FastAPI
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Match, Mount
 
 from app.api.errors import ApiError, error_body
 from data.files import explain, is_trouble_of_machine
@@ -40,7 +41,7 @@ def mount_page(app: FastAPI, page: Any, **options: Any) -> None:
     )
     mounted = app.routes[-1]
     assert isinstance(mounted, Mount)
-    mounted.app = PageGuard(mounted.app)
+    mounted.app = PageGuard(mounted.app, app.routes[:-1])
 
 
 class PageGuard:
@@ -48,10 +49,14 @@ class PageGuard:
 
     Gradio answers malformed requests with a traceback and 500; here they get a 400 and a log line.
     Gradio's routes for APIs, proxies, recordings and dashboards get a 404; our API is `/v1`.
+
+    Args:
+        app: Gradio's application.
+        others: the routes that take precedence; their paths get here with a wrong method.
     """
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    def __init__(self, app: Any, others: Sequence[BaseRoute] = ()) -> None:
+        self._app, self._others = app, others
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -59,7 +64,11 @@ class PageGuard:
             return
         path = scope["path"]
         if len(path) > _MAX_PATH or not (path in _PATHS or path.startswith(_FOLDERS)):
-            await _answer(send, 404, f"{path[:200]} does not exist", "not_found")
+            if any(route.matches(scope)[0] is Match.PARTIAL for route in self._others):
+                message = f"{scope['method']} is not possible at {path[:200]}"
+                await _answer(send, 405, message, "method_not_allowed")
+            else:
+                await _answer(send, 404, f"there is nothing at {path[:200]}", "not_found")
             return
         outcome = _Outcome(send)
         failure: Exception | None = None

@@ -29,6 +29,20 @@ def test_the_page_and_its_files_are_served_with_credentials(place: str) -> None:
         assert client.get(f"http://{place}/repartee/../page.py").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("PATCH", "/v1/models", 405), ("GET", "/v1/audio/speech", 405), ("GET", "/v1/nothing", 404)],
+)
+def test_the_api_beside_the_page_tells_a_wrong_method_from_a_wrong_path(
+    place: str, method: str, path: str, status: int
+) -> None:
+    """The page is mounted at `/`, and used to take both for a path of its own."""
+    headers = {"Authorization": "Bearer t0psecret"}
+    answer = httpx.request(method, f"http://{place}{path}", headers=headers)
+    assert answer.status_code == status
+    assert set(answer.json()["error"]) == {"message", "type", "code", "param"}
+
+
 def test_javascript_imports_exist() -> None:
     for path in STATIC.glob("*.js"):
         for name in re.findall(r"from '\./([^']+)'", path.read_text()):

@@ -27,6 +27,7 @@ _SHA256 = {
     "tokenizer.json": "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
     "vocabulary.txt": "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
 }
+_FILES = ["config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*"]
 _BLOCK = 1 << 20
 
 logger = logging.getLogger(__name__)
@@ -147,10 +148,14 @@ def _join(name: str, folders: list[Path], target: Path, digest: str) -> None:
 
 
 def _downloaded(model: str) -> Path | None:
-    from faster_whisper.utils import download_model
+    import huggingface_hub
+    from faster_whisper.utils import _MODELS
 
+    repository = _MODELS[model]
+    logger.warning("downloading Whisper %s from huggingface.co/%s, once", model, repository)
     try:
-        return Path(download_model(model))
+        # Not by faster-whisper, which shows no progress.
+        return Path(huggingface_hub.snapshot_download(repository, allow_patterns=_FILES))
     except Exception as error:  # any network, hub or disk error
         logger.warning("Whisper %s could not be downloaded: %s", model, error)
         return None

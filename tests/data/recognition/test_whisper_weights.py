@@ -81,7 +81,23 @@ def test_a_failed_download_says_why(packages, monkeypatch, caplog):
     def refuse(*_: object, **__: object) -> str:
         raise OSError("no route")
 
-    monkeypatch.setattr("faster_whisper.utils.download_model", refuse)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(MissingModelError, match="'tiny' are not on this machine"):
         find_whisper("tiny", download=True)
     assert "no route" in caplog.text
+
+
+def test_a_download_shows_its_progress(packages, monkeypatch, caplog, tmp_path):
+    """faster-whisper's own download is silent."""
+    asked = []
+
+    def download(repository: str, **given: object) -> str:
+        if given.get("local_files_only"):
+            raise OSError("not there")
+        asked.append((repository, "tqdm_class" in given))
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert find_whisper("tiny", download=True) == tmp_path
+    assert asked == [("Systran/faster-whisper-tiny", False)]
+    assert "downloading Whisper tiny" in caplog.text

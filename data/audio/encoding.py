@@ -19,7 +19,7 @@ _CODECS = {
     "flac": ("flac", "flac"),
 }
 _OPTIONS = {
-    "ogg": {"page_duration": "40000"},  # microseconds; the default holds back a second
+    "ogg": {"page_duration": "20000"},  # microseconds, one packet; the default holds back a second
     "adts": {"write_id3v2": "1"},
     "mp3": {"write_xing": "0"},  # a header that needs the final length
 }

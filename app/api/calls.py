@@ -295,7 +295,7 @@ def calls_router(hub: Hub, calls: Calls, client_secrets: ClientSecrets) -> APIRo
         model = request.query_params.get("model", "")
         settings = asked_settings(hub, session, model, before)
         name, answer = await calls.begin(offer, settings)
-        headers = {LOCATION: f"/v1/realtime/calls/{name}"}
+        headers = {LOCATION: f"/v1/realtime/calls/{name}", **hub.engines.mark_headers}
         return Response(answer, 201, headers, "application/sdp")
 
     @router.post("/v1/realtime/calls/{name}/hangup")

@@ -49,11 +49,18 @@ class Socket(Protocol):
     async def close(self, code: int = 1000, /) -> None: ...
 
 
-async def accept(socket: WebSocket, *subprotocols: str) -> None:
+async def accept(socket: WebSocket, mark: dict[str, str], *subprotocols: str) -> None:
     """Accepts a WebSocket with the first of our subprotocols that it offers; a browser that offers
-    any closes the connection unless one is chosen."""
+    any closes the connection unless one is chosen.
+
+    Args:
+        socket: not accepted yet.
+        mark: headers that say that its speech is synthetic.
+        subprotocols: ours, the preferred one first.
+    """
     offered = socket.scope["subprotocols"]
-    await socket.accept(next((one for one in subprotocols if one in offered), None))
+    chosen = next((one for one in subprotocols if one in offered), None)
+    await socket.accept(chosen, [(k.lower().encode(), v.encode()) for k, v in mark.items()])
 
 
 class Channel:

@@ -28,7 +28,7 @@ def conversation_router(hub: Hub) -> APIRouter:
 
     @router.websocket("/v1/conversation")
     async def converse(socket: WebSocket) -> None:
-        await accept(socket, _SUBPROTOCOL)
+        await accept(socket, hub.engines.mark_headers, _SUBPROTOCOL)
         channel = Channel(hub, socket, _encoded, park=True)
         await channel.run(lambda: _Listener(channel).read())
 

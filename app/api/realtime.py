@@ -64,7 +64,7 @@ def realtime_router(hub: Hub, client_secrets: ClientSecrets) -> APIRouter:
 
     @router.websocket("/v1/realtime")
     async def converse(socket: WebSocket) -> None:
-        await accept(socket, _SUBPROTOCOL, _BETA_SUBPROTOCOL)
+        await accept(socket, hub.engines.mark_headers, _SUBPROTOCOL, _BETA_SUBPROTOCOL)
         settings = client_secrets.settings_of(socket.scope)
         if settings is None:
             query = socket.query_params

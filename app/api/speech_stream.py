@@ -71,7 +71,7 @@ def speech_stream_router(engines: Engines, admission: Admission) -> APIRouter:
 
     @router.websocket("/v1/audio/speech/stream")
     async def stream(socket: WebSocket) -> None:
-        await accept(socket, _SUBPROTOCOL)
+        await accept(socket, engines.mark_headers, _SUBPROTOCOL)
         try:
             await _serve(engines, admission, socket)
             await socket.close()

@@ -241,6 +241,7 @@ def test_a_call_that_never_connects_is_dropped(monkeypatch: pytest.MonkeyPatch) 
                 url = f"http://{place}/v1/realtime/calls"
                 answer = await http.post(url, content=offer, headers=headers)
                 assert answer.status_code == 201
+                assert answer.headers["x-synthetic-speech"]
                 assert (await http.post(url, content=offer, headers=headers)).status_code == 429
             await asyncio.sleep(1.5)
             assert workers() == before

@@ -10,6 +10,7 @@ import av
 import httpx
 import numpy as np
 import pytest
+from websockets.sync.client import connect
 
 from app.batch import speak_item
 from app.batch_items import Item
@@ -53,6 +54,18 @@ def test_marking_can_be_disabled() -> None:
         assert b"ynthetic" not in answer.content
         sample = httpx.get(f"http://{place}/v1/audio/voices/kal/sample")
         assert "x-synthetic-speech" not in sample.headers
+
+
+@pytest.mark.parametrize("marked", [True, False])
+@pytest.mark.parametrize("path", ["realtime", "conversation", "audio/speech/stream"])
+def test_streams_are_marked(path: str, marked: bool) -> None:
+    """Their messages have no place for it."""
+    with (
+        serving(engines(marked=marked)) as (place, _),
+        connect(f"ws://{place}/v1/{path}") as connection,
+    ):
+        assert connection.response is not None
+        assert ("x-synthetic-speech" in connection.response.headers) is marked
 
 
 @pytest.mark.parametrize("marked", [True, False])

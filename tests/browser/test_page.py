@@ -68,7 +68,7 @@ def test_a_denied_microphone_is_explained_and_typing_works(browsers: dict[bool, 
 def test_plain_http_elsewhere_than_here_is_explained(browsers: dict[bool, Any]) -> None:
     with serving(engines(), SHOWN) as (place, _):
         page, _ = open_page(browsers[True], f"http://{place.replace('127.0.0.1', HOST)}/")
-        assert "--ssl-keyfile and --ssl-certfile" in notice(page)
+        assert "--self-signed" in notice(page)
         page.click(".rp-start")
         page.wait_for_function("document.querySelector('.rp-start').ariaDisabled === 'false'")
         assert "over HTTPS or on localhost" in notice(page)
@@ -141,6 +141,8 @@ def test_a_failing_language_model_is_said_and_the_talk_goes_on(browsers: dict[bo
         told = engines(responders={"small": ChatEndpoint(url, "small")})
         with serving(told, SHOWN) as (place, _):
             page, _ = open_page(browsers[True], f"http://{place}/")
+            page.wait_for_function("document.querySelector('.rp-who').textContent")
+            assert page.inner_text(".rp-who") == "Answers come from small."
             model.status = 503
             page.fill(".rp-type input", "hello")
             page.keyboard.press("Enter")

@@ -36,7 +36,7 @@ export class Audio {
     if (!navigator.mediaDevices) {
       throw new Error(
         'Browsers allow the microphone only over HTTPS or on localhost. Start the server ' +
-        'with --ssl-keyfile and --ssl-certfile, or type below.',
+        'with --self-signed (or a certificate: --ssl-keyfile and --ssl-certfile), or type below.',
       );
     }
     try {

@@ -23,7 +23,7 @@ const SOUNDS = 12; // turns whose audio is cached
 
 const INSECURE =
   'This page was loaded over plain HTTP, so the browser denies it the microphone. You can type; ' +
-  'to talk, start the server with --ssl-keyfile and --ssl-certfile.';
+  'to talk, start the server with --self-signed (or a certificate: --ssl-keyfile and --ssl-certfile).';
 
 // Unlike `disabled`, this keeps the keyboard focus.
 function enable(button, on) {

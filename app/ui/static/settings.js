@@ -21,10 +21,17 @@ export class Settings {
     const { settings, recognizer_caveat, detection_caveat } = offered;
     this.find('.rp-caveat').textContent = `${recognizer_caveat} ${detection_caveat}`.trim();
     for (const [name, choices] of Object.entries(options(offered))) this.fill(name, choices, settings[name]);
+    this.showResponder();
     this.find('select[name=eagerness]').value = settings.eagerness === 'medium' ? 'auto' : settings.eagerness;
     const prompt = this.find('textarea[name=system_prompt]');
     if (document.activeElement !== prompt) prompt.value = settings.system_prompt;
     this.slide('silence_ms', settings.silence_ms);
+  }
+
+  // Who answers, without opening the settings.
+  showResponder() {
+    const chosen = this.find('select[name=responder]').selectedOptions[0];
+    this.find('.rp-who').textContent = chosen ? `Answers come from ${chosen.text}.` : '';
   }
 
   fill(name, choices, chosen) {
@@ -48,6 +55,7 @@ export class Settings {
       if (name === 'temperature' && value === 0) value = null;
       widget.parentElement.querySelector('output').textContent = shown(name, value);
     }
+    if (name === 'responder') this.showResponder();
     this.onChange(name, value);
   }
 }

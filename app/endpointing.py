@@ -29,6 +29,7 @@ class AudioInputSettings:
 
     Attributes:
         language: language code for the recogniser; empty: detected per turn.
+        prompt: a text before the conversation, or words that may occur, to bias recognition.
         vad: voice activity detector, one of `app.voice_activity.DETECTORS`.
         threshold: silero's speech threshold, 0 (sensitive) to 1 (strict).
         aggressiveness: webrtcvad's mode, 0 (sensitive) to 3 (strict).
@@ -42,6 +43,7 @@ class AudioInputSettings:
     """
 
     language: str = ""
+    prompt: str = ""
     vad: str = "silero"
     threshold: float = 0.5
     aggressiveness: int = 2

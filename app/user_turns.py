@@ -276,8 +276,8 @@ class UserTurns:
             )
         memory = RingBuffer(seconds + 1)
         memory.push(samples)
-        language, names = self.endpointer.settings.language, self.history.names()
-        turn = TurnRecognition(number, 0, self._recognizer, memory, names, language)
+        language = self.endpointer.settings.language
+        turn = TurnRecognition(number, 0, self._recognizer, memory, self._names(), language)
         turn.asks = False
         self.inbox.commit(turn)
         turn.feed(len(samples))
@@ -305,9 +305,14 @@ class UserTurns:
             turn, self.current = self.current, None
         return turn
 
+    def _names(self) -> tuple[str, ...]:
+        """What biases recognition."""
+        prompt = self.endpointer.settings.prompt
+        return (*([prompt] if prompt else []), *self.history.names())
+
     def _opened(self, start: int, wordless: bool) -> TurnRecognition:
         recognizer = NoRecognizer() if wordless else self._recognizer
-        names, number = self.history.names(), self.history.number()
+        names, number = self._names(), self.history.number()
         language = "" if wordless else self.endpointer.settings.language
         turn = TurnRecognition(number, start, recognizer, self._memory, names, language)
         turn.wordless = wordless

@@ -35,12 +35,9 @@ def session_object(name: str, settings: RealtimeSettings, engines: Engines) -> d
     session = settings.session
     briefing = session.briefing or Briefing()
     voices, predictors = engines.speaker.voices, engines.speaker.predictors
-    transcription = {"model": engines.recognizer.name} if settings.transcribe else None
-    if transcription and session.audio_input.language:
-        transcription["language"] = session.audio_input.language
     audio_input = {
         "format": public_format(settings.input_format),
-        "transcription": transcription,
+        "transcription": _transcription(settings, engines),
         "noise_reduction": None,
         "turn_detection": _turn_detection(settings),
     }
@@ -104,6 +101,14 @@ def _choice(choice: str) -> str | dict[str, str]:
     if choice in ("auto", "none", "required"):
         return choice
     return {"type": "function", "name": choice}
+
+
+def _transcription(settings: RealtimeSettings, engines: Engines) -> dict[str, Any] | None:
+    if not settings.transcribe:
+        return None
+    heard = settings.session.audio_input
+    given = {"language": heard.language, "prompt": heard.prompt}
+    return {"model": engines.recognizer.name, **{k: v for k, v in given.items() if v}}
 
 
 def _turn_detection(settings: RealtimeSettings) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from app.api.realtime_fields import (
     TurnDetection,
     read_fields,
 )
+from app.api.transcription_form import PROMPT
 from app.endpointing import SEMANTIC, SERVER
 from app.hub import Engines, Hub
 from app.model_selector import ModelSelector
@@ -24,6 +25,7 @@ from app.replies import Briefing, TakesBriefing
 from app.settings import SessionSettings, with_settings
 from app.tools import Tool
 from data.errors import InputError
+from data.limits import last_words
 
 TRANSCRIPTION = "transcription"
 _OF_TRANSCRIPTION = ("type", "object", "include")
@@ -260,9 +262,10 @@ class _Update:
             language = language_of(self.engines, asked.language or "")
         except InputError as error:
             raise _unsupported(f"{param}.language", str(error)) from None
-        self.change(param, language=language)
-        if asked.prompt and asked.prompt.strip():
+        prompt = last_words((asked.prompt or "").strip(), PROMPT)
+        if prompt and not self.engines.recognizer.biasable:
             raise _unsupported(f"{param}.prompt", f"{ours!r} does not support prompts")
+        self.change(param, language=language, prompt=prompt)
 
     def turn_detection(self, asked: TurnDetection | None, param: str) -> None:
         if asked is None:

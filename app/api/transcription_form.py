@@ -18,7 +18,7 @@ FORMATS = ("json", "text", "srt", "vtt", "verbose_json", DIARIZED)
 _STREAMED = ("json", "text", DIARIZED)
 _GRANULARITIES = ("word", "segment")
 _LOGPROBS = "logprobs"
-_PROMPT = 800
+PROMPT = 800
 """Characters of a prompt that are read, its last: Whisper's limit is 224 tokens."""
 _REFUSED = {
     "known_speaker_names": "speakers are named A, B, ... by appearance",
@@ -93,7 +93,7 @@ def read_options(form: FormData, engines: Engines) -> Options:
         language = language_of(engines, text.get("language", "")) or None
     except InputError as error:
         raise bad_field("language", str(error)) from None
-    prompt = last_words(valid_text(text.get("prompt", "")).strip(), _PROMPT)
+    prompt = last_words(valid_text(text.get("prompt", "")).strip(), PROMPT)
     if prompt and not engines.recognizer.biasable:
         raise bad_field("prompt", f"{engines.recognizer.name} takes no prompt; leave it out")
     kind = text.get("response_format") or "json"

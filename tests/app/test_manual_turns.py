@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.endpointing import MAX_TURN_S
+from app.endpointing import MAX_TURN_S, AudioInputSettings
 from app.inbox import Inbox
 from app.settings import SessionSettings, with_settings
 from data.errors import InputError
@@ -44,6 +44,14 @@ def test_a_turn_is_the_committed_audio(sound: np.ndarray) -> None:
     stage.session.respond()
     stage.wait(1.0)
     assert stage.of("turn")[-1]["text"] == "Hello."
+
+
+def test_a_prompt_biases_the_recognition_of_turns() -> None:
+    audio_input = AudioInputSettings(prompt="Repartee, Gradio")
+    stage = Stage("hello", settings=SessionSettings(detect_turns=False, audio_input=audio_input))
+    stage.say(speechlike(0.5))
+    stage.session.commit()
+    assert stage.recognizer.names == ("Repartee, Gradio",)
 
 
 def test_turns_committed_together_stay_separate_and_in_order() -> None:

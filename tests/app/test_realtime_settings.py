@@ -62,6 +62,8 @@ HONOURED: list[tuple[dict[str, Any], str, Any]] = [
      {"model": "told"}),
     (heard(transcription={"language": "en-US"}), "audio.input.transcription",
      {"model": "told", "language": "en"}),
+    ({"input_audio_transcription": {"prompt": " Names: Anna "}}, "audio.input.transcription",
+     {"model": "told", "prompt": "Names: Anna"}),
     ({"input_audio_transcription": None}, "audio.input.transcription", None),
     (heard(noise_reduction=None), "audio.input.noise_reduction", None),
     ({"instructions": "Be brief."}, "instructions", "Be brief."),
@@ -100,6 +102,14 @@ def test_accepted_settings_are_reported_by_the_session(
     assert found == expected
 
 
+def test_a_prompt_needs_a_recogniser_that_takes_one() -> None:
+    deaf = with_language_model()
+    deaf.recognizer.biasable = False  # type: ignore[misc]
+    with pytest.raises(ProtocolError, match="does not support prompts") as refused:
+        updated(START, heard(transcription={"prompt": "Names: Anna"}), deaf)
+    assert refused.value.param == "session.audio.input.transcription.prompt"
+
+
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (detection(type="semantic_vad"), "session.audio.input.turn_detection.type", "unsupported"),
     ({"turn_detection": {"type": "semantic_vad", "eagerness": "low"}},
@@ -134,8 +144,6 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
      "unsupported"),
     (heard(transcription={"language": "de"}), "session.audio.input.transcription.language",
      "unsupported"),
-    ({"input_audio_transcription": {"prompt": "Names: Anna"}},
-     "session.input_audio_transcription.prompt", "unsupported"),
     (heard(transcription={"delay": "low"}), "session.audio.input.transcription.delay",
      "unknown_parameter"),
     (heard(transcription=True), "session.audio.input.transcription", "wrong_type"),

@@ -8,12 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
-from app.replies import CONTEXT_TOKENS, ENDPOINT, Briefing, ChatMessage, messages_of
+from app.replies import ENDPOINT, Briefing, ChatMessage, ContextOptions, messages_of
+from app.summaries import Summaries
 from app.tools import CallReader, ToolCall
 from data.errors import RepError
 from data.text import valid_text
@@ -52,7 +53,8 @@ class ChatEndpoint:
         model: the endpoint's model name.
         key: bearer token; empty sends none.
         limits: time limits.
-        context_tokens: estimated context budget; the oldest turns are dropped first.
+        context: how conversations are put to it.
+        summarises: whether it summarises the turns that do not fit into its context.
     """
 
     name = ENDPOINT
@@ -63,11 +65,14 @@ class ChatEndpoint:
         model: str,
         key: str = "",
         limits: ChatLimits | None = None,
-        context_tokens: int = CONTEXT_TOKENS,
+        context: ContextOptions | None = None,
+        summarises: bool = False,
     ) -> None:
         self._url = base_url.rstrip("/") + "/chat/completions"
         self._model, self._key = model, key
-        self._limits, self._context_tokens = limits or ChatLimits(), context_tokens
+        self._limits, self._context = limits or ChatLimits(), context or ContextOptions()
+        if summarises:
+            self._context = replace(self._context, summary_of=Summaries(self._complete).of)
         self._briefing, self._prompt = Briefing(), Prompt()
         headers = {"Accept-Encoding": "identity"}
         if key:
@@ -87,7 +92,7 @@ class ChatEndpoint:
 
     def reply(self, history: Sequence[ChatMessage]) -> "ChatStream":
         """See `app.replies.Responder`."""
-        messages = messages_of(history, self._briefing, self._context_tokens)
+        messages = messages_of(history, self._briefing, self._context)
         body: dict[str, Any] = {"model": self._model, "stream": True, "messages": messages}
         if self._briefing.temperature is not None:
             body["temperature"] = self._briefing.temperature
@@ -99,6 +104,12 @@ class ChatEndpoint:
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
+
+    def _complete(self, messages: list[dict[str, Any]]) -> str:
+        """The answer to messages, as a whole."""
+        body = {"model": self._model, "stream": True, "messages": messages}
+        limits, prompt = self._limits, self._prompt
+        return "".join(ChatStream(self._client, self._url, body, limits, prompt, self._key))
 
 
 class ChatStream:

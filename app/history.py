@@ -31,7 +31,7 @@ from models.text.cutting import text_heard_until
 
 USER, AGENT = 0, 1
 _SHORTEST_S = 0.1
-_HISTORY_TURNS = 200
+_HISTORY_TURNS, _DROPPED_AT_ONCE = 200, 100
 _TURNS_WITH_NAMES = 6
 _MAX_NOTES = 1 << 20  # characters
 FIRST = -1
@@ -262,10 +262,13 @@ class DialogueHistory:
         return from_bytes(content)
 
     def said(self, notes: bool = False) -> list[ChatMessage]:
-        """The last entries for a responder, with `notes` including those that are not turns."""
+        """The last entries for a responder, with `notes` including those that are not turns. The
+        first one changes rarely, so that summaries from there on stay valid."""
         entries = [one for one in self.entries if notes or isinstance(one, TurnRecord)]
         found = [self.as_said(one) for one in entries]
-        return [one for one in found if one is not None][-_HISTORY_TURNS:]
+        entries_said = [one for one in found if one is not None]
+        beyond = max(0, len(entries_said) - _HISTORY_TURNS)
+        return entries_said[beyond // _DROPPED_AT_ONCE * _DROPPED_AT_ONCE :]
 
     def as_said(self, entry: Entry) -> ChatMessage | None:
         """An entry for a responder; None for a placeholder."""

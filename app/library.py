@@ -79,8 +79,13 @@ def default_folder() -> Path:
     chosen = os.environ.get("REPARTEE_VOICES")
     if chosen:
         return Path(chosen)
+    return data_folder() / "voices"
+
+
+def data_folder() -> Path:
+    """The folder for what this program keeps for its user."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "repartee" / "voices"
+    return Path(data) / "repartee"
 
 
 def checked_name(name: str) -> str:

@@ -1,11 +1,12 @@
-"""Prosody of a turn in four figures, and a cautious label.
+"""Prosody of a turn in figures, a cautious label, and what is unusual for the speaker.
 
-Used by the built-in responder and displayed on the page. The speech models do not use it: they
-process the audio itself.
+Used by responders and displayed on the page. The speech models do not use it: they process the
+audio itself.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +16,9 @@ _HZ = 8_000
 _FRAME = 320  # 40 ms
 _HOP = 160
 _LOW_HZ, _HIGH_HZ = 65.0, 420.0
+_SYLLABLE = re.compile(r"[aeiouy]+|[\u3400-\u9fff]", re.IGNORECASE)
+_MIN_SYLLABLES = 4  # for a rate
+_UNUSUAL_SEMITONES, _UNUSUAL_DB, _UNUSUAL_RATE = 2.0, 5.0, 1.3
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Manner:
         level_dbfs: level of the voiced frames.
         voiced_s: voiced duration.
         word: "excited", "low" or "" (neutral).
+        rate: syllables per voiced second; 0 if unknown.
+        unusual: what differs from the speaker's other turns, such as "higher" or "slower".
     """
 
     f0_hz: float
@@ -34,10 +40,20 @@ class Manner:
     level_dbfs: float
     voiced_s: float
     word: str = ""
+    rate: float = 0.0
+    unusual: tuple[str, ...] = ()
+
+    @property
+    def tag(self) -> str:
+        """It in words, for a language model; "" for a turn like the others."""
+        parts = [f"{', '.join(self.unusual)} than usual"] if self.unusual else []
+        parts += [f"sounding {self.word}"] if self.word else []
+        return f"spoken {', '.join(parts)}" if parts else ""
 
 
-def measure_manner(samples: np.ndarray, earlier: Sequence[Manner] = ()) -> Manner:
-    """Measures samples [T] at 24 kHz, relative to `earlier` turns of the same speaker."""
+def measure_manner(samples: np.ndarray, earlier: Sequence[Manner] = (), text: str = "") -> Manner:
+    """Measures samples [T] at 24 kHz with the words `text`, relative to `earlier` turns of the same
+    speaker."""
     f0, level = _track(samples[-20 * SAMPLE_RATE :])
     voiced = f0 > 0
     if voiced.sum() < 5:
@@ -51,13 +67,33 @@ def measure_manner(samples: np.ndarray, earlier: Sequence[Manner] = ()) -> Manne
         level_dbfs=float(np.mean(level[voiced])),
         voiced_s=float(voiced.sum()) * _HOP / _HZ,
     )
-    return Manner(**{**manner.__dict__, "word": _word(manner, earlier)})
-
-
-def _word(now: Manner, earlier: Sequence[Manner]) -> str:
+    syllables = len(_SYLLABLE.findall(text))
+    if syllables >= _MIN_SYLLABLES:
+        manner = replace(manner, rate=syllables / manner.voiced_s)
     known = [one for one in earlier if one.f0_hz > 0]
     if not known:
-        return ""
+        return manner
+    return replace(manner, word=_word(manner, known), unusual=_unusual(manner, known))
+
+
+def _unusual(now: Manner, known: Sequence[Manner]) -> tuple[str, ...]:
+    """How its pitch, rate and level differ from the medians of `known`."""
+    higher = 12 * np.log2(now.f0_hz / np.median([one.f0_hz for one in known]))
+    louder = now.level_dbfs - np.median([one.level_dbfs for one in known])
+    rates = [one.rate for one in known if one.rate]
+    faster = np.log(now.rate / np.median(rates)) if now.rate and rates else 0.0
+    found = []
+    for value, least, up, down in (
+        (higher, _UNUSUAL_SEMITONES, "higher", "lower"),
+        (faster, np.log(_UNUSUAL_RATE), "faster", "slower"),
+        (louder, _UNUSUAL_DB, "louder", "softer"),
+    ):
+        if abs(value) > least:
+            found.append(up if value > 0 else down)
+    return tuple(found)
+
+
+def _word(now: Manner, known: Sequence[Manner]) -> str:
     higher = 12 * np.log2(now.f0_hz / np.median([one.f0_hz for one in known]))
     louder = now.level_dbfs - np.median([one.level_dbfs for one in known])
     wider = now.spread_semitones - np.median([one.spread_semitones for one in known])

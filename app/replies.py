@@ -113,32 +113,64 @@ class TakesBriefing(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ContextOptions:
+    """How a conversation is put to a language model.
+
+    Attributes:
+        tokens: estimated budget of the messages; the last turn is always kept.
+        tells_manner: whether it is told how the person sounded.
+        summary_of: summarises the beginning of a conversation, as `Summaries.of` does; None: turns
+            that do not fit are dropped.
+    """
+
+    tokens: int = CONTEXT_TOKENS
+    tells_manner: bool = True
+    summary_of: Callable[[Sequence[ChatMessage]], str] | None = None
+
+
 def messages_of(
     history: Sequence[ChatMessage],
     briefing: Briefing | None = None,
-    context_tokens: int = CONTEXT_TOKENS,
+    options: ContextOptions = ContextOptions(),
 ) -> list[dict[str, Any]]:
     """The conversation as chat messages, without the oldest turns if it is long.
 
     Args:
         history: the conversation.
-        briefing: system prompt and options.
-        context_tokens: estimated budget of the messages; the last turn is always kept.
+        briefing: system prompt and options of the answer.
+        options: budget and the like.
     """
     briefing = briefing or Briefing()
     prompt = briefing.system_prompt or INSTRUCTIONS
     told = f"{prompt}\n\n{briefing.instructions}" if briefing.instructions else prompt
-    left = context_tokens - estimated_tokens(told)
-    kept: list[ChatMessage] = []
-    for said in reversed(history[-MAX_CONTEXT_TURNS:]):
-        left -= estimated_tokens(said.call.arguments if said.call else _words(said))
-        if left < 0 and kept:
+    left = options.tokens - estimated_tokens(told)
+    first = _first_kept(history, left, options)
+    if options.summary_of is not None:
+        # Requested while half of the budget is free, so that it is there in time.
+        summary = options.summary_of(history[: _first_kept(history, left // 2, options)])
+        if summary and first:
+            summary = f"\n\nThe conversation until now, in short: {summary}"
+            told += summary
+            first = _first_kept(history, left - estimated_tokens(summary), options)
+    chat = _chat(history[first:], options.tells_manner)
+    return [{"role": "system", "content": told}, *chat]
+
+
+def _first_kept(history: Sequence[ChatMessage], tokens: int, options: ContextOptions) -> int:
+    """The index of the oldest turn that fits."""
+    first = len(history)
+    while first > max(0, len(history) - MAX_CONTEXT_TURNS):
+        said = history[first - 1]
+        words = said.call.arguments if said.call else _words(said, options.tells_manner)
+        tokens -= estimated_tokens(words)
+        if tokens < 0 and first < len(history):
             break
-        kept.append(said)
-    return [{"role": "system", "content": told}, *_chat(kept[::-1])]
+        first -= 1
+    return first
 
 
-def _chat(history: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+def _chat(history: Sequence[ChatMessage], tells_manner: bool) -> list[dict[str, Any]]:
     """Chat messages. A call's output is moved right behind it, since endpoints reject a call
     without an output and vice versa."""
     returned = {said.answers: said.text for said in history if said.who == TOOL}
@@ -149,7 +181,8 @@ def _chat(history: Sequence[ChatMessage]) -> list[dict[str, Any]]:
             calling = False  # later calls were made after it
             continue
         if said.call is None:
-            messages.append({"role": _ROLES[said.who], "content": _words(said)})
+            words = _words(said, tells_manner)
+            messages.append({"role": _ROLES[said.who], "content": words})
             calling = said.who == _AGENT
             continue
         asked = [m for m in messages if m["role"] == "assistant"][-1:] if calling else []
@@ -163,11 +196,10 @@ def _chat(history: Sequence[ChatMessage]) -> list[dict[str, Any]]:
     return messages
 
 
-def _words(said: ChatMessage) -> str:
+def _words(said: ChatMessage, tells_manner: bool) -> str:
     text = said.text or "(something that was not understood)"
-    if said.manner is not None and said.manner.word:
-        text += f" (said in a voice that sounds {said.manner.word})"
-    return text
+    tag = said.manner.tag if tells_manner and said.manner is not None else ""
+    return f"{text} ({tag})" if tag else text
 
 
 def estimated_tokens(text: str) -> int:

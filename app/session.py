@@ -326,7 +326,7 @@ class Session:
         self._keep_typed()
         samples = turn.samples()
         record = TurnRecord(turn.number, USER, text, wordless=turn.wordless)
-        record.manner = measure_manner(samples, self.history.manners(USER))
+        record.manner = measure_manner(samples, self.history.manners(USER), text)
         turn.timings["recognition_ms"] = 1000 * recognition_s
         record.timings = dict(turn.timings)
         self._keep(record, samples, turn)

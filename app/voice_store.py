@@ -14,12 +14,14 @@ from app.voice_sample import VoiceSample, clean_sample
 from data.errors import InputError
 
 MAX_TRIED = 32
+_MANDARIN = "at home in Mandarin"  # of a voice that speaks English with an accent
 SAMPLE_TEXT = "Hello, nice to meet you. This is how I sound. What shall we talk about?"
-OPENAI_VOICES = (
-    "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
-    "marin", "cedar",
-)  # fmt: skip
-"""Names that OpenAI's clients send; they map to ours in order."""
+OPENAI_VOICES = {
+    "alloy": "woman", "ash": "man", "ballad": "man", "coral": "woman", "echo": "man",
+    "fable": "man", "nova": "woman", "onyx": "man", "sage": "woman", "shimmer": "woman",
+    "verse": "man", "marin": "woman", "cedar": "man",
+}  # fmt: skip
+"""Names that OpenAI's clients send, and how these voices sound."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,16 @@ class VoiceStore:
         if name in self._aliases:
             return self._aliases[name]
         if name in OPENAI_VOICES:
-            return names[OPENAI_VOICES.index(name) % len(names)]
+            kind = OPENAI_VOICES[name]
+            alike = [one for one in names if self._is_english(one, kind)] or names
+            rank = [one for one, what in OPENAI_VOICES.items() if what == kind].index(name)
+            return alike[rank % len(alike)]
         return name
+
+    def _is_english(self, name: str, kind: str) -> bool:
+        """Whether a bundled voice is that of an English "man" or "woman"."""
+        about = self.voices[name].description
+        return about.startswith(f"a {kind},") and _MANDARIN not in about
 
     def find(self, name: str) -> Any:
         """The voice with this name or alias, stored or tried; the first one for "".

@@ -1,6 +1,6 @@
 """Voices by name or from audio files, for commands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,11 @@ def load_speaker(
     device: str = "cpu",
     predictor: str | None = None,
     library: Library | None = None,
+    aliases: Mapping[str, str] | None = None,
 ) -> tuple[Speaker, VoiceStore]:
     """Loads the models and all voices, bundled ones first."""
     speaker = Speaker.load(weights, device, predictor)
-    return speaker, VoiceStore(speaker, library)
+    return speaker, VoiceStore(speaker, library, aliases)
 
 
 def resolve_voice(store: VoiceStore, name_or_path: str) -> Voice:

@@ -17,9 +17,17 @@ from app.hub import Engines, HubSettings
 from app.logs import log_to_stderr
 from app.marking_option import add_marking
 from app.memory import few_heaps, keep_for_good
-from app.replies import CONTEXT_TOKENS, SPEECH_TO_SPEECH, Briefing, Responder, checked_prompt
+from app.replies import (
+    CONTEXT_TOKENS,
+    SPEECH_TO_SPEECH,
+    Briefing,
+    ContextOptions,
+    Responder,
+    checked_prompt,
+)
 from app.scripted import ScriptedResponder
 from app.settings import SessionSettings
+from app.tls import add_tls, check_tls, fingerprint, tls_files
 from app.toolbox import read_toolbox
 from app.turn_ending import TurnJudge
 from app.voice_activity import DETECTORS
@@ -52,6 +60,13 @@ def serving_parser(verb: str, description: str | None) -> argparse.ArgumentParse
     _add_turns(parser)
     add = parser.add_argument
     add("--voice", default="", help="initial voice of the agent (default: the first)")
+    add(
+        "--voice-alias",
+        action="append",
+        default=[],
+        metavar="NAME=VOICE",
+        help="another name for a voice in the API, such as alloy=nora (repeatable)",
+    )
     add(
         "--max-sessions",
         type=int,
@@ -90,8 +105,7 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="additional origin allowed to use HTTP and WebSocket, such as https://example.org",
     )
-    add("--ssl-keyfile", type=Path, help="TLS private key (PEM), with --ssl-certfile")
-    add("--ssl-certfile", type=Path, help="TLS certificate (PEM), with --ssl-keyfile")
+    add_tls(parser)
 
 
 def _add_language_model(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +123,16 @@ def _add_language_model(parser: argparse.ArgumentParser) -> None:
         default=CONTEXT_TOKENS,
         metavar="TOKENS",
         help="context budget; the oldest turns are dropped first (default: %(default)s)",
+    )
+    add(
+        "--llm-summary",
+        action="store_true",
+        help="let the language model summarise turns before they are dropped",
+    )
+    add(
+        "--no-manner",
+        action="store_true",
+        help="do not tell the language model how the person sounded",
     )
     add("--system-prompt", default="", help="system prompt (default: answer briefly)")
     add(
@@ -182,11 +206,13 @@ def run(args: argparse.Namespace, page: bool) -> int:
     few_heaps()
     access = access_settings(args)
     hub_settings(args)  # reports bad options before the models load
-    _check_tls(args)
+    check_tls(args)
+    voice_aliases(args)
     check_port(args.host, args.port)
+    key, certificate = tls_files(args)
     engines = _engines(args)
     settings = ServerSettings(access, hub_settings(args, engines.judge is not None), page)
-    scheme = "https" if args.ssl_certfile else "http"
+    scheme = "https" if certificate else "http"
     shown = "localhost" if is_loopback(args.host) else args.host
     url = f"{scheme}://{shown}:{args.port}/"
     config = uvicorn.Config(
@@ -195,8 +221,8 @@ def run(args: argparse.Namespace, page: bool) -> int:
         port=args.port,
         log_config=None,
         access_log=False,
-        ssl_keyfile=args.ssl_keyfile,
-        ssl_certfile=args.ssl_certfile,
+        ssl_keyfile=key,
+        ssl_certfile=certificate,
         timeout_graceful_shutdown=2,
         **SOCKET_OPTIONS,
     )
@@ -204,10 +230,12 @@ def run(args: argparse.Namespace, page: bool) -> int:
     _warm(engines)
     keep_for_good()
     print(f"Repartee is running at {url}  (Ctrl-C to stop)", file=sys.stderr)
-    if page and not is_loopback(args.host) and not args.ssl_certfile:
+    if args.self_signed and certificate is not None:
+        print(f"Its certificate has the SHA-256 {fingerprint(certificate)}", file=sys.stderr)
+    if page and not is_loopback(args.host) and not certificate:
         print(
             "Browsers allow microphone access only over HTTPS or on localhost: "
-            "add --ssl-keyfile and --ssl-certfile, or type instead of talking.",
+            "add --self-signed, or --ssl-keyfile and --ssl-certfile, or type instead of talking.",
             file=sys.stderr,
         )
     if page and not args.no_browser:
@@ -249,16 +277,28 @@ def hub_settings(args: argparse.Namespace, can_judge: bool = False) -> HubSettin
     return HubSettings(args.max_sessions, idle_s=args.idle_minutes * 60, session=session)
 
 
+def voice_aliases(args: argparse.Namespace) -> dict[str, str]:
+    """The voices that clients' names map to, from the command line."""
+    pairs = [given.partition("=") for given in args.voice_alias]
+    for name, _, voice in pairs:
+        if not name or not voice:
+            raise InputError(f"--voice-alias is {name!r}; give NAME=VOICE, such as alloy=nora")
+    return {name: voice for name, _, voice in pairs}
+
+
 def _engines(args: argparse.Namespace) -> Engines:
     from app.omni import OmniResponder
     from app.voices import load_speaker
     from models.delivery.lexicon import NO_LEXICON, read_lexicon
 
+    aliases = voice_aliases(args)
     lexicon = NO_LEXICON if args.lexicon is None else read_lexicon(args.lexicon)
-    speaker, store = load_speaker(args.weights, args.device)
+    speaker, store = load_speaker(args.weights, args.device, aliases=aliases)
     speaker.lexicon = lexicon
-    if args.voice and args.voice not in store.voices:
-        raise InputError(f"--voice is {args.voice!r}; choose one of {', '.join(store.voices)}")
+    for option, voice in (("voice", args.voice), *(("voice-alias", v) for v in aliases.values())):
+        if voice and voice not in store.voices:
+            known = ", ".join(store.voices)
+            raise InputError(f"--{option} names {voice!r}; choose one of {known}")
     responders = _responders(args)
     responders[SPEECH_TO_SPEECH] = OmniResponder(speaker, args.weights)
     judge, caveat = _judge(args.turn_detection == SEMANTIC)
@@ -297,16 +337,19 @@ def _responders(args: argparse.Namespace) -> dict[str, Responder]:
     tokens = args.llm_context
     if tokens < _LEAST_CONTEXT:
         raise InputError(f"--llm-context is {tokens}; give {_LEAST_CONTEXT} tokens or more")
+    context = ContextOptions(tokens, tells_manner=not args.no_manner)
     if args.llm_base_url:
         if not args.llm_model:
             raise InputError("--llm-base-url needs --llm-model, the model's name at that endpoint")
         key = os.environ.get("LLM_API_KEY") or os.environ.get("OPENAI_API_KEY", "")
         found[args.llm_model] = ChatEndpoint(
-            args.llm_base_url, args.llm_model, key, context_tokens=tokens
+            args.llm_base_url, args.llm_model, key, context=context, summarises=args.llm_summary
         )
     else:
         for model in _discovered(args.port):
-            responder = ChatEndpoint(model.base_url, model.name, context_tokens=tokens)
+            responder = ChatEndpoint(
+                model.base_url, model.name, context=context, summarises=args.llm_summary
+            )
             found[f"{model.name} ({model.server})"] = responder
     found["built-in"] = ScriptedResponder(introduces=not found)
     return found
@@ -344,14 +387,6 @@ def _warm(engines: Engines) -> None:
     if MANDARIN in dialogue.model.config.languages:
         # Its dictionaries take seconds to load; English speakers need not wait for them.
         threading.Thread(target=phonemize, args=(["准备好了。"], None), daemon=True).start()
-
-
-def _check_tls(args: argparse.Namespace) -> None:
-    if bool(args.ssl_keyfile) != bool(args.ssl_certfile):
-        raise InputError("--ssl-keyfile and --ssl-certfile must be given together")
-    for path in (args.ssl_keyfile, args.ssl_certfile):
-        if path is not None and not path.is_file():
-            raise InputError(f"{path} does not exist; give the PEM file")
 
 
 def _open_browser(server: object, url: str) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from app import tls
 from app.access import AccessSettings, check_port, is_loopback
 from app.cli import build, chat
 from app.logs import log_to_stderr
+from app.replies import ContextOptions
 from data.errors import InputError
 
 
@@ -50,10 +52,32 @@ def test_bad_credentials_are_rejected(auth: str) -> None:
 
 def test_tls_needs_both_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="given together"):
-        chat._check_tls(parsed("--ssl-keyfile", str(tmp_path / "key.pem")))
+        tls.check_tls(parsed("--ssl-keyfile", str(tmp_path / "key.pem")))
     both = parsed("--ssl-keyfile", str(tmp_path / "k"), "--ssl-certfile", str(tmp_path / "c"))
     with pytest.raises(InputError, match="does not exist"):
-        chat._check_tls(both)
+        tls.check_tls(both)
+    with pytest.raises(InputError, match="either --self-signed"):
+        tls.check_tls(parsed("--self-signed", "--ssl-keyfile", "k", "--ssl-certfile", "c"))
+
+
+def test_voice_aliases_are_read() -> None:
+    given = parsed("--voice-alias", "alloy=nora", "--voice-alias", "narrator=owen")
+    assert chat.voice_aliases(given) == {"alloy": "nora", "narrator": "owen"}
+    for wrong in ("alloy", "alloy=", "=nora"):
+        with pytest.raises(InputError, match="NAME=VOICE"):
+            chat.voice_aliases(parsed("--voice-alias", wrong))
+
+
+def test_what_the_language_model_is_told_is_an_option() -> None:
+    endpoint = ("--llm-base-url", "http://127.0.0.1:1/v1", "--llm-model", "small")
+
+    def options(*more: str) -> ContextOptions:
+        return chat._responders(parsed(*endpoint, *more))["small"]._context  # type: ignore[attr-defined]
+
+    assert (options().tells_manner, options().summary_of) == (True, None)
+    assert not options("--no-manner").tells_manner
+    assert options("--llm-summary").summary_of is not None
+    assert options("--llm-context", "512").tokens == 512
 
 
 def test_a_port_in_use_is_reported() -> None:

@@ -19,6 +19,7 @@ from app.replies import (
     MAX_PROMPT,
     Briefing,
     ChatMessage,
+    ContextOptions,
     estimated_tokens,
     messages_of,
 )
@@ -121,7 +122,7 @@ def test_a_system_prompt_is_stored_shown_and_sent() -> None:
 @pytest.mark.parametrize("text", ["A sentence of some length, in English. ", "这是一句中文。"])
 def test_the_oldest_turns_are_dropped_first(tokens: int, text: str) -> None:
     history = [ChatMessage(number % 2, f"{number} {text * 3}") for number in range(61)]
-    messages = messages_of(history, Briefing(), tokens)
+    messages = messages_of(history, Briefing(), ContextOptions(tokens))
     kept = [message["content"] for message in messages[1:]]
     assert kept == [said.text for said in history[-len(kept) :]]
     assert sum(estimated_tokens(m["content"]) for m in messages) <= tokens

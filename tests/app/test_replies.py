@@ -9,7 +9,7 @@ import pytest
 
 from app.chat_endpoint import ChatEndpoint
 from app.manner import Manner, measure_manner
-from app.replies import CONTEXT_TOKENS, ChatMessage, estimated_tokens, messages_of
+from app.replies import CONTEXT_TOKENS, ChatMessage, ContextOptions, estimated_tokens, messages_of
 from app.scripted import ScriptedResponder, answer_to, name_in
 from data.errors import RepError
 from data.limits import MAX_CONTEXT_TURNS
@@ -121,6 +121,23 @@ def test_manner_is_measured() -> None:
     assert measure_manner(1.8 * speechlike(1.5, 175), [plain]).word == "excited"
     assert measure_manner(0.4 * speechlike(1.5, 95), [plain]).word == "low"
     assert measure_manner(np.zeros(24_000, np.float32)).f0_hz == 0
+
+
+def test_a_language_model_is_told_what_is_unusual_about_a_voice() -> None:
+    text = "no one ran along a long lane"
+    plain = [measure_manner(speechlike(1.5, 120), (), text)] * 3
+    assert plain[0].rate > 0
+    assert measure_manner(speechlike(1.5, 120), plain, text).tag == ""
+    raised = measure_manner(2.0 * speechlike(1.5, 160), plain, text + " " + text)
+    assert raised.tag == "spoken higher, faster, louder than usual, sounding excited"
+    soft = measure_manner(0.4 * speechlike(1.5, 120), plain, "no one ran along")
+    assert soft.tag == "spoken slower, softer than usual"
+    said = [ChatMessage(0, "I got it", raised)]
+    assert messages_of(said)[1]["content"] == f"I got it ({raised.tag})"
+    options = ContextOptions(tells_manner=False)
+    assert messages_of(said, None, options)[1]["content"] == "I got it"
+    mandarin = measure_manner(speechlike(1.5, 120), (), "今天天气很好")
+    assert mandarin.rate == pytest.approx(6 / mandarin.voiced_s)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import pickle
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from app.cli.clone import main as clone
 from app.cli.voices import main
 from app.library import Library, read_voice_file
 from app.voice_sample import MAX_SAMPLE_S, clean_sample, similarity
+from app.voice_store import OPENAI_VOICES, VoiceStore
 from app.voices import load_speaker
 from data.audio import SAMPLE_RATE, read_audio, write_audio
 from data.errors import InputError
+from models.checkpoint import WEIGHTS
 from models.voice import Voice
 from tests.app.voice_sound import espeak_voice
 from tests.tiny import STYLE, save_tiny
@@ -253,3 +256,14 @@ def test_samples_writes_one_file_per_voice(
     assert [path.stem for path in sorted(out.iterdir())] == ["one", "slt", "two"]
     assert all(len(read_audio(path)) for path in out.iterdir())
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_openais_names_are_english_voices_of_their_kind(tmp_path: Path) -> None:
+    """Realtime clients ask for marin, a woman, and got a man who is at home in Mandarin."""
+    about = json.loads((WEIGHTS / "voices.json").read_text())
+    voices = {name: Voice(name, text, torch.zeros(2)) for name, text in about.items()}
+    aliases = VoiceStore(SimpleNamespace(voices=voices), Library(tmp_path)).aliases()  # type: ignore[arg-type]
+    for name, kind in OPENAI_VOICES.items():
+        assert about[aliases[name]].startswith(f"a {kind},")
+        assert "Mandarin" not in about[aliases[name]]
+    assert len(set(aliases.values())) == 8

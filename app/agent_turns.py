@@ -77,44 +77,48 @@ class AgentTurns:
         turn: TurnRecognition | None,
         history: Sequence[ChatMessage] | None = None,
     ) -> None:
-        """Starts the answer to the last turn (`turn` if it was just spoken) or to another "
-        "history."""
+        """Starts the answer to the last turn (`turn` if it was just spoken), or to `history`."""
         predictor = self.selector.predictor(settings)
         if predictor != self._worker.predictor or self._stale:
             self._rebuild(predictor)
         voice, responder = self.selector.voice(settings), self.selector.responder(settings)
         reply, number = next(self._replies), self._history.number()
-        said = self.read_by(responder) if history is None else history
+        messages = self.context_for(responder) if history is None else history
         if settings.spoken:
-            answer = self._worker.answer(reply, responder, said, voice, settings.speak_options())
+            answer = self._worker.answer(
+                reply, responder, messages, voice, settings.speak_options()
+            )
         else:
             answer = Answer(reply, self._clock, silent=True)
-            begin_writing(answer, responder, said, self._worker.wake)
+            begin_writing(answer, responder, messages, self._worker.wake)
         turns = self._history.turns
         to = turns[-1].number if turns else None
         self._history.place(Place(number, AGENT))
         self.active = ActiveReply(answer, number, voice.name, turn, self._emit, self._metrics)
-        how: dict[str, Any] = {"read": asdict(tokens_read(said, settings.briefing))}
+        how: dict[str, Any] = {"read": asdict(tokens_read(messages, settings.briefing))}
         how |= {} if settings.spoken else {"written": True}
         end = None if turn is None else turn.end
         self._emit_started(reply, number, to=to, speech_end=end, **how)
 
-    def answer_out_of_band(self, settings: SessionSettings, said: Sequence[ChatMessage]) -> int:
+    def answer_out_of_band(self, settings: SessionSettings, messages: Sequence[ChatMessage]) -> int:
         """Starts an out-of-band answer; returns its number.
 
         Raises:
             InputError: there are too many.
         """
         reply, number = next(self._replies), self._history.number()
-        self.out_of_band.begin(reply, number, settings, said)
-        how: dict[str, Any] = {"aside": True, "read": asdict(tokens_read(said, settings.briefing))}
+        self.out_of_band.begin(reply, number, settings, messages)
+        how: dict[str, Any] = {
+            "aside": True,
+            "read": asdict(tokens_read(messages, settings.briefing)),
+        }
         how |= {} if settings.spoken else {"written": True}
         self._emit_started(reply, number, to=None, speech_end=None, **how)
         return reply
 
-    def read_by(self, responder: Responder) -> list[ChatMessage]:
+    def context_for(self, responder: Responder) -> list[ChatMessage]:
         """The conversation as input for that responder."""
-        return self._history.said(notes=isinstance(responder, TakesBriefing))
+        return self._history.messages(notes=isinstance(responder, TakesBriefing))
 
     def _emit_started(self, reply: int, number: int, **fields: object) -> None:
         self._emit({"type": "reply.started", "reply": reply, "turn": number, **fields})

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.api.transcripts import Transcript, written
 from app.batch_items import Item
-from app.multi_voice_reply import Line, perform
+from app.multi_voice_reply import Line, speak_lines
 from app.past_turns import hear_turns
 from app.progress import progress_bar
 from app.voices import synthetic_fields
@@ -82,7 +82,7 @@ def speak_item(
     understood = understand(item.instructions)
     options = options.delivered(understood.delivery)
     lines = [Line(voices[name], text) for name, text in item.lines]
-    reply = perform(speaker, lambda: hear_turns(speaker, item.turns), lines, options)
+    reply = speak_lines(speaker, lambda: hear_turns(speaker, item.turns), lines, options)
     _finish(reply)
     path = out / f"{item.id}.wav"
     speaking = list({line.voice.name: line.voice for line in lines}.values())

@@ -261,16 +261,16 @@ class DialogueHistory:
             content = self._file.read(2 * record.num_samples)
         return from_bytes(content)
 
-    def said(self, notes: bool = False) -> list[ChatMessage]:
+    def messages(self, notes: bool = False) -> list[ChatMessage]:
         """The last entries for a responder, with `notes` including those that are not turns. The
         first one changes rarely, so that summaries from there on stay valid."""
         entries = [one for one in self.entries if notes or isinstance(one, TurnRecord)]
-        found = [self.as_said(one) for one in entries]
-        entries_said = [one for one in found if one is not None]
-        beyond = max(0, len(entries_said) - _HISTORY_TURNS)
-        return entries_said[beyond // _DROPPED_AT_ONCE * _DROPPED_AT_ONCE :]
+        found = [self.as_message(one) for one in entries]
+        found_messages = [one for one in found if one is not None]
+        beyond = max(0, len(found_messages) - _HISTORY_TURNS)
+        return found_messages[beyond // _DROPPED_AT_ONCE * _DROPPED_AT_ONCE :]
 
-    def as_said(self, entry: Entry) -> ChatMessage | None:
+    def as_message(self, entry: Entry) -> ChatMessage | None:
         """An entry for a responder; None for a placeholder."""
         if isinstance(entry, TurnRecord):
             sound = partial(self.sound, entry)

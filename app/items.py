@@ -131,10 +131,12 @@ class Items:
             InputError: there is nothing to answer, or there are too many at once.
         """
         selector = self._agent.selector
-        said = self._agent.read_by(selector.responder(settings)) if history is None else history
-        if not said and not selector.can_begin(settings):
+        messages = (
+            self._agent.context_for(selector.responder(settings)) if history is None else history
+        )
+        if not messages and not selector.can_begin(settings):
             raise InputError("there is nothing to answer; give input, create an item, or speak")
-        return self._agent.answer_out_of_band(settings, said)
+        return self._agent.answer_out_of_band(settings, messages)
 
     def cancel_aside(self, reply: int) -> bool:
         """Cancels an out-of-band answer; returns whether there was one with that number."""

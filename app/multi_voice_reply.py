@@ -35,22 +35,22 @@ def lines_in(text: str, voice: Any, find: Callable[[str], Any]) -> list[Line]:
 
 
 @dataclass
-class _Part:
+class _VoiceDialogue:
     """A voice's own view of the dialogue: the other voices' lines count as the user's."""
 
     dialogue: Any
-    num_played: int = 0  # of the lines
+    num_added: int = 0  # of the lines
 
 
 @dataclass
-class _Said:
+class _SpokenLine:
     voice: str
     text: str
     samples: np.ndarray
 
 
 @dataclass
-class _Sum:
+class _Totals:
     """Totals of the replies so far."""
 
     words: list[TimedWord] = field(default_factory=list)
@@ -79,11 +79,11 @@ class MultiVoiceReply:
     ) -> None:
         self._speaker, self._open, self._lines = speaker, open_dialogue, list(lines)
         self._options = options
-        self._parts: dict[str, _Part] = {}
-        self._said: list[_Said] = []
-        self._given: list[np.ndarray] = []
+        self._dialogues: dict[str, _VoiceDialogue] = {}
+        self._spoken: list[_SpokenLine] = []
+        self._chunks: list[np.ndarray] = []
         self._cancelled = False
-        self._sum = _Sum()
+        self._totals = _Totals()
         self.complete = False
         self.first_audio_ms: float | None = None
         self._reply: Any = self._speak(0)  # reports errors of the first line at once
@@ -95,48 +95,48 @@ class MultiVoiceReply:
                 return
             if number:
                 self._reply = self._speak(number)
-            begun = len(self._given)
+            begun = len(self._chunks)
             for chunk in self._reply:
-                self._given.append(chunk)
+                self._chunks.append(chunk)
                 if self.first_audio_ms is None:
                     self.first_audio_ms = self._reply.first_audio_ms
                 yield chunk
             if self._cancelled:
                 return
-            self._finish(line, np.concatenate([np.zeros(0, np.float32), *self._given[begun:]]))
+            self._finish(line, np.concatenate([np.zeros(0, np.float32), *self._chunks[begun:]]))
         self.complete = True
 
     def _speak(self, number: int) -> Any:
         line, options = self._lines[number], self._options
-        part = self._parts.get(line.voice.name)
-        if part is None:
-            part = self._parts[line.voice.name] = _Part(self._open())
-        for said in self._said[part.num_played :]:
-            if said.voice != line.voice.name:
-                self._speaker.hear(part.dialogue, USER, said.text, said.samples)
-        part.num_played = number + 1  # its own line enters when it is committed
+        view = self._dialogues.get(line.voice.name)
+        if view is None:
+            view = self._dialogues[line.voice.name] = _VoiceDialogue(self._open())
+        for spoken in self._spoken[view.num_added :]:
+            if spoken.voice != line.voice.name:
+                self._speaker.hear(view.dialogue, USER, spoken.text, spoken.samples)
+        view.num_added = number + 1  # its own line enters when it is committed
         if options.seed is not None:
             options = replace(options, seed=options.seed + number)
-        return self._speaker.speak(part.dialogue, line.text, line.voice, options)
+        return self._speaker.speak(view.dialogue, line.text, line.voice, options)
 
     def _finish(self, line: Line, samples: np.ndarray) -> None:
-        reply, done = self._reply, self._sum
+        reply, done = self._reply, self._totals
         start_s = self.duration_s - len(samples) / SAMPLE_RATE
         done.words += [shifted(word, start_s) for word in reply.timed_words]
         done.texts.append(reply.text)
         done.num_units += reply.num_units
         done.retries += reply.retries
         done.busy_s += (reply.rtf or 0.0) * len(samples) / SAMPLE_RATE
-        self._said.append(_Said(line.voice.name, reply.text, samples))
+        self._spoken.append(_SpokenLine(line.voice.name, reply.text, samples))
         reply.commit()
         self._reply = None
 
     @property
     def timed_words(self) -> list[TimedWord]:
         if self._reply is None:
-            return list(self._sum.words)
-        start_s = sum(len(said.samples) for said in self._said) / SAMPLE_RATE
-        return self._sum.words + [shifted(word, start_s) for word in self._reply.timed_words]
+            return list(self._totals.words)
+        start_s = sum(len(spoken.samples) for spoken in self._spoken) / SAMPLE_RATE
+        return self._totals.words + [shifted(word, start_s) for word in self._reply.timed_words]
 
     @property
     def words(self) -> list[Word]:
@@ -144,26 +144,26 @@ class MultiVoiceReply:
 
     @property
     def text(self) -> str:
-        return "\n".join(self._sum.texts)
+        return "\n".join(self._totals.texts)
 
     @property
     def num_units(self) -> int:
-        return self._sum.num_units + (self._reply.num_units if self._reply else 0)
+        return self._totals.num_units + (self._reply.num_units if self._reply else 0)
 
     @property
     def retries(self) -> int:
-        return self._sum.retries
+        return self._totals.retries
 
     @property
     def duration_s(self) -> float:
-        return sum(map(len, self._given)) / SAMPLE_RATE
+        return sum(map(len, self._chunks)) / SAMPLE_RATE
 
     @property
     def rtf(self) -> float | None:
-        return self._sum.busy_s / self.duration_s if self.complete and self._given else None
+        return self._totals.busy_s / self.duration_s if self.complete and self._chunks else None
 
     def samples(self) -> np.ndarray:
-        return np.concatenate([np.zeros(0, np.float32), *self._given])
+        return np.concatenate([np.zeros(0, np.float32), *self._chunks])
 
     def cancel(self) -> None:
         """Cancels. Never blocks."""
@@ -173,7 +173,7 @@ class MultiVoiceReply:
             reply.cancel()
 
 
-def perform(
+def speak_lines(
     speaker: SpeakerProtocol,
     open_dialogue: Callable[[], Any],
     lines: Sequence[Line],

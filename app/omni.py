@@ -48,7 +48,7 @@ class OmniResponder:
         from models.omni import MAX_THINKER_TURNS
 
         omni = self._loaded()
-        turns = [self._exchange(omni, said) for said in history[-MAX_THINKER_TURNS:]]
+        turns = [self._exchange(omni, message) for message in history[-MAX_THINKER_TURNS:]]
         if turns and turns[-1] is None:
             raise InputError(
                 "the last turn has neither audio nor text that can be answered: say or type "
@@ -64,16 +64,20 @@ class OmniResponder:
                 self._omni = Omni.load(self._speaker, self._weights)
             return self._omni
 
-    def _exchange(self, omni: "Omni", said: ChatMessage) -> "Exchange | None":
+    def _exchange(self, omni: "Omni", message: ChatMessage) -> "Exchange | None":
         """A turn as an exchange, or None if it has neither audio nor speakable text."""
-        samples = said.sound() if said.sound is not None and not said.who else None
+        samples = message.sound() if message.sound is not None and not message.who else None
         if samples is None:
-            return omni.exchange(said.who, said.text, None) if normalise(said.text, None) else None
+            return (
+                omni.exchange(message.who, message.text, None)
+                if normalise(message.text, None)
+                else None
+            )
         key = hash(samples.tobytes())
         with self._lock:
             found = self._heard.get(key)
         if found is None:
-            found = omni.exchange(said.who, "", samples)
+            found = omni.exchange(message.who, "", samples)
         with self._lock:
             self._heard[key] = found
             self._heard.move_to_end(key)

@@ -143,26 +143,26 @@ def messages_of(
     """
     briefing = briefing or Briefing()
     prompt = briefing.system_prompt or INSTRUCTIONS
-    told = f"{prompt}\n\n{briefing.instructions}" if briefing.instructions else prompt
-    left = options.tokens - estimated_tokens(told)
+    instructions = f"{prompt}\n\n{briefing.instructions}" if briefing.instructions else prompt
+    left = options.tokens - estimated_tokens(instructions)
     first = _first_kept(history, left, options)
     if options.summary_of is not None:
         # Requested while half of the budget is free, so that it is there in time.
         summary = options.summary_of(history[: _first_kept(history, left // 2, options)])
         if summary and first:
             summary = f"\n\nThe conversation until now, in short: {summary}"
-            told += summary
+            instructions += summary
             first = _first_kept(history, left - estimated_tokens(summary), options)
     chat = _chat(history[first:], options.tells_manner)
-    return [{"role": "system", "content": told}, *chat]
+    return [{"role": "system", "content": instructions}, *chat]
 
 
 def _first_kept(history: Sequence[ChatMessage], tokens: int, options: ContextOptions) -> int:
     """The index of the oldest turn that fits."""
     first = len(history)
     while first > max(0, len(history) - MAX_CONTEXT_TURNS):
-        said = history[first - 1]
-        words = said.call.arguments if said.call else _words(said, options.tells_manner)
+        turn = history[first - 1]
+        words = turn.call.arguments if turn.call else _words(turn, options.tells_manner)
         tokens -= estimated_tokens(words)
         if tokens < 0 and first < len(history):
             break
@@ -173,32 +173,32 @@ def _first_kept(history: Sequence[ChatMessage], tokens: int, options: ContextOpt
 def _chat(history: Sequence[ChatMessage], tells_manner: bool) -> list[dict[str, Any]]:
     """Chat messages. A call's output is moved right behind it, since endpoints reject a call
     without an output and vice versa."""
-    returned = {said.answers: said.text for said in history if said.who == TOOL}
+    returned = {turn.answers: turn.text for turn in history if turn.who == TOOL}
     messages: list[dict[str, Any]] = []
     calling = False  # whether the last assistant message may take further calls
-    for said in history:
-        if said.who == TOOL:
+    for turn in history:
+        if turn.who == TOOL:
             calling = False  # later calls were made after it
             continue
-        if said.call is None:
-            words = _words(said, tells_manner)
-            messages.append({"role": _ROLES[said.who], "content": words})
-            calling = said.who == _AGENT
+        if turn.call is None:
+            words = _words(turn, tells_manner)
+            messages.append({"role": _ROLES[turn.who], "content": words})
+            calling = turn.who == _AGENT
             continue
-        asked = [m for m in messages if m["role"] == "assistant"][-1:] if calling else []
-        if not asked:
-            asked = [{"role": "assistant", "content": None}]
-            messages += asked
-        asked[0].setdefault("tool_calls", []).append(said.call.in_chat())
-        answer = returned.get(said.call.id, NOT_RETURNED)
-        messages.append({"role": "tool", "tool_call_id": said.call.id, "content": answer})
+        calling_message = [m for m in messages if m["role"] == "assistant"][-1:] if calling else []
+        if not calling_message:
+            calling_message = [{"role": "assistant", "content": None}]
+            messages += calling_message
+        calling_message[0].setdefault("tool_calls", []).append(turn.call.in_chat())
+        answer = returned.get(turn.call.id, NOT_RETURNED)
+        messages.append({"role": "tool", "tool_call_id": turn.call.id, "content": answer})
         calling = True
     return messages
 
 
-def _words(said: ChatMessage, tells_manner: bool) -> str:
-    text = said.text or "(something that was not understood)"
-    tag = said.manner.tag if tells_manner and said.manner is not None else ""
+def _words(turn: ChatMessage, tells_manner: bool) -> str:
+    text = turn.text or "(something that was not understood)"
+    tag = turn.manner.tag if tells_manner and turn.manner is not None else ""
     return f"{text} ({tag})" if tag else text
 
 

@@ -34,12 +34,12 @@ def num_frames(num_samples: int) -> int:
     return -(-num_samples // FRAME)
 
 
-def tokens_read(said: Sequence[ChatMessage], briefing: Briefing | None) -> Tokens:
+def tokens_read(messages: Sequence[ChatMessage], briefing: Briefing | None) -> Tokens:
     """The tokens of a conversation that is to be answered, with its audio, and of instructions."""
-    texts = [one.call.arguments if one.call else one.text for one in said]
+    texts = [one.call.arguments if one.call else one.text for one in messages]
     if briefing is not None:
         texts += [briefing.system_prompt, briefing.instructions]
-    frames = [num_frames(round(one.seconds * SAMPLE_RATE)) for one in said]
+    frames = [num_frames(round(one.seconds * SAMPLE_RATE)) for one in messages]
     return Tokens(tokens_of(texts).text, sum(frames))
 
 

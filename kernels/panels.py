@@ -227,7 +227,7 @@ def _products(x, weights, out):
 
 @compiled
 def multiply_plain(x, matrix, out):
-    """Up to 6 rows `x` `[M, K]` times a bfloat16 matrix `[K, N]` that lies as it is, as uint16:
+    """Up to 6 rows `x` `[M, K]` times a bfloat16 matrix `[K, N]` in plain layout, viewed as uint16:
     `out` `[M, N]`. All are contiguous along their rows."""
     count, depth = x.shape
     whole = out.shape[1] // LANES

@@ -170,17 +170,17 @@ class _Output(Fields):
     speed: _Finite | None = None
 
 
-class _Heard(Fields):
+class _SessionAudio(Fields):
     input: _Input | None = None
     output: _Output | None = None
 
 
-class _Said(Fields):
+class _ResponseAudio(Fields):
     input: Annotated[Any, _only()] = None
     output: _Output | None = None
 
 
-class _Spoken(Fields):
+class _SharedFields(Fields):
     """Fields shared by sessions and responses.
 
     `beta` maps field names of the beta protocol to their current paths.
@@ -204,11 +204,11 @@ class _Spoken(Fields):
     prompt: Annotated[Any, _only()] = None
 
 
-class SessionFields(_Spoken):
+class SessionFields(_SharedFields):
     """The fields of `session.update`."""
 
     beta: ClassVar[dict[str, str]] = {
-        **_Spoken.beta,
+        **_SharedFields.beta,
         "input_audio_format": "audio.input.format",
         "input_audio_transcription": "audio.input.transcription",
         "input_audio_noise_reduction": "audio.input.noise_reduction",
@@ -222,20 +222,20 @@ class SessionFields(_Spoken):
     )
     truncation: Annotated[Any, _only("auto")] = None
     include: Annotated[Any, _only([])] = None
-    audio: _Heard | None = None
+    audio: _SessionAudio | None = None
 
 
-class ResponseFields(_Spoken):
+class ResponseFields(_SharedFields):
     """The fields of `response.create`."""
 
     conversation: Annotated[Any, _only("auto", "none")] = None
     input: list[Any] | None = None
     metadata: Annotated[_Metadata, Field(max_length=16)] | None = None
-    audio: _Said | None = None
+    audio: _ResponseAudio | None = None
 
 
 _NULL_SAYS = ("audio.input.transcription", "audio.input.turn_detection")
-_GROUPS = (_Heard, _Said, _Input, _Output)
+_GROUPS = (_SessionAudio, _ResponseAudio, _Input, _Output)
 
 
 def read_fields(kind: type[SessionFields | ResponseFields], given: Any, name: str) -> list[Given]:

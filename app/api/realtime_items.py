@@ -116,11 +116,11 @@ def read_input(
                     param=f"{place}.content",
                 )
             entry = entry_of(item, 0, place, MAX_CONTEXT)
-        said = history.as_said(entry) if entry is not None else None
-        if said is None:
+        messages = history.as_message(entry) if entry is not None else None
+        if messages is None:
             raise ProtocolError("out_of_range", f"{place}: no such item", param=f"{place}.id")
-        found.append(said)
-    length = sum(len(said.text) for said in found)
+        found.append(messages)
+    length = sum(len(messages.text) for messages in found)
     if length > MAX_CONTEXT:
         message = f"{param} has {length} characters; the maximum is {MAX_CONTEXT}"
         raise ProtocolError("out_of_range", message, param=param)

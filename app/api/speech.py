@@ -61,11 +61,11 @@ def _events(making: SpeechMaking, production: Production[bytes]) -> Iterator[byt
     """Server-sent events: base64 pieces of the file, words, and finally the usage."""
     for piece in making.pieces(production):
         if piece.sound or piece.words:
-            yield _told(piece)
+            yield _piece_event(piece)
     yield event_of({"type": "speech.audio.done", **making.done})
 
 
-def _told(piece: Piece) -> bytes:
+def _piece_event(piece: Piece) -> bytes:
     """The events for one piece."""
     told = b""
     if piece.sound:

@@ -9,7 +9,7 @@ import numpy as np
 from app.api.production import Production
 from app.api.speech_request import SpeechOptions, SpokenLine, name_of
 from app.hub import Engines
-from app.multi_voice_reply import Line, lines_in, perform
+from app.multi_voice_reply import Line, lines_in, speak_lines
 from app.usage import num_frames
 from data.audio import SAMPLE_RATE, StreamEncoder, TempoStream
 from models.delivery.delivery import LIMITS
@@ -123,7 +123,7 @@ class SpeechMaking:
             text: Iterable[str] = self._text
             reply = speaker.speak(open_dialogue(), text, self._voice, self._options)
         else:
-            reply = perform(speaker, open_dialogue, self._lines, self._options)
+            reply = speak_lines(speaker, open_dialogue, self._lines, self._options)
         production.hold(reply)
         return reply
 

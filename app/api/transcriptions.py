@@ -65,7 +65,7 @@ def transcriptions_router(engines: Engines) -> APIRouter:
     return router
 
 
-class _Hearing:
+class _CancellableUtterance:
     """Adapts an utterance so that a production can cancel it."""
 
     def __init__(self, utterance: Utterance) -> None:
@@ -88,7 +88,7 @@ def _transcribed(
         options.language,
         options.times,
         (options.prompt,) if options.prompt else (),
-        lambda utterance: production.hold(_Hearing(utterance)),
+        lambda utterance: production.hold(_CancellableUtterance(utterance)),
         production.check,
     )
     transcript = Transcript([], len(samples) / SAMPLE_RATE, options.language, turns)

@@ -30,7 +30,7 @@ MIN_REPLIES = 20
 _WARM_UP = 3  # replies, or as many as slots
 
 
-class Spoken(NamedTuple):
+class Timing(NamedTuple):
     """What is kept of a reply, which itself holds its dialogue with a cache of 10 MB."""
 
     first_audio_ms: float
@@ -55,13 +55,13 @@ def main(argv: list[str]) -> int:
     speaker, store = load_speaker(args.weights, args.device, args.predictor)
     voice = resolve_voice(store, args.voice)
 
-    def speak(number: int) -> Spoken:
+    def speak(number: int) -> Timing:
         options = speak_options(args, 1000 + number)
         text = TEXTS[number % len(TEXTS)]
         reply = speaker.speak(speaker.open_dialogue(), text, voice, options)
         for _ in reply:
             pass
-        return Spoken(reply.first_audio_ms or 0.0, reply.rtf or 0.0, reply.duration_s)
+        return Timing(reply.first_audio_ms or 0.0, reply.rtf or 0.0, reply.duration_s)
 
     run(speak, range(-max(_WARM_UP, args.slots), 0), args.slots)
     before = costs_of(speaker.engine)
@@ -84,9 +84,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def run(speak: Callable[[int], Spoken], numbers: range, slots: int) -> list[Spoken]:
+def run(speak: Callable[[int], Timing], numbers: range, slots: int) -> list[Timing]:
     """Runs `speak` on all numbers with `slots` workers; prints progress to stderr."""
-    waiting, lock, done = iter(numbers), threading.Lock(), list[Spoken]()
+    waiting, lock, done = iter(numbers), threading.Lock(), list[Timing]()
     errors: list[BaseException] = []
 
     def work() -> None:
@@ -111,13 +111,13 @@ def run(speak: Callable[[int], Spoken], numbers: range, slots: int) -> list[Spok
     return done
 
 
-def _say(number: int, reply: Spoken) -> None:
+def _say(number: int, reply: Timing) -> None:
     if number >= 0:
         first, rtf = reply.first_audio_ms, reply.rtf
         print(f"{number + 1:3}  first audio {first:6.1f} ms  RTF {rtf:.3f}", file=sys.stderr)
 
 
-def summarise(replies: list[Spoken], wall_s: float, processor_s: float) -> dict[str, object]:
+def summarise(replies: list[Timing], wall_s: float, processor_s: float) -> dict[str, object]:
     """Aggregate measurements.
 
     Args:

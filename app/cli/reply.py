@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.marking_option import add_marking, add_watermark, watermark_of
-from app.multi_voice_reply import Line, lines_in, perform
+from app.multi_voice_reply import Line, lines_in, speak_lines
 from app.options import VOICE_HELP, add_speaking, speak_options
 from app.past_turns import hear_sound, hear_turns
 from app.voices import load_speaker, resolve_voice, synthetic_fields
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     else:
         lines = lines_in(text, voice, lambda name: resolve_voice(store, name))
         lines = lines or [Line(voice, text)]
-        reply = perform(speaker, lambda: hear_turns(speaker, turns), lines, options)
+        reply = speak_lines(speaker, lambda: hear_turns(speaker, turns), lines, options)
         voices = list({line.voice.name: line.voice for line in lines}.values())
     for _ in reply:
         pass

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from app.hub import Engines
-from app.multi_voice_reply import Line, lines_in, perform
+from app.multi_voice_reply import Line, lines_in, speak_lines
 from app.replies import ChatMessage
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
@@ -74,7 +74,7 @@ def _spoken(engines: Engines, text: str, voice: str, instructions: str, seed: in
     options = options.delivered(understand(instructions).delivery)
     lines = lines_in(given, who, engines.voices.find) or [Line(who, given)]
     consents = "; ".join(dict.fromkeys(one.voice.consent for one in lines if one.voice.consent))
-    reply = perform(speaker, speaker.open_dialogue, lines, options)
+    reply = speak_lines(speaker, speaker.open_dialogue, lines, options)
     return _written(reply, engines.mark(consents))
 
 

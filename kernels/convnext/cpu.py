@@ -1,7 +1,7 @@
-"""The whole stack as one compiled call, which gives up the interpreter's lock.
+"""The whole stack as one compiled call, which releases the GIL.
 
 As separate operations, a block of a few frames takes as long as its dozen calls do, and two threads
-of small calls wait for each other's lock between them.
+of small calls wait for each other's GIL between them.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from kernels.convnext.reference import StackWeights
 from kernels.depthwise_norm.cpu import normalise
 from kernels.panels import Panels, multiply, panels_of
 
-_TOGETHER = 48  # rows between the two products; what lies there stays in the cache
+_TOGETHER = 48  # rows between the two products; they stay in the cache
 
 
 class PackedStack(NamedTuple):
@@ -98,7 +98,7 @@ def _stack(x, past, weights, scale, shift):
 
 @compiled
 def _convolve(x, past, taps, bias, out):
-    """The depthwise convolution of `[T, C]` behind the past `[K - 1, C]`."""
+    """The depthwise convolution of `[T, C]` after the past `[K - 1, C]`."""
     num_taps, dim = taps.shape
     for time in range(len(x)):
         h = out[time]

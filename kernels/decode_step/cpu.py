@@ -1,4 +1,4 @@
-"""New positions through all blocks as one compiled call, which gives up the interpreter's lock.
+"""New positions through all blocks as one compiled call, which releases the GIL.
 
 As separate operations a block takes a dozen calls of a few microseconds of work each, so call
 overhead dominates. Weights are read once for all positions. Each sequence keeps its own cache of
@@ -38,7 +38,7 @@ class PackedBlocks(NamedTuple):
 
 
 def pack(blocks: Sequence[BlockWeights], norm: Tensor, frequencies: Tensor) -> PackedBlocks:
-    """Packs the weights of blocks of one size and of the norm behind them; `frequencies` `[D / 2]`
+    """Packs the weights of blocks of one size and of the norm after them; `frequencies` `[D / 2]`
     are those of the rotary embedding, in radians a position."""
     stacked = BlockWeights(*(torch.stack(each) for each in zip(*blocks, strict=True)))
     return PackedBlocks(
@@ -121,7 +121,7 @@ def _advance(x, weights, places, sizes, shape):
                 np.cos(place * frequencies[i]),
                 np.sin(place * frequencies[i]),
             )
-    normed, heard = np.empty((count, dim), np.float32), np.empty((count, dim), np.float32)
+    normed, attended = np.empty((count, dim), np.float32), np.empty((count, dim), np.float32)
     heads = np.empty((count, 3 * dim), np.float32)
     inner = down.weights.shape[2]
     both = np.empty((min(count, _TOGETHER), 2 * inner), np.float32)
@@ -137,8 +137,8 @@ def _advance(x, weights, places, sizes, shape):
             where = (num_heads, capacity, width)
             values = numba.carray(_pointer(places[1, index, layer]), where, np.uint16)
             mine = slice(index * length, (index + 1) * length)
-            _attend(heads[mine], cos[mine], sin[mine], keys, values, before, scores, heard[mine])
-        multiply(heard, out.weights[layer], out.scale[layer], out.bias[layer], normed)
+            _attend(heads[mine], cos[mine], sin[mine], keys, values, before, scores, attended[mine])
+        multiply(attended, out.weights[layer], out.scale[layer], out.bias[layer], normed)
         x += normed
         for row in range(count):
             _normalise(x[row], ffn_norm[layer], normed[row])
@@ -158,10 +158,10 @@ def _advance(x, weights, places, sizes, shape):
 
 
 @compiled
-def _attend(heads, cos, sin, keys, values, before, scores, heard):
-    """Attention of one sequence's new positions `[T, 3 * dim]` behind `before` others."""
+def _attend(heads, cos, sin, keys, values, before, scores, attended):
+    """Attention of one sequence's new positions `[T, 3 * dim]` after `before` others."""
     num_heads, width, capacity = keys.shape
-    length, dim = heard.shape
+    length, dim = attended.shape
     scale = np.float32(1.0) / np.sqrt(np.float32(width))
     for head in range(num_heads):
         at = head * width
@@ -176,13 +176,13 @@ def _attend(heads, cos, sin, keys, values, before, scores, heard):
         for first in range(0, length, ROWS):
             last = min(length, first + ROWS)
             seen = before + last
-            # Whole panels; what lies behind the last position is not looked at.
+            # Whole panels; what follows the last position is ignored.
             columns = min(capacity, (seen + LANES - 1) // LANES * LANES)
             some = scores[: last - first]
             multiply_plain(heads[first:last, at : at + width], keys[head], some[:, :columns])
             for row in range(last - first):
                 _softmax(some[row], before + first + row + 1, seen)
-            multiply_plain(some[:, :seen], values[head], heard[first:last, at : at + width])
+            multiply_plain(some[:, :seen], values[head], attended[first:last, at : at + width])
 
 
 @compiled

@@ -44,7 +44,7 @@ def decode_step_reference(
         keys: of the past, bfloat16 `[H, D, capacity]`; that of this position is written to
             `length`.
         values: likewise, `[H, capacity, D]`.
-        length: how many positions the cache holds.
+        length: number of positions in the cache.
     """
     w = weights
     num_heads, width, _ = keys.shape
@@ -53,8 +53,8 @@ def decode_step_reference(
     keys[..., length], values[:, length] = rotated(key, turn), value
     seen_keys, seen_values = keys[..., : length + 1].float(), values[:, : length + 1].float()
     scores = rotated(query, turn)[:, None] @ seen_keys / width**0.5
-    heard = (scores.softmax(-1) @ seen_values).flatten()
-    x = x + _product(w.out, w.out_scale, heard)
+    attended = (scores.softmax(-1) @ seen_values).flatten()
+    x = x + _product(w.out, w.out_scale, attended)
     gate, up = _product(w.gate_up, w.gate_up_scale, F.layer_norm(x, x.shape, w.ffn_norm)).chunk(2)
     return x + _product(w.down, w.down_scale, F.silu(gate) * up)
 
@@ -64,7 +64,7 @@ def _product(weight_int8: Tensor, scale: Tensor, x: Tensor) -> Tensor:
 
 
 def rotated(heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """Heads `[..., D]`, turned."""
+    """Heads `[..., D]`, rotated."""
     cos, sin = turn
     first, second = heads.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

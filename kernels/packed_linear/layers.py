@@ -101,7 +101,7 @@ class _TiledProduct:
 
 @runtime_checkable
 class Packable(Protocol):
-    """A module that knows a faster one for CPUs with only AVX2."""
+    """A module with a faster equivalent for CPUs with only AVX2."""
 
     def packed(self) -> nn.Module: ...
 

@@ -124,7 +124,7 @@ def test_a_hundred_clips_are_refused(uploads: Uploads) -> None:
     assert uploads.server.peak < MOST * working
 
 
-def test_speech_goes_on_beside_hostile_uploads(uploads: Uploads) -> None:
+def test_speech_continues_beside_hostile_uploads(uploads: Uploads) -> None:
     server = uploads.server
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)

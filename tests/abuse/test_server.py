@@ -44,7 +44,7 @@ def voices(server: Server) -> set[str]:
     return {voice["id"] for voice in answer["data"]}
 
 
-def test_without_file_descriptors_it_goes_on_and_recovers(tmp_path: Path) -> None:
+def test_it_survives_without_file_descriptors_and_recovers(tmp_path: Path) -> None:
     with serving(tmp_path, limits={resource.RLIMIT_NOFILE: FILES}) as server:
         server.speak()
         with contextlib.ExitStack() as stack:

@@ -17,7 +17,7 @@ STEP_S = 0.02
 OPEN: list["Stage"] = []
 
 
-class ToldUtterance:
+class FakeUtterance:
     def __init__(self, recognizer: "FakeRecognizer") -> None:
         self.partial = ""
         self.words: Any = None
@@ -57,7 +57,7 @@ class FakeRecognizer:
         self.error: Exception | None = None
         self.words: Any = None
         self.confidences: Any = None
-        self.opened: list[ToldUtterance] = []
+        self.opened: list[FakeUtterance] = []
         self.names: tuple[str, ...] = ()
         self.language: str | None = None
 
@@ -67,8 +67,8 @@ class FakeRecognizer:
         times: bool = False,
         names: Any = (),
         interim: bool = True,
-    ) -> ToldUtterance:
-        self.opened.append(ToldUtterance(self))
+    ) -> FakeUtterance:
+        self.opened.append(FakeUtterance(self))
         self.names, self.language = names, language
         return self.opened[-1]
 

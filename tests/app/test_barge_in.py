@@ -58,7 +58,9 @@ def silent_after_s(stage: Stage) -> float:
 
 @pytest.mark.parametrize("text", ["Wait", "No", "What is", "Stop stop", "等"])
 @pytest.mark.parametrize("said_s", [0.4, 1.2])
-def test_words_silence_the_agent_within_400_ms_and_stop_it(text: str, said_s: float) -> None:
+def test_an_interruption_silences_the_agent_within_400_ms_and_stops_it(
+    text: str, said_s: float
+) -> None:
     stage = interrupted(speechlike(said_s), text)
     assert stage.one("stop")["reason"] == "interrupted"
     assert silent_after_s(stage) <= 0.4 + STEP_S
@@ -181,7 +183,7 @@ def test_speech_that_the_client_clears_lets_the_agent_go_on() -> None:
         ("这首歌叫 Hello，是一首很好听的歌曲。", "zh"),
     ],
 )
-def test_speech_is_heard_in_the_language_of_what_it_answers(answer: str, language: str) -> None:
+def test_speech_over_the_agent_is_recognised_in_its_language(answer: str, language: str) -> None:
     recognizer = QuickFakeRecognizer("Yeah", "Yeah")
     long = " ".join([answer] * 20)  # four seconds at least
     stage = Stage(responder=Says(long, "Fine."), recognizer=recognizer)
@@ -282,14 +284,14 @@ def test_the_agents_own_echo_is_nobody(delay_s: float, gain: float, tail: float)
 
 
 @pytest.mark.parametrize("f0_hz", [95.0, 120.0, 160.0])
-def test_a_person_is_heard_through_the_echo(f0_hz: float) -> None:
+def test_the_user_is_detected_through_the_echo(f0_hz: float) -> None:
     stage = echoing(0.15, 0.5, person=speechlike(1.5, f0_hz))
     assert [stop["reason"] for stop in stage.of("stop")] == ["interrupted"]
     assert "stop it" in [turn["text"] for turn in stage.of("turn")]
 
 
 @pytest.mark.parametrize("reports", [True, False])
-def test_a_person_with_the_agents_voice_is_heard_whole_after_it(reports: bool) -> None:
+def test_a_user_with_the_agents_voice_is_not_clipped_after_it(reports: bool) -> None:
     """Their first vowels resembled something that the agent had said, and were removed."""
     stage = Stage("hello", responder=Says("Fine.", "Good."), speaker=Voiced(), reports=reports)
     stage.session.write("go on")

@@ -59,7 +59,7 @@ def ran(work: Callable[[str, Any], Coroutine[Any, Any, None]], *texts: str, **ch
         asyncio.run(work(place, app))
 
 
-def test_a_spoken_turn_is_heard_and_answered_aloud() -> None:
+def test_a_spoken_turn_is_recognised_and_answered_in_speech() -> None:
     async def work(place: str, app: Any) -> None:
         async with calling(place) as caller:
             caller.microphone.samples = np.concatenate([silence(0.5), speechlike(1.0)])
@@ -80,7 +80,7 @@ def test_a_spoken_turn_is_heard_and_answered_aloud() -> None:
     ran(work, "my name is anna")
 
 
-def test_an_interrupted_answer_falls_silent_and_is_cut_where_it_was_heard() -> None:
+def test_an_interrupted_answer_stops_and_is_truncated_there() -> None:
     async def work(place: str, app: Any) -> None:
         async with calling(place) as caller:
             type_in(caller, "count")
@@ -251,7 +251,7 @@ def test_a_call_that_never_connects_is_dropped(monkeypatch: pytest.MonkeyPatch) 
         asyncio.run(work(at))
 
 
-def test_more_calls_than_sessions_are_told_to_wait() -> None:
+def test_calls_beyond_the_session_limit_are_refused() -> None:
     async def work(place: str) -> None:
         async with calling(place):
             caller = Caller()

@@ -123,7 +123,7 @@ def test_memory_is_addressed_by_sample_and_forgets() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-4])
-def test_a_network_that_rests_in_silence_hears_the_same(
+def test_a_network_that_rests_in_silence_detects_the_same(
     noise: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = np.random.default_rng(3)

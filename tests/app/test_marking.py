@@ -127,7 +127,7 @@ def test_files_are_watermarked_by_option(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [reply, synth])
-def test_nothing_is_written_without_the_watermark_that_was_asked_for(
+def test_nothing_is_written_without_the_requested_watermark(
     command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "audioseal.loader", None)

@@ -90,7 +90,7 @@ def test_a_turn_is_cut_where_the_judge_is_wrong(finished: float, pause_s: float,
         assert one.recognizer.taken and one.judge.judged
 
 
-def test_the_judge_is_asked_again_while_silence_lasts() -> None:
+def test_the_judge_is_queried_again_as_silence_grows() -> None:
     with conversation(0.0) as one:
         one.hear(said(1.0, 3.0))
         asked = np.diff([at for at, _ in one.judge.judged])

@@ -78,7 +78,7 @@ def talking(*texts: str, **changes: Any) -> Iterator[tuple[Client, Any]]:
         yield Client(socket), app
 
 
-def test_a_spoken_turn_is_heard_and_answered() -> None:
+def test_a_spoken_turn_is_recognised_and_answered() -> None:
     with talking("my name is anna") as (client, _):
         created = client.until("session.created")["session"]
         assert created["audio"]["output"]["format"] == {"type": "audio/pcm", "rate": 24_000}

@@ -11,7 +11,7 @@ from app.replies import ChatMessage
 from app.settings import SessionSettings, with_settings
 from data.errors import InputError, RepError
 from tests.app.fake_speaker import RATE, FakeSpeaker
-from tests.app.stage import Stage, ToldUtterance
+from tests.app.stage import FakeUtterance, Stage
 from tests.app.user_sound import silence, speechlike
 
 
@@ -124,7 +124,7 @@ def test_a_click_after_a_sentence_does_not_drop_it() -> None:
 def test_nor_does_a_click_during_recognition(monkeypatch: pytest.MonkeyPatch) -> None:
     texts: list[Future[str]] = [Future(), Future()]
     waiting = iter(texts)
-    monkeypatch.setattr(ToldUtterance, "finish", lambda _: next(waiting))
+    monkeypatch.setattr(FakeUtterance, "finish", lambda _: next(waiting))
     stage = Stage()
     stage.say(np.concatenate([speechlike(1.5), silence(0.6), speechlike(0.08), silence(0.9)]))
     for text, heard in zip(texts, ("i won the race", ""), strict=True):
@@ -180,7 +180,7 @@ def test_speech_interrupts_the_agent_within_450_ms() -> None:
 
 
 @pytest.mark.parametrize("reports", [True, False])
-def test_history_has_the_heard_part(reports: bool) -> None:
+def test_history_keeps_the_played_part(reports: bool) -> None:
     stage = interrupted(1.0, reports)
     stage.say(silence(1.5))
     stage.wait(2.0)
@@ -317,7 +317,7 @@ def test_audio_is_not_sent_far_ahead() -> None:
     assert speaking.answer.num_samples < 9 * RATE
 
 
-def test_a_detached_session_keeps_the_heard_part_and_resumes() -> None:
+def test_a_detached_session_keeps_the_played_part_and_resumes() -> None:
     stage = Stage(responder=Says(LONG, "Here I am."))
     stage.session.write("go")
     stage.wait(1.0)

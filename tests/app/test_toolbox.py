@@ -186,14 +186,14 @@ def test_the_answer_uses_what_the_function_returned(tmp_path: Path) -> None:
     assert [turn["text"] for turn in stage.of("turn")] == ["Do it.", "It is done."]
 
 
-def test_a_model_that_never_stops_calling_is_asked_without_functions(tmp_path: Path) -> None:
+def test_a_model_that_never_stops_calling_gets_no_functions(tmp_path: Path) -> None:
     model = Calling(wanted=1000)
     stage = staged(tmp_path, model)
     wait_for(stage, lambda: [turn for turn in stage.of("turn") if turn["who"] == "agent"])
     assert len(stage.of("tool.returned")) == 5
 
 
-def test_a_failure_is_told_to_the_model_and_the_page(tmp_path: Path) -> None:
+def test_the_model_and_the_page_learn_of_a_failure(tmp_path: Path) -> None:
     model = Calling(function="other")
     stage = staged(tmp_path, model)
     wait_for(stage, lambda: [turn for turn in stage.of("turn") if turn["who"] == "agent"])

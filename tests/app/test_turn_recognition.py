@@ -9,7 +9,7 @@ import pytest
 from app.endpointing import RingBuffer
 from app.turn_recognition import TurnRecognition
 from data.errors import RepError
-from tests.app.stage import FakeRecognizer, ToldUtterance
+from tests.app.stage import FakeRecognizer, FakeUtterance
 
 
 @pytest.mark.parametrize("num_stretches", [1, 2, 5])
@@ -28,7 +28,7 @@ def test_an_abort_cancels_every_stretch(num_stretches: int, is_open: bool) -> No
 
 
 class CannotOpen(FakeRecognizer):
-    def open(self, *_: Any, **__: Any) -> ToldUtterance:
+    def open(self, *_: Any, **__: Any) -> FakeUtterance:
         raise RepError("the recogniser's process cannot be started")
 
 
@@ -48,7 +48,7 @@ def test_a_pending_text_is_not_an_error() -> None:
     class Waits(FakeRecognizer):
         future: Future[str] = Future()
 
-        def open(self, *_: Any, **__: Any) -> ToldUtterance:
+        def open(self, *_: Any, **__: Any) -> FakeUtterance:
             utterance = super().open()
             utterance.finish = lambda: self.future  # type: ignore[method-assign]
             return utterance

@@ -163,9 +163,7 @@ def test_the_replies_were_played_by_the_worklet(seen: dict[str, Any], kept: Dial
     assert all(reply["parts"]["network and buffers"] > 0 for reply in seen["figures"]["replies"])
 
 
-def test_the_interrupted_answer_is_kept_as_it_was_heard(
-    seen: dict[str, Any], kept: Dialogue
-) -> None:
+def test_the_interrupted_answer_is_kept_as_played(seen: dict[str, Any], kept: Dialogue) -> None:
     cut = kept.turns[3]
     samples = cut.load()
     assert cut.extra["cut"] and samples is not None

@@ -116,7 +116,7 @@ def _picture(page: Any, name: str, width: int) -> None:
         page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_every_model_is_heard_as_it_speaks(seen: dict[str, Any]) -> None:
+def test_every_model_plays_as_it_streams(seen: dict[str, Any]) -> None:
     assert seen["models"][0] == "Hear gpt-talker"
     played = [0, *(heard["played"] for heard in seen["heard"])]
     assert all(after - before > 12_000 for before, after in itertools.pairwise(played))
@@ -133,7 +133,7 @@ def test_what_is_discarded_is_gone(seen: dict[str, Any]) -> None:
     assert seen["left"] == [0, ""]
 
 
-def test_the_likeness_is_told_by_model(seen: dict[str, Any]) -> None:
+def test_similarity_is_shown_per_model(seen: dict[str, Any]) -> None:
     for model in seen["models"]:
         assert model.removeprefix("Hear ") in seen["likeness"]
 

@@ -50,7 +50,7 @@ def visit(context: Any, url: str) -> dict[str, Any]:
     return seen
 
 
-def test_the_answer_is_about_what_was_asked_aloud(seen: dict[str, Any]) -> None:
+def test_the_answer_is_on_the_spoken_question(seen: dict[str, Any]) -> None:
     asked, answer = seen["turns"]
     assert "concert" not in asked.lower()  # nobody has recognised it
     assert topic_named(answer) == "music"

@@ -77,7 +77,7 @@ def test_plain_http_elsewhere_than_here_is_explained(browsers: dict[bool, Any]) 
         page.close()
 
 
-def test_a_busy_server_is_said(browsers: dict[bool, Any]) -> None:
+def test_a_busy_server_is_reported(browsers: dict[bool, Any]) -> None:
     settings = ServerSettings(hub=HubSettings(max_sessions=1), page=True)
     with serving(engines(), settings) as (place, _):
         first, _ = open_page(browsers[True], f"http://{place}/")
@@ -136,7 +136,9 @@ def strongest_hz(page: Any, turn: int) -> int:
     )
 
 
-def test_a_failing_language_model_is_said_and_the_talk_goes_on(browsers: dict[bool, Any]) -> None:
+def test_a_failing_language_model_is_reported_and_the_conversation_continues(
+    browsers: dict[bool, Any],
+) -> None:
     with language_model() as (model, url):
         told = engines(responders={"small": ChatEndpoint(url, "small")})
         with serving(told, SHOWN) as (place, _):
@@ -153,7 +155,7 @@ def test_a_failing_language_model_is_said_and_the_talk_goes_on(browsers: dict[bo
             page.close()
 
 
-def test_an_answer_is_heard_while_it_is_still_written(browsers: dict[bool, Any]) -> None:
+def test_an_answer_plays_while_its_text_streams(browsers: dict[bool, Any]) -> None:
     with language_model() as (model, url):
         told = engines(responders={"small": ChatEndpoint(url, "small")})
         model.pieces = [event("One whole sentence is here. "), event("Two.")]
@@ -196,7 +198,7 @@ class LongThenShort:
         yield self.answers.pop(0)
 
 
-def test_a_new_conversation_is_quiet_at_once_and_its_first_reply_is_heard(
+def test_a_new_conversation_is_silent_at_once_and_plays_its_first_reply(
     browsers: dict[bool, Any],
 ) -> None:
     """Both replies have the number 1: the second was taken for more of the first."""
@@ -217,7 +219,7 @@ def test_a_new_conversation_is_quiet_at_once_and_its_first_reply_is_heard(
         page.close()
 
 
-def test_what_is_being_said_when_talking_is_stopped_is_answered(browsers: dict[bool, Any]) -> None:
+def test_speech_in_progress_when_talking_is_stopped_is_answered(browsers: dict[bool, Any]) -> None:
     with serving(engines("my name is anna"), SHOWN) as (place, _):
         page, noted = open_page(browsers[True], f"http://{place}/")
         page.evaluate("window.repartee.connect()")

@@ -154,7 +154,7 @@ def test_the_page_is_whole_and_asks_nothing_of_others(seen: dict[str, Any]) -> N
     assert seen["foreign"] == []
 
 
-def test_the_question_is_recognised_and_the_answer_heard(seen: dict[str, Any]) -> None:
+def test_the_question_is_recognised_and_the_answer_played(seen: dict[str, Any]) -> None:
     assert seen["question"] == "what do you think about the weather"
     assert seen["state"] == "Speaking"
     assert seen["figures"]["levels"] > 0.15  # at the loudspeaker, not only sent
@@ -165,7 +165,7 @@ def test_the_question_is_recognised_and_the_answer_heard(seen: dict[str, Any]) -
     assert first["parts"]["network and buffers"] > 20
 
 
-def test_a_second_turn_interrupts_and_history_keeps_what_was_heard(seen: dict[str, Any]) -> None:
+def test_a_second_turn_interrupts_and_history_keeps_what_was_played(seen: dict[str, Any]) -> None:
     heard = seen["cut"].split()
     assert 0 < len(heard) < 400
     assert heard == LONG.split()[: len(heard)]

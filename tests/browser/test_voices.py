@@ -15,7 +15,7 @@ WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
 @pytest.mark.parametrize("screen", WIDTHS)
-def test_voices_are_heard_and_words_light_up(tmp_path: Path, screen: str) -> None:
+def test_voices_play_and_words_light_up(tmp_path: Path, screen: str) -> None:
     sync_api = need_chromium()
     with (
         serving(engines(), ServerSettings(page=True)) as (place, _),

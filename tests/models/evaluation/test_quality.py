@@ -47,7 +47,7 @@ def test_a_voice_is_more_like_itself(speech: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.7, 1.7, 5.0])
-def test_a_voice_is_heard_as_by_the_package_itself(speech: np.ndarray, seconds: float) -> None:
+def test_embeddings_equal_those_of_the_package(speech: np.ndarray, seconds: float) -> None:
     samples = np.tile(speech, 4)[: round(seconds * 24_000)]
     package = judges.package("resemblyzer", "whose voice it is")
     published = package.VoiceEncoder("cpu", verbose=False)

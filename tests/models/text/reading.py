@@ -5,9 +5,9 @@ import re
 from models.text import normalise
 
 
-def check(written: str, said: str) -> None:
+def check(written: str, spoken: str) -> None:
     """Normalises as expected, is idempotent, and leaves no signs or digits."""
-    assert normalise(written) == said
-    assert normalise(said) == said
-    assert re.fullmatch(r"[\w' ,.?!;:—]*", said)
-    assert not re.search(r"\d|_", said)
+    assert normalise(written) == spoken
+    assert normalise(spoken) == spoken
+    assert re.fullmatch(r"[\w' ,.?!;:—]*", spoken)
+    assert not re.search(r"\d|_", spoken)

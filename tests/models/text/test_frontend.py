@@ -36,8 +36,8 @@ def test_each_stretch_is_read_in_its_language() -> None:
     assert written_words("我喜欢Python和iPhone 15。") == "我 喜欢 Python 和 iPhone 十五".split()
     assert written_words("I met 王小明 in 北京 today.")[:2] == ["I", "met"]
     phonemes = phonemize(["这个demo很cool！"], None)[0]
-    said = {word: "".join(phonemes.symbols[a:b]) for word, a, b in phonemes.words}
-    assert said["demo"] == "dˈɛmoʊ" and said["cool"] == "kˈuːl"
+    spoken = {word: "".join(phonemes.symbols[a:b]) for word, a, b in phonemes.words}
+    assert spoken["demo"] == "dˈɛmoʊ" and spoken["cool"] == "kˈuːl"
     assert phonemes.symbols[0] == "<zh>" and phonemes.symbols[-1] == "!"
     english = phonemize(["I said 你好 to her."], None)[0]
     assert "".join(english.symbols) == "<en-us>aɪ sˈɛd ni2xau3 tə hɜː."

@@ -35,10 +35,10 @@ quick = settings(
 @quick
 @given(written)
 def test_any_text_becomes_words_and_pauses(text: str) -> None:
-    said = normalise(text)
-    assert said.encode().decode() == said
-    assert not any(character.isdecimal() for character in said)
-    assert all(character.isalpha() or character in " ',.?!;:—" for character in said)
+    spoken = normalise(text)
+    assert spoken.encode().decode() == spoken
+    assert not any(character.isdecimal() for character in spoken)
+    assert all(character.isalpha() or character in " ',.?!;:—" for character in spoken)
 
 
 @quick
@@ -47,8 +47,8 @@ def test_any_text_becomes_words_and_pauses(text: str) -> None:
 @example("Dr ``` ``` '")
 @example("p.m. ```` ' ' x")
 def test_normalisation_is_idempotent(text: str) -> None:
-    said = normalise(text)
-    assert normalise(said) == said
+    spoken = normalise(text)
+    assert normalise(spoken) == spoken
 
 
 @quick

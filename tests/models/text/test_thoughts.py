@@ -159,20 +159,20 @@ def streamed(text: str, draw: random.Random) -> list[str]:
     return found + stream.flush()
 
 
-def said(sentences: list[str]) -> str:
+def spoken(sentences: list[str]) -> str:
     return " ".join(words for sentence in sentences if (words := normalise(sentence)))
 
 
 @pytest.mark.parametrize(("written", "answer"), HIDDEN.items())
 def test_only_the_answer_remains(written: str, answer: str) -> None:
     assert normalise(written) == answer
-    assert said(split_sentences(written)) == answer
+    assert spoken(split_sentences(written)) == answer
 
 
 @pytest.mark.parametrize(("written", "answer"), TALKED_ABOUT.items())
 def test_mentioned_marks_are_kept(written: str, answer: str) -> None:
     assert normalise(written) == answer
-    assert said(split_sentences(written)) == answer
+    assert spoken(split_sentences(written)) == answer
 
 
 @pytest.mark.parametrize("written", [*HIDDEN, *TALKED_ABOUT])

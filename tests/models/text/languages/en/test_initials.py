@@ -28,7 +28,7 @@ def test_acronyms_and_emphasised_words_are_words(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "spoken"),
     [
         ("the YMCA's pool and two FAQs", "the why em see ays pool and two eff ay cues"),
         ("A JPEG or an MPEG", "A jay peg or an em peg"),
@@ -44,8 +44,8 @@ def test_acronyms_and_emphasised_words_are_words(word: str) -> None:
         ("the ASPCA", "the ay ess pee see ay"),
     ],
 )
-def test_in_a_sentence(written: str, said: str) -> None:
-    assert normalise(written) == said
+def test_in_a_sentence(written: str, spoken: str) -> None:
+    assert normalise(written) == spoken
 
 
 def test_few_ordinary_words_are_taken_for_initials() -> None:

@@ -31,6 +31,6 @@ READ = {
 }
 
 
-@pytest.mark.parametrize(("written", "said"), READ.items())
-def test_readings(written: str, said: str) -> None:
-    check(written, said)
+@pytest.mark.parametrize(("written", "spoken"), READ.items())
+def test_readings(written: str, spoken: str) -> None:
+    check(written, spoken)

@@ -123,9 +123,9 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize(("written", "said"), SAID.items())
-def test_readings(written: str, said: str) -> None:
-    assert normalise(written) == said
+@pytest.mark.parametrize(("written", "spoken"), SAID.items())
+def test_readings(written: str, spoken: str) -> None:
+    assert normalise(written) == spoken
 
 
 @pytest.mark.parametrize("written", SAID)
@@ -161,7 +161,7 @@ def test_a_written_word_keeps_its_spoken_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "spoken"),
     [
         ("Hi \ud83d there.", "Hi there."),
         ("I have \udc00 42\udfff.", "I have forty two."),
@@ -171,8 +171,8 @@ def test_a_written_word_keeps_its_spoken_ones() -> None:
         ("&#xD83D; and &#55357;&#56832; yes", "and yes"),
     ],
 )
-def test_lone_surrogates_are_dropped(written: str, said: str) -> None:
-    assert normalise(written) == said
+def test_lone_surrogates_are_dropped(written: str, spoken: str) -> None:
+    assert normalise(written) == spoken
 
 
 def test_hostile_texts_terminate() -> None:

@@ -80,10 +80,10 @@ READ = {
 }
 
 
-@pytest.mark.parametrize(("written", "said"), READ.items())
-def test_readings(written: str, said: str) -> None:
-    assert normalise(written) == said
-    assert normalise(said) == said
+@pytest.mark.parametrize(("written", "spoken"), READ.items())
+def test_readings(written: str, spoken: str) -> None:
+    assert normalise(written) == spoken
+    assert normalise(spoken) == spoken
 
 
 @pytest.mark.parametrize(

@@ -91,9 +91,9 @@ REWRITTEN = {
 }
 
 
-@pytest.mark.parametrize(("written", "said"), [*SAID.items(), *REWRITTEN.items()])
-def test_readings(written: str, said: str) -> None:
-    assert re.sub(r"\s+(?=,)", "", normalise(written)) == re.sub(r"\s+(?=,)", "", said)
+@pytest.mark.parametrize(("written", "spoken"), [*SAID.items(), *REWRITTEN.items()])
+def test_readings(written: str, spoken: str) -> None:
+    assert re.sub(r"\s+(?=,)", "", normalise(written)) == re.sub(r"\s+(?=,)", "", spoken)
     assert not re.search(r"\d", normalise(written))
 
 

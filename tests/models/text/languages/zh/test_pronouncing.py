@@ -119,10 +119,10 @@ def pinyin(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [*SEVERAL_READINGS.items(), *SANDHI.items(), *NEUTRAL.items()]
+    ("text", "spoken"), [*SEVERAL_READINGS.items(), *SANDHI.items(), *NEUTRAL.items()]
 )
-def test_pinyin(text: str, said: str) -> None:
-    assert pinyin(text) == said
+def test_pinyin(text: str, spoken: str) -> None:
+    assert pinyin(text) == spoken
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_an_unknown_device_is_rejected(tmp_path: Path) -> None:
 
 
 def test_a_failure_in_a_slot_ends_the_measurement() -> None:
-    def speak(number: int) -> bench.Spoken:
+    def speak(number: int) -> bench.Timing:
         raise InputError(f"number {number} fails")
 
     with pytest.raises(InputError, match="fails"):

@@ -311,10 +311,10 @@ def test_audio_is_not_sent_far_ahead() -> None:
     stage = Stage(responder=Says(LONG))
     stage.session.write("go")
     stage.wait(1.0)
-    speaking = stage.session._active
-    assert speaking is not None
-    assert speaking.playback.lead_s(stage.now) < 3.0
-    assert speaking.answer.num_samples < 9 * RATE
+    active = stage.session._active
+    assert active is not None
+    assert active.playback.lead_s(stage.now) < 3.0
+    assert active.answer.num_samples < 9 * RATE
 
 
 def test_a_detached_session_keeps_the_played_part_and_resumes() -> None:

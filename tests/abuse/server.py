@@ -1,4 +1,4 @@
-"""A server with the bundled models in a process of its own, its memory watched."""
+"""A server with the bundled models in its own process, whose memory is monitored."""
 
 import contextlib
 import json
@@ -27,8 +27,8 @@ _LOOK_S = 0.02
 
 class Server:
     """Attributes:
-    url: up to the port.
-    peak: MB of it and its children together, at most so far.
+    url: base URL.
+    peak: peak memory of it and its children, MB.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
@@ -42,11 +42,11 @@ class Server:
 
     @property
     def memory(self) -> float:
-        """Resident MB of it and its children."""
+        """Resident memory of it and its children, MB."""
         return resident(self.process.pid)
 
     def speak(self) -> float:
-        """Seconds that a sentence takes."""
+        """Seconds to synthesise a sentence."""
         asked = {"input": "The train leaves at nine.", "response_format": "pcm", "seed": 1}
         started = time.monotonic()
         answer = httpx.post(f"{self.url}/v1/audio/speech", json=asked, timeout=120)
@@ -57,7 +57,7 @@ class Server:
         return connect(f"ws://127.0.0.1:{self.port}/v1/realtime", max_size=None, **options)
 
     def working_size(self, conversations: int, requests: int) -> float:
-        """MB at most while as many replies are spoken as it admits, for some seconds."""
+        """Peak memory under the maximum number of concurrent replies, MB."""
         self.peak, over = 0.0, time.monotonic() + 20
         work = [threading.Thread(target=self._converse, args=(over,)) for _ in range(conversations)]
         work += [threading.Thread(target=self._request, args=(over,)) for _ in range(requests)]
@@ -98,7 +98,7 @@ def typed(text: str) -> dict[str, Any]:
 
 
 def resident(pid: int) -> float:
-    """MB of a process and its children."""
+    """Memory of a process and its children, MB."""
     with contextlib.suppress(OSError, IndexError):
         status = Path(f"/proc/{pid}/status").read_text()
         own = int(status.split("VmRSS:")[1].split()[0]) / 1024
@@ -122,14 +122,14 @@ def serving(
     limits: dict[int, int] | None = None,
     **environment: str,
 ) -> Iterator[Server]:
-    """A server that has started.
+    """Starts a server.
 
     Args:
         voices: the folder of cloned voices.
-        options: of the command.
+        options: command-line options.
         verb: `serve`, or `chat` for a server with the page.
-        limits: of resources, beside that of address space.
-        environment: more of it.
+        limits: resource limits besides address space.
+        environment: additional variables.
     """
     limits = {resource.RLIMIT_AS: _ADDRESS_SPACE, **(limits or {})}
 
@@ -153,7 +153,7 @@ def serving(
 
 
 def wait_ready(process: "subprocess.Popen[bytes]", url: str) -> None:
-    """Returns when it answers."""
+    """Waits until it answers."""
     end = time.monotonic() + 240
     while time.monotonic() < end:
         assert process.poll() is None

@@ -1,8 +1,8 @@
-"""Disks that are really full, and folders that can really not be written: each command says so in
-one line and leaves nothing half written.
+"""Full disks and unwritable folders: every command reports them in one line and leaves no partial
+file.
 
 `launch.py test tests/abuse/test_files.py -m abuse`; about a minute. It mounts small file systems in
-memory, which root may.
+memory, which requires root.
 """
 
 import os
@@ -37,7 +37,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, but: int = 0) -> None:
-    """Leaves `but` bytes."""
+    """Fills it up to `but` free bytes."""
     free = os.statvfs(disk)
     (disk / "filler").write_bytes(bytes(free.f_bavail * free.f_frsize - but))
 

@@ -1,7 +1,7 @@
-"""Two hundred clients of each format and interface leave at random moments.
+"""Two hundred clients of each format and interface disconnect at random moments.
 
-Threads and memory of a server with the bundled models are then what they were before the first, and
-never above 1.5 times what as many replies take as it admits.
+Threads and memory of a server with the bundled models then return to their initial values, and
+memory never exceeds 1.5 times that of the maximum number of concurrent replies.
 
 `launch.py test tests/abuse/test_leaving.py -m abuse -s`; about nine minutes.
 """
@@ -91,7 +91,7 @@ def leave_talk(server: Server, after_s: float, path: str, abruptly: bool) -> Non
 
 
 def leave_call(server: Server, after_s: float, abruptly: bool) -> None:
-    """A WebRTC call that hangs up, or whose caller is gone without a word."""
+    """A WebRTC call that hangs up, or whose caller vanishes."""
 
     async def call() -> None:
         caller = Caller()
@@ -115,7 +115,7 @@ def leave_call(server: Server, after_s: float, abruptly: bool) -> None:
 
 
 def leave_page(server: Server, after_s: float, abruptly: bool) -> None:
-    """A visitor who has loaded the page, or a part of it."""
+    """A visitor who loads the page, or part of it."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         connection.settimeout(after_s + 0.01)
@@ -124,7 +124,7 @@ def leave_page(server: Server, after_s: float, abruptly: bool) -> None:
 
 
 def leave_cloning(server: Server, after_s: float, clip: bytes) -> None:
-    with contextlib.suppress(httpx.HTTPError, TypeError):  # refused, as more wait than may
+    with contextlib.suppress(httpx.HTTPError, TypeError):  # refused: the queue is full
         clone_on_page(server.url, clip, after_s)
 
 
@@ -164,7 +164,7 @@ def waves() -> dict[str, Callable[[Server, float, bool], None]]:
 
 
 def test_two_hundred_of_each_leave_nothing_behind(server: Server) -> None:
-    for name, leave in waves().items():  # whatever is made once is made now
+    for name, leave in waves().items():  # creates everything that is created once
         leave(server, 4.0, False)
         print(f"warm: {name}", flush=True)
     # Calls resolve addresses in asyncio's own pool, which keeps its few threads.

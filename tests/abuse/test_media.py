@@ -1,4 +1,4 @@
-"""Hostile media against a server with the bundled models, its memory watched.
+"""Hostile media against a server with the bundled models, whose memory is monitored.
 
 `.venv/bin/python -m pytest tests/abuse/test_media.py -m abuse -s`; about two minutes.
 """
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.abuse
 
 
 class Uploads:
-    """What is sent to a server."""
+    """A hostile request."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -40,13 +40,13 @@ class Uploads:
 
 @pytest.fixture(scope="module")
 def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uploads]:
-    """To a server that is warm: it has spoken, cloned and transcribed."""
+    """A warmed-up server, which has spoken, cloned and transcribed."""
     with serving(tmp_path_factory.mktemp("voices")) as server:
         warm, good = Uploads(server), wav(espeak_voice()[: 6 * 24_000])
         for _ in range(2):
             server.speak()
         assert warm.clone("good", good).status_code == 200
-        with ThreadPoolExecutor(4) as pool:  # as many as it works on at once
+        with ThreadPoolExecutor(4) as pool:  # the maximum concurrency
             answers = list(pool.map(warm.transcribe, [good] * 4))
         assert {one.status_code for one in answers} == {200}
         yield warm
@@ -59,7 +59,7 @@ def wav(samples: np.ndarray, rate: int = 24_000) -> bytes:
 
 
 def silence(seconds: float, rate: int, channels: int) -> bytes:
-    """In FLAC, where it takes no room."""
+    """As FLAC, which compresses it to almost nothing."""
     block = np.zeros((rate, channels), np.int16)
     buffer = io.BytesIO()
     with soundfile.SoundFile(buffer, "w", rate, channels, format="FLAC") as file:

@@ -1,4 +1,4 @@
-"""Attacks on conversations: text without a limit, garbage, crowds who are slow or idle.
+"""Attacks on conversations: unlimited text, garbage, crowds of slow or idle clients.
 
 `launch.py test tests/abuse/test_realtime.py -m abuse -s`; about six minutes.
 """
@@ -22,7 +22,7 @@ from websockets.exceptions import WebSocketException
 from tests.abuse.server import MOST, Server, serving, typed
 
 pytestmark = pytest.mark.abuse
-SESSIONS = 8  # what `--max-sessions` is by default
+SESSIONS = 8  # default of `--max-sessions`
 REQUESTS = max(2, round(1.5 * (os.cpu_count() or 1)))
 ATTACK_S, CLIENTS, CROWD = 40.0, 10, 300
 AFTER_S = 30.0  # for a sentence right after an attack
@@ -31,7 +31,7 @@ CREATE = {"type": "response.create"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Warm."""
+    """A warmed-up server."""
     with serving(tmp_path_factory.mktemp("voices")) as running:
         running.speak()
         yield running
@@ -39,14 +39,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def working(server: Server) -> float:
-    """MB while as many replies are spoken as it admits."""
+    """Peak memory under the maximum number of concurrent replies, MB."""
     found = server.working_size(SESSIONS, REQUESTS)
     print(f"working size {found:.0f} MB")
     return found
 
 
 def attack(server: Server, working: float, client: Callable[[random.Random, float], str]) -> None:
-    """`client` again and again by ten at once; memory meanwhile, and speech afterwards."""
+    """Runs `client` repeatedly, ten at once; checks memory meanwhile and speech afterwards."""
     answers: Counter[str] = Counter()
     server.peak, over = 0.0, time.monotonic() + ATTACK_S
 
@@ -107,7 +107,7 @@ def test_text_without_a_limit(server: Server, working: float, text: str) -> None
 
 
 def garbage(chance: random.Random) -> str | bytes:
-    """A frame that is nothing, or nearly something."""
+    """A garbage frame, or an almost valid one."""
     sound = base64.b64encode(chance.randbytes(4801)).decode()
     update = {"type": "session.update", "session": {"instructions": "x" * 100_000}}
     item = typed("hello \ud800 there \udfff")
@@ -247,7 +247,7 @@ def _healthy(server: Server) -> bool:
 
 
 def _wait_for_room(server: Server) -> None:
-    """Fails unless a new conversation finds a place soon after a crowd has gone."""
+    """Fails unless a new conversation is admitted soon after a crowd has left."""
     end = time.monotonic() + 15
     while time.monotonic() < end:
         with contextlib.suppress(OSError, TimeoutError, WebSocketException), server.realtime() as t:

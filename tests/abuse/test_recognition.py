@@ -1,8 +1,8 @@
 """A quarter of an hour of interruptions by speech: the recogniser's memory stays flat.
 
-The sound of 15 minutes, 180 utterances of 5 s, comes as fast as the recogniser takes it and not in
-real time. Every other one is called off in the middle, as what is said over an answer that has
-ended is; of those the backlog must go as well.
+The sound of 15 minutes, 180 utterances of 5 s, is fed as fast as the recogniser accepts it.
+Every other one is cancelled midway, as speech over an answer that has just ended is; its backlog
+must be freed too.
 
 `launch.py test tests/abuse/test_recognition.py -m abuse -s`; minutes.
 """
@@ -25,7 +25,7 @@ from tests.app.user_sound import silence, speechlike
 pytestmark = pytest.mark.abuse
 UTTERANCES, SECONDS, WARM = 180, 5.0, 20
 PIECE = SAMPLE_RATE // 50
-ALLOWED_MB = 40.0  # more than after the warm-up
+ALLOWED_MB = 40.0  # growth since the warm-up
 
 
 def sphinx() -> Recognizer:
@@ -43,7 +43,7 @@ def whisper() -> Recognizer:
 
 def utterances() -> Iterator[np.ndarray]:
     for number in range(UTTERANCES):
-        voice = number % 8  # `speechlike` keeps what it has made
+        voice = number % 8  # `speechlike` caches its results
         said = speechlike(SECONDS - 1.0, f0_hz=100 + 10 * voice, seed=voice)
         yield np.concatenate([silence(0.4), said, silence(0.6)])
 
@@ -84,7 +84,7 @@ def test_a_quarter_of_an_hour_of_interruptions(make: Callable[[], Recognizer]) -
 
 @pytest.mark.parametrize("make", [sphinx, whisper])
 def test_what_is_over_holds_up_nobody(make: Callable[[], Recognizer]) -> None:
-    """Thirty utterances of 20 s are called off with all their sound waiting; one more is not."""
+    """Cancels thirty utterances of 20 s whose audio is all queued; one more is recognised."""
     recognizer = make()
     try:
         sound = speechlike(SECONDS)

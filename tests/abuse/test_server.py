@@ -1,4 +1,4 @@
-"""A server that runs out of files, is killed in the middle, or shares its voices with another.
+"""A server that runs out of file descriptors, is killed midway, or shares its voices with another.
 
 `launch.py test tests/abuse/test_server.py -m abuse -s`; about four minutes.
 """
@@ -67,7 +67,7 @@ def test_it_survives_without_file_descriptors_and_recovers(tmp_path: Path) -> No
 
 
 def give_up(ask: Callable[[], object], after_s: float) -> None:
-    """Asks, and waits for an answer only so long."""
+    """Sends a request with a timeout."""
 
     def asking() -> None:
         with contextlib.suppress(httpx.HTTPError, AssertionError):

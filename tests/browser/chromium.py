@@ -1,4 +1,4 @@
-"""Chromium with a WAV as microphone, and what tests ask of a page in it."""
+"""Chromium with a WAV as microphone, and helpers for pages in it."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ import pytest
 from tests.programs import need, path_of
 
 PROGRAM = path_of("chromium") or ""
-WAIT_MS = int(os.environ.get("REPARTEE_WAIT_MS", "120000"))  # for a machine that is busy
+WAIT_MS = int(os.environ.get("REPARTEE_WAIT_MS", "120000"))  # for a busy machine
 
 # Notes when the microphone's sound begins after silence, on the clock of the audio context.
 WATCH = """() => {
@@ -43,7 +43,7 @@ def chromium(
 ) -> Iterator[Any]:
     """A browser with an empty profile; `microphone` is played once from the moment it is opened.
 
-    With `allowed` a page gets the microphone without asking; without, nobody ever answers.
+    With `allowed` a page gets the microphone without asking; without, the prompt is never answered.
     """
     sound = [f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else []
     answer = "--use-fake-ui-for-media-stream" if allowed else "--deny-permission-prompts"
@@ -70,7 +70,7 @@ def chromium(
 
 
 def open_page(context: Any, url: str) -> tuple[Any, dict[str, list[str]]]:
-    """The page with its chat alive, and a place where its errors and foreign requests gather."""
+    """The page with a connected chat, and lists of its errors and third-party requests."""
     page = context.new_page()
     noted: dict[str, list[str]] = {"errors": [], "foreign": []}
     page.on("pageerror", lambda error: noted["errors"].append(str(error)))
@@ -81,7 +81,7 @@ def open_page(context: Any, url: str) -> tuple[Any, dict[str, list[str]]]:
 
 
 def agent_turns(page: Any) -> int:
-    """Turns of the agent that are over: they have their picture."""
+    """Completed turns of the agent, which have a picture."""
     return page.locator(".rp-turn[data-who=agent] canvas").count()
 
 

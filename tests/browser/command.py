@@ -1,4 +1,4 @@
-"""`launch.py chat` as a person starts it: a process of its own, the bundled models in it."""
+"""`launch.py chat` as a user starts it, in its own process, with the bundled models."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _START_S = 240
 
 @contextlib.contextmanager
 def running(*options: str, scheme: str = "http") -> Iterator[str]:
-    """Yields the page's address; the server's output is shown when it does not start."""
+    """Yields the page's address; shows the server's output if it does not start."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

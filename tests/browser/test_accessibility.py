@@ -1,5 +1,5 @@
-"""What axe-core (github.com/dequelabs/axe-core) finds wrong with the page, in light and dark, on a
-phone and a desk. It is not installed by anything here: npm puts it where the stock clients are."""
+"""Accessibility of the page, by axe-core (github.com/dequelabs/axe-core), in light and dark, on a
+phone and a desktop. Nothing here installs it: npm puts it beside the stock clients."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 AXE = CLIENTS / "node/node_modules/axe-core/axe.min.js"
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
-# Gradio's own: its empty players have a name without a role, its upload another than it shows.
+# Gradio's own: empty players have a name without a role, the upload a name it does not show.
 _OF_GRADIO = {"aria-prohibited-attr", "label-content-name-mismatch"}
 
 
@@ -44,7 +44,7 @@ def test_the_page_is_accessible(size: str, theme: str, tmp_path: Path) -> None:
         page.goto(f"http://{place}/?__theme={theme}")
         page.wait_for_function("window.repartee && document.querySelector('[name=voice]').value")
         page.evaluate(AXE.read_text())
-        assert not found(page)  # before anything was said
+        assert not found(page)  # before the first turn
         before = agent_turns(page)
         page.fill(".rp-type input", "my name is anna")
         page.click(".rp-type button")

@@ -1,7 +1,7 @@
-"""The whole chat as a person meets it: `launch.py chat` over HTTPS, the bundled models, Chromium.
+"""The whole chat as a user sees it: `launch.py chat` over HTTPS, the bundled models, Chromium.
 
-pocketsphinx hears a WAV through the page's microphone, the built-in responder writes, the bundled
-models speak, the worklet plays.
+pocketsphinx recognises a WAV from the page's microphone, the built-in responder answers, the
+bundled models speak, and the worklet plays.
 """
 
 import os
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.browser
 
 NAME, QUESTION, INTERRUPTION = (
     "Hello, my name is John.",
-    "What can you do?",  # its answer is the longest that there is
+    "What can you do?",  # it has the longest answer
     "I had a really good day at work today.",
 )
 TOKEN = "a-token-for-the-test"
-HOST = "repartee.test"  # not localhost: here the microphone needs HTTPS
+HOST = "repartee.test"  # not localhost, so the microphone needs HTTPS
 VOICE, OTHER_VOICE = "owen", "imogen"
 
-# How many pixels of a picture belong to the pitch curve, and how many colours there are.
+# The number of pixels of the pitch curve in a picture, and of its colours.
 LOOK = """canvas => {
   const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   const colours = new Set();
@@ -54,7 +54,7 @@ LOOK = """canvas => {
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """One whole visit, and what was seen on the way."""
+    """Runs one visit and returns what the page showed."""
     sync_api = need_chromium()
     folder = tmp_path_factory.mktemp("visit")
     first, second, third = (spoken(text, folder) for text in (NAME, QUESTION, INTERRUPTION))
@@ -119,7 +119,7 @@ def choose(page: Any, name: str, value: str) -> None:
 
 
 def replays(page: Any, seen: dict[str, Any]) -> None:
-    """Every turn that has sound is played again; the analyser hears what comes out."""
+    """Replays every turn with audio and measures the output by an analyser."""
     buttons = page.locator(".rp-replay")
     for number in range(buttons.count()):
         buttons.nth(number).click()
@@ -158,7 +158,7 @@ def test_three_spoken_turns_are_recognised_and_answered(seen: dict[str, Any]) ->
 def test_the_replies_were_played_by_the_worklet(seen: dict[str, Any], kept: Dialogue) -> None:
     assert seen["figures"]["levels"] > 0.02
     answers = [turn.load() for turn in kept.turns if turn.extra["role"] == "agent"]
-    # what was put out of the loudspeaker is, to the sample, what history holds
+    # the played audio equals the history's, to the sample
     assert seen["figures"]["played"] == pytest.approx(sum(map(len, answers)), abs=4)
     assert all(reply["parts"]["network and buffers"] > 0 for reply in seen["figures"]["replies"])
 

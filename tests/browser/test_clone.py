@@ -1,6 +1,6 @@
-"""The cloning tab in Chromium with the bundled models: clone from a file, hear it, keep it, use it.
+"""The cloning tab in Chromium with the bundled models: clone from a file, play it, keep it, use it.
 
-Screenshots go where REPARTEE_SCREENSHOTS says.
+Screenshots go to the folder REPARTEE_SCREENSHOTS.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ SAMPLE = (
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """One whole visit, and what was seen on the way."""
+    """Runs one visit and returns what the page showed."""
     sync_api = need_chromium()
     folder = tmp_path_factory.mktemp("visit")
     spoken = [speak("flite-awb", text, "neutral", 1)[0] for text in SAMPLE]

@@ -1,8 +1,8 @@
-"""How long a person waits, by the page's own clock: bundled models, pocketsphinx, built-in words.
+"""Response latency by the page's clock: bundled models, pocketsphinx, built-in responder.
 
 Prints one JSON object (`-s` shows it): from the end of speech to the first sample played, with its
-parts, and from the start of speech over an answer to silence. Figures of a busy machine say
-nothing; there they are printed and not judged.
+parts, and from the start of speech over an answer to silence. On a busy machine
+the figures are printed but not checked.
 """
 
 import json
@@ -20,8 +20,8 @@ from tests.browser.command import running
 
 pytestmark = pytest.mark.browser
 
-# What is said, and the seconds until the next is said. The answer to the second is the longest that
-# there is: the third interrupts it.
+# The user's turns, and the seconds until the next. The second has the longest answer, which the
+# third interrupts.
 TALK = (
     ("What do you think about the weather?", 9.0),
     ("What can you do?", 4.0),

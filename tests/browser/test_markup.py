@@ -1,4 +1,4 @@
-"""Stored markup in a real browser: names, texts and errors of others run nothing."""
+"""Stored markup in a real browser: names, texts and errors from others are never executed."""
 
 import contextlib
 import json

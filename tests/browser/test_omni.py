@@ -1,6 +1,6 @@
-"""Speech-to-speech in Chromium with the bundled models: a question aloud, answered as heard.
+"""Speech-to-speech in Chromium with the bundled models: a spoken question, answered from its audio.
 
-Screenshots go where REPARTEE_SCREENSHOTS says.
+Screenshots go to the folder REPARTEE_SCREENSHOTS.
 """
 
 import os
@@ -52,7 +52,7 @@ def visit(context: Any, url: str) -> dict[str, Any]:
 
 def test_the_answer_is_on_the_spoken_question(seen: dict[str, Any]) -> None:
     asked, answer = seen["turns"]
-    assert "concert" not in asked.lower()  # nobody has recognised it
+    assert "concert" not in asked.lower()  # it was not recognised
     assert topic_named(answer) == "music"
 
 

@@ -1,4 +1,4 @@
-"""What the page says and does when something is in the way, and for whoever has only keys."""
+"""The page under failures, and by keyboard alone."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ Browse = Callable[[bool], Any]
 
 @pytest.fixture(scope="module")
 def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Any]]:
-    """Two browsers: one gives the microphone to every page, the other to none."""
+    """Two browsers: one grants the microphone to every page, the other to none."""
     sync_api = need_chromium()
     mapped = f"--host-resolver-rules=MAP {HOST} 127.0.0.1"
     with (
@@ -45,7 +45,7 @@ def notice(page: Any) -> str:
 
 
 def write(page: Any, text: str) -> str:
-    """Types a turn and waits for the end of the answer, which is returned."""
+    """Types a turn, waits for the end of the answer and returns it."""
     before = agent_turns(page)
     page.fill(".rp-type input", text)
     page.keyboard.press("Enter")
@@ -73,7 +73,7 @@ def test_plain_http_elsewhere_than_here_is_explained(browsers: dict[bool, Any]) 
         page.wait_for_function("document.querySelector('.rp-start').ariaDisabled === 'false'")
         assert "over HTTPS or on localhost" in notice(page)
         assert "Bob" in write(page, "my name is bob")
-        assert page.evaluate("window.repartee.figures.levels") > 0.1  # heard, without a worklet
+        assert page.evaluate("window.repartee.figures.levels") > 0.1  # it plays without a worklet
         page.close()
 
 
@@ -124,7 +124,7 @@ def test_the_silence_that_ends_a_turn_is_shown_as_the_server_has_it(
 
 
 def strongest_hz(page: Any, turn: int) -> int:
-    """Of a turn's sound as the page fetches it for its replay: whole periods in one second."""
+    """The number of whole periods in one second of a turn's audio, as fetched for its replay."""
     return page.evaluate(
         """async (turn) => {
           const samples = (await window.repartee.fetchTurn(turn)).getChannelData(0);
@@ -201,7 +201,7 @@ class LongThenShort:
 def test_a_new_conversation_is_silent_at_once_and_plays_its_first_reply(
     browsers: dict[bool, Any],
 ) -> None:
-    """Both replies have the number 1: the second was taken for more of the first."""
+    """Both replies have the number 1: the second was mistaken for a continuation of the first."""
     with serving(engines(responders={"told": LongThenShort()}), SHOWN) as (place, _):
         page, noted = open_page(browsers[True], f"http://{place}/")
         page.fill(".rp-type input", "hello")
@@ -269,7 +269,7 @@ def test_everything_can_be_reached_and_done_with_keys(browsers: dict[bool, Any])
 
 
 def focus(page: Any, selector: str) -> None:
-    """Goes there by the Tab key alone; what has the focus must show it."""
+    """Goes there by the Tab key alone; the focus must be visible."""
     for _ in range(60):
         page.keyboard.press("Tab")
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
@@ -280,7 +280,7 @@ def focus(page: Any, selector: str) -> None:
 
 
 def test_it_looks_whole(browsers: dict[bool, Any]) -> None:
-    """Nothing is wider than the screen, in light and dark, before a word was said."""
+    """Nothing is wider than the screen, in light and dark, before the first turn."""
     place = os.environ.get("REPARTEE_SCREENSHOTS")
     with serving(engines(), SHOWN) as (server, _):
         page, _ = open_page(browsers[True], f"http://{server}/")

@@ -1,8 +1,8 @@
 """The page in a real Chromium, with a WAV as microphone: talk, interrupt, type, replay, keep.
 
-pocketsphinx really hears, the worklets really play; only the speaker is the one that makes tones,
-so that what is played can be counted. Screenshots go where REPARTEE_SCREENSHOTS says. On a machine
-that is too busy to recognise speech in real time REPARTEE_EARS=told puts the words in instead.
+pocketsphinx recognises and the worklets play; only the speaker is a fake that produces tones, so
+that played words can be counted. Screenshots go to the folder REPARTEE_SCREENSHOTS. On a machine
+too busy for recognition in real time, REPARTEE_RECOGNISER=fake replaces it.
 """
 
 import os
@@ -37,12 +37,12 @@ QUESTION, INTERRUPTION = (
     "What do you think about the weather?",
     "I had a really good day at work today.",
 )
-LEAD_S, GAP_S, TAIL_S = 4.0, 14.0, 60.0  # room for a machine that is busy
-LONG = " ".join(f"word{number}" for number in range(400))  # 80 s: it must be interrupted
+LEAD_S, GAP_S, TAIL_S = 4.0, 14.0, 60.0  # allowance for a busy machine
+LONG = " ".join(f"word{number}" for number in range(400))  # 80 s, so it must be interrupted
 
 
 class LongThenShort:
-    """Speaks long first, so that there is something to interrupt."""
+    """Answers at length first, so that there is something to interrupt."""
 
     name = "endpoint"
 
@@ -52,13 +52,13 @@ class LongThenShort:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """One whole visit, and what was seen on the way."""
+    """Runs one visit and returns what the page showed."""
     sync_api = need_chromium()
     folder = tmp_path_factory.mktemp("visit")
     first, second = spoken(QUESTION, folder), spoken(INTERRUPTION, folder)
     sound = [silence(LEAD_S), first, silence(GAP_S), second, silence(TAIL_S)]
     write_audio(folder / "microphone.wav", np.concatenate(sound))
-    recognizer = endpointer()
+    recognizer = chosen_recognizer()
     told = engines(recognizer=recognizer, responders={"told": LongThenShort()})
     try:
         with (
@@ -71,8 +71,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         recognizer.close()
 
 
-def endpointer() -> SphinxRecognizer | FakeRecognizer:
-    if os.environ.get("REPARTEE_EARS") == "told":
+def chosen_recognizer() -> SphinxRecognizer | FakeRecognizer:
+    if os.environ.get("REPARTEE_RECOGNISER") == "fake":
         return FakeRecognizer(QUESTION.lower().rstrip("?"), INTERRUPTION.lower().rstrip("."))
     recognizer = SphinxRecognizer()
     assert recognizer.wait_ready(240)
@@ -157,11 +157,11 @@ def test_the_page_is_whole_and_asks_nothing_of_others(seen: dict[str, Any]) -> N
 def test_the_question_is_recognised_and_the_answer_played(seen: dict[str, Any]) -> None:
     assert seen["question"] == "what do you think about the weather"
     assert seen["state"] == "Speaking"
-    assert seen["figures"]["levels"] > 0.15  # at the loudspeaker, not only sent
+    assert seen["figures"]["levels"] > 0.15  # played, not only sent
     first = seen["figures"]["replies"][0]
-    assert first["first_audio_ms"] > 500  # the silence that ends a turn is in it
+    assert first["first_audio_ms"] > 500  # includes the silence that ends a turn
     assert 480 <= first["parts"]["end of turn"] <= 600
-    # the way and the page's own buffers: what the server cannot know, and never less than nothing
+    # network and buffers: unknown to the server, and never negative
     assert first["parts"]["network and buffers"] > 20
 
 
@@ -170,7 +170,7 @@ def test_a_second_turn_interrupts_and_history_keeps_what_was_played(seen: dict[s
     assert 0 < len(heard) < 400
     assert heard == LONG.split()[: len(heard)]
     assert seen["lost"].split() == [*LONG.split()[len(heard) : len(heard) + 12], "…"]
-    # the words kept are those whose sound was played by the worklet, 200 ms each
+    # the kept words are those that the worklet has played, 200 ms each
     stop = seen["figures"]["stops"][0]
     assert len(heard) == int(np.ceil(stop["played"] / 4800))
     assert seen["turns"][-2] == "i had a really good day at work today"
@@ -204,7 +204,7 @@ def test_nothing_is_wider_than_the_screen(seen: dict[str, Any]) -> None:
 
 
 def test_times(seen: dict[str, Any]) -> None:
-    """Only a machine that is otherwise idle keeps real time."""
+    """Only an otherwise idle machine keeps up with real time."""
     first = [reply["first_audio_ms"] for reply in seen["figures"]["replies"]]
     stop = seen["figures"]["stops"][0]["at"]
     quiet_ms = 1000 * (stop - max(onset for onset in seen["onsets"] if onset < stop))

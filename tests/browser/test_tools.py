@@ -1,4 +1,4 @@
-"""The page shows the functions that the language model calls and what they return."""
+"""The page shows function calls of the language model and their results."""
 
 import json
 import os
@@ -25,7 +25,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def call(name: str) -> bytes:
-    """A streamed call of a function."""
+    """A streamed function call."""
     function = {"name": name, "arguments": '{"city": "Oslo"}'}
     calls = [{"index": 0, "id": f"call_{name}", "function": function}]
     return (

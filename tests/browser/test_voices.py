@@ -1,4 +1,4 @@
-"""Before any microphone: every voice can be heard. Afterwards: words light up as they sound."""
+"""Every voice can be played before the microphone is used; words light up as they play."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def test_voices_play_and_words_light_up(tmp_path: Path, screen: str) -> None:
         )
         wait_for_agent(page, 0)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert not page.is_visible(".rp-voices")  # the conversation has the room
+        assert not page.is_visible(".rp-voices")  # the conversation plays instead
         assert noted["errors"] == [] and noted["foreign"] == []
 
 

@@ -1,4 +1,4 @@
-"""A server for stock clients: the fake speaker, told words with times, a small language model."""
+"""A server for stock clients: a fake speaker and recogniser, a small language model."""
 
 import contextlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class SureJudge:
 
 @contextlib.contextmanager
 def served(origins: tuple[str, ...] = ()) -> Iterator[str]:
-    """The base URL that a client is given; nothing else is set but a key that is not looked at."""
+    """The base URL given to a client; nothing else is set but a key, which is ignored."""
     recognizer = FakeRecognizer(*[HEARD] * 100)
     recognizer.words = [(word, 0.2 * at, 0.2 * at + 0.2) for at, word in enumerate(HEARD.split())]
     with language_model() as (_, model_url):
@@ -51,5 +51,5 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def serve() -> Any:
-    """Serves the pages of some origins."""
+    """Serves pages of some origins."""
     return served

@@ -22,7 +22,7 @@ Talk = Callable[[Any, openai.AsyncOpenAI], Awaitable[None]]
 
 @pytest.fixture
 def model() -> Iterator[tuple[type[LanguageModel], str]]:
-    """A language model, and the base URL of a server that uses it."""
+    """A language model and the base URL of a server that uses it."""
     with language_model() as (handler, url):
         shared = engines("hello there", responders={"built-in": ChatEndpoint(url, "small")})
         settings = ServerSettings(access=AccessSettings(token=TOKEN), page=False)

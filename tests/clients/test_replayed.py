@@ -1,6 +1,6 @@
-"""What chat front ends send when their users set nothing but our address.
+"""Requests of chat front ends whose users set only our base URL.
 
-`requests.json` is written down by hand after their code, not recorded.
+`requests.json` is written by hand after their code, not recorded.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Whole client programs, unmodified, each in an environment of its own.
+"""Complete, unmodified client programs, each in its own environment.
 
-They are large, so nothing installs them here: `REPARTEE_CLIENTS` names a folder with a virtual
-environment for each, and what is not in it is skipped.
+They are large and not installed by default: `REPARTEE_CLIENTS` names a folder with a virtual
+environment for each; missing ones are skipped.
 """
 
 import os
@@ -32,7 +32,7 @@ def run(url: str, client: str, script: str, says: list[str]) -> None:
     if not there:
         pytest.skip(f"{client} is not in {CLIENTS}: there, {INSTALLED_BY[client]}")
     path = SCRIPTS / script
-    if node:  # modules are looked for beside the script
+    if node:  # Node resolves modules beside the script
         path = Path(shutil.copy(path, folder))
     ended = subprocess.run(
         [str(interpreter), str(path), url], capture_output=True, text=True, timeout=150

@@ -1,4 +1,4 @@
-"""The compiled stack is the reference's, in any chunks and batches."""
+"""The compiled stack equals the reference, in any chunks and batches."""
 
 import pytest
 import torch

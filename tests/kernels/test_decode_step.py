@@ -1,4 +1,4 @@
-"""The compiled step is the reference's, at any size, and reads nothing beyond the past."""
+"""The compiled step equals the reference at any size, and reads nothing beyond the past."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ Caches = list[list[Tensor]]  # by sequence and block
 def caches(
     num_heads: int, width: int, lengths: list[int], room: int, depth: int = DEPTH
 ) -> tuple[Caches, Caches]:
-    """Keys and values, of which nothing behind the lengths may be read. Their capacities differ."""
+    """Keys and values of different capacities; nothing beyond the lengths may be read."""
     keys: Caches = [
         [random_cache(num_heads, width, length + room + index) for _ in range(depth)]
         for index, length in enumerate(lengths)
@@ -79,7 +79,7 @@ def test_as_the_reference(
     for index, length in enumerate(lengths):
         pasts = others[0][index], others[1][index]
         wanted = by_reference(x[index], blocks, norm, positions[index], *pasts, length)
-        # A key or value that lies halfway may be rounded to the other bfloat16.
+        # A key or value halfway between two bfloat16 may be rounded to either.
         torch.testing.assert_close(made[index], wanted, atol=5e-3, rtol=1e-3)
         for mine, reference in zip(keys[index] + values[index], pasts[0] + pasts[1], strict=True):
             torch.testing.assert_close(mine, reference, atol=1e-3, rtol=1 / 64, equal_nan=True)

@@ -1,4 +1,4 @@
-"""The compiled operation is the reference's, alone and in a batch, and lets gradients through."""
+"""The compiled operation equals the reference, alone and in a batch, and passes gradients."""
 
 import pytest
 import torch

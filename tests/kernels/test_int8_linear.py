@@ -1,4 +1,4 @@
-"""The fast product is the reference's; a layer in the place of another says nearly the same."""
+"""The fast product equals the reference; a replaced layer's outputs are nearly the same."""
 
 import pytest
 import torch

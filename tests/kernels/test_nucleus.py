@@ -1,4 +1,4 @@
-"""The compiled filter is the reference's."""
+"""The compiled filter equals the reference."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Packed layers are the layers that they replace, whatever the number of rows."""
+"""Packed layers equal those that they replace, for any number of rows."""
 
 import copy
 
@@ -15,7 +15,7 @@ FLOAT, CPU = torch.float32, torch.device("cpu")
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["oneDNN", "panels"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is what some processor takes."""
+    """Each is chosen on some processor."""
     monkeypatch.setattr(layers, "has_only_avx2", lambda: request.param)
 
 

@@ -1,4 +1,4 @@
-"""The watermark: what is marked, and what is said where it cannot be."""
+"""The watermark: what is marked, and the errors where it cannot be."""
 
 import sys
 from pathlib import Path

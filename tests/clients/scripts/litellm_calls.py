@@ -1,4 +1,4 @@
-"""litellm with nothing changed but the address: speech and transcription."""
+"""litellm with only the base URL changed: speech and transcription."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""LiveKit's OpenAI plugins with nothing changed but the address: TTS, STT and realtime."""
+"""LiveKit's OpenAI plugins with only the base URL changed: TTS, STT and realtime."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Pipecat's OpenAI services with nothing changed but the address: TTS, STT and realtime."""
+"""Pipecat's OpenAI services with only the base URL changed: TTS, STT and realtime."""
 
 import asyncio
 import io
@@ -24,7 +24,7 @@ from pipecat.workers.runner import WorkerRunner
 
 
 class Sink(FrameProcessor):
-    """Keeps what comes out, and knows when it is quiet."""
+    """Collects the output and detects silence."""
 
     def __init__(self) -> None:
         super().__init__()

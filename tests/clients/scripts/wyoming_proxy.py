@@ -1,4 +1,4 @@
-"""wyoming-openai between Home Assistant's protocol and ours: speech, transcription, both kinds."""
+"""wyoming-openai between Home Assistant's protocol and ours, streamed and not."""
 
 import array
 import asyncio

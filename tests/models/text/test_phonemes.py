@@ -72,8 +72,8 @@ def test_phones_map_to_the_inventory(phone: str, symbols: tuple[str, ...]) -> No
 def test_letters_are_read_by_name() -> None:
     names = "biː siː diː iː ɛf dʒiː eɪtʃ dʒeɪ keɪ ɛl ɛm ɛn oʊ piː kjuː ɑːɹ ɛs tiː juː viː".split()
     for letter, name in zip("BCDEFGHJKLMNOPQRSTUV", names, strict=True):
-        spoken = "".join(phonemize([f"{letter}{letter}QZT"])[0].symbols[1:]).split()
-        assert spoken[0].replace("ˈ", "").replace("ˌ", "") == name, letter
+        letters = "".join(phonemize([f"{letter}{letter}QZT"])[0].symbols[1:]).split()
+        assert letters[0].replace("ˈ", "").replace("ˌ", "") == name, letter
     assert spoken(phonemize(["the USA at 5 a.m."])[0])[1][1].endswith("ˈeɪ")
 
 

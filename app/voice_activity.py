@@ -10,9 +10,9 @@ import numpy as np
 import webrtcvad
 
 from data.audio import SAMPLE_RATE
+from data.audio.models import silero_sequence
 from data.audio.pcm import to_bytes
 from data.audio.preparation import HighPass
-from data.ncssd.models import silero_sequence
 
 FRAME_MS = 20
 FRAME_SAMPLES = SAMPLE_RATE * FRAME_MS // 1000

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.audio import SAMPLE_RATE, resample
+from data.audio.activity import speech_in
+from data.audio.features import FRAME_S
+from data.audio.snr import estimate_snr
+from data.audio.voice_embedding import embed_windows, unit
 from data.errors import InputError
-from data.ncssd.activity import speech_in
-from data.ncssd.background import estimate_snr
-from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import FRAME_S
-from data.ncssd.stretches import embed_windows, unit
 from data.ncssd.voice_space import load_voice_space
 
 MIN_SPEECH_S = 3.0
@@ -117,7 +116,7 @@ def voice_agreement(samples: np.ndarray, spans: list[list[float]]) -> float:
     """
     group = [(round(a / FRAME_S), round(b / FRAME_S)) for a, b in spans]
     group = [(a, b) for a, b in group if b > a]
-    ((_, embeddings),) = embed_windows(samples, [group], SpeakersConfig())
+    ((_, embeddings),) = embed_windows(samples, [group])
     points = load_voice_space()(embeddings)
     if len(points) < 2:
         return 1.0
@@ -152,6 +151,6 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
     for samples in (first, second):
         heard = resample(samples, SAMPLE_RATE, _HEARD_HZ)
         whole = [(0, round(len(heard) / _HEARD_HZ / FRAME_S))]
-        ((_, embeddings),) = embed_windows(heard, [whole], SpeakersConfig())
+        ((_, embeddings),) = embed_windows(heard, [whole])
         means.append(unit(embeddings.mean(axis=0)))
     return float(means[0] @ means[1])

@@ -6,24 +6,24 @@ import numpy as np
 import soundfile
 
 from data.audio import SAMPLE_RATE, StreamResampler
-from data.ncssd import models
+from data.audio.activity import (
+    LANE,
+    RATE,
+    WINDOW,
+    Span,
+    no_past,
+    speech_probabilities,
+    speech_spans,
+)
+from data.audio.features import FRAME_S
 from data.ncssd.config import ActivityConfig
-from data.ncssd.features import FRAME_S
 from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
 VERSION = 2
-RATE = 16_000
-WINDOW = 512  # silero-vad's window in samples, 32 ms
-_CONTEXT = 64
-_LANE = 512  # windows per lane, 16.4 s
-_WARM_UP = 48  # windows before a lane's first that warm up its state, 1.5 s
 _LANES = 32
-_RELEASE = 0.15  # hysteresis: speech ends this far below the threshold
 _NEAR_S = 0.1  # speech is at most this far from a detected span
 _LEAST_OF_CHANNEL_S = 2.0  # a channel with less speech has no speaker
-
-Span = list[float]  # start and end, seconds
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
@@ -31,11 +31,16 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     config = context.config.activity
     path = context.store.root / row["audio"]
     if row.get("speaker_channels"):
-        own = [speech_spans(_probabilities(path, i), row["duration"], config) for i in range(2)]
+        own = [_spans(_probabilities(path, i), row["duration"], config) for i in range(2)]
         if min(sum(b - a for a, b in spans) for spans in own) >= _LEAST_OF_CHANNEL_S:
             return _channel_scenes(row, own, config)
         row = {k: v for k, v in row.items() if k != "speaker_channels"}  # one is silent
-    return _scenes(row, speech_spans(_probabilities(path), row["duration"], config), config)
+    return _scenes(row, _spans(_probabilities(path), row["duration"], config), config)
+
+
+def _spans(probabilities: np.ndarray, duration: float, config: ActivityConfig) -> list[Span]:
+    limits = config.threshold, config.min_silence_s, config.min_speech_s
+    return speech_spans(probabilities, duration, *limits)
 
 
 def _channel_scenes(row: Row, own: list[list[Span]], config: ActivityConfig) -> list[Row]:
@@ -99,36 +104,6 @@ def _within(spans: list[Span], given: list[Span], config: ActivityConfig) -> lis
     return [part for scene in inside if scene for part in _shorten(scene, config.max_scene_s)]
 
 
-def speech_spans(probabilities: np.ndarray, duration: float, config: ActivityConfig) -> list[Span]:
-    """Spans of speech from one probability per 32 ms, with hysteresis."""
-    step = WINDOW / RATE
-    spans: list[Span] = []
-    speaking = False
-    for index, probability in enumerate(probabilities.tolist()):
-        if not speaking and probability >= config.threshold:
-            spans.append([index * step, 0.0])
-            speaking = True
-        elif speaking and probability < config.threshold - _RELEASE:
-            spans[-1][1] = index * step
-            speaking = False
-    if speaking:
-        spans[-1][1] = duration
-    joined: list[Span] = []
-    for start, end in spans:
-        if joined and start - joined[-1][1] < config.min_silence_s:
-            joined[-1][1] = end
-        else:
-            joined.append([start, end])
-    kept = [s for s in joined if s[1] - s[0] >= config.min_speech_s]
-    return [[round(a, 3), round(min(b, duration), 3)] for a, b in kept]
-
-
-def speech_in(samples: np.ndarray, config: ActivityConfig | None = None) -> list[Span]:
-    """Spans of speech, in seconds, in samples `[T]` at 16 kHz."""
-    probabilities = _judge(np.zeros(_WARM_UP * WINDOW + _CONTEXT, np.float32), samples)
-    return speech_spans(probabilities, len(samples) / RATE, config or ActivityConfig())
-
-
 def split_scenes(spans: list[Span], config: ActivityConfig) -> list[list[Span]]:
     """Groups spans into scenes, split at silences over `scene_silence_s` and at `max_scene_s`."""
     scenes: list[list[Span]] = []
@@ -160,9 +135,9 @@ def _shorten(scene: list[Span], limit: float) -> list[list[Span]]:
 
 def _probabilities(path: Path, channel: int | None = None) -> np.ndarray:
     """Speech probability per 32 ms of a working copy, or of one channel, read in blocks."""
-    out, held = [], np.zeros(_WARM_UP * WINDOW + _CONTEXT, np.float32)
+    out, held = [], no_past()
     fresh = np.zeros(0, np.float32)
-    block = _LANES * _LANE * WINDOW
+    block = _LANES * LANE * WINDOW
     resampler = StreamResampler(SAMPLE_RATE, RATE)
     with soundfile.SoundFile(path) as file:
         while True:
@@ -172,31 +147,8 @@ def _probabilities(path: Path, channel: int | None = None) -> np.ndarray:
             fresh = np.concatenate([fresh, resampler.flush() if last else resampler.push(samples)])
             while fresh.shape[0] >= block or (last and fresh.shape[0]):
                 part, fresh = fresh[:block], fresh[block:]
-                out.append(_judge(held, part))
+                out.append(speech_probabilities(held, part))
                 held = np.concatenate([held, part])[-held.shape[0] :]
             if last:
                 break
     return np.concatenate(out) if out else np.zeros(0, np.float32)
-
-
-def _judge(before: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Speech probabilities of a block, computed as a batch of lanes, each with its own warm-up.
-
-    The network's memory spans about a second, so that lanes that start 1.5 s early agree with a
-    single pass, in a fraction of the time.
-    """
-    num = -(-samples.shape[0] // WINDOW)
-    lanes = -(-num // _LANE)
-    whole = np.concatenate([before, samples, np.zeros(lanes * _LANE * WINDOW, np.float32)])
-    session = models.silero()
-    state = np.zeros((2, lanes, 128), np.float32)
-    starts = np.arange(lanes) * _LANE * WINDOW
-    out = np.empty((lanes, _LANE), np.float32)
-    rate = np.array(RATE, np.int64)
-    for step in range(_WARM_UP + _LANE):
-        at = starts + step * WINDOW
-        batch = np.stack([whole[i : i + WINDOW + _CONTEXT] for i in at])
-        probability, state = session.run(None, {"input": batch, "state": state, "sr": rate})
-        if step >= _WARM_UP:
-            out[:, step - _WARM_UP] = probability[:, 0]
-    return out.reshape(-1)[:num]

@@ -6,14 +6,14 @@ Speech no louder than the cross-talk from the other channel is attributed to the
 
 import numpy as np
 
+from data.audio.features import FRAME_S, RATE
+from data.audio.voice_embedding import Span, embed_windows, unit
 from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import FRAME_S, RATE
 from data.ncssd.powerset import best_path
 from data.ncssd.segmentation import load_segmentation, segment
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
-from data.ncssd.stretches import Span, embed_windows, unit
 from data.ncssd.voice_space import load_voice_space
 
 _CLEAR_DB = 10.0  # level difference at which the softer channel's speaker is surely silent
@@ -56,7 +56,9 @@ def channel_voices(
             if frames < _EMBEDDED:
                 kept.append((a, b))
                 frames += b - a
-        embeddings = embed_windows(sounds[channel], [sorted(kept)], config)[0][1]
+        embeddings = embed_windows(sounds[channel], [sorted(kept)], config.window_s, config.hop_s)[
+            0
+        ][1]
         found.append(unit(load_voice_space()(embeddings).mean(axis=0)))
     return found
 

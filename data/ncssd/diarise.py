@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from data.ncssd.activity import speech_in
+from data.audio.activity import speech_in
+from data.audio.features import FRAME_S
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import FRAME_S
 from data.ncssd.speakers import cluster, paint, runs_of, scene_stretches
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from data.audio import SAMPLE_RATE
+from data.audio.snr import frame_power
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.files import clean_leftovers
-from data.ncssd.background import frame_power
 from data.ncssd.config import ExportConfig
 from data.ncssd.stage import Context
 from data.ncssd.store import Row, canonical

@@ -4,8 +4,9 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+from data.audio import models
 from data.errors import MissingModelError
-from data.ncssd import models, recognise, separation
+from data.ncssd import recognise, separation
 from data.ncssd.config import BuildConfig
 
 _TRAINED = {

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data.audio.features import FRAME_S
+from data.audio.voice_embedding import unit
 from data.errors import check_made
-from data.ncssd.features import FRAME_S
-from data.ncssd.stretches import Stretch, unit
+from data.ncssd.stretches import Stretch
 
 WEIGHTS = Path(__file__).parent / "weights" / "one_person.json"
 # The spread of few stretches says little, and that of a repeated sentence is almost zero, so

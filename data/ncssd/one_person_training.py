@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from data.audio import read_audio
+from data.audio.activity import speech_in
+from data.audio.features import FRAME_S, RATE
 from data.errors import InputError
 from data.files import atomic_write
-from data.ncssd.activity import speech_in
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import FRAME_S, RATE
 from data.ncssd.one_person import Node, TwoPeopleModel, evidence, make_tree
 from data.ncssd.speakers import scene_stretches
 from data.ncssd.stretches import Stretch

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from data.audio import resample
-from data.ncssd import models
-from data.ncssd.background import frame_power
+from data.audio import models, resample
+from data.audio.models import MOS_SAMPLES
+from data.audio.snr import frame_power
 from data.ncssd.config import QualityConfig
-from data.ncssd.models import MOS_SAMPLES
 from data.ncssd.recognise import units
 from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.ncssd.features import RATE, harmonics, mel_power
+from data.audio.features import RATE, harmonics, mel_power
 from data.ncssd.network_files import load_network
 from data.ncssd.powerset import CLASSES, renumbered
 

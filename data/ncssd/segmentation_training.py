@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from data.audio import SAMPLE_RATE, read_audio, resample
-from data.ncssd.features import FRAME_S
+from data.audio.features import FRAME_S
 from data.ncssd.network_files import save_network
 from data.ncssd.powerset import CLASSES, NUM_TRACKS, OVERLAPS, PERMUTATIONS
 from data.ncssd.segmentation import (

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+from data.audio.features import FRAME_S, RATE
+from data.audio.voice_embedding import Span, embed_windows, unit
 from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import FRAME_S, RATE
 from data.ncssd.one_person import centre_of, load_two_people_model, make_tree, split_into_people
 from data.ncssd.powerset import Part, best_path, changes, parts_of
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
-from data.ncssd.stretches import Span, Stretch, embed_windows, make_stretches, unit
+from data.ncssd.stretches import Stretch, make_stretches
 from data.ncssd.voice_space import load_voice_space
 
 VERSION = 6
@@ -73,7 +74,8 @@ def _as_given(row: Row, context: Context) -> Row:
         return drop(row, "no speech")
     samples = context.read(row["audio"], row["start"], row["end"], RATE)
     spans = [(_frame(a, row), max(_frame(a, row) + 1, _frame(b, row))) for a, b, _ in segments]
-    windows = embed_windows(samples, [[span] for span in spans], context.config.speakers)
+    config = context.config.speakers
+    windows = embed_windows(samples, [[span] for span in spans], config.window_s, config.hop_s)
     stretches = [
         Stretch([span], unit(load_voice_space()(embeddings).mean(axis=0)), int(segment[2]))
         for span, segment, (_, embeddings) in zip(spans, segments, windows, strict=True)

@@ -4,20 +4,15 @@ Stretches are split where embeddings before and after differ, which finds speake
 segmentation network has missed.
 """
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
-from data.ncssd import models
+from data.audio.features import FRAME_S
+from data.audio.voice_embedding import Span, embed_windows, unit
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import FRAME_S, mel_power
 from data.ncssd.voice_space import VoiceSpace
 
-Span = tuple[int, int]  # first 20 ms frame, and one past the last
-
-_LEVEL = 10 ** (-30 / 20)  # the encoder's training level, -30 dBFS
-_BATCH = 64
 _ASIDE = 4  # windows compared on each side of a change
 
 
@@ -66,51 +61,13 @@ def make_stretches(
         space: the voice space.
         config: settings of the stage.
     """
-    windows = embed_windows(samples, [spans for _, spans in groups], config)
+    windows = embed_windows(samples, [spans for _, spans in groups], config.window_s, config.hop_s)
     made = []
     for (track, spans), (starts, embeddings) in zip(groups, windows, strict=True):
         for stretch in _cut(spans, starts, space(embeddings), change, config):
             stretch.track = track
             made.append(stretch)
     return made
-
-
-def embed_windows(
-    samples: np.ndarray, groups: list[list[Span]], config: SpeakersConfig
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each group of spans, its windows' first frames `[N]` (counted within the spans) and
-    embeddings `[N, 256]`.
-
-    Speech shorter than a window is repeated to fill one.
-    """
-    mel = mel_power(samples)
-    size, hop = round(config.window_s * 100), round(config.hop_s * 100)
-    windows: list[np.ndarray] = []
-    starts_of: list[np.ndarray] = []
-    for spans in groups:
-        part = np.concatenate([mel[2 * a : 2 * b] for a, b in spans])
-        level = np.concatenate([samples[a * 320 : b * 320] for a, b in spans])
-        part = part * (_LEVEL**2 / (float((level**2).mean()) + 1e-10))
-        if part.shape[0] < size:
-            part = np.tile(part, (-(-size // part.shape[0]), 1))[:size]
-        starts = np.arange(0, part.shape[0] - size + 1, hop)
-        windows += [part[s : s + size] for s in starts]
-        starts_of.append(starts // 2)
-    encoder = models.voice_encoder()
-    embeddings = np.concatenate(
-        [
-            encoder(np.stack(windows[i : i + _BATCH]).astype(np.float32))
-            for i in range(0, len(windows), _BATCH)
-        ]
-    )
-    edges = np.cumsum([0, *(starts.shape[0] for starts in starts_of)])
-    parts = [embeddings[a:b] for a, b in itertools.pairwise(edges)]
-    return list(zip(starts_of, parts, strict=True))
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Normalises vectors to unit length along the last axis."""
-    return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
 
 
 def _cut(

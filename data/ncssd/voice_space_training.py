@@ -9,10 +9,9 @@ from safetensors.numpy import save
 from scipy.linalg import eigh
 
 from data.audio import SAMPLE_RATE, resample
+from data.audio.voice_embedding import embed_windows, unit
 from data.errors import InputError
 from data.files import atomic_write
-from data.ncssd.config import SpeakersConfig
-from data.ncssd.stretches import embed_windows, unit
 from data.ncssd.truth.clips import read_corpora
 from data.ncssd.truth.conditions import record
 from data.ncssd.truth.timeline import make_timeline
@@ -87,6 +86,6 @@ def _recording(clips: dict, seed: int, index: int) -> tuple[np.ndarray, list[str
         if free and end - start > 0.3:
             groups.append([(round(start * 50), round(end * 50))])
             names.append(voice)
-    windows = embed_windows(samples, groups, SpeakersConfig())
+    windows = embed_windows(samples, groups)
     means = [unit(embeddings.mean(axis=0)) for _, embeddings in windows]
     return np.stack(means), names, line.duration

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.ncssd.models import onnx_session
+from data.audio.models import onnx_session
 
 TURN_HZ = 16_000
 _WINDOW_S = 8

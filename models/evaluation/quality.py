@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from data.audio import SAMPLE_RATE, resample
-from data.ncssd.models import MOS_SAMPLES, dnsmos_overall, voice_encoder
+from data.audio.models import MOS_SAMPLES, dnsmos_overall, voice_encoder
 from models.evaluation import judges
 
 _RATE = 16_000

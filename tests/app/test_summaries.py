@@ -98,7 +98,7 @@ def test_the_beginning_of_a_long_conversation_changes_rarely() -> None:
     first = set()
     for number in range(420):
         history.add(TurnRecord(history.number(), number % 2, f"turn {number}"), None)
-        said = history.said()
+        said = history.messages()
         assert len(said) >= min(number + 1, 200) and said[-1].text == f"turn {number}"
         first.add(said[0].text)
     assert first == {"turn 0", "turn 100", "turn 200"}

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from data.audio import SAMPLE_RATE, resample
+from data.audio.features import FRAME_S, RATE
+from data.audio.voice_embedding import embed_windows, unit
 from data.errors import InputError
-from data.ncssd.config import SpeakersConfig
-from data.ncssd.features import FRAME_S, RATE
-from data.ncssd.stretches import embed_windows, unit
 from data.ncssd.truth.clips import Clip
 from data.ncssd.truth.timeline import Timeline, make_monologue, make_pair, person
 
@@ -133,5 +132,5 @@ def _centre(clips: list[Clip]) -> np.ndarray:
     for clip in clips[:_EMBEDDED_CLIPS]:
         samples = resample(clip.load(), SAMPLE_RATE, RATE)
         spans = [[(0, max(1, round(samples.shape[0] / RATE / FRAME_S)))]]
-        parts.append(embed_windows(samples, spans, SpeakersConfig())[0][1].mean(axis=0))
+        parts.append(embed_windows(samples, spans)[0][1].mean(axis=0))
     return unit(np.mean(parts, axis=0))

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from data.ncssd.activity import speech_spans, split_scenes
+from data.audio.activity import speech_spans
+from data.ncssd.activity import split_scenes
 from data.ncssd.config import ActivityConfig
 
 STEP = 512 / 16_000
@@ -13,7 +14,7 @@ def spans_of(*marks: tuple[float, float], duration: float) -> list[list[float]]:
     chance = np.zeros(time.shape[0], np.float32)
     for start, end in marks:
         chance[(time >= start) & (time < end)] = 0.9
-    return speech_spans(chance, duration, ActivityConfig())
+    return speech_spans(chance, duration)
 
 
 def test_speech_is_found_where_it_is():
@@ -28,9 +29,9 @@ def test_short_silences_do_not_split_speech_and_short_noises_are_not_speech():
 
 def test_a_probability_within_the_hysteresis_continues_speech_but_does_not_start_it():
     chance = np.full(100, 0.4, np.float32)
-    assert speech_spans(chance, 3.2, ActivityConfig()) == []
+    assert speech_spans(chance, 3.2) == []
     chance[:3] = 0.6
-    assert speech_spans(chance, 3.2, ActivityConfig()) == [[0.0, 3.2]]
+    assert speech_spans(chance, 3.2) == [[0.0, 3.2]]
 
 
 def test_the_last_scene_is_kept():

@@ -6,7 +6,7 @@ import soundfile
 
 from app.cli.build import main
 from data.audio import SAMPLE_RATE, read_audio
-from data.ncssd.background import frame_power
+from data.audio.snr import frame_power
 from data.ncssd.config import BuildConfig
 from data.ncssd.engine import Serial
 from data.ncssd.pipeline import Built, build

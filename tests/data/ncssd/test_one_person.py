@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data.audio.voice_embedding import unit
 from data.ncssd.one_person import (
     Node,
     TwoPeopleModel,
@@ -13,7 +14,7 @@ from data.ncssd.one_person import (
     split_into_people,
 )
 from data.ncssd.one_person_training import fit
-from data.ncssd.stretches import Stretch, unit
+from data.ncssd.stretches import Stretch
 
 DIM = 50
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.audio import resample
-from data.ncssd.background import estimate_snr
+from data.audio.snr import estimate_snr
 from data.ncssd.config import QualityConfig
 from data.ncssd.quality import bandwidth, failures, mos_windows
 from tests.data.ncssd import made

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from app.cli.build import main
+from data.audio.features import harmonics
 from data.dialogue import Dialogue, Turn, write_ncssd_dialogue
 from data.errors import InputError
 from data.ncssd import segmentation_training
-from data.ncssd.features import harmonics
 from data.ncssd.powerset import PERMUTATIONS
 from data.ncssd.segmentation import (
     Segmentation,

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from data.audio.voice_embedding import unit
 from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.powerset import Part
 from data.ncssd.speakers import cluster, group_parts, paint, runs_of
-from data.ncssd.stretches import Stretch, _cut, _divide, unit
+from data.ncssd.stretches import Stretch, _cut, _divide
 
 CONFIG = SpeakersConfig()
 

@@ -1,6 +1,6 @@
-"""The builder's third-party models, all from installed packages.
+"""Third-party models of audio, all from installed packages.
 
-Each is loaded once per process and runs on one thread: the pool distributes work over the cores,
+Each is loaded once per process and runs on one thread: the builder distributes work over the cores,
 and results must not depend on the number of workers.
 """
 

@@ -97,7 +97,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--asr-threads",
         type=int,
-        default=2,
-        help="Whisper's threads; use 1 on a busy machine (default: 2)",
+        help="Whisper's threads (default: as in the chat, half the cores, at most 2)",
     )
     return parser

@@ -3,6 +3,7 @@
 import functools
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,17 @@ LANGUAGES = ("en", "zh")
 """The candidates of language detection."""
 
 # The encoder's cost grows faster than its window. Whisper was trained on windows of 30 s padded
-# with silence; from 10 s on it is nearly as accurate at a quarter of the cost, in shorter ones it
-# repeats itself and truncates.
+# with silence; from 6 s on it is as accurate at a sixth of the cost, in shorter ones it repeats
+# itself and truncates.
 _WINDOW_S = 30
-_SHORTEST_S = 10
+_SHORTEST_S = 6
 _SILENCE_S = 1.5
 _FRAMES_A_SECOND = 100
 _MIN_SPEECH_S = 0.12
 _MIN_SPEECH_SHARE = 0.05
 _GLANCE_S, _GLANCE_TOKENS = 2, 8
+_TOKENS, _TOKENS_A_SECOND = 20, 12  # people say less; a loop goes on
 _GLIMPSED = 0.3  # minimum confidence
-_BEAM = {"zh": 5}  # in a short window; no gain for English
 _AGAIN = (0.0, 0.2, 0.4)  # fallback temperatures; above them Whisper hallucinates
 
 
@@ -82,6 +83,7 @@ class Whisper:
         word_times: bool = False,
         plainly: bool = False,
         hastily: bool = False,
+        given_up: Callable[[], bool] = bool,
     ) -> Transcript:
         """Transcribes an utterance.
 
@@ -98,6 +100,8 @@ class Whisper:
             word_times: compute `words`, which takes longer.
             plainly: standard Whisper, for evaluation: a 30 s window, without rejecting words.
             hastily: do not repeat doubtful results in the 30 s window.
+            given_up: whether nobody waits for the result any more; checked between the stages,
+                after which the result is empty.
         """
         seconds = len(samples) / WHISPER_HZ
         speech_s = _speech_s(samples)
@@ -114,7 +118,7 @@ class Whisper:
                 "without_timestamps": seconds < _WINDOW_S and not word_times,
                 "initial_prompt": _PUNCTUATED.get(language),
             }
-            segments = self._sought(samples, speech_s, hastily, options)
+            segments = self._sought(samples, speech_s, hastily, given_up, options)
         segments = [one for one in segments if plainly or is_believed(one)]
         joined = "".join(one.text for one in segments).strip()
         words = tuple(
@@ -151,14 +155,23 @@ class Whisper:
         return Hypothesis("".join(one.text for one in believed).strip(), _confidence(believed))
 
     def _sought(
-        self, samples: np.ndarray, speech_s: float, hastily: bool, options: dict[str, Any]
+        self,
+        samples: np.ndarray,
+        speech_s: float,
+        hastily: bool,
+        given_up: Callable[[], bool],
+        options: dict[str, Any],
     ) -> list[Any]:
         """Segments by the window that is set, or by the full one where that fails."""
         full, language = _WINDOW_S * _FRAMES_A_SECOND, options["language"]
+        if given_up():
+            return []
         if self._model.window_frames < full:
-            beam = _BEAM.get(language, 1)
-            found = self._decoded(samples, beam_size=beam, temperature=0.0, **options)
-            if hastily or not is_doubtful(found, speech_s, language):
+            longest = round(_TOKENS + _TOKENS_A_SECOND * speech_s)
+            found = self._decoded(
+                samples, beam_size=1, temperature=0.0, max_new_tokens=longest, **options
+            )
+            if hastily or given_up() or not is_doubtful(found, speech_s, language):
                 return found
             self._model.window_frames = full
             return self._decoded(samples, beam_size=5, temperature=_AGAIN, **options)
@@ -178,7 +191,9 @@ class Whisper:
             return name if share > 0.5 else self._language(samples)
 
     def _language(self, samples: np.ndarray) -> str:
-        _, _, shares = self._model.detect_language(samples[: _WINDOW_S * WHISPER_HZ])
+        features = self._model.feature_extractor(samples[: _WINDOW_S * WHISPER_HZ])
+        # Without the last frame, which `transcribe` drops too: both then encode the same window.
+        _, _, shares = self._model.detect_language(features=features[..., :-1])
         known = {name: share for name, share in shares if name in LANGUAGES}
         return max(known, key=lambda name: known[name])
 

@@ -17,6 +17,7 @@ _MAX_COMPRESSION = 2.4  # gzip ratio of the text; more is a loop
 # Repeating a good transcript costs some time; keeping a bad one costs words.
 _SURE = 0.68
 _FEWEST_A_SECOND = {"en": 7.0, "zh": 2.0}  # letters, characters
+_SLOW_S = 0.5  # of a few words, which are spoken more slowly than a sentence
 _REPEATED = re.compile(r"\b(\w+(?: \w+)+) \1\b|\b(\w+) \2 \2\b")
 _REPEATED_HAN = re.compile(rf"([{HAN_LETTERS}]{{3,}})\1|([{HAN_LETTERS}])\2{{3}}")
 
@@ -39,7 +40,7 @@ def is_doubtful(segments: list[Any], speech_s: float, language: str) -> bool:
     """
     text = "".join(segment.text for segment in segments)
     letters = sum(character.isalnum() for character in text)
-    if letters < _FEWEST_A_SECOND.get(language, 0.0) * speech_s or repeats(text):
+    if letters < _FEWEST_A_SECOND.get(language, 0.0) * (speech_s - _SLOW_S) or repeats(text):
         return True
     return any(np.exp(segment.avg_logprob) < _SURE for segment in segments)
 

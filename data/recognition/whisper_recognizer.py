@@ -5,7 +5,9 @@ speaker continues (`Recognizer.needs_whole_turn`). Partial results are the words
 consecutive hypotheses agree (local agreement: Liu et al., arXiv 2005.11185, section 3.2).
 """
 
+import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -25,7 +27,7 @@ class WhisperRecognizer:
         model: weights folder, or a faster-whisper model name.
         language: "en" or "zh"; None: detected per utterance.
         download: download missing weights.
-        num_threads: CPU threads.
+        num_threads: CPU threads; None: half the cores, at most 2. The rest judges turns and speaks.
 
     Raises:
         InputError, MissingModelError: as `find_whisper` does.
@@ -42,9 +44,10 @@ class WhisperRecognizer:
         model: str = DEFAULT_MODEL,
         language: str | None = None,
         download: bool = False,
-        num_threads: int = 2,
+        num_threads: int | None = None,
     ) -> None:
-        self._whisper = Whisper(find_whisper(model, download), num_threads=num_threads)
+        threads = num_threads or min(2, max(1, (os.cpu_count() or 1) // 2))
+        self._whisper = Whisper(find_whisper(model, download), num_threads=threads)
         self._language = language
         # One at a time: the model is itself multi-threaded.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
@@ -77,11 +80,14 @@ class WhisperRecognizer:
         final: bool,
         times: bool,
         names: Names = (),
+        given_up: Callable[[], bool] = bool,
     ) -> "Future[Transcript]":
-        """Queues samples `[T]` at 24 kHz for recognition."""
+        """Queues samples `[T]` at 24 kHz for recognition; see `Whisper.transcribe`."""
         with self._lock:
             self._waiting += 1
-        future = self._pool.submit(self._transcribe, samples, language, final, times, names)
+        future = self._pool.submit(
+            self._transcribe, samples, language, final, times, names, given_up
+        )
         future.add_done_callback(self._done)
         return future
 
@@ -99,7 +105,13 @@ class WhisperRecognizer:
             self._waiting -= 1
 
     def _transcribe(
-        self, samples: np.ndarray, language: str | None, final: bool, times: bool, names: Names
+        self,
+        samples: np.ndarray,
+        language: str | None,
+        final: bool,
+        times: bool,
+        names: Names,
+        given_up: Callable[[], bool],
     ) -> Transcript:
         return self._whisper.transcribe(
             resample(samples, SAMPLE_RATE, WHISPER_HZ),
@@ -107,6 +119,7 @@ class WhisperRecognizer:
             hotwords=", ".join(names) or None,
             word_times=times,
             hastily=not final,
+            given_up=given_up,
         )
 
 
@@ -134,7 +147,7 @@ class WhisperUtterance:
         self._final: Future[Transcript] | None = None
         self._text: Future[str] = Future()
         self._text.set_running_or_notify_cancel()
-        self._aborted = False
+        self._aborted = self._ended = False
 
     def push(self, samples: np.ndarray) -> None:
         self._pieces.append(samples)
@@ -146,6 +159,7 @@ class WhisperUtterance:
 
     def finish(self) -> "Future[str]":
         if self._final is None and not self._aborted:
+            self._ended = True
             if self._look is not None:
                 self._look.cancel()
             self._final = self._submit(final=True)
@@ -163,10 +177,14 @@ class WhisperUtterance:
     def _submit(self, final: bool) -> "Future[Transcript]":
         sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
         times = final and self._times
-        return self._recognizer.submit(sound, self._language, final, times, self._names)
+
+        def given_up() -> bool:
+            return self._aborted or (self._ended and not final)
+
+        return self._recognizer.submit(sound, self._language, final, times, self._names, given_up)
 
     def _looked(self, look: "Future[Transcript]") -> None:
-        if not (look.cancelled() or look.exception() or self._aborted):
+        if not (look.cancelled() or look.exception() or self._aborted or self._ended):
             self.partial = self._agreement.take(look.result().text)
 
     def _finished(self, final: "Future[Transcript]") -> None:

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from data.audio import SAMPLE_RATE, resample
 from data.errors import RepError
 from data.recognition.whisper import WHISPER_HZ, Whisper, _window_frames
 from data.recognition.whisper_weights import find_whisper
+from tests.app.user_sound import speechlike
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,22 @@ def whisper() -> Whisper:
 def test_the_window_holds_the_utterance_and_no_more_than_whisper_takes(seconds):
     frames = _window_frames(seconds)
     assert min(seconds, 30) <= frames / 100 <= 30
-    assert 10 <= frames / 100 <= max(10, seconds + 2.6)
+    assert 6 <= frames / 100 <= max(6, seconds + 2.6)
+
+
+def test_language_and_words_come_of_one_encoding(whisper, monkeypatch):
+    from faster_whisper import WhisperModel
+
+    windows, encode = [], WhisperModel.encode
+
+    def noted(model: WhisperModel, window: np.ndarray) -> object:
+        windows.append(window.shape[-1])
+        return encode(model, window)
+
+    monkeypatch.setattr(WhisperModel, "encode", noted)
+    speech = resample(speechlike(2.5), SAMPLE_RATE, WHISPER_HZ)
+    assert whisper.transcribe(speech, hastily=True).text
+    assert windows == [600]
 
 
 def _noises() -> dict[str, np.ndarray]:

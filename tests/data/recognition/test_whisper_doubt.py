@@ -55,6 +55,7 @@ def test_natural_repetitions_are_not_doubted(text: str) -> None:
     ("text", "language", "confidence", "doubted"),
     [
         ("Can you try to get the tickets for it", "en", 0.9, False),
+        ("Where are you going now", "en", 0.9, False),  # few words are spoken slowly
         ("Can you try", "en", 0.9, True),  # in three seconds people say more
         ("Can you try to get the tickets for it", "en", 0.5, True),
         ("我想去北京的动物园", "zh", 0.9, False),
@@ -95,16 +96,25 @@ GOOD = "I would like to find an apartment"
 def test_the_full_window_corrects_a_repeated_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     whisper, model = hearing(monkeypatch, f"{GOOD}. {GOOD}.", f"{GOOD}.")
     assert whisper.transcribe(SOUND, "en").text == f"{GOOD}."
-    assert model.windows == [10, 30]
+    assert model.windows == [6, 30]
 
 
 def test_confident_transcripts_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     whisper, model = hearing(monkeypatch, GOOD, "something else")
     assert whisper.transcribe(SOUND, "en").text == GOOD
-    assert model.windows == [10]
+    assert model.windows == [6]
 
 
 def test_partial_transcripts_are_not_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
     whisper, model = hearing(monkeypatch, f"{GOOD} {GOOD}", GOOD)
     assert whisper.transcribe(SOUND, "en", hastily=True).text == f"{GOOD} {GOOD}"
-    assert model.windows == [10]
+    assert model.windows == [6]
+
+
+def test_what_nobody_waits_for_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    whisper, model = hearing(monkeypatch, f"{GOOD}. {GOOD}.", f"{GOOD}.")
+    assert whisper.transcribe(SOUND, "en", given_up=lambda: True).text == ""
+    assert model.windows == []
+    given_up = iter((False, True))  # while the short window was searched
+    whisper.transcribe(SOUND, "en", given_up=lambda: next(given_up))
+    assert model.windows == [6]

@@ -1,6 +1,7 @@
 """The Whisper recogniser: partial and final results, aborts, and its fallback."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,6 +106,25 @@ def test_utterances_aborted_while_waiting_are_never_processed(whisper) -> None:
     settle(recognizer)
     assert len(model.calls) == 1
     assert second_one.finish().result(10) == ""
+
+
+def test_recognition_stops_once_it_is_superseded(whisper) -> None:
+    recognizer, model = whisper
+    model.gate.clear()
+    utterance = recognizer.open()
+    utterance.push(second())
+    while not model.calls:
+        time.sleep(0.01)
+    look = model.calls[0]["given_up"]
+    assert not look()
+    text = utterance.finish()
+    assert look()  # the end is waited for now
+    model.gate.set()
+    assert text.result(10) == "Good"
+    end = model.calls[1]["given_up"]
+    assert not end()
+    utterance.abort()
+    assert end()
 
 
 def test_errors_are_raised_by_the_text(whisper) -> None:

@@ -22,12 +22,14 @@ ASKED_MS = (200, 400, 600, 800, 1000)
 _SOONEST_MS = 300
 _CERTAIN = 0.93  # probability from which `_SOONEST_MS` of silence is enough
 _OBJECTION = 0.3  # factor on the probability after an open-ended last word
+# Words that end no sentence, and words that end few: Whisper's full stop tells.
 _OPEN_ENDED = re.compile(
-    r"(?:\b(?:a|an|the|my|your|his|her|its|our|their|this|these|those|some|any|every|and|or|but|so|"
-    r"because|if|when|while|that|which|whose|than|as|of|to|in|on|at|for|from|with|by|about|into|"
-    r"i|we|they|he|she|i'm|we're|you're|they're|he's|she's|it's|is|are|was|were|am|be|will|would|"
-    r"can|could|should|must|may|might|do|does|did|have|has|had|very|um|uh|er|erm|well|like)"
-    r"|\.\.\.|[…,，、的和跟与或把被在从对给就也但而且因为所以如果那这嗯呃个])\W*$",
+    r"(?:\b(?:a|an|the|my|your|its|our|their|every|and|or|but|because|if|while|whose|than|as|i'm|"
+    r"we're|you're|they're|he's|she's|it's|very|um|uh|er|erm)"
+    r"|\.\.\.|[…，,、的和跟与或把被在从对给就也但而且因为所以如果那这嗯呃个])\W*$"
+    r"|\b(?:his|her|this|these|those|some|any|so|when|that|which|of|to|in|on|at|for|from|with|by|"
+    r"about|into|i|we|they|he|she|is|are|was|were|am|be|will|would|can|could|should|must|may|might|"
+    r"do|does|did|have|has|had|well|like)[^\w.?!]*$",
     re.IGNORECASE,
 )
 

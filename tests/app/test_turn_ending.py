@@ -84,7 +84,7 @@ def test_a_pause_inside_a_turn_does_not_end_it(pause_s: float) -> None:
     [
         "I would like to", "what is the", "and then I went with my", "Well, um...", "because",
         "I want to fly from", "So I thought...", "On Monday,", "can you find a table for",
-        "我想去北京的", "因为",
+        "我想去北京的", "因为", "Thank you for your help, that is...", "Purchase tickets for um.",
     ],
 )  # fmt: skip
 def test_open_ended_words_delay_the_end(text: str) -> None:
@@ -93,8 +93,11 @@ def test_open_ended_words_delay_the_end(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["I won the race.", "yes", "no, thank you", "What time is it?", "", "我想去北京。", "Berlin"],
-)
+    [
+        "I won the race.", "yes", "no, thank you", "What time is it?", "", "我想去北京。", "Berlin",
+        "On what day will you check in?", "I know who the director is.",
+    ],
+)  # fmt: skip
 def test_complete_words_do_not_delay_the_end(text: str) -> None:
     assert patience_ms([0.99], text, "medium") < 320
 

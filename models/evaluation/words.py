@@ -18,7 +18,9 @@ from models.text.languages.zh import normalising as mandarin
 WORD_ERRORS = {"en": "WER", "zh": "toneless syllables wrong"}
 CHARACTER_ERRORS = {"en": "CER", "zh": "characters wrong"}
 _HAN = re.compile(f"[{HAN_LETTERS}]")
-_HALF_DAYS = {" pee em": " pm", " ay em": " am"}  # "three pm" is not spelled out, "3pm" is
+# Letters that are spelled out in one spelling ("3pm", "VS") and not in another ("three pm", "vs.").
+_SPELLED_OUT = {" pee em": " pm", " ay em": " am", " vee ess ": " versus "}
+_SAME = {"eye": "i", "vs": "versus"}  # "i" is spelled out as a letter, "I" is not
 _MANDARIN_PART = re.compile(rf"[{HAN_LETTERS}]+|[^\W_{HAN_LETTERS}]+(?:'[a-z]+)*")
 
 
@@ -48,10 +50,10 @@ def words_of(text: str, language: str) -> list[str]:
     Mandarin counts as one.
     """
     if language == "en":
-        spelled = english.normalise(text)
-        for letters, written in _HALF_DAYS.items():
+        spelled = f" {english.normalise(text)} "
+        for letters, written in _SPELLED_OUT.items():
             spelled = spelled.replace(letters, written)
-        return judges.english_normaliser()(spelled).split()
+        return [_SAME.get(word, word) for word in judges.english_normaliser()(spelled).split()]
     found = []
     for part in _mandarin_parts(text):
         found += lazy_pinyin(part) if _HAN.match(part) else [part]

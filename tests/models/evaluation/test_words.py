@@ -20,6 +20,8 @@ from tests.programs import voices
         ("We have 42 apples!", "We have forty-two apples.", 0, 4),
         ("It’s 7:30 pm, um, o'clock — 'really'.", "It's 7.30 p.m. o'clock, really.", 0, 7),
         ("Around three pm, or 9 am.", "Around 3pm, or nine a.m.", 0, 6),
+        ("Okay. i like the Jays Vs Braves game.", "Okay, I like the Jays vs. Braves game", 0, 8),
+        ("The Jays VS the Braves.", "the Jays vs the Braves", 0, 5),
         ("It costs $1.67.", "it costs one dollar and sixty-seven cents", 0, 3),
         ("I won't, the colour is grey.", "I will not, the color is gray.", 0, 7),
         ("Call 555 0199 on 3 March.", "Call 5550199 on the third of March", 0, 7),

@@ -1,4 +1,4 @@
-"""Response latency by the page's clock: bundled models, pocketsphinx, built-in responder.
+"""Response latency by the page's clock: bundled models, Whisper, an instant language model.
 
 Prints one JSON object (`-s` shows it): from the end of speech to the first sample played, with its
 parts, and from the start of speech over an answer to silence. On a busy machine
@@ -14,19 +14,20 @@ import numpy as np
 import pytest
 
 from data.audio import write_audio
+from tests.app.language_model import event, language_model
 from tests.app.user_sound import silence, spoken
 from tests.browser.chromium import WATCH, chromium, need_chromium, open_page
 from tests.browser.command import running
 
 pytestmark = pytest.mark.browser
 
-# The user's turns, and the seconds until the next. The second has the longest answer, which the
-# third interrupts.
+# The user's turns, and the seconds until the next. The third interrupts the answer to the second.
 TALK = (
     ("What do you think about the weather?", 9.0),
     ("What can you do?", 4.0),
     ("I had a really good day at work today.", 9.0),
 )
+ANSWER = "That is a good question, and I am glad that you asked. Let me think about it a little."
 ROUNDS = 4
 FIRST_AUDIO_MS, SILENCE_MS = 1200, 450
 
@@ -40,10 +41,12 @@ def test_the_wait_for_an_answer_and_for_silence(tmp_path: Path) -> None:
     write_audio(tmp_path / "microphone.wav", np.concatenate([*pieces, silence(60.0)]))
     seconds = sum(map(len, pieces)) / 24_000
     with (
-        running() as url,
+        language_model() as (model, model_url),
+        running("--asr", "whisper", "--llm-base-url", model_url, "--llm-model", "stub") as url,
         sync_api.sync_playwright() as playwright,
         chromium(playwright, tmp_path, tmp_path / "microphone.wav") as context,
     ):
+        model.pieces = [event(ANSWER), b"data: [DONE]\n\n"]
         page, noted = open_page(context, url)
         page.evaluate(WATCH)
         page.click(".rp-start")

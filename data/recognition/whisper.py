@@ -121,12 +121,7 @@ class Whisper:
             segments = self._sought(samples, speech_s, hastily, given_up, options)
         segments = [one for one in segments if plainly or is_believed(one)]
         joined = "".join(one.text for one in segments).strip()
-        words = tuple(
-            Word(word.word.strip(), round(word.start, 3), round(word.end, 3), word.probability)
-            for one in segments
-            for word in one.words or ()
-        )
-        return Transcript(joined, language, _confidence(segments), words)
+        return Transcript(joined, language, _confidence(segments), _words(segments))
 
     def recognise_quickly(
         self, samples: np.ndarray, language: str = "en", whole: bool = False
@@ -248,6 +243,14 @@ def _vad() -> Any:
     from faster_whisper import vad
 
     return vad
+
+
+def _words(segments: list[Any]) -> tuple[Word, ...]:
+    return tuple(
+        Word(word.word.strip(), round(word.start, 3), round(word.end, 3), word.probability)
+        for one in segments
+        for word in one.words or ()
+    )
 
 
 def _confidence(segments: list[Any]) -> float:

@@ -26,7 +26,7 @@ _SILENCE_S = 1.5
 _FRAMES_A_SECOND = 100
 _MIN_SPEECH_S = 0.12
 _MIN_SPEECH_SHARE = 0.05
-_GLANCE_S, _GLANCE_TOKENS = 2, 8
+_GLANCE_S, _WHOLE_GLANCE_S, _GLANCE_TOKENS = 2, 10, 8  # in 6 s "oh" becomes words
 _TOKENS, _TOKENS_A_SECOND = 20, 12  # people say less; a loop goes on
 _GLIMPSED = 0.3  # minimum confidence
 _AGAIN = (0.0, 0.2, 0.4)  # fallback temperatures; above them Whisper hallucinates
@@ -134,7 +134,7 @@ class Whisper:
             whole: whether they are all of it. Else the result is as fast as possible: often wrong,
                 or a loop of the right words.
         """
-        seconds = _SHORTEST_S if whole else _GLANCE_S
+        seconds = _WHOLE_GLANCE_S if whole else _GLANCE_S
         with self._lock:
             self._model.window_frames = seconds * _FRAMES_A_SECOND
             found = self._decoded(

@@ -54,8 +54,8 @@ class EncodedTurn:
 
 
 class TurnBuilder:
-    """The only code that turns a turn into predictor input: live speech, training and the sampling
-    of codes all use it."""
+    """The only code that turns a finished turn into predictor input: live speech, training and the
+    sampling of codes all use it."""
 
     def __init__(self, tokenizer: SemanticTokenizer) -> None:
         self._tokenizer = tokenizer

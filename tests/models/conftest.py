@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from models.predictors.dialogue_model import DialogueModel
-from models.predictors.flow_omni import FlowOmni
 from models.predictors.frames import Latents, SemanticCodes
 from models.predictors.sequence import Segment
 from models.predictors.table import PREDICTORS
@@ -47,9 +46,8 @@ def speaker(request: pytest.FixtureRequest) -> Speaker:
 def segments(request: pytest.FixtureRequest) -> list[Segment]:
     """A turn without sound, and two sentences of one with sound, as codes or latents, whichever the
     test's `talker` uses."""
-    continuous = "talker" in request.fixturenames and isinstance(
-        request.getfixturevalue("talker"), FlowOmni
-    )
+    used = "talker" in request.fixturenames
+    continuous = used and request.getfixturevalue("talker").frames == "latent"
     generator = torch.Generator().manual_seed(5)
 
     def units(count: int) -> torch.Tensor:

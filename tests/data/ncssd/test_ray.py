@@ -98,6 +98,7 @@ build(sources, Path(sys.argv[2]), QUICK, RayEngine(2))
 """
 
 
+@pytest.mark.slow  # a minute: Ray starts three times
 def test_a_build_that_is_killed_under_ray_resumes_with_the_same_bytes(built, recordings, tmp_path):
     command = [sys.executable, "-c", _BUILD, str(recordings), str(tmp_path)]
     child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)

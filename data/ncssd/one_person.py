@@ -75,13 +75,17 @@ def _centre(group: list[Stretch]) -> tuple[np.ndarray, float]:
 def _local_odds(a: list[Stretch], b: list[Stretch]) -> float:
     """How many pairs of neighbouring stretches have different local voices, per pair with the same
     one; 1 if the voices are unknown."""
+    first, last, track = (_column(a, name)[:, None] for name in ("first", "last", "track"))
     near = round(_NEAR_S / FRAME_S)
-    counts = [1, 1]
-    for one, two in itertools.product(a, b):
-        known = min(one.track, two.track) >= 0
-        if known and one.first - two.last < near and two.first - one.last < near:
-            counts[one.track != two.track] += 1
-    return counts[True] / counts[False]
+    compared = (first - _column(b, "last") < near) & (_column(b, "first") - last < near)
+    compared &= np.minimum(track, _column(b, "track")) >= 0
+    same = compared & (track == _column(b, "track"))
+    num_same = int(same.sum())
+    return (1 + int(compared.sum()) - num_same) / (1 + num_same)
+
+
+def _column(group: list[Stretch], name: str) -> np.ndarray:
+    return np.array([getattr(stretch, name) for stretch in group])
 
 
 def centre_of(group: list[Stretch]) -> np.ndarray:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from models.precision import supports_bf16, with_bf16_linears
+from kernels.int8_linear import with_linears
+from models.precision import Bf16Linear, supports_bf16
 from models.predictors.dialogue_model import DialogueModel
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ def prepare_talkers(talkers: Sequence[DialogueModel], device: torch.device) -> N
     for talker in talkers:
         talker.to(device)
         if supports_bf16(device):
-            with_bf16_linears(talker.transformer)
+            with_linears(talker.transformer, Bf16Linear)
         num_rows = rows_within(int(MEMORY_SHARE * free) // len(talkers), talker)
         talker.transformer.use_pool(num_rows, talker.capacity, device, CudaCapture(device))
         logger.info("%s: room for %d dialogues on %s", talker.name, num_rows, device)

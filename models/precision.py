@@ -82,13 +82,3 @@ class Bf16Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x.to(self.weight.dtype), self.weight, self.bias).to(x.dtype)
-
-
-def with_bf16_linears(model: nn.Module) -> nn.Module:
-    """Replaces every `nn.Linear` in `model` by a `Bf16Linear`, and returns the model."""
-    for name, child in model.named_children():
-        if isinstance(child, nn.Linear):
-            setattr(model, name, Bf16Linear(child))
-        else:
-            with_bf16_linears(child)
-    return model

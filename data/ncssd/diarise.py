@@ -5,7 +5,7 @@ import numpy as np
 from data.audio.activity import speech_in
 from data.audio.features import FRAME_S
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.speakers import cluster, paint, runs_of, scene_stretches
+from data.ncssd.speakers import runs_of, scene_stretches, tell_apart
 
 
 def diarise(samples: np.ndarray) -> list[tuple[float, float, int]]:
@@ -21,9 +21,7 @@ def diarise(samples: np.ndarray) -> list[tuple[float, float, int]]:
     stretches, parts, num_frames = scene_stretches(samples, speech, config)
     if not stretches:
         return []
-    centroids = cluster(stretches, config)
-    overlaps = [part for part in parts if len(part.tracks) > 1]
-    tracks = paint(stretches, overlaps, len(centroids), num_frames)
+    _, tracks = tell_apart(stretches, parts, num_frames, config)
     return sorted(
         (a * FRAME_S, b * FRAME_S, speaker)
         for speaker, track in enumerate(tracks)

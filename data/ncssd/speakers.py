@@ -49,9 +49,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     stretches, parts, num_frames = scene_stretches(samples, speech, config)
     if not stretches:
         return [drop(row, "no speech")]
-    centroids = cluster(stretches, config)
-    overlaps = [part for part in parts if len(part.tracks) > 1]
-    tracks = paint(stretches, overlaps, centroids.shape[0], num_frames)
+    centroids, tracks = tell_apart(stretches, parts, num_frames, config)
     return [
         {
             **row,
@@ -227,6 +225,16 @@ def _likeliest(stretch: Stretch, like: np.ndarray, long: list[Stretch]) -> int:
     around = _within(long, stretch.first, stretch.last, round(_PARTNER_S / FRAME_S))
     near = sorted({other.label for other in around}) or list(range(like.shape[0]))
     return max(near, key=lambda label: float(like[label]))
+
+
+def tell_apart(
+    stretches: list[Stretch], parts: list[Part], num_frames: int, config: SpeakersConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels the output of `scene_stretches`; returns the voices' centroids `[K, 50]`, by first
+    appearance, and when each is active, bool `[K, T]`."""
+    centroids = cluster(stretches, config)
+    overlaps = [part for part in parts if len(part.tracks) > 1]
+    return centroids, paint(stretches, overlaps, len(centroids), num_frames)
 
 
 def paint(

@@ -5,6 +5,7 @@ from kernels.int8_linear.linear import (
     Int8Linear,
     num_parameters,
     with_int8_linears,
+    with_linears,
 )
 
-__all__ = ["FEW_ROWS", "Int8Linear", "num_parameters", "with_int8_linears"]
+__all__ = ["FEW_ROWS", "Int8Linear", "num_parameters", "with_int8_linears", "with_linears"]

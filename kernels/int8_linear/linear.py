@@ -5,6 +5,8 @@ and int8 weights take a quarter of the time of float32 (`kernels/panels.py`). Ma
 compute-bound: if the CPU has instructions for bfloat16, an ordinary product in it is faster.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -63,11 +65,16 @@ class Int8Linear(nn.Module):
 
 def with_int8_linears(model: nn.Module) -> nn.Module:
     """Replaces every `nn.Linear` in `model` by an `Int8Linear`, and returns the model."""
+    return with_linears(model, Int8Linear)
+
+
+def with_linears(model: nn.Module, replacement: Callable[[nn.Linear], nn.Module]) -> nn.Module:
+    """Replaces every `nn.Linear` in `model` by its `replacement`, and returns the model."""
     for name, child in model.named_children():
         if isinstance(child, nn.Linear):
-            setattr(model, name, Int8Linear(child))
+            setattr(model, name, replacement(child))
         else:
-            with_int8_linears(child)
+            with_linears(child, replacement)
     return model
 
 

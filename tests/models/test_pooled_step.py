@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
+from kernels.int8_linear import with_linears
 from models import cuda
 from models import transformer as transformers
 from models.kv_cache import KeyValues
 from models.pooled_step import BATCH_SIZES, Capture
-from models.precision import with_bf16_linears
+from models.precision import Bf16Linear
 from models.predictors.dialogue_model import DialogueModel
 from models.speaker import Speaker, SpeakOptions
 from models.transformer import Transformer, initialise
@@ -41,7 +42,7 @@ def transformer(bf16: bool = False) -> Transformer:
     for parameter in model.parameters():
         parameter.data *= 6.0
     if bf16:
-        with_bf16_linears(model)
+        with_linears(model, Bf16Linear)
     return model
 
 

@@ -122,6 +122,7 @@ def _make(key: Path, certificate: Path, names: set[str]) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+    certificate.unlink(missing_ok=True)  # one that is there belongs to the key that is there
     key.unlink(missing_ok=True)
     with open(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
         file.write(secret)

@@ -57,6 +57,21 @@ def test_it_is_kept_while_it_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert datetime.timedelta(days=tls._DAYS) < datetime.timedelta(days=398)  # browsers' limit
 
 
+def test_a_certificate_never_stands_beside_another_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, _ = tls.self_signed("localhost", tmp_path)
+    key.unlink()
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OutputError):
+        patched.setattr(Path, "write_bytes", full)
+        tls.self_signed("localhost", tmp_path)
+    assert greeted(*tls.self_signed("localhost", tmp_path), "localhost") == b"hello"
+
+
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="--ssl-keyfile"):

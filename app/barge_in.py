@@ -36,6 +36,7 @@ _SURE = 0.56  # confidence; that of Whisper's words for a hum is mostly lower
 _WORD_MS = 450  # from which a partial recognition covers more than the onset of a hum
 _FRAGMENT_MS = 350  # less sounds like a hum whatever it is
 _SHORTEST_MS = 120  # voiced, of a word
+_SILENCE_MS = 160  # longer than the closure of a "stop"
 _LONGEST_MS = 1800  # no backchannel is that long
 _FAILED = Hypothesis("unknown", 1.0)  # of a failed recognition: counts as words
 
@@ -74,6 +75,7 @@ class BargeInClassifier:
     Attributes:
         start: its start; None while nobody speaks over the agent.
         pause: its pause or end; None while it continues.
+        silence: the same, without pauses so short that they may be within a word.
     """
 
     def __init__(self, recognizer: object) -> None:
@@ -93,14 +95,22 @@ class BargeInClassifier:
     def note(self, event: SpeechEvent) -> None:
         """The speech has paused, ended or resumed."""
         self.pause = None if event.kind is SpeechEventKind.RESUMED else event
+        self.silence = event if event.kind is SpeechEventKind.ENDED else None
         self._whole = False
+
+    def settle(self, endpointer: Endpointer) -> None:
+        """Takes the pause for silence once it is long enough."""
+        pause, needed = self.pause, _SILENCE_MS * SAMPLE_RATE // 1000
+        if pause is not None and endpointer.num_samples - pause.at >= needed:
+            self.silence = pause
 
     def end(self) -> None:
         """Clears everything; the speech has been classified."""
         self.start: SpeechEvent | None = None
         self.pause: SpeechEvent | None = None
+        self.silence: SpeechEvent | None = None
         self._pending: Future[Hypothesis] | None = None
-        self._whole = False  # whether the pending recognition covers all speech up to the pause
+        self._whole = False  # whether the pending recognition covers all speech up to the silence
         self._hypothesis: Hypothesis | None = None  # the latest
         self._had_words = False  # whether a partial hypothesis was confident of words
         self._requested_ms = self._covered_ms = 0.0  # speech in the pending and the latest one
@@ -118,12 +128,12 @@ class BargeInClassifier:
         """
         if self.start is None:
             return Verdict.UNDECIDED
-        if self.pause is not None and self._durations_ms(endpointer)[1] < _SHORTEST_MS:
+        if self.silence is not None and self._durations_ms(endpointer)[1] < _SHORTEST_MS:
             return Verdict.BACKCHANNEL
         if self._recognizer is None:
             if self._long_enough(endpointer):
                 return Verdict.INTERRUPTION
-            return Verdict.UNDECIDED if self.pause is None else Verdict.BACKCHANNEL
+            return Verdict.UNDECIDED if self.silence is None else Verdict.BACKCHANNEL
         lasted_ms, _ = self._durations_ms(endpointer)
         if lasted_ms >= _LONGEST_MS and self._long_enough(endpointer):
             return Verdict.INTERRUPTION
@@ -175,10 +185,10 @@ class BargeInClassifier:
             self._hypothesis = _FAILED if failed else self._pending.result()
             self._pending, self._covered_ms = None, self._requested_ms
             self._had_words |= not self._whole and self._has_words(self._hypothesis)
-        if self.pause is not None and not self._whole:
+        if self.silence is not None and not self._whole:
             self._pending = recognizer.recognise_quickly(sound(event.at), self._language, True)
             self._whole = True
-        elif self.pause is None and self._pending is None and lasted_ms >= self._next_at_ms:
+        elif self.silence is None and self._pending is None and lasted_ms >= self._next_at_ms:
             self._requested_ms, self._next_at_ms = lasted_ms, lasted_ms + _NEXT_AFTER_MS
             self._pending = recognizer.recognise_quickly(sound(event.at), self._language, False)
 
@@ -193,6 +203,6 @@ class BargeInClassifier:
         if self.start is None:
             return 0.0, 0.0
         until, voiced_ms = endpointer.voiced_until, endpointer.voiced_ms
-        if self.pause is not None:
-            until, voiced_ms = self.pause.at, self.pause.voiced_ms
+        if self.silence is not None:
+            until, voiced_ms = self.silence.at, self.silence.voiced_ms
         return (until - self.start.at) * 1000 / SAMPLE_RATE, voiced_ms

@@ -49,7 +49,7 @@ class AudioInputSettings:
     aggressiveness: int = 2
     floor_dbfs: float = -65.0
     prefix_ms: int = 300
-    pause_ms: int = 160
+    pause_ms: int = 60
     detection: str = SERVER
     silence_ms: int = 500
     eagerness: str = "auto"
@@ -68,7 +68,7 @@ class AudioInputSettings:
             ("threshold", 0.0, 1.0),
             ("aggressiveness", 0, 3),
             ("prefix_ms", 0, 1000),
-            ("pause_ms", 100, 1000),
+            ("pause_ms", 60, 1000),
             ("silence_ms", 200, 3000),
             ("floor_dbfs", -90.0, -10.0),
         ):

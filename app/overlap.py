@@ -49,17 +49,18 @@ class Overlap:
             settings: the session's.
             now: clock reading.
         """
-        start, pause, active = self.speech, self._barge_in.pause, self._agent.active
+        self._barge_in.settle(self._user.endpointer)
+        start, silence, active = self.speech, self._barge_in.silence, self._agent.active
         if start is None:
             return
-        ended = pause is not None and pause.kind is SpeechEventKind.ENDED
+        ended = silence is not None and silence.kind is SpeechEventKind.ENDED
         if not (self._user.endpointer.in_speech or ended):  # it was the agent's echo
             self._play_on(now)
         elif active is None or active.stop_by is not None:
-            self._take_turn(start, pause, now)
+            self._take_turn(start, now)
         elif settings.interrupt:
-            self._judge(start, pause, active, now)
-        elif pause is not None:
+            self._judge(start, active, now)
+        elif silence is not None:
             self._play_on(now)
 
     def end(self, now: float) -> None:
@@ -68,28 +69,27 @@ class Overlap:
         if self._agent.active is not None:
             self._agent.active.restore(now)
 
-    def _judge(
-        self, start: SpeechEvent, pause: SpeechEvent | None, active: ActiveReply, now: float
-    ) -> None:
+    def _judge(self, start: SpeechEvent, active: ActiveReply, now: float) -> None:
         endpointer, pausable = self._user.endpointer, active.pausable
         verdict = self._barge_in.judge(endpointer, self._user.sound_from, hastily=not pausable)
         if verdict is Verdict.INTERRUPTION:
             self._metrics.interruptions.labels("cut").inc()
             self._agent.stop("interrupted")
-            self._take_turn(start, pause, now)
+            self._take_turn(start, now)
         elif verdict is Verdict.UNDECIDED and not self._barge_in.should_pause(endpointer):
             active.duck(now)
         elif active.nearly_over(now):
             # "Yes" before the last word of a question has been played is an answer.
-            self._take_turn(start, pause, now)
+            self._take_turn(start, now)
             active.restore(now)
         elif verdict is Verdict.BACKCHANNEL:
             self._play_on(now)
         elif pausable:
             active.hold(now)
 
-    def _take_turn(self, start: SpeechEvent, pause: SpeechEvent | None, now: float) -> None:
+    def _take_turn(self, start: SpeechEvent, now: float) -> None:
         """The speech begins the user's turn, and may already have ended it."""
+        pause = self._barge_in.pause
         self._barge_in.end()
         user = self._user
         if user.current is None or user.current.ended_at is not None:

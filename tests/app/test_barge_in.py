@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.barge_in import BargeInClassifier
 from app.echo import EchoCanceller
-from app.endpointing import AudioInputSettings
+from app.endpointing import AudioInputSettings, Endpointer, SpeechEvent, SpeechEventKind
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE
 from data.recognition.recognizer import Hypothesis
@@ -303,3 +304,16 @@ def test_a_user_with_the_agents_voice_is_not_clipped_after_it(reports: bool) -> 
     kept = stage.session._user._memory.read(begin, begin + len(words))
     is_whole = np.sum(kept**2) > 0.99 * np.sum(words**2)
     assert is_whole == reports  # who reports nothing may still be playing
+
+
+def test_the_closure_of_a_stop_is_no_silence() -> None:
+    barge_in, endpointer, at = BargeInClassifier(None), Endpointer(), 2 * SAMPLE_RATE
+    barge_in.begin(SpeechEvent(SpeechEventKind.STARTED, at - 4800, 100), 320, "Well.")
+    barge_in.note(SpeechEvent(SpeechEventKind.PAUSED, at, 200))
+    for waited_ms, silent in ((60, False), (140, False), (160, True)):
+        endpointer.num_samples = at + waited_ms * SAMPLE_RATE // 1000
+        barge_in.settle(endpointer)
+        assert (barge_in.silence is not None) is silent
+    barge_in.note(SpeechEvent(SpeechEventKind.RESUMED, at + 4800, 200))
+    barge_in.settle(endpointer)
+    assert barge_in.silence is None

@@ -23,7 +23,7 @@ from app.turn_ending import TurnJudge
 from data.audio import SAMPLE_RATE
 from data.recognition.recognizer import Hypothesis, Names
 from data.recognition.whisper import Transcript
-from data.recognition.whisper_recognizer import WhisperRecognizer
+from data.recognition.whisper_recognizer import WhisperRecognizer, WhisperUtterance
 
 STEP = SAMPLE_RATE // 50
 RECOGNITION_S, QUICK_RECOGNITION_S, JUDGEMENT_S = 0.36, 0.19, 0.1
@@ -58,19 +58,22 @@ class VirtualClock:
 
 @dataclass(frozen=True)
 class Recognition:
-    """A recognition requested at virtual time `at`, with its real wall-clock and CPU seconds."""
+    """A final recognition requested at virtual time `at`, with the seconds until a partial one
+    that ran was done, and its real wall-clock and CPU seconds."""
 
     at: float
     transcript: Transcript
+    waited_s: float
     wall_s: float
     cpu_s: float
 
 
 class TimedRecognizer:
-    """The chat's Whisper recogniser on a virtual clock: a `Recognizer` and a `QuickRecognizer`.
+    """The chat's Whisper recogniser on a virtual clock, one recognition after the other, partial
+    ones too: a `Recognizer` and a `QuickRecognizer`.
 
     Attributes:
-        taken: all recognitions, including those whose result was dropped.
+        taken: all final recognitions, including those whose result was dropped.
         hypotheses: quick recognitions of speech over the agent.
     """
 
@@ -84,6 +87,8 @@ class TimedRecognizer:
         self.hypotheses: list[Hypothesis] = []
         self.languages = inner.languages
         self._inner, self._clock = inner, clock
+        self._begun = self._free_at = 0.0
+        self._given_up: Callable[[], bool] = bool  # of the latest recognition
 
     def open(
         self,
@@ -91,17 +96,37 @@ class TimedRecognizer:
         times: bool = False,
         names: Names = (),
         interim: bool = True,
-    ) -> "_TimedUtterance":
+    ) -> WhisperUtterance:
         """See `Recognizer`."""
-        return _TimedUtterance(self, language)
+        return WhisperUtterance(self, language, times, names, interim)
 
-    def recognise(self, samples: np.ndarray, language: str | None) -> "Future[str]":
-        """Recognises samples `[T]` at 24 kHz; the future completes after `RECOGNITION_S`."""
+    @property
+    def idle(self) -> bool:
+        """See `WhisperRecognizer`."""
+        return self._clock.now >= self._free_at
+
+    def submit(
+        self,
+        samples: np.ndarray,
+        language: str | None,
+        final: bool,
+        times: bool,
+        names: Names = (),
+        given_up: Callable[[], bool] = bool,
+    ) -> "Future[Transcript]":
+        """Recognises samples `[T]` at 24 kHz; the future completes `RECOGNITION_S` after the
+        recognition before it, or after its encoder if nobody waits for it any more."""
         wall, cpu = time.perf_counter(), time.process_time()
-        found = self._inner.submit(samples, language, final=True, times=False).result()
+        found = self._inner.submit(samples, language, final=final, times=False).result()
         spent = time.perf_counter() - wall, time.process_time() - cpu
-        self.taken.append(Recognition(self._clock.now, found, *spent))
-        return self._clock.later(RECOGNITION_S, found.text)
+        now, encoded_at = self._clock.now, self._begun + RECOGNITION_S / 2
+        if self._given_up() and now <= encoded_at:
+            self._free_at = encoded_at
+        self._begun = max(now, self._free_at)
+        self._free_at, self._given_up = self._begun + RECOGNITION_S, given_up
+        if final:
+            self.taken.append(Recognition(now, found, self._begun - now, *spent))
+        return self._clock.later(self._free_at - now, found)
 
     def recognise_quickly(
         self, samples: np.ndarray, language: str, whole: bool
@@ -114,25 +139,6 @@ class TimedRecognizer:
 
     def close(self) -> None:
         """Does nothing: the model is shared."""
-
-
-class _TimedUtterance:
-    partial = ""
-    words = confidences = language = None
-
-    def __init__(self, owner: TimedRecognizer, language: str | None) -> None:
-        self._owner, self._language = owner, language
-        self._pieces: list[np.ndarray] = []
-
-    def push(self, samples: np.ndarray) -> None:
-        self._pieces.append(samples)
-
-    def finish(self) -> "Future[str]":
-        sound = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
-        return self._owner.recognise(sound, self._language)
-
-    def abort(self) -> None:
-        self._pieces.clear()
 
 
 class TimedJudge(TurnJudge):

@@ -69,7 +69,8 @@ def _heard(bench: Bench, turn: Turn, language: str, noisy: bool, number: int) ->
         row["found"] = last.transcript.language
         row["wall_ms"], row["cpu_ms"] = 1000 * last.wall_s, 1000 * last.cpu_s
         row["asked_ms"] = 1000 * (last.at - turns[-1]["speech_end"] / SAMPLE_RATE)
-        row["final_ms"] = row["asked_ms"] + row["wall_ms"]
+        row["waited_ms"] = 1000 * last.waited_s
+        row["final_ms"] = row["asked_ms"] + row["waited_ms"] + row["wall_ms"]
     return row
 
 

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 
@@ -123,12 +124,29 @@ class WhisperRecognizer:
         )
 
 
+class RecognitionQueue(Protocol):
+    """Recognitions one after the other: a `WhisperRecognizer`, or one on another clock."""
+
+    @property
+    def idle(self) -> bool: ...
+
+    def submit(
+        self,
+        samples: np.ndarray,
+        language: str | None,
+        final: bool,
+        times: bool,
+        names: Names = (),
+        given_up: Callable[[], bool] = bool,
+    ) -> "Future[Transcript]": ...
+
+
 class WhisperUtterance:
     """See `data.recognition.recognizer.Utterance`."""
 
     def __init__(
         self,
-        recognizer: WhisperRecognizer,
+        recognizer: RecognitionQueue,
         language: str | None,
         times: bool,
         names: Names,
@@ -143,6 +161,7 @@ class WhisperUtterance:
         self._pieces: list[np.ndarray] = []
         self._unseen = 0
         self._agreement = Agreement()
+        self._found = ""  # language of the last look
         self._look: Future[Transcript] | None = None
         self._final: Future[Transcript] | None = None
         self._text: Future[str] = Future()
@@ -184,8 +203,14 @@ class WhisperUtterance:
         return self._recognizer.submit(sound, self._language, final, times, self._names, given_up)
 
     def _looked(self, look: "Future[Transcript]") -> None:
-        if not (look.cancelled() or look.exception() or self._aborted or self._ended):
-            self.partial = self._agreement.take(look.result().text)
+        if look.cancelled() or look.exception() or self._aborted or self._ended:
+            return
+        found = look.result()
+        self.partial = self._agreement.take(found.text)
+        if found.text:
+            # Detection takes a pass of the decoder, and two looks that agree settle it.
+            self._language = found.language if found.language == self._found else self._language
+            self._found = found.language
 
     def _finished(self, final: "Future[Transcript]") -> None:
         if final.cancelled():

@@ -13,7 +13,7 @@ from app.cli import eval_hearing as command
 from app.endpointing import SEMANTIC, AudioInputSettings
 from app.measuring import barge_in, echoes, invented, turns, words
 from app.measuring.parts import Item, Part, measured, pink, room, spoken_turns
-from app.measuring.virtual import Conversation, VirtualClock
+from app.measuring.virtual import RECOGNITION_S, Conversation, TimedRecognizer, VirtualClock
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE, write_audio
 from data.errors import InputError
@@ -78,6 +78,26 @@ def test_a_future_is_known_when_its_time_has_come() -> None:
     assert soon.result(0) == "soon" and not late.done()
     clock.advance(0.4)
     assert late.result(0) == "late"
+
+
+@pytest.mark.parametrize(("ended_s", "waited"), [(1.01, 0.5), (1.3, 1.0), (1.8, 0.0)])
+def test_the_end_waits_for_a_partial_recognition_that_runs(ended_s: float, waited: float) -> None:
+    """A look begins after one second; it stops after its encoder if it has not gone beyond."""
+    inner: Any = Hears()
+    clock = VirtualClock()
+    recognizer = TimedRecognizer(inner, clock)
+    utterance = recognizer.open()
+    clock.advance(1.0)
+    utterance.push(np.zeros(SAMPLE_RATE, np.float32))
+    clock.advance(ended_s - 1.0)
+    text = utterance.finish()
+    (taken,) = recognizer.taken
+    until = 1.0 + waited * RECOGNITION_S
+    assert taken.waited_s == pytest.approx(max(0.0, until - ended_s))
+    clock.advance(taken.waited_s + RECOGNITION_S - 0.01)
+    assert not text.done()
+    clock.advance(0.02)
+    assert text.result(0) == "I won the race."
 
 
 @pytest.mark.parametrize(

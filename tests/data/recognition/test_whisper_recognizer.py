@@ -28,13 +28,15 @@ class SlowWhisper:
         self.gate = threading.Event()
         self.gate.set()
         self.calls: list[dict[str, Any]] = []
+        self.detected = ["en"]  # languages, the last one again and again
 
     def transcribe(self, samples: np.ndarray, language: str | None, **options: Any) -> Transcript:
         self.calls.append({"seconds": len(samples) / 16_000, "language": language, **options})
         assert self.gate.wait(10)
         heard = WORDS[: round(len(samples) / 16_000)]
         words = tuple(Word(word, i, i + 1.0, 0.9) for i, word in enumerate(heard))
-        return Transcript(" ".join(heard), language or "en", 0.9, words)
+        found = self.detected.pop(0) if len(self.detected) > 1 else self.detected[0]
+        return Transcript(" ".join(heard), language or found, 0.9, words)
 
 
 @pytest.fixture
@@ -71,6 +73,25 @@ def test_partial_words_come_during_speech(whisper) -> None:
     assert partials == ["", "Good", "Good morning,", "Good morning, how"]
     assert utterance.finish().result(10) == "Good morning, how far"
     assert utterance.words is None
+
+
+@pytest.mark.parametrize(
+    ("detected", "asked"),
+    [
+        (["en", "en"], [None, None, "en", "en"]),
+        (["zh", "en", "en"], [None, None, None, "en"]),
+        (["zh", "en", "zh"], [None, None, None, None]),
+    ],
+)
+def test_two_looks_that_agree_settle_the_language(whisper, detected, asked) -> None:
+    recognizer, model = whisper
+    model.detected = detected
+    utterance = recognizer.open()
+    for _ in range(3):
+        utterance.push(second())
+        settle(recognizer)
+    utterance.finish().result(10)
+    assert [call["language"] for call in model.calls] == asked
 
 
 def test_partial_results_are_skipped_while_the_model_is_busy(whisper) -> None:

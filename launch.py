@@ -95,6 +95,8 @@ def usage() -> str:
 def run_verb(verb: str, rest: list[str]) -> int:
     """Imports and calls a verb's module; prints errors that the user can fix as one line."""
     sys.path.insert(0, str(ROOT))  # before any installed package of the same name
+    # NumPy's products are small here, and OpenBLAS's threads spin after each for tens of ms.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if verb == "test":
         return _tested(rest)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")

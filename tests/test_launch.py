@@ -1,6 +1,7 @@
 """The launcher: verbs, errors, and an environment that is made once."""
 
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -36,6 +37,21 @@ def test_an_error_that_the_user_can_mend_is_one_line(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert re.fullmatch(r"error: .*no dialogues.*", result.stderr.splitlines()[-1])
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("chosen", "seen"), [(None, "1"), ("3", "3")])
+def test_products_of_numpy_take_one_thread_unless_told_otherwise(
+    chosen: str | None, seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", chosen or "")
+    if chosen is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    at_work: list[str] = []
+    monkeypatch.setattr(
+        "app.cli.reply.main", lambda _: at_work.append(os.environ["OPENBLAS_NUM_THREADS"])
+    )
+    assert launch.run_verb("reply", []) == 0
+    assert at_work == [seen]
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ class VirtualClock:
 
 @dataclass(frozen=True)
 class Recognition:
-    """A final recognition requested at virtual time `at`, with the seconds until a partial one
-    that ran was done, and its real wall-clock and CPU seconds."""
+    """A final recognition requested at virtual time `at`, with the seconds until the one before it
+    was done, and its real wall-clock and CPU seconds."""
 
     at: float
     transcript: Transcript
@@ -69,8 +69,7 @@ class Recognition:
 
 
 class TimedRecognizer:
-    """The chat's Whisper recogniser on a virtual clock, one recognition after the other, partial
-    ones too: a `Recognizer` and a `QuickRecognizer`.
+    """The chat's Whisper recogniser on a virtual clock: a `Recognizer` and a `QuickRecognizer`.
 
     Attributes:
         taken: all final recognitions, including those whose result was dropped.
@@ -87,8 +86,7 @@ class TimedRecognizer:
         self.hypotheses: list[Hypothesis] = []
         self.languages = inner.languages
         self._inner, self._clock = inner, clock
-        self._begun = self._free_at = 0.0
-        self._given_up: Callable[[], bool] = bool  # of the latest recognition
+        self._free_at = self._looked_at = 0.0  # when the final and the partial ones are done
 
     def open(
         self,
@@ -103,7 +101,7 @@ class TimedRecognizer:
     @property
     def idle(self) -> bool:
         """See `WhisperRecognizer`."""
-        return self._clock.now >= self._free_at
+        return self._clock.now >= max(self._free_at, self._looked_at)
 
     def submit(
         self,
@@ -114,19 +112,19 @@ class TimedRecognizer:
         names: Names = (),
         given_up: Callable[[], bool] = bool,
     ) -> "Future[Transcript]":
-        """Recognises samples `[T]` at 24 kHz; the future completes `RECOGNITION_S` after the
-        recognition before it, or after its encoder if nobody waits for it any more."""
+        """Recognises samples `[T]` at 24 kHz; the future completes after `RECOGNITION_S`, if final
+        after that from the end of the final one before it."""
         wall, cpu = time.perf_counter(), time.process_time()
         found = self._inner.submit(samples, language, final=final, times=False).result()
         spent = time.perf_counter() - wall, time.process_time() - cpu
-        now, encoded_at = self._clock.now, self._begun + RECOGNITION_S / 2
-        if self._given_up() and now <= encoded_at:
-            self._free_at = encoded_at
-        self._begun = max(now, self._free_at)
-        self._free_at, self._given_up = self._begun + RECOGNITION_S, given_up
-        if final:
-            self.taken.append(Recognition(now, found, self._begun - now, *spent))
-        return self._clock.later(self._free_at - now, found)
+        now = self._clock.now
+        if not final:
+            self._looked_at = now + RECOGNITION_S
+            return self._clock.later(RECOGNITION_S, found)
+        waited_s = max(0.0, self._free_at - now)
+        self._free_at = now + waited_s + RECOGNITION_S
+        self.taken.append(Recognition(now, found, waited_s, *spent))
+        return self._clock.later(waited_s + RECOGNITION_S, found)
 
     def recognise_quickly(
         self, samples: np.ndarray, language: str, whole: bool

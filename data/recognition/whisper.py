@@ -60,20 +60,23 @@ class Transcript:
 
 
 class Whisper:
-    """A Whisper model; calls from several threads take turns.
+    """A Whisper model, for any number of threads.
 
     Args:
         folder: of the weights, as `find_whisper` gives it.
         device: "cpu", "cuda" or "auto".
-        num_threads: of the processor; 0 takes all.
+        num_threads: of the processor, for each call; 0 takes all.
+        num_workers: calls that run at once; others wait.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", num_threads: int = 2) -> None:
+    def __init__(
+        self, folder: Path, device: str = "cpu", num_threads: int = 2, num_workers: int = 1
+    ) -> None:
         compute = "int8" if device == "cpu" else "default"
         self._model = _short_window_model()(
-            str(folder), device=device, compute_type=compute, cpu_threads=num_threads
-        )
-        self._lock = threading.Lock()  # the window length is state of the model
+            str(folder), device=device, compute_type=compute, cpu_threads=num_threads,
+            num_workers=num_workers,
+        )  # fmt: skip
 
     def transcribe(
         self,
@@ -107,18 +110,17 @@ class Whisper:
         speech_s = _speech_s(samples)
         if speech_s < max(_MIN_SPEECH_S, _MIN_SPEECH_SHARE * min(seconds, _WINDOW_S)):
             return Transcript("", language or LANGUAGES[0], 0.0)
-        with self._lock:
-            self._model.window_frames = _window_frames(_WINDOW_S if plainly else seconds)
-            if language is None:
-                language = self._language(samples)
-            options = {
-                "language": language,
-                "hotwords": hotwords,
-                "word_timestamps": word_times,
-                "without_timestamps": seconds < _WINDOW_S and not word_times,
-                "initial_prompt": _PUNCTUATED.get(language),
-            }
-            segments = self._sought(samples, speech_s, hastily, given_up, options)
+        self._model.window_frames = _window_frames(_WINDOW_S if plainly else seconds)
+        if language is None:
+            language = self._language(samples)
+        options = {
+            "language": language,
+            "hotwords": hotwords,
+            "word_timestamps": word_times,
+            "without_timestamps": seconds < _WINDOW_S and not word_times,
+            "initial_prompt": _PUNCTUATED.get(language),
+        }
+        segments = self._sought(samples, speech_s, hastily, given_up, options)
         segments = [one for one in segments if plainly or is_believed(one)]
         joined = "".join(one.text for one in segments).strip()
         return Transcript(joined, language, _confidence(segments), _words(segments))
@@ -135,17 +137,16 @@ class Whisper:
                 or a loop of the right words.
         """
         seconds = _WHOLE_GLANCE_S if whole else _GLANCE_S
-        with self._lock:
-            self._model.window_frames = seconds * _FRAMES_A_SECOND
-            found = self._decoded(
-                samples[-seconds * WHISPER_HZ :],
-                language=language,
-                beam_size=1,
-                temperature=0.0,
-                without_timestamps=True,
-                max_new_tokens=_GLANCE_TOKENS,
-                initial_prompt=_INTERJECTIONS.get(language),
-            )
+        self._model.window_frames = seconds * _FRAMES_A_SECOND
+        found = self._decoded(
+            samples[-seconds * WHISPER_HZ :],
+            language=language,
+            beam_size=1,
+            temperature=0.0,
+            without_timestamps=True,
+            max_new_tokens=_GLANCE_TOKENS,
+            initial_prompt=_INTERJECTIONS.get(language),
+        )
         believed = [one for one in found if _confidence([one]) >= _GLIMPSED]
         return Hypothesis("".join(one.text for one in believed).strip(), _confidence(believed))
 
@@ -173,17 +174,16 @@ class Whisper:
         return self._decoded(samples, beam_size=5, **options)
 
     def _decoded(self, samples: np.ndarray, **options: Any) -> list[Any]:
-        """Segments of samples in the window that is set; the lock is held."""
+        """Segments of samples in the window that is set."""
         found, _ = self._model.transcribe(samples, condition_on_previous_text=False, **options)
         return list(found)
 
     def find_language(self, samples: np.ndarray) -> str:
         """The most likely language of samples `[T]` at 16 kHz, at most 30 s: one of `LANGUAGES`
         unless another one has a probability above one half."""
-        with self._lock:
-            self._model.window_frames = _window_frames(_WINDOW_S)
-            name, share, _ = self._model.detect_language(samples[: _WINDOW_S * WHISPER_HZ])
-            return name if share > 0.5 else self._language(samples)
+        self._model.window_frames = _window_frames(_WINDOW_S)
+        name, share, _ = self._model.detect_language(samples[: _WINDOW_S * WHISPER_HZ])
+        return name if share > 0.5 else self._language(samples)
 
     def _language(self, samples: np.ndarray) -> str:
         features = self._model.feature_extractor(samples[: _WINDOW_S * WHISPER_HZ])
@@ -218,17 +218,34 @@ def _short_window_model() -> Any:
     from faster_whisper import WhisperModel
 
     class ShortWindowModel(WhisperModel):
-        window_frames = _WINDOW_S * _FRAMES_A_SECOND
-        last: tuple[np.ndarray, Any] | None = None
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self._window = _Window()
+
+        @property
+        def window_frames(self) -> int:
+            return self._window.frames
+
+        @window_frames.setter
+        def window_frames(self, frames: int) -> None:
+            self._window.frames = frames
 
         def encode(self, features: np.ndarray) -> Any:
             # Language detection and transcription request the same window; cache it.
-            window = np.ascontiguousarray(features[..., : self.window_frames])
-            if self.last is None or not np.array_equal(self.last[0], window):
-                self.last = window, super().encode(window)
-            return self.last[1]
+            window, last = np.ascontiguousarray(features[..., : self.window_frames]), self._window
+            if last.features is None or not np.array_equal(last.features, window):
+                last.features, last.encoded = window, super().encode(window)
+            return last.encoded
 
     return ShortWindowModel
+
+
+class _Window(threading.local):
+    """Each thread's window: its length, and what it encoded last."""
+
+    frames = _WINDOW_S * _FRAMES_A_SECOND
+    features: np.ndarray | None = None
+    encoded: Any = None
 
 
 def _speech_s(samples: np.ndarray) -> float:

@@ -48,10 +48,11 @@ class WhisperRecognizer:
         num_threads: int | None = None,
     ) -> None:
         threads = num_threads or min(2, max(1, (os.cpu_count() or 1) // 2))
-        self._whisper = Whisper(find_whisper(model, download), num_threads=threads)
+        self._whisper = Whisper(find_whisper(model, download), num_threads=threads, num_workers=2)
         self._language = language
-        # One at a time: the model is itself multi-threaded.
+        # One at a time, but nobody waits for a partial recognition to end.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
+        self._partial_pool = ThreadPoolExecutor(1, thread_name_prefix="whisper-partial")
         self._waiting = 0
         self._lock = threading.Lock()
 
@@ -68,6 +69,7 @@ class WhisperRecognizer:
     def close(self) -> None:
         """See `data.recognition.recognizer.Recognizer`."""
         self._pool.shutdown(cancel_futures=True)
+        self._partial_pool.shutdown(cancel_futures=True)
 
     @property
     def idle(self) -> bool:
@@ -86,9 +88,8 @@ class WhisperRecognizer:
         """Queues samples `[T]` at 24 kHz for recognition; see `Whisper.transcribe`."""
         with self._lock:
             self._waiting += 1
-        future = self._pool.submit(
-            self._transcribe, samples, language, final, times, names, given_up
-        )
+        pool = self._pool if final else self._partial_pool
+        future = pool.submit(self._transcribe, samples, language, final, times, names, given_up)
         future.add_done_callback(self._done)
         return future
 

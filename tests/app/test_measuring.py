@@ -80,24 +80,20 @@ def test_a_future_is_known_when_its_time_has_come() -> None:
     assert late.result(0) == "late"
 
 
-@pytest.mark.parametrize(("ended_s", "waited"), [(1.01, 0.5), (1.3, 1.0), (1.8, 0.0)])
-def test_the_end_waits_for_a_partial_recognition_that_runs(ended_s: float, waited: float) -> None:
-    """A look begins after one second; it stops after its encoder if it has not gone beyond."""
+def test_final_recognitions_wait_for_each_other_and_not_for_partial_ones() -> None:
     inner: Any = Hears()
     clock = VirtualClock()
     recognizer = TimedRecognizer(inner, clock)
-    utterance = recognizer.open()
-    clock.advance(1.0)
-    utterance.push(np.zeros(SAMPLE_RATE, np.float32))
-    clock.advance(ended_s - 1.0)
-    text = utterance.finish()
-    (taken,) = recognizer.taken
-    until = 1.0 + waited * RECOGNITION_S
-    assert taken.waited_s == pytest.approx(max(0.0, until - ended_s))
-    clock.advance(taken.waited_s + RECOGNITION_S - 0.01)
-    assert not text.done()
-    clock.advance(0.02)
-    assert text.result(0) == "I won the race."
+    utterances = [recognizer.open(), recognizer.open()]
+    utterances[0].push(np.zeros(SAMPLE_RATE, np.float32))
+    assert not recognizer.idle
+    clock.advance(0.01)
+    texts = [one.finish() for one in utterances]
+    assert [one.waited_s for one in recognizer.taken] == pytest.approx([0.0, RECOGNITION_S])
+    clock.advance(RECOGNITION_S + 0.01)
+    assert [text.done() for text in texts] == [True, False]
+    clock.advance(RECOGNITION_S)
+    assert texts[1].result(0) == "I won the race." and recognizer.idle
 
 
 @pytest.mark.parametrize(

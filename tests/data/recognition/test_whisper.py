@@ -1,5 +1,7 @@
 """Whisper as it is used here: short windows, and no words where nobody speaks."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from tests.app.user_sound import speechlike
 @pytest.fixture(scope="module")
 def whisper() -> Whisper:
     try:
-        return Whisper(find_whisper(), num_threads=1)
+        return Whisper(find_whisper(), num_threads=1, num_workers=2)
     except RepError as error:
         pytest.skip(str(error))
 
@@ -62,3 +64,11 @@ def _noises() -> dict[str, np.ndarray]:
 def test_audio_without_speech_has_no_text(whisper, name):
     found = whisper.transcribe(_noises()[name].astype(np.float32))
     assert (found.text, found.words, found.confidence) == ("", (), 0.0)
+
+
+def test_threads_do_not_share_their_windows(whisper):
+    sounds = [resample(speechlike(seconds), SAMPLE_RATE, WHISPER_HZ) for seconds in (1.5, 9.0)]
+    alone = [whisper.transcribe(sound, hastily=True) for sound in sounds]
+    with ThreadPoolExecutor(2) as pool:
+        together = pool.map(lambda sound: whisper.transcribe(sound, hastily=True), 4 * sounds)
+    assert list(together) == 4 * alone

@@ -1,37 +1,49 @@
-"""End-of-turn detection from the turn's audio, its last word, and the length of the pause.
+"""End-of-turn detection from the turn's audio, its last words, and the length of the pause.
 
 Smart Turn estimates from the audio whether the user has finished, at the start of a pause and again
-as it grows; an open-ended last word of the transcript lowers the probability. The silence that ends
-the turn ranges from `_SOONEST_MS` if it has surely ended to seconds if it surely has not.
+as it grows; the last words of the transcript tell whether a sentence may end there. The silence
+that ends the turn ranges from `_SOONEST_MS` if it has surely ended to seconds if surely not.
 """
 
-import re
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
 from app.endpointing import MOST_PATIENT_MS
 from data.audio import SAMPLE_RATE, resample
+from data.recognition.sentence_ends import end_log_odds
 from data.recognition.smart_turn import TURN_HZ, SmartTurn
 
 LONGEST_S = 8  # audio judged, from the end of the turn
 WORDS_WITHIN_MS = 700  # the end of a turn waits at most this long for the transcript
-ASKED_MS = (200, 400, 600, 800, 1000)
+ASKED_MS = (200, 300, 400, 600, 800, 1000)
 """Lengths of silence at which the audio is judged."""
 _SOONEST_MS = 300
-_CERTAIN = 0.93  # probability from which `_SOONEST_MS` of silence is enough
-_OBJECTION = 0.3  # factor on the probability after an open-ended last word
-# Words that end no sentence, and words that end few: Whisper's full stop tells.
-_OPEN_ENDED = re.compile(
-    r"(?:\b(?:a|an|the|my|your|its|our|their|every|and|or|but|because|if|while|whose|than|as|i'm|"
-    r"we're|you're|they're|he's|she's|it's|very|um|uh|er|erm)"
-    r"|\.\.\.|[…，,、的和跟与或把被在从对给就也但而且因为所以如果那这嗯呃个])\W*$"
-    r"|\b(?:his|her|this|these|those|some|any|so|when|that|which|of|to|in|on|at|for|from|with|by|"
-    r"about|into|i|we|they|he|she|is|are|was|were|am|be|will|would|can|could|should|must|may|might|"
-    r"do|does|did|have|has|had|well|like)[^\w.?!]*$",
-    re.IGNORECASE,
-)
+_CERTAIN = 0.87  # probability from which `_SOONEST_MS` of silence is enough
+_NUM_JUDGEMENTS = 3  # the last ones count: single ones vary
+_LIMITS = (0.005, 0.995)  # of Smart Turn's probability
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Coefficients of the logistic regression on a turn's end; see `features`."""
+
+    audio: float
+    words: float
+    question: float
+    bias: float
+
+    def probability(self, audio: float, words: float, question: float) -> float:
+        odds = self.audio * audio + self.words * words + self.question * question + self.bias
+        return 1 / (1 + math.exp(-odds))
+
+
+# Fitted by `python -m app.measuring.turn_ending_fit` on voices and texts of training.
+_WITH_WORDS = Weights(audio=0.36, words=0.98, question=0.40, bias=1.11)
+_WITHOUT_WORDS = Weights(audio=0.39, words=0.0, question=0.0, bias=-0.35)
 
 
 class TurnJudge:
@@ -57,17 +69,40 @@ class TurnJudge:
         return self._model.finished(resample(samples, SAMPLE_RATE, TURN_HZ))
 
 
+def features(judged: Sequence[float], text: str) -> tuple[float, float, float] | None:
+    """What `Weights.probability` takes: the mean log odds of Smart Turn's last judgements, the log
+    odds that a sentence ends with the last words, and whether Whisper wrote a question mark. None
+    if the text has no words."""
+    words = end_log_odds(text)
+    if words is None:
+        return None
+    return _mean_log_odds(judged), words, float(text.rstrip().endswith(("?", "？")))
+
+
+def finished(judged: Sequence[float], text: str) -> float:
+    """The probability that the turn has ended.
+
+    Args:
+        judged: Smart Turn's probabilities, in order, as the pause grew.
+        text: the transcript; empty if unknown.
+    """
+    found = features(judged, text)
+    if found is None:
+        return _WITHOUT_WORDS.probability(_mean_log_odds(judged), 0.0, 0.0)
+    return _WITH_WORDS.probability(*found)
+
+
 def patience_ms(judged: Sequence[float], text: str, eagerness: str) -> float:
     """The silence in ms that ends a turn.
 
     Args:
-        judged: probabilities that the turn has ended, in order, as the pause grew. The lower of
-            the last two counts, since single ones can be high within a turn.
-        text: the transcript; empty if unknown.
+        judged, text: see `finished`.
         eagerness: a key of `MOST_PATIENT_MS`.
     """
-    finished = min(judged[-2:])
-    if _OPEN_ENDED.search(text):
-        finished *= _OBJECTION
-    doubt = max(0.0, 1.0 - finished / _CERTAIN)
+    doubt = max(0.0, 1.0 - finished(judged, text) / _CERTAIN)
     return _SOONEST_MS + (MOST_PATIENT_MS[eagerness] - _SOONEST_MS) * doubt
+
+
+def _mean_log_odds(judged: Sequence[float]) -> float:
+    last = [min(max(one, _LIMITS[0]), _LIMITS[1]) for one in judged[-_NUM_JUDGEMENTS:]]
+    return sum(math.log(one / (1 - one)) for one in last) / len(last)

@@ -27,7 +27,7 @@ from models.evaluation.bars import FigureBars, at_most
 from models.evaluation.figures import Figure, quantile, ratio
 
 _COUNT = 200
-_MANDARIN_SHARE = 0.3
+MANDARIN_SHARE = 0.3
 _PAUSES_S = (0.3, 1.5)
 _BEFORE_S, _AFTER_S = 0.5, 5.0
 _FIXED_MS = 500
@@ -52,7 +52,7 @@ class Scene:
 def turns(bench: Bench) -> Part:
     """Scenes from the texts of held-out dialogues."""
     num = bench.count or _COUNT
-    mandarin = round(num * _MANDARIN_SHARE)
+    mandarin = round(num * MANDARIN_SHARE)
     scenes = scenes_of(bench, "en", num - mandarin) + scenes_of(bench, "zh", mandarin)
     items = [
         Item(f"{scene.seed} {scene.voice} {scene.text}", lambda scene=scene: _taken(bench, scene))
@@ -64,8 +64,12 @@ def turns(bench: Bench) -> Part:
 def scenes_of(bench: Bench, language: str, num: int) -> list[Scene]:
     """Up to `num` scenes; once all texts are used, they recur with other hesitations and voices."""
     rng = random.Random(f"{bench.seed} {language}")
-    named = [name for name, v in kokoro_voices().items() if v.held_out and v.language == language]
-    texts = sorted({turn.text for turn in spoken_turns(bench.folders, language)})
+    named = [
+        name
+        for name, voice in kokoro_voices().items()
+        if voice.held_out == bench.held_out and voice.language == language
+    ]
+    texts = sorted({turn.text for turn in spoken_turns(bench.folders, language, bench.held_out)})
     texts = [text for text in texts if not _UNSPOKEN[language].search(text)]
     scenes: list[Scene] = []
     while len(scenes) < num:

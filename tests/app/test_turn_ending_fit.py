@@ -1,0 +1,61 @@
+"""The weights of the end of a turn are fitted to pauses that nothing ends."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.measuring import turn_ending_fit as fit
+from app.measuring.parts import Bench, room
+from app.turn_ending import ASKED_MS
+from data.errors import InputError
+from tests.app.test_measuring import Hears, Judges
+from tests.app.user_sound import speechlike
+
+
+def bench(finished: float = 0.5) -> Bench:
+    recognizer: Any = Hears("I won")
+    judge: Any = Judges(finished)
+    return Bench(recognizer, judge, (), None, 0, held_out=False)
+
+
+def test_every_pause_is_judged_as_long_as_it_lasts() -> None:
+    sounds = [room(0.5, 1), speechlike(1.0), room(0.6, 2), speechlike(1.0), room(2.0, 3)]
+    pauses = list(fit._pauses(bench(), np.concatenate(sounds), 3.1))
+    assert [pause["ends"] for pause in pauses] == [False, True]
+    assert len(pauses[0]["judged"]) == sum(ms <= 700 for ms in ASKED_MS)
+    assert len(pauses[1]["judged"]) == len(ASKED_MS)
+    assert all(pause["text"] == "I won" for pause in pauses)
+
+
+def rows(num: int) -> list[dict[str, Any]]:
+    """Ends sound finished and hesitations do not; words say nothing."""
+    rng = np.random.default_rng(0)
+
+    def pause(ends: bool) -> dict[str, Any]:
+        return {
+            "ends": ends,
+            "text": "I won",
+            "judged": list(rng.uniform(0.4 * ends, 0.6 + 0.4 * ends, 3)),
+        }
+
+    return [{"pauses": [pause(False), pause(True)]} for _ in range(num)]
+
+
+def test_what_tells_ends_from_pauses_has_weight() -> None:
+    found = fit.report(rows(100))
+    weights = next(line for line in found.splitlines() if line.startswith("with words"))
+    audio, words, question, _ = json.loads(weights.split(": ")[1].split(" (")[0])
+    assert audio > 0.5 and abs(words) < 0.3 and question == 0.0
+    assert f"{ASKED_MS[0]} ms, 200 pauses" in found
+
+
+def test_pauses_without_words_say_nothing() -> None:
+    values, ended = fit.samples_of([{"pauses": [{"ends": True, "text": "", "judged": [0.5]}]}])
+    assert len(values) == len(ended) == 0
+
+
+def test_too_few_scenes_are_an_error() -> None:
+    with pytest.raises(InputError, match="raise --count"):
+        fit.report([])

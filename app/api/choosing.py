@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from app.api.transcripts import LANGUAGES
 from app.endpointing import SEMANTIC, SERVER
 from app.hub import Engines
 from app.protocol import ProtocolError
 from app.replies import INSTRUCTIONS, Briefing, checked_prompt
 from app.settings import SessionSettings, with_settings
 from data.errors import InputError
+from data.languages import OPENAI_NAMES
 
 
 def choices(engines: Engines) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def language_of(engines: Engines, given: str) -> str:
         InputError: it hears others.
     """
     code = given.lower().partition("-")[0]
-    code = {name: code for code, name in LANGUAGES.items()}.get(code, code)
+    code = {name: code for code, name in OPENAI_NAMES.items()}.get(code, code)
     known = engines.recognizer.languages
     if code and code not in known:
         heard = " and ".join(known) or "what it finds itself"

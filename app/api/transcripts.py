@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from data.languages import OPENAI_NAMES
 from data.recognition.recognizer import TimedWord
 from data.recognition.recordings import Passage, joined
 
-LANGUAGES = {"en": "english", "zh": "chinese"}
 _PAUSE_S = 0.6  # between two segments
 _MAX_SEGMENT_S = 6.0
 _MAX_SPEECH_S = 30.0  # of one speaker's segment
@@ -175,7 +175,7 @@ def written(
     if kind == "verbose_json":
         body = {
             "task": "transcribe",
-            "language": LANGUAGES[transcript.language],
+            "language": OPENAI_NAMES[transcript.language],
             "duration": round(transcript.seconds, 3),
             **body,
         }

@@ -32,6 +32,7 @@ from app.toolbox import read_toolbox
 from app.turn_ending import TurnJudge
 from app.voice_activity import DETECTORS
 from data.errors import InputError, MissingModelError
+from data.languages import LANGUAGES
 from data.recognition.endpoint import KEY_VARIABLE, EndpointRecognizer
 from data.recognition.local import local_recognizer
 from data.recognition.recognizer import Recognizer
@@ -159,7 +160,7 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
         help="Whisper folder or model name such as small (default: base); with --asr endpoint its "
         "model, API key in ASR_API_KEY",
     )
-    add("--asr-language", choices=("en", "zh"), help="spoken language (default: detected)")
+    add("--asr-language", choices=LANGUAGES, help="spoken language (default: detected)")
 
 
 def _add_turns(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data.errors import InputError, MissingModelError, OutputError
 from data.files import atomic_write, prepare_file, prepare_folder
+from data.languages import LANGUAGES
 from models.checkpoint import WEIGHTS
 from models.evaluation.figures import Result, as_text, figure_table
 from models.evaluation.measures import Measuring, measure
@@ -156,7 +157,7 @@ def make_parser() -> argparse.ArgumentParser:
         if name in _FOLDERS:
             added.add_argument("folder", type=Path, help=_FOLDERS[name])
         if name in _LANGUAGES:
-            added.add_argument("--language", choices=("en", "zh"), help=_LANGUAGES[name])
+            added.add_argument("--language", choices=LANGUAGES, help=_LANGUAGES[name])
         if name == "recordings":
             added.add_argument("--transcripts", type=Path, metavar="FILE", help=_TRANSCRIPTS)
     every = measures.add_parser(
@@ -209,7 +210,7 @@ def _parents() -> dict[str, argparse.ArgumentParser]:
     )
     folder = groups["data"].add_argument
     folder("--data", type=Path, help="held-out speech in NCSSD layout (default: made with flite)")
-    folder("--language", choices=("en", "zh"), help="evaluate one language only (default: both)")
+    folder("--language", choices=LANGUAGES, help="evaluate one language only (default: both)")
     groups["voices"].add_argument(
         "--voices", help="comma-separated teacher voices (default: flite's)"
     )

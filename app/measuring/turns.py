@@ -18,6 +18,7 @@ from app.measuring.parts import Bench, Item, Part, Row, room, spoken_turns
 from app.measuring.virtual import STEP, Conversation
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE, resample
+from data.languages import LANGUAGES
 from data.synthetic.hesitations import KINDS, hesitant
 from data.synthetic.kokoro.engine import Delivery, teacher
 from data.synthetic.kokoro.voices import kokoro_voices
@@ -142,7 +143,7 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
     late = [_is_answered(row) for row in rows]
     label = f"answered audibly in the hesitation ({_FIRST_SOUND_MS} ms to first audio)"
     figures.append(ratio("answered", label, late, unit="%", scale=100))
-    groups = [("language", name) for name in ("en", "zh")] + [("kind", kind) for kind in KINDS]
+    groups = [("language", name) for name in LANGUAGES] + [("kind", kind) for kind in KINDS]
     for field, name in groups:
         some = [row for row in rows if row[field] == name]
         figures += _cut_and_known(

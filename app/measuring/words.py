@@ -11,9 +11,9 @@ from app.measuring.virtual import Conversation
 from app.settings import SessionSettings
 from data.audio import SAMPLE_RATE
 from data.dialogue import Turn
+from data.languages import LANGUAGE_NAMES
 from models.evaluation.bars import FigureBars, at_most
 from models.evaluation.figures import Figure, quantile, ratio
-from models.evaluation.strata import LANGUAGE_NAMES
 from models.evaluation.words import WORD_ERRORS, word_errors
 
 _COUNT = 60

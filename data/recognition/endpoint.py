@@ -8,8 +8,8 @@ import numpy as np
 
 from data.audio import SAMPLE_RATE, encode_audio, resample
 from data.errors import RepError
+from data.languages import LANGUAGES
 from data.recognition.recognizer import Names
-from data.recognition.whisper import LANGUAGES
 
 KEY_VARIABLE = "ASR_API_KEY"
 _RATE = 16_000

@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from data.languages import LANGUAGES
 from data.recognition.recognizer import Hypothesis
 from data.recognition.whisper_doubt import is_believed, is_doubtful
 
 WHISPER_HZ = 16_000
-LANGUAGES = ("en", "zh")
-"""The candidates of language detection."""
-
 # The encoder's cost grows faster than its window. Whisper was trained on windows of 30 s padded
 # with silence; from 6 s on it is as accurate at a sixth of the cost, in shorter ones it repeats
 # itself and truncates.

@@ -14,8 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from data.audio import SAMPLE_RATE, resample
+from data.languages import LANGUAGES
 from data.recognition.recognizer import Hypothesis, Names, TimedWord
-from data.recognition.whisper import LANGUAGES, WHISPER_HZ, Transcript, Whisper
+from data.recognition.whisper import WHISPER_HZ, Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
 _LOOK_EVERY = SAMPLE_RATE  # new samples between two partial recognitions

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from data.errors import InputError
+from data.languages import LANGUAGES
 from data.synthetic.grammar import Line, write_dialogue
 from data.synthetic.kokoro.voices import KokoroVoice, kokoro_voices
 from data.synthetic.splits import SPLITS
@@ -78,7 +79,7 @@ class Recipe:
         """What is spoken: of the texts, else of the grammar; the classic engines know English."""
         if self.engines == "classic":
             return ("en",)
-        return tuple(_pieces(self.texts, self.split)) if self.texts else ("en", "zh")
+        return tuple(_pieces(self.texts, self.split)) if self.texts else LANGUAGES
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
+from data.languages import LANGUAGES
 from data.synthetic.grammar import Line
 from data.synthetic.spelling import doubtful
 from data.synthetic.splits import split_of_words
 
-LANGUAGES = ("en", "zh")
 MOST_TURNS = 8
 FEWEST_TURNS = 2
 MOST_CHARACTERS = 300

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from data.languages import LANGUAGE_NAMES
 from models.evaluation.figures import Figure
 
-LANGUAGE_NAMES = {"en": "English", "zh": "Mandarin"}
 _VOICES = {True: "held-out voices", False: "trained voices", None: "recordings"}
 _ORDER = (False, True, None)
 

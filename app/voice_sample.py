@@ -10,8 +10,8 @@ from data.audio.activity import speech_in
 from data.audio.features import FRAME_S
 from data.audio.snr import estimate_snr
 from data.audio.voice_embedding import embed_windows, unit
+from data.audio.voice_space import load_voice_space
 from data.errors import InputError
-from data.ncssd.voice_space import load_voice_space
 
 MIN_SPEECH_S = 3.0
 MAX_SAMPLE_S = 20.0

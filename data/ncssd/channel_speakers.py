@@ -8,13 +8,13 @@ import numpy as np
 
 from data.audio.features import FRAME_S, RATE
 from data.audio.voice_embedding import Span, embed_windows, unit
+from data.audio.voice_space import load_voice_space
 from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.powerset import best_path
 from data.ncssd.segmentation import load_segmentation, segment
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
-from data.ncssd.voice_space import load_voice_space
 
 _CLEAR_DB = 10.0  # level difference at which the softer channel's speaker is surely silent
 _OVER_LEAK_DB = 8.0

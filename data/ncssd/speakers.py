@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.audio import voice_space
 from data.audio.features import FRAME_S, RATE
 from data.audio.voice_embedding import Span, embed_windows, unit
 from data.ncssd.activity import far_from
@@ -22,14 +23,12 @@ from data.ncssd.powerset import Part, best_path, changes, parts_of
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
 from data.ncssd.stretches import Stretch, make_stretches
-from data.ncssd.voice_space import load_voice_space
 
 VERSION = 6
-_FOLDER = Path(__file__).parent / "weights"
 FILES = (
-    _FOLDER / "segmentation.safetensors",
-    _FOLDER / "voices.safetensors",
-    _FOLDER / "one_person.json",
+    Path(__file__).parent / "weights" / "segmentation.safetensors",
+    Path(__file__).parent / "weights" / "one_person.json",
+    voice_space.WEIGHTS,
 )
 _LONG_S = 1.0  # stretches of at least this length are clustered
 _SAME_S = 5.0  # within which a local voice is surely one person
@@ -75,7 +74,9 @@ def _as_given(row: Row, context: Context) -> Row:
     config = context.config.speakers
     windows = embed_windows(samples, [[span] for span in spans], config.window_s, config.hop_s)
     stretches = [
-        Stretch([span], unit(load_voice_space()(embeddings).mean(axis=0)), int(segment[2]))
+        Stretch(
+            [span], unit(voice_space.load_voice_space()(embeddings).mean(axis=0)), int(segment[2])
+        )
         for span, segment, (_, embeddings) in zip(spans, segments, windows, strict=True)
     ]
     own = [[s for s in stretches if s.label == label] for label in range(number)]
@@ -146,7 +147,9 @@ def scene_stretches(
     groups = group_parts(parts, config)
     if not groups:
         return [], parts, probabilities.shape[0]
-    made = make_stretches(samples, groups, changes(probabilities), load_voice_space(), config)
+    made = make_stretches(
+        samples, groups, changes(probabilities), voice_space.load_voice_space(), config
+    )
     return made, parts, probabilities.shape[0]
 
 

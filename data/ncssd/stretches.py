@@ -10,8 +10,8 @@ import numpy as np
 
 from data.audio.features import FRAME_S
 from data.audio.voice_embedding import Span, embed_windows, unit
+from data.audio.voice_space import VoiceSpace
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.voice_space import VoiceSpace
 
 _ASIDE = 4  # windows compared on each side of a change
 

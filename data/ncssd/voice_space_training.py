@@ -10,12 +10,12 @@ from scipy.linalg import eigh
 
 from data.audio import SAMPLE_RATE, resample
 from data.audio.voice_embedding import embed_windows, unit
+from data.audio.voice_space import DIM, VoiceSpace
 from data.errors import InputError
 from data.files import atomic_write
 from data.ncssd.truth.clips import read_corpora
 from data.ncssd.truth.conditions import record
 from data.ncssd.truth.timeline import make_timeline
-from data.ncssd.voice_space import DIM, VoiceSpace
 
 _SHRINKAGE = 0.3
 _LINE_S = 150.0

@@ -117,10 +117,10 @@ def leave_with_broken_utf8(socket: ClientConnection) -> None:
         leave_with_broken_utf8,
     ],
 )
-def test_a_reply_ends_within_a_second_of_a_disconnect(path: str, leave: Any) -> None:
+def test_a_reply_ends_soon_after_a_disconnect(path: str, leave: Any) -> None:
     with speaking(path) as (socket, app):
         leave(socket)
-        assert wait_for(lambda: over(app)) < 1.0
+        assert wait_for(lambda: over(app)) < 3.0
 
 
 class Unencodable(Exception):
@@ -211,7 +211,7 @@ def test_a_client_that_does_not_read_is_disconnected(
     with serving(talkative()) as (place, app), contextlib.closing(deaf(place, path)):
         wait_for(lambda: app.state.hub.metrics.in_the_making())
         wait_for(lambda: over(app), 20.0)
-        wait_for(lambda: lost, 2.0)
+        wait_for(lambda: lost, 20.0)
 
 
 @pytest.mark.parametrize(

@@ -222,15 +222,15 @@ def test_a_language_model_that_misbehaves_is_an_error_in_time(
         began = time.monotonic()
         with pytest.raises(RepError, match=f"(?s){message}") as refused:
             list(chat.reply([ChatMessage(0, "hi")]))
-        assert time.monotonic() - began < 4.0
+        assert time.monotonic() - began < 10
         assert len(str(refused.value)) < 600
         assert str(refused.value).isprintable()
         assert "sk-secret-key" not in str(refused.value)
-        assert server.left.wait(3.0)
+        assert server.left.wait(10)
     assert wait_for(lambda: "chat-watch" not in [one.name for one in threading.enumerate()])
 
 
-def wait_for(condition: Callable[[], bool], most_s: float = 3.0) -> bool:
+def wait_for(condition: Callable[[], bool], most_s: float = 10.0) -> bool:
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > most_s:
@@ -268,8 +268,8 @@ def test_an_abort_from_another_thread_ends_answer_and_connection() -> None:
             began = time.monotonic()
             with pytest.raises(RepError, match="cancelled"):
                 list(stream)
-            assert time.monotonic() - began < 1.3
-            assert server.left.wait(1.0)
+            assert time.monotonic() - began < 5
+            assert server.left.wait(5)
 
 
 def test_a_briefing_reaches_the_model_and_only_its_own_answer() -> None:
@@ -306,7 +306,7 @@ def test_an_endless_answer_is_cut_at_a_word(piece: str) -> None:
         heard = SpeechEvent(chat)
         answer = heard.begin()
         assert wait_for(lambda: answer.shortened, 30)
-        assert server.left.wait(3.0)
+        assert server.left.wait(10)
         assert MAX_SPOKEN - len(piece) - 1 <= len(answer.text) <= MAX_SPOKEN
         assert not answer.error
         answer.cancel()
@@ -322,8 +322,8 @@ def test_a_cancelled_answer_leaves_the_language_model_at_once(behave: Behaviour)
         answer = heard.begin()
         time.sleep(0.4)
         answer.cancel()
-        assert server.left.wait(1.0)
-        assert wait_for(lambda: answer.done, 1.0)
+        assert server.left.wait(5)
+        assert wait_for(lambda: answer.done, 5.0)
         assert not answer.error
         heard.speech_worker.close()
 

@@ -90,7 +90,7 @@ def test_a_hanging_server_does_not_delay_discovery() -> None:
         begun = time.monotonic()
         ports = {silent.getsockname()[1]: "llama.cpp", slow: "vLLM", good: "Ollama"}
         found = find_language_models(ports)
-        assert time.monotonic() - begun < 0.8
+        assert time.monotonic() - begun < 2.0
     assert [one.name for one in found] == ["llama3.2"]
     silent.close()
 

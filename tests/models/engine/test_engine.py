@@ -303,7 +303,7 @@ def test_a_slot_can_be_cancelled_in_any_state(
     began = time.perf_counter()
     for _ in range(times):
         engine.cancel(slot)
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < 2  # it is stuck for ten
     model.stuck.set()
     engine.stop(slot)
     assert not slot.busy and empty(engine)

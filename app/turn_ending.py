@@ -9,12 +9,13 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from app.endpointing import MOST_PATIENT_MS
 from data.audio import SAMPLE_RATE, resample
-from data.recognition.sentence_ends import end_log_odds
+from data.recognition.sentence_ends import end_log_odds, tokens
 from data.recognition.smart_turn import TURN_HZ, SmartTurn
 
 LONGEST_S = 8  # audio judged, from the end of the turn
@@ -29,21 +30,39 @@ _LIMITS = (0.005, 0.995)  # of Smart Turn's probability
 
 @dataclass(frozen=True)
 class Weights:
-    """Coefficients of the logistic regression on a turn's end; see `features`."""
+    """Coefficients of the logistic regression on a turn's end."""
 
     audio: float
-    words: float
-    question: float
-    bias: float
+    words: float = 0.0
+    question: float = 0.0
+    mandarin: float = 0.0
+    bias: float = 0.0
 
-    def probability(self, audio: float, words: float, question: float) -> float:
-        odds = self.audio * audio + self.words * words + self.question * question + self.bias
+    def probability(self, values: "Features") -> float:
+        odds = self.audio * values.audio + self.words * values.words + self.bias
+        odds += self.question * values.question + self.mandarin * values.mandarin
         return 1 / (1 + math.exp(-odds))
 
 
+class Features(NamedTuple):
+    """What is known in a pause.
+
+    Attributes:
+        audio: mean log odds of Smart Turn's last judgements.
+        words: log odds that a sentence ends with the last words.
+        question: 1.0 if Whisper wrote a question mark, else 0.0.
+        mandarin: 1.0 if the last words are Mandarin, whose ends are counted by character, else 0.0.
+    """
+
+    audio: float
+    words: float = 0.0
+    question: float = 0.0
+    mandarin: float = 0.0
+
+
 # Fitted by `python -m app.measuring.turn_ending_fit` on voices and texts of training.
-_WITH_WORDS = Weights(audio=0.36, words=0.98, question=0.40, bias=1.11)
-_WITHOUT_WORDS = Weights(audio=0.39, words=0.0, question=0.0, bias=-0.35)
+_WITH_WORDS = Weights(audio=0.35, words=1.04, question=0.5, mandarin=0.4, bias=1.08)
+_WITHOUT_WORDS = Weights(audio=0.39, bias=-0.31)
 
 
 class TurnJudge:
@@ -69,14 +88,20 @@ class TurnJudge:
         return self._model.finished(resample(samples, SAMPLE_RATE, TURN_HZ))
 
 
-def features(judged: Sequence[float], text: str) -> tuple[float, float, float] | None:
-    """What `Weights.probability` takes: the mean log odds of Smart Turn's last judgements, the log
-    odds that a sentence ends with the last words, and whether Whisper wrote a question mark. None
-    if the text has no words."""
+def features(judged: Sequence[float], text: str) -> Features | None:
+    """What is known in a pause; None if the text has no words.
+
+    Args:
+        judged: Smart Turn's probabilities, in order, as the pause grew.
+        text: the transcript.
+    """
     words = end_log_odds(text)
     if words is None:
         return None
-    return _mean_log_odds(judged), words, float(text.rstrip().endswith(("?", "？")))
+    asks = text.rstrip().endswith(("?", "？"))
+    return Features(
+        _mean_log_odds(judged), words, float(asks), float(not tokens(text)[-1].isascii())
+    )
 
 
 def finished(judged: Sequence[float], text: str) -> float:
@@ -88,8 +113,8 @@ def finished(judged: Sequence[float], text: str) -> float:
     """
     found = features(judged, text)
     if found is None:
-        return _WITHOUT_WORDS.probability(_mean_log_odds(judged), 0.0, 0.0)
-    return _WITH_WORDS.probability(*found)
+        return _WITHOUT_WORDS.probability(Features(_mean_log_odds(judged)))
+    return _WITH_WORDS.probability(found)
 
 
 def patience_ms(judged: Sequence[float], text: str, eagerness: str) -> float:

@@ -21,7 +21,7 @@ from app.level import Leveller
 from app.measuring.parts import Bench, Item, Part, Row, measured
 from app.measuring.turns import MANDARIN_SHARE, Scene, performed, scenes_of
 from app.measuring.virtual import STEP
-from app.turn_ending import ASKED_MS, TurnJudge, features
+from app.turn_ending import ASKED_MS, Features, TurnJudge, features
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.files import prepare_folder
@@ -89,7 +89,7 @@ def _pauses(bench: Bench, sound: np.ndarray, end_s: float) -> Iterator[Row]:
 
 
 def samples_of(rows: Sequence[Row], only: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Features `[N, 3]` after each judgement of each pause, and whether the turn had ended `[N]`.
+    """Features `[N, 4]` after each judgement of each pause, and whether the turn had ended `[N]`.
 
     Args:
         rows: scenes.
@@ -115,10 +115,11 @@ def report(rows: Sequence[Row]) -> str:
     if not 0 < ended.sum() < len(ended):
         raise InputError(f"{len(rows)} scenes lack pauses or ends of turns; raise --count")
     lines = [f"{len(rows)} scenes, {len(ended)} judgements, {ended.sum()} of them of ends"]
-    for name, columns in (("with words", [0, 1, 2]), ("without words", [0])):
+    for name, columns in (("with words", [0, 1, 2, 3]), ("without words", [0])):
         fitted = LogisticRegression().fit(values[:, columns], ended)
+        names = [*(Features._fields[column] for column in columns), "bias"]
         weights = np.round([*fitted.coef_[0], *fitted.intercept_], 2).tolist()
-        lines.append(f"{name}: {weights} (audio, words, question, bias)")
+        lines.append(f"{name}: {dict(zip(names, weights, strict=True))}")
     for only, silence_ms in enumerate(ASKED_MS):
         values, ended = samples_of(rows, only)
         if 0 < ended.sum() < len(ended):

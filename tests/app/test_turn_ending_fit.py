@@ -1,6 +1,6 @@
 """The weights of the end of a turn are fitted to pauses that nothing ends."""
 
-import json
+import ast
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,9 @@ def rows(num: int) -> list[dict[str, Any]]:
 def test_what_tells_ends_from_pauses_has_weight() -> None:
     found = fit.report(rows(100))
     weights = next(line for line in found.splitlines() if line.startswith("with words"))
-    audio, words, question, _ = json.loads(weights.split(": ")[1].split(" (")[0])
-    assert audio > 0.5 and abs(words) < 0.3 and question == 0.0
+    found_weights = ast.literal_eval(weights.split(": ", 1)[1])
+    assert found_weights["audio"] > 0.5 and abs(found_weights["words"]) < 0.3
+    assert found_weights["question"] == found_weights["mandarin"] == 0.0
     assert f"{ASKED_MS[0]} ms, 200 pauses" in found
 
 

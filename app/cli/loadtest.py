@@ -46,6 +46,7 @@ _GRACE_S = 10.0
 _LIMIT_S = 22.0
 _END_S = 5.0
 _ANSWER_S = 15.0  # for one request
+_CLEARLY = 0.08  # cosine: voices of replies of two seconds are known no better than that
 _SETTLED_S = 60.0  # after which the server's memory should be stable
 
 
@@ -224,8 +225,8 @@ def mixed(outcomes: list[Outcome]) -> int:
 
 
 def strange_voices(outcomes: list[Outcome], server: Server) -> int:
-    """Counts replies whose voice is closer to another session's than to the requested one, by the
-    bundled style encoder; the server speaks one sentence in each voice as the reference."""
+    """Counts replies whose voice is clearly closer to another session's than to the requested one,
+    by the bundled style encoder; the server speaks one sentence in each voice as the reference."""
     import torch
 
     from models.checkpoint import WEIGHTS
@@ -234,7 +235,8 @@ def strange_voices(outcomes: list[Outcome], server: Server) -> int:
     encoder = load_style(WEIGHTS)
 
     def style(samples: np.ndarray) -> torch.Tensor:
-        return encoder.encode(torch.from_numpy(np.ascontiguousarray(samples))[None])[0]
+        found = encoder.encode(torch.from_numpy(np.ascontiguousarray(samples))[None])[0]
+        return torch.nn.functional.normalize(found, dim=0)
 
     names = sorted({outcome.voice for outcome in outcomes if outcome.voice})
     known = [style(server.speak(_REFERENCE, name)) for name in names]
@@ -245,8 +247,8 @@ def strange_voices(outcomes: list[Outcome], server: Server) -> int:
                 outcome.errors.append(f"{outcome.name}: no time left to compare all voices")
                 break
             heard = style(reply)
-            nearest = max(range(len(names)), key=lambda index: float(known[index] @ heard))
-            strange += names[nearest] != outcome.voice
+            own = float(known[names.index(outcome.voice)] @ heard)
+            strange += max(float(each @ heard) for each in known) > own + _CLEARLY
     return strange
 
 

@@ -7,6 +7,7 @@ import torch
 from data.limits import MAX_PAST_TURNS
 from models.dialogue_state import AGENT, ContextTurn, DialogueState, Mark
 from models.engine.engine import Engine
+from models.engine.slot import START_S
 from models.mel import SAMPLE_RATE
 from models.predictors.sequence import Segment
 from models.turn_encoder import TurnEncoder
@@ -89,7 +90,7 @@ class DialogueMemory:
                 model.prefill(dialogue.predictor, past, all_past=True, check=dialogue.check)
                 model.end_turn(dialogue.predictor)
 
-        self._engine.call(enter, time.perf_counter(), dialogue.abandoned)
+        self._engine.call(enter, time.perf_counter() + START_S, dialogue.abandoned)
 
     def _enter(self, dialogue: DialogueState, turn: ContextTurn) -> None:
         model = dialogue.model
@@ -102,4 +103,4 @@ class DialogueMemory:
             model.prefill(dialogue.predictor, segments, check=dialogue.check)
             model.end_turn(dialogue.predictor)
 
-        self._engine.call(enter, time.perf_counter(), dialogue.abandoned)
+        self._engine.call(enter, time.perf_counter() + START_S, dialogue.abandoned)

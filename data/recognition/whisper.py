@@ -2,8 +2,11 @@
 
 import functools
 import math
+import os
+import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ _MIN_SPEECH_SHARE = 0.05
 _GLANCE_S, _WHOLE_GLANCE_S, _GLANCE_TOKENS = 2, 10, 8  # in 6 s "oh" becomes words
 _TOKENS, _TOKENS_A_SECOND = 20, 12  # people say less; a loop goes on
 _GLIMPSED = 0.3  # minimum confidence
+_NICENESS = 5  # beside speech synthesis
 _AGAIN = (0.0, 0.2, 0.4)  # fallback temperatures; above them Whisper hallucinates
 
 
@@ -71,10 +75,13 @@ class Whisper:
         self, folder: Path, device: str = "cpu", num_threads: int = 2, num_workers: int = 1
     ) -> None:
         compute = "int8" if device == "cpu" else "default"
-        self._model = _short_window_model()(
-            str(folder), device=device, compute_type=compute, cpu_threads=num_threads,
-            num_workers=num_workers,
+        create = functools.partial(
+            _short_window_model(), str(folder), device, compute_type=compute,
+            cpu_threads=num_threads, num_workers=num_workers,
         )  # fmt: skip
+        # Its threads inherit the niceness of the one that creates it.
+        with ThreadPoolExecutor(1, initializer=_lower_priority) as creator:
+            self._model = creator.submit(create).result()
 
     def transcribe(
         self,
@@ -198,6 +205,13 @@ _INTERJECTIONS = {
 }
 # Without a prompt Whisper writes Mandarin unpunctuated, in either script.
 _PUNCTUATED = {"zh": "以下是普通话的句子。"}
+
+
+def _lower_priority() -> None:
+    """Lowers the priority of this thread: late speech is a gap, a late transcript is not."""
+    if sys.platform == "linux":  # elsewhere niceness is the process's
+        niceness = os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS
+        os.setpriority(os.PRIO_PROCESS, 0, min(niceness, 19))
 
 
 def _window_frames(seconds: float) -> int:

@@ -19,6 +19,9 @@ from models.vocoder.synthesis import Synthesis, push_together
 
 FIRST_FRAMES, MAX_FRAMES = 2, 16  # size of the first chunk, and of the largest
 OFFLINE_FRAMES = 128  # chunk size of replies that are not streamed, about a sentence
+# A new reply's first audio is due after this. Were it due at once, replies that begin would come
+# before those that are about to run out.
+START_S = 0.3
 AHEAD_FRAMES = 1000  # 40 s: the predictor pauses while this many frames await the listener
 
 
@@ -155,7 +158,7 @@ class Slot:
         if not self.streamed:
             return math.inf
         if self.heard_since is None:
-            return self.started
+            return self.started + START_S
         return self.heard_since + num_samples / SAMPLE_RATE
 
     # Called by the task

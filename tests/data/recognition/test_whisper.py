@@ -1,6 +1,9 @@
 """Whisper as it is used here: short windows, and no words where nobody speaks."""
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +43,15 @@ def test_language_and_words_come_of_one_encoding(whisper, monkeypatch):
     speech = resample(speechlike(2.5), SAMPLE_RATE, WHISPER_HZ)
     assert whisper.transcribe(speech, hastily=True).text
     assert windows == [600]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have their own niceness on Linux only")
+def test_its_threads_come_after_those_of_speech(whisper):
+    whisper.transcribe(resample(speechlike(1.0), SAMPLE_RATE, WHISPER_HZ), language="en")
+    threads = [int(path.name) for path in Path("/proc/self/task").iterdir()]
+    niceness = [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert max(niceness) == min(19, ours + 5)
 
 
 def _noises() -> dict[str, np.ndarray]:

@@ -373,16 +373,20 @@ def test_an_abandoned_call_is_not_started(engine: Engine) -> None:
     assert not engine._calls
 
 
-def test_earliest_deadline_first(engine: Engine) -> None:
-    """A listener with seconds of buffered audio waits for one about to underrun."""
-    model, order = Model(), list[int]()
-    ahead = slot_of(model, 9, num_frames=6, between=lambda: order.append(9))
-    late = slot_of(Model(), 1, num_frames=6, between=lambda: order.append(1))
+@pytest.mark.parametrize("buffered_s", [1.5, None])
+def test_earliest_deadline_first(buffered_s: float | None, engine: Engine) -> None:
+    """One about to underrun comes before one with seconds of buffered audio, and a new one."""
+    order = list[int]()
+    other = slot_of(Model(), 1, num_frames=6, between=lambda: order.append(1))
+    late = slot_of(Model(), 2, num_frames=6, between=lambda: order.append(2))
     with held(engine):
-        engine.submit(ahead)
+        other.started = now = time.perf_counter()
+        other.heard_since = buffered_s and now + buffered_s
+        late.heard_since = now + 0.1
+        engine.submit(other)
         engine.submit(late)
-    assert finished(ahead) and finished(late)
-    assert order[:2] == [1, 1]
+    assert finished(other) and finished(late)
+    assert order[0] == 2
 
 
 def test_closing_an_engine_ends_its_work() -> None:

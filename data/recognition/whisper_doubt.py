@@ -31,18 +31,24 @@ def is_believed(segment: Any) -> bool:
 
 
 def is_doubtful(segments: list[Any], speech_s: float, language: str) -> bool:
-    """Whether a short window may have made Whisper repeat or drop words.
+    """Whether a longer window may correct a result: it is broken, or Whisper is unsure.
 
     Args:
         segments: the result.
         speech_s: duration of speech, s.
         language: language code.
     """
-    text = "".join(segment.text for segment in segments)
-    letters = sum(character.isalnum() for character in text)
-    if letters < _FEWEST_A_SECOND.get(language, 0.0) * (speech_s - _SLOW_S) or repeats(text):
+    if is_broken(segments, speech_s, language):
         return True
     return any(np.exp(segment.avg_logprob) < _SURE for segment in segments)
+
+
+def is_broken(segments: list[Any], speech_s: float, language: str) -> bool:
+    """Whether the window may have made Whisper repeat or drop words; see `is_doubtful`."""
+    text = "".join(segment.text for segment in segments)
+    letters = sum(character.isalnum() for character in text)
+    few = letters < _FEWEST_A_SECOND.get(language, 0.0) * (speech_s - _SLOW_S)
+    return few or repeats(text)
 
 
 def repeats(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""A short window may make Whisper repeat itself or stop early; then the full window is used."""
+"""A short window may make Whisper repeat itself or stop early; then longer ones are used."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -69,21 +69,23 @@ def test_few_or_unsure_words_are_doubted(
     assert is_doubtful([segment(text, confidence)], SPOKEN_S, language) is doubted
 
 
-class TwoWindows:
-    """Gives different transcripts for the short and the full window."""
+class Windows:
+    """Gives a transcript for each window, in seconds."""
 
     window_frames = 0
 
-    def __init__(self, short: str, full: str) -> None:
-        self.texts, self.windows = {True: full, False: short}, []
+    def __init__(self, texts: dict[int, tuple[str, float]]) -> None:
+        self.texts, self.windows = texts, []
 
     def transcribe(self, samples: np.ndarray, **options: Any) -> tuple[list[Any], None]:
-        self.windows.append(self.window_frames / 100)
-        return [segment(self.texts[self.window_frames == 3000])], None
+        self.windows.append(self.window_frames // 100)
+        return [segment(*self.texts[self.windows[-1]])], None
 
 
-def hearing(monkeypatch: pytest.MonkeyPatch, short: str, full: str) -> tuple[Whisper, TwoWindows]:
-    model = TwoWindows(short, full)
+def hearing(
+    monkeypatch: pytest.MonkeyPatch, *texts: str, confidence: float = 0.9
+) -> tuple[Whisper, Windows]:
+    model = Windows({s: (text, confidence) for s, text in zip((6, 12, 30), texts, strict=False)})
     monkeypatch.setattr(module, "_short_window_model", lambda: lambda *_, **__: model)
     monkeypatch.setattr(module, "_speech_s", lambda samples: SPOKEN_S)
     return Whisper(module.Path("weights")), model
@@ -93,26 +95,44 @@ SOUND = np.zeros(4 * module.WHISPER_HZ, np.float32)
 GOOD = "I would like to find an apartment"
 
 
-def test_the_full_window_corrects_a_repeated_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    whisper, model = hearing(monkeypatch, f"{GOOD}. {GOOD}.", f"{GOOD}.")
+@pytest.mark.parametrize(
+    ("second", "windows"), [(f"{GOOD}.", [6, 12]), (f"{GOOD}. {GOOD}.", [6, 12, 30])]
+)
+def test_longer_windows_correct_a_repeated_sentence(
+    second: str, windows: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whisper, model = hearing(monkeypatch, f"{GOOD}. {GOOD}.", second, f"{GOOD}.")
     assert whisper.transcribe(SOUND, "en").text == f"{GOOD}."
-    assert model.windows == [6, 30]
+    assert model.windows == windows
+
+
+def test_unsure_words_are_sought_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    whisper, model = hearing(monkeypatch, "something else", GOOD, confidence=0.6)
+    assert whisper.transcribe(SOUND, "en").text == GOOD
+    assert model.windows == [6, 12]
+
+
+def test_a_long_utterance_is_repeated_in_the_full_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    whisper, model = hearing(monkeypatch, "", "", GOOD)
+    model.texts[14] = ("", 0.9)
+    whisper.transcribe(np.zeros(12 * module.WHISPER_HZ, np.float32), "en")
+    assert model.windows == [14, 30]
 
 
 def test_confident_transcripts_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    whisper, model = hearing(monkeypatch, GOOD, "something else")
+    whisper, model = hearing(monkeypatch, GOOD)
     assert whisper.transcribe(SOUND, "en").text == GOOD
     assert model.windows == [6]
 
 
 def test_partial_transcripts_are_not_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
-    whisper, model = hearing(monkeypatch, f"{GOOD} {GOOD}", GOOD)
+    whisper, model = hearing(monkeypatch, f"{GOOD} {GOOD}")
     assert whisper.transcribe(SOUND, "en", hastily=True).text == f"{GOOD} {GOOD}"
     assert model.windows == [6]
 
 
 def test_what_nobody_waits_for_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    whisper, model = hearing(monkeypatch, f"{GOOD}. {GOOD}.", f"{GOOD}.")
+    whisper, model = hearing(monkeypatch, f"{GOOD}. {GOOD}.")
     assert whisper.transcribe(SOUND, "en", given_up=lambda: True).text == ""
     assert model.windows == []
     given_up = iter((False, True))  # while the short window was searched

@@ -63,9 +63,9 @@ class AgentTurns:
             self.selector, speaker, self._worker, emit, clock, metrics
         )
 
-    def hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
+    def add_turn(self, who: int, text: str, samples: np.ndarray | None) -> None:
         """Adds the last turn to the speech models' history."""
-        self._worker.hear(who, text, samples)
+        self._worker.add_turn(who, text, samples)
 
     def forget(self) -> None:
         """Marks the speech models' history as stale after an edit; it is rebuilt when needed."""

@@ -55,7 +55,7 @@ class SpeakerProtocol(Protocol):
     def open_dialogue(
         self, predictor: str | None = None, abandoned: Callable[[], bool] = ...
     ) -> Any: ...
-    def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
+    def add_turn(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
     def speak(self, dialogue: Any, text: Any, voice: Any, options: Any = None) -> SpokenReply: ...
 
 
@@ -203,7 +203,7 @@ class SpeechWorker:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True, name="speech-worker").start()
 
-    def hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
+    def add_turn(self, who: int, text: str, samples: np.ndarray | None) -> None:
         """Adds a turn to the speech models' history."""
         self._submit(self._hear, who, text, samples)
 
@@ -266,7 +266,7 @@ class SpeechWorker:
 
     def _hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
         if normalise(text, None) or samples is not None:
-            self._speaker.hear(self._dialogue, who, text, samples)
+            self._speaker.add_turn(self._dialogue, who, text, samples)
 
     def _rebuild(self, turns: list[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
         self._dialogue = self._speaker.open_dialogue(predictor, self._closed.is_set)

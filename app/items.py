@@ -45,7 +45,7 @@ class Items:
             return
         # else the current answer would enter the context after this turn
         if self._agent.leave_off() and self._is_last_turn(entry):
-            self._agent.hear(entry.who, entry.text, None)
+            self._agent.add_turn(entry.who, entry.text, None)
         else:
             self._agent.forget()
 

@@ -113,7 +113,7 @@ class MultiVoiceReply:
             view = self._dialogues[line.voice.name] = _VoiceDialogue(self._open())
         for spoken in self._spoken[view.num_added :]:
             if spoken.voice != line.voice.name:
-                self._speaker.hear(view.dialogue, USER, spoken.text, spoken.samples)
+                self._speaker.add_turn(view.dialogue, USER, spoken.text, spoken.samples)
         view.num_added = number + 1  # its own line enters when it is committed
         if options.seed is not None:
             options = replace(options, seed=options.seed + number)

@@ -13,7 +13,7 @@ def hear_turns(speaker: Speaker, turns: Iterable[Turn]) -> DialogueState:
     """A dialogue with `turns` as its history."""
     dialogue = speaker.open_dialogue()
     for turn in turns:
-        speaker.hear(dialogue, int(turn.speaker), turn.text, turn.load())
+        speaker.add_turn(dialogue, int(turn.speaker), turn.text, turn.load())
     return dialogue
 
 
@@ -27,6 +27,6 @@ def hear_sound(
     for turn in turns:
         who, samples = int(turn.speaker), turn.load()
         text = "" if who == USER and samples is not None else turn.text
-        speaker.hear(dialogue, who, text, samples)
+        speaker.add_turn(dialogue, who, text, samples)
         exchanges.append(omni.exchange(who, text, samples))
     return dialogue, exchanges

@@ -97,7 +97,7 @@ class Session:
 
     # Input
 
-    def hear(self, samples: np.ndarray) -> None:
+    def push_audio(self, samples: np.ndarray) -> None:
         """Takes the user's sound [n], float32 at 24 kHz, as it arrives.
 
         Raises:
@@ -343,7 +343,7 @@ class Session:
         if turn is not None:
             said["speech_end"] = turn.end  # sample index in the listener's stream
         self._emit({"type": "turn", **said})
-        self._agent.hear(USER, record.text, samples)
+        self._agent.add_turn(USER, record.text, samples)
 
     # The agent's turn
 

@@ -174,7 +174,7 @@ class Speaker:
         model = self._talkers[name]
         return DialogueState(model, model.init_state(self.device), abandoned=abandoned)
 
-    def hear(
+    def add_turn(
         self, dialogue: DialogueState, who: int, text: str, samples: np.ndarray | None
     ) -> None:
         """Adds a turn to the dialogue's history.

@@ -191,7 +191,7 @@ class _Call:
             if self._channel.session is None or self._channel.sound_wait_s(len(samples)) > 0:
                 continue
             try:
-                self._channel.hear(samples, in_time=True)
+                self._channel.push_audio(samples, in_time=True)
             except ProtocolError as error:  # a turn that is too long
                 with contextlib.suppress(ProtocolError):
                     self._channel.refuse(error)

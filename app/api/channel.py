@@ -158,7 +158,7 @@ class Channel:
         """Accounts for incoming audio; returns the seconds by which it is early."""
         return self._sound_rate.wait_s(num_samples / SAMPLE_RATE, time.monotonic())
 
-    def hear(self, samples: np.ndarray, in_time: bool = False) -> None:
+    def push_audio(self, samples: np.ndarray, in_time: bool = False) -> None:
         """Takes the listener's audio.
 
         Args:
@@ -181,7 +181,7 @@ class Channel:
             self._unheard.append(samples)
             return
         try:
-            self.session.hear(samples)
+            self.session.push_audio(samples)
         except InputError as error:
             raise ProtocolError("too_long", str(error)) from None
 
@@ -190,7 +190,7 @@ class Channel:
         if pieces and self.session is not None:
             samples = np.concatenate(pieces)
             for start in range(0, len(samples), _HEARD_AT_ONCE):
-                self.session.hear(samples[start : start + _HEARD_AT_ONCE])
+                self.session.push_audio(samples[start : start + _HEARD_AT_ONCE])
 
     def refuse(self, error: ProtocolError, event_id: str | None = None) -> None:
         """Sends an error about a message; re-raises it if it is fatal.

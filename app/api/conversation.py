@@ -104,7 +104,7 @@ class _Listener:
         try:
             if isinstance(content, str):
                 return read_message(content)
-            self._channel.hear(read_sound(content))
+            self._channel.push_audio(read_sound(content))
         except ProtocolError as error:
             self._channel.refuse(error)
         return None

@@ -151,13 +151,13 @@ class RealtimeClient:
         for at in range(0, len(samples), _PIECE):
             piece = samples[at : at + _PIECE]
             await asyncio.sleep(self._channel.sound_wait_s(len(piece)))
-            self._channel.hear(piece, in_time=True)
+            self._channel.push_audio(piece, in_time=True)
 
     def _commit(self, _: dict[str, Any]) -> None:
         """Ends the turn."""
         rest = self._reader.flush()
         if len(rest):
-            self._channel.hear(rest, in_time=True)
+            self._channel.push_audio(rest, in_time=True)
         try:
             self._session.commit()
         except InputError as error:

@@ -115,7 +115,7 @@ class SpeechMaking:
             predictor = asked.model if asked.model in known else known[0]
             dialogue = speaker.open_dialogue(predictor, production.left)
             for turn in asked.history:
-                speaker.hear(dialogue, int(turn.speaker != "user"), turn.text, None)
+                speaker.add_turn(dialogue, int(turn.speaker != "user"), turn.text, None)
             production.check()
             return dialogue
 

@@ -77,7 +77,7 @@ def _said_over(bench: Bench, kind: str, language: str, text: str, number: int) -
     words = {"en": "Well, let me tell you.", "zh": "我来告诉你。"}[language]
     with Conversation(bench.recognizer, bench.judge, settings, long, text=words) as conversation:
         conversation.begin()
-        conversation.hear(sound)
+        conversation.push_audio(sound)
         stops = [e["at"] for e in conversation.of("stop") if e["reason"] == "interrupted"]
         holds = [e["at"] for e in conversation.of("duck") if e["gain"] == 0]
         resumed = [e["at"] for e in conversation.of("restore")]

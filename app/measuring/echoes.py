@@ -43,7 +43,7 @@ def _heard(bench: Bench, number: int) -> Row:
         bench.recognizer, bench.judge, settings, said, (_GAIN, _DELAY_S)
     ) as conversation:
         conversation.begin()
-        conversation.hear(room(_ITEM_S + 1.0, number))
+        conversation.push_audio(room(_ITEM_S + 1.0, number))
         stops = [e for e in conversation.of("stop") if e["reason"] == "interrupted"]
         begun, turns_taken = conversation.of("speech.started"), conversation.turns()
         ducked = len(conversation.of("duck"))

@@ -40,7 +40,7 @@ def _heard(bench: Bench, kind: str, number: int) -> Row:
         create_response=False, audio_input=AudioInputSettings(detection=SEMANTIC)
     )
     with Conversation(bench.recognizer, bench.judge, settings) as conversation:
-        conversation.hear(np.concatenate([sound, room(5.0, number)]))
+        conversation.push_audio(np.concatenate([sound, room(5.0, number)]))
         text = " ".join(turn["text"] for turn in conversation.turns())
         begun = len(conversation.of("speech.started"))
     alone = bench.recognizer.submit(sound, None, final=True, times=False).result().text

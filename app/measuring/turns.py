@@ -109,7 +109,7 @@ def _taken(bench: Bench, scene: Scene) -> Row:
     audio_input = AudioInputSettings(detection=SEMANTIC)
     settings = SessionSettings(create_response=False, audio_input=audio_input)
     with Conversation(bench.recognizer, bench.judge, settings) as conversation:
-        conversation.hear(sound)
+        conversation.push_audio(sound)
         found = conversation.turns()
         judged, taken = conversation.judge.judged, conversation.recognizer.taken
     # Time at which each end was detected: end of speech plus the silence until detection.

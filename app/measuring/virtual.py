@@ -179,7 +179,7 @@ class _RecordedSpeaker:
         self, predictor: str | None = None, abandoned: Callable[[], bool] = bool
     ) -> None: ...
 
-    def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
+    def add_turn(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
 
     def speak(
         self, dialogue: Any, text: Any, voice: Any, options: Any = None
@@ -264,13 +264,13 @@ class Conversation:
         """Makes the agent speak, by a typed user message."""
         self._session.write("Go on.")
 
-    def hear(self, samples: np.ndarray) -> None:
+    def push_audio(self, samples: np.ndarray) -> None:
         """Feeds the user's samples `[T]` to the microphone, mixed with the agent's echo."""
         for start in range(0, len(samples) - STEP + 1, STEP):
             echo, self._out = self._out[:STEP], self._out[STEP:]
             sound = samples[start : start + STEP].copy()
             sound[: len(echo)] += self._gain * echo
-            self._session.hear(sound)
+            self._session.push_audio(sound)
             self.clock.advance(STEP / SAMPLE_RATE)
             self._play()
             self._session.tick()

@@ -57,7 +57,7 @@ def _heard(bench: Bench, turn: Turn, language: str, noisy: bool, number: int) ->
         create_response=False, audio_input=AudioInputSettings(detection=SEMANTIC)
     )
     with Conversation(bench.recognizer, bench.judge, settings) as conversation:
-        conversation.hear(sound)
+        conversation.push_audio(sound)
         turns, taken = conversation.turns(), conversation.recognizer.taken
     text = " ".join(one["text"] for one in turns)
     written = (turn.text, turn.extra.get("spoken", turn.text))  # numbers as digits, and as words

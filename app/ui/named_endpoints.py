@@ -88,7 +88,7 @@ def _answered(
     who = engines.voices.find(voice)
     dialogue = speaker.open_dialogue()
     for turn in turns:
-        speaker.hear(dialogue, turn.who, turn.text, None)
+        speaker.add_turn(dialogue, turn.who, turn.text, None)
     reply = speaker.speak(dialogue, answer, who, SpeakOptions())
     path = _written(reply, engines.mark(who.consent))
     said = [["agent" if turn.who else "user", turn.text] for turn in turns]

@@ -57,11 +57,11 @@ class SinglePredictor:
     def open_dialogue(self) -> Any:
         return self.speaker.open_dialogue(self.predictor)
 
-    def hear(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None:
+    def add_turn(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None:
         if samples is not None and self.noise_db is not None:
             self.num_heard += 1
             samples = with_noise(samples, self.noise_db, self.num_heard)
-        self.speaker.hear(dialogue, who, text, samples)
+        self.speaker.add_turn(dialogue, who, text, samples)
 
     def speak(self, dialogue: Any, text: str, voice: Voice, options: Any = None) -> Any:
         return self.speaker.speak(dialogue, text, voice, options)

@@ -178,7 +178,7 @@ def answer(
 ) -> SpokenReply:
     dialogue = speaker.open_dialogue()
     for who, text, samples in history(pairs, index, side, condition):
-        speaker.hear(dialogue, who, text, samples)
+        speaker.add_turn(dialogue, who, text, samples)
     # Different seeds: without audio the order is then random, not a tie.
     chosen = options(2 * index + SIDES.index(side))
     return speak(speaker, dialogue, pairs[index].answer, voice, chosen)

@@ -39,7 +39,7 @@ def evaluate(
         dialogue = speaker.open_dialogue()
         num_past = rng.randint(0, MOST_PAST)
         for place, item in enumerate(rng.sample(past, num_past)):
-            speaker.hear(dialogue, (num_past - 1 - place) % 2, item.text, item.samples)
+            speaker.add_turn(dialogue, (num_past - 1 - place) % 2, item.text, item.samples)
         replies.append(speak(speaker, dialogue, text, rng.choice(voices), options(index)))
     faults = Counter((reply.fault or "").partition(":")[0] for reply in replies if reply.fault)
     rows = [

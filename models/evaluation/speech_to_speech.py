@@ -97,7 +97,7 @@ def _speak(
     dialogue = speaker.open_dialogue()
     started = time.perf_counter()
     thought = omni.think([omni.exchange(_USER, "", question.asked.samples)], seed + index)
-    speaker.hear(dialogue, _USER, "", question.asked.samples)
+    speaker.add_turn(dialogue, _USER, "", question.asked.samples)
     first_ms = 0.0
     try:
         reply = speaker.speak(dialogue, thought, voice, options(index))

@@ -28,7 +28,7 @@ def evaluate(speaker: EvaluatedSpeaker, options: MakeOptions, num: int) -> Resul
         first, rtf = [], []
         dialogue = speaker.open_dialogue()
         for place, item in enumerate(past[:turns]):
-            speaker.hear(dialogue, (turns - 1 - place) % 2, item.text, item.samples)
+            speaker.add_turn(dialogue, (turns - 1 - place) % 2, item.text, item.samples)
         for index, text in enumerate(chosen):
             made = speak(speaker, dialogue, text, voice, options(index))
             if made.first_audio_ms is not None and made.rtf is not None:

@@ -139,7 +139,9 @@ class FakeSpeaker:
         self.dialogues.append(FakeDialogue(predictor or self.predictors[0]))
         return self.dialogues[-1]
 
-    def hear(self, dialogue: FakeDialogue, who: int, text: str, samples: np.ndarray | None) -> None:
+    def add_turn(
+        self, dialogue: FakeDialogue, who: int, text: str, samples: np.ndarray | None
+    ) -> None:
         dialogue.reply = None
         dialogue.turns.append((who, text, samples))
 

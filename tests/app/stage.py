@@ -120,7 +120,7 @@ class Stage:
         """The user's sound, in steps of 20 ms, in real time by the stage's clock."""
         step = int(STEP_S * RATE)
         for start in range(0, len(samples) - step + 1, step):
-            self.session.hear(samples[start : start + step])
+            self.session.push_audio(samples[start : start + step])
             self._advance()
 
     def wait(self, seconds: float) -> None:

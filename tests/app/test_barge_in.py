@@ -204,7 +204,7 @@ def test_the_soft_beginning_of_a_word_counts() -> None:
     """ "Please" and "stop" were noticed 100 ms late, and silenced the agent as late."""
     session = Stage().session
     hiss = 0.01 * np.random.default_rng(1).standard_normal(2400).astype(np.float32)
-    session.hear(np.concatenate([silence(1.0), hiss, speechlike(0.5)]))
+    session.push_audio(np.concatenate([silence(1.0), hiss, speechlike(0.5)]))
     start = round(1.1 * SAMPLE_RATE)
     assert session._user.onset(start) == pytest.approx(start - 2400, abs=240)
     assert session._user.onset(SAMPLE_RATE - 4800) == SAMPLE_RATE - 4800  # silence before it

@@ -120,11 +120,11 @@ def test_a_committed_turn_has_its_own_end() -> None:
     stage = Stage("long", settings=MANUAL)
     stage.patient = False
     for _ in range(MAX_TURN_S):
-        stage.session.hear(silence(1.0))
+        stage.session.push_audio(silence(1.0))
     with pytest.raises(InputError, match=f"at most {MAX_TURN_S} s"):
-        stage.session.hear(silence(1.0))
+        stage.session.push_audio(silence(1.0))
     for _ in range(600):  # said once, and held nowhere
-        stage.session.hear(silence(1.0))
+        stage.session.push_audio(silence(1.0))
     assert stage.recognizer.opened[0].num_samples == MAX_TURN_S * RATE
     stage.session.commit()
     stage.session.tick()

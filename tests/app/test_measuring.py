@@ -102,14 +102,14 @@ def test_final_recognitions_wait_for_each_other_and_not_for_partial_ones() -> No
 )
 def test_a_turn_is_cut_where_the_judge_is_wrong(finished: float, pause_s: float, num: int) -> None:
     with conversation(finished) as one:
-        one.hear(said(1.0, pause_s, 1.0, 5.0))
+        one.push_audio(said(1.0, pause_s, 1.0, 5.0))
         assert len(one.turns()) == num
         assert one.recognizer.taken and one.judge.judged
 
 
 def test_the_judge_is_queried_again_as_silence_grows() -> None:
     with conversation(0.0) as one:
-        one.hear(said(1.0, 3.0))
+        one.push_audio(said(1.0, 3.0))
         asked = [1000 * (at - one.judge.judged[0][0]) for at, _ in one.judge.judged]
         assert np.allclose(asked, np.array(ASKED_MS) - ASKED_MS[0], atol=50)
 
@@ -119,7 +119,7 @@ def test_the_agent_is_stopped_by_words_alone(text: str, stopped: bool) -> None:
     agent = np.resize(speechlike(2.0, 180.0), 6 * SAMPLE_RATE)
     with conversation(1.0, TALKS, agent=agent, text=text) as one:
         one.begin()
-        one.hear(np.concatenate([room(1.0, 1), speechlike(0.8), room(1.5, 2)]))
+        one.push_audio(np.concatenate([room(1.0, 1), speechlike(0.8), room(1.5, 2)]))
         stops = [e["at"] for e in one.of("stop") if e["reason"] == "interrupted"]
         assert bool(stops) is stopped
         assert all(1.0 < at < 2.0 for at in stops)
@@ -132,7 +132,7 @@ def test_the_loudspeaker_comes_back_after_its_delay() -> None:
         listen = one._session._user.listen
         one._session._user.listen = lambda sound: heard.append(sound.copy()) or listen(sound)
         one.begin()
-        one.hear(np.zeros(2 * SAMPLE_RATE, np.float32))
+        one.push_audio(np.zeros(2 * SAMPLE_RATE, np.float32))
         sound = np.concatenate(heard)
         start = np.flatnonzero(sound)[0]
         assert 0.15 <= start / SAMPLE_RATE < 0.3

@@ -98,7 +98,7 @@ def test_the_played_part_enters_the_dialogue_once(
     speaker: SpeakerProtocol, voice: Any, share: float | None
 ) -> None:
     dialogue = speaker.open_dialogue()
-    speaker.hear(dialogue, USER, "hello", None)
+    speaker.add_turn(dialogue, USER, "hello", None)
     reply: Any = speaker.speak(dialogue, TEXT, voice)
     list(reply)
     played_s = None if share is None else share * reply.duration_s
@@ -123,7 +123,7 @@ def test_a_new_turn_replaces_an_open_reply(speaker: SpeakerProtocol, voice: Any)
     reply: Any = speaker.speak(dialogue, TEXT, voice)
     next(iter(reply))
     reply.cancel()
-    speaker.hear(dialogue, USER, "wait", noise(0.5))
+    speaker.add_turn(dialogue, USER, "wait", noise(0.5))
     reply.commit(1.0)
     assert [(who, text) for who, text, _ in turns(dialogue)] == [(USER, "wait")]
 

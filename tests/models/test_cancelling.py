@@ -165,7 +165,7 @@ def test_a_blocked_text_source_does_not_block_the_dialogue(
     reply = one_speaker.speak(dialogue, pieces(), one_speaker.voices["one"], OPTIONS)
     first_chunk(reply)
     started = time.perf_counter()
-    one_speaker.hear(dialogue, 0, "Stop, please.", None)
+    one_speaker.add_turn(dialogue, 0, "Stop, please.", None)
     assert time.perf_counter() - started < 2
     length = dialogue.predictor.length
     more.set()
@@ -231,10 +231,10 @@ def test_prefill_stops_once_every_client_has_left(
 
     dialogue = speaker.open_dialogue(predictor, abandoned)
     with pytest.raises(AbandonedError):
-        speaker.hear(dialogue, 0, LONG, None)
+        speaker.add_turn(dialogue, 0, LONG, None)
     assert dialogue.predictor.length == 8 * chunks
     assert not dialogue.turns
-    speaker.hear(speaker.open_dialogue(predictor), 0, "Yes.", None)
+    speaker.add_turn(speaker.open_dialogue(predictor), 0, "Yes.", None)
 
 
 def test_an_abandoned_turn_does_not_wait_for_a_core(one_speaker: Speaker) -> None:
@@ -243,7 +243,7 @@ def test_an_abandoned_turn_does_not_wait_for_a_core(one_speaker: Speaker) -> Non
 
     def hear() -> None:
         try:
-            one_speaker.hear(dialogue, 0, LONG, None)
+            one_speaker.add_turn(dialogue, 0, LONG, None)
         except AbandonedError as error:
             ended_with.append(error)
 

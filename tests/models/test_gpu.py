@@ -25,8 +25,8 @@ def said(speaker: Speaker, predictor: str) -> np.ndarray:
     """A reply in a cloned voice to a typed turn and one with audio."""
     sound = 0.1 * np.random.default_rng(0).standard_normal(48_000).astype(np.float32)
     dialogue = speaker.open_dialogue(predictor)
-    speaker.hear(dialogue, 0, "Hello there.", None)
-    speaker.hear(dialogue, 0, "How was it?", sound)
+    speaker.add_turn(dialogue, 0, "Hello there.", None)
+    speaker.add_turn(dialogue, 0, "How was it?", sound)
     for _ in range(2):  # the second has the first in its history
         reply = speaker.speak(dialogue, TEXT, speaker.clone(sound), SpeakOptions(seed=1))
         for _ in reply:

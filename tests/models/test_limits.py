@@ -34,7 +34,7 @@ def test_a_long_turn_stays_within_the_window(speaker: Speaker, text: str, second
     dialogue = speaker.open_dialogue()
     buffers = [cache.values.shape for cache in dialogue.predictor.past]
     for _ in range(2):
-        speaker.hear(dialogue, 0, text, noise(seconds) if seconds else None)
+        speaker.add_turn(dialogue, 0, text, noise(seconds) if seconds else None)
         assert 0 < dialogue.predictor.length <= dialogue.model.capacity
     assert [cache.values.shape for cache in dialogue.predictor.past] == buffers
     assert all(len(turn.text) <= MAX_TURN for turn in dialogue.turns)
@@ -61,7 +61,7 @@ def test_a_long_reply_stays_within_the_window(
 ) -> None:
     seen = watched(speaker, monkeypatch)
     dialogue = speaker.open_dialogue()
-    speaker.hear(dialogue, 0, "Where were you?", noise(1.0))
+    speaker.add_turn(dialogue, 0, "Where were you?", noise(1.0))
     reply = speaker.speak(dialogue, LONG, speaker.voices["one"], OPTIONS)
     for _ in reply:
         pass
@@ -75,7 +75,7 @@ def test_dropping_a_long_reply_restores_evicted_turns(
     speaker: Speaker,
 ) -> None:
     dialogue = speaker.open_dialogue()
-    speaker.hear(dialogue, 0, "Where were you?", None)
+    speaker.add_turn(dialogue, 0, "Where were you?", None)
     before = dialogue.predictor.copy()
     list(speaker.speak(dialogue, LONG, speaker.voices["one"], OPTIONS))
     assert dialogue.predictor.next_position > dialogue.model.capacity
@@ -90,7 +90,7 @@ def test_dropping_a_long_reply_restores_evicted_turns(
 
 def test_an_interrupted_long_reply_keeps_the_turns_before_it(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
-    speaker.hear(dialogue, 0, "Where were you?", None)
+    speaker.add_turn(dialogue, 0, "Where were you?", None)
     reply = speaker.speak(dialogue, LONG, speaker.voices["one"], OPTIONS)
     list(reply)
     reply.commit(played_s=1.0)

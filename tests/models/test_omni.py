@@ -53,7 +53,7 @@ def test_speech_and_text_agree(omni: Omni, speaker: Speaker) -> None:
     """The text stream feeds the speech directly; both have the same words."""
     dialogue = speaker.open_dialogue()
     sound = noise(1.0, seed=5)
-    speaker.hear(dialogue, USER, "", sound)
+    speaker.add_turn(dialogue, USER, "", sound)
     thought = omni.think([omni.exchange(USER, "", sound)], 1)
     voice = next(iter(speaker.voices.values()))
     reply = speaker.speak(dialogue, thought, voice, SpeakOptions(seed=1))

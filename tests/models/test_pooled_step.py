@@ -268,7 +268,7 @@ def said(speaker: Speaker, count: int) -> list[int]:
     replies = []
     for number in range(count):
         dialogue = speaker.open_dialogue()
-        speaker.hear(dialogue, 0, "How was it?", None)
+        speaker.add_turn(dialogue, 0, "How was it?", None)
         options = SpeakOptions(seed=number)
         replies.append(speaker.speak(dialogue, "It was late.", speaker.voices["one"], options))
     return [sum(map(len, reply)) for reply in replies]

@@ -96,7 +96,7 @@ def test_words_are_in_order_and_within_the_audio(speaker: Speaker) -> None:
 
 def test_commit_adds_the_turn_to_the_history(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
-    speaker.hear(dialogue, 0, "When does it leave?", noise(1.0))
+    speaker.add_turn(dialogue, 0, "When does it leave?", noise(1.0))
     before = dialogue.predictor.length
     reply = speaker.speak(dialogue, TEXT, speaker.voices["one"], OPTIONS)
     samples = np.concatenate(list(reply))
@@ -182,7 +182,7 @@ def test_cancel_ends_the_iteration_and_frees_the_slot(speaker: Speaker) -> None:
 
 def test_an_uncommitted_reply_leaves_no_trace(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
-    speaker.hear(dialogue, 0, "Where were you?", None)
+    speaker.add_turn(dialogue, 0, "Where were you?", None)
     length = dialogue.predictor.length
     list(speaker.speak(dialogue, TEXT, speaker.voices["one"], OPTIONS))
     speaker.drop_reply(dialogue)
@@ -222,15 +222,15 @@ def test_order_aabb_rebuilds_the_past_for_each_answer(
         reply.commit()
         return samples
 
-    speaker.hear(dialogue, 0, "When does it leave?", noise(1.0))
+    speaker.add_turn(dialogue, 0, "When does it leave?", noise(1.0))
     assert dialogue.predictor.length == 0
     first = answer()
     assert len(first) and dialogue.predictor.length > 0
-    speaker.hear(dialogue, 0, "Is that so?", noise(1.5))
+    speaker.add_turn(dialogue, 0, "Is that so?", noise(1.5))
     answer()
     assert [turn.who for turn in dialogue.turns] == [0, 1, 0, 1]
     for _ in range(12):  # exceeds the window: the oldest turns are dropped
-        speaker.hear(dialogue, 0, "When does it leave?", noise(2.0))
+        speaker.add_turn(dialogue, 0, "When does it leave?", noise(2.0))
     assert len(answer())
     assert dialogue.predictor.length <= 3 * config.max_positions // 2
 
@@ -238,7 +238,7 @@ def test_order_aabb_rebuilds_the_past_for_each_answer(
 def test_only_the_end_of_two_hours_of_history_is_encoded(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
     samples = np.tile(noise(10.0), 720)
-    speaker.hear(dialogue, 0, "So this is how it went.", samples)
+    speaker.add_turn(dialogue, 0, "So this is how it went.", samples)
     assert dialogue.predictor.length < 1000
 
 
@@ -246,7 +246,7 @@ def test_only_the_end_of_two_hours_of_history_is_encoded(speaker: Speaker) -> No
 @pytest.mark.parametrize("text", ["So this is how it went.", ""])
 def test_after_silence_and_noise_replies_end(speaker: Speaker, level: float, text: str) -> None:
     dialogue = speaker.open_dialogue()
-    speaker.hear(dialogue, 0, text, 10 * level * noise(1.0))
+    speaker.add_turn(dialogue, 0, text, 10 * level * noise(1.0))
     reply = speaker.speak(dialogue, "I see.", speaker.voices["one"], OPTIONS)
     made = np.concatenate(list(reply))
     assert reply.complete and np.isfinite(made).all() and len(made) < 20 * 24_000
@@ -275,7 +275,7 @@ def test_bilingual_voices_speak_both_languages() -> None:
     model = speaker.open_dialogue().model
     model.config = dataclasses.replace(model.config, languages=("en-us", "zh"))
     dialogue, voice = speaker.open_dialogue(), speaker.voices["one"]
-    speaker.hear(dialogue, 0, "今天天气怎么样？", None)
+    speaker.add_turn(dialogue, 0, "今天天气怎么样？", None)
     reply = speaker.speak(dialogue, "今天很好。You can go out.", voice, OPTIONS)
     assert np.isfinite(np.concatenate(list(reply))).all()
     said = [word for word, _, _ in reply.words]
@@ -288,11 +288,11 @@ def test_bilingual_voices_speak_both_languages() -> None:
 def test_damaged_or_empty_history_is_refused(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
     with pytest.raises(InputError, match="NaN"):
-        speaker.hear(dialogue, 0, "Hello.", np.array([0.0, np.nan], np.float32))
+        speaker.add_turn(dialogue, 0, "Hello.", np.array([0.0, np.nan], np.float32))
     with pytest.raises(InputError, match="neither"):
-        speaker.hear(dialogue, 0, " ", None)
+        speaker.add_turn(dialogue, 0, " ", None)
     with pytest.raises(InputError, match=r"0 .the user. or 1"):
-        speaker.hear(dialogue, 2, "Hello.", None)
+        speaker.add_turn(dialogue, 2, "Hello.", None)
     assert not dialogue.turns
 
 
@@ -318,7 +318,7 @@ def test_prompted_predictors_start_from_the_voice_sample(speaker: Speaker) -> No
     model = speaker.open_dialogue().model
     voice = speaker.clone(noise(3.0))
     dialogue = speaker.open_dialogue()
-    speaker.hear(dialogue, 0, "Where were you?", noise(1.0))
+    speaker.add_turn(dialogue, 0, "Where were you?", noise(1.0))
     length = dialogue.predictor.length
     lengths = []
     for said_by in (voice, voice, speaker.voices["one"]):
@@ -348,7 +348,7 @@ def test_an_unreferenced_dialogue_is_freed_at_once(speaker: Speaker) -> None:
 
 def test_an_unreferenced_reply_leaves_no_trace(speaker: Speaker) -> None:
     dialogue = speaker.open_dialogue()
-    speaker.hear(dialogue, 0, "Who is there?", None)
+    speaker.add_turn(dialogue, 0, "Who is there?", None)
     before = dialogue.mark()
     list(speaker.speak(dialogue, "I see.", speaker.voices["one"], SpeakOptions(seed=1)))
     assert dialogue.mark().length > before.length

@@ -23,7 +23,7 @@ TEXTS = (
 def begun(speaker: Speaker, number: int) -> Reply:
     dialogue = speaker.open_dialogue()
     for turn in range(number % 3):
-        speaker.hear(dialogue, 0, TEXTS[turn], None)
+        speaker.add_turn(dialogue, 0, TEXTS[turn], None)
     voice = speaker.voices["one" if number % 2 else "two"]
     options = SpeakOptions(seed=number, temperature=0.2 * (number % 2))
     return speaker.speak(dialogue, TEXTS[number % len(TEXTS)], voice, options)

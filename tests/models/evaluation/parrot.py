@@ -56,7 +56,7 @@ class Parrot:
     def open_dialogue(self) -> list[np.ndarray | None]:
         return []
 
-    def hear(self, dialogue: list, who: int, text: str, samples: np.ndarray | None) -> None:
+    def add_turn(self, dialogue: list, who: int, text: str, samples: np.ndarray | None) -> None:
         dialogue.append(samples)
         self.heard.append((who, text, samples))
 

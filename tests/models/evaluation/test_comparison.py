@@ -50,8 +50,8 @@ def test_noise_affects_one_predictors_history_only() -> None:
     noisy, clean = SinglePredictor(speaker, "level", 10.0), SinglePredictor(speaker, "none")
     for through in (noisy, clean):
         dialogue = through.open_dialogue()
-        through.hear(dialogue, 0, "one", sound)
-        through.hear(dialogue, 0, "two", None)
+        through.add_turn(dialogue, 0, "one", sound)
+        through.add_turn(dialogue, 0, "two", None)
     assert not np.array_equal(speaker.heard[0][2], sound) and speaker.heard[1][2] is None
     assert np.array_equal(speaker.heard[2][2], sound)
 

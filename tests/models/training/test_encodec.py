@@ -114,7 +114,7 @@ def test_a_predictor_trains_and_speaks_with_encodec(
     voice = speaker.voices["one"]
     dialogue = speaker.open_dialogue()
     heard = 0.1 * np.random.default_rng(0).standard_normal(12_000).astype(np.float32)
-    speaker.hear(dialogue, 0, "The baker did.", heard)
+    speaker.add_turn(dialogue, 0, "The baker did.", heard)
     reply = speaker.speak(dialogue, "Who baked?", voice, SpeakOptions(seed=1))
     sound = np.concatenate(list(reply))
     assert len(sound) > 0 and len(sound) % 960 == 0 and np.abs(sound).max() > 0

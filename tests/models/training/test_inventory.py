@@ -134,7 +134,7 @@ def test_texts_outside_the_inventory_are_refused(
     if short not in ("prior", "acoustic-decoder"):  # not needed to encode audio
         sound = 0.1 * torch.randn(24_000, generator=torch.Generator().manual_seed(1)).numpy()
         with pytest.raises(InputError, match=f"{named} has not learnt: ʃ m"):
-            speaker.hear(speaker.open_dialogue(), 0, "Shame.", sound)
+            speaker.add_turn(speaker.open_dialogue(), 0, "Shame.", sound)
 
 
 def test_only_models_that_read_the_text_refuse_it(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class Whisper:
         """Transcribes an utterance.
 
         It uses a short window first and, if the result is doubtful (`is_doubtful`), a window of
-        12 s; if that one is broken (`is_broken`), 30 s.
+        12 s; if that one is broken (`is_broken`) or less sure, 30 s.
 
         Whisper hallucinates words in noise, music and silence. The result is empty for an utterance
         without speech (by silero-vad) or with low confidence.
@@ -172,11 +172,11 @@ class Whisper:
         if shortest == full:
             return self._decoded(samples, beam_size=5, **options)
         longest = round(_TOKENS + _TOKENS_A_SECOND * speech_s)
-        found = self._decoded(
-            samples, beam_size=1, temperature=0.0, max_new_tokens=longest, **options
-        )
-        if hastily or not is_doubtful(found, speech_s, language):
-            return found
+        options |= {"max_new_tokens": longest}
+        found = first = self._decoded(samples, beam_size=1, temperature=0.0, **options)
+        if hastily or not is_doubtful(first, speech_s, language):
+            return first
+        unsure = not is_broken(first, speech_s, language)
         for frames in (_SECOND_S * _FRAMES_A_SECOND, full):
             if frames <= shortest:
                 continue
@@ -184,7 +184,8 @@ class Whisper:
                 break
             self._model.window_frames = frames
             found = self._decoded(samples, beam_size=5, temperature=_AGAIN, **options)
-            if not is_broken(found, speech_s, language):
+            worse = unsure and _confidence(found) < _confidence(first)
+            if not (worse or is_broken(found, speech_s, language)):
                 break
         return found
 

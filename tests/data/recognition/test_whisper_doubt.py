@@ -83,9 +83,10 @@ class Windows:
 
 
 def hearing(
-    monkeypatch: pytest.MonkeyPatch, *texts: str, confidence: float = 0.9
+    monkeypatch: pytest.MonkeyPatch, *texts: str, confidences: tuple[float, ...] = (0.9, 0.9, 0.9)
 ) -> tuple[Whisper, Windows]:
-    model = Windows({s: (text, confidence) for s, text in zip((6, 12, 30), texts, strict=False)})
+    found = zip(texts, confidences, strict=False)
+    model = Windows(dict(zip((6, 12, 30), found, strict=False)))
     monkeypatch.setattr(module, "_short_window_model", lambda: lambda *_, **__: model)
     monkeypatch.setattr(module, "_speech_s", lambda samples: SPOKEN_S)
     return Whisper(module.Path("weights")), model
@@ -106,10 +107,16 @@ def test_longer_windows_correct_a_repeated_sentence(
     assert model.windows == windows
 
 
-def test_unsure_words_are_sought_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    whisper, model = hearing(monkeypatch, "something else", GOOD, confidence=0.6)
+@pytest.mark.parametrize(
+    ("confidences", "windows"), [((0.6, 0.6), [6, 12]), ((0.6, 0.4, 0.5), [6, 12, 30])]
+)
+def test_unsure_words_are_sought_again_until_they_are_no_less_sure(
+    confidences: tuple[float, ...], windows: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ("something else", GOOD if len(windows) == 2 else "Sh Sh", GOOD)
+    whisper, model = hearing(monkeypatch, *texts, confidences=confidences)
     assert whisper.transcribe(SOUND, "en").text == GOOD
-    assert model.windows == [6, 12]
+    assert model.windows == windows
 
 
 def test_a_long_utterance_is_repeated_in_the_full_window(monkeypatch: pytest.MonkeyPatch) -> None:

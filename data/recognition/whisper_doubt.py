@@ -19,7 +19,10 @@ _SURE = 0.68
 _FEWEST_A_SECOND = {"en": 7.0, "zh": 2.0}  # letters, characters
 _SLOW_S = 0.5  # of a few words, which are spoken more slowly than a sentence
 _REPEATED = re.compile(r"\b(\w+(?: \w+)+) \1\b|\b(\w+) \2 \2\b")
-_REPEATED_HAN = re.compile(rf"([{HAN_LETTERS}]{{3,}})\1|([{HAN_LETTERS}])\2{{3}}")
+_MIXED = rf"[a-z\d{HAN_LETTERS}]"
+_REPEATED_HAN = re.compile(
+    rf"([{HAN_LETTERS}]{_MIXED}{{2,}}|{_MIXED}{{2,}}[{HAN_LETTERS}])\1|([{HAN_LETTERS}])\2{{3}}"
+)
 
 
 def is_believed(segment: Any) -> bool:

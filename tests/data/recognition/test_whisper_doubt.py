@@ -32,6 +32,8 @@ def segment(text: str, confidence: float = 0.9) -> Any:
         "我想去北京我想去北京",
         "这张专辑我知道，这张专辑我知道。",
         "好好好好",
+        "2001年成立于校园2001年成立于校园2001年",
+        "我们去KTV，我们去KTV。",
     ],
 )
 def test_loops_are_doubted(text: str) -> None:
@@ -44,7 +46,7 @@ def test_loops_are_doubted(text: str) -> None:
         "", "No, no.", "It is very, very far.", "Can you find me a place to eat, please?",
         "I had had enough of it.", "One of them is a nice restaurant, it is in San Francisco.",
         "What it is is a mystery.", "对对对", "好的好的", "我觉得这个餐厅的菜比那个餐厅的菜好吃。",
-        "看看",
+        "看看", "13800138000", "一共要123123块。",
     ],
 )  # fmt: skip
 def test_natural_repetitions_are_not_doubted(text: str) -> None:

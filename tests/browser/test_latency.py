@@ -1,32 +1,27 @@
 """Response latency by the page's clock: bundled models, Whisper, an instant language model.
 
-A bundled voice is the user: Smart Turn judges intonation, which flite's lacks. Prints one JSON
-object (`-s` shows it): from the end of speech to the first sample played, with its parts, and from
-the start of speech over an answer to silence. On a busy machine the figures are printed but not
-checked.
+Prints one JSON object (`-s` shows it): from the end of speech to the first sample played, with its
+parts, and from the start of speech over an answer to silence. On a busy machine
+the figures are printed but not checked.
 """
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
-from data.audio import SAMPLE_RATE, read_audio, write_audio
+from data.audio import write_audio
 from tests.app.language_model import event, language_model
-from tests.app.user_sound import silence
+from tests.app.user_sound import silence, spoken
 from tests.browser.chromium import WATCH, chromium, need_chromium, open_page
 from tests.browser.command import running
 
 pytestmark = pytest.mark.browser
 
 # The user's turns, and the seconds until the next. The third interrupts the answer to the second.
-VOICE = "nora"
 TALK = (
     ("What do you think about the weather?", 9.0),
     ("What can you do?", 4.0),
@@ -40,12 +35,16 @@ FIRST_AUDIO_MS, SILENCE_MS = 1200, 450
 def test_the_wait_for_an_answer_and_for_silence(tmp_path: Path) -> None:
     sync_api = need_chromium()
     load = os.getloadavg()[0]
+    pieces = [silence(3.0)]
+    for text, gap_s in TALK * ROUNDS:
+        pieces += [spoken(text, tmp_path), silence(gap_s)]
+    write_audio(tmp_path / "microphone.wav", np.concatenate([*pieces, silence(60.0)]))
+    seconds = sum(map(len, pieces)) / 24_000
     with (
         language_model() as (model, model_url),
         running("--asr", "whisper", "--llm-base-url", model_url, "--llm-model", "stub") as url,
         sync_api.sync_playwright() as playwright,
-        microphone(url, tmp_path) as (path, seconds),
-        chromium(playwright, tmp_path, path) as context,
+        chromium(playwright, tmp_path, tmp_path / "microphone.wav") as context,
     ):
         model.pieces = [event(ANSWER), b"data: [DONE]\n\n"]
         page, noted = open_page(context, url)
@@ -63,20 +62,6 @@ def test_the_wait_for_an_answer_and_for_silence(tmp_path: Path) -> None:
     assert result["first_audio_ms_p50"] <= FIRST_AUDIO_MS
     assert result["interruptions"] >= ROUNDS - 1
     assert result["speech_to_silence_ms_max"] <= SILENCE_MS
-
-
-@contextlib.contextmanager
-def microphone(url: str, folder: Path) -> Iterator[tuple[Path, float]]:
-    """A file with all turns, spoken by the server, and their duration in seconds."""
-    pieces = [silence(3.0)]
-    for number, (text, gap_s) in enumerate(TALK * ROUNDS):
-        request = {"input": text, "voice": VOICE, "seed": number, "response_format": "wav"}
-        answer = httpx.post(f"{url}v1/audio/speech", json=request, timeout=60.0)
-        (folder / "turn.wav").write_bytes(answer.raise_for_status().content)
-        pieces += [read_audio(folder / "turn.wav"), silence(gap_s)]
-    path = folder / "microphone.wav"
-    write_audio(path, np.concatenate([*pieces, silence(60.0)]))
-    yield path, sum(map(len, pieces)) / SAMPLE_RATE
 
 
 def summarise(figures: dict[str, Any], onsets: list[float]) -> dict[str, Any]:

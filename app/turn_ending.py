@@ -15,7 +15,7 @@ import numpy as np
 
 from app.endpointing import MOST_PATIENT_MS
 from data.audio import SAMPLE_RATE, resample
-from data.recognition.sentence_ends import end_log_odds, tokens
+from data.recognition.sentence_ends import end_log_odds, tokens, trails_off
 from data.recognition.smart_turn import TURN_HZ, SmartTurn
 
 LONGEST_S = 8  # audio judged, from the end of the turn
@@ -25,6 +25,10 @@ ASKED_MS = (200, 300, 400, 600, 800, 1000)
 _SOONEST_MS = 300
 _CERTAIN = 0.87  # probability from which `_SOONEST_MS` of silence is enough
 _NUM_JUDGEMENTS = 3  # the last ones count: single ones vary
+# Written dialogues seldom end a sentence with "seven" or "Berlin", but short answers do.
+_SHORT = {"word": 2, "character": 6}
+_SHORT_MS = 800  # silence that ends a short answer of which Smart Turn is sure
+_SURE = 3.8  # log odds
 _LIMITS = (0.005, 0.995)  # of Smart Turn's probability
 
 
@@ -125,7 +129,17 @@ def patience_ms(judged: Sequence[float], text: str, eagerness: str) -> float:
         eagerness: a key of `MOST_PATIENT_MS`.
     """
     doubt = max(0.0, 1.0 - finished(judged, text) / _CERTAIN)
-    return _SOONEST_MS + (MOST_PATIENT_MS[eagerness] - _SOONEST_MS) * doubt
+    patience = _SOONEST_MS + (MOST_PATIENT_MS[eagerness] - _SOONEST_MS) * doubt
+    if _is_short(text) and _mean_log_odds(judged) >= _SURE:
+        return min(patience, _SHORT_MS)
+    return patience
+
+
+def _is_short(text: str) -> bool:
+    words = tokens(text)
+    if not words or trails_off(text):
+        return False
+    return len(words) <= _SHORT["word" if words[-1].isascii() else "character"]
 
 
 def _mean_log_odds(judged: Sequence[float]) -> float:

@@ -18,10 +18,14 @@ UNKNOWN = {"word": "*", "character": "＊"}
 """Entries for all rare words and characters."""
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9']*|[\u4e00-\u9fff]")
 _CLOSED = re.compile(r"[.?!。？！\s]+$")
-# Fillers, and the marks that Whisper writes where a voice trails off.
+# Fillers, conjunctions, and the marks that Whisper writes where a voice trails off.
+_FILLER = r"\bu[hm]+|\ber+m?|\bh?m+|[嗯呃额]|那个|那個"
+_CONJUNCTION = (
+    r"\b(?:and|but|or|because|if)|因为|因為|所以|但是|可是|如果|虽然|雖然|而且|或者|"
+    "还有|還有|然后|然後"
+)
 _TRAILING_OFF = re.compile(
-    r"(?:\bu[hm]+|\ber+m?|\bh?m+|[嗯呃额]|那个|那個|[,，、\-—])[.?!。？！\s]*$|(?:\.\.\.|…)\s*$",
-    re.IGNORECASE,
+    rf"(?:{_FILLER}|{_CONJUNCTION}|[,，、\-—])[.?!。？！\s]*$|(?:\.\.\.|…)\s*$", re.IGNORECASE
 )
 _NEVER = -5.0
 
@@ -36,9 +40,14 @@ def end_log_odds(text: str) -> float | None:
     words = tokens(text)
     if not words:
         return None
-    if _TRAILING_OFF.search(text):
+    if trails_off(text):
         return _NEVER
     return look_up(_table(), [START, *words][-LONGEST:])
+
+
+def trails_off(text: str) -> bool:
+    """Whether a text ends with a filler, a conjunction or a mark of an unfinished sentence."""
+    return bool(_TRAILING_OFF.search(text))
 
 
 def look_up(table: dict[str, float], words: Sequence[str]) -> float:

@@ -81,6 +81,17 @@ def test_a_pause_inside_a_turn_does_not_end_it(pause_s: float) -> None:
     assert max(judge.heard_s) > judge.heard_s[0] + pause_s + 0.9  # the turn as a whole
 
 
+@pytest.mark.parametrize("text", ["Berlin.", "Two.", "At seven.", "好。", "我想去北京。", "七点。"])
+def test_a_short_answer_that_sounds_finished_does_not_wait_for_its_words(text: str) -> None:
+    assert patience_ms([0.98] * 3, text, "auto") <= 800
+    assert patience_ms([0.5, 0.98, 0.98], text, "auto") >= patience_ms([0.98] * 3, text, "auto")
+
+
+@pytest.mark.parametrize("text", ["Well, um...", "嗯", "I would like to", "我想看的那个电影的"])
+def test_what_cannot_be_an_answer_waits_however_it_sounds(text: str) -> None:
+    assert patience_ms([0.99] * 3, text, "auto") > 1000
+
+
 @pytest.mark.parametrize(
     "text",
     [

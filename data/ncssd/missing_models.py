@@ -4,15 +4,18 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from data.audio import models
+from data.audio import models, voice_space
 from data.errors import MissingModelError
 from data.ncssd import recognise, separation
 from data.ncssd.config import BuildConfig
 
+_WEIGHTS = Path(__file__).parent / "weights"
+_SEPARATOR = _WEIGHTS / "separator.safetensors"
 _TRAINED = {
-    "segmentation": "train-segmentation",
-    "voices": "train-voices",
-    "separator": "train-separator",
+    _WEIGHTS / "segmentation.safetensors": "train-segmentation CORPUS",
+    voice_space.WEIGHTS: "train-voices CORPUS",
+    _SEPARATOR: "train-separator CORPUS",
+    _WEIGHTS / "one_person.json": "train-one-person TRUTH",
 }
 
 
@@ -22,20 +25,15 @@ def missing_models(config: BuildConfig, offline: bool) -> list[str]:
     Raises:
         InputError: a setting names an unknown model, or contradicts --offline.
     """
-    weights = Path(__file__).parent / "weights"
     paths: list[Callable[[], Path]] = [models.silero_path, models.encoder_path]
     if config.quality.dnsmos:
         paths.append(models.dnsmos_path)
     found = [message for path in paths if (message := _missing(path))]
-    for name, verb in _TRAINED.items():
-        if name == "separator" and not config.overlaps.separate:
+    for path, verb in _TRAINED.items():
+        if path == _SEPARATOR and not config.overlaps.separate:
             continue
-        path = weights / f"{name}.safetensors"
         if not path.is_file():
-            found.append(f"{path} (python3 launch.py build {verb} CORPUS --out {path})")
-    path = weights / "one_person.json"
-    if not path.is_file():
-        found.append(f"{path} (python3 launch.py build train-one-person TRUTH --out {path})")
+            found.append(f"{path} (python3 launch.py build {verb} --out {path})")
     for package in ("onnxruntime", "torch", "scipy"):
         if importlib.util.find_spec(package) is None:
             found.append(f"{package} is not installed: pip install {package}")

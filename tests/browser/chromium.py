@@ -32,8 +32,8 @@ WATCH = """() => {
 
 
 def need_chromium() -> Any:
-    """Playwright's module; skips the test where it or Chromium is missing."""
-    need("chromium")
+    """Playwright's module; skips the test where it or a program is missing."""
+    need("flite", "chromium")
     return pytest.importorskip("playwright.sync_api")
 
 

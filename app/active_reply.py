@@ -17,7 +17,8 @@ DUCK_GAIN = 0.25
 FADE_MS = 20
 _LEAD_S = 2.5  # audio sent ahead of playback
 _FIRST_S = 0.06  # minimum audio before the page starts playback
-_START_S = 0.2  # additional audio required at the start per concurrent answer
+_START_S = 0.2  # audio required at the start per concurrent answer
+_SESSION_S = 0.1  # and per other session, any of which may ask for an answer at any time
 _NEARLY_OVER_S = 0.6
 _STOP_REPORT_S = 0.4  # time for the page to report where it stopped
 
@@ -150,7 +151,9 @@ class ActiveReply:
         playback, answer = self.playback, self.answer
         if not playback.begun and not answer.done:
             others = self._metrics.in_the_making() - 1
-            if answer.num_samples < max(_FIRST_S, others * _START_S) * SAMPLE_RATE:
+            sessions = self._metrics.num_sessions() - 1
+            least_s = max(_FIRST_S, others * _START_S, sessions * _SESSION_S)
+            if answer.num_samples < least_s * SAMPLE_RATE:
                 return
         while playback.lead_s(now) < _LEAD_S:
             samples = answer.take()

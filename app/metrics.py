@@ -68,6 +68,10 @@ class Metrics:
             "repartee_rejected", "Messages and requests refused.", ["code"], registry=registry
         )
 
+    def num_sessions(self) -> int:
+        """The number of conversations now."""
+        return int(next(iter(self.sessions.collect())).samples[0].value)
+
     def in_the_making(self) -> int:
         """The number of `answers` (`app.answering.Answer`) being synthesised."""
         return sum(answer.in_the_making for answer in self.answers)

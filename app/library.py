@@ -287,7 +287,8 @@ def read_voice_file(path: Path) -> tuple[torch.Tensor, torch.Tensor, VoiceFacts]
             if set(file.keys()) != {"style", "sample"}:
                 raise InputError(f"{path} has unexpected content; export the voice again")
             style, sample = file.get_tensor("style"), file.get_tensor("sample")
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        # RuntimeError is PyTorch's, which opens the file again: it may be removed meanwhile.
         raise InputError(f"{path} is not a voice file, or damaged ({error})") from None
     problem = _wrong_with(style, sample, facts)
     if problem:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from app import library as library_module
 from app.library import Library, VoiceFacts
 from app.voice_sample import VoiceSample
 from app.voice_store import Cloned, VoiceStore
@@ -122,6 +123,23 @@ def test_a_full_disk_leaves_no_partial_file(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="too large"):
             library.keep(anna("berta"), SAMPLE, "yes")
     assert names(tmp_path / "library") == ["anna.safetensors"] and names(tmp_path / "new") == []
+
+
+def test_a_voice_removed_while_it_is_read_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch opens the file a second time."""
+    library = Library(tmp_path)
+    library.keep(anna("anna"), SAMPLE, "yes")
+
+    def removed(content: str) -> VoiceFacts:
+        library.remove("anna")
+        return facts_of(content)
+
+    facts_of = library_module._facts
+    monkeypatch.setattr(library_module, "_facts", removed)
+    with pytest.raises(InputError, match="no cloned voice 'anna'"):
+        library.load("anna")
 
 
 def keep_and_remove(folder: Path, me: int) -> int:

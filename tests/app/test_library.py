@@ -13,7 +13,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from app import library as library_module
 from app.library import Library, VoiceFacts
 from app.voice_sample import VoiceSample
 from app.voice_store import Cloned, VoiceStore
@@ -132,12 +131,11 @@ def test_a_voice_removed_while_it_is_read_is_not_there(
     library = Library(tmp_path)
     library.keep(anna("anna"), SAMPLE, "yes")
 
-    def removed(content: str) -> VoiceFacts:
+    def removed(path: Path, framework: str) -> None:
         library.remove("anna")
-        return facts_of(content)
+        torch.UntypedStorage.from_file(str(path), False, 8)
 
-    facts_of = library_module._facts
-    monkeypatch.setattr(library_module, "_facts", removed)
+    monkeypatch.setattr("app.library.safe_open", removed)
     with pytest.raises(InputError, match="no cloned voice 'anna'"):
         library.load("anna")
 

@@ -18,8 +18,8 @@ from sklearn.metrics import roc_auc_score
 
 from app.endpointing import SERVER, AudioInputSettings, Endpointer, SpeechEventKind
 from app.level import Leveller
-from app.measuring.parts import Bench, Item, Part, Row, measured
-from app.measuring.turns import MANDARIN_SHARE, Scene, performed, scenes_of
+from app.measuring.parts import Bench, Part, Row, measured
+from app.measuring.turns import Scene, performed, scene_items
 from app.measuring.virtual import STEP
 from app.turn_ending import ASKED_MS, Features, TurnJudge, features
 from data.audio import SAMPLE_RATE
@@ -37,13 +37,7 @@ _EVENTUALLY_MS = max(ASKED_MS) + 100
 
 def rows_of(bench: Bench, folder: Path, until: float) -> list[Row]:
     """Measures the missing scenes until `time.monotonic()` passes `until`."""
-    num = bench.count or _COUNT
-    mandarin = round(num * MANDARIN_SHARE)
-    scenes = scenes_of(bench, "en", num - mandarin) + scenes_of(bench, "zh", mandarin)
-    items = [
-        Item(f"{scene.seed} {scene.voice} {scene.text}", lambda scene=scene: _row(bench, scene))
-        for scene in scenes
-    ]
+    items = scene_items(bench, bench.count or _COUNT, _row)
     return measured(Part(f"turn-ending-{bench.seed}", items, lambda _: []), folder, until)
 
 

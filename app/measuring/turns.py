@@ -8,7 +8,7 @@ sentence and pause where it could have ended; scenes do not, so these figures ar
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,14 +52,18 @@ class Scene:
 
 def turns(bench: Bench) -> Part:
     """Scenes from the texts of held-out dialogues."""
-    num = bench.count or _COUNT
+    items = scene_items(bench, bench.count or _COUNT, _taken)
+    return Part(f"turns-{bench.seed}", items, _figures)
+
+
+def scene_items(bench: Bench, num: int, measure: Callable[[Bench, Scene], Row]) -> list[Item]:
+    """`num` scenes in both languages, each measured by `measure`."""
     mandarin = round(num * MANDARIN_SHARE)
     scenes = scenes_of(bench, "en", num - mandarin) + scenes_of(bench, "zh", mandarin)
-    items = [
-        Item(f"{scene.seed} {scene.voice} {scene.text}", lambda scene=scene: _taken(bench, scene))
+    return [
+        Item(f"{scene.seed} {scene.voice} {scene.text}", lambda scene=scene: measure(bench, scene))
         for scene in scenes
     ]
-    return Part(f"turns-{bench.seed}", items, _figures)
 
 
 def scenes_of(bench: Bench, language: str, num: int) -> list[Scene]:

@@ -18,10 +18,13 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from kernels.compiled import as_float, compiled
+from kernels.processor import compiles_for_avx512
 from kernels.quantising import quantise
 
 LANES = 16
-ROWS = 6  # of a tile: 12 of AVX2's 16 registers hold its sums
+# Of a tile: the sums of 8 keep both multipliers of AVX-512 busy; those of 6 fill 12 of AVX2's 16
+# registers.
+ROWS = 8 if compiles_for_avx512() else 6
 _TOGETHER = 48  # rows that pass through the whole matrix before others do; they stay in the cache
 
 
@@ -77,33 +80,60 @@ def _tile_of(rows: int, panels: int) -> Any:
     `[K, ..]`."""
 
     def tile(context: Any, x: Any, weights: Any, out: Any, depth: Any) -> Any:
-        size = _BITS[weights.dtype] // 8
-
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            x_at, weights_at, out_at = (
-                context.make_array(kind)(context, builder, value)
-                for kind, value in zip(signature.args[:3], args[:3], strict=True)
-            )
-            starts = _places(builder, x_at.data, rows, _stride(builder, x_at, 4))
-            if weights.ndim == 3:
-                step = ir.Constant(args[3].type, LANES)
-                apart = _stride(builder, weights_at, size)
-            else:
-                step = _stride(builder, weights_at, size)
-                apart = ir.Constant(args[3].type, LANES)
-            wide = _places(builder, weights_at.data, panels, apart)
-            sums = _sums(builder, starts, wide, step, args[3], weights.dtype)
-            ends = _places(builder, out_at.data, rows, _stride(builder, out_at, 4))
-            for row, end in enumerate(ends):
-                each = _places(builder, end, panels, ir.Constant(args[3].type, LANES))
-                for panel, at in enumerate(each):
-                    at = builder.bitcast(at, _VECTOR.as_pointer())
-                    builder.store(sums[row * panels + panel], at, align=4)
+            _write_tile(builder, _Tile(context, builder, signature, args), rows, panels)
             return context.get_dummy_value()
 
         return types.void(x, weights, out, depth), generate
 
     return intrinsic(tile)
+
+
+def _any_tile(context: Any, x: Any, weights: Any, out: Any, depth: Any) -> Any:
+    """One panel of 1 to `ROWS` rows: a tile of its own for each number of them."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile = _Tile(context, builder, signature, args)
+        count = builder.extract_value(tile.x.shape, 0)
+        after = builder.append_basic_block("tiles")
+        choice = builder.switch(count, after)
+        for rows in range(1, ROWS + 1):
+            block = builder.append_basic_block(f"rows{rows}")
+            choice.add_case(ir.Constant(count.type, rows), block)
+            builder.position_at_end(block)
+            _write_tile(builder, tile, rows, 1)
+            builder.branch(after)
+        builder.position_at_end(after)
+        return context.get_dummy_value()
+
+    return types.void(x, weights, out, depth), generate
+
+
+class _Tile:
+    """The arguments of a tile's function, as arrays in LLVM."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, args: Any) -> None:
+        self.x, self.weights, self.out = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args[:3], args[:3], strict=True)
+        )
+        self.depth, self.stored = args[3], signature.args[1].dtype
+        self.packed = signature.args[1].ndim == 3
+
+
+def _write_tile(builder: Any, tile: _Tile, rows: int, panels: int) -> None:
+    """Generates the products of `rows` rows with `panels` panels."""
+    starts = _places(builder, tile.x.data, rows, _stride(builder, tile.x, 4))
+    stride = _stride(builder, tile.weights, _BITS[tile.stored] // 8)
+    lanes = ir.Constant(tile.depth.type, LANES)
+    step, apart = (lanes, stride) if tile.packed else (stride, lanes)
+    wide = _places(builder, tile.weights.data, panels, apart)
+    sums = _sums(builder, starts, wide, step, tile.depth, tile.stored)
+    ends = _places(builder, tile.out.data, rows, _stride(builder, tile.out, 4))
+    for row, end in enumerate(ends):
+        for panel, at in enumerate(_places(builder, end, panels, lanes)):
+            at = builder.bitcast(at, _VECTOR.as_pointer())
+            builder.store(sums[row * panels + panel], at, align=4)
 
 
 def _stride(builder: Any, array: Any, size: int) -> Any:
@@ -171,9 +201,9 @@ def _spread(builder: Any, number: Any) -> Any:
     return builder.shuffle_vector(one, nothing, ir.Constant(places, None))
 
 
-_tile1, _tile2, _tile3 = _tile_of(1, 1), _tile_of(2, 1), _tile_of(3, 1)
-_tile4, _tile5, _tile6 = _tile_of(4, 1), _tile_of(5, 1), _tile_of(6, 1)
-_tile1x4, _tile2x2 = _tile_of(1, 4), _tile_of(2, 2)  # few rows: more sums at once hide their delay
+_tile: Any = intrinsic(_any_tile)  # callers omit the typing context
+# Few rows: more sums at once hide their delay.
+_tile1x4, _tile2x2 = _tile_of(1, 4), _tile_of(2, 2)
 
 
 @compiled
@@ -227,8 +257,8 @@ def _products(x, weights, out):
 
 @compiled
 def multiply_plain(x, matrix, out):
-    """Up to 6 rows `x` `[M, K]` times a bfloat16 matrix `[K, N]` in plain layout, viewed as uint16:
-    `out` `[M, N]`. All are contiguous along their rows."""
+    """Up to `ROWS` rows `x` `[M, K]` times a bfloat16 matrix `[K, N]` in plain layout, viewed as
+    uint16: `out` `[M, N]`. All are contiguous along their rows."""
     count, depth = x.shape
     whole = out.shape[1] // LANES
     step = 4 if count == 1 else 2 if count == 2 else 1
@@ -256,21 +286,3 @@ def multiply_plain(x, matrix, out):
 def wide(half):
     """Converts bfloat16 to float32."""
     return as_float(np.int32(np.uint32(half) << np.uint32(16)))  # pyright: ignore[reportCallIssue]
-
-
-@compiled
-def _tile(x, weights, out, depth):
-    """One panel of 1 to 6 rows."""
-    count = len(x)
-    if count == 6:
-        _tile6(x, weights, out, depth)
-    elif count == 5:
-        _tile5(x, weights, out, depth)
-    elif count == 4:
-        _tile4(x, weights, out, depth)
-    elif count == 3:
-        _tile3(x, weights, out, depth)
-    elif count == 2:
-        _tile2(x, weights, out, depth)
-    else:
-        _tile1(x, weights, out, depth)

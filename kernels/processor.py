@@ -1,7 +1,9 @@
 """Detection of CPU capabilities."""
 
 import functools
+import os
 
+import llvmlite.binding
 import torch
 
 # With AVX-512 but neither of these, oneDNN converts bfloat16 to float32 and back, which takes two
@@ -25,15 +27,17 @@ def has_bf16() -> bool:
 
 
 @functools.cache
-def has_only_avx2() -> bool:
-    """Whether AVX2 is the widest vector extension of the CPU, as limited by
-    `ATEN_CPU_CAPABILITY`."""
-    return torch.backends.cpu.get_cpu_capability() == "AVX2"
+def compiles_for_avx512() -> bool:
+    """Whether Numba compiles for AVX-512. Honours `NUMBA_CPU_NAME` and `NUMBA_CPU_FEATURES`."""
+    asked = [os.environ.get(name) for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
+    if any(asked):
+        return "+avx512f" in (asked[1] or "")
+    return llvmlite.binding.get_host_cpu_features().get("avx512f", False)
 
 
 def chosen_kernels() -> str:
     """Describes the kernels chosen for this CPU."""
     vectors = torch.backends.cpu.get_cpu_capability()
-    wide = "panels" if has_only_avx2() else "oneDNN"
+    compiled = "AVX-512" if compiles_for_avx512() else "this CPU, which has no AVX-512"
     many = "bfloat16" if has_bf16() else "float32"
-    return f"{vectors}: float32 products by {wide}, 8-bit weights of many rows in {many}"
+    return f"{vectors}: products compiled for {compiled}, 8-bit weights of many rows in {many}"

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from kernels.convnext import StackWeights, convnext_stack
 from kernels.convnext.cpu import pack
 from kernels.depthwise_norm import depthwise_norm
-from kernels.packed_linear import PackedLinear
 
 
 @dataclass
@@ -93,7 +92,7 @@ class ConvNeXtBlock(nn.Module):
         conv = self.depthwise.conv
         past = self.depthwise.with_past(x, state)
         h = depthwise_norm(past, conv.weight, conv.bias, scale, shift)
-        return x + self.reduce(self._expanded(h))
+        return x + self.reduce(F.gelu(self.expand(h), approximate="tanh"))
 
     def _modulation(
         self, state: ConvState | None, condition: Tensor | None
@@ -109,11 +108,6 @@ class ConvNeXtBlock(nn.Module):
         if state is not None:
             state.modulation = modulation
         return modulation
-
-    def _expanded(self, h: Tensor) -> Tensor:
-        if isinstance(self.expand, PackedLinear):
-            return self.expand.with_gelu(h)
-        return F.gelu(self.expand(h), approximate="tanh")
 
 
 class ConvNeXtStack(nn.Module):

@@ -1,4 +1,4 @@
-"""float32 layers for CPU inference, with weights prepacked for oneDNN."""
+"""float32 layers for CPU inference, with weights packed in panels."""
 
 from kernels.packed_linear.layers import PackedConv1d, PackedLinear, with_packed_layers
 

@@ -9,6 +9,7 @@ import numpy as np
 from app.voice_sample import similarity
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
+from data.text import HAN_LETTERS
 
 SENTENCES = {
     "en": "I allow my voice to be copied, and I have recorded this sentence myself.",
@@ -72,5 +73,6 @@ def consent_with(
 def _share(wanted: str, heard: str) -> float:
     """Similarity of two sentences by matching words in order, 0 to 1; Chinese characters count as
     words."""
-    first, second = (re.findall(r"[a-z']+|[\u4e00-\u9fff]", one.lower()) for one in (wanted, heard))
+    words = re.compile(rf"[a-z']+|[{HAN_LETTERS}]")
+    first, second = (words.findall(one.lower()) for one in (wanted, heard))
     return SequenceMatcher(None, first, second, autojunk=False).ratio()

@@ -11,12 +11,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.text import HAN_LETTERS
+
 TABLE = Path(__file__).with_name("sentence_ends.json")
 LONGEST = 3  # words or characters that count
 START = "^"
 UNKNOWN = {"word": "*", "character": "＊"}
 """Entries for all rare words and characters."""
-_TOKEN = re.compile(r"[a-z0-9][a-z0-9']*|[\u4e00-\u9fff]")
+_TOKEN = re.compile(rf"[a-z0-9][a-z0-9']*|[{HAN_LETTERS}]")
 _CLOSED = re.compile(r"[.?!。？！\s]+$")
 # Fillers, conjunctions, and the marks that Whisper writes where a voice trails off.
 _FILLER = r"\bu[hm]+|\ber+m?|\bh?m+|[嗯呃额]|那个|那個"

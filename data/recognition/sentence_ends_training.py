@@ -1,29 +1,28 @@
 """Counts after which words sentences end, and writes the table of `sentence_ends`.
 
-    python -m data.recognition.sentence_ends_training dialogues.jsonl.gz ... --without FOLDER ...
+    python -m data.recognition.sentence_ends_training dialogues.jsonl.gz ...
 
-A line of a JSONL file is a dialogue, `{"language", "turns": [{"text"}]}`. Texts in the folders,
-which are in NCSSD layout and serve evaluation, are left out.
+Files are read by `data.synthetic.texts`; only dialogues of the training split count.
 """
 
 import argparse
-import gzip
 import json
 import logging
 import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from data.dialogue import read_ncssd
 from data.files import atomic_write
 from data.recognition.sentence_ends import LONGEST, START, TABLE, UNKNOWN, look_up, tokens
+from data.synthetic.texts import TextDialogue, read_texts
+from data.text import HAN_LETTERS
 
 _SENTENCE = re.compile(r"[^.?!。？！]+")
 _ANSWER = re.compile(
-    r"\s*(?:[a-zA-Z']+(?: [a-zA-Z']+)?,|[\u4e00-\u9fff]{1,3}[，,])"
+    rf"\s*(?:[a-zA-Z']+(?: [a-zA-Z']+)?,|[{HAN_LETTERS}]{{1,3}}[，,])"
 )  # "Yes, ..." could have ended with its first word
 _FEWEST = (5, 12, 12)  # occurrences of one, two and three words in the table
 _RARE = 5  # unknown words end a sentence as often as those with at most as many occurrences
@@ -97,28 +96,23 @@ def _jieba_cut(sentence: str) -> list[str]:
     return jieba.lcut(sentence)
 
 
-def _sentences(files: Iterable[Path], without: Collection[str]) -> Iterator[tuple[str, str]]:
-    for path in files:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                dialogue = json.loads(line)
-                for turn in dialogue["turns"]:
-                    if turn["text"] not in without:
-                        for sentence in _SENTENCE.findall(turn["text"]):
-                            yield dialogue["language"], sentence
-                            if answer := _ANSWER.match(sentence):
-                                yield dialogue["language"], answer[0]
+def sentences(dialogues: Iterable[TextDialogue]) -> Iterator[tuple[str, str]]:
+    """Pairs of language and sentence of the training split; a short answer that begins a sentence
+    ("Yes, ...") also counts as a sentence of its own."""
+    for dialogue in dialogues:
+        if dialogue.split == "train":
+            for line in dialogue.lines:
+                for sentence in _SENTENCE.findall(line.text):
+                    yield dialogue.language, sentence
+                    if answer := _ANSWER.match(sentence):
+                        yield dialogue.language, answer[0]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("texts", type=Path, nargs="+", help="dialogues, gzipped JSONL")
-    parser.add_argument("--without", type=Path, nargs="*", default=[], metavar="FOLDER")
+    parser.add_argument("texts", type=Path, nargs="+", help="dialogues, JSONL, plain or gzip")
     args = parser.parse_args()
-    without = {
-        turn.text for folder in args.without for one in read_ncssd(folder) for turn in one.turns
-    }
-    found = table(*counted(_sentences(args.texts, without)))
+    found = table(*counted(sentences(read_texts(args.texts))))
     text = json.dumps(dict(sorted(found.items())), ensure_ascii=False, separators=(",\n", ":"))
     atomic_write(TABLE, text.encode() + b"\n")
     print(f"{len(found)} entries in {TABLE}")

@@ -124,9 +124,7 @@ def train(
     torch.manual_seed(run.seed + rank)
     model.to(where).train()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=run.weight_decay
-    )
+    optimizer = _optimizer(parameters, run)
     step, spent = 0, 0.0
     if run.resume:
         step, spent = _restore(run.folder, model, optimizer)
@@ -156,6 +154,11 @@ def train(
     if rank == 0:
         _save(run.folder, model, optimizer, step, spent + time.monotonic() - started)
     return model.eval()
+
+
+def _optimizer(parameters: list[nn.Parameter], run: Run) -> torch.optim.Optimizer:
+    rate, decay = run.learning_rate, run.weight_decay
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=decay, fused=True)
 
 
 def clear_run(folder: Path) -> None:

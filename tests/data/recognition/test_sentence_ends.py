@@ -1,15 +1,14 @@
 """Words after which sentences often end, and words after which they never do."""
 
-import gzip
-import json
 import math
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from data.recognition import sentence_ends_training as training
-from data.recognition.sentence_ends import LONGEST, START, UNKNOWN, end_log_odds, look_up, tokens
+from data.recognition.sentence_ends import LONGEST, START, UNKNOWN, end_log_odds, look_up
+from data.synthetic.grammar import Line
+from data.synthetic.texts import TextDialogue
 
 
 @pytest.mark.parametrize(
@@ -73,13 +72,13 @@ def test_mandarin_ends_words_by_their_last_character() -> None:
     assert "音" not in total  # within a word no one pauses
 
 
-def test_held_out_texts_are_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "texts.jsonl.gz"
-    turns = [{"text": "Yes, I do. Thank you."}, {"text": "Held out."}]
-    with gzip.open(path, "wt", encoding="utf-8") as file:
-        file.write(json.dumps({"language": "en", "turns": turns}) + "\n")
-    found = [tokens(text) for _, text in training._sentences([path], {"Held out."})]
-    assert found == [["yes", "i", "do"], ["yes"], ["thank", "you"]]
+def test_only_the_training_split_counts() -> None:
+    texts = [f"Yes, I {'really ' * count}do" for count in range(60)]
+    dialogues = [TextDialogue(text, "en", (Line(0, f"{text}."),)) for text in texts]
+    found = [text for _, text in training.sentences(dialogues)]
+    trained = [dialogue.id for dialogue in dialogues if dialogue.split == "train"]
+    assert 0 < len(trained) < len(texts)
+    assert found == [text for whole in trained for text in (whole, "Yes,")]
 
 
 def test_rare_counts_stay_near_the_shorter_context() -> None:

@@ -92,7 +92,9 @@ class ConvNeXtBlock(nn.Module):
         conv = self.depthwise.conv
         past = self.depthwise.with_past(x, state)
         h = depthwise_norm(past, conv.weight, conv.bias, scale, shift)
-        return x + self.reduce(F.gelu(self.expand(h), approximate="tanh"))
+        # The exact GELU differs by less than bfloat16 rounds, in a quarter of the time on a CPU.
+        h = F.gelu(self.expand(h), approximate="none" if self.training else "tanh")
+        return x + self.reduce(h)
 
     def _modulation(
         self, state: ConvState | None, condition: Tensor | None

@@ -60,7 +60,7 @@ def test_widened_latents_start_equivalent(
     before = loaded(folder)
     old = before.decoder.config.latent_dim
     batch = Batches(corpus, folder, VOCODER).draw(np.random.default_rng(0))
-    wider = recipe._widened(before, old + 3)
+    wider = recipe._widened(before, old + 3).eval()
     mean, log_variance = wider.posterior(wider.posterior.features(batch.samples))
     was, log_variance_was = before.posterior(before.posterior.features(batch.samples))
     assert mean.shape[-1] == old + 3

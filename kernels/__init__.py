@@ -1,1 +1,1 @@
-"""Operations with a fast version: one folder each, with its reference and its benchmark."""
+"""Operations with a fast version, one folder each; `panels.py` is the product that they share."""

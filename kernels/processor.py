@@ -28,16 +28,15 @@ def has_bf16() -> bool:
 
 @functools.cache
 def compiles_for_avx512() -> bool:
-    """Whether Numba compiles for AVX-512. Honours `NUMBA_CPU_NAME` and `NUMBA_CPU_FEATURES`."""
-    asked = [os.environ.get(name) for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
-    if any(asked):
-        return "+avx512f" in (asked[1] or "")
+    """Whether Numba compiles for AVX-512. Honours `NUMBA_CPU_FEATURES`."""
+    if asked := os.environ.get("NUMBA_CPU_FEATURES"):
+        return "+avx512f" in asked
     return llvmlite.binding.get_host_cpu_features().get("avx512f", False)
 
 
 def chosen_kernels() -> str:
     """Describes the kernels chosen for this CPU."""
     vectors = torch.backends.cpu.get_cpu_capability()
-    compiled = "AVX-512" if compiles_for_avx512() else "this CPU, which has no AVX-512"
+    compiled = "AVX-512" if compiles_for_avx512() else "this CPU (no AVX-512)"
     many = "bfloat16" if has_bf16() else "float32"
     return f"{vectors}: products compiled for {compiled}, 8-bit weights of many rows in {many}"

@@ -20,7 +20,7 @@ from rich.progress import track
 from data.audio import SAMPLE_RATE, read_audio
 from data.audio.pcm import to_float, to_int16
 from data.dialogue import Dialogue, read_dialogue
-from data.errors import InputError
+from data.errors import InputError, OutputError
 from data.files import atomic_folder
 from models.mel import FRAME_SAMPLES, HOP_SAMPLES
 from models.predictors.phones import pointer_of, unit_ends
@@ -126,12 +126,16 @@ def _prepare_shard(job: tuple[Path, list[Path]]) -> None:
             item["units"] = vars(item["units"])
             items.append(item)
     lengths = [[len(a), len(b)] for a, b in zip(sounds, pitches, strict=True)]
-    with atomic_folder(shard) as temporary:
-        _save(temporary / "samples.npy", sounds, np.int16)
-        _save(temporary / "f0.npy", pitches, np.float16)
-        _save(temporary / "pointer.npy", pointers, np.int16)
-        _save(temporary / "lengths.npy", lengths, np.int64)
-        (temporary / "items.json").write_text(json.dumps(items, ensure_ascii=False))
+    try:
+        with atomic_folder(shard) as temporary:
+            _save(temporary / "samples.npy", sounds, np.int16)
+            _save(temporary / "f0.npy", pitches, np.float16)
+            _save(temporary / "pointer.npy", pointers, np.int16)
+            _save(temporary / "lengths.npy", lengths, np.int64)
+            (temporary / "items.json").write_text(json.dumps(items, ensure_ascii=False))
+    except OutputError:
+        if not shard.is_dir():  # another training has meanwhile prepared the same
+            raise
 
 
 def _item(dialogue: Dialogue, index: int, units: Units) -> dict:

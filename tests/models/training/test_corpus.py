@@ -99,6 +99,21 @@ def test_audio_beyond_full_scale_is_clipped(tmp_path: Path) -> None:
     assert jumps.sum() <= 2 * 200 * SECONDS + 2
 
 
+def test_two_trainings_may_prepare_the_same_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, 1, "One.")
+    read = recipe.read_dialogue
+
+    def read_while_the_other_finishes(folder: Path) -> Dialogue:
+        monkeypatch.setattr(recipe, "read_dialogue", read)
+        prepare(tmp_path, workers=1)
+        return read(folder)
+
+    monkeypatch.setattr(recipe, "read_dialogue", read_while_the_other_finishes)
+    assert texts(tmp_path) == ["One."]
+
+
 def test_a_turn_without_audio_is_named(tmp_path: Path) -> None:
     folder = write(tmp_path, 7, "Where is it?")
     (folder / "1_1_d7.wav").unlink()

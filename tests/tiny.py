@@ -43,7 +43,14 @@ CONFIGS = {
         guidance=1.5,
     ),
     "decoder": DecoderConfig(
-        latent_dim=8, style_dim=STYLE, frame_dim=16, frame_depth=1, dim=16, depth=2
+        latent_dim=8,
+        style_dim=STYLE,
+        frame_dim=16,
+        frame_depth=1,
+        dim=16,
+        depth=2,
+        window=480,
+        filters=2,
     ),
     "acoustic": AcousticConfig(latent_dim=8, num_levels=3, num_codes=16),
     "acoustic-decoder": AcousticDecoderConfig(

@@ -19,12 +19,13 @@ from models.training.job import Job
 from models.training.loop import clear_run, device, train
 from models.training.losses import SpectralLoss, weighted
 from models.training.warm_start import copy_what_fits
-from models.vocoder.decoder import DELAY_SAMPLES, Decoder, DecoderConfig, Excitation
+from models.vocoder.decoder import Decoder, DecoderConfig, Excitation
 from models.vocoder.posterior import Posterior, PosteriorConfig, sample
 from models.vocoder.style import load_style
 
 _HELD = "vocoder-held"  # run of the decoder alone
 _ADVERSARIAL = "vocoder-adversarial"
+_KEPT = ("frame_dim", "frame_depth", "dim", "depth", "expansion")  # sizes of a decoder's weights
 _NEW_LOG_VARIANCE = -4.0  # of added dimensions: informative enough to train the decoder
 
 
@@ -98,7 +99,7 @@ class VocoderRecipe(Recipe):
     held_losses: HeldWeights = field(default_factory=HeldWeights)
     adversarial: AdversarialRecipe = field(default_factory=AdversarialRecipe)
     posterior: PosteriorConfig = field(default_factory=PosteriorConfig)
-    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    decoder: DecoderConfig = field(default_factory=lambda: DecoderConfig(window=480, filters=2))
 
 
 class Autoencoder(nn.Module):
@@ -170,10 +171,8 @@ class Batches:
 
     def compared(self, batch: Batch, made: Tensor) -> tuple[Tensor, Tensor]:
         """Decoded and target samples, `[B, T]`, cropped to where both are valid."""
-        # The decoder's output is delayed, so its end is incomplete.
         lead = self.recipe.lead_frames * FRAME_SAMPLES
-        wanted = batch.samples[:, lead : batch.samples.shape[1] - DELAY_SAMPLES]
-        return made[:, lead + DELAY_SAMPLES :].float(), wanted
+        return made[:, lead:].float(), batch.samples[:, lead : made.shape[1]]
 
 
 def train_vocoder(
@@ -216,8 +215,9 @@ def train_vocoder(
             load_model(job.out, "decoder", Decoder, DecoderConfig),
         )
         check_sizes(recipe, model.posterior.config, "posterior", "posterior", ("dim", "depth"))
-        check_sizes(recipe, model.decoder.config, "decoder", "decoder")
+        check_sizes(recipe, model.decoder.config, "decoder", "decoder", _KEPT)
         model = _widened(model, latent_dim or model.decoder.config.latent_dim)
+        model.decoder = _refiltered(model.decoder, recipe.decoder)
     else:
         numbers = latent_dim or recipe.posterior.latent_dim
         style_dim = batches.style.config.style_dim
@@ -308,7 +308,8 @@ def _with_adversarial(
 
 
 def _reconstruct(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Excitation]:
-    """Mean and log-variance of a batch's latents, and the decoding of a sample."""
+    """Mean and log-variance of a batch's latents, and the decoding of a sample, which lacks its
+    end: the decoder is late."""
     with torch.no_grad(), torch.autocast(batch.samples.device.type, enabled=False):
         features = model.posterior.features(batch.samples)
     mean, log_variance = model.posterior(features)
@@ -316,7 +317,7 @@ def _reconstruct(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor, Tens
     share = torch.rand(len(mean), 1, 1, device=mean.device)
     latents = mean + share * (sample(mean, log_variance) - mean)
     made, excitation = model.decoder(latents, batch.style, f0=batch.filled)
-    return mean, log_variance, made, excitation
+    return mean, log_variance, made[:, model.decoder.delay_samples :], excitation
 
 
 def _with_share(job: Job, share: float) -> Job:
@@ -349,3 +350,20 @@ def _widened(known: Autoencoder, latent_dim: int) -> Autoencoder:
         stem = model.decoder.stem.conv
         stem.weight.zero_()[:, :old] = known.decoder.stem.conv.weight
     return model
+
+
+def _refiltered(known: Decoder, sizes: DecoderConfig) -> Decoder:
+    """The decoder with filters of other lengths or numbers, resampled in frequency."""
+    config = replace(known.config, window=sizes.window, filters=sizes.filters)
+    if config == known.config:
+        return known
+    made, weights = Decoder(config), known.state_dict()
+    nearest = [i * known.config.filters // config.filters for i in range(config.filters)]
+    for name in ("filter_head.weight", "filter_head.bias"):
+        heads = weights[name].view(known.config.filters, 3, known.num_bins, -1)[nearest]
+        heads = heads.permute(0, 1, 3, 2).flatten(0, 1)
+        heads = F.interpolate(heads, made.num_bins, mode="linear", align_corners=True)
+        heads = heads.unflatten(0, (-1, 3)).transpose(2, 3)
+        weights[name] = heads.reshape(-1, *weights[name].shape[1:])
+    made.load_state_dict(weights)
+    return made

@@ -6,17 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.mel import HOP_SAMPLES, MELS_PER_FRAME
+from models.mel import HOP_SAMPLES, MELS_PER_FRAME, SAMPLE_RATE
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 from models.vocoder.encodec import EncodecDecoder
 from models.vocoder.istft import CausalISTFT, CausalSTFT, OverlapState
 from models.vocoder.source import Source, SourceState
 
-N_FFT = 960
-DELAY_SAMPLES = N_FFT - HOP_SAMPLES  # 30 ms
 _MEAN_LOG_F0 = 5.0  # 148 Hz
-_STEADY = (0.25, 0.5, 0.25)  # smoothing of the pulse filter, this frame last
-_STEADY_BINS = 40  # below 1 kHz
+# Smoothing of the pulse filter by filters per 10 ms, the present one last.
+_STEADY = {1: (0.25, 0.5, 0.25), 2: (0.0625, 0.25, 0.375, 0.25, 0.0625)}
+_STEADY_HZ = 1000
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class DecoderConfig:
     dim: int = 320
     depth: int = 6
     expansion: int = 3
+    window: int = 960  # samples that a filter covers
+    filters: int = 1  # per 10 ms
 
 
 @dataclass
@@ -63,14 +64,13 @@ class Decoder(nn.Module):
     """Maps latents `[B, T, latent_dim]` at 25 Hz and a style `[B, style_dim]` to samples `[B, 960
     T]`.
 
-    Causal ConvNeXt blocks predict F0 and voicing and, at 100 Hz, a complex filter for a pulse train
-    and a magnitude filter for noise; the filtered spectra are summed and inverted (NSF's
-    source-filter model, arXiv 1904.12088, in the STFT domain as in Vocos, arXiv 2306.00814). 24
-    kHz, no look-ahead; the output is delayed by `DELAY_SAMPLES` (30 ms), offline and streaming
-    alike, and `flush` returns the rest.
+    Causal ConvNeXt blocks predict F0 and voicing and, `filters` times per 10 ms, a complex filter for
+    a pulse train and a magnitude filter for noise; the filtered spectra are summed and inverted
+    (NSF's source-filter model, arXiv 1904.12088, in the STFT domain as in Vocos, arXiv 2306.00814).
+    24 kHz, no look-ahead; the output is delayed by `delay_samples`, offline and streaming alike,
+    and `flush` returns the rest.
     """
 
-    delay_samples = DELAY_SAMPLES
     supports_pitch_rate = True
 
     def __init__(self, config: DecoderConfig) -> None:
@@ -86,11 +86,14 @@ class Decoder(nn.Module):
         )
         self.excitation_head = nn.Linear(config.frame_dim, 2 * MELS_PER_FRAME)
         self.norm = nn.LayerNorm(config.dim)
-        self.num_bins = N_FFT // 2 + 1
-        self.filter_head = nn.Linear(config.dim, 3 * self.num_bins)
+        hop = HOP_SAMPLES // config.filters
+        self.delay_samples = config.window - hop
+        self.num_bins = config.window // 2 + 1
+        self.steady_bins = config.window * _STEADY_HZ // SAMPLE_RATE
+        self.filter_head = nn.Linear(config.dim, config.filters * 3 * self.num_bins)
         self.source = Source()
-        self.analysis = CausalSTFT(N_FFT, HOP_SAMPLES)
-        self.synthesis = CausalISTFT(N_FFT, HOP_SAMPLES)
+        self.analysis = CausalSTFT(config.window, hop)
+        self.synthesis = CausalISTFT(config.window, hop)
 
     def init_state(
         self,
@@ -98,12 +101,13 @@ class Decoder(nn.Module):
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> DecoderState:
+        past = len(_STEADY[self.config.filters]) - 1
         return DecoderState(
             self.stem.init_state(batch, device, dtype),
             self.frame.init_state(batch, device, dtype),
             self.body.init_state(batch, device, dtype),
             self.source.init_state(batch, device, dtype),
-            ConvState(torch.zeros(batch, len(_STEADY) - 1, _STEADY_BINS, device=device)),
+            ConvState(torch.zeros(batch, past, self.steady_bins, device=device)),
             self.analysis.init_state(batch, device, dtype),
             self.analysis.init_state(batch, device, dtype),
             self.synthesis.init_state(batch, device, dtype),
@@ -127,7 +131,7 @@ class Decoder(nn.Module):
             pitch: factor on the predicted F0, a scalar or per frame `[B, T]`.
 
         Returns:
-            Samples `[B, 960 T]`, delayed by `DELAY_SAMPLES`, and the predicted excitation.
+            Samples `[B, 960 T]`, delayed by `delay_samples`, and the predicted excitation.
         """
         if state is None:
             state = self.init_state(latents.shape[0], latents.device)
@@ -139,32 +143,32 @@ class Decoder(nn.Module):
         f0 = excitation.f0 * pitch if f0 is None else f0
         h = self.upsample(h).view(batch, length * MELS_PER_FRAME, self.config.dim)
         h = self.norm(self.body(h, state.body, style))
-        pulse_gain, pulse_phase, noise_gain = self.filter_head(h).float().chunk(3, dim=-1)
+        heads = self.filter_head(h).float().view(batch, -1, 3, self.num_bins)
+        pulse_gain, pulse_phase, noise_gain = heads.unbind(2)
         pulses, noise = self.source(f0, state.source)
-        gain = _steady(_gain(pulse_gain), state.gains)
+        gain = self._steady(_gain(pulse_gain), state.gains)
         pulse_filter = torch.complex(gain * pulse_phase.cos(), gain * pulse_phase.sin())
         spectra = self.analysis(pulses, state.pulses) * pulse_filter
         spectra = spectra + self.analysis(noise, state.noise) * _gain(noise_gain)
         return self.synthesis(spectra, state.output), excitation
 
     def flush(self, state: DecoderState) -> Tensor:
-        """The last `DELAY_SAMPLES` samples, `[B, 720]`; call it after the last latents."""
+        """The last `delay_samples` samples, `[B, delay]`; call it after the last latents."""
         return state.output.tail
 
     def _excitation(self, h: Tensor) -> Excitation:
         heads = self.excitation_head(h).float().view(h.shape[0], -1, 2)
         return Excitation(heads[..., 0] * 0.25 + _MEAN_LOG_F0, heads[..., 1])
 
-
-def _steady(gain: Tensor, state: ConvState) -> Tensor:
-    """Smooths the low bins of a gain `[B, T, bins]` over time. The harmonics of a high voice are
-    far apart there; a filter that changes every 10 ms roughens them, and losses with longer windows
-    miss it. Above 1 kHz such changes carry phonetic information."""
-    low, high = gain.tensor_split([_STEADY_BINS], dim=-1)
-    joined, length = state.join(low), gain.shape[1]
-    shares = enumerate(_STEADY)
-    low = torch.stack([share * joined[:, i : i + length] for i, share in shares]).sum(0)
-    return torch.cat([low, high], dim=-1)
+    def _steady(self, gain: Tensor, state: ConvState) -> Tensor:
+        """Smooths the low bins of a gain `[B, T, bins]` over time. The harmonics of a high voice
+        are far apart there; a filter that changes every 10 ms roughens them, and losses with longer
+        windows miss it. Above 1 kHz such changes carry phonetic information."""
+        low, high = gain.tensor_split([self.steady_bins], dim=-1)
+        joined, length = state.join(low), gain.shape[1]
+        shares = enumerate(_STEADY[self.config.filters])
+        low = torch.stack([share * joined[:, i : i + length] for i, share in shares]).sum(0)
+        return torch.cat([low, high], dim=-1)
 
 
 def _gain(logits: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Tiny models with random weights as fixtures."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from models.text import SYMBOLS
 from models.vocoder.acoustic_decoder import AcousticDecoder
 from models.vocoder.decoder import Decoder
 from models.vocoder.prior import Prior
-from tests.tiny import STYLE, tiny, tiny_speaker
+from tests.tiny import CONFIGS, STYLE, tiny, tiny_speaker
 
 
 @pytest.fixture(params=PREDICTORS)
@@ -32,8 +33,11 @@ def latents_of(request: pytest.FixtureRequest) -> Prior | AcousticDecoder:
     return tiny(request.param)
 
 
-@pytest.fixture
-def decoder() -> Decoder:
+@pytest.fixture(params=[(480, 2), (960, 1)], ids=["20 ms", "40 ms"])
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Decoder:
+    window, filters = request.param
+    config = replace(CONFIGS["decoder"], window=window, filters=filters)
+    monkeypatch.setitem(CONFIGS, "decoder", config)
     return tiny("decoder")
 
 

@@ -20,7 +20,7 @@ from models.training.vocoder import Autoencoder, Batches, KLRecipe, VocoderRecip
 from models.vocoder.decoder import Decoder, DecoderConfig
 from models.vocoder.posterior import Posterior, PosteriorConfig
 from tests.models.training.recipes import VOCODER
-from tests.tiny import save_tiny
+from tests.tiny import STYLE, save_tiny
 
 
 @pytest.fixture
@@ -52,6 +52,22 @@ def test_further_starts_from_the_existing_weights(
     first, last = (torch.cat([p.flatten() for p in m.parameters()]) for m in (before, after))
     assert torch.cosine_similarity(first, last, dim=0) > 0.9
     assert not torch.equal(before.decoder.filter_head.weight, after.decoder.filter_head.weight)
+
+
+def test_shorter_filters_begin_as_those_they_replace(folder: Path) -> None:
+    short = loaded(folder).decoder
+    long = recipe._refiltered(short, DecoderConfig(window=960, filters=1)).eval()
+    again = recipe._refiltered(long, short.config).eval()
+    assert (long.config.window, again.config) == (960, short.config)
+    torch.manual_seed(6)
+    latents, style = torch.randn(1, 30, 8), torch.randn(1, STYLE)
+    f0 = torch.full((1, 120), 130.0)
+    wanted, made = (
+        decode(latents, style, f0=f0)[0][:, decode.delay_samples :] for decode in (long, again)
+    )
+    inner = slice(960, wanted.shape[1] - 960)
+    likeness = torch.cosine_similarity(wanted[0, inner], made[0, : wanted.shape[1]][inner], dim=0)
+    assert likeness > 0.9
 
 
 def test_widened_latents_start_equivalent(

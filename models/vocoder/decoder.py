@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from data.errors import InputError
 from models.mel import HOP_SAMPLES, MELS_PER_FRAME, SAMPLE_RATE
 from models.streaming import CausalConv1d, ConvNeXtStack, ConvState
 from models.vocoder.encodec import EncodecDecoder
@@ -29,7 +30,7 @@ class DecoderConfig:
     dim: int = 320
     depth: int = 6
     expansion: int = 3
-    window: int = 960  # samples that a filter covers
+    window: int = 960  # samples that a filter covers; the defaults are those of old weights
     filters: int = 1  # per 10 ms
 
 
@@ -60,12 +61,24 @@ class Excitation:
         return self.log_f0.exp().clamp(40.0, 800.0)
 
 
+def _hop(config: DecoderConfig) -> int:
+    """Samples from one filter to the next."""
+    hop = HOP_SAMPLES // max(1, config.filters)
+    if config.filters not in _STEADY or config.window % hop or config.window < 3 * hop:
+        raise InputError(
+            f"the decoder's window is {config.window} samples, with {config.filters} filters per "
+            f"10 ms; give {' or '.join(map(str, _STEADY))} filters, and a window of at least three "
+            f"times {hop} samples, a multiple of it"
+        )
+    return hop
+
+
 class Decoder(nn.Module):
     """Maps latents `[B, T, latent_dim]` at 25 Hz and a style `[B, style_dim]` to samples `[B, 960
     T]`.
 
-    Causal ConvNeXt blocks predict F0 and voicing and, `filters` times per 10 ms, a complex filter for
-    a pulse train and a magnitude filter for noise; the filtered spectra are summed and inverted
+    Causal ConvNeXt blocks predict F0 and voicing and, `filters` times per 10 ms, a complex filter
+    for a pulse train and a magnitude filter for noise; the filtered spectra are summed and inverted
     (NSF's source-filter model, arXiv 1904.12088, in the STFT domain as in Vocos, arXiv 2306.00814).
     24 kHz, no look-ahead; the output is delayed by `delay_samples`, offline and streaming alike,
     and `flush` returns the rest.
@@ -86,7 +99,7 @@ class Decoder(nn.Module):
         )
         self.excitation_head = nn.Linear(config.frame_dim, 2 * MELS_PER_FRAME)
         self.norm = nn.LayerNorm(config.dim)
-        hop = HOP_SAMPLES // config.filters
+        hop = _hop(config)
         self.delay_samples = config.window - hop
         self.num_bins = config.window // 2 + 1
         self.steady_bins = config.window * _STEADY_HZ // SAMPLE_RATE

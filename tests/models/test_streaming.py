@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from data.errors import InputError
 from models.streaming import CausalConv1d, ConvNeXtStack
+from models.vocoder.decoder import Decoder, DecoderConfig
 from models.vocoder.istft import CausalISTFT, CausalSTFT
 from models.vocoder.lookahead import DROPPED, LOOKAHEAD_FRAMES
 from models.vocoder.source import Source
@@ -79,6 +81,12 @@ def test_decoder_streams(decoder) -> None:
         at = stop
     torch.testing.assert_close(torch.cat(pieces, 1), whole, atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.cat(pitches, 1), excitation.log_f0, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("window", "filters"), [(480, 1), (500, 2), (960, 3), (960, 0)])
+def test_filters_that_do_not_overlap_are_refused(window: int, filters: int) -> None:
+    with pytest.raises(InputError, match="window"):
+        Decoder(DecoderConfig(window=window, filters=filters))
 
 
 def test_decoder_is_causal(decoder) -> None:

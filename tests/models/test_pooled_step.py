@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -150,6 +151,30 @@ def test_every_batch_size(count: int, capture: Capture | None) -> None:
         pair.open(number % 5)
     for _ in range(3):
         pair.step(list(range(count)))
+
+
+@torch.inference_mode()
+def test_a_step_that_waits_while_a_graph_fails_runs_eagerly() -> None:
+    made: list[Tensor] = []
+
+    def step_second() -> None:
+        with torch.inference_mode():
+            made.append(pair.pooled.step(x, [5], [pair.pasts[1][1]]))
+
+    second = threading.Thread(target=step_second)
+
+    def fail(work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
+        second.start()
+        second.join(0.5)  # it waits for this step's lock
+        raise RuntimeError("no graph")
+
+    pair, x = Pair(2, fail), torch.randn(1, 16)
+    pair.open(3)
+    pair.open(5)
+    pair.pooled.step(torch.randn(1, 16), [3], [pair.pasts[0][1]])
+    second.join()
+    wanted = pair.own.step(x, [5], [pair.pasts[1][0]])
+    torch.testing.assert_close(made[0], wanted, atol=pair.tolerance, rtol=pair.tolerance)
 
 
 @torch.inference_mode()

@@ -15,7 +15,9 @@ from kernels.panels import Panels, multiply, scaled_panels
 from kernels.processor import has_bf16
 from kernels.quantising import quantise
 
-FEW_ROWS = 8  # above this the ordinary product in bfloat16 is faster (`benchmark.py`)
+# Above this the ordinary product in bfloat16 is faster in a transformer, whose blocks are one
+# compiled call below it; a layer alone (`benchmark.py`) breaks even at 16.
+FEW_ROWS = 64
 # oneDNN compiles the ordinary product per number of rows and caches it for good (0.3 MB each), so
 # varying row counts would let a server's memory creep up; they are padded to multiples of this.
 ROWS_TOGETHER = 64

@@ -19,7 +19,8 @@ from models.mel import MELS_PER_FRAME, NUM_FEATURES
 from models.precision import Precision, autocast, choose, precision_on
 from models.predictors.gpt_talker import GPTTalker, GPTTalkerConfig
 from models.tokenizers.semantic import SemanticConfig, SemanticTokenizer
-from models.vocoder.decoder import Decoder, DecoderConfig
+from models.training.vocoder import VocoderRecipe
+from models.vocoder.decoder import Decoder
 from models.vocoder.style import StyleConfig, StyleEncoder
 
 _CPU = torch.device("cpu")
@@ -76,7 +77,7 @@ def _tokenizer() -> tuple[nn.Module, Forward]:
 
 
 def _decoder() -> tuple[nn.Module, Forward]:
-    config = DecoderConfig()
+    config = VocoderRecipe().decoder
     model = Decoder(config)
     latents = torch.randn(5, 48, config.latent_dim)
     style = torch.randn(5, config.style_dim)

@@ -126,9 +126,10 @@ def _add_synthetic(verbs: Any) -> None:
     )
     add(
         "--cast",
-        choices=("all", "base"),
+        choices=("all", "base", "held-out"),
         default="all",
-        help="base: only Kokoro's own voices (default: all)",
+        help="base: only Kokoro's own voices; held-out: only voices of the test split "
+        "(default: all)",
     )
     add(
         "--texts",

@@ -20,7 +20,7 @@ from data.synthetic.texts import read_texts, spoken_pieces
 from data.synthetic.voices import draw_pair
 
 ENGINES = ("all", "teacher", "classic")
-CASTS = ("all", "base")
+CASTS = ("all", "base", "held-out")
 _SEED_RANGE = 1 << 62
 _SEED_OFFSETS = {"train": 0, "test": _SEED_RANGE, "validation": 2 * _SEED_RANGE}
 _EVERY = 5
@@ -42,7 +42,8 @@ class Recipe:
         split: one of SPLITS; determines texts and voices.
         engines: `teacher` (Kokoro), `classic` (flite, festival and espeak-ng), or `all`: one fifth
             of the dialogues by the classic ones.
-        cast: `base`: only Kokoro's own voices, equally often.
+        cast: `base`: only Kokoro's own voices, equally often; `held-out`: only voices of the test
+            split, equally often.
         texts: files of dialogue texts; without them the grammar generates.
     """
 
@@ -61,6 +62,8 @@ class Recipe:
         ):
             if value not in known:
                 raise InputError(f"{option} is {value!r}; choose one of {', '.join(known)}")
+        if self.cast == "held-out" and (self.split, self.engines) != ("test", "teacher"):
+            raise InputError("--cast held-out needs --split test --engines teacher")
         if self.texts:
             for language, pieces in _pieces(self.texts, self.split).items():
                 if not pieces:
@@ -126,10 +129,12 @@ def cast_of(recipe: Recipe, index: int, language: str, rng: random.Random) -> tu
     if recipe.cast == "all" and rng.random() < _ABROAD_SHARE[language]:
         language = "en" if language == "zh" else "zh"  # cross-lingual voices
     known = [voice for voice in kokoro_voices().values() if voice.language == language]
+    held_out = [voice for voice in known if voice.held_out]
     trained = [voice for voice in known if not voice.held_out]
     bases = [voice for voice in trained if voice.base]
+    if recipe.cast == "held-out":
+        return _in_turn(recipe, _language(recipe, index)[1], held_out)
     if recipe.split == "test":
-        held_out = [voice for voice in known if voice.held_out]
         return _two(lambda: rng.choice(held_out if rng.random() < 0.5 else bases))
     if recipe.cast == "base":
         return _in_turn(recipe, _language(recipe, index)[1], bases)

@@ -96,6 +96,15 @@ def test_base_voices_speak_equally_often() -> None:
     assert max(drawn.values()) - min(drawn.values()) <= 4
 
 
+def test_a_cast_of_voices_held_out_has_no_trained_one() -> None:
+    recipe = Recipe(1, "test", engines="teacher", cast="held-out")
+    drawn = Counter(
+        voice for i in range(200) for voice in cast_of(recipe, i, "en", random.Random(i))
+    )
+    assert all(voice.held_out for voice in drawn) and len(drawn) > 15
+    assert max(drawn.values()) - min(drawn.values()) <= 4
+
+
 def test_seeds_of_three_splits_never_meet() -> None:
     seeds = {
         split: {dialogue_seed(Recipe(seed, split), i) for seed in range(5) for i in range(200)}
@@ -111,6 +120,7 @@ def test_seeds_of_three_splits_never_meet() -> None:
         ({"split": "dev"}, "--split is 'dev'"),
         ({"engines": "siri"}, "--engines is 'siri'"),
         ({"cast": "none"}, "--cast is 'none'"),
+        ({"cast": "held-out"}, "--cast held-out needs --split test"),
         ({"texts": ("nowhere.jsonl",)}, "nowhere.jsonl does not exist"),
     ],
 )

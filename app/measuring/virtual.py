@@ -1,8 +1,8 @@
 """A conversation on a virtual clock: the chat's session with a microphone, a loudspeaker and an
 agent that plays recorded audio.
 
-Recognition runs immediately; its results become known after the delays of an idle machine. Figures
-therefore do not depend on the machine's load, and nothing waits.
+Recognition runs immediately; on the virtual clock its result becomes known after the CPU time that
+it took. Figures therefore depend on the processor but not on its load, and nothing waits.
 """
 
 import heapq
@@ -26,8 +26,17 @@ from data.recognition.whisper import Transcript
 from data.recognition.whisper_recognizer import WhisperRecognizer, WhisperUtterance
 
 STEP = SAMPLE_RATE // 50
-RECOGNITION_S, QUICK_RECOGNITION_S, JUDGEMENT_S = 0.36, 0.19, 0.1
-"""Delays in seconds: medians on one core of an AMD EPYC with AVX2 alone."""
+
+
+class Stopwatch:
+    """Wall-clock and CPU seconds of the whole process since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        """The seconds so far: wall-clock, CPU."""
+        return time.perf_counter() - self._began[0], time.process_time() - self._began[1]
 
 
 class VirtualClock:
@@ -81,11 +90,16 @@ class TimedRecognizer:
     biasable = False
     caveat = ""
 
-    def __init__(self, inner: WhisperRecognizer, clock: VirtualClock) -> None:
+    def __init__(
+        self,
+        inner: WhisperRecognizer,
+        clock: VirtualClock,
+        stopwatch: Callable[[], Stopwatch] = Stopwatch,
+    ) -> None:
         self.taken: list[Recognition] = []
         self.hypotheses: list[Hypothesis] = []
         self.languages = inner.languages
-        self._inner, self._clock = inner, clock
+        self._inner, self._clock, self._stopwatch = inner, clock, stopwatch
         self._free_at = self._looked_at = 0.0  # when the final and the partial ones are done
 
     def open(
@@ -112,28 +126,27 @@ class TimedRecognizer:
         names: Names = (),
         given_up: Callable[[], bool] = bool,
     ) -> "Future[Transcript]":
-        """Recognises samples `[T]` at 24 kHz; the future completes after `RECOGNITION_S`, if final
-        after that from the end of the final one before it."""
-        wall, cpu = time.perf_counter(), time.process_time()
+        """Recognises samples `[T]` at 24 kHz; the future completes after the CPU time taken, if
+        final counted from the end of the final one before it."""
+        stopwatch = self._stopwatch()
         found = self._inner.submit(samples, language, final=final, times=False).result()
-        spent = time.perf_counter() - wall, time.process_time() - cpu
+        wall_s, cpu_s = stopwatch.read()
         now = self._clock.now
         if not final:
-            self._looked_at = now + RECOGNITION_S
-            return self._clock.later(RECOGNITION_S, found)
+            self._looked_at = now + cpu_s
+            return self._clock.later(cpu_s, found)
         waited_s = max(0.0, self._free_at - now)
-        self._free_at = now + waited_s + RECOGNITION_S
-        self.taken.append(Recognition(now, found, waited_s, *spent))
-        return self._clock.later(waited_s + RECOGNITION_S, found)
+        self._free_at = now + waited_s + cpu_s
+        self.taken.append(Recognition(now, found, waited_s, wall_s, cpu_s))
+        return self._clock.later(waited_s + cpu_s, found)
 
     def recognise_quickly(
         self, samples: np.ndarray, language: str, whole: bool
     ) -> "Future[Hypothesis]":
         """See `QuickRecognizer`."""
+        stopwatch = self._stopwatch()
         self.hypotheses.append(self._inner.recognise_quickly(samples, language, whole).result())
-        return self._clock.later(
-            RECOGNITION_S if whole else QUICK_RECOGNITION_S, self.hypotheses[-1]
-        )
+        return self._clock.later(stopwatch.read()[1], self.hypotheses[-1])
 
     def close(self) -> None:
         """Does nothing: the model is shared."""
@@ -151,9 +164,10 @@ class TimedJudge(TurnJudge):
         self._inner, self._clock = inner, clock
 
     def judge(self, samples: np.ndarray) -> "Future[float]":
+        stopwatch = Stopwatch()
         found = self._inner.judge(samples).result()
         self.judged.append((self._clock.now, found))
-        return self._clock.later(JUDGEMENT_S, found)
+        return self._clock.later(stopwatch.read()[1], found)
 
     def close(self) -> None:
         """Does nothing: the model is shared."""

@@ -13,7 +13,7 @@ from app.cli import eval_hearing as command
 from app.endpointing import SEMANTIC, AudioInputSettings
 from app.measuring import barge_in, echoes, invented, turns, words
 from app.measuring.parts import Item, Part, measured, pink, room, spoken_turns
-from app.measuring.virtual import RECOGNITION_S, Conversation, TimedRecognizer, VirtualClock
+from app.measuring.virtual import Conversation, Stopwatch, TimedRecognizer, VirtualClock
 from app.settings import SessionSettings
 from app.turn_ending import ASKED_MS
 from data.audio import SAMPLE_RATE, write_audio
@@ -72,6 +72,13 @@ def conversation(finished: float, settings: SessionSettings = LISTENS, **rest: A
     return Conversation(recognizer, judge, settings, **rest)
 
 
+class HalfASecond(Stopwatch):
+    """Whatever is measured took half a second."""
+
+    def read(self) -> tuple[float, float]:
+        return 0.5, 0.5
+
+
 def test_a_future_is_known_when_its_time_has_come() -> None:
     clock = VirtualClock()
     late, soon = clock.later(0.5, "late"), clock.later(0.1, "soon")
@@ -84,16 +91,16 @@ def test_a_future_is_known_when_its_time_has_come() -> None:
 def test_final_recognitions_wait_for_each_other_and_not_for_partial_ones() -> None:
     inner: Any = Hears()
     clock = VirtualClock()
-    recognizer = TimedRecognizer(inner, clock)
+    recognizer = TimedRecognizer(inner, clock, HalfASecond)
     utterances = [recognizer.open(), recognizer.open()]
     utterances[0].push(np.zeros(SAMPLE_RATE, np.float32))
     assert not recognizer.idle
     clock.advance(0.01)
     texts = [one.finish() for one in utterances]
-    assert [one.waited_s for one in recognizer.taken] == pytest.approx([0.0, RECOGNITION_S])
-    clock.advance(RECOGNITION_S + 0.01)
+    assert [one.waited_s for one in recognizer.taken] == pytest.approx([0.0, 0.5])
+    clock.advance(0.51)
     assert [text.done() for text in texts] == [True, False]
-    clock.advance(RECOGNITION_S)
+    clock.advance(0.5)
     assert texts[1].result(0) == "I won the race." and recognizer.idle
 
 

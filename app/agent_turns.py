@@ -67,6 +67,11 @@ class AgentTurns:
         """Adds the last turn to the speech models' history."""
         self._worker.add_turn(who, text, samples)
 
+    def expect_turn(self, who: int, text: str, samples: np.ndarray) -> None:
+        """Adds a turn that may not have ended yet; see `SpeechWorker.expect_turn`."""
+        if not self._stale:
+            self._worker.expect_turn(who, text, samples)
+
     def forget(self) -> None:
         """Marks the speech models' history as stale after an edit; it is rebuilt when needed."""
         self._stale = True

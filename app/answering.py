@@ -56,6 +56,7 @@ class SpeakerProtocol(Protocol):
         self, predictor: str | None = None, abandoned: Callable[[], bool] = ...
     ) -> Any: ...
     def add_turn(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
+    def take_back_turn(self, dialogue: Any) -> None: ...
     def speak(self, dialogue: Any, text: Any, voice: Any, options: Any = None) -> SpokenReply: ...
 
 
@@ -199,6 +200,7 @@ class SpeechWorker:
         self.predictor = predictor
         self._closed = threading.Event()
         self._dialogue: Any = speaker.open_dialogue(predictor, self._closed.is_set)
+        self._expected: tuple[int, str, np.ndarray | None] | None = None
         # A daemon thread, because an executor's thread would delay the program's exit.
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True, name="speech-worker").start()
@@ -206,6 +208,11 @@ class SpeechWorker:
     def add_turn(self, who: int, text: str, samples: np.ndarray | None) -> None:
         """Adds a turn to the speech models' history."""
         self._submit(self._hear, who, text, samples)
+
+    def expect_turn(self, who: int, text: str, samples: np.ndarray | None) -> None:
+        """Adds a turn that may not have ended yet, so that its answer need not wait for this. It is
+        replaced unless the next turn is the same."""
+        self._submit(self._expect, who, text, samples)
 
     def rebuild(self, turns: Sequence[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
         """Rebuilds the speech models' history from these turns, in the named predictor."""
@@ -264,11 +271,28 @@ class SpeechWorker:
 
         self._jobs.put(guarded)
 
+    def _expect(self, who: int, text: str, samples: np.ndarray | None) -> None:
+        self._hear(who, text, samples)
+        self._expected = who, text, samples
+
+    def _drop_expected(self) -> None:
+        """Removes a turn that was expected and did not come."""
+        if self._expected is not None:
+            self._expected = None
+            self._speaker.take_back_turn(self._dialogue)
+
     def _hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
+        if self._expected is not None:
+            *words, sound = self._expected
+            if [who, text] == words and np.array_equal(sound, samples):
+                self._expected = None
+                return
+        self._drop_expected()
         if normalise(text, None) or samples is not None:
             self._speaker.add_turn(self._dialogue, who, text, samples)
 
     def _rebuild(self, turns: list[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
+        self._expected = None
         self._dialogue = self._speaker.open_dialogue(predictor, self._closed.is_set)
         for who, text, samples in turns:
             self._hear(who, text, samples)
@@ -276,6 +300,7 @@ class SpeechWorker:
     def _speak(
         self, answer: Answer, pieces: "queue.SimpleQueue[str | None]", voice: Any, options: Any
     ) -> None:
+        self._drop_expected()
         begun = time.perf_counter()
         try:
             first = next(_pieces(pieces, answer), None)
@@ -302,6 +327,7 @@ class SpeechWorker:
             self.wake()
 
     def _settle(self, answer: Answer, turn: TurnRecord | None, samples: np.ndarray | None) -> None:
+        self._drop_expected()
         if answer.reply is None:
             if turn is not None:  # it was written only
                 self._hear(turn.who, turn.text, None)

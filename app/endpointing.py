@@ -187,7 +187,7 @@ class Endpointer:
             self.voiced_ms += FRAME_MS
         if end - self._started_at > MAX_TURN_S * SAMPLE_RATE:
             return [self._end()]
-        if self._silence_ms(end) >= min(self.settings.pause_ms, self._ending_ms):
+        if self._silence_ms(end) >= min(self.settings.pause_ms, self.ending_ms):
             self._paused, self._patience_ms = True, None
             paused = SpeechEvent(SpeechEventKind.PAUSED, self._last_voiced_end, self.voiced_ms)
             return [paused, *self._pause(count, end)]  # the pause may already be the end
@@ -207,13 +207,13 @@ class Endpointer:
             self._paused = False
             self.voiced_ms += count * FRAME_MS
             return [SpeechEvent(SpeechEventKind.RESUMED, self._first_voiced(end), self.voiced_ms)]
-        if self._silence_ms(end) >= self._ending_ms:
+        if self._silence_ms(end) >= self.ending_ms:
             return [self._end()]
         return []
 
     @property
-    def _ending_ms(self) -> float:
-        """The silence that currently ends the turn."""
+    def ending_ms(self) -> float:
+        """The silence in ms that currently ends the turn."""
         if self.settings.detection == SERVER:
             return self.settings.silence_ms
         patience = self._patience_ms if self._paused else None

@@ -211,6 +211,7 @@ class Session:
         if self._agent.tick(now):
             self._active_at = now
         self._user.emit_partial()
+        self._expect_turn()
         if self._tools.take():
             self._user.inbox.requested = ReplyRequest(self._tools.settings(self.settings))
         self._tick_user()
@@ -310,6 +311,13 @@ class Session:
         text = self._user.inbox.take_typed()
         if text:
             self._keep(TurnRecord(self.history.number(), USER, text, typed=True), None, None)
+
+    def _expect_turn(self) -> None:
+        """Prepares the agent for the end of a turn in whose pause it can be seen."""
+        if self._active is None and self.settings.create_response:
+            turn = self._user.take_expected()
+            if turn is not None:
+                self._agent.expect_turn(USER, turn.partial, turn.samples())
 
     def _recognised(self, turn: TurnRecognition) -> None:
         assert turn.ended_at is not None

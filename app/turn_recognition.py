@@ -9,7 +9,7 @@ from data.audio import SAMPLE_RATE
 from data.errors import RepError
 from data.recognition.recognizer import FailedUtterance, Names, Recognizer, Utterance
 
-_TAIL_MS = 150  # of silence kept behind a turn
+TAIL_MS = 150  # of silence kept behind a turn
 _MAX_SEGMENT = 25 * SAMPLE_RATE  # longest segment that is recognised again as a whole after a pause
 
 
@@ -30,6 +30,7 @@ class TurnRecognition:
         wordless: whether its audio is answered without a transcript.
         judgement: pending probability that this pause is the end of the turn.
         judged: judgements of this pause so far.
+        expected: whether the agent has the turn as it is in this pause.
         shown: the interim transcript that the page has.
         timings: latencies in ms, from the end of speech on.
     """
@@ -52,6 +53,7 @@ class TurnRecognition:
         self.wordless = False
         self.judgement: Future[float] | None = None
         self.judged: list[float] = []
+        self.expected = False
         self.shown = ""
         self.timings: dict[str, float] = {}
         self._recognizer, self._memory, self._names = recognizer, memory, names
@@ -145,4 +147,4 @@ class TurnRecognition:
         """The turn's samples [T], with a little silence around them unless it was committed."""
         if self._sound is not None:
             return self._sound
-        return self._memory.read(self.start, self.end + _TAIL_MS * SAMPLE_RATE // 1000)
+        return self._memory.read(self.start, self.end + TAIL_MS * SAMPLE_RATE // 1000)

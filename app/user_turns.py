@@ -18,13 +18,14 @@ from app.inbox import Inbox
 from app.level import Leveller
 from app.metrics import Metrics
 from app.turn_ending import ASKED_MS, LONGEST_S, WORDS_WITHIN_MS, TurnJudge, patience_ms
-from app.turn_recognition import TurnRecognition
+from app.turn_recognition import TAIL_MS, TurnRecognition
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.recognition.recognizer import NoRecognizer, Recognizer
 
 _SHORTEST_TURN_MS = 120  # voiced
 _ECHO_FOUND_WITHIN_MS = 600
+_SOON_MS = 1000
 _ONSET_STEP = SAMPLE_RATE // 100
 _ONSET_WITHIN, _QUIET_WITHIN = SAMPLE_RATE // 4, SAMPLE_RATE // 4
 _ONSET_ABOVE = 5.0  # times the level before it
@@ -145,7 +146,7 @@ class UserTurns:
         if turn is None:
             return
         turn.voiced(event.voiced_ms)
-        turn.judgement, turn.judged = None, []
+        turn.judgement, turn.judged, turn.expected = None, [], False
         self._asked_ms = list(ASKED_MS)
         turn.pause(event.at, now)
         self._ask_judge(turn)
@@ -168,6 +169,17 @@ class UserTurns:
         self.endpointer.end_after(
             patience_ms(turn.judged, text, self.endpointer.settings.eagerness)
         )
+
+    def take_expected(self) -> TurnRecognition | None:
+        """The current turn, once in each pause that will soon end it and when its text is known."""
+        turn = self.current
+        if turn is None or turn.ended_at is not None or turn.expected or turn.wordless:
+            return None
+        ends_soon = self.endpointer.pausing and self.endpointer.ending_ms <= _SOON_MS
+        if not ends_soon or turn.words_awaited or self._waited_ms(turn) < TAIL_MS:
+            return None
+        turn.expected = bool(turn.partial)
+        return turn if turn.expected else None
 
     def _ask_judge(self, turn: TurnRecognition) -> None:
         """Queries the judge, if it is time to."""

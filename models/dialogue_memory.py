@@ -34,8 +34,16 @@ class DialogueMemory:
         Raises:
             AbandonedError: every client has left the dialogue.
         """
+        dialogue.before_turn = dialogue.mark()
         self._enter(dialogue, turn)
         dialogue.turns.append(turn)
+
+    def take_back(self, dialogue: DialogueState) -> None:
+        """Removes the turn added last from cache and history."""
+        assert dialogue.before_turn is not None
+        dialogue.turns.pop()
+        self.return_to(dialogue, dialogue.before_turn)
+        dialogue.before_turn = None
 
     def prepare(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
         """Prepares the cache for a reply by a voice with this prompt, if it has one."""
@@ -60,7 +68,7 @@ class DialogueMemory:
     def _lead(self, dialogue: DialogueState, prompt: Prompt | None) -> None:
         """Rebuilds the predictor's cache, with the voice's prompt first."""
         dialogue.predictor = dialogue.model.init_state(self._device)
-        dialogue.prompt = prompt
+        dialogue.prompt, dialogue.before_turn = prompt, None
         turns = list(dialogue.turns)
         if prompt is not None:
             # The text would be longer than truncated audio.

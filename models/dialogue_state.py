@@ -59,6 +59,7 @@ class DialogueState:
         turns: what is needed to rebuild the cache.
         open_reply: work of the reply that is started but not committed.
         before_reply: the cache position before that reply.
+        before_turn: the cache position before the last added turn.
         prompt: sample of a cloned voice at the start of the cache.
         abandoned: returns whether every client has left.
     """
@@ -70,6 +71,7 @@ class DialogueState:
     # collection. The work's threads keep it alive while they run.
     open_reply: "weakref.ref[Any] | None" = None
     before_reply: Mark | None = None
+    before_turn: Mark | None = None
     prompt: Prompt | None = None
     abandoned: Callable[[], bool] = lambda: False
 

@@ -198,6 +198,17 @@ class Speaker:
         self.drop_reply(dialogue)
         self._memory.add(dialogue, turn)
 
+    def take_back_turn(self, dialogue: DialogueState) -> None:
+        """Removes the turn that was added last; a reply since then is dropped.
+
+        Raises:
+            InputError: no turn was added since a reply was committed or a voice prepared.
+        """
+        self.drop_reply(dialogue)
+        if dialogue.before_turn is None:
+            raise InputError("there is no turn to take back; add one first")
+        self._memory.take_back(dialogue)
+
     def speak(
         self,
         dialogue: DialogueState,
@@ -296,7 +307,7 @@ class Speaker:
             self._memory.return_to(dialogue, reply.work.mark)
             if text and len(cut) >= SAMPLE_RATE // 25:
                 self._memory.add(dialogue, truncated_turn(AGENT, text, cut))
-        dialogue.open_reply = dialogue.before_reply = None
+        dialogue.open_reply = dialogue.before_reply = dialogue.before_turn = None
 
     def stream(
         self, voice: Voice, options: SpeakOptions, model: DialogueModel | None = None

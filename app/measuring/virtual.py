@@ -195,6 +195,8 @@ class _RecordedSpeaker:
 
     def add_turn(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
 
+    def take_back_turn(self, dialogue: Any) -> None: ...
+
     def speak(
         self, dialogue: Any, text: Any, voice: Any, options: Any = None
     ) -> "_RecordedSpeaker":

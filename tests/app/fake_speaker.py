@@ -145,6 +145,10 @@ class FakeSpeaker:
         dialogue.reply = None
         dialogue.turns.append((who, text, samples))
 
+    def take_back_turn(self, dialogue: FakeDialogue) -> None:
+        dialogue.reply = None
+        dialogue.turns.pop()
+
     def speak(
         self,
         dialogue: FakeDialogue,

@@ -1,5 +1,6 @@
 """A turn ends soon if it sounds finished, and late if not."""
 
+import time
 from concurrent.futures import Future
 from typing import Any
 
@@ -162,6 +163,30 @@ def test_the_judge_may_change_its_mind_while_silence_lasts(
     one = stage(ToldJudge(told), "i won the race")
     one.say(np.concatenate([speechlike(1.0), silence(2.0)]))
     assert least <= waited_ms(one) <= most
+
+
+def test_the_agent_has_a_turn_before_it_has_surely_ended() -> None:
+    """Encoding takes longer than the answer's first sound."""
+    one = stage(ToldJudge(0.99), WHOLE)
+    one.say(speechlike(1.0))
+    dialogue = one.speaker.dialogues[-1]
+    while not dialogue.turns and not one.of("turn"):
+        one.say(silence(0.02))
+        time.sleep(0.01)  # the speech worker is a thread
+    assert [text for _, text, _ in dialogue.turns] == [WHOLE] and not one.of("turn")
+    one.say(silence(1.0))
+    assert one.one("reply.started")
+    assert [text for who, text, _ in dialogue.turns if who == 0] == [WHOLE]
+
+
+@pytest.mark.parametrize("rest", ["to win the race", "to win", ""])
+def test_a_turn_that_goes_on_is_not_kept_as_it_was_expected(rest: str) -> None:
+    one = stage(ToldJudge(0.99), WHOLE, rest)
+    one.say(np.concatenate([speechlike(1.0), silence(0.28), speechlike(1.0), silence(1.0)]))
+    one.wait(1.0)
+    dialogue = one.speaker.dialogues[-1]
+    said = [(text, len(sound)) for who, text, sound in dialogue.turns if who == 0]
+    assert said == [(f"{WHOLE} {rest}".strip(), pytest.approx(2.45 * 24_000, rel=0.1))]
 
 
 def test_server_vad_does_not_use_the_judge() -> None:

@@ -190,6 +190,17 @@ def test_an_uncommitted_reply_leaves_no_trace(speaker: Speaker) -> None:
     assert len(dialogue.turns) == 1
 
 
+def test_a_turn_taken_back_leaves_no_trace(speaker: Speaker) -> None:
+    dialogue = speaker.open_dialogue()
+    speaker.add_turn(dialogue, 0, "Where were you?", noise(1.0))
+    known = dialogue.mark()
+    speaker.add_turn(dialogue, 0, "And what did you", noise(0.5))
+    speaker.take_back_turn(dialogue)
+    assert dialogue.mark() == known and len(dialogue.turns) == 1
+    with pytest.raises(InputError, match="no turn to take back"):
+        speaker.take_back_turn(dialogue)
+
+
 def test_two_dialogues_do_not_mix(speaker: Speaker) -> None:
     alone = spoken(speaker)
     first = speaker.speak(speaker.open_dialogue(), TEXT, speaker.voices["one"], OPTIONS)

@@ -23,7 +23,8 @@ WORDS_WITHIN_MS = 700  # the end of a turn waits at most this long for the trans
 ASKED_MS = (200, 300, 400, 600, 800, 1000)
 """Lengths of silence at which the audio is judged."""
 _SOONEST_MS = 300
-_CERTAIN = 0.87  # probability from which `_SOONEST_MS` of silence is enough
+_CERTAIN = 2.2  # log odds from which `_SOONEST_MS` of silence is enough
+_DOUBT = 0.4  # share of the longest silence for each unit below
 _NUM_JUDGEMENTS = 3  # the last ones count: single ones vary
 # Written dialogues seldom end a sentence with "seven" or "Berlin", but short answers do.
 _SHORT = {"word": 2, "character": 6}
@@ -42,10 +43,10 @@ class Weights:
     mandarin: float = 0.0
     bias: float = 0.0
 
-    def probability(self, values: "Features") -> float:
+    def log_odds(self, values: "Features") -> float:
         odds = self.audio * values.audio + self.words * values.words + self.bias
         odds += self.question * values.question + self.mandarin * values.mandarin
-        return 1 / (1 + math.exp(-odds))
+        return odds
 
 
 class Features(NamedTuple):
@@ -64,9 +65,9 @@ class Features(NamedTuple):
     mandarin: float = 0.0
 
 
-# Fitted by `python -m app.measuring.turn_ending_fit` on voices and texts of training.
-_WITH_WORDS = Weights(audio=0.35, words=1.04, question=0.5, mandarin=0.4, bias=1.08)
-_WITHOUT_WORDS = Weights(audio=0.39, bias=-0.31)
+# Fitted by `python -m app.measuring.turn_ending_fit`.
+_WITH_WORDS = Weights(audio=0.52, words=0.6, question=0.26, mandarin=-0.29, bias=0.61)
+_WITHOUT_WORDS = Weights(audio=0.56, bias=-0.05)
 
 
 class TurnJudge:
@@ -108,8 +109,8 @@ def features(judged: Sequence[float], text: str) -> Features | None:
     )
 
 
-def finished(judged: Sequence[float], text: str) -> float:
-    """The probability that the turn has ended.
+def log_odds_of_end(judged: Sequence[float], text: str) -> float:
+    """The log odds that the turn has ended.
 
     Args:
         judged: Smart Turn's probabilities, in order, as the pause grew.
@@ -117,18 +118,18 @@ def finished(judged: Sequence[float], text: str) -> float:
     """
     found = features(judged, text)
     if found is None:
-        return _WITHOUT_WORDS.probability(Features(_mean_log_odds(judged)))
-    return _WITH_WORDS.probability(found)
+        return _WITHOUT_WORDS.log_odds(Features(_mean_log_odds(judged)))
+    return _WITH_WORDS.log_odds(found)
 
 
 def patience_ms(judged: Sequence[float], text: str, eagerness: str) -> float:
     """The silence in ms that ends a turn.
 
     Args:
-        judged, text: see `finished`.
+        judged, text: see `log_odds_of_end`.
         eagerness: a key of `MOST_PATIENT_MS`.
     """
-    doubt = max(0.0, 1.0 - finished(judged, text) / _CERTAIN)
+    doubt = min(1.0, _DOUBT * max(0.0, _CERTAIN - log_odds_of_end(judged, text)))
     patience = _SOONEST_MS + (MOST_PATIENT_MS[eagerness] - _SOONEST_MS) * doubt
     if _is_short(text) and _mean_log_odds(judged) >= _SURE:
         return min(patience, _SHORT_MS)

@@ -47,7 +47,7 @@ class Bench:
         folders: held-out speech in NCSSD layout.
         count: number of items; None uses the measure's default.
         seed: random seed.
-        held_out: whether texts and voices are held out, or those of training.
+        held_out: whether the voices of scenes are held out, or those of training.
     """
 
     recognizer: WhisperRecognizer
@@ -85,8 +85,8 @@ def _read(path: Path) -> Iterator[Row]:
             continue
 
 
-def spoken_turns(folders: Sequence[Path], language: str, held_out: bool = True) -> list[Turn]:
-    """Turns with audio in a language, by people or by held-out synthetic voices, or by all others.
+def spoken_turns(folders: Sequence[Path], language: str) -> list[Turn]:
+    """Turns with audio in a language, by people or by held-out synthetic voices.
 
     Raises:
         InputError: there are none.
@@ -98,13 +98,12 @@ def spoken_turns(folders: Sequence[Path], language: str, held_out: bool = True) 
                 continue
             for turn in dialogue.turns:
                 known = is_held_out(turn.extra.get("voice", ""))
-                if turn.audio is not None and turn.text.strip() and known is not (not held_out):
+                if turn.audio is not None and turn.text.strip() and known is not False:
                     found.append(turn)
     if not found:
-        kind = "held-out" if held_out else "training"
         named = ", ".join(map(str, folders))
         raise InputError(
-            f"no {kind} speech in {language!r} in {named}; add a folder with it to --data"
+            f"no held-out speech in {language!r} in {named}; add a folder with it to --data"
         )
     return found
 

@@ -1,15 +1,16 @@
 """Fits the weights of `app.turn_ending` to scenes in training voices.
 
-    python -m app.measuring.turn_ending_fit --data FOLDER ... --out FOLDER
+    python -m app.measuring.turn_ending_fit dialogues.jsonl.gz ... --out FOLDER
 
-The scenes are those of `app.measuring.turns`, but of training texts and voices. In every pause
-Smart Turn judges the audio as often as in the chat and Whisper transcribes it; nothing ends the
-turn.
+The scenes are those of `app.measuring.turns`, and half as many without a hesitation, but with
+voices of training and texts of the validation split, of which `data.recognition.sentence_ends`
+knows none. In every pause Smart Turn judges the audio as often as in the chat and Whisper
+transcribes it; nothing ends the turn.
 """
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +21,36 @@ from app.endpointing import SERVER, AudioInputSettings, Endpointer, SpeechEventK
 from app.level import Leveller
 from app.measuring.parts import Bench, Part, Row, measured
 from app.measuring.turns import Scene, performed, scene_items
-from app.measuring.virtual import STEP
-from app.turn_ending import ASKED_MS, Features, TurnJudge, features
+from app.measuring.virtual import STEP, Stopwatch
+from app.turn_ending import ASKED_MS, Features, TurnJudge, features, patience_ms
+from app.voice_activity import FRAME_MS
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.files import prepare_folder
 from data.recognition.smart_turn import SmartTurn
 from data.recognition.smart_turn_weights import find_smart_turn
 from data.recognition.whisper_recognizer import WhisperRecognizer
+from data.synthetic.hesitations import DASH
+from data.synthetic.texts import TextDialogue, held_out_turns, read_texts
 
-_COUNT, _SEED = 160, 900
+_COUNT, _SEED = 240, 900
+_FLUENT = 2.0  # weight of scenes without a hesitation, of which there are half as many
 _LATEST_END_S = 0.3  # the last pause begins at most this long before the end
 _PATIENT_MS = 3000
 _EVENTUALLY_MS = max(ASKED_MS) + 100
 
 
-def rows_of(bench: Bench, folder: Path, until: float) -> list[Row]:
+def rows_of(
+    bench: Bench, dialogues: Sequence[TextDialogue], folder: Path, until: float
+) -> list[Row]:
     """Measures the missing scenes until `time.monotonic()` passes `until`."""
-    items = scene_items(bench, bench.count or _COUNT, _row)
+
+    def texts_of(language: str) -> list[str]:
+        return held_out_turns(dialogues, language, "validation")
+
+    num = bench.count or _COUNT
+    items = scene_items(bench, num, _row, texts_of)
+    items += scene_items(bench, num // 2, _row, texts_of, fluent=True)
     return measured(Part(f"turn-ending-{bench.seed}", items, lambda _: []), folder, until)
 
 
@@ -66,9 +79,13 @@ def _pauses(bench: Bench, sound: np.ndarray, end_s: float) -> Iterator[Row]:
             elif event.kind is SpeechEventKind.PAUSED:
                 at = event.at / SAMPLE_RATE
                 row = {"at": at, "ends": at > end_s - _LATEST_END_S, "judged": []}
+                stopwatch = Stopwatch()
                 transcript = bench.recognizer.submit(heard[start:], None, final=True, times=False)
                 row["text"] = transcript.result().text
+                row["text_ms"] = 1000 * (len(heard) / SAMPLE_RATE - at + stopwatch.read()[1])
+                row["judging_ms"] = 0.0
             elif event.kind is SpeechEventKind.RESUMED and row is not None:
+                row["lasted_ms"] = 1000 * (event.at / SAMPLE_RATE - row["at"])
                 if row["judged"]:
                     yield row
                 row = None
@@ -76,21 +93,26 @@ def _pauses(bench: Bench, sound: np.ndarray, end_s: float) -> Iterator[Row]:
             continue
         silence_ms = 1000 * (len(heard) / SAMPLE_RATE - row["at"])
         if len(row["judged"]) < len(ASKED_MS) and silence_ms >= ASKED_MS[len(row["judged"])]:
+            stopwatch = Stopwatch()
             row["judged"].append(bench.judge.judge(heard[start:]).result())
+            row["judging_ms"] = max(row["judging_ms"], 1000 * stopwatch.read()[1])
         if row["ends"] and silence_ms > _EVENTUALLY_MS:
             yield row
             return
 
 
-def samples_of(rows: Sequence[Row], only: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Features `[N, 4]` after each judgement of each pause, and whether the turn had ended `[N]`.
+def samples_of(
+    rows: Sequence[Row], only: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features `[N, 4]` after each judgement of each pause, whether the turn had ended `[N]`, and
+    weights `[N]`.
 
     Args:
         rows: scenes.
         only: the index of a judgement, to have the features of this one alone.
     """
-    found, ended = [], []
-    for pause in (one for row in rows for one in row["pauses"]):
+    found, ended, weights = [], [], []
+    for row, pause in ((one, pause) for one in rows for pause in one["pauses"]):
         judged = pause["judged"]
         parts = [judged[: num + 1] for num in range(len(judged))]
         if only is not None:
@@ -100,35 +122,68 @@ def samples_of(rows: Sequence[Row], only: int | None = None) -> tuple[np.ndarray
             if values is not None:
                 found.append(values)
                 ended.append(bool(pause["ends"]))
-    return np.array(found), np.array(ended)
+                weights.append(1.0 if DASH in row["text"] else _FLUENT)
+    return np.array(found), np.array(ended), np.array(weights)
+
+
+def ends_ms(pause: Row, patience: Callable[[Sequence[float], str], float]) -> float:
+    """The silence in ms after which a pause ends the turn.
+
+    Args:
+        pause: of a row.
+        patience: see `app.turn_ending.patience_ms`.
+    """
+    for silence_ms in range(FRAME_MS, _PATIENT_MS, FRAME_MS):
+        known = sum(ms + pause["judging_ms"] <= silence_ms for ms in ASKED_MS)
+        judged = pause["judged"][:known]
+        if not judged or pause["text_ms"] > silence_ms:
+            continue
+        if patience(judged, pause["text"]) <= silence_ms:
+            return float(silence_ms)
+    return float(_PATIENT_MS)
+
+
+def cut_and_known(
+    rows: Sequence[Row], patience: Callable[[Sequence[float], str], float]
+) -> tuple[float, float]:
+    """The share of turns cut short in a pause, and the median time to know the end in ms."""
+    cut, known = [], []
+    for row in rows:
+        ends = [(ends_ms(pause, patience), pause) for pause in row["pauses"]]
+        cut.append(any(ms < pause["lasted_ms"] for ms, pause in ends if not pause["ends"]))
+        known += [ms for ms, pause in ends if pause["ends"]]
+    return float(np.mean(cut)), float(np.median(known))
 
 
 def report(rows: Sequence[Row]) -> str:
     """The weights, and how well audio and words tell ends from pauses, by length of silence."""
-    values, ended = samples_of(rows)
+    values, ended, counts = samples_of(rows)
     if not 0 < ended.sum() < len(ended):
         raise InputError(f"{len(rows)} scenes lack pauses or ends of turns; raise --count")
     lines = [f"{len(rows)} scenes, {len(ended)} judgements, {ended.sum()} of them of ends"]
     for name, columns in (("with words", [0, 1, 2, 3]), ("without words", [0])):
-        fitted = LogisticRegression().fit(values[:, columns], ended)
+        fitted = LogisticRegression().fit(values[:, columns], ended, counts)
         names = [*(Features._fields[column] for column in columns), "bias"]
         weights = np.round([*fitted.coef_[0], *fitted.intercept_], 2).tolist()
         lines.append(f"{name}: {dict(zip(names, weights, strict=True))}")
     for only, silence_ms in enumerate(ASKED_MS):
-        values, ended = samples_of(rows, only)
+        values, ended, _ = samples_of(rows, only)
         if 0 < ended.sum() < len(ended):
             audio, words = (roc_auc_score(ended, values[:, column]) for column in (0, 1))
             lines.append(
                 f"{silence_ms} ms, {len(ended)} pauses: AUC of audio {audio:.3f}, words {words:.3f}"
             )
+    hesitant = [row for row in rows if DASH in row["text"]]
+    cut, known_ms = cut_and_known(hesitant, lambda judged, text: patience_ms(judged, text, "auto"))
+    lines.append(
+        f"with the present weights: {cut:.1%} cut short, end known after {known_ms:.0f} ms"
+    )
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, help="training speech in NCSSD layout"
-    )
+    parser.add_argument("texts", type=Path, nargs="+", help="dialogues, JSONL, plain or gzip")
     parser.add_argument("--count", type=int, help=f"scenes (default: {_COUNT})")
     parser.add_argument(
         "--seed", type=int, default=_SEED, help="random seed (default: %(default)s)"
@@ -141,13 +196,14 @@ def main() -> None:
     bench = Bench(
         WhisperRecognizer(),
         TurnJudge(SmartTurn(find_smart_turn())),
-        tuple(args.data),
+        (),
         args.count,
         args.seed,
         held_out=False,
     )
     try:
-        rows = rows_of(bench, prepare_folder(args.out), time.monotonic() + 60 * args.minutes)
+        until = time.monotonic() + 60 * args.minutes
+        rows = rows_of(bench, list(read_texts(args.texts)), prepare_folder(args.out), until)
         print(report(rows))
     finally:
         bench.recognizer.close()

@@ -8,7 +8,7 @@ sentence and pause where it could have ended; scenes do not, so these figures ar
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ _FIRST_SOUND_MS = 300  # from detected end to first audio, with a fast language 
 
 @dataclass(frozen=True)
 class Scene:
-    """A turn to synthesise with a hesitation; `kind` is one of `hesitations.KINDS`."""
+    """A turn to synthesise; `kind` is that of its hesitation, one of `hesitations.KINDS`, or ""."""
 
     language: str
     text: str
@@ -52,21 +52,41 @@ class Scene:
 
 def turns(bench: Bench) -> Part:
     """Scenes from the texts of held-out dialogues."""
-    items = scene_items(bench, bench.count or _COUNT, _taken)
+
+    def texts_of(language: str) -> list[str]:
+        return [turn.text for turn in spoken_turns(bench.folders, language)]
+
+    items = scene_items(bench, bench.count or _COUNT, _taken, texts_of)
     return Part(f"turns-{bench.seed}", items, _figures)
 
 
-def scene_items(bench: Bench, num: int, measure: Callable[[Bench, Scene], Row]) -> list[Item]:
-    """`num` scenes in both languages, each measured by `measure`."""
+def scene_items(
+    bench: Bench,
+    num: int,
+    measure: Callable[[Bench, Scene], Row],
+    texts_of: Callable[[str], Iterable[str]],
+    fluent: bool = False,
+) -> list[Item]:
+    """`num` scenes in both languages, each measured by `measure`.
+
+    Args:
+        texts_of: the turns of a language.
+        fluent: without hesitations.
+    """
     mandarin = round(num * MANDARIN_SHARE)
-    scenes = scenes_of(bench, "en", num - mandarin) + scenes_of(bench, "zh", mandarin)
+    scenes = [
+        *scenes_of(bench, "en", num - mandarin, texts_of("en"), fluent),
+        *scenes_of(bench, "zh", mandarin, texts_of("zh"), fluent),
+    ]
     return [
         Item(f"{scene.seed} {scene.voice} {scene.text}", lambda scene=scene: measure(bench, scene))
         for scene in scenes
     ]
 
 
-def scenes_of(bench: Bench, language: str, num: int) -> list[Scene]:
+def scenes_of(
+    bench: Bench, language: str, num: int, said: Iterable[str], fluent: bool = False
+) -> list[Scene]:
     """Up to `num` scenes; once all texts are used, they recur with other hesitations and voices."""
     rng = random.Random(f"{bench.seed} {language}")
     named = [
@@ -74,15 +94,15 @@ def scenes_of(bench: Bench, language: str, num: int) -> list[Scene]:
         for name, voice in kokoro_voices().items()
         if voice.held_out == bench.held_out and voice.language == language
     ]
-    texts = sorted({turn.text for turn in spoken_turns(bench.folders, language, bench.held_out)})
-    texts = [text for text in texts if not _UNSPOKEN[language].search(text)]
+    texts = [text for text in sorted(set(said)) if not _UNSPOKEN[language].search(text)]
     scenes: list[Scene] = []
     while len(scenes) < num:
         found = len(scenes)
         for text in rng.sample(texts, len(texts)):
-            placed = hesitant(text, language, rng)
+            placed = (text, "") if fluent else hesitant(text, language, rng)
             if placed is not None and len(scenes) < num:
-                pause_s, seed = rng.uniform(*_PAUSES_S), 1000 * bench.seed + len(scenes)
+                pause_s = 0.0 if fluent else rng.uniform(*_PAUSES_S)
+                seed = 1000 * bench.seed + len(scenes)
                 scenes.append(Scene(language, *placed, rng.choice(named), pause_s, seed))
         if len(scenes) == found:
             break  # no text has a place for a hesitation
@@ -91,7 +111,7 @@ def scenes_of(bench: Bench, language: str, num: int) -> list[Scene]:
 
 def performed(scene: Scene) -> tuple[np.ndarray, float, float]:
     """Synthesises a scene: samples `[T]` at 24 kHz with silence around the speech, and the times
-    at which the pause begins and the speech ends, in seconds."""
+    at which the longest pause begins (or the speech ends) and the speech ends, in seconds."""
     line = Delivery(
         kokoro_voices()[scene.voice], scene.text, NATURAL_MANNERS["neutral"], scene.seed,
         scene.pause_s,
@@ -103,8 +123,8 @@ def performed(scene: Scene) -> tuple[np.ndarray, float, float]:
     start = round(_BEFORE_S * SAMPLE_RATE)
     sound[start : start + len(said)] += said
     pauses = [phone for phone in spoken.phones[1:-1] if phone[0] == PAUSE]
-    pause = max(pauses, key=lambda phone: phone[2] - phone[1])[1]
     end = max(phone[2] for phone in spoken.phones if phone[0] != PAUSE)
+    pause = max(pauses, key=lambda phone: phone[2] - phone[1])[1] if pauses else end
     return sound, _BEFORE_S + pause, _BEFORE_S + end
 
 

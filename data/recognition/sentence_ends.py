@@ -1,8 +1,8 @@
-"""How likely the last words of a transcript end a sentence: "for the" seldom, "for you" often.
+"""How likely a sentence ends with the words so far: "what do you want" often, "what do you" seldom.
 
-An n-gram model of ends with back-off, counted in written dialogues by
-`python -m data.recognition.sentence_ends_training`. Words are lower-case; Mandarin is counted per
-character, at ends of words.
+A small recurrent network, trained on written dialogues by
+`python -m data.recognition.sentence_ends_training`. It reads the words of the turn,
+without punctuation; Mandarin by character.
 """
 
 import functools
@@ -11,15 +11,19 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
 from data.text import HAN_LETTERS
 
-TABLE = Path(__file__).with_name("sentence_ends.json")
-LONGEST = 3  # words or characters that count
-START = "^"
+WEIGHTS = Path(__file__).with_name("sentence_ends.safetensors")
+LONGEST = 60  # last words or characters read
+START, NUMBER = "^", "#"
 UNKNOWN = {"word": "*", "character": "＊"}
 """Entries for all rare words and characters."""
+SPECIAL = (START, NUMBER, *UNKNOWN.values())
 _TOKEN = re.compile(rf"[a-z0-9][a-z0-9']*|[{HAN_LETTERS}]")
-_CLOSED = re.compile(r"[.?!。？！\s]+$")
 # Fillers, conjunctions, and the marks that Whisper writes where a voice trails off.
 _FILLER = r"\bu[hm]+|\ber+m?|\bh?m+|[嗯呃额]|那个|那個"
 _CONJUNCTION = (
@@ -29,7 +33,43 @@ _CONJUNCTION = (
 _TRAILING_OFF = re.compile(
     rf"(?:{_FILLER}|{_CONJUNCTION}|[,，、\-—])[.?!。？！\s]*$|(?:\.\.\.|…)\s*$", re.IGNORECASE
 )
-_NEVER = -5.0
+_SPOKEN_FILLER = re.compile(r"u[hm]+|er+m?|h?m+|[嗯呃额]")
+_NEVER, _LIMIT = -5.0, 4.0
+
+
+class EndNetwork(nn.Module):
+    """Tokens `[B, T]` to the log odds `[B, T]` that a sentence ends after each."""
+
+    def __init__(self, num_tokens: int, dim: int = 48, memory: int = 96) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_tokens, dim)
+        self.recurrent = nn.GRU(dim, memory, batch_first=True)
+        self.head = nn.Linear(memory, 1)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        return self.head(self.recurrent(self.embedding(numbers))[0])[..., 0]
+
+
+class Vocabulary:
+    """The network's tokens; rare words and characters share an entry each.
+
+    Args:
+        known: all entries in order, those of `SPECIAL` first.
+    """
+
+    def __init__(self, known: Sequence[str]) -> None:
+        self.known = tuple(known)
+        self._numbers = {token: number for number, token in enumerate(known)}
+
+    def numbers(self, words: Sequence[str]) -> list[int]:
+        """The entries of tokens."""
+        return [self._number(word) for word in words]
+
+    def _number(self, word: str) -> int:
+        found = self._numbers.get(NUMBER if any(map(str.isdigit, word)) else word)
+        if found is None:
+            found = self._numbers[UNKNOWN["word" if word.isascii() else "character"]]
+        return found
 
 
 def tokens(text: str) -> list[str]:
@@ -37,14 +77,23 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text.lower())
 
 
+def read_tokens(text: str) -> list[str]:
+    """The tokens that the network reads: without fillers, after a start mark."""
+    said = [word for word in tokens(text) if not _SPOKEN_FILLER.fullmatch(word)]
+    return [START, *said][-LONGEST:]
+
+
+@functools.lru_cache(256)  # a pause asks for the same text again and again
 def end_log_odds(text: str) -> float | None:
     """The log odds that a sentence ends after the last words of a text; None if it has no words."""
-    words = tokens(text)
-    if not words:
+    if not tokens(text):
         return None
     if trails_off(text):
         return _NEVER
-    return look_up(_table(), [START, *words][-LONGEST:])
+    network, vocabulary = load_sentence_ends()
+    with torch.inference_mode():
+        odds = network(torch.tensor([vocabulary.numbers(read_tokens(text))]))
+    return min(max(float(odds[0, -1]), -_LIMIT), _LIMIT)
 
 
 def trails_off(text: str) -> bool:
@@ -52,15 +101,12 @@ def trails_off(text: str) -> bool:
     return bool(_TRAILING_OFF.search(text))
 
 
-def look_up(table: dict[str, float], words: Sequence[str]) -> float:
-    """The entry of the longest end of `words` that has one."""
-    for first in range(len(words)):
-        found = table.get(" ".join(words[first:]))
-        if found is not None:
-            return found
-    return table[UNKNOWN["word" if words[-1].isascii() else "character"]]
-
-
 @functools.cache
-def _table() -> dict[str, float]:
-    return json.loads(TABLE.read_text(encoding="utf-8"))
+def load_sentence_ends(weights: Path = WEIGHTS) -> tuple[EndNetwork, Vocabulary]:
+    """Loads the trained network."""
+    with safe_open(weights, "pt") as file:
+        vocabulary = Vocabulary(json.loads(file.metadata()["tokens"]))
+        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    network = EndNetwork(len(vocabulary.known))
+    network.load_state_dict(state)
+    return network.eval(), vocabulary

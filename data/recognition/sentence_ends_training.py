@@ -1,121 +1,198 @@
-"""Counts after which words sentences end, and writes the table of `sentence_ends`.
+"""Trains the network of `sentence_ends` on dialogue texts.
 
-    python -m data.recognition.sentence_ends_training dialogues.jsonl.gz ...
+    python -m data.recognition.sentence_ends_training dialogues.jsonl.gz ... [--out FILE]
 
-Files are read by `data.synthetic.texts`; only dialogues of the training split count.
+Files are read by `data.synthetic.texts`. The training split is learned; the validation split
+measures. Every end of a word is an example: either a sentence ends there or it goes on.
 """
 
 import argparse
 import json
 import logging
-import math
+import random
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import save
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from data.files import atomic_write
-from data.recognition.sentence_ends import LONGEST, START, TABLE, UNKNOWN, look_up, tokens
+from data.recognition.sentence_ends import (
+    LONGEST,
+    SPECIAL,
+    START,
+    UNKNOWN,
+    WEIGHTS,
+    EndNetwork,
+    Vocabulary,
+    read_tokens,
+)
 from data.synthetic.texts import TextDialogue, read_texts
 from data.text import HAN_LETTERS
+
+_FEWEST = 4  # occurrences of a token in the vocabulary
+_BATCH, _EPOCHS, _LR = 128, 4, 3e-3
+_FORGOTTEN = 0.2  # share of words read as unknown ones: conversations have other topics
+_SEED = 1
 
 _SENTENCE = re.compile(r"[^.?!。？！]+")
 _ANSWER = re.compile(
     rf"\s*(?:[a-zA-Z']+(?: [a-zA-Z']+)?,|[{HAN_LETTERS}]{{1,3}}[，,])"
 )  # "Yes, ..." could have ended with its first word
-_FEWEST = (5, 12, 12)  # occurrences of one, two and three words in the table
-_RARE = 5  # unknown words end a sentence as often as those with at most as many occurrences
-_SMOOTHING = 20.0  # occurrences that the shorter context counts for: the texts are of few topics
-_DIFFERENCE = 0.5  # least difference of the log odds from those of the shorter context
-_LIMITS = (0.02, 0.98)
 
 
-def counted(sentences: Iterable[tuple[str, str]]) -> tuple[Counter[str], Counter[str]]:
-    """How often up to `LONGEST` words occur, and how often a sentence ends with them.
+class Turn(NamedTuple):
+    """Tokens, the first START; whether a word ends with each, and whether a sentence does."""
 
-    Args:
-        sentences: pairs of language and text.
-    """
-    total: Counter[str] = Counter()
-    ends: Counter[str] = Counter()
-    for language, sentence in sentences:
-        said, last = [START], []
+    read: list[str]
+    words: list[bool]
+    sentences: list[bool]
+
+    def up_to(self, num: int) -> "Turn":
+        """The first tokens."""
+        return Turn(self.read[:num], self.words[:num], self.sentences[:num])
+
+
+def turns_of(dialogues: Iterable[TextDialogue], split: str) -> Iterator[Turn]:
+    """The turns of a split. A short answer that begins a turn ("Yes, ...") is also one of its
+    own."""
+    for dialogue in dialogues:
+        if dialogue.split == split:
+            for line in dialogue.lines:
+                for text in (line.text, *_ANSWER.findall(line.text)[:1]):
+                    turn = turn_of(text, dialogue.language)
+                    if len(turn.read) > 1:
+                        yield turn.up_to(LONGEST)
+
+
+def turn_of(text: str, language: str) -> Turn:
+    """The tokens of a text, and where its words and sentences end."""
+    turn = Turn([START], [False], [False])
+    for sentence in _SENTENCE.findall(text):
         for word in _words(sentence, language):
-            said += word
-            last = [" ".join(said[-num:]) for num in range(1, min(LONGEST, len(said)) + 1)]
-            total.update(last)
-        ends.update(last)
-    return total, ends
+            turn.read.extend(word)
+            turn.words.extend(n == len(word) - 1 for n in range(len(word)))
+            turn.sentences.extend([False] * len(word))
+        turn.sentences[-1] = len(turn.read) > 1
+    return turn
 
 
-def table(total: Counter[str], ends: Counter[str]) -> dict[str, float]:
-    """Log odds by words, where they differ from those of the same words without the first."""
-    found: dict[str, float] = {}
-    for kind, name in UNKNOWN.items():
-        rare = [
-            words for words, num in total.items()
-            if num <= _RARE and " " not in words and words.isascii() == (kind == "word")
-        ]  # fmt: skip
-        num_ends, num = sum(ends[one] for one in rare), sum(total[one] for one in rare)
-        found[name] = round(_log_odds((num_ends + 1) / (num + 2)), 1)
-    for length, fewest in enumerate(_FEWEST, 1):
-        longer = {}
-        for words, num in total.items():
-            if num < fewest or words.count(" ") != length - 1:
-                continue
-            shorter = look_up(found, words.split(" ")[-max(1, length - 1) :])
-            share = 1 / (1 + math.exp(-shorter))
-            odds = _log_odds((ends[words] + _SMOOTHING * share) / (num + _SMOOTHING))
-            if abs(odds - shorter) >= _DIFFERENCE:
-                longer[words] = round(odds, 1)
-        found |= longer
-    return found
-
-
-def _log_odds(share: float) -> float:
-    share = min(max(share, _LIMITS[0]), _LIMITS[1])
-    return math.log(share / (1 - share))
-
-
-def _words(sentence: str, language: str) -> Iterator[list[str]]:
+def _words(text: str, language: str) -> list[list[str]]:
     """Words as lists of tokens: a Mandarin word has one per character."""
-    if language == "zh":
-        pieces = _jieba_cut(sentence)
-        yield from (found for piece in pieces if (found := tokens(piece)))
-    else:
-        yield from ([token] for token in tokens(sentence))
+    pieces = _jieba_cut(text) if language == "zh" else [text]
+    read = [read_tokens(piece)[1:] for piece in pieces]
+    return [word for word in read if word] if language == "zh" else [[one] for one in read[0]]
 
 
-def _jieba_cut(sentence: str) -> list[str]:
+def _jieba_cut(text: str) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # jieba's own
         import jieba
 
     jieba.setLogLevel(logging.ERROR)
-    return jieba.lcut(sentence)
+    return jieba.lcut(text)
 
 
-def sentences(dialogues: Iterable[TextDialogue]) -> Iterator[tuple[str, str]]:
-    """Pairs of language and sentence of the training split; a short answer that begins a sentence
-    ("Yes, ...") also counts as a sentence of its own."""
-    for dialogue in dialogues:
-        if dialogue.split == "train":
-            for line in dialogue.lines:
-                for sentence in _SENTENCE.findall(line.text):
-                    yield dialogue.language, sentence
-                    if answer := _ANSWER.match(sentence):
-                        yield dialogue.language, answer[0]
+def vocabulary_of(turns: Iterable[Turn]) -> Vocabulary:
+    """All tokens that are not rare."""
+    counts = Counter(token for turn in turns for token in turn.read)
+    frequent = sorted(token for token, num in counts.items() if num >= _FEWEST and token != START)
+    return Vocabulary([*SPECIAL, *(token for token in frequent if token not in SPECIAL)])
+
+
+def tensors(
+    turns: Sequence[Turn], vocabulary: Vocabulary, rng: random.Random | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A batch: numbers `[B, T]`, whether a sentence ends `[B, T]`, and which places count `[B, T]`.
+
+    Args:
+        rng: if given, some words are replaced by unknown ones.
+    """
+    length = max(len(turn.read) for turn in turns)
+    numbers = torch.zeros(len(turns), length, dtype=torch.long)
+    ended, counts = torch.zeros(len(turns), length), torch.zeros(len(turns), length)
+    for row, turn in enumerate(turns):
+        read = turn.read if rng is None else [_forgotten(token, rng) for token in turn.read]
+        numbers[row, : len(read)] = torch.tensor(vocabulary.numbers(read))
+        counts[row, : len(read)] = torch.tensor(turn.words)
+        ended[row, : len(read)] = torch.tensor(turn.sentences)
+    return numbers, ended, counts
+
+
+def _forgotten(token: str, rng: random.Random) -> str:
+    if token in SPECIAL or rng.random() >= _FORGOTTEN:
+        return token
+    return UNKNOWN["word" if token.isascii() else "character"]
+
+
+def train(turns: Sequence[Turn], epochs: int = _EPOCHS) -> tuple[EndNetwork, Vocabulary]:
+    """Trains a network on turns; the seed determines the result."""
+    torch.manual_seed(_SEED)
+    rng = random.Random(_SEED)
+    vocabulary = vocabulary_of(turns)
+    network = EndNetwork(len(vocabulary.known))
+    optimizer = torch.optim.Adam(network.parameters(), _LR)
+    by_length = sorted(turns, key=lambda turn: len(turn.read))
+    batches = [by_length[at : at + _BATCH] for at in range(0, len(by_length), _BATCH)]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LR, epochs * len(batches))
+    for epoch in range(epochs):
+        total = 0.0
+        for batch in rng.sample(batches, len(batches)):
+            numbers, ended, counts = tensors(batch, vocabulary, rng)
+            loss = binary_cross_entropy_with_logits(network(numbers), ended, counts)
+            loss = loss * counts.numel() / counts.sum()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach())
+        print(f"epoch {epoch + 1}: loss {total / len(batches):.4f}", flush=True)
+    return network.eval(), vocabulary
+
+
+@torch.inference_mode()
+def area_under_curve(network: EndNetwork, vocabulary: Vocabulary, turns: Sequence[Turn]) -> float:
+    """How well the network tells ends of sentences from other ends of words: 0.5 not at all, 1
+    surely."""
+    odds, ended = [], []
+    for turn in turns:
+        numbers, end, counts = tensors([turn], vocabulary)
+        kept = counts[0] > 0
+        odds += network(numbers)[0, kept].tolist()
+        ended += end[0, kept].tolist()
+    return float(roc_auc_score(ended, odds))
+
+
+def write(network: EndNetwork, vocabulary: Vocabulary, weights: Path) -> None:
+    """Writes the network in half precision, with its vocabulary."""
+    state = {name: value.half().contiguous() for name, value in network.state_dict().items()}
+    tokens = json.dumps(vocabulary.known, ensure_ascii=False)
+    atomic_write(weights, save(state, {"tokens": tokens}))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("texts", type=Path, nargs="+", help="dialogues, JSONL, plain or gzip")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="file (default: the one in use)")
     args = parser.parse_args()
-    found = table(*counted(sentences(read_texts(args.texts))))
-    text = json.dumps(dict(sorted(found.items())), ensure_ascii=False, separators=(",\n", ":"))
-    atomic_write(TABLE, text.encode() + b"\n")
-    print(f"{len(found)} entries in {TABLE}")
+    dialogues = list(read_texts(args.texts))
+    network, vocabulary = train(list(turns_of(dialogues, "train")))
+    write(network, vocabulary, args.out)
+    print(f"{len(vocabulary.known)} tokens in {args.out}")
+    for language in sorted({dialogue.language for dialogue in dialogues}):
+        some = (dialogue for dialogue in dialogues if dialogue.language == language)
+        held_out = list(turns_of(some, "validation"))
+        if held_out:
+            area = area_under_curve(network, vocabulary, held_out)
+            print(f"{language}: AUC {area:.3f} in {len(held_out)} turns of the validation split")
 
 
 if __name__ == "__main__":

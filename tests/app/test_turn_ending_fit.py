@@ -10,6 +10,7 @@ from app.measuring import turn_ending_fit as fit
 from app.measuring.parts import Bench, room
 from app.turn_ending import ASKED_MS
 from data.errors import InputError
+from data.synthetic.hesitations import DASH
 from tests.app.test_measuring import Hears, Judges
 from tests.app.user_sound import speechlike
 
@@ -37,10 +38,30 @@ def rows(num: int) -> list[dict[str, Any]]:
         return {
             "ends": ends,
             "text": "I won",
+            "text_ms": 200.0,
+            "judging_ms": 40.0,
+            "lasted_ms": 700.0,
             "judged": list(rng.uniform(0.4 * ends, 0.6 + 0.4 * ends, 3)),
         }
 
-    return [{"pauses": [pause(False), pause(True)]} for _ in range(num)]
+    return [{"text": f"I {DASH} won", "pauses": [pause(False), pause(True)]} for _ in range(num)]
+
+
+@pytest.mark.parametrize(
+    ("patience_ms", "cut", "known_ms"),
+    [(300.0, 1.0, 300.0), (660.0, 1.0, 660.0), (720.0, 0.0, 720.0)],
+)
+def test_a_turn_is_cut_if_its_pause_outlasts_the_patience(
+    patience_ms: float, cut: float, known_ms: float
+) -> None:
+    assert fit.cut_and_known(rows(3), lambda judged, text: patience_ms) == (cut, known_ms)
+
+
+def test_nothing_ends_before_text_and_judgement_are_known() -> None:
+    pause = rows(1)[0]["pauses"][1]
+    assert fit.ends_ms(pause, lambda judged, text: 0.0) == ASKED_MS[0] + 40
+    assert fit.ends_ms({**pause, "text_ms": 450.0}, lambda judged, text: 0.0) == 460
+    assert fit.ends_ms(pause, lambda judged, text: 900.0 - 300 * len(judged)) == ASKED_MS[1] + 40
 
 
 def test_what_tells_ends_from_pauses_has_weight() -> None:
@@ -53,8 +74,8 @@ def test_what_tells_ends_from_pauses_has_weight() -> None:
 
 
 def test_pauses_without_words_say_nothing() -> None:
-    values, ended = fit.samples_of([{"pauses": [{"ends": True, "text": "", "judged": [0.5]}]}])
-    assert len(values) == len(ended) == 0
+    row = {"text": "Mm.", "pauses": [{"ends": True, "text": "", "judged": [0.5]}]}
+    assert [len(found) for found in fit.samples_of([row])] == [0, 0, 0]
 
 
 def test_too_few_scenes_are_an_error() -> None:

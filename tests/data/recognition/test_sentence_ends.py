@@ -1,12 +1,19 @@
 """Words after which sentences often end, and words after which they never do."""
 
-import math
-from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from data.recognition import sentence_ends_training as training
-from data.recognition.sentence_ends import LONGEST, START, UNKNOWN, end_log_odds, look_up
+from data.recognition.sentence_ends import (
+    LONGEST,
+    SPECIAL,
+    START,
+    Vocabulary,
+    end_log_odds,
+    load_sentence_ends,
+    read_tokens,
+)
 from data.synthetic.grammar import Line
 from data.synthetic.texts import TextDialogue
 
@@ -45,44 +52,51 @@ def test_case_and_punctuation_do_not_matter() -> None:
     assert end_log_odds("I WON THE RACE") == end_log_odds("i won the race.")
 
 
-def test_unknown_words_count_as_rare_ones() -> None:
-    table = {UNKNOWN["word"]: -1.0, UNKNOWN["character"]: -2.0, "for": -4.0}
-    assert look_up(table, [START, "zyzzyva"]) == -1.0
-    assert look_up(table, ["for", "龘"]) == -2.0
-    assert look_up(table, ["zyzzyva", "for"]) == -4.0
-
-
-def test_counts_become_log_odds() -> None:
-    total, ends = training.counted(
-        [("en", "go to town")] * 400 + [("en", "go to the town hall")] * 100
+def test_fillers_are_not_read() -> None:
+    assert end_log_odds("Which um city shall I look in?") == end_log_odds(
+        "Which city shall I look in?"
     )
-    assert total["to"] == 500 and ends["to"] == 0
-    assert total["town"] == 500 and ends["town"] == 400
-    assert ends["the town"] == 0 and ends["to town"] == 400
-    table = training.table(total, ends)
-    assert table["to"] < -2.5 and table["town"] > 1.0
-    assert table["the town"] < -1.0  # the longer context decides
-    assert f"{START} go to" not in table  # "to" says as much
-    assert max(words.count(" ") for words in table) < LONGEST
 
 
-def test_mandarin_ends_words_by_their_last_character() -> None:
-    total, ends = training.counted([("zh", "我们喜欢音乐")])
-    assert total["乐"] == ends["乐"] == 1
-    assert "音" not in total  # within a word no one pauses
+def test_rare_words_and_numbers_share_an_entry_each() -> None:
+    vocabulary = Vocabulary([*SPECIAL, "for", "我"])
+    numbers = vocabulary.numbers([START, "for", "zyzzyva", "5th", "2", "龘", "我"])
+    assert numbers == [0, 4, 2, 1, 1, 3, 5]
 
 
-def test_only_the_training_split_counts() -> None:
+def test_the_end_of_the_longest_turn_is_read() -> None:
+    assert len(read_tokens("so " * 300 + "that is all")) == LONGEST
+    assert end_log_odds("so " * 300 + "that is all") is not None
+
+
+def test_a_turn_knows_where_its_words_and_sentences_end() -> None:
+    turn = training.turn_of("Thanks, um, a lot. I'm done!", "en")
+    assert turn.read == [START, "thanks", "a", "lot", "i'm", "done"]
+    assert turn.words == [False, *[True] * 5]
+    assert turn.sentences == [False, False, False, True, False, True]
+
+
+def test_mandarin_words_end_with_their_last_character() -> None:
+    turn = training.turn_of("我们喜欢音乐。", "zh")
+    assert turn.read == [START, *"我们喜欢音乐"]
+    assert turn.words == [False, *[False, True] * 3]
+
+
+def test_only_the_training_split_is_learned() -> None:
     texts = [f"Yes, I {'really ' * count}do" for count in range(60)]
     dialogues = [TextDialogue(text, "en", (Line(0, f"{text}."),)) for text in texts]
-    found = [text for _, text in training.sentences(dialogues)]
-    trained = [dialogue.id for dialogue in dialogues if dialogue.split == "train"]
+    found = [len(turn.read) for turn in training.turns_of(dialogues, "train")]
+    trained = [len(one.id.split()) + 1 for one in dialogues if one.split == "train"]
     assert 0 < len(trained) < len(texts)
-    assert found == [text for whole in trained for text in (whole, "Yes,")]
+    assert found == [num for longest in trained for num in (min(longest, LONGEST), 2)]
 
 
-def test_rare_counts_stay_near_the_shorter_context() -> None:
-    total, ends = Counter({"a": 5, "b": 5, "c": 2000}), Counter({"a": 1, "b": 1})
-    table = training.table(total, ends)
-    assert "a" not in table and table["c"] < -2.0
-    assert table[UNKNOWN["word"]] == pytest.approx(math.log(0.25 / 0.75), abs=0.06)
+def test_a_network_learns_where_sentences_end_and_is_kept(tmp_path: Path) -> None:
+    texts = ["i like it.", "i like the sea.", "the sea is the end."] * 100
+    turns = [training.turn_of(text, "en") for text in texts]
+    network, vocabulary = training.train(turns, epochs=20)
+    assert training.area_under_curve(network, vocabulary, turns) > 0.95
+    training.write(network, vocabulary, tmp_path / "ends.safetensors")
+    kept, known = load_sentence_ends(tmp_path / "ends.safetensors")
+    assert known.known == vocabulary.known
+    assert training.area_under_curve(kept, known, turns) > 0.95

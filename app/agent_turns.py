@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.active_reply import ActiveReply, Emit
-from app.answering import Answer, SpeakerProtocol, SpeechWorker, begin_writing
+from app.answering import Answer, SpeakerProtocol, begin_writing
 from app.history import AGENT, DialogueHistory, Note, Place, TurnRecord
 from app.manner import measure_manner
 from app.metrics import Metrics
@@ -16,6 +16,7 @@ from app.model_selector import ModelSelector
 from app.out_of_band import OutOfBandReplies
 from app.replies import ChatMessage, Responder, TakesBriefing
 from app.settings import SessionSettings
+from app.speech_worker import SpeechWorker
 from app.turn_recognition import TurnRecognition
 from app.usage import tokens_read
 from data.audio import SAMPLE_RATE

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from app.active_reply import ActiveReply, Emit
-from app.answering import Answer, SpeakerProtocol, SpeechWorker, begin_writing
+from app.answering import Answer, SpeakerProtocol, begin_writing
 from app.metrics import Metrics
 from app.model_selector import ModelSelector
 from app.replies import ChatMessage
 from app.settings import SessionSettings
+from app.speech_worker import SpeechWorker
 from data.errors import InputError
 
 _MOST = 4  # at once, of one session

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.answering import Answer, SpeechWorker
+from app.answering import Answer
 from app.chat_endpoint import ChatEndpoint, ChatLimits
 from app.replies import Briefing, ChatMessage
 from app.settings import SessionSettings
+from app.speech_worker import SpeechWorker
 from data.errors import RepError
 from data.limits import MAX_SPOKEN
 from tests.app.fake_speaker import FakeSpeaker

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.answering import SpeechWorker
 from app.history import AGENT, USER
 from app.omni import OmniResponder
 from app.replies import ChatMessage
+from app.speech_worker import SpeechWorker
 from data.errors import InputError, MissingModelError
 from models.speaker import Speaker
 from tests.app.stage import Stage

@@ -127,6 +127,19 @@ class TurnRecognition:
         return max(text, self._shown_before, key=len)
 
     @property
+    def draft(self) -> str:
+        """The transcript, or what first looks give of it; empty until every finished segment has
+        one."""
+        if not self.words_awaited:
+            return self.partial
+        pairs = zip(self._finished, self._texts, strict=True)
+        known = [
+            one.draft if not text.done() else "" if text.exception() else text.result()
+            for one, text in pairs
+        ]
+        return " ".join(known) if all(known) else ""
+
+    @property
     def recognised(self) -> bool:
         """Whether the turn has ended and its text is complete."""
         return self.ended_at is not None and not self.words_awaited

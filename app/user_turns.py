@@ -163,9 +163,9 @@ class UserTurns:
             turn.judgement = None
         if not turn.judged:
             return
-        if turn.words_awaited and self._waited_ms(turn) < WORDS_WITHIN_MS:
+        text = turn.draft
+        if not text and turn.words_awaited and self._waited_ms(turn) < WORDS_WITHIN_MS:
             return
-        text = "" if turn.words_awaited else turn.partial
         self.endpointer.end_after(
             patience_ms(turn.judged, text, self.endpointer.settings.eagerness)
         )

@@ -125,11 +125,16 @@ class TimedRecognizer:
         times: bool,
         names: Names = (),
         given_up: Callable[[], bool] = bool,
+        drafted: Callable[[str], object] = bool,
     ) -> "Future[Transcript]":
         """Recognises samples `[T]` at 24 kHz; the future completes after the CPU time taken, if
         final counted from the end of the final one before it."""
+        drafts: list[tuple[float, str]] = []
         stopwatch = self._stopwatch()
-        found = self._inner.submit(samples, language, final=final, times=False).result()
+        found = self._inner.submit(
+            samples, language, final=final, times=False,
+            drafted=lambda text: drafts.append((stopwatch.read()[1], text)),
+        ).result()  # fmt: skip
         wall_s, cpu_s = stopwatch.read()
         now = self._clock.now
         if not final:
@@ -138,6 +143,10 @@ class TimedRecognizer:
         waited_s = max(0.0, self._free_at - now)
         self._free_at = now + waited_s + cpu_s
         self.taken.append(Recognition(now, found, waited_s, wall_s, cpu_s))
+        for after_s, text in drafts:
+            self._clock.later(waited_s + after_s, text).add_done_callback(
+                lambda future: drafted(future.result())
+            )
         return self._clock.later(waited_s + cpu_s, found)
 
     def recognise_quickly(

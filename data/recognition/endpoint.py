@@ -101,7 +101,7 @@ class EndpointRecognizer:
 class _WholeUtterance:
     """Buffers the audio and sends it in one request; no partial text, no word timestamps."""
 
-    partial = ""
+    partial = draft = ""
     words = confidences = None
 
     def __init__(

@@ -53,6 +53,12 @@ class Utterance(Protocol):
         """The interim transcript, possibly empty. Never blocks."""
         ...
 
+    @property
+    def draft(self) -> str:
+        """The transcript of a finished utterance as far as a first look gives it; empty until then,
+        or if the recogniser has only one look."""
+        ...
+
     def push(self, samples: np.ndarray) -> None:
         """Takes samples [n], float32 at 24 kHz. Never blocks."""
         ...
@@ -158,7 +164,7 @@ class NoRecognizer:
     languages = ()
     biasable = False
     caveat = ""
-    partial = ""
+    partial = draft = ""
     words = confidences = language = None
 
     def open(
@@ -190,7 +196,7 @@ class NoRecognizer:
 class FailedUtterance:
     """Stands in for an utterance that could not be opened; `finish` yields the error."""
 
-    partial = ""
+    partial = draft = ""
     words = confidences = language = None
 
     def __init__(self, error: RepError) -> None:

@@ -91,7 +91,7 @@ class SphinxUtterance:
     def __init__(self, worker: "_Worker") -> None:
         self._worker = worker
         self._resampler = StreamResampler(SAMPLE_RATE, SPHINX_HZ)
-        self.partial = ""
+        self.partial = self.draft = ""
         self.words: tuple[TimedWord, ...] | None = None
         self.confidences = None
         self.language: str | None = "en"

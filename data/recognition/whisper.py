@@ -93,6 +93,7 @@ class Whisper:
         plainly: bool = False,
         hastily: bool = False,
         given_up: Callable[[], bool] = bool,
+        drafted: Callable[[str], object] = bool,
     ) -> Transcript:
         """Transcribes an utterance.
 
@@ -111,6 +112,7 @@ class Whisper:
             hastily: do not repeat doubtful results in longer windows.
             given_up: whether nobody waits for the result any more; checked between the stages,
                 after which the result is empty.
+            drafted: called with the words of the first window if they are doubtful.
         """
         seconds = len(samples) / WHISPER_HZ
         speech_s = _speech_s(samples)
@@ -126,10 +128,9 @@ class Whisper:
             "without_timestamps": seconds < _WINDOW_S and not word_times,
             "initial_prompt": _PUNCTUATED.get(language),
         }
-        segments = self._sought(samples, speech_s, hastily, given_up, options)
+        segments = self._sought(samples, speech_s, hastily, given_up, drafted, options)
         segments = [one for one in segments if plainly or is_believed(one)]
-        joined = "".join(one.text for one in segments).strip()
-        return Transcript(joined, language, _confidence(segments), _words(segments))
+        return Transcript(_joined(segments), language, _confidence(segments), _words(segments))
 
     def recognise_quickly(
         self, samples: np.ndarray, language: str = "en", whole: bool = False
@@ -154,7 +155,7 @@ class Whisper:
             initial_prompt=_INTERJECTIONS.get(language),
         )
         believed = [one for one in found if _confidence([one]) >= _GLIMPSED]
-        return Hypothesis("".join(one.text for one in believed).strip(), _confidence(believed))
+        return Hypothesis(_joined(believed), _confidence(believed))
 
     def _sought(
         self,
@@ -162,6 +163,7 @@ class Whisper:
         speech_s: float,
         hastily: bool,
         given_up: Callable[[], bool],
+        drafted: Callable[[str], object],
         options: dict[str, Any],
     ) -> list[Any]:
         """Segments by the window that is set, or by longer ones where that fails."""
@@ -176,6 +178,7 @@ class Whisper:
         found = first = self._decoded(samples, beam_size=1, temperature=0.0, **options)
         if hastily or not is_doubtful(first, speech_s, language):
             return first
+        drafted(_joined([one for one in first if is_believed(one)]))
         unsure = not is_broken(first, speech_s, language)
         for frames in (_SECOND_S * _FRAMES_A_SECOND, full):
             if frames <= shortest:
@@ -283,6 +286,10 @@ def _vad() -> Any:
     from faster_whisper import vad
 
     return vad
+
+
+def _joined(segments: list[Any]) -> str:
+    return "".join(one.text for one in segments).strip()
 
 
 def _words(segments: list[Any]) -> tuple[Word, ...]:

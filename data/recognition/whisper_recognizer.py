@@ -85,12 +85,15 @@ class WhisperRecognizer:
         times: bool,
         names: Names = (),
         given_up: Callable[[], bool] = bool,
+        drafted: Callable[[str], object] = bool,
     ) -> "Future[Transcript]":
         """Queues samples `[T]` at 24 kHz for recognition; see `Whisper.transcribe`."""
         with self._lock:
             self._waiting += 1
         pool = self._pool if final else self._partial_pool
-        future = pool.submit(self._transcribe, samples, language, final, times, names, given_up)
+        future = pool.submit(
+            self._transcribe, samples, language, final, times, names, given_up, drafted
+        )
         future.add_done_callback(self._done)
         return future
 
@@ -115,6 +118,7 @@ class WhisperRecognizer:
         times: bool,
         names: Names,
         given_up: Callable[[], bool],
+        drafted: Callable[[str], object],
     ) -> Transcript:
         return self._whisper.transcribe(
             resample(samples, SAMPLE_RATE, WHISPER_HZ),
@@ -123,6 +127,7 @@ class WhisperRecognizer:
             word_times=times,
             hastily=not final,
             given_up=given_up,
+            drafted=drafted,
         )
 
 
@@ -140,6 +145,7 @@ class RecognitionQueue(Protocol):
         times: bool,
         names: Names = (),
         given_up: Callable[[], bool] = bool,
+        drafted: Callable[[str], object] = bool,
     ) -> "Future[Transcript]": ...
 
 
@@ -154,7 +160,7 @@ class WhisperUtterance:
         names: Names,
         interim: bool,
     ) -> None:
-        self.partial = ""
+        self.partial = self.draft = ""
         self.words: tuple[TimedWord, ...] | None = None
         self.confidences: tuple[float, ...] | None = None
         self.language: str | None = None
@@ -202,7 +208,12 @@ class WhisperUtterance:
         def given_up() -> bool:
             return self._aborted or (self._ended and not final)
 
-        return self._recognizer.submit(sound, self._language, final, times, self._names, given_up)
+        return self._recognizer.submit(
+            sound, self._language, final, times, self._names, given_up, self._drafted
+        )
+
+    def _drafted(self, text: str) -> None:
+        self.draft = text
 
     def _looked(self, look: "Future[Transcript]") -> None:
         if look.cancelled() or look.exception() or self._aborted or self._ended:

@@ -19,7 +19,7 @@ OPEN: list["Stage"] = []
 
 class FakeUtterance:
     def __init__(self, recognizer: "FakeRecognizer") -> None:
-        self.partial = ""
+        self.partial = self.draft = ""
         self.words: Any = None
         self.confidences: Any = None
         self.language = "en"

@@ -16,7 +16,7 @@ from app.settings import SessionSettings
 from app.turn_ending import log_odds_of_end, patience_ms
 from data.audio import SAMPLE_RATE
 from tests.app.live import engines
-from tests.app.stage import Stage
+from tests.app.stage import FakeRecognizer, Stage
 from tests.app.user_sound import silence, speechlike
 
 WHOLE = "what can i do for you"
@@ -188,6 +188,43 @@ def test_a_turn_that_goes_on_is_not_kept_as_it_was_expected(rest: str) -> None:
     dialogue = one.speaker.dialogues[-1]
     said = [(text, len(sound)) for who, text, sound in dialogue.turns if who == 0]
     assert said == [(f"{WHOLE} {rest}".strip(), pytest.approx(2.45 * 24_000, rel=0.1))]
+
+
+class SlowRecognizer(FakeRecognizer):
+    """Has a draft at once, and the transcript when it is told."""
+
+    def __init__(self, draft: str) -> None:
+        super().__init__()
+        self.final: Future[str] = Future()
+        self.draft = draft
+
+    def open(self, *args: Any, **options: Any) -> Any:
+        utterance = super().open(*args, **options)
+        utterance.draft, utterance.finish = self.draft, lambda: self.final
+        return utterance
+
+
+def test_a_turn_ends_by_a_draft_of_its_words_and_is_answered_by_the_transcript() -> None:
+    recognizer = SlowRecognizer(WHOLE)
+    settings = SessionSettings(audio_input=AudioInputSettings(detection=SEMANTIC))
+    one = Stage(settings=settings, judge=ToldJudge(0.99), recognizer=recognizer)
+    one.say(np.concatenate([speechlike(1.0), silence(0.45)]))
+    assert one.one("speech.ended") and not one.of("turn")
+    recognizer.final.set_result("What can I do for you?")
+    one.wait(0.1)
+    assert [turn["text"] for turn in one.of("turn")] == ["What can I do for you?"]
+    assert waited_ms(one) < 420
+
+
+def test_a_turn_without_a_draft_waits_for_its_words() -> None:
+    recognizer = SlowRecognizer("")
+    settings = SessionSettings(audio_input=AudioInputSettings(detection=SEMANTIC))
+    one = Stage(settings=settings, judge=ToldJudge(0.99), recognizer=recognizer)
+    one.say(np.concatenate([speechlike(1.0), silence(0.6)]))
+    assert not one.of("speech.ended")
+    recognizer.final.set_result(WHOLE)
+    one.say(silence(0.1))
+    assert one.one("speech.ended")
 
 
 def test_server_vad_does_not_use_the_judge() -> None:

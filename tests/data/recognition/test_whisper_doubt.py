@@ -105,8 +105,10 @@ def test_longer_windows_correct_a_repeated_sentence(
     second: str, windows: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whisper, model = hearing(monkeypatch, f"{GOOD}. {GOOD}.", second, f"{GOOD}.")
-    assert whisper.transcribe(SOUND, "en").text == f"{GOOD}."
+    drafts: list[str] = []
+    assert whisper.transcribe(SOUND, "en", drafted=drafts.append).text == f"{GOOD}."
     assert model.windows == windows
+    assert drafts == [f"{GOOD}. {GOOD}."]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ _HUM_MS = 1200  # up to which what is not recognised with confidence is a hum
 _SURE = 0.56  # confidence; that of Whisper's words for a hum is mostly lower
 _WORD_MS = 450  # from which a partial recognition covers more than the onset of a hum
 _FRAGMENT_MS = 350  # less sounds like a hum whatever it is
+_SURE_FRAGMENT = 0.65  # confidence in a backchannel of which no more was heard
 _SHORTEST_MS = 120  # voiced, of a word
 _SILENCE_MS = 160  # longer than the closure of a "stop"
 _LONGEST_MS = 1800  # no backchannel is that long
@@ -155,7 +156,7 @@ class BargeInClassifier:
             return self._long_enough(endpointer)
         text, confidence = self._hypothesis
         if self._covered_ms < _FRAGMENT_MS:
-            return confidence < _SURE or not is_clear_backchannel(text)
+            return confidence < _SURE_FRAGMENT or not is_clear_backchannel(text)
         return not (text and is_backchannel(text))
 
     def _is_backchannel(self, hypothesis: Hypothesis, lasted_ms: float) -> bool:

@@ -43,7 +43,7 @@ class SpeechWorker:
         self.predictor = predictor
         self._closed = threading.Event()
         self._dialogue: Any = speaker.open_dialogue(predictor, self._closed.is_set)
-        self._expected: tuple[int, str, np.ndarray | None] | None = None
+        self._expected: tuple[int, str, np.ndarray] | None = None
         # A daemon thread, because an executor's thread would delay the program's exit.
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True, name="speech-worker").start()
@@ -52,7 +52,7 @@ class SpeechWorker:
         """Adds a turn to the speech models' history."""
         self._submit(self._hear, who, text, samples)
 
-    def expect_turn(self, who: int, text: str, samples: np.ndarray | None) -> None:
+    def expect_turn(self, who: int, text: str, samples: np.ndarray) -> None:
         """Adds a turn that may not have ended yet, so that its answer need not wait for this. It is
         replaced unless the next turn is the same."""
         self._submit(self._expect, who, text, samples)
@@ -114,7 +114,7 @@ class SpeechWorker:
 
         self._jobs.put(guarded)
 
-    def _expect(self, who: int, text: str, samples: np.ndarray | None) -> None:
+    def _expect(self, who: int, text: str, samples: np.ndarray) -> None:
         self._hear(who, text, samples)
         self._expected = who, text, samples
 
@@ -125,7 +125,7 @@ class SpeechWorker:
             self._speaker.take_back_turn(self._dialogue)
 
     def _hear(self, who: int, text: str, samples: np.ndarray | None) -> None:
-        if self._expected is not None:
+        if self._expected is not None and samples is not None:
             *words, sound = self._expected
             if [who, text] == words and np.array_equal(sound, samples):
                 self._expected = None

@@ -1,8 +1,8 @@
-"""End-of-turn detection from the turn's audio, its last words, and the length of the pause.
+"""End-of-turn detection from the turn's audio, its words, and the length of the pause.
 
 Smart Turn estimates from the audio whether the user has finished, at the start of a pause and again
-as it grows; the last words of the transcript tell whether a sentence may end there. The silence
-that ends the turn ranges from `_SOONEST_MS` if it has surely ended to seconds if surely not.
+as it grows; the words so far tell whether a sentence may end there. The silence that ends the turn
+ranges from `_SOONEST_MS` if it has surely ended to seconds if surely not.
 """
 
 import math
@@ -54,7 +54,7 @@ class Features(NamedTuple):
 
     Attributes:
         audio: mean log odds of Smart Turn's last judgements.
-        words: log odds that a sentence ends with the last words.
+        words: log odds that a sentence ends with the words so far.
         question: 1.0 if Whisper wrote a question mark, else 0.0.
         mandarin: 1.0 if the last words are Mandarin, whose ends are counted by character, else 0.0.
     """

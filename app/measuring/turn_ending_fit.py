@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from app.endpointing import SERVER, AudioInputSettings, Endpointer, SpeechEventKind
 from app.level import Leveller
@@ -193,6 +194,7 @@ def main() -> None:
         "--out", type=Path, default=Path("runs/turn-ending"), help="folder (default: %(default)s)"
     )
     args = parser.parse_args()
+    threadpool_limits(1)  # as `launch.py` does; threads that spin would count as work
     bench = Bench(
         WhisperRecognizer(),
         TurnJudge(SmartTurn(find_smart_turn())),

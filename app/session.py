@@ -313,8 +313,9 @@ class Session:
             self._keep(TurnRecord(self.history.number(), USER, text, typed=True), None, None)
 
     def _expect_turn(self) -> None:
-        """Prepares the agent for the end of a turn in whose pause it can be seen."""
-        if self._active is None and self.settings.create_response:
+        """Gives the agent a turn in the pause that will probably end it."""
+        settings = self.settings
+        if self._active is None and settings.detect_turns and settings.create_response:
             turn = self._user.take_expected()
             if turn is not None:
                 self._agent.expect_turn(USER, turn.partial, turn.samples())

@@ -143,9 +143,9 @@ class SpeechWorker:
     def _speak(
         self, answer: Answer, pieces: "queue.SimpleQueue[str | None]", voice: Any, options: Any
     ) -> None:
-        self._drop_expected()
         begun = time.perf_counter()
         try:
+            self._drop_expected()
             first = next(_pieces(pieces, answer), None)
             if first is None or answer.cancelled:
                 return
@@ -170,7 +170,6 @@ class SpeechWorker:
             self.wake()
 
     def _settle(self, answer: Answer, turn: TurnRecord | None, samples: np.ndarray | None) -> None:
-        self._drop_expected()
         if answer.reply is None:
             if turn is not None:  # it was written only
                 self._hear(turn.who, turn.text, None)

@@ -15,7 +15,7 @@ import numpy as np
 
 from app.endpointing import MOST_PATIENT_MS
 from data.audio import SAMPLE_RATE, resample
-from data.recognition.sentence_ends import end_log_odds, tokens, trails_off
+from data.recognition.sentence_ends import end_log_odds, load_sentence_ends, tokens, trails_off
 from data.recognition.smart_turn import TURN_HZ, SmartTurn
 
 LONGEST_S = 8  # audio judged, from the end of the turn
@@ -80,6 +80,7 @@ class TurnJudge:
     def __init__(self, model: SmartTurn) -> None:
         self._model = model
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="turn-judge")
+        load_sentence_ends()  # else the first pause of a conversation waits for it
 
     def judge(self, samples: np.ndarray) -> "Future[float]":
         """The probability that a turn ends with samples `[T]` at 24 kHz. Never blocks."""

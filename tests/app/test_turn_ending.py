@@ -190,6 +190,23 @@ def test_a_turn_that_goes_on_is_not_kept_as_it_was_expected(rest: str) -> None:
     assert said == [(f"{WHOLE} {rest}".strip(), pytest.approx(2.45 * 24_000, rel=0.1))]
 
 
+class InterimRecognizer(FakeRecognizer):
+    """Has an interim transcript while the user speaks."""
+
+    def open(self, *args: Any, **options: Any) -> Any:
+        utterance = super().open(*args, **options)
+        utterance.partial = "what can"
+        return utterance
+
+
+def test_a_turn_that_the_client_commits_is_not_expected() -> None:
+    settings = SessionSettings(detect_turns=False)
+    one = Stage(settings=settings, recognizer=InterimRecognizer(WHOLE))
+    one.say(np.concatenate([speechlike(1.0), silence(1.0)]))
+    time.sleep(0.1)  # for the speech worker
+    assert one.speaker.dialogues[-1].turns == []
+
+
 class SlowRecognizer(FakeRecognizer):
     """Has a draft at once, and the transcript when it is told."""
 

@@ -205,7 +205,9 @@ class EchoCanceller:
         cross = np.fft.irfft(np.fft.rfft(left, size) * sent_spectrum.conj(), size)[:_TAPS]
         if own[0] < length * _AUDIBLE**2:
             return 1.0
-        own[0] *= 1 + _RIDGE
+        # Also by the level of the room: without it the filter would be fitted to the noise in a
+        # pause, and fail when the echo returns.
+        own[0] += _RIDGE * own[0] + length * _AUDIBLE**2
         taps = path.taps + solve_toeplitz(own, cross).astype(np.float32)
         left = heard - np.convolve(sent, taps, "valid")
         share = float(np.sum(left**2) / (np.sum(heard**2) + 1e-9))
@@ -243,9 +245,10 @@ class EchoCanceller:
         predicted = np.convolve(self._aligned(path, start, len(samples)), path.taps, "valid")
         left = samples - predicted
         before, after = float(np.sum(samples**2)), float(np.sum(left**2))
-        if np.sum(predicted**2) < len(samples) * _AUDIBLE**2:  # nothing was played
-            if self._heard.end - path.last_heard > _LOST_S * SAMPLE_RATE:
-                self._path = None
+        if np.sum(predicted**2) < len(samples) * _AUDIBLE**2:
+            # Nothing was played. The path is kept: in the soft onset behind a pause another delay
+            # often correlates better, and the rest of the word would pass as speech.
+            path.last_heard = self._heard.end
             return samples
         if after < _GATE * before:
             path.last_heard = self._heard.end

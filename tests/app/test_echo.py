@@ -66,3 +66,12 @@ def test_it_knows_at_which_gain_the_agent_was_played(until_s: float) -> None:
 def test_a_client_that_does_not_duck_is_cancelled_as_before() -> None:
     noise = 0.1 * np.random.default_rng(1).standard_normal(3 * SAMPLE_RATE).astype(np.float32)
     assert not num_audible(noise, {1.0: 0.25, 2.0: 1.0}, obeys=False)
+
+
+@pytest.mark.parametrize("pause_s", [0.3, 0.6, 1.2])
+@pytest.mark.parametrize("text", ["Or is there anything else?", "Movies like that are good."])
+def test_it_keeps_the_filter_through_a_pause_of_the_agent(pause_s: float, text: str) -> None:
+    """It was fitted to the noise of the room, and the first word behind the pause passed."""
+    pause = np.zeros(round(pause_s * SAMPLE_RATE), np.float32)
+    said = [voice("en-us", "I found the second one for you."), pause, voice("en-us", text)]
+    assert not num_audible(np.concatenate(said))

@@ -62,6 +62,11 @@ def objects(text: str) -> bool:
     return bool(words) and words[0] in _OBJECTIONS
 
 
+def objects_at_length(text: str) -> bool:
+    """Whether such a word is followed by others."""
+    return objects(text) and len(set(_words(_unlooped(text)))) > 1
+
+
 def _unlooped(text: str) -> str:
     """Text without sentences that repeat the first one, or its beginning."""
     first, *others = (one.strip() for one in _SENTENCE_END.split(text))

@@ -18,6 +18,7 @@ from app.backchannels import (
     is_clear_backchannel,
     is_sentence,
     objects,
+    objects_at_length,
 )
 from app.endpointing import Endpointer, SpeechEvent, SpeechEventKind
 from app.voice_activity import FRAME_MS
@@ -33,6 +34,7 @@ _CLEAR_MS = 600  # from which a partial recognition is trusted before the pause
 _BRIEF_MS = 800  # no time for more than a word behind a backchannel
 _HUM_MS = 1200  # up to which what is not recognised with confidence is a hum
 _SURE = 0.56  # confidence; that of Whisper's words for a hum is mostly lower
+_SURE_OBJECTION = 0.45  # in an objection of several words, which no hum is taken for
 _WORD_MS = 450  # from which a partial recognition covers more than the onset of a hum
 _FRAGMENT_MS = 350  # less sounds like a hum whatever it is
 _SURE_FRAGMENT = 0.65  # confidence in a backchannel of which no more was heard
@@ -162,13 +164,16 @@ class BargeInClassifier:
     def _is_backchannel(self, hypothesis: Hypothesis, lasted_ms: float) -> bool:
         """Whether a whole utterance is a backchannel or a hum. Whisper writes a hum as words, but
         without confidence, and as other words than of its beginning."""
+        if not hypothesis.text:
+            return not self._had_words  # it was understood before, and is not any more
         brief = begins_with_backchannel if lasted_ms < _BRIEF_MS else is_backchannel
         hummed = hypothesis.confidence < _SURE and lasted_ms < _HUM_MS and not self._had_words
         return hummed or brief(hypothesis.text)
 
     def _has_words(self, hypothesis: Hypothesis) -> bool:
         """Whether a partial hypothesis has words that are not of a hum."""
-        if hypothesis.confidence < _SURE:
+        needed = _SURE_OBJECTION if objects_at_length(hypothesis.text) else _SURE
+        if hypothesis.confidence < needed:
             return False
         is_more = not begins_with_backchannel(hypothesis.text) and self._covered_ms >= _WORD_MS
         return is_more or objects(hypothesis.text)

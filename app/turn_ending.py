@@ -23,11 +23,11 @@ WORDS_WITHIN_MS = 700  # the end of a turn waits at most this long for the trans
 ASKED_MS = (200, 300, 400, 600, 800, 1000)
 """Lengths of silence at which the audio is judged."""
 _SOONEST_MS = 300
-_CERTAIN = 2.2  # log odds from which `_SOONEST_MS` of silence is enough
-_DOUBT = 0.4  # share of the longest silence for each unit below
+_CERTAIN = 2.0  # log odds from which `_SOONEST_MS` of silence is enough
+_DOUBT = 0.5  # share of the longest silence for each unit below
 _NUM_JUDGEMENTS = 3  # the last ones count: single ones vary
 # Written dialogues seldom end a sentence with "seven" or "Berlin", but short answers do.
-_SHORT = {"word": 2, "character": 6}
+_SHORT = {"en": 2, "zh": 6}  # words or characters
 _SHORT_MS = 800  # silence that ends a short answer of which Smart Turn is sure
 _SURE = 3.8  # log odds
 _LIMITS = (0.005, 0.995)  # of Smart Turn's probability
@@ -39,14 +39,10 @@ class Weights:
 
     audio: float
     words: float = 0.0
-    question: float = 0.0
-    mandarin: float = 0.0
     bias: float = 0.0
 
     def log_odds(self, values: "Features") -> float:
-        odds = self.audio * values.audio + self.words * values.words + self.bias
-        odds += self.question * values.question + self.mandarin * values.mandarin
-        return odds
+        return self.audio * values.audio + self.words * values.words + self.bias
 
 
 class Features(NamedTuple):
@@ -55,18 +51,17 @@ class Features(NamedTuple):
     Attributes:
         audio: mean log odds of Smart Turn's last judgements.
         words: log odds that a sentence ends with the words so far.
-        question: 1.0 if Whisper wrote a question mark, else 0.0.
-        mandarin: 1.0 if the last words are Mandarin, whose ends are counted by character, else 0.0.
     """
 
     audio: float
     words: float = 0.0
-    question: float = 0.0
-    mandarin: float = 0.0
 
 
 # Fitted by `python -m app.measuring.turn_ending_fit`.
-_WITH_WORDS = Weights(audio=0.52, words=0.6, question=0.26, mandarin=-0.29, bias=0.61)
+_WITH_WORDS = {
+    "en": Weights(audio=0.46, words=0.53, bias=0.68),
+    "zh": Weights(audio=0.88, words=1.29, bias=0.84),
+}
 _WITHOUT_WORDS = Weights(audio=0.56, bias=-0.05)
 
 
@@ -104,10 +99,12 @@ def features(judged: Sequence[float], text: str) -> Features | None:
     words = end_log_odds(text)
     if words is None:
         return None
-    asks = text.rstrip().endswith(("?", "？"))
-    return Features(
-        _mean_log_odds(judged), words, float(asks), float(not tokens(text)[-1].isascii())
-    )
+    return Features(_mean_log_odds(judged), words)
+
+
+def language_of_end(text: str) -> str:
+    """The language of a text's last word: "en" or "zh"."""
+    return "en" if tokens(text)[-1].isascii() else "zh"
 
 
 def log_odds_of_end(judged: Sequence[float], text: str) -> float:
@@ -120,7 +117,7 @@ def log_odds_of_end(judged: Sequence[float], text: str) -> float:
     found = features(judged, text)
     if found is None:
         return _WITHOUT_WORDS.log_odds(Features(_mean_log_odds(judged)))
-    return _WITH_WORDS.log_odds(found)
+    return _WITH_WORDS[language_of_end(text)].log_odds(found)
 
 
 def patience_ms(judged: Sequence[float], text: str, eagerness: str) -> float:
@@ -141,7 +138,7 @@ def _is_short(text: str) -> bool:
     words = tokens(text)
     if not words or trails_off(text):
         return False
-    return len(words) <= _SHORT["word" if words[-1].isascii() else "character"]
+    return len(words) <= _SHORT[language_of_end(text)]
 
 
 def _mean_log_odds(judged: Sequence[float]) -> float:

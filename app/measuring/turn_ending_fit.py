@@ -23,11 +23,19 @@ from app.level import Leveller
 from app.measuring.parts import Bench, Part, Row, measured
 from app.measuring.turns import Scene, performed, scene_items
 from app.measuring.virtual import STEP, Stopwatch
-from app.turn_ending import ASKED_MS, Features, TurnJudge, features, patience_ms
+from app.turn_ending import (
+    ASKED_MS,
+    Features,
+    TurnJudge,
+    features,
+    language_of_end,
+    patience_ms,
+)
 from app.voice_activity import FRAME_MS
 from data.audio import SAMPLE_RATE
 from data.errors import InputError
 from data.files import prepare_folder
+from data.languages import LANGUAGES
 from data.recognition.smart_turn import SmartTurn
 from data.recognition.smart_turn_weights import find_smart_turn
 from data.recognition.whisper_recognizer import WhisperRecognizer
@@ -103,13 +111,14 @@ def _pauses(bench: Bench, sound: np.ndarray, end_s: float) -> Iterator[Row]:
 
 
 def samples_of(
-    rows: Sequence[Row], only: int | None = None
+    rows: Sequence[Row], language: str = "", only: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features `[N, 4]` after each judgement of each pause, whether the turn had ended `[N]`, and
+    """Features `[N, 2]` after each judgement of each pause, whether the turn had ended `[N]`, and
     weights `[N]`.
 
     Args:
         rows: scenes.
+        language: only pauses behind words of it.
         only: the index of a judgement, to have the features of this one alone.
     """
     found, ended, weights = [], [], []
@@ -120,7 +129,7 @@ def samples_of(
             parts = [[one] for one in judged[only : only + 1]]
         for part in parts:
             values = features(part, pause["text"])
-            if values is not None:
+            if values is not None and language in ("", language_of_end(pause["text"])):
                 found.append(values)
                 ended.append(bool(pause["ends"]))
                 weights.append(1.0 if DASH in row["text"] else _FLUENT)
@@ -162,24 +171,37 @@ def report(rows: Sequence[Row]) -> str:
     if not 0 < ended.sum() < len(ended):
         raise InputError(f"{len(rows)} scenes lack pauses or ends of turns; raise --count")
     lines = [f"{len(rows)} scenes, {len(ended)} judgements, {ended.sum()} of them of ends"]
-    for name, columns in (("with words", [0, 1, 2, 3]), ("without words", [0])):
-        fitted = LogisticRegression().fit(values[:, columns], ended, counts)
-        names = [*(Features._fields[column] for column in columns), "bias"]
-        weights = np.round([*fitted.coef_[0], *fitted.intercept_], 2).tolist()
-        lines.append(f"{name}: {dict(zip(names, weights, strict=True))}")
+    lines.append(f"without words: {_fitted(values[:, :1], ended, counts)}")
+    for language in LANGUAGES:
+        values, ended, counts = samples_of(rows, language)
+        if 0 < ended.sum() < len(ended):
+            lines.append(f"with words in {language}: {_fitted(values, ended, counts)}")
     for only, silence_ms in enumerate(ASKED_MS):
-        values, ended, _ = samples_of(rows, only)
+        values, ended, _ = samples_of(rows, only=only)
         if 0 < ended.sum() < len(ended):
             audio, words = (roc_auc_score(ended, values[:, column]) for column in (0, 1))
             lines.append(
                 f"{silence_ms} ms, {len(ended)} pauses: AUC of audio {audio:.3f}, words {words:.3f}"
             )
-    hesitant = [row for row in rows if DASH in row["text"]]
-    cut, known_ms = cut_and_known(hesitant, lambda judged, text: patience_ms(judged, text, "auto"))
-    lines.append(
-        f"with the present weights: {cut:.1%} cut short, end known after {known_ms:.0f} ms"
-    )
+    for language in LANGUAGES:
+        some = [row for row in rows if DASH in row["text"] and row["language"] == language]
+        if some:
+            cut, known_ms = cut_and_known(
+                some, lambda judged, text: patience_ms(judged, text, "auto")
+            )
+            lines.append(
+                f"{language}, with the present weights: {cut:.1%} cut short, end known after "
+                f"{known_ms:.0f} ms"
+            )
     return "\n".join(lines)
+
+
+def _fitted(values: np.ndarray, ended: np.ndarray, counts: np.ndarray) -> dict[str, float]:
+    """The weights by name, for features `[N, C]`, the first C of `Features`."""
+    fitted = LogisticRegression().fit(values, ended, counts)
+    names = [*Features._fields[: values.shape[1]], "bias"]
+    weights = np.round([*fitted.coef_[0], *fitted.intercept_], 2).tolist()
+    return dict(zip(names, weights, strict=True))
 
 
 def main() -> None:

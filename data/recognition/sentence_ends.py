@@ -2,7 +2,7 @@
 
 A small recurrent network, trained on written dialogues by
 `python -m data.recognition.sentence_ends_training`. It reads the words of the turn,
-without punctuation; Mandarin by character.
+without punctuation; Mandarin by syllable without tones, since Whisper writes homophones.
 """
 
 import functools
@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from pypinyin import lazy_pinyin
 from safetensors import safe_open
 from torch import Tensor, nn
 
 from data.text import HAN_LETTERS
 
 WEIGHTS = Path(__file__).with_name("sentence_ends.safetensors")
-LONGEST = 60  # last words or characters read
+LONGEST = 60  # last words or syllables read
 START, NUMBER = "^", "#"
-UNKNOWN = {"word": "*", "character": "＊"}
-"""Entries for all rare words and characters."""
+UNKNOWN = {"word": "*", "syllable": "＊"}
+"""Entries for all rare words and syllables."""
 SPECIAL = (START, NUMBER, *UNKNOWN.values())
 _TOKEN = re.compile(rf"[a-z0-9][a-z0-9']*|[{HAN_LETTERS}]")
 # Fillers, conjunctions, and the marks that Whisper writes where a voice trails off.
@@ -33,6 +34,7 @@ _CONJUNCTION = (
 _TRAILING_OFF = re.compile(
     rf"(?:{_FILLER}|{_CONJUNCTION}|[,，、\-—])[.?!。？！\s]*$|(?:\.\.\.|…)\s*$", re.IGNORECASE
 )
+_HAN = re.compile(rf"[{HAN_LETTERS}](?: ?[{HAN_LETTERS}])*")
 _SPOKEN_FILLER = re.compile(r"u[hm]+|er+m?|h?m+|[嗯呃额]")
 _NEVER, _LIMIT = -5.0, 4.0
 
@@ -51,7 +53,7 @@ class EndNetwork(nn.Module):
 
 
 class Vocabulary:
-    """The network's tokens; rare words and characters share an entry each.
+    """The network's tokens; rare words and syllables share an entry each.
 
     Args:
         known: all entries in order, those of `SPECIAL` first.
@@ -68,8 +70,13 @@ class Vocabulary:
     def _number(self, word: str) -> int:
         found = self._numbers.get(NUMBER if any(map(str.isdigit, word)) else word)
         if found is None:
-            found = self._numbers[UNKNOWN["word" if word.isascii() else "character"]]
+            found = self._numbers[unknown(word)]
         return found
+
+
+def unknown(token: str) -> str:
+    """The entry that a token shares with others of its kind if it is rare."""
+    return UNKNOWN["syllable" if token.isupper() else "word"]
 
 
 def tokens(text: str) -> list[str]:
@@ -78,9 +85,15 @@ def tokens(text: str) -> list[str]:
 
 
 def read_tokens(text: str) -> list[str]:
-    """The tokens that the network reads: without fillers, after a start mark."""
-    said = [word for word in tokens(text) if not _SPOKEN_FILLER.fullmatch(word)]
-    return [START, *said][-LONGEST:]
+    """The tokens that the network reads: without fillers, after a start mark; Mandarin syllables in
+    upper case."""
+    said = " ".join(word for word in tokens(text) if not _SPOKEN_FILLER.fullmatch(word))
+    pieces = _HAN.sub(lambda han: f" {_syllables(han.group())} ", said).split()
+    return [START, *pieces][-LONGEST:]
+
+
+def _syllables(han: str) -> str:
+    return " ".join(lazy_pinyin(han.replace(" ", ""))).upper()
 
 
 @functools.lru_cache(256)  # a pause asks for the same text again and again

@@ -28,17 +28,18 @@ from data.recognition.sentence_ends import (
     LONGEST,
     SPECIAL,
     START,
-    UNKNOWN,
     WEIGHTS,
     EndNetwork,
     Vocabulary,
     read_tokens,
+    unknown,
 )
 from data.synthetic.texts import TextDialogue, read_texts
 from data.text import HAN_LETTERS
 
 _FEWEST = 4  # occurrences of a token in the vocabulary
 _BATCH, _EPOCHS, _LR = 128, 4, 3e-3
+_MOST_OFTEN = 8  # times that a turn is read per epoch
 _FORGOTTEN = 0.2  # share of words read as unknown ones: conversations have other topics
 _SEED = 1
 
@@ -85,7 +86,7 @@ def turn_of(text: str, language: str) -> Turn:
 
 
 def _words(text: str, language: str) -> list[list[str]]:
-    """Words as lists of tokens: a Mandarin word has one per character."""
+    """Words as lists of tokens: a Mandarin word has one per syllable."""
     pieces = _jieba_cut(text) if language == "zh" else [text]
     read = [read_tokens(piece)[1:] for piece in pieces]
     return [word for word in read if word] if language == "zh" else [[one] for one in read[0]]
@@ -98,6 +99,17 @@ def _jieba_cut(text: str) -> list[str]:
 
     jieba.setLogLevel(logging.ERROR)
     return jieba.lcut(text)
+
+
+def balanced(groups: Sequence[Sequence[Turn]]) -> list[Turn]:
+    """The turns of all groups, those of smaller ones several times: else the network neglects
+    them."""
+    most = max(map(len, groups))
+    return [turn for group in groups for _ in range(_share(most, group)) for turn in group]
+
+
+def _share(most: int, group: Sequence[Turn]) -> int:
+    return min(_MOST_OFTEN, round(most / max(1, len(group))))
 
 
 def vocabulary_of(turns: Iterable[Turn]) -> Vocabulary:
@@ -129,7 +141,7 @@ def tensors(
 def _forgotten(token: str, rng: random.Random) -> str:
     if token in SPECIAL or rng.random() >= _FORGOTTEN:
         return token
-    return UNKNOWN["word" if token.isascii() else "character"]
+    return unknown(token)
 
 
 def train(turns: Sequence[Turn], epochs: int = _EPOCHS) -> tuple[EndNetwork, Vocabulary]:
@@ -184,11 +196,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="file (default: the one in use)")
     args = parser.parse_args()
     dialogues = list(read_texts(args.texts))
-    network, vocabulary = train(list(turns_of(dialogues, "train")))
+    by_language: dict[str, list[TextDialogue]] = {}
+    for dialogue in dialogues:
+        by_language.setdefault(dialogue.language, []).append(dialogue)
+    network, vocabulary = train(
+        balanced([list(turns_of(some, "train")) for some in by_language.values()])
+    )
     write(network, vocabulary, args.out)
     print(f"{len(vocabulary.known)} tokens in {args.out}")
-    for language in sorted({dialogue.language for dialogue in dialogues}):
-        some = (dialogue for dialogue in dialogues if dialogue.language == language)
+    for language, some in by_language.items():
         held_out = list(turns_of(some, "validation"))
         if held_out:
             area = area_under_curve(network, vocabulary, held_out)

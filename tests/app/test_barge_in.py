@@ -120,6 +120,19 @@ def test_words_that_were_clear_once_stop_the_agent(hypotheses: list[tuple[str, f
     assert interrupted(speechlike(0.7), *hypotheses).one("stop")["reason"] == "interrupted"
 
 
+@pytest.mark.parametrize("text", ["等一下。", "不对，不是。", "No, wait."])
+def test_an_objection_that_is_not_understood_again_stops_the_agent(text: str) -> None:
+    """Whisper often has no words for all of what it understood a moment before."""
+    stage = interrupted(speechlike(0.7), ("", 0.0), (text, 0.5), ("", 0.0))
+    assert stage.one("stop")["reason"] == "interrupted"
+
+
+@pytest.mark.parametrize("text", ["No. No. No. No.", "Oh, no, no.", "您啊。", "Um-hm, yes"])
+def test_a_hum_that_is_not_understood_again_lets_the_agent_go_on(text: str) -> None:
+    stage = interrupted(speechlike(0.7), ("", 0.0), (text, 0.5), ("", 0.0))
+    assert not stage.of("stop") and stage.of("restore")
+
+
 def test_a_listener_who_does_not_report_cannot_pause_and_is_interrupted_at_once() -> None:
     recognizer = QuickFakeRecognizer("Wait")
     stage = Stage(responder=Says(LONG, "Fine."), recognizer=recognizer, reports=False)

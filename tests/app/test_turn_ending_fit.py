@@ -44,7 +44,8 @@ def rows(num: int) -> list[dict[str, Any]]:
             "judged": list(rng.uniform(0.4 * ends, 0.6 + 0.4 * ends, 3)),
         }
 
-    return [{"text": f"I {DASH} won", "pauses": [pause(False), pause(True)]} for _ in range(num)]
+    row = {"language": "en", "text": f"I {DASH} won"}
+    return [{**row, "pauses": [pause(False), pause(True)]} for _ in range(num)]
 
 
 @pytest.mark.parametrize(
@@ -66,10 +67,9 @@ def test_nothing_ends_before_text_and_judgement_are_known() -> None:
 
 def test_what_tells_ends_from_pauses_has_weight() -> None:
     found = fit.report(rows(100))
-    weights = next(line for line in found.splitlines() if line.startswith("with words"))
+    weights = next(line for line in found.splitlines() if line.startswith("with words in en"))
     found_weights = ast.literal_eval(weights.split(": ", 1)[1])
     assert found_weights["audio"] > 0.5 and abs(found_weights["words"]) < 0.3
-    assert found_weights["question"] == found_weights["mandarin"] == 0.0
     assert f"{ASKED_MS[0]} ms, 200 pauses" in found
 
 

@@ -59,8 +59,8 @@ def test_fillers_are_not_read() -> None:
 
 
 def test_rare_words_and_numbers_share_an_entry_each() -> None:
-    vocabulary = Vocabulary([*SPECIAL, "for", "我"])
-    numbers = vocabulary.numbers([START, "for", "zyzzyva", "5th", "2", "龘", "我"])
+    vocabulary = Vocabulary([*SPECIAL, "for", "WO"])
+    numbers = vocabulary.numbers([START, "for", "zyzzyva", "5th", "2", "DA", "WO"])
     assert numbers == [0, 4, 2, 1, 1, 3, 5]
 
 
@@ -76,10 +76,40 @@ def test_a_turn_knows_where_its_words_and_sentences_end() -> None:
     assert turn.sentences == [False, False, False, True, False, True]
 
 
-def test_mandarin_words_end_with_their_last_character() -> None:
+def test_mandarin_words_end_with_their_last_syllable() -> None:
     turn = training.turn_of("我们喜欢音乐。", "zh")
-    assert turn.read == [START, *"我们喜欢音乐"]
+    assert turn.read == [START, *"WO MEN XI HUAN YIN YUE".split()]
     assert turn.words == [False, *[False, True] * 3]
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("你知道他是谁吗？", "你知道她是谁嘛"),
+        ("確實是很好", "确实是很好"),
+        ("那个景点在哪里？", "那个井点再哪里"),
+    ],
+)
+def test_homophones_are_read_alike(said: str, written: str) -> None:
+    assert end_log_odds(said) == end_log_odds(written)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("我喜欢 jazz。", "WO XI HUAN jazz"),
+        ("OK, 好的, 2 张票", "ok HAO DE 2 ZHANG PIAO"),
+        ("你，嗯，好吗", "NI HAO MA"),
+    ],
+)
+def test_both_languages_are_read_in_one_turn(text: str, read: str) -> None:
+    assert read_tokens(text) == [START, *read.split()]
+
+
+def test_a_smaller_language_is_learned_as_well() -> None:
+    many, few = [training.turn_of("go on", "en")] * 20, [training.turn_of("好", "zh")] * 5
+    assert training.balanced([many, few]) == many + 4 * few
+    assert len(training.balanced([many, few[:1]])) < 2 * len(many)  # not by heart
 
 
 def test_only_the_training_split_is_learned() -> None:

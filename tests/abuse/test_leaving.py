@@ -86,7 +86,8 @@ def leave_talk(server: Server, after_s: float, path: str, abruptly: bool) -> Non
     except (TimeoutError, WebSocketException):
         pass
     if abruptly:
-        talk.socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # refused: the server has closed it
+            talk.socket.shutdown(socket.SHUT_RDWR)
     talk.close()
 
 

@@ -61,7 +61,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     sound = [silence(4.0), first, silence(14.0), second, silence(5.0), third, silence(90.0)]
     write_audio(folder / "microphone.wav", np.concatenate(sound))
     key, certificate = _certificate(folder)
-    options = ["--host", "0.0.0.0", "--token", TOKEN, "--ssl-keyfile", key]
+    options = ["--host", "0.0.0.0", "--token", TOKEN, "--asr", "pocketsphinx", "--ssl-keyfile", key]
     with (
         running(*options, "--ssl-certfile", certificate, scheme="https") as url,
         sync_api.sync_playwright() as playwright,

@@ -153,8 +153,8 @@ def test_patience_decreases_with_certainty_and_eagerness() -> None:
 @pytest.mark.parametrize(
     ("told", "least", "most"),
     [
-        ((0.1, 1.0), 600, 700),  # once certain counts little
-        ((0.1, 1.0, 0.1, 1.0), 700, 1000),
+        ((0.1, 1.0), 420, 600),  # once certain counts little
+        ((0.1, 1.0, 0.1, 1.0), 600, 800),
         ((0.1, 0.1, 0.1, 1.0), 800, 1100),
     ],
 )

@@ -23,8 +23,8 @@ WORDS_WITHIN_MS = 700  # the end of a turn waits at most this long for the trans
 ASKED_MS = (200, 300, 400, 600, 800, 1000)
 """Lengths of silence at which the audio is judged."""
 _SOONEST_MS = 300
-_CERTAIN = 1.7  # log odds from which `_SOONEST_MS` of silence is enough
-_DOUBT = 0.7  # share of the longest silence for each unit below
+_CERTAIN = 1.9  # log odds from which `_SOONEST_MS` of silence is enough
+_DOUBT = 0.6  # share of the longest silence for each unit below
 _NUM_JUDGEMENTS = 3  # the last ones count: single ones vary
 # Written dialogues seldom end a sentence with "seven" or "Berlin", but short answers do.
 _SHORT = {"en": 2, "zh": 6}  # words or characters
@@ -59,8 +59,8 @@ class Features(NamedTuple):
 
 # Fitted by `python -m app.measuring.turn_ending_fit`.
 _WITH_WORDS = {
-    "en": Weights(audio=0.46, words=0.53, bias=0.68),
-    "zh": Weights(audio=0.88, words=1.29, bias=0.84),
+    "en": Weights(audio=0.44, words=0.47, bias=0.72),
+    "zh": Weights(audio=0.85, words=0.98, bias=0.18),
 }
 _WITHOUT_WORDS = Weights(audio=0.56, bias=-0.05)
 

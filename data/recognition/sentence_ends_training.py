@@ -2,7 +2,8 @@
 
     python -m data.recognition.sentence_ends_training dialogues.jsonl.gz ... [--out FILE]
 
-Files are read by `data.synthetic.texts`. The training split is learned; the validation split
+Files are read by `data.synthetic.texts`. The training split is learned, and beside it dialogues of
+`data.synthetic.grammar`, since people chat about more than the files do; the validation split
 measures. Every end of a word is an example: either a sentence ends there or it goes on.
 """
 
@@ -34,11 +35,14 @@ from data.recognition.sentence_ends import (
     read_tokens,
     unknown,
 )
+from data.synthetic.grammar import write_dialogue
 from data.synthetic.texts import TextDialogue, read_texts
 from data.text import HAN_LETTERS
 
-_FEWEST = 4  # occurrences of a token in the vocabulary
-_BATCH, _EPOCHS, _LR = 128, 4, 3e-3
+# Tokens that the network knows: with more it learns the topics of the files by heart.
+_NUM_TOKENS = 720
+_BATCH, _EPOCHS, _LR = 128, 3, 3e-3
+_NUM_WRITTEN = 5000  # dialogues of the grammar for each language
 _MOST_OFTEN = 8  # times that a turn is read per epoch
 _FORGOTTEN = 0.2  # share of words read as unknown ones: conversations have other topics
 _SEED = 1
@@ -71,6 +75,16 @@ def turns_of(dialogues: Iterable[TextDialogue], split: str) -> Iterator[Turn]:
                     turn = turn_of(text, dialogue.language)
                     if len(turn.read) > 1:
                         yield turn.up_to(LONGEST)
+
+
+def written_turns(num: int, language: str) -> Iterator[Turn]:
+    """The turns of `num` dialogues that the grammar writes for the training split."""
+    rng = random.Random(f"{_SEED} {language}")
+    for _ in range(num):
+        for line in write_dialogue(rng, "train", language)[1]:
+            turn = turn_of(line.text, language)
+            if len(turn.read) > 1:
+                yield turn.up_to(LONGEST)
 
 
 def turn_of(text: str, language: str) -> Turn:
@@ -113,10 +127,10 @@ def _share(most: int, group: Sequence[Turn]) -> int:
 
 
 def vocabulary_of(turns: Iterable[Turn]) -> Vocabulary:
-    """All tokens that are not rare."""
-    counts = Counter(token for turn in turns for token in turn.read)
-    frequent = sorted(token for token, num in counts.items() if num >= _FEWEST and token != START)
-    return Vocabulary([*SPECIAL, *(token for token in frequent if token not in SPECIAL)])
+    """The most frequent tokens."""
+    counts = Counter(token for turn in turns for token in turn.read if token not in SPECIAL)
+    frequent = sorted(counts, key=lambda token: (-counts[token], token))[:_NUM_TOKENS]
+    return Vocabulary([*SPECIAL, *sorted(frequent)])
 
 
 def tensors(
@@ -199,9 +213,10 @@ def main() -> None:
     by_language: dict[str, list[TextDialogue]] = {}
     for dialogue in dialogues:
         by_language.setdefault(dialogue.language, []).append(dialogue)
-    network, vocabulary = train(
-        balanced([list(turns_of(some, "train")) for some in by_language.values()])
-    )
+    turns = balanced([list(turns_of(some, "train")) for some in by_language.values()])
+    for language in by_language:
+        turns += written_turns(_NUM_WRITTEN, language)
+    network, vocabulary = train(turns)
     write(network, vocabulary, args.out)
     print(f"{len(vocabulary.known)} tokens in {args.out}")
     for language, some in by_language.items():

@@ -121,6 +121,14 @@ def test_only_the_training_split_is_learned() -> None:
     assert found == [num for longest in trained for num in (min(longest, LONGEST), 2)]
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_chat_of_the_grammar_is_learned_too(language: str) -> None:
+    turns = list(training.written_turns(20, language))
+    assert len(turns) > 40
+    assert all(turn.read[0] == START and any(turn.sentences) for turn in turns)
+    assert turns == list(training.written_turns(20, language))
+
+
 def test_a_network_learns_where_sentences_end_and_is_kept(tmp_path: Path) -> None:
     texts = ["i like it.", "i like the sea.", "the sea is the end."] * 100
     turns = [training.turn_of(text, "en") for text in texts]

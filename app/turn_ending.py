@@ -23,8 +23,8 @@ WORDS_WITHIN_MS = 700  # the end of a turn waits at most this long for the trans
 ASKED_MS = (200, 300, 400, 600, 800, 1000)
 """Lengths of silence at which the audio is judged."""
 _SOONEST_MS = 300
-_CERTAIN = 1.9  # log odds from which `_SOONEST_MS` of silence is enough
-_DOUBT = 0.6  # share of the longest silence for each unit below
+_CERTAIN = 1.6  # log odds from which `_SOONEST_MS` of silence is enough
+_DOUBT = 0.7  # share of the longest silence for each unit below
 _NUM_JUDGEMENTS = 3  # the last ones count: single ones vary
 # Written dialogues seldom end a sentence with "seven" or "Berlin", but short answers do.
 _SHORT = {"en": 2, "zh": 6}  # words or characters

@@ -165,7 +165,7 @@ class BargeInClassifier:
         """Whether a whole utterance is a backchannel or a hum. Whisper writes a hum as words, but
         without confidence, and as other words than of its beginning."""
         if not hypothesis.text:
-            return not self._had_words  # it was understood before, and is not any more
+            return not self._had_words  # Whisper often loses what it had understood of a part
         brief = begins_with_backchannel if lasted_ms < _BRIEF_MS else is_backchannel
         hummed = hypothesis.confidence < _SURE and lasted_ms < _HUM_MS and not self._had_words
         return hummed or brief(hypothesis.text)

@@ -72,9 +72,7 @@ def turns_of(dialogues: Iterable[TextDialogue], split: str) -> Iterator[Turn]:
         if dialogue.split == split:
             for line in dialogue.lines:
                 for text in (line.text, *_ANSWER.findall(line.text)[:1]):
-                    turn = turn_of(text, dialogue.language)
-                    if len(turn.read) > 1:
-                        yield turn.up_to(LONGEST)
+                    yield from _learned(text, dialogue.language)
 
 
 def written_turns(num: int, language: str) -> Iterator[Turn]:
@@ -82,9 +80,14 @@ def written_turns(num: int, language: str) -> Iterator[Turn]:
     rng = random.Random(f"{_SEED} {language}")
     for _ in range(num):
         for line in write_dialogue(rng, "train", language)[1]:
-            turn = turn_of(line.text, language)
-            if len(turn.read) > 1:
-                yield turn.up_to(LONGEST)
+            yield from _learned(line.text, language)
+
+
+def _learned(text: str, language: str) -> Iterator[Turn]:
+    """The turn of a text, up to the longest that is read; none if it has no words."""
+    turn = turn_of(text, language)
+    if len(turn.read) > 1:
+        yield turn.up_to(LONGEST)
 
 
 def turn_of(text: str, language: str) -> Turn:

@@ -28,6 +28,7 @@ from models.text import language_of
 from models.text.frontend import MANDARIN
 
 _VOICED_SHARE = 0.6  # minimum voiced share of an interruption
+_SOONER_MS = 40  # the agent pauses this long before speech may interrupt: a pause can be undone
 _RECOGNITION_MS = 110  # maximum duration of a partial recognition on an idle machine
 _NEXT_AFTER_MS = 250
 _CLEAR_MS = 600  # from which a partial recognition is trusted before the pause
@@ -154,8 +155,11 @@ class BargeInClassifier:
 
     def should_pause(self, endpointer: Endpointer) -> bool:
         """Whether the agent should pause until the verdict."""
-        if not self._long_enough(endpointer) or self._hypothesis is None:
-            return self._long_enough(endpointer)
+        if self._recognizer is None:
+            return False  # its length alone decides
+        long_enough = self._long_enough(endpointer, sooner_ms=_SOONER_MS)
+        if not long_enough or self._hypothesis is None:
+            return long_enough
         text, confidence = self._hypothesis
         if self._covered_ms < _FRAGMENT_MS:
             return confidence < _SURE_FRAGMENT or not is_clear_backchannel(text)
@@ -198,10 +202,11 @@ class BargeInClassifier:
             self._requested_ms, self._next_at_ms = lasted_ms, lasted_ms + _NEXT_AFTER_MS
             self._pending = recognizer.recognise_quickly(sound(event.at), self._language, False)
 
-    def _long_enough(self, endpointer: Endpointer) -> bool:
+    def _long_enough(self, endpointer: Endpointer, sooner_ms: float = 0.0) -> bool:
         lasted_ms, voiced_ms = self._durations_ms(endpointer)
         # Total, not voiced, duration: the closure of a "stop" is speech too.
-        needed = self._interrupt_ms - FRAME_MS / 2  # it is measured in whole frames
+        # It is measured in whole frames.
+        needed = self._interrupt_ms - sooner_ms - FRAME_MS / 2
         return lasted_ms >= needed and voiced_ms >= _VOICED_SHARE * needed
 
     def _durations_ms(self, endpointer: Endpointer) -> tuple[float, float]:

@@ -64,7 +64,7 @@ def test_an_interruption_silences_the_agent_within_400_ms_and_stops_it(
 ) -> None:
     stage = interrupted(speechlike(said_s), text)
     assert stage.one("stop")["reason"] == "interrupted"
-    assert silent_after_s(stage) <= 0.4 + STEP_S
+    assert silent_after_s(stage) < 0.29  # the first sound of a word may not be detected
     stage.say(silence(2.0))
     assert "what was said" in [turn["text"] for turn in stage.of("turn") if turn["who"] == "user"]
 

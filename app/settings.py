@@ -20,8 +20,8 @@ class SessionSettings:
         temperature: sampling temperature of the predictor; None for the model's default.
         rate: speaking rate, as a factor.
         interrupt: whether the user's speech may interrupt the agent.
-        interrupt_ms: speech that may interrupt the agent; it is ducked after 100 ms and pauses 40 ms
-            before.
+        interrupt_ms: speech that may interrupt the agent, which is ducked after 100 ms and pauses
+            40 ms before this.
         reopen_ms: time after the end of a turn in which further speech reopens it, unless the
             answer is already audible.
         detect_turns: whether voice activity starts and ends the user's turns; otherwise

@@ -128,11 +128,14 @@ class TimedRecognizer:
         drafted: Callable[[str], object] = bool,
     ) -> "Future[Transcript]":
         """Recognises samples `[T]` at 24 kHz; the future completes after the CPU time taken, if
-        final counted from the end of the final one before it."""
+        final counted from the end of the final one before it, which ends with its stage once it
+        is given up."""
         drafts: list[tuple[float, str]] = []
+        stages: list[float] = []
         stopwatch = self._stopwatch()
         found = self._inner.submit(
             samples, language, final=final, times=False,
+            given_up=lambda: bool(stages.append(stopwatch.read()[1])),
             drafted=lambda text: drafts.append((stopwatch.read()[1], text)),
         ).result()  # fmt: skip
         wall_s, cpu_s = stopwatch.read()
@@ -141,13 +144,22 @@ class TimedRecognizer:
             self._looked_at = now + cpu_s
             return self._clock.later(cpu_s, found)
         waited_s = max(0.0, self._free_at - now)
-        self._free_at = now + waited_s + cpu_s
+        self._free_at = done_at = now + waited_s + cpu_s
+        for after_s in stages:
+            self._clock.later(waited_s + after_s, given_up).add_done_callback(
+                lambda stage: self._stop(done_at, stage.result())
+            )
         self.taken.append(Recognition(now, found, waited_s, wall_s, cpu_s))
         for after_s, text in drafts:
             self._clock.later(waited_s + after_s, text).add_done_callback(
                 lambda future: drafted(future.result())
             )
         return self._clock.later(waited_s + cpu_s, found)
+
+    def _stop(self, done_at: float, given_up: Callable[[], bool]) -> None:
+        """A stage has ended of the recognition that would be done at `done_at`."""
+        if self._free_at == done_at and given_up():
+            self._free_at = self._clock.now
 
     def recognise_quickly(
         self, samples: np.ndarray, language: str, whole: bool

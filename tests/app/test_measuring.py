@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,27 @@ class HalfASecond(Stopwatch):
         return 0.5, 0.5
 
 
+class Passing(Stopwatch):
+    """Each reading is half a second after the one before."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def read(self) -> tuple[float, float]:
+        self._now += 0.5
+        return self._now, self._now
+
+
+class HearsInStages(Hears):
+    """Its second stage begins after half a second and takes as long."""
+
+    def submit(
+        self, samples: np.ndarray, *_: Any, given_up: Callable[[], bool], **__: Any
+    ) -> "Future[Transcript]":
+        assert not given_up()
+        return super().submit(samples)
+
+
 def test_a_future_is_known_when_its_time_has_come() -> None:
     clock = VirtualClock()
     late, soon = clock.later(0.5, "late"), clock.later(0.1, "soon")
@@ -102,6 +124,23 @@ def test_final_recognitions_wait_for_each_other_and_not_for_partial_ones() -> No
     assert [text.done() for text in texts] == [True, False]
     clock.advance(0.5)
     assert texts[1].result(0) == "I won the race." and recognizer.idle
+
+
+@pytest.mark.parametrize(("given_up", "waited_s"), [(True, 0.0), (False, 0.4)])
+def test_a_recognition_that_is_given_up_ends_with_its_stage(
+    given_up: bool, waited_s: float
+) -> None:
+    inner: Any = HearsInStages()
+    clock = VirtualClock()
+    recognizer = TimedRecognizer(inner, clock, Passing)
+    first, second = recognizer.open(), recognizer.open()
+    first.finish()
+    clock.advance(0.1)
+    if given_up:
+        first.abort()
+    clock.advance(0.5)
+    second.finish()
+    assert recognizer.taken[1].waited_s == pytest.approx(waited_s)
 
 
 @pytest.mark.parametrize(

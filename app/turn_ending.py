@@ -23,7 +23,7 @@ WORDS_WITHIN_MS = 700  # the end of a turn waits at most this long for the trans
 ASKED_MS = (200, 300, 400, 600, 800, 1000)
 """Lengths of silence at which the audio is judged."""
 _SOONEST_MS = 300
-_CERTAIN = 1.6  # log odds from which `_SOONEST_MS` of silence is enough
+_CERTAIN = 1.5  # log odds from which `_SOONEST_MS` of silence is enough
 _DOUBT = 0.7  # share of the longest silence for each unit below
 _NUM_JUDGEMENTS = 3  # the last ones count: single ones vary
 # Written dialogues seldom end a sentence with "seven" or "Berlin", but short answers do.
@@ -59,8 +59,8 @@ class Features(NamedTuple):
 
 # Fitted by `python -m app.measuring.turn_ending_fit`.
 _WITH_WORDS = {
-    "en": Weights(audio=0.44, words=0.47, bias=0.72),
-    "zh": Weights(audio=0.85, words=0.98, bias=0.18),
+    "en": Weights(audio=0.44, words=0.54, bias=0.75),
+    "zh": Weights(audio=0.87, words=1.22, bias=0.6),
 }
 _WITHOUT_WORDS = Weights(audio=0.56, bias=-0.05)
 

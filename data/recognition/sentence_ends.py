@@ -1,7 +1,7 @@
 """How likely a sentence ends with the words so far: "what do you want" often, "what do you" seldom.
 
-A small recurrent network, trained on written dialogues by
-`python -m data.recognition.sentence_ends_training`. It reads the words of the turn,
+Small recurrent networks, trained on written dialogues by
+`python -m data.recognition.sentence_ends_training`. They read the words of the turn,
 without punctuation; Mandarin by syllable without tones, since Whisper writes homophones.
 """
 
@@ -39,7 +39,7 @@ _SPOKEN_FILLER = re.compile(r"u[hm]+|er+m?|h?m+|[嗯呃额]")
 _NEVER, _LIMIT = -5.0, 4.0
 
 
-class EndNetwork(nn.Module):
+class EndMember(nn.Module):
     """Tokens `[B, T]` to the log odds `[B, T]` that a sentence ends after each."""
 
     def __init__(self, num_tokens: int, dim: int = 48, memory: int = 96) -> None:
@@ -50,6 +50,22 @@ class EndNetwork(nn.Module):
 
     def forward(self, numbers: Tensor) -> Tensor:
         return self.head(self.recurrent(self.embedding(numbers))[0])[..., 0]
+
+
+class EndNetwork(nn.Module):
+    """The mean of several members, as `EndMember`: trainings that differ only by their seed judge
+    single sentences differently.
+
+    Args:
+        members: the networks.
+    """
+
+    def __init__(self, members: Sequence[EndMember]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        return torch.stack([member(numbers) for member in self.members]).mean(0)
 
 
 class Vocabulary:
@@ -118,8 +134,10 @@ def trails_off(text: str) -> bool:
 def load_sentence_ends(weights: Path = WEIGHTS) -> tuple[EndNetwork, Vocabulary]:
     """Loads the trained network."""
     with safe_open(weights, "pt") as file:
-        vocabulary = Vocabulary(json.loads(file.metadata()["tokens"]))
+        metadata = file.metadata()
+        vocabulary = Vocabulary(json.loads(metadata["tokens"]))
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    network = EndNetwork(len(vocabulary.known))
+    members = [EndMember(len(vocabulary.known)) for _ in range(int(metadata["members"]))]
+    network = EndNetwork(members)
     network.load_state_dict(state)
     return network.eval(), vocabulary

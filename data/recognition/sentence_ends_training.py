@@ -30,6 +30,7 @@ from data.recognition.sentence_ends import (
     SPECIAL,
     START,
     WEIGHTS,
+    EndMember,
     EndNetwork,
     Vocabulary,
     read_tokens,
@@ -45,7 +46,8 @@ _BATCH, _EPOCHS, _LR = 128, 3, 3e-3
 _NUM_WRITTEN = 5000  # dialogues of the grammar for each language
 _MOST_OFTEN = 8  # times that a turn is read per epoch
 _FORGOTTEN = 0.2  # share of words read as unknown ones: conversations have other topics
-_SEED = 1
+_SEEDS = (1, 2, 3, 4, 5)  # of the members
+_GRAMMAR_SEED = 1
 
 _SENTENCE = re.compile(r"[^.?!。？！]+")
 _ANSWER = re.compile(
@@ -77,7 +79,7 @@ def turns_of(dialogues: Iterable[TextDialogue], split: str) -> Iterator[Turn]:
 
 def written_turns(num: int, language: str) -> Iterator[Turn]:
     """The turns of `num` dialogues that the grammar writes for the training split."""
-    rng = random.Random(f"{_SEED} {language}")
+    rng = random.Random(f"{_GRAMMAR_SEED} {language}")
     for _ in range(num):
         for line in write_dialogue(rng, "train", language)[1]:
             yield from _learned(line.text, language)
@@ -161,12 +163,20 @@ def _forgotten(token: str, rng: random.Random) -> str:
     return unknown(token)
 
 
-def train(turns: Sequence[Turn], epochs: int = _EPOCHS) -> tuple[EndNetwork, Vocabulary]:
-    """Trains a network on turns; the seed determines the result."""
-    torch.manual_seed(_SEED)
-    rng = random.Random(_SEED)
+def train(
+    turns: Sequence[Turn], epochs: int = _EPOCHS, seeds: Sequence[int] = _SEEDS
+) -> tuple[EndNetwork, Vocabulary]:
+    """Trains a network with a member for each seed."""
     vocabulary = vocabulary_of(turns)
-    network = EndNetwork(len(vocabulary.known))
+    network = EndNetwork([_member(turns, vocabulary, epochs, seed) for seed in seeds])
+    return network.eval(), vocabulary
+
+
+def _member(turns: Sequence[Turn], vocabulary: Vocabulary, epochs: int, seed: int) -> EndMember:
+    """A member; the seed determines it."""
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    network = EndMember(len(vocabulary.known))
     optimizer = torch.optim.Adam(network.parameters(), _LR)
     by_length = sorted(turns, key=lambda turn: len(turn.read))
     batches = [by_length[at : at + _BATCH] for at in range(0, len(by_length), _BATCH)]
@@ -183,8 +193,8 @@ def train(turns: Sequence[Turn], epochs: int = _EPOCHS) -> tuple[EndNetwork, Voc
             optimizer.step()
             schedule.step()
             total += float(loss.detach())
-        print(f"epoch {epoch + 1}: loss {total / len(batches):.4f}", flush=True)
-    return network.eval(), vocabulary
+        print(f"seed {seed}, epoch {epoch + 1}: loss {total / len(batches):.4f}", flush=True)
+    return network
 
 
 @torch.inference_mode()
@@ -204,7 +214,8 @@ def write(network: EndNetwork, vocabulary: Vocabulary, weights: Path) -> None:
     """Writes the network in half precision, with its vocabulary."""
     state = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     tokens = json.dumps(vocabulary.known, ensure_ascii=False)
-    atomic_write(weights, save(state, {"tokens": tokens}))
+    metadata = {"tokens": tokens, "members": str(len(network.members))}
+    atomic_write(weights, save(state, metadata))
 
 
 def main() -> None:

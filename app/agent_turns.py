@@ -73,6 +73,10 @@ class AgentTurns:
         if not self._stale:
             self._worker.expect_turn(who, text, samples)
 
+    def warm_up(self) -> None:
+        """Makes the speech models ready for a turn that may end soon."""
+        self._worker.warm_up()
+
     def forget(self) -> None:
         """Marks the speech models' history as stale after an edit; it is rebuilt when needed."""
         self._stale = True

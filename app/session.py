@@ -313,9 +313,12 @@ class Session:
             self._keep(TurnRecord(self.history.number(), USER, text, typed=True), None, None)
 
     def _expect_turn(self) -> None:
-        """Gives the agent a turn in the pause that will probably end it."""
-        settings = self.settings
+        """Makes the agent ready for a turn, and gives it one in the pause that will probably end
+        it."""
+        settings, speaks = self.settings, self._user.warm_up(self._clock())
         if self._active is None and settings.detect_turns and settings.create_response:
+            if speaks and settings.spoken:
+                self._agent.warm_up()
             turn = self._user.take_expected()
             if turn is not None:
                 self._agent.expect_turn(USER, turn.partial, turn.samples())

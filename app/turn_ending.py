@@ -6,6 +6,7 @@ ranges from `_SOONEST_MS` if it has surely ended to seconds if surely not.
 """
 
 import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from data.recognition.sentence_ends import end_log_odds, load_sentence_ends, tok
 from data.recognition.smart_turn import TURN_HZ, SmartTurn
 
 LONGEST_S = 8  # audio judged, from the end of the turn
+_RESTED_S = 0.5
 WORDS_WITHIN_MS = 700  # the end of a turn waits at most this long for the transcript
 ASKED_MS = (200, 300, 400, 600, 800, 1000)
 """Lengths of silence at which the audio is judged."""
@@ -75,18 +77,27 @@ class TurnJudge:
     def __init__(self, model: SmartTurn) -> None:
         self._model = model
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="turn-judge")
+        self._judged_at = -math.inf
         load_sentence_ends()  # else the first pause of a conversation waits for it
 
     def judge(self, samples: np.ndarray) -> "Future[float]":
         """The probability that a turn ends with samples `[T]` at 24 kHz. Never blocks."""
         return self._pool.submit(self._judged, samples[-LONGEST_S * SAMPLE_RATE :])
 
+    def warm_up(self) -> None:
+        """Judges silence, unless it judged something within half a second: the first run in a
+        process, or after seconds of rest, is slow. Never blocks."""
+        if time.monotonic() - self._judged_at > _RESTED_S:
+            self.judge(np.zeros(SAMPLE_RATE // 10, np.float32))
+
     def close(self) -> None:
         """Ends the thread."""
         self._pool.shutdown(cancel_futures=True)
 
     def _judged(self, samples: np.ndarray) -> float:
-        return self._model.finished(resample(samples, SAMPLE_RATE, TURN_HZ))
+        finished = self._model.finished(resample(samples, SAMPLE_RATE, TURN_HZ))
+        self._judged_at = time.monotonic()
+        return finished
 
 
 def features(judged: Sequence[float], text: str) -> Features | None:

@@ -1,5 +1,7 @@
 """The user's side of a conversation: audio becomes turns, and turns and texts await an answer."""
 
+import math
+
 import numpy as np
 
 from app.active_reply import AudioChunk, Emit
@@ -26,6 +28,7 @@ from data.recognition.recognizer import NoRecognizer, Recognizer
 _SHORTEST_TURN_MS = 120  # voiced
 _ECHO_FOUND_WITHIN_MS = 600
 _SOON_MS = 1000
+_WARM_EVERY_S = 0.7
 _ONSET_STEP = SAMPLE_RATE // 100
 _ONSET_WITHIN, _QUIET_WITHIN = SAMPLE_RATE // 4, SAMPLE_RATE // 4
 _ONSET_ABOVE = 5.0  # times the level before it
@@ -64,6 +67,7 @@ class UserTurns:
         self.history = history
         self._recognizer, self._emit, self._metrics = recognizer, emit, metrics
         self._judge = judge
+        self._warmed_at = -math.inf
         self._asked_ms: list[int] = []  # silences of this pause at which to query the judge
         self.restart(audio_input)
 
@@ -180,6 +184,17 @@ class UserTurns:
             return None
         turn.expected = bool(turn.partial)
         return turn if turn.expected else None
+
+    def warm_up(self, now: float) -> bool:
+        """Makes the judge ready while the user speaks; returns whether it is time to do so with
+        other models. In the pause they would compete with recognition."""
+        speaks = self.endpointer.in_speech and not self.endpointer.pausing
+        if self.current is None or not speaks or now - self._warmed_at < _WARM_EVERY_S:
+            return False
+        self._warmed_at = now
+        if self._judge is not None and self.endpointer.settings.detection == SEMANTIC:
+            self._judge.warm_up()
+        return True
 
     def _ask_judge(self, turn: TurnRecognition) -> None:
         """Queries the judge, if it is time to."""

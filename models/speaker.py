@@ -46,6 +46,7 @@ from models.voice import Prompt, Voice, load_voices
 MIN_CLONE_SECONDS = 1.0
 MAX_CLONE_SECONDS = 20
 _SILENCE_RMS = 1e-3
+_RESTED_S = 0.5
 
 
 class Speaker:
@@ -239,6 +240,26 @@ class Speaker:
         dialogue.open_reply, dialogue.before_reply = weakref.ref(reply.work), reply.work.mark
         reply.work.start()
         return reply
+
+    def warm_up(self, predictor: str | None = None) -> None:
+        """Adds a short turn to a dialogue of its own and answers it, unless the models ran within
+        half a second.
+
+        The first run in a process is slow, and so is one after seconds of rest, when nothing is in
+        the caches any more and a virtual machine may have lent its memory to others.
+
+        Args:
+            predictor: a name from `predictors`; None for the default.
+        """
+        if self.engine.rested_s < _RESTED_S:
+            return
+        dialogue = self.open_dialogue(predictor)
+        noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE // 4).astype(np.float32)
+        self.add_turn(dialogue, 1 - AGENT, "Yes.", 0.05 * noise)
+        voice = next(iter(self.voices.values()))
+        reply = self.speak(dialogue, "Yes.", voice, SpeakOptions(seed=0))
+        next(iter(reply))
+        reply.cancel()
 
     def step_graphs(self, predictor: str) -> str:
         """Whether steps of the predictor of this name run as CUDA graphs."""

@@ -372,20 +372,14 @@ def _discovered(own_port: int) -> list[FoundModel]:
 
 
 def _warm(engines: Engines) -> None:
-    """Synthesises one reply, because a process's first one is slow."""
-    from models.speaker import SpeakOptions
+    """Runs the models once, because a process's first run is slow."""
     from models.text import phonemize
     from models.text.symbols import MANDARIN
 
     if isinstance(engines.recognizer, SphinxRecognizer):
         engines.recognizer.wait_ready()
-    speaker = engines.speaker
-    voice = next(iter(speaker.voices.values()))
-    dialogue = speaker.open_dialogue()
-    reply = speaker.speak(dialogue, "Ready.", voice, SpeakOptions(seed=0))
-    for _ in reply:
-        pass
-    if MANDARIN in dialogue.model.config.languages:
+    engines.speaker.warm_up()
+    if MANDARIN in engines.speaker.open_dialogue().model.config.languages:
         # Its dictionaries take seconds to load; English speakers need not wait for them.
         threading.Thread(target=phonemize, args=(["准备好了。"], None), daemon=True).start()
 

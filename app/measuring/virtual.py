@@ -190,6 +190,9 @@ class TimedJudge(TurnJudge):
         self.judged.append((self._clock.now, found))
         return self._clock.later(stopwatch.read()[1], found)
 
+    def warm_up(self) -> None:
+        self._inner.judge(np.zeros(STEP, np.float32)).result()
+
     def close(self) -> None:
         """Does nothing: the model is shared."""
 
@@ -217,6 +220,8 @@ class _RecordedSpeaker:
     def add_turn(self, dialogue: Any, who: int, text: str, samples: np.ndarray | None) -> None: ...
 
     def take_back_turn(self, dialogue: Any) -> None: ...
+
+    def warm_up(self, predictor: str | None = None) -> None: ...
 
     def speak(
         self, dialogue: Any, text: Any, voice: Any, options: Any = None

@@ -86,6 +86,7 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._num_idle = 0
         self._closed = False
+        self._worked_at = -math.inf
         self.costs = {kind: WorkCost() for kind in _KINDS}
 
     @classmethod
@@ -165,6 +166,11 @@ class Engine:
         """Number of slots in use."""
         return len(self._slots)
 
+    @property
+    def rested_s(self) -> float:
+        """Seconds since it last finished some work; infinite before the first."""
+        return time.perf_counter() - self._worked_at
+
     def _start(self) -> None:
         if self._threads or self._closed:
             return
@@ -195,6 +201,7 @@ class Engine:
             cost.seconds += seconds
             cost.count += 1
             cost.slots += work.num_slots
+            self._worked_at = time.perf_counter()
 
     # Called with the lock held
 

@@ -118,6 +118,7 @@ class FakeSpeaker:
     def __init__(self, rtf: float = 0.0) -> None:
         self.rtf = rtf
         self.poison = ""
+        self.warmed = 0
         self.gate = threading.Event()
         self.gate.set()
         self.dialogues: list[FakeDialogue] = []
@@ -148,6 +149,9 @@ class FakeSpeaker:
     def take_back_turn(self, dialogue: FakeDialogue) -> None:
         dialogue.reply = None
         dialogue.turns.pop()
+
+    def warm_up(self, predictor: str | None = None) -> None:
+        self.warmed += 1
 
     def speak(
         self,

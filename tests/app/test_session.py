@@ -158,6 +158,19 @@ def interrupted(seconds: float, reports: bool = True) -> Stage:
     return stage
 
 
+def test_the_models_are_made_ready_while_the_user_speaks() -> None:
+    speaker = FakeSpeaker()
+    stage = Stage("tell me", "stop", responder=Says(LONG), speaker=speaker)
+    stage.say(silence(2.0))
+    assert not speaker.warmed
+    stage.say(np.concatenate([speechlike(2.0), silence(2.5)]))
+    assert stage.session.state == "speaking"
+    warmed = speaker.warmed
+    assert 2 <= warmed <= 4
+    stage.say(speechlike(0.2, seed=3))
+    assert speaker.warmed == warmed
+
+
 def test_a_cough_ducks_the_agent_and_restores_it() -> None:
     stage = interrupted(0.24)
     stage.say(silence(1.0))

@@ -13,7 +13,7 @@ from app.api.realtime_settings import RealtimeSettings, updated
 from app.endpointing import MOST_PATIENT_MS, SEMANTIC, AudioInputSettings
 from app.protocol import ProtocolError
 from app.settings import SessionSettings
-from app.turn_ending import log_odds_of_end, patience_ms
+from app.turn_ending import TurnJudge, log_odds_of_end, patience_ms
 from data.audio import SAMPLE_RATE
 from tests.app.live import engines
 from tests.app.stage import FakeRecognizer, Stage
@@ -44,6 +44,8 @@ class ToldJudge:
         future.set_result(told[min(self._asked, len(told) - 1)])
         self._asked += 1
         return future
+
+    def warm_up(self) -> None: ...
 
 
 def stage(judge: ToldJudge, *texts: str, eagerness: str = "auto") -> Stage:
@@ -290,3 +292,19 @@ def test_without_weights_semantic_vad_is_rejected_with_the_reason() -> None:
     unable = engines(judge_caveat="install them with `this command`")
     with pytest.raises(ProtocolError, match="install them with `this command`"):
         updated(RealtimeSettings(SessionSettings()), detection(type=SEMANTIC), unable)
+
+
+def test_a_judge_at_rest_is_warmed_up_by_silence() -> None:
+    class Counts:
+        def finished(self, samples: np.ndarray) -> float:
+            heard.append(float(np.abs(samples).max()))
+            return 0.5
+
+    heard: list[float] = []
+    model: Any = Counts()
+    judge = TurnJudge(model)
+    judge.warm_up()
+    judge.judge(np.ones(SAMPLE_RATE, np.float32)).result()
+    judge.warm_up()  # it has just run
+    judge.close()
+    assert len(heard) == 2 and heard[0] == 0 < heard[1]

@@ -26,6 +26,8 @@ class SureJudge:
         future.set_result(1.0)
         return future
 
+    def warm_up(self) -> None: ...
+
 
 @contextlib.contextmanager
 def served(origins: tuple[str, ...] = ()) -> Iterator[str]:

@@ -375,3 +375,16 @@ def test_input_is_rounded_to_16_bits(speaker: Speaker) -> None:
     assert torch.equal(speaker.clone(sound).style, speaker.clone(rounded).style)
     assert torch.equal(speaker.listen(sound), speaker.listen(rounded))
     np.testing.assert_array_equal(speaker.reconstruct(sound), speaker.reconstruct(rounded))
+
+
+def test_warming_up_runs_the_models_unless_they_have_just_run(speaker: Speaker) -> None:
+    assert speaker.engine.rested_s == float("inf")
+    speaker.warm_up()
+    costs = speaker.engine.costs
+    assert costs["call"].count and costs["step"].count
+    ran = costs["call"].count
+    speaker.warm_up()
+    assert costs["call"].count == ran
+    speaker.engine._worked_at -= 10
+    speaker.warm_up(speaker.predictors[0])
+    assert costs["call"].count > ran

@@ -1,6 +1,7 @@
 """Time to first audio of a long text, by format; `-m slow -s` prints it.
 
-Headers do not count: what has come must decode to at least 40 ms of sound.
+Headers do not count: what has come must decode to at least 40 ms of sound. It is decoded after the
+stream, because the server runs in the same process.
 """
 
 import io
@@ -17,6 +18,7 @@ from tests.app.live import engines, serving
 pytestmark = pytest.mark.slow
 TEXT = "The train was late and we waited near the old bridge again. " * 10  # 120 words
 _LEAST_S = 0.04
+_LISTENED_S = 1.0  # from the first piece on
 
 
 def seconds_of(content: bytes, kind: str) -> float:
@@ -30,13 +32,16 @@ def seconds_of(content: bytes, kind: str) -> float:
 
 def first_sound_s(place: str, kind: str) -> float:
     asked = {"input": TEXT, "response_format": kind, "seed": 1}
-    content, started = b"", time.perf_counter()
+    pieces, content, started = [], b"", time.perf_counter()
     with httpx.stream("POST", f"http://{place}/v1/audio/speech", json=asked, timeout=120) as answer:
         for piece in answer.iter_raw():
-            came = time.perf_counter() - started
-            content += piece
-            if seconds_of(content, kind) >= _LEAST_S:
-                return came
+            pieces.append((time.perf_counter() - started, piece))
+            if pieces[-1][0] > pieces[0][0] + _LISTENED_S:
+                break
+    for came, piece in pieces:
+        content += piece
+        if seconds_of(content, kind) >= _LEAST_S:
+            return came
     raise AssertionError(f"{kind}: no sound came")
 
 

@@ -205,8 +205,7 @@ class BargeInClassifier:
     def _long_enough(self, endpointer: Endpointer, sooner_ms: float = 0.0) -> bool:
         lasted_ms, voiced_ms = self._durations_ms(endpointer)
         # Total, not voiced, duration: the closure of a "stop" is speech too.
-        # It is measured in whole frames.
-        needed = self._interrupt_ms - sooner_ms - FRAME_MS / 2
+        needed = self._interrupt_ms - sooner_ms - FRAME_MS / 2  # it is measured in whole frames
         return lasted_ms >= needed and voiced_ms >= _VOICED_SHARE * needed
 
     def _durations_ms(self, endpointer: Endpointer) -> tuple[float, float]:

@@ -59,7 +59,7 @@ class SpeechWorker:
 
     def warm_up(self) -> None:
         """Makes the speech models ready for a turn that may end soon."""
-        self._submit(self._warm_up)
+        self._submit(self._speaker.warm_up, self.predictor)
 
     def rebuild(self, turns: Sequence[tuple[int, str, np.ndarray | None]], predictor: str) -> None:
         """Rebuilds the speech models' history from these turns, in the named predictor."""
@@ -121,9 +121,6 @@ class SpeechWorker:
     def _expect(self, who: int, text: str, samples: np.ndarray) -> None:
         self._hear(who, text, samples)
         self._expected = who, text, samples
-
-    def _warm_up(self) -> None:
-        self._speaker.warm_up(self.predictor)
 
     def _drop_expected(self) -> None:
         """Removes a turn that was expected and did not come."""

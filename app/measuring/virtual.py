@@ -191,6 +191,7 @@ class TimedJudge(TurnJudge):
         return self._clock.later(stopwatch.read()[1], found)
 
     def warm_up(self) -> None:
+        """Takes no time on the clock: the chat's is done long before its first judgement."""
         self._inner.judge(np.zeros(STEP, np.float32)).result()
 
     def close(self) -> None:

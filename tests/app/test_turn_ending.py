@@ -156,7 +156,7 @@ def test_patience_decreases_with_certainty_and_eagerness() -> None:
     ("told", "least", "most"),
     [
         ((0.1, 1.0), 600, 700),  # once certain counts little
-        ((0.1, 1.0, 0.1, 1.0), 1000, 1500),
+        ((0.1, 1.0, 0.1, 1.0), 1000, 1100),
         ((0.1, 0.1, 0.1, 1.0), 1000, 1100),
     ],
 )

@@ -11,6 +11,7 @@ from data.ncssd.separator import (
     frames_of,
     inverse,
     load_separator,
+    power_of,
     transform,
     unit_of,
 )
@@ -92,7 +93,7 @@ class SeparatedDialogue:
         """Adds the power that masks `[2, T, bins]` keep, and its expected error. If each bin
         belongs to either speaker and masks are right on average, a mask m has the variance
         m (1 - m)."""
-        power = spectrum.abs().square()
+        power = power_of(spectrum)
         for values, share in ((self._power, masks.square()), (self._error, masks * (1 - masks))):
             found = (share * power).sum(dim=-1).T.numpy()[: values.shape[0] - first]
             values[first : first + found.shape[0]] = found

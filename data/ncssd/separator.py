@@ -128,10 +128,15 @@ def _window(rate: int) -> tuple[int, int, Tensor]:
     return size, round(HOP_S * rate), torch.hann_window(size).sqrt()
 
 
+def power_of(spectrum: Tensor) -> Tensor:
+    """Squared magnitude; several times faster than `abs().square()`, with gradients above all."""
+    return spectrum.real.square() + spectrum.imag.square()
+
+
 def frames_of(spectrum: Tensor) -> Tensor:
     """Input features `[..., T, num_inputs]` of a spectrogram `[..., T, bins]`: its fine structure
     up to 4 kHz, and log mel bands up to 8 kHz."""
-    power = spectrum[..., :HEARD].abs().square()
+    power = power_of(spectrum[..., :HEARD])
     log = torch.log(power[..., : FINE + _ENVELOPE] + _FLOOR)
     flat = log.reshape(-1, 1, log.shape[-1])
     mean = torch.nn.functional.avg_pool1d(

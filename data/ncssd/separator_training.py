@@ -24,6 +24,7 @@ from data.ncssd.separator import (
     SeparatorConfig,
     frames_of,
     load_separator,
+    power_of,
     transform,
     unit_of,
 )
@@ -47,6 +48,9 @@ _HABITS = Habits(gap_mean_s=-1.0, min_gap_s=-2.5, overlap_share=0.5, backchannel
 _SIZES = (0.85, 1.2)  # speed factors of recordings, to vary the voices
 _BLUR = 6.0  # standard deviation in frames of simulated diarisation boundaries
 _UNKNOWN = 0.1  # fraction of examples in which both are given as always active
+_REMIXED = 0.8  # fraction of examples whose second voice is replaced
+_TRIES = 8
+_GAIN_DB = 3.0  # by which levels are varied
 _REST = 0.3  # weight of the loss over all frames
 _LEAST_SDR = 1e-3  # floor of the error, -30 dB
 
@@ -59,16 +63,20 @@ class Examples:
         sources: both voices and the background, `[N, 3, WINDOW * hop]`.
         alone: single speech of both voices from elsewhere, `[N, 2, _ALONE * hop]`.
         activity: speaker activity, `[N, WINDOW, 2]`.
+        people: who the voices are, `[N, 2]`.
+        conditions: how they were recorded, `[N]`.
     """
 
     sources: np.ndarray
     alone: np.ndarray
     activity: np.ndarray
+    people: np.ndarray
+    conditions: np.ndarray
 
 
 def make_examples(clips: dict[str, list[Clip]], plan: TrainingPlan, turn: int = 0) -> Examples:
     """The examples of round `turn`."""
-    made: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    made: list[tuple[np.ndarray, ...]] = []
     seconds = 0.0
     for index in itertools.count(turn * 100_000):
         if seconds >= plan.minutes_of_sound * 60:
@@ -80,8 +88,8 @@ def make_examples(clips: dict[str, list[Clip]], plan: TrainingPlan, turn: int = 
 
 def _windows(
     clips: dict[str, list[Clip]], seed: int, index: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The examples of one recording."""
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """The examples of one recording, in the order of the fields of `Examples`."""
     draw = random.Random(f"separate-{seed}-{index}")
     rng = np.random.default_rng([seed, 17, index])
     pair = close_pair(clips, draw) if index % 2 else _any_pair(clips, draw)
@@ -96,6 +104,7 @@ def _windows(
         return
     num = samples.shape[0] // _HOP
     tracks = tracks_of(line, num, HOP_S * factor)
+    people = np.array([person(name) for name in sorted(voices)])
     first_alone = _alone(samples, tracks[0] & ~tracks[1], rng)
     second_alone = _alone(samples, tracks[1] & ~tracks[0], rng)
     if first_alone is None or second_alone is None:
@@ -108,7 +117,7 @@ def _windows(
         both = tracks[:, max(0, begin) : begin + WINDOW]
         if begin >= 0 and begin + WINDOW < num and both.all(axis=0).sum() >= _LEAST_OVERLAP:
             window = parts[:, begin * _HOP : (begin + WINDOW) * _HOP]
-            yield window, alone, both.T
+            yield window, alone, both.T, people, np.array(condition)
 
 
 def _any_pair(clips: dict[str, list[Clip]], rng: random.Random) -> list[list[Clip]]:
@@ -140,9 +149,9 @@ def loss_of(masks: Tensor, mixture: Tensor, sources: Tensor, both: Tensor) -> Te
         both: whether both speak, `[B, T]`.
     """
     drawn = masks[..., unit_of(mixture.shape[-1])] * mixture[:, :, None]
-    error = (drawn - sources).abs().square().sum(dim=-1)
-    own = sources.abs().square().sum(dim=-1)
-    total = mixture.abs().square().sum(dim=-1)
+    error = power_of(drawn - sources).sum(dim=-1)
+    own = power_of(sources).sum(dim=-1)
+    total = power_of(mixture).sum(dim=-1)
     where = both.float()[..., None]
     signal = (own * where).sum(dim=1) + 0.01 * (total[..., None] * where).sum(dim=1)
     apart = 10 * torch.log10((error * where).sum(dim=1) / signal + _LEAST_SDR)
@@ -207,9 +216,7 @@ def _batches(
             examples = make_examples(clips, plan, turn)
             rng = np.random.default_rng([plan.seed, 5, turn])
         pick = rng.integers(0, examples.sources.shape[0], plan.batch)
-        sources = examples.sources[pick].astype(np.float32)
-        alone = examples.alone[pick].astype(np.float32)
-        activity = examples.activity[pick]
+        sources, alone, activity = _mixed(examples, pick, rng)
         swap = rng.random(plan.batch) < 0.5
         sources[swap, :2] = sources[swap, 1::-1]
         alone[swap] = alone[swap, ::-1]
@@ -221,6 +228,39 @@ def _batches(
             torch.from_numpy(heard),
             torch.from_numpy(activity.all(axis=-1)),
         )
+
+
+def _mixed(
+    examples: Examples, pick: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sources, single speech and activity of the examples at `pick`, the second voice of most
+    replaced by that of another example in the same condition, and the voices' levels varied: many
+    more overlaps than were simulated."""
+    sources = examples.sources[pick].astype(np.float32)
+    alone = examples.alone[pick].astype(np.float32)
+    activity = examples.activity[pick].copy()
+    for place, first in enumerate(pick):
+        other = _partner(examples, first, rng) if rng.random() < _REMIXED else None
+        if other is not None:
+            sources[place, 1] = examples.sources[other, 1]
+            alone[place, 1] = examples.alone[other, 1]
+            activity[place, :, 1] = examples.activity[other, :, 1]
+    gains = (10 ** (rng.uniform(-_GAIN_DB, _GAIN_DB, (len(pick), 2, 1)) / 20)).astype(np.float32)
+    sources[:, :2] *= gains
+    alone *= gains
+    return sources, alone, activity
+
+
+def _partner(examples: Examples, first: int, rng: np.random.Generator) -> int | None:
+    """An example whose second voice overlaps the first voice of another and is another person's;
+    None if none is found."""
+    alike = np.flatnonzero(examples.conditions == examples.conditions[first])
+    for other in rng.choice(alike, _TRIES):
+        common = examples.activity[first, :, 0] & examples.activity[other, :, 1]
+        stranger = examples.people[other, 1] != examples.people[first, 0]
+        if stranger and common.sum() >= _LEAST_OVERLAP:
+            return int(other)
+    return None
 
 
 def blurred(activity: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,16 @@ from data.ncssd.separator import (
     transform,
     unit_of,
 )
-from data.ncssd.separator_training import blurred, loss_of, make_examples, train
+from data.ncssd.separator_training import (
+    WINDOW,
+    Examples,
+    _mixed,
+    _partner,
+    blurred,
+    loss_of,
+    make_examples,
+    train,
+)
 from data.ncssd.training_plan import TrainingPlan
 from data.ncssd.truth.clips import read_corpora
 from data.ncssd.truth.separation import si_sdr_db
@@ -120,6 +129,35 @@ def test_training_resumes_and_its_weights_load(tmp_path, monkeypatch):
     overlapped = one.activity.all(axis=2).sum(axis=1)
     assert (overlapped >= 12).all()
     assert np.isfinite(one.sources).all() and np.abs(one.sources[:, :2]).max() > 0.05
+
+
+def test_voices_of_different_recordings_are_mixed_into_overlaps_of_two_people():
+    """Four examples: the second voice of the third is the first one's first, and never meets it."""
+    rng = np.random.default_rng(0)
+    length = WINDOW * 256
+    examples = Examples(
+        sources=np.ones((4, 3, length)) * np.arange(1, 5)[:, None, None],
+        alone=np.ones((4, 2, 512)) * np.arange(1, 5)[:, None, None],
+        activity=np.ones((4, WINDOW, 2), bool),
+        people=np.array([["a", "b"], ["c", "d"], ["e", "a"], ["f", "g"]]),
+        conditions=np.array(["clean", "clean", "clean", "room"]),
+    )
+    examples.activity[1, :, 1] = False
+    examples.activity[1, :12, 1] = True
+    pairs = set()
+    for _ in range(60):
+        pick = rng.integers(0, 4, 8)
+        sources, alone, activity = _mixed(examples, pick, rng)
+        gain = sources[:, 0, 0] / (pick + 1)
+        assert np.abs(20 * np.log10(gain)).max() <= 3.01
+        assert np.allclose(alone[:, 1, 0], sources[:, 1, 0]), "the same voice, at the same level"
+        assert (activity.all(axis=2).sum(axis=1) >= 12).all()
+        short = activity[:, :, 1].sum(axis=1) == 12
+        pairs |= {(int(first), bool(few)) for first, few in zip(pick, short, strict=True)}
+    assert {(0, True), (0, False), (1, True), (1, False)} <= pairs, "second voices are exchanged"
+    assert (3, True) not in pairs, "not between conditions"
+    for _ in range(200):
+        assert _partner(examples, 0, rng) in (0, 1, None), "nobody overlaps themself"
 
 
 def conversation() -> tuple[np.ndarray, list[np.ndarray], list[list[float]]]:

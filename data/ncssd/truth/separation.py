@@ -69,7 +69,8 @@ class SeparationCounts:
 
 def score_separation(recording: Recording, ncssd: Path) -> SeparationCounts:
     """Scores separated turns: SI-SDR in true overlaps and its gain over the mixture, and whether
-    their texts contain the other speaker's words."""
+    their texts contain the other speaker's words; of overlapped turns in a channel of their own
+    only the latter."""
     counts = SeparationCounts()
     path = voices_file(recording.media)
     parts = load_file(path) if path.is_file() else {}
@@ -78,16 +79,19 @@ def score_separation(recording: Recording, ncssd: Path) -> SeparationCounts:
         voice_of = speaker_map(recording.truth, dialogue)
         utterances = utterances_of(dialogue, ncssd)
         for turn, utterance in zip(dialogue["turns"], utterances, strict=True):
-            if not (turn.get("mixed") or "separated" in turn):
+            own_channel = "channel" in turn and turn["overlap"] > 0
+            if not (turn.get("mixed") or "separated" in turn or own_channel):
+                continue
+            voice = voice_of.get(turn["speaker"], "")
+            if turn.get("text") and not turn.get("mixed"):
+                counts.with_texts += 1
+                counts.foreign += has_foreign_words(recording.truth, turn, voice)
+            if own_channel:
                 continue
             counts.overlapped += 1
-            voice = voice_of.get(turn["speaker"], "")
             if "separated" not in turn:
                 continue
             counts.separated += 1
-            if turn.get("text"):
-                counts.with_texts += 1
-                counts.foreign += has_foreign_words(recording.truth, turn, voice)
             if voice in parts:
                 sound = read_audio(utterance.path, SAMPLE_RATE)
                 begin = round(float(utterance.extra["start"]) * SAMPLE_RATE)

@@ -9,6 +9,7 @@ from data.ncssd import recognise
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.store import Row
 from data.ncssd.truth.score import Recording, speaker_map
+from data.text import HAN_LETTERS
 
 _RATE = 16_000
 _PAD_S = 0.15
@@ -75,8 +76,10 @@ def _recognise(
 
 
 def plain(text: str) -> str:
-    """Normalises a text for scoring: lower-case letters, digits and apostrophes."""
-    return " ".join(re.sub(r"[^a-z0-9' ]+", " ", text.lower().replace("-", " ")).split())
+    """Normalises a text for scoring: words of lower-case letters, digits and apostrophes, and
+    Chinese characters as a word each."""
+    spaced = re.sub(f"([{HAN_LETTERS}])", r" \1 ", text.lower())
+    return " ".join(re.sub(f"[^a-z0-9'{HAN_LETTERS} ]+", " ", spaced).split())
 
 
 def _by_speaker(turns: list[Row]) -> dict[str, str]:

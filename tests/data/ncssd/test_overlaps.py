@@ -123,3 +123,44 @@ def test_the_other_speakers_words_are_found_in_a_text():
     assert not found("I went so to the market today"), "one short word may be misheard"
     assert not found("I went to the umbrella"), "not said meanwhile"
     assert not found("")
+
+
+def test_the_other_speakers_characters_are_found_in_a_chinese_text():
+    truth = {
+        "turns": [
+            {"start": 0.0, "end": 3.0, "speaker": "a", "text": "我今天去了市场。"},
+            {"start": 2.0, "end": 4.0, "speaker": "b", "text": "真的吗?你运气真好。"},
+        ]
+    }
+
+    def found(text: str) -> bool:
+        return has_foreign_words(truth, {"start": 0.0, "end": 3.0, "text": text}, "a")
+
+    assert not found("我今天去了市场") and not found("我今天去了市长")
+    assert found("我今天去了市场真的吗") and found("我今天你运气去了市场")
+
+
+def test_overlapped_turns_in_a_channel_of_their_own_are_scored_by_their_texts(
+    tmp_path, monkeypatch
+):
+    """Their audio needs no comparison."""
+    monkeypatch.setattr("data.ncssd.truth.separation.utterances_of", lambda row, _: row["turns"])
+    media = tmp_path / "a.wav"
+    truth = {"segments": [[0.0, 3.0, "a"], [2.0, 4.0, "b"]]}
+    texts = {"a": "I went to the market today.", "b": "Really? You are so lucky."}
+    truth["turns"] = [
+        {"start": start, "end": end, "speaker": who, "text": texts[who]}
+        for start, end, who in truth["segments"]
+    ]
+    turns: list[Row] = [
+        {"start": 0.0, "end": 3.0, "speaker": 0, "channel": 0, "overlap": 1.0},
+        {"start": 2.0, "end": 4.0, "speaker": 1, "channel": 1, "overlap": 1.0},
+        {"start": 4.5, "end": 4.9, "speaker": 0, "channel": 0, "overlap": 0.0},
+    ]
+    for heard, share in (("You are so lucky.", 0.0), ("today you are so lucky", 0.5)):
+        for turn, text in zip(turns, (texts["a"], heard, "Yes."), strict=True):
+            turn["text"] = text
+        row = {"id": "x", "source": "a.wav", "start": 0.0, "end": 5.0, "turns": turns}
+        counts = score_separation(Recording(truth, media, [], [row]), tmp_path).figures()
+        assert counts["other_in_text"] == share
+        assert counts["overlapped_turns"] == 0

@@ -20,6 +20,7 @@ from data.ncssd.truth.scenes import Scene, VoicePool, monologues, natural_scenes
 from data.ncssd.truth.score import Recording, _matches, score
 from data.ncssd.truth.sound import add_background
 from data.ncssd.truth.timeline import make_pair, make_timeline, person
+from data.ncssd.truth.words import plain
 
 
 def clips() -> dict[str, list[Clip]]:
@@ -123,6 +124,10 @@ def test_words_are_scored_with_the_builds_recogniser(tmp_path, monkeypatch):
     built(out, truth, recogniser="endpoint", **settings)
     report.score_build(truth, out, with_words=True)
     assert asked == [RecogniseConfig("endpoint", **settings)]
+
+
+def test_chinese_characters_are_scored_as_words():
+    assert plain("你好,World! 3个。") == "你 好 world 3 个"
 
 
 def test_a_build_without_words_has_no_word_scores(tmp_path):

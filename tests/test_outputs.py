@@ -70,6 +70,8 @@ def to_folder(inputs: Path, out: Path) -> dict[str, list[str]]:
         "train-voices": ["build", "train-voices", corpus, "--out", str(out / "a.safetensors")],
         "train-segmentation": ["build", "train-segmentation", corpus,
                                "--out", str(out / "a.safetensors")],
+        "train-voice-encoder": ["build", "train-voice-encoder", corpus,
+                                "--out", str(out / "a.safetensors")],
         "train-separator": ["build", "train-separator", corpus,
                             "--out", str(out / "a.safetensors")],
         "synthetic": ["data", "synthetic", "--hours", "1", "--seed", "1", "--out", str(out),
@@ -110,6 +112,7 @@ def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"data.ncssd.truth.{name}", load)
     monkeypatch.setattr("data.ncssd.voice_space_training.fit_and_save", load)
     monkeypatch.setattr("data.ncssd.segmentation_training.train", load)
+    monkeypatch.setattr("data.ncssd.voice_encoder_training.train", load)
     monkeypatch.setattr("data.ncssd.separator_training.train", load)
     monkeypatch.setattr("data.ncssd.pipeline.build", load)
     monkeypatch.setattr("data.synthetic.corpus.ProcessPoolExecutor", load)

@@ -363,6 +363,7 @@ _SUBCOMMANDS = {
     "score": _score,
     "train-segmentation": build_training.segmentation,
     "train-separator": build_training.separator,
+    "train-voice-encoder": build_training.voice_encoder,
     "train-voices": build_training.voices,
     "train-one-person": build_training.one_person,
 }

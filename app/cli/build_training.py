@@ -31,7 +31,20 @@ def separator(argv: list[str]) -> int:
     return 0
 
 
-def _training(verb: str, what: str, argv: list[str], default: TrainingPlan) -> argparse.Namespace:
+def voice_encoder(argv: list[str]) -> int:
+    """`build train-voice-encoder`."""
+    what = "Fine-tunes the voice encoder on recordings simulated from corpora."
+    plan = TrainingPlan(minutes_of_sound=60.0, rounds=2, steps=800, batch=32, lr=5e-4)
+    arguments = _training("train-voice-encoder", what, argv, plan, "resemblyzer's")
+    from data.ncssd.voice_encoder_training import train
+
+    train(arguments.corpus, _plan(arguments), arguments.out, arguments.begin)
+    return 0
+
+
+def _training(
+    verb: str, what: str, argv: list[str], default: TrainingPlan, begin: str = "random"
+) -> argparse.Namespace:
     """Parses the options of training a network."""
     parser = argparse.ArgumentParser(
         prog=f"launch.py build {verb}",
@@ -63,7 +76,7 @@ def _training(verb: str, what: str, argv: list[str], default: TrainingPlan) -> a
     parser.add_argument(
         "--lr", type=float, default=default.lr, help="learning rate (default: %(default)g)"
     )
-    parser.add_argument("--begin", type=Path, help="initial weights (default: random)")
+    parser.add_argument("--begin", type=Path, help=f"initial weights (default: {begin})")
     parser.add_argument(
         "--limit", type=int, default=2000, help="dialogues per corpus (default: %(default)s)"
     )
@@ -89,7 +102,7 @@ def voices(argv: list[str]) -> int:
     """`build train-voices`."""
     parser = argparse.ArgumentParser(
         prog="launch.py build train-voices",
-        description="Fits the embedding space in which voices are compared to corpora.",
+        description="Fits to corpora the space in which a voice sample is checked for two voices.",
     )
     parser.add_argument("corpus", type=Path, nargs="+", help="corpus in NCSSD layout")
     parser.add_argument("--out", type=Path, required=True, help=_WEIGHTS_HELP)

@@ -1,6 +1,7 @@
 """Voice embeddings of windows of speech, by Resemblyzer's network."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,17 +16,42 @@ _BATCH = 64
 
 
 def embed_windows(
-    samples: np.ndarray, groups: list[list[Span]], window_s: float = WINDOW_S, hop_s: float = HOP_S
+    samples: np.ndarray,
+    groups: list[list[Span]],
+    window_s: float = WINDOW_S,
+    hop_s: float = HOP_S,
+    encode: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each group of spans, its windows' first frames `[N]` (counted within the spans) and
     embeddings `[N, 256]`.
 
-    Speech shorter than a window is repeated to fill one.
+    Args:
+        samples: `[T]` at 16 kHz.
+        groups: spans of one person's speech each.
+        window_s: length of a window; speech shorter than that is repeated to fill one.
+        hop_s: distance between windows.
+        encode: the network, mel power `[B, T, 40]` to embeddings `[B, 256]`; None for
+            resemblyzer's.
     """
+    network = encode or models.voice_encoder()
+    found = windows_of(samples, groups, window_s, hop_s)
+    windows = [window for _, own in found for window in own]
+    embeddings = np.concatenate(
+        [network(np.stack(windows[i : i + _BATCH])) for i in range(0, len(windows), _BATCH)]
+    )
+    edges = np.cumsum([0, *(len(own) for _, own in found)])
+    parts = [embeddings[a:b] for a, b in itertools.pairwise(edges)]
+    return [(starts, part) for (starts, _), part in zip(found, parts, strict=True)]
+
+
+def windows_of(
+    samples: np.ndarray, groups: list[list[Span]], window_s: float = WINDOW_S, hop_s: float = HOP_S
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each group of spans, its windows' first frames `[N]` and mel power `[N, T, 40]`, at the
+    level on which resemblyzer's network was trained."""
     mel = mel_power(samples)
     size, hop = round(window_s * 100), round(hop_s * 100)
-    windows: list[np.ndarray] = []
-    starts_of: list[np.ndarray] = []
+    found = []
     for spans in groups:
         part = np.concatenate([mel[2 * a : 2 * b] for a, b in spans])
         level = np.concatenate([samples[a * 320 : b * 320] for a, b in spans])
@@ -33,18 +59,9 @@ def embed_windows(
         if part.shape[0] < size:
             part = np.tile(part, (-(-size // part.shape[0]), 1))[:size]
         starts = np.arange(0, part.shape[0] - size + 1, hop)
-        windows += [part[s : s + size] for s in starts]
-        starts_of.append(starts // 2)
-    encoder = models.voice_encoder()
-    embeddings = np.concatenate(
-        [
-            encoder(np.stack(windows[i : i + _BATCH]).astype(np.float32))
-            for i in range(0, len(windows), _BATCH)
-        ]
-    )
-    edges = np.cumsum([0, *(starts.shape[0] for starts in starts_of)])
-    parts = [embeddings[a:b] for a, b in itertools.pairwise(edges)]
-    return list(zip(starts_of, parts, strict=True))
+        windows = np.stack([part[s : s + size] for s in starts]).astype(np.float32)
+        found.append((starts // 2, windows))
+    return found
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -8,13 +8,13 @@ import numpy as np
 
 from data.audio.features import FRAME_S, RATE
 from data.audio.voice_embedding import Span, embed_windows, unit
-from data.audio.voice_space import load_voice_space
 from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.powerset import best_path
 from data.ncssd.segmentation import load_segmentation, segment
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
+from data.ncssd.voice_encoder import encode
 
 _CLEAR_DB = 10.0  # level difference at which the softer channel's speaker is surely silent
 _OVER_LEAK_DB = 8.0
@@ -56,10 +56,10 @@ def channel_voices(
             if frames < _EMBEDDED:
                 kept.append((a, b))
                 frames += b - a
-        embeddings = embed_windows(sounds[channel], [sorted(kept)], config.window_s, config.hop_s)[
-            0
-        ][1]
-        found.append(unit(load_voice_space()(embeddings).mean(axis=0)))
+        ((_, embeddings),) = embed_windows(
+            sounds[channel], [sorted(kept)], config.window_s, config.hop_s, encode
+        )
+        found.append(unit(embeddings.mean(axis=0)))
     return found
 
 

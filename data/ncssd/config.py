@@ -42,7 +42,7 @@ class BackgroundConfig:
 class SpeakersConfig:
     """Diarisation."""
 
-    split_distance: float = 0.28  # embedding distance above which a stretch is split
+    split_distance: float = 0.055  # embedding distance above which a stretch is split
     window_s: float = 1.2  # window of an embedding
     hop_s: float = 0.4
     min_cluster_s: float = 4.0  # smaller clusters join the nearest

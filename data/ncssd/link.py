@@ -6,7 +6,7 @@ import numpy as np
 
 from data.ncssd.store import Row
 
-MAX_DISTANCE = 0.3  # cosine distance; stricter than within a scene, where timing also helps
+MAX_DISTANCE = 0.025  # cosine distance; stricter than within a scene, where timing also helps
 _MIN_SECONDS = 4.0  # speakers with less speech are not linked
 
 

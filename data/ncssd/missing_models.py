@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from data.audio import models, voice_space
+from data.audio import models
 from data.errors import MissingModelError
 from data.ncssd import recognise, separation
 from data.ncssd.config import BuildConfig
@@ -13,7 +13,7 @@ _WEIGHTS = Path(__file__).parent / "weights"
 _SEPARATOR = _WEIGHTS / "separator.safetensors"
 _TRAINED = {
     _WEIGHTS / "segmentation.safetensors": "train-segmentation CORPUS",
-    voice_space.WEIGHTS: "train-voices CORPUS",
+    _WEIGHTS / "voice_encoder.safetensors": "train-voice-encoder CORPUS",
     _SEPARATOR: "train-separator CORPUS",
     _WEIGHTS / "one_person.json": "train-one-person TRUTH",
 }

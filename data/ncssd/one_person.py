@@ -23,7 +23,9 @@ from data.ncssd.stretches import Stretch
 WEIGHTS = Path(__file__).parent / "weights" / "one_person.json"
 # The spread of few stretches says little, and that of a repeated sentence is almost zero, so
 # every group has this many more stretches of a usual spread (cosine distance).
-_USUAL_STRETCHES, _USUAL_SPREAD = 4, 0.15
+_USUAL_STRETCHES, _USUAL_SPREAD = 4, 0.025
+_AXES = 3  # principal components
+_MOST_MOVES = 30
 _NEAR_S = 5.0  # within which the network's local voices are comparable
 
 
@@ -94,50 +96,62 @@ def centre_of(group: list[Stretch]) -> np.ndarray:
     return unit(seconds @ np.stack([s.embedding for s in group]).astype(np.float64))
 
 
-@dataclass(frozen=True)
-class Node:
-    """A node of the average-linkage tree of stretches."""
+def split_in_two(
+    stretches: list[Stretch], least_s: float
+) -> tuple[list[Stretch], list[Stretch]] | None:
+    """The two groups of at least `least_s` seconds each whose stretches are most like their
+    centroids; None if there are none.
 
-    members: list[Stretch]
-    parts: "tuple[Node, Node] | None" = None
-
-    @property
-    def seconds(self) -> float:
-        return sum(s.seconds for s in self.members)
-
-    def split(self, least_s: float) -> "tuple[Node, Node] | None":
-        """The topmost pair of branches with at least `least_s` seconds each; smaller branches above
-        it are ignored."""
-        node = self
-        while node.parts is not None:
-            small, large = sorted(node.parts, key=lambda part: part.seconds)
-            if small.seconds >= least_s:
-                return node.parts
-            node = large
-        return None
-
-
-def make_tree(stretches: list[Stretch]) -> Node:
-    """Clusters embeddings by average linkage of their cosine distances."""
-    from scipy.cluster.hierarchy import linkage
-
-    nodes = [Node([stretch]) for stretch in stretches]
-    if len(nodes) == 1:
-        return nodes[0]
+    Spherical two-means, from the signs of each of the first principal components. (Average linkage
+    would split off outliers where noise spreads the stretches of similar voices.)
+    """
     points = np.stack([s.embedding for s in stretches]).astype(np.float64)
-    for a, b, _, _ in linkage(points, "average", metric="cosine"):
-        pair = nodes[int(a)], nodes[int(b)]
-        nodes.append(Node(pair[0].members + pair[1].members, pair))
-    return nodes[-1]
+    seconds = np.array([s.seconds for s in stretches])
+    best, most = None, -np.inf
+    for second in _first_guesses(points, seconds):
+        second, like = _two_means(points, seconds, second)
+        if min(seconds[second].sum(), seconds[~second].sum()) >= least_s and like > most:
+            best, most = second, like
+    if best is None:
+        return None
+    first, second = (
+        [s for s, there in zip(stretches, best, strict=True) if there == k] for k in (0, 1)
+    )
+    return first, second
 
 
-def split_into_people(tree: Node, least_s: float, judge: TwoPeopleModel) -> list[list[Stretch]]:
+def _first_guesses(points: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Whether each point is on the positive side of each principal component, bool `[K, N]`."""
+    centred = points - seconds @ points / seconds.sum()
+    _, _, axes = np.linalg.svd(centred * np.sqrt(seconds)[:, None], full_matrices=False)
+    return axes[:_AXES] @ centred.T > 0
+
+
+def _two_means(
+    points: np.ndarray, seconds: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Moves points `[N, 256]` to the nearer centroid until none moves; returns which are in the
+    second group, bool `[N]`, and the sum of their cosines to their centroids, in seconds."""
+    like = -np.inf
+    for _ in range(_MOST_MOVES):
+        sums = np.stack([(seconds * (second == k)) @ points for k in (0, 1)])
+        like = float(np.linalg.norm(sums, axis=1).sum())
+        nearest = np.diff(points @ unit(sums).T, axis=1)[:, 0] > 0
+        if (nearest == second).all():
+            break
+        second = nearest
+    return second, like
+
+
+def split_into_people(
+    stretches: list[Stretch], least_s: float, judge: TwoPeopleModel
+) -> list[list[Stretch]]:
     """Splits stretches into groups of one person each.
 
-    The tree is split from its root, then groups of different branches that are one person after
-    all are merged, the likeliest first.
+    They are split in two again and again, then groups that are one person after all are merged,
+    the likeliest first.
     """
-    groups = _split(tree, least_s, judge)
+    groups = _split(stretches, least_s, judge)
     while len(groups) > 1:
         pairs = list(itertools.combinations(range(len(groups)), 2))
         chances = [judge.two_people(groups[i], groups[j]) for i, j in pairs]
@@ -148,8 +162,8 @@ def split_into_people(tree: Node, least_s: float, judge: TwoPeopleModel) -> list
     return groups
 
 
-def _split(node: Node, least_s: float, judge: TwoPeopleModel) -> list[list[Stretch]]:
-    parts = node.split(least_s)
-    if parts is None or judge.two_people(parts[0].members, parts[1].members) < 0.5:
-        return [node.members]
+def _split(stretches: list[Stretch], least_s: float, judge: TwoPeopleModel) -> list[list[Stretch]]:
+    parts = split_in_two(stretches, least_s)
+    if parts is None or judge.two_people(*parts) < 0.5:
+        return [stretches]
     return [group for part in parts for group in _split(part, least_s, judge)]

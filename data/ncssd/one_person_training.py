@@ -14,7 +14,7 @@ from data.audio.features import FRAME_S, RATE
 from data.errors import InputError
 from data.files import atomic_write
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.one_person import Node, TwoPeopleModel, evidence, make_tree
+from data.ncssd.one_person import TwoPeopleModel, evidence, split_in_two
 from data.ncssd.speakers import scene_stretches
 from data.ncssd.stretches import Stretch
 
@@ -75,7 +75,7 @@ def _examples(path: Path, rng: random.Random) -> list[Example]:
     for number in range(_EXCERPTS):
         some = _excerpt(long, speech, rng) if number else long
         if len(some) > 2:
-            _collect(make_tree(some), speech, rng, out)
+            _collect(some, speech, rng, out)
     return out
 
 
@@ -96,20 +96,19 @@ def _excerpt(
 
 
 def _collect(
-    node: Node, speech: dict[int, Counter], rng: random.Random, out: list[Example]
+    stretches: list[Stretch], speech: dict[int, Counter], rng: random.Random, out: list[Example]
 ) -> None:
     """Adds the splits that clustering would consider, with their labels, to `out`."""
-    parts = node.split(SpeakersConfig().min_cluster_s)
-    if parts is None:
+    groups = split_in_two(stretches, SpeakersConfig().min_cluster_s)
+    if groups is None:
         return
-    groups = [part.members for part in parts]
     found = [_main(sum((speech[id(s)] for s in group), Counter())) for group in groups]
     two = found[0][0] != found[1][0]
     if not two or min(share for _, share in found) >= _MIN_PURITY:
         out.append((evidence(*groups), two))
     if two or rng.random() < 0.3:
-        for part in parts:
-            _collect(part, speech, rng, out)
+        for group in groups:
+            _collect(group, speech, rng, out)
 
 
 def _speech(stretch: Stretch, segments: list) -> Counter:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from data.audio import SAMPLE_RATE, read_audio, resample
 from data.audio.features import FRAME_S
+from data.audio.preparation import HighPass
 from data.ncssd.network_files import save_network
 from data.ncssd.powerset import CLASSES, NUM_TRACKS, OVERLAPS, PERMUTATIONS
 from data.ncssd.segmentation import (
@@ -38,6 +39,8 @@ _CONDITIONS = {"clean": 0.25, "noise": 0.2, "music": 0.2, "room": 0.2, "telephon
 _SNR_DB = (3.0, 30.0)
 _CODED = 0.2  # fraction of recordings passed through a codec
 _CODECS = ("mp3", "ogg", "mp4")
+_RUMBLING = 0.2  # fraction of recordings with rumble, as the decode stage corrects it
+_RUMBLE_HZ, _RUMBLE = (20.0, 50.0), (0.02, 0.3)
 _CLOSE = 8  # close pairs are drawn from this many nearest voices in pitch
 # overlaps are rare in conversation and hardest to detect, so training has more of them
 _HABITS = Habits(gap_mean_s=0.1, backchannel_share=0.7)
@@ -96,6 +99,8 @@ def _recording(clips: dict[str, list[Clip]], seed: int, index: int) -> tuple[Tim
         line = make_pair(close_pair(clips, draw), _LINE_S, draw, _HABITS)
     condition = str(rng.choice(list(_CONDITIONS), p=list(_CONDITIONS.values())))
     samples = record(line, condition, rng.uniform(*_SNR_DB), rng)
+    if rng.random() < _RUMBLING:
+        samples = _corrected_rumble(samples, rng)
     if rng.random() < _CODED:
         samples = _coded(samples, str(rng.choice(_CODECS)), rng)
     band = int(rng.choice([8_000, 12_000, 16_000, SAMPLE_RATE]))
@@ -111,6 +116,14 @@ def close_pair(clips: dict[str, list[Clip]], rng: random.Random) -> list[list[Cl
     others = [voice for voice in talkative if person(voice) != person(first)]
     others.sort(key=lambda voice: abs(math.log((pitch[voice] + 1) / (pitch[first] + 1))))
     return [clips[first], clips[rng.choice((others or talkative)[:_CLOSE])]]
+
+
+def _corrected_rumble(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Samples `[T]` at 24 kHz with an offset and a hum, after the filter of the decode stage."""
+    turns = rng.uniform(*_RUMBLE_HZ) * np.arange(samples.shape[0]) / SAMPLE_RATE
+    size, offset = rng.uniform(*_RUMBLE), rng.uniform(-0.3, 0.3)
+    rumble = size * np.sin(2 * np.pi * turns) + offset
+    return HighPass(SAMPLE_RATE).push((samples + rumble).astype(np.float32))
 
 
 def _coded(samples: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:

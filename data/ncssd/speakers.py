@@ -13,22 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from data.audio import voice_space
 from data.audio.features import FRAME_S, RATE
 from data.audio.voice_embedding import Span, embed_windows, unit
 from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.one_person import centre_of, load_two_people_model, make_tree, split_into_people
+from data.ncssd.one_person import centre_of, load_two_people_model, split_into_people
 from data.ncssd.powerset import Part, best_path, changes, parts_of
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
 from data.ncssd.stretches import Stretch, make_stretches
 
-VERSION = 6
+VERSION = 7
 FILES = (
     Path(__file__).parent / "weights" / "segmentation.safetensors",
     Path(__file__).parent / "weights" / "one_person.json",
-    voice_space.WEIGHTS,
+    Path(__file__).parent / "weights" / "voice_encoder.safetensors",
 )
 _LONG_S = 1.0  # stretches of at least this length are clustered
 _SAME_S = 5.0  # within which a local voice is surely one person
@@ -62,6 +61,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 def _as_given(row: Row, context: Context) -> Row:
     """The same results from external diarisation; `two_people` is computed."""
     from data.ncssd.given import segments_within
+    from data.ncssd.voice_encoder import encode
 
     offset = row.get("offset", 0.0)
     given = [[a - offset, b - offset, who] for a, b, who in row["given"]]
@@ -72,11 +72,11 @@ def _as_given(row: Row, context: Context) -> Row:
     samples = context.read(row["audio"], row["start"], row["end"], RATE)
     spans = [(_frame(a, row), max(_frame(a, row) + 1, _frame(b, row))) for a, b, _ in segments]
     config = context.config.speakers
-    windows = embed_windows(samples, [[span] for span in spans], config.window_s, config.hop_s)
+    windows = embed_windows(
+        samples, [[span] for span in spans], config.window_s, config.hop_s, encode
+    )
     stretches = [
-        Stretch(
-            [span], unit(voice_space.load_voice_space()(embeddings).mean(axis=0)), int(segment[2])
-        )
+        Stretch([span], unit(embeddings.mean(axis=0)), int(segment[2]))
         for span, segment, (_, embeddings) in zip(spans, segments, windows, strict=True)
     ]
     own = [[s for s in stretches if s.label == label] for label in range(number)]
@@ -147,9 +147,7 @@ def scene_stretches(
     groups = group_parts(parts, config)
     if not groups:
         return [], parts, probabilities.shape[0]
-    made = make_stretches(
-        samples, groups, changes(probabilities), voice_space.load_voice_space(), config
-    )
+    made = make_stretches(samples, groups, changes(probabilities), config)
     return made, parts, probabilities.shape[0]
 
 
@@ -201,12 +199,12 @@ def group_parts(parts: list[Part], config: SpeakersConfig) -> list[tuple[int, li
 
 
 def cluster(stretches: list[Stretch], config: SpeakersConfig) -> np.ndarray:
-    """Labels every stretch; returns the voices' centroids `[K, 50]`, by first appearance.
+    """Labels every stretch; returns the voices' centroids `[K, 256]`, by first appearance.
 
     Embeddings of short stretches are unreliable, so these are assigned to a voice active nearby.
     """
     long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
-    groups = split_into_people(make_tree(long), config.min_cluster_s, load_two_people_model())
+    groups = split_into_people(long, config.min_cluster_s, load_two_people_model())
     centroids = np.stack([centre_of(group) for group in groups])
     likeness = [centroids @ stretch.embedding for stretch in stretches]
     for stretch, like in zip(stretches, likeness, strict=True):
@@ -233,7 +231,7 @@ def _likeliest(stretch: Stretch, like: np.ndarray, long: list[Stretch]) -> int:
 def tell_apart(
     stretches: list[Stretch], parts: list[Part], num_frames: int, config: SpeakersConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels the output of `scene_stretches`; returns the voices' centroids `[K, 50]`, by first
+    """Labels the output of `scene_stretches`; returns the voices' centroids `[K, 256]`, by first
     appearance, and when each is active, bool `[K, T]`."""
     centroids = cluster(stretches, config)
     overlaps = [part for part in parts if len(part.tracks) > 1]

@@ -10,7 +10,6 @@ import numpy as np
 
 from data.audio.features import FRAME_S
 from data.audio.voice_embedding import Span, embed_windows, unit
-from data.audio.voice_space import VoiceSpace
 from data.ncssd.config import SpeakersConfig
 
 _ASIDE = 4  # windows compared on each side of a change
@@ -22,7 +21,7 @@ class Stretch:
 
     Attributes:
         spans: in frames, separated by pauses too short for another speaker.
-        embedding: unit vector in the voice space, `[50]`.
+        embedding: unit vector, `[256]`.
         label: the speaker in the scene; -1 until clustering.
         track: the local voice of the segmentation network.
     """
@@ -49,7 +48,6 @@ def make_stretches(
     samples: np.ndarray,
     groups: list[tuple[int, list[Span]]],
     change: np.ndarray,
-    space: VoiceSpace,
     config: SpeakersConfig,
 ) -> list[Stretch]:
     """Embeds each group of spans, splitting it where the voice changes.
@@ -58,13 +56,15 @@ def make_stretches(
         samples: `[T]` at 16 kHz.
         groups: (track, spans) of single speech of one local voice.
         change: how much the active voices change at each frame, `[T // 320]`.
-        space: the voice space.
         config: settings of the stage.
     """
-    windows = embed_windows(samples, [spans for _, spans in groups], config.window_s, config.hop_s)
+    from data.ncssd.voice_encoder import encode  # needs torch, which other stages do not
+
+    all_spans = [spans for _, spans in groups]
+    windows = embed_windows(samples, all_spans, config.window_s, config.hop_s, encode)
     made = []
     for (track, spans), (starts, embeddings) in zip(groups, windows, strict=True):
-        for stretch in _cut(spans, starts, space(embeddings), change, config):
+        for stretch in _cut(spans, starts, embeddings, change, config):
             stretch.track = track
             made.append(stretch)
     return made

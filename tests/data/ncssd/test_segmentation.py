@@ -112,7 +112,7 @@ def test_interrupted_training_leaves_existing_weights(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [weights]
 
 
-@pytest.mark.parametrize("verb", ["train-segmentation", "train-voices"])
+@pytest.mark.parametrize("verb", ["train-segmentation", "train-voice-encoder", "train-voices"])
 def test_training_reports_its_output_first(tmp_path, verb):
     with pytest.raises(SystemExit):
         main([verb, str(tmp_path)])

@@ -14,7 +14,7 @@ CONFIG = SpeakersConfig()
 
 def voice(which: int, num: int = 1, seed: int = 0) -> np.ndarray:
     """Embeddings [num, 8] near one of the axes."""
-    noise = 0.1 * np.random.default_rng(seed).standard_normal((num, 8))
+    noise = 0.05 * np.random.default_rng(seed).standard_normal((num, 8))
     return unit(np.eye(8)[which] + noise)
 
 

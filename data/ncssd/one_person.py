@@ -25,6 +25,9 @@ WEIGHTS = Path(__file__).parent / "weights" / "one_person.json"
 # every group has this many more stretches of a usual spread (cosine distance).
 _USUAL_STRETCHES, _USUAL_SPREAD = 4, 0.025
 _AXES = 3  # principal components
+# Groups are kept apart from this probability of two people on: below 0.5, since in scenes of many
+# people a wrong merger costs more, and doubtful dialogues are rejected by `min_two_people` anyway.
+_LEAST_CHANCE = 0.4
 _MOST_MOVES = 30
 _NEAR_S = 5.0  # within which the network's local voices are comparable
 
@@ -155,7 +158,7 @@ def split_into_people(
     while len(groups) > 1:
         pairs = list(itertools.combinations(range(len(groups)), 2))
         chances = [judge.two_people(groups[i], groups[j]) for i, j in pairs]
-        if min(chances) >= 0.5:
+        if min(chances) >= _LEAST_CHANCE:
             break
         i, j = pairs[int(np.argmin(chances))]
         groups[i] = groups[i] + groups.pop(j)
@@ -164,6 +167,6 @@ def split_into_people(
 
 def _split(stretches: list[Stretch], least_s: float, judge: TwoPeopleModel) -> list[list[Stretch]]:
     parts = split_in_two(stretches, least_s)
-    if parts is None or judge.two_people(*parts) < 0.5:
+    if parts is None or judge.two_people(*parts) < _LEAST_CHANCE:
         return [stretches]
     return [group for part in parts for group in _split(part, least_s, judge)]

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from data.audio import SAMPLE_RATE, models, resample
 from data.audio.features import RATE
-from data.audio.voice_embedding import Span, unit, windows_of
+from data.audio.voice_embedding import unit, windows_of
 from data.ncssd.network_files import save_network
 from data.ncssd.training import Checkpoint, descend
 from data.ncssd.training_plan import TrainingPlan
 from data.ncssd.truth.clips import Clip, read_corpora
 from data.ncssd.truth.conditions import record
-from data.ncssd.truth.timeline import Timeline, make_timeline
+from data.ncssd.truth.timeline import make_timeline, spoken_alone
 from data.ncssd.voice_encoder import VoiceEncoder, VoiceEncoderConfig, load_voice_encoder
 
 _LINE_S = 100.0
@@ -86,23 +86,11 @@ def _utterances(
         samples = record(line, kind, snr_db, np.random.default_rng([seed, 23, index]))
         sounds.append(resample(samples, SAMPLE_RATE, RATE))
     sounds[1] = resample(resample(sounds[1], RATE, band), band, RATE)
-    voices, groups = _alone(line)
+    voices, groups = spoken_alone(line, _LEAST_S)
     clean, heard = (windows_of(samples, groups) for samples in sounds)
     for voice, (_, pure), (_, own) in zip(voices, clean, heard, strict=True):
         kept = rng.permutation(own.shape[0])[:_MOST_WINDOWS]
         yield own[kept], unit(models.voice_encoder()(pure).mean(axis=0)), voice
-
-
-def _alone(line: Timeline) -> tuple[list[str], list[list[Span]]]:
-    """Voices and spans of the speech during which nobody else speaks."""
-    segments = line.truth()["segments"]
-    voices, groups = [], []
-    for start, end, voice in segments:
-        free = all(a >= end or b <= start for a, b, other in segments if other != voice)
-        if free and end - start > _LEAST_S:
-            voices.append(voice)
-            groups.append([(round(start * 50), round(end * 50))])
-    return voices, groups
 
 
 def train(

@@ -15,7 +15,7 @@ from data.errors import InputError
 from data.files import atomic_write
 from data.ncssd.truth.clips import read_corpora
 from data.ncssd.truth.conditions import record
-from data.ncssd.truth.timeline import make_timeline
+from data.ncssd.truth.timeline import make_timeline, spoken_alone
 
 _SHRINKAGE = 0.3
 _LINE_S = 150.0
@@ -79,13 +79,7 @@ def _recording(clips: dict, seed: int, index: int) -> tuple[np.ndarray, list[str
     samples = record(line, condition, rng.uniform(*_SNR_DB), rng)
     band = int(rng.choice([8_000, 16_000, SAMPLE_RATE]))
     samples = resample(resample(samples, SAMPLE_RATE, band), band, 16_000)
-    segments = line.truth()["segments"]
-    groups, names = [], []
-    for start, end, voice in segments:
-        free = all(a >= end or b <= start for a, b, other in segments if other != voice)
-        if free and end - start > 0.3:
-            groups.append([(round(start * 50), round(end * 50))])
-            names.append(voice)
+    names, groups = spoken_alone(line, 0.3)
     windows = embed_windows(samples, groups)
     means = [unit(embeddings.mean(axis=0)) for _, embeddings in windows]
     return np.stack(means), names, line.duration

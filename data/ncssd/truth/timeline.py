@@ -5,6 +5,7 @@ import random
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from data.audio.voice_embedding import Span
 from data.ncssd.truth.clips import Clip
 
 _GAP_SD_S = 0.35  # standard deviation of gaps between turns
@@ -84,6 +85,19 @@ class Timeline:
             speakers = sorted({p.clip.voice for p in mine})
             out.append(DialogueSpan(min(p.at for p in mine), max(p.end for p in mine), speakers))
         return out
+
+
+def spoken_alone(line: Timeline, least_s: float) -> tuple[list[str], list[list[Span]]]:
+    """Voices, and spans in frames of 20 ms, of the segments longer than `least_s` during which
+    nobody else speaks."""
+    segments = line.truth()["segments"]
+    voices, groups = [], []
+    for start, end, voice in segments:
+        free = all(a >= end or b <= start for a, b, other in segments if other != voice)
+        if free and end - start > least_s:
+            voices.append(voice)
+            groups.append([(round(start * 50), round(end * 50))])
+    return voices, groups
 
 
 @dataclass(frozen=True)

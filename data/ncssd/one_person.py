@@ -29,6 +29,7 @@ _AXES = 3  # principal components
 # people a wrong merger costs more, and doubtful dialogues are rejected by `min_two_people` anyway.
 _LEAST_CHANCE = 0.4
 _MOST_MOVES = 30
+_MOST_ROUNDS = 4
 _NEAR_S = 5.0  # within which the network's local voices are comparable
 
 
@@ -151,10 +152,25 @@ def split_into_people(
 ) -> list[list[Stretch]]:
     """Splits stretches into groups of one person each.
 
-    They are split in two again and again, then groups that are one person after all are merged,
-    the likeliest first.
+    They are split in two again and again, groups that are one person after all are merged, and each
+    stretch moves to the nearest centroid; all this until nothing changes. (With many people the
+    first splits cut through some of them.)
     """
-    groups = _split(stretches, least_s, judge)
+    groups = _merge(_split(stretches, least_s, judge), judge)
+    for _ in range(_MOST_ROUNDS):
+        before = groups
+        nearest = [
+            part for group in _to_nearest(groups, least_s) for part in _split(group, least_s, judge)
+        ]
+        groups = _merge(nearest, judge)
+        if _as_sets(groups) == _as_sets(before):
+            break
+    return groups
+
+
+def _merge(groups: list[list[Stretch]], judge: TwoPeopleModel) -> list[list[Stretch]]:
+    """Merges groups of one person, the likeliest first."""
+    groups = list(groups)
     while len(groups) > 1:
         pairs = list(itertools.combinations(range(len(groups)), 2))
         chances = [judge.two_people(groups[i], groups[j]) for i, j in pairs]
@@ -165,8 +181,40 @@ def split_into_people(
     return groups
 
 
-def _split(stretches: list[Stretch], least_s: float, judge: TwoPeopleModel) -> list[list[Stretch]]:
+def _split(
+    stretches: list[Stretch], least_s: float, judge: TwoPeopleModel, deeper: bool = True
+) -> list[list[Stretch]]:
+    """Splits a group in two and its parts again; with `deeper` also parts that look like one
+    person, since two parts with several people each are as spread out as one."""
     parts = split_in_two(stretches, least_s)
-    if parts is None or judge.two_people(*parts) < _LEAST_CHANCE:
+    if parts is None:
         return [stretches]
-    return [group for part in parts for group in _split(part, least_s, judge)]
+    apart = judge.two_people(*parts) >= _LEAST_CHANCE
+    if not apart and not deeper:
+        return [stretches]
+    groups = [group for part in parts for group in _split(part, least_s, judge, apart)]
+    return groups if apart else _merge(groups, judge)
+
+
+def _to_nearest(groups: list[list[Stretch]], least_s: float) -> list[list[Stretch]]:
+    """The groups after each stretch has moved to the nearest centroid until none moves; those left
+    with less than `least_s` seconds are given up."""
+    stretches = [stretch for group in groups for stretch in group]
+    points = np.stack([s.embedding for s in stretches]).astype(np.float64)
+    seconds = np.array([s.seconds for s in stretches])
+    labels = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    kept = np.arange(len(groups))
+    for _ in range(_MOST_MOVES):
+        spoken = np.array([seconds[labels == k].sum() for k in kept])
+        if spoken.min() < least_s and len(kept) > 1:
+            kept = np.delete(kept, spoken.argmin())
+        sums = np.stack([(seconds * (labels == k)) @ points for k in kept])
+        nearest = kept[(points @ unit(sums).T).argmax(axis=1)]
+        if (nearest == labels).all():
+            break
+        labels = nearest
+    return [[s for s, label in zip(stretches, labels, strict=True) if label == k] for k in kept]
+
+
+def _as_sets(groups: list[list[Stretch]]) -> set[frozenset[int]]:
+    return {frozenset(id(stretch) for stretch in group) for group in groups}

@@ -23,7 +23,7 @@ from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
 from data.ncssd.stretches import Stretch, make_stretches
 
-VERSION = 8
+VERSION = 9
 FILES = (
     Path(__file__).parent / "weights" / "segmentation.safetensors",
     Path(__file__).parent / "weights" / "one_person.json",

@@ -64,7 +64,7 @@ def test_the_distance_is_judged_relative_to_spread_and_duration(distance, spread
 def test_the_number_of_people_is_found(seed):
     judge = load_two_people_model()
     rng = np.random.default_rng(seed)
-    for num in (1, 2, 3):
+    for num in (1, 2, 3, 8, 14):
         centres = unit(rng.standard_normal((num, DIM)))
         groups = [group(rng, centre, 0.5, 12) for centre in centres]
         found = split_into_people([s for g in groups for s in g], 4.0, judge)

@@ -101,13 +101,3 @@ def code_use(codes: list[np.ndarray], num_codes: int) -> tuple[float, float]:
         shares.append(len(likely) / num_codes)
         bits.append(-(likely * np.log2(likely)).sum())
     return float(np.mean(shares)), float(np.mean(bits))
-
-
-def edit_errors(reference: list, made: list) -> int:
-    """Levenshtein distance."""
-    row = list(range(len(made) + 1))
-    for i, wanted in enumerate(reference, 1):
-        last, row[0] = row[0], i
-        for j, got in enumerate(made, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (wanted != got))
-    return row[-1]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from data.audio import SAMPLE_RATE
+from data.edit_distance import edit_errors
 from data.synthetic import VOICES
 from models.evaluation import bars
 from models.evaluation.codecs import (
@@ -20,7 +21,7 @@ from models.evaluation.codecs import (
 )
 from models.evaluation.figures import Example, Figure, Result, Table, nothing, ratio, shown
 from models.evaluation.panel import Panel
-from models.evaluation.probes import Probed, code_use, edit_errors, probe
+from models.evaluation.probes import Probed, code_use, probe
 from models.evaluation.sets import TOKENS, Item, held_out_voices, say, sentences
 from models.evaluation.vocoder import copy_figures
 from models.mel import FRAME_SAMPLES, in_16_bits

@@ -6,10 +6,10 @@ import numpy as np
 from pypinyin import lazy_pinyin
 
 from data.audio import SAMPLE_RATE, resample
+from data.edit_distance import edit_errors
 from data.recognition.whisper import WHISPER_HZ
 from data.text import HAN_LETTERS
 from models.evaluation import judges
-from models.evaluation.probes import edit_errors
 from models.text import language_of
 from models.text.frontend import MANDARIN
 from models.text.languages.en import normalising as english

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.evaluation.codecs import CodecFacts
-from models.evaluation.probes import Probed, code_use, edit_errors, phone_labels, probe
+from models.evaluation.probes import Probed, code_use, phone_labels, probe
 from models.evaluation.tokenizers import _codec_figures
 
 
@@ -61,11 +61,6 @@ def test_code_use_and_entropy() -> None:
     even = np.arange(8)[:, None]
     assert code_use([even], 16) == (0.5, 3.0)
     assert code_use([np.zeros((8, 1), int)], 16) == (1 / 16, 0.0)
-
-
-def test_edit_errors() -> None:
-    assert edit_errors(list("kitten"), list("sitting")) == 3
-    assert edit_errors([], [1, 2]) == 2 and edit_errors([1, 2], []) == 2
 
 
 def test_codecs_of_the_speaker_keep_the_interface(speaker) -> None:

@@ -1,11 +1,11 @@
-"""Whisper through faster-whisper: transcribes one utterance, with confidence measures."""
+"""Whisper through faster-whisper: transcribes utterances, with confidence measures."""
 
 import functools
 import math
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 from data.languages import LANGUAGES
 from data.recognition.recognizer import Hypothesis
+from data.recognition.whisper_batch import batches, decode_batch
 from data.recognition.whisper_doubt import is_believed, is_broken, is_doubtful
 
 WHISPER_HZ = 16_000
@@ -32,6 +33,7 @@ _GLANCE_S, _WHOLE_GLANCE_S, _GLANCE_TOKENS = 2, 10, 8  # in 6 s "oh" becomes wor
 _TOKENS, _TOKENS_A_SECOND = 20, 12  # people say less; a loop goes on
 _GLIMPSED = 0.3  # minimum confidence
 _NICENESS = 5  # beside speech synthesis
+_UNFINISHED_S = 0.5  # of speech after the end of a result
 _AGAIN = (0.0, 0.2, 0.4)  # fallback temperatures; above them Whisper hallucinates
 
 
@@ -116,7 +118,7 @@ class Whisper:
         """
         seconds = len(samples) / WHISPER_HZ
         speech_s = _speech_s(samples)
-        if speech_s < max(_MIN_SPEECH_S, _MIN_SPEECH_SHARE * min(seconds, _WINDOW_S)):
+        if not _is_spoken(seconds, speech_s):
             return Transcript("", language or LANGUAGES[0], 0.0)
         self._model.window_frames = _window_frames(_WINDOW_S if plainly else seconds)
         if language is None:
@@ -129,8 +131,65 @@ class Whisper:
             "initial_prompt": _PUNCTUATED.get(language),
         }
         segments = self._sought(samples, speech_s, hastily, given_up, drafted, options)
-        segments = [one for one in segments if plainly or is_believed(one)]
-        return Transcript(_joined(segments), language, _confidence(segments), _words(segments))
+        return _transcript([one for one in segments if plainly or is_believed(one)], language)
+
+    def transcribe_all(
+        self, utterances: Sequence[np.ndarray], language: str, batch: int
+    ) -> list[Transcript]:
+        """Transcribes utterances, with `words`, as `transcribe` does, except that the short windows
+        of several are decoded at once. Doubtful results are repeated one by one.
+
+        Args:
+            utterances: samples `[T]` at 16 kHz.
+            language: a code.
+            batch: utterances at once, at most; 1 calls `transcribe` for each.
+        """
+        windows = [_window_frames(len(samples) / WHISPER_HZ) for samples in utterances]
+        found: dict[int, Transcript] = {}
+        for group in batches(windows, batch, _WINDOW_S * _FRAMES_A_SECOND):
+            sounds = [utterances[index] for index in group]
+            if len(group) == 1:
+                found[group[0]] = self.transcribe(sounds[0], language, word_times=True)
+            else:
+                found |= zip(group, self._transcribed_together(sounds, language), strict=True)
+        return [found[index] for index in range(len(utterances))]
+
+    def _transcribed_together(self, sounds: list[np.ndarray], language: str) -> list[Transcript]:
+        """Transcripts of utterances that one batch holds."""
+        options = {
+            "language": language,
+            "word_timestamps": True,
+            "without_timestamps": False,
+            "initial_prompt": _PUNCTUATED.get(language),
+        }
+        spans = [_speech_spans(sound) for sound in sounds]
+        tokens = max(_most_tokens(_length_s(own)) for own in spans)
+        self._model.window_frames = max(_window_frames(len(one) / WHISPER_HZ) for one in sounds)
+        firsts = decode_batch(self._model, sounds, max_new_tokens=tokens, **options)
+        return [
+            self._checked(sound, own, first, options)
+            for sound, own, first in zip(sounds, spans, firsts, strict=True)
+        ]
+
+    def _checked(
+        self,
+        samples: np.ndarray,
+        spans: list[tuple[float, float]],
+        first: list[Any],
+        options: dict[str, Any],
+    ) -> Transcript:
+        """The transcript of an utterance whose first window was decoded in a batch."""
+        language, speech_s = options["language"], _length_s(spans)
+        seconds = len(samples) / WHISPER_HZ
+        if not _is_spoken(seconds, speech_s):
+            return Transcript("", language, 0.0)
+        if not first or spans[-1][1] - first[-1].end > _UNFINISHED_S:
+            return self.transcribe(samples, language, word_times=True)
+        if is_doubtful(first, speech_s, language):
+            self._model.window_frames = _window_frames(seconds)
+            options = options | {"max_new_tokens": _most_tokens(speech_s)}
+            first = self._repeated(samples, speech_s, first, bool, options)
+        return _transcript([one for one in first if is_believed(one)], language)
 
     def recognise_quickly(
         self, samples: np.ndarray, language: str = "en", whole: bool = False
@@ -167,20 +226,29 @@ class Whisper:
         options: dict[str, Any],
     ) -> list[Any]:
         """Segments by the window that is set, or by longer ones where that fails."""
-        full, language = _WINDOW_S * _FRAMES_A_SECOND, options["language"]
         if given_up():
             return []
-        shortest = self._model.window_frames
-        if shortest == full:
+        if self._model.window_frames == _WINDOW_S * _FRAMES_A_SECOND:
             return self._decoded(samples, beam_size=5, **options)
-        longest = round(_TOKENS + _TOKENS_A_SECOND * speech_s)
-        options |= {"max_new_tokens": longest}
-        found = first = self._decoded(samples, beam_size=1, temperature=0.0, **options)
-        if hastily or not is_doubtful(first, speech_s, language):
+        options |= {"max_new_tokens": _most_tokens(speech_s)}
+        first = self._decoded(samples, beam_size=1, temperature=0.0, **options)
+        if hastily or not is_doubtful(first, speech_s, options["language"]):
             return first
         drafted(_joined([one for one in first if is_believed(one)]))
+        return self._repeated(samples, speech_s, first, given_up, options)
+
+    def _repeated(
+        self,
+        samples: np.ndarray,
+        speech_s: float,
+        first: list[Any],
+        given_up: Callable[[], bool],
+        options: dict[str, Any],
+    ) -> list[Any]:
+        """Segments by longer windows than the one that is set and gave `first`."""
+        shortest, language, found = self._model.window_frames, options["language"], first
         unsure = not is_broken(first, speech_s, language)
-        for frames in (_SECOND_S * _FRAMES_A_SECOND, full):
+        for frames in (_SECOND_S * _FRAMES_A_SECOND, _WINDOW_S * _FRAMES_A_SECOND):
             if frames <= shortest:
                 continue
             if given_up():
@@ -276,9 +344,27 @@ class _Window(threading.local):
 
 def _speech_s(samples: np.ndarray) -> float:
     """Seconds of speech in samples `[T]` at 16 kHz."""
+    return _length_s(_speech_spans(samples))
+
+
+def _speech_spans(samples: np.ndarray) -> list[tuple[float, float]]:
+    """Start and end in s of each stretch of speech in samples `[T]` at 16 kHz."""
     vad = _vad()
     spans = vad.get_speech_timestamps(samples, vad.VadOptions(min_silence_duration_ms=100))
-    return sum(span["end"] - span["start"] for span in spans) / WHISPER_HZ
+    return [(span["start"] / WHISPER_HZ, span["end"] / WHISPER_HZ) for span in spans]
+
+
+def _length_s(spans: list[tuple[float, float]]) -> float:
+    return sum(end - start for start, end in spans)
+
+
+def _is_spoken(seconds: float, speech_s: float) -> bool:
+    """Whether an utterance has enough speech to be transcribed."""
+    return speech_s >= max(_MIN_SPEECH_S, _MIN_SPEECH_SHARE * min(seconds, _WINDOW_S))
+
+
+def _most_tokens(speech_s: float) -> int:
+    return round(_TOKENS + _TOKENS_A_SECOND * speech_s)
 
 
 @functools.cache
@@ -286,6 +372,10 @@ def _vad() -> Any:
     from faster_whisper import vad
 
     return vad
+
+
+def _transcript(segments: list[Any], language: str) -> Transcript:
+    return Transcript(_joined(segments), language, _confidence(segments), _words(segments))
 
 
 def _joined(segments: list[Any]) -> str:

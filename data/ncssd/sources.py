@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
+from data.languages import check_language_code, primary_language
 from data.ncssd.duplexchat import read_manifest
 from data.ncssd.given import Given, read_given
 from data.ncssd.store import Row, hash_file
@@ -122,7 +123,8 @@ def read_sources(
         manifest: a DuplexChat manifest with the locations of dialogues and their language.
 
     Raises:
-        InputError: notes that cannot be read, a missing licence, or a file in another language.
+        InputError: notes that cannot be read, a missing licence, or a file in an unknown language
+            or another one than asked.
     """
     sources: dict[str, Source] = {}
     unlicensed = []
@@ -150,12 +152,15 @@ def read_sources(
 
 
 def _check_language(path: Path, own: Row, rights: Row) -> None:
-    """Rejects files in a language other than --language, which would be transcribed wrongly."""
+    """Rejects unknown languages, and files in a language other than --language, which would be
+    transcribed wrongly."""
     asked = rights.get("language", "")
-    if asked == "auto":
-        return
     said = own.get("language") or asked
-    if asked and said.split("-")[0].lower() != asked.split("-")[0].lower():
+    if said not in ("", "auto"):
+        check_language_code(said, path.name)
+    if asked in ("", "auto"):
+        return
+    if primary_language(said) != primary_language(asked):
         raise InputError(
             f"{path.name}.json gives the language {said!r}, but this build's is {asked!r}; "
             f"build it separately with --language {said} and another --out"

@@ -25,6 +25,11 @@ _THRESHOLDS = {
     "--min-bandwidth": ("quality", "min_bandwidth_hz", "minimum bandwidth of a turn, Hz"),
     "--max-clipped": ("quality", "max_clipped", "maximum share of clipped samples in a turn"),
     "--min-confidence": ("quality", "min_confidence", "minimum ASR confidence of a turn, 0 to 1"),
+    "--min-agreement": (
+        "quality",
+        "min_agreement",
+        "minimum agreement of a turn's two texts, 0 to 1; needs --second-recogniser",
+    ),
     "--min-two-people": ("turns", "min_two_people", "minimum probability of two speakers"),
     "--min-turns": ("turns", "min_turns", "minimum turns of a dialogue"),
     "--level": ("export", "level_dbfs", "target speech level in dBFS; 0 leaves it unchanged"),
@@ -83,15 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         help="local processes or a Ray cluster (default: pool)",
     )
     add("--ray-address", help="address of a Ray cluster (default: start one here)")
-    add(
-        "--recogniser",
-        help="auto (default): Whisper, or pocketsphinx if its weights are missing; whisper, "
-        "pocketsphinx, endpoint or none",
-    )
-    add("--asr-model", help="Whisper folder or model name such as small; or the endpoint's model")
-    add("--asr-device", help="device for Whisper: cpu (default), cuda or auto")
-    add("--asr-endpoint", help="OpenAI-compatible URL ending in /v1")
-    add("--language", help="spoken language: auto (default) detects it per dialogue; en, zh, ...")
+    _add_recognisers(parser)
     _add_known(parser)
     add(
         "--separation",
@@ -100,6 +97,35 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_output(parser)
     return parser
+
+
+def _add_recognisers(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of recognisers and the language."""
+    add = parser.add_argument
+    add(
+        "--recogniser",
+        help="auto (default): Whisper, or pocketsphinx if its weights are missing; whisper, "
+        "pocketsphinx, endpoint or none",
+    )
+    add("--asr-model", help="Whisper folder or model name such as small; or the endpoint's model")
+    add("--asr-device", help="device for Whisper: cpu (default), cuda or auto")
+    add(
+        "--asr-batch",
+        type=int,
+        metavar="N",
+        help="turns that Whisper decodes at once (default: 1); larger batches are meant for GPUs",
+    )
+    add("--asr-endpoint", help="OpenAI-compatible URL ending in /v1")
+    add(
+        "--second-recogniser",
+        help="measure how far its text of each turn agrees with the first: none (default), "
+        "whisper, pocketsphinx or endpoint",
+    )
+    add("--second-asr-model", help="model of the second recogniser, as --asr-model")
+    add(
+        "--language",
+        help="spoken language: auto (default) detects it per dialogue; en, zh-CN, pt_BR, ...",
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -157,6 +183,9 @@ def _config(arguments: argparse.Namespace) -> BuildConfig:
         "model": arguments.asr_model,
         "endpoint": arguments.asr_endpoint,
         "device": arguments.asr_device,
+        "batch": arguments.asr_batch,
+        "second": arguments.second_recogniser,
+        "second_model": arguments.second_asr_model,
     }
     config = config.replace("recognise", **{k: v for k, v in given.items() if v is not None})
     for flag, (stage, setting, _) in _THRESHOLDS.items():
@@ -223,7 +252,7 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
 
 
 def _say_made(built: "Built", out: Path, config: BuildConfig) -> None:
-    from data.ncssd.recognise import doubts
+    from data.ncssd.recognise import doubts, unmeasured
 
     hours = sum(row["end"] - row["start"] for row in built.accepted) / 3600
     print(f"{len(built.accepted)} dialogues, {hours:.2f} hours, in {out / 'ncssd'}")
@@ -236,6 +265,8 @@ def _say_made(built: "Built", out: Path, config: BuildConfig) -> None:
     print(f"{len(built.quarantined)} files quarantined ({out / 'quarantine.jsonl'})")
     if why := doubts(config.recognise, built.accepted):
         print(f"WARNING: the transcripts are not fit for training: {why}; see --recogniser")
+    if why := unmeasured(config.recognise, built.accepted):
+        print(f"WARNING: {why}")
 
 
 def _prepare(out: Path, formats: tuple[str, ...]) -> None:

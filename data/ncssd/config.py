@@ -81,6 +81,9 @@ class RecogniseConfig:
     model: str = ""  # Whisper model (folder or name), or the endpoint's model
     endpoint: str = ""  # base URL of an OpenAI-compatible API, ending in /v1
     device: str = "cpu"  # Whisper's device: "cpu", "cuda" or "auto"
+    batch: int = 1  # turns that Whisper decodes at once
+    second: str = "none"  # a second recogniser, to measure how far both agree
+    second_model: str = ""  # its model, as `model`
     max_hmm: int = 3000  # pocketsphinx: active HMM states per frame
     max_words: int = 10  # pocketsphinx: word exits per frame
 
@@ -97,6 +100,7 @@ class QualityConfig:
     min_rate: float = 0.3  # words (Chinese: characters) per second
     max_rate: float = 12.0
     min_confidence: float = 0.0
+    min_agreement: float = 0.0  # of two recognisers; 0 keeps all
     max_failed_turns: float = 0.5
 
 

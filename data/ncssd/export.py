@@ -26,6 +26,7 @@ _TURN_KEYS = (
     "separation_db",
     "backchannel",
     "confidence",
+    "agreement",
     "snr_db",
     "dnsmos",
     "clipped",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.audio import models
-from data.errors import MissingModelError
+from data.errors import InputError, MissingModelError
 from data.ncssd import recognise, separation
 from data.ncssd.config import BuildConfig
 
@@ -39,6 +39,8 @@ def missing_models(config: BuildConfig, offline: bool) -> list[str]:
             found.append(f"{package} is not installed: pip install {package}")
     if config.background.separation == "demucs":
         found += [missing] if (missing := separation.check()) else []
+    if config.quality.min_agreement > 0 and config.recognise.second == "none":
+        raise InputError("--min-agreement needs --second-recogniser")
     missing = recognise.check(config.recognise, offline)
     return [*found, missing] if missing else found
 

@@ -84,10 +84,14 @@ def build(
     `dropped.jsonl`, `quarantine.jsonl`, `build.json`, and a folder per additional format.
 
     Raises:
-        InputError: another build is running in `out`, or a format is unknown.
+        InputError: another build is running in `out`, a format is unknown, or the recogniser does
+            not support the language of a source.
         MissingModelError: a model is missing.
     """
     config = recognise.resolve(config)
+    for source in sources:
+        if language := source.spoken.get("language"):
+            recognise.check_language(config.recognise, language, source.name)
     context = Context(config, Store(out / "work"), {s.sha256: s.path for s in sources})
     with context.store.lock():
         context.store.clean()

@@ -6,9 +6,9 @@ from data.audio import models, resample
 from data.audio.models import MOS_SAMPLES
 from data.audio.snr import frame_power
 from data.ncssd.config import QualityConfig
-from data.ncssd.recognise import units
 from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
+from data.ncssd.texts import units
 
 VERSION = 4
 _RATE = 16_000
@@ -19,6 +19,7 @@ _FLAGS = {
     "bandwidth": "--min-bandwidth",
     "rate": "quality.min_rate, quality.max_rate",
     "confidence": "--min-confidence",
+    "agreement": "--min-agreement",
 }
 _BAND_DROP_DB = 45.0  # bands further below the level at 300 to 3000 Hz count as empty
 
@@ -74,6 +75,8 @@ def failures(turn: Row, config: QualityConfig) -> list[str]:
         found.append("rate")
     if turn["confidence"] is not None and turn["confidence"] < config.min_confidence:
         found.append("confidence")
+    if turn.get("agreement") is not None and turn["agreement"] < config.min_agreement:
+        found.append("agreement")
     return found
 
 

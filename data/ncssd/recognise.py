@@ -1,23 +1,27 @@
 """Stage 7: transcribes turns, with confidence and language."""
 
+import dataclasses
 import functools
+import importlib.util
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from data.audio.pcm import to_bytes
 from data.errors import InputError, MissingModelError
+from data.languages import check_language_code, primary_language
 from data.ncssd.config import BuildConfig, RecogniseConfig
 from data.ncssd.stage import Context
 from data.ncssd.store import Row
+from data.ncssd.texts import agreement
 from data.recognition.endpoint import KEY_VARIABLE, TranscriptionEndpoint
 from data.recognition.whisper import Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
-VERSION = 2
+VERSION = 3
 RATE = 16_000
 _PAD_S = 0.15
 _TIMEOUT_S = 120
@@ -26,19 +30,25 @@ _MAX_SILENT = 0.2  # most turns without text, as a fraction, in data fit for tra
 _MIN_CONFIDENCE = 0.55  # least mean confidence in data fit for training
 AUTO = "auto"
 RECOGNISERS = (AUTO, "whisper", "pocketsphinx", "endpoint", "none")
+_ENDPOINT_MODEL = "whisper-1"
 
 log = logging.getLogger(__name__)
 
 
 class Recogniser(Protocol):
-    """Transcribes whole turns."""
+    """Transcribes the turns of a dialogue."""
 
     def language(self, samples: np.ndarray) -> str:
         """Detects the language of samples `[T]` at 16 kHz; returns its code."""
         ...
 
-    def __call__(self, samples: np.ndarray, language: str) -> Transcript:
-        """Transcribes samples `[T]` at 16 kHz; the confidence is None if unknown."""
+    def __call__(self, turns: Sequence[np.ndarray], language: str) -> list[Transcript]:
+        """Transcribes turns, each samples `[T]` at 16 kHz; the confidence is None if unknown.
+
+        Args:
+            turns: all turns of a dialogue, so that several can be decoded at once.
+            language: code without region.
+        """
         ...
 
 
@@ -47,6 +57,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 
     `words` are [word, start, end, confidence], in seconds of the working copy, and missing if the
     recogniser gives none. The language is detected unless the source's notes or settings name it.
+    With a second recogniser, turns also get their `agreement`.
     """
     config = context.config.recognise
     asked = row.get("language") or config.language
@@ -55,11 +66,16 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
         return [{**row, "turns": turns, "language": "en" if asked == AUTO else asked}]
     recogniser = load(config)
     language = recogniser.language(_sample(row, context)) if asked == AUTO else asked
-    turns = []
-    for turn in row["turns"]:
-        start = max(0.0, turn["start"] - _PAD_S)
-        samples = context.read_turn(row, turn, start, turn["end"] + _PAD_S, RATE)
-        turns.append({**turn, **_entry(recogniser(samples, language), start)})
+    starts = [max(0.0, turn["start"] - _PAD_S) for turn in row["turns"]]
+    sounds = [
+        context.read_turn(row, turn, start, turn["end"] + _PAD_S, RATE)
+        for turn, start in zip(row["turns"], starts, strict=True)
+    ]
+    heard = recogniser(sounds, primary_language(language))
+    entries = [_entry(one, start) for one, start in zip(heard, starts, strict=True)]
+    if config.second != "none":
+        entries = _with_agreement(entries, sounds, second_of(config), language)
+    turns = [{**turn, **entry} for turn, entry in zip(row["turns"], entries, strict=True)]
     return [{**row, "turns": turns, "language": language}]
 
 
@@ -82,6 +98,32 @@ def _entry(heard: Transcript, start: float) -> Row:
     return {"text": heard.text, "confidence": confidence, **({"words": words} if words else {})}
 
 
+def _with_agreement(
+    entries: list[Row], sounds: list[np.ndarray], second: RecogniseConfig, language: str
+) -> list[Row]:
+    """Adds each turn's `agreement` with the second recogniser; None if one of them has no text."""
+    if not supports(second, language):
+        return [{**entry, "agreement": None} for entry in entries]
+    heard = load(second)(sounds, primary_language(language))
+    shares = [agreement(e["text"], t.text, language) for e, t in zip(entries, heard, strict=True)]
+    return [
+        {**entry, "agreement": None if share is None else round(share, 4)}
+        for entry, share in zip(entries, shares, strict=True)
+    ]
+
+
+def second_of(config: RecogniseConfig) -> RecogniseConfig:
+    """The settings of the second recogniser, as of a first one."""
+    return dataclasses.replace(
+        config,
+        recogniser=config.second,
+        model=config.second_model,
+        language="en",  # it need not detect any: the first one does
+        second="none",
+        second_model="",
+    )
+
+
 def resolve(config: BuildConfig, offline: bool = False) -> BuildConfig:
     """Replaces the recogniser "auto" by Whisper or, with a warning, by pocketsphinx if Whisper's
     weights are unavailable.
@@ -99,6 +141,18 @@ def resolve(config: BuildConfig, offline: bool = False) -> BuildConfig:
         log.warning("using pocketsphinx, whose transcripts are not fit for training: %s", error)
         return config.replace("recognise", recogniser="pocketsphinx")
     return config.replace("recognise", recogniser="whisper")
+
+
+def unmeasured(config: RecogniseConfig, rows: list[Row]) -> str:
+    """Which dialogues the second recogniser cannot check; empty if it can check all."""
+    if config.second == "none":
+        return ""
+    second = second_of(config)
+    other = [row["language"] for row in rows if not supports(second, row["language"])]
+    if not other:
+        return ""
+    share = f"{len(other)} of {len(rows)} dialogues have no agreement"
+    return f"{share}: {config.second} does not support {', '.join(sorted(set(other)))}"
 
 
 def doubts(config: RecogniseConfig, rows: list[Row]) -> str:
@@ -120,28 +174,75 @@ def doubts(config: RecogniseConfig, rows: list[Row]) -> str:
 
 
 def _is_english(config: RecogniseConfig) -> bool:
-    return config.language == AUTO or config.language.startswith("en")
+    return config.language == AUTO or primary_language(config.language) == "en"
 
 
-def units(text: str, language: str) -> list[str]:
-    """Units for rates and error rates: words, or characters in Chinese and Japanese."""
-    if language.startswith(("zh", "ja")):
-        return [c for c in text if not c.isspace()]
-    return text.split()
+def supports(config: RecogniseConfig, language: str) -> bool:
+    """Whether the recogniser can transcribe a language, by its code with or without a region."""
+    if config.recogniser == "pocketsphinx":
+        return primary_language(language) == "en"
+    if config.recogniser == "whisper" and importlib.util.find_spec("faster_whisper"):
+        from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+        return primary_language(language) in _LANGUAGE_CODES
+    return True
+
+
+def check_language(config: RecogniseConfig, language: str, source: str) -> None:
+    """Raises InputError if a language is unknown, or not one of the recogniser's; `source` says
+    where it comes from."""
+    check_language_code(language, source)
+    if not supports(config, language):
+        supported = "English only" if config.recogniser == "pocketsphinx" else "other languages"
+        others = [r for r in ("whisper", "endpoint") if r != config.recogniser]
+        raise InputError(
+            f"{source}: {config.recogniser} supports {supported}, not {language!r}; "
+            f"choose --recogniser {' or '.join(others)}"
+        )
 
 
 def check(config: RecogniseConfig, offline: bool) -> str | None:
-    """Describes what the chosen recogniser is missing; None if it is ready.
+    """Describes what the chosen recognisers are missing; None if they are ready.
 
     Raises:
-        InputError: the recogniser is unknown, or contradicts another setting.
+        InputError: a recogniser is unknown, or contradicts another setting.
     """
-    import importlib.util
+    missing = _check_one(config, offline)
+    if config.second == "none":
+        if config.second_model:
+            raise InputError("--second-asr-model needs --second-recogniser")
+        return missing
+    second = second_of(config)
+    if config.second == AUTO:
+        raise InputError("--second-recogniser auto: choose whisper, pocketsphinx or endpoint")
+    if config.recogniser == "none":
+        raise InputError("--second-recogniser needs a first one; choose another --recogniser")
+    if _identity(config) == _identity(second):
+        raise InputError(
+            f"the second recogniser is the first one ({config.second}), so that both always agree; "
+            "choose another --second-recogniser or --second-asr-model"
+        )
+    also = _check_one(second, offline)
+    return "; ".join(filter(None, (missing, also))) or None
 
+
+def _identity(config: RecogniseConfig) -> tuple[str, str]:
+    """What tells recognisers apart: name and model."""
+    defaults = {"whisper": DEFAULT_MODEL, "endpoint": _ENDPOINT_MODEL}
+    if config.recogniser not in defaults:
+        return config.recogniser, ""
+    return config.recogniser, os.path.normpath(config.model or defaults[config.recogniser])
+
+
+def _check_one(config: RecogniseConfig, offline: bool) -> str | None:
     if config.recogniser not in RECOGNISERS:
         raise InputError(
             f"unknown recogniser {config.recogniser!r}; choose one of {', '.join(RECOGNISERS)}"
         )
+    if config.batch < 1:
+        raise InputError(f"--asr-batch is {config.batch}; give 1 or more")
+    if config.language != AUTO:
+        check_language(config, config.language, "--language")
     if config.recogniser == "endpoint":
         if offline:
             raise InputError("--offline forbids the recogniser 'endpoint'; choose another")
@@ -149,11 +250,6 @@ def check(config: RecogniseConfig, offline: bool) -> str | None:
             raise InputError("an endpoint cannot detect the language; give --language")
         return None if config.endpoint else "recognise.endpoint is empty; give a URL ending in /v1"
     if config.recogniser == "pocketsphinx":
-        if not _is_english(config):
-            raise InputError(
-                f"pocketsphinx supports English only, not {config.language!r}; "
-                "choose --recogniser whisper or endpoint"
-            )
         found = importlib.util.find_spec("pocketsphinx")
         return None if found else "pocketsphinx is not installed: pip install pocketsphinx"
     if config.recogniser == "whisper":
@@ -197,7 +293,10 @@ class _Pocketsphinx:
     def language(self, samples: np.ndarray) -> str:
         return "en"
 
-    def __call__(self, samples: np.ndarray, language: str) -> Transcript:
+    def __call__(self, turns: Sequence[np.ndarray], language: str) -> list[Transcript]:
+        return [self._transcribe(samples, language) for samples in turns]
+
+    def _transcribe(self, samples: np.ndarray, language: str) -> Transcript:
         decoder = self._decoder
         decoder.reinit_feat()  # reset, so that a turn's text does not depend on the turn before
         decoder.start_utt()
@@ -222,12 +321,13 @@ class _Whisper:
     def __init__(self, config: RecogniseConfig) -> None:
         folder = find_whisper(config.model or DEFAULT_MODEL)
         self._whisper = Whisper(folder, config.device, num_threads=1)
+        self._batch = config.batch
 
     def language(self, samples: np.ndarray) -> str:
         return self._whisper.find_language(samples)
 
-    def __call__(self, samples: np.ndarray, language: str) -> Transcript:
-        return self._whisper.transcribe(samples, language, word_times=True)
+    def __call__(self, turns: Sequence[np.ndarray], language: str) -> list[Transcript]:
+        return self._whisper.transcribe_all(turns, language, self._batch)
 
 
 class _Endpoint:
@@ -236,7 +336,7 @@ class _Endpoint:
     def __init__(self, config: RecogniseConfig) -> None:
         self._endpoint = TranscriptionEndpoint(
             config.endpoint,
-            config.model or "whisper-1",
+            config.model or _ENDPOINT_MODEL,
             os.environ.get(KEY_VARIABLE, ""),
             _TIMEOUT_S,
         )
@@ -244,5 +344,6 @@ class _Endpoint:
     def language(self, samples: np.ndarray) -> str:
         raise InputError("an endpoint cannot detect the language; give --language")
 
-    def __call__(self, samples: np.ndarray, language: str) -> Transcript:
-        return Transcript(self._endpoint.transcribe(samples, RATE, language), language, None)
+    def __call__(self, turns: Sequence[np.ndarray], language: str) -> list[Transcript]:
+        texts = [self._endpoint.transcribe(samples, RATE, language) for samples in turns]
+        return [Transcript(text, language, None) for text in texts]

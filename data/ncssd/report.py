@@ -8,7 +8,8 @@ from pathlib import Path
 
 from data.audio import encode_audio
 from data.files import atomic_write
-from data.ncssd.config import BuildConfig
+from data.ncssd.config import BuildConfig, RecogniseConfig
+from data.ncssd.recognise import doubts, unmeasured
 from data.ncssd.report_figures import (
     DISTRIBUTIONS,
     BuildRows,
@@ -61,6 +62,7 @@ def write_report(out: Path, beside: Path | None = None) -> Path:
         title += f", compared with {beside}"
     parts = [
         f"<h1>{html.escape(title)}</h1>",
+        _warnings(build),
         _totals(build, other),
         f"<h2>Hours by source</h2>{_hours(build)}",
         f"<h2>Least certain speaker pairs</h2>{_doubtful(context, build)}",
@@ -79,6 +81,15 @@ def write_report(out: Path, beside: Path | None = None) -> Path:
     path = out / "report.html"
     atomic_write(path, page)
     return path
+
+
+def _warnings(build: BuildRows) -> str:
+    """Why its texts are not fit for training, if so, and what the second recogniser left out."""
+    config = RecogniseConfig(**build.summary["config"]["recognise"])
+    why = doubts(config, build.accepted)
+    found = [f"The transcripts are not fit for training: {why}; see --recogniser." if why else ""]
+    found.append(unmeasured(config, build.accepted))
+    return "".join(f"<p><strong>{html.escape(one)}</strong></p>" for one in found if one)
 
 
 def _totals(build: BuildRows, other: BuildRows | None) -> str:

@@ -103,6 +103,27 @@ def expected_word_error(build: BuildRows) -> float | None:
     return 1.0 - float(np.mean(sure)) if sure else None
 
 
+def disagreement(build: BuildRows) -> tuple[float, float] | None:
+    """The word error rate between two recognisers, weighted by the length of turns, and the hours
+    of turns that have one; None without."""
+    known = [turn for turn in build.turns if turn.get("agreement") is not None]
+    if not known:
+        return None
+    seconds = [turn["end"] - turn["start"] for turn in known]
+    rate = np.average([1.0 - turn["agreement"] for turn in known], weights=seconds)
+    return float(rate), sum(seconds) / 3600
+
+
+def word_error(build: BuildRows) -> str:
+    """The estimated word error rate, and from what it is estimated."""
+    between = disagreement(build)
+    if between is not None:
+        rate, hours = between
+        return f"{100 * rate:.1f} %, by how far two recognisers disagree ({hours:.2f} hours)"
+    error = expected_word_error(build)
+    return "unknown" if error is None else f"{100 * error:.1f} %, by the recogniser's confidence"
+
+
 def distributions(build: BuildRows) -> dict[str, list[float]]:
     """The values of each of `DISTRIBUTIONS`."""
     turns = build.turns
@@ -127,7 +148,6 @@ def totals(build: BuildRows) -> dict[str, str]:
     turns, people = build.turns, speakers(build)
     hours = [one[1] for one in hours_by_source(build)]
     kept = sum(row["end"] - row["start"] for row in build.accepted) / 3600
-    error = expected_word_error(build)
     shares = [balance(row) for row in build.accepted]
     return {
         "sources": str(len(build.summary["sources"])),
@@ -148,7 +168,7 @@ def totals(build: BuildRows) -> dict[str, str]:
         if shares
         else "none",
         "turns without text": str(sum(not t.get("text") for t in turns)),
-        "expected word error rate": "unknown" if error is None else f"{100 * error:.1f} %",
+        "estimated word error rate": word_error(build),
         "in quarantine": str(len(build.quarantined)),
     }
 

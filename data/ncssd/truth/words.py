@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.audio import read_audio
+from data.languages import primary_language
 from data.ncssd import recognise
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.store import Row
@@ -68,11 +69,13 @@ def _recognise(
 
     samples = read_audio(recording.media, _RATE)
     recogniser = recognise.load(config)
-    for turn in turns:
-        first = max(0, round((turn["start"] - _PAD_S) * _RATE))
-        part = samples[first : round((turn["end"] + _PAD_S) * _RATE)]
-        heard = recogniser(part, language).text
-        out = jiwer.process_words(plain(turn["text"]), plain(heard))
+    parts = [
+        samples[max(0, round((t["start"] - _PAD_S) * _RATE)) : round((t["end"] + _PAD_S) * _RATE)]
+        for t in turns
+    ]
+    heard = recogniser(parts, primary_language(language))
+    for turn, transcript in zip(turns, heard, strict=True):
+        out = jiwer.process_words(plain(turn["text"]), plain(transcript.text))
         counts.true_errors += out.substitutions + out.deletions + out.insertions
         counts.true_words += out.substitutions + out.deletions + out.hits
 

@@ -50,6 +50,22 @@ def test_a_file_in_another_language_is_rejected(tmp_path):
     assert read_sources(find_media([tmp_path]), {"language": "auto"}, False)[0].spoken == {}
 
 
+def test_an_unknown_language_in_notes_is_rejected_before_any_work(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"x")
+    notes = tmp_path / "a.wav.json"
+    command = [str(tmp_path / "a.wav"), "--out", str(tmp_path / "out"), "--recogniser"]
+    notes.write_text('{"language": "klingon"}')
+    with pytest.raises(InputError, match=r"a\.wav.*'klingon'.*en-GB"):
+        main([*command, "none"])
+    assert not (tmp_path / "out").exists()
+    notes.write_text('{"language": "de-AT"}')
+    with pytest.raises(InputError, match=r"a\.wav: pocketsphinx supports English only.*de-AT"):
+        main([*command, "pocketsphinx"])
+    notes.write_text('{"language": "pt_BR"}')
+    (one,) = read_sources(find_media([tmp_path]), {"language": "pt-PT"}, False)
+    assert one.spoken == {"language": "pt_BR"}
+
+
 def test_duplicate_content_is_used_once(tmp_path):
     for name in ("a.wav", "b.wav"):
         (tmp_path / name).write_bytes(b"same")
@@ -74,6 +90,10 @@ def test_the_output_folder_is_not_an_input(tmp_path):
         (["--recogniser", "faster-whisper"], "choose one of auto, whisper"),
         (["--recogniser", "endpoint", "--asr-endpoint", "http://h/v1"], "give --language"),
         (["--recogniser", "endpoint", "--asr-endpoint", "http://h/v1", "--offline"], "--offline"),
+        (["--language", "klingon"], "ISO 639-1"),
+        (["--recogniser", "whisper", "--second-recogniser", "whisper"], "is the first one"),
+        (["--recogniser", "none", "--min-agreement", "0.5"], "--second-recogniser"),
+        (["--recogniser", "whisper", "--asr-batch", "0"], "--asr-batch"),
         (["--formats", "csv"], "unknown format"),
         (["--workers", "0"], "--workers"),
     ],

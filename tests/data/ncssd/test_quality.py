@@ -62,3 +62,7 @@ def test_every_failure_is_named(changes, found):
 
 def test_a_least_confidence_can_be_set():
     assert failures(turn(confidence=0.2), QualityConfig(min_confidence=0.3)) == ["confidence"]
+    asked = QualityConfig(min_agreement=0.6)
+    assert failures(turn(agreement=0.5), asked) == ["agreement"]
+    assert failures(turn(agreement=0.6), asked) == failures(turn(agreement=None), asked) == []
+    assert failures(turn(agreement=0.0), QualityConfig()) == []

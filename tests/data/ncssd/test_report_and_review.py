@@ -1,5 +1,6 @@
 """The report of a build, and its manual review."""
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -14,9 +15,11 @@ from data.ncssd.report_figures import (
     DISTRIBUTIONS,
     BuildRows,
     changed_settings,
+    disagreement,
     expected_word_error,
     hours_by_source,
     read_build,
+    word_error,
 )
 from data.ncssd.review import Decision, Review
 from data.ncssd.store import read_rows, write_rows
@@ -48,6 +51,8 @@ def test_the_report_is_self_contained_with_figures_and_audio(built):
     assert parser.seen.count("audio") >= 2
     assert parser.seen.count("figure") == len(DISTRIBUTIONS)
     assert "c.mp4" in page and "cannot be decoded" in page
+    top = page[: page.index("<table>")]
+    assert "not fit for training: there are none (--recogniser none)" in top
     assert not re.search(r'(src|href)="(?!data:)', page), "it must need nothing else"
 
 
@@ -105,6 +110,35 @@ def test_the_expected_word_error_rate_comes_from_word_confidences(words, expecte
     rows = BuildRows({}, [{"turns": [turn]}], [], [], [])
     found = expected_word_error(rows)
     assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_the_word_error_comes_from_agreement_where_there_is_one():
+    """Weighted by the length of turns."""
+    turns: list[dict] = [{"start": 0.0, "end": 3.0, "agreement": 1.0}]
+    turns.append({"start": 3.0, "end": 4.0, "agreement": 0.6, "words": [["a", 3, 4, 0.2]]})
+    turns.append({"start": 4.0, "end": 9.0, "agreement": None})
+    rows = BuildRows({}, [{"turns": turns}], [], [], [])
+    assert disagreement(rows) == (pytest.approx(0.1), pytest.approx(4 / 3600))
+    assert word_error(rows).startswith("10.0 %, by how far two recognisers disagree")
+    alone = BuildRows({}, [{"turns": [{"words": [["a", 3, 4, 0.2]]}]}], [], [], [])
+    assert word_error(alone) == "80.0 %, by the recogniser's confidence"
+    assert word_error(BuildRows({}, [{"turns": [{}]}], [], [], [])) == "unknown"
+
+
+def test_the_report_says_at_its_top_what_the_second_recogniser_left_out(built, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    summary = json.loads((out / "build.json").read_text())
+    summary["config"]["recognise"] |= {"recogniser": "whisper", "second": "pocketsphinx"}
+    (out / "build.json").write_text(json.dumps(summary))
+    rows = read_rows(out / "dialogues.jsonl")
+    for turn in (turn for row in rows for turn in row["turns"]):
+        turn |= {"text": "Yes.", "confidence": 0.9}
+    write_rows(out / "dialogues.jsonl", [{**rows[0], "language": "zh-CN"}, *rows[1:]])
+    page = write_report(out).read_text()
+    top = page[: page.index("<table>")]
+    assert "not fit for training" not in page
+    assert "pocketsphinx does not support zh-CN" in top
 
 
 def test_the_report_lists_changed_settings(built):

@@ -113,7 +113,7 @@ def _add_recognisers(parser: argparse.ArgumentParser) -> None:
         "--asr-batch",
         type=int,
         metavar="N",
-        help="turns that Whisper decodes at once (default: 1); larger batches are meant for GPUs",
+        help="turns that Whisper decodes at once (default: 8); larger batches are meant for GPUs",
     )
     add("--asr-endpoint", help="OpenAI-compatible URL ending in /v1")
     add(

@@ -81,7 +81,7 @@ class RecogniseConfig:
     model: str = ""  # Whisper model (folder or name), or the endpoint's model
     endpoint: str = ""  # base URL of an OpenAI-compatible API, ending in /v1
     device: str = "cpu"  # Whisper's device: "cpu", "cuda" or "auto"
-    batch: int = 1  # turns that Whisper decodes at once
+    batch: int = 8  # turns that Whisper decodes at once
     second: str = "none"  # a second recogniser, to measure how far both agree
     second_model: str = ""  # its model, as `model`
     max_hmm: int = 3000  # pocketsphinx: active HMM states per frame

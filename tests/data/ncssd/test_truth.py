@@ -12,7 +12,7 @@ import pytest
 
 from data.errors import InputError
 from data.ncssd.config import BuildConfig, RecogniseConfig
-from data.ncssd.truth import report, scenes
+from data.ncssd.truth import report, scenes, words
 from data.ncssd.truth.clips import Clip, join
 from data.ncssd.truth.conditions import record
 from data.ncssd.truth.maker import recording_facts
@@ -21,6 +21,7 @@ from data.ncssd.truth.score import Recording, _matches, score
 from data.ncssd.truth.sound import add_background
 from data.ncssd.truth.timeline import make_pair, make_timeline, person
 from data.ncssd.truth.words import plain
+from data.recognition.whisper import Transcript
 
 
 def clips() -> dict[str, list[Clip]]:
@@ -124,6 +125,25 @@ def test_words_are_scored_with_the_builds_recogniser(tmp_path, monkeypatch):
     built(out, truth, recogniser="endpoint", **settings)
     report.score_build(truth, out, with_words=True)
     assert asked == [RecogniseConfig("endpoint", **settings)]
+
+
+def test_true_turns_are_recognised_together_in_their_language(tmp_path, monkeypatch):
+    """Whisper knows no regions; each turn is padded by 0.15 s."""
+    asked = []
+
+    def recogniser(turns, language):
+        asked.append(([len(samples) for samples in turns], language))
+        return [Transcript("我不知", "zh", 0.9), Transcript("好。", "zh", 0.9)]
+
+    monkeypatch.setattr(words, "read_audio", lambda path, rate: np.zeros(4 * rate, np.float32))
+    monkeypatch.setattr(words.recognise, "load", lambda config: recogniser)
+    turns = [{"start": 0.05, "end": 1.0, "text": "我不知道。"}]
+    turns.append({"start": 2.0, "end": 3.0, "text": "好"})
+    counts = words.WordCounts()
+    recording = Recording({}, tmp_path / "a.wav", [], [])
+    words._recognise(counts, turns, recording, RecogniseConfig(), "zh-CN")
+    assert asked == [([18_400, 20_800], "zh")]
+    assert (counts.true_errors, counts.true_words) == (1, 5)
 
 
 def test_chinese_characters_are_scored_as_words():

@@ -63,7 +63,9 @@ def speech_spans(
     return [[round(a, 3), round(min(b, duration), 3)] for a, b in kept]
 
 
-def speech_probabilities(before: np.ndarray, samples: np.ndarray) -> np.ndarray:
+def speech_probabilities(
+    before: np.ndarray, samples: np.ndarray, device: str = "cpu"
+) -> np.ndarray:
     """Speech probabilities of a block, computed as a batch of lanes, each with its own warm-up.
 
     The network's memory spans about a second, so that lanes that start 1.5 s early agree with a
@@ -72,7 +74,7 @@ def speech_probabilities(before: np.ndarray, samples: np.ndarray) -> np.ndarray:
     num = -(-samples.shape[0] // WINDOW)
     lanes = -(-num // LANE)
     whole = np.concatenate([before, samples, np.zeros(lanes * LANE * WINDOW, np.float32)])
-    session = models.silero()
+    session = models.silero(device)
     state = np.zeros((2, lanes, 128), np.float32)
     starts = np.arange(lanes) * LANE * WINDOW
     out = np.empty((lanes, LANE), np.float32)

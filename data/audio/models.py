@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from data.device import providers
 from data.errors import MissingModelError
 
 MOS_SAMPLES = 144_160  # 9.01 s: the input of DNSMOS
@@ -44,20 +45,35 @@ def encoder_path() -> Path:
     return package_file("resemblyzer", "pretrained.pt", "pip install --no-deps resemblyzer")
 
 
-def onnx_session(path: Path) -> Any:
-    """An ONNX Runtime session on one thread."""
+def onnx_session(path: Path, device: str = "cpu") -> Any:
+    """An ONNX Runtime session on one thread, on a device found by `data.device`.
+
+    Raises:
+        MissingModelError: ONNX Runtime cannot load what it needs to use the device.
+    """
     import onnxruntime
 
+    if device != "cpu":
+        onnxruntime.preload_dlls()  # the CUDA libraries that PyTorch's packages have
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    asked = providers(device)
+    name = asked[0][0]
+    if name in onnxruntime.get_available_providers():
+        session = onnxruntime.InferenceSession(str(path), options, providers=asked)
+        if session.get_providers()[0] == name:  # it falls back to the CPU by itself
+            return session
+    raise MissingModelError(
+        f"ONNX Runtime cannot load its {name}; install onnxruntime-gpu in place of onnxruntime, "
+        "and the CUDA and cuDNN that it needs, or use the device cpu"
+    )
 
 
 @functools.cache
-def silero() -> Any:
-    return onnx_session(silero_path())
+def silero(device: str = "cpu") -> Any:
+    return onnx_session(silero_path(), device)
 
 
 @functools.cache
@@ -69,14 +85,14 @@ def silero_sequence() -> Any:
 
 
 @functools.cache
-def dnsmos() -> Any:
-    return onnx_session(dnsmos_path())
+def dnsmos(device: str = "cpu") -> Any:
+    return onnx_session(dnsmos_path(), device)
 
 
-def dnsmos_overall(windows: np.ndarray) -> np.ndarray:
+def dnsmos_overall(windows: np.ndarray, device: str = "cpu") -> np.ndarray:
     """DNSMOS overall scores (ITU-T P.835, arXiv 2110.01763), 1 to 5, of windows `[N, MOS_SAMPLES]`
     at 16 kHz."""
-    raw = [dnsmos().run(None, {"input_1": one[None]})[0][0, 2] for one in windows]
+    raw = [dnsmos(device).run(None, {"input_1": one[None]})[0][0, 2] for one in windows]
     return np.polyval(_MOS_POLYNOMIAL, raw)
 
 

@@ -30,12 +30,13 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     """A working copy to one row per scene: `start`, `end`, `speech` (spans, in seconds)."""
     config = context.config.activity
     path = context.store.root / row["audio"]
+    device = context.config.device
     if row.get("speaker_channels"):
-        own = [_spans(_probabilities(path, i), row["duration"], config) for i in range(2)]
+        own = [_spans(_probabilities(path, device, i), row["duration"], config) for i in range(2)]
         if min(sum(b - a for a, b in spans) for spans in own) >= _LEAST_OF_CHANNEL_S:
             return _channel_scenes(row, own, config)
         row = {k: v for k, v in row.items() if k != "speaker_channels"}  # one is silent
-    return _scenes(row, _spans(_probabilities(path), row["duration"], config), config)
+    return _scenes(row, _spans(_probabilities(path, device), row["duration"], config), config)
 
 
 def _spans(probabilities: np.ndarray, duration: float, config: ActivityConfig) -> list[Span]:
@@ -133,7 +134,7 @@ def _shorten(scene: list[Span], limit: float) -> list[list[Span]]:
     return [*parts, scene]
 
 
-def _probabilities(path: Path, channel: int | None = None) -> np.ndarray:
+def _probabilities(path: Path, device: str, channel: int | None = None) -> np.ndarray:
     """Speech probability per 32 ms of a working copy, or of one channel, read in blocks."""
     out, held = [], no_past()
     fresh = np.zeros(0, np.float32)
@@ -147,7 +148,7 @@ def _probabilities(path: Path, channel: int | None = None) -> np.ndarray:
             fresh = np.concatenate([fresh, resampler.flush() if last else resampler.push(samples)])
             while fresh.shape[0] >= block or (last and fresh.shape[0]):
                 part, fresh = fresh[:block], fresh[block:]
-                out.append(speech_probabilities(held, part))
+                out.append(speech_probabilities(held, part, device))
                 held = np.concatenate([held, part])[-held.shape[0] :]
             if last:
                 break

@@ -4,12 +4,14 @@ The segmentation network runs on each channel alone, so that overlaps are as eas
 Speech no louder than the cross-talk from the other channel is attributed to the other speaker.
 """
 
+import functools
+
 import numpy as np
 
 from data.audio.features import FRAME_S, RATE
 from data.audio.voice_embedding import Span, embed_windows, unit
 from data.ncssd.activity import far_from
-from data.ncssd.config import SpeakersConfig
+from data.ncssd.config import BuildConfig
 from data.ncssd.powerset import best_path
 from data.ncssd.segmentation import load_segmentation, segment
 from data.ncssd.stage import Context
@@ -25,13 +27,12 @@ _EMBEDDED = round(60.0 / FRAME_S)  # frames of speech used to embed a channel's 
 def channel_tracks(row: Row, context: Context) -> tuple[np.ndarray, list[np.ndarray]]:
     """Whether each channel's speaker is active per frame `[2, T]`, and the channels' samples at
     16 kHz."""
-    config = context.config.speakers
     sounds = [
         context.read(row["audio"], row["start"], row["end"], RATE, channel) for channel in (0, 1)
     ]
     tracks = np.stack(
         [
-            _speech(samples, row["start"], spans, config)
+            _speech(samples, row["start"], spans, context.config)
             for samples, spans in zip(sounds, row["channel_speech"], strict=True)
         ]
     )
@@ -42,10 +43,12 @@ def channel_voices(
     tracks: np.ndarray,
     sounds: list[np.ndarray],
     runs: list[list[Span]],
-    config: SpeakersConfig,
+    config: BuildConfig,
     channels: list[int],
 ) -> list[np.ndarray]:
     """The centroid of each channel's voice, from speech while the other channel is silent."""
+    own = config.speakers
+    network = functools.partial(encode, device=config.device)
     found = []
     for channel in channels:
         alone = [(a, b) for a, b in runs[channel] if not tracks[1 - channel, a:b].any()] or runs[
@@ -57,20 +60,21 @@ def channel_voices(
                 kept.append((a, b))
                 frames += b - a
         ((_, embeddings),) = embed_windows(
-            sounds[channel], [sorted(kept)], config.window_s, config.hop_s, encode
+            sounds[channel], [sorted(kept)], own.window_s, own.hop_s, network
         )
         found.append(unit(embeddings.mean(axis=0)))
     return found
 
 
 def _speech(
-    samples: np.ndarray, begin: float, spans: list[list[float]], config: SpeakersConfig
+    samples: np.ndarray, begin: float, spans: list[list[float]], config: BuildConfig
 ) -> np.ndarray:
     """Mask `[T]` of a channel's frames with speech."""
-    probabilities = segment(load_segmentation(), samples)
+    probabilities = segment(load_segmentation(device=config.device), samples)
     speech = [[a - begin, b - begin] for a, b in spans]
     probabilities[far_from(speech, probabilities.shape[0])] = np.eye(probabilities.shape[1])[0]
-    return best_path(probabilities, config.switch_cost, config.overlap_gain) > 0
+    own = config.speakers
+    return best_path(probabilities, own.switch_cost, own.overlap_gain) > 0
 
 
 def _leaks(sounds: list[np.ndarray]) -> np.ndarray:

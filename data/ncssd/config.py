@@ -114,7 +114,11 @@ class ExportConfig:
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """All settings; `--config FILE.json` overrides any of them."""
+    """All settings, by stage; `--config FILE.json` overrides any of them.
+
+    `device` is where the builder's networks run. It belongs to no stage, and so to no cache key:
+    results of another device are used again, though they may differ in the last bits.
+    """
 
     decode: DecodeConfig = field(default_factory=DecodeConfig)
     activity: ActivityConfig = field(default_factory=ActivityConfig)
@@ -125,6 +129,7 @@ class BuildConfig:
     recognise: RecogniseConfig = field(default_factory=RecogniseConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
+    device: str = "cpu"  # or "cuda", "cuda:N"; found by data.device
 
     def settings(self, stage: str) -> dict[str, Any]:
         """The settings of `stage`, part of its cache key; empty for a stage without settings."""
@@ -153,14 +158,17 @@ def read_config(path: Path | None) -> BuildConfig:
     if not isinstance(content, dict):
         raise InputError(f'{path}: expected {{"stage": {{"setting": value}}}}')
     for stage, values in content.items():
-        if stage not in _names(config) or not isinstance(values, dict):
-            raise InputError(f"{path}: unknown stage {stage!r}; known: {', '.join(_names(config))}")
+        if stage not in _STAGES or not isinstance(values, dict):
+            raise InputError(f"{path}: unknown stage {stage!r}; known: {', '.join(_STAGES)}")
         config = config.replace(stage, **_checked(path, stage, getattr(config, stage), values))
     return config
 
 
 def _names(part: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(part)]
+
+
+_STAGES = [name for name in _names(BuildConfig) if name != "device"]
 
 
 def _checked(path: Path, stage: str, part: Any, values: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,11 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_network(
-    kind: type[Network], configuration: type[Any], weights: Path, command: str
+    kind: type[Network],
+    configuration: type[Any],
+    weights: Path,
+    command: str,
+    device: str = "cpu",
 ) -> Network:
     """A trained network, in float32 and ready for inference; PyTorch then uses one thread.
 
@@ -25,6 +29,7 @@ def load_network(
         configuration: its dataclass.
         weights: the .safetensors file, with the configuration beside it.
         command: the verb of `launch.py` that makes the file.
+        device: where it runs; its inputs have to be moved there.
 
     Raises:
         MissingModelError: the file is missing.
@@ -34,7 +39,7 @@ def load_network(
     model = kind(configuration(**json.loads(weights.with_suffix(".json").read_text())))
     state = {name: value.float() for name, value in load_file(weights).items()}
     model.load_state_dict(state, strict=True)
-    return model.eval()
+    return model.to(device).eval()
 
 
 def save_network(model: nn.Module, configuration: Any, weights: Path) -> None:

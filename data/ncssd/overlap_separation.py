@@ -34,10 +34,14 @@ class SeparatedDialogue:
     Args:
         samples: `[T]` at 24 kHz.
         segments: [start, end, speaker], in seconds from the first sample.
+        device: where the network runs.
     """
 
-    def __init__(self, samples: np.ndarray, segments: list[list[float]]) -> None:
+    def __init__(
+        self, samples: np.ndarray, segments: list[list[float]], device: str = "cpu"
+    ) -> None:
         self.samples = samples
+        self._device = device
         num = samples.shape[0] // _HOP + 1
         self.active = np.zeros((num, 2), bool)
         for start, end, speaker in segments:
@@ -71,17 +75,19 @@ class SeparatedDialogue:
         a, b = first * _HOP, min(last * _HOP, self.samples.shape[0])
         level = np.concatenate([self.samples[a:b], *alone])
         level = float(np.sqrt(np.square(level, dtype=np.float64).mean())) + 1e-5
-        model = load_separator()
+        model = load_separator(device=self._device)
         spectrum = _spectrum(self.samples[a:b] / level)
         num = spectrum.shape[1] // 2 * 2
         heard = np.zeros((num, 2), np.float32)
         own = self.active[first : first + num]
         heard[: own.shape[0]] = own
-        profiles = [model.profile(frames_of(_spectrum(sound / level))) for sound in alone]
+        voices = [frames_of(_spectrum(sound / level)).to(self._device) for sound in alone]
         masks = model(
-            frames_of(spectrum[:, :num]), torch.from_numpy(heard)[None], torch.stack(profiles, 1)
+            frames_of(spectrum[:, :num]).to(self._device),
+            torch.from_numpy(heard)[None].to(self._device),
+            torch.stack([model.profile(frames) for frames in voices], 1),
         )
-        masks = masks[0].transpose(0, 1)[..., unit_of(spectrum.shape[-1])]
+        masks = masks[0].cpu().transpose(0, 1)[..., unit_of(spectrum.shape[-1])]
         self._expect(first, masks[..., :HEARD], spectrum[0, :num, :HEARD])
         kept = torch.from_numpy(_weights(heard))[..., None]
         parts = spectrum.expand(2, -1, -1).clone()

@@ -33,7 +33,8 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 
     begin = max(0.0, row["start"] - _PAD_S)
     samples = context.read(row["audio"], begin, row["end"] + _PAD_S)
-    separated = SeparatedDialogue(samples, [[a - begin, b - begin, who] for a, b, who in segments])
+    moved = [[a - begin, b - begin, who] for a, b, who in segments]
+    separated = SeparatedDialogue(samples, moved, context.config.device)
     path = context.store.path("overlaps", key, ".wav")
     pieces, taken, turns = [], 0, []
     for turn in row["turns"]:

@@ -29,7 +29,9 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     fail."""
     config = context.config.quality
     samples = context.read(row["audio"], row["start"], row["end"])
-    scores = mos_windows(resample(samples, _COPY_RATE, _RATE)) if config.dnsmos else None
+    scores = None
+    if config.dnsmos:
+        scores = mos_windows(resample(samples, _COPY_RATE, _RATE), context.config.device)
     language = row.get("language", "en")
     sounds: dict[int | None, tuple[np.ndarray, float]] = {}
     for channel in {turn.get("channel") for turn in row["turns"]}:
@@ -80,7 +82,7 @@ def failures(turn: Row, config: QualityConfig) -> list[str]:
     return found
 
 
-def mos_windows(samples: np.ndarray) -> np.ndarray:
+def mos_windows(samples: np.ndarray, device: str = "cpu") -> np.ndarray:
     """DNSMOS overall score of each 9.01 s window, `[N]`, of samples `[T]` at 16 kHz.
 
     The last window ends with the samples; shorter samples are repeated, as in the original code.
@@ -91,7 +93,7 @@ def mos_windows(samples: np.ndarray) -> np.ndarray:
     if samples.shape[0] - starts[-1] - MOS_SAMPLES > _RATE:
         starts.append(samples.shape[0] - MOS_SAMPLES)
     windows = np.stack([samples[s : s + MOS_SAMPLES] for s in starts]).astype(np.float32)
-    return models.dnsmos_overall(windows)
+    return models.dnsmos_overall(windows, device)
 
 
 def noise_floor(samples: np.ndarray, row: Row) -> float:

@@ -82,14 +82,14 @@ def frames_of(samples: np.ndarray, config: SegmentationConfig) -> np.ndarray:
 
 
 @functools.cache
-def load_segmentation(weights: Path = WEIGHTS) -> Segmentation:
+def load_segmentation(weights: Path = WEIGHTS, device: str = "cpu") -> Segmentation:
     """Loads the trained network.
 
     Raises:
         MissingModelError: the weights are missing.
     """
     return load_network(
-        Segmentation, SegmentationConfig, weights, "build train-segmentation CORPUS"
+        Segmentation, SegmentationConfig, weights, "build train-segmentation CORPUS", device
     )
 
 
@@ -101,6 +101,7 @@ def segment(model: Segmentation, samples: np.ndarray) -> np.ndarray:
     with the earlier one's.
     """
     frames = frames_of(samples, model.config)
+    device = model.head.weight.device
     num = frames.shape[0]
     out = np.zeros((num, len(CLASSES)), np.float32)
     starts = list(range(0, max(1, num - 2 * _EDGE), WINDOW - 2 * _EDGE)) if num else []
@@ -109,7 +110,8 @@ def segment(model: Segmentation, samples: np.ndarray) -> np.ndarray:
     for first in range(0, len(starts), _BATCH):
         group = starts[first : first + _BATCH]
         batch = np.stack([frames[s : s + WINDOW] for s in group])
-        probabilities = torch.softmax(model(torch.from_numpy(batch)), dim=-1).numpy()
+        logits = model(torch.from_numpy(batch).to(device))
+        probabilities = torch.softmax(logits, dim=-1).cpu().numpy()
         for start, values in zip(group, probabilities, strict=True):
             last = min(num, start + WINDOW)
             values = values[: last - start]

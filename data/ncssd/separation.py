@@ -47,7 +47,7 @@ def separate(row: Row, context: Context, key: str) -> Row:
     voices = []
     for channel in channels:
         samples = context.read(row["audio"], row["start"], row["end"], _RATE, channel)
-        voices.append(resample(_voice(samples), _RATE, _SCENE_RATE))
+        voices.append(resample(_voice(samples, context.config.device), _RATE, _SCENE_RATE))
     path = context.store.path("background", key, ".wav")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as partial:
@@ -74,22 +74,22 @@ def _moved_channels(row: Row, offset: float) -> Row:
     return {} if spans is None else {"channel_speech": [_moved(own, offset) for own in spans]}
 
 
-def _voice(samples: np.ndarray) -> np.ndarray:
+def _voice(samples: np.ndarray, device: str) -> np.ndarray:
     import torch
     from demucs.apply import apply_model  # type: ignore[import-not-found]
 
-    model = _model()
+    model = _model(device)
     mix = torch.from_numpy(np.stack([samples, samples]))[None]
     with torch.inference_mode():
-        sources = apply_model(model, mix, shifts=0, progress=False)[0]
-    return sources[model.sources.index("vocals")].mean(dim=0).numpy()
+        sources = apply_model(model, mix, shifts=0, progress=False, device=device)[0]
+    return sources[model.sources.index("vocals")].mean(dim=0).cpu().numpy()
 
 
 @functools.cache
-def _model() -> Any:
+def _model(device: str) -> Any:
     missing = check()
     if missing is not None:
         raise MissingModelError(missing)
     from demucs.pretrained import get_model  # type: ignore[import-not-found]
 
-    return get_model("htdemucs").eval()
+    return get_model("htdemucs").to(device).eval()

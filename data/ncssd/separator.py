@@ -162,10 +162,10 @@ def unit_of(num_bins: int) -> Tensor:
 
 
 @functools.cache
-def load_separator(weights: Path = WEIGHTS) -> Separator:
+def load_separator(weights: Path = WEIGHTS, device: str = "cpu") -> Separator:
     """Loads the trained network.
 
     Raises:
         MissingModelError: the weights are missing.
     """
-    return load_network(Separator, SeparatorConfig, weights, "build train-separator CORPUS")
+    return load_network(Separator, SeparatorConfig, weights, "build train-separator CORPUS", device)

@@ -6,6 +6,7 @@ speakers is not fixed. In recordings with one speaker per channel, the channels 
 (`channel_speakers`).
 """
 
+import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable
@@ -44,7 +45,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     config = context.config.speakers
     samples = context.read(row["audio"], row["start"], row["end"], RATE)
     speech = [[a - row["start"], b - row["start"]] for a, b in row["speech"]]
-    stretches, parts, num_frames = scene_stretches(samples, speech, config)
+    stretches, parts, num_frames = scene_stretches(samples, speech, config, context.config.device)
     if not stretches:
         return [drop(row, "no speech")]
     centroids, tracks = tell_apart(stretches, parts, num_frames, config)
@@ -72,8 +73,9 @@ def _as_given(row: Row, context: Context) -> Row:
     samples = context.read(row["audio"], row["start"], row["end"], RATE)
     spans = [(_frame(a, row), max(_frame(a, row) + 1, _frame(b, row))) for a, b, _ in segments]
     config = context.config.speakers
+    network = functools.partial(encode, device=context.config.device)
     windows = embed_windows(
-        samples, [[span] for span in spans], config.window_s, config.hop_s, encode
+        samples, [[span] for span in spans], config.window_s, config.hop_s, network
     )
     stretches = [
         Stretch([span], unit(embeddings.mean(axis=0)), int(segment[2]))
@@ -105,7 +107,7 @@ def _by_channel(row: Row, context: Context) -> Row:
     order = [channel for channel in order if runs[channel]]
     if not order:
         return drop(row, "no speech")
-    voices = channel_voices(tracks, sounds, runs, config, order)
+    voices = channel_voices(tracks, sounds, runs, context.config, order)
     return {
         **row,
         "segments": _segments(row, tracks[order], config),
@@ -129,7 +131,10 @@ def _rounded(vectors: Iterable[np.ndarray]) -> list[list[float]]:
 
 
 def scene_stretches(
-    samples: np.ndarray, speech: list[list[float]], config: SpeakersConfig
+    samples: np.ndarray,
+    speech: list[list[float]],
+    config: SpeakersConfig,
+    device: str = "cpu",
 ) -> tuple[list[Stretch], list[Part], int]:
     """The stretches and parts of a scene, and its number of frames.
 
@@ -137,17 +142,18 @@ def scene_stretches(
         samples: `[T]` at 16 kHz.
         speech: spans of speech in seconds, from voice activity detection.
         config: settings of the stage.
+        device: where the networks run.
     """
     # imported here since it needs torch, which other stages do not
     from data.ncssd.segmentation import load_segmentation, segment
 
-    probabilities = segment(load_segmentation(), samples)
+    probabilities = segment(load_segmentation(device=device), samples)
     probabilities[far_from(speech, probabilities.shape[0])] = np.eye(probabilities.shape[1])[0]
     parts = parts_of(best_path(probabilities, config.switch_cost, config.overlap_gain))
     groups = group_parts(parts, config)
     if not groups:
         return [], parts, probabilities.shape[0]
-    made = make_stretches(samples, groups, changes(probabilities), config)
+    made = make_stretches(samples, groups, changes(probabilities), config, device)
     return made, parts, probabilities.shape[0]
 
 

@@ -4,6 +4,7 @@ Stretches are split where embeddings before and after differ, which finds speake
 segmentation network has missed.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,7 @@ def make_stretches(
     groups: list[tuple[int, list[Span]]],
     change: np.ndarray,
     config: SpeakersConfig,
+    device: str = "cpu",
 ) -> list[Stretch]:
     """Embeds each group of spans, splitting it where the voice changes.
 
@@ -57,11 +59,13 @@ def make_stretches(
         groups: (track, spans) of single speech of one local voice.
         change: how much the active voices change at each frame, `[T // 320]`.
         config: settings of the stage.
+        device: where the voice encoder runs.
     """
     from data.ncssd.voice_encoder import encode  # needs torch, which other stages do not
 
     all_spans = [spans for _, spans in groups]
-    windows = embed_windows(samples, all_spans, config.window_s, config.hop_s, encode)
+    network = functools.partial(encode, device=device)
+    windows = embed_windows(samples, all_spans, config.window_s, config.hop_s, network)
     made = []
     for (track, spans), (starts, embeddings) in zip(groups, windows, strict=True):
         for stretch in _cut(spans, starts, embeddings, change, config):

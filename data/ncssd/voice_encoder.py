@@ -43,18 +43,19 @@ class VoiceEncoder(nn.Module):
 
 
 @functools.cache
-def load_voice_encoder(weights: Path = WEIGHTS) -> VoiceEncoder:
+def load_voice_encoder(weights: Path = WEIGHTS, device: str = "cpu") -> VoiceEncoder:
     """Loads the fine-tuned network.
 
     Raises:
         MissingModelError: the weights are missing.
     """
     return load_network(
-        VoiceEncoder, VoiceEncoderConfig, weights, "build train-voice-encoder CORPUS"
+        VoiceEncoder, VoiceEncoderConfig, weights, "build train-voice-encoder CORPUS", device
     )
 
 
 @torch.inference_mode()
-def encode(mels: np.ndarray) -> np.ndarray:
+def encode(mels: np.ndarray, device: str = "cpu") -> np.ndarray:
     """Windows of mel power `[B, T, 40]` to unit embeddings `[B, 256]`."""
-    return load_voice_encoder()(torch.from_numpy(mels)).numpy()
+    model = load_voice_encoder(device=device)
+    return model(torch.from_numpy(mels).to(device)).cpu().numpy()

@@ -203,7 +203,7 @@ class Oracle:
 def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     _, tracks, segments = conversation()
     monkeypatch.setattr(
-        "data.ncssd.overlap_separation.load_separator", lambda: Oracle(tracks, segments)
+        "data.ncssd.overlap_separation.load_separator", lambda **_: Oracle(tracks, segments)
     )
 
 

@@ -1,5 +1,8 @@
 """Ray: the same rows as in one process, and failures that drop one row."""
 
+import copy
+import dataclasses
+import os
 import signal
 import subprocess
 import sys
@@ -11,12 +14,15 @@ from app.cli.build import main
 from data.errors import InputError, MissingModelError
 from data.ncssd.engine import Serial, run_stage
 from data.ncssd.pipeline import build
+from data.ncssd.ray_engine import RayEngine, gpu_share
 from data.ncssd.sources import find_media, read_sources
 from data.ncssd.stage import Context, Stage
 from data.ncssd.store import Row
 from tests.data.ncssd.conftest import QUICK
 from tests.data.ncssd.test_engine import ROOT, ROWS, context_in, deadly, twice, wait_for
 from tests.data.ncssd.test_pipeline import digest
+
+_DONE: list[int] = []  # by this process
 
 
 def lacking(row: Row, context: Context, key: str) -> list[Row]:
@@ -25,8 +31,6 @@ def lacking(row: Row, context: Context, key: str) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[object]:
-    from data.ncssd.ray_engine import RayEngine
-
     engine = RayEngine(2)
     yield engine
     engine.close()
@@ -49,6 +53,64 @@ def test_a_dead_worker_drops_its_row_and_a_missing_model_ends_the_run(engine, tm
         run_stage(Stage("t", 1, lacking), ROWS, context_in(tmp_path), engine)
 
 
+def whose(row: Row, context: Context, key: str) -> list[Row]:
+    """Notes the worker that does a row, and how many it did before."""
+    _DONE.append(row["n"])
+    return [{**row, "worker": os.getpid(), "before": len(_DONE) - 1}]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_workers_stay_from_stage_to_stage_and_start_with_the_longest(engine, tmp_path):
+    context, one = context_in(tmp_path), engine._actors[:1]
+    made = [run_stage(Stage(name, 1, whose), ROWS, context, engine) for name in ("s", "t")]
+    workers = {row["worker"] for rows in made for row in rows}
+    assert len(workers) <= 2 and os.getpid() not in workers
+    assert sum(row["before"] == 0 for rows in made for row in rows) <= 2, "none starts again"
+    alone = copy.copy(engine)
+    alone._actors = one
+    rows = run_stage(Stage("u", 1, whose), ROWS, context, alone)
+    order = sorted(rows, key=lambda row: row["before"])
+    assert [row["n"] for row in order] == [5, 4, 3, 2, 1, 0]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_without_the_device_ends_the_run(engine, tmp_path):
+    context = context_in(tmp_path)
+    context.config = dataclasses.replace(context.config, device="cuda")
+    with pytest.raises(InputError, match="PyTorch finds no CUDA GPU"):
+        run_stage(Stage("s", 1, twice), ROWS, context, engine)
+    assert not (tmp_path / "ran.txt").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_gpus_are_shared_by_the_workers(engine, monkeypatch):
+    asked = []
+
+    class Actor:
+        def options(self, **resources: float) -> "Actor":
+            asked.append(resources)
+            return self
+
+        def remote(self) -> None:
+            pass
+
+    monkeypatch.setattr(engine._ray, "cluster_resources", lambda: {"CPU": 9.0, "GPU": 2.0})
+    monkeypatch.setattr(engine._ray, "remote", lambda kind: Actor())
+    assert len(RayEngine(7, gpu=True)._actors) == 7
+    assert len(RayEngine()._actors) == len(RayEngine(99)._actors) == 9, "a core for each"
+    assert [(one["num_cpus"], one["num_gpus"]) for one in asked] == [(1, 0.25), (1, 0), (1, 0)]
+    monkeypatch.setattr(engine._ray, "cluster_resources", lambda: {"CPU": 2.0})
+    with pytest.raises(InputError, match="no GPU in the cluster"):
+        RayEngine(2, gpu=True)
+
+
+@pytest.mark.parametrize(("workers", "gpus"), [(1, 1), (1, 4), (3, 2), (7, 1), (16, 3)])
+def test_all_workers_fit_on_the_gpus(workers, gpus):
+    share = gpu_share(workers, gpus)
+    assert gpus * int(1 / share + 1e-9) >= workers
+    assert share == 1 if workers <= gpus else share > 0.99 / (workers / gpus + 1)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_whole_build_on_two_workers_gives_the_same_bytes(engine, built, recordings, tmp_path):
     rights = {"license": "CC0-1.0", "consent": "made by a machine"}
@@ -67,8 +129,6 @@ def test_offline_and_ray_exclude_each_other(tmp_path):
 
 def test_missing_ray_is_named(monkeypatch):
     import builtins
-
-    from data.ncssd.ray_engine import RayEngine
 
     real = builtins.__import__
 

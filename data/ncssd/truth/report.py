@@ -11,6 +11,7 @@ from data.errors import InputError
 from data.files import atomic_write
 from data.ncssd.config import RecogniseConfig
 from data.ncssd.store import Row
+from data.ncssd.truth.linking import LinkingCounts, read_shows, score_linking
 from data.ncssd.truth.score import Counts, add_counts, read_recordings, score
 from data.ncssd.truth.separation import SeparationCounts, score_separation
 from data.ncssd.truth.words import WordCounts, score_words
@@ -47,6 +48,7 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
     counts: dict[str, Counts] = defaultdict(Counts)
     separation: dict[str, SeparationCounts] = defaultdict(SeparationCounts)
     words: dict[str, WordCounts] = defaultdict(WordCounts)
+    linking: dict[str, LinkingCounts] = defaultdict(LinkingCounts)
     recordings = read_recordings(truth, out)
     config = _recogniser_of(out)
     has_words = config.recogniser != "none"
@@ -55,12 +57,15 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
             f"{out} was built with --recogniser none, so it has no words to score; "
             "leave out --words or build it with a recogniser"
         )
-    for recording in recordings:
+    shows = read_shows(out)
+    linked = score_linking(recordings, shows) if shows else [LinkingCounts()] * len(recordings)
+    for recording, ids in zip(recordings, linked, strict=True):
         own, separated = score(recording), score_separation(recording, out / "ncssd")
         spoken = score_words(recording, config if with_words else None) if has_words else None
         for group in _groups(recording.truth):
             add_counts(counts[group], own)
             add_counts(separation[group], separated)
+            add_counts(linking[group], ids)
             if spoken is not None:
                 add_counts(words[group], spoken)
     return {
@@ -68,6 +73,7 @@ def score_build(truth: Path, out: Path, with_words: bool) -> dict[str, dict[str,
             **counts[name].figures(),
             **separation[name].figures(),
             **(words[name].figures(with_words) if has_words else {}),
+            **(linking[name].figures() if shows else {}),
         }
         for name in sorted(counts, key=lambda name: (name == "all", name))
     }

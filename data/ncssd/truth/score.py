@@ -70,23 +70,23 @@ class Counts:
         """Fractions from 0 to 1 (DER may exceed 1); NaN without data."""
         return {
             "hours": self.seconds / 3600,
-            "der": _share(self.der_error, self.der_total),
-            **{f"der_{k}": _share(v, self.der_total) for k, v in sorted(self.der_parts.items())},
-            "der_in_dialogues": _share(self.dialogue_der_error, self.dialogue_der_total),
-            "jer": _share(self.jer_sum, self.scenes),
+            "der": share(self.der_error, self.der_total),
+            **{f"der_{k}": share(v, self.der_total) for k, v in sorted(self.der_parts.items())},
+            "der_in_dialogues": share(self.dialogue_der_error, self.dialogue_der_total),
+            "jer": share(self.jer_sum, self.scenes),
             "boundary_f1": _f1(self.boundary_hits, self.boundary_found, self.boundary_true),
-            "wrong_speaker": _share(self.wrong_speaker, self.turns),
-            "short_turn_recall": _share(self.short_hits, self.short_true),
+            "wrong_speaker": share(self.wrong_speaker, self.turns),
+            "short_turn_recall": share(self.short_hits, self.short_true),
             "turn_f1": _f1(self.turn_hits, self.turns, self.turns_true),
             "backchannels": self.backchannels,
-            "backchannels_kept": _share(self.backchannel_hits, self.backchannels),
-            "backchannel_class": _share(self.backchannel_class, self.backchannel_hits),
+            "backchannels_kept": share(self.backchannel_hits, self.backchannels),
+            "backchannel_class": share(self.backchannel_class, self.backchannel_hits),
             "monologues": self.monologues,
             "monologue_dialogues": self.monologue_dialogues,
-            "dialogue_recall": _share(self.dialogues_hit, self.dialogues_true),
-            "dialogue_precision": _share(self.dialogues_right, self.dialogues_found),
+            "dialogue_recall": share(self.dialogues_hit, self.dialogues_true),
+            "dialogue_precision": share(self.dialogues_right, self.dialogues_found),
             "overlap_flag_f1": _f1(self.overlap_hits, self.overlap_found, self.overlap_true),
-            "yield": _share(self.accepted_s, self.true_s),
+            "yield": share(self.accepted_s, self.true_s),
         }
 
 
@@ -296,9 +296,9 @@ def _matches(found: list[float], true: list[float], within: float) -> int:
     return hits
 
 
-def _share(part: float, whole: float) -> float:
+def share(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
 
 
 def _f1(hits: int, found: int, true: int) -> float:
-    return _share(2 * hits, found + true)
+    return share(2 * hits, found + true)

@@ -2,19 +2,23 @@
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli import build_training
+from app.cli import build_training, build_truth
+from data.device import find_device
 from data.errors import InputError, MissingModelError
-from data.files import check_file, check_folder, prepare_file, prepare_folder
+from data.files import check_file, check_folder, prepare_folder
 from data.ncssd.config import BuildConfig, read_config
 
 if TYPE_CHECKING:
+    from data.ncssd.engine import Engine
     from data.ncssd.pipeline import Built
 
 _PATHS = {"auto": None, "absolute": True, "relative": False}
@@ -80,7 +84,13 @@ def _parser() -> argparse.ArgumentParser:
         help="output folder; repeat the command to resume",
     )
     add("--config", type=Path, metavar="FILE", help="JSON file of settings that override defaults")
-    add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    add("--workers", type=int, help="processes (default: all cores, of a cluster too)")
+    add(
+        "--device",
+        default="cpu",
+        help="device of all networks but Whisper, which has --asr-device: cpu (default), cuda, "
+        "cuda:N or auto",
+    )
     add(
         "--engine",
         choices=("pool", "ray"),
@@ -154,6 +164,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
     add("--license", default="", help="licence of the inputs, such as CC-BY-4.0")
     add("--consent", default="", help="how the speakers consented, in a few words")
+    add(
+        "--link-shows",
+        action="store_true",
+        help="link speakers across all episodes of a show: the files of one folder, or those with "
+        'the same {"show": "..."} in talk.mp3.json',
+    )
     add("--require-license", action="store_true", help="reject inputs without a known licence")
     add("--offline", action="store_true", help="open no network connection")
     add("--quiet", action="store_true", help="hide progress bars")
@@ -194,7 +210,16 @@ def _config(arguments: argparse.Namespace) -> BuildConfig:
             config = config.replace(stage, **{setting: value})
     if arguments.separation is not None:
         config = config.replace("background", separation=arguments.separation)
-    return config
+    return dataclasses.replace(config, device=_device(arguments.device, arguments.engine))
+
+
+def _device(name: str, engine: str) -> str:
+    """The device of the builder's networks; Ray assigns GPUs itself, of other machines too."""
+    if engine != "ray":
+        return find_device(name)
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"--device {name}: with --engine ray, choose cpu or cuda")
+    return name
 
 
 def _say_models(config: BuildConfig, offline: bool) -> None:
@@ -207,8 +232,8 @@ def _say_models(config: BuildConfig, offline: bool) -> None:
 
 
 def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
-    from data.ncssd.engine import Engine, Pool, Serial
     from data.ncssd.exports import FORMATS, Listing
+    from data.ncssd.known_files import KnownFiles
     from data.ncssd.pipeline import build
     from data.ncssd.progress import Bars
     from data.ncssd.sources import find_media, read_sources
@@ -224,24 +249,22 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     }
     check_folder(arguments.out)
     media = find_media(arguments.inputs, arguments.out)
-    sources = read_sources(
-        media, rights, arguments.require_license, arguments.given, arguments.duplexchat
-    )
-    engine: Engine
-    closing: contextlib.AbstractContextManager = contextlib.nullcontext()
-    if arguments.engine == "ray":
-        from data.ncssd.ray_engine import RayEngine
-
-        engine = RayEngine(arguments.workers, arguments.ray_address)
-        closing = contextlib.closing(engine)
-    else:
-        engine = Serial() if arguments.workers == 1 else Pool(arguments.workers)
-    _prepare(arguments.out, formats)
     began = time.monotonic()
     try:
-        with closing, Bars(arguments.quiet) as bars:
+        with _engine(arguments, config) as engine:
+            sources = read_sources(
+                media,
+                rights,
+                arguments.require_license,
+                arguments.given,
+                arguments.duplexchat,
+                arguments.link_shows,
+                KnownFiles(arguments.out / "work" / "files.jsonl"),
+            )
+            _prepare(arguments.out, formats)
             listing = Listing(_PATHS[arguments.paths], arguments.keep_mixed)
-            built = build(sources, arguments.out, config, engine, formats, bars, listing)
+            with Bars(arguments.quiet, {s.sha256: s.seconds for s in sources}) as bars:
+                built = build(sources, arguments.out, config, engine, formats, bars, listing)
     except KeyboardInterrupt:
         print("\nstopped; repeat the command to resume", file=sys.stderr)
         return 130
@@ -249,6 +272,21 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     print(_cost(time.monotonic() - began))
     print(f"next: python3 launch.py build report {arguments.out}")
     return 0
+
+
+@contextlib.contextmanager
+def _engine(arguments: argparse.Namespace, config: BuildConfig) -> "Iterator[Engine]":
+    from data.ncssd.engine import Pool, Serial
+
+    if arguments.engine == "ray":
+        from data.ncssd.ray_engine import RayEngine
+
+        gpu = any(name.startswith("cuda") for name in (config.device, config.recognise.device))
+        with contextlib.closing(RayEngine(arguments.workers, arguments.ray_address, gpu)) as ray:
+            yield ray
+        return
+    workers = (os.cpu_count() or 1) if arguments.workers is None else arguments.workers
+    yield Serial() if workers == 1 else Pool(workers)
 
 
 def _say_made(built: "Built", out: Path, config: BuildConfig) -> None:
@@ -320,78 +358,11 @@ def _review(argv: list[str]) -> int:
     return 0
 
 
-def _truth(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="launch.py build truth",
-        description="Simulates long recordings with ground truth from corpora in NCSSD layout.",
-    )
-    parser.add_argument("corpora", type=Path, nargs="+", help="corpora in NCSSD layout")
-    parser.add_argument("--out", type=Path, required=True, help="output folder")
-    parser.add_argument(
-        "--recordings", type=int, default=12, help="number of recordings (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--minutes", type=float, default=10.0, help="length of a recording (default: %(default)g)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
-    parser.add_argument("--limit", type=int, default=0, help="dialogues per corpus (default: all)")
-    parser.add_argument(
-        "--scenes",
-        choices=("changing", "natural", "monologues"),
-        default="changing",
-        help="changing: varying pairs with silences (default); natural: one pair or person per "
-        "recording, by kind of pair and condition; monologues: single speakers",
-    )
-    parser.add_argument(
-        "--voices", default="*", help="comma-separated patterns of voices to use (default: all)"
-    )
-    parser.add_argument(
-        "--least",
-        type=int,
-        default=8,
-        help="minimum utterances of a voice in natural scenes (default: %(default)s)",
-    )
-    arguments = parser.parse_args(argv)
-    from data.ncssd.truth.maker import TruthPlan, make_truth
-
-    plan = TruthPlan(
-        arguments.recordings,
-        arguments.minutes,
-        arguments.seed,
-        arguments.limit,
-        arguments.scenes,
-        tuple(arguments.voices.split(",")),
-        arguments.least,
-    )
-    made = make_truth(arguments.corpora, arguments.out, plan)
-    print(f"{len(made)} recordings in {arguments.out}")
-    return 0
-
-
-def _score(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="launch.py build score",
-        description="Scores a build against the ground truth of its recordings.",
-    )
-    parser.add_argument("truth", type=Path, help="output folder of `build truth`")
-    parser.add_argument("dir", type=Path, help="output folder of `build` on those recordings")
-    parser.add_argument(
-        "--words", action="store_true", help="also recognise the true turns, for cpWER and WER"
-    )
-    parser.add_argument("--json", type=Path, help="JSON file to write the figures to")
-    arguments = parser.parse_args(argv)
-    if arguments.json is not None:
-        prepare_file(arguments.json)
-    from data.ncssd.truth.report import score_and_print
-
-    return score_and_print(arguments.truth, arguments.dir, arguments.words, arguments.json)
-
-
 _SUBCOMMANDS = {
     "report": _report,
     "review": _review,
-    "truth": _truth,
-    "score": _score,
+    "truth": build_truth.truth,
+    "score": build_truth.score,
     "train-segmentation": build_training.segmentation,
     "train-separator": build_training.separator,
     "train-voice-encoder": build_training.voice_encoder,

@@ -117,7 +117,7 @@ def _build(
     rows = [_with_source(row, by_hash[row["sha256"]]) for row in rows]
     accepted = [row for row in rows if "dropped" not in row]
     used = tools()
-    accepted = name_dialogues(link_speakers(accepted))
+    accepted = name_dialogues(link_speakers(accepted, _shows(sources)))
     accepted = [{**row, "tools": used} for row in accepted]
     dropped = [row for row in rows if "dropped" in row]
     quarantined = [row for row in dropped if row["dropped"].startswith(QUARANTINE)]
@@ -128,6 +128,11 @@ def _build(
     write_exports(formats, out, accepted, listing)
     _write_summary(out, config, sources, accepted, dropped)
     return Built(accepted, dropped, quarantined, written, removed)
+
+
+def _shows(sources: list[Source]) -> dict[str, str] | None:
+    """The show of each source by its hash; None if speakers are linked within sources only."""
+    return {s.sha256: s.show for s in sources} if any(s.show for s in sources) else None
 
 
 def tools() -> dict[str, str]:
@@ -146,6 +151,11 @@ def _with_source(row: Row, source: Source) -> Row:
     return {**row, "source": source.name, **rights}
 
 
+def _described(source: Source) -> Row:
+    show = {"show": source.show} if source.show else {}
+    return {"name": source.name, **show, **source.rights}
+
+
 def _reason_of(row: Row) -> Row:
     reason = row["dropped"].removeprefix(QUARANTINE)
     return {"source": row["source"], "source_sha256": row["sha256"], "reason": reason}
@@ -160,8 +170,9 @@ def _write_summary(
         counts[reason] = counts.get(reason, 0) + 1
     summary = {
         "config": {name: config.settings(name) for name in (*(s.name for s in STAGES), "export")},
+        "device": config.device,
         "tools": tools(),
-        "sources": {s.sha256: {"name": s.name, **s.rights} for s in sources},
+        "sources": {s.sha256: _described(s) for s in sources},
         "accepted": len(accepted),
         "dropped": counts,
     }

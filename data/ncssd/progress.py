@@ -1,6 +1,7 @@
 """Progress bars of a build."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -22,9 +23,16 @@ from data.ncssd.store import Row
 
 
 class Bars(Watcher):
-    """One bar per stage, with the time left and the counts of kept and dropped rows by reason."""
+    """One bar per stage, with the time left and the counts of kept and dropped rows by reason.
 
-    def __init__(self, quiet: bool = False) -> None:
+    Args:
+        quiet: whether to show nothing.
+        announced: the length of each source in seconds by its SHA-256, as far as it is known before
+            it is decoded.
+    """
+
+    def __init__(self, quiet: bool = False, announced: Mapping[str, float] | None = None) -> None:
+        self._announced = announced or {}
         self._progress = Progress(
             TextColumn("{task.description:>10}"),
             BarColumn(bar_width=24),
@@ -54,12 +62,12 @@ class Bars(Watcher):
 
     def stage(self, stage: Stage, rows: list[Row]) -> None:
         self._kept = 0
-        self._hours = _Hours(left=sum(map(_seconds, rows)))
+        self._hours = _Hours(left=sum(map(self._length, rows)))
         self._dropped = Counter()
         self._task = self._progress.add_task(stage.name, total=len(rows), counts="")
 
     def row(self, row: Row, made: list[Row]) -> None:
-        self._hours.add(row, made)
+        self._hours.add(row, made, self._length(row))
         for one in made:
             if "dropped" in one:
                 quarantined = one["dropped"].startswith(QUARANTINE)
@@ -74,6 +82,9 @@ class Bars(Watcher):
         if self._task is not None:
             self._progress.update(self._task, advance=1, counts=", ".join(parts))
 
+    def _length(self, row: Row) -> float:
+        return _seconds(row) or self._announced.get(row.get("sha256", ""), 0.0)
+
 
 @dataclass
 class _Hours:
@@ -83,12 +94,12 @@ class _Hours:
     kept: float = 0.0
     left: float = 0.0
 
-    def add(self, row: Row, made: list[Row]) -> None:
-        # a file's length is unknown until it is decoded
-        seconds = _seconds(row) or sum(map(_seconds, made))
-        self.done += seconds
+    def add(self, row: Row, made: list[Row], announced: float = 0.0) -> None:
+        """Counts a row and its results; a file may announce its length before it is decoded."""
+        expected = _seconds(row) or announced
+        self.done += expected or sum(map(_seconds, made))
         self.kept += sum(_seconds(one) for one in made if "dropped" not in one)
-        self.left = max(0.0, self.left - seconds)
+        self.left = max(0.0, self.left - expected)
 
     def __str__(self) -> str:
         left = f", {self.left / 3600:.1f} left" if self.left else ""

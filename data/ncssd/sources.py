@@ -1,8 +1,10 @@
 """Sources of a build: media files, their rights, and annotations beside them."""
 
+import itertools
 import json
 import logging
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from data.errors import InputError
 from data.languages import check_language_code, primary_language
 from data.ncssd.duplexchat import read_manifest
 from data.ncssd.given import Given, read_given
-from data.ncssd.store import Row, hash_file
+from data.ncssd.known_files import KnownFiles
+from data.ncssd.store import Row
 
 log = logging.getLogger(__name__)
 MEDIA = frozenset(
@@ -41,7 +44,7 @@ MEDIA = frozenset(
         ".wmv",
     ]
 )
-_KNOWN = ("license", "consent", "language")
+_KNOWN = ("license", "consent", "language", "show")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Source:
     rights: Row
     given: Given | None = None  # external diarisation
     spans: list[list[float]] | None = None  # external locations of dialogues
+    show: str = ""  # across whose sources speakers are linked; empty: within this one
+    seconds: float = 0.0  # that its headers give; 0 if unknown
 
     @property
     def row(self) -> Row:
@@ -69,8 +74,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The file's name, with bytes that are not UTF-8 replaced."""
-        return os.fsencode(self.path.name).decode(errors="replace")
+        """The file's name."""
+        return _text(self.path.name)
 
 
 def find_media(inputs: list[Path], out: Path | None = None) -> list[Path]:
@@ -112,8 +117,10 @@ def read_sources(
     require_license: bool,
     given: bool = False,
     manifest: Path | None = None,
+    link_shows: bool = False,
+    known: KnownFiles | None = None,
 ) -> list[Source]:
-    """Hashes the files; duplicate content is used once.
+    """Hashes the files, unless they are known; duplicate content is used once.
 
     Args:
         rights: `license`, `consent` and `language`, unless a JSON file beside the media
@@ -121,34 +128,81 @@ def read_sources(
         require_license: whether to reject files without a licence.
         given: whether to read diarisation from a file beside each medium (`given`).
         manifest: a DuplexChat manifest with the locations of dialogues and their language.
+        link_shows: whether to give sources their show: `show` in the JSON file beside them, else
+            their folder.
+        known: facts about the files from earlier runs.
 
     Raises:
         InputError: notes that cannot be read, a missing licence, or a file in an unknown language
             or another one than asked.
     """
-    sources: dict[str, Source] = {}
-    unlicensed = []
     episodes = {} if manifest is None else read_manifest(manifest, paths)
+    notes = _read_notes(paths, rights, require_license, episodes)
+    shows = _folder_names(paths) if link_shows else {}
+    known = known or KnownFiles()
+    sources: dict[str, Source] = {}
+    for path, own in notes.items():
+        show = own.pop("show", "") or shows.get(path, "")
+        facts = known.facts(path)
+        if facts.sha256 in sources:
+            first = sources[facts.sha256].path
+            log.warning("%s has the same content as %s; using it once", path, first)
+            continue
+        sources[facts.sha256] = Source(
+            path,
+            facts.sha256,
+            own,
+            read_given(path) if given else None,
+            episodes.get(path, {}).get("spans"),
+            show if link_shows else "",
+            facts.seconds,
+        )
+    return list(sources.values())
+
+
+def _read_notes(
+    paths: list[Path], rights: Row, require_license: bool, episodes: dict[Path, Row]
+) -> dict[Path, Row]:
+    """The rights of each file, and its show if the JSON file beside it names one."""
+    notes: dict[Path, Row] = {}
+    unlicensed = []
     for path in paths:
         episode = episodes.get(path, {})
-        known = {"language": episode["language"]} if episode.get("language") else {}
-        own = {**rights, **known, **_beside(path)}
-        _check_language(path, own, rights)
-        if require_license and not own.get("license"):
+        language = {"language": episode["language"]} if episode.get("language") else {}
+        notes[path] = {**rights, **language, **_beside(path)}
+        _check_language(path, notes[path], rights)
+        if require_license and not notes[path].get("license"):
             unlicensed.append(str(path))
-        sha = hash_file(path)
-        if sha in sources:
-            log.warning("%s has the same content as %s; using it once", path, sources[sha].path)
-        else:
-            segments = read_given(path) if given else None
-            sources[sha] = Source(path, sha, own, segments, episode.get("spans"))
     if unlicensed:
         raise InputError(
             f"--require-license: no licence is known for {', '.join(unlicensed[:5])}"
             f"{' and others' if len(unlicensed) > 5 else ''}; give --license, or "
             f'{{"license": "..."}} in a JSON file beside it (talk.mp3.json for talk.mp3)'
         )
-    return list(sources.values())
+    return notes
+
+
+def _folder_names(paths: list[Path]) -> dict[Path, str]:
+    """For each file the name of its folder, with as many of those above as tell it from others.
+
+    Unlike a whole path, it usually stays the same when files are moved or others added.
+    """
+    folder_of = {path: path.parent.resolve() for path in paths}
+    folders = set(folder_of.values())
+    ends = {
+        folder: [folder.parts[-n:] for n in range(1, len(folder.parts) + 1)] for folder in folders
+    }
+    number = Counter(itertools.chain.from_iterable(ends.values()))
+    names = {
+        folder: _text("/".join(next(end for end in own if number[end] == 1)))
+        for folder, own in ends.items()
+    }
+    return {path: names[folder] for path, folder in folder_of.items()}
+
+
+def _text(path: str) -> str:
+    """A path with bytes that are not UTF-8 replaced."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _check_language(path: Path, own: Row, rights: Row) -> None:

@@ -96,6 +96,9 @@ def test_the_output_folder_is_not_an_input(tmp_path):
         (["--recogniser", "whisper", "--asr-batch", "0"], "--asr-batch"),
         (["--formats", "csv"], "unknown format"),
         (["--workers", "0"], "--workers"),
+        (["--device", "tpu"], "choose cpu, cuda, cuda:N or auto"),
+        (["--device", "cuda:99"], "PyTorch finds"),
+        (["--device", "cuda:0", "--engine", "ray"], "with --engine ray, choose cpu or cuda"),
     ],
 )
 def test_invalid_settings_are_rejected_before_any_work(tmp_path, arguments, says):

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from data.errors import InputError
-from data.ncssd.engine import Serial
+from data.ncssd.engine import QUARANTINE, Serial
 from data.ncssd.given import read_given, segments_within
 from data.ncssd.pipeline import build
-from data.ncssd.progress import _Hours
+from data.ncssd.progress import Bars, _Hours
 from data.ncssd.sources import find_media, read_sources
+from data.ncssd.stage import Stage
 from tests.data.ncssd import made
 from tests.data.ncssd.conftest import QUICK
 
@@ -94,3 +95,13 @@ def test_progress_shows_hours_done_kept_and_left():
     unknown = _Hours()
     unknown.add({"sha256": "x"}, [{"duration": 1800.0}])
     assert str(unknown) == "0.5 h done, 0.5 kept"
+
+
+def test_progress_shows_the_hours_left_before_files_are_decoded():
+    bars = Bars(quiet=True, announced={"a": 7200.0, "b": 3600.0, "c": 0.0})
+    rows = [{"sha256": "a"}, {"sha256": "b"}, {"sha256": "c"}]
+    bars.stage(Stage("decode", 1, lambda row, context, key: [row]), rows)
+    bars.row(rows[1], [{"sha256": "b", "dropped": f"{QUARANTINE}it is silent"}])
+    assert str(bars._hours) == "1.0 h done, 0.0 kept, 2.0 left"
+    bars.row(rows[2], [{"sha256": "c", "duration": 1800.0}])
+    assert str(bars._hours) == "1.5 h done, 0.5 kept, 2.0 left", "c announced nothing"

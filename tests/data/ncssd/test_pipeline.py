@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -171,6 +172,40 @@ def test_other_inputs_replace_the_first_with_a_message(recordings, tmp_path, cap
     assert "removed" not in capsys.readouterr().out
     assert main([str(recordings / "b.mp3"), *command]) == 0
     assert "2 dialogues of an earlier build removed" in capsys.readouterr().out
+
+
+def test_continuing_reads_no_input_again(recordings, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the command sets it by default
+    command = [str(recordings / "c.mp4"), "--out", str(tmp_path), "--recogniser", "none"]
+    command += ["--workers", "1", "--quiet"]
+    assert main(command) == 0
+    whole = digest(tmp_path)
+
+    def read(path: Path) -> str:
+        raise AssertionError(f"{path} is read again")
+
+    monkeypatch.setattr("data.ncssd.known_files.hash_file", read)
+    assert main(command) == 0
+    assert digest(tmp_path) == whole
+
+
+def test_speakers_are_linked_across_a_show_only_if_asked_for(built, recordings, tmp_path):
+    rights = {"license": "CC0-1.0", "consent": "made by a machine"}
+    out = shutil.copytree(built, tmp_path / "out")
+    media = find_media([recordings])
+    before = (out / "dialogues.jsonl").read_bytes()
+    build(read_sources(media, rights, True), out, QUICK, Serial())
+    assert (out / "dialogues.jsonl").read_bytes() == before
+    build(read_sources(media, rights, True, link_shows=True), out, QUICK, Serial())
+    rows, own = read_rows(out / "dialogues.jsonl"), read_rows(built / "dialogues.jsonl")
+    show = hashlib.sha256(recordings.name.encode()).hexdigest()[:12]
+    ids = [one for row in rows for one in row["speaker_ids"]]
+    assert ids and all(one.startswith(f"{show}-") for one in ids)
+    sources = json.loads((out / "build.json").read_text())["sources"].values()
+    assert {source["show"] for source in sources} == {recordings.name}
+    changed = {"speaker_ids", "speaker_scores"}
+    for row, other in zip(rows, own, strict=True):
+        assert {k for k in row if row[k] != other[k]} <= changed
 
 
 def test_padding_does_not_reach_into_other_turns():

@@ -13,7 +13,7 @@ from data.ncssd.store import Store
 
 
 def test_a_separated_scene_starts_at_zero_and_keeps_its_offset(tmp_path, monkeypatch):
-    monkeypatch.setattr(separation, "_voice", lambda samples: 0.5 * samples)
+    monkeypatch.setattr(separation, "_voice", lambda samples, device: 0.5 * samples)
     tone = 0.4 * np.sin(2 * np.pi * 220 * np.arange(24_000 * 6) / 24_000)
     write_audio(tmp_path / "a.wav", np.where(np.arange(144_000) % 24_000 < 12_000, tone, 1e-4))
     config = BuildConfig().replace("background", separation="demucs")
@@ -38,7 +38,7 @@ def test_missing_separation_models_are_named_with_their_location(tmp_path, monke
     assert f"{place}/955717e8-8726e21a.th is missing" in (separation.check() or "")
     separation._model.cache_clear()
     with pytest.raises(MissingModelError, match="955717e8"):
-        separation._model()
+        separation._model("cpu")
     separation.model_path().parent.mkdir(parents=True)
     separation.model_path().touch()
     assert separation.check() is None

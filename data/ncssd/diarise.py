@@ -5,7 +5,8 @@ import numpy as np
 from data.audio.activity import speech_in
 from data.audio.features import FRAME_S
 from data.ncssd.config import SpeakersConfig
-from data.ncssd.speakers import runs_of, scene_stretches, tell_apart
+from data.ncssd.speakers import scene_stretches, tell_apart
+from data.ncssd.stretches import runs_of
 
 
 def diarise(samples: np.ndarray) -> list[tuple[float, float, int]]:

@@ -15,8 +15,7 @@ from data.ncssd.separator import (
     transform,
     unit_of,
 )
-from data.ncssd.speakers import runs_of
-from data.ncssd.stretches import Span
+from data.ncssd.stretches import Span, runs_of
 
 _HOP = round(HOP_S * SAMPLE_RATE)
 _CONTEXT = 64  # frames of context around an overlap, 1 s

@@ -28,7 +28,7 @@ from data.ncssd.separator import (
     transform,
     unit_of,
 )
-from data.ncssd.speakers import runs_of
+from data.ncssd.stretches import runs_of
 from data.ncssd.training import Checkpoint, descend
 from data.ncssd.training_plan import TrainingPlan
 from data.ncssd.truth.clips import Clip, read_corpora

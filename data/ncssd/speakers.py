@@ -22,9 +22,9 @@ from data.ncssd.one_person import centre_of, load_two_people_model, split_into_p
 from data.ncssd.powerset import Part, best_path, changes, parts_of
 from data.ncssd.stage import Context, drop
 from data.ncssd.store import Row
-from data.ncssd.stretches import Stretch, make_stretches
+from data.ncssd.stretches import Stretch, make_stretches, runs_of
 
-VERSION = 9
+VERSION = 10
 FILES = (
     Path(__file__).parent / "weights" / "segmentation.safetensors",
     Path(__file__).parent / "weights" / "one_person.json",
@@ -81,11 +81,10 @@ def _as_given(row: Row, context: Context) -> Row:
         Stretch([span], unit(embeddings.mean(axis=0)), int(segment[2]))
         for span, segment, (_, embeddings) in zip(spans, segments, windows, strict=True)
     ]
-    own = [[s for s in stretches if s.label == label] for label in range(number)]
     return {
         **row,
         "segments": segments,
-        "voices": _rounded(centre_of(group) for group in own),
+        "voices": _centroids(stretches, number),
         "two_people": two_people(stretches),
     }
 
@@ -98,21 +97,23 @@ def _frame(seconds: float, row: Row) -> int:
 def _by_channel(row: Row, context: Context) -> Row:
     """The same results from one speaker per channel, with `label_channels`, the channel of each
     label."""
-    from data.ncssd.channel_speakers import channel_tracks, channel_voices
+    from data.ncssd.channel_speakers import channel_stretches, channel_tracks, with_overlaps
 
     config = context.config.speakers
     tracks, sounds = channel_tracks(row, context)
-    runs = [runs_of(track) for track in tracks]
-    order = sorted((0, 1), key=lambda channel: runs[channel][:1] or [(tracks.shape[1], 0)])
-    order = [channel for channel in order if runs[channel]]
+    order = [channel for channel in (0, 1) if tracks[channel].any()]
+    order.sort(key=lambda channel: int(tracks[channel].argmax()))
     if not order:
         return drop(row, "no speech")
-    voices = channel_voices(tracks, sounds, runs, context.config, order)
+    stretches = channel_stretches(tracks, sounds, context.config, order)
     return {
         **row,
         "segments": _segments(row, tracks[order], config),
-        "voices": _rounded(voices),
-        "two_people": [[0, 1, 1.0]] if len(order) == 2 else [],
+        "voices": _centroids(stretches, len(order)),
+        "two_people": [
+            [a, b, round(with_overlaps(chance, tracks), 4)]
+            for a, b, chance in two_people(stretches)
+        ],
         "label_channels": order,
     }
 
@@ -124,6 +125,12 @@ def _segments(row: Row, tracks: np.ndarray, config: SpeakersConfig) -> list[list
         for label, track in enumerate(tracks)
         for a, b in _bridged(runs_of(track), round(config.bridge_s / FRAME_S))
     )
+
+
+def _centroids(stretches: list[Stretch], number: int) -> list[list[float]]:
+    """The voice of each of `number` labels."""
+    own = [[s for s in stretches if s.label == label] for label in range(number)]
+    return _rounded(centre_of(group) for group in own)
 
 
 def _rounded(vectors: Iterable[np.ndarray]) -> list[list[float]]:
@@ -159,21 +166,16 @@ def scene_stretches(
 
 def two_people(stretches: list[Stretch]) -> list[list[float]]:
     """For each pair of labels: [label, label, probability that they are two people]."""
-    long = [s for s in stretches if s.seconds >= _LONG_S] or stretches
     groups: dict[int, list[Stretch]] = defaultdict(list)
-    for stretch in long:
+    for stretch in stretches:
         groups[stretch.label].append(stretch)
+    for label, own in groups.items():
+        groups[label] = [s for s in own if s.seconds >= _LONG_S] or own
     judge = load_two_people_model()
     return [
         [a, b, round(judge.two_people(groups[a], groups[b]), 4)]
         for a, b in itertools.combinations(sorted(groups), 2)
     ]
-
-
-def runs_of(mask: np.ndarray) -> list[Span]:
-    """Runs of true values in a mask `[T]`, as spans."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _bridged(spans: list[Span], pause: int) -> list[Span]:

@@ -45,6 +45,12 @@ class Stretch:
         return sum(b - a for a, b in self.spans) * FRAME_S
 
 
+def runs_of(mask: np.ndarray) -> list[Span]:
+    """Runs of true values in a mask `[T]`, as spans."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
 def make_stretches(
     samples: np.ndarray,
     groups: list[tuple[int, list[Span]]],

@@ -54,3 +54,18 @@ def two_conversations() -> np.ndarray:
 def write(path: Path, samples: np.ndarray, rate: int = 16_000, channels: int = 1) -> Path:
     write_media(path, samples, rate, channels)
     return path
+
+
+@functools.cache
+def reading(repeats: int = 4) -> tuple[np.ndarray, ...]:
+    """One voice's utterances, `[T]` at 24 kHz each: two sentences, read over and over with changing
+    pitch and pace."""
+    manners = ((1.0, 1.0), (1.15, 0.9), (0.9, 1.15), (1.1, 1.1))
+    found = []
+    for repeat in range(repeats):
+        pitch, stretch = manners[repeat % len(manners)]
+        for number in (0, 1):
+            spoken = espeak.speak(VOICES[0], LINES[number], pitch, stretch=stretch)
+            samples = resample(spoken.samples, spoken.sample_rate, SAMPLE_RATE)
+            found.append(0.07 * samples / (float(np.sqrt((samples**2).mean())) + 1e-9))
+    return tuple(found)

@@ -6,8 +6,8 @@ from data.audio.voice_embedding import unit
 from data.ncssd.activity import far_from
 from data.ncssd.config import SpeakersConfig
 from data.ncssd.powerset import Part
-from data.ncssd.speakers import cluster, group_parts, paint, runs_of
-from data.ncssd.stretches import Stretch, _cut, _divide
+from data.ncssd.speakers import cluster, group_parts, paint
+from data.ncssd.stretches import Stretch, _cut, _divide, runs_of
 
 CONFIG = SpeakersConfig()
 

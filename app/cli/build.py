@@ -22,10 +22,20 @@ if TYPE_CHECKING:
     from data.ncssd.pipeline import Built
 
 _PATHS = {"auto": None, "absolute": True, "relative": False}
-# flag: stage, setting, help
+# flag: stages, their setting, help
 _THRESHOLDS = {
+    "--max-clipped-file": ("decode", "max_clipped", "maximum share of clipped samples in a file"),
+    "--min-scene": ("activity", "min_scene_s", "minimum length of a scene, seconds"),
+    "--min-speech": ("activity", "min_speech_share", "minimum share of speech in a scene, 0 to 1"),
+    "--min-snr": (
+        "background quality",
+        "min_snr_db",
+        "minimum signal-to-noise ratio of scenes and turns, dB",
+    ),
+    "--min-turns": ("turns", "min_turns", "minimum turns of a dialogue"),
+    "--min-dialogue": ("turns", "min_dialogue_s", "minimum length of a dialogue, seconds"),
+    "--min-two-people": ("turns", "min_two_people", "minimum probability of two speakers, 0 to 1"),
     "--min-dnsmos": ("quality", "min_dnsmos", "minimum mean DNSMOS of a dialogue, 1 to 5"),
-    "--min-snr": ("quality", "min_snr_db", "minimum signal-to-noise ratio, dB"),
     "--min-bandwidth": ("quality", "min_bandwidth_hz", "minimum bandwidth of a turn, Hz"),
     "--max-clipped": ("quality", "max_clipped", "maximum share of clipped samples in a turn"),
     "--min-confidence": ("quality", "min_confidence", "minimum ASR confidence of a turn, 0 to 1"),
@@ -34,8 +44,11 @@ _THRESHOLDS = {
         "min_agreement",
         "minimum agreement of a turn's two texts, 0 to 1; needs --second-recogniser",
     ),
-    "--min-two-people": ("turns", "min_two_people", "minimum probability of two speakers"),
-    "--min-turns": ("turns", "min_turns", "minimum turns of a dialogue"),
+    "--max-failed": (
+        "quality",
+        "max_failed_turns",
+        "maximum share of a dialogue's turns outside the limits of turns, 0 to 1",
+    ),
     "--level": ("export", "level_dbfs", "target speech level in dBFS; 0 leaves it unchanged"),
 }
 
@@ -141,10 +154,9 @@ def _add_recognisers(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     """Adds the options of filters, exports and rights."""
     add = parser.add_argument
-    for flag, (stage, setting, what) in _THRESHOLDS.items():
-        kind = type(getattr(getattr(BuildConfig(), stage), setting))
-        default = getattr(getattr(BuildConfig(), stage), setting)
-        add(flag, type=kind, metavar="X", help=f"{what} (default: {default:g})")
+    for flag, (stages, setting, what) in _THRESHOLDS.items():
+        default = getattr(getattr(BuildConfig(), stages.split()[0]), setting)
+        add(flag, type=type(default), metavar="X", help=f"{what} (default: {default:g})")
     add(
         "--formats",
         default="",
@@ -204,10 +216,11 @@ def _config(arguments: argparse.Namespace) -> BuildConfig:
         "second_model": arguments.second_asr_model,
     }
     config = config.replace("recognise", **{k: v for k, v in given.items() if v is not None})
-    for flag, (stage, setting, _) in _THRESHOLDS.items():
+    for flag, (stages, setting, _) in _THRESHOLDS.items():
         value = getattr(arguments, flag[2:].replace("-", "_"))
         if value is not None:
-            config = config.replace(stage, **{setting: value})
+            for stage in stages.split():
+                config = config.replace(stage, **{setting: value})
     if arguments.separation is not None:
         config = config.replace("background", separation=arguments.separation)
     return dataclasses.replace(config, device=_device(arguments.device, arguments.engine))

@@ -20,7 +20,7 @@ from data.ncssd.config import ActivityConfig
 from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
-VERSION = 2
+VERSION = 3
 _LANES = 32
 _NEAR_S = 0.1  # speech is at most this far from a detected span
 _LEAST_OF_CHANNEL_S = 2.0  # a channel with less speech has no speaker
@@ -90,10 +90,10 @@ def _scenes(row: Row, spans: list[Span], config: ActivityConfig) -> list[Row]:
         scene = {**row, "start": start, "end": end, "speech": part}
         share = sum(b - a for a, b in part) / (end - start)
         if end - start < config.min_scene_s:
-            why = under("seconds", end - start, config.min_scene_s, "activity.min_scene_s")
+            why = under("seconds", end - start, config.min_scene_s, "--min-scene")
             scene = drop(scene, "scene too short", why)
         elif share < config.min_speech_share:
-            why = under("speech", share, config.min_speech_share, "activity.min_speech_share")
+            why = under("speech", share, config.min_speech_share, "--min-speech")
             scene = drop(scene, "too little speech", why)
         scenes.append(scene)
     return scenes or [drop(row, "no speech")]

@@ -10,7 +10,7 @@ from data.ncssd.separation import separate
 from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
-VERSION = 1
+VERSION = 2
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
@@ -23,5 +23,5 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     row = {**row, "snr_db": round(estimate_snr(samples, spans), 2)}
     if row["snr_db"] >= config.min_snr_db:
         return [row]
-    why = under("SNR", row["snr_db"], config.min_snr_db, "background.min_snr_db")
+    why = under("SNR", row["snr_db"], config.min_snr_db, "--min-snr")
     return [drop(row, "too much noise", why)]

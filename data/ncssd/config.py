@@ -15,6 +15,7 @@ class DecodeConfig:
 
     keep_damaged: bool = False  # use the readable part of damaged or truncated files
     channels: str = "auto"  # detect files with one speaker per channel; "mix" always downmixes
+    max_clipped: float = 0.05  # fraction of a file's samples at full scale
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class ActivityConfig:
     min_silence_s: float = 0.2  # shorter silences do not split a span of speech
     scene_silence_s: float = 4.0  # longer silences end a scene (NCSSD, section 3)
     min_scene_s: float = 15.0
-    min_speech_share: float = 0.3
+    min_speech_share: float = 0.3  # fraction of a scene's duration
     max_scene_s: float = 600.0  # longer scenes are split at a pause, to bound memory
 
 
@@ -95,13 +96,13 @@ class QualityConfig:
     dnsmos: bool = True
     min_dnsmos: float = 1.3  # overall score, 1 to 5; room recordings have 1.5 to 2, Emilia needs 3
     min_snr_db: float = 4.0
-    max_clipped: float = 0.001  # fraction of samples at full scale
+    max_clipped: float = 0.001  # fraction of a turn's samples at full scale
     min_bandwidth_hz: float = 3000.0
     min_rate: float = 0.3  # words (Chinese: characters) per second
     max_rate: float = 12.0
-    min_confidence: float = 0.0
-    min_agreement: float = 0.0  # of two recognisers; 0 keeps all
-    max_failed_turns: float = 0.5
+    min_confidence: float = 0.0  # of the recogniser, 0 to 1
+    min_agreement: float = 0.0  # of two recognisers, 0 to 1
+    max_failed_turns: float = 0.5  # fraction of a dialogue's turns
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     copy.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(copy) as partial:
         facts = _decode(path, partial)
-        _check(facts)
+        _check(facts, context.config.decode.max_clipped)
         divided = facts.pop("speaker_channels")
         if end := missing_end(path, facts):
             facts.setdefault("damaged", f"it ends early: {end}")
@@ -138,13 +138,15 @@ def _write_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check(facts: Row) -> None:
+def _check(facts: Row, max_clipped: float) -> None:
     if facts["duration"] == 0:
         raise InputError("it has no audio; nothing was decoded")
     if facts["duration"] < MIN_SECONDS:
         raise InputError(f"it lasts {facts['duration']:.2f} s; a recording of over 15 s is needed")
     if facts["peak"] < 1e-4:
         raise InputError("it is silent throughout; check how it was recorded")
-    if facts["clipped"] > 0.05:
-        share = 100 * facts["clipped"]
-        raise InputError(f"{share:.0f} % of it is clipped; record it at a lower level")
+    if facts["clipped"] > max_clipped:
+        raise InputError(
+            f"{100 * facts['clipped']:.1f} % of it is clipped, at most {100 * max_clipped:g} % is "
+            "accepted; record it at a lower level, or raise --max-clipped-file"
+        )

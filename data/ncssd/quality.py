@@ -10,7 +10,7 @@ from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 from data.ncssd.texts import units
 
-VERSION = 4
+VERSION = 5
 _RATE = 16_000
 _COPY_RATE = 24_000
 _FLAGS = {
@@ -59,8 +59,9 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     if len(failed) > config.max_failed_turns * len(turns):
         names = [name for names in failed for name in names]
         worst = max(sorted(set(names)), key=names.count)
-        share = f"{names.count(worst)} of {len(turns)} turns fail by their {worst}"
-        return [drop(row, f"turns fail: {worst}", f"{share} ({_FLAGS[worst]})")]
+        why = f"{len(failed)} of {len(turns)} turns fail, {names.count(worst)} by their {worst}"
+        flags = f"{_FLAGS[worst]}, --max-failed"
+        return [drop(row, f"turns fail: {worst}", f"{why} ({flags})")]
     return [row]
 
 

@@ -9,7 +9,7 @@ from data.ncssd.config import TurnsConfig
 from data.ncssd.stage import Context, drop, under
 from data.ncssd.store import Row
 
-VERSION = 5
+VERSION = 6
 _OF_SCENE = ("segments", "speech", "channel_speech", "label_channels", "voices", "two_people")
 _MIXED_S = 0.1  # least overlap of a mixed turn; less is boundary error
 _INSIDE = 0.9  # share of overlap of a turn inside others
@@ -165,7 +165,7 @@ def _sound(row: Row, turn: Turn) -> Row:
 
 def _why(reason: str, window: list[Turn], seconds: float, config: TurnsConfig) -> str:
     if reason == "dialogue too short":
-        return under("seconds", seconds, config.min_dialogue_s, "turns.min_dialogue_s")
+        return under("seconds", seconds, config.min_dialogue_s, "--min-dialogue")
     if reason == "too few turns":
         least = f"{config.min_turns} are needed, {config.min_turns_each} of each speaker"
         return f"{len(window)} turns; {least} (--min-turns, turns.min_turns_each)"

@@ -52,7 +52,11 @@ def create_page(review: Review) -> Any:
     with gr.Blocks(title="Review of dialogues") as page:
         gr.Markdown("# Review of dialogues")
         tally = gr.Markdown(_tally(review))
-        chosen = gr.Dropdown(review.ids, value=next(iter(review.ids), None), label="Dialogue")
+        chosen = gr.Dropdown(
+            [(f"{name} (two people: {review.chances[name]:.2f})", name) for name in review.ids],
+            value=next(iter(review.ids), None),
+            label="Dialogue, the least certain pair of speakers first",
+        )
         sound = gr.Audio(label="All turns, one after the other", interactive=False)
         table = gr.Dataframe(headers=HEADERS, interactive=True, wrap=True, label="Turns")
         with gr.Row():

@@ -343,10 +343,16 @@ def _report(argv: list[str]) -> int:
     )
     parser.add_argument("dir", type=Path, help="output folder of a build")
     parser.add_argument("--beside", type=Path, metavar="DIR", help="another build to compare with")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FOLDER",
+        help="data set in NCSSD layout whose distributions are shown beside the build's",
+    )
     arguments = parser.parse_args(argv)
     from data.ncssd.report import write_report
 
-    print(write_report(arguments.dir, arguments.beside))
+    print(write_report(arguments.dir, arguments.beside, arguments.reference))
     return 0
 
 

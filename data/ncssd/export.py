@@ -25,6 +25,7 @@ _TURN_KEYS = (
     "mixed",
     "separation_db",
     "backchannel",
+    "pauses",
     "confidence",
     "agreement",
     "snr_db",

@@ -10,6 +10,7 @@ from data.audio import encode_audio
 from data.files import atomic_write
 from data.ncssd.config import BuildConfig, RecogniseConfig
 from data.ncssd.recognise import doubts, unmeasured
+from data.ncssd.reference import Reference, read_reference
 from data.ncssd.report_figures import (
     DISTRIBUTIONS,
     BuildRows,
@@ -28,6 +29,7 @@ from data.ncssd.svg import histogram, turn_lines
 _DOUBTFUL = 6
 _OF_A_REASON = 3  # audible examples per reason for rejection
 _LISTED = 30
+_TABLED = 200  # most rows of a collapsed table
 _EXAMPLES = 10
 _EXAMPLE_S = 40.0
 _STYLE = """
@@ -39,20 +41,22 @@ td:last-child { text-align: right; font-variant-numeric: tabular-nums }
 figure { margin: 0 } figcaption { font-size: .9rem } svg text { font-size: 11px; fill: #555 }
 svg { width: 100%; height: auto } audio { width: 100% } .small { color: #555; font-size: .9rem }
 article { border-top: 1px solid #ddd; padding: 1rem 0 } li span { color: #555 }
+summary { cursor: pointer }
 @media (prefers-color-scheme: dark) { body { background: #181818; color: #ddd }
   svg text, .small, li span { fill: #aaa; color: #aaa } article { border-color: #444 } }
 """
 
 
-def write_report(out: Path, beside: Path | None = None) -> Path:
+def write_report(out: Path, beside: Path | None = None, reference: Path | None = None) -> Path:
     """Writes `DIR/report.html` and returns its path.
 
     Args:
         out: the folder of a build.
         beside: the folder of another build to compare with.
+        reference: any data set in NCSSD layout, whose distributions are shown too.
 
-        Raises:
-            InputError: no finished build in a folder.
+    Raises:
+        InputError: no finished build in a folder, or no data set in `reference`.
     """
     build = read_build(out)
     other = None if beside is None else read_build(beside)
@@ -67,7 +71,7 @@ def write_report(out: Path, beside: Path | None = None) -> Path:
         f"<h2>Hours by source</h2>{_hours(build)}",
         f"<h2>Least certain speaker pairs</h2>{_doubtful(context, build)}",
         f"<h2>Rejected</h2>{_left_out(context, build)}",
-        f"<h2>Distributions</h2><div class='figures'>{_histograms(build, other)}</div>",
+        f"<h2>Distributions</h2>{_histograms(build, other, reference)}",
         f"<h2>Speakers</h2>{_speakers(build)}",
         f"<h2>Examples</h2>{_examples(context, build.accepted)}",
         f"<h2>Settings and versions</h2>{_made(build)}",
@@ -123,46 +127,112 @@ def _reasons(hours: dict[str, float]) -> str:
 
 
 def _doubtful(context: Context, build: BuildRows) -> str:
-    """The accepted dialogues with the lowest probability of two people."""
-    rows = sorted(build.accepted, key=lambda row: row.get("two_people", 1.0))[:_DOUBTFUL]
-    return "".join(
+    """The accepted dialogues with the lowest probability of two people, then a table of all."""
+    rows = sorted(build.accepted, key=_chance)
+    examples = "".join(
         _example(
             context,
             row,
-            f"probability of two people {row.get('two_people', 1.0):.2f}, "
+            f"probability of two people {_chance(row):.2f}, "
             f"the less active one has {100 * balance(row):.0f} % of the speech",
         )
+        for row in rows[:_DOUBTFUL]
+    )
+    cells = [
+        (
+            row["id"],
+            row["source"],
+            f"{_chance(row):.4f}",
+            f"{100 * balance(row):.0f} %",
+            f"{row['end'] - row['start']:.1f}",
+        )
         for row in rows
-    ) or ("<p>None.</p>")
+    ]
+    head = ("dialogue", "source", "two people", "less active", "seconds")
+    title = "All pairs, the least certain first"
+    return examples + _details(title, cells, "dialogues.jsonl", *head) if rows else "<p>None.</p>"
+
+
+def _chance(row: Row) -> float:
+    """The probability that a dialogue's speakers are two people."""
+    return row.get("two_people", 1.0)
 
 
 def _left_out(context: Context, build: BuildRows) -> str:
-    """Rejected rows by reason: their number, and the longest ones as examples."""
+    """Rejected rows by reason: their number, the longest ones as examples, and a table."""
     by_reason: dict[str, list[Row]] = defaultdict(list)
     for row in build.dropped:
         by_reason[row["dropped"]].append(row)
     parts = []
     for reason, rows in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        rows.sort(key=lambda row: row.get("start", 0.0) - row.get("end", 0.0))
+        rows.sort(key=lambda row: -_length(row))
         heard = [row for row in rows if "start" in row and "audio" in row][:_OF_A_REASON]
         parts.append(f"<h3>{html.escape(reason)}: {len(rows)}</h3>")
         parts += [_example(context, row, row.get("why", "")) for row in heard]
-    items = "".join(
-        f"<li>{html.escape(row['source'])}: <span>{html.escape(row['reason'])}</span></li>"
-        for row in build.quarantined
-    )
-    if items:
-        parts.append(f"<h3>Files in quarantine: {len(build.quarantined)}</h3><ul>{items}</ul>")
+        head = ("source", "from", "to", "seconds", "DNSMOS", "SNR in dB", "why")
+        cells = [_account(row) for row in rows]
+        parts.append(_details("All, the longest first", cells, "dropped.jsonl", *head))
+    if build.quarantined:
+        parts.append(f"<h3>Files in quarantine: {len(build.quarantined)}</h3>")
+        parts += [_quarantined(context, build, row) for row in build.quarantined]
     return "".join(parts) or "<p>Nothing.</p>"
 
 
-def _histograms(build: BuildRows, other: BuildRows | None) -> str:
-    mine = distributions(build)
-    theirs = {} if other is None else distributions(other)
-    return "".join(
-        histogram(mine[name], name, unit, beside=theirs.get(name, []))
+def _length(row: Row) -> float:
+    return row["end"] - row["start"] if "start" in row else row.get("duration", 0.0)
+
+
+def _account(row: Row) -> tuple[str, ...]:
+    """The cells of a rejected row; dashes for what was not measured."""
+    offset = row.get("offset", 0.0)
+    begin = row.get("start", 0.0) + offset
+    figures = ("–" if row.get(key) is None else f"{row[key]:.2f}" for key in ("dnsmos", "snr_db"))
+    return (
+        row["source"],
+        f"{begin:.1f}",
+        f"{begin + _length(row):.1f}",
+        f"{_length(row):.1f}",
+        *figures,
+        row.get("why", "–"),
+    )
+
+
+def _quarantined(context: Context, build: BuildRows, row: Row) -> str:
+    """A quarantined file and its reason, with its audio if a later stage than decoding failed."""
+    line = f"<p>{html.escape(row['source'])}: <span>{html.escape(row['reason'])}</span></p>"
+    decoded = [d for d in build.sources if d["sha256"] == row["source_sha256"] and "audio" in d]
+    if not decoded:
+        return line
+    whole = {**decoded[0], "start": 0.0, "end": decoded[0]["duration"], "source": row["source"]}
+    return line + _example(context, whole)
+
+
+def _histograms(build: BuildRows, other: BuildRows | None, folder: Path | None) -> str:
+    """The distributions, beside those of another build and of a reference set."""
+    mine = distributions(build.accepted)
+    sets, notes = [], ""
+    if other is not None:
+        sets.append(("the other", distributions(other.accepted)))
+    if folder is not None:
+        reference = _reference(folder, mine)
+        sets.append(("the reference", distributions(reference.rows)))
+        hours = sum(t["end"] - t["start"] for row in reference.rows for t in row["turns"]) / 3600
+        what = f"{folder}: {len(reference.rows)} dialogues, {hours:.2f} hours of turns"
+        text = "; ".join([f"The reference is {what}", *reference.notes])
+        notes = f"<p class='small'>{html.escape(text)}.</p>"
+    figures = "".join(
+        histogram(
+            mine[name], name, unit, others=tuple((label, found[name]) for label, found in sets)
+        )
         for name, unit in DISTRIBUTIONS.items()
     )
+    return f"{notes}<div class='figures'>{figures}</div>"
+
+
+def _reference(folder: Path, mine: dict[str, list[float]]) -> Reference:
+    """A reference set, with the measures that the build has too."""
+    measures = {"SNR": "snr_db", "DNSMOS, overall": "dnsmos", "Bandwidth": "bandwidth_hz"}
+    return read_reference(folder, tuple(key for name, key in measures.items() if mine[name]))
 
 
 def _speakers(build: BuildRows) -> str:
@@ -220,3 +290,11 @@ def _table(rows: Iterable[tuple[object, ...]], *head: str) -> str:
         for row in rows
     )
     return f"<table>{f'<tr>{titles}</tr>' if head else ''}{cells}</table>"
+
+
+def _details(title: str, rows: list[tuple[str, ...]], file: str, *head: str) -> str:
+    """A collapsed table of at most 200 rows; the rest are counted, with the file that has them."""
+    rest = len(rows) - _TABLED
+    more = f"<p class='small'>{rest} more are in {file}.</p>" if rest > 0 else ""
+    table = _table(rows[:_TABLED], *head)
+    return f"<details><summary>{html.escape(title)}</summary>{table}{more}</details>"

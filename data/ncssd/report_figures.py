@@ -16,10 +16,12 @@ from data.ncssd.store import Row, read_rows
 DISTRIBUTIONS = {
     "Turn length": "s",
     "Gap before a turn": "s",
+    "Pause inside a turn": "s",
     "Overlap per turn": "s",
     "SNR": "dB",
     "DNSMOS, overall": "",
     "Bandwidth": "kHz",
+    "Less active speaker's share of a dialogue": "",
     "Words or characters per second": "",
     "Recogniser confidence": "",
 }
@@ -124,16 +126,18 @@ def word_error(build: BuildRows) -> str:
     return "unknown" if error is None else f"{100 * error:.1f} %, by the recogniser's confidence"
 
 
-def distributions(build: BuildRows) -> dict[str, list[float]]:
-    """The values of each of `DISTRIBUTIONS`."""
-    turns = build.turns
+def distributions(rows: list[Row]) -> dict[str, list[float]]:
+    """The values of each of `DISTRIBUTIONS` in dialogues."""
+    turns = [turn for row in rows for turn in row["turns"]]
     values: list[list[Any]] = [
         [t["end"] - t["start"] for t in turns],
-        [gap for row in build.accepted for gap in row["gaps"]],
-        [t["overlap"] for t in turns if t["overlap"] > 0],
+        [gap for row in rows for gap in row.get("gaps", ())],
+        [pause for t in turns for pause in t.get("pauses", ())],
+        [t["overlap"] for t in turns if t.get("overlap", 0.0) > 0],
         [t.get("snr_db") for t in turns],
         [t.get("dnsmos") for t in turns],
         [t["bandwidth_hz"] / 1000 for t in turns if "bandwidth_hz" in t],
+        [balance(row) for row in rows],
         [t.get("rate") for t in turns],
         [t.get("confidence") for t in turns],
     ]

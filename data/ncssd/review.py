@@ -40,6 +40,10 @@ class Decision:
 class Review:
     """The dialogues of a build and the decisions on them.
 
+    Attributes:
+        ids: the dialogues, those most likely to have one speaker first.
+        chances: the probability that a dialogue's speakers are two people.
+
     Raises:
         InputError: no finished build in the folder.
     """
@@ -50,7 +54,8 @@ class Review:
             raise InputError(f"{out} has no finished build (build.json); run launch.py build first")
         rows = read_rows(self.out / "dialogues.jsonl")
         self._turns = {row["id"]: _fingerprint(row["turns"]) for row in rows}
-        self.ids = list(self._turns)
+        self.chances: dict[str, float] = {row["id"]: row.get("two_people", 1.0) for row in rows}
+        self.ids = sorted(self._turns, key=lambda name: self.chances[name])
         self._journal = self.out / "review.jsonl"
         self._decisions: dict[tuple[str, str], Decision] = {}
         for decision in self._read():

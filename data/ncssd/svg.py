@@ -4,7 +4,7 @@ import html
 
 import numpy as np
 
-_COLOURS = ("#3b6fb6", "#d1743c")
+_COLOURS = ("#3b6fb6", "#d1743c", "#4b9a5f")
 
 
 def histogram(
@@ -12,11 +12,11 @@ def histogram(
     title: str,
     unit: str,
     num_bins: int = 24,
-    beside: list[float] | tuple[()] = (),
+    others: tuple[tuple[str, list[float]], ...] = (),
 ) -> str:
     """An SVG histogram from the 1st to the 99th percentile, with the median.
 
-    The distribution of `beside`, another set's values, is overlaid as a line.
+    The distributions of `others`, up to two other sets' names and values, are overlaid as lines.
     """
     finite = np.array([v for v in values if v is not None and np.isfinite(v)], np.float64)
     head = f"<figcaption>{html.escape(title)}"
@@ -33,14 +33,16 @@ def histogram(
         f"<title>{edges[i]:.2f} to {edges[i + 1]:.2f} {unit}: {c}</title></rect>"
         for i, c in enumerate(counts.tolist())
     )
-    other = _outline(beside, edges, counts.max() / finite.size, width, height)
     median = float(np.median(finite))
-    if other:
-        title = f"{title} (line: the other, median {float(np.median(beside)):.2f})"
+    lines, legend = "", ""
+    for (name, found), colour in zip(others, _COLOURS[1:], strict=False):
+        lines += _outline(found, edges, counts.max() / finite.size, width, height, colour)
+        known = f"{float(np.median(found)):.2f} {unit}".strip() if found else "not known"
+        legend += f'; <span style="color:{colour}">{html.escape(name)}: {known}</span>'
     return (
-        f"<figure>{head}, median {median:.2f} {unit}</figcaption>"
+        f"<figure>{head}, median {f'{median:.2f} {unit}'.strip()}{legend}</figcaption>"
         f'<svg viewBox="0 0 {width} {height + 16}" role="img" '
-        f'aria-label="{html.escape(title)}"><g fill="{_COLOURS[0]}">{bars}</g>{other}'
+        f'aria-label="{html.escape(title)}"><g fill="{_COLOURS[0]}">{bars}</g>{lines}'
         f'<text x="0" y="{height + 13}">{low:.2f}</text>'
         f'<text x="{width}" y="{height + 13}" text-anchor="end">{high:.2f} {unit}</text>'
         "</svg></figure>"
@@ -48,16 +50,16 @@ def histogram(
 
 
 def _outline(
-    values: list[float] | tuple[()], edges: np.ndarray, top: float, width: int, height: int
+    values: list[float], edges: np.ndarray, top: float, width: int, height: int, colour: str
 ) -> str:
     """A line over the bars with the fraction of values in each bin; full height is `top`."""
-    if not len(values):
+    if not values:
         return ""
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     heights = height - height * np.minimum(counts / len(values) / top, 1.0)
     step = width / counts.shape[0]
     points = " ".join(f"{(i + 0.5) * step:.1f},{y:.1f}" for i, y in enumerate(heights))
-    return f'<polyline fill="none" stroke="{_COLOURS[1]}" stroke-width="2" points="{points}"/>'
+    return f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>'
 
 
 def turn_lines(turns: list[dict], start: float, end: float) -> str:

@@ -1,7 +1,7 @@
 """Stage 5: turns, and the two-speaker windows of a scene."""
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Turn:
     speaker: int
     overlap: float = 0.0  # seconds of overlap with other speakers
     backchannel: bool = False
+    pauses: list[float] = field(default_factory=list)  # inside it, seconds each
 
 
 def run(row: Row, context: Context, key: str) -> list[Row]:
@@ -87,6 +88,8 @@ def make_turns(segments: list[Segment], config: TurnsConfig) -> list[Turn]:
         mine: list[Turn] = []
         for start, end, _ in (s for s in segments if s[2] == label):
             if mine and _goes_on(mine[-1].end, start, others, config):
+                if start > mine[-1].end:
+                    mine[-1].pauses.append(start - mine[-1].end)
                 mine[-1].end = max(end, mine[-1].end)
             else:
                 mine.append(Turn(start, end, label))
@@ -152,6 +155,7 @@ def _entry(turn: Turn, order: list[int]) -> Row:
         "speaker": order.index(turn.speaker),
         "overlap": round(turn.overlap, 3),
         "backchannel": turn.backchannel,
+        "pauses": [round(seconds, 3) for seconds in turn.pauses],
     }
 
 

@@ -1,21 +1,26 @@
 """The report of a build, and its manual review."""
 
+import html
 import json
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from app.review import changes, keep, show
 from data.dialogue import check_ncssd, read_dialogue
 from data.errors import InputError
+from data.ncssd.reference import read_reference
 from data.ncssd.report import write_report
 from data.ncssd.report_figures import (
     DISTRIBUTIONS,
     BuildRows,
+    balance,
     changed_settings,
     disagreement,
+    distributions,
     expected_word_error,
     hours_by_source,
     read_build,
@@ -93,6 +98,149 @@ def test_two_builds_are_compared(built, tmp_path):
     assert page.count("<polyline") >= 3
     with pytest.raises(InputError, match="no finished build"):
         write_report(built, tmp_path / "nothing")
+
+
+def test_every_rejection_and_every_pair_is_listed(built, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    rows = read_rows(out / "dialogues.jsonl")
+    left = {k: v for k, v in rows[0].items() if k != "id"}
+    left |= {"dropped": "low DNSMOS", "why": "DNSMOS 1.10 is low", "dnsmos": 1.1, "snr_db": 7.25}
+    silent = {"source": "s.wav", "sha256": left["sha256"], "dropped": "no speech", "duration": 9.0}
+    write_rows(out / "dropped.jsonl", [left, silent, left])
+    page = write_report(out).read_text()
+    outside = page[page.index("<h2>Rejected") : page.index("<h2>Distributions")]
+    assert outside.count("<td>1.10</td><td>7.25</td><td>DNSMOS 1.10 is low</td>") == 2
+    assert "<td>s.wav</td><td>0.0</td><td>9.0</td><td>9.0</td><td>–</td>" in outside
+    pairs = page[page.index("All pairs, the least certain first") : page.index("<h2>Rejected")]
+    places = [pairs.index(f"<td>{r['id']}</td>") for r in sorted(rows, key=by_chance)]
+    assert places == sorted(places)
+    assert f"{rows[0]['two_people']:.4f}</td><td>{100 * balance(rows[0]):.0f} %</td>" in pairs
+    monkeypatch.setattr("data.ncssd.report._TABLED", 1)
+    page = write_report(out).read_text()
+    assert "1 more are in dropped.jsonl" in page
+    assert f"{len(rows) - 1} more are in dialogues.jsonl" in page
+
+
+def by_chance(row):
+    return row["two_people"]
+
+
+def test_a_quarantined_file_can_be_heard_if_it_was_decoded(built, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    sha = read_rows(out / "dialogues.jsonl")[0]["sha256"]
+    failed = {"source": "a.mkv", "source_sha256": sha, "reason": "speakers failed"}
+    unread = {"source": "c.mp4", "source_sha256": "0" * 64, "reason": "it cannot be decoded"}
+    write_rows(out / "quarantine.jsonl", [failed, unread])
+    write_rows(out / "dropped.jsonl", [])
+    page = write_report(out).read_text()
+    outside = page[page.index("Files in quarantine: 2") : page.index("<h2>Distributions")]
+    first, second = outside.index("speakers failed"), outside.index("it cannot be decoded")
+    assert outside.count("<audio") == 1 and first < outside.index("<audio") < second
+
+
+@pytest.mark.parametrize(("seconds", "share"), [((6, 2), 0.25), ((3, 3), 0.5), ((4, 0), 0.0)])
+def test_balance_is_the_less_active_speakers_share(built, seconds, share):
+    turns = [{"start": 1.0, "end": 1.0 + s, "speaker": who} for who, s in enumerate(seconds)]
+    assert balance({"turns": turns}) == pytest.approx(share)
+    rows = [{"turns": turns}]
+    assert distributions(rows)["Less active speaker's share of a dialogue"] == pytest.approx(
+        [share]
+    )
+
+
+def captions(page: str) -> dict[str, str]:
+    """The captions of histograms by title."""
+    found = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    plain = [html.unescape(re.sub("<[^>]+>", "", one)) for one in found]
+    return {one.split(", median")[0].split(":")[0]: one for one in plain}
+
+
+def without(folder: Path, *keys: str) -> Path:
+    """Removes keys of all turns of a data set in NCSSD layout."""
+    for path in folder.glob("*/metadata.json"):
+        content = json.loads(path.read_text())
+        content["utterents"] = {
+            number: {k: v for k, v in turn.items() if k not in keys}
+            for number, turn in content["utterents"].items()
+        }
+        path.write_text(json.dumps(content))
+    return folder
+
+
+def test_distributions_are_shown_beside_a_references(built):
+    """A build beside its own data set: medians differ by no more than the padding of turns."""
+    page = write_report(built, reference=built / "ncssd").read_text()
+    assert write_report(built, reference=built).read_text().count("the reference: ") > 5
+    found = captions(page)
+    for title in ("Turn length", "Gap before a turn", "SNR", "Bandwidth"):
+        mine, theirs = re.findall(r"(-?\d+\.\d\d)", found[title])
+        assert float(mine) == pytest.approx(float(theirs), abs=0.13), title
+    assert found["DNSMOS, overall"].endswith("nothing measured")
+    note = re.search("<p class='small'>The reference is (.*?)</p>", page)
+    assert note and "dialogues" in note[1] and "was measured" not in note[1]
+
+
+def test_a_reference_without_times_and_measurements(built, tmp_path):
+    shutil.copytree(built / "ncssd", tmp_path / "corpus")
+    corpus = without(tmp_path / "corpus", "start", "end", "overlap", "snr_db", "bandwidth_hz")
+    page = write_report(built, beside=built, reference=corpus).read_text()
+    found = captions(page)
+    assert "the other: " in found["Gap before a turn"]
+    assert found["Gap before a turn"].endswith("the reference: not known")
+    mine, _, theirs = re.findall(r"(\d+\.\d\d)", found["Bandwidth"])
+    assert float(theirs) == pytest.approx(float(mine), abs=0.7)
+    number = len(read_build(built).turns)
+    assert f"SNR was measured on {number} of {number} turns" in page
+    assert "have no times: their gaps and overlaps are unknown" in page
+
+
+def test_pauses_come_from_the_phones_of_synthetic_turns(built, tmp_path):
+    shutil.copytree(built / "ncssd", tmp_path / "corpus")
+    corpus = without(tmp_path / "corpus", "pauses")
+    assert "no pauses inside turns" in " ".join(read_reference(corpus, ()).notes)
+    path = next(corpus.glob("*/metadata.json"))
+    content = json.loads(path.read_text())
+    phones = [["pau", 0, 0.9], ["a", 0.9, 1], ["pau", 1, 1.4], ["b", 1.4, 2], ["pau", 2, 2.1]]
+    phones += [["c", 2.1, 2.2], ["pau", 2.2, 3]]
+    content["utterents"]["0"]["phones"] = phones
+    path.write_text(json.dumps(content))
+    rows = read_reference(corpus, ()).rows
+    assert distributions(rows)["Pause inside a turn"] == [pytest.approx(0.4)]
+    for foreign in (None, "p a u", [1, 2, 3], [{"phone": "pau"}] * 3):
+        content["utterents"]["0"]["phones"] = foreign
+        path.write_text(json.dumps(content))
+        assert distributions(read_reference(corpus, ()).rows)["Pause inside a turn"] == []
+
+
+def test_a_folder_that_is_no_reference_is_explained(built, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "empty", tmp_path / "nothing", built / "work"):
+        with pytest.raises(InputError, match="--reference needs a data set in NCSSD layout"):
+            write_report(built, reference=folder)
+    (tmp_path / "empty" / "1").mkdir()
+    (tmp_path / "empty" / "1" / "metadata.json").write_text("{}")
+    with pytest.raises(InputError, match=r"no 'utterents'.*--reference needs"):
+        write_report(built, reference=tmp_path / "empty")
+    turn = {"speaker": 0, "text": "No sound."}
+    content = json.dumps({"dialog": 1, "utterents": {"0": turn}})
+    (tmp_path / "empty" / "1" / "metadata.json").write_text(content)
+    with pytest.raises(InputError, match="no turn has a duration or audio"):
+        write_report(built, reference=tmp_path / "empty")
+    (tmp_path / "empty" / "1" / "0_0_d1.wav").write_text("no sound at all")
+    with pytest.raises(InputError, match="is not a WAV file"):
+        write_report(built, reference=tmp_path / "empty")
+
+
+def test_the_review_starts_with_the_least_certain_pairs(built, tmp_path):
+    shutil.copytree(built, tmp_path / "out", ignore=shutil.ignore_patterns("work"))
+    rows = read_rows(built / "dialogues.jsonl")
+    rows[-1]["two_people"] = 0.81
+    write_rows(tmp_path / "out" / "dialogues.jsonl", rows)
+    review = Review(tmp_path / "out")
+    assert review.ids[0] == rows[-1]["id"] and review.chances[review.ids[0]] == 0.81
+    assert [review.chances[name] for name in review.ids] == sorted(review.chances.values())
 
 
 @pytest.mark.parametrize(
@@ -178,7 +326,8 @@ def built_again(review, built, tmp_path):
     review.decide(Decision(name, "accepted", {0: "Mended."}, {1: 0}))
     shutil.copytree(built, tmp_path / "again", ignore=shutil.ignore_patterns("work"))
     rows = read_rows(built / "dialogues.jsonl")
-    rows[0]["turns"][0]["text"] = "Heard by another recogniser."
+    (row,) = (row for row in rows if row["id"] == name)
+    row["turns"][0]["text"] = "Heard by another recogniser."
     write_rows(tmp_path / "again" / "dialogues.jsonl", rows)
     return tmp_path / "again", name
 
@@ -207,7 +356,7 @@ def test_a_decision_counts_again_when_its_turns_come_back(built_again, built):
 def test_a_decision_on_a_removed_dialogue_is_reported(built_again):
     out, name = built_again
     rows = read_rows(out / "dialogues.jsonl")
-    write_rows(out / "dialogues.jsonl", rows[1:])
+    write_rows(out / "dialogues.jsonl", [row for row in rows if row["id"] != name])
     review = Review(out)
     assert review.outdated() == [name] and name not in review.ids
 

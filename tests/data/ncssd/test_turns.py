@@ -4,6 +4,8 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from data.ncssd.config import BuildConfig, TurnsConfig
 from data.ncssd.turns import Turn, make_turns, run, two_speaker_windows
 
@@ -78,3 +80,10 @@ def test_windows_have_every_turn_once_and_at_most_two_speakers():
         parts = windows(speakers)
         assert "".join(parts) == speakers
         assert all(len(set(part)) <= 2 for part in parts)
+
+
+def test_pauses_inside_a_turn_are_kept():
+    segments = [(0.0, 1.0, 0), (1.4, 2.0, 0), (2.9, 3.5, 0), (4.0, 5.0, 1)]
+    first, second = make_turns(segments, TurnsConfig())
+    assert first.pauses == [pytest.approx(0.4), pytest.approx(0.9)]
+    assert second.pauses == []

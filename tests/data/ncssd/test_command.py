@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.build import main
+from app.cli.build import _say_made, main
 from data.errors import InputError, MissingModelError
 from data.ncssd import missing_models
 from data.ncssd.config import BuildConfig
+from data.ncssd.pipeline import Built
 from data.ncssd.sources import find_media, read_sources
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -142,3 +143,26 @@ def test_offline_blocks_network_sockets_but_not_local_ones():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.split() == ["refused", "refused", "b'x'"], done.stderr
+
+
+SURE = {"text": "Yes.", "confidence": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("recogniser", "turns", "says"),
+    [
+        ("none", [SURE], "there are none (--recogniser none)"),
+        ("pocketsphinx", [SURE], "pocketsphinx gets about half"),
+        ("whisper", [SURE, SURE, {"text": "", "confidence": None}], "33 % of the turns have none"),
+        ("whisper", [{"text": "Hm.", "confidence": 0.3}], "mean confidence is only 0.30"),
+        ("whisper", [SURE] * 3, ""),
+        ("none", [], ""),
+    ],
+)
+def test_a_build_whose_texts_are_unfit_for_training_says_so(capsys, recogniser, turns, says):
+    rows = [{"start": 0.0, "end": 60.0, "turns": turns}] if turns else []
+    config = BuildConfig().replace("recognise", recogniser=recogniser)
+    _say_made(Built(rows, [], [], len(rows), 0), Path("out"), config)
+    said = capsys.readouterr().out
+    assert ("WARNING: the transcripts are not fit for training: " in said) == bool(says)
+    assert says in said

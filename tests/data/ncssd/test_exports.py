@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from data.errors import InputError
-from data.ncssd.exports import Listing, write_exports
+from data.ncssd.exports import FORMATS, Listing, write_exports
 from data.ncssd.store import read_rows
 
 
@@ -152,6 +152,58 @@ def test_mixed_turns_are_listed_on_request(built, tmp_path, format, mixed):
     name = content["utterents"]["1"]
     file = f"{rows[0]['id']}/1_{name['speaker']}_d{rows[0]['id']}.wav"
     assert any(path.endswith(file) for path in names_in(tmp_path / format, format)) == mixed
+
+
+def rows_of(folder: Path, format: str) -> list[dict]:
+    """The turns that a format's manifests list."""
+    if format == "kaldi":
+        return [{"name": line} for line in (folder / "utt2spk").read_text().splitlines()]
+    if format == "rttm":
+        lines = [line for path in folder.glob("*.rttm") for line in path.read_text().splitlines()]
+        return [{"name": line} for line in lines]
+    if format == "duplex":
+        contents = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+        return [turn for content in contents for turn in content["turns"]]
+    if format == "lhotse":
+        with gzip.open(folder / "supervisions.jsonl.gz", "rt") as file:
+            return [row["custom"] for row in map(json.loads, file)]
+    path = folder / ("manifest.jsonl" if format == "nemo" else "data/metadata.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("format", FORMATS)
+def test_mixed_turns_are_left_out_unless_kept(built, tmp_path, format, keep):
+    """RTTM and two-track dialogues need them to show who speaks when; the tracks mark them."""
+    shutil.copytree(built / "ncssd", tmp_path / "ncssd")
+    rows = read_rows(built / "dialogues.jsonl")
+    metadata = tmp_path / "ncssd" / rows[0]["id"] / "metadata.json"
+    content = json.loads(metadata.read_text())
+    content["utterents"]["1"]["mixed"] = rows[0]["turns"][1]["mixed"] = True
+    metadata.write_text(json.dumps(content))
+    write_exports((format,), tmp_path, rows, Listing(mixed=keep))
+    turns = [turn for row in rows for turn in row["turns"]]
+    mixed = sum(bool(turn.get("mixed")) for turn in turns)
+    found = rows_of(tmp_path / format, format)
+    always = format in ("rttm", "duplex")
+    assert mixed and len(found) == len(turns) - (0 if keep or always else mixed)
+    if format in ("huggingface", "lhotse", "duplex"):
+        marked = sum(bool(turn.get("mixed")) for turn in found)
+        assert marked == (mixed if keep or always else 0)
+
+
+def test_kaldi_warns_if_there_are_no_texts(built, tmp_path, caplog):
+    shutil.copytree(built / "ncssd", tmp_path / "ncssd")
+    write_exports(("kaldi",), tmp_path, read_rows(built / "dialogues.jsonl"))
+    assert "no turn has text" in caplog.text and "which training needs" in caplog.text
+    caplog.clear()
+    for path in (tmp_path / "ncssd").glob("*/metadata.json"):
+        content = json.loads(path.read_text())
+        content["utterents"]["0"]["text"] = "Some words."
+        path.write_text(json.dumps(content))
+    write_exports(("kaldi",), tmp_path, read_rows(built / "dialogues.jsonl"))
+    assert "no turn has text" not in caplog.text
+    assert (tmp_path / "kaldi" / "text").read_text().count("Some words.") >= 1
 
 
 def test_scorers_read_the_rttm(built):

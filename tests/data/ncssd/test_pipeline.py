@@ -169,7 +169,9 @@ def test_other_inputs_replace_the_first_with_a_message(recordings, tmp_path, cap
     command = ["--out", str(tmp_path / "out"), "--recogniser", "none", "--workers", "1", "--quiet"]
     command += ["--config", str(tmp_path / "config.json")]
     assert main([str(recordings / "a.mkv"), *command]) == 0
-    assert "removed" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "removed" not in said
+    assert "WARNING: the transcripts are not fit for training: there are none" in said
     assert main([str(recordings / "b.mp3"), *command]) == 0
     assert "2 dialogues of an earlier build removed" in capsys.readouterr().out
 

@@ -24,4 +24,4 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     if row["snr_db"] >= config.min_snr_db:
         return [row]
     why = under("SNR", row["snr_db"], config.min_snr_db, "--min-snr")
-    return [drop(row, "too much noise", why)]
+    return [drop(row, "low SNR", why)]

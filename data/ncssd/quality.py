@@ -59,9 +59,9 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     if len(failed) > config.max_failed_turns * len(turns):
         names = [name for names in failed for name in names]
         worst = max(sorted(set(names)), key=names.count)
-        why = f"{len(failed)} of {len(turns)} turns fail, {names.count(worst)} by their {worst}"
-        flags = f"{_FLAGS[worst]}, --max-failed"
-        return [drop(row, f"turns fail: {worst}", f"{why} ({flags})")]
+        share = f"{names.count(worst)} of {len(turns)} turns fail by their {worst}"
+        why = f"{share} ({_FLAGS[worst]}, --max-failed)"
+        return [drop(row, f"turns fail: {worst}", why)]
     return [row]
 
 

@@ -200,7 +200,8 @@ def _account(row: Row) -> tuple[str, ...]:
 def _quarantined(context: Context, build: BuildRows, row: Row) -> str:
     """A quarantined file and its reason, with its audio if a later stage than decoding failed."""
     line = f"<p>{html.escape(row['source'])}: <span>{html.escape(row['reason'])}</span></p>"
-    decoded = [d for d in build.sources if d["sha256"] == row["source_sha256"] and "audio" in d]
+    sha = row.get("source_sha256")
+    decoded = [found for found in build.sources if found["sha256"] == sha and "audio" in found]
     if not decoded:
         return line
     whole = {**decoded[0], "start": 0.0, "end": decoded[0]["duration"], "source": row["source"]}

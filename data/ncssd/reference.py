@@ -15,8 +15,8 @@ from data.audio.snr import estimate_snr
 from data.dialogue import Dialogue, Turn, read_ncssd
 from data.errors import InputError
 from data.ncssd.quality import bandwidth, mos_windows
-from data.ncssd.recognise import units
 from data.ncssd.store import Row
+from data.ncssd.texts import units
 
 _MEASURED = 60  # turns, spread evenly
 _MEASURES = {"snr_db": "SNR", "dnsmos": "DNSMOS", "bandwidth_hz": "bandwidth"}

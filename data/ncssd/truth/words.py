@@ -48,9 +48,8 @@ def score_words(recording: Recording, config: RecogniseConfig | None = None) -> 
         ]
         reference: Any = _by_speaker(turns)
         found: Any = _by_speaker(dialogue["turns"])
-        result: Any = cp_word_error_rate(
-            reference, found, reference_sort=False, hypothesis_sort=False
-        )
+        unsorted: Any = False  # texts without times
+        result: Any = cp_word_error_rate(reference, found, unsorted, unsorted)
         counts.found_errors += result.errors
         counts.found_words += result.length
         if config is not None:

@@ -13,7 +13,7 @@ from torch import nn
 from data.audio import models
 from data.errors import InputError
 from data.ncssd import activity, overlaps, quality, speakers
-from data.ncssd.channel_speakers import channel_tracks, channel_voices
+from data.ncssd.channel_speakers import channel_stretches, channel_tracks
 from data.ncssd.config import BuildConfig, SpeakersConfig, read_config
 from data.ncssd.overlap_separation import SeparatedDialogue
 from data.ncssd.segmentation import Segmentation, load_segmentation, segment
@@ -109,7 +109,7 @@ def test_speakers_by_channel(built, context, monkeypatch):
     assert isinstance(at.value.network, Segmentation) and at.value.devices == {"meta"}
     tracks = np.eye(2, dtype=bool).repeat(20, axis=1)
     with pytest.raises(Reached) as at:
-        channel_voices(tracks, [SECOND, SECOND], [[(0, 20)], [(20, 40)]], META, [0, 1])
+        channel_stretches(tracks, [SECOND, SECOND], META, [0, 1])
     assert isinstance(at.value.network, VoiceEncoder) and at.value.devices == {"meta"}
 
 

@@ -36,6 +36,7 @@ FLAGS = [
     ("--min-bandwidth", "quality", "100", "12001"),
     ("--max-clipped", "quality", "1", "-1"),
     ("--min-confidence", "quality", "0", "0.9"),
+    ("--min-agreement", "quality", "0", "0.9"),
     ("--max-failed", "quality", "0.5", "0"),
 ]
 SETTINGS = [  # those without an option
@@ -53,14 +54,14 @@ def configured(*options: str) -> BuildConfig:
 def reason(built, tmp_path, monkeypatch):
     """Runs a stage on what the stage before it made in a finished build; returns why the first row
     is rejected."""
-    monkeypatch.setattr(quality, "mos_windows", lambda samples: np.array([3.0]))
+    monkeypatch.setattr(quality, "mos_windows", lambda samples, device: np.array([3.0]))
 
     def run(stage_name: str, config: BuildConfig) -> Row:
         before, stage = STAGES[stage_name]
         rows = [r for r in read_rows(built / "work" / f"{before}.jsonl") if "dropped" not in r]
         row = rows[0]
         for turn in row.get("turns", ()):
-            turn |= {"text": "two words", "confidence": 0.5}
+            turn |= {"text": "two words", "confidence": 0.5, "agreement": 0.5}
         if "turns" in row:
             row["turns"][0]["text"] = "far too many words " * 99  # fails by its rate
         (row, *_) = stage.run(row, Context(config, Store(built / "work")), "key")

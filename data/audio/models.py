@@ -7,12 +7,15 @@ and results must not depend on the number of workers.
 import functools
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data.device import providers
 from data.errors import MissingModelError
+
+if TYPE_CHECKING:
+    from data.audio.voice_encoder import VoiceEncoder
 
 MOS_SAMPLES = 144_160  # 9.01 s: the input of DNSMOS
 _MOS_POLYNOMIAL = (-0.06766283, 1.11546468, 0.04602535)  # raw scores to those of listeners
@@ -97,30 +100,15 @@ def dnsmos_overall(windows: np.ndarray, device: str = "cpu") -> np.ndarray:
 
 
 @functools.cache
-def voice_encoder() -> Any:
-    """Resemblyzer's network: mel windows `[B, T, 40]` to unit embeddings `[B, 256]`.
-
-    Reimplemented here because importing the package also imports webrtcvad and librosa.
-    """
+def voice_encoder() -> "VoiceEncoder":
+    """Resemblyzer's network with its published weights."""
     import torch
-    from torch import nn
+
+    from data.audio.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 
     torch.set_num_threads(1)
-
-    class Encoder(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.lstm = nn.LSTM(40, 256, 3, batch_first=True)
-            self.linear = nn.Linear(256, 256)
-
-        @torch.inference_mode()
-        def forward(self, mels: np.ndarray) -> np.ndarray:
-            _, (hidden, _) = self.lstm(torch.from_numpy(mels))
-            raw = torch.relu(self.linear(hidden[-1]))
-            return (raw / (raw.norm(dim=1, keepdim=True) + 1e-6)).numpy()
-
     # weights_only: reads tensors only, nothing is unpickled
     state = torch.load(encoder_path(), map_location="cpu", weights_only=True)["model_state"]
-    encoder = Encoder().eval()
+    encoder = VoiceEncoder(VoiceEncoderConfig()).eval()
     encoder.load_state_dict({k: v for k, v in state.items() if "similarity" not in k})
     return encoder

@@ -33,7 +33,7 @@ def embed_windows(
         encode: the network, mel power `[B, T, 40]` to embeddings `[B, 256]`; None for
             resemblyzer's.
     """
-    network = encode or models.voice_encoder()
+    network = encode or models.voice_encoder().embed
     found = windows_of(samples, groups, window_s, hop_s)
     windows = [window for _, own in found for window in own]
     embeddings = np.concatenate(

@@ -25,7 +25,7 @@ def missing_models(config: BuildConfig, offline: bool) -> list[str]:
     Raises:
         InputError: a setting names an unknown model, or contradicts --offline.
     """
-    paths: list[Callable[[], Path]] = [models.silero_path, models.encoder_path]
+    paths: list[Callable[[], Path]] = [models.silero_path]
     if config.quality.dnsmos:
         paths.append(models.dnsmos_path)
     found = [message for path in paths if (message := _missing(path))]

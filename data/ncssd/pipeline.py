@@ -40,7 +40,6 @@ _PACKAGES = (
     "soxr",
     "onnxruntime",
     "silero-vad",
-    "resemblyzer",
     "torch",
     "pocketsphinx",
     "faster-whisper",

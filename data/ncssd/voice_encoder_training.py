@@ -20,13 +20,14 @@ from torch import Tensor
 from data.audio import SAMPLE_RATE, models, resample
 from data.audio.features import RATE
 from data.audio.voice_embedding import unit, windows_of
+from data.audio.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from data.ncssd.network_files import save_network
 from data.ncssd.training import Checkpoint, descend
 from data.ncssd.training_plan import TrainingPlan
 from data.ncssd.truth.clips import Clip, read_corpora
 from data.ncssd.truth.conditions import record
 from data.ncssd.truth.timeline import make_timeline, spoken_alone
-from data.ncssd.voice_encoder import VoiceEncoder, VoiceEncoderConfig, load_voice_encoder
+from data.ncssd.voice_encoder import load_voice_encoder
 
 _LINE_S = 100.0
 _CONDITIONS = {"clean": 0.1, "noise": 0.2, "music": 0.3, "room": 0.2, "telephone": 0.2}
@@ -90,7 +91,7 @@ def _utterances(
     clean, heard = (windows_of(samples, groups) for samples in sounds)
     for voice, (_, pure), (_, own) in zip(voices, clean, heard, strict=True):
         kept = rng.permutation(own.shape[0])[:_MOST_WINDOWS]
-        yield own[kept], unit(models.voice_encoder()(pure).mean(axis=0)), voice
+        yield own[kept], unit(models.voice_encoder().embed(pure).mean(axis=0)), voice
 
 
 def train(

@@ -51,7 +51,7 @@ def voice_embedding(samples: np.ndarray) -> list[float]:
     parts, of_mel = resemblyzer.VoiceEncoder.compute_partial_slices(len(prepared), *_PARTS)
     padded = np.pad(prepared, (0, max(0, parts[-1].stop - len(prepared))))
     mel = resemblyzer.audio.wav_to_mel_spectrogram(padded)
-    mean = voice_encoder()(np.stack([mel[part] for part in of_mel])).mean(axis=0)
+    mean = voice_encoder().embed(np.stack([mel[part] for part in of_mel])).mean(axis=0)
     return [round(float(value), 6) for value in mean / np.linalg.norm(mean)]
 
 

@@ -43,7 +43,7 @@ def centre(samples: np.ndarray, network=None) -> np.ndarray:
 def test_the_recording_moves_a_voice_less_than_it_moves_resemblyzers(condition):
     """Compared with resemblyzer's distance between voices, since its space is wider."""
     moved = {}
-    for name, network in (("tuned", encode), ("resemblyzer", models.voice_encoder())):
+    for name, network in (("tuned", encode), ("resemblyzer", models.voice_encoder().embed)):
         clean = {(v, n): centre(made.line(v, n), network) for v in range(3) for n in LINES}
         own = [1 - clean[key] @ centre(heard(condition, *key), network) for key in clean]
         apart = [1 - clean[0, n] @ clean[1, n] for n in LINES]

@@ -29,6 +29,26 @@ def find_device(name: str) -> str:
     return name
 
 
+def check_devices(networks: str, whisper: str) -> None:
+    """Raises InputError unless networks can run on one device, and Whisper on another.
+
+    Args:
+        networks: `cpu`, `cuda` or `cuda:N`.
+        whisper: `cpu`, `cuda`, or `auto`, by which CTranslate2 chooses.
+    """
+    find_device(networks)
+    if whisper not in ("cpu", "cuda", "auto"):
+        raise InputError(f"unknown device {whisper!r} for Whisper; choose cpu, cuda or auto")
+    if whisper == "cuda":
+        import ctranslate2
+
+        if not ctranslate2.get_cuda_device_count():
+            raise InputError(
+                "cannot use the device 'cuda' for Whisper: CTranslate2 finds no CUDA GPU; check "
+                "the driver (nvidia-smi), or use --asr-device cpu"
+            )
+
+
 def _lacking(name: str) -> str:
     """What a CUDA device lacks, and how to get it; empty if nothing."""
     import onnxruntime

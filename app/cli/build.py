@@ -1,24 +1,20 @@
 """`launch.py build`: the command line of the dataset builder."""
 
 import argparse
-import contextlib
-import dataclasses
 import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.cli import build_training, build_truth
-from data.device import find_device
+from app.cli.build_engine import make_engine, with_devices
 from data.errors import InputError, MissingModelError
 from data.files import check_file, check_folder, prepare_folder
 from data.ncssd.config import BuildConfig, read_config
 
 if TYPE_CHECKING:
-    from data.ncssd.engine import Engine
     from data.ncssd.pipeline import Built
 
 _PATHS = {"auto": None, "absolute": True, "relative": False}
@@ -223,16 +219,7 @@ def _config(arguments: argparse.Namespace) -> BuildConfig:
                 config = config.replace(stage, **{setting: value})
     if arguments.separation is not None:
         config = config.replace("background", separation=arguments.separation)
-    return dataclasses.replace(config, device=_device(arguments.device, arguments.engine))
-
-
-def _device(name: str, engine: str) -> str:
-    """The device of the builder's networks; Ray assigns GPUs itself, of other machines too."""
-    if engine != "ray":
-        return find_device(name)
-    if name not in ("cpu", "cuda"):
-        raise InputError(f"--device {name}: with --engine ray, choose cpu or cuda")
-    return name
+    return with_devices(config, arguments.device, arguments.engine)
 
 
 def _say_models(config: BuildConfig, offline: bool) -> None:
@@ -264,7 +251,7 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     media = find_media(arguments.inputs, arguments.out)
     began = time.monotonic()
     try:
-        with _engine(arguments, config) as engine:
+        with make_engine(arguments, config) as engine:
             sources = read_sources(
                 media,
                 rights,
@@ -285,21 +272,6 @@ def _run(arguments: argparse.Namespace, config: BuildConfig) -> int:
     print(_cost(time.monotonic() - began))
     print(f"next: python3 launch.py build report {arguments.out}")
     return 0
-
-
-@contextlib.contextmanager
-def _engine(arguments: argparse.Namespace, config: BuildConfig) -> "Iterator[Engine]":
-    from data.ncssd.engine import Pool, Serial
-
-    if arguments.engine == "ray":
-        from data.ncssd.ray_engine import RayEngine
-
-        gpu = any(name.startswith("cuda") for name in (config.device, config.recognise.device))
-        with contextlib.closing(RayEngine(arguments.workers, arguments.ray_address, gpu)) as ray:
-            yield ray
-        return
-    workers = (os.cpu_count() or 1) if arguments.workers is None else arguments.workers
-    yield Serial() if workers == 1 else Pool(workers)
 
 
 def _say_made(built: "Built", out: Path, config: BuildConfig) -> None:

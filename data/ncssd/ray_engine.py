@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.device import find_device
+from data.device import check_devices
 from data.errors import InputError, MissingModelError
 from data.ncssd.engine import QUARANTINE, Job, do_job
 from data.ncssd.stage import Context, drop
@@ -22,8 +22,8 @@ _RETRIES = 2  # of a row whose worker died
 class _Worker:
     """An actor: a process that does one row after another and keeps the models it has loaded."""
 
-    def check(self, device: str) -> None:
-        find_device(device)
+    def check(self, networks: str, whisper: str) -> None:
+        check_devices(networks, whisper)
 
     def do(self, job: Job, context: Context) -> list[Row]:
         return do_job(job, context)
@@ -79,7 +79,8 @@ class RayEngine:
         shared = ray.put(context)
         waiting = iter(enumerate(jobs))
         # an actor that does not start yet, as its node is busy, must not get a job
-        running = {actor.check.remote(context.config.device): (actor, -1) for actor in self._actors}
+        devices = context.config.device, context.config.recognise.device
+        running = {actor.check.remote(*devices): (actor, -1) for actor in self._actors}
         left = len(jobs)
         while left:
             (done, *_), _ = ray.wait(list(running), num_returns=1)

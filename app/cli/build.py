@@ -31,6 +31,7 @@ _THRESHOLDS = {
     "--min-turns": ("turns", "min_turns", "minimum turns of a dialogue"),
     "--min-dialogue": ("turns", "min_dialogue_s", "minimum length of a dialogue, seconds"),
     "--min-two-people": ("turns", "min_two_people", "minimum probability of two speakers, 0 to 1"),
+    "--min-separation": ("overlaps", "min_sdr_db", "minimum predicted SDR of split speech, dB"),
     "--min-dnsmos": ("quality", "min_dnsmos", "minimum mean DNSMOS of a dialogue, 1 to 5"),
     "--min-bandwidth": ("quality", "min_bandwidth_hz", "minimum bandwidth of a turn, Hz"),
     "--max-clipped": ("quality", "max_clipped", "maximum share of clipped samples in a turn"),
@@ -113,6 +114,11 @@ def _parser() -> argparse.ArgumentParser:
         "--separation",
         choices=("none", "demucs"),
         help="remove music and noise (default: none)",
+    )
+    add(
+        "--separate-overlaps",
+        action=argparse.BooleanOptionalAction,
+        help="split overlapping speech into a track per speaker (default: yes)",
     )
     _add_output(parser)
     return parser
@@ -219,6 +225,8 @@ def _config(arguments: argparse.Namespace) -> BuildConfig:
                 config = config.replace(stage, **{setting: value})
     if arguments.separation is not None:
         config = config.replace("background", separation=arguments.separation)
+    if arguments.separate_overlaps is not None:
+        config = config.replace("overlaps", separate=arguments.separate_overlaps)
     return with_devices(config, arguments.device, arguments.engine)
 
 

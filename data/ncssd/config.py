@@ -69,8 +69,9 @@ class TurnsConfig:
 class OverlapsConfig:
     """Separation of overlapping speech."""
 
-    separate: bool = False  # needs weights from `build train-separator`; none are bundled
-    min_sdr_db: float = 6.0  # predicted SDR below which the mixture is kept
+    separate: bool = True
+    faint_db: float = 12.0  # predicted SDR of the mixture from which it is kept as it is
+    min_sdr_db: float = 2.0  # predicted SDR of separated speech below which it stays mixed
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _HOP = round(HOP_S * SAMPLE_RATE)
 _CONTEXT = 64  # frames of context around an overlap, 1 s
 _LONGEST = 1250  # frames up to which neighbouring overlaps are processed together, 20 s
 _BESIDE = 10  # frames around an overlap that are masked too, as its edges are uncertain
-_ALONE = 250  # most frames of single speech that characterise a voice, 4 s
+_ALONE = 750  # most frames of single speech that characterise a voice, 12 s
 _LEAST_ALONE = 60  # least frames
 _CLEAR = 8  # frames between single speech and the other speaker
 
@@ -60,13 +60,14 @@ class SeparatedDialogue:
         """The dialogue `[T]` with the other speaker removed from the overlaps."""
         return self._sounds[speaker]
 
-    def sdr_db(self, speaker: int, start: float, end: float) -> float | None:
-        """The predicted SDR of the overlaps between two times in seconds; None if nothing was
-        separated."""
+    def sdr_db(self, speaker: int, start: float, end: float) -> tuple[float, float] | None:
+        """The predicted SDR of the overlaps between two times in seconds: in the mixture, and when
+        separated; None if nothing was separated."""
         where = slice(max(0, round(start / HOP_S)), round(end / HOP_S))
-        other = self.active[where, 1 - speaker]
-        power, error = (x[where, speaker][other].sum() for x in (self._power, self._error))
-        return 10 * float(np.log10(power / max(error, 1e-6 * power))) if power > 0 else None
+        both = self.active[where, 1 - speaker]
+        own, other = (self._power[where, who][both].sum() for who in (speaker, 1 - speaker))
+        error = self._error[where, speaker][both].sum()
+        return (_ratio_db(own, other), _ratio_db(own, error)) if own > 0 else None
 
     @torch.inference_mode()
     def _separate(self, first: int, last: int, alone: list[np.ndarray]) -> None:
@@ -102,6 +103,10 @@ class SeparatedDialogue:
         for values, share in ((self._power, masks.square()), (self._error, masks * (1 - masks))):
             found = (share * power).sum(dim=-1).T.numpy()[: values.shape[0] - first]
             values[first : first + found.shape[0]] = found
+
+
+def _ratio_db(signal: float, error: float) -> float:
+    return 10 * float(np.log10(signal / max(error, 1e-6 * signal)))
 
 
 def _spectrum(samples: np.ndarray) -> Tensor:

@@ -165,6 +165,9 @@ def totals(build: BuildRows) -> dict[str, str]:
             sum(bool(t.get("mixed")) for t in turns)
         ),
         "turns with overlap separated": str(sum("separated" in t for t in turns)),
+        "turns with a faint second voice": str(
+            sum("separation_db" in t and not (t.get("mixed") or "separated" in t) for t in turns)
+        ),
         "backchannels": str(sum(t["backchannel"] for t in turns)),
         "speakers": str(len(people)),
         "hours of the most active speaker": f"{people[0][1]:.2f}" if people else "0",

@@ -50,6 +50,7 @@ class SeparationCounts:
 
     overlapped: int = 0  # turns of the build with overlap
     separated: int = 0
+    faint: int = 0  # whose other speaker is so faint that the mixture is kept
     measured: int = 0
     sdr_db: float = 0.0
     gain_db: float = 0.0
@@ -61,6 +62,7 @@ class SeparationCounts:
         return {
             "overlapped_turns": self.overlapped,
             "of_them_separated": _mean(self.separated, self.overlapped),
+            "of_them_faint": _mean(self.faint, self.overlapped),
             "separated_si_sdr_db": _mean(self.sdr_db, self.measured),
             "si_sdr_gain_db": _mean(self.gain_db, self.measured),
             "other_in_text": _mean(self.foreign, self.with_texts),
@@ -69,8 +71,8 @@ class SeparationCounts:
 
 def score_separation(recording: Recording, ncssd: Path) -> SeparationCounts:
     """Scores separated turns: SI-SDR in true overlaps and its gain over the mixture, and whether
-    their texts contain the other speaker's words; of overlapped turns in a channel of their own
-    only the latter."""
+    their texts contain the other speaker's words; of turns whose other speaker is faint, and of
+    overlapped turns in a channel of their own, only the latter."""
     counts = SeparationCounts()
     path = voices_file(recording.media)
     parts = load_file(path) if path.is_file() else {}
@@ -80,7 +82,7 @@ def score_separation(recording: Recording, ncssd: Path) -> SeparationCounts:
         utterances = utterances_of(dialogue, ncssd)
         for turn, utterance in zip(dialogue["turns"], utterances, strict=True):
             own_channel = "channel" in turn and turn["overlap"] > 0
-            if not (turn.get("mixed") or "separated" in turn or own_channel):
+            if not (turn.get("mixed") or "separation_db" in turn or own_channel):
                 continue
             voice = voice_of.get(turn["speaker"], "")
             if turn.get("text") and not turn.get("mixed"):
@@ -89,6 +91,7 @@ def score_separation(recording: Recording, ncssd: Path) -> SeparationCounts:
             if own_channel:
                 continue
             counts.overlapped += 1
+            counts.faint += "separated" not in turn and not turn.get("mixed")
             if "separated" not in turn:
                 continue
             counts.separated += 1

@@ -92,6 +92,21 @@ def row_segments(made) -> list[list[float]]:
 
 
 @pytest.mark.usefixtures("oracle")
+def test_a_turn_whose_other_speaker_is_faint_keeps_the_recording_without_a_mark(made, tmp_path):
+    context, row, _ = made
+    context = Context(context.config.replace("overlaps", faint_db=-9.0), context.store)
+    (done,) = overlaps.run(row, context, "faint")
+    assert not any("separated" in t or "mixed" in t for t in done["turns"])
+    assert all(abs(t["separation_db"]) < 3 for t in done["turns"][4:]), "two equally loud voices"
+    row = {**name_dialogues([done])[0], "license": None, "snr_db": 30.0}
+    export_ncssd([row], context, tmp_path / "ncssd")
+    truth = {"segments": [[a, b, f"voice {who}"] for a, b, who in row_segments(made)], "turns": []}
+    media = context.store.root / "a.wav"
+    counts = score_separation(Recording(truth, media, [], [row]), tmp_path / "ncssd").figures()
+    assert counts["overlapped_turns"] == 2 and counts["of_them_faint"] == 1.0
+
+
+@pytest.mark.usefixtures("oracle")
 def test_turns_with_a_low_predicted_sdr_keep_the_mixture_and_its_mark(made):
     context, row, _ = made
     context = Context(context.config.replace("overlaps", min_sdr_db=90.0), context.store)

@@ -104,5 +104,10 @@ def test_a_clipped_file_is_accepted_on_request(tmp_path):
 
 def test_every_threshold_option_is_tested():
     tested = {flag for flag, *_ in FLAGS} | {"--max-clipped-file"}
-    assert tested == set(_THRESHOLDS) - {"--level"}
+    assert tested == set(_THRESHOLDS) - {"--level", "--min-separation"}  # which reject nothing
     assert configured("--level", "-30").export.level_dbfs == -30.0
+    assert configured("--min-separation", "9").overlaps.min_sdr_db == 9.0
+    assert (
+        configured().overlaps.separate
+        and not configured("--no-separate-overlaps").overlaps.separate
+    )

@@ -71,7 +71,7 @@ class OverlapsConfig:
 
     separate: bool = True
     faint_db: float = 12.0  # predicted SDR of the mixture from which it is kept as it is
-    min_sdr_db: float = 2.0  # predicted SDR of separated speech below which it stays mixed
+    min_sdr_db: float = 5.0  # predicted SDR of separated speech below which it stays mixed
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,14 @@ def read_config(path: Path | None) -> BuildConfig:
             raise InputError(f"{path}: unknown stage {stage!r}; known: {', '.join(_STAGES)}")
         config = config.replace(stage, **_checked(path, stage, getattr(config, stage), values))
     return config
+
+
+def recogniser_of(summary: dict[str, Any]) -> RecogniseConfig:
+    """The recogniser's settings of a build, from its `build.json`; settings that the build did not
+    have yet get their defaults."""
+    stored = summary["config"].get("recognise", {})
+    names = _names(RecogniseConfig)
+    return RecogniseConfig(**{name: value for name, value in stored.items() if name in names})
 
 
 def _names(part: Any) -> list[str]:

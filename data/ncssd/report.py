@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data.audio import encode_audio
 from data.files import atomic_write
-from data.ncssd.config import BuildConfig, RecogniseConfig
+from data.ncssd.config import BuildConfig, recogniser_of
 from data.ncssd.recognise import doubts, unmeasured
 from data.ncssd.reference import Reference, read_reference
 from data.ncssd.report_figures import (
@@ -89,7 +89,7 @@ def write_report(out: Path, beside: Path | None = None, reference: Path | None =
 
 def _warnings(build: BuildRows) -> str:
     """Why its texts are not fit for training, if so, and what the second recogniser left out."""
-    config = RecogniseConfig(**build.summary["config"]["recognise"])
+    config = recogniser_of(build.summary)
     why = doubts(config, build.accepted)
     found = [f"The transcripts are not fit for training: {why}; see --recogniser." if why else ""]
     found.append(unmeasured(config, build.accepted))

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from data.errors import InputError
 from data.files import atomic_write
-from data.ncssd.config import RecogniseConfig
+from data.ncssd.config import RecogniseConfig, recogniser_of
 from data.ncssd.store import Row
 from data.ncssd.truth.linking import LinkingCounts, read_shows, score_linking
 from data.ncssd.truth.score import Counts, add_counts, read_recordings, score
@@ -92,7 +92,7 @@ def _groups(truth: Row) -> tuple[str, ...]:
 def _recogniser_of(out: Path) -> RecogniseConfig:
     """The recogniser settings of a build, which the scores of its words have to use as well."""
     summary = json.loads((out / "build.json").read_text(encoding="utf-8"))
-    return RecogniseConfig(**summary["config"]["recognise"])
+    return recogniser_of(summary)
 
 
 def score_and_print(truth: Path, out: Path, with_words: bool, to: Path | None) -> int:

@@ -29,14 +29,9 @@ def find_device(name: str) -> str:
     return name
 
 
-def check_devices(networks: str, whisper: str) -> None:
-    """Raises InputError unless networks can run on one device, and Whisper on another.
-
-    Args:
-        networks: `cpu`, `cuda` or `cuda:N`.
-        whisper: `cpu`, `cuda`, or `auto`, by which CTranslate2 chooses.
-    """
-    find_device(networks)
+def check_whisper_device(whisper: str) -> None:
+    """Raises InputError unless Whisper can run on `cpu`, `cuda`, or `auto`, by which CTranslate2
+    chooses."""
     if whisper not in ("cpu", "cuda", "auto"):
         raise InputError(f"unknown device {whisper!r} for Whisper; choose cpu, cuda or auto")
     if whisper == "cuda":

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from data.device import check_devices, find_device
+from data.device import check_whisper_device, find_device
 from data.errors import InputError
 from data.ncssd.config import BuildConfig
 
@@ -26,7 +26,7 @@ def with_devices(config: BuildConfig, name: str, engine: str) -> BuildConfig:
         if name not in ("cpu", "cuda"):
             raise InputError(f"--device {name}: with --engine ray, choose cpu or cuda")
         return dataclasses.replace(config, device=name)
-    check_devices("cpu", config.recognise.device)
+    check_whisper_device(config.recognise.device)
     return dataclasses.replace(config, device=find_device(name))
 
 

@@ -19,7 +19,7 @@ from data.errors import InputError, MissingModelError, OutputError
 from data.files import explain, is_trouble_of_machine
 from data.ncssd.offline import inherit_offline
 from data.ncssd.stage import Context, Stage, drop
-from data.ncssd.store import Row
+from data.ncssd.store import Row, seconds_of
 
 log = logging.getLogger(__name__)
 QUARANTINE = "quarantine: "
@@ -67,7 +67,7 @@ def run_stage(
             results[index] = kept
             progress(row, kept)
     # longest first, so that no long row starts when the other workers are done
-    waiting.sort(key=lambda item: -_seconds(item[1].row))
+    waiting.sort(key=lambda item: -seconds_of(item[1].row))
     for number, made in engine.run([job for _, job in waiting], context):
         index, job = waiting[number]
         results[index] = made
@@ -172,9 +172,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _seconds(row: Row) -> float:
-    if "start" in row:
-        return row["end"] - row["start"]
-    return row.get("duration", 0.0)

@@ -19,7 +19,7 @@ from rich.progress import (
 from data.ncssd.engine import QUARANTINE
 from data.ncssd.pipeline import Watcher
 from data.ncssd.stage import Stage
-from data.ncssd.store import Row
+from data.ncssd.store import Row, seconds_of
 
 
 class Bars(Watcher):
@@ -83,7 +83,7 @@ class Bars(Watcher):
             self._progress.update(self._task, advance=1, counts=", ".join(parts))
 
     def _length(self, row: Row) -> float:
-        return _seconds(row) or self._announced.get(row.get("sha256", ""), 0.0)
+        return seconds_of(row) or self._announced.get(row.get("sha256", ""), 0.0)
 
 
 @dataclass
@@ -96,15 +96,11 @@ class _Hours:
 
     def add(self, row: Row, made: list[Row], announced: float = 0.0) -> None:
         """Counts a row and its results; a file may announce its length before it is decoded."""
-        expected = _seconds(row) or announced
-        self.done += expected or sum(map(_seconds, made))
-        self.kept += sum(_seconds(one) for one in made if "dropped" not in one)
+        expected = seconds_of(row) or announced
+        self.done += expected or sum(map(seconds_of, made))
+        self.kept += sum(seconds_of(one) for one in made if "dropped" not in one)
         self.left = max(0.0, self.left - expected)
 
     def __str__(self) -> str:
         left = f", {self.left / 3600:.1f} left" if self.left else ""
         return f"{self.done / 3600:.1f} h done, {self.kept / 3600:.1f} kept{left}"
-
-
-def _seconds(row: Row) -> float:
-    return row["end"] - row["start"] if "start" in row else row.get("duration", 0.0)

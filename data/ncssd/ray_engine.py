@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.device import check_devices
+from data.device import check_whisper_device, find_device
 from data.errors import InputError, MissingModelError
 from data.ncssd.engine import QUARANTINE, Job, do_job
 from data.ncssd.stage import Context, drop
@@ -23,7 +23,8 @@ class _Worker:
     """An actor: a process that does one row after another and keeps the models it has loaded."""
 
     def check(self, networks: str, whisper: str) -> None:
-        check_devices(networks, whisper)
+        find_device(networks)
+        check_whisper_device(whisper)
 
     def do(self, job: Job, context: Context) -> list[Row]:
         return do_job(job, context)

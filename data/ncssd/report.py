@@ -23,7 +23,7 @@ from data.ncssd.report_figures import (
     totals,
 )
 from data.ncssd.stage import Context
-from data.ncssd.store import Row, Store
+from data.ncssd.store import Row, Store, seconds_of
 from data.ncssd.svg import histogram, turn_lines
 
 _DOUBTFUL = 6
@@ -165,7 +165,7 @@ def _left_out(context: Context, build: BuildRows) -> str:
         by_reason[row["dropped"]].append(row)
     parts = []
     for reason, rows in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        rows.sort(key=lambda row: -_length(row))
+        rows.sort(key=lambda row: -seconds_of(row))
         heard = [row for row in rows if "start" in row and "audio" in row][:_OF_A_REASON]
         parts.append(f"<h3>{html.escape(reason)}: {len(rows)}</h3>")
         parts += [_example(context, row, row.get("why", "")) for row in heard]
@@ -178,10 +178,6 @@ def _left_out(context: Context, build: BuildRows) -> str:
     return "".join(parts) or "<p>Nothing.</p>"
 
 
-def _length(row: Row) -> float:
-    return row["end"] - row["start"] if "start" in row else row.get("duration", 0.0)
-
-
 def _account(row: Row) -> tuple[str, ...]:
     """The cells of a rejected row; dashes for what was not measured."""
     offset = row.get("offset", 0.0)
@@ -190,8 +186,8 @@ def _account(row: Row) -> tuple[str, ...]:
     return (
         row["source"],
         f"{begin:.1f}",
-        f"{begin + _length(row):.1f}",
-        f"{_length(row):.1f}",
+        f"{begin + seconds_of(row):.1f}",
+        f"{seconds_of(row):.1f}",
         *figures,
         row.get("why", "–"),
     )

@@ -4,6 +4,7 @@ The simulation covers turn taking, room, background, codec and level. Recordings
 round (`training`).
 """
 
+import functools
 import itertools
 import math
 import random
@@ -27,7 +28,7 @@ from data.ncssd.segmentation import (
     frames_of,
     load_segmentation,
 )
-from data.ncssd.training import Checkpoint, descend
+from data.ncssd.training import Checkpoint, descend, steps_with_examples
 from data.ncssd.training_plan import TrainingPlan
 from data.ncssd.truth.clips import Clip, read_corpora
 from data.ncssd.truth.conditions import record
@@ -187,11 +188,8 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Frames `[B, 500, num_inputs]` and classes `[B, 500]` of all steps from `first` on."""
     clips = read_corpora(corpora, plan.limit)
-    for step in range(first, plan.steps):
-        if step == first or step % plan.steps_per_round == 0:
-            turn = step // plan.steps_per_round
-            inputs, targets = make_examples(clips, plan, config, turn)
-            rng = np.random.default_rng([plan.seed, 3, turn])
+    make = functools.partial(make_examples, clips, plan, config)
+    for (inputs, targets), rng in steps_with_examples(plan, first, 3, make):
         pick = rng.integers(0, inputs.shape[0], plan.batch)
         frames = torch.from_numpy(inputs[pick].astype(np.float32))
         # levels vary more between recordings than within one

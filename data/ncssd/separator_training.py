@@ -4,6 +4,7 @@ Two people overlap more than in real conversation, half of the pairs with simila
 over the telephone, with music and noise.
 """
 
+import functools
 import itertools
 import random
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from data.ncssd.separator import (
     unit_of,
 )
 from data.ncssd.stretches import runs_of
-from data.ncssd.training import Checkpoint, descend
+from data.ncssd.training import Checkpoint, descend, steps_with_examples
 from data.ncssd.training_plan import TrainingPlan
 from data.ncssd.truth.clips import Clip, read_corpora
 from data.ncssd.truth.conditions import record_voices
@@ -210,11 +211,8 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """The batches of all steps from `first` on, as arguments of `batch_loss`."""
     clips = read_corpora(corpora, plan.limit)
-    for step in range(first, plan.steps):
-        if step == first or step % plan.steps_per_round == 0:
-            turn = step // plan.steps_per_round
-            examples = make_examples(clips, plan, turn)
-            rng = np.random.default_rng([plan.seed, 5, turn])
+    make = functools.partial(make_examples, clips, plan)
+    for examples, rng in steps_with_examples(plan, first, 5, make):
         pick = rng.integers(0, examples.sources.shape[0], plan.batch)
         sources, alone, activity = _mixed(examples, pick, rng)
         swap = rng.random(plan.batch) < 0.5

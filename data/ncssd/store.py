@@ -17,6 +17,11 @@ from data.files import atomic_write, clean_leftovers, folder_lock
 Row = dict[str, Any]
 
 
+def seconds_of(row: Row) -> float:
+    """The length of a scene or dialogue, or of a whole file; 0 if it is unknown."""
+    return row["end"] - row["start"] if "start" in row else row.get("duration", 0.0)
+
+
 def hash_file(path: Path) -> str:
     """SHA-256 of a file's content."""
     with Path(path).open("rb") as file:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
@@ -21,6 +22,7 @@ from data.ncssd.training_plan import TrainingPlan
 
 _REPORTED = 50  # steps
 Batch = TypeVar("Batch")
+Examples = TypeVar("Examples")
 
 
 def descend(
@@ -58,6 +60,25 @@ def descend(
             running = 0.0
             print(f"step {step + 1}: loss {history[-1]:.4f}", flush=True)
     return history
+
+
+def steps_with_examples(
+    plan: TrainingPlan, first: int, salt: int, make: Callable[[int], Examples]
+) -> Iterator[tuple[Examples, np.random.Generator]]:
+    """The examples of all steps from `first` on, and a generator to draw batches from them.
+
+    Args:
+        plan: steps, rounds and seed.
+        first: a step at which a round starts.
+        salt: tells the generators of different networks apart.
+        make: makes the examples of a round, called once for each.
+    """
+    for begin in range(first, plan.steps, max(1, plan.steps_per_round)):
+        turn = begin // plan.steps_per_round
+        examples = make(turn)
+        rng = np.random.default_rng([plan.seed, salt, turn])
+        for _ in range(min(plan.steps_per_round, plan.steps - begin)):
+            yield examples, rng
 
 
 class Checkpoint:

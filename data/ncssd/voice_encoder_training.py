@@ -6,6 +6,7 @@ speaking moves a voice. (A linear projection fitted to voices separates those th
 at the expense of others.)
 """
 
+import functools
 import itertools
 import random
 from collections import defaultdict
@@ -22,7 +23,7 @@ from data.audio.features import RATE
 from data.audio.voice_embedding import unit, windows_of
 from data.audio.voice_encoder import VoiceEncoder, VoiceEncoderConfig
 from data.ncssd.network_files import save_network
-from data.ncssd.training import Checkpoint, descend
+from data.ncssd.training import Checkpoint, descend, steps_with_examples
 from data.ncssd.training_plan import TrainingPlan
 from data.ncssd.truth.clips import Clip, read_corpora
 from data.ncssd.truth.conditions import record
@@ -135,10 +136,7 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Windows and targets of all steps from `first` on."""
     clips = read_corpora(corpora, plan.limit)
-    for step in range(first, plan.steps):
-        if step == first or step % plan.steps_per_round == 0:
-            turn = step // plan.steps_per_round
-            examples = make_examples(clips, plan, turn)
-            rng = np.random.default_rng([plan.seed, 29, turn])
+    make = functools.partial(make_examples, clips, plan)
+    for examples, rng in steps_with_examples(plan, first, 29, make):
         pick = rng.integers(0, examples.windows.shape[0], plan.batch)
         yield torch.from_numpy(examples.windows[pick]), torch.from_numpy(examples.targets[pick])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data.audio import models
-from data.device import PROVIDER, check_devices, find_device, providers
+from data.device import PROVIDER, check_whisper_device, find_device, providers
 from data.errors import InputError, MissingModelError
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -45,14 +45,14 @@ def test_an_unknown_device_is_named(name):
 
 def test_whispers_device_is_checked_too(monkeypatch):
     for name in ("cpu", "auto"):
-        check_devices("cpu", name)
+        check_whisper_device(name)
     monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 0)
     with pytest.raises(InputError, match=r"CTranslate2 finds no CUDA GPU.*--asr-device cpu"):
-        check_devices("cpu", "cuda")
+        check_whisper_device("cuda")
     with pytest.raises(InputError, match="choose cpu, cuda or auto"):
-        check_devices("cpu", "cuda:1")
+        check_whisper_device("cuda:1")
     monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 1)
-    check_devices("cpu", "cuda")
+    check_whisper_device("cuda")
 
 
 def test_sessions_ask_for_the_devices_provider(monkeypatch):

@@ -16,7 +16,7 @@ from data.audio.pcm import to_int16
 from data.files import atomic_write
 from data.ncssd.exports.utterances import utterances_of
 from data.ncssd.store import Row
-from data.ncssd.truth.score import Recording, speaker_map
+from data.ncssd.truth.score import Recording, share, speaker_map
 from data.ncssd.truth.words import plain
 
 _LEAST = SAMPLE_RATE // 10  # least overlap in samples for which a turn is scored
@@ -61,11 +61,11 @@ class SeparationCounts:
         """Fractions, and means in dB over turns; NaN without data."""
         return {
             "overlapped_turns": self.overlapped,
-            "of_them_separated": _mean(self.separated, self.overlapped),
-            "of_them_faint": _mean(self.faint, self.overlapped),
-            "separated_si_sdr_db": _mean(self.sdr_db, self.measured),
-            "si_sdr_gain_db": _mean(self.gain_db, self.measured),
-            "other_in_text": _mean(self.foreign, self.with_texts),
+            "of_them_separated": share(self.separated, self.overlapped),
+            "of_them_faint": share(self.faint, self.overlapped),
+            "separated_si_sdr_db": share(self.sdr_db, self.measured),
+            "si_sdr_gain_db": share(self.gain_db, self.measured),
+            "other_in_text": share(self.foreign, self.with_texts),
         }
 
 
@@ -156,7 +156,3 @@ def has_foreign_words(truth: Row, turn: Row, voice: str) -> bool:
                 wrong[index] = words[index] in other
     telling = any(bad and len(word) >= _TELLING for word, bad in zip(words, wrong, strict=True))
     return telling or any(a and b for a, b in itertools.pairwise(wrong))
-
-
-def _mean(total: float, number: int) -> float:
-    return total / number if number else float("nan")

@@ -21,9 +21,9 @@ from data.recognition.endpoint import KEY_VARIABLE, TranscriptionEndpoint
 from data.recognition.whisper import Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
-VERSION = 3
+VERSION = 4
 RATE = 16_000
-_PAD_S = 0.15
+_PAD_S = 0.15  # audio around a turn that is recognised too
 _TIMEOUT_S = 120
 _LANGUAGE_S = 30.0  # audio of the longest turns used to detect the language
 _MAX_SILENT = 0.2  # most turns without text, as a fraction, in data fit for training
@@ -66,17 +66,30 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
         return [{**row, "turns": turns, "language": "en" if asked == AUTO else asked}]
     recogniser = load(config)
     language = recogniser.language(_sample(row, context)) if asked == AUTO else asked
-    starts = [max(0.0, turn["start"] - _PAD_S) for turn in row["turns"]]
+    spans = [_padded(turn, row["turns"]) for turn in row["turns"]]
     sounds = [
-        context.read_turn(row, turn, start, turn["end"] + _PAD_S, RATE)
-        for turn, start in zip(row["turns"], starts, strict=True)
+        context.read_turn(row, turn, *span, RATE)
+        for turn, span in zip(row["turns"], spans, strict=True)
     ]
     heard = recogniser(sounds, primary_language(language))
-    entries = [_entry(one, start) for one, start in zip(heard, starts, strict=True)]
+    entries = [_entry(one, start) for one, (start, _) in zip(heard, spans, strict=True)]
     if config.second != "none":
         entries = _with_agreement(entries, sounds, second_of(config), language)
     turns = [{**turn, **entry} for turn, entry in zip(row["turns"], entries, strict=True)]
     return [{**row, "turns": turns, "language": language}]
+
+
+def _padded(turn: Row, turns: list[Row]) -> tuple[float, float]:
+    """A turn's start and end with padding; where it has no track of its own, only up to the turns
+    of others, whose words would be recognised too."""
+    start, end = turn["start"], turn["end"]
+    first, last = max(0.0, start - _PAD_S), end + _PAD_S
+    if "separated" in turn or "channel" in turn:
+        return first, last
+    others = [one for one in turns if one["speaker"] != turn["speaker"]]
+    before = [one["end"] for one in others if one["start"] < start]
+    after = [one["start"] for one in others if one["end"] > end]
+    return min(start, max([first, *before])), max(end, min([last, *after]))
 
 
 def _sample(row: Row, context: Context) -> np.ndarray:

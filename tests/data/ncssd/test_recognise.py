@@ -213,6 +213,34 @@ def test_a_separated_turn_is_recognised_on_its_own_track(tmp_path, whisper):
     assert len(own) == 16_000, "beyond the track there is only the mixture"
 
 
+@pytest.mark.parametrize(
+    ("turn", "others", "seconds"),
+    [
+        ((1.0, 2.0), [], (0.85, 2.15)),
+        ((0.1, 2.0), [], (0.0, 2.15)),
+        ((1.0, 2.0), [(0.2, 0.9), (2.1, 3.0)], (0.9, 2.1)),
+        ((1.0, 2.0), [(0.2, 1.04), (1.96, 3.0)], (1.0, 2.0)),
+        ((1.0, 2.0), [(0.2, 3.0)], (1.0, 2.0)),
+        ((1.0, 2.0), [(1.0, 2.0)], (0.85, 2.15)),
+        ((1.0, 2.0), [(1.4, 1.6)], (0.85, 2.15)),
+        ((1.0, 2.0), [(0.2, 0.5), (2.5, 3.0)], (0.85, 2.15)),
+    ],
+)
+def test_padding_ends_where_the_other_speaker_begins(tmp_path, whisper, turn, others, seconds):
+    times = np.arange(96_000, dtype=np.float32) / 96_000  # the value tells the time
+    soundfile.write(tmp_path / "a.wav", times, 24_000, "PCM_24")
+    turns: list[dict] = [{"start": turn[0], "end": turn[1], "speaker": 0}]
+    turns += [{"start": a, "end": b, "speaker": 1} for a, b in others]
+    config = BuildConfig().replace("recognise", recogniser="whisper", language="en")
+    (made,) = recognise.run(
+        {"audio": "a.wav", "turns": turns}, Context(config, Store(tmp_path)), ""
+    )
+    sound = recognise.load(config.recognise)._whisper.sounds[0]
+    start, end = 4 * sound[300], 4 * sound[-300]  # away from the edges, where resampling rings
+    assert (start - 300 / 16_000, end + 300 / 16_000) == pytest.approx(seconds, abs=0.002)
+    assert made["turns"][0]["words"][0][1] == pytest.approx(seconds[0] + 0.25, abs=1e-3)
+
+
 class FakeRecogniser:
     def __init__(self, *texts):
         self.texts = texts

@@ -380,8 +380,9 @@ def _warm(engines: Engines) -> None:
         engines.recognizer.wait_ready()
     engines.speaker.warm_up()
     if MANDARIN in engines.speaker.open_dialogue().model.config.languages:
-        # Its dictionaries take seconds to load; English speakers need not wait for them.
-        threading.Thread(target=phonemize, args=(["准备好了。"], None), daemon=True).start()
+        # Its dictionaries, and wetext for the number, take seconds to load; English speakers need
+        # not wait for them.
+        threading.Thread(target=phonemize, args=(["3号准备好了。"], None), daemon=True).start()
 
 
 def _open_browser(server: object, url: str) -> None:

@@ -21,7 +21,7 @@ from data.recognition.endpoint import KEY_VARIABLE, TranscriptionEndpoint
 from data.recognition.whisper import Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
-VERSION = 4
+VERSION = 5
 RATE = 16_000
 _PAD_S = 0.15  # audio around a turn that is recognised too
 _TIMEOUT_S = 120

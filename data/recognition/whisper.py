@@ -1,5 +1,6 @@
 """Whisper through faster-whisper: transcribes utterances, with confidence measures."""
 
+import dataclasses
 import functools
 import math
 import os
@@ -17,6 +18,7 @@ from data.languages import LANGUAGES
 from data.recognition.recognizer import Hypothesis
 from data.recognition.whisper_batch import batches, decode_batch
 from data.recognition.whisper_doubt import is_believed, is_broken, is_doubtful
+from data.recognition.whisper_text import INTERJECTIONS, PUNCTUATED, uniform
 
 WHISPER_HZ = 16_000
 # The encoder's cost grows faster than its window. Whisper was trained on windows of 30 s padded
@@ -103,14 +105,14 @@ class Whisper:
         12 s; if that one is broken (`is_broken`) or less sure, 30 s.
 
         Whisper hallucinates words in noise, music and silence. The result is empty for an utterance
-        without speech (by silero-vad) or with low confidence.
+        without speech (by silero-vad) or with low confidence. Mandarin is in simplified characters.
 
         Args:
             samples: `[T]` at 16 kHz.
             language: a code; None: the likelier of `LANGUAGES`.
             hotwords: names that may occur.
             word_times: compute `words`, which takes longer.
-            plainly: standard Whisper, for evaluation: a 30 s window, without rejecting words.
+            plainly: standard Whisper, for evaluation: a 30 s window, all words as they are.
             hastily: do not repeat doubtful results in longer windows.
             given_up: whether nobody waits for the result any more; checked between the stages,
                 after which the result is empty.
@@ -128,10 +130,10 @@ class Whisper:
             "hotwords": hotwords,
             "word_timestamps": word_times,
             "without_timestamps": seconds < _WINDOW_S and not word_times,
-            "initial_prompt": _PUNCTUATED.get(language),
+            "initial_prompt": PUNCTUATED.get(language),
         }
         segments = self._sought(samples, speech_s, hastily, given_up, drafted, options)
-        return _transcript([one for one in segments if plainly or is_believed(one)], language)
+        return (_transcript if plainly else _believed)(segments, language)
 
     def transcribe_all(
         self, utterances: Sequence[np.ndarray], language: str, batch: int
@@ -160,7 +162,7 @@ class Whisper:
             "language": language,
             "word_timestamps": True,
             "without_timestamps": False,
-            "initial_prompt": _PUNCTUATED.get(language),
+            "initial_prompt": PUNCTUATED.get(language),
         }
         spans = [_speech_spans(sound) for sound in sounds]
         tokens = max(_most_tokens(_length_s(own)) for own in spans)
@@ -189,7 +191,7 @@ class Whisper:
             self._model.window_frames = _window_frames(seconds)
             options = options | {"max_new_tokens": _most_tokens(speech_s)}
             first = self._repeated(samples, speech_s, first, bool, options)
-        return _transcript([one for one in first if is_believed(one)], language)
+        return _believed(first, language)
 
     def recognise_quickly(
         self, samples: np.ndarray, language: str = "en", whole: bool = False
@@ -211,7 +213,7 @@ class Whisper:
             temperature=0.0,
             without_timestamps=True,
             max_new_tokens=_GLANCE_TOKENS,
-            initial_prompt=_INTERJECTIONS.get(language),
+            initial_prompt=INTERJECTIONS.get(language),
         )
         believed = [one for one in found if _confidence([one]) >= _GLIMPSED]
         return Hypothesis(_joined(believed), _confidence(believed))
@@ -234,7 +236,7 @@ class Whisper:
         first = self._decoded(samples, beam_size=1, temperature=0.0, **options)
         if hastily or not is_doubtful(first, speech_s, options["language"]):
             return first
-        drafted(_joined([one for one in first if is_believed(one)]))
+        drafted(_believed(first, options["language"]).text)
         return self._repeated(samples, speech_s, first, given_up, options)
 
     def _repeated(
@@ -278,15 +280,6 @@ class Whisper:
         _, _, shares = self._model.detect_language(features=features[..., :-1])
         known = {name: share for name, share in shares if name in LANGUAGES}
         return max(known, key=lambda name: known[name])
-
-
-# Without a prompt Whisper writes hums as words.
-_INTERJECTIONS = {
-    "en": "Mm-hm. Uh-huh. Yeah, right. Hmm. No, wait. Stop! Excuse me.",
-    "zh": "嗯。对对。是的。哦，好的。等一下。不对！",
-}
-# Without a prompt Whisper writes Mandarin unpunctuated, in either script.
-_PUNCTUATED = {"zh": "以下是普通话的句子。"}
 
 
 def _lower_priority() -> None:
@@ -372,6 +365,13 @@ def _vad() -> Any:
     from faster_whisper import vad
 
     return vad
+
+
+def _believed(segments: list[Any], language: str) -> Transcript:
+    """The transcript of the segments to trust, in one script."""
+    found = _transcript([one for one in segments if is_believed(one, language)], language)
+    words = tuple(dataclasses.replace(w, text=uniform(w.text, language)) for w in found.words)
+    return dataclasses.replace(found, text=uniform(found.text, language), words=words)
 
 
 def _transcript(segments: list[Any], language: str) -> Transcript:

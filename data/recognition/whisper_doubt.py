@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from data.recognition.whisper_text import PUNCTUATED, echoes
 from data.text import HAN_LETTERS
 
 _MIN_CONFIDENCE = 0.25
 _MAX_LETTERS_A_SECOND = 40
+_LETTERS_A_CHARACTER = 3  # of Chinese: as long to say
 _MAX_COMPRESSION = 2.4  # gzip ratio of the text; more is a loop
 # Repeating a good transcript costs some time; keeping a bad one costs words.
 _SURE = 0.68
 _FEWEST_A_SECOND = {"en": 7.0, "zh": 2.0}  # letters, characters
 _SLOW_S = 0.5  # of a few words, which are spoken more slowly than a sentence
+_CUT = "\ufffd"  # part of a character, where the longest possible text ends: a loop
+_HAN = re.compile(f"[{HAN_LETTERS}]")
 _REPEATED = re.compile(r"\b(\w+(?: \w+)+) \1\b|\b(\w+) \2 \2\b")
 _MIXED = rf"[a-z\d{HAN_LETTERS}]"
 _REPEATED_HAN = re.compile(
@@ -25,12 +29,16 @@ _REPEATED_HAN = re.compile(
 )
 
 
-def is_believed(segment: Any) -> bool:
-    """Whether to trust a segment: Whisper is confident, does not loop, and the speaking rate is
-    plausible."""
-    fits = len(segment.text) <= _MAX_LETTERS_A_SECOND * (segment.end - segment.start)
+def is_believed(segment: Any, language: str) -> bool:
+    """Whether to trust a segment: Whisper is confident, neither loops nor repeats its prompt, and
+    the speaking rate is plausible."""
+    letters = len(segment.text) + (_LETTERS_A_CHARACTER - 1) * len(_HAN.findall(segment.text))
+    fits = letters <= _MAX_LETTERS_A_SECOND * (segment.end - segment.start)
     sure = np.exp(segment.avg_logprob) >= _MIN_CONFIDENCE
-    return bool(fits and sure and segment.compression_ratio < _MAX_COMPRESSION)
+    looped = segment.compression_ratio >= _MAX_COMPRESSION or _CUT in segment.text
+    return bool(
+        fits and sure and not looped and not echoes(segment.text, PUNCTUATED.get(language, ""))
+    )
 
 
 def is_doubtful(segments: list[Any], speech_s: float, language: str) -> bool:

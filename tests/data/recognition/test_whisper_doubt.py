@@ -8,7 +8,7 @@ import pytest
 
 from data.recognition import whisper as module
 from data.recognition.whisper import Whisper
-from data.recognition.whisper_doubt import is_doubtful, repeats
+from data.recognition.whisper_doubt import is_believed, is_doubtful, repeats
 
 SPOKEN_S = 3.0
 
@@ -149,3 +149,35 @@ def test_what_nobody_waits_for_is_not_searched(monkeypatch: pytest.MonkeyPatch) 
     given_up = iter((False, True))  # while the short window was searched
     whisper.transcribe(SOUND, "en", given_up=lambda: next(given_up))
     assert model.windows == [6]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "language", "believed"),
+    [
+        ("我也不知道。", 0.8, "zh", True),
+        ("不用客气。我认认认认认认认", 0.8, "zh", False),
+        ("Not at all, I am happy to help.", 1.5, "en", True),
+        ("Not at all, I am happy to help you.", 0.5, "en", False),
+        ("这首歌设计设计设计设\ufffd", 3.0, "zh", False),
+        ("以下是普通话的句子。", 2.0, "zh", False),
+        (" 以下是普通話的。", 2.0, "zh", False),
+        ("以下是普通话的。", 2.0, "zh", False),
+        ("以下是今天的新闻。", 2.0, "zh", True),
+        ("以下", 2.0, "zh", True),
+        ("", 2.0, "zh", True),
+    ],
+)
+def test_loops_and_the_prompt_are_no_transcript(
+    text: str, seconds: float, language: str, believed: bool
+) -> None:
+    one = segment(text)
+    one.end = seconds
+    assert is_believed(one, language) is believed
+
+
+def test_mandarin_is_written_in_simplified_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its words too; numbers stay as Whisper writes them."""
+    whisper, _ = hearing(monkeypatch, "這個景點是1997年開放的，OK?")
+    heard = whisper.transcribe(SOUND, "zh")
+    assert heard.text == "这个景点是1997年开放的，OK?"
+    assert whisper.transcribe(SOUND, "ja").text == "這個景點是1997年開放的，OK?"

@@ -20,6 +20,7 @@ from data.errors import InputError, RepError
 from data.ncssd.review import Decision, Review
 
 HEADERS = ["turn", "speaker", "start", "end", "overlap", "confidence", "text"]
+_WIDTHS = ["7%", "9%", "9%", "9%", "9%", "11%", "46%"]
 _PAUSE_S = 0.25
 
 
@@ -58,7 +59,9 @@ def create_page(review: Review) -> Any:
             label="Dialogue, the least certain pair of speakers first",
         )
         sound = gr.Audio(label="All turns, one after the other", interactive=False)
-        table = gr.Dataframe(headers=HEADERS, interactive=True, wrap=True, label="Turns")
+        table = gr.Dataframe(
+            headers=HEADERS, column_widths=_WIDTHS, interactive=True, wrap=True, label="Turns"
+        )
         with gr.Row():
             accept = gr.Button("Accept", variant="primary")
             reject = gr.Button("Reject", variant="stop")

@@ -21,7 +21,7 @@ from data.recognition.endpoint import KEY_VARIABLE, TranscriptionEndpoint
 from data.recognition.whisper import Transcript, Whisper
 from data.recognition.whisper_weights import DEFAULT_MODEL, find_whisper
 
-VERSION = 5
+VERSION = 7
 RATE = 16_000
 _PAD_S = 0.15  # audio around a turn that is recognised too
 _TIMEOUT_S = 120
@@ -80,15 +80,15 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
 
 
 def _padded(turn: Row, turns: list[Row]) -> tuple[float, float]:
-    """A turn's start and end with padding; where it has no track of its own, only up to the turns
-    of others, whose words would be recognised too."""
+    """A turn's start and end with padding. It stops where another speaker ends or begins, whose
+    words would be recognised too, even on a separated track; a channel has only its own speaker."""
     start, end = turn["start"], turn["end"]
     first, last = max(0.0, start - _PAD_S), end + _PAD_S
-    if "separated" in turn or "channel" in turn:
+    if "channel" in turn:
         return first, last
     others = [one for one in turns if one["speaker"] != turn["speaker"]]
-    before = [one["end"] for one in others if one["start"] < start]
-    after = [one["start"] for one in others if one["end"] > end]
+    before = [one["end"] for one in others if one["start"] < start and one["end"] < end]
+    after = [one["start"] for one in others if one["end"] > end and one["start"] > start]
     return min(start, max([first, *before])), max(end, min([last, *after]))
 
 

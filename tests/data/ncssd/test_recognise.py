@@ -220,16 +220,20 @@ def test_a_separated_turn_is_recognised_on_its_own_track(tmp_path, whisper):
         ((0.1, 2.0), [], (0.0, 2.15)),
         ((1.0, 2.0), [(0.2, 0.9), (2.1, 3.0)], (0.9, 2.1)),
         ((1.0, 2.0), [(0.2, 1.04), (1.96, 3.0)], (1.0, 2.0)),
-        ((1.0, 2.0), [(0.2, 3.0)], (1.0, 2.0)),
+        ((1.0, 2.0), [(0.2, 3.0)], (0.85, 2.15)),
         ((1.0, 2.0), [(1.0, 2.0)], (0.85, 2.15)),
         ((1.0, 2.0), [(1.4, 1.6)], (0.85, 2.15)),
         ((1.0, 2.0), [(0.2, 0.5), (2.5, 3.0)], (0.85, 2.15)),
     ],
 )
-def test_padding_ends_where_the_other_speaker_begins(tmp_path, whisper, turn, others, seconds):
+@pytest.mark.parametrize("track", [{}, {"separated": ["a.wav", 0, 0.0, 4.0]}, {"channel": 1}])
+def test_padding_ends_where_the_other_speaker_begins(
+    tmp_path, whisper, turn, others, seconds, track
+):
     times = np.arange(96_000, dtype=np.float32) / 96_000  # the value tells the time
-    soundfile.write(tmp_path / "a.wav", times, 24_000, "PCM_24")
-    turns: list[dict] = [{"start": turn[0], "end": turn[1], "speaker": 0}]
+    soundfile.write(tmp_path / "a.wav", np.stack([times, times], 1), 24_000, "PCM_24")
+    seconds = (max(0.0, turn[0] - 0.15), turn[1] + 0.15) if "channel" in track else seconds
+    turns: list[dict] = [{"start": turn[0], "end": turn[1], "speaker": 0, **track}]
     turns += [{"start": a, "end": b, "speaker": 1} for a, b in others]
     config = BuildConfig().replace("recognise", recogniser="whisper", language="en")
     (made,) = recognise.run(

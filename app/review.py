@@ -20,7 +20,7 @@ from data.errors import InputError, RepError
 from data.ncssd.review import Decision, Review
 
 HEADERS = ["turn", "speaker", "start", "end", "overlap", "confidence", "text"]
-_WIDTHS = ["7%", "9%", "9%", "9%", "9%", "11%", "46%"]
+_WIDTHS: list[str | int] = ["7%", "9%", "9%", "9%", "9%", "11%", "46%"]
 _PAUSE_S = 0.25
 
 

@@ -11,7 +11,7 @@ INTERJECTIONS = {
     "en": "Mm-hm. Uh-huh. Yeah, right. Hmm. No, wait. Stop! Excuse me.",
     "zh": "嗯。对对。是的。哦，好的。等一下。不对！",
 }
-# Without a prompt Whisper writes Mandarin unpunctuated, and most of it in traditional characters.
+# Without a prompt Whisper writes Mandarin unpunctuated, in either script.
 PUNCTUATED = {"zh": "以下是普通话的句子。"}
 
 _HAN = re.compile(f"[{HAN_LETTERS}]+")
@@ -19,8 +19,8 @@ _VARIANTS = str.maketrans("麽", "么")  # which wetext leaves
 
 
 def uniform(text: str, language: str) -> str:
-    """A transcript in one script: Mandarin in simplified characters, of which Whisper writes most
-    sentences; other languages unchanged.
+    """A transcript in one script: Mandarin in simplified characters, which Whisper mixes with
+    traditional ones; other languages unchanged.
 
     >>> uniform("這個景點是1997年開放的。", "zh")
     '这个景点是1997年开放的。'

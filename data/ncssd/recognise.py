@@ -66,7 +66,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
         return [{**row, "turns": turns, "language": "en" if asked == AUTO else asked}]
     recogniser = load(config)
     language = recogniser.language(_sample(row, context)) if asked == AUTO else asked
-    spans = [_padded(turn, row["turns"]) for turn in row["turns"]]
+    spans = [padded(turn, row["turns"]) for turn in row["turns"]]
     sounds = [
         context.read_turn(row, turn, *span, RATE)
         for turn, span in zip(row["turns"], spans, strict=True)
@@ -79,7 +79,7 @@ def run(row: Row, context: Context, key: str) -> list[Row]:
     return [{**row, "turns": turns, "language": language}]
 
 
-def _padded(turn: Row, turns: list[Row]) -> tuple[float, float]:
+def padded(turn: Row, turns: list[Row]) -> tuple[float, float]:
     """A turn's start and end with padding. It stops where another speaker ends or begins, whose
     words would be recognised too, even on a separated track; a channel has only its own speaker."""
     start, end = turn["start"], turn["end"]

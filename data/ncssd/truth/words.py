@@ -13,7 +13,6 @@ from data.ncssd.truth.score import Recording, speaker_map
 from data.text import HAN_LETTERS
 
 _RATE = 16_000
-_PAD_S = 0.15
 
 
 @dataclass
@@ -68,10 +67,8 @@ def _recognise(
 
     samples = read_audio(recording.media, _RATE)
     recogniser = recognise.load(config)
-    parts = [
-        samples[max(0, round((t["start"] - _PAD_S) * _RATE)) : round((t["end"] + _PAD_S) * _RATE)]
-        for t in turns
-    ]
+    spans = [recognise.padded(turn, turns) for turn in turns]
+    parts = [samples[round(start * _RATE) : round(end * _RATE)] for start, end in spans]
     heard = recogniser(parts, primary_language(language))
     for turn, transcript in zip(turns, heard, strict=True):
         out = jiwer.process_words(plain(turn["text"]), plain(transcript.text))

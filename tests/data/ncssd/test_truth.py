@@ -137,8 +137,8 @@ def test_true_turns_are_recognised_together_in_their_language(tmp_path, monkeypa
 
     monkeypatch.setattr(words, "read_audio", lambda path, rate: np.zeros(4 * rate, np.float32))
     monkeypatch.setattr(words.recognise, "load", lambda config: recogniser)
-    turns = [{"start": 0.05, "end": 1.0, "text": "我不知道。"}]
-    turns.append({"start": 2.0, "end": 3.0, "text": "好"})
+    turns = [{"speaker": "a", "start": 0.05, "end": 1.0, "text": "我不知道。"}]
+    turns.append({"speaker": "b", "start": 2.0, "end": 3.0, "text": "好"})
     counts = words.WordCounts()
     recording = Recording({}, tmp_path / "a.wav", [], [])
     words._recognise(counts, turns, recording, RecogniseConfig(), "zh-CN")
